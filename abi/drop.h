@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* drop.h - why a packet left the fast path. One list: enum, names and documentation come out of it. */
+#ifndef SP_ABI_DROP_H
+#define SP_ABI_DROP_H
+
+/*
+ * X(NAME, name, what happens to the packet, why)
+ *
+ * "stack": passed on to the kernel untouched; "drop": dropped; "daemon": sent up
+ * through the ring; "answer": turned into an answer and sent back.
+ */
+#define SP_DROP_REASONS(X) \
+	X(SYN_ANSWERED,	syn_answered,	"answer", "SYN to a service, answered with a cookie") \
+	X(HEAD,		head,		"daemon", "first segments of a connection, valid cookie") \
+	X(FROM_BACKEND,	from_backend,	"daemon", "answer of a backend to the proxy's SYN, or a stray of one") \
+	X(HELD,		held,		"daemon", "the half says that the daemon answers") \
+	X(MISS,		miss,		"daemon", "to a service, neither half nor valid cookie") \
+	X(TOO_BIG,	too_big,	"daemon", "larger than the MTU of its way out") \
+	X(DAEMON_STALE,	daemon_stale,	"drop", "SYN or head while the daemon's heartbeat is stale") \
+	X(RING_FULL,	ring_full,	"drop", "the daemon does not keep up; TCP repeats it") \
+	X(RATE_LIMITED,	rate_limited,	"drop", "more misses or oversized packets than are worth an answer") \
+	X(TABLE_FULL,	table_full,	"drop", "SYN while the table of halves is full") \
+	X(ACK_EMPTY,	ack_empty,	"drop", "third segment of a handshake: nothing to do before the head") \
+	X(RST_STRAY,	rst_stray,	"drop", "RST to a service, without a half") \
+	X(BAD_SYN,	bad_syn,	"drop", "SYN to a service with FIN, RST, data, or damaged options") \
+	X(BAD_HEADER,	bad_header,	"drop", "TCP header of a flow of ours is damaged or cut off") \
+	X(TTL_EXPIRED,	ttl_expired,	"drop", "TTL or hop limit used up") \
+	X(NO_ROUTE,	no_route,	"drop", "no route to where the half points") \
+	X(REWRITE_FAILED, rewrite_failed, "drop", "the kernel refused to write to the packet") \
+	X(ICMP_SHORT,	icmp_short,	"stack", "ICMP error that quotes too little") \
+	X(FRAGMENT,	fragment,	"stack", "IP fragment") \
+	X(IP_OPTIONS,	ip_options,	"stack", "TCP behind IPv4 options or IPv6 extension headers")
+
+enum sp_drop {
+	SP_DROP_NONE = 0,
+#define X(up, low, what, why) SP_DROP_##up,
+	SP_DROP_REASONS(X)
+#undef X
+	SP_DROP_COUNT
+};
+
+#endif

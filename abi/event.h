@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* event.h - what the datapath sends up to the daemon, through the ring buffer sp_events. Layout is ABI. */
+#ifndef SP_ABI_EVENT_H
+#define SP_ABI_EVENT_H
+
+#include "tuple.h"
+
+/*
+ * All from the datapath to the daemon. Each carries the packet from its IP header on.
+ *
+ * FRONT	client -> service, no half, valid cookie (@cookie_data is its data)
+ * BACK		backend -> SNAT address, no half: the answer to a SYN of ours, or a stray
+ * HELD		the half says SP_HALF_F_TO_DAEMON
+ * WATCHED	the half says SP_USE_S_WATCHED; headers only, the packet itself was carried on
+ * MISS		client -> service, neither half nor cookie: a later segment of a head, or one to ask the store about
+ * TOO_BIG	larger than @mtu of its way out: tell the sender by ICMP
+ */
+#define SP_EVENT_KINDS(X) \
+	X(FRONT, front) X(BACK, back) X(HELD, held) \
+	X(WATCHED, watched) X(MISS, miss) X(TOO_BIG, too_big)
+
+enum sp_event_kind {
+#define X(up, low) SP_EVENT_##up,
+	SP_EVENT_KINDS(X)
+#undef X
+	SP_EVENT_KIND_COUNT
+};
+
+#define SP_EVENT_PACKET_MAX 65535
+
+/**
+ * struct sp_event - one record of the ring
+ * @tuple:	of the packet
+ * @kind:	enum sp_event_kind
+ * @len:	bytes of the packet in @packet (its IP header first)
+ * @l4_off:	offset of the TCP header in @packet
+ * @mtu:	of the way out, for TOO_BIG
+ * @cookie_data: for FRONT, see cookie.h
+ * @packet:	as it came, network byte order
+ *
+ * A record is longer than @len says, as records come in a few fixed sizes.
+ */
+struct sp_event {
+	struct sp_tuple	tuple;
+	__u32		kind;
+	__u32		len;
+	__u16		l4_off;
+	__u16		mtu;
+	__u8		cookie_data;
+	__u8		pad[3];
+	__u8		packet[];
+};
+_Static_assert(sizeof(struct sp_event) == 52, "struct sp_event is ABI");
+
+#endif

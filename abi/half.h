@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* half.h - rewriting rule for one direction of a spliced pair. Read by bpf/, src/, tests/. Layout is ABI. */
+#ifndef SP_ABI_HALF_H
+#define SP_ABI_HALF_H
+
+#include "tuple.h"
+
+enum {
+	SP_HALF_F_FROM_BACKEND	= 1 << 0, /* carries server -> client */
+	SP_HALF_F_TO_DAEMON	= 1 << 1, /* no rule yet, or no more: packets go up to the daemon */
+};
+
+/**
+ * struct sp_half - one direction of a splice; complete in itself, never changed once committed
+ * @out:	tuple written into the packet
+ * @seq_delta:	added to the sequence number, modulo 2^32 (host order)
+ * @ack_delta:	added to the acknowledgement number and to SACK blocks, modulo 2^32 (host order)
+ * @tsval_delta: added to TSval, modulo 2^32 (host order)
+ * @tsecr_delta: added to TSecr where it is not zero, modulo 2^32 (host order)
+ * @window_shift: the window field is shifted left by this much, right if negative
+ * @flags:	SP_HALF_F_*
+ * @version:	a newer version of a half always wins
+ * @spliced_s:	CLOCK_REALTIME seconds of the commit
+ * @pool_id:	sp_name_id() of the pool's name, for people
+ *
+ * One cache line. This is what the store keeps; it means the same on any machine.
+ * The other half of the splice is found under sp_tuple_reverse(@out), and its
+ * @out is the reverse of the tuple that this half matches.
+ */
+struct sp_half {
+	struct sp_tuple	out;
+	__u32		seq_delta;
+	__u32		ack_delta;
+	__u32		tsval_delta;
+	__u32		tsecr_delta;
+	__s8		window_shift;
+	__u8		flags;
+	__u16		version;
+	__u32		spliced_s;
+	__u32		pool_id;
+};
+_Static_assert(sizeof(struct sp_half) == 64, "struct sp_half is ABI");
+
+enum {
+	SP_USE_S_FIN		= 1 << 0, /* this half carried FIN */
+	SP_USE_S_PEER_FIN	= 1 << 1, /* the other one did */
+	SP_USE_S_RST		= 1 << 2, /* this half carried an RST in the window */
+	SP_USE_S_PEER_RST	= 1 << 3,
+	SP_USE_S_REUSED		= 1 << 4, /* closed, and the client has opened a new connection from this port */
+	SP_USE_S_WATCHED	= 1 << 5, /* copy headers to the daemon: it still owes the backend bytes it acknowledged */
+};
+
+/**
+ * struct sp_use - what one machine knows of a half it uses; not part of the store's record
+ * @seen_ns:	CLOCK_MONOTONIC_COARSE of the last packet
+ * @bytes:	TCP payload carried
+ * @pkts:	packets carried (a superpacket counts once)
+ * @last_ack:	acknowledgement number last sent out (host order, already translated)
+ * @addr_csum:	checksum difference of the addresses, which the pseudo header holds too
+ * @port_csum:	checksum difference of the ports
+ * @ifindex:	egress interface; 0 while not resolved
+ * @route_tick:	sp_route_tick() at which @ifindex, @nexthop and @mtu were looked up
+ * @nexthop:	gateway, or the destination itself when on the link
+ * @mtu:	of the route
+ * @state:	SP_USE_S_*
+ *
+ * Owner: zeroed by whoever installs (but the two sums, see sp_use_init()); the datapath writes the rest.
+ */
+struct sp_use {
+	__u64		seen_ns;
+	__u64		bytes;
+	__u32		pkts;
+	__u32		last_ack;
+	__u32		addr_csum;
+	__u32		port_csum;
+	__u32		ifindex;
+	__u32		route_tick;
+	struct sp_addr	nexthop;
+	__u16		mtu;
+	__u8		state;
+	__u8		pad[5];
+};
+_Static_assert(sizeof(struct sp_use) == 64, "struct sp_use is ABI");
+
+/* struct sp_entry - value of map sp_halves, key struct sp_tuple: the rule in one cache line, its use in the next */
+struct sp_entry {
+	struct sp_half	half;
+	struct sp_use	use;
+};
+_Static_assert(sizeof(struct sp_entry) == 128, "struct sp_entry is ABI");
+
+/* The way out is looked up afresh about four times a second, so that a changed route is seen with no help of the daemon. */
+sp_inline __u32 sp_route_tick(__u64 now_ns)
+{
+	return now_ns >> 28;
+}
+
+sp_inline int sp_use_is_closed(const struct sp_use *u)
+{
+	__u8 both = SP_USE_S_FIN | SP_USE_S_PEER_FIN;
+
+	return (u->state & both) == both ||
+	       (u->state & (SP_USE_S_RST | SP_USE_S_PEER_RST));
+}
+
+#endif

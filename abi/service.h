@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* service.h - what the datapath knows of services, SNAT addresses and the daemon. Layout is ABI. */
+#ifndef SP_ABI_SERVICE_H
+#define SP_ABI_SERVICE_H
+
+#include "tuple.h"
+
+/* struct sp_listen - key of map sp_services: address and port (network byte order) of a service */
+struct sp_listen {
+	struct sp_addr	addr;
+	__be16		port;
+	__u16		pad;
+};
+_Static_assert(sizeof(struct sp_listen) == 20, "struct sp_listen is ABI");
+
+enum {
+	SP_SERVICE_F_SERVER_FIRST = 1 << 0, /* splice at the client's first ACK: the server speaks first */
+	SP_SERVICE_F_SACK	= 1 << 1, /* offered to clients */
+	SP_SERVICE_F_TIMESTAMPS	= 1 << 2,
+	SP_SERVICE_F_WSCALE	= 1 << 3,
+};
+
+/**
+ * struct sp_service - value of map sp_services: what is offered to a client before its backend is known
+ * @mss:	offered to clients, and the largest that is assumed of one (host order)
+ * @window:	of the SYN-ACK, unscaled (host order)
+ * @wscale:	0..14, see SP_SERVICE_F_WSCALE
+ * @flags:	SP_SERVICE_F_*
+ */
+struct sp_service {
+	__u16	mss;
+	__u16	window;
+	__u8	wscale;
+	__u8	flags;
+	__u16	pad;
+};
+_Static_assert(sizeof(struct sp_service) == 8, "struct sp_service is ABI");
+
+/**
+ * struct sp_snat - value of map sp_snats, key struct sp_addr: ports of ours on a source address
+ * @port_first:	host order
+ * @port_last:	host order, inclusive
+ */
+struct sp_snat {
+	__u16	port_first;
+	__u16	port_last;
+};
+
+/**
+ * struct sp_control - the one entry of the mappable array sp_control: written by the daemon, read by the datapath
+ * @heartbeat_ns: CLOCK_MONOTONIC_COARSE at which the daemon was last alive
+ * @cookie_key:	SipHash keys: [0] makes cookies, either is accepted
+ * @key_count:	1, or 2 while a key is being rotated
+ * @period:	of cookies: CLOCK_REALTIME / SP_COOKIE_PERIOD_NS, the same on every proxy of a cluster
+ * @is_full:	nonzero: refuse SYNs, the table of halves has no room
+ */
+struct sp_control {
+	__u64	heartbeat_ns;
+	__u64	cookie_key[2][2];
+	__u32	key_count;
+	__u32	period;
+	__u32	is_full;
+	__u32	pad;
+};
+_Static_assert(sizeof(struct sp_control) == 56, "struct sp_control is ABI");
+
+/* A heartbeat older than this is stale; the daemon writes one every SP_HEARTBEAT_MS. */
+#define SP_HEARTBEAT_MS		250
+#define SP_HEARTBEAT_STALE_NS	1500000000ULL
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* stats.h - what the datapath counts beside reasons. One list: enum and names come out of it. */
+#ifndef SP_ABI_STATS_H
+#define SP_ABI_STATS_H
+
+#define SP_STATS(X) \
+	X(SPLICED_PKTS,	 spliced_pkts,	"packets carried by a half (a superpacket counts once)") \
+	X(SPLICED_BYTES, spliced_bytes,	"TCP payload bytes carried by a half") \
+	X(ICMP_TRANSLATED, icmp_translated, "ICMP errors translated to the end they are meant for") \
+	X(ROUTE_LOOKUPS, route_lookups,	"times that the way out of a half was looked up")
+
+enum sp_stat {
+#define X(up, low, what) SP_STAT_##up,
+	SP_STATS(X)
+#undef X
+	SP_STAT_COUNT
+};
+
+#endif
