@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* carry.bpf.h - a packet that has a half: remember how its connection ends, rewrite it, send it on. */
+#ifndef SP_BPF_CARRY_H
+#define SP_BPF_CARRY_H
+
+#include "rewrite.bpf.h"
+#include "upcall.bpf.h"
+#include "wayout.bpf.h"
+
+/* An RST counts only when it lies near what its receiver waits for: a blind one ends nothing (RFC 5961, 3). */
+#define RST_WINDOW (1 << 20)
+
+static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
+{
+	struct sp_tuple key = sp_tuple_reverse(&e->half.out);
+
+	return bpf_map_lookup_elem(&sp_halves, &key);
+}
+
+static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *peer)
+{
+	/* what the peer carried last is the acknowledgement of this direction, in the numbers of this packet */
+	__u32 ahead = pkt->seq - peer->use.last_ack;
+
+	return !peer->use.last_ack || ahead < RST_WINDOW || -ahead < RST_WINDOW;
+}
+
+/* FIN and RST are remembered in both halves, so that either tells whether the splice is closed. */
+static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
+{
+	struct sp_entry *peer;
+
+	if (!e)
+		return 0;
+	peer = peer_of(e);
+	if (!peer)
+		return 0;
+	if (pkt->flags & TH_RST) {
+		if (!rst_is_plausible(pkt, peer))
+			return 0;
+		e->use.state |= SP_USE_S_RST;
+		peer->use.state |= SP_USE_S_PEER_RST;
+	} else if (e->use.state & SP_USE_S_RST) {
+		/* whoever still sends has not reset anything */
+		e->use.state &= ~SP_USE_S_RST;
+		peer->use.state &= ~SP_USE_S_PEER_RST;
+	}
+	if (pkt->flags & TH_FIN) {
+		e->use.state |= SP_USE_S_FIN;
+		peer->use.state |= SP_USE_S_PEER_FIN;
+	}
+	return 0;
+}
+
+static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	e->use.seen_ns = now_ns;
+	e->use.pkts++;
+	if (pkt->flags & TH_ACK)
+		e->use.last_ack = pkt->ack + e->half.ack_delta;
+	if (pkt->payload_bytes)
+		__sync_fetch_and_add(&e->use.bytes, pkt->payload_bytes);
+	count_stat(SP_STAT_SPLICED_PKTS, 1);
+	count_stat(SP_STAT_SPLICED_BYTES, pkt->payload_bytes);
+}
+
+static __always_inline int too_big(const struct sp_pkt *pkt, const struct sp_use *u, __u64 now_ns)
+{
+	int err;
+
+	if (!upcall_is_allowed(now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	/* the quoted headers are enough */
+	err = upcall(pkt, SP_EVENT_TOO_BIG, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, u->mtu);
+	return err ? err : -SP_DROP_TOO_BIG;
+}
+
+/**
+ * carry() - rewrite a packet by its half and send it on
+ * @e:	entry of sp_halves under the packet's tuple
+ *
+ * Return: 0 with @pkt->action set, or a reason.
+ */
+static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	int err;
+
+	if (is_damaged(pkt))
+		return -SP_DROP_BAD_HEADER;
+	if (e->half.flags & SP_HALF_F_TO_DAEMON) {
+		err = upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
+		return err ? err : -SP_DROP_HELD;
+	}
+	if (pkt->ttl <= 1)
+		return -SP_DROP_TTL_EXPIRED;
+	err = wayout_find(pkt, e, now_ns);
+	if (err)
+		return err;
+	if (!wayout_fits(pkt, &e->use))
+		return too_big(pkt, &e->use, now_ns);
+	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->use.state & SP_USE_S_RST))
+		track_end(pkt, e);
+	if (e->use.state & SP_USE_S_WATCHED)
+		upcall(pkt, SP_EVENT_WATCHED, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0);
+	err = rewrite(pkt, e);
+	if (err)
+		return err;
+	account(pkt, e, now_ns);
+	pkt->action = wayout_send(&e->use);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* handshake.bpf.h - client to service before the splice: SYNs are answered with a cookie, what follows goes to the daemon. */
+#ifndef SP_BPF_HANDSHAKE_H
+#define SP_BPF_HANDSHAKE_H
+
+#include "abi/cookie.h"
+#include "csum.bpf.h"
+#include "options.bpf.h"
+#include "upcall.bpf.h"
+
+/* MSS; SACK permitted or NOPs; timestamps or NOPs; NOP, window scale or NOPs: of one length, whatever is left out. */
+#define SYNACK_LEN	40
+#define SYNACK_TTL	64
+
+static __always_inline const struct sp_control *control(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&sp_control, &zero);
+}
+
+static __always_inline int daemon_is_stale(const struct sp_control *c, __u64 now_ns)
+{
+	return now_ns - c->heartbeat_ns > SP_HEARTBEAT_STALE_NS && now_ns > c->heartbeat_ns;
+}
+
+static __always_inline void synack_options(__u8 opt[20], const struct sp_options *o,
+					   const struct sp_service *svc, __u32 tsval)
+{
+	__builtin_memset(opt, TCPOPT_NOP, 20);
+	opt[0] = TCPOPT_MSS;
+	opt[1] = 4;
+	opt[2] = svc->mss >> 8;
+	opt[3] = svc->mss & 0xff;
+	if (o->is_sack_ok && svc->flags & SP_SERVICE_F_SACK) {
+		opt[4] = TCPOPT_SACK_OK;
+		opt[5] = 2;
+	}
+	if (o->ts_off && svc->flags & SP_SERVICE_F_TIMESTAMPS) {
+		opt[6] = TCPOPT_TS;
+		opt[7] = 10;
+		*(__be32 *)(opt + 8) = bpf_htonl(tsval);
+		__builtin_memcpy(opt + 12, o->tsval, 4);
+	}
+	if (o->wscale != TCP_NO_WSCALE && svc->flags & SP_SERVICE_F_WSCALE) {
+		opt[17] = TCPOPT_WSCALE;
+		opt[18] = 3;
+		opt[19] = svc->wscale;
+	}
+}
+
+static __always_inline __u32 synack_isn(const struct sp_pkt *pkt, const struct sp_options *o,
+					const struct sp_service *svc, const struct sp_control *c)
+{
+	struct sp_cookie_in in = { .tuple = pkt->tuple, .client_isn = pkt->seq };
+	__u8 wscale = SP_COOKIE_WSCALE_NONE;
+
+	if (o->wscale != TCP_NO_WSCALE && svc->flags & SP_SERVICE_F_WSCALE)
+		wscale = o->wscale;
+	return sp_cookie_make(c->cookie_key[0], &in, c->period,
+			      sp_cookie_data(sp_cookie_mss_class(o->mss ? o->mss : 536, svc->mss), wscale,
+					     o->is_sack_ok && svc->flags & SP_SERVICE_F_SACK));
+}
+
+/* The TCP header of the answer, with the checksum still that of the SYN. */
+static __always_inline void synack_header(const struct sp_pkt *pkt, const struct sp_options *o,
+					  const struct sp_service *svc, __u32 isn, struct tcphdr *tcp)
+{
+	__builtin_memset(tcp, 0, sizeof(*tcp));
+	tcp->source = pkt->tuple.dport;
+	tcp->dest = pkt->tuple.sport;
+	tcp->seq = bpf_htonl(isn);
+	tcp->ack_seq = bpf_htonl(pkt->seq + 1);
+	tcp->doff = SYNACK_LEN / 4;
+	tcp->syn = 1;
+	tcp->ack = 1;
+	tcp->window = bpf_htons(svc->window);
+	tcp->check = ((const struct tcphdr *)o->hdr)->check;
+}
+
+static __always_inline int answer_ip_v4(struct sp_pkt *pkt, __u16 l4_len)
+{
+	struct iphdr *ip = pkt_data(pkt) + sizeof(struct ethhdr);
+
+	if ((void *)(ip + 1) > pkt_end(pkt))
+		return -SP_DROP_REWRITE_FAILED;
+	ip->tos = 0;
+	ip->tot_len = bpf_htons(sizeof(*ip) + l4_len);
+	ip->id = 0;
+	ip->frag_off = bpf_htons(0x4000);
+	ip->ttl = SYNACK_TTL;
+	ip->check = 0;
+	ip->saddr = pkt->tuple.daddr.w[3];
+	ip->daddr = pkt->tuple.saddr.w[3];
+	ip->check = ~csum_fold16(bpf_csum_diff(0, 0, (__be32 *)ip, sizeof(*ip), 0));
+	return 0;
+}
+
+static __always_inline int answer_ip_v6(struct sp_pkt *pkt, __u16 l4_len)
+{
+	struct ipv6hdr *ip = pkt_data(pkt) + sizeof(struct ethhdr);
+
+	if ((void *)(ip + 1) > pkt_end(pkt))
+		return -SP_DROP_REWRITE_FAILED;
+	ip->payload_len = bpf_htons(l4_len);
+	ip->hop_limit = SYNACK_TTL;
+	__builtin_memcpy(&ip->saddr, &pkt->tuple.daddr, 16);
+	__builtin_memcpy(&ip->daddr, &pkt->tuple.saddr, 16);
+	return 0;
+}
+
+static __always_inline int answer_ethernet(struct sp_pkt *pkt)
+{
+	struct ethhdr *eth = pkt_data(pkt);
+	__u8 mac[ETH_ALEN];
+
+	if ((void *)(eth + 1) > pkt_end(pkt))
+		return -SP_DROP_REWRITE_FAILED;
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+	return 0;
+}
+
+/*
+ * Turns the SYN in the skb into the answer. The checksum goes by differences,
+ * which is right whether the SYN came with a whole one or, out of a local
+ * stack, with the pseudo header's alone. Swapped addresses make none.
+ */
+static __always_inline int answer_in_place(struct sp_pkt *pkt, const struct sp_options *o, __u8 answer[SYNACK_LEN])
+{
+	__u32 csum_off = pkt->l4_off + offsetof(struct tcphdr, check);
+	__s64 content = bpf_csum_diff((__be32 *)o->hdr, TCP_HEADER_MAX, (__be32 *)answer, SYNACK_LEN, 0);
+	__u64 length = 0;
+
+	csum_half_word(&length, bpf_htons(pkt->doff_bytes), bpf_htons(SYNACK_LEN));
+	if (bpf_skb_change_tail(pkt->skb, pkt->l4_off + SYNACK_LEN, 0) ||
+	    bpf_skb_store_bytes(pkt->skb, pkt->l4_off, answer, SYNACK_LEN, 0) ||
+	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(length), BPF_F_PSEUDO_HDR) ||
+	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(content & 0xffffffff), 0))
+		return -SP_DROP_REWRITE_FAILED;
+	return (pkt->is_v6 ? answer_ip_v6(pkt, SYNACK_LEN) : answer_ip_v4(pkt, SYNACK_LEN)) ?: answer_ethernet(pkt);
+}
+
+static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *svc, const struct sp_control *c, __u64 now_ns)
+{
+	__u8 answer[SYNACK_LEN] __attribute__((aligned(8)));
+	struct sp_options o;
+	__u32 isn;
+
+	if (!svc || !c)
+		return -SP_DROP_BAD_SYN;
+	if (pkt->flags & (TH_FIN | TH_RST | TH_ACK) || pkt->payload_bytes || options_find(pkt, &o))
+		return -SP_DROP_BAD_SYN;
+	isn = synack_isn(pkt, &o, svc, c);
+	synack_header(pkt, &o, svc, isn, (struct tcphdr *)answer);
+	synack_options(answer + sizeof(struct tcphdr), &o, svc,
+		       (__u32)(now_ns / 1000000) + (__u32)c->cookie_key[0][1]);
+	return answer_in_place(pkt, &o, answer);
+}
+
+static __noinline int cookie_is_valid(const struct sp_pkt *pkt, const struct sp_control *c)
+{
+	struct sp_cookie_in in = { .tuple = pkt->tuple, .client_isn = pkt->seq - 1 };
+
+	if (!c)
+		return 0;
+	return sp_cookie_is_valid(c->cookie_key[0], &in, c->period, pkt->ack - 1) ||
+	       (c->key_count > 1 && sp_cookie_is_valid(c->cookie_key[1], &in, c->period, pkt->ack - 1));
+}
+
+/* What follows the SYN-ACK. */
+static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_service *svc,
+					 const struct sp_control *c, __u64 now_ns)
+{
+	int err;
+
+	if (pkt->flags & TH_RST)
+		return -SP_DROP_RST_STRAY;
+	if (!(pkt->flags & TH_ACK))
+		return -SP_DROP_BAD_HEADER;
+	if (!cookie_is_valid(pkt, c)) {
+		if (!upcall_is_allowed(now_ns))
+			return -SP_DROP_RATE_LIMITED;
+		err = upcall(pkt, SP_EVENT_MISS, upcall_whole(pkt), 0, 0);
+		return err ? err : -SP_DROP_MISS;
+	}
+	if (!pkt->payload_bytes && !(pkt->flags & TH_FIN) && !(svc->flags & SP_SERVICE_F_SERVER_FIRST))
+		return -SP_DROP_ACK_EMPTY;
+	err = upcall(pkt, SP_EVENT_FRONT, upcall_whole(pkt), (pkt->ack - 1) & 0xff, 0);
+	return err ? err : -SP_DROP_HEAD;
+}
+
+/**
+ * front() - a packet from a client to a service, without a half
+ * Return: a reason always; for SYN_ANSWERED the packet has become the answer.
+ */
+static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *svc, __u64 now_ns)
+{
+	const struct sp_control *c = control();
+	int err;
+
+	if (!c || daemon_is_stale(c, now_ns))
+		return -SP_DROP_DAEMON_STALE;
+	if (is_damaged(pkt))
+		return -SP_DROP_BAD_HEADER;
+	if (!(pkt->flags & TH_SYN))
+		return front_segment(pkt, svc, c, now_ns);
+	if (c->is_full)
+		return -SP_DROP_TABLE_FULL;
+	err = answer_syn(pkt, svc, c, now_ns);
+	if (err)
+		return err;
+	pkt->action = bpf_redirect(pkt->skb->ifindex, 0);
+	return -SP_DROP_SYN_ANSWERED;
+}
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* maps.bpf.h - all maps of the datapath. The daemon creates, fills and pins them. */
+#ifndef SP_BPF_MAPS_H
+#define SP_BPF_MAPS_H
+
+#include "abi/drop.h"
+#include "abi/half.h"
+#include "abi/service.h"
+#include "abi/stats.h"
+
+/* Both halves of every splice. The daemon sets the size: two for each splice. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2000000);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sp_tuple);
+	__type(value, struct sp_entry);
+} sp_halves SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct sp_listen);
+	__type(value, struct sp_service);
+} sp_services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct sp_addr);
+	__type(value, struct sp_snat);
+} sp_snats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct sp_control);
+} sp_control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);
+} sp_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SP_DROP_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} sp_drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SP_STAT_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} sp_stats SEC(".maps");
+
+struct sp_bucket {
+	__u64	filled_ns;
+	__u64	tokens;
+};
+
+/* Limits what a packet of no known connection may make the daemon do. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sp_bucket);
+} sp_buckets SEC(".maps");
+
+static __always_inline void count_drop(__u32 reason)
+{
+	__u64 *n = bpf_map_lookup_elem(&sp_drops, &reason);
+
+	if (n)
+		(*n)++;
+}
+
+static __always_inline void count_stat(__u32 stat, __u64 by)
+{
+	__u64 *n = bpf_map_lookup_elem(&sp_stats, &stat);
+
+	if (n)
+		*n += by;
+}
+
+#endif

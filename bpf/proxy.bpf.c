@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * proxy.bpf.c - the datapath of a proxy, at TC ingress of its interfaces.
+ *
+ *	packet -> parse -> half?  -> carry: rewrite, send on
+ *			-> service? -> SYN: answered with a cookie
+ *				       else: up to the daemon
+ *			-> SNAT address? -> up to the daemon
+ *			-> ICMP error about one of ours? -> translate, send on
+ *			-> anything else: the kernel's own stack
+ *
+ * A step returns 0 when the packet is dealt with, or the negative reason why
+ * it leaves this path. There is one exit, which counts.
+ */
+#include <stddef.h>
+#include <linux/bpf.h>
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.bpf.h"
+#include "carry.bpf.h"
+#include "handshake.bpf.h"
+#include "icmp.bpf.h"
+
+/* TCX_NEXT, and for clsact "as if there were no filter" */
+#define TO_STACK TC_ACT_UNSPEC
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/*
+ * A closed connection's half does not stand in the way of the client's next
+ * one from the same port; nor does one that only holds packets for the daemon.
+ * A live half gets the SYN: its backend settles it (RFC 5961, 4).
+ */
+static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_entry *e)
+{
+	if (e->use.state & SP_USE_S_REUSED)
+		return 1;
+	if ((pkt->flags & (TH_SYN | TH_ACK)) != TH_SYN || e->half.flags & SP_HALF_F_FROM_BACKEND)
+		return 0;
+	if (!(e->half.flags & SP_HALF_F_TO_DAEMON) && !sp_use_is_closed(&e->use))
+		return 0;
+	e->use.state |= SP_USE_S_REUSED;
+	return 1;
+}
+
+static __always_inline int back(struct sp_pkt *pkt, const struct sp_snat *snat, __u64 now_ns)
+{
+	const struct sp_control *c = control();
+	__u16 port = bpf_ntohs(pkt->tuple.dport);
+	int err;
+
+	if (port < snat->port_first || port > snat->port_last)
+		return 0;
+	if (!c || daemon_is_stale(c, now_ns))
+		return -SP_DROP_DAEMON_STALE;
+	if (is_damaged(pkt))
+		return -SP_DROP_BAD_HEADER;
+	if (!(pkt->flags & (TH_SYN | TH_RST)) && !upcall_is_allowed(now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, 0);
+	return err ? err : -SP_DROP_FROM_BACKEND;
+}
+
+static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
+{
+	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
+	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };
+	struct sp_service *svc;
+	struct sp_snat *snat;
+
+	if (e && !is_left_behind(pkt, e))
+		return carry(pkt, e, now_ns);
+	svc = bpf_map_lookup_elem(&sp_services, &at);
+	if (svc)
+		return front(pkt, svc, now_ns);
+	snat = bpf_map_lookup_elem(&sp_snats, &pkt->tuple.daddr);
+	return snat ? back(pkt, snat, now_ns) : 0;
+}
+
+static __always_inline int ingress(struct sp_pkt *pkt)
+{
+	__u64 now_ns = bpf_ktime_get_coarse_ns();
+	int proto = parse(pkt);
+
+	switch (proto) {
+	case IPPROTO_TCP:
+		return tcp(pkt, now_ns);
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return icmp_error(pkt, now_ns);
+	default:
+		return proto;
+	}
+}
+
+/* What becomes of a packet that has left the fast path; "stack" and "answer" of SP_DROP_REASONS, all others are dropped. */
+static __always_inline int verdict(const struct sp_pkt *pkt, int reason)
+{
+	switch (reason) {
+	case SP_DROP_SYN_ANSWERED:
+		return pkt->action;
+	case SP_DROP_ICMP_SHORT:
+	case SP_DROP_FRAGMENT:
+	case SP_DROP_IP_OPTIONS:
+		return TO_STACK;
+	default:
+		return TC_ACT_SHOT;
+	}
+}
+
+SEC("tc")
+int sp_ingress(struct __sk_buff *skb)
+{
+	struct sp_pkt pkt = { .skb = skb, .action = TO_STACK };
+	int err = ingress(&pkt);
+
+	if (!err)
+		return pkt.action;
+	count_drop(-err);
+	return verdict(&pkt, -err);
+}

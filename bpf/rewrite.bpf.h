@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* rewrite.bpf.h - applies a half to a packet: addresses, ports, numbers, options, window, checksums. */
+#ifndef SP_BPF_REWRITE_H
+#define SP_BPF_REWRITE_H
+
+#include "abi/half.h"
+#include "csum.bpf.h"
+#include "options.bpf.h"
+
+/* The layouts that nearly every segment has: NOP NOP TS, NOP NOP SACK. */
+#define NOP_NOP_TS	bpf_htonl(0x0101080a)
+#define NOP_NOP_SACK	bpf_htonl(0x01010500)
+#define SACK_BLOCKS_MAX	4
+
+static __always_inline __be32 add_be32(__be32 word, __u32 delta)
+{
+	return bpf_htonl(bpf_ntohl(word) + delta);
+}
+
+/* In place; the difference goes to @sum. */
+static __always_inline void shift_word(__be32 *word, __u32 delta, __u64 *sum)
+{
+	__be32 new = add_be32(*word, delta);
+
+	csum_word(sum, *word, new);
+	*word = new;
+}
+
+static __always_inline void rewrite_ip_v4(struct iphdr *ip, const struct sp_entry *e)
+{
+	__u64 sum = (__u16)~ip->check;
+
+	/* the TTL is the high byte of its word */
+	sum += e->use.addr_csum;
+	sum += bpf_htons(0xfeff);
+	ip->saddr = e->half.out.saddr.w[3];
+	ip->daddr = e->half.out.daddr.w[3];
+	ip->ttl--;
+	ip->check = ~csum_fold16(sum);
+}
+
+static __always_inline int rewrite_ip(struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	void *ip = pkt_data(pkt) + sizeof(struct ethhdr);
+
+	if (pkt->is_v6) {
+		struct ipv6hdr *ip6 = ip;
+
+		if ((void *)(ip6 + 1) > pkt_end(pkt))
+			return -SP_DROP_REWRITE_FAILED;
+		__builtin_memcpy(&ip6->saddr, &e->half.out.saddr, 32);
+		ip6->hop_limit--;
+		return 0;
+	}
+	if (ip + sizeof(struct iphdr) > pkt_end(pkt))
+		return -SP_DROP_REWRITE_FAILED;
+	rewrite_ip_v4(ip, e);
+	return 0;
+}
+
+static __always_inline __be16 shift_window(__u16 window, __s8 shift)
+{
+	__u32 w = window;
+
+	if (shift >= 0)
+		w <<= shift & 15;
+	else
+		w >>= -shift & 15;
+	return bpf_htons(w > 0xffff ? 0xffff : w);
+}
+
+/* Ports, sequence and acknowledgement number, window. */
+static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr *tcp,
+					const struct sp_half *h, __u64 *sum)
+{
+	tcp->source = h->out.sport;
+	tcp->dest = h->out.dport;
+	shift_word(&tcp->seq, h->seq_delta, sum);
+	if (pkt->flags & TH_ACK)
+		shift_word(&tcp->ack_seq, h->ack_delta, sum);
+	if (h->window_shift && !(pkt->flags & TH_SYN)) {
+		__be16 window = shift_window(pkt->window, h->window_shift);
+
+		csum_half_word(sum, tcp->window, window);
+		tcp->window = window;
+	}
+}
+
+/* @word: TSval, then TSecr, which is void (0) in a SYN */
+static __always_inline void rewrite_ts(__be32 word[2], const struct sp_half *h, __u64 *sum)
+{
+	shift_word(&word[0], h->tsval_delta, sum);
+	if (word[1])
+		shift_word(&word[1], h->tsecr_delta, sum);
+}
+
+/* Blocks behind "NOP NOP SACK" at @off. Return: bytes of the option with its NOPs, 0 when it is something else. */
+static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp, __u32 off,
+					     const struct sp_half *h, __u64 *sum)
+{
+	__be32 *word = tcp + off;
+	__u32 len;
+
+	if ((void *)(word + 1) > pkt_end(pkt) || (*word & bpf_htonl(0xffffff00)) != NOP_NOP_SACK)
+		return 0;
+	len = bpf_ntohl(*word) & 0xff;
+	if (len < 10 || (len & 7) != 2 || off + 2 + len != pkt->doff_bytes)
+		return 0;
+#pragma unroll
+	for (__u32 i = 0; i < SACK_BLOCKS_MAX; i++) {
+		__be32 *edge = word + 1 + 2 * i;
+
+		if (len < 10 + 8 * i)
+			break;
+		if ((void *)(edge + 2) > pkt_end(pkt))
+			return 0;
+		shift_word(&edge[0], h->ack_delta, sum);
+		shift_word(&edge[1], h->ack_delta, sum);
+	}
+	return 2 + len;
+}
+
+/* Return: 1 when the options had a usual layout and are done, 0 when they are still to do (none was touched then). */
+static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void *tcp,
+						 const struct sp_half *h, __u64 *sum)
+{
+	__be32 *word = tcp + sizeof(struct tcphdr);
+
+	if (pkt->doff_bytes == sizeof(struct tcphdr))
+		return 1;
+	if ((void *)(word + 3) > pkt_end(pkt) || word[0] != NOP_NOP_TS)
+		return rewrite_sack_at(pkt, tcp, 20, h, sum) != 0;
+	if (pkt->doff_bytes != 32 && !rewrite_sack_at(pkt, tcp, 32, h, sum))
+		return 0;
+	rewrite_ts(word + 1, h, sum);
+	return 1;
+}
+
+/* Two words of the packet at @off, at any alignment. @is_zero_void: a second word of 0 says nothing and stays. */
+static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off, __u32 delta0,
+					     __u32 delta1, int is_zero_void, __u64 *sum)
+{
+	__be32 word[2];
+	__u64 diff = 0;
+
+	off += pkt->l4_off;
+	if (bpf_skb_load_bytes(pkt->skb, off, word, sizeof(word)))
+		return -SP_DROP_REWRITE_FAILED;
+	shift_word(&word[0], delta0, &diff);
+	if (word[1] || !is_zero_void)
+		shift_word(&word[1], delta1, &diff);
+	if (bpf_skb_store_bytes(pkt->skb, off, word, sizeof(word), 0))
+		return -SP_DROP_REWRITE_FAILED;
+	*sum += off & 1 ? csum_swap(diff) : csum_fold32(diff);
+	return 0;
+}
+
+/*
+ * Any other layout. A global function of its own: inlined, its paths would
+ * multiply with those of the caller (clang 16, kernel 6.18).
+ */
+static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct sp_half *h, __u64 *sum)
+{
+	struct sp_options o;
+	int err = options_find(pkt, &o);
+
+	if (!err && o.ts_off)
+		err = rewrite_two_words(pkt, o.ts_off + 2, h->tsval_delta, h->tsecr_delta, 1, sum);
+	for (int i = 0; i < SACK_BLOCKS_MAX; i++) {
+		if (err || !o.sack_off || i >= o.sack_blocks)
+			break;
+		err = rewrite_two_words(pkt, o.sack_off + 2 + 8 * i, h->ack_delta, h->ack_delta, 0, sum);
+	}
+	return err;
+}
+
+/**
+ * rewrite() - apply a half to the packet
+ * @e:	half, and the checksum differences of its addresses and ports
+ *
+ * Invalidates pointers into the packet.
+ * Return: 0, or a reason; the packet is damaged then and must be dropped.
+ */
+static __always_inline int rewrite(struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	__u64 sum = e->use.port_csum;
+	__u32 csum_off = pkt->l4_off + offsetof(struct tcphdr, check);
+	struct tcphdr *tcp;
+	int err;
+
+	if (pull(pkt, pkt->l4_off + pkt->doff_bytes))
+		return -SP_DROP_REWRITE_FAILED;
+	err = rewrite_ip(pkt, e);
+	if (err)
+		return err;
+	tcp = pkt_l4(pkt);
+	if ((void *)(tcp + 1) > pkt_end(pkt))
+		return -SP_DROP_REWRITE_FAILED;
+	rewrite_tcp(pkt, tcp, &e->half, &sum);
+	if (!rewrite_usual_options(pkt, tcp, &e->half, &sum))
+		err = rewrite_odd_options(pkt, &e->half, &sum);
+	/* with the pseudo header's part apart, both are right for CHECKSUM_PARTIAL too */
+	if (err || bpf_l4_csum_replace(pkt->skb, csum_off, 0, e->use.addr_csum, BPF_F_PSEUDO_HDR) ||
+	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(sum), 0))
+		return err ? err : -SP_DROP_REWRITE_FAILED;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* upcall.bpf.h - hands a packet to the daemon through the ring. */
+#ifndef SP_BPF_UPCALL_H
+#define SP_BPF_UPCALL_H
+
+#include "abi/event.h"
+#include "maps.bpf.h"
+#include "parse.bpf.h"
+
+#define UPCALL_RATE_PER_S	20000ULL
+#define UPCALL_BURST		4000ULL
+
+/* Takes a token of this CPU's bucket. Return: 0 when there is none. */
+static __always_inline int upcall_is_allowed(__u64 now_ns)
+{
+	__u32 zero = 0;
+	struct sp_bucket *b = bpf_map_lookup_elem(&sp_buckets, &zero);
+	__u64 new;
+
+	if (!b)
+		return 0;
+	new = (now_ns - b->filled_ns) * UPCALL_RATE_PER_S / 1000000000ULL;
+	if (new) {
+		b->filled_ns = now_ns;
+		b->tokens += new;
+		if (b->tokens > UPCALL_BURST)
+			b->tokens = UPCALL_BURST;
+	}
+	if (!b->tokens)
+		return 0;
+	b->tokens--;
+	return 1;
+}
+
+/* A record of @room bytes for the packet; @room is a constant, since the verifier wants one. */
+static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct sp_event *head,
+					__u32 len, const __u32 room)
+{
+	struct sp_event *ev = bpf_ringbuf_reserve(&sp_events, sizeof(*ev) + room, 0);
+	__u64 n = len;
+
+	if (!ev)
+		return -SP_DROP_RING_FULL;
+	__builtin_memcpy(ev, head, sizeof(*ev));
+	ev->len = len;
+	barrier_var(n);		/* 64 bits, so that clang 16 checks the register that it passes on */
+	if (n < 1 || n > room || bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), ev->packet, n)) {
+		bpf_ringbuf_discard(ev, 0);
+		return -SP_DROP_RING_FULL;
+	}
+	bpf_ringbuf_submit(ev, 0);
+	return 0;
+}
+
+/**
+ * upcall() - copy the packet into the ring
+ * @kind:	enum sp_event_kind
+ * @len:	bytes from the IP header on
+ * @cookie_data, @mtu: see struct sp_event
+ *
+ * A function of its own, so that the verifier walks its size classes once.
+ * Return: 0, or a reason.
+ */
+static __noinline int upcall(const struct sp_pkt *pkt, __u32 kind, __u32 len, __u32 cookie_data, __u32 mtu)
+{
+	struct sp_event head = {
+		.tuple = pkt->tuple, .kind = kind, .mtu = mtu, .cookie_data = cookie_data,
+		.l4_off = pkt->l4_off - sizeof(struct ethhdr),
+	};
+
+	if (len <= 256)
+		return upcall_sized(pkt, &head, len, 256);
+	if (len <= 2048)
+		return upcall_sized(pkt, &head, len, 2048);
+	if (len <= 16384)
+		return upcall_sized(pkt, &head, len, 16384);
+	return upcall_sized(pkt, &head, len, SP_EVENT_PACKET_MAX);
+}
+
+static __always_inline __u32 upcall_whole(const struct sp_pkt *pkt)
+{
+	return pkt->skb->len - sizeof(struct ethhdr);
+}
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* wayout.bpf.h - where a translated packet leaves the machine. */
+#ifndef SP_BPF_WAYOUT_H
+#define SP_BPF_WAYOUT_H
+
+#include "abi/half.h"
+#include "maps.bpf.h"
+#include "parse.bpf.h"
+
+#ifndef AF_INET
+#define AF_INET		2
+#define AF_INET6	10
+#endif
+
+static __always_inline void fib_key(const struct sp_pkt *pkt, const struct sp_half *h,
+				    struct bpf_fib_lookup *fib)
+{
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->l4_protocol = IPPROTO_TCP;
+	fib->tot_len = 1;	/* asks for the MTU of the route, too */
+	fib->ifindex = pkt->skb->ingress_ifindex;
+	if (pkt->is_v6) {
+		fib->family = AF_INET6;
+		__builtin_memcpy(fib->ipv6_src, &h->out.saddr, 16);
+		__builtin_memcpy(fib->ipv6_dst, &h->out.daddr, 16);
+	} else {
+		fib->family = AF_INET;
+		fib->ipv4_src = h->out.saddr.w[3];
+		fib->ipv4_dst = h->out.daddr.w[3];
+	}
+}
+
+/* A frame of its own: its lookup key would not fit into the callers' stack. */
+static __noinline int wayout_lookup(const struct sp_pkt *pkt, struct sp_entry *e, __u32 tick)
+{
+	struct bpf_fib_lookup fib;
+	long rc;
+
+	if (!e)
+		return -SP_DROP_NO_ROUTE;
+	fib_key(pkt, &e->half, &fib);
+	rc = bpf_fib_lookup(pkt->skb, &fib, sizeof(fib), 0);
+	count_stat(SP_STAT_ROUTE_LOOKUPS, 1);
+	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return -SP_DROP_NO_ROUTE;
+	if (fib.family == AF_INET)
+		e->use.nexthop = sp_addr_v4(fib.ipv4_dst);
+	else
+		__builtin_memcpy(&e->use.nexthop, fib.ipv6_dst, 16);
+	e->use.mtu = rc ? 0 : fib.mtu_result;
+	e->use.route_tick = rc ? tick - 1 : tick;
+	e->use.ifindex = fib.ifindex;
+	return 0;
+}
+
+/**
+ * wayout_find() - look up interface, next hop and MTU for a half, unless they are fresh
+ *
+ * While the neighbour is not known the kernel tells no MTU and nothing is
+ * remembered; sending the packet makes it look for the neighbour.
+ *
+ * Return: 0, or a reason.
+ */
+static __always_inline int wayout_find(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	__u32 tick = sp_route_tick(now_ns);
+
+	if (e->use.ifindex && e->use.route_tick == tick)
+		return 0;
+	return wayout_lookup(pkt, e, tick);
+}
+
+/* Whether the packet, or each segment that a superpacket will be cut into, fits the way out. */
+static __always_inline int wayout_fits(const struct sp_pkt *pkt, const struct sp_use *u)
+{
+	__u32 len = pkt->skb->len - sizeof(struct ethhdr);
+
+	if (!u->mtu || len <= u->mtu)
+		return 1;
+	if (!pkt->skb->gso_size)
+		return 0;
+	return pkt->skb->gso_size + pkt->doff_bytes + pkt->l4_off - sizeof(struct ethhdr) <= u->mtu;
+}
+
+static __always_inline int wayout_send(const struct sp_use *u)
+{
+	struct bpf_redir_neigh nh = { .nh_family = AF_INET6 };
+
+	if (sp_addr_is_v4(&u->nexthop)) {
+		nh.nh_family = AF_INET;
+		nh.ipv4_nh = u->nexthop.w[3];
+	} else {
+		__builtin_memcpy(nh.ipv6_nh, &u->nexthop, 16);
+	}
+	return bpf_redirect_neigh(u->ifindex, &nh, sizeof(nh), 0);
+}
+
+#endif
