@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* log.h - messages for operators. Knows nothing of the project. */
+#ifndef SP_BASE_LOG_H
+#define SP_BASE_LOG_H
+
+#include <stdarg.h>
+
+enum sp_log_level { SP_LOG_ERR, SP_LOG_WARN, SP_LOG_INFO, SP_LOG_DEBUG };
+
+/**
+ * sp_log_init() - choose where messages go
+ * @ident:	program name (borrowed for good)
+ * @level:	the most talkative level that is still printed
+ *
+ * To stderr; with the syslog priority prefixes of sd-daemon(3) when JOURNAL_STREAM says that it is the journal.
+ * Control characters in a message are printed as '?'.
+ */
+void sp_log_init(const char *ident, enum sp_log_level level);
+
+void sp_log(enum sp_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sp_vlog(enum sp_log_level level, const char *fmt, va_list ap);
+
+/* A call site that packets can trigger: at most a burst of 5 in 5 s, then how many were suppressed. */
+struct sp_log_limit {
+	unsigned long long	window_start_ns;
+	unsigned int		in_window;
+	unsigned int		suppressed;
+};
+int sp_log_limit_pass(struct sp_log_limit *limit, unsigned int *ret_suppressed);
+
+#define log_err(...)	sp_log(SP_LOG_ERR, __VA_ARGS__)
+#define log_warn(...)	sp_log(SP_LOG_WARN, __VA_ARGS__)
+#define log_info(...)	sp_log(SP_LOG_INFO, __VA_ARGS__)
+#define log_debug(...)	sp_log(SP_LOG_DEBUG, __VA_ARGS__)
+
+/* As above with ": " and the text of @err (0 or a negative or positive errno) at the end. */
+void sp_log_errno(enum sp_log_level level, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define log_err_errno(err, ...)		sp_log_errno(SP_LOG_ERR, err, __VA_ARGS__)
+#define log_warn_errno(err, ...)	sp_log_errno(SP_LOG_WARN, err, __VA_ARGS__)
+#define log_debug_errno(err, ...)	sp_log_errno(SP_LOG_DEBUG, err, __VA_ARGS__)
+
+#define log_warn_limited(...) do {						\
+	static struct sp_log_limit limit_;					\
+	unsigned int suppressed_;						\
+	if (sp_log_limit_pass(&limit_, &suppressed_)) {				\
+		if (suppressed_)						\
+			log_warn("(%u more like the next one)", suppressed_);	\
+		log_warn(__VA_ARGS__);						\
+	}									\
+} while (0)
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* main.c - splicectl(1): asks a running spliced and prints what it says. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "proxy/control.h"
+#include "show.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
+
+/* Options that belong to some commands only. */
+enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4 };
+
+struct options {
+	const char *path;
+	int is_json;
+	int is_all;
+	json_int_t limit;
+	unsigned int given; /* COMMAND_* */
+	char filter[SP_CONTROL_REQUEST_MAX];
+};
+
+struct command {
+	const char *name;
+	unsigned int takes; /* COMMAND_* */
+	int (*show)(struct sp_client *client, const struct options *options);
+	const char *arguments;
+	const char *help;
+};
+
+static int show_status(struct sp_client *client, const struct options *options);
+static int show_connections(struct sp_client *client, const struct options *options);
+static int show_drops(struct sp_client *client, const struct options *options);
+
+static const struct command commands[] = {
+	{ "status", 0, show_status, "", "the daemon, its services, pools and counters" },
+	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, show_connections, "[--limit N] [FILTER...]",
+	  "spliced connections" },
+	{ "drops", COMMAND_ALL, show_drops, "[--all]", "why packets left the fast path, and how many" },
+};
+
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "limit", required_argument, NULL, 'n' },
+	{ "all", no_argument, NULL, 'a' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 },
+};
+
+static void print_help(FILE *out)
+{
+	fputs("usage: splicectl [--socket PATH] [--json] COMMAND\n\ncommands:\n", out);
+	for (size_t i = 0; i < COUNT(commands); i++)
+		fprintf(out, "  %-11s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+	fputs("\noptions:\n"
+	      "  -s, --socket PATH   control socket of the daemon (" SP_CONTROL_PATH ")\n"
+	      "  -j, --json          print JSON instead of text\n"
+	      "  -n, --limit N       connections: at most N, 0 for all (100)\n"
+	      "  -a, --all           drops: also reasons that never occurred\n"
+	      "  -h, --help          print this\n"
+	      "  -V, --version       print the version\n"
+	      "\nfilters (all given ones must hold):\n"
+	      "  ADDRESS  ADDRESS:PORT  pool=NAME  service=NAME  backend=NAME  state=open|closing|closed\n"
+	      "\nexit status: 0 done, 1 the daemon refused or broke off, 2 wrong usage, 3 no daemon reached\n",
+	      out);
+}
+
+static int fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int fail(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("splicectl: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return code;
+}
+
+/* ---- answers ---- */
+
+/* The next line of the answer. Says itself what went wrong. */
+static int next_object(struct sp_client *client, json_t **ret_object)
+{
+	int err = sp_client_read(client, ret_object), code;
+	const char *error;
+
+	if (err == -ENODATA)
+		return fail(EXIT_UNREACHABLE, "the daemon closed the connection before its answer was complete");
+	if (err == -EAGAIN)
+		return fail(EXIT_UNREACHABLE, "the daemon does not answer; it may hang");
+	if (err == -EBADMSG)
+		return fail(EXIT_ANSWER, "the answer is no JSON object; is that the socket of spliced?");
+	if (err)
+		return fail(EXIT_UNREACHABLE, "reading the answer: %s", strerror(-err));
+	error = json_string_value(json_object_get(*ret_object, "error"));
+	if (!error)
+		return EXIT_OK;
+	code = fail(EXIT_ANSWER, "%s", error);
+	json_decref(*ret_object);
+	return code;
+}
+
+static int show_object(struct sp_client *client, const struct options *options,
+		       void (*show)(const json_t *object, const struct options *options))
+{
+	json_t *object;
+	int code = next_object(client, &object);
+
+	if (code)
+		return code;
+	if (options->is_json) {
+		json_dumpf(object, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		show(object, options);
+	}
+	json_decref(object);
+	return EXIT_OK;
+}
+
+static void status_text(const json_t *object, const struct options *options)
+{
+	sp_show_status(object, stdout);
+}
+
+static void drops_text(const json_t *object, const struct options *options)
+{
+	sp_show_drops(object, options->is_all, stdout);
+}
+
+static int show_status(struct sp_client *client, const struct options *options)
+{
+	return show_object(client, options, status_text);
+}
+
+static int show_drops(struct sp_client *client, const struct options *options)
+{
+	return show_object(client, options, drops_text);
+}
+
+static int is_end(const json_t *object)
+{
+	return json_is_true(json_object_get(object, "end"));
+}
+
+/* An array. One that broke off stays open, so that no parser takes it for the whole. */
+static int connections_json(struct sp_client *client, json_t **ret_end)
+{
+	const char *separator = "[\n";
+	json_t *object;
+	int code;
+
+	while (!(code = next_object(client, &object)) && !is_end(object)) {
+		fputs(separator, stdout);
+		json_dumpf(object, stdout, JSON_COMPACT);
+		json_decref(object);
+		separator = ",\n";
+	}
+	if (code)
+		return code;
+	puts(*separator == '[' ? "[]" : "\n]");
+	*ret_end = object;
+	return EXIT_OK;
+}
+
+static int connections_text(struct sp_client *client, json_t **ret_end)
+{
+	struct sp_table table;
+	json_t *object;
+	int code;
+
+	sp_show_connections_init(&table);
+	while (!(code = next_object(client, &object)) && !is_end(object)) {
+		sp_show_connection(&table, object, stdout);
+		json_decref(object);
+	}
+	sp_table_print(&table, stdout);
+	if (!code)
+		*ret_end = object;
+	return code;
+}
+
+static int show_connections(struct sp_client *client, const struct options *options)
+{
+	json_t *end = NULL;
+	int code = options->is_json ? connections_json(client, &end) : connections_text(client, &end);
+
+	if (code)
+		return code;
+	fflush(stdout);
+	sp_show_connections_end(end, stderr);
+	json_decref(end);
+	return EXIT_OK;
+}
+
+/* ---- the request ---- */
+
+static json_t *make_request(const struct command *command, const struct options *options)
+{
+	json_t *request = json_pack("{s:i, s:s}", "version", SP_CONTROL_VERSION, "command", command->name);
+
+	if (command->takes & COMMAND_LIMIT)
+		json_object_set_new(request, "limit", json_integer(options->limit));
+	if (*options->filter)
+		json_object_set_new(request, "filter", json_string(options->filter));
+	return request;
+}
+
+static int unreachable(const char *path, int err)
+{
+	const char *what = "";
+
+	if (err == -ENOENT || err == -ECONNREFUSED)
+		what = "; start spliced, or name the `control:` of its configuration with --socket";
+	else if (err == -EACCES)
+		what = "; become root, or a user who may write to that socket";
+	return fail(EXIT_UNREACHABLE, "no daemon reached at %s: %s%s", path, strerror(-err), what);
+}
+
+static int run(const struct command *command, const struct options *options)
+{
+	struct sp_client client = { 0 };
+	json_t *request;
+	int err, code;
+
+	err = sp_client_open(options->path, &client);
+	if (err)
+		return unreachable(options->path, err);
+	request = make_request(command, options);
+	err = sp_client_send(&client, request);
+	json_decref(request);
+	code = err ? unreachable(options->path, err) : command->show(&client, options);
+	sp_client_close(&client);
+	if (fflush(stdout) || ferror(stdout))
+		return fail(EXIT_ANSWER, "writing the output: %s", strerror(errno));
+	return code;
+}
+
+/* ---- the command line ---- */
+
+static int usage(const char *fmt, const char *what)
+{
+	fputs("splicectl: ", stderr);
+	fprintf(stderr, fmt, what);
+	fputs("; see splicectl --help\n", stderr);
+	return EXIT_USAGE;
+}
+
+static int parse_limit(const char *text, struct options *options)
+{
+	char *end;
+
+	errno = 0;
+	options->limit = strtoll(text, &end, 10);
+	options->given |= COMMAND_LIMIT;
+	if (*text < '0' || *text > '9' || *end || errno)
+		return usage("--limit '%s' is no whole number", text);
+	return 0;
+}
+
+/* Return: 0 to go on; -1 done; else an exit code. */
+static int parse_option(int letter, struct options *options)
+{
+	switch (letter) {
+	case 's':
+		options->path = optarg;
+		return 0;
+	case 'j':
+		options->is_json = 1;
+		return 0;
+	case 'n':
+		return parse_limit(optarg, options);
+	case 'a':
+		options->is_all = 1;
+		options->given |= COMMAND_ALL;
+		return 0;
+	case 'h':
+		print_help(stdout);
+		return -1;
+	case 'V':
+		puts("splicectl " SP_VERSION);
+		return -1;
+	}
+	fputs("see splicectl --help\n", stderr);
+	return EXIT_USAGE;
+}
+
+static int join_filter(char **terms, struct options *options)
+{
+	size_t len = 0;
+
+	for (; *terms; terms++) {
+		size_t room = sizeof(options->filter) - len;
+		int written = snprintf(options->filter + len, room, "%s%s", len ? " " : "", *terms);
+
+		if ((size_t)written >= room)
+			return usage("the filter is too long, from '%.40s' on", *terms);
+		len += written;
+		options->given |= COMMAND_FILTER;
+	}
+	return 0;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COUNT(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int run_command(char **words, struct options *options)
+{
+	const struct command *command;
+	unsigned int unwanted;
+
+	if (!*words) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	command = find_command(*words);
+	if (!command)
+		return usage("command '%s' is not known", *words);
+	if (join_filter(words + 1, options))
+		return EXIT_USAGE;
+	unwanted = options->given & ~command->takes;
+	if (unwanted & COMMAND_FILTER)
+		return usage("'%s' takes no filter", command->name);
+	if (unwanted)
+		return usage(unwanted & COMMAND_LIMIT ? "'%s' takes no --limit" : "'%s' takes no --all",
+			     command->name);
+	return run(command, options);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .path = SP_CONTROL_PATH, .limit = SP_CONTROL_LIMIT };
+	int letter, code;
+
+	while ((letter = getopt_long(argc, argv, "s:jn:ahV", long_options, NULL)) >= 0) {
+		code = parse_option(letter, &options);
+		if (code)
+			return code < 0 ? EXIT_OK : code;
+	}
+	return run_command(argv + optind, &options);
+}

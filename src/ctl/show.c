@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* show.c - the daemon's answers as text for people. Whatever is missing in an answer shows as "-" or 0. */
+#include <string.h>
+
+#include "show.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "-";
+}
+
+static json_int_t int_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static char *format_int(json_int_t value, char *buf)
+{
+	snprintf(buf, SP_HUMAN_MAX, "%" JSON_INTEGER_FORMAT, value);
+	return buf;
+}
+
+char *sp_human_bytes(json_int_t bytes, char *buf)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = bytes;
+	size_t unit = 0;
+
+	/* 1023.95 would print as 1024.0 */
+	while (unit + 1 < COUNT(units) && value >= (unit ? 1023.95 : 1024)) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(buf, SP_HUMAN_MAX, "%.*f%s", unit ? 1 : 0, value, units[unit]);
+	return buf;
+}
+
+/* The two largest units: more is noise. */
+char *sp_human_ms(json_int_t ms, char *buf)
+{
+	long long s = ms / 1000, m = s / 60, h = m / 60, d = h / 24;
+
+	if (s < 1)
+		snprintf(buf, SP_HUMAN_MAX, "%lldms", (long long)ms);
+	else if (m < 1)
+		snprintf(buf, SP_HUMAN_MAX, "%llds", s);
+	else if (h < 1)
+		snprintf(buf, SP_HUMAN_MAX, "%lldm%02llds", m, s % 60);
+	else if (d < 1)
+		snprintf(buf, SP_HUMAN_MAX, "%lldh%02lldm", h, m % 60);
+	else
+		snprintf(buf, SP_HUMAN_MAX, "%lldd%02lldh", d, h % 24);
+	return buf;
+}
+
+/* ---- status ---- */
+
+static void show_head(const json_t *object, FILE *out)
+{
+	json_int_t splices = int_of(object, "splices"), max = int_of(object, "splices_max");
+	char up[SP_HUMAN_MAX];
+
+	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s\n", text_of(object, "version"),
+		int_of(object, "pid"), sp_human_ms(int_of(object, "uptime_s") * 1000, up),
+		json_is_true(json_object_get(object, "ready")) ? "ready" : "NOT READY");
+	fprintf(out, "  config   %s\n", text_of(object, "config"));
+	fprintf(out, "  splices  %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " (%.1f %%)\n", splices, max,
+		max ? 100.0 * splices / max : 0.0);
+	fprintf(out, "  pending  %" JSON_INTEGER_FORMAT "\n", int_of(object, "pending"));
+}
+
+/* A blank line between tables, and none for one without rows. */
+static void print_section(struct sp_table *table, FILE *out)
+{
+	if (table->row_count)
+		fputc('\n', out);
+	sp_table_print(table, out);
+}
+
+static void show_services(const json_t *services, FILE *out)
+{
+	static const struct sp_column columns[] = { { "SERVICE", 0 }, { "PROTOCOL", 0 }, { "LISTEN", 0 } };
+	const json_t *service, *listen;
+	struct sp_table table;
+	size_t i, j;
+
+	sp_table_init(&table, columns, COUNT(columns));
+	json_array_foreach(services, i, service) {
+		const char *cells[] = { text_of(service, "name"), text_of(service, "protocol"), NULL };
+
+		/* a line for each further address, below the first */
+		json_array_foreach(json_object_get(service, "listen"), j, listen) {
+			cells[2] = json_string_value(listen);
+			sp_table_add(&table, cells, out);
+			cells[0] = cells[1] = "";
+		}
+	}
+	print_section(&table, out);
+}
+
+static void add_backend(struct sp_table *table, const char *pool, const json_t *backend, FILE *out)
+{
+	char weight[SP_HUMAN_MAX], connections[SP_HUMAN_MAX], failures[SP_HUMAN_MAX];
+	const char *cells[] = {
+		pool,
+		text_of(backend, "name"),
+		text_of(backend, "address"),
+		text_of(backend, "state"),
+		format_int(int_of(backend, "weight"), weight),
+		format_int(int_of(backend, "connections"), connections),
+		format_int(int_of(backend, "failures"), failures),
+	};
+
+	sp_table_add(table, cells, out);
+}
+
+static void show_pools(const json_t *pools, FILE *out)
+{
+	static const struct sp_column columns[] = {
+		{ "POOL", 0 },   { "BACKEND", 0 },     { "ADDRESS", 0 },  { "STATE", 0 },
+		{ "WEIGHT", 1 }, { "CONNECTIONS", 1 }, { "FAILURES", 1 },
+	};
+	const json_t *pool, *backend;
+	struct sp_table table;
+	size_t i, j;
+
+	sp_table_init(&table, columns, COUNT(columns));
+	json_array_foreach(pools, i, pool) {
+		const char *name = text_of(pool, "name");
+
+		json_array_foreach(json_object_get(pool, "backends"), j, backend) {
+			add_backend(&table, name, backend, out);
+			name = "";
+		}
+	}
+	print_section(&table, out);
+}
+
+static void show_counters(json_t *counters, FILE *out)
+{
+	static const struct sp_column columns[] = { { "COUNTER", 0 }, { "VALUE", 1 } };
+	char value[SP_HUMAN_MAX];
+	struct sp_table table;
+	const json_t *number;
+	const char *name;
+
+	sp_table_init(&table, columns, COUNT(columns));
+	json_object_foreach(counters, name, number) {
+		const char *cells[] = { name, format_int(json_integer_value(number), value) };
+
+		sp_table_add(&table, cells, out);
+	}
+	print_section(&table, out);
+}
+
+void sp_show_status(const json_t *object, FILE *out)
+{
+	show_head(object, out);
+	show_services(json_object_get(object, "services"), out);
+	show_pools(json_object_get(object, "pools"), out);
+	show_counters(json_object_get(object, "counters"), out);
+}
+
+/* ---- drops ---- */
+
+void sp_show_drops(const json_t *object, int is_all, FILE *out)
+{
+	static const struct sp_column columns[] = { { "REASON", 0 }, { "PKTS", 1 }, { "FATE", 0 }, { "WHY", 0 } };
+	char pkts[SP_HUMAN_MAX];
+	struct sp_table table;
+	const json_t *reason;
+	int is_empty = 1;
+	size_t i;
+
+	sp_table_init(&table, columns, COUNT(columns));
+	json_array_foreach(json_object_get(object, "reasons"), i, reason) {
+		const char *cells[] = {
+			text_of(reason, "name"),
+			format_int(int_of(reason, "pkts"), pkts),
+			text_of(reason, "what"),
+			text_of(reason, "why"),
+		};
+
+		if (!is_all && !int_of(reason, "pkts"))
+			continue;
+		sp_table_add(&table, cells, out);
+		is_empty = 0;
+	}
+	sp_table_print(&table, out);
+	if (is_empty)
+		fputs("no packet has left the fast path\n", out);
+}
+
+/* ---- connections ---- */
+
+static const struct sp_column connection_columns[] = {
+	{ "CLIENT", 0 }, { "VIP", 0 }, { "PROXY", 0 }, { "BACKEND", 0 }, { "SERVICE", 0 }, { "POOL", 0 },
+	{ "NAME", 0 }, { "STATE", 0 }, { "AGE", 1 }, { "IDLE", 1 }, { "UP", 1 }, { "DOWN", 1 },
+};
+
+void sp_show_connections_init(struct sp_table *table)
+{
+	sp_table_init(table, connection_columns, COUNT(connection_columns));
+}
+
+/* The name of a backend, where it says more than its address. */
+static const char *backend_name(const json_t *row, const char *address)
+{
+	const char *name = text_of(row, "backend");
+
+	return strcmp(name, address) ? name : "-";
+}
+
+void sp_show_connection(struct sp_table *table, const json_t *row, FILE *out)
+{
+	const json_t *front = json_object_get(row, "front"), *back = json_object_get(row, "back");
+	char age[SP_HUMAN_MAX], idle[SP_HUMAN_MAX], up[SP_HUMAN_MAX], down[SP_HUMAN_MAX];
+	const char *cells[] = {
+		text_of(front, "from"),
+		text_of(front, "to"),
+		text_of(back, "from"),
+		text_of(back, "to"),
+		text_of(row, "service"),
+		text_of(row, "pool"),
+		backend_name(row, text_of(back, "to")),
+		text_of(row, "state"),
+		sp_human_ms(int_of(row, "age_ms"), age),
+		sp_human_ms(int_of(row, "idle_ms"), idle),
+		sp_human_bytes(int_of(row, "bytes_up"), up),
+		sp_human_bytes(int_of(row, "bytes_down"), down),
+	};
+
+	sp_table_add(table, cells, out);
+}
+
+void sp_show_connections_end(const json_t *end, FILE *out)
+{
+	json_int_t shown = int_of(end, "shown"), seen = int_of(end, "total_seen");
+
+	if (json_is_true(json_object_get(end, "more")))
+		fprintf(out, "splicectl: there are more than these %" JSON_INTEGER_FORMAT "; --limit 0 shows all\n",
+			shown);
+	else if (!shown)
+		fprintf(out, "splicectl: none of %" JSON_INTEGER_FORMAT " connections\n", seen);
+}

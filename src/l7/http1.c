@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * http1.c - strict parser of an HTTP/1.0 or 1.1 request head
+ *
+ * Theory of operation. One cursor walks once over the bytes; each take_*() eats one element of the grammar and says OK,
+ * INCOMPLETE (the input ended inside the element) or BAD. Nothing is remembered between two calls: the caller comes
+ * again with a longer input. A byte that no continuation can repair is BAD at once, so that a TLS ClientHello on
+ * an HTTP port ends at its first byte, and a client that speaks nonsense gets its 400 without waiting for a time-out.
+ *
+ * The head is forwarded as it came, and we could not repair it if we wanted to. Where a server behind us might read
+ * another request out of the same bytes (another host, another path, another end of the message), the only safe
+ * answer is to refuse. Refused are:
+ *
+ *  - anything but `method SP target SP HTTP/1.x CRLF`; more than one empty line before it (RFC 9112, 2.2); HTTP/0.9;
+ *    versions other than 1.0 and 1.1; the method PRI, which belongs to the preface of HTTP/2
+ *  - LF without CR, CR without LF, NUL and every other control character but the tab inside a value: servers differ in
+ *    what ends a line and what ends a string
+ *  - in the target: bytes outside of printable ASCII; `#`, since some take the path to end there
+ *  - targets other than origin-form, absolute-form with http(s), `OPTIONS *`, and host:port with CONNECT;
+ *    user information in an authority
+ *  - lines that continue the one before (obs-fold); a blank between name and colon; an empty name; characters in a
+ *    name that are not a token's: each of them hides a header from one server and shows it to the next
+ *  - Host missing in 1.1, given twice, empty, or no host[:port]: host names are letters, digits, `-`, `_` and `.`
+ *    without empty labels (no percent signs: one decodes them, another does not); IPv6 literals must be valid
+ *  - an absolute-form or CONNECT target whose authority is not that of Host (without case; the scheme's port counts
+ *    as given)
+ *  - Content-Length that is not one number below 2^63, or is given twice, even with equal values: RFC 9110, 8.6 wants a
+ *    list reduced to one value before it is forwarded
+ *  - Transfer-Encoding next to Content-Length, in HTTP/1.0, given twice, with an empty element or a parameter, without
+ *    `chunked` as last coding, or with `chunked` twice
+ *  - Content_Length and Transfer_Encoding: gateways to CGI-like interfaces take them for the real ones
+ *  - more than SP_HTTP1_HEADERS_MAX headers
+ */
+#include "l7/http1.h"
+
+#include <stdint.h>
+
+#include "l7/http1_scan.h"
+
+static enum sp_head_verdict take_path(struct scan *s)
+{
+	struct sp_str query;
+	enum sp_head_verdict v = take_class(s, PATH, &s->head->path);
+
+	if (v != SP_HEAD_OK || *s->p != '?')
+		return v;
+	return take_class(s, QUERY, &query);
+}
+
+static enum sp_head_verdict take_scheme(struct scan *s)
+{
+	static const char why[] = "malformed request target";
+	const char *text;
+
+	for (text = "http"; *text; text++, s->p++) {
+		if (s->p == s->end)
+			return SP_HEAD_INCOMPLETE;
+		if ((*s->p | 0x20) != *text)
+			return bad_byte(s, why);
+	}
+	s->default_port = 80;
+	if (s->p < s->end && (*s->p | 0x20) == 's') {
+		s->default_port = 443;
+		s->p++;
+	}
+	return take_text(s, "://", why);
+}
+
+static enum sp_head_verdict take_absolute(struct scan *s)
+{
+	enum sp_head_verdict v = take_scheme(s);
+
+	if (v == SP_HEAD_OK)
+		v = take_authority(s, &s->target);
+	if (v != SP_HEAD_OK)
+		return v;
+	if (s->target.port == 0)
+		s->target.port = s->default_port;
+	if (*s->p == '/' || *s->p == '?')
+		return take_path(s);
+	/* An empty path means "/", but with OPTIONS it means "*" (RFC 9112, 3.2.4). */
+	if (!str_is(&s->head->method, "OPTIONS"))
+		s->head->path.p = s->p;
+	return SP_HEAD_OK;
+}
+
+static enum sp_head_verdict take_connect(struct scan *s)
+{
+	enum sp_head_verdict v = take_authority(s, &s->target);
+
+	if (v == SP_HEAD_OK && s->target.port == 0)
+		return bad_byte(s, "CONNECT without port");
+	return v;
+}
+
+static enum sp_head_verdict take_target(struct scan *s)
+{
+	enum sp_head_verdict v = SP_HEAD_OK;
+	const char *start = s->p;
+
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	if (str_is(&s->head->method, "CONNECT"))
+		v = take_connect(s);
+	else if (*s->p == '/')
+		v = take_path(s);
+	else if (*s->p == '*' && str_is(&s->head->method, "OPTIONS"))
+		s->p++;
+	else
+		v = take_absolute(s);
+	s->head->target = (struct sp_str){start, s->p - start};
+	return v;
+}
+
+static enum sp_head_verdict take_method(struct scan *s)
+{
+	enum sp_head_verdict v = take_class(s, TOKEN, &s->head->method);
+
+	if (v != SP_HEAD_OK)
+		return v;
+	if (s->head->method.len == 0)
+		return bad_byte(s, "no method");
+	if (str_is(&s->head->method, "PRI"))
+		return bad(s, "preface of HTTP/2");
+	return take_byte(s, ' ', "malformed method");
+}
+
+static enum sp_head_verdict take_version(struct scan *s)
+{
+	enum sp_head_verdict v = take_text(s, "HTTP/1.", "not HTTP/1.0 or HTTP/1.1");
+
+	if (v != SP_HEAD_OK)
+		return v;
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	if (*s->p != '0' && *s->p != '1')
+		return bad_byte(s, "not HTTP/1.0 or HTTP/1.1");
+	s->head->minor = *s->p++ - '0';
+	return take_crlf(s, "characters behind the version");
+}
+
+static enum sp_head_verdict take_request_line(struct scan *s)
+{
+	enum sp_head_verdict v = SP_HEAD_OK;
+
+	if (s->p < s->end && *s->p == '\r')
+		v = take_crlf(s, "no method");
+	if (v == SP_HEAD_OK)
+		v = take_method(s);
+	if (v == SP_HEAD_OK)
+		v = take_target(s);
+	if (v == SP_HEAD_OK)
+		v = take_byte(s, ' ', "malformed request target");
+	if (v == SP_HEAD_OK)
+		v = take_version(s);
+	return v;
+}
+
+static bool agrees(const struct scan *s, const struct authority *host)
+{
+	const struct authority *target = &s->target;
+
+	if (!target->host.p)
+		return true;
+	return host->host.len == target->host.len &&
+	       strncasecmp(host->host.p, target->host.p, host->host.len) == 0 &&
+	       (host->port ? host->port : s->default_port) == target->port;
+}
+
+static enum sp_head_verdict take_host(struct scan *s)
+{
+	struct authority host = {};
+	enum sp_head_verdict v = take_authority(s, &host);
+
+	if (v != SP_HEAD_OK)
+		return v;
+	if (!agrees(s, &host))
+		return bad_byte(s, "Host is not the target's");
+	s->head->host = host.host;
+	return SP_HEAD_OK;
+}
+
+static enum sp_head_verdict take_length(struct scan *s)
+{
+	const char *start = s->p;
+	uint64_t length = 0;
+
+	for (; s->p < s->end && is(*s->p, DIGIT); s->p++) {
+		unsigned int digit = *s->p - '0';
+
+		if (length > ((uint64_t)INT64_MAX - digit) / 10)
+			return bad(s, "Content-Length overflows");
+		length = length * 10 + digit;
+	}
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	return s->p > start ? SP_HEAD_OK : bad_byte(s, "Content-Length is not a number");
+}
+
+static enum sp_head_verdict take_codings(struct scan *s)
+{
+	struct sp_str coding;
+	enum sp_head_verdict v;
+	bool is_chunked;
+
+	for (;;) {
+		v = take_class(s, TOKEN, &coding);
+		if (v != SP_HEAD_OK)
+			return v;
+		if (coding.len == 0)
+			return bad_byte(s, "empty transfer coding");
+		is_chunked = str_is_nocase(&coding, "chunked");
+		v = take_blanks(s);
+		if (v != SP_HEAD_OK)
+			return v;
+		if (*s->p != ',')
+			return is_chunked ? v : bad_byte(s, "last transfer coding is not chunked");
+		if (is_chunked)
+			return bad(s, "transfer coding behind chunked");
+		s->p++;
+		v = take_blanks(s);
+		if (v != SP_HEAD_OK)
+			return v;
+	}
+}
+
+static enum sp_head_verdict take_text_value(struct scan *s)
+{
+	struct sp_str unused;
+
+	return take_class(s, VALUE, &unused);
+}
+
+static enum sp_head_verdict admit_host(struct scan *s)
+{
+	if (s->has_host)
+		return bad(s, "Host given twice");
+	s->has_host = true;
+	return SP_HEAD_OK;
+}
+
+static enum sp_head_verdict admit_length(struct scan *s)
+{
+	if (s->has_length)
+		return bad(s, "Content-Length given twice");
+	if (s->has_coding)
+		return bad(s, "Content-Length next to Transfer-Encoding");
+	s->has_length = true;
+	return SP_HEAD_OK;
+}
+
+static enum sp_head_verdict admit_coding(struct scan *s)
+{
+	if (s->has_coding)
+		return bad(s, "Transfer-Encoding given twice");
+	if (s->has_length)
+		return bad(s, "Transfer-Encoding next to Content-Length");
+	if (s->head->minor == 0)
+		return bad(s, "Transfer-Encoding in HTTP/1.0");
+	s->has_coding = true;
+	return SP_HEAD_OK;
+}
+
+static enum sp_head_verdict admit_never(struct scan *s)
+{
+	return bad(s, "underscore in a name that frames the message");
+}
+
+static enum sp_head_verdict admit_any(struct scan *s)
+{
+	return SP_HEAD_OK;
+}
+
+/* @admit: may it stand here, known from the name alone; @take: its value, up to blanks and CRLF */
+struct header_kind {
+	const char *name;
+	size_t len;
+	enum sp_head_verdict (*admit)(struct scan *s);
+	enum sp_head_verdict (*take)(struct scan *s);
+	const char *why;
+};
+
+#define KIND(name) name, sizeof(name) - 1
+
+static const struct header_kind kinds[] = {
+	{KIND("host"), admit_host, take_host, "malformed Host"},
+	{KIND("content-length"), admit_length, take_length, "Content-Length is not a number"},
+	{KIND("transfer-encoding"), admit_coding, take_codings, "malformed Transfer-Encoding"},
+	{KIND("content_length"), admit_never, take_text_value, ""},
+	{KIND("transfer_encoding"), admit_never, take_text_value, ""},
+};
+
+static const struct header_kind any_kind = {
+	"", 0, admit_any, take_text_value, "invalid character in a header's value",
+};
+
+static const struct header_kind *kind_of(const struct sp_str *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (name->len == kinds[i].len &&
+		    strncasecmp(name->p, kinds[i].name, name->len) == 0)
+			return &kinds[i];
+	return &any_kind;
+}
+
+static enum sp_head_verdict take_name(struct scan *s, struct sp_str *name)
+{
+	enum sp_head_verdict v = take_class(s, TOKEN, name);
+
+	if (v != SP_HEAD_OK)
+		return v;
+	if (name->len == 0 && (*s->p == ' ' || *s->p == '\t'))
+		return bad(s, "folded line");
+	if (name->len == 0)
+		return bad_byte(s, "empty header name");
+	if (*s->p == ' ' || *s->p == '\t')
+		return bad(s, "blank before a header's colon");
+	return take_byte(s, ':', "invalid character in a header's name");
+}
+
+static enum sp_head_verdict take_value(struct scan *s, const struct header_kind *kind,
+                                       struct sp_str *value)
+{
+	enum sp_head_verdict v = take_blanks(s);
+
+	if (v != SP_HEAD_OK)
+		return v;
+	value->p = s->p;
+	v = kind->take(s);
+	if (v == SP_HEAD_OK)
+		v = take_blanks(s);
+	if (v != SP_HEAD_OK)
+		return v;
+	value->len = s->p - value->p;
+	while (value->len && (value->p[value->len - 1] == ' ' || value->p[value->len - 1] == '\t'))
+		value->len--;
+	return take_crlf(s, kind->why);
+}
+
+static enum sp_head_verdict take_header(struct scan *s)
+{
+	struct sp_http1_header *header = &s->head->headers[s->head->header_count];
+	const struct header_kind *kind;
+	enum sp_head_verdict v;
+
+	if (s->head->header_count == SP_HTTP1_HEADERS_MAX)
+		return bad(s, "too many headers");
+	v = take_name(s, &header->name);
+	if (v != SP_HEAD_OK)
+		return v;
+	kind = kind_of(&header->name);
+	v = kind->admit(s);
+	if (v == SP_HEAD_OK)
+		v = take_value(s, kind, &header->value);
+	if (v == SP_HEAD_OK)
+		s->head->header_count++;
+	return v;
+}
+
+static enum sp_head_verdict take_end(struct scan *s)
+{
+	if (!s->has_host && s->head->minor == 1)
+		return bad(s, "no Host");
+	if (!s->has_host)
+		s->head->host = s->target.host;
+	return take_crlf(s, "");
+}
+
+static enum sp_head_verdict take_head(struct scan *s)
+{
+	enum sp_head_verdict v = take_request_line(s);
+
+	while (v == SP_HEAD_OK && s->p < s->end && *s->p != '\r')
+		v = take_header(s);
+	if (v != SP_HEAD_OK)
+		return v;
+	return s->p < s->end ? take_end(s) : SP_HEAD_INCOMPLETE;
+}
+
+enum sp_head_verdict sp_http1_parse(const char *buf, size_t len, struct sp_http1 *ret)
+{
+	struct scan s = {.p = buf, .end = buf + len, .head = ret};
+	enum sp_head_verdict v;
+
+	/* The table behind them is long, and bounded by header_count. */
+	memset(ret, 0, offsetof(struct sp_http1, headers));
+	ret->why = NULL;
+	v = take_head(&s);
+	ret->head_len = s.p - buf;
+	return v;
+}

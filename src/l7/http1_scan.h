@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* http1_scan.h - cursor over a request head and the small elements of its grammar. Read by http1.c only. */
+#ifndef SP_L7_HTTP1_SCAN_H
+#define SP_L7_HTTP1_SCAN_H
+
+#include <arpa/inet.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#include "l7/http1.h"
+
+#define HOST_MAX 255
+
+enum class {
+	TOKEN = 1, /* RFC 9110, 5.6.2 */
+	VALUE = 2, /* of a header */
+	PATH = 4,  /* printable, but neither '#' nor '?' */
+	QUERY = 8, /* the same and '?' */
+	NAME = 16, /* host name */
+	DIGIT = 32,
+};
+
+#define PRINT (VALUE | PATH | QUERY)
+#define ALNUM (TOKEN | PRINT | NAME)
+
+/* clang-format off */
+static const unsigned char classes[256] = {
+	['\t'] = VALUE,
+	[' '] = VALUE,
+	['!'] = TOKEN | PRINT,
+	['"'] = PRINT,
+	['#'] = TOKEN | VALUE,
+	['$' ... '\''] = TOKEN | PRINT,
+	['(' ... ')'] = PRINT,
+	['*' ... '+'] = TOKEN | PRINT,
+	[','] = PRINT,
+	['-' ... '.'] = TOKEN | PRINT | NAME,
+	['/'] = PRINT,
+	['0' ... '9'] = ALNUM | DIGIT,
+	[':' ... '>'] = PRINT,
+	['?'] = VALUE | QUERY,
+	['@'] = PRINT,
+	['A' ... 'Z'] = ALNUM,
+	['[' ... ']'] = PRINT,
+	['^'] = TOKEN | PRINT,
+	['_'] = TOKEN | PRINT | NAME,
+	['`'] = TOKEN | PRINT,
+	['a' ... 'z'] = ALNUM,
+	['{'] = PRINT,
+	['|'] = TOKEN | PRINT,
+	['}'] = PRINT,
+	['~'] = TOKEN | PRINT,
+	[0x80 ... 0xff] = VALUE,
+};
+/* clang-format on */
+
+struct authority {
+	struct sp_str host;
+	unsigned int port; /* 0: not given */
+};
+
+struct scan {
+	const char *p; /* cursor */
+	const char *end;
+	struct sp_http1 *head;
+	struct authority target;   /* host.p NULL: the target names none */
+	unsigned int default_port; /* of the target's scheme, 0: it has none */
+	bool has_host;
+	bool has_length;
+	bool has_coding;
+};
+
+static inline bool is(char c, enum class class)
+{
+	return classes[(unsigned char)c] & class;
+}
+
+static inline bool str_is(const struct sp_str *str, const char *other)
+{
+	return str->len == strlen(other) && memcmp(str->p, other, str->len) == 0;
+}
+
+static inline bool str_is_nocase(const struct sp_str *str, const char *other)
+{
+	return str->len == strlen(other) && strncasecmp(str->p, other, str->len) == 0;
+}
+
+static inline enum sp_head_verdict bad(struct scan *s, const char *why)
+{
+	s->head->why = why;
+	return SP_HEAD_BAD;
+}
+
+/* The byte under the cursor is none of those that may stand there. */
+static inline enum sp_head_verdict bad_byte(struct scan *s, const char *why)
+{
+	switch (*s->p) {
+	case '\0':
+		return bad(s, "NUL character");
+	case '\n':
+		return bad(s, "LF without CR");
+	case '\r':
+	case '\t':
+		return bad(s, why);
+	}
+	return bad(s, (unsigned char)*s->p < ' ' || *s->p == 0x7f ? "control character" : why);
+}
+
+static inline enum sp_head_verdict take_byte(struct scan *s, char byte, const char *why)
+{
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	if (*s->p != byte)
+		return bad_byte(s, why);
+	s->p++;
+	return SP_HEAD_OK;
+}
+
+static inline enum sp_head_verdict take_text(struct scan *s, const char *text, const char *why)
+{
+	enum sp_head_verdict v = SP_HEAD_OK;
+
+	while (*text && v == SP_HEAD_OK)
+		v = take_byte(s, *text++, why);
+	return v;
+}
+
+/* OK says that there is a byte behind it, not that there is any of @class. */
+static inline enum sp_head_verdict take_class(struct scan *s, enum class class, struct sp_str *ret)
+{
+	ret->p = s->p;
+	while (s->p < s->end && is(*s->p, class))
+		s->p++;
+	ret->len = s->p - ret->p;
+	return s->p < s->end ? SP_HEAD_OK : SP_HEAD_INCOMPLETE;
+}
+
+static inline enum sp_head_verdict take_blanks(struct scan *s)
+{
+	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
+		s->p++;
+	return s->p < s->end ? SP_HEAD_OK : SP_HEAD_INCOMPLETE;
+}
+
+static inline enum sp_head_verdict take_crlf(struct scan *s, const char *why)
+{
+	enum sp_head_verdict v = take_byte(s, '\r', why);
+
+	if (v != SP_HEAD_OK || s->p == s->end)
+		return v == SP_HEAD_OK ? SP_HEAD_INCOMPLETE : v;
+	if (*s->p++ != '\n')
+		return bad(s, "CR without LF");
+	return SP_HEAD_OK;
+}
+
+static inline enum sp_head_verdict take_ip6(struct scan *s, struct sp_str *ret)
+{
+	static const char why[] = "malformed IPv6 literal";
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr addr;
+	size_t len = 0;
+
+	ret->p = s->p++;
+	while (s->p < s->end && *s->p != ']') {
+		if (len == sizeof(text) - 1 || !strchr("0123456789abcdefABCDEF:.", *s->p) || !*s->p)
+			return bad_byte(s, why);
+		text[len++] = *s->p++;
+	}
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	text[len] = '\0';
+	if (inet_pton(AF_INET6, text, &addr) != 1)
+		return bad(s, why);
+	s->p++;
+	ret->len = s->p - ret->p;
+	return SP_HEAD_OK;
+}
+
+static inline enum sp_head_verdict take_host_name(struct scan *s, struct sp_str *ret)
+{
+	ret->p = s->p;
+	for (; s->p < s->end && is(*s->p, NAME); s->p++) {
+		if (*s->p == '.' && (s->p == ret->p || s->p[-1] == '.'))
+			return bad(s, "empty label in host name");
+		if (s->p - ret->p == HOST_MAX)
+			return bad(s, "host name too long");
+	}
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	ret->len = s->p - ret->p;
+	return ret->len ? SP_HEAD_OK : bad_byte(s, "no host name");
+}
+
+static inline enum sp_head_verdict take_port(struct scan *s, unsigned int *ret_port)
+{
+	unsigned int port = 0;
+	int digits;
+
+	for (digits = 0; s->p < s->end && is(*s->p, DIGIT); digits++, s->p++) {
+		port = port * 10 + (*s->p - '0');
+		if (port > 65535 || digits == 5)
+			return bad(s, "port out of range");
+	}
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	if (port == 0)
+		return bad_byte(s, "malformed port");
+	*ret_port = port;
+	return SP_HEAD_OK;
+}
+
+static inline enum sp_head_verdict take_authority(struct scan *s, struct authority *ret)
+{
+	enum sp_head_verdict v;
+
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	v = *s->p == '[' ? take_ip6(s, &ret->host) : take_host_name(s, &ret->host);
+	if (v != SP_HEAD_OK)
+		return v;
+	if (s->p == s->end)
+		return SP_HEAD_INCOMPLETE;
+	ret->port = 0;
+	if (*s->p != ':')
+		return SP_HEAD_OK;
+	s->p++;
+	return take_port(s, &ret->port);
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* route.h - content rules: which pool a request goes to. First match wins. */
+#ifndef SP_L7_ROUTE_H
+#define SP_L7_ROUTE_H
+
+#include "http1.h"
+#include "tls_hello.h"
+
+/**
+ * struct sp_route - all conditions that are set must hold
+ * @host:	"example.org" exactly, or "*.example.org" for any name below it; without case. HTTP Host or TLS SNI. NULL: any
+ * @path:	prefix of the path, at a segment border: "/v1" takes "/v1", "/v1/x", not "/v10"; "/v1/" takes "/v1/",
+ *		"/v1/x", not "/v1"; "/" takes all. "*" and the target of CONNECT are no paths. NULL: any
+ * @methods:	NULL-terminated list, NULL: any. Case matters (RFC 9110, 9.1)
+ * @header:	name of a header (without case); NULL: none asked for
+ * @value:	that one header of this name must have exactly; NULL: the header must be there
+ * @alpn:	that the ClientHello must offer; NULL: any
+ * @pool_idx:	where it goes
+ */
+struct sp_route {
+	char	*host;
+	char	*path;
+	char	**methods;
+	char	*header;
+	char	*value;
+	char	*alpn;
+	int	pool_idx;
+};
+
+/* Return: index of the first route that matches, or -1. A condition that the protocol has no word for never holds. */
+int sp_route_http1(const struct sp_route *routes, size_t count, const struct sp_http1 *head);
+int sp_route_tls(const struct sp_route *routes, size_t count, const struct sp_tls_hello *hello);
+
+#endif

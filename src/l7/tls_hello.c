@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * tls_hello.c - SNI and ALPN out of a TLS ClientHello
+ *
+ * Theory of operation. A reader hands out the bytes of the handshake message, stepping over the record headers between
+ * them, so the rest need not know how the hello was cut. It has a limit (the end of the innermost vector) which no
+ * field may cross, and a sticky verdict: once it is INCOMPLETE or BAD, reads yield 0 and change nothing more. The code
+ * above therefore reads on without looking, and only loops ask. A length that cannot fit is BAD as soon as it is read,
+ * before what it counts has arrived.
+ *
+ * Only what we route by is understood: values of GREASE, unknown extensions and key shares of any size are skipped. With
+ * an encrypted ClientHello the name is the outer one. Nothing is read behind the hello (early data).
+ *
+ * Refused beside broken lengths: records of another type in between, empty records, server_name or ALPN given twice, a
+ * server_name list with anything but one host_name, names which are no host names (letters, digits, '-', '.', and
+ * '_', which is no host name's but lives in many), ALPN lists above SP_TLS_ALPN_MAX.
+ */
+#include "l7/tls_hello.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define RECORD_HANDSHAKE 22
+#define RECORD_MAX 16384
+#define CLIENT_HELLO 1
+#define TLS_MAJOR 3
+#define RANDOM_LEN 32
+#define SESSION_ID_MAX 32
+#define LABEL_MAX 63
+#define EXT_SERVER_NAME 0
+#define EXT_ALPN 16
+#define NAME_HOST 0
+
+/* version, random, and the least session id, cipher suites and compression methods with their lengths */
+#define HELLO_MIN (2 + RANDOM_LEN + 1 + 2 + 2 + 1 + 1)
+
+struct reader {
+	const unsigned char *p; /* next byte of the input */
+	const unsigned char *end;
+	size_t record_left; /* bytes of the record at @p not read yet */
+	size_t left;        /* bytes of the innermost vector not read yet */
+	enum sp_head_verdict verdict;
+	const char *why;
+	bool has_server_name;
+	bool has_alpn;
+};
+
+static void bad(struct reader *r, const char *why)
+{
+	if (r->verdict != SP_HEAD_OK)
+		return;
+	r->verdict = SP_HEAD_BAD;
+	r->why = why;
+}
+
+static bool has_more(const struct reader *r)
+{
+	return r->verdict == SP_HEAD_OK && r->left > 0;
+}
+
+static unsigned int get_input(struct reader *r)
+{
+	if (r->verdict != SP_HEAD_OK)
+		return 0;
+	if (r->p == r->end) {
+		r->verdict = SP_HEAD_INCOMPLETE;
+		return 0;
+	}
+	return *r->p++;
+}
+
+static void get_record(struct reader *r)
+{
+	unsigned int len;
+
+	if (get_input(r) != RECORD_HANDSHAKE)
+		bad(r, "not a TLS handshake record");
+	if (get_input(r) != TLS_MAJOR)
+		bad(r, "not a version of TLS");
+	get_input(r);
+	len = get_input(r) << 8;
+	if (len > RECORD_MAX)
+		bad(r, "record too long");
+	len |= get_input(r);
+	if (len == 0 || len > RECORD_MAX)
+		bad(r, "record empty or too long");
+	r->record_left = len;
+}
+
+static unsigned int get8(struct reader *r)
+{
+	unsigned int byte;
+
+	if (r->left == 0)
+		bad(r, "a field crosses the end of what it is in");
+	if (r->record_left == 0)
+		get_record(r);
+	byte = get_input(r);
+	if (r->verdict != SP_HEAD_OK)
+		return 0;
+	r->record_left--;
+	r->left--;
+	return byte;
+}
+
+static unsigned int get16(struct reader *r)
+{
+	unsigned int high = get8(r);
+
+	return high << 8 | get8(r);
+}
+
+/* @count: never more than is left; get_length() and HELLO_MIN see to that. */
+static void skip(struct reader *r, size_t count)
+{
+	while (count && r->verdict == SP_HEAD_OK) {
+		size_t step = r->end - r->p;
+
+		if (r->record_left == 0) {
+			get_record(r);
+			continue;
+		}
+		if (step > r->record_left)
+			step = r->record_left;
+		if (step > count)
+			step = count;
+		if (step == 0)
+			r->verdict = SP_HEAD_INCOMPLETE;
+		r->p += step;
+		r->record_left -= step;
+		r->left -= step;
+		count -= step;
+	}
+}
+
+/* The length of a vector, in @width bytes: never more than what is left. */
+static size_t get_length(struct reader *r, unsigned int width)
+{
+	size_t len = 0;
+
+	while (width--) {
+		len |= (size_t)get8(r) << (8 * width);
+		if (len + width > r->left)
+			bad(r, "a length crosses the end of what it is in");
+	}
+	return r->verdict == SP_HEAD_OK ? len : 0;
+}
+
+/* The same of a vector that has to fill what is left. */
+static void get_length_filling(struct reader *r)
+{
+	if (get_length(r, 2) != r->left)
+		bad(r, "a list does not fill what it is in");
+}
+
+static bool is_host_char(unsigned int c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '_';
+}
+
+static void get_host_name(struct reader *r, char *sni)
+{
+	size_t len = 0, label = 0;
+
+	if (r->left == 0 || r->left > SP_TLS_SNI_MAX)
+		bad(r, "server name empty or too long");
+	while (has_more(r)) {
+		unsigned int c = get8(r);
+
+		if (c == '.' && label == 0)
+			bad(r, "empty label in server name");
+		if (c != '.' && !is_host_char(c))
+			bad(r, "invalid character in server name");
+		label = c == '.' ? 0 : label + 1;
+		if (label > LABEL_MAX)
+			bad(r, "label of server name too long");
+		sni[len++] = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+	}
+	if (len && sni[len - 1] == '.')
+		len--;
+	sni[len] = '\0';
+}
+
+static void get_server_name(struct reader *r, struct sp_tls_hello *ret)
+{
+	if (r->has_server_name)
+		bad(r, "server name given twice");
+	r->has_server_name = true;
+	get_length_filling(r);
+	if (get8(r) != NAME_HOST)
+		bad(r, "server name is not a host name");
+	get_length_filling(r);
+	get_host_name(r, ret->sni);
+}
+
+static void get_alpn(struct reader *r, struct sp_tls_hello *ret)
+{
+	if (r->has_alpn)
+		bad(r, "ALPN given twice");
+	r->has_alpn = true;
+	get_length_filling(r);
+	if (r->left == 0 || r->left > SP_TLS_ALPN_MAX)
+		bad(r, "ALPN list empty or too long");
+	while (has_more(r)) {
+		size_t len = get_length(r, 1);
+
+		if (len == 0)
+			bad(r, "empty protocol in ALPN list");
+		ret->alpn[ret->alpn_len++] = len;
+		while (len-- && has_more(r))
+			ret->alpn[ret->alpn_len++] = get8(r);
+	}
+}
+
+static void get_extension(struct reader *r, struct sp_tls_hello *ret)
+{
+	unsigned int type = get16(r);
+	size_t len = get_length(r, 2);
+	size_t behind = r->left - len;
+
+	r->left = len;
+	if (type == EXT_SERVER_NAME)
+		get_server_name(r, ret);
+	else if (type == EXT_ALPN)
+		get_alpn(r, ret);
+	else
+		skip(r, len);
+	r->left += behind;
+}
+
+static void get_message_header(struct reader *r)
+{
+	size_t len;
+
+	r->left = 4;
+	if (get8(r) != CLIENT_HELLO)
+		bad(r, "not a ClientHello");
+	if (get8(r) != 0)
+		bad(r, "ClientHello too long");
+	len = get16(r);
+	if (len < HELLO_MIN)
+		bad(r, "ClientHello too short");
+	r->left = len;
+}
+
+static void get_hello(struct reader *r, struct sp_tls_hello *ret)
+{
+	size_t len;
+
+	get_message_header(r);
+	if (get8(r) != TLS_MAJOR)
+		bad(r, "not a version of TLS");
+	skip(r, 1 + RANDOM_LEN);
+	len = get_length(r, 1);
+	if (len > SESSION_ID_MAX)
+		bad(r, "session id too long");
+	skip(r, len);
+	len = get_length(r, 2);
+	if (len == 0 || len % 2)
+		bad(r, "malformed cipher suites");
+	skip(r, len);
+	len = get_length(r, 1);
+	if (len == 0)
+		bad(r, "no compression method");
+	skip(r, len);
+	if (has_more(r))
+		get_length_filling(r);
+	while (has_more(r))
+		get_extension(r, ret);
+}
+
+enum sp_head_verdict sp_tls_hello_parse(const unsigned char *buf, size_t len,
+                                        struct sp_tls_hello *ret)
+{
+	struct reader r = {.p = buf, .end = buf + len, .verdict = SP_HEAD_OK};
+
+	ret->sni[0] = '\0';
+	ret->alpn_len = 0;
+	get_hello(&r, ret);
+	ret->why = r.why;
+	return r.verdict;
+}
+
+int sp_tls_hello_has_alpn(const struct sp_tls_hello *hello, const char *protocol)
+{
+	size_t len = strlen(protocol), at;
+
+	for (at = 0; at < hello->alpn_len; at += 1 + hello->alpn[at])
+		if (hello->alpn[at] == len && memcmp(&hello->alpn[at + 1], protocol, len) == 0)
+			return 1;
+	return 0;
+}

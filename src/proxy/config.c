@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* config.c - spliced.yaml from the file to a checked configuration: the top level, and what is not a list of things. */
+#include "proxy/config_doc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SECOND_NS	1000000000ULL
+#define MINUTE_NS	(60 * SECOND_NS)
+#define HOUR_NS		(60 * MINUTE_NS)
+#define DAY_NS		(24 * HOUR_NS)
+#define TIME_MIN_NS	(SECOND_NS / 100)
+#define INTERFACE_NAME_MAX	15	/* IFNAMSIZ without the NUL */
+#define SOCKET_PATH_MAX		(sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define SNAT_PORT_MIN		1024
+
+/* The configuration and the memory that it lies in. */
+struct loaded {
+	struct sp_config	config;
+	struct sp_doc_chunk		*chunks;
+};
+
+static const struct sp_config defaults = {
+	.state_dir = "/sys/fs/bpf/spliced",
+	.control = "/run/spliced.sock",
+	.snat_port_first = 20000,
+	.snat_port_last = 59999,
+	.limits = {
+		.splices = 1000000,
+		.pending = 16384,
+		.head_bytes = 64 << 10,
+		.held_bytes = 128 << 20,
+		.head_ns = 10 * SECOND_NS,
+		.connect_ns = SECOND_NS,
+		.tries = 3,
+		.idle_ns = 2 * HOUR_NS,
+		.closed_ns = 30 * SECOND_NS,
+	},
+};
+
+/* As the kernel's dev_valid_name(). */
+static int is_interface(const char *text)
+{
+	return strcmp(text, ".") && strcmp(text, "..") && !strpbrk(text, "/: ");
+}
+
+static int is_absolute(const char *text)
+{
+	return text[0] == '/';
+}
+
+static const struct sp_doc_key interface_key = {
+	.name = "interfaces", .parse = sp_value_text, .min = 1, .max = INTERFACE_NAME_MAX, .is_valid = is_interface,
+	.allowed = "the name of a network interface",
+};
+
+static int value_interfaces(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	struct sp_config *config = into;
+	struct sp_doc_items list;
+	int err;
+
+	err = sp_doc_list(doc, key, node, &list);
+	if (!err)
+		err = sp_value_texts(doc, &interface_key, &list, &config->interfaces);
+	if (!err)
+		config->interface_count = list.count;
+	return err;
+}
+
+static const struct sp_doc_key address_key = {
+	.name = "addresses",
+	.allowed = "an address, as in 192.0.2.1 or \"2001:db8::1\"",
+};
+
+static int value_addresses(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	struct sp_config *config = into;
+	struct sp_doc_items list;
+	int err;
+
+	err = sp_doc_list(doc, key, node, &list);
+	if (err)
+		return err;
+	config->snat_addrs = sp_doc_alloc(doc, list.count, sizeof(*config->snat_addrs));
+	if (!config->snat_addrs)
+		return -ENOMEM;
+	for (size_t i = 0; i < list.count; i++) {
+		yaml_node_t *item = sp_doc_item(doc, &list, i);
+
+		err = sp_value_addr(doc, &address_key, item, &config->snat_addrs[i]);
+		if (err)
+			return err;
+		for (size_t before = 0; before < i; before++)
+			if (sp_addr_equal(&config->snat_addrs[before], &config->snat_addrs[i]))
+				return sp_doc_refuse(doc, item, "addresses: found \"%s\" again; allowed: each one "
+						     "once", sp_scalar_text(item));
+	}
+	config->snat_count = list.count;
+	return 0;
+}
+
+static int ports_parse(const char *text, __u64 *ret_first, __u64 *ret_last)
+{
+	const char *dash = strchr(text, '-');
+
+	if (!dash || sp_uint_parse(text, dash - text, 65535, ret_first))
+		return -EINVAL;
+	return sp_uint_parse(dash + 1, strlen(dash + 1), 65535, ret_last);
+}
+
+static int value_ports(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	const char *text = sp_scalar_text(node);
+	struct sp_config *config = into;
+	__u64 first, last;
+
+	if (!text || ports_parse(text, &first, &last))
+		return sp_doc_refuse_value(doc, key, node, key->allowed);
+	if (first > last)
+		return sp_doc_refuse_value(doc, key, node, "the lower port first");
+	if (first < SNAT_PORT_MIN)
+		return sp_doc_refuse_value(doc, key, node, key->allowed);
+	config->snat_port_first = first;
+	config->snat_port_last = last;
+	return 0;
+}
+
+static const struct sp_doc_key source_keys[] = {
+	{ .name = "addresses", .parse = value_addresses, .max = SP_CONFIG_SNAT_ADDRS_MAX,
+	  .allowed = "a list of addresses, as in 192.0.2.1 or \"2001:db8::1\"" },
+	{ .name = "ports", .parse = value_ports, .allowed = "FIRST-LAST between 1024 and 65535, as in 20000-59999" },
+	{ 0 }
+};
+
+static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	return sp_doc_map(doc, node, "source", source_keys, into);
+}
+
+#define LIMIT(field) offsetof(struct sp_limits_conf, field)
+static const struct sp_doc_key limit_keys[] = {
+	{ .name = "splices", .parse = sp_value_uint, .offset = LIMIT(splices), .min = 1, .max = 1 << 24 },
+	{ .name = "pending", .parse = sp_value_uint, .offset = LIMIT(pending), .min = 1, .max = 1 << 20 },
+	{ .name = "head_size", .parse = sp_value_size, .offset = LIMIT(head_bytes), .min = 1 << 10,
+	  .max = 64 << 10 },
+	{ .name = "held", .parse = sp_value_size, .offset = LIMIT(held_bytes), .min = 64 << 10,
+	  .max = 2ULL << 30 },
+	{ .name = "head_time", .parse = sp_value_time, .offset = LIMIT(head_ns), .min = TIME_MIN_NS,
+	  .max = 10 * MINUTE_NS },
+	{ .name = "connect_time", .parse = sp_value_time, .offset = LIMIT(connect_ns), .min = TIME_MIN_NS,
+	  .max = MINUTE_NS },
+	{ .name = "tries", .parse = sp_value_uint, .offset = LIMIT(tries), .min = 1, .max = 16 },
+	{ .name = "idle", .parse = sp_value_time, .offset = LIMIT(idle_ns), .min = TIME_MIN_NS,
+	  .max = 30 * DAY_NS },
+	{ .name = "closed", .parse = sp_value_time, .offset = LIMIT(closed_ns), .min = TIME_MIN_NS,
+	  .max = HOUR_NS },
+	{ 0 }
+};
+#undef LIMIT
+
+static int value_limits(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	return sp_doc_map(doc, node, "limits", limit_keys, into);
+}
+
+/* Each key may look at what those before it have set: services at pools, pools at source. */
+static const struct sp_doc_key top_keys[] = {
+	{ .name = "interfaces", .parse = value_interfaces, .min = 1, .max = SP_CONFIG_INTERFACES_MAX,
+	  .is_required = 1, .allowed = "a list of network interfaces, as in [eth0, eth1]" },
+	{ .name = "key_file", .parse = sp_value_text, .offset = offsetof(struct sp_config, key_file), .min = 1,
+	  .max = SP_CONFIG_TEXT_MAX, .is_valid = is_absolute, .allowed = "an absolute path", .is_required = 1 },
+	{ .name = "state_dir", .parse = sp_value_text, .offset = offsetof(struct sp_config, state_dir),
+	  .min = 1, .max = SP_CONFIG_TEXT_MAX, .is_valid = is_absolute, .allowed = "an absolute path" },
+	{ .name = "control", .parse = sp_value_text, .offset = offsetof(struct sp_config, control), .min = 1,
+	  .max = SOCKET_PATH_MAX, .is_valid = is_absolute, .allowed = "an absolute path" },
+	{ .name = "source", .parse = value_source },
+	{ .name = "limits", .parse = value_limits, .offset = offsetof(struct sp_config, limits) },
+	{ .name = "pools", .parse = sp_value_pools, .min = 1, .max = SP_CONFIG_POOLS_MAX, .is_required = 1,
+	  .allowed = "a list of pools, mappings of name, source, backends" },
+	{ .name = "services", .parse = sp_value_services, .min = 1, .max = SP_CONFIG_SERVICES_MAX,
+	  .is_required = 1,
+	  .allowed = "a list of services, mappings of name, protocol, listen, offer, routes, default" },
+	{ 0 }
+};
+
+static int tree_read(struct sp_doc *doc)
+{
+	yaml_node_t *root = yaml_document_get_root_node(&doc->tree);
+	char allowed[SP_KEYS_STRLEN];
+
+	if (!root)
+		return sp_doc_refuse_mark(doc, (yaml_mark_t){ 0 }, "found nothing; allowed: a mapping of %s",
+					  sp_keys_format(top_keys, allowed, sizeof(allowed)));
+	return sp_doc_map(doc, root, "the configuration", top_keys, doc->config);
+}
+
+int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
+			 struct sp_config **ret_config)
+{
+	struct loaded *loaded = calloc(1, sizeof(*loaded));
+	struct sp_doc doc = { .path = path, .error = error, .config = loaded ? &loaded->config : NULL };
+	int err;
+
+	if (!loaded) {
+		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: out of memory", path);
+		return -ENOMEM;
+	}
+	loaded->config = defaults;
+	err = sp_doc_open(&doc, bytes, size);
+	if (!err) {
+		err = tree_read(&doc);
+		sp_doc_close(&doc);
+	}
+	loaded->chunks = doc.chunks;
+	if (err)
+		sp_config_free(&loaded->config);
+	else
+		*ret_config = &loaded->config;
+	return err;
+}
+
+void sp_config_free(struct sp_config *config)
+{
+	struct loaded *loaded = (struct loaded *)config; /* its first member */
+
+	if (!loaded)
+		return;
+	sp_chunks_free(loaded->chunks);
+	free(loaded);
+}
+
+/* Up to @size bytes: a pipe has no length that could be asked for. */
+static ssize_t file_read(const char *path, char *bytes, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+	ssize_t got = 0;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (used < size && (got = read(fd, bytes + used, size - used)) > 0)
+		used += got;
+	if (got < 0)
+		err = -errno;
+	close(fd);
+	return err ? err : (ssize_t)used;
+}
+
+int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
+{
+	char *bytes = malloc(SP_CONFIG_FILE_BYTES_MAX + 1);
+	ssize_t size = bytes ? file_read(path, bytes, SP_CONFIG_FILE_BYTES_MAX + 1) : -ENOMEM;
+	int err;
+
+	if (size < 0) {
+		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: can't be read: %s", path, strerror(-size));
+		err = size;
+	} else if (size > SP_CONFIG_FILE_BYTES_MAX) {
+		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: found more than %u bytes; allowed: %u", path,
+			 SP_CONFIG_FILE_BYTES_MAX, SP_CONFIG_FILE_BYTES_MAX);
+		err = -EFBIG;
+	} else {
+		err = sp_config_load_bytes(path, bytes, size, error, ret_config);
+	}
+	free(bytes);
+	return err;
+}
+
+__u32 sp_name_id(const char *name)
+{
+	__u32 id = 2166136261u;
+
+	for (; *name; name++)
+		id = (id ^ (unsigned char)*name) * 16777619u;
+	return id;
+}
+
+const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front)
+{
+	for (size_t i = 0; i < config->service_count; i++)
+		for (size_t j = 0; j < config->services[i].listen_count; j++) {
+			const struct sp_endpoint *at = &config->services[i].listens[j];
+
+			if (at->port_be == front->dport && sp_addr_equal(&at->addr, &front->daddr))
+				return &config->services[i];
+		}
+	return NULL;
+}

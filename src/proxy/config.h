@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* config.h - what the file said (spliced.yaml(5)). Immutable once loaded; what runs points into it. */
+#ifndef SP_PROXY_CONFIG_H
+#define SP_PROXY_CONFIG_H
+
+#include <stdio.h>
+
+#include "abi/service.h"
+#include "l7/route.h"
+
+enum sp_protocol { SP_PROTOCOL_HTTP, SP_PROTOCOL_TLS, SP_PROTOCOL_TCP };
+enum sp_source { SP_SOURCE_SNAT, SP_SOURCE_CLIENT };
+
+struct sp_endpoint {
+	struct sp_addr	addr;
+	__be16		port_be;
+};
+
+/* One server. A pool serves IPv4 services with its IPv4 backends and IPv6 ones with its IPv6 backends. */
+struct sp_backend_conf {
+	char			*name;		/* defaults to the text of its address */
+	struct sp_endpoint	at;
+	unsigned int		weight;		/* 0..256, default 1; 0: no new connections */
+};
+
+struct sp_pool_conf {
+	char			*name;
+	__u32			id;		/* sp_name_id(name) */
+	enum sp_source		source;
+	size_t			backend_count;
+	struct sp_backend_conf	*backends;
+};
+
+struct sp_service_conf {
+	char			*name;
+	enum sp_protocol	protocol;
+	size_t			listen_count;
+	struct sp_endpoint	*listens;
+	struct sp_service	offer;		/* mss 0: from the MTU of the interfaces */
+	size_t			route_count;
+	struct sp_route		*routes;
+	int			default_pool_idx; /* -1: no default, no route means 404 */
+};
+
+struct sp_limits_conf {
+	unsigned int	splices;		/* default 1000000 */
+	unsigned int	pending;		/* connections before their splice, default 16384 */
+	unsigned int	head_bytes;		/* default 64KiB, the most */
+	unsigned int	held_bytes;		/* of all pending connections together, default 128MiB */
+	__u64		head_ns;		/* to send a head in, default 10s: 408 */
+	__u64		connect_ns;		/* of one try of a backend, default 1s */
+	unsigned int	tries;			/* backends asked before 503, default 3 */
+	__u64		idle_ns;		/* default 2h */
+	__u64		closed_ns;		/* how long a closed splice stays, default 30s */
+};
+
+struct sp_config {
+	size_t			interface_count;
+	char			**interfaces;
+	char			*key_file;
+	char			*state_dir;	/* under a bpffs; default /sys/fs/bpf/spliced */
+	char			*control;	/* Unix socket; default /run/spliced.sock */
+	size_t			snat_count;
+	struct sp_addr		*snat_addrs;
+	__u16			snat_port_first;
+	__u16			snat_port_last;
+	struct sp_limits_conf	limits;
+	size_t			pool_count;
+	struct sp_pool_conf	*pools;
+	size_t			service_count;
+	struct sp_service_conf	*services;
+};
+
+#define SP_CONFIG_ERROR_MAX 512
+
+/**
+ * sp_config_load() - read, parse and validate a file
+ * @path:	file
+ * @error:	on failure one line: "FILE:LINE:COLUMN: what was found, what is allowed"
+ * @ret_config:	taken over by the caller, see sp_config_free()
+ *
+ * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set for all of them.
+ */
+int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+void sp_config_free(struct sp_config *config);
+
+/* The normal form: every default spelled out; it parses again to the same configuration. */
+void sp_config_print(const struct sp_config *config, FILE *out);
+
+/* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
+const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front);
+
+/* FNV-1a of a name: a stable id that survives reloads and means the same on every proxy. */
+__u32 sp_name_id(const char *name);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* config_print.c - the normal form of a configuration: every default spelled out, keys in one order. */
+#include "proxy/config_doc.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/addr.h"
+
+/* Only what no reader of YAML can take for anything but a text stays without quotes. */
+static int is_plain(const char *text)
+{
+	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "null", "y", "n", NULL };
+
+	if (!strchr(SP_ALNUM "/", text[0]) || !text[0] || (text[0] >= '0' && text[0] <= '9'))
+		return 0;
+	if (text[strspn(text, SP_ALNUM "/_.-")])
+		return 0;
+	for (const char *const *word = words; *word; word++)
+		if (!strcasecmp(text, *word))
+			return 0;
+	return 1;
+}
+
+static void print_text(const char *text, FILE *out)
+{
+	if (is_plain(text)) {
+		fputs(text, out);
+		return;
+	}
+	fputc('"', out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void print_key(const char *key, const char *text, FILE *out)
+{
+	fprintf(out, "%s: ", key);
+	print_text(text, out);
+}
+
+static void print_endpoint(const struct sp_endpoint *at, FILE *out)
+{
+	char text[SP_ENDPOINT_STRLEN];
+
+	print_text(sp_endpoint_format(&at->addr, at->port_be, text), out);
+}
+
+static void print_interfaces(const struct sp_config *config, FILE *out)
+{
+	fputs("interfaces: [", out);
+	for (size_t i = 0; i < config->interface_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(config->interfaces[i], out);
+	}
+	fputs("]\n", out);
+}
+
+static void print_source(const struct sp_config *config, FILE *out)
+{
+	char text[SP_ADDR_STRLEN];
+
+	fputs("source:\n  addresses: [", out);
+	for (size_t i = 0; i < config->snat_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(sp_addr_format(&config->snat_addrs[i], text), out);
+	}
+	fprintf(out, "]\n  ports: %u-%u\n", config->snat_port_first, config->snat_port_last);
+}
+
+static void print_limits(const struct sp_limits_conf *limits, FILE *out)
+{
+	char text[SP_QUANTITY_STRLEN];
+
+	fprintf(out, "limits:\n  splices: %u\n  pending: %u\n", limits->splices, limits->pending);
+	fprintf(out, "  head_size: %s\n", sp_size_format(limits->head_bytes, text));
+	fprintf(out, "  held: %s\n", sp_size_format(limits->held_bytes, text));
+	fprintf(out, "  head_time: %s\n", sp_time_format(limits->head_ns, text));
+	fprintf(out, "  connect_time: %s\n", sp_time_format(limits->connect_ns, text));
+	fprintf(out, "  tries: %u\n", limits->tries);
+	fprintf(out, "  idle: %s\n", sp_time_format(limits->idle_ns, text));
+	fprintf(out, "  closed: %s\n", sp_time_format(limits->closed_ns, text));
+}
+
+static void print_pool(const struct sp_pool_conf *pool, FILE *out)
+{
+	print_key("  - name", pool->name, out);
+	fprintf(out, "\n    source: %s\n    backends:\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
+	for (const struct sp_backend_conf *b = pool->backends; b < pool->backends + pool->backend_count; b++) {
+		fputs("      - {address: ", out);
+		print_endpoint(&b->at, out);
+		print_key(", name", b->name, out);
+		fprintf(out, ", weight: %u}\n", b->weight);
+	}
+}
+
+static const char *bool_text(int flag)
+{
+	return flag ? "true" : "false";
+}
+
+static void print_offer(const struct sp_service *offer, FILE *out)
+{
+	fputs("    offer: {mss: ", out);
+	if (offer->mss)
+		fprintf(out, "%u", offer->mss);
+	else
+		fputs("auto", out);
+	fputs(", window_scale: ", out);
+	if (offer->flags & SP_SERVICE_F_WSCALE)
+		fprintf(out, "%u", offer->wscale);
+	else
+		fputs("\"off\"", out);
+	fprintf(out, ", sack: %s, timestamps: %s}\n", bool_text(offer->flags & SP_SERVICE_F_SACK),
+		bool_text(offer->flags & SP_SERVICE_F_TIMESTAMPS));
+}
+
+static void print_methods(char *const *methods, FILE *out)
+{
+	fputs("method: [", out);
+	for (char *const *method = methods; *method; method++) {
+		fputs(method == methods ? "" : ", ", out);
+		print_text(*method, out);
+	}
+	fputs("], ", out);
+}
+
+static void print_header(const struct sp_route *route, FILE *out)
+{
+	print_key("header: {name", route->header, out);
+	if (route->value)
+		print_key(", value", route->value, out);
+	fputs("}, ", out);
+}
+
+static void print_condition(const char *key, const char *text, FILE *out)
+{
+	if (!text)
+		return;
+	print_key(key, text, out);
+	fputs(", ", out);
+}
+
+static void print_route(const struct sp_config *config, const struct sp_route *route, FILE *out)
+{
+	fputs("      - {", out);
+	print_condition("host", route->host, out);
+	print_condition("path", route->path, out);
+	if (route->methods)
+		print_methods(route->methods, out);
+	if (route->header)
+		print_header(route, out);
+	print_condition("alpn", route->alpn, out);
+	print_key("pool", config->pools[route->pool_idx].name, out);
+	fputs("}\n", out);
+}
+
+static void print_service(const struct sp_config *config, const struct sp_service_conf *service, FILE *out)
+{
+	static const char *const protocols[] = {
+		[SP_PROTOCOL_HTTP] = "http", [SP_PROTOCOL_TLS] = "tls", [SP_PROTOCOL_TCP] = "tcp",
+	};
+
+	print_key("  - name", service->name, out);
+	fprintf(out, "\n    protocol: %s\n    listen: [", protocols[service->protocol]);
+	for (size_t i = 0; i < service->listen_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_endpoint(&service->listens[i], out);
+	}
+	fputs("]\n", out);
+	print_offer(&service->offer, out);
+	if (service->protocol != SP_PROTOCOL_TCP)
+		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
+	for (size_t i = 0; i < service->route_count; i++)
+		print_route(config, &service->routes[i], out);
+	if (service->default_pool_idx < 0)
+		return;
+	print_key("    default", config->pools[service->default_pool_idx].name, out);
+	fputc('\n', out);
+}
+
+void sp_config_print(const struct sp_config *config, FILE *out)
+{
+	print_interfaces(config, out);
+	print_key("key_file", config->key_file, out);
+	print_key("\nstate_dir", config->state_dir, out);
+	print_key("\ncontrol", config->control, out);
+	fputc('\n', out);
+	print_source(config, out);
+	print_limits(&config->limits, out);
+	fputs("pools:\n", out);
+	for (size_t i = 0; i < config->pool_count; i++)
+		print_pool(&config->pools[i], out);
+	fputs("services:\n", out);
+	for (size_t i = 0; i < config->service_count; i++)
+		print_service(config, &config->services[i], out);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* config_service.c - services: tables and checks. */
+#include "proxy/config_doc.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/addr.h"
+
+#define MSS_MIN		536	/* RFC 9293, 3.7.1 */
+#define MSS_MAX		65495
+#define WSCALE_DEFAULT	7
+#define WSCALE_MAX	14	/* RFC 7323, 2.3 */
+#define WINDOW		65535
+
+static int value_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	static const char *const words[] = {
+		[SP_PROTOCOL_HTTP] = "http", [SP_PROTOCOL_TLS] = "tls", [SP_PROTOCOL_TCP] = "tcp", NULL,
+	};
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	*(enum sp_protocol *)into = word;
+	return 0;
+}
+
+static int is_same(const struct sp_endpoint *a, const struct sp_endpoint *b)
+{
+	return a->port_be == b->port_be && sp_addr_equal(&a->addr, &b->addr);
+}
+
+/* Replies to the proxy's own connections would be taken for clients. */
+static int is_snat(const struct sp_config *config, const struct sp_endpoint *at)
+{
+	__u16 port = ntohs(at->port_be);
+
+	if (port < config->snat_port_first || port > config->snat_port_last)
+		return 0;
+	for (size_t i = 0; i < config->snat_count; i++)
+		if (sp_addr_equal(&config->snat_addrs[i], &at->addr))
+			return 1;
+	return 0;
+}
+
+/* Against those of services before, and those of its own before it. */
+static int listen_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service,
+			const struct sp_endpoint *at)
+{
+	char text[SP_ENDPOINT_STRLEN];
+
+	sp_endpoint_format(&at->addr, at->port_be, text);
+	if (is_snat(doc->config, at))
+		return sp_doc_refuse(doc, node, "listen: found %s, which is among the ports of \"source\"; allowed: "
+				     "another port or address", text);
+	for (const struct sp_service_conf *other = doc->config->services; other <= service; other++)
+		for (size_t i = 0; i < other->listen_count && &other->listens[i] != at; i++)
+			if (is_same(&other->listens[i], at))
+				return sp_doc_refuse(doc, node, "listen: found %s again, service \"%s\" has it; "
+						     "allowed: each one once", text, other->name);
+	return 0;
+}
+
+static int value_listen(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	struct sp_service_conf *service = into;
+	struct sp_doc_items list;
+	int err;
+
+	err = sp_doc_list_or_one(doc, key, node, &list);
+	if (err)
+		return err;
+	service->listens = sp_doc_alloc(doc, list.count, sizeof(*service->listens));
+	if (!service->listens)
+		return -ENOMEM;
+	for (; service->listen_count < list.count; service->listen_count++) {
+		struct sp_endpoint *at = &service->listens[service->listen_count];
+		yaml_node_t *item = sp_doc_item(doc, &list, service->listen_count);
+
+		err = sp_value_endpoint(doc, key, item, at);
+		if (!err)
+			err = listen_check(doc, item, service, at);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int value_mss(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	struct sp_service *offer = into;
+	const char *text = sp_scalar_text(node);
+	__u64 mss = 0;
+
+	if (!text || (strcmp(text, "auto") && (sp_uint_parse(text, node->data.scalar.length, MSS_MAX, &mss) ||
+					       mss < MSS_MIN)))
+		return sp_doc_refuse_value(doc, key, node, key->allowed);
+	offer->mss = mss;
+	return 0;
+}
+
+static int value_window_scale(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	struct sp_service *offer = into;
+	const char *text = sp_scalar_text(node);
+	__u64 wscale = 0;
+	int is_off = text && !strcmp(text, "off");
+
+	if (!text || (!is_off && sp_uint_parse(text, node->data.scalar.length, WSCALE_MAX, &wscale)))
+		return sp_doc_refuse_value(doc, key, node, key->allowed);
+	offer->wscale = wscale;
+	offer->flags = is_off ? offer->flags & ~SP_SERVICE_F_WSCALE : offer->flags | SP_SERVICE_F_WSCALE;
+	return 0;
+}
+
+static int value_flag(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_service *offer,
+		      __u8 flag)
+{
+	static const char *const words[] = { "false", "true", NULL };
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	offer->flags = word ? offer->flags | flag : offer->flags & ~flag;
+	return 0;
+}
+
+static int value_sack(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	return value_flag(doc, key, node, into, SP_SERVICE_F_SACK);
+}
+
+static int value_timestamps(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	return value_flag(doc, key, node, into, SP_SERVICE_F_TIMESTAMPS);
+}
+
+static const struct sp_doc_key offer_keys[] = {
+	{ .name = "mss", .parse = value_mss, .allowed = "auto, or a whole number from 536 to 65495" },
+	{ .name = "window_scale", .parse = value_window_scale,
+	  .allowed = "off, or a whole number from 0 to 14" },
+	{ .name = "sack", .parse = value_sack, .allowed = "true or false" },
+	{ .name = "timestamps", .parse = value_timestamps, .allowed = "true or false" },
+	{ 0 }
+};
+
+static int value_offer(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	return sp_doc_map(doc, node, "offer", offer_keys, into);
+}
+
+static int value_default(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	struct sp_service_conf *service = into;
+	int err;
+
+	err = sp_value_pool(doc, key, node, &service->default_pool_idx);
+	return err ? err : sp_pool_check_families(doc, node, service, service->default_pool_idx);
+}
+
+static const struct sp_doc_key service_keys[] = {
+	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_service_conf, name), .min = 1,
+	  .max = SP_CONFIG_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED,
+	  .is_required = 1 },
+	{ .name = "protocol", .parse = value_protocol, .offset = offsetof(struct sp_service_conf, protocol),
+	  .allowed = "http, tls or tcp", .is_required = 1 },
+	{ .name = "listen", .parse = value_listen, .min = 1, .max = SP_CONFIG_LISTENS_MAX,
+	  .allowed = SP_ENDPOINT_ALLOWED, .is_required = 1 },
+	{ .name = "offer", .parse = value_offer, .offset = offsetof(struct sp_service_conf, offer) },
+	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
+	  .allowed = "a list of routes" },
+	{ .name = "default", .parse = value_default, .allowed = "the name of a pool" },
+	{ 0 }
+};
+
+static int service_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service)
+{
+	for (const struct sp_service_conf *other = doc->config->services; other < service; other++)
+		if (!strcmp(other->name, service->name))
+			return sp_doc_refuse(doc, sp_doc_get(doc, node, "name"), "name: found a second service \"%s\"; "
+					     "allowed: each name once", service->name);
+	if (service->default_pool_idx >= 0 || service->route_count > 0)
+		return 0;
+	return sp_doc_refuse(doc, node, "a service: found no pool for \"%s\"; required: %s", service->name,
+			     service->protocol == SP_PROTOCOL_TCP ? "\"default\"" : "\"routes\" or \"default\"");
+}
+
+static int service_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service_conf *service)
+{
+	int err;
+
+	service->default_pool_idx = -1;
+	service->offer = (struct sp_service){
+		.window = WINDOW,
+		.wscale = WSCALE_DEFAULT,
+		.flags = SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE,
+	};
+	err = sp_doc_map(doc, node, "a service", service_keys, service);
+	if (err)
+		return err;
+	if (service->protocol == SP_PROTOCOL_TCP)
+		service->offer.flags |= SP_SERVICE_F_SERVER_FIRST;
+	return service_check(doc, node, service);
+}
+
+int sp_value_services(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	struct sp_config *config = into;
+	struct sp_doc_items list;
+	int err;
+
+	err = sp_doc_list(doc, key, node, &list);
+	if (err)
+		return err;
+	config->services = sp_doc_alloc(doc, list.count, sizeof(*config->services));
+	if (!config->services)
+		return -ENOMEM;
+	for (; !err && config->service_count < list.count; config->service_count++)
+		err = service_read(doc, sp_doc_item(doc, &list, config->service_count),
+				   &config->services[config->service_count]);
+	return err;
+}

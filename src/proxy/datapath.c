@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "datapath.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "abi/cookie.h"
+#include "abi/drop.h"
+#include "abi/stats.h"
+#include "base/log.h"
+#include "proxy.skel.h"
+
+#define LAYOUT		"v1"	/* of what is pinned: another layout is another directory */
+#define TCX_INGRESS	46	/* BPF_TCX_INGRESS, younger than Debian 12's headers */
+#define BPFFS_MAGIC	0xcafe4a11
+
+struct sp_datapath {
+	struct proxy_bpf	*skel;
+	struct ring_buffer	*ring;
+	struct sp_control	*control;
+	sp_event_fn		fn;
+	void			*ctx;
+	char			dir[512];
+};
+
+__u64 sp_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (__u64)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static int libbpf_message(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (level == LIBBPF_WARN)
+		sp_vlog(SP_LOG_INFO, fmt, ap);
+	return 0;
+}
+
+static int make_dir(const char *state_dir, char dir[512])
+{
+	struct statfs fs;
+
+	if (!strncmp(state_dir, "/sys/fs/bpf", 11) && !statfs("/sys/fs/bpf", &fs) && fs.f_type != BPFFS_MAGIC)
+		mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL);
+	mkdir(state_dir, 0700);
+	snprintf(dir, 512, "%s/%s", state_dir, LAYOUT);
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return -errno;
+	if (statfs(dir, &fs) || fs.f_type != BPFFS_MAGIC)
+		return -EMEDIUMTYPE;
+	return 0;
+}
+
+static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
+{
+	struct bpf_map *map;
+	char path[600];
+	int err;
+
+	err = bpf_map__set_max_entries(dp->skel->maps.sp_halves, config->limits.splices * 2);
+	bpf_object__for_each_map(map, dp->skel->obj) {
+		if (err || bpf_map__is_internal(map))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dp->dir, bpf_map__name(map));
+		err = bpf_map__set_pin_path(map, path);
+	}
+	return err;
+}
+
+/* A link that is pinned already is given the new program without a gap. */
+static int attach(struct sp_datapath *dp, const char *interface)
+{
+	int prog_fd = bpf_program__fd(dp->skel->progs.sp_ingress);
+	unsigned int ifindex = if_nametoindex(interface);
+	char path[600];
+	int fd, err;
+
+	if (!ifindex)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/link_%s", dp->dir, interface);
+	fd = bpf_obj_get(path);
+	if (fd >= 0) {
+		err = bpf_link_update(fd, prog_fd, NULL);
+		close(fd);
+		if (!err)
+			return 0;
+		unlink(path);	/* the interface is another one of the same name */
+	}
+	fd = bpf_link_create(prog_fd, ifindex, TCX_INGRESS, NULL);
+	if (fd < 0)
+		return fd;
+	err = bpf_obj_pin(fd, path);
+	close(fd);
+	return err;
+}
+
+static int attach_all(struct sp_datapath *dp, const struct sp_config *config)
+{
+	for (size_t i = 0; i < config->interface_count; i++) {
+		int err = attach(dp, config->interfaces[i]);
+
+		if (err) {
+			log_err_errno(err, "interface %s: can't attach the datapath", config->interfaces[i]);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int map_control(struct sp_datapath *dp)
+{
+	dp->control = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
+			   bpf_map__fd(dp->skel->maps.sp_control), 0);
+	if (dp->control == MAP_FAILED) {
+		dp->control = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp)
+{
+	struct sp_datapath *dp = calloc(1, sizeof(*dp));
+	int err;
+
+	if (!dp)
+		return -ENOMEM;
+	libbpf_set_print(libbpf_message);
+	err = make_dir(config->state_dir, dp->dir);
+	if (err) {
+		log_err_errno(err, "state_dir %s: must be a directory below a mounted bpffs", config->state_dir);
+		goto fail;
+	}
+	dp->skel = proxy_bpf__open();
+	err = dp->skel ? pin_maps(dp, config) : -errno;
+	err = err ?: proxy_bpf__load(dp->skel);
+	err = err ?: map_control(dp);
+	err = err ?: sp_datapath_load_keys(dp, config->key_file);
+	err = err ?: sp_datapath_apply(dp, config);
+	if (err) {
+		log_err_errno(err, "can't load the datapath");
+		goto fail;
+	}
+	err = attach_all(dp, config);
+	if (err)
+		goto fail;
+	*ret_dp = dp;
+	return 0;
+fail:
+	sp_datapath_close(dp);
+	return err;
+}
+
+void sp_datapath_close(struct sp_datapath *dp)
+{
+	if (!dp)
+		return;
+	ring_buffer__free(dp->ring);
+	if (dp->control)
+		munmap(dp->control, sysconf(_SC_PAGESIZE));
+	proxy_bpf__destroy(dp->skel);
+	free(dp);
+}
+
+static int parse_key(const char *hex, __u64 key[2])
+{
+	char part[17] = "";
+
+	if (strspn(hex, "0123456789abcdefABCDEF") != 32)
+		return -EINVAL;
+	for (int i = 0; i < 2; i++) {
+		memcpy(part, hex + 16 * i, 16);
+		key[i] = strtoull(part, NULL, 16);
+	}
+	return 0;
+}
+
+int sp_datapath_load_keys(struct sp_datapath *dp, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	__u64 keys[2][2];
+	__u32 count = 0;
+	char line[128];
+	int err = 0;
+
+	if (!file) {
+		err = -errno;
+		log_err_errno(err, "key_file %s: can't read it", path);
+		return err;
+	}
+	while (!err && count < 2 && fgets(line, sizeof(line), file))
+		if (line[0] != '#' && line[0] != '\n')
+			err = parse_key(line, keys[count++]);
+	fclose(file);
+	if (err || !count) {
+		log_err("key_file %s: each line must be 32 hexadecimal digits, one or two lines", path);
+		return -EINVAL;
+	}
+	memcpy(dp->control->cookie_key[1], keys[count - 1], 16);
+	memcpy(dp->control->cookie_key[0], keys[0], 16);
+	dp->control->key_count = count;
+	return 0;
+}
+
+/* Deletes the keys of a small map that the new configuration does not have. */
+static void sweep(int fd, size_t key_size, const void *keep, size_t keep_count)
+{
+	char key[64], next[64];
+	int has = !bpf_map_get_next_key(fd, NULL, next);
+
+	while (has) {
+		size_t i;
+
+		memcpy(key, next, key_size);
+		has = !bpf_map_get_next_key(fd, key, next);
+		for (i = 0; i < keep_count; i++)
+			if (!memcmp((const char *)keep + i * key_size, key, key_size))
+				break;
+		if (i == keep_count)
+			bpf_map_delete_elem(fd, key);
+	}
+}
+
+static __u16 default_mss(const struct sp_config *config, int is_v4)
+{
+	unsigned int mtu = 65535;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	for (size_t i = 0; i < config->interface_count; i++) {
+		struct ifreq req = {};
+
+		snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", config->interfaces[i]);
+		if (!ioctl(fd, SIOCGIFMTU, &req) && (unsigned int)req.ifr_mtu < mtu)
+			mtu = req.ifr_mtu;
+	}
+	close(fd);
+	if (mtu < 576 || mtu == 65535)
+		mtu = 1500;
+	return mtu - (is_v4 ? 40 : 60);
+}
+
+static int apply_services(struct sp_datapath *dp, const struct sp_config *config)
+{
+	int fd = bpf_map__fd(dp->skel->maps.sp_services);
+	static struct sp_listen at[4096];
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->service_count; i++) {
+		const struct sp_service_conf *s = &config->services[i];
+
+		for (size_t j = 0; j < s->listen_count && n < 4096; j++, n++) {
+			struct sp_service offer = s->offer;
+
+			at[n] = (struct sp_listen){ .addr = s->listens[j].addr, .port = s->listens[j].port_be };
+			if (!offer.mss)
+				offer.mss = default_mss(config, sp_addr_is_v4(&at[n].addr));
+			if (bpf_map_update_elem(fd, &at[n], &offer, BPF_ANY))
+				return -errno;
+		}
+	}
+	sweep(fd, sizeof(at[0]), at, n);
+	return 0;
+}
+
+int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
+{
+	int fd = bpf_map__fd(dp->skel->maps.sp_snats);
+	struct sp_snat range = { config->snat_port_first, config->snat_port_last };
+
+	for (size_t i = 0; i < config->snat_count; i++)
+		if (bpf_map_update_elem(fd, &config->snat_addrs[i], &range, BPF_ANY))
+			return -errno;
+	sweep(fd, sizeof(struct sp_addr), config->snat_addrs, config->snat_count);
+	return apply_services(dp, config);
+}
+
+int sp_datapath_service(struct sp_datapath *dp, const struct sp_tuple *front, struct sp_service *ret_service)
+{
+	struct sp_listen at = { .addr = front->daddr, .port = front->dport };
+
+	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_services), &at, ret_service) ? -errno : 0;
+}
+
+int sp_datapath_unload(const char *state_dir)
+{
+	char dir[512], path[1024];
+	struct dirent *entry;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "%s/%s", state_dir, LAYOUT);
+	d = opendir(dir);
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		unlink(path);
+	}
+	closedir(d);
+	rmdir(dir);
+	return rmdir(state_dir) ? -errno : 0;
+}
+
+void sp_datapath_heartbeat(struct sp_datapath *dp, int is_full)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	dp->control->period = (__u64)ts.tv_sec * 1000000000ULL / SP_COOKIE_PERIOD_NS;
+	dp->control->is_full = is_full;
+	__atomic_store_n(&dp->control->heartbeat_ns, sp_now_ns(), __ATOMIC_RELEASE);
+}
+
+static int on_event(void *ctx, void *data, size_t size)
+{
+	struct sp_datapath *dp = ctx;
+	const struct sp_event *ev = data;
+
+	if (size >= sizeof(*ev) && ev->len <= size - sizeof(*ev))
+		dp->fn(dp->ctx, ev);
+	return 0;
+}
+
+int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd)
+{
+	dp->fn = fn;
+	dp->ctx = ctx;
+	dp->ring = ring_buffer__new(bpf_map__fd(dp->skel->maps.sp_events), on_event, dp, NULL);
+	if (!dp->ring)
+		return -errno;
+	*ret_fd = ring_buffer__epoll_fd(dp->ring);
+	return 0;
+}
+
+int sp_datapath_consume(struct sp_datapath *dp)
+{
+	return ring_buffer__consume(dp->ring);
+}
+
+int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, ret_entry) ? -errno : 0;
+}
+
+/* Differences for the checksum: the new words plus the complements of the old ones (RFC 1624). */
+static __u32 csum_words(const __u32 *from, const __u32 *to, int n)
+{
+	__u64 sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += (__u64)(__u32)~from[i] + to[i];
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (sum & 0xffffffff) + (sum >> 32);
+}
+
+int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half)
+{
+	struct sp_entry e = { .half = *half };
+
+	e.use.seen_ns = sp_now_ns();
+	e.use.addr_csum = csum_words(key->saddr.w, half->out.saddr.w, 8);
+	e.use.port_csum = csum_words((const __u32 *)&key->sport, (const __u32 *)&half->out.sport, 1);
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, BPF_ANY) ? -errno : 0;
+}
+
+int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key) ? -errno : 0;
+}
+
+int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
+		     struct sp_entry *entries, int max, int *ret_end)
+{
+	DECLARE_LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	__u32 count = max, out;
+	int err;
+
+	err = bpf_map_lookup_batch(bpf_map__fd(dp->skel->maps.sp_halves), is_first ? NULL : cursor, &out,
+				   keys, entries, &count, &opts);
+	*ret_end = err && errno == ENOENT;
+	if (err && !*ret_end)
+		return -errno;
+	*cursor = out;
+	return count;
+}
+
+static __u64 percpu_sum(int fd, __u32 key)
+{
+	static __u64 values[1024];
+	int cpus = libbpf_num_possible_cpus();
+	__u64 sum = 0;
+
+	if (cpus > 1024 || bpf_map_lookup_elem(fd, &key, values))
+		return 0;
+	for (int i = 0; i < cpus; i++)
+		sum += values[i];
+	return sum;
+}
+
+__u64 sp_datapath_drop_count(struct sp_datapath *dp, __u32 reason)
+{
+	return percpu_sum(bpf_map__fd(dp->skel->maps.sp_drops), reason);
+}
+
+__u64 sp_datapath_stat(struct sp_datapath *dp, __u32 stat)
+{
+	return percpu_sum(bpf_map__fd(dp->skel->maps.sp_stats), stat);
+}

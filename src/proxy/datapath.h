@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* datapath.h - loads, pins and fills the datapath; all calls of bpf(2) are behind this. */
+#ifndef SP_PROXY_DATAPATH_H
+#define SP_PROXY_DATAPATH_H
+
+#include "abi/event.h"
+#include "abi/half.h"
+#include "config.h"
+
+struct sp_datapath;
+
+/**
+ * sp_datapath_open() - load the programs over the maps pinned in config->state_dir, fill the maps, then attach
+ * @config:	borrowed for the call
+ * What is pinned already is taken over: spliced connections lose no packet.
+ * Return: 0 or -errno, logged.
+ */
+int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp);
+/* Leaves everything pinned and attached. */
+void sp_datapath_close(struct sp_datapath *dp);
+
+/* Services, SNAT addresses and cookie keys of a new configuration. A bad key file changes nothing. */
+int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
+int sp_datapath_load_keys(struct sp_datapath *dp, const char *path);
+
+/* What is offered at an address of a service, defaults resolved. Return: 0; -ENOENT. */
+int sp_datapath_service(struct sp_datapath *dp, const struct sp_tuple *front, struct sp_service *ret_service);
+
+/* Detach and remove all that is pinned under @state_dir. */
+int sp_datapath_unload(const char *state_dir);
+
+void sp_datapath_heartbeat(struct sp_datapath *dp, int is_full);
+
+typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);
+int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);
+/* Return: events handled. */
+int sp_datapath_consume(struct sp_datapath *dp);
+
+int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry);
+int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half);
+int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
+/* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
+int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
+		     struct sp_entry *entries, int max, int *ret_end);
+
+__u64 sp_datapath_drop_count(struct sp_datapath *dp, __u32 reason);
+__u64 sp_datapath_stat(struct sp_datapath *dp, __u32 stat);
+
+__u64 sp_now_ns(void);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* front.h - connections before their splice: hold the head, choose, open the back connection, commit, forward. */
+#ifndef SP_PROXY_FRONT_H
+#define SP_PROXY_FRONT_H
+
+#include "config.h"
+#include "datapath.h"
+#include "ports.h"
+#include "segment.h"
+
+#define SP_FRONT_COUNTERS(X) \
+	X(spliced) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
+	X(reset_unknown) X(backend_refused) X(backend_silent) X(pending_full) X(segment_bad) \
+	X(segment_gap) X(commit_failed)
+
+struct sp_front_counters {
+#define X(name) __u64 name;
+	SP_FRONT_COUNTERS(X)
+#undef X
+};
+
+struct sp_front;
+
+int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, const struct sp_config *config, struct sp_front **ret_front);
+void sp_front_free(struct sp_front *front);
+
+/* From now on new connections follow @config (borrowed, and the one before it as well, for good). */
+int sp_front_configure(struct sp_front *front, const struct sp_config *config);
+
+void sp_front_event(struct sp_front *front, const struct sp_event *ev);
+void sp_front_tick(struct sp_front *front);
+
+struct sp_ports *sp_front_ports(struct sp_front *front);
+const struct sp_front_counters *sp_front_counters(const struct sp_front *front);
+unsigned int sp_front_pending(const struct sp_front *front);
+
+#endif

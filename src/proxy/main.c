@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* main.c - the daemon: options, start, event loop. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/capability.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "report.h"
+
+#define CONFIG_PATH	"/etc/spliced/spliced.yaml"
+#define TICK_MS		50
+#define AGE_MS		100
+#define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
+
+struct daemon {
+	struct sp_datapath		*dp;
+	struct sp_wire			*wire;
+	struct sp_front			*front;
+	struct sp_ager			ager;
+	struct sp_config		*config;
+	struct sp_report		report;
+	struct sp_control_server	*control;
+	const char			*path;
+	uv_loop_t			loop;
+	uv_poll_t			events;
+	uv_timer_t			beat, tick, age;
+	uv_signal_t			hup, term, intr;
+};
+
+static const char usage[] =
+	"usage: spliced [--config FILE] [--verbose]\n"
+	"       spliced --check FILE | --unload [--config FILE] | --version | --help\n"
+	"\n"
+	"  --config FILE  configuration, see spliced.yaml(5); default " CONFIG_PATH "\n"
+	"  --check FILE   parse FILE and print its normal form, or where it is wrong\n"
+	"  --unload       detach and remove the datapath; spliced connections end\n"
+	"  --verbose      log more\n"
+	"\n"
+	"SIGHUP reads the configuration again; SIGTERM ends the daemon, not the connections.\n";
+
+static void on_event(void *ctx, const struct sp_event *ev)
+{
+	struct daemon *d = ctx;
+
+	sp_front_event(d->front, ev);
+}
+
+/* Sending may bring the answer at once, so look again before sleeping. */
+static void consume(struct daemon *d)
+{
+	for (int i = 0; i < CONSUME_MAX; i++) {
+		int n = sp_datapath_consume(d->dp);
+
+		sp_wire_flush(d->wire);
+		if (n <= 0)
+			break;
+	}
+}
+
+static void on_events(uv_poll_t *handle, int status, int events)
+{
+	consume(handle->data);
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	sp_datapath_heartbeat(d->dp, d->ager.splices >= d->config->limits.splices);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	sp_front_tick(d->front);
+	sp_wire_flush(d->wire);
+}
+
+static void on_age(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	sp_splice_age(&d->ager, d->dp, sp_front_ports(d->front), &d->config->limits);
+}
+
+/* The configuration before stays in memory: connections on their way to a splice point into it. */
+static void on_hup(uv_signal_t *signal, int signum)
+{
+	struct daemon *d = signal->data;
+	char error[SP_CONFIG_ERROR_MAX];
+	struct sp_config *config;
+
+	if (sp_config_load(d->path, error, &config)) {
+		log_err("reload refused, nothing is changed: %s", error);
+		return;
+	}
+	if (sp_datapath_load_keys(d->dp, config->key_file) || sp_datapath_apply(d->dp, config) ||
+	    sp_front_configure(d->front, config)) {
+		log_err("reload of %s failed", d->path);
+		return;
+	}
+	d->config = config;
+	d->report.config = config;
+	log_info("reload of %s done", d->path);
+}
+
+static void on_term(uv_signal_t *signal, int signum)
+{
+	uv_stop(signal->loop);
+}
+
+static void start_timer(struct daemon *d, uv_timer_t *timer, uv_timer_cb fn, int ms)
+{
+	uv_timer_init(&d->loop, timer);
+	timer->data = d;
+	uv_timer_start(timer, fn, 0, ms);
+}
+
+static void start_signal(struct daemon *d, uv_signal_t *signal, uv_signal_cb fn, int signum)
+{
+	uv_signal_init(&d->loop, signal);
+	signal->data = d;
+	uv_signal_start(signal, fn, signum);
+}
+
+static int start_loop(struct daemon *d)
+{
+	int fd, err;
+
+	uv_loop_init(&d->loop);
+	err = sp_datapath_listen(d->dp, on_event, d, &fd);
+	if (err)
+		return err;
+	uv_poll_init(&d->loop, &d->events, fd);
+	d->events.data = d;
+	uv_poll_start(&d->events, UV_READABLE, on_events);
+	start_timer(d, &d->beat, on_beat, SP_HEARTBEAT_MS);
+	start_timer(d, &d->tick, on_tick, TICK_MS);
+	start_timer(d, &d->age, on_age, AGE_MS);
+	start_signal(d, &d->hup, on_hup, SIGHUP);
+	start_signal(d, &d->term, on_term, SIGTERM);
+	start_signal(d, &d->intr, on_term, SIGINT);
+	on_beat(&d->beat);
+	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report, &d->control);
+}
+
+/* What is left to do: maps (CAP_BPF), and sending through the sockets that are open (none). Must not: load, attach, mount. */
+static int drop_privileges(void)
+{
+	static const cap_value_t kept[] = { CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW };
+	cap_t caps = cap_init();
+	int err = 0;
+
+	if (!caps)
+		return -ENOMEM;
+	if (cap_set_flag(caps, CAP_PERMITTED, 3, kept, CAP_SET) ||
+	    cap_set_flag(caps, CAP_EFFECTIVE, 3, kept, CAP_SET) || cap_set_proc(caps))
+		err = -errno;
+	cap_free(caps);
+	return err;
+}
+
+static int run(const char *path)
+{
+	static struct daemon d;
+	char error[SP_CONFIG_ERROR_MAX];
+	int err;
+
+	d.path = path;
+	err = sp_config_load(path, error, &d.config);
+	if (err) {
+		log_err("%s", error);
+		return 1;
+	}
+	if (sp_datapath_open(d.config, &d.dp))
+		return 1;
+	err = sp_wire_open(&d.wire);
+	err = err ?: sp_front_new(d.dp, d.wire, d.config, &d.front);
+	if (err) {
+		log_err_errno(err, "can't start");
+		return 1;
+	}
+	sp_splice_adopt(&d.ager, d.dp, sp_front_ports(d.front));
+	d.report = (struct sp_report){ d.dp, d.front, d.wire, &d.ager, d.config, path, sp_now_ns() };
+	err = start_loop(&d);
+	if (err) {
+		log_err_errno(err, "%s: can't start", d.config->control);
+		return 1;
+	}
+	err = drop_privileges();
+	if (err) {
+		log_err_errno(err, "can't drop privileges");
+		return 1;
+	}
+	log_info("ready");
+	uv_run(&d.loop, UV_RUN_DEFAULT);
+	sp_control_close(d.control);
+	uv_run(&d.loop, UV_RUN_NOWAIT);
+	log_info("ended; spliced connections go on");
+	return 0;
+}
+
+static int check(const char *path)
+{
+	char error[SP_CONFIG_ERROR_MAX];
+	struct sp_config *config;
+
+	if (sp_config_load(path, error, &config)) {
+		fprintf(stderr, "%s\n", error);
+		return 1;
+	}
+	sp_config_print(config, stdout);
+	sp_config_free(config);
+	return 0;
+}
+
+static int unload(const char *path)
+{
+	char error[SP_CONFIG_ERROR_MAX];
+	struct sp_config *config;
+	int err;
+
+	if (sp_config_load(path, error, &config)) {
+		fprintf(stderr, "%s\n", error);
+		return 1;
+	}
+	err = sp_datapath_unload(config->state_dir);
+	if (err)
+		log_err_errno(err, "state_dir %s: can't remove all of it", config->state_dir);
+	sp_config_free(config);
+	return !!err;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check", required_argument, NULL, 'k' },
+		{ "unload", no_argument, NULL, 'u' }, { "verbose", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, {},
+	};
+	enum sp_log_level level = SP_LOG_INFO;
+	const char *path = CONFIG_PATH;
+	int is_unload = 0, opt;
+
+	while ((opt = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c': path = optarg; break;
+		case 'k': return check(optarg);
+		case 'u': is_unload = 1; break;
+		case 'v': level = SP_LOG_DEBUG; break;
+		case 'V': printf("spliced %s\n", SP_VERSION); return 0;
+		case 'h': fputs(usage, stdout); return 0;
+		default: fputs(usage, stderr); return 2;
+		}
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	sp_log_init("spliced", level);
+	return is_unload ? unload(path) : run(path);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ports.c - SNAT ports.
+ *
+ * Each pair of a source address and a backend has a queue. A port is
+ *
+ *	fresh	never used by this process; these go first, upwards from a place
+ *		that is random, since a daemon before us may have used any of them
+ *	queued	used and given back: in a list, the one that rests longest at its head
+ *	taken	in use
+ *
+ * so that a queue costs memory only where ports of it have been used, and
+ * any port can be taken out of the middle. Everything is O(1), but that the
+ * fresh ones are passed over once in the life of a queue.
+ */
+#include "proxy/ports.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "abi/siphash.h"
+
+#define QUEUES_MAX	4096
+#define BUCKETS		1024
+
+enum port_state { PORT_FRESH, PORT_QUEUED, PORT_TAKEN };
+
+/* A port is known by its distance from the first one. @prev and @next count while it is queued. */
+struct port {
+	__u16	prev;
+	__u16	next;
+};
+
+struct queue {
+	__u32		fresh_next;	/* the next to look at, of @fresh_left */
+	__u32		fresh_left;
+	__u32		queued;
+	__u32		taken;
+	__u16		head;		/* @head and @tail count while @queued is not 0 */
+	__u16		tail;
+	__u8		*states;	/* enum port_state of each port */
+	struct port	ports[];
+};
+
+/* A backend, with a queue for each source address that was used towards it. */
+struct towards {
+	struct towards		*next;
+	struct sp_endpoint	to;
+	size_t			turn;	/* the source address to begin with */
+	struct queue		*queues[];
+};
+
+struct sp_ports {
+	struct towards	*buckets[BUCKETS];
+	__u64		key[2];
+	size_t		queue_count;
+	__u32		port_count;
+	__u16		first;
+	size_t		addr_count;
+	struct sp_addr	addrs[];
+};
+
+/* One queue */
+
+static void queue_append(struct queue *q, __u16 idx)
+{
+	if (q->queued)
+		q->ports[q->tail].next = idx;
+	else
+		q->head = idx;
+	q->ports[idx].prev = q->tail;
+	q->tail = idx;
+	q->queued++;
+	q->states[idx] = PORT_QUEUED;
+}
+
+static void queue_unlink(struct queue *q, __u16 idx)
+{
+	struct port port = q->ports[idx];
+
+	if (idx == q->head)
+		q->head = port.next;
+	else
+		q->ports[port.prev].next = port.next;
+	if (idx == q->tail)
+		q->tail = port.prev;
+	else
+		q->ports[port.next].prev = port.prev;
+	q->queued--;
+}
+
+static void queue_take(struct queue *q, __u16 idx)
+{
+	if (q->states[idx] == PORT_QUEUED)
+		queue_unlink(q, idx);
+	q->states[idx] = PORT_TAKEN;
+	q->taken++;
+}
+
+static int queue_get(struct queue *q, __u32 port_count, __u16 *ret_idx)
+{
+	while (q->fresh_left) {
+		__u16 idx = q->fresh_next;
+
+		q->fresh_next = (q->fresh_next + 1) % port_count;
+		q->fresh_left--;
+		if (q->states[idx] == PORT_FRESH) {
+			queue_take(q, idx);
+			*ret_idx = idx;
+			return 0;
+		}
+	}
+	if (!q->queued)
+		return -EADDRNOTAVAIL;
+	*ret_idx = q->head;
+	queue_take(q, q->head);
+	return 0;
+}
+
+/* All backends */
+
+static __u64 hash(const struct sp_ports *ports, const struct sp_endpoint *to, size_t salt)
+{
+	const __be32 *w = to->addr.w;
+	__u64 words[3] = {
+		(__u64)w[0] << 32 | w[1], (__u64)w[2] << 32 | w[3],
+		(__u64)salt << 16 | to->port_be,
+	};
+
+	return sp_siphash_words(ports->key, words, 3);
+}
+
+static struct towards **bucket_of(struct sp_ports *ports, const struct sp_endpoint *to)
+{
+	return &ports->buckets[hash(ports, to, 0) % BUCKETS];
+}
+
+static struct towards *towards_find(struct sp_ports *ports, const struct sp_endpoint *to)
+{
+	struct towards *tw = *bucket_of(ports, to);
+
+	while (tw && (tw->to.port_be != to->port_be || !sp_addr_equal(&tw->to.addr, &to->addr)))
+		tw = tw->next;
+	return tw;
+}
+
+static void towards_free(struct sp_ports *ports, struct towards *tw)
+{
+	for (size_t i = 0; i < ports->addr_count; i++) {
+		ports->queue_count -= tw->queues[i] != NULL;
+		free(tw->queues[i]);
+	}
+	free(tw);
+}
+
+static int towards_is_idle(const struct sp_ports *ports, const struct towards *tw)
+{
+	for (size_t i = 0; i < ports->addr_count; i++) {
+		if (tw->queues[i] && tw->queues[i]->taken)
+			return 0;
+	}
+	return 1;
+}
+
+/* Backends come and go with reloads: at the limit, forget those without a connection, but for @keep. */
+static void evict_idle(struct sp_ports *ports, const struct towards *keep)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct towards **at = &ports->buckets[i];
+
+		while (*at) {
+			struct towards *tw = *at;
+
+			if (tw == keep || !towards_is_idle(ports, tw)) {
+				at = &tw->next;
+				continue;
+			}
+			*at = tw->next;
+			towards_free(ports, tw);
+		}
+	}
+}
+
+static struct towards *towards_get(struct sp_ports *ports, const struct sp_endpoint *to)
+{
+	struct towards *tw = towards_find(ports, to);
+	struct towards **bucket = bucket_of(ports, to);
+
+	if (tw)
+		return tw;
+	tw = calloc(1, sizeof(*tw) + ports->addr_count * sizeof(tw->queues[0]));
+	if (!tw)
+		return NULL;
+	tw->to = *to;
+	tw->next = *bucket;
+	*bucket = tw;
+	return tw;
+}
+
+static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_idx, struct queue **ret_q)
+{
+	size_t n = ports->port_count;
+	struct queue *q = tw->queues[addr_idx];
+
+	if (!q) {
+		if (ports->queue_count >= QUEUES_MAX)
+			evict_idle(ports, tw);
+		if (ports->queue_count >= QUEUES_MAX)
+			return -ENOMEM;
+		q = calloc(1, sizeof(*q) + n * (sizeof(q->ports[0]) + sizeof(q->states[0])));
+		if (!q)
+			return -ENOMEM;
+		q->states = (__u8 *)&q->ports[n];
+		q->fresh_next = hash(ports, &tw->to, addr_idx + 1) % n;
+		q->fresh_left = n;
+		tw->queues[addr_idx] = q;
+		ports->queue_count++;
+	}
+	*ret_q = q;
+	return 0;
+}
+
+int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __u16 last, struct sp_ports **ret_ports)
+{
+	struct sp_ports *ports;
+
+	if (first == 0 || first > last)
+		return -EINVAL;
+	ports = calloc(1, sizeof(*ports) + addr_count * sizeof(ports->addrs[0]));
+	if (!ports)
+		return -ENOMEM;
+	if (getrandom(ports->key, sizeof(ports->key), 0) != sizeof(ports->key)) {
+		free(ports);
+		return -EIO;
+	}
+	ports->first = first;
+	ports->port_count = last - first + 1;
+	ports->addr_count = addr_count;
+	if (addr_count)
+		memcpy(ports->addrs, addrs, addr_count * sizeof(ports->addrs[0]));
+	*ret_ports = ports;
+	return 0;
+}
+
+void sp_ports_free(struct sp_ports *ports)
+{
+	if (!ports)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++) {
+		while (ports->buckets[i]) {
+			struct towards *tw = ports->buckets[i];
+
+			ports->buckets[i] = tw->next;
+			towards_free(ports, tw);
+		}
+	}
+	free(ports);
+}
+
+int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from)
+{
+	struct towards *tw = towards_get(ports, to);
+	int err = -EAFNOSUPPORT;
+
+	if (!tw)
+		return -ENOMEM;
+	for (size_t i = 0; i < ports->addr_count; i++) {
+		size_t addr_idx = (tw->turn + i) % ports->addr_count;
+		struct queue *q;
+		__u16 idx;
+
+		if (sp_addr_is_v4(&ports->addrs[addr_idx]) != sp_addr_is_v4(&to->addr))
+			continue;
+		err = queue_open(ports, tw, addr_idx, &q);
+		if (!err)
+			err = queue_get(q, ports->port_count, &idx);
+		if (err)
+			continue;
+		tw->turn = addr_idx + 1;
+		ret_from->addr = ports->addrs[addr_idx];
+		ret_from->port_be = htons(ports->first + idx);
+		return 0;
+	}
+	return err;
+}
+
+static int find_source(const struct sp_ports *ports, const struct sp_endpoint *from, size_t *ret_addr_idx, __u16 *ret_idx)
+{
+	__u32 idx = (__u32)ntohs(from->port_be) - ports->first;
+
+	if (idx >= ports->port_count)
+		return -ENOENT;
+	for (size_t i = 0; i < ports->addr_count; i++) {
+		if (!sp_addr_equal(&ports->addrs[i], &from->addr))
+			continue;
+		*ret_addr_idx = i;
+		*ret_idx = idx;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct towards *tw = towards_find(ports, to);
+	struct queue *q;
+	size_t addr_idx;
+	__u16 idx;
+
+	if (!tw || find_source(ports, from, &addr_idx, &idx))
+		return;
+	q = tw->queues[addr_idx];
+	if (!q || q->states[idx] != PORT_TAKEN)
+		return;
+	q->taken--;
+	queue_append(q, idx);
+}
+
+int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct towards *tw;
+	struct queue *q;
+	size_t addr_idx;
+	__u16 idx;
+
+	if (find_source(ports, from, &addr_idx, &idx))
+		return -ENOENT;
+	tw = towards_get(ports, to);
+	if (!tw || queue_open(ports, tw, addr_idx, &q))
+		return -ENOMEM;
+	if (q->states[idx] == PORT_TAKEN)
+		return -EEXIST;
+	queue_take(q, idx);
+	return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* ports.h - SNAT ports: for each (source address, backend) a queue, so that the least recently used one is taken. */
+#ifndef SP_PROXY_PORTS_H
+#define SP_PROXY_PORTS_H
+
+#include "config.h"
+
+struct sp_ports;
+
+/**
+ * sp_ports_new() - for a range of ports on some addresses
+ * The addresses are copied; ports are host order, inclusive. Memory is taken when a backend is first seen, for at most
+ * 4096 pairs of address and backend; pairs without a port in use make room for others.
+ * Return: 0; -EINVAL when the range is empty or holds port 0; -ENOMEM; -EIO without random bytes.
+ */
+int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __u16 last, struct sp_ports **ret_ports);
+void sp_ports_free(struct sp_ports *ports);
+
+/**
+ * sp_ports_get() - the least recently used port towards a backend, on each address in turn
+ * @to:		the backend
+ * @ret_from:	an address of the backend's family, and a port
+ * Return: 0; -EADDRNOTAVAIL when all are in use; -EAFNOSUPPORT when no address is of that family; -ENOMEM.
+ */
+int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from);
+
+/* Give one back; it goes to the end of its queue. One that is not ours, or not in use, is ignored. */
+void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+
+/* Mark one as in use (a splice that was there before us). Return: 0; -EEXIST in use already; -ENOENT not ours; -ENOMEM. */
+int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+
+#endif

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "report.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/drop.h"
+#include "abi/stats.h"
+#include "base/addr.h"
+
+#define STRETCH 1024
+
+static json_t *services(const struct sp_config *config)
+{
+	static const char *const protocols[] = { "http", "tls", "tcp" };
+	json_t *list = json_array();
+	char text[SP_ENDPOINT_STRLEN];
+
+	for (size_t i = 0; i < config->service_count; i++) {
+		const struct sp_service_conf *s = &config->services[i];
+		json_t *listens = json_array();
+
+		for (size_t j = 0; j < s->listen_count; j++)
+			json_array_append_new(listens, json_string(sp_endpoint_format(&s->listens[j].addr,
+									s->listens[j].port_be, text)));
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "name", s->name, "listen", listens,
+						      "protocol", protocols[s->protocol]));
+	}
+	return list;
+}
+
+static json_t *pools(const struct sp_config *config)
+{
+	json_t *list = json_array();
+	char text[SP_ENDPOINT_STRLEN];
+
+	for (size_t i = 0; i < config->pool_count; i++) {
+		const struct sp_pool_conf *p = &config->pools[i];
+		json_t *backends = json_array();
+
+		for (size_t j = 0; j < p->backend_count; j++) {
+			const struct sp_backend_conf *b = &p->backends[j];
+
+			json_array_append_new(backends,
+				json_pack("{s:s, s:s, s:i, s:s, s:i, s:i}", "name", b->name, "address",
+					  sp_endpoint_format(&b->at.addr, b->at.port_be, text), "weight", b->weight,
+					  "state", "up", "connections", 0, "failures", 0));
+		}
+		json_array_append_new(list, json_pack("{s:s, s:o}", "name", p->name, "backends", backends));
+	}
+	return list;
+}
+
+static json_t *counters(const struct sp_report *r)
+{
+	const struct sp_front_counters *c = sp_front_counters(r->front);
+	struct sp_wire_stats wire = sp_wire_stats(r->wire);
+	json_t *o = json_object();
+
+#define X(name) json_object_set_new(o, #name, json_integer(c->name));
+	SP_FRONT_COUNTERS(X)
+#undef X
+#define X(up, low, what) json_object_set_new(o, #low, json_integer(sp_datapath_stat(r->dp, SP_STAT_##up)));
+	SP_STATS(X)
+#undef X
+	json_object_set_new(o, "sent_pkts", json_integer(wire.sent_pkts));
+	json_object_set_new(o, "send_failed_pkts", json_integer(wire.failed_pkts));
+	return o;
+}
+
+static json_t *status(void *ctx)
+{
+	const struct sp_report *r = ctx;
+
+	return json_pack("{s:s, s:i, s:I, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:o}", "version", SP_VERSION,
+			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
+			 "config", r->config_path, "ready", 1, "splices", (int)r->ager->splices,
+			 "splices_max", (int)r->config->limits.splices, "pending", (int)sp_front_pending(r->front),
+			 "services", services(r->config), "pools", pools(r->config), "counters", counters(r));
+}
+
+static json_t *drops(void *ctx)
+{
+	const struct sp_report *r = ctx;
+	json_t *list = json_array();
+
+#define X(up, low, what, why) json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "name", #low, \
+		"what", what, "why", why, "pkts", (json_int_t)sp_datapath_drop_count(r->dp, SP_DROP_##up)));
+	SP_DROP_REASONS(X)
+#undef X
+	return json_pack("{s:o}", "reasons", list);
+}
+
+static const char *pool_name(const struct sp_config *config, __u32 id)
+{
+	for (size_t i = 0; i < config->pool_count; i++)
+		if (config->pools[i].id == id)
+			return config->pools[i].name;
+	return NULL;
+}
+
+static const char *service_name(const struct sp_config *config, const struct sp_tuple *front)
+{
+	const struct sp_service_conf *s = sp_config_service_at(config, front);
+
+	return s ? s->name : NULL;
+}
+
+static const char *backend_name(const struct sp_config *config, const struct sp_tuple *back)
+{
+	for (size_t i = 0; i < config->pool_count; i++)
+		for (size_t j = 0; j < config->pools[i].backend_count; j++) {
+			const struct sp_backend_conf *b = &config->pools[i].backends[j];
+
+			if (b->at.port_be == back->dport && sp_addr_equal(&b->at.addr, &back->daddr))
+				return b->name;
+		}
+	return NULL;
+}
+
+static const char *state_name(const struct sp_use *u)
+{
+	if (sp_use_is_closed(u))
+		return "closed";
+	return u->state & (SP_USE_S_FIN | SP_USE_S_PEER_FIN) ? "closing" : "open";
+}
+
+static void row_fill(const struct sp_report *r, const struct sp_tuple *key, const struct sp_entry *e,
+		     struct sp_connection_row *row)
+{
+	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
+	struct sp_entry peer = {};
+	__u64 now_ns = sp_now_ns(), seen_ns = e->use.seen_ns, now_s = time(NULL);
+
+	sp_datapath_get(r->dp, &peer_key, &peer);
+	if (peer.use.seen_ns > seen_ns)
+		seen_ns = peer.use.seen_ns;
+	*row = (struct sp_connection_row){
+		.front = *key, .back = e->half.out, .service = service_name(r->config, key),
+		.pool = pool_name(r->config, e->half.pool_id), .backend = backend_name(r->config, &e->half.out),
+		.age_ns = (now_s - e->half.spliced_s) * 1000000000ULL,
+		.idle_ns = now_ns > seen_ns ? now_ns - seen_ns : 0,
+		.bytes_up = e->use.bytes, .bytes_down = peer.use.bytes,
+		.pkts_up = e->use.pkts, .pkts_down = peer.use.pkts, .state = state_name(&e->use),
+	};
+}
+
+/* The cursor: the map's own, and above it a bit that says that the walk has begun. */
+static int connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max, int *is_end)
+{
+	static struct sp_tuple keys[STRETCH];
+	static struct sp_entry entries[STRETCH];
+	const struct sp_report *r = ctx;
+	__u32 at = *cursor;
+	int filled = 0, n;
+
+	n = sp_datapath_walk(r->dp, &at, !(*cursor >> 32), keys, entries, max < STRETCH ? max : STRETCH, is_end);
+	if (n < 0)
+		return n;
+	*cursor = 1ULL << 32 | at;
+	for (int i = 0; i < n; i++)
+		if (!(entries[i].half.flags & (SP_HALF_F_FROM_BACKEND | SP_HALF_F_TO_DAEMON)))
+			row_fill(r, &keys[i], &entries[i], &rows[filled++]);
+	return filled;
+}
+
+const struct sp_control_ops sp_report_ops = {
+	.status = status, .drops = drops, .connections = connections,
+};

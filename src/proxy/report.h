@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* report.h - what the control socket shows of the daemon. */
+#ifndef SP_PROXY_REPORT_H
+#define SP_PROXY_REPORT_H
+
+#include "control.h"
+#include "front.h"
+#include "splice.h"
+
+/* All borrowed. */
+struct sp_report {
+	struct sp_datapath	*dp;
+	struct sp_front		*front;
+	struct sp_wire		*wire;
+	const struct sp_ager	*ager;
+	const struct sp_config	*config;
+	const char		*config_path;
+	__u64			start_ns;
+};
+
+/* With a struct sp_report as context. */
+extern const struct sp_control_ops sp_report_ops;
+
+#endif

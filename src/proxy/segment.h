@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* segment.h - TCP segments and ICMP errors of our own: built, queued, sent through raw sockets. No state of connections. */
+#ifndef SP_PROXY_SEGMENT_H
+#define SP_PROXY_SEGMENT_H
+
+#include <stddef.h>
+
+#include "abi/event.h"
+#include "abi/tuple.h"
+
+enum {
+	SP_TCP_FIN = 0x01, SP_TCP_SYN = 0x02, SP_TCP_RST = 0x04,
+	SP_TCP_PSH = 0x08, SP_TCP_ACK = 0x10,
+};
+
+/**
+ * struct sp_segment - a TCP segment in host order
+ * @tuple:	as it goes on the wire
+ * @seq, @ack, @window, @flags: header fields; @window as written (unscaled)
+ * @mss:	MSS option, for SYN (not written otherwise, as the next two); 0: none
+ * @wscale:	window scale option, for SYN; -1: none
+ * @is_sack:	SACK-permitted option, for SYN
+ * @has_ts:	timestamps option with @tsval, @tsecr
+ * @payload:	borrowed until the call returns
+ */
+struct sp_segment {
+	struct sp_tuple	tuple;
+	__u32		seq;
+	__u32		ack;
+	__u32		tsval;
+	__u32		tsecr;
+	__u16		window;
+	__u16		mss;
+	__s8		wscale;
+	__u8		flags;
+	__u8		is_sack;
+	__u8		has_ts;
+	const void	*payload;
+	size_t		payload_len;
+};
+
+#define SP_SEGMENT_PACKET_MAX 9216
+
+/**
+ * sp_segment_build() - the IP packet of a segment, both checksums in place
+ * @buf:	at least SP_SEGMENT_PACKET_MAX bytes
+ * Return: bytes written; -EMSGSIZE when the payload does not fit.
+ */
+int sp_segment_build(const struct sp_segment *seg, void *buf, size_t size);
+
+/**
+ * sp_segment_parse() - the reverse, for a packet from an event
+ * @ev:		its packet may be shorter than its IP header says when it is WATCHED: then @payload_len is what the IP header says
+ *		and @payload is NULL
+ * @ret_seg:	borrows the payload from @ev; its tuple is @ev's. Options that belong to a SYN are read from a SYN only.
+ *
+ * Checksums are not verified: that of a CHECKSUM_PARTIAL packet is not complete.
+ * Return: 0; -EBADMSG when the header is damaged or cut off. Never reads behind ev->len.
+ */
+int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg);
+
+struct sp_wire;	/* two raw sockets, each with a queue of packets */
+
+/* Needs CAP_NET_RAW. A machine without IPv6 is no error: what is sent there counts as failed. */
+int sp_wire_open(struct sp_wire **ret_wire);
+void sp_wire_close(struct sp_wire *wire);
+
+/**
+ * sp_wire_send() - queue a segment; sent at the next flush, or when the queue is full
+ * Return: 0 or -errno of building it. What the kernel says of sending is counted: TCP repeats it.
+ */
+int sp_wire_send(struct sp_wire *wire, const struct sp_segment *seg);
+
+/* Queue an ICMP "fragmentation needed" or ICMPv6 "packet too big" with @ev->mtu, to the source of @ev's packet,
+ * from its destination address, quoting it. */
+int sp_wire_send_too_big(struct sp_wire *wire, const struct sp_event *ev);
+
+/* sendmmsg() of all that is queued. */
+void sp_wire_flush(struct sp_wire *wire);
+
+struct sp_wire_stats {
+	__u64	sent_pkts;
+	__u64	failed_pkts;
+};
+struct sp_wire_stats sp_wire_stats(const struct sp_wire *wire);
+
+#endif

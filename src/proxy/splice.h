@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* splice.h - two halves out of two handshakes; commit, and ageing. */
+#ifndef SP_PROXY_SPLICE_H
+#define SP_PROXY_SPLICE_H
+
+#include "datapath.h"
+#include "ports.h"
+
+/**
+ * struct sp_side - what one handshake agreed upon (host order)
+ * @isn_ours:	ISN of the proxy
+ * @isn_theirs:	ISN of the client, or of the backend
+ * @tsval_ours:	TSval that the proxy sent
+ * @tsval_theirs: TSval seen of them
+ * @wscale_ours, @wscale_theirs: as in the SYNs; -1: none
+ */
+struct sp_side {
+	__u32	isn_ours;
+	__u32	isn_theirs;
+	__u32	tsval_ours;
+	__u32	tsval_theirs;
+	__s8	wscale_ours;
+	__s8	wscale_theirs;
+	__u8	has_ts;
+};
+
+/**
+ * sp_splice_commit() - make both halves known to the datapath
+ * @front:	client -> service
+ * @back:	proxy -> backend
+ * Return: 0; -EEXIST when a live splice is there; -E2BIG when the table is full.
+ */
+int sp_splice_commit(struct sp_datapath *dp, const struct sp_tuple *front, const struct sp_side *client,
+		     const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id);
+
+struct sp_ager {
+	__u32		cursor;
+	int		is_walking;
+	unsigned int	counting;
+	unsigned int	splices;	/* as of the last whole walk */
+};
+
+/* Looks at the next stretch of the table; removes what is closed or idle and gives its port back. */
+void sp_splice_age(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports,
+		   const struct sp_limits_conf *limits);
+
+/* At start: marks the ports of the splices that are there, drops entries that waited for a daemon which is gone. */
+void sp_splice_adopt(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports);
+
+#endif
