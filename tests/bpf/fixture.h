@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* fixture.h - the datapath loaded but attached nowhere, in a network namespace of its own that has routes. */
+#ifndef SP_TESTS_FIXTURE_H
+#define SP_TESTS_FIXTURE_H
+
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/pkt_cls.h>
+
+#include "abi/cookie.h"
+#include "abi/drop.h"
+#include "abi/half.h"
+#include "abi/service.h"
+#include "proxy.skel.h"
+#include "packet.h"
+
+#define TUPLE_IN(v6)	((v6) ? tuple_of("fd01::1", 40000, "fd09::80", 80) : tuple_of("10.1.0.1", 40000, "10.9.0.80", 80))
+#define TUPLE_OUT(v6)	((v6) ? tuple_of("fd09::1", 23456, "fd09::2", 8080) : tuple_of("10.9.0.1", 23456, "10.9.0.2", 8080))
+
+struct fixture {
+	struct proxy_bpf	*skel;
+	struct sp_control	control;
+	unsigned int		ifindex;
+};
+
+static inline __u64 now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (__u64)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* The namespace goes with the process. Neighbours are static: nobody answers on the other end. */
+static inline int make_net(struct fixture *f)
+{
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	if (system("ip link set lo up && ip link add v0 address 02:00:00:00:00:01 type veth peer name v1 &&"
+		   "ip link set v0 up && ip link set v1 up &&"
+		   "ip addr add 10.9.0.1/24 dev v0 && ip addr add fd09::1/64 dev v0 nodad &&"
+		   "ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:09 dev v0 nud permanent &&"
+		   "ip neigh add fd09::2 lladdr 02:00:00:00:00:09 dev v0 nud permanent &&"
+		   "echo 1 >/proc/sys/net/ipv4/ip_forward && echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"))
+		return -EIO;
+	f->ifindex = if_nametoindex("v0");
+	return f->ifindex ? 0 : -ENODEV;
+}
+
+static inline int set_control(struct fixture *f)
+{
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_control), &zero, &f->control, BPF_ANY);
+}
+
+static inline int fixture_open(struct fixture *f)
+{
+	int err = make_net(f);
+
+	if (err)
+		return err;
+	f->skel = proxy_bpf__open();
+	if (!f->skel)
+		return -errno;
+	bpf_map__set_max_entries(f->skel->maps.sp_halves, 1024);
+	return proxy_bpf__load(f->skel);
+}
+
+/* What the kernel wants: the new words and the complements of the old ones, folded to 32 bits. */
+static inline __u32 difference(const void *from, const void *to, int words)
+{
+	const __u32 *a = from, *b = to;
+	__u64 sum = 0;
+
+	while (words--)
+		sum += (__u64)(__u32)~*a++ + *b++;
+	while (sum >> 32)
+		sum = (sum & 0xffffffff) + (sum >> 32);
+	return sum;
+}
+
+static inline int put_half(struct fixture *f, const struct sp_tuple *in, const struct sp_half *half)
+{
+	struct sp_entry e = { .half = *half };
+
+	e.use.addr_csum = difference(&in->saddr, &half->out.saddr, 8);
+	e.use.port_csum = difference(&in->sport, &half->out.sport, 1);
+	return bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), in, &e, BPF_ANY);
+}
+
+/* Return: the verdict, or -1000 when the kernel did not run it. */
+static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, __u32 *out_len, int repeat, __u32 *ns)
+{
+	struct __sk_buff ctx = { .ingress_ifindex = f->ifindex, .ifindex = f->ifindex };
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = len, .data_out = out,
+		    .data_size_out = 2048, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = repeat);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_ingress), &o))
+		return -1000;
+	*out_len = o.data_size_out;
+	if (ns)
+		*ns = o.duration;
+	return (int)o.retval;
+}
+
+static inline __u64 drops(struct fixture *f, __u32 reason)
+{
+	__u64 n[1024], sum = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_drops), &reason, n))
+		return 0;
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += n[i];
+	return sum;
+}
+
+#endif

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* test_datapath.c - packet in -> verdict and packet out, through BPF_PROG_TEST_RUN. Needs root. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "fixture.h"
+
+#define OPT(name, bytes) { name, bytes, sizeof(bytes) - 1 }
+#define TS	"\x8\xa\1\2\3\4\xff\xfe\xfd\xfc"
+#define BLOCK1	"\x10\x20\x30\x40\x10\x20\x40\x50"
+#define BLOCK2	"\xff\xff\xff\xf0\x00\x00\x00\x10"
+#define BLOCK3	"\x20\x20\x30\x40\x20\x20\x40\x51"
+#define BLOCK4	"\x30\x20\x30\x40\x30\x20\x40\x53"
+
+struct option_case {
+	const char	*name;
+	const char	*bytes;
+	__u32		len;
+};
+
+static const struct option_case good_options[] = {
+	OPT("none", ""),
+	OPT("ts", "\1\1" TS),
+	OPT("ts first", TS "\1\1"),
+	OPT("ts at odd offset", "\1" TS "\1"),
+	OPT("ts, zero echo", "\1\1\x8\xa\1\2\3\4\0\0\0\0"),
+	OPT("ts at odd offset, zero echo", "\1\x8\xa\1\2\3\4\0\0\0\0\1"),
+	OPT("sack 1", "\1\1\5\xa" BLOCK1),
+	OPT("sack 2", "\1\1\5\x12" BLOCK1 BLOCK2),
+	OPT("sack 3", "\1\1\5\x1a" BLOCK1 BLOCK2 BLOCK3),
+	OPT("sack 4", "\1\1\5\x22" BLOCK1 BLOCK2 BLOCK3 BLOCK4),
+	OPT("sack 1 first", "\5\xa" BLOCK1 "\1\1"),
+	OPT("sack 1 at odd offset", "\1\5\xa" BLOCK1 "\1"),
+	OPT("sack 3 at odd offset", "\1\5\x1a" BLOCK1 BLOCK2 BLOCK3 "\1"),
+	OPT("sack 4 first", "\5\x22" BLOCK4 BLOCK3 BLOCK2 BLOCK1 "\0\0"),
+	OPT("sack up to 0, usual", "\1\1\5\xa\xff\xff\xf0\0\0\0\0\0"),
+	OPT("sack up to 0, unusual", "\5\xa\xff\xff\xf0\0\0\0\0\0\1\1"),
+	OPT("ts, sack 1", "\1\1" TS "\1\1\5\xa" BLOCK1),
+	OPT("ts, sack 3", "\1\1" TS "\1\1\5\x1a" BLOCK1 BLOCK2 BLOCK3),
+	OPT("sack 2, ts", "\1\1\5\x12" BLOCK1 BLOCK2 "\1\1" TS),
+	OPT("ts, sack 2, packed", TS "\5\x12" BLOCK1 BLOCK2),
+	OPT("ts odd, sack even", "\1" TS "\1\5\x12" BLOCK1 BLOCK2 "\0\0"),
+	OPT("unknown kind", "\xfd\4\1\2"),
+	OPT("unknown kind before ts", "\xfd\3\1" TS "\1\1\1"),
+	OPT("end of options", "\0\x8\xa\1\2\3\4\5\6\7\x8\1"),
+	OPT("mss, sack ok, ts, wscale", "\2\4\5\xb4\4\2" TS "\1\3\3\7"),
+};
+
+/* Of a flow of ours: dropped. */
+static const struct option_case bad_options[] = {
+	OPT("length 0", "\xfd\0\1\1"),
+	OPT("length 1", "\xfd\1\1\1"),
+	OPT("beyond the end", "\1\1\xfd\3"),
+	OPT("ts cut off", "\1\1\1\1\1\1\x8\xa"),
+	OPT("ts of 9", "\x8\x9\1\2\3\4\5\6\7\1\1\1"),
+	OPT("sack without a block", "\1\5\2\1"),
+	OPT("sack of 11", "\5\xb" BLOCK1 "\0\1"),
+	OPT("sack of 6, usual", "\1\1\5\6\1\2\3\4"),
+	OPT("sack of 14, usual", "\1\1\5\xe" BLOCK1 "\1\2\3\4"),
+};
+
+static int open_all(void **state)
+{
+	static struct fixture f;
+
+	*state = &f;
+	return fixture_open(&f);
+}
+
+static int close_all(void **state)
+{
+	proxy_bpf__destroy(((struct fixture *)*state)->skel);
+	return 0;
+}
+
+static struct packet data_packet(int is_v6, const struct option_case *c)
+{
+	struct packet p = { .tuple = TUPLE_IN(is_v6), .is_v6 = is_v6, .ttl = 61, .id = 0x1234, .is_df = 1,
+			    .seq = 0xfffffff0, .ack = 0x01020304, .flags = ACK, .window = 0x1357, .payload = 37 };
+
+	p.opt_len = c->len;
+	memcpy(p.opt, c->bytes, c->len);
+	return p;
+}
+
+static struct sp_half full_half(int is_v6)
+{
+	return (struct sp_half){ .out = TUPLE_OUT(is_v6), .seq_delta = 0x12345678, .ack_delta = 0xfedcba98,
+				 .tsval_delta = 0x0badcafe, .tsecr_delta = 0xdeadbeef };
+}
+
+static void add_at(__u8 *p, __u32 delta)
+{
+	put32(p, get32(p) + delta);
+}
+
+/* Naive on purpose: byte by byte, with no usual layout. */
+static void expect_options(struct packet *p, const struct sp_half *h)
+{
+	for (__u32 i = 0; i < p->opt_len && p->opt[i] != 0; i += p->opt[i] == 1 ? 1 : p->opt[i + 1]) {
+		if (p->opt[i] == 8) {
+			add_at(p->opt + i + 2, h->tsval_delta);
+			if (get32(p->opt + i + 6))
+				add_at(p->opt + i + 6, h->tsecr_delta);
+		}
+		for (__u32 j = 2; p->opt[i] == 5 && j < p->opt[i + 1]; j += 4)
+			add_at(p->opt + i + j, h->ack_delta);
+	}
+}
+
+static struct packet expect_carried(struct packet p, const struct sp_half *h)
+{
+	p.tuple = h->out;
+	p.ttl--;
+	p.seq += h->seq_delta;
+	if (p.flags & ACK)
+		p.ack += h->ack_delta;
+	expect_options(&p, h);
+	return p;
+}
+
+static void check_bytes(const char *name, const struct packet *want, const __u8 *out, __u32 out_len)
+{
+	__u8 frame[2048];
+	__u32 len = build(want, frame);
+
+	if (len != out_len || memcmp(frame, out, len))
+		print_error("case: %s, %s\n", name, want->is_v6 ? "IPv6" : "IPv4");
+	assert_int_equal(out_len, len);
+	assert_int_equal(tcp_sum(out, out_len, want->is_v6), 0xffff);
+	if (!want->is_v6)
+		assert_int_equal(ip_sum(out), 0xffff);
+	assert_memory_equal(out, frame, len);
+}
+
+static void check_carried(struct fixture *f, const char *name, const struct packet *p,
+			  const struct sp_half *h, const struct packet *want)
+{
+	__u8 in[2048], out[2048];
+	__u32 len = build(p, in);
+
+	assert_int_equal(put_half(f, &p->tuple, h), 0);
+	if (run(f, in, len, out, &len, 1, NULL) != TC_ACT_REDIRECT)
+		fail_msg("%s: not carried", name);
+	check_bytes(name, want, out, len);
+}
+
+static void every_option_is_rewritten(void **state)
+{
+	for (size_t i = 0; i < sizeof(good_options) / sizeof(good_options[0]); i++)
+		for (int v6 = 0; v6 < 2; v6++) {
+			struct packet p = data_packet(v6, &good_options[i]);
+			struct sp_half h = full_half(v6);
+			struct packet want = expect_carried(p, &h);
+
+			check_carried(*state, good_options[i].name, &p, &h, &want);
+		}
+}
+
+static void without_ack_the_number_stays(void **state)
+{
+	struct packet p = data_packet(0, &good_options[1]), want;
+	struct sp_half h = full_half(0);
+
+	p.flags = RST;
+	want = expect_carried(p, &h);
+	check_carried(*state, "RST", &p, &h, &want);
+}
+
+static void window_is_shifted_and_clamped(void **state)
+{
+	static const struct { int shift; __u8 flags; __u16 in, out; } cases[] = {
+		{ 3, ACK, 0x0102, 0x0810 }, { 3, ACK, 0x2000, 0xffff }, { 14, ACK, 4, 0xffff }, { 14, ACK, 3, 0xc000 },
+		{ -3, ACK, 0x0817, 0x0102 }, { -14, ACK, 0xffff, 3 }, { -3, ACK, 7, 0 }, { 3, SYN | ACK, 0x0102, 0x0102 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (int v6 = 0; v6 < 2; v6++) {
+			struct packet p = data_packet(v6, &good_options[1]), want;
+			struct sp_half h = full_half(v6);
+
+			h.window_shift = cases[i].shift;
+			p.flags = cases[i].flags;
+			p.window = cases[i].in;
+			want = expect_carried(p, &h);
+			want.window = cases[i].out;
+			check_carried(*state, "window", &p, &h, &want);
+		}
+}
+
+/* Also that the reason is counted, once. */
+static void check_dropped(struct fixture *f, const char *name, const struct packet *p, __u32 reason)
+{
+	__u8 in[2048], out[2048];
+	__u32 len = build(p, in);
+	__u64 before = drops(f, reason);
+	int verdict = run(f, in, len, out, &len, 1, NULL);
+
+	if (verdict != TC_ACT_SHOT || drops(f, reason) != before + 1)
+		fail_msg("%s: verdict %d, reason counted %d times", name, verdict, (int)(drops(f, reason) - before));
+}
+
+static void damaged_options_are_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(bad_options) / sizeof(bad_options[0]); i++)
+		for (int v6 = 0; v6 < 2; v6++) {
+			struct packet p = data_packet(v6, &bad_options[i]);
+			struct sp_half h = full_half(v6);
+
+			assert_int_equal(put_half(f, &p.tuple, &h), 0);
+			check_dropped(f, bad_options[i].name, &p, SP_DROP_BAD_HEADER);
+		}
+}
+
+static void ttl_runs_out(void **state)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct packet p = data_packet(v6, &good_options[1]);
+		struct sp_half h = full_half(v6);
+
+		p.ttl = 1;
+		assert_int_equal(put_half(*state, &p.tuple, &h), 0);
+		check_dropped(*state, "TTL 1", &p, SP_DROP_TTL_EXPIRED);
+	}
+}
+
+static void unknown_traffic_is_untouched(void **state)
+{
+	__u8 in[2048], out[2048];
+
+	for (int v6 = 0; v6 < 2; v6++)
+		for (int kind = 0; kind < 4; kind++) {
+			struct packet p = data_packet(v6, &good_options[1]);
+			__u32 len, out_len;
+
+			p.tuple.sport = htons(999);
+			p.tuple.dport = htons(998);
+			len = build(&p, in);
+			if (kind == 1)
+				in[v6 ? 20 : 23] = 17;	/* UDP */
+			if (kind == 2)
+				put16(in + 12, 0x0806);	/* ARP */
+			if (kind == 3)
+				in[(v6 ? 54 : 34) + 21] = 0;	/* damage that is not ours */
+			assert_int_equal(run(*state, in, len, out, &out_len, 1, NULL), TC_ACT_UNSPEC);
+			assert_int_equal(out_len, len);
+			assert_memory_equal(out, in, len);
+		}
+}
+
+static void put_service(struct fixture *f, int is_v6)
+{
+	struct sp_tuple t = TUPLE_IN(is_v6);
+	struct sp_listen at = { .addr = t.daddr, .port = htons(443) };
+	struct sp_service svc = { .mss = 1400, .window = 0x7654, .wscale = 7,
+				  .flags = SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE };
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc, BPF_ANY), 0);
+	f->control = (struct sp_control){ .heartbeat_ns = now_ns(CLOCK_MONOTONIC_COARSE), .key_count = 1,
+					  .cookie_key = { { 0x1122334455667788, 0x99aabbccddeeff00 } }, .period = 77 };
+	assert_int_equal(set_control(f), 0);
+}
+
+static struct packet syn_packet(int is_v6, const struct option_case *c)
+{
+	struct packet p = data_packet(is_v6, c);
+
+	p.tuple.dport = htons(443);
+	p.flags = SYN;
+	p.ack = 0;
+	p.payload = 0;
+	return p;
+}
+
+struct syn_case {
+	struct option_case	opt;
+	const char		answer[21];	/* TSval zero */
+	__u8			mss_class, wscale, is_sack;
+};
+
+static const struct syn_case syns[] = {
+	{ OPT("all", "\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
+	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 9, 1 },
+	{ OPT("no ts", "\2\4\4\xc4\1\1\4\2\1\3\3\2"), "\2\4\5\x78\4\2\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 1, 2, 1 },
+	{ OPT("no sack", "\2\4\5\xb4\1\1\x8\xa\1\2\3\4\0\0\0\0\1\3\3\0"),
+	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 0, 0 },
+	{ OPT("no wscale", "\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0"),
+	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", 3, 15, 1 },
+	{ OPT("none", ""), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0 },
+};
+
+static void check_cookie(struct fixture *f, const struct packet *p, const struct syn_case *c, __u32 isn)
+{
+	struct sp_cookie_in in = { p->tuple, p->seq };
+
+	assert_true(sp_cookie_is_valid(f->control.cookie_key[0], &in, f->control.period, isn));
+	assert_int_equal(sp_cookie_data_mss_class(isn), c->mss_class);
+	assert_int_equal(sp_cookie_data_wscale(isn), c->wscale);
+	assert_int_equal(sp_cookie_data_is_sack(isn), c->is_sack);
+}
+
+static void check_syn(struct fixture *f, int is_v6, const struct syn_case *c)
+{
+	struct packet p = syn_packet(is_v6, &c->opt);
+	struct packet want = { .tuple = sp_tuple_reverse(&p.tuple), .is_v6 = is_v6, .ttl = 64, .is_df = 1,
+			       .ack = p.seq + 1, .flags = SYN | ACK, .window = 0x7654, .opt_len = 20, .is_answer = 1 };
+	__u8 in[2048], out[2048] = "", *tcp = out + (is_v6 ? 54 : 34);
+	__u32 len = build(&p, in);
+	__u32 tsval = now_ns(CLOCK_MONOTONIC_COARSE) / 1000000 + (__u32)f->control.cookie_key[0][1];
+
+	assert_int_equal(run(f, in, len, out, &len, 1, NULL), TC_ACT_REDIRECT);
+	want.seq = get32(tcp + 4);
+	check_cookie(f, &p, c, want.seq);
+	memcpy(want.opt, c->answer, 20);
+	if (want.opt[6] == 8) {
+		assert_in_range(get32(tcp + 28) - tsval, 0, 500);
+		memcpy(want.opt + 8, tcp + 28, 4);
+	}
+	check_bytes(c->opt.name, &want, out, len);
+}
+
+static void syn_is_answered_with_a_cookie(void **state)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		put_service(*state, v6);
+		for (size_t i = 0; i < sizeof(syns) / sizeof(syns[0]); i++)
+			check_syn(*state, v6, &syns[i]);
+	}
+}
+
+static void stale_daemon_answers_no_syn(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct packet p = syn_packet(v6, &syns[0].opt);
+
+		put_service(f, v6);
+		f->control.heartbeat_ns -= 2 * SP_HEARTBEAT_STALE_NS;
+		assert_int_equal(set_control(f), 0);
+		check_dropped(f, "stale", &p, SP_DROP_DAEMON_STALE);
+	}
+}
+
+static void damaged_syn_is_dropped(void **state)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct packet p = syn_packet(v6, &bad_options[0]);
+
+		put_service(*state, v6);
+		check_dropped(*state, "options", &p, SP_DROP_BAD_SYN);
+		p = syn_packet(v6, &syns[0].opt);
+		p.payload = 1;
+		check_dropped(*state, "data", &p, SP_DROP_BAD_SYN);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_option_is_rewritten),
+		cmocka_unit_test(without_ack_the_number_stays),
+		cmocka_unit_test(window_is_shifted_and_clamped),
+		cmocka_unit_test(damaged_options_are_dropped),
+		cmocka_unit_test(ttl_runs_out),
+		cmocka_unit_test(unknown_traffic_is_untouched),
+		cmocka_unit_test(syn_is_answered_with_a_cookie),
+		cmocka_unit_test(stale_daemon_answers_no_syn),
+		cmocka_unit_test(damaged_syn_is_dropped),
+	};
+
+	return cmocka_run_group_tests(tests, open_all, close_all);
+}

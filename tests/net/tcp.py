@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""TCP sockets in namespaces, and transfers whose every byte is compared."""
+import contextlib
+import os
+import re
+import socket
+import struct
+import threading
+import time
+
+TIMEOUT = 15
+MIB = 1 << 20
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+REPAIR_ON, REPAIR_OFF, SEND_QUEUE = 1, 0, 2
+# A period that is no power of two, so that a lost or doubled page shows.
+PATTERN = os.urandom(1021 * 1031)
+PATTERN2 = memoryview(PATTERN + PATTERN)
+
+
+def wait_for(condition, what, timeout=TIMEOUT, every=0.02):
+    """Its first true value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"in vain waited {timeout} s for: {what}"
+        time.sleep(every)
+
+
+def listen(ns, port, **options):
+    """On all addresses of both families."""
+    with ns.inside():
+        sock = socket.socket(socket.AF_INET6)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    set_options(sock, options)
+    sock.bind(("::", port))
+    sock.listen(4096)
+    sock.settimeout(TIMEOUT)
+    return sock
+
+
+def set_options(sock, options):
+    if "rcvbuf" in options:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options["rcvbuf"])
+
+
+def open_socket(ns, addr, sport=0, isn=None, **options):
+    with ns.inside():
+        sock = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET)
+    sock.settimeout(options.get("timeout", TIMEOUT))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    set_options(sock, options)
+    if sport:
+        sock.bind(("", sport))
+    if isn is not None:     # connect() picks one only where there is none yet
+        for option, value in ((TCP_REPAIR, REPAIR_ON), (TCP_REPAIR_QUEUE, SEND_QUEUE),
+                              (TCP_QUEUE_SEQ, isn), (TCP_REPAIR, REPAIR_OFF)):
+            sock.setsockopt(socket.IPPROTO_TCP, option, struct.pack("I", value))
+    return sock
+
+
+def connect(ns, addr, port, **options):
+    sock = open_socket(ns, addr, **options)
+    sock.connect((addr, port))
+    return sock
+
+
+def accept(listener):
+    sock, _ = listener.accept()
+    sock.settimeout(TIMEOUT)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def read(sock, count):
+    data = bytearray()
+    while len(data) < count:
+        piece = sock.recv(count - len(data))
+        assert piece, f"end after {len(data)} of {count} bytes: {bytes(data[-200:])}"
+        data += piece
+    return bytes(data)
+
+
+def read_to_end(sock):
+    data = bytearray()
+    while piece := sock.recv(65536):
+        data += piece
+    return bytes(data)
+
+
+def vanish(sock):
+    """Close without a word to the other end, as a crash does."""
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, struct.pack("I", REPAIR_ON))
+    sock.close()
+
+
+def reset(sock):
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def send_pattern(sock, count):
+    sent = 0
+    while sent < count:
+        at = sent % len(PATTERN)
+        sent += sock.send(PATTERN2[at:at + min(1 << 20, count - sent)])
+
+
+def read_pattern(sock, count, on_bytes=None):
+    """Compare with what send_pattern() sends. Return the longest gap between two reads, in s."""
+    buf = bytearray(1 << 20)
+    view, got, gap, last = memoryview(buf), 0, 0, time.monotonic()
+    while got < count:
+        n = sock.recv_into(view[:min(len(buf), count - got)])
+        now = time.monotonic()
+        gap, last = max(gap, now - last), now
+        assert n, f"end after {got} of {count} bytes"
+        at = got % len(PATTERN)
+        if buf[:n] != PATTERN2[at:at + n]:
+            bad = next(i for i in range(n) if buf[i] != PATTERN2[at + i])
+            raise AssertionError(f"byte {got + bad} differs, {n - bad} before the end of this read")
+        got += n
+        if on_bytes:
+            on_bytes(got)
+    return gap
+
+
+@contextlib.contextmanager
+def in_thread(function, *args):
+    """Runs meanwhile; what it raises is raised at the end."""
+    failed = []
+
+    def body():
+        try:
+            function(*args)
+        except BaseException as error:      # noqa: handed on below
+            failed.append(error)
+    thread = threading.Thread(target=body, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(TIMEOUT * 4)
+    assert not thread.is_alive(), f"{function.__name__} still runs"
+    if failed:
+        raise failed[0]
+
+
+def transfer(sender, receiver, count, on_bytes=None):
+    """count bytes, then nothing more. Return the longest gap in s."""
+    with in_thread(send_pattern, sender, count):
+        return read_pattern(receiver, count, on_bytes)
+
+
+def info(ns, sock):
+    """What ss tells of a socket: {"state": .., "mss": .., "pmtu": .., "retrans": ..}"""
+    host, port = sock.getsockname()[:2]
+    lines = ns.run("ss", "-Htino", f"sport = :{port}").splitlines()
+    for head, detail in zip(lines[::2], lines[1::2]):
+        if head.split()[4].endswith(f":{sock.getpeername()[1]}"):
+            found = {k: v for k, v in re.findall(r"(\w+):([^ ]+)", detail)}
+            return {"state": head.split()[0], "detail": detail, **found}
+    return None
+
+
+def windows(sock):
+    """(what the peer lets us send, what we let the peer send): tcpi_snd_wnd and tcpi_rcv_wnd, in bytes."""
+    return struct.unpack_from("II", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 228)

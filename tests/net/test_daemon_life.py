@@ -1,0 +1,409 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Spliced connections outlive the daemon; new ones work again as soon as there is one."""
+import contextlib
+import json
+import pathlib
+import re
+import signal
+
+import pytest
+
+import daemon
+import rawtcp
+from daemon import RAW_HTTP, RAW_TCP, service
+from rawtcp import ACK, PSH
+from tcp import MIB, accept, connect, in_thread, listen, open_socket, read, transfer, wait_for
+from test_edges import is_reset
+
+pytestmark = pytest.mark.spliced
+PARKED = 7099
+
+
+def configure(net, work, **more):
+    return daemon.raw_config(net, work, **more)
+
+
+@pytest.fixture(scope="module")
+def raw(net, start_rig):
+    with start_rig(net, configure) as rig:
+        rig.usual = rig.spliced.conf
+        yield rig
+
+
+@pytest.fixture(autouse=True)
+def runs_again(raw):
+    """Whatever a test does to the daemon."""
+    yield
+    if not raw.spliced.is_running():
+        raw.spliced.write(raw.usual)
+        raw.spliced.start()
+    elif raw.spliced.conf != raw.usual:
+        raw.spliced.reload(raw.usual)
+
+
+def at_bytes(events):
+    """For read_pattern(): do things when so much has been read."""
+    left = sorted(events.items())
+
+    def on_bytes(got):
+        while left and got >= left[0][0]:
+            left.pop(0)[1]()
+    return on_bytes
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill-9", "sigterm"])
+@pytest.mark.parametrize("up", [True, False], ids=["upload", "download"])
+def test_transfer_outlives_the_daemon(raw, pair, way, how, up):
+    """No packet is lost by it: nobody retransmits."""
+    client, server = pair(way, "http")
+    sender, receiver = (client, server) if up else (server, client)
+    before = [ns.counter("TcpRetransSegs") for ns in (raw.client, raw.backend1)]
+    gap = transfer(sender, receiver, 600 * MIB, at_bytes({
+        100 * MIB: lambda: raw.spliced.end(how),
+        400 * MIB: raw.spliced.start}))
+    assert [ns.counter("TcpRetransSegs") for ns in (raw.client, raw.backend1)] == before
+    assert gap < 2
+    transfer(receiver, sender, MIB)
+    assert raw.spliced.of(client)["state"] == "open"
+    again, other = pair(way, "http")
+    transfer(again, other, MIB)
+
+
+def test_idle_connection_outlives_three_daemons(raw, pair, way, kind):
+    client, server = pair(way, kind)
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+        raw.spliced.end(how)
+        transfer(server, client, 1000)
+        raw.spliced.start()
+        transfer(client, server, 1000)
+
+
+def test_close_without_a_daemon(raw, pair, way):
+    """Connections end properly while nobody watches, and their ports can be used again afterwards."""
+    ends = [pair(way) for _ in range(10)]
+    raw.spliced.kill9()
+    ports = []
+    for client, server in ends:
+        ports.append(client.getsockname()[1])
+        server.close()
+        assert client.recv(1) == b""
+        client.close()
+    raw.spliced.start()
+    for port in ports:
+        client, server = pair(way, sport=port)
+        transfer(client, server, 1000)
+
+
+def test_new_connections_wait_for_the_daemon(raw, pair, way):
+    """A SYN that meets nobody is not refused: it is answered when the daemon is back."""
+    raw.spliced.kill9()
+    listener = pair.listener("tcp")
+    with open_socket(raw.client, way.vip) as client:
+        with in_thread(client.connect, (way.vip, RAW_TCP)):
+            raw.spliced.start()
+        with accept(listener) as server:
+            transfer(client, server, 1000)
+
+
+def test_ports_of_old_splices_are_not_given_away(raw, pair, family):
+    """A new daemon knows which source ports are taken by what it found."""
+    old = [pair(family) for _ in range(200)]
+    raw.spliced.kill9()
+    raw.spliced.start()
+    new = [pair(family) for _ in range(200)]
+    seen = {server.getpeername() for _, server in old + new}
+    assert len(seen) == 400
+    for client, server in old + new:
+        server.sendall(b"x")
+        assert client.recv(1) == b"x"
+
+
+def test_sigterm_ends_it_cleanly(raw):
+    assert raw.spliced.end(signal.SIGTERM) == 0
+    assert raw.spliced.state_dir.exists()
+
+
+def with_service(conf, name, port, pool):
+    return {**conf, "services": conf["services"] + [service(name, "snat", "tcp", port, default=pool)]}
+
+
+def test_reload_in_the_middle_of_a_download(raw, pair, way):
+    """The route of this very connection changes; it does not notice, and new ones follow the new route."""
+    other = f"other-{way.source}"
+    conf = json.loads(json.dumps(raw.usual))
+    conf["pools"].append({"name": other, "source": way.source, "backends": daemon.backends(raw.net, RAW_HTTP, ("backend2",))})
+    for entry in conf["services"]:
+        if entry["name"] == f"raw-http-{way.source}":
+            entry["default"] = other
+    client, server = pair(way, "http")
+    transfer(server, client, 400 * MIB, at_bytes({100 * MIB: lambda: raw.spliced.reload(conf)}))
+    with listen(raw.backend2, RAW_HTTP) as listener, connect(raw.client, way.vip, RAW_HTTP) as second:
+        second.sendall(pair.HEADS["http"])
+        with accept(listener) as at_other:
+            read(at_other, len(pair.HEADS["http"]))
+            transfer(at_other, second, MIB)
+    transfer(client, server, MIB)
+
+
+def test_reload_without_the_service_of_a_connection(raw, pair, way):
+    """A service that is gone takes no new connections; the old ones go on."""
+    client, server = pair(way)
+    conf = {**raw.usual, "services": [s for s in raw.usual["services"] if s["name"] != f"raw-tcp-{way.source}"]}
+    raw.spliced.reload(conf)
+    transfer(client, server, MIB)
+    transfer(server, client, MIB)
+    with open_socket(raw.client, way.vip, timeout=0.5) as late, pytest.raises(OSError):
+        late.connect((way.vip, RAW_TCP))
+
+
+BAD = {
+    "not-yaml": "interfaces: [\n",
+    "unknown-key": None,
+    "unknown-pool": None,
+    "no-such-file": "",
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_reload_changes_nothing(raw, pair, family, what):
+    client, server = pair(family)
+    before = raw.spliced.status()
+    if what == "unknown-key":
+        said = raw.spliced.reload({**raw.usual, "colour": "blue"})
+    elif what == "unknown-pool":
+        said = raw.spliced.reload(with_service(raw.usual, "more", PARKED, "nowhere"))
+    else:
+        raw.spliced.write(raw.usual)
+        raw.spliced.conf = None         # so that it is put back
+        raw.spliced.file.write_text(BAD[what]) if BAD[what] else raw.spliced.file.unlink()
+        said = raw.spliced.hangup()
+    assert "spliced.yaml" in said, said
+    after = raw.spliced.status()
+    assert (after["services"], after["pid"]) == (before["services"], before["pid"])
+    transfer(client, server, MIB)
+    client, server = pair(family)
+    transfer(client, server, MIB)
+
+
+def test_check(raw):
+    """The normal form is a fixed point; an error names file, line and column."""
+    first = raw.net.proxy.run(raw.spliced.bin, "--check", str(raw.spliced.file))
+    normal = raw.work / "normal.yaml"
+    normal.write_text(first)
+    assert raw.net.proxy.run(raw.spliced.bin, "--check", str(normal)) == first
+    normal.write_text(first + "colour: blue\n")
+    line = first.count("\n") + 1
+    said = raw.net.proxy.run(raw.spliced.bin, "--check", str(normal), check=False)
+    assert re.search(rf"normal\.yaml:{line}:1: .*colour", said), said
+
+
+def test_frozen_daemon_answers_no_syn(raw, pair, way):
+    """Its heartbeat is stale after a moment: the datapath leaves SYNs to others, and carries what is spliced."""
+    client, server = pair(way)
+    raw.spliced.signal(signal.SIGSTOP)
+    try:
+        def is_silent():
+            with open_socket(raw.client, way.vip, timeout=0.2) as late:
+                try:
+                    late.connect((way.vip, RAW_TCP))
+                except TimeoutError:
+                    return True
+        wait_for(is_silent, "SYNs to stay without answer", timeout=4)
+        transfer(client, server, 100 * MIB)
+        transfer(server, client, 100 * MIB)
+    finally:
+        raw.spliced.signal(signal.SIGCONT)
+    wait_for(lambda: raw.spliced.ctl_run("status").returncode == 0, "the daemon to answer again")
+    with contextlib.ExitStack() as stack:
+        listener = pair.listener("tcp")
+        listener.settimeout(0.01)
+        with contextlib.suppress(TimeoutError):
+            while True:         # what got in before it was silent
+                stack.enter_context(listener.accept()[0])
+        listener.settimeout(10)
+        client, server = pair(way)
+        transfer(client, server, MIB)
+
+
+def test_status(raw, pair, family):
+    client, server = pair(family)
+    status = raw.spliced.status()
+    assert status["pid"] == raw.spliced.process.pid
+    assert status["splices"] >= 1
+    assert {s["name"] for s in status["services"]} == {s["name"] for s in raw.usual["services"]}
+    text = raw.spliced.ctl("status")
+    assert "raw-tcp-snat" in text and str(raw.spliced.process.pid) in text
+
+
+def test_connections(raw, pair, way, kind):
+    client, server = pair(way, kind)
+    base = len(pair.HEADS[kind])
+    transfer(client, server, 300000)
+    transfer(server, client, 700000)
+    row = wait_for(lambda: raw.spliced.of(client), "the connection to be listed")
+    ours, vip = client.getsockname(), client.getpeername()
+    peer, here = server.getpeername(), server.getsockname()
+
+    def text(name):
+        return daemon.endpoint(name[0].removeprefix("::ffff:"), name[1])
+    assert row["front"] == {"from": text(ours), "to": text(vip)}
+    assert row["back"] == {"from": text(peer), "to": daemon.endpoint(raw.backend1.addr(way.version), here[1])}
+    assert row["bytes_up"] == base + 300000 and row["bytes_down"] == 700000
+    assert row["pool"] == f"raw-{kind}-{way.source}" and row["state"] == "open"
+    assert 0 <= row["idle_ms"] <= row["age_ms"] < 20000
+    assert text(ours) in raw.spliced.ctl("connections", text(ours))
+    pools = [row["pool"] for row in raw.spliced.connections("pool=raw-tcp-client")]
+    assert (row["pool"] in pools) == (row["pool"] == "raw-tcp-client") and len(set(pools)) <= 1
+    client.shutdown(1)
+    assert server.recv(1) == b""
+    wait_for(lambda: raw.spliced.of(client)["state"] == "closing", "one FIN to show")
+    server.shutdown(1)
+    assert client.recv(1) == b""
+    wait_for(lambda: (raw.spliced.of(client) or {"state": "closed"})["state"] == "closed", "both FINs to show")
+
+
+def test_connections_limit(raw, pair, family):
+    ends = [pair(family) for _ in range(20)]
+    client = ends[0][0].getsockname()[0]
+    assert len(json.loads(raw.spliced.ctl("connections", "--json", "--limit", "5", client))) == 5
+
+
+def test_drops(raw, pair, family):
+    """A segment to a service that belongs to nothing is counted by its name."""
+    before = raw.spliced.drops()
+    with rawtcp.Raw(raw.net, family.vip, RAW_TCP, 9999) as forger:
+        for _ in range(3):
+            forger.send(rawtcp.RST, seq=1)
+    wait_for(lambda: raw.spliced.drops()["rst_stray"] == before["rst_stray"] + 3, "three stray RSTs to be counted")
+    assert re.search(r"rst_stray.*\b%d\b" % raw.spliced.drops()["rst_stray"], raw.spliced.ctl("drops"))
+
+
+def test_segment_of_an_unknown_connection_is_reset(raw, family):
+    """Nothing knows it, and the store is here: a client that believes in it must hear so."""
+    with rawtcp.Raw(raw.net, family.vip, RAW_TCP, 9998) as forger:
+        forger.send(ACK | PSH, b"hello", seq=5000, ack=77777)
+        answer = forger.receive(5)
+        assert answer and answer.flags & rawtcp.RST and answer.seq == 77777
+
+
+def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
+    """A cookie of the old key is good as long as the old key is there, as second one."""
+    listener, head = pair.listener("http"), pair.HEADS["http"]
+    with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, 9997) as client:
+        client.handshake()
+        raw.spliced.key = ["0123456789abcdef0123456789abcdef", raw.spliced.key[0]]
+        raw.spliced.write_key()
+        raw.spliced.hangup()
+        client.send(ACK | PSH, head)
+        with accept(listener) as server:
+            assert read(server, len(head)) == head
+    with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, 9996) as client:
+        client.handshake()
+        raw.spliced.key = ["f" * 32]
+        raw.spliced.write_key()
+        raw.spliced.hangup()
+        client.send(ACK | PSH, head)
+        answer = client.receive(3, lambda seg: seg.flags & rawtcp.RST)
+        assert answer, "a cookie of a key that is gone was accepted, or not refused"
+    client, server = pair(family)
+    transfer(client, server, MIB)
+
+
+def test_capabilities_are_dropped(raw):
+    status = pathlib.Path(f"/proc/{raw.spliced.process.pid}/status").read_text()
+    everything = int(re.search(r"CapBnd:\s*(\w+)", pathlib.Path("/proc/self/status").read_text())[1], 16)
+    effective = int(re.search(r"CapEff:\s*(\w+)", status)[1], 16)
+    assert effective != everything and bin(effective).count("1") <= 6, hex(effective)
+
+
+# Small limits: each has a daemon of its own, in namespaces of its own, next to the others.
+
+@contextlib.contextmanager
+def small(make_net, start_rig, **limits):
+    with make_net() as net, start_rig(net, lambda net, work: configure(net, work, limits=limits)) as rig:
+        yield rig
+
+
+def test_idle_splices_age_out(make_net, start_rig, pairs_on, family):
+    """And one that is not idle stays."""
+    with small(make_net, start_rig, idle="2s", closed="1s") as rig:
+        pair = pairs_on(rig)
+        idle, busy, closed = pair(family), pair(family), pair(family)
+        for sock in closed:
+            sock.close()
+
+        def only_busy():
+            transfer(*busy, 1000)
+            rows = rig.spliced.connections()
+            return len(rows) == 1 and rows[0]["front"]["from"].endswith(f":{busy[0].getsockname()[1]}")
+        wait_for(only_busy, "only the busy connection to be left", every=0.2)
+        idle[0].sendall(b"x")
+        assert is_reset(idle[0])
+
+
+def test_full_table_refuses_new_and_keeps_old(make_net, start_rig, pairs_on, family):
+    with small(make_net, start_rig, splices=16, closed="1s") as rig:
+        pair = pairs_on(rig)
+        ends = []
+        with contextlib.suppress(OSError):
+            while len(ends) < 40:
+                ends.append(pair(family, timeout=1, server_options={"timeout": 1}))
+        assert len(ends) in (15, 16, 17), len(ends)
+        for client, server in ends:
+            transfer(client, server, 100000)
+            transfer(server, client, 100000)
+        for client, server in ends[:8]:
+            client.close()
+            server.close()
+        wait_for(lambda: len(rig.spliced.connections()) <= 8, "closed splices to go")
+        pair.listener("tcp").settimeout(0.1)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                pair.listener("tcp").accept()[0].close()
+        pair.listener("tcp").settimeout(10)
+        client, server = pair(family)
+        transfer(client, server, 100000)
+
+
+def test_unload_removes_everything(make_net, start_rig, pairs_on, family):
+    with small(make_net, start_rig, idle="2h") as rig:
+        pairs_on(rig)(family)
+        rig.spliced.end(signal.SIGTERM)
+        assert any(rig.spliced.state_dir.rglob("*")) and filters(rig)
+        rig.spliced.unload()
+        assert not rig.spliced.state_dir.exists() or not any(rig.spliced.state_dir.iterdir())
+        assert not filters(rig)
+
+
+def filters(rig):
+    """What of ours is at the proxy's interfaces, by tcx or clsact."""
+    out = rig.net.proxy.run("bpftool", "net", "show")
+    return [line for line in out.splitlines() if "sp_" in line]
+
+
+def test_a_restart_leaves_no_pins_behind(raw):
+    def pins():
+        return {str(path) for path in raw.spliced.state_dir.rglob("*")}
+    before = pins()
+    raw.spliced.kill9()
+    raw.spliced.start()
+    assert pins() == before
+
+
+def test_two_daemons_side_by_side(raw, pair, make_net, start_rig, pairs_on, family):
+    with small(make_net, start_rig, idle="2h") as rig:
+        here, there = pair(family), pairs_on(rig)(family)
+        for ends in (here, there):
+            transfer(*ends, MIB)
+        assert rig.spliced.of(there[0]) and raw.spliced.of(here[0])
+        assert len(rig.spliced.connections()) == 1
+    transfer(*here, MIB)
+
+
+def test_second_daemon_with_the_same_state_is_refused(raw, pair, family):
+    """It must not take over from one that lives."""
+    out = raw.net.proxy.run(raw.spliced.bin, "--config", str(raw.spliced.file), check=False)
+    assert out, "it says why"
+    assert raw.spliced.is_running()
+    client, server = pair(family)
+    transfer(client, server, MIB)

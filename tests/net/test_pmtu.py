@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Path-MTU discovery across a link of 1300 bytes that neither end sees: the sender learns it, and the transfer goes on.
+
+far-front: client -- cpe == router;  front: router == proxy;  back: proxy == core;  far-back: core == edge -- backend1
+"""
+import re
+
+import pytest
+
+import daemon
+from tcp import MIB, info, transfer
+
+NARROW = 1300
+OFFER = {"mss": 1460}       # else the proxy would go by its own narrow link
+WHERE = {"far-front": ("client", 2), "front": ("front", 2), "back": ("back", 2), "far-back": ("backend", 2),
+         "one-arm-far-front": ("client", 1), "one-arm-front": ("front", 1), "one-arm-far-back": ("backend", 1)}
+
+
+@pytest.fixture(scope="module", params=WHERE)
+def rig(request, make_net, start_rig):
+    narrow, arms = WHERE[request.param]
+
+    def configure(net, work):
+        conf = daemon.raw_config(net, work)
+        for service in conf["services"]:
+            service["offer"] = OFFER
+        return conf
+    with make_net(arms=arms, narrow=narrow, narrow_mtu=NARROW) as net, start_rig(net, configure) as rig:
+        rig.narrow = narrow
+        yield rig
+
+
+def learnt(ns, sock, towards):
+    """The path MTU a sender knows: of its socket, and of its route."""
+    route = re.search(r" mtu (\d+)", ns.run("ip", "route", "get", towards))
+    return int(info(ns, sock)["pmtu"]), int(route[1]) if route else None
+
+
+@pytest.mark.parametrize("tso", [True, False], ids=["tso", "no-tso"])
+def test_sender_learns_the_path_mtu(rig, pairs_on, way, kind, tso):
+    pair = pairs_on(rig)
+    for ns in (rig.client, rig.backend1):
+        for family in ("-4", "-6"):
+            ns.run("ip", family, "route", "flush", "cache")
+    if not tso:
+        rig.net.offloads(False, ("client", "backend1"))
+    try:
+        client, server = pair(way, kind)
+        transfer(client, server, 4 * MIB)
+        transfer(server, client, 4 * MIB)
+    finally:
+        if not tso:
+            rig.net.offloads(True, ("client", "backend1"))
+    up = learnt(rig.client, client, way.vip)
+    down = learnt(rig.backend1, server, server.getpeername()[0].removeprefix("::ffff:"))
+    upload_meets_it = rig.narrow in ("back", "backend")
+    assert (up if upload_meets_it else down) == (NARROW, NARROW), (up, down)

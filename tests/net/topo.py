@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Network namespaces to test in.
+
+Two arms (the default); every line is a veth pair, its ends are named after the neighbour:
+
+    client ----- router ----- proxy ----- core ----- backend1
+                                            `------- backend2
+
+One arm:
+
+    client ----- router ----- backend1, backend2
+                   `--- proxy
+
+`narrow="client"` puts a hop (cpe) with a narrow link behind the client: client -- cpe == router;
+`narrow="backend"` one (edge) in front of backend1:                      core == edge -- backend1.
+
+The k-th link is 10.k.0.0/24 and fd00:k::/64; its first end is .1, the second .2.
+192.0.2.0/24 and 2001:db8:10::/64 (services) and 10.99.0.1, fd99::1 (SNAT) are routed to the
+proxy, which itself has a blackhole there: what the datapath lets slip gets nowhere.
+In direct mode nothing runs on the proxy and it routes the services on to backend1, which has
+the addresses: so the tests can be tested with nothing but the kernel between the two ends.
+"""
+import contextlib
+import ctypes
+import itertools
+import os
+import pathlib
+import subprocess
+
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+VIP = {"snat": {4: "192.0.2.10", 6: "2001:db8:10::10"},
+       "client": {4: "192.0.2.11", 6: "2001:db8:10::11"}}
+VIP_NETS = ("192.0.2.0/24", "2001:db8:10::/64")
+SNAT = {4: "10.99.0.1", 6: "fd99::1"}
+NOBODY = ("198.18.0.0/15", "2001:2::/48")       # what is sent there ends at the router
+run_ids = itertools.count()
+
+
+def setns(fd):
+    if libc.setns(fd, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Namespace:
+    def __init__(self, run_id, name):
+        self.name = name
+        self.full = f"{run_id}-{name}"
+        self.path = f"/run/netns/{self.full}"
+        self.links = {}         # name of the neighbour -> (subnet, our last digit)
+        subprocess.run(["ip", "netns", "add", self.full], check=True)
+
+    def run(self, *cmd, check=True, **kw):
+        """Output of a command in here. Not `ip netns exec`, which hides /sys/fs/bpf."""
+        done = subprocess.run(["nsenter", "--net=" + self.path, *cmd], text=True, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
+        if check and done.returncode:
+            raise RuntimeError(f"{self.name}: {' '.join(cmd)}: {done.stdout}")
+        return done.stdout
+
+    def popen(self, *cmd, **kw):
+        return subprocess.Popen(["nsenter", "--net=" + self.path, *cmd], **kw)
+
+    def ip(self, lines):
+        self.run("ip", "-batch", "-", input=lines)
+
+    @contextlib.contextmanager
+    def inside(self):
+        """This thread is in here meanwhile. Sockets stay where they were opened."""
+        with open("/proc/thread-self/ns/net") as outside, open(self.path) as there:
+            setns(there.fileno())
+            try:
+                yield
+            finally:
+                setns(outside.fileno())
+
+    def sysctl(self, key, value=None):
+        path = pathlib.Path("/proc/sys/net", key.replace(".", "/"))
+        with self.inside():
+            if value is None:
+                return path.read_text().strip()
+            path.write_text(str(value))
+
+    @contextlib.contextmanager
+    def sysctls(self, **values):
+        """ipv4 sysctls, put back afterwards."""
+        before = {key: self.sysctl("ipv4." + key) for key in values}
+        try:
+            for key, value in values.items():
+                self.sysctl("ipv4." + key, value)
+            yield
+        finally:
+            for key, value in before.items():
+                self.sysctl("ipv4." + key, value)
+
+    @contextlib.contextmanager
+    def nft(self, body):
+        """A table of ours with these chains, gone afterwards."""
+        self.run("nft", "-f", "-", input="table inet test {\n" + body + "\n}\n")
+        try:
+            yield
+        finally:
+            self.run("nft", "delete table inet test")
+
+    def counter(self, name):
+        """A TCP counter of nstat (TcpExt...) or Tcp/Ip SNMP counter."""
+        with self.inside():
+            text = "".join(pathlib.Path("/proc/thread-self/net", f).read_text() for f in ("netstat", "snmp"))
+        for heads, values in zip(*[iter(text.splitlines())] * 2):
+            prefix, *heads = heads.split()
+            for head, value in zip(heads, values.split()[1:]):
+                if prefix[:-1] + head == name:
+                    return int(value)
+        raise KeyError(name)
+
+    def addr(self, version, towards=None):
+        k, digit = self.links[towards] if towards else next(iter(self.links.values()))
+        return f"10.{k}.0.{digit}" if version == 4 else f"fd00:{k}::{digit}"
+
+
+def links_of(arms, narrow):
+    """[(end, end, is_narrow)], the client's first."""
+    front = [("client", "router", False)]
+    back = [("core" if arms == 2 else "router", "backend1", False)]
+    if narrow == "client":
+        front = [("client", "cpe", False), ("cpe", "router", True)]
+    if narrow == "backend":
+        back = [(back[0][0], "edge", True), ("edge", "backend1", False)]
+    middle = [("router", "proxy", narrow == "front")]
+    if arms == 2:
+        middle.append(("proxy", "core", narrow == "back"))
+    return front + middle + back + [(back[0][0], "backend2", False)]
+
+
+class Net:
+    def __init__(self, arms=2, mtu=1500, narrow=None, narrow_mtu=1300, direct=False):
+        self.id = f"sp{os.getpid()}x{next(run_ids)}"
+        self.arms, self.direct = arms, direct
+        self.ns = {}
+        allow_cubic()
+        try:
+            self.links = links_of(arms, narrow)
+            for k, (a, b, is_narrow) in enumerate(self.links, 1):
+                self.connect(k, a, b, narrow_mtu if is_narrow else mtu)
+            self.route()
+        except BaseException:
+            self.close()
+            raise
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["ns"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def add(self, name):
+        if name not in self.ns:
+            ns = self.ns[name] = Namespace(self.id, name)
+            is_router = name != "client" and not name.startswith("backend")
+            for key, value in {"ipv4.ip_forward": int(is_router), "ipv6.conf.all.forwarding": int(is_router),
+                               "ipv6.conf.default.accept_dad": 0, "ipv6.conf.all.accept_dad": 0,
+                               "ipv4.conf.all.rp_filter": 0, "ipv4.conf.default.rp_filter": 0,
+                               "ipv4.conf.all.send_redirects": 0, "ipv4.conf.default.send_redirects": 0,
+                               "ipv4.icmp_ratelimit": 0, "ipv6.icmp.ratelimit": 0,
+                               "ipv4.tcp_congestion_control": "cubic"}.items():
+                ns.sysctl(key, value)
+            ns.ip("link set lo up\n")
+        return self.ns[name]
+
+    def connect(self, k, a, b, mtu):
+        a, b = self.add(a), self.add(b)
+        a.ip(f"link add {b.name} type veth peer name {a.name} netns {b.full}\n")
+        for digit, ns, peer in ((1, a, b), (2, b, a)):
+            ns.links[peer.name] = (k, digit)
+            ns.ip(f"link set {peer.name} mtu {mtu} up\n"
+                  f"addr add 10.{k}.0.{digit}/24 dev {peer.name}\n"
+                  f"addr add fd00:{k}::{digit}/64 dev {peer.name} nodad\n")
+
+    def next_hops(self, target):
+        """The neighbour towards a namespace, for each of the others."""
+        hops, todo = {target: None}, [target]
+        for name in todo:
+            for peer in self.ns[name].links:
+                if peer not in hops:
+                    hops[peer] = name
+                    todo.append(peer)
+        return hops
+
+    def via(self, ns, hop):
+        """Address of a neighbour, v4 and v6, as seen from ns."""
+        return [self.ns[hop].addr(version, ns.name) for version in (4, 6)]
+
+    def route(self):
+        for k, (a, _, _) in enumerate(self.links, 1):
+            self.route_towards(a, f"10.{k}.0.0/24", f"fd00:{k}::/64")
+        self.route_towards("router", *NOBODY)
+        self.router.ip("".join(f"route add blackhole {net}\n" for net in NOBODY))
+        for net in (VIP_NETS, (SNAT[4], SNAT[6])):
+            self.route_towards("proxy", *net)
+            self.proxy.ip(f"route add blackhole {net[0]} metric 4000\nroute add blackhole {net[1]} metric 4000\n")
+        if self.arms == 1:
+            self.return_through_proxy()
+        if self.direct:
+            self.route_services("backend1")
+
+    def route_towards(self, target, net4, net6):
+        """Everybody sends these subnets the way to a namespace."""
+        for name, hop in self.next_hops(target).items():
+            if hop and not self.has_link(name, net4):
+                via = self.via(self.ns[name], hop)
+                self.ns[name].ip(f"route add {net4} via {via[0]}\nroute add {net6} via {via[1]}\n")
+
+    def has_link(self, name, net4):
+        return any(net4 == f"10.{k}.0.0/24" for k, _ in self.ns[name].links.values())
+
+    def return_through_proxy(self):
+        """One arm: what backends send to the client passes the proxy too, for `source: client`."""
+        via = self.via(self.router, "proxy")
+        for peer in self.router.links:
+            if peer not in ("client", "cpe", "proxy"):
+                self.rule(f"iif {peer} lookup 100")
+        k = next(iter(self.client.links.values()))[0]
+        self.router.ip(f"route add 10.{k}.0.0/24 via {via[0]} table 100\n"
+                       f"route add fd00:{k}::/64 via {via[1]} table 100\n")
+
+    def rule(self, what):
+        for family in ("-4", "-6"):
+            self.router.run("ip", family, "rule", "add", *what.split())
+
+    def route_services(self, name):
+        """The proxy routes all service addresses to this backend, which has them."""
+        hops = self.next_hops(name)
+        self.ns[name].ip("".join(f"addr replace {vip}/{32 if version == 4 else 128} dev lo {'nodad' if version == 6 else ''}\n"
+                                 for vips in VIP.values() for version, vip in vips.items()))
+        at, table = "proxy", ""
+        while at != name:
+            ns, hop = self.ns[at], hops[at]
+            if at == "router":      # one arm: the same address comes by twice, and so do the router's own ICMP errors
+                ns.sysctl("ipv4.conf.proxy.accept_local", 1)
+                self.rule("iif proxy lookup 101")
+                table = "table 101"
+            ns.ip("".join(f"route replace {net} via {via} {table}\n" for net, via in zip(VIP_NETS, self.via(ns, hop))))
+            at, table = hop, ""
+
+    def offloads(self, on, names=None):
+        state = "on" if on else "off"
+        for ns in (self.ns[name] for name in names or self.ns):
+            for peer in ns.links:
+                ns.run("ethtool", "-K", peer, "tso", state, "gso", state, "gro", state)
+
+    @contextlib.contextmanager
+    def no_superpackets(self):
+        """The two ends make none, and nothing on the way does."""
+        ends = ("client", "backend1")
+        self.offloads(False, ends)
+        try:
+            yield
+        finally:
+            self.offloads(True, ends)
+
+    @property
+    def interfaces(self):
+        """The proxy's."""
+        return list(self.proxy.links)
+
+    def close(self):
+        for ns in self.ns.values():
+            subprocess.run(["ip", "netns", "del", ns.full], check=False)
+        self.ns = {}
+
+
+def allow_cubic():
+    """A namespace may only choose what the machine allows to all."""
+    path = pathlib.Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
+    allowed = path.read_text().split()
+    if "cubic" not in allowed:
+        path.write_text(" ".join(allowed + ["cubic"]))

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* test_ports.c - src/proxy/ports.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <time.h>
+
+#include "proxy/ports.c"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define FIRST 20000
+
+static struct sp_addr v4(unsigned int n)
+{
+	return sp_addr_v4(htonl(0x0a000000 + n));
+}
+
+static struct sp_addr v6(unsigned int n)
+{
+	return (struct sp_addr){ .w = { htonl(0xfd000000), 0, 0, htonl(n) } };
+}
+
+static struct sp_endpoint backend(unsigned int n)
+{
+	return (struct sp_endpoint){ .addr = v4(0x10000 + n), .port_be = htons(80) };
+}
+
+static struct sp_ports *open_ports(size_t addr_count, unsigned int count)
+{
+	struct sp_addr addrs[64];
+	struct sp_ports *ports;
+
+	for (size_t i = 0; i < addr_count; i++)
+		addrs[i] = v4(i);
+	assert_int_equal(sp_ports_new(addrs, addr_count, FIRST, FIRST + count - 1, &ports), 0);
+	return ports;
+}
+
+static unsigned int get_idx(struct sp_ports *ports, const struct sp_endpoint *to)
+{
+	struct sp_endpoint from;
+
+	assert_int_equal(sp_ports_get(ports, to, &from), 0);
+	return ntohs(from.port_be) - FIRST;
+}
+
+static struct sp_endpoint source(unsigned int addr, unsigned int idx)
+{
+	return (struct sp_endpoint){ .addr = v4(addr), .port_be = htons(FIRST + idx) };
+}
+
+static void put_idx(struct sp_ports *ports, const struct sp_endpoint *to, unsigned int idx)
+{
+	struct sp_endpoint from = source(0, idx);
+
+	sp_ports_put(ports, to, &from);
+}
+
+static int take_idx(struct sp_ports *ports, const struct sp_endpoint *to, unsigned int idx)
+{
+	struct sp_endpoint from = source(0, idx);
+
+	return sp_ports_take(ports, to, &from);
+}
+
+static void every_port_is_given_once(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 1000);
+	struct sp_endpoint to = backend(1), from;
+	__u8 seen[1000] = { 0 };
+
+	for (int i = 0; i < 1000; i++) {
+		unsigned int idx = get_idx(ports, &to);
+
+		assert_in_range(idx, 0, 999);
+		assert_int_equal(seen[idx]++, 0);
+	}
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	sp_ports_free(ports);
+}
+
+static void all_65535_ports_and_one_port_are_ranges(void **state)
+{
+	struct sp_endpoint to = backend(1), from;
+	struct sp_addr addr = v4(0);
+	struct sp_ports *ports;
+
+	assert_int_equal(sp_ports_new(&addr, 1, 1, 65535, &ports), 0);
+	for (int i = 0; i < 65535; i++) {
+		assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+		assert_int_not_equal(from.port_be, 0);
+	}
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	sp_ports_free(ports);
+
+	ports = open_ports(1, 1);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(get_idx(ports, &to), 0);
+		assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+		put_idx(ports, &to, 0);
+	}
+	sp_ports_free(ports);
+}
+
+static void bad_ranges_are_refused(void **state)
+{
+	struct sp_addr addr = v4(0);
+	struct sp_ports *ports;
+
+	assert_int_equal(sp_ports_new(&addr, 1, 0, 10, &ports), -EINVAL);
+	assert_int_equal(sp_ports_new(&addr, 1, 11, 10, &ports), -EINVAL);
+	sp_ports_free(NULL);
+}
+
+static void the_longest_rested_port_is_next(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 100);
+	struct sp_endpoint to = backend(1);
+
+	for (int i = 0; i < 100; i++)
+		get_idx(ports, &to);
+	for (int i = 0; i < 100; i++)
+		put_idx(ports, &to, i * 37 % 100);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(get_idx(ports, &to), i * 37 % 100);
+	sp_ports_free(ports);
+}
+
+static void fresh_ports_go_before_used_ones(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 100);
+	struct sp_endpoint to = backend(1);
+	unsigned int first = get_idx(ports, &to);
+
+	put_idx(ports, &to, first);
+	for (int i = 1; i < 100; i++)
+		assert_int_not_equal(get_idx(ports, &to), first);
+	assert_int_equal(get_idx(ports, &to), first);
+	sp_ports_free(ports);
+}
+
+static void processes_begin_at_different_places(void **state)
+{
+	unsigned int starts[8], different = 0;
+
+	for (size_t i = 0; i < COUNT(starts); i++) {
+		struct sp_ports *ports = open_ports(1, 40000);
+		struct sp_endpoint to = backend(1);
+
+		starts[i] = get_idx(ports, &to);
+		different += starts[i] != starts[0];
+		sp_ports_free(ports);
+	}
+	assert_in_range(different, 5, 7); /* two in a row alike: 1 of 40000 */
+}
+
+static void backends_do_not_share(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 10);
+
+	for (int n = 0; n < 5; n++) {
+		struct sp_endpoint to = backend(n % 3), from;
+
+		to.port_be = htons(80 + n / 3);
+		for (int i = 0; i < 10; i++)
+			get_idx(ports, &to);
+		assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	}
+	sp_ports_free(ports);
+
+	/* nor do those that fall into one bucket */
+	ports = open_ports(1, 1);
+	for (int n = 0; n < 2 * BUCKETS; n++) {
+		struct sp_endpoint to = backend(n % 2);
+
+		to.port_be = htons(80 + n / 2);
+		assert_int_equal(get_idx(ports, &to), 0);
+	}
+	sp_ports_free(ports);
+}
+
+static void addresses_are_used_in_turn(void **state)
+{
+	struct sp_addr addrs[] = { v4(0), v6(0), v4(1), v4(2), v6(1) };
+	struct sp_endpoint to4 = backend(1), to6 = { v6(77), htons(80) }, from;
+	int used[5] = { 0 };
+	struct sp_ports *ports;
+
+	assert_int_equal(sp_ports_new(addrs, COUNT(addrs), FIRST, FIRST + 9, &ports), 0);
+	for (int i = 0; i < 30 + 20; i++) {
+		const struct sp_endpoint *to = i < 30 ? &to4 : &to6;
+
+		assert_int_equal(sp_ports_get(ports, to, &from), 0);
+		for (size_t a = 0; a < COUNT(addrs); a++)
+			used[a] += sp_addr_equal(&addrs[a], &from.addr);
+		if (i == 14)
+			assert_true(used[0] == 5 && used[2] == 5 && used[3] == 5);
+	}
+	for (size_t a = 0; a < COUNT(addrs); a++)
+		assert_int_equal(used[a], 10);
+	assert_int_equal(sp_ports_get(ports, &to4, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_ports_get(ports, &to6, &from), -EADDRNOTAVAIL);
+
+	/* the one address that has a port is found, whosever turn it is */
+	from = (struct sp_endpoint){ v4(1), htons(FIRST + 3) };
+	sp_ports_put(ports, &to4, &from);
+	assert_int_equal(sp_ports_get(ports, &to4, &from), 0);
+	assert_true(sp_addr_equal(&from.addr, &addrs[2]));
+	sp_ports_free(ports);
+}
+
+static void a_family_without_addresses_is_told_apart(void **state)
+{
+	struct sp_endpoint to6 = { v6(77), htons(80) }, to4 = backend(1), from;
+	struct sp_ports *ports = open_ports(2, 10);
+
+	assert_int_equal(sp_ports_get(ports, &to6, &from), -EAFNOSUPPORT);
+	sp_ports_free(ports);
+	ports = open_ports(0, 10);
+	assert_int_equal(sp_ports_get(ports, &to4, &from), -EAFNOSUPPORT);
+	sp_ports_free(ports);
+}
+
+static void what_is_not_ours_is_not_put(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 10);
+	struct sp_endpoint to = backend(1), other = backend(2), from, stray;
+
+	stray = source(0, 3);
+	sp_ports_put(ports, &to, &stray); /* backend never seen */
+	for (int i = 0; i < 10; i++)
+		get_idx(ports, &to);
+	put_idx(ports, &other, 3);
+	put_idx(ports, &to, 10);
+	put_idx(ports, &to, -1);
+	stray = source(1, 3);
+	sp_ports_put(ports, &to, &stray);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+
+	put_idx(ports, &to, 3);
+	put_idx(ports, &to, 3); /* not in use any more */
+	assert_int_equal(get_idx(ports, &to), 3);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	sp_ports_free(ports);
+}
+
+static void taken_ports_are_not_given(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 10);
+	struct sp_endpoint to = backend(1), from, stray = source(1, 3);
+
+	assert_int_equal(take_idx(ports, &to, 4), 0);
+	assert_int_equal(take_idx(ports, &to, 4), -EEXIST);
+	assert_int_equal(take_idx(ports, &to, 10), -ENOENT);
+	assert_int_equal(sp_ports_take(ports, &to, &stray), -ENOENT);
+	for (int i = 0; i < 9; i++)
+		assert_int_not_equal(get_idx(ports, &to), 4);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	put_idx(ports, &to, 4);
+	assert_int_equal(get_idx(ports, &to), 4);
+	sp_ports_free(ports);
+}
+
+/* First, last and middle of the list; one put again afterwards rests anew. */
+static void resting_ports_can_be_taken(void **state)
+{
+	static const unsigned int order[] = { 1, 2, 3, 5, 6, 7, 8, 4 };
+	struct sp_ports *ports = open_ports(1, 10);
+	struct sp_endpoint to = backend(1), from;
+
+	for (int i = 0; i < 10; i++)
+		get_idx(ports, &to);
+	for (int i = 0; i < 10; i++)
+		put_idx(ports, &to, i);
+	assert_int_equal(take_idx(ports, &to, 0), 0);
+	assert_int_equal(take_idx(ports, &to, 9), 0);
+	assert_int_equal(take_idx(ports, &to, 4), 0);
+	put_idx(ports, &to, 4);
+	for (size_t i = 0; i < COUNT(order); i++)
+		assert_int_equal(get_idx(ports, &to), order[i]);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	sp_ports_free(ports);
+}
+
+/* A model with a date for each port: 0 never used, -1 in use. */
+static int model_oldest(const int *rested, int count)
+{
+	int best = -1;
+
+	for (int i = 0; i < count; i++) {
+		if (rested[i] >= 0 && (best < 0 || rested[i] < rested[best]))
+			best = i;
+	}
+	return best;
+}
+
+static void agrees_with_a_plain_model(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 13);
+	struct sp_endpoint to = backend(1), from;
+	int rested[13] = { 0 };
+
+	srand(2);
+	for (int now = 1; now < 200000; now++) {
+		int idx = rand() % 13, oldest = model_oldest(rested, 13);
+
+		if (rand() % 2) {
+			put_idx(ports, &to, idx);
+			if (rested[idx] < 0)
+				rested[idx] = now;
+		} else if (rand() % 3 == 0) {
+			assert_int_equal(take_idx(ports, &to, idx), rested[idx] < 0 ? -EEXIST : 0);
+			rested[idx] = -1;
+		} else if (oldest < 0) {
+			assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+		} else {
+			idx = get_idx(ports, &to);
+			assert_int_equal(rested[idx], rested[oldest]);
+			rested[idx] = -1;
+		}
+	}
+	sp_ports_free(ports);
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* A daemon that finds a million splices; the bound is some fifty times what it takes. */
+static void a_million_takes_are_quick(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 40000);
+	double began = seconds();
+
+	for (int n = 0; n < 25; n++) {
+		struct sp_endpoint to = backend(n), from;
+
+		for (int i = 0; i < 39999; i++)
+			assert_int_equal(take_idx(ports, &to, i * 7 % 40000), 0);
+		assert_int_equal(get_idx(ports, &to), 39999 * 7 % 40000);
+		assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	}
+	assert_true(seconds() - began < 5);
+	sp_ports_free(ports);
+}
+
+static void pairs_are_bounded_and_idle_ones_make_room(void **state)
+{
+	struct sp_ports *ports = open_ports(2, 4);
+	struct sp_endpoint to, from, kept;
+
+	for (int n = 0; n < QUEUES_MAX; n++) {
+		to = backend(n / 2);
+		assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+		kept = n == 0 ? from : kept;
+	}
+	to = backend(QUEUES_MAX);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -ENOMEM);
+	assert_int_equal(take_idx(ports, &to, 0), -ENOMEM);
+
+	/* backend 0 stays for its second port until that is back too */
+	to = backend(0);
+	sp_ports_put(ports, &to, &kept);
+	to = backend(QUEUES_MAX);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -ENOMEM);
+	to = backend(0);
+	for (unsigned int i = 0; i < 4; i++) {
+		kept = source(1, i);
+		sp_ports_put(ports, &to, &kept);
+	}
+	to = backend(QUEUES_MAX);
+	assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+	assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+	assert_int_equal(ports->queue_count, QUEUES_MAX);
+
+	/* the others have kept what they had in use */
+	to = backend(1);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	sp_ports_free(ports);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_port_is_given_once),
+		cmocka_unit_test(all_65535_ports_and_one_port_are_ranges),
+		cmocka_unit_test(bad_ranges_are_refused),
+		cmocka_unit_test(the_longest_rested_port_is_next),
+		cmocka_unit_test(fresh_ports_go_before_used_ones),
+		cmocka_unit_test(processes_begin_at_different_places),
+		cmocka_unit_test(backends_do_not_share),
+		cmocka_unit_test(addresses_are_used_in_turn),
+		cmocka_unit_test(a_family_without_addresses_is_told_apart),
+		cmocka_unit_test(what_is_not_ours_is_not_put),
+		cmocka_unit_test(taken_ports_are_not_given),
+		cmocka_unit_test(resting_ports_can_be_taken),
+		cmocka_unit_test(agrees_with_a_plain_model),
+		cmocka_unit_test(a_million_takes_are_quick),
+		cmocka_unit_test(pairs_are_bounded_and_idle_ones_make_room),
+	};
+
+	return cmocka_run_group_tests_name("ports", tests, NULL, NULL);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* test_show.c - text that splicectl makes of the daemon's answers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "ctl/show.c"
+
+static json_t *json(const char *text)
+{
+	json_t *object = json_loads(text, 0, NULL);
+
+	assert_non_null(object);
+	return object;
+}
+
+static void bytes_have_units(void **state)
+{
+	static const struct {
+		json_int_t bytes;
+		const char *text;
+	} cases[] = {
+		{ 0, "0B" },		    { 1023, "1023B" },
+		{ 1024, "1.0KiB" },	    { 1536, "1.5KiB" },
+		{ 1048524, "1023.9KiB" },   { 1048575, "1.0MiB" },
+		{ 1073741824, "1.0GiB" },   { 9223372036854775807, "8.0EiB" },
+	};
+	char buf[SP_HUMAN_MAX];
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_string_equal(sp_human_bytes(cases[i].bytes, buf), cases[i].text);
+}
+
+static void ages_have_their_two_largest_units(void **state)
+{
+	static const struct {
+		json_int_t ms;
+		const char *text;
+	} cases[] = {
+		{ 0, "0ms" },	      { 999, "999ms" },	     { 1999, "1s" },
+		{ 59999, "59s" },     { 60000, "1m00s" },    { 3599999, "59m59s" },
+		{ 3600000, "1h00m" }, { 86399999, "23h59m" }, { 273600000, "3d04h" },
+		{ 9223372036854775807, "106751991167d07h" },
+	};
+	char buf[SP_HUMAN_MAX];
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_string_equal(sp_human_ms(cases[i].ms, buf), cases[i].text);
+}
+
+static void status_is_aligned(void **state)
+{
+	static const char expected[] =
+		"spliced 0.1.0, pid 7, up 2m05s, ready\n"
+		"  config   /etc/spliced/spliced.yaml\n"
+		"  splices  250000 of 1000000 (25.0 %)\n"
+		"  pending  3\n"
+		"\n"
+		"SERVICE  PROTOCOL  LISTEN\n"
+		"www      http      192.0.2.1:80\n"
+		"                   [2001:db8::1]:80\n"
+		"ssh      tcp       192.0.2.1:22\n"
+		"\n"
+		"POOL  BACKEND      ADDRESS         STATE  WEIGHT  CONNECTIONS  FAILURES\n"
+		"wäb   10.0.2.1:80  10.0.2.1:80     up          2         1200         0\n"
+		"      b2           [fd00:2::1]:80  down        1            0        12\n"
+		"\n"
+		"COUNTER  VALUE\n"
+		"heads    12345\n"
+		"bad          7\n";
+	json_t *object = json("{\"version\":\"0.1.0\",\"pid\":7,\"uptime_s\":125,\"ready\":true,"
+			      "\"config\":\"/etc/spliced/spliced.yaml\",\"splices\":250000,\"splices_max\":1000000,"
+			      "\"pending\":3,\"services\":[{\"name\":\"www\",\"protocol\":\"http\","
+			      "\"listen\":[\"192.0.2.1:80\",\"[2001:db8::1]:80\"]},"
+			      "{\"name\":\"ssh\",\"protocol\":\"tcp\",\"listen\":[\"192.0.2.1:22\"]}],"
+			      "\"pools\":[{\"name\":\"wäb\",\"backends\":["
+			      "{\"name\":\"10.0.2.1:80\",\"address\":\"10.0.2.1:80\",\"weight\":2,\"state\":\"up\","
+			      "\"connections\":1200,\"failures\":0},"
+			      "{\"name\":\"b2\",\"address\":\"[fd00:2::1]:80\",\"weight\":1,\"state\":\"down\","
+			      "\"connections\":0,\"failures\":12}]}],\"counters\":{\"heads\":12345,\"bad\":7}}");
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	sp_show_status(object, out);
+	fclose(out);
+	assert_string_equal(text, expected);
+	free(text);
+	json_decref(object);
+}
+
+/* An older or newer daemon may leave fields out. */
+static void missing_fields_do_no_harm(void **state)
+{
+	json_t *object = json("{\"services\":{},\"pools\":[{\"backends\":[{}]}],\"counters\":[],\"splices\":\"x\"}");
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	sp_show_status(object, out);
+	sp_show_drops(object, 1, out);
+	fclose(out);
+	assert_non_null(strstr(text, "NOT READY"));
+	free(text);
+	json_decref(object);
+}
+
+static void drops_leave_zeros_out(void **state)
+{
+	json_t *object = json("{\"reasons\":[{\"name\":\"miss\",\"what\":\"daemon\",\"why\":\"w\",\"pkts\":0},"
+			      "{\"name\":\"head\",\"what\":\"daemon\",\"why\":\"first segments\",\"pkts\":12}]}");
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	sp_show_drops(object, 0, out);
+	fputs("--\n", out);
+	sp_show_drops(object, 1, out);
+	fclose(out);
+	assert_string_equal(text, "REASON  PKTS  FATE    WHY\n"
+				  "head      12  daemon  first segments\n"
+				  "--\n"
+				  "REASON  PKTS  FATE    WHY\n"
+				  "miss       0  daemon  w\n"
+				  "head      12  daemon  first segments\n");
+	free(text);
+	json_decref(object);
+}
+
+/* More than a page: one title line, and columns that never get narrower. */
+static void connections_are_printed_in_pages(void **state)
+{
+	json_t *row = json("{\"front\":{\"from\":\"198.51.100.7:40000\",\"to\":\"192.0.2.1:80\"},"
+			   "\"back\":{\"from\":\"10.0.9.1:20000\",\"to\":\"10.0.2.1:80\"},\"service\":\"www\","
+			   "\"pool\":null,\"backend\":\"10.0.2.1:80\",\"state\":\"open\",\"age_ms\":61000,"
+			   "\"idle_ms\":5,\"bytes_up\":100,\"bytes_down\":2048,\"pkts_up\":1,\"pkts_down\":2}");
+	static const char line[] = "198.51.100.7:40000  192.0.2.1:80  10.0.9.1:20000  10.0.2.1:80  www      -     -     "
+				   "open   1m01s   5ms  100B  2.0KiB\n";
+	struct sp_table table;
+	size_t len, lines = 0;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &len);
+
+	sp_show_connections_init(&table);
+	for (int i = 0; i < 2 * SP_TABLE_ROWS_MAX + 1; i++)
+		sp_show_connection(&table, row, out);
+	sp_table_print(&table, out);
+	fclose(out);
+	assert_memory_equal(text, "CLIENT  ", 8);
+	for (const char *p = strchr(text, '\n') + 1; *p; p += strlen(line), lines++)
+		assert_memory_equal(p, line, strlen(line));
+	assert_int_equal(lines, 2 * SP_TABLE_ROWS_MAX + 1);
+	free(text);
+	json_decref(row);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_have_units),
+		cmocka_unit_test(ages_have_their_two_largest_units),
+		cmocka_unit_test(status_is_aligned),
+		cmocka_unit_test(missing_fields_do_no_harm),
+		cmocka_unit_test(drops_leave_zeros_out),
+		cmocka_unit_test(connections_are_printed_in_pages),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
