@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What stands in the place of the proxy, and how it is started there."""
+import os
+import pathlib
+import secrets
+import socket
+import subprocess
+
+import lab
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROXIES = ("haproxy-http", "haproxy-tcp", "nginx-http", "nginx-stream")
+# The same as haproxy-tcp, but for pipes of 256 KiB instead of 64 KiB: so its owner would tune it for bulk.
+TUNED = "haproxy-pipes"
+TUNED_GLOBAL = "tune.pipesize 262144"
+
+
+def start_backend(rig):
+    folder = rig.dir / "backend"
+    folder.mkdir()
+    config = rig.lab.template(HERE / "backend.nginx.cfg", folder)
+    rig.start("backend", ["nginx", "-c", config, "-e", folder / "error.log"], listen="0.0.0.0:80")
+
+
+def add_service_address(rig, role):
+    rig.ip(rig.space[role], "addr", "add", lab.SERVICE_ADDR + "/32", "dev", "lo")
+
+
+def start_routing(rig, options):
+    """The service's address is the backend's own; the proxy's namespace forwards."""
+    add_service_address(rig, "backend")
+    rig.ip(rig.space["proxy"], "route", "add", lab.SERVICE_ADDR, "via", lab.BACKEND_ADDR)
+
+
+def start_nat(rig, options):
+    rules = rig.lab.template(HERE / "nat.nft.cfg", rig.dir)
+    lab.run(*lab.in_space(rig.space["proxy"]), "nft", "-f", str(rules))
+
+
+def start_nginx(rig, options):
+    add_service_address(rig, "proxy")
+    config = rig.lab.template(HERE / f"{rig.name}.cfg", rig.dir)
+    rig.start("proxy", ["nginx", "-c", config, "-e", rig.dir / "error.log"], listen=lab.SERVICE)
+
+
+def start_haproxy(rig, options):
+    add_service_address(rig, "proxy")
+    source = "haproxy-tcp" if rig.name == TUNED else rig.name
+    config = rig.lab.template(HERE / f"{source}.cfg", rig.dir, GLOBAL=TUNED_GLOBAL if rig.name == TUNED else "")
+    rig.start("proxy", ["haproxy", "-db", "-f", config], listen=lab.SERVICE)
+
+
+def find_binary(build, name):
+    for path in (build / "src/proxy" / name, build / "src/ctl" / name, build / "src" / name, build / name):
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def why_no_spliced(options):
+    if not options.build:
+        return "no --build DIR given"
+    for name in ("spliced", "splicectl"):
+        if not find_binary(options.build, name):
+            return f"{options.build} has no {name}"
+    return None
+
+
+def start_spliced(rig, options):
+    spliced, ctl = (find_binary(options.build, name) for name in ("spliced", "splicectl"))
+    (rig.dir / "cookie.key").touch(mode=0o600)
+    (rig.dir / "cookie.key").write_text(secrets.token_hex(16) + "\n")
+    config = rig.lab.template(HERE / "spliced.yaml.cfg", rig.dir, BPFFS=rig.lab.bpffs())
+    rig.lab.callback(unload_spliced, rig, spliced, config)
+    rig.start("proxy", [spliced, "--config", config])
+    lab.wait_until("spliced: splicectl status does not answer 0",
+                   lambda: rig.check_alive() and is_ready(rig, ctl))
+
+
+def is_ready(rig, ctl):
+    return subprocess.run([ctl, "--socket", rig.dir / "control.sock", "status"], timeout=5,
+                          capture_output=True).returncode == 0
+
+
+def unload_spliced(rig, spliced, config):
+    lab.run(*lab.in_space(rig.space["proxy"]), str(spliced), "--unload", "--config", str(config),
+            check=False)
+
+
+START = {
+    "routing": start_routing,
+    "nat": start_nat,
+    "haproxy-http": start_haproxy,
+    "haproxy-tcp": start_haproxy,
+    TUNED: start_haproxy,
+    "nginx-http": start_nginx,
+    "nginx-stream": start_nginx,
+    "spliced": start_spliced,
+}
+
+
+def stand_up(rig, options):
+    rig.build()
+    start_backend(rig)
+    START[rig.name](rig, options)
+
+
+def pipes_of_haproxy(rig):
+    """How many pipes HAProxy has made so far; 0 means that it copies."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(5)
+        s.connect(str(rig.dir / "stats"))
+        s.sendall(b"show info\n")
+        text = b""
+        while chunk := s.recv(65536):
+            text += chunk
+    info = dict(line.split(": ", 1) for line in text.decode().splitlines() if ": " in line)
+    return int(info["PipesUsed"]) + int(info["PipesFree"])

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The measures: each takes one sample of one contender and returns {name of the value: number}."""
+import os
+import re
+import time
+
+import contenders
+import lab
+
+OPEN_RATE = 2000
+BULK_PARTS = 4
+BULK_WARM_MS = 200
+PROBE_S = 0.2
+QUIET_PCT = 5
+QUIET_TRIES = 5
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+CPUS = os.sysconf("SC_NPROCESSORS_ONLN")
+
+
+class MeasureError(Exception):
+    pass
+
+
+def read_cpu():
+    """(now, idle seconds of all processors). Ticks of single processes cannot be trusted for this."""
+    with open("/proc/stat", encoding="ascii") as f:
+        fields = f.readline().split()
+    return time.monotonic(), (int(fields[4]) + int(fields[5])) / TICKS_PER_S
+
+
+def busy_between(begin, end):
+    return CPUS * (end[0] - begin[0]) - (end[1] - begin[1])
+
+
+def probe_noise(seconds):
+    """How busy others keep the machine while we rest."""
+    begin = read_cpu()
+    time.sleep(seconds)
+    end = read_cpu()
+    return 100 * busy_between(begin, end) / (CPUS * (end[0] - begin[0]))
+
+
+def wait_quiet():
+    """Lets the last sample's remains and the neighbours come to rest, for a second at most."""
+    for _ in range(QUIET_TRIES):
+        noise_pct = probe_noise(PROBE_S)
+        if noise_pct <= QUIET_PCT:
+            break
+    return noise_pct
+
+
+def numbers(text):
+    """The generators print one `name value` a line."""
+    return {name: float(value) for name, value in (line.split() for line in text.splitlines())}
+
+
+def cost(out, per, scale):
+    """CPU time per unit of work, and how busy the machine was."""
+    return out["busy_s"] * scale / per, 100 * out["busy_s"] / (CPUS * out["seconds"])
+
+
+def keepalive(rig, seconds):
+    begin = read_cpu()
+    text = rig.client("wrk", "-t2", "-c32", f"-d{seconds}s", "-H", "Host: bench.example",
+                      f"http://{lab.SERVICE_ADDR}/1k", timeout=seconds + 15)
+    end = read_cpu()
+    if "Socket errors" in text or "Non-2xx" in text:
+        raise MeasureError(f"{rig.name}: {text}")
+    requests = int(re.search(r"(\d+) requests in", text)[1])
+    out = {"busy_s": busy_between(begin, end), "seconds": end[0] - begin[0]}
+    cpu_us, busy_pct = cost(out, requests, 1e6)
+    return {"keepalive_rps": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+            "keepalive_cpu_us": cpu_us, "keepalive_busy_pct": busy_pct}
+
+
+def bulk(rig, seconds):
+    """Connects anew a few times: which worker of nginx accepts which flow is luck, and moves the result."""
+    parts = [numbers(rig.client(rig.lab.dir / "gen_bulk", lab.SERVICE_ADDR, 80, 4, BULK_WARM_MS,
+                                seconds * 1000 // BULK_PARTS, timeout=seconds + 15))
+             for _ in range(BULK_PARTS)]
+    out = {name: sum(part[name] for part in parts) for name in parts[0]}
+    cpu_s, busy_pct = cost(out, out["bytes"] / 1e9, 1)
+    return {"bulk_gbps": out["bytes"] * 8e-9 / out["seconds"], "bulk_cpu_s_per_gb": cpu_s,
+            "bulk_busy_pct": busy_pct}
+
+
+def gen_conn(rig, seconds, *more):
+    out = numbers(rig.client(rig.lab.dir / "gen_conn", "-s", lab.FIRST_SOURCE, "-n", lab.SOURCES, "-w", 300,
+                             "-d", seconds * 1000, *more, lab.SERVICE_ADDR, 80, timeout=seconds + 15))
+    if not out["requests"]:
+        raise MeasureError(f"{rig.name}: no answer at all: {out}")
+    return out
+
+
+def connections(rig, seconds):
+    out = gen_conn(rig, seconds, "-t", 2, "-c", 32)
+    cpu_us, busy_pct = cost(out, out["requests"], 1e6)
+    return {"conn_cps": out["requests"] / out["seconds"], "conn_cpu_us": cpu_us, "conn_busy_pct": busy_pct,
+            "conn_errors": out["errors"], "conn_stuck": out["stuck"]}
+
+
+def open_loop(rig, seconds):
+    out = gen_conn(rig, seconds, "-r", OPEN_RATE, "-c", 4096)
+    cpu_us, busy_pct = cost(out, out["requests"], 1e6)
+    return {"open_p50_us": out["latency_p50_us"], "open_p99_us": out["latency_p99_us"],
+            "open_max_us": out["latency_max_us"], "open_late_p99_us": out["late_p99_us"],
+            "open_cpu_us": cpu_us, "open_busy_pct": busy_pct,
+            "open_errors": out["errors"], "open_stuck": out["stuck"]}
+
+
+def check(rig):
+    """One short run: the contender answers, whole and right, before anything is measured."""
+    out = gen_conn(rig, 1, "-r", 50, "-c", 16)
+    if out["errors"] or out["stuck"]:
+        raise MeasureError(f"{rig.name}: {out['errors']:.0f} errors, {out['stuck']:.0f} stuck before the start")
+
+
+MEASURES = {"keepalive": keepalive, "bulk": bulk, "connections": connections, "open": open_loop}
+ONLY = {contenders.TUNED: ("bulk",)}  # who does not take part in everything
+
+
+def sample(rig, measure, seconds):
+    noise_pct = wait_quiet()
+    return {**MEASURES[measure](rig, seconds), f"{measure}_noise_pct": noise_pct}
+
+
+def takes_part(name, measure):
+    return measure in ONLY.get(name, MEASURES)
+
+
+def bpf_cost(program):
+    """ns a packet by BPF_PROG_TEST_RUN: the program prints `timestamps NS` and `sack3 NS`."""
+    out = numbers(lab.run(str(program), timeout=60).stdout)
+    return {f"bpf_{name}_ns": out[name] for name in ("timestamps", "sack3")}

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Medians, spread, ratios, bars. Samples are (measure, contender, round, value)."""
+import collections
+import math
+import statistics
+
+import contenders
+import measures
+
+SECTIONS = (  # title, unit, measure, digits, measures printed beside
+    ("keep-alive, 1 KB, 32 connections", "req/s", "keepalive_rps", 0,
+     (("keepalive_cpu_us", "CPU us/req", 1), ("keepalive_busy_pct", "busy %", 0))),
+    ("bulk, 4 flows", "Gbit/s", "bulk_gbps", 2, (("bulk_busy_pct", "busy %", 0),)),
+    ("CPU cost of the bulk", "CPU-s/GB", "bulk_cpu_s_per_gb", 3, ()),
+    ("connections, one request each", "conn/s", "conn_cps", 0,
+     (("conn_cpu_us", "CPU us/conn", 1), ("conn_busy_pct", "busy %", 0), ("conn_errors", "errors", 0),
+      ("conn_stuck", "stuck", 0))),
+    ("new connection's request at 2000/s, p50", "us", "open_p50_us", 0,
+     (("open_cpu_us", "CPU us/conn", 1), ("open_busy_pct", "busy %", 0))),
+    ("new connection's request at 2000/s, p99", "us", "open_p99_us", 0,
+     (("open_late_p99_us", "late p99", 0), ("open_max_us", "max", 0), ("open_errors", "errors", 0),
+      ("open_stuck", "stuck", 0))),
+    ("one packet, identity half, timestamps only", "ns", "bpf_timestamps_ns", 0, ()),
+    ("one packet, identity half, 3 SACK blocks", "ns", "bpf_sack3_ns", 0, ()),
+)
+BEST = "best proxy"
+BARS = (  # what, measure, against (None: the value itself), sign, bar (None: told, not judged)
+    ("keep-alive req/s", "keepalive_rps", "routing", ">=", 0.95),
+    ("keep-alive req/s", "keepalive_rps", BEST, ">=", 2.2),
+    ("bulk Gbit/s", "bulk_gbps", "routing", ">=", 0.95),
+    ("bulk Gbit/s", "bulk_gbps", "haproxy-tcp", ">=", 1.5),
+    ("bulk Gbit/s", "bulk_gbps", contenders.TUNED, ">=", None),
+    ("CPU-s per GB", "bulk_cpu_s_per_gb", "routing", "<=", 1.10),
+    ("connections/s", "conn_cps", "routing", ">=", 1.0),
+    ("connections/s", "conn_cps", "haproxy-tcp", ">=", 1.8),
+    ("p50 at 2000/s", "open_p50_us", "haproxy-http", "<=", 1.0),
+    ("p99 at 2000/s", "open_p99_us", "haproxy-http", "<=", 1.0),
+    ("ns per packet, timestamps", "bpf_timestamps_ns", None, "<=", 160),
+    ("ns per packet, 3 SACK blocks", "bpf_sack3_ns", None, "<=", 230),
+)
+OURS = "spliced"
+
+
+class Samples:
+    def __init__(self, rows):
+        self.values = collections.defaultdict(dict)  # (measure, contender) -> round -> value
+        for measure, contender, turn, value in rows:
+            self.values[measure, contender][turn] = value
+
+    def contenders(self, measure):
+        known = (*contenders.START, OURS)
+        found = {c for m, c in self.values if m == measure}
+        return [c for c in dict.fromkeys(known) if c in found]
+
+    def median(self, measure, contender):
+        return statistics.median(self.values[measure, contender].values() or [math.nan])
+
+    def spread(self, measure, contender):
+        values = self.values[measure, contender].values()
+        return min(values), max(values)
+
+    def ratios(self, measure, contender, against):
+        """Round by round: both were measured within a few seconds of each other."""
+        ours, theirs = self.values[measure, contender], self.values[measure, against]
+        return [ours[turn] / theirs[turn] for turn in ours if theirs.get(turn)]
+
+    def best_proxy(self, measure):
+        found = [c for c in self.contenders(measure) if c in contenders.PROXIES]
+        return max(found, key=lambda c: self.median(measure, c), default=None)
+
+
+def print_section(samples, title, unit, measure, digits, beside):
+    found = samples.contenders(measure)
+    if not found:
+        return
+    heads = "".join(f"{head:>13}" for _, head, _ in beside)
+    print(f"\n{title}\n  {'':14}{unit:>10}  {'min .. max':^20}{'x routing':>10}{heads}")
+    for name in found:
+        low, high = samples.spread(measure, name)
+        ratios = samples.ratios(measure, name, "routing")
+        ratio = f"{statistics.median(ratios):.2f}" if ratios else ""
+        more = "".join(f"{samples.median(m, name):13.{d}f}" for m, _, d in beside)
+        print(f"  {name:14}{samples.median(measure, name):10.{digits}f}"
+              f"  {f'{low:.{digits}f} .. {high:.{digits}f}':^20}{ratio:>10}{more}")
+
+
+def judge(samples, measure, against, sign, bar):
+    """(text of what it was measured against, ratios or values); no values when one side is missing."""
+    if against == BEST:
+        against = samples.best_proxy(measure)
+        label = f"{BEST} ({against})" if against else BEST
+    else:
+        label = against or "itself"
+    if OURS not in samples.contenders(measure):
+        return label, []
+    if label == "itself":
+        return label, list(samples.values[measure, OURS].values())
+    return label, samples.ratios(measure, OURS, against)
+
+
+def verdict_of(value, sign, bar):
+    if bar is None:
+        return ""
+    return "ok" if (value >= bar if sign == ">=" else value <= bar) else "SHORT"
+
+
+def print_bars(samples):
+    """Returns how many bars fall short."""
+    short = 0
+    print(f"\n{'bar: spliced against':60}{'bar':>9}{'measured':>10}  {'min .. max':^16}")
+    for what, measure, against, sign, bar in BARS:
+        label, found = judge(samples, measure, against, sign, bar)
+        line = f"  {f'{what} / {label}':58}{'none' if bar is None else f'{sign} {bar:g}':>9}"
+        if not found:
+            print(f"{line}{'-':>10}  {'not measured':^16}")
+            continue
+        value = statistics.median(found)
+        verdict = verdict_of(value, sign, bar)
+        short += verdict == "SHORT"
+        digits = 0 if label == "itself" else 2
+        print(f"{line}{value:10.{digits}f}  {f'{min(found):.{digits}f} .. {max(found):.{digits}f}':^16}"
+              f"{verdict:>6}")
+    return short
+
+
+def print_noise(rows):
+    noise = [value for measure, _, _, value in rows if measure.endswith("_noise_pct")]
+    loud = sum(value > measures.QUIET_PCT for value in noise)
+    if loud:
+        print(f"\nNOISY: before {loud} of {len(noise)} samples others kept the machine more than"
+              f" {measures.QUIET_PCT} % busy (median {statistics.median(noise):.0f} %)")
+
+
+def print_table(rows):
+    samples = Samples(rows)
+    print_noise(rows)
+    for section in SECTIONS:
+        print_section(samples, *section)
+    return print_bars(samples)
