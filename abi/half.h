@@ -8,6 +8,7 @@
 enum {
 	SP_HALF_F_FROM_BACKEND	= 1 << 0, /* carries server -> client */
 	SP_HALF_F_TO_DAEMON	= 1 << 1, /* no rule yet, or no more: packets go up to the daemon */
+	SP_HALF_F_ANSWERED	= 1 << 2, /* with TO_DAEMON: we have answered, what still comes may be acknowledged */
 };
 
 /**

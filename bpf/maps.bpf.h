@@ -6,6 +6,7 @@
 #include "abi/drop.h"
 #include "abi/half.h"
 #include "abi/service.h"
+#include "abi/stash.h"
 #include "abi/stats.h"
 
 /* Both halves of every splice. The daemon sets the size: two for each splice. */
@@ -16,6 +17,15 @@ struct {
 	__type(key, struct sp_tuple);
 	__type(value, struct sp_entry);
 } sp_halves SEC(".maps");
+
+/* For the daemon alone, here to be pinned like the others. It sets the size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sp_stash_key);
+	__type(value, struct sp_stash_chunk);
+} sp_stash SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -211,6 +211,7 @@ int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char 
 		return -ENOMEM;
 	}
 	loaded->config = defaults;
+	loaded->config.refs = 1;
 	err = sp_doc_open(&doc, bytes, size);
 	if (!err) {
 		err = tree_read(&doc);
@@ -291,4 +292,16 @@ const struct sp_service_conf *sp_config_service_at(const struct sp_config *confi
 				return &config->services[i];
 		}
 	return NULL;
+}
+
+struct sp_config *sp_config_get(struct sp_config *config)
+{
+	config->refs++;
+	return config;
+}
+
+void sp_config_put(struct sp_config *config)
+{
+	if (config && !--config->refs)
+		sp_config_free(config);
 }

@@ -55,6 +55,7 @@ struct sp_limits_conf {
 };
 
 struct sp_config {
+	unsigned int		refs;		/* see sp_config_put() */
 	size_t			interface_count;
 	char			**interfaces;
 	char			*key_file;
@@ -77,12 +78,16 @@ struct sp_config {
  * sp_config_load() - read, parse and validate a file
  * @path:	file
  * @error:	on failure one line: "FILE:LINE:COLUMN: what was found, what is allowed"
- * @ret_config:	taken over by the caller, see sp_config_free()
+ * @ret_config:	taken over by the caller, with one reference: see sp_config_put(), sp_config_free()
  *
  * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set for all of them.
  */
 int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
 void sp_config_free(struct sp_config *config);
+
+/* Connections on their way to a splice keep the configuration that they came under. The last one to put it frees it. */
+struct sp_config *sp_config_get(struct sp_config *config);
+void sp_config_put(struct sp_config *config);
 
 /* The normal form: every default spelled out; it parses again to the same configuration. */
 void sp_config_print(const struct sp_config *config, FILE *out);

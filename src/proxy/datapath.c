@@ -67,13 +67,34 @@ static int make_dir(const char *state_dir, char dir[512])
 	return 0;
 }
 
+/* A map that is pinned already keeps its size: the splices in it are worth more than a new limit. */
+static int size_map(struct sp_datapath *dp, struct bpf_map *map, __u32 entries, const char *limit)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[600];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dp->dir, bpf_map__name(map));
+	fd = bpf_obj_get(path);
+	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) && info.max_entries != entries) {
+		log_warn("limits: %s: what is pinned has room for %u entries instead of %u, and keeps it until --unload",
+			 limit, info.max_entries, entries);
+		entries = info.max_entries;
+	}
+	if (fd >= 0)
+		close(fd);
+	return bpf_map__set_max_entries(map, entries);
+}
+
 static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 {
 	struct bpf_map *map;
 	char path[600];
 	int err;
 
-	err = bpf_map__set_max_entries(dp->skel->maps.sp_halves, config->limits.splices * 2);
+	err = size_map(dp, dp->skel->maps.sp_halves, config->limits.splices * 2, "splices");
+	err = err ?: size_map(dp, dp->skel->maps.sp_stash, config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
 	bpf_object__for_each_map(map, dp->skel->obj) {
 		if (err || bpf_map__is_internal(map))
 			continue;
@@ -397,6 +418,37 @@ int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct
 		return -errno;
 	*cursor = out;
 	return count;
+}
+
+int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk)
+{
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_stash), key, chunk, BPF_ANY) ? -errno : 0;
+}
+
+int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key, struct sp_stash_chunk *ret_chunk)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_stash), key, ret_chunk) ? -errno : 0;
+}
+
+int sp_datapath_stash_del(struct sp_datapath *dp, const struct sp_stash_key *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_stash), key) ? -errno : 0;
+}
+
+__u32 sp_datapath_stash_fronts(struct sp_datapath *dp, struct sp_tuple **ret_fronts)
+{
+	int fd = bpf_map__fd(dp->skel->maps.sp_stash);
+	__u32 max = bpf_map__max_entries(dp->skel->maps.sp_stash), n = 0;
+	struct sp_tuple *fronts = calloc(max, sizeof(*fronts));
+	struct sp_stash_key key, *last = NULL;
+
+	while (fronts && n < max && !bpf_map_get_next_key(fd, last, &key)) {
+		if (!key.index)
+			fronts[n++] = key.front;
+		last = &key;
+	}
+	*ret_fronts = fronts;
+	return n;
 }
 
 static __u64 percpu_sum(int fd, __u32 key)

@@ -5,6 +5,7 @@
 
 #include "abi/event.h"
 #include "abi/half.h"
+#include "abi/stash.h"
 #include "config.h"
 
 struct sp_datapath;
@@ -42,6 +43,13 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
 /* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end);
+
+/* Map sp_stash, which no program reads. Return: 0; -E2BIG when it is full; -ENOENT. */
+int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk);
+int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key, struct sp_stash_chunk *ret_chunk);
+int sp_datapath_stash_del(struct sp_datapath *dp, const struct sp_stash_key *key);
+/* All tuples that have a first chunk. Return: how many; *@ret_fronts is for the caller to free(). */
+__u32 sp_datapath_stash_fronts(struct sp_datapath *dp, struct sp_tuple **ret_fronts);
 
 __u64 sp_datapath_drop_count(struct sp_datapath *dp, __u32 reason);
 __u64 sp_datapath_stat(struct sp_datapath *dp, __u32 stat);

@@ -7,11 +7,12 @@
 #include "datapath.h"
 #include "ports.h"
 #include "segment.h"
+#include "store.h"
 
 #define SP_FRONT_COUNTERS(X) \
 	X(spliced) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
-	X(reset_unknown) X(backend_refused) X(backend_silent) X(pending_full) X(segment_bad) \
-	X(segment_gap) X(commit_failed)
+	X(reset_unknown) X(stray_kept) X(backend_refused) X(backend_silent) X(pending_full) X(held_full) \
+	X(segment_bad) X(segment_gap) X(commit_failed) X(head_stashed) X(stash_failed) X(owed_repeated) X(owed_lost)
 
 struct sp_front_counters {
 #define X(name) __u64 name;
@@ -21,12 +22,18 @@ struct sp_front_counters {
 
 struct sp_front;
 
-int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, const struct sp_config *config, struct sp_front **ret_front);
+/* All borrowed but the configuration, of which a reference is taken. The store's events come here from now on. */
+int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_config *config,
+		 struct sp_front **ret_front);
 void sp_front_free(struct sp_front *front);
 
-/* From now on new connections follow @config (borrowed, and the one before it as well, for good). */
-int sp_front_configure(struct sp_front *front, const struct sp_config *config);
+/* Once, when the splices that are there were adopted: go on with the heads that a daemon before us acknowledged. */
+void sp_front_recover(struct sp_front *front);
 
+/* From now on new connections follow @config. */
+int sp_front_configure(struct sp_front *front, struct sp_config *config);
+
+#define SP_FRONT_TICK_MS 20
 void sp_front_event(struct sp_front *front, const struct sp_event *ev);
 void sp_front_tick(struct sp_front *front);
 

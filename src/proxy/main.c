@@ -11,15 +11,16 @@
 
 #include "base/log.h"
 #include "report.h"
+#include "store.h"
 
 #define CONFIG_PATH	"/etc/spliced/spliced.yaml"
-#define TICK_MS		50
 #define AGE_MS		100
 #define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
 
 struct daemon {
 	struct sp_datapath		*dp;
 	struct sp_wire			*wire;
+	struct sp_store			*store;
 	struct sp_front			*front;
 	struct sp_ager			ager;
 	struct sp_config		*config;
@@ -89,7 +90,6 @@ static void on_age(uv_timer_t *timer)
 	sp_splice_age(&d->ager, d->dp, sp_front_ports(d->front), &d->config->limits);
 }
 
-/* The configuration before stays in memory: connections on their way to a splice point into it. */
 static void on_hup(uv_signal_t *signal, int signum)
 {
 	struct daemon *d = signal->data;
@@ -105,6 +105,7 @@ static void on_hup(uv_signal_t *signal, int signum)
 		log_err("reload of %s failed", d->path);
 		return;
 	}
+	sp_config_put(d->config);
 	d->config = config;
 	d->report.config = config;
 	log_info("reload of %s done", d->path);
@@ -141,7 +142,7 @@ static int start_loop(struct daemon *d)
 	d->events.data = d;
 	uv_poll_start(&d->events, UV_READABLE, on_events);
 	start_timer(d, &d->beat, on_beat, SP_HEARTBEAT_MS);
-	start_timer(d, &d->tick, on_tick, TICK_MS);
+	start_timer(d, &d->tick, on_tick, SP_FRONT_TICK_MS);
 	start_timer(d, &d->age, on_age, AGE_MS);
 	start_signal(d, &d->hup, on_hup, SIGHUP);
 	start_signal(d, &d->term, on_term, SIGTERM);
@@ -181,12 +182,14 @@ static int run(const char *path)
 	if (sp_datapath_open(d.config, &d.dp))
 		return 1;
 	err = sp_wire_open(&d.wire);
-	err = err ?: sp_front_new(d.dp, d.wire, d.config, &d.front);
+	err = err ?: sp_store_local_open(d.dp, &d.store);
+	err = err ?: sp_front_new(d.dp, d.wire, d.store, d.config, &d.front);
 	if (err) {
 		log_err_errno(err, "can't start");
 		return 1;
 	}
 	sp_splice_adopt(&d.ager, d.dp, sp_front_ports(d.front));
+	sp_front_recover(d.front);
 	d.report = (struct sp_report){ d.dp, d.front, d.wire, &d.ager, d.config, path, sp_now_ns() };
 	err = start_loop(&d);
 	if (err) {

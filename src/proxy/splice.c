@@ -33,31 +33,28 @@ static struct sp_half half_of(const struct sp_tuple *out, const struct sp_side *
 	return h;
 }
 
-static int is_taken(struct sp_datapath *dp, const struct sp_tuple *front)
+struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,
+				const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id)
 {
-	struct sp_entry e;
+	struct sp_tuple to_client = sp_tuple_reverse(front);
+	struct sp_splice s = {
+		.front = *front, .up = half_of(back, client, backend), .down = half_of(&to_client, backend, client),
+	};
 
-	return !sp_datapath_get(dp, front, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) &&
-	       !(e.use.state & SP_USE_S_REUSED) && !sp_use_is_closed(&e.use);
+	s.up.pool_id = pool_id;
+	s.down.pool_id = pool_id;
+	s.down.flags = SP_HALF_F_FROM_BACKEND;
+	return s;
 }
 
-int sp_splice_commit(struct sp_datapath *dp, const struct sp_tuple *front, const struct sp_side *client,
-		     const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id)
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice)
 {
-	struct sp_tuple to_client = sp_tuple_reverse(front), from_backend = sp_tuple_reverse(back);
-	struct sp_half up = half_of(back, client, backend);
-	struct sp_half down = half_of(&to_client, backend, client);
-	int err;
+	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);
+	int err = sp_datapath_put(dp, &from_backend, &splice->down);
 
-	if (is_taken(dp, front))
-		return -EEXIST;
-	up.pool_id = pool_id;
-	down.pool_id = pool_id;
-	down.flags = SP_HALF_F_FROM_BACKEND;
-	err = sp_datapath_put(dp, &from_backend, &down);
 	if (err)
 		return err;
-	err = sp_datapath_put(dp, front, &up);
+	err = sp_datapath_put(dp, &splice->front, &splice->up);
 	if (err)
 		sp_datapath_del(dp, &from_backend);
 	return err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* splice.h - two halves out of two handshakes; commit, and ageing. */
+/* splice.h - two halves out of two handshakes; the datapath's copy of them, and its ageing. */
 #ifndef SP_PROXY_SPLICE_H
 #define SP_PROXY_SPLICE_H
 
@@ -25,13 +25,23 @@ struct sp_side {
 };
 
 /**
- * sp_splice_commit() - make both halves known to the datapath
- * @front:	client -> service
- * @back:	proxy -> backend
- * Return: 0; -EEXIST when a live splice is there; -E2BIG when the table is full.
+ * struct sp_splice - both directions of a spliced connection
+ * @front:	client -> service: what @up matches
+ * @up:		its out is proxy -> backend
+ * @down:	matches the reverse of @up's out; its out is the reverse of @front
  */
-int sp_splice_commit(struct sp_datapath *dp, const struct sp_tuple *front, const struct sp_side *client,
-		     const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id);
+struct sp_splice {
+	struct sp_tuple	front;
+	struct sp_half	up;
+	struct sp_half	down;
+};
+
+/* Out of two handshakes. @back: proxy -> backend. */
+struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,
+				const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id);
+
+/* Make a committed splice known to the datapath. Return: 0; -E2BIG when the table is full, and then nothing is left of it. */
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice);
 
 struct sp_ager {
 	__u32		cursor;

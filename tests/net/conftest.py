@@ -285,17 +285,6 @@ def kind(request):
 
 # What does not hold yet, by test function: shown as xfail, not run. README says the same in words.
 NOT_YET = {
-    "test_too_large_head_is_431": "heads larger than the client sends unacknowledged",
-    "test_one_byte_per_segment": "heads larger than the client sends unacknowledged",
-    "test_in_pieces": "heads larger than the client sends unacknowledged",
-    "test_size_of_head": "heads larger than the client sends unacknowledged",
-    "test_big_head_with_its_body": "heads larger than the client sends unacknowledged",
-    "test_size_of_hello": "heads larger than the client sends unacknowledged",
-    "test_big_head_under_loss": "heads larger than the client sends unacknowledged",
-    "test_every_second_packet_is_lost": "lost pieces of a head",
-    "test_head_meets_reordering": "lost or reordered pieces of a head",
-    "test_segments_in_this_order": "reordered pieces of a head",
-    "test_shapes_of_segments": "reordered pieces of a head",
     "test_transfer_outlives_the_daemon": "bytes arrive whole, but a few retransmissions are seen: to be explained",
     "test_connections": "splicectl connections against the live daemon: to be looked at",
     "test_idle_splices_age_out": "to be looked at",

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * answer.c - answers of our own, on a connection that ends cleanly
+ *
+ * An answer is one segment with the text and FIN, made again from whatever
+ * the client repeats. What the client still sends is acknowledged and thrown
+ * away, so that it closes instead of losing the answer to an RST.
+ */
+#include <string.h>
+
+#include "front_internal.h"
+
+static const char *text_of(int status)
+{
+	switch (status) {
+	case 400: return "400 Bad Request";
+	case 404: return "404 Not Found";
+	case 408: return "408 Request Timeout";
+	case 431: return "431 Request Header Fields Too Large";
+	default: return "503 Service Unavailable";
+	}
+}
+
+static void count(struct sp_front *f, int status)
+{
+	switch (status) {
+	case 400: f->counters.answered_400++; break;
+	case 404: f->counters.answered_404++; break;
+	case 408: f->counters.answered_408++; break;
+	case 431: f->counters.answered_431++; break;
+	case 503: f->counters.answered_503++; break;
+	}
+}
+
+static __u32 seen_bytes(const struct sp_conn *c)
+{
+	return c->held.len + (c->held.len >= c->fin_at);
+}
+
+/* RST where the protocol has no words for it. */
+static void send(struct sp_front *f, const struct sp_conn *c)
+{
+	struct sp_segment seg = sp_front_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN, seen_bytes(c));
+	const char *text = text_of(c->status);
+	char buf[256];
+
+	if (c->service->protocol != SP_PROTOCOL_HTTP) {
+		seg.flags = SP_TCP_RST | SP_TCP_ACK;
+		sp_wire_send(f->wire, &seg);
+		return;
+	}
+	seg.payload_len = snprintf(buf, sizeof(buf),
+				   "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+				   "Connection: close\r\n\r\n%s\n", text, strlen(text) + 1, text);
+	seg.payload = buf;
+	sp_wire_send(f->wire, &seg);
+}
+
+void sp_answer(struct sp_front *f, struct sp_conn *c, int status)
+{
+	count(f, status);
+	c->status = status;
+	c->state = SP_CONN_ANSWERED;
+	c->deadline_ns = sp_now_ns() + c->config->limits.closed_ns;
+	sp_front_mark(f, c);
+	send(f, c);
+	sp_stash_drop(f, c);
+}
+
+/* From our FIN's place on when the client has seen it, else from before the answer. */
+void sp_answer_end(struct sp_front *f, const struct sp_segment *seg)
+{
+	struct sp_segment ack = {
+		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_ACK, .seq = seg->ack, .window = 65535,
+		.ack = seg->seq + seg->payload_len + !!(seg->flags & SP_TCP_FIN), .wscale = -1,
+		.has_ts = seg->has_ts, .tsval = seg->tsecr, .tsecr = seg->tsval,
+	};
+
+	if (seg->payload_len || seg->flags & SP_TCP_FIN)
+		sp_wire_send(f->wire, &ack);
+}
+
+void sp_answer_again(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *seg)
+{
+	if (seg->flags & SP_TCP_RST)
+		return;
+	if (seg->ack == c->client.isn_ours + 1)
+		send(f, c);
+	sp_answer_end(f, seg);
+}
+
+void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg)
+{
+	struct sp_segment rst = {
+		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_RST, .seq = seg->ack, .wscale = -1,
+	};
+
+	if (seg->flags & SP_TCP_RST || !(seg->flags & SP_TCP_ACK))
+		return;
+	sp_wire_send(f->wire, &rst);
+}

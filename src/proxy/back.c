@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * back.c - the connection to the backend: choose one, send a SYN, repeat it,
+ * try the next; when it is established, commit, then forward (law 3).
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "front_internal.h"
+
+#define SYN_AGAIN_NS	200000000ULL
+#define MSS_DEFAULT	536	/* RFC 9293, 3.7.1 */
+#define TS_BYTES	12	/* the option with its padding */
+
+void sp_back_release(struct sp_front *f, struct sp_conn *c)
+{
+	struct sp_tuple from = sp_tuple_reverse(&c->back);
+	struct sp_endpoint to = { c->back.daddr, c->back.dport }, our = { c->back.saddr, c->back.sport };
+
+	if (!c->back.sport)
+		return;
+	sp_conn_unlink_back(f->conns, c);
+	if (c->pool->source == SP_SOURCE_CLIENT)
+		sp_datapath_del(f->dp, &from);
+	else
+		sp_ports_put(f->ports, &to, &our);
+	memset(&c->back, 0, sizeof(c->back));
+}
+
+static void send_syn(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+{
+	struct sp_segment seg = {
+		.tuple = c->back, .seq = c->backend.isn_ours, .flags = SP_TCP_SYN, .window = 65535,
+		.mss = c->mss, .wscale = c->backend.wscale_ours, .is_sack = c->is_sack,
+		.has_ts = c->client.has_ts, .tsval = c->backend.tsval_ours,
+	};
+
+	sp_wire_send(f->wire, &seg);
+	c->again_ns = now_ns + SYN_AGAIN_NS;
+}
+
+static int is_usable(const struct sp_backend_conf *b, const struct sp_conn *c)
+{
+	return b->weight && sp_addr_is_v4(&b->at.addr) == sp_addr_is_v4(&c->front.daddr);
+}
+
+/* Round robin by weight; each further try takes the next backend. */
+static const struct sp_backend_conf *choose(struct sp_front *f, struct sp_conn *c)
+{
+	const struct sp_pool_conf *p = c->pool;
+	unsigned int total = 0, at;
+	size_t i, k;
+
+	for (i = 0; i < p->backend_count; i++)
+		total += is_usable(&p->backends[i], c) ? p->backends[i].weight : 0;
+	if (!total)
+		return NULL;
+	at = f->turn++ % total;
+	for (i = 0; i < p->backend_count; i++) {
+		if (!is_usable(&p->backends[i], c))
+			continue;
+		if (at < p->backends[i].weight)
+			break;
+		at -= p->backends[i].weight;
+	}
+	/* not the one that has just failed, if there is another */
+	for (k = 0; c->tries && k < p->backend_count; k++, i = (i + 1) % p->backend_count)
+		if (is_usable(&p->backends[i], c) && (int)i != c->backend_idx)
+			break;
+	c->backend_idx = i;
+	return &p->backends[i];
+}
+
+/* Both rise with the clock for each tuple, so that a backend's TIME_WAIT gives way (RFC 6191). */
+static void choose_numbers(struct sp_front *f, struct sp_conn *c)
+{
+	struct timespec ts;
+
+	if (c->pool->source == SP_SOURCE_CLIENT) {
+		c->backend.isn_ours = c->client.isn_theirs;
+		c->backend.tsval_ours = c->client.tsval_theirs;
+	} else {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		c->backend.isn_ours = (__u32)sp_conns_hash(f->conns, &c->back) + ts.tv_sec * 250000u + ts.tv_nsec / 4000;
+		c->backend.tsval_ours = (__u32)(ts.tv_sec * 1000u + ts.tv_nsec / 1000000);
+	}
+	c->backend.wscale_ours = c->client.wscale_theirs;
+}
+
+/* Until the splice is there, the datapath would take what the backend answers to a client's address for foreign. */
+static int attract_answers(struct sp_front *f, const struct sp_conn *c)
+{
+	struct sp_half held = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
+	struct sp_tuple key = sp_tuple_reverse(&c->back);
+
+	return sp_datapath_put(f->dp, &key, &held);
+}
+
+static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoint *to)
+{
+	struct sp_endpoint from = { c->front.saddr, c->front.sport };
+	__u64 now_ns = sp_now_ns();
+	int err = 0;
+
+	if (c->pool->source == SP_SOURCE_SNAT)
+		err = sp_ports_get(f->ports, to, &from);
+	if (err)
+		return err;
+	c->back = (struct sp_tuple){ .saddr = from.addr, .sport = from.port_be, .daddr = to->addr, .dport = to->port_be };
+	sp_conn_link_back(f->conns, c);
+	if (c->pool->source == SP_SOURCE_CLIENT)
+		err = attract_answers(f, c);
+	if (err) {
+		sp_back_release(f, c);
+		return err;
+	}
+	choose_numbers(f, c);
+	c->tries++;
+	c->state = SP_CONN_CONNECTING;
+	c->deadline_ns = now_ns + c->config->limits.connect_ns;
+	send_syn(f, c, now_ns);
+	return 0;
+}
+
+static void try_next(struct sp_front *f, struct sp_conn *c)
+{
+	const struct sp_backend_conf *b = c->tries < c->config->limits.tries ? choose(f, c) : NULL;
+
+	if (!b || open_to(f, c, &b->at))
+		sp_answer(f, c, 503);
+}
+
+void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)
+{
+	if (pool_idx < 0) {
+		sp_answer(f, c, 404);
+		return;
+	}
+	c->pool = &c->config->pools[pool_idx];
+	try_next(f, c);
+}
+
+static void failed(struct sp_front *f, struct sp_conn *c, __u64 *counter)
+{
+	(*counter)++;
+	sp_back_release(f, c);
+	try_next(f, c);
+}
+
+static void established(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+{
+	struct sp_splice splice;
+	__u16 mss = seg->mss ?: MSS_DEFAULT;
+
+	c->backend.isn_theirs = seg->seq;
+	c->backend.has_ts = seg->has_ts && c->client.has_ts;
+	c->backend.tsval_theirs = seg->tsval;
+	c->backend.wscale_theirs = c->backend.wscale_ours < 0 ? -1 : seg->wscale;
+	c->window_bytes = seg->window;
+	c->forward_mss = (mss < c->mss ? mss : c->mss) - (c->backend.has_ts ? TS_BYTES : 0);
+	c->state = SP_CONN_COMMITTING;
+	splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+	c->up = splice.up;
+	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
+}
+
+static void give_up(struct sp_front *f, struct sp_conn *c)
+{
+	struct sp_segment rst = {
+		.tuple = c->back, .flags = SP_TCP_RST | SP_TCP_ACK, .wscale = -1,
+		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
+	};
+
+	sp_wire_send(f->wire, &rst);
+	sp_back_release(f, c);
+	sp_front_del(f, c);
+}
+
+/* The store has answered: what is held goes on only now. */
+void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
+{
+	struct sp_splice splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+
+	if (err == -EEXIST && winner)
+		sp_splice_install(f->dp, winner);
+	if (!err)
+		err = sp_splice_install(f->dp, &splice);
+	if (err) {
+		f->counters.commit_failed++;
+		give_up(f, c);
+		return;
+	}
+	c->is_marked = 0;	/* the half of the splice has taken the mark's place */
+	f->counters.spliced++;
+	sp_conn_unlink_back(f->conns, c);
+	sp_stash_forward(f, c);
+}
+
+/* @seg: from a backend; no half carries it */
+void sp_back_event(struct sp_front *f, const struct sp_segment *seg)
+{
+	struct sp_tuple key = sp_tuple_reverse(&seg->tuple);
+	struct sp_conn *c = sp_conn_by_back(f->conns, &key);
+	struct sp_entry e;
+
+	if (!c) {
+		if (sp_datapath_get(f->dp, &seg->tuple, &e))
+			sp_answer_reset(f, seg);
+	} else if (c->state != SP_CONN_CONNECTING) {
+		return;
+	} else if (seg->ack != c->backend.isn_ours + 1) {
+		sp_answer_reset(f, seg);	/* of an older connection: gone with this, the SYN is repeated */
+		send_syn(f, c, sp_now_ns());
+	} else if (seg->flags & SP_TCP_RST) {
+		failed(f, c, &f->counters.backend_refused);
+	} else if (seg->flags & SP_TCP_SYN) {
+		established(f, c, seg);
+	}
+}
+
+void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+{
+	if (now_ns >= c->deadline_ns)
+		failed(f, c, &f->counters.backend_silent);
+	else if (now_ns >= c->again_ns)
+		send_syn(f, c, now_ns);
+}

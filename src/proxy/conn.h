@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* conn.h - table of the connections that the daemon has in its hands: a fixed number, found by either of their tuples. */
+#ifndef SP_PROXY_CONN_H
+#define SP_PROXY_CONN_H
+
+#include "config.h"
+#include "held.h"
+#include "splice.h"
+
+/*
+ * State		fields that mean something, beside front, client, service, config, held
+ *
+ * HEAD			parsed, acked, stashing, ack_ns; deadline_ns: 408
+ * CONNECTING		pool, back, backend (our numbers), tries; again_ns: next SYN; deadline_ns: next backend
+ * COMMITTING		the same; backend is whole; the store answers, whatever happens
+ * OWING		up, una, sent; again_ns: next repetition; deadline_ns: given up
+ * ANSWERED		status; deadline_ns: forgotten
+ */
+#define SP_CONN_STATES(X) X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(OWING) X(ANSWERED)
+
+enum sp_conn_state {
+#define X(name) SP_CONN_##name,
+	SP_CONN_STATES(X)
+#undef X
+};
+
+/**
+ * struct sp_conn - a connection before its splice, or with bytes that we still owe to its backend
+ * @front:	client -> service
+ * @back:	proxy -> backend, all zero while there is none
+ * @held:	what of the client's stream is in the buffer, see sp_conn_buf()
+ * @fin_at:	offset of the client's FIN; SP_CONN_NO_FIN
+ * @parsed:	bytes that the last look at the head saw
+ * @acked:	bytes acknowledged to the client; the store has them all
+ * @stashing:	bytes that the store is being given; equal to @acked when it is not
+ * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
+ * @window_bytes: of the backend, as its SYN-ACK said
+ * @forward_mss: largest payload that we send to the backend
+ * @is_marked:	a half under @front sends its packets here
+ */
+struct sp_conn {
+	enum sp_conn_state		state;
+	__u32				generation;
+	__u32				next_front, next_back, prev_live, next_live;
+	struct sp_tuple			front, back;
+	struct sp_side			client, backend;
+	const struct sp_service_conf	*service;
+	const struct sp_pool_conf	*pool;
+	struct sp_config		*config;
+	struct sp_half			up;
+	struct sp_held			held;
+	__u64				deadline_ns, again_ns, ack_ns, backoff_ns;
+	__u32				fin_at, parsed, acked, stashing, una, sent, window_bytes;
+	int				backend_idx;
+	__u16				mss, forward_mss, window;
+	__u8				is_sack, is_marked, tries;
+	int				status;
+};
+
+#define SP_CONN_NO_FIN	0xffffffffu
+#define SP_CONN_BUF	(128 * 1024)	/* a head, and what may fly behind it */
+
+struct sp_conns;
+
+int sp_conns_new(unsigned int slots, struct sp_conns **ret_conns);
+void sp_conns_free(struct sp_conns *conns);
+
+/* Return: a connection in state HEAD, all else zero; NULL when the table is full. */
+struct sp_conn *sp_conn_add(struct sp_conns *conns, const struct sp_tuple *front);
+void sp_conn_del(struct sp_conns *conns, struct sp_conn *c);
+
+/* Make it known under @c->back, or no more (nothing happens when it was not). */
+void sp_conn_link_back(struct sp_conns *conns, struct sp_conn *c);
+void sp_conn_unlink_back(struct sp_conns *conns, struct sp_conn *c);
+
+struct sp_conn *sp_conn_by_front(struct sp_conns *conns, const struct sp_tuple *front);
+struct sp_conn *sp_conn_by_back(struct sp_conns *conns, const struct sp_tuple *back);
+
+/* For what comes back later: index and generation. NULL when that connection is gone. */
+__u64 sp_conn_ref(const struct sp_conns *conns, const struct sp_conn *c);
+struct sp_conn *sp_conn_by_ref(struct sp_conns *conns, __u64 ref);
+
+/* SP_CONN_BUF bytes that belong to the connection; memory is behind them only where they were written. */
+char *sp_conn_buf(struct sp_conns *conns, const struct sp_conn *c);
+
+/* All of them; the current one may be deleted, and others. */
+typedef void (*sp_conn_fn)(void *ctx, struct sp_conn *c);
+void sp_conns_each(struct sp_conns *conns, sp_conn_fn fn, void *ctx);
+
+unsigned int sp_conns_count(const struct sp_conns *conns);
+/* A hash with a secret, for other tables of tuples. */
+__u64 sp_conns_hash(const struct sp_conns *conns, const struct sp_tuple *t);
+
+#endif

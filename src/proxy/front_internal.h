@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* front_internal.h - for front.c, back.c, answer.c and stash.c: the four parts of a connection's life in the daemon. */
+#ifndef SP_PROXY_FRONT_INTERNAL_H
+#define SP_PROXY_FRONT_INTERNAL_H
+
+#include "conn.h"
+#include "front.h"
+#include "stray.h"
+
+struct sp_front {
+	struct sp_datapath		*dp;
+	struct sp_wire			*wire;
+	struct sp_store			*store;
+	struct sp_ports			*ports;
+	struct sp_conns			*conns;
+	struct sp_strays		*strays;
+	struct sp_config		*config;
+	struct sp_front_counters	counters;
+	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
+	__u32				parse_budget;	/* bytes that this tick may still look at again */
+	unsigned int			turn;
+};
+
+/* front.c */
+void sp_front_del(struct sp_front *f, struct sp_conn *c);
+/* The packets of @c->front go up to the daemon from now on. */
+void sp_front_mark(struct sp_front *f, struct sp_conn *c);
+/* A segment from the service to the client, without payload; acknowledges what is safe to. */
+struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
+
+/* answer.c - answers of our own, and resets */
+void sp_answer(struct sp_front *f, struct sp_conn *c, int status);
+/* The client has repeated itself, or sends more, or closes. */
+void sp_answer_again(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *seg);
+/* The same for an answer of a daemon before us. */
+void sp_answer_end(struct sp_front *f, const struct sp_segment *seg);
+void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg);
+
+/* back.c - the connection to the backend, until it is established or all tries are used up */
+void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx);
+void sp_back_event(struct sp_front *f, const struct sp_segment *seg);
+void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
+/* Give up the connection to the backend and its port. */
+void sp_back_release(struct sp_front *f, struct sp_conn *c);
+void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner);
+
+/* stash.c - bytes that have to be acknowledged before the splice (law 1's exception) */
+void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
+/* More bytes have come: should the client be told now, so that it can send on? */
+void sp_stash_grown(struct sp_front *f, struct sp_conn *c);
+void sp_stash_done(struct sp_front *f, struct sp_conn *c, int err);
+void sp_stash_drop(struct sp_front *f, struct sp_conn *c);
+/* The splice is there: forward what is held, and stay with it until the backend has what we acknowledged. */
+void sp_stash_forward(struct sp_front *f, struct sp_conn *c);
+void sp_stash_recover(struct sp_front *f);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* store.h - what the proxies share, behind one interface: splices, and the heads that were acknowledged before their splice. */
+#ifndef SP_PROXY_STORE_H
+#define SP_PROXY_STORE_H
+
+#include "datapath.h"
+#include "splice.h"
+
+/**
+ * struct sp_stash_offer - what a handshake agreed upon: enough for any proxy to go on with a head
+ * @client:	both numbers of the front connection
+ * @mss:	offered by the client, or the service's when less
+ * @is_sack:	offered by the client, and to it
+ */
+struct sp_stash_offer {
+	struct sp_side	client;
+	__u16		mss;
+	__u8		is_sack;
+	__u8		pad;
+};
+
+/**
+ * struct sp_store_events - how an engine answers; each is called from the event loop, or before the call that asked returns
+ * @committed:	@err: 0; -EEXIST with @winner, the splice of the proxy that was first (NULL where it is in the datapath
+ *		already); -EAGAIN when the store is out of reach; @winner is borrowed
+ * @stashed:	@err: 0, the bytes are safe; -ENOSPC; -EAGAIN
+ * @ref:	as given to the call
+ */
+struct sp_store_events {
+	void (*committed)(void *ctx, __u64 ref, int err, const struct sp_splice *winner);
+	void (*stashed)(void *ctx, __u64 ref, int err);
+};
+
+typedef void (*sp_stash_fn)(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			    const char *bytes, __u32 len);
+
+struct sp_store;
+
+/**
+ * struct sp_store_engine - an engine
+ * @commit:	claim the client's tuple for a splice and keep both halves, before any byte of the request goes on (law 3)
+ * @stash:	keep bytes [@from, @to) of a head whose bytes before @from are kept already; @bytes is the whole head
+ * @unstash:	forget a head
+ * @stashes:	at start: hand over all heads that are kept
+ * No call blocks. Arguments are borrowed until the call returns.
+ */
+struct sp_store_engine {
+	const char *name;
+	void (*commit)(struct sp_store *store, const struct sp_splice *splice, __u64 ref);
+	void (*stash)(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+		      const char *bytes, __u32 from, __u32 to, __u64 ref);
+	void (*unstash)(struct sp_store *store, const struct sp_tuple *front, __u32 len);
+	void (*stashes)(struct sp_store *store, sp_stash_fn fn, void *ctx);
+	void (*close)(struct sp_store *store);
+};
+
+/* First member of an engine's own struct. */
+struct sp_store {
+	const struct sp_store_engine	*engine;
+	const struct sp_store_events	*events;
+	void				*ctx;
+};
+
+/* One box: the pinned maps are the store. @dp is borrowed. */
+int sp_store_local_open(struct sp_datapath *dp, struct sp_store **ret_store);
+
+#endif
