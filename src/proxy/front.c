@@ -34,6 +34,7 @@
 #include "l7/http1.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
+#include "relay.h"
 
 #define PAGE		4096
 #define PARSE_PER_TICK	(1024 * 1024)	/* bytes looked at again that grew by little */
@@ -278,6 +279,15 @@ static void on_stray(struct sp_front *f, const struct sp_segment *seg)
 	sp_answer_reset(f, seg);
 }
 
+/* The splice was made while this was on its way up here. */
+static void on_overtaken(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *seg)
+{
+	if (e->half.flags & SP_HALF_F_TO_DAEMON || e->use.state & SP_USE_S_REUSED || seg->flags & SP_TCP_SYN)
+		return;
+	f->counters.relayed++;
+	sp_relay(f->wire, &e->half, seg, SP_RELAY_MSS);
+}
+
 /* Neither half nor cookie: a later segment of a head, one that came too early, or a connection that is gone. */
 static void on_miss(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg)
 {
@@ -286,7 +296,9 @@ static void on_miss(struct sp_front *f, const struct sp_event *ev, const struct 
 
 	if (c)
 		more(f, c, seg);
-	else if (sp_datapath_get(f->dp, &ev->tuple, &e))
+	else if (!sp_datapath_get(f->dp, &ev->tuple, &e))
+		on_overtaken(f, &e, seg);
+	else
 		on_stray(f, seg);
 }
 
@@ -295,8 +307,12 @@ static void on_left_behind(struct sp_front *f, const struct sp_segment *seg)
 {
 	struct sp_entry e;
 
-	if (sp_datapath_get(f->dp, &seg->tuple, &e) || !(e.half.flags & SP_HALF_F_TO_DAEMON))
+	if (sp_datapath_get(f->dp, &seg->tuple, &e))
 		return;
+	if (!(e.half.flags & SP_HALF_F_TO_DAEMON)) {
+		on_overtaken(f, &e, seg);
+		return;
+	}
 	if (e.half.flags & SP_HALF_F_ANSWERED) {
 		sp_answer_end(f, seg);
 		return;

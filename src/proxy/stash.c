@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "front_internal.h"
+#include "relay.h"
 
 #define ACK_BYTES	8192		/* acknowledge at once when so much is new */
 #define ACK_DELAY_NS	40000000ULL	/* and else after this */
@@ -71,26 +72,18 @@ void sp_stash_drop(struct sp_front *f, struct sp_conn *c)
 	c->stashing = 0;
 }
 
-/* Bytes [@from, @to) of what is held, as the client would have sent them through its half. */
+/* Bytes [@from, @to) of what is held, as if the client sent them now. */
 static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to)
 {
-	const struct sp_half *up = &c->up;
 	struct sp_segment seg = {
-		.tuple = up->out, .ack = c->client.isn_ours + 1 + up->ack_delta, .window = c->window, .wscale = -1,
-		.has_ts = c->backend.has_ts, .tsval = c->client.tsval_theirs + up->tsval_delta,
-		.tsecr = c->client.tsval_ours + up->tsecr_delta,
+		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from, .ack = c->client.isn_ours + 1,
+		.window = c->window, .has_ts = c->backend.has_ts,
+		.tsval = c->client.tsval_theirs, .tsecr = c->client.tsval_ours,
+		.payload = sp_conn_buf(f->conns, c) + from, .payload_len = to - from,
+		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) | (to == c->fin_at ? SP_TCP_FIN : 0),
 	};
 
-	do {
-		__u32 n = to - from < c->forward_mss ? to - from : c->forward_mss;
-
-		seg.seq = c->client.isn_theirs + 1 + from + up->seq_delta;
-		seg.payload = sp_conn_buf(f->conns, c) + from;
-		seg.payload_len = n;
-		from += n;
-		seg.flags = SP_TCP_ACK | (n ? SP_TCP_PSH : 0) | (from == c->fin_at ? SP_TCP_FIN : 0);
-		sp_wire_send(f->wire, &seg);
-	} while (from < to);
+	sp_relay(f->wire, &c->up, &seg, c->forward_mss);
 }
 
 static __u32 earlier(__u32 a, __u32 b)

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "relay.h"
+
+static __u16 shift_window(__u16 window, __s8 shift)
+{
+	__u32 w = shift >= 0 ? (__u32)window << shift : (__u32)window >> -shift;
+
+	return w > 65535 ? 65535 : w;
+}
+
+static struct sp_segment translate(const struct sp_half *half, const struct sp_segment *seg)
+{
+	struct sp_segment out = *seg;
+
+	out.tuple = half->out;
+	out.seq += half->seq_delta;
+	out.ack += half->ack_delta;
+	out.tsval += half->tsval_delta;
+	out.tsecr += out.tsecr ? half->tsecr_delta : 0;
+	out.window = shift_window(seg->window, half->window_shift);
+	out.wscale = -1;
+	return out;
+}
+
+void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u32 mss)
+{
+	struct sp_segment piece = translate(half, seg);
+	const char *payload = seg->payload;
+	size_t left = seg->payload_len;
+
+	do {
+		piece.payload = payload;
+		piece.payload_len = left < mss ? left : mss;
+		left -= piece.payload_len;
+		payload += piece.payload_len;
+		piece.flags = left ? seg->flags & ~SP_TCP_FIN : seg->flags;
+		sp_wire_send(wire, &piece);
+		piece.seq += piece.payload_len;
+	} while (left);
+}
