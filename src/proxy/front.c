@@ -73,10 +73,18 @@ struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ac
 	};
 }
 
+/* A head that is longer than allowed is not whole, whatever comes behind. */
+static __u32 head_bytes(const struct sp_conn *c)
+{
+	__u32 max = c->config->limits.head_bytes;
+
+	return c->held.len < max ? c->held.len : max;
+}
+
 static enum sp_head_verdict route_http1(const struct sp_conn *c, const char *buf, int *ret_idx)
 {
 	static struct sp_http1 head;
-	enum sp_head_verdict v = sp_http1_parse(buf, c->held.len, &head);
+	enum sp_head_verdict v = sp_http1_parse(buf, head_bytes(c), &head);
 
 	if (v == SP_HEAD_OK)
 		*ret_idx = sp_route_http1(c->service->routes, c->service->route_count, &head);
@@ -86,7 +94,7 @@ static enum sp_head_verdict route_http1(const struct sp_conn *c, const char *buf
 static enum sp_head_verdict route_tls(const struct sp_conn *c, const char *buf, int *ret_idx)
 {
 	static struct sp_tls_hello hello;
-	enum sp_head_verdict v = sp_tls_hello_parse((const unsigned char *)buf, c->held.len, &hello);
+	enum sp_head_verdict v = sp_tls_hello_parse((const unsigned char *)buf, head_bytes(c), &hello);
 
 	if (v == SP_HEAD_OK)
 		*ret_idx = sp_route_tls(c->service->routes, c->service->route_count, &hello);
