@@ -42,6 +42,15 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than 5 s")
     if os.geteuid():
         pytest.exit("the tests in tests/net need root", 77)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+def interrupt(number, _):
+    """As Ctrl-C, so that fixtures take down namespaces, pins and processes; once, so that nothing breaks into that."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def pytest_collection_modifyitems(config, items):
