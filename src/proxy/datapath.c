@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "datapath.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,10 +19,9 @@
 #include "abi/stats.h"
 #include "base/log.h"
 #include "proxy.skel.h"
+#include "state.h"
 
-#define LAYOUT		"v1"	/* of what is pinned: another layout is another directory */
 #define TCX_INGRESS	46	/* BPF_TCX_INGRESS, younger than Debian 12's headers */
-#define BPFFS_MAGIC	0xcafe4a11
 
 struct sp_datapath {
 	struct proxy_bpf	*skel;
@@ -34,7 +29,7 @@ struct sp_datapath {
 	struct sp_control	*control;
 	sp_event_fn		fn;
 	void			*ctx;
-	char			dir[512];
+	struct sp_state		state;
 };
 
 __u64 sp_now_ns(void)
@@ -49,21 +44,6 @@ static int libbpf_message(enum libbpf_print_level level, const char *fmt, va_lis
 {
 	if (level == LIBBPF_WARN)
 		sp_vlog(SP_LOG_INFO, fmt, ap);
-	return 0;
-}
-
-static int make_dir(const char *state_dir, char dir[512])
-{
-	struct statfs fs;
-
-	if (!strncmp(state_dir, "/sys/fs/bpf", 11) && !statfs("/sys/fs/bpf", &fs) && fs.f_type != BPFFS_MAGIC)
-		mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL);
-	mkdir(state_dir, 0700);
-	snprintf(dir, 512, "%s/%s", state_dir, LAYOUT);
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		return -errno;
-	if (statfs(dir, &fs) || fs.f_type != BPFFS_MAGIC)
-		return -EMEDIUMTYPE;
 	return 0;
 }
 
@@ -98,7 +78,7 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 	bpf_object__for_each_map(map, dp->skel->obj) {
 		if (err || bpf_map__is_internal(map))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", dp->dir, bpf_map__name(map));
+		snprintf(path, sizeof(path), "%s/%s", dp->state.dir, bpf_map__name(map));
 		err = bpf_map__set_pin_path(map, path);
 	}
 	return err;
@@ -114,7 +94,7 @@ static int attach(struct sp_datapath *dp, const char *interface)
 
 	if (!ifindex)
 		return -errno;
-	snprintf(path, sizeof(path), "%s/link_%s", dp->dir, interface);
+	snprintf(path, sizeof(path), "%s/link_%s", dp->state.dir, interface);
 	fd = bpf_obj_get(path);
 	if (fd >= 0) {
 		err = bpf_link_update(fd, prog_fd, NULL);
@@ -163,11 +143,10 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 	if (!dp)
 		return -ENOMEM;
 	libbpf_set_print(libbpf_message);
-	err = make_dir(config->state_dir, dp->dir);
-	if (err) {
-		log_err_errno(err, "state_dir %s: must be a directory below a mounted bpffs", config->state_dir);
+	dp->state.lock_fd = -1;
+	err = sp_state_open(config->state_dir, &dp->state);
+	if (err)
 		goto fail;
-	}
 	dp->skel = proxy_bpf__open();
 	err = dp->skel ? pin_maps(dp, config) : -errno;
 	err = err ?: proxy_bpf__load(dp->skel);
@@ -196,6 +175,7 @@ void sp_datapath_close(struct sp_datapath *dp)
 	if (dp->control)
 		munmap(dp->control, sysconf(_SC_PAGESIZE));
 	proxy_bpf__destroy(dp->skel);
+	sp_state_close(&dp->state);
 	free(dp);
 }
 
@@ -316,25 +296,6 @@ int sp_datapath_service(struct sp_datapath *dp, const struct sp_tuple *front, st
 	struct sp_listen at = { .addr = front->daddr, .port = front->dport };
 
 	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_services), &at, ret_service) ? -errno : 0;
-}
-
-int sp_datapath_unload(const char *state_dir)
-{
-	char dir[512], path[1024];
-	struct dirent *entry;
-	DIR *d;
-
-	snprintf(dir, sizeof(dir), "%s/%s", state_dir, LAYOUT);
-	d = opendir(dir);
-	if (!d)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(d))) {
-		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-		unlink(path);
-	}
-	closedir(d);
-	rmdir(dir);
-	return rmdir(state_dir) ? -errno : 0;
 }
 
 void sp_datapath_heartbeat(struct sp_datapath *dp, int is_full)

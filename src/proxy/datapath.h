@@ -14,7 +14,7 @@ struct sp_datapath;
  * sp_datapath_open() - load the programs over the maps pinned in config->state_dir, fill the maps, then attach
  * @config:	borrowed for the call
  * What is pinned already is taken over: spliced connections lose no packet.
- * Return: 0 or -errno, logged.
+ * Return: 0 or -errno, logged; -EBUSY when another daemon runs over the same maps.
  */
 int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp);
 /* Leaves everything pinned and attached. */
@@ -26,9 +26,6 @@ int sp_datapath_load_keys(struct sp_datapath *dp, const char *path);
 
 /* What is offered at an address of a service, defaults resolved. Return: 0; -ENOENT. */
 int sp_datapath_service(struct sp_datapath *dp, const struct sp_tuple *front, struct sp_service *ret_service);
-
-/* Detach and remove all that is pinned under @state_dir. */
-int sp_datapath_unload(const char *state_dir);
 
 void sp_datapath_heartbeat(struct sp_datapath *dp, int is_full);
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "report.h"
+#include "state.h"
 #include "store.h"
 
 #define CONFIG_PATH	"/etc/spliced/spliced.yaml"
@@ -39,7 +40,7 @@ static const char usage[] =
 	"\n"
 	"  --config FILE  configuration, see spliced.yaml(5); default " CONFIG_PATH "\n"
 	"  --check FILE   parse FILE and print its normal form, or where it is wrong\n"
-	"  --unload       detach and remove the datapath; spliced connections end\n"
+	"  --unload       detach and remove the datapath of a daemon that has ended; spliced connections end\n"
 	"  --verbose      log more\n"
 	"\n"
 	"SIGHUP reads the configuration again; SIGTERM ends the daemon, not the connections.\n";
@@ -233,9 +234,7 @@ static int unload(const char *path)
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
-	err = sp_datapath_unload(config->state_dir);
-	if (err)
-		log_err_errno(err, "state_dir %s: can't remove all of it", config->state_dir);
+	err = sp_state_remove(config->state_dir);
 	sp_config_free(config);
 	return !!err;
 }

@@ -142,8 +142,12 @@ def in_thread(function, *args):
     thread.start()
     try:
         yield thread
-    finally:
+    except KeyboardInterrupt:
+        raise       # without waiting for it
+    except BaseException:
         thread.join(TIMEOUT * 4)
+        raise
+    thread.join(TIMEOUT * 4)
     assert not thread.is_alive(), f"{function.__name__} still runs"
     if failed:
         raise failed[0]

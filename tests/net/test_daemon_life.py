@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -197,18 +198,21 @@ def test_check(raw):
     assert re.search(rf"normal\.yaml:{line}:1: .*colour", said), said
 
 
+def is_silent(rig, way):
+    with open_socket(rig.client, way.vip, timeout=0.2) as late:
+        try:
+            late.connect((way.vip, RAW_TCP))
+        except TimeoutError:
+            return True
+    return False
+
+
 def test_frozen_daemon_answers_no_syn(raw, pair, way):
     """Its heartbeat is stale after a moment: the datapath leaves SYNs to others, and carries what is spliced."""
     client, server = pair(way)
     raw.spliced.signal(signal.SIGSTOP)
     try:
-        def is_silent():
-            with open_socket(raw.client, way.vip, timeout=0.2) as late:
-                try:
-                    late.connect((way.vip, RAW_TCP))
-                except TimeoutError:
-                    return True
-        wait_for(is_silent, "SYNs to stay without answer", timeout=4)
+        wait_for(lambda: is_silent(raw, way), "SYNs to stay without answer", timeout=4)
         transfer(client, server, 100 * MIB)
         transfer(server, client, 100 * MIB)
     finally:
@@ -366,28 +370,45 @@ def test_full_table_refuses_new_and_keeps_old(make_net, start_rig, pairs_on, fam
 
 
 def test_unload_removes_everything(make_net, start_rig, pairs_on, family):
+    """Directory, links and programs; then packets to a service are the kernel's own."""
     with small(make_net, start_rig, idle="2h") as rig:
         pairs_on(rig)(family)
         rig.spliced.end(signal.SIGTERM)
-        assert any(rig.spliced.state_dir.rglob("*")) and filters(rig)
-        rig.spliced.unload()
-        assert not rig.spliced.state_dir.exists() or not any(rig.spliced.state_dir.iterdir())
-        assert not filters(rig)
+        rig.net.proxy.ip(f"addr add {family.vip} dev lo\n")
+        links = attached(rig)
+        assert len(links) == len(rig.net.interfaces) and all(links.values())
+        wait_for(lambda: is_silent(rig, family), "SYNs to stay without answer", timeout=4)
+        assert rig.spliced.unload() == ""
+        assert not rig.spliced.state_dir.exists()
+        for kind, ids in (("link", links), ("prog", set(links.values()))):
+            for one in ids:
+                wait_for(lambda: not bpftool(kind, "show", "id", one), f"{kind} {one} to go")
+        with pytest.raises(ConnectionRefusedError):
+            connect(rig.client, family.vip, RAW_TCP)
+        assert rig.spliced.unload() == "", "a second time there is nothing to do"
 
 
-def filters(rig):
-    """What of ours is at the proxy's interfaces, by tcx or clsact."""
-    out = rig.net.proxy.run("bpftool", "net", "show")
-    return [line for line in out.splitlines() if "sp_" in line]
+def bpftool(*args):
+    """None when there is no such thing."""
+    done = subprocess.run(["bpftool", "-j", *map(str, args)], capture_output=True, text=True)
+    return json.loads(done.stdout) if not done.returncode else None
+
+
+def attached(rig):
+    """{id of a pinned link: id of its program}. `bpftool net` of Debian 12 knows no tcx."""
+    found = [bpftool("link", "show", "pinned", path) for path in rig.spliced.state_dir.rglob("link_*")]
+    return {link["id"]: link["prog_id"] for link in found}
+
+
+def pins(rig):
+    return {str(path) for path in rig.spliced.state_dir.rglob("*")}
 
 
 def test_a_restart_leaves_no_pins_behind(raw):
-    def pins():
-        return {str(path) for path in raw.spliced.state_dir.rglob("*")}
-    before = pins()
+    before = pins(raw)
     raw.spliced.kill9()
     raw.spliced.start()
-    assert pins() == before
+    assert pins(raw) == before
 
 
 def test_two_daemons_side_by_side(raw, pair, make_net, start_rig, pairs_on, family):
@@ -400,10 +421,15 @@ def test_two_daemons_side_by_side(raw, pair, make_net, start_rig, pairs_on, fami
     transfer(*here, MIB)
 
 
-def test_second_daemon_with_the_same_state_is_refused(raw, pair, family):
-    """It must not take over from one that lives."""
-    out = raw.net.proxy.run(raw.spliced.bin, "--config", str(raw.spliced.file), check=False)
-    assert out, "it says why"
-    assert raw.spliced.is_running()
+@pytest.mark.parametrize("option", [(), ("--unload",)], ids=["start", "unload"])
+def test_second_daemon_with_the_same_state_is_refused(raw, pair, family, option, tmp_path):
+    """It must not take over from one that lives, nor take its maps away. Its own control socket makes no difference."""
+    path = tmp_path / "spliced.yaml"
+    path.write_text(json.dumps({**raw.usual, "control": str(tmp_path / "ctl.sock")}))
+    before = pins(raw)
+    done = subprocess.run([raw.spliced.bin, "--config", path, *option], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1
+    assert re.search(rf"state_dir {raw.spliced.state_dir}: another spliced runs", done.stderr), done.stderr
+    assert raw.spliced.is_running() and pins(raw) == before
     client, server = pair(family)
     transfer(client, server, MIB)
