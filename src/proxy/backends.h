@@ -43,13 +43,13 @@ struct sp_backend {
 
 struct sp_backends;
 
-/* Knows no backend before sp_backends_configure(). Return: 0; -ENOMEM. */
-int sp_backends_new(struct sp_backends **ret_backends);
+/* @config: as below. Return: 0; -ENOMEM. */
+int sp_backends_new(const struct sp_config *config, struct sp_backends **ret_backends);
 void sp_backends_free(struct sp_backends *backends);
 
 /**
- * sp_backends_configure() - at start, and when a reload has been accepted
- * @config:	borrowed until the next call
+ * sp_backends_configure() - when a reload has been accepted
+ * @config:	borrowed until the next call has returned
  * Return: 0; -ENOMEM, and nothing has changed.
  */
 int sp_backends_configure(struct sp_backends *backends, const struct sp_config *config);
