@@ -40,38 +40,6 @@ static void send_syn(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 	c->again_ns = now_ns + SYN_AGAIN_NS;
 }
 
-static int is_usable(const struct sp_backend_conf *b, const struct sp_conn *c)
-{
-	return b->weight && sp_addr_is_v4(&b->at.addr) == sp_addr_is_v4(&c->front.daddr);
-}
-
-/* Round robin by weight; each further try takes the next backend. */
-static const struct sp_backend_conf *choose(struct sp_front *f, struct sp_conn *c)
-{
-	const struct sp_pool_conf *p = c->pool;
-	unsigned int total = 0, at;
-	size_t i, k;
-
-	for (i = 0; i < p->backend_count; i++)
-		total += is_usable(&p->backends[i], c) ? p->backends[i].weight : 0;
-	if (!total)
-		return NULL;
-	at = f->turn++ % total;
-	for (i = 0; i < p->backend_count; i++) {
-		if (!is_usable(&p->backends[i], c))
-			continue;
-		if (at < p->backends[i].weight)
-			break;
-		at -= p->backends[i].weight;
-	}
-	/* not the one that has just failed, if there is another */
-	for (k = 0; c->tries && k < p->backend_count; k++, i = (i + 1) % p->backend_count)
-		if (is_usable(&p->backends[i], c) && (int)i != c->backend_idx)
-			break;
-	c->backend_idx = i;
-	return &p->backends[i];
-}
-
 /* Both rise with the clock for each tuple, so that a backend's TIME_WAIT gives way (RFC 6191). */
 static void choose_numbers(struct sp_front *f, struct sp_conn *c)
 {
@@ -125,9 +93,11 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 
 static void try_next(struct sp_front *f, struct sp_conn *c)
 {
-	const struct sp_backend_conf *b = c->tries < c->config->limits.tries ? choose(f, c) : NULL;
-
-	if (!b || open_to(f, c, &b->at))
+	c->backend_idx = -1;
+	if (c->tries < c->config->limits.tries)
+		c->backend_idx = sp_backends_choose(f->backends, c->pool, sp_addr_is_v4(&c->front.daddr), &c->tried,
+						    sp_now_ns());
+	if (c->backend_idx < 0 || open_to(f, c, &c->pool->backends[c->backend_idx].at))
 		sp_answer(f, c, 503);
 }
 
@@ -141,9 +111,13 @@ void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)
 	try_next(f, c);
 }
 
-static void failed(struct sp_front *f, struct sp_conn *c, __u64 *counter)
+static void failed(struct sp_front *f, struct sp_conn *c, enum sp_backend_failure why)
 {
-	(*counter)++;
+	if (why == SP_BACKEND_REFUSED)
+		f->counters.backend_refused++;
+	else
+		f->counters.backend_silent++;
+	sp_backends_failed(f->backends, c->pool, c->backend_idx, why, sp_now_ns());
 	sp_back_release(f, c);
 	try_next(f, c);
 }
@@ -160,6 +134,7 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	c->window_bytes = seg->window;
 	c->forward_mss = (mss < c->mss ? mss : c->mss) - (c->backend.has_ts ? TS_BYTES : 0);
 	c->state = SP_CONN_COMMITTING;
+	sp_backends_connected(f->backends, c->pool, c->backend_idx);
 	splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
 	c->up = splice.up;
 	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
@@ -213,7 +188,7 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg)
 		sp_answer_reset(f, seg);	/* of an older connection: gone with this, the SYN is repeated */
 		send_syn(f, c, sp_now_ns());
 	} else if (seg->flags & SP_TCP_RST) {
-		failed(f, c, &f->counters.backend_refused);
+		failed(f, c, SP_BACKEND_REFUSED);
 	} else if (seg->flags & SP_TCP_SYN) {
 		established(f, c, seg);
 	}
@@ -222,7 +197,7 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg)
 void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 {
 	if (now_ns >= c->deadline_ns)
-		failed(f, c, &f->counters.backend_silent);
+		failed(f, c, SP_BACKEND_SILENT);
 	else if (now_ns >= c->again_ns)
 		send_syn(f, c, now_ns);
 }

@@ -9,11 +9,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SECOND_NS	1000000000ULL
-#define MINUTE_NS	(60 * SECOND_NS)
-#define HOUR_NS		(60 * MINUTE_NS)
-#define DAY_NS		(24 * HOUR_NS)
-#define TIME_MIN_NS	(SECOND_NS / 100)
 #define INTERFACE_NAME_MAX	15	/* IFNAMSIZ without the NUL */
 #define SOCKET_PATH_MAX		(sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define SNAT_PORT_MIN		1024
@@ -34,11 +29,11 @@ static const struct sp_config defaults = {
 		.pending = 16384,
 		.head_bytes = 64 << 10,
 		.held_bytes = 128 << 20,
-		.head_ns = 10 * SECOND_NS,
-		.connect_ns = SECOND_NS,
+		.head_ns = 10 * SP_SECOND_NS,
+		.connect_ns = SP_SECOND_NS,
 		.tries = 3,
-		.idle_ns = 2 * HOUR_NS,
-		.closed_ns = 30 * SECOND_NS,
+		.idle_ns = 2 * SP_HOUR_NS,
+		.closed_ns = 30 * SP_SECOND_NS,
 	},
 };
 
@@ -150,15 +145,15 @@ static const struct sp_doc_key limit_keys[] = {
 	  .max = 64 << 10 },
 	{ .name = "held", .parse = sp_value_size, .offset = LIMIT(held_bytes), .min = 64 << 10,
 	  .max = 2ULL << 30 },
-	{ .name = "head_time", .parse = sp_value_time, .offset = LIMIT(head_ns), .min = TIME_MIN_NS,
-	  .max = 10 * MINUTE_NS },
-	{ .name = "connect_time", .parse = sp_value_time, .offset = LIMIT(connect_ns), .min = TIME_MIN_NS,
-	  .max = MINUTE_NS },
+	{ .name = "head_time", .parse = sp_value_time, .offset = LIMIT(head_ns), .min = SP_TIME_MIN_NS,
+	  .max = 10 * SP_MINUTE_NS },
+	{ .name = "connect_time", .parse = sp_value_time, .offset = LIMIT(connect_ns), .min = SP_TIME_MIN_NS,
+	  .max = SP_MINUTE_NS },
 	{ .name = "tries", .parse = sp_value_uint, .offset = LIMIT(tries), .min = 1, .max = 16 },
-	{ .name = "idle", .parse = sp_value_time, .offset = LIMIT(idle_ns), .min = TIME_MIN_NS,
-	  .max = 30 * DAY_NS },
-	{ .name = "closed", .parse = sp_value_time, .offset = LIMIT(closed_ns), .min = TIME_MIN_NS,
-	  .max = HOUR_NS },
+	{ .name = "idle", .parse = sp_value_time, .offset = LIMIT(idle_ns), .min = SP_TIME_MIN_NS,
+	  .max = 30 * SP_DAY_NS },
+	{ .name = "closed", .parse = sp_value_time, .offset = LIMIT(closed_ns), .min = SP_TIME_MIN_NS,
+	  .max = SP_HOUR_NS },
 	{ 0 }
 };
 #undef LIMIT
@@ -181,7 +176,7 @@ static const struct sp_doc_key top_keys[] = {
 	{ .name = "source", .parse = value_source },
 	{ .name = "limits", .parse = value_limits, .offset = offsetof(struct sp_config, limits) },
 	{ .name = "pools", .parse = sp_value_pools, .min = 1, .max = SP_CONFIG_POOLS_MAX, .is_required = 1,
-	  .allowed = "a list of pools, mappings of name, source, backends" },
+	  .allowed = "a list of pools, mappings of name, source, failures, retry, backends" },
 	{ .name = "services", .parse = sp_value_services, .min = 1, .max = SP_CONFIG_SERVICES_MAX,
 	  .is_required = 1,
 	  .allowed = "a list of services, mappings of name, protocol, listen, offer, routes, default" },

@@ -27,6 +27,8 @@ struct sp_pool_conf {
 	char			*name;
 	__u32			id;		/* sp_name_id(name) */
 	enum sp_source		source;
+	unsigned int		failures;	/* in a row, and a backend is down; default 3; 0: never */
+	__u64			retry_ns;	/* how long it is left alone then, default 5s */
 	size_t			backend_count;
 	struct sp_backend_conf	*backends;
 };
@@ -94,6 +96,10 @@ void sp_config_print(const struct sp_config *config, FILE *out);
 
 /* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front);
+
+/* As in the file, with the largest unit that fits; into @buf of SP_QUANTITY_STRLEN bytes, returned. */
+#define SP_QUANTITY_STRLEN 32
+char *sp_time_format(__u64 ns, char *buf);
 
 /* FNV-1a of a name: a stable id that survives reloads and means the same on every proxy. */
 __u32 sp_name_id(const char *name);

@@ -8,6 +8,12 @@
 
 #include "proxy/config.h"
 
+#define SP_SECOND_NS	1000000000ULL
+#define SP_MINUTE_NS	(60 * SP_SECOND_NS)
+#define SP_HOUR_NS	(60 * SP_MINUTE_NS)
+#define SP_DAY_NS	(24 * SP_HOUR_NS)
+#define SP_TIME_MIN_NS	(SP_SECOND_NS / 100)
+
 #define SP_CONFIG_FILE_BYTES_MAX	(4u << 20)
 #define SP_CONFIG_NODES_MAX		(1u << 20)
 #define SP_CONFIG_DEPTH_MAX		8
@@ -137,8 +143,6 @@ int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 int sp_uint_parse(const char *text, size_t len, __u64 max, __u64 *ret_number);
 const char *sp_scalar_text(const yaml_node_t *node); /* NULL: no scalar */
 
-#define SP_QUANTITY_STRLEN 32
-char *sp_time_format(__u64 ns, char *buf);
 char *sp_size_format(__u64 bytes, char *buf);
 
 /* Of names: what the candidate nearest to a misspelt @text is, or NULL when none is near. */

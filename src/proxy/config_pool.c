@@ -8,6 +8,9 @@
 #include "base/addr.h"
 
 #define WEIGHT_MAX	256
+#define FAILURES_DEFAULT 3
+#define FAILURES_MAX	1000
+#define RETRY_DEFAULT_NS (5 * SP_SECOND_NS)
 
 /* The text of an address too, which is what a backend is called otherwise. */
 static int is_backend_name(const char *text)
@@ -118,6 +121,10 @@ static const struct sp_doc_key pool_keys[] = {
 	  .is_required = 1 },
 	{ .name = "source", .parse = value_source, .offset = offsetof(struct sp_pool_conf, source),
 	  .allowed = "snat or client" },
+	{ .name = "failures", .parse = sp_value_uint, .offset = offsetof(struct sp_pool_conf, failures),
+	  .min = 0, .max = FAILURES_MAX },
+	{ .name = "retry", .parse = sp_value_time, .offset = offsetof(struct sp_pool_conf, retry_ns),
+	  .min = SP_TIME_MIN_NS, .max = SP_HOUR_NS },
 	{ .name = "backends", .parse = value_backends, .min = 1, .max = SP_CONFIG_BACKENDS_MAX,
 	  .is_required = 1,
 	  .allowed = "a list of backends, as in {address: \"192.0.2.1:80\", name: a, weight: 1}" },
@@ -156,6 +163,8 @@ int sp_value_pools(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t
 		struct sp_pool_conf *pool = &config->pools[config->pool_count];
 		yaml_node_t *item = sp_doc_item(doc, &list, config->pool_count);
 
+		pool->failures = FAILURES_DEFAULT;
+		pool->retry_ns = RETRY_DEFAULT_NS;
 		err = sp_doc_map(doc, item, "a pool", pool_keys, pool);
 		if (err)
 			return err;

@@ -89,8 +89,12 @@ static void print_limits(const struct sp_limits_conf *limits, FILE *out)
 
 static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 {
+	char text[SP_QUANTITY_STRLEN];
+
 	print_key("  - name", pool->name, out);
-	fprintf(out, "\n    source: %s\n    backends:\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
+	fprintf(out, "\n    source: %s\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
+	fprintf(out, "    failures: %u\n    retry: %s\n    backends:\n", pool->failures,
+		sp_time_format(pool->retry_ns, text));
 	for (const struct sp_backend_conf *b = pool->backends; b < pool->backends + pool->backend_count; b++) {
 		fputs("      - {address: ", out);
 		print_endpoint(&b->at, out);

@@ -11,7 +11,7 @@
  * State		fields that mean something, beside front, client, service, config, held
  *
  * HEAD			parsed, acked, stashing, ack_ns; deadline_ns: 408
- * CONNECTING		pool, back, backend (our numbers), tries; again_ns: next SYN; deadline_ns: next backend
+ * CONNECTING		pool, back, backend (our numbers), backend_idx, tried, tries; again_ns: next SYN; deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
  * OWING		up, una, sent; again_ns: next repetition; deadline_ns: given up
  * ANSWERED		status; deadline_ns: forgotten
@@ -36,6 +36,8 @@ enum sp_conn_state {
  * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
  * @window_bytes: of the backend, as its SYN-ACK said
  * @forward_mss: largest payload that we send to the backend
+ * @backend_idx: in @pool
+ * @tried:	backends, see sp_backends_choose()
  * @is_marked:	a half under @front sends its packets here
  */
 struct sp_conn {
@@ -53,6 +55,7 @@ struct sp_conn {
 	__u32				fin_at, parsed, acked, stashing, una, sent, window_bytes;
 	int				backend_idx;
 	__u16				mss, forward_mss, window;
+	__u64				tried;
 	__u8				is_sack, is_marked, tries;
 	int				status;
 };

@@ -55,7 +55,7 @@ static int size_map(struct sp_datapath *dp, struct bpf_map *map, __u32 entries, 
 	char path[600];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", dp->dir, bpf_map__name(map));
+	snprintf(path, sizeof(path), "%s/%s", dp->state.dir, bpf_map__name(map));
 	fd = bpf_obj_get(path);
 	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) && info.max_entries != entries) {
 		log_warn("limits: %s: what is pinned has room for %u entries instead of %u, and keeps it until --unload",

@@ -458,6 +458,9 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 		if (err)
 			return err;
 	}
+	err = f->backends ? sp_backends_configure(f->backends, config) : sp_backends_new(config, &f->backends);
+	if (err)
+		return err;
 	sp_config_put(f->config);
 	f->config = sp_config_get(config);
 	return 0;
@@ -475,8 +478,14 @@ void sp_front_free(struct sp_front *f)
 	sp_conns_free(f->conns);
 	sp_strays_free(f->strays);
 	sp_ports_free(f->ports);
+	sp_backends_free(f->backends);
 	sp_config_put(f->config);
 	free(f);
+}
+
+const struct sp_backends *sp_front_backends(const struct sp_front *f)
+{
+	return f->backends;
 }
 
 struct sp_ports *sp_front_ports(struct sp_front *f)

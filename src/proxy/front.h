@@ -3,6 +3,7 @@
 #ifndef SP_PROXY_FRONT_H
 #define SP_PROXY_FRONT_H
 
+#include "backends.h"
 #include "config.h"
 #include "datapath.h"
 #include "ports.h"
@@ -37,6 +38,7 @@ int sp_front_configure(struct sp_front *front, struct sp_config *config);
 void sp_front_event(struct sp_front *front, const struct sp_event *ev);
 void sp_front_tick(struct sp_front *front);
 
+const struct sp_backends *sp_front_backends(const struct sp_front *front);
 struct sp_ports *sp_front_ports(struct sp_front *front);
 const struct sp_front_counters *sp_front_counters(const struct sp_front *front);
 unsigned int sp_front_pending(const struct sp_front *front);

@@ -3,6 +3,7 @@
 #ifndef SP_PROXY_FRONT_INTERNAL_H
 #define SP_PROXY_FRONT_INTERNAL_H
 
+#include "backends.h"
 #include "conn.h"
 #include "front.h"
 #include "stray.h"
@@ -12,13 +13,13 @@ struct sp_front {
 	struct sp_wire			*wire;
 	struct sp_store			*store;
 	struct sp_ports			*ports;
+	struct sp_backends		*backends;
 	struct sp_conns			*conns;
 	struct sp_strays		*strays;
 	struct sp_config		*config;
 	struct sp_front_counters	counters;
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
 	__u32				parse_budget;	/* bytes that this tick may still look at again */
-	unsigned int			turn;
 };
 
 /* front.c */

@@ -174,6 +174,8 @@ static void example_fills_every_field(void **state)
 	assert_int_equal(config->limits.connect_ns, 1000000000);
 	assert_true(config->limits.idle_ns == 7200000000000);
 	assert_int_equal(config->pools[0].id, sp_name_id("web"));
+	assert_int_equal(config->pools[0].failures, 3);
+	assert_true(config->pools[0].retry_ns == 5000000000);
 	assert_int_equal(config->pools[0].backend_count, 2);
 	assert_int_equal(config->pools[0].backends[0].weight, 2);
 	assert_int_equal(ntohs(config->pools[0].backends[0].at.port_be), 80);

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* test_backends.c - src/proxy/backends.c, in virtual time */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Memory that ends after a number of allocations; negative: never. */
+static int allocs_left = -1;
+
+static void *scarce_calloc(size_t n, size_t size)
+{
+	if (allocs_left == 0)
+		return NULL;
+	if (allocs_left > 0)
+		allocs_left--;
+	return calloc(n, size);
+}
+
+#define calloc scarce_calloc
+#include "proxy/backends.c"
+#undef calloc
+
+#include "proxy/config_doc.h"
+
+#define S SP_SECOND_NS
+
+static char logged[4096];
+
+void sp_log(enum sp_log_level level, const char *fmt, ...)
+{
+	size_t used = strlen(logged);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(logged + used, sizeof(logged) - used, fmt, ap);
+	va_end(ap);
+	strncat(logged, "\n", sizeof(logged) - strlen(logged) - 1);
+}
+
+static void assert_logged(const char *text)
+{
+	assert_string_equal(logged, text);
+	logged[0] = 0;
+}
+
+/* @pools: the list of the file, in flow style */
+static struct sp_config *load(const char *pools)
+{
+	char error[SP_CONFIG_ERROR_MAX] = "", *text;
+	struct sp_config *config = NULL;
+
+	assert_true(asprintf(&text, "interfaces: [lo]\nkey_file: /k\nsource: {addresses: [10.9.0.1, \"fd00::1\"]}\n"
+			     "pools: [%s]\nservices: [{name: s, protocol: http, listen: 192.0.2.1:80, default: w}]\n",
+			     pools) > 0);
+	if (sp_config_load_bytes("text", text, strlen(text), error, &config))
+		fail_msg("%s", error);
+	free(text);
+	return config;
+}
+
+static struct sp_backends *open_backends(const struct sp_config *config)
+{
+	struct sp_backends *b;
+
+	assert_int_equal(sp_backends_new(config, &b), 0);
+	return b;
+}
+
+static void close_backends(struct sp_backends *b, struct sp_config *config)
+{
+	sp_backends_free(b);
+	sp_config_free(config);
+	assert_logged("");
+}
+
+static int first_choice(struct sp_backends *b, const struct sp_pool_conf *pool, __u64 now_ns)
+{
+	__u64 tried = 0;
+
+	return sp_backends_choose(b, pool, 1, &tried, now_ns);
+}
+
+/* Names of the next ones, one letter each. */
+static const char *turns(struct sp_backends *b, const struct sp_pool_conf *pool, int count, __u64 now_ns)
+{
+	static char names[64];
+
+	for (int i = 0; i < count; i++)
+		names[i] = pool->backends[first_choice(b, pool, now_ns)].name[0];
+	names[count] = 0;
+	return names;
+}
+
+static void refuse(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, int times, __u64 now_ns)
+{
+	while (times--)
+		sp_backends_failed(b, pool, idx, SP_BACKEND_REFUSED, now_ns);
+}
+
+#define A "{address: 10.0.0.1:80, name: a}"
+#define B "{address: 10.0.0.2:80, name: b}"
+#define C "{address: 10.0.0.3:80, name: c}"
+
+static void turns_follow_weights_without_blocks(void **state)
+{
+	static const struct {
+		unsigned int	a, b, c;
+		const char	*turns;
+	} cases[] = {
+		{ 1, 1, 1, "abcabcabc" }, { 2, 1, 1, "abcaabcaa" }, { 5, 1, 1, "aabacaaaa" },
+		{ 0, 1, 1, "bcbcbcbcb" }, { 0, 0, 256, "ccccccccc" }, { 3, 2, 0, "ababaabab" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256];
+		struct sp_config *config;
+		struct sp_backends *b;
+
+		snprintf(text, sizeof(text), "{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: %u}, "
+			 "{address: 10.0.0.2:80, name: b, weight: %u}, {address: 10.0.0.3:80, name: c, weight: %u}]}",
+			 cases[i].a, cases[i].b, cases[i].c);
+		config = load(text);
+		b = open_backends(config);
+		assert_string_equal(turns(b, &config->pools[0], 9, 0), cases[i].turns);
+		close_backends(b, config);
+	}
+}
+
+static void pools_take_turns_of_their_own(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}, {name: v, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(config);
+
+	for (int i = 0; i < 6; i++)
+		for (int pool = 0; pool < 2; pool++)
+			assert_int_equal(first_choice(b, &config->pools[pool], 0), i % 2);
+	close_backends(b, config);
+}
+
+static void families_match(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", {address: \"[fd00::2]:80\", name: s}, " B "]}, "
+					"{name: v, backends: [" A "]}");
+	struct sp_backends *b = open_backends(config);
+
+	for (int i = 0; i < 8; i++) {
+		__u64 tried = 0;
+
+		assert_int_equal(sp_backends_choose(b, &config->pools[0], 0, &tried, 0), 1);
+		assert_int_equal(first_choice(b, &config->pools[0], 0), i % 2 ? 2 : 0);
+		tried = 0;
+		assert_int_equal(sp_backends_choose(b, &config->pools[1], 0, &tried, 0), -ENOENT);
+	}
+	close_backends(b, config);
+}
+
+static void what_was_tried_comes_last(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 200}, " B ", " C "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	for (int turn = 0; turn < 50; turn++) {
+		unsigned int seen = 0;
+		__u64 tried = 0;
+
+		for (int i = 0; i < 3; i++)
+			seen |= 1 << sp_backends_choose(b, pool, 1, &tried, 0);
+		assert_int_equal(seen, 7);
+		assert_true(sp_backends_choose(b, pool, 1, &tried, 0) >= 0);
+	}
+	/* also when what is left is down, and what was tried is not */
+	refuse(b, pool, 1, 3, 0);
+	refuse(b, pool, 2, 3, 0);
+	logged[0] = 0;
+	for (int turn = 0; turn < 10; turn++) {
+		__u64 tried = 0;
+
+		assert_int_equal(sp_backends_choose(b, pool, 1, &tried, 1), 0);
+		assert_in_range(sp_backends_choose(b, pool, 1, &tried, 1), 1, 2);
+	}
+	close_backends(b, config);
+}
+
+static void failures_in_a_row_mark_it_down(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [{address: 10.0.0.7:80}, " B "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	refuse(b, pool, 0, 2, 0);
+	sp_backends_connected(b, pool, 0);
+	refuse(b, pool, 0, 2, 0);
+	assert_logged("");
+	assert_string_equal(turns(b, pool, 4, 1), "1b1b");
+	sp_backends_failed(b, pool, 0, SP_BACKEND_SILENT, 1);
+	assert_logged("pool w: backend 10.0.0.7:80 down for 5s: 3 connections refused or unanswered\n");
+	assert_string_equal(turns(b, pool, 4, 2), "bbbb");
+	refuse(b, pool, 0, 1, 2);	/* one that was under way: no second message */
+	assert_logged("");
+	assert_int_equal(sp_backends_at(b, pool, 0)->is_down, 1);
+	assert_int_equal(sp_backends_at(b, pool, 0)->failures, 4);
+	assert_int_equal(sp_backends_at(b, pool, 0)->refused, 5);
+	assert_int_equal(sp_backends_at(b, pool, 0)->silent, 1);
+	assert_int_equal(sp_backends_at(b, pool, 0)->connections, 1);
+	sp_backends_connected(b, pool, 0);
+	assert_logged("pool w: backend 10.0.0.7:80 up: a connection was answered\n");
+	assert_int_equal(sp_backends_at(b, pool, 0)->failures, 0);
+	assert_non_null(strchr(turns(b, pool, 4, 2), '1'));
+	close_backends(b, config);
+}
+
+static void pools_count_apart(void **state)
+{
+	struct sp_config *config = load("{name: w, failures: 1, retry: 90s, backends: [" A ", " B "]}, "
+					"{name: v, failures: 0, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(config);
+
+	refuse(b, &config->pools[1], 0, 1000, 0);
+	assert_logged("");
+	assert_string_equal(turns(b, &config->pools[1], 4, 0), "abab");
+	refuse(b, &config->pools[0], 1, 1, 0);
+	assert_logged("pool w: backend b down for 90s: 1 connection refused or unanswered\n");
+	assert_string_equal(turns(b, &config->pools[0], 4, 0), "aaaa");
+	assert_string_equal(turns(b, &config->pools[1], 4, 0), "abab");
+	close_backends(b, config);
+}
+
+static void one_trial_after_each_retry(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	refuse(b, pool, 0, 3, 0);
+	logged[0] = 0;
+	assert_string_equal(turns(b, pool, 4, 5 * S - 1), "bbbb");
+	assert_string_equal(turns(b, pool, 4, 5 * S), "abbb");
+	refuse(b, pool, 0, 1, 6 * S);
+	assert_string_equal(turns(b, pool, 4, 10 * S - 1), "bbbb");
+	assert_non_null(strchr(turns(b, pool, 4, 10 * S), 'a'));
+	assert_string_equal(turns(b, pool, 4, 10 * S), "bbbb");
+	assert_logged("");
+	close_backends(b, config);
+}
+
+static void all_down_are_tried_anyway(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", " B ", {address: \"[fd00::2]:80\", name: s}]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	refuse(b, pool, 0, 3, 0);
+	refuse(b, pool, 1, 3, 0);
+	logged[0] = 0;
+	assert_string_equal(turns(b, pool, 4, 1), "abab");
+	close_backends(b, config);
+}
+
+/* 1000 connections a second for 100 s, one of four backends dead from 10 s to 60 s. */
+static void a_dead_backend_costs_few_tries(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", " B ", " C ", {address: 10.0.0.4:80, name: d}]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+	unsigned int wasted = 0, served[4] = { 0 };
+
+	for (__u64 now_ns = 0; now_ns < 100 * S; now_ns += S / 1000) {
+		int is_dead = now_ns >= 10 * S && now_ns < 60 * S, idx;
+		__u64 tried = 0;
+
+		while ((idx = sp_backends_choose(b, pool, 1, &tried, now_ns)) == 2 && is_dead) {
+			wasted++;
+			refuse(b, pool, idx, 1, now_ns);
+		}
+		served[idx]++;
+		sp_backends_connected(b, pool, idx);
+	}
+	assert_in_range(wasted, 3 + 9, 3 + 10);
+	assert_int_equal(served[0] + served[1] + served[2] + served[3], 100000);
+	assert_in_range(served[2], 25000 - 12500 - 1250, 25000 - 12500);	/* up again within 5 s */
+	assert_in_range(served[0], served[1] - 3, served[1] + 3);
+	logged[0] = 0;
+	close_backends(b, config);
+}
+
+static void reload_keeps_what_is_the_same(void **state)
+{
+	struct sp_config *old = load("{name: w, backends: [" A ", " B ", " C "]}, {name: v, backends: [" A "]}");
+	struct sp_config *new = load("{name: u, backends: [" A "]}, {name: w, backends: [{address: 10.0.0.4:80, name: b}, "
+				     "{address: 10.0.0.3:80, name: other, weight: 7}, " A "]}");
+	struct sp_backends *b = open_backends(old);
+	const struct sp_pool_conf *pool = &new->pools[1];
+
+	refuse(b, &old->pools[0], 2, 3, 4 * S);
+	refuse(b, &old->pools[0], 1, 2, 4 * S);
+	sp_backends_connected(b, &old->pools[0], 0);
+	sp_backends_connected(b, &old->pools[1], 0);
+	logged[0] = 0;
+	assert_int_equal(sp_backends_configure(b, new), 0);
+	assert_int_equal(sp_backends_at(b, &new->pools[0], 0)->connections, 0);	/* another pool */
+	assert_int_equal(sp_backends_at(b, pool, 0)->refused, 0);		/* another address */
+	assert_int_equal(sp_backends_at(b, pool, 1)->refused, 3);
+	assert_int_equal(sp_backends_at(b, pool, 1)->is_down, 1);
+	assert_int_equal(sp_backends_at(b, pool, 2)->connections, 1);
+	assert_string_equal(turns(b, pool, 4, 9 * S - 1), "baba");
+	assert_string_equal(turns(b, pool, 1, 9 * S), "o");
+	sp_config_free(old);
+	close_backends(b, new);
+}
+
+static void connections_of_before_a_reload_go_on(void **state)
+{
+	struct sp_config *old = load("{name: w, backends: [" A ", " B "]}, {name: v, backends: [" A ", " B "]}");
+	struct sp_config *new = load("{name: w, backends: [" C ", " B "]}");
+	struct sp_backends *b = open_backends(old);
+	__u64 tried = 0;
+
+	assert_int_equal(sp_backends_configure(b, new), 0);
+	/* what it says of one that is still there counts, the rest is not looked at */
+	refuse(b, &old->pools[0], 1, 3, 0);
+	refuse(b, &old->pools[0], 0, 3, 0);
+	refuse(b, &old->pools[1], 1, 3, 0);
+	sp_backends_connected(b, &old->pools[1], 1);
+	assert_logged("pool w: backend b down for 5s: 3 connections refused or unanswered\n");
+	assert_string_equal(turns(b, &new->pools[0], 3, 1), "ccc");
+	assert_string_equal(turns(b, &old->pools[0], 3, 1), "aaa");
+	assert_null(sp_backends_at(b, &old->pools[0], 0));
+	assert_ptr_equal(sp_backends_at(b, &old->pools[0], 1), sp_backends_at(b, &new->pools[0], 1));
+	assert_int_equal(sp_backends_choose(b, &old->pools[1], 1, &tried, 0), 0);
+	assert_int_equal(sp_backends_choose(b, &old->pools[1], 1, &tried, 0), 1);
+	sp_config_free(old);
+	close_backends(b, new);
+}
+
+static void reload_may_switch_marking_off(void **state)
+{
+	struct sp_config *old = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_config *new = load("{name: w, failures: 0, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(old);
+
+	refuse(b, &old->pools[0], 0, 3, 0);
+	logged[0] = 0;
+	assert_int_equal(sp_backends_configure(b, new), 0);
+	assert_string_equal(turns(b, &new->pools[0], 4, 1), "abab");
+	sp_config_free(old);
+	close_backends(b, new);
+}
+
+static struct sp_config *load_many(unsigned int count)
+{
+	struct sp_config *config;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	fputs("{name: w, backends: [", out);
+	for (unsigned int i = 0; i < count; i++)
+		fprintf(out, "%s{address: 10.1.%u.%u:80}", i ? ", " : "", i / 250, i % 250 + 1);
+	fputs("]}", out);
+	fclose(out);
+	config = load(text);
+	free(text);
+	return config;
+}
+
+/* Those tried share 64 bits: also in a large pool no backend is asked twice by one connection. */
+static void large_pools(void **state)
+{
+	struct sp_config *config = load_many(1000);
+	struct sp_backends *b = open_backends(config);
+	unsigned char seen[1000] = { 0 };
+
+	for (int i = 0; i < 1000; i++)
+		seen[first_choice(b, &config->pools[0], 0)]++;
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(seen[i], 1);
+	for (int i = 1; i <= 100; i++) {
+		unsigned char asked[1000] = { 0 };
+		__u64 tried = 0;
+
+		for (int k = 0; k < 64; k++)
+			assert_int_equal(asked[sp_backends_choose(b, &config->pools[0], 1, &tried, 0)]++, 0);
+	}
+	close_backends(b, config);
+}
+
+static void without_memory_nothing_changes(void **state)
+{
+	struct sp_config *old = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_config *new = load("{name: w, backends: [" C "]}");
+	struct sp_backends *b = open_backends(old), *none = NULL;
+
+	sp_backends_connected(b, &old->pools[0], 1);
+	for (allocs_left = 0; allocs_left < 3; allocs_left++) {
+		int allocs = allocs_left;
+
+		assert_int_equal(sp_backends_configure(b, new), -ENOMEM);
+		allocs_left = allocs;
+		assert_int_equal(sp_backends_new(new, &none), -ENOMEM);
+		assert_null(none);
+		allocs_left = allocs;
+	}
+	allocs_left = -1;
+	assert_int_equal(sp_backends_at(b, &old->pools[0], 1)->connections, 1);
+	assert_string_equal(turns(b, &old->pools[0], 4, 0), "abab");
+	sp_config_free(new);
+	close_backends(b, old);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(turns_follow_weights_without_blocks),
+		cmocka_unit_test(pools_take_turns_of_their_own),
+		cmocka_unit_test(families_match),
+		cmocka_unit_test(what_was_tried_comes_last),
+		cmocka_unit_test(failures_in_a_row_mark_it_down),
+		cmocka_unit_test(pools_count_apart),
+		cmocka_unit_test(one_trial_after_each_retry),
+		cmocka_unit_test(all_down_are_tried_anyway),
+		cmocka_unit_test(a_dead_backend_costs_few_tries),
+		cmocka_unit_test(reload_keeps_what_is_the_same),
+		cmocka_unit_test(connections_of_before_a_reload_go_on),
+		cmocka_unit_test(reload_may_switch_marking_off),
+		cmocka_unit_test(large_pools),
+		cmocka_unit_test(without_memory_nothing_changes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
