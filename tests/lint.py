@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What no other linter says of C sources: layout, and whether structured comments name what is there.
+
+Not clang-format: it can't keep members, defines and tables aligned at tabs, and would change a tenth of all lines.
+"""
+import re
+import sys
+
+COLUMNS = 120			# tabs count 8
+FUNCTION_LINES = 60
+
+RAW = [				# of the line as it is
+    (r"[ \t]$", "blank at the end of the line"),
+    (r"\r", "carriage return"),
+    (r"^\t* {8}", "indented with spaces"),
+    (r" \t", "space before a tab"),
+]
+CODE = [			# of what is neither text nor comment
+    (r"\b(if|for|while|switch)\(", "no blank before ("),
+    (r"\b(if|for|while|switch) .*\)\{$", "no blank before {"),
+    (r"^\w[^;=]*\) \{$", "brace of a function on the line of its name"),
+]
+
+DOC = re.compile(r"/\*\*\n(.*?)\*/\n(.*?)(?=\n\n|\Z)", re.S)
+TAG = re.compile(r"^ \*\s+@(\w+(?:, @\w+)*):", re.M)
+MEMBER = re.compile(r"(\w+)(?:\[[^]]*\])*\s*(?=[,;])")
+FUNCTION_POINTER = re.compile(r"\(\*(\w+)\)\([^;]*\)(?=;)")
+
+
+def without_text(line):
+    """The line, with strings and comments emptied."""
+    line = re.sub(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])*\'', '""', line)
+    return re.sub(r"/\*.*?(\*/|$)|^\s*\*.*|//.*", "", line)
+
+
+def layout(lines):
+    for at, line in enumerate(lines, 1):
+        code = without_text(line)
+        before = lines[at - 2] if at > 1 else None
+        yield from ((at, what) for pattern, what in RAW if re.search(pattern, line))
+        yield from ((at, what) for pattern, what in CODE if re.search(pattern, code))
+        if re.match(r"\s+else\b", line) and before.strip() == "}":
+            yield at, "else on the line behind its }"
+        if len(line.expandtabs(8)) > COLUMNS:
+            yield at, f"{len(line.expandtabs(8))} columns, {COLUMNS} are allowed"
+        if not line and not before:
+            yield at, "two empty lines, or one at the beginning"
+
+
+def functions(lines):
+    begin = None
+    for at, line in enumerate(lines, 1):
+        if line == "{":
+            begin = at
+        elif line.startswith("}") and begin:
+            if at - begin - 1 > FUNCTION_LINES:
+                yield begin, f"function of {at - begin - 1} lines, {FUNCTION_LINES} are allowed"
+            begin = None
+
+
+def members(body):
+    body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+    body = FUNCTION_POINTER.sub(r"\1", body[body.index("{") + 1:body.rindex("}")])
+    return {name for name in MEMBER.findall(body) if not name.startswith("pad")}
+
+
+def comments(path, text):
+    """None names what isn't there; in abi/ every member is described."""
+    for doc in DOC.finditer(text):
+        at = text.count("\n", 0, doc.start()) + 1
+        named = {name for tags in TAG.findall(doc[1]) for name in tags.split(", @")}
+        first = re.match(r" \* (struct )?(\w+)", doc[1])
+        if not first or first[2] not in doc[2]:
+            yield at, "describes something else than what follows"
+            continue
+        there = members(doc[2]) if first[1] else set(re.findall(r"\w+", doc[2]))
+        yield from ((at, f"{first[2]} has no @{name}") for name in sorted(named - there))
+        if first[1] and path.startswith("abi/"):
+            yield from ((at, f"{first[2]}: @{name} is not described") for name in sorted(there - named))
+
+
+def main():
+    bad = 0
+    for path in sys.argv[1:]:
+        with open(path, encoding="utf-8", newline="") as file:
+            text = file.read()
+        lines = text.split("\n")
+        found = [*layout(lines[:-1]), *functions(lines), *comments(path, text)]
+        if lines[-1] or len(lines) > 1 and not lines[-2]:
+            found.append((len(lines), "ends with no newline, or with an empty line"))
+        for at, what in sorted(found):
+            print(f"{path}:{at}: {what}", file=sys.stderr)
+        bad += len(found)
+    return bad > 0
+
+
+sys.exit(main())
