@@ -281,10 +281,12 @@ static void on_front(struct sp_front *f, const struct sp_event *ev, const struct
 static void on_stray(struct sp_front *f, const struct sp_segment *seg)
 {
 	f->counters.stray_kept++;
-	if (!sp_stray_add(f->strays, sp_conns_hash(f->conns, &seg->tuple), seg, sp_now_ns()))
-		return;
-	f->counters.reset_unknown++;
-	sp_answer_reset(f, seg);
+	if (sp_stray_add(f->strays, sp_conns_hash(f->conns, &seg->tuple), seg, sp_now_ns())) {
+		f->counters.reset_unknown++;
+		sp_answer_reset(f, seg);
+	} else {
+		f->store->engine->fetch(f->store, &seg->tuple);
+	}
 }
 
 /* The splice was made while this was on its way up here. */
@@ -422,7 +424,37 @@ static void on_stashed(void *ctx, __u64 ref, int err)
 		sp_stash_done(f, c, err);
 }
 
-static const struct sp_store_events store_events = { .committed = on_committed, .stashed = on_stashed };
+struct through {
+	struct sp_front		*front;
+	const struct sp_half	*half;
+};
+
+static void relay_stray(void *ctx, const struct sp_segment *seg)
+{
+	const struct through *through = ctx;
+
+	if (seg->flags & SP_TCP_SYN)
+		return;
+	through->front->counters.relayed++;
+	sp_relay(through->front->wire, through->half, seg, SP_RELAY_MSS);
+}
+
+/* A splice of another proxy: ours as well from now on. */
+static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
+{
+	struct sp_front *f = ctx;
+	struct through through = { f };
+
+	if (err || sp_splice_install(f->dp, splice))
+		return;
+	f->counters.fetched++;
+	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
+	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
+}
+
+static const struct sp_store_events store_events = {
+	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed,
+};
 
 int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_config *config,
 		 struct sp_front **ret_front)

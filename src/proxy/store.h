@@ -23,11 +23,14 @@ struct sp_stash_offer {
  * struct sp_store_events - how an engine answers; each is called from the event loop, or before the call that asked returns
  * @committed:	@err: 0; -EEXIST with @winner, the splice of the proxy that was first (NULL where it is in the datapath
  *		already); -EAGAIN when the store is out of reach; @winner is borrowed
+ * @fetched:	@err: 0 with the splice that has a half under @key (borrowed); -ENOENT: nobody knows it, and a majority said
+ *		so; -EAGAIN: not known whether anybody does (law 4: then nothing is answered)
  * @stashed:	@err: 0, the bytes are safe; -ENOSPC; -EAGAIN
  * @ref:	as given to the call
  */
 struct sp_store_events {
 	void (*committed)(void *ctx, __u64 ref, int err, const struct sp_splice *winner);
+	void (*fetched)(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 	void (*stashed)(void *ctx, __u64 ref, int err);
 };
 
@@ -38,15 +41,23 @@ struct sp_store;
 
 /**
  * struct sp_store_engine - an engine
- * @commit:	claim the client's tuple for a splice and keep both halves, before any byte of the request goes on (law 3)
+ * @commit:	claim the client's tuple for a splice and keep both halves, before any byte of the request goes on (law 3).
+ *		A splice under the same tuple with another client ISN is an older connection's, and is replaced.
+ * @fetch:	look for the splice that has a half under @key: client -> service, or backend -> proxy
+ * @refresh:	packets have moved: the splice lives on (and is put back where it is missing)
+ * @forget:	the splice is over
  * @stash:	keep bytes [@from, @to) of a head whose bytes before @from are kept already; @bytes is the whole head
  * @unstash:	forget a head
- * @stashes:	at start: hand over all heads that are kept
- * No call blocks. Arguments are borrowed until the call returns.
+ * @stashes:	at start: hand over all heads that are kept for this machine
+ * No call blocks. Arguments are borrowed until the call returns. An engine bounds what is under way: what is too much
+ * is answered with -EAGAIN at once.
  */
 struct sp_store_engine {
 	const char *name;
 	void (*commit)(struct sp_store *store, const struct sp_splice *splice, __u64 ref);
+	void (*fetch)(struct sp_store *store, const struct sp_tuple *key);
+	void (*refresh)(struct sp_store *store, const struct sp_splice *splice);
+	void (*forget)(struct sp_store *store, const struct sp_splice *splice);
 	void (*stash)(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 		      const char *bytes, __u32 from, __u32 to, __u64 ref);
 	void (*unstash)(struct sp_store *store, const struct sp_tuple *front, __u32 len);
@@ -54,7 +65,7 @@ struct sp_store_engine {
 	void (*close)(struct sp_store *store);
 };
 
-/* First member of an engine's own struct. */
+/* First member of an engine's own struct. Whoever opened it sets @events and @ctx. */
 struct sp_store {
 	const struct sp_store_engine	*engine;
 	const struct sp_store_events	*events;
