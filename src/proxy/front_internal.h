@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* front_internal.h - for front.c, back.c, answer.c and stash.c: the four parts of a connection's life in the daemon. */
+/* front_internal.h - for front.c and the parts of a connection's life in the daemon. */
 #ifndef SP_PROXY_FRONT_INTERNAL_H
 #define SP_PROXY_FRONT_INTERNAL_H
 
@@ -28,6 +28,20 @@ void sp_front_del(struct sp_front *f, struct sp_conn *c);
 void sp_front_mark(struct sp_front *f, struct sp_conn *c);
 /* A segment from the service to the client, without payload; acknowledges what is safe to. */
 struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
+
+/* head.c - the first bytes of a connection */
+void sp_head_begin(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg);
+/* A segment of a connection that is in the table. */
+void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg);
+void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
+/* Bytes of memory behind the connection's buffer. */
+__u32 sp_head_pages(const struct sp_conn *c);
+
+/* miss.c - what belongs to no connection of ours */
+void sp_miss_event(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg);
+/* The half says "to the daemon", but not to us. */
+void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg);
+void sp_miss_fetched(void *front, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 
 /* answer.c - answers of our own, and resets */
 void sp_answer(struct sp_front *f, struct sp_conn *c, int status);

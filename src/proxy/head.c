@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* head.c - the first bytes of a connection: held until they say where it goes. */
+#include "abi/cookie.h"
+#include "front_internal.h"
+#include "l7/http1.h"
+#include "l7/route.h"
+#include "l7/tls_hello.h"
+
+#define PAGE	4096
+
+__u32 sp_head_pages(const struct sp_conn *c)
+{
+	return (c->held.top + PAGE - 1) / PAGE * PAGE;
+}
+
+/* A head that is longer than allowed is not whole, whatever comes behind. */
+static __u32 head_bytes(const struct sp_conn *c)
+{
+	__u32 max = c->config->limits.head_bytes;
+
+	return c->held.len < max ? c->held.len : max;
+}
+
+static enum sp_head_verdict route_http1(const struct sp_conn *c, const char *buf, int *ret_idx)
+{
+	static struct sp_http1 head;
+	enum sp_head_verdict v = sp_http1_parse(buf, head_bytes(c), &head);
+
+	if (v == SP_HEAD_OK)
+		*ret_idx = sp_route_http1(c->service->routes, c->service->route_count, &head);
+	return v;
+}
+
+static enum sp_head_verdict route_tls(const struct sp_conn *c, const char *buf, int *ret_idx)
+{
+	static struct sp_tls_hello hello;
+	enum sp_head_verdict v = sp_tls_hello_parse((const unsigned char *)buf, head_bytes(c), &hello);
+
+	if (v == SP_HEAD_OK)
+		*ret_idx = sp_route_tls(c->service->routes, c->service->route_count, &hello);
+	return v;
+}
+
+static enum sp_head_verdict parse(struct sp_front *f, const struct sp_conn *c, int *ret_idx)
+{
+	switch (c->service->protocol) {
+	case SP_PROTOCOL_HTTP:
+		return route_http1(c, sp_conn_buf(f->conns, c), ret_idx);
+	case SP_PROTOCOL_TLS:
+		return route_tls(c, sp_conn_buf(f->conns, c), ret_idx);
+	case SP_PROTOCOL_TCP:
+		break;
+	}
+	return SP_HEAD_OK;
+}
+
+static void incomplete(struct sp_front *f, struct sp_conn *c)
+{
+	if (c->held.len >= c->fin_at) {
+		sp_answer(f, c, 400);
+	} else if (c->held.len > c->config->limits.head_bytes) {
+		sp_answer(f, c, 431);
+	} else {
+		sp_front_mark(f, c);
+		sp_stash_grown(f, c);
+	}
+}
+
+static void look(struct sp_front *f, struct sp_conn *c)
+{
+	int idx = -1;
+
+	c->parsed = c->held.len;
+	switch (parse(f, c, &idx)) {
+	case SP_HEAD_BAD:
+		sp_answer(f, c, 400);
+		break;
+	case SP_HEAD_INCOMPLETE:
+		incomplete(f, c);
+		break;
+	case SP_HEAD_OK:
+		c->ack_ns = 0;
+		sp_back_start(f, c, idx < 0 ? c->service->default_pool_idx : c->service->routes[idx].pool_idx);
+		break;
+	}
+}
+
+/*
+ * The parsers begin at the first byte each time. So a head that grows by
+ * little is looked at again only at the next tick, and of all such heads
+ * together PARSE_PER_TICK bytes: one byte per segment costs no more than that.
+ */
+static void grown(struct sp_front *f, struct sp_conn *c)
+{
+	if (c->held.len - c->parsed >= c->parsed / 8 || c->held.len >= c->fin_at)
+		look(f, c);
+	else
+		sp_stash_grown(f, c);
+}
+
+static void look_again(struct sp_front *f, struct sp_conn *c)
+{
+	if (c->held.len > f->parse_budget)
+		return;
+	f->parse_budget -= c->held.len;
+	look(f, c);
+}
+
+/* Return: whether there is more of the stream now without a hole. */
+static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+{
+	__s64 at = (__s32)(seg->seq - (c->client.isn_theirs + 1));
+	__u32 before = sp_head_pages(c), grew;
+
+	if (seg->flags & SP_TCP_RST)
+		return 0;
+	if (f->held_bytes + seg->payload_len > c->config->limits.held_bytes) {
+		f->counters.held_full++;
+		return 0;
+	}
+	if (seg->has_ts)
+		c->client.tsval_theirs = seg->tsval;
+	c->window = seg->window;
+	grew = sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);
+	f->held_bytes += sp_head_pages(c) - before;
+	if (seg->flags & SP_TCP_FIN && at + (__s64)seg->payload_len >= 0 && at + seg->payload_len <= SP_CONN_BUF)
+		c->fin_at = at + seg->payload_len;
+	f->counters.segment_gap += !!c->held.span_count;
+	return grew || c->held.len >= c->fin_at;
+}
+
+void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+{
+	if (c->state == SP_CONN_ANSWERED) {
+		sp_answer_again(f, c, seg);
+	} else if (c->state == SP_CONN_OWING || c->state == SP_CONN_COMMITTING) {
+		return;
+	} else if (hold(f, c, seg)) {
+		if (c->state == SP_CONN_HEAD)
+			grown(f, c);
+	} else if (c->state == SP_CONN_HEAD && c->acked && seg->payload_len) {
+		struct sp_segment ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
+
+		sp_wire_send(f->wire, &ack);	/* a repetition: ours was lost */
+	}
+}
+
+static void client_offered(struct sp_conn *c, const struct sp_segment *seg, const struct sp_service *offer, __u8 data)
+{
+	__u8 wscale = sp_cookie_data_wscale(data);
+
+	c->client.isn_ours = seg->ack - 1;
+	c->client.isn_theirs = seg->seq - 1;
+	c->client.has_ts = seg->has_ts;
+	c->client.tsval_ours = seg->tsecr;
+	c->client.tsval_theirs = seg->tsval;
+	c->client.wscale_theirs = wscale == SP_COOKIE_WSCALE_NONE ? -1 : wscale;
+	c->client.wscale_ours = wscale == SP_COOKIE_WSCALE_NONE ? -1 : offer->wscale;
+	c->mss = sp_cookie_mss(sp_cookie_data_mss_class(data), offer->mss);
+	c->is_sack = sp_cookie_data_is_sack(data);
+}
+
+static struct sp_conn *begin(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg)
+{
+	const struct sp_service_conf *service = sp_config_service_at(f->config, &ev->tuple);
+	struct sp_service offer;
+	struct sp_conn *c;
+
+	if (!service || sp_datapath_service(f->dp, &ev->tuple, &offer))
+		return NULL;
+	c = sp_conn_add(f->conns, &ev->tuple);
+	if (!c) {
+		f->counters.pending_full++;
+		return NULL;
+	}
+	c->config = sp_config_get(f->config);
+	c->service = service;
+	client_offered(c, seg, &offer, ev->cookie_data);
+	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
+	return c;
+}
+
+struct early {
+	struct sp_front	*front;
+	struct sp_conn	*conn;
+};
+
+static void take_early(void *ctx, const struct sp_segment *seg)
+{
+	struct early *early = ctx;
+
+	if (seg->ack == early->conn->client.isn_ours + 1)
+		hold(early->front, early->conn, seg);
+}
+
+/* The first segment, with a valid cookie: the client's port may have been used before. */
+void sp_head_begin(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg)
+{
+	struct sp_conn *c = sp_conn_by_front(f->conns, &ev->tuple);
+	struct early early = { .front = f };
+
+	if (c && c->client.isn_theirs == seg->seq - 1 && c->client.isn_ours == seg->ack - 1 && c->state != SP_CONN_OWING) {
+		sp_head_more(f, c, seg);
+		return;
+	}
+	if (c) {
+		if (c->state == SP_CONN_CONNECTING || c->state == SP_CONN_COMMITTING)
+			sp_back_release(f, c);
+		sp_front_del(f, c);
+	}
+	c = begin(f, ev, seg);
+	if (!c)
+		return;
+	hold(f, c, seg);
+	early.conn = c;
+	sp_stray_take(f->strays, sp_conns_hash(f->conns, &ev->tuple), &ev->tuple, sp_now_ns(), take_early, &early);
+	look(f, c);
+}
+
+void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+{
+	if (now_ns >= c->deadline_ns)
+		sp_answer(f, c, 408);
+	else if (c->parsed != c->held.len)
+		look_again(f, c);
+	if (c->state == SP_CONN_HEAD)
+		sp_stash_tick(f, c, now_ns);
+}
