@@ -172,15 +172,46 @@ static const struct sp_doc_key top_keys[] = {
 	{ 0 }
 };
 
+int sp_endpoint_compare(const struct sp_endpoint *a, const struct sp_endpoint *b)
+{
+	int diff = memcmp(&a->addr, &b->addr, sizeof(a->addr));
+
+	return diff ? diff : (a->port_be > b->port_be) - (a->port_be < b->port_be);
+}
+
+static int listen_compare(const void *a, const void *b)
+{
+	return sp_endpoint_compare(&((const struct sp_listen_conf *)a)->at, &((const struct sp_listen_conf *)b)->at);
+}
+
+static int listens_sort(struct sp_doc *doc, struct sp_config *config)
+{
+	const struct sp_service_conf *services = config->services, *s;
+	size_t count = 0;
+
+	for (s = services; s < services + config->service_count; s++)
+		count += s->listen_count;
+	config->listens = sp_doc_alloc(doc, count, sizeof(*config->listens));
+	if (!config->listens)
+		return -ENOMEM;
+	for (s = services; s < services + config->service_count; s++)
+		for (size_t i = 0; i < s->listen_count; i++)
+			config->listens[config->listen_count++] = (struct sp_listen_conf){ s->listens[i], s };
+	qsort(config->listens, count, sizeof(*config->listens), listen_compare);
+	return 0;
+}
+
 static int tree_read(struct sp_doc *doc)
 {
 	yaml_node_t *root = yaml_document_get_root_node(&doc->tree);
 	char allowed[SP_KEYS_STRLEN];
+	int err;
 
 	if (!root)
 		return sp_doc_refuse_mark(doc, (yaml_mark_t){ 0 }, "found nothing; allowed: a mapping of %s",
 					  sp_keys_format(top_keys, allowed, sizeof(allowed)));
-	return sp_doc_map(doc, root, "the configuration", top_keys, doc->config);
+	err = sp_doc_map(doc, root, "the configuration", top_keys, doc->config);
+	return err ? err : listens_sort(doc, doc->config);
 }
 
 int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
@@ -268,14 +299,10 @@ __u32 sp_name_id(const char *name)
 
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front)
 {
-	for (size_t i = 0; i < config->service_count; i++)
-		for (size_t j = 0; j < config->services[i].listen_count; j++) {
-			const struct sp_endpoint *at = &config->services[i].listens[j];
+	struct sp_listen_conf key = { .at = { front->daddr, front->dport } }, *found;
 
-			if (at->port_be == front->dport && sp_addr_equal(&at->addr, &front->daddr))
-				return &config->services[i];
-		}
-	return NULL;
+	found = bsearch(&key, config->listens, config->listen_count, sizeof(key), listen_compare);
+	return found ? found->service : NULL;
 }
 
 struct sp_config *sp_config_get(struct sp_config *config)

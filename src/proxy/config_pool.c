@@ -50,7 +50,7 @@ static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 				     "%s address in \"addresses\" of the top level's \"source\"",
 				     is_v4 ? "IPv4" : "IPv6", pool->name, is_v4 ? "IPv4" : "IPv6");
 	for (const struct sp_backend_conf *other = pool->backends; other < backend; other++) {
-		if (other->at.port_be == backend->at.port_be && sp_addr_equal(&other->at.addr, &backend->at.addr))
+		if (!sp_endpoint_compare(&other->at, &backend->at))
 			return sp_doc_refuse(doc, address, "address: found %s again, backend \"%s\" has it; allowed: "
 					     "each one once in a pool", sp_scalar_text(address), other->name);
 		if (!strcmp(other->name, backend->name))

@@ -27,11 +27,6 @@ static int value_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml
 	return 0;
 }
 
-static int is_same(const struct sp_endpoint *a, const struct sp_endpoint *b)
-{
-	return a->port_be == b->port_be && sp_addr_equal(&a->addr, &b->addr);
-}
-
 /* Replies to the proxy's own connections would be taken for clients. */
 static int is_snat(const struct sp_config *config, const struct sp_endpoint *at)
 {
@@ -57,7 +52,7 @@ static int listen_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_s
 				     "another port or address", text);
 	for (const struct sp_service_conf *other = doc->config->services; other <= service; other++)
 		for (size_t i = 0; i < other->listen_count && &other->listens[i] != at; i++)
-			if (is_same(&other->listens[i], at))
+			if (!sp_endpoint_compare(&other->listens[i], at))
 				return sp_doc_refuse(doc, node, "listen: found %s again, service \"%s\" has it; "
 						     "allowed: each one once", text, other->name);
 	return 0;
