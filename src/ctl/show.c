@@ -104,15 +104,18 @@ static void show_services(const json_t *services, FILE *out)
 
 static void add_backend(struct sp_table *table, const char *pool, const json_t *backend, FILE *out)
 {
-	char weight[SP_HUMAN_MAX], connections[SP_HUMAN_MAX], failures[SP_HUMAN_MAX];
+	char weight[SP_HUMAN_MAX], failures[SP_HUMAN_MAX];
+	char connections[SP_HUMAN_MAX], refused[SP_HUMAN_MAX], silent[SP_HUMAN_MAX];
 	const char *cells[] = {
 		pool,
 		text_of(backend, "name"),
 		text_of(backend, "address"),
 		text_of(backend, "state"),
 		format_int(int_of(backend, "weight"), weight),
-		format_int(int_of(backend, "connections"), connections),
 		format_int(int_of(backend, "failures"), failures),
+		format_int(int_of(backend, "connections"), connections),
+		format_int(int_of(backend, "refused"), refused),
+		format_int(int_of(backend, "silent"), silent),
 	};
 
 	sp_table_add(table, cells, out);
@@ -121,8 +124,8 @@ static void add_backend(struct sp_table *table, const char *pool, const json_t *
 static void show_pools(const json_t *pools, FILE *out)
 {
 	static const struct sp_column columns[] = {
-		{ "POOL", 0 },   { "BACKEND", 0 },     { "ADDRESS", 0 },  { "STATE", 0 },
-		{ "WEIGHT", 1 }, { "CONNECTIONS", 1 }, { "FAILURES", 1 },
+		{ "POOL", 0 },     { "BACKEND", 0 },     { "ADDRESS", 0 }, { "STATE", 0 },  { "WEIGHT", 1 },
+		{ "FAILURES", 1 }, { "CONNECTIONS", 1 }, { "REFUSED", 1 }, { "SILENT", 1 },
 	};
 	const json_t *pool, *backend;
 	struct sp_table table;

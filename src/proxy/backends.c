@@ -18,10 +18,8 @@ struct sp_backends {
 
 static int key_compare(const struct sp_backend *a, const struct sp_backend *b)
 {
-	int diff = memcmp(&a->at.addr, &b->at.addr, sizeof(a->at.addr));
+	int diff = sp_endpoint_compare(&a->at, &b->at);
 
-	if (!diff)
-		diff = (a->at.port_be > b->at.port_be) - (a->at.port_be < b->at.port_be);
 	return diff ? diff : (a->pool_id > b->pool_id) - (a->pool_id < b->pool_id);
 }
 

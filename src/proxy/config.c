@@ -72,31 +72,16 @@ static const struct sp_doc_key address_key = {
 	.allowed = "an address, as in 192.0.2.1 or \"2001:db8::1\"",
 };
 
-static int value_addresses(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int addr_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 {
-	struct sp_config *config = into;
-	struct sp_doc_items list;
-	int err;
+	const struct sp_addr *addrs = ((struct sp_config *)base)->snat_addrs, *addr = item;
+	int err = sp_value_addr(doc, &address_key, node, item);
 
-	err = sp_doc_list(doc, key, node, &list);
-	if (err)
-		return err;
-	config->snat_addrs = sp_doc_alloc(doc, list.count, sizeof(*config->snat_addrs));
-	if (!config->snat_addrs)
-		return -ENOMEM;
-	for (size_t i = 0; i < list.count; i++) {
-		yaml_node_t *item = sp_doc_item(doc, &list, i);
-
-		err = sp_value_addr(doc, &address_key, item, &config->snat_addrs[i]);
-		if (err)
-			return err;
-		for (size_t before = 0; before < i; before++)
-			if (sp_addr_equal(&config->snat_addrs[before], &config->snat_addrs[i]))
-				return sp_doc_refuse(doc, item, "addresses: found \"%s\" again; allowed: each one "
-						     "once", sp_scalar_text(item));
-	}
-	config->snat_count = list.count;
-	return 0;
+	for (; !err && addrs < addr; addrs++)
+		if (sp_addr_equal(addrs, addr))
+			err = sp_doc_refuse(doc, node, "addresses: found \"%s\" again; allowed: each one once",
+					    sp_scalar_text(node));
+	return err;
 }
 
 static int ports_parse(const char *text, __u64 *ret_first, __u64 *ret_last)
@@ -126,8 +111,9 @@ static int value_ports(struct sp_doc *doc, const struct sp_doc_key *key, yaml_no
 }
 
 static const struct sp_doc_key source_keys[] = {
-	{ .name = "addresses", .parse = value_addresses, .max = SP_CONFIG_SNAT_ADDRS_MAX,
-	  .allowed = "a list of addresses, as in 192.0.2.1 or \"2001:db8::1\"" },
+	{ .name = "addresses", .parse = sp_value_array, .offset = offsetof(struct sp_config, snat_addrs),
+	  .count = offsetof(struct sp_config, snat_count), .size = sizeof(struct sp_addr), .read = addr_read,
+	  .max = SP_CONFIG_SNAT_ADDRS_MAX, .allowed = "a list of addresses, as in 192.0.2.1 or \"2001:db8::1\"" },
 	{ .name = "ports", .parse = value_ports, .allowed = "FIRST-LAST between 1024 and 65535, as in 20000-59999" },
 	{ 0 }
 };
@@ -175,23 +161,57 @@ static const struct sp_doc_key top_keys[] = {
 	  .max = SOCKET_PATH_MAX, .is_valid = is_absolute, .allowed = "an absolute path" },
 	{ .name = "source", .parse = value_source },
 	{ .name = "limits", .parse = value_limits, .offset = offsetof(struct sp_config, limits) },
-	{ .name = "pools", .parse = sp_value_pools, .min = 1, .max = SP_CONFIG_POOLS_MAX, .is_required = 1,
+	{ .name = "pools", .parse = sp_value_array, .offset = offsetof(struct sp_config, pools),
+	  .count = offsetof(struct sp_config, pool_count), .size = sizeof(struct sp_pool_conf), .read = sp_pool_read,
+	  .min = 1, .max = SP_CONFIG_POOLS_MAX, .is_required = 1,
 	  .allowed = "a list of pools, mappings of name, source, failures, retry, backends" },
-	{ .name = "services", .parse = sp_value_services, .min = 1, .max = SP_CONFIG_SERVICES_MAX,
-	  .is_required = 1,
+	{ .name = "services", .parse = sp_value_array, .offset = offsetof(struct sp_config, services),
+	  .count = offsetof(struct sp_config, service_count), .size = sizeof(struct sp_service_conf),
+	  .read = sp_service_read, .min = 1, .max = SP_CONFIG_SERVICES_MAX, .is_required = 1,
 	  .allowed = "a list of services, mappings of name, protocol, listen, offer, routes, default" },
 	{ 0 }
 };
+
+int sp_endpoint_compare(const struct sp_endpoint *a, const struct sp_endpoint *b)
+{
+	int diff = memcmp(&a->addr, &b->addr, sizeof(a->addr));
+
+	return diff ? diff : (a->port_be > b->port_be) - (a->port_be < b->port_be);
+}
+
+static int listen_compare(const void *a, const void *b)
+{
+	return sp_endpoint_compare(&((const struct sp_listen_conf *)a)->at, &((const struct sp_listen_conf *)b)->at);
+}
+
+static int listens_sort(struct sp_doc *doc, struct sp_config *config)
+{
+	const struct sp_service_conf *services = config->services, *s;
+	size_t count = 0;
+
+	for (s = services; s < services + config->service_count; s++)
+		count += s->listen_count;
+	config->listens = sp_doc_alloc(doc, count, sizeof(*config->listens));
+	if (!config->listens)
+		return -ENOMEM;
+	for (s = services; s < services + config->service_count; s++)
+		for (size_t i = 0; i < s->listen_count; i++)
+			config->listens[config->listen_count++] = (struct sp_listen_conf){ s->listens[i], s };
+	qsort(config->listens, count, sizeof(*config->listens), listen_compare);
+	return 0;
+}
 
 static int tree_read(struct sp_doc *doc)
 {
 	yaml_node_t *root = yaml_document_get_root_node(&doc->tree);
 	char allowed[SP_KEYS_STRLEN];
+	int err;
 
 	if (!root)
 		return sp_doc_refuse_mark(doc, (yaml_mark_t){ 0 }, "found nothing; allowed: a mapping of %s",
 					  sp_keys_format(top_keys, allowed, sizeof(allowed)));
-	return sp_doc_map(doc, root, "the configuration", top_keys, doc->config);
+	err = sp_doc_map(doc, root, "the configuration", top_keys, doc->config);
+	return err ? err : listens_sort(doc, doc->config);
 }
 
 int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
@@ -279,14 +299,10 @@ __u32 sp_name_id(const char *name)
 
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front)
 {
-	for (size_t i = 0; i < config->service_count; i++)
-		for (size_t j = 0; j < config->services[i].listen_count; j++) {
-			const struct sp_endpoint *at = &config->services[i].listens[j];
+	struct sp_listen_conf key = { .at = { front->daddr, front->dport } }, *found;
 
-			if (at->port_be == front->dport && sp_addr_equal(&at->addr, &front->daddr))
-				return &config->services[i];
-		}
-	return NULL;
+	found = bsearch(&key, config->listens, config->listen_count, sizeof(key), listen_compare);
+	return found ? found->service : NULL;
 }
 
 struct sp_config *sp_config_get(struct sp_config *config)

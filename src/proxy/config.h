@@ -44,6 +44,12 @@ struct sp_service_conf {
 	int			default_pool_idx; /* -1: no default, no route means 404 */
 };
 
+/* Where a service listens, for sp_config_service_at(). */
+struct sp_listen_conf {
+	struct sp_endpoint		at;
+	const struct sp_service_conf	*service;
+};
+
 struct sp_limits_conf {
 	unsigned int	splices;		/* default 1000000 */
 	unsigned int	pending;		/* connections before their splice, default 16384 */
@@ -72,6 +78,8 @@ struct sp_config {
 	struct sp_pool_conf	*pools;
 	size_t			service_count;
 	struct sp_service_conf	*services;
+	size_t			listen_count;
+	struct sp_listen_conf	*listens;	/* of all services, in the order of sp_endpoint_compare() */
 };
 
 #define SP_CONFIG_ERROR_MAX 512
@@ -93,6 +101,9 @@ void sp_config_put(struct sp_config *config);
 
 /* The normal form: every default spelled out; it parses again to the same configuration. */
 void sp_config_print(const struct sp_config *config, FILE *out);
+
+/* As memcmp(). */
+int sp_endpoint_compare(const struct sp_endpoint *a, const struct sp_endpoint *b);
 
 /* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front);

@@ -54,6 +54,9 @@ struct sp_doc {
  * @is_valid:	of texts
  * @allowed:	for messages: what the value may be
  * @is_required: the mapping can't do without
+ * @size, @count, @read: of sp_value_array(): size of an item; offset of their number; fills one, @base is the
+ *		structure of the mapping, which has those before it
+ * @is_scalar_enough: of sp_value_array(): one scalar may stand for a list of one
  */
 struct sp_doc_key {
 	const char	*name;
@@ -64,6 +67,10 @@ struct sp_doc_key {
 	int		(*is_valid)(const char *text);
 	const char	*allowed;
 	int		is_required;
+	size_t		size;
+	size_t		count;
+	int		(*read)(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
+	int		is_scalar_enough;
 };
 
 /* A list, or one scalar in the place of a list of one. */
@@ -132,6 +139,8 @@ int sp_text_is_name(const char *text);
 /* All items of @list; NULL-terminated, each once. @item_key is for one of them. */
 int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key, const struct sp_doc_items *list,
 		   char ***ret_texts);
+/* A list into an array. @into: pointer to the first item */
+int sp_value_array(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 int sp_value_uint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 int sp_value_size(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* unsigned int */
 int sp_value_time(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* __u64 of ns */
@@ -153,9 +162,10 @@ struct sp_nearest {
 };
 void sp_nearest_try(struct sp_nearest *nearest, const char *candidate);
 
-/* Keys of the top level and of a service. @into: struct sp_config; struct sp_service_conf */
-int sp_value_pools(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-int sp_value_services(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* Items of the top level's lists. */
+int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
+int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
+/* @into: struct sp_service_conf */
 int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /* The name of a pool that was read before. @into: int, its index */
 int sp_value_pool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);

@@ -50,7 +50,7 @@ static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 				     "%s address in \"addresses\" of the top level's \"source\"",
 				     is_v4 ? "IPv4" : "IPv6", pool->name, is_v4 ? "IPv4" : "IPv6");
 	for (const struct sp_backend_conf *other = pool->backends; other < backend; other++) {
-		if (other->at.port_be == backend->at.port_be && sp_addr_equal(&other->at.addr, &backend->at.addr))
+		if (!sp_endpoint_compare(&other->at, &backend->at))
 			return sp_doc_refuse(doc, address, "address: found %s again, backend \"%s\" has it; allowed: "
 					     "each one once in a pool", sp_scalar_text(address), other->name);
 		if (!strcmp(other->name, backend->name))
@@ -60,9 +60,9 @@ static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 	return 0;
 }
 
-static int backend_read(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
-			struct sp_backend_conf *backend)
+static int backend_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 {
+	struct sp_backend_conf *backend = item;
 	char text[SP_ENDPOINT_STRLEN];
 	int err;
 
@@ -74,34 +74,7 @@ static int backend_read(struct sp_doc *doc, yaml_node_t *node, const struct sp_p
 		backend->name = sp_doc_strdup(doc, sp_endpoint_format(&backend->at.addr, backend->at.port_be, text));
 	if (!backend->name)
 		return -ENOMEM;
-	return backend_check(doc, node, pool, backend);
-}
-
-static int value_backends(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
-{
-	struct sp_pool_conf *pool = into;
-	unsigned int weights = 0;
-	struct sp_doc_items list;
-	int err;
-
-	err = sp_doc_list(doc, key, node, &list);
-	if (err)
-		return err;
-	pool->backends = sp_doc_alloc(doc, list.count, sizeof(*pool->backends));
-	if (!pool->backends)
-		return -ENOMEM;
-	for (; pool->backend_count < list.count; pool->backend_count++) {
-		struct sp_backend_conf *backend = &pool->backends[pool->backend_count];
-
-		err = backend_read(doc, sp_doc_item(doc, &list, pool->backend_count), pool, backend);
-		if (err)
-			return err;
-		weights += backend->weight;
-	}
-	if (!weights)
-		return sp_doc_refuse(doc, node, "backends: found none with a weight above 0 in pool \"%s\"; "
-				     "required: at least one", pool->name);
-	return 0;
+	return backend_check(doc, node, base, backend);
 }
 
 static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
@@ -125,11 +98,21 @@ static const struct sp_doc_key pool_keys[] = {
 	  .min = 0, .max = FAILURES_MAX },
 	{ .name = "retry", .parse = sp_value_time, .offset = offsetof(struct sp_pool_conf, retry_ns),
 	  .min = SP_TIME_MIN_NS, .max = SP_HOUR_NS },
-	{ .name = "backends", .parse = value_backends, .min = 1, .max = SP_CONFIG_BACKENDS_MAX,
-	  .is_required = 1,
+	{ .name = "backends", .parse = sp_value_array, .offset = offsetof(struct sp_pool_conf, backends),
+	  .count = offsetof(struct sp_pool_conf, backend_count), .size = sizeof(struct sp_backend_conf),
+	  .read = backend_read, .min = 1, .max = SP_CONFIG_BACKENDS_MAX, .is_required = 1,
 	  .allowed = "a list of backends, as in {address: \"192.0.2.1:80\", name: a, weight: 1}" },
 	{ 0 }
 };
+
+static int weights_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool)
+{
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (pool->backends[i].weight)
+			return 0;
+	return sp_doc_refuse(doc, sp_doc_get(doc, node, "backends"), "backends: found none with a weight above 0 in "
+			     "pool \"%s\"; required: at least one", pool->name);
+}
 
 /* Ids stand for names in maps and on other proxies, so two of a kind would be one pool. */
 static int pool_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool)
@@ -147,31 +130,17 @@ static int pool_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_poo
 	return 0;
 }
 
-int sp_value_pools(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 {
-	struct sp_config *config = into;
-	struct sp_doc_items list;
+	struct sp_pool_conf *pool = item;
 	int err;
 
-	err = sp_doc_list(doc, key, node, &list);
+	pool->failures = FAILURES_DEFAULT;
+	pool->retry_ns = RETRY_DEFAULT_NS;
+	err = sp_doc_map(doc, node, "a pool", pool_keys, pool);
 	if (err)
 		return err;
-	config->pools = sp_doc_alloc(doc, list.count, sizeof(*config->pools));
-	if (!config->pools)
-		return -ENOMEM;
-	for (; config->pool_count < list.count; config->pool_count++) {
-		struct sp_pool_conf *pool = &config->pools[config->pool_count];
-		yaml_node_t *item = sp_doc_item(doc, &list, config->pool_count);
-
-		pool->failures = FAILURES_DEFAULT;
-		pool->retry_ns = RETRY_DEFAULT_NS;
-		err = sp_doc_map(doc, item, "a pool", pool_keys, pool);
-		if (err)
-			return err;
-		pool->id = sp_name_id(pool->name);
-		err = pool_check(doc, item, pool);
-		if (err)
-			return err;
-	}
-	return 0;
+	pool->id = sp_name_id(pool->name);
+	err = weights_check(doc, node, pool);
+	return err ? err : pool_check(doc, node, pool);
 }

@@ -27,11 +27,6 @@ static int value_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml
 	return 0;
 }
 
-static int is_same(const struct sp_endpoint *a, const struct sp_endpoint *b)
-{
-	return a->port_be == b->port_be && sp_addr_equal(&a->addr, &b->addr);
-}
-
 /* Replies to the proxy's own connections would be taken for clients. */
 static int is_snat(const struct sp_config *config, const struct sp_endpoint *at)
 {
@@ -57,35 +52,19 @@ static int listen_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_s
 				     "another port or address", text);
 	for (const struct sp_service_conf *other = doc->config->services; other <= service; other++)
 		for (size_t i = 0; i < other->listen_count && &other->listens[i] != at; i++)
-			if (is_same(&other->listens[i], at))
+			if (!sp_endpoint_compare(&other->listens[i], at))
 				return sp_doc_refuse(doc, node, "listen: found %s again, service \"%s\" has it; "
 						     "allowed: each one once", text, other->name);
 	return 0;
 }
 
-static int value_listen(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static const struct sp_doc_key listen_key = { .name = "listen", .allowed = SP_ENDPOINT_ALLOWED };
+
+static int listen_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 {
-	struct sp_service_conf *service = into;
-	struct sp_doc_items list;
-	int err;
+	int err = sp_value_endpoint(doc, &listen_key, node, item);
 
-	err = sp_doc_list_or_one(doc, key, node, &list);
-	if (err)
-		return err;
-	service->listens = sp_doc_alloc(doc, list.count, sizeof(*service->listens));
-	if (!service->listens)
-		return -ENOMEM;
-	for (; service->listen_count < list.count; service->listen_count++) {
-		struct sp_endpoint *at = &service->listens[service->listen_count];
-		yaml_node_t *item = sp_doc_item(doc, &list, service->listen_count);
-
-		err = sp_value_endpoint(doc, key, item, at);
-		if (!err)
-			err = listen_check(doc, item, service, at);
-		if (err)
-			return err;
-	}
-	return 0;
+	return err ? err : listen_check(doc, node, base, item);
 }
 
 static int value_mss(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
@@ -166,7 +145,9 @@ static const struct sp_doc_key service_keys[] = {
 	  .is_required = 1 },
 	{ .name = "protocol", .parse = value_protocol, .offset = offsetof(struct sp_service_conf, protocol),
 	  .allowed = "http, tls or tcp", .is_required = 1 },
-	{ .name = "listen", .parse = value_listen, .min = 1, .max = SP_CONFIG_LISTENS_MAX,
+	{ .name = "listen", .parse = sp_value_array, .offset = offsetof(struct sp_service_conf, listens),
+	  .count = offsetof(struct sp_service_conf, listen_count), .size = sizeof(struct sp_endpoint),
+	  .read = listen_read, .is_scalar_enough = 1, .min = 1, .max = SP_CONFIG_LISTENS_MAX,
 	  .allowed = SP_ENDPOINT_ALLOWED, .is_required = 1 },
 	{ .name = "offer", .parse = value_offer, .offset = offsetof(struct sp_service_conf, offer) },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
@@ -187,8 +168,9 @@ static int service_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 			     service->protocol == SP_PROTOCOL_TCP ? "\"default\"" : "\"routes\" or \"default\"");
 }
 
-static int service_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service_conf *service)
+int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 {
+	struct sp_service_conf *service = item;
 	int err;
 
 	service->default_pool_idx = -1;
@@ -203,22 +185,4 @@ static int service_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service
 	if (service->protocol == SP_PROTOCOL_TCP)
 		service->offer.flags |= SP_SERVICE_F_SERVER_FIRST;
 	return service_check(doc, node, service);
-}
-
-int sp_value_services(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
-{
-	struct sp_config *config = into;
-	struct sp_doc_items list;
-	int err;
-
-	err = sp_doc_list(doc, key, node, &list);
-	if (err)
-		return err;
-	config->services = sp_doc_alloc(doc, list.count, sizeof(*config->services));
-	if (!config->services)
-		return -ENOMEM;
-	for (; !err && config->service_count < list.count; config->service_count++)
-		err = service_read(doc, sp_doc_item(doc, &list, config->service_count),
-				   &config->services[config->service_count]);
-	return err;
 }

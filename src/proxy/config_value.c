@@ -90,6 +90,25 @@ int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key, const 
 	return 0;
 }
 
+int sp_value_array(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	char *base = (char *)into - key->offset, *items;
+	size_t *count = (size_t *)(base + key->count);
+	struct sp_doc_items list;
+	int err;
+
+	err = (key->is_scalar_enough ? sp_doc_list_or_one : sp_doc_list)(doc, key, node, &list);
+	if (err)
+		return err;
+	items = sp_doc_alloc(doc, list.count, key->size);
+	if (!items)
+		return -ENOMEM;
+	memcpy(into, &items, sizeof(items));
+	for (; !err && *count < list.count; ++*count)
+		err = key->read(doc, sp_doc_item(doc, &list, *count), base, items + *count * key->size);
+	return err;
+}
+
 int sp_uint_parse(const char *text, size_t len, __u64 max, __u64 *ret_number)
 {
 	__u64 number = 0;

@@ -33,8 +33,12 @@
  *	 "splices":N, "splices_max":N, "pending":N,
  *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
- *	   "weight":N, "state":"up"|"down", "connections":N, "failures":N}...]}...],
+ *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
+ *	   "failures":N, "connections":N, "refused":N, "silent":N}...]}...],
  *	 "counters":{NAME:N...}}
+ * where a backend's failures are those in a row, and retry_ms is the time until
+ * one that is down is tried again; the other three count, since the daemon
+ * started, connections to it that were answered, refused, and not answered.
  *
  * Answer to "drops": one line
  *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}

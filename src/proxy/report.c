@@ -29,23 +29,40 @@ static json_t *services(const struct sp_config *config)
 	return list;
 }
 
-static json_t *pools(const struct sp_config *config)
+static const char *backend_state(const struct sp_backend_conf *conf, const struct sp_backend *b)
 {
-	json_t *list = json_array();
+	if (!conf->weight)
+		return "draining";
+	return b->is_down ? "down" : "up";
+}
+
+/* @b: NULL while a reload is only half done */
+static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backend *b)
+{
+	static const struct sp_backend unknown;
+	__u64 now_ns = sp_now_ns(), retry_ns;
 	char text[SP_ENDPOINT_STRLEN];
 
-	for (size_t i = 0; i < config->pool_count; i++) {
-		const struct sp_pool_conf *p = &config->pools[i];
+	b = b ?: &unknown;
+	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I}", "name", conf->name,
+			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
+			 "weight", (int)conf->weight, "state", backend_state(conf, b),
+			 "retry_ms", (json_int_t)(retry_ns / 1000000), "failures", (int)b->failures,
+			 "connections", (json_int_t)b->connections, "refused", (json_int_t)b->refused,
+			 "silent", (json_int_t)b->silent);
+}
+
+static json_t *pools(const struct sp_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->config->pool_count; i++) {
+		const struct sp_pool_conf *p = &r->config->pools[i];
 		json_t *backends = json_array();
 
-		for (size_t j = 0; j < p->backend_count; j++) {
-			const struct sp_backend_conf *b = &p->backends[j];
-
-			json_array_append_new(backends,
-				json_pack("{s:s, s:s, s:i, s:s, s:i, s:i}", "name", b->name, "address",
-					  sp_endpoint_format(&b->at.addr, b->at.port_be, text), "weight", b->weight,
-					  "state", "up", "connections", 0, "failures", 0));
-		}
+		for (size_t j = 0; j < p->backend_count; j++)
+			json_array_append_new(backends, backend(&p->backends[j], sp_backends_at(r->backends, p, j)));
 		json_array_append_new(list, json_pack("{s:s, s:o}", "name", p->name, "backends", backends));
 	}
 	return list;
@@ -76,7 +93,7 @@ static json_t *status(void *ctx)
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
 			 "config", r->config_path, "ready", 1, "splices", (int)r->ager->splices,
 			 "splices_max", (int)r->config->limits.splices, "pending", (int)sp_front_pending(r->front),
-			 "services", services(r->config), "pools", pools(r->config), "counters", counters(r));
+			 "services", services(r->config), "pools", pools(r), "counters", counters(r));
 }
 
 static json_t *drops(void *ctx)

@@ -323,6 +323,52 @@ static void limits_of_numbers(void **state)
 	}
 }
 
+static struct sp_tuple to_endpoint(const char *text)
+{
+	struct sp_tuple front = { 0 };
+
+	assert_int_equal(sp_endpoint_parse(text, &front.daddr, &front.dport), 0);
+	return front;
+}
+
+/* Each address and port of many, also where only one of the two differs, and those between them. */
+static void services_are_found_where_they_listen(void **state)
+{
+	struct crowd crowd = { 1, 1, 1, 1, 256, 64, 1, 1, 1, NULL };
+	char *text = crowd_text(&crowd);
+	struct sp_config *config = load_text(text);
+
+	for (unsigned int i = 0; i < 256; i++)
+		for (unsigned int port = 1; port <= 66; port++) {
+			struct sp_tuple front;
+			char at[SP_ENDPOINT_STRLEN];
+
+			snprintf(at, sizeof(at), "10.2.%u.%u:%u", i / 250, i % 250 + 1, port);
+			front = to_endpoint(at);
+			assert_ptr_equal(sp_config_service_at(config, &front), port <= 64 ? &config->services[i] : NULL);
+		}
+	sp_config_free(config);
+	free(text);
+}
+
+static void services_listen_on_both_families(void **state)
+{
+	char *text = file_text("example.yaml");
+	struct sp_config *config = load_text(text);
+	static const struct { const char *at; int is_found; } cases[] = {
+		{ "192.0.2.1:80", 1 }, { "[2001:db8::1]:80", 1 }, { "192.0.2.1:81", 0 }, { "192.0.2.2:80", 0 },
+		{ "[2001:db8::2]:80", 0 }, { "[::192.0.2.1]:80", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sp_tuple front = to_endpoint(cases[i].at);
+
+		assert_ptr_equal(sp_config_service_at(config, &front), cases[i].is_found ? &config->services[0] : NULL);
+	}
+	sp_config_free(config);
+	free(text);
+}
+
 static void limit_of_values(void **state)
 {
 	size_t size = 2 * SP_CONFIG_NODES_MAX + 1;
@@ -481,6 +527,8 @@ int main(void)
 		cmocka_unit_test(tcp_lets_the_server_speak_first),
 		cmocka_unit_test(default_may_be_absent),
 		cmocka_unit_test(limits_of_numbers),
+		cmocka_unit_test(services_are_found_where_they_listen),
+		cmocka_unit_test(services_listen_on_both_families),
 		cmocka_unit_test(limit_of_values),
 		cmocka_unit_test(limit_of_the_file),
 		cmocka_unit_test(long_paths_leave_room_for_the_message),

@@ -64,9 +64,9 @@ static void status_is_aligned(void **state)
 		"                   [2001:db8::1]:80\n"
 		"ssh      tcp       192.0.2.1:22\n"
 		"\n"
-		"POOL  BACKEND      ADDRESS         STATE  WEIGHT  CONNECTIONS  FAILURES\n"
-		"wäb   10.0.2.1:80  10.0.2.1:80     up          2         1200         0\n"
-		"      b2           [fd00:2::1]:80  down        1            0        12\n"
+		"POOL  BACKEND      ADDRESS         STATE  WEIGHT  FAILURES  CONNECTIONS  REFUSED  SILENT\n"
+		"wäb   10.0.2.1:80  10.0.2.1:80     up          2         0         1200        0       0\n"
+		"      b2           [fd00:2::1]:80  down        1        12            3       40       7\n"
 		"\n"
 		"COUNTER  VALUE\n"
 		"heads    12345\n"
@@ -78,9 +78,9 @@ static void status_is_aligned(void **state)
 			      "{\"name\":\"ssh\",\"protocol\":\"tcp\",\"listen\":[\"192.0.2.1:22\"]}],"
 			      "\"pools\":[{\"name\":\"wäb\",\"backends\":["
 			      "{\"name\":\"10.0.2.1:80\",\"address\":\"10.0.2.1:80\",\"weight\":2,\"state\":\"up\","
-			      "\"connections\":1200,\"failures\":0},"
+			      "\"failures\":0,\"connections\":1200,\"refused\":0,\"silent\":0},"
 			      "{\"name\":\"b2\",\"address\":\"[fd00:2::1]:80\",\"weight\":1,\"state\":\"down\","
-			      "\"connections\":0,\"failures\":12}]}],\"counters\":{\"heads\":12345,\"bad\":7}}");
+			      "\"failures\":12,\"connections\":3,\"refused\":40,\"silent\":7}]}],\"counters\":{\"heads\":12345,\"bad\":7}}");
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
