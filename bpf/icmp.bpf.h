@@ -39,6 +39,15 @@ static __always_inline int is_error_v6(__u8 type)
  * The quoted packet went out of a half B; its reverse is what half A matches,
  * and A's @out is the reverse of what B matched: the packet as it was sent.
  */
+static __always_inline struct sp_entry *half_of_quote(const struct sp_addr *saddr, const struct sp_addr *daddr,
+						      const struct quoted_tcp *tcp)
+{
+	struct sp_tuple key = { .saddr = *daddr, .daddr = *saddr, .sport = tcp->dest, .dport = tcp->source };
+	struct sp_entry *a = bpf_map_lookup_elem(&sp_halves, &key);
+
+	return a && !(a->half.flags & SP_HALF_F_TO_DAEMON) ? a : NULL;
+}
+
 static __always_inline void quote_ports(struct quoted_tcp *tcp, const struct sp_half *a)
 {
 	tcp->source = a->out.dport;
@@ -52,103 +61,129 @@ static __always_inline __u16 header_csum(struct iphdr *ip)
 	return ~csum_fold16(bpf_csum_diff(0, 0, (__be32 *)ip, sizeof(*ip), 0));
 }
 
-static __noinline int icmp_v4(struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline void quote_v4(struct quote_v4 *q, const struct sp_half *a)
 {
-	struct quote_v4 old, new;
-	struct sp_tuple key = {};
-	struct sp_entry *a;
-	struct iphdr outer;
-	__u32 csum_off = L4_OFF_V4 + offsetof(struct icmphdr, checksum);
-	__s64 diff;
+	q->ip.saddr = a->out.daddr.w[3];
+	q->ip.daddr = a->out.saddr.w[3];
+	q->ip.check = header_csum(&q->ip);
+	quote_ports(&q->tcp, a);
+}
 
-	if (bpf_skb_load_bytes(pkt->skb, L4_OFF_V4, &old, sizeof(old)))
-		return 0;
-	if (!is_error_v4(old.icmp.type) || old.ip.protocol != IPPROTO_TCP)
-		return 0;
-	if (old.ip.ihl != 5)
-		return -SP_DROP_ICMP_SHORT;
-	key.saddr = sp_addr_v4(old.ip.daddr);
-	key.daddr = sp_addr_v4(old.ip.saddr);
-	key.sport = old.tcp.dest;
-	key.dport = old.tcp.source;
-	a = bpf_map_lookup_elem(&sp_halves, &key);
-	if (!a || a->half.flags & SP_HALF_F_TO_DAEMON)
-		return 0;
-	if (wayout_find(pkt, a, now_ns))
-		return -SP_DROP_NO_ROUTE;
+static __always_inline void quote_v6(struct quote_v6 *q, const struct sp_half *a)
+{
+	__builtin_memcpy(&q->ip.saddr, &a->out.daddr, 16);
+	__builtin_memcpy(&q->ip.daddr, &a->out.saddr, 16);
+	quote_ports(&q->tcp, a);
+}
 
-	new = old;
-	new.ip.saddr = a->half.out.daddr.w[3];
-	new.ip.daddr = a->half.out.saddr.w[3];
-	quote_ports(&new.tcp, &a->half);
-	new.ip.check = header_csum(&new.ip);
-	diff = bpf_csum_diff((__be32 *)&old, sizeof(old), (__be32 *)&new, sizeof(new), 0);
-	if (bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), &outer, sizeof(outer)))
+/*
+ * The error goes, and claims to come, as A's packets do: that is a way which
+ * works. Under the router's own address it would not get past that router,
+ * and past that router it must go with a one-armed proxy.
+ */
+static __always_inline int outer_v4(struct sp_pkt *pkt, const struct sp_half *a)
+{
+	struct iphdr ip;
+
+	if (bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), &ip, sizeof(ip)))
 		return -SP_DROP_REWRITE_FAILED;
-	outer.daddr = a->half.out.daddr.w[3];
-	outer.ttl--;
-	outer.check = header_csum(&outer);
-	if (bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr), &outer, sizeof(outer), 0) ||
-	    bpf_skb_store_bytes(pkt->skb, L4_OFF_V4, &new, sizeof(new), 0) ||
+	ip.saddr = a->out.saddr.w[3];
+	ip.daddr = a->out.daddr.w[3];
+	ip.ttl--;
+	ip.check = header_csum(&ip);
+	return bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr), &ip, sizeof(ip), 0) ? -SP_DROP_REWRITE_FAILED : 0;
+}
+
+/* The addresses are part of the checksum's pseudo header, too. */
+static __always_inline int outer_v6(struct sp_pkt *pkt, const struct sp_half *a, __u32 csum_off)
+{
+	const __u32 addrs_len = 2 * sizeof(struct in6_addr), ip_off = sizeof(struct ethhdr);
+	__s64 diff = bpf_csum_diff((__be32 *)&pkt->tuple, addrs_len, (__be32 *)&a->out, addrs_len, 0);
+	__u8 hops = pkt->ttl - 1;
+
+	if (bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, saddr), &a->out, addrs_len, 0) ||
+	    bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, hop_limit), &hops, 1, 0) ||
+	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(diff & 0xffffffff), BPF_F_PSEUDO_HDR))
+		return -SP_DROP_REWRITE_FAILED;
+	return 0;
+}
+
+/* The message in its new words. @len: of @old and @new */
+static __always_inline int message(struct sp_pkt *pkt, void *old, void *new, __u32 len, __u32 csum_off)
+{
+	__s64 diff = bpf_csum_diff(old, len, new, len, 0);
+
+	if (bpf_skb_store_bytes(pkt->skb, pkt->l4_off, new, len, 0) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(diff & 0xffffffff), 0))
 		return -SP_DROP_REWRITE_FAILED;
-	pkt->action = wayout_send(&a->use);
+	return 0;
+}
+
+static __always_inline int error_send(struct sp_pkt *pkt, const struct sp_use *u)
+{
+	pkt->action = wayout_send(u);
 	count_stat(SP_STAT_ICMP_TRANSLATED, 1);
 	return 0;
 }
 
-static __noinline int icmp_v6(struct sp_pkt *pkt, __u64 now_ns)
+static __noinline int error_v4(struct sp_pkt *pkt, __u64 now_ns)
 {
-	struct quote_v6 old, new;
-	struct sp_tuple key = {};
+	const __u32 csum_off = L4_OFF_V4 + offsetof(struct icmphdr, checksum);
+	struct quote_v4 old, new;
+	struct sp_addr saddr, daddr;
 	struct sp_entry *a;
-	struct in6_addr to;
-	__u8 hops = pkt->ttl - 1;
-	__u32 csum_off = L4_OFF_V6 + offsetof(struct icmp6hdr, icmp6_cksum);
-	__s64 diff, outer_diff;
+	int err;
+
+	if (bpf_skb_load_bytes(pkt->skb, L4_OFF_V4, &old, sizeof(old)))
+		return -SP_DROP_ICMP_SHORT;
+	if (old.ip.protocol != IPPROTO_TCP || old.ip.ihl != 5)
+		return 0;
+	saddr = sp_addr_v4(old.ip.saddr);
+	daddr = sp_addr_v4(old.ip.daddr);
+	a = half_of_quote(&saddr, &daddr, &old.tcp);
+	if (!a)
+		return 0;
+	new = old;
+	quote_v4(&new, &a->half);
+	err = wayout_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?: outer_v4(pkt, &a->half);
+	return err ?: error_send(pkt, &a->use);
+}
+
+static __noinline int error_v6(struct sp_pkt *pkt, __u64 now_ns)
+{
+	const __u32 csum_off = L4_OFF_V6 + offsetof(struct icmp6hdr, icmp6_cksum);
+	struct quote_v6 old, new;
+	struct sp_entry *a;
+	int err;
 
 	if (bpf_skb_load_bytes(pkt->skb, L4_OFF_V6, &old, sizeof(old)))
+		return -SP_DROP_ICMP_SHORT;
+	if (old.ip.nexthdr != IPPROTO_TCP)
 		return 0;
-	if (!is_error_v6(old.icmp.icmp6_type) || old.ip.nexthdr != IPPROTO_TCP)
+	a = half_of_quote((void *)&old.ip.saddr, (void *)&old.ip.daddr, &old.tcp);
+	if (!a)
 		return 0;
-	__builtin_memcpy(&key.saddr, &old.ip.daddr, 16);
-	__builtin_memcpy(&key.daddr, &old.ip.saddr, 16);
-	key.sport = old.tcp.dest;
-	key.dport = old.tcp.source;
-	a = bpf_map_lookup_elem(&sp_halves, &key);
-	if (!a || a->half.flags & SP_HALF_F_TO_DAEMON)
-		return 0;
-	if (wayout_find(pkt, a, now_ns))
-		return -SP_DROP_NO_ROUTE;
-
 	new = old;
-	__builtin_memcpy(&new.ip.saddr, &a->half.out.daddr, 16);
-	__builtin_memcpy(&new.ip.daddr, &a->half.out.saddr, 16);
-	quote_ports(&new.tcp, &a->half);
-	diff = bpf_csum_diff((__be32 *)&old, sizeof(old), (__be32 *)&new, sizeof(new), 0);
-	/* the destination of the error itself is part of the pseudo header */
-	__builtin_memcpy(&to, &a->half.out.daddr, 16);
-	outer_diff = bpf_csum_diff((__be32 *)&pkt->tuple.daddr, 16, (__be32 *)&to, 16, 0);
-	if (bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr) + offsetof(struct ipv6hdr, daddr), &to, 16, 0) ||
-	    bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr) + offsetof(struct ipv6hdr, hop_limit), &hops, 1, 0) ||
-	    bpf_skb_store_bytes(pkt->skb, L4_OFF_V6, &new, sizeof(new), 0) ||
-	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(outer_diff & 0xffffffff), BPF_F_PSEUDO_HDR) ||
-	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(diff & 0xffffffff), 0))
-		return -SP_DROP_REWRITE_FAILED;
-	pkt->action = wayout_send(&a->use);
-	count_stat(SP_STAT_ICMP_TRANSLATED, 1);
-	return 0;
+	quote_v6(&new, &a->half);
+	/* in this order: the old message has the old checksum in it */
+	err = wayout_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?:
+	      outer_v6(pkt, &a->half, csum_off);
+	return err ?: error_send(pkt, &a->use);
 }
 
 /**
- * icmp_error() - an ICMP or ICMPv6 packet, which may be an error about a spliced packet
+ * icmp() - an ICMP or ICMPv6 packet, which may be an error about a spliced packet
  * Return: 0 (passed to the stack, or translated and sent on), or a reason.
  */
-static __always_inline int icmp_error(struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline int icmp(struct sp_pkt *pkt, __u64 now_ns)
 {
-	if (pkt->ttl <= 1)
+	__u8 type;
+
+	if (pkt->ttl <= 1 || bpf_skb_load_bytes(pkt->skb, pkt->l4_off, &type, 1))
 		return 0;
-	return pkt->is_v6 ? icmp_v6(pkt, now_ns) : icmp_v4(pkt, now_ns);
+	if (pkt->is_v6)
+		return is_error_v6(type) ? error_v6(pkt, now_ns) : 0;
+	return is_error_v4(type) ? error_v4(pkt, now_ns) : 0;
 }
 
 #endif

@@ -96,7 +96,7 @@ static __always_inline int ingress(struct sp_pkt *pkt)
 		return tcp(pkt, now_ns);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return icmp_error(pkt, now_ns);
+		return icmp(pkt, now_ns);
 	default:
 		return proto;
 	}

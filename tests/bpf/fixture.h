@@ -48,6 +48,7 @@ static inline int make_net(struct fixture *f)
 		   "ip addr add 10.9.0.1/24 dev v0 && ip addr add fd09::1/64 dev v0 nodad &&"
 		   "ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:09 dev v0 nud permanent &&"
 		   "ip neigh add fd09::2 lladdr 02:00:00:00:00:09 dev v0 nud permanent &&"
+		   "ip route add 10.1.0.0/24 via 10.9.0.2 && ip route add fd01::/64 via fd09::2 &&"
 		   "echo 1 >/proc/sys/net/ipv4/ip_forward && echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"))
 		return -EIO;
 	f->ifindex = if_nametoindex("v0");
@@ -103,6 +104,7 @@ static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, _
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = len, .data_out = out,
 		    .data_size_out = 2048, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = repeat);
 
+	*out_len = 0;
 	if (bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_ingress), &o))
 		return -1000;
 	*out_len = o.data_size_out;

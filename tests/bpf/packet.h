@@ -52,14 +52,29 @@ static inline __u32 sum_bytes(const __u8 *p, __u32 len, __u32 sum)
 	return sum;
 }
 
-/* Sum over pseudo header and segment; 0xffff when the checksum in it is right. */
+static inline __u32 l4_off(int is_v6)
+{
+	return is_v6 ? 54 : 34;
+}
+
+/* Sum over pseudo header and what is behind it; 0xffff when the checksum in it is right. */
+static inline __u32 l4_sum(const __u8 *frame, __u32 len, int is_v6, __u8 proto)
+{
+	__u32 l4 = l4_off(is_v6), sum = proto + (len - l4);
+
+	sum = is_v6 ? sum_bytes(frame + 22, 32, sum) : sum_bytes(frame + 26, 8, sum);
+	return sum_bytes(frame + l4, len - l4, sum);
+}
+
 static inline __u32 tcp_sum(const __u8 *frame, __u32 len, int is_v6)
 {
-	__u32 ip = 14, l4 = is_v6 ? 54 : 34;
-	__u32 sum = 6 + (len - l4);
+	return l4_sum(frame, len, is_v6, 6);
+}
 
-	sum = is_v6 ? sum_bytes(frame + ip + 8, 32, sum) : sum_bytes(frame + ip + 12, 8, sum);
-	return sum_bytes(frame + l4, len - l4, sum);
+/* ICMP has no pseudo header, ICMPv6 has. */
+static inline __u32 icmp_sum(const __u8 *frame, __u32 len, int is_v6)
+{
+	return is_v6 ? l4_sum(frame, len, 1, 58) : sum_bytes(frame + 34, len - 34, 0);
 }
 
 static inline __u32 ip_sum(const __u8 *frame)
@@ -67,12 +82,13 @@ static inline __u32 ip_sum(const __u8 *frame)
 	return sum_bytes(frame + 14, 20, 0);
 }
 
-static inline void build_ip(const struct packet *p, __u8 *ip, __u32 l4_len)
+static inline void build_ip(const struct packet *p, __u8 *ip, __u8 proto, __u32 l4_len)
 {
+	memset(ip, 0, p->is_v6 ? 40 : 20);
 	if (p->is_v6) {
 		ip[0] = 0x60;
 		put16(ip + 4, l4_len);
-		ip[6] = 6;
+		ip[6] = proto;
 		ip[7] = p->ttl;
 		memcpy(ip + 8, &p->tuple.saddr, 16);
 		memcpy(ip + 24, &p->tuple.daddr, 16);
@@ -83,22 +99,27 @@ static inline void build_ip(const struct packet *p, __u8 *ip, __u32 l4_len)
 	put16(ip + 4, p->id);
 	ip[6] = p->is_df ? 0x40 : 0;
 	ip[8] = p->ttl;
-	ip[9] = 6;
+	ip[9] = proto;
 	memcpy(ip + 12, &p->tuple.saddr.w[3], 4);
 	memcpy(ip + 16, &p->tuple.daddr.w[3], 4);
 	put16(ip + 10, ~sum_bytes(ip, 20, 0));
 }
 
+static inline void build_ethernet(const struct packet *p, __u8 *frame)
+{
+	memcpy(frame, p->is_answer ? "\2\0\0\0\0\2\2\0\0\0\0\1" : "\2\0\0\0\0\1\2\0\0\0\0\2", 12);
+	put16(frame + 12, p->is_v6 ? 0x86dd : 0x0800);
+}
+
 /* Return: length of the frame. */
 static inline __u32 build(const struct packet *p, __u8 *frame)
 {
-	__u32 l4 = p->is_v6 ? 54 : 34, l4_len = 20 + p->opt_len + p->payload;
+	__u32 l4 = l4_off(p->is_v6), l4_len = 20 + p->opt_len + p->payload;
 	__u8 *tcp = frame + l4;
 
-	memset(frame, 0, l4 + 20);
-	memcpy(frame, p->is_answer ? "\2\0\0\0\0\2\2\0\0\0\0\1" : "\2\0\0\0\0\1\2\0\0\0\0\2", 12);
-	put16(frame + 12, p->is_v6 ? 0x86dd : 0x0800);
-	build_ip(p, frame + 14, l4_len);
+	build_ethernet(p, frame);
+	build_ip(p, frame + 14, 6, l4_len);
+	memset(tcp, 0, 20);
 	memcpy(tcp, &p->tuple.sport, 4);
 	put32(tcp + 4, p->seq);
 	put32(tcp + 8, p->ack);
@@ -110,6 +131,31 @@ static inline __u32 build(const struct packet *p, __u8 *frame)
 		tcp[20 + p->opt_len + i] = i * 7 + 3;
 	put16(tcp + 16, ~tcp_sum(frame, l4 + l4_len, p->is_v6));
 	return l4 + l4_len;
+}
+
+/* An ICMP error: @outer has its addresses and TTL, @quote is a packet from its IP header on. */
+struct icmp_packet {
+	struct packet	outer;
+	__u8		type, code;
+	__u32		word;		/* the second one of the header: the MTU, for instance */
+	__u8		quote[256];
+	__u32		quote_len;
+};
+
+static inline __u32 build_icmp(const struct icmp_packet *p, __u8 *frame)
+{
+	int is_v6 = p->outer.is_v6;
+	__u8 *icmp = frame + l4_off(is_v6);
+	__u32 len = l4_off(is_v6) + 8 + p->quote_len;
+
+	build_ethernet(&p->outer, frame);
+	build_ip(&p->outer, frame + 14, is_v6 ? 58 : 1, 8 + p->quote_len);
+	put16(icmp, p->type << 8 | p->code);
+	put16(icmp + 2, 0);
+	put32(icmp + 4, p->word);
+	memcpy(icmp + 8, p->quote, p->quote_len);
+	put16(icmp + 2, ~icmp_sum(frame, len, is_v6));
+	return len;
 }
 
 static inline struct sp_addr addr_of(const char *text)

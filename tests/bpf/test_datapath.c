@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* test_datapath.c - packet in -> verdict and packet out, through BPF_PROG_TEST_RUN. Needs root. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "fixture.h"
+#include "check.h"
 
 #define OPT(name, bytes) { name, bytes, sizeof(bytes) - 1 }
 #define TS	"\x8\xa\1\2\3\4\xff\xfe\xfd\xfc"
@@ -62,97 +56,16 @@ static const struct option_case bad_options[] = {
 	OPT("sack of 14, usual", "\1\1\5\xe" BLOCK1 "\1\2\3\4"),
 };
 
-static int open_all(void **state)
+static struct packet option_packet(int is_v6, const struct option_case *c)
 {
-	static struct fixture f;
-
-	*state = &f;
-	return fixture_open(&f);
-}
-
-static int close_all(void **state)
-{
-	proxy_bpf__destroy(((struct fixture *)*state)->skel);
-	return 0;
-}
-
-static struct packet data_packet(int is_v6, const struct option_case *c)
-{
-	struct packet p = { .tuple = TUPLE_IN(is_v6), .is_v6 = is_v6, .ttl = 61, .id = 0x1234, .is_df = 1,
-			    .seq = 0xfffffff0, .ack = 0x01020304, .flags = ACK, .window = 0x1357, .payload = 37 };
-
-	p.opt_len = c->len;
-	memcpy(p.opt, c->bytes, c->len);
-	return p;
-}
-
-static struct sp_half full_half(int is_v6)
-{
-	return (struct sp_half){ .out = TUPLE_OUT(is_v6), .seq_delta = 0x12345678, .ack_delta = 0xfedcba98,
-				 .tsval_delta = 0x0badcafe, .tsecr_delta = 0xdeadbeef };
-}
-
-static void add_at(__u8 *p, __u32 delta)
-{
-	put32(p, get32(p) + delta);
-}
-
-/* Naive on purpose: byte by byte, with no usual layout. */
-static void expect_options(struct packet *p, const struct sp_half *h)
-{
-	for (__u32 i = 0; i < p->opt_len && p->opt[i] != 0; i += p->opt[i] == 1 ? 1 : p->opt[i + 1]) {
-		if (p->opt[i] == 8) {
-			add_at(p->opt + i + 2, h->tsval_delta);
-			if (get32(p->opt + i + 6))
-				add_at(p->opt + i + 6, h->tsecr_delta);
-		}
-		for (__u32 j = 2; p->opt[i] == 5 && j < p->opt[i + 1]; j += 4)
-			add_at(p->opt + i + j, h->ack_delta);
-	}
-}
-
-static struct packet expect_carried(struct packet p, const struct sp_half *h)
-{
-	p.tuple = h->out;
-	p.ttl--;
-	p.seq += h->seq_delta;
-	if (p.flags & ACK)
-		p.ack += h->ack_delta;
-	expect_options(&p, h);
-	return p;
-}
-
-static void check_bytes(const char *name, const struct packet *want, const __u8 *out, __u32 out_len)
-{
-	__u8 frame[2048];
-	__u32 len = build(want, frame);
-
-	if (len != out_len || memcmp(frame, out, len))
-		print_error("case: %s, %s\n", name, want->is_v6 ? "IPv6" : "IPv4");
-	assert_int_equal(out_len, len);
-	assert_int_equal(tcp_sum(out, out_len, want->is_v6), 0xffff);
-	if (!want->is_v6)
-		assert_int_equal(ip_sum(out), 0xffff);
-	assert_memory_equal(out, frame, len);
-}
-
-static void check_carried(struct fixture *f, const char *name, const struct packet *p,
-			  const struct sp_half *h, const struct packet *want)
-{
-	__u8 in[2048], out[2048];
-	__u32 len = build(p, in);
-
-	assert_int_equal(put_half(f, &p->tuple, h), 0);
-	if (run(f, in, len, out, &len, 1, NULL) != TC_ACT_REDIRECT)
-		fail_msg("%s: not carried", name);
-	check_bytes(name, want, out, len);
+	return data_packet(is_v6, c->bytes, c->len);
 }
 
 static void every_option_is_rewritten(void **state)
 {
-	for (size_t i = 0; i < sizeof(good_options) / sizeof(good_options[0]); i++)
+	for (size_t i = 0; i < COUNT(good_options); i++)
 		for (int v6 = 0; v6 < 2; v6++) {
-			struct packet p = data_packet(v6, &good_options[i]);
+			struct packet p = option_packet(v6, &good_options[i]);
 			struct sp_half h = full_half(v6);
 			struct packet want = expect_carried(p, &h);
 
@@ -162,7 +75,7 @@ static void every_option_is_rewritten(void **state)
 
 static void without_ack_the_number_stays(void **state)
 {
-	struct packet p = data_packet(0, &good_options[1]), want;
+	struct packet p = option_packet(0, &good_options[1]), want;
 	struct sp_half h = full_half(0);
 
 	p.flags = RST;
@@ -177,9 +90,9 @@ static void window_is_shifted_and_clamped(void **state)
 		{ -3, ACK, 0x0817, 0x0102 }, { -14, ACK, 0xffff, 3 }, { -3, ACK, 7, 0 }, { 3, SYN | ACK, 0x0102, 0x0102 },
 	};
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	for (size_t i = 0; i < COUNT(cases); i++)
 		for (int v6 = 0; v6 < 2; v6++) {
-			struct packet p = data_packet(v6, &good_options[1]), want;
+			struct packet p = option_packet(v6, &good_options[1]), want;
 			struct sp_half h = full_half(v6);
 
 			h.window_shift = cases[i].shift;
@@ -191,25 +104,13 @@ static void window_is_shifted_and_clamped(void **state)
 		}
 }
 
-/* Also that the reason is counted, once. */
-static void check_dropped(struct fixture *f, const char *name, const struct packet *p, __u32 reason)
-{
-	__u8 in[2048], out[2048];
-	__u32 len = build(p, in);
-	__u64 before = drops(f, reason);
-	int verdict = run(f, in, len, out, &len, 1, NULL);
-
-	if (verdict != TC_ACT_SHOT || drops(f, reason) != before + 1)
-		fail_msg("%s: verdict %d, reason counted %d times", name, verdict, (int)(drops(f, reason) - before));
-}
-
 static void damaged_options_are_dropped(void **state)
 {
 	struct fixture *f = *state;
 
-	for (size_t i = 0; i < sizeof(bad_options) / sizeof(bad_options[0]); i++)
+	for (size_t i = 0; i < COUNT(bad_options); i++)
 		for (int v6 = 0; v6 < 2; v6++) {
-			struct packet p = data_packet(v6, &bad_options[i]);
+			struct packet p = option_packet(v6, &bad_options[i]);
 			struct sp_half h = full_half(v6);
 
 			assert_int_equal(put_half(f, &p.tuple, &h), 0);
@@ -220,7 +121,7 @@ static void damaged_options_are_dropped(void **state)
 static void ttl_runs_out(void **state)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
-		struct packet p = data_packet(v6, &good_options[1]);
+		struct packet p = option_packet(v6, &good_options[1]);
 		struct sp_half h = full_half(v6);
 
 		p.ttl = 1;
@@ -235,7 +136,7 @@ static void unknown_traffic_is_untouched(void **state)
 
 	for (int v6 = 0; v6 < 2; v6++)
 		for (int kind = 0; kind < 4; kind++) {
-			struct packet p = data_packet(v6, &good_options[1]);
+			struct packet p = option_packet(v6, &good_options[1]);
 			__u32 len, out_len;
 
 			p.tuple.sport = htons(999);
@@ -268,7 +169,7 @@ static void put_service(struct fixture *f, int is_v6)
 
 static struct packet syn_packet(int is_v6, const struct option_case *c)
 {
-	struct packet p = data_packet(is_v6, c);
+	struct packet p = option_packet(is_v6, c);
 
 	p.tuple.dport = htons(443);
 	p.flags = SYN;
@@ -328,7 +229,7 @@ static void syn_is_answered_with_a_cookie(void **state)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
 		put_service(*state, v6);
-		for (size_t i = 0; i < sizeof(syns) / sizeof(syns[0]); i++)
+		for (size_t i = 0; i < COUNT(syns); i++)
 			check_syn(*state, v6, &syns[i]);
 	}
 }

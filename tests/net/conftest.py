@@ -307,7 +307,5 @@ def mark_not_yet(items):
     for item in items:
         name = getattr(item, "originalname", item.name)
         reason = NOT_YET.get(name)
-        if name == "test_sender_learns_the_path_mtu" and "one-arm" in item.name:
-            reason = "a router's own ICMP error comes back to it with its own source address on one arm"
         if reason:
             item.add_marker(pytest.mark.xfail(reason=reason, run=False))

@@ -223,6 +223,15 @@ class Net:
         k = next(iter(self.client.links.values()))[0]
         self.router.ip(f"route add 10.{k}.0.0/24 via {via[0]} table 100\n"
                        f"route add fd00:{k}::/64 via {via[1]} table 100\n")
+        self.errors_through_proxy()
+
+    def errors_through_proxy(self):
+        """The router's own ICMP errors about what the proxy sends with a client's address, too: they bear that packet's mark."""
+        self.router.run("nft", "-f", "-", input="table inet marks { chain in { type filter hook prerouting priority 0;"
+                                                " iifname proxy meta mark set 1; }; }")
+        for family in ("ipv4", "ipv6"):
+            self.router.sysctl(f"{family}.fwmark_reflect", 1)
+        self.rule("iif lo fwmark 1 lookup 100")
 
     def rule(self, what):
         for family in ("-4", "-6"):

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* check.h - what the tables of the datapath's tests have in common. */
+#ifndef SP_TESTS_CHECK_H
+#define SP_TESTS_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "fixture.h"
+
+#define COUNT(table)	(sizeof(table) / sizeof((table)[0]))
+
+static inline int open_all(void **state)
+{
+	static struct fixture f;
+
+	*state = &f;
+	return fixture_open(&f);
+}
+
+static inline int close_all(void **state)
+{
+	proxy_bpf__destroy(((struct fixture *)*state)->skel);
+	return 0;
+}
+
+/* A segment of a client, with numbers that wrap. */
+static inline struct packet data_packet(int is_v6, const char *opt, __u32 opt_len)
+{
+	struct packet p = { .tuple = TUPLE_IN(is_v6), .is_v6 = is_v6, .ttl = 61, .id = 0x1234, .is_df = 1,
+			    .seq = 0xfffffff0, .ack = 0x01020304, .flags = ACK, .window = 0x1357, .payload = 37 };
+
+	p.opt_len = opt_len;
+	memcpy(p.opt, opt, opt_len);
+	return p;
+}
+
+static inline struct packet plain_packet(int is_v6)
+{
+	return data_packet(is_v6, "", 0);
+}
+
+static inline struct sp_half full_half(int is_v6)
+{
+	return (struct sp_half){ .out = TUPLE_OUT(is_v6), .seq_delta = 0x12345678, .ack_delta = 0xfedcba98,
+				 .tsval_delta = 0x0badcafe, .tsecr_delta = 0xdeadbeef };
+}
+
+/* What carries the other direction. */
+static inline struct sp_half peer_half(int is_v6)
+{
+	struct sp_tuple in = TUPLE_IN(is_v6);
+	struct sp_half up = full_half(is_v6);
+
+	return (struct sp_half){ .out = sp_tuple_reverse(&in), .flags = SP_HALF_F_FROM_BACKEND,
+				 .seq_delta = -up.ack_delta, .ack_delta = -up.seq_delta,
+				 .tsval_delta = -up.tsecr_delta, .tsecr_delta = -up.tsval_delta };
+}
+
+static inline void put_splice(struct fixture *f, int is_v6)
+{
+	struct sp_half up = full_half(is_v6), down = peer_half(is_v6);
+	struct sp_tuple from_client = TUPLE_IN(is_v6), from_backend = sp_tuple_reverse(&up.out);
+
+	assert_int_equal(put_half(f, &from_client, &up), 0);
+	assert_int_equal(put_half(f, &from_backend, &down), 0);
+}
+
+static inline void check_same(const char *name, int is_v6, const __u8 *want, __u32 want_len,
+			      const __u8 *out, __u32 out_len)
+{
+	if (want_len != out_len || memcmp(want, out, out_len))
+		print_error("case: %s, %s\n", name, is_v6 ? "IPv6" : "IPv4");
+	assert_int_equal(out_len, want_len);
+	assert_memory_equal(out, want, want_len);
+}
+
+/* Frame in -> verdict and frame out. */
+static inline void check_run(struct fixture *f, const char *name, const __u8 *in, __u32 in_len,
+			     int verdict, __u8 *out, __u32 *ret_len)
+{
+	int is = run(f, in, in_len, out, ret_len, 1, NULL);
+
+	if (is != verdict)
+		fail_msg("%s: verdict %d instead of %d", name, is, verdict);
+}
+
+static inline void check_untouched(struct fixture *f, const char *name, int is_v6, const __u8 *in, __u32 len)
+{
+	__u8 out[2048];
+	__u32 out_len;
+
+	check_run(f, name, in, len, TC_ACT_UNSPEC, out, &out_len);
+	check_same(name, is_v6, in, len, out, out_len);
+}
+
+/* Also that the reason is counted, once. */
+static inline void check_reason(struct fixture *f, const char *name, const __u8 *in, __u32 len,
+				int verdict, __u32 reason)
+{
+	__u64 before = drops(f, reason);
+	__u8 out[2048];
+	__u32 out_len;
+
+	check_run(f, name, in, len, verdict, out, &out_len);
+	if (drops(f, reason) != before + 1)
+		fail_msg("%s: reason counted %d times", name, (int)(drops(f, reason) - before));
+}
+
+static inline void check_dropped(struct fixture *f, const char *name, const struct packet *p, __u32 reason)
+{
+	__u8 in[2048];
+	__u32 len = build(p, in);
+
+	check_reason(f, name, in, len, TC_ACT_SHOT, reason);
+}
+
+static inline void add_at(__u8 *p, __u32 delta)
+{
+	put32(p, get32(p) + delta);
+}
+
+/* Naive on purpose: byte by byte, with no usual layout. */
+static inline void expect_options(struct packet *p, const struct sp_half *h)
+{
+	for (__u32 i = 0; i < p->opt_len && p->opt[i] != 0; i += p->opt[i] == 1 ? 1 : p->opt[i + 1]) {
+		if (p->opt[i] == 8) {
+			add_at(p->opt + i + 2, h->tsval_delta);
+			if (get32(p->opt + i + 6))
+				add_at(p->opt + i + 6, h->tsecr_delta);
+		}
+		for (__u32 j = 2; p->opt[i] == 5 && j < p->opt[i + 1]; j += 4)
+			add_at(p->opt + i + j, h->ack_delta);
+	}
+}
+
+static inline struct packet expect_carried(struct packet p, const struct sp_half *h)
+{
+	p.tuple = h->out;
+	p.ttl--;
+	p.seq += h->seq_delta;
+	if (p.flags & ACK)
+		p.ack += h->ack_delta;
+	expect_options(&p, h);
+	return p;
+}
+
+static inline void check_bytes(const char *name, const struct packet *want, const __u8 *out, __u32 out_len)
+{
+	__u8 frame[2048];
+	__u32 len = build(want, frame);
+
+	check_same(name, want->is_v6, frame, len, out, out_len);
+	assert_int_equal(tcp_sum(out, out_len, want->is_v6), 0xffff);
+	if (!want->is_v6)
+		assert_int_equal(ip_sum(out), 0xffff);
+}
+
+static inline void check_carried(struct fixture *f, const char *name, const struct packet *p,
+				 const struct sp_half *h, const struct packet *want)
+{
+	__u8 in[2048], out[2048];
+	__u32 len = build(p, in);
+
+	assert_int_equal(put_half(f, &p->tuple, h), 0);
+	check_run(f, name, in, len, TC_ACT_REDIRECT, out, &len);
+	check_bytes(name, want, out, len);
+}
+
+#endif
