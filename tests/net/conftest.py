@@ -305,7 +305,6 @@ NOT_YET = {
     "test_head_meets_reordering": "lost or reordered pieces of a head",
     "test_segments_in_this_order": "reordered pieces of a head",
     "test_shapes_of_segments": "reordered pieces of a head",
-    "test_transfer_outlives_the_daemon": "bytes arrive whole, but a few retransmissions are seen: to be explained",
     "test_connections": "splicectl connections against the live daemon: to be looked at",
     "test_idle_splices_age_out": "to be looked at",
     "test_full_table_refuses_new_and_keeps_old": "the count of splices lags behind by a walk of the table",
