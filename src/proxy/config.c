@@ -172,13 +172,6 @@ static const struct sp_doc_key top_keys[] = {
 	{ 0 }
 };
 
-int sp_endpoint_compare(const struct sp_endpoint *a, const struct sp_endpoint *b)
-{
-	int diff = memcmp(&a->addr, &b->addr, sizeof(a->addr));
-
-	return diff ? diff : (a->port_be > b->port_be) - (a->port_be < b->port_be);
-}
-
 static int listen_compare(const void *a, const void *b)
 {
 	return sp_endpoint_compare(&((const struct sp_listen_conf *)a)->at, &((const struct sp_listen_conf *)b)->at);

@@ -4,6 +4,7 @@
 #define SP_PROXY_CONFIG_H
 
 #include <stdio.h>
+#include <string.h>
 
 #include "abi/service.h"
 #include "l7/route.h"
@@ -15,6 +16,14 @@ struct sp_endpoint {
 	struct sp_addr	addr;
 	__be16		port_be;
 };
+
+/* As memcmp(), in some order. */
+sp_inline int sp_endpoint_compare(const struct sp_endpoint *a, const struct sp_endpoint *b)
+{
+	if (a->port_be != b->port_be)
+		return a->port_be < b->port_be ? -1 : 1;
+	return memcmp(&a->addr, &b->addr, sizeof(a->addr));
+}
 
 /* One server. A pool serves IPv4 services with its IPv4 backends and IPv6 ones with its IPv6 backends. */
 struct sp_backend_conf {
@@ -101,9 +110,6 @@ void sp_config_put(struct sp_config *config);
 
 /* The normal form: every default spelled out; it parses again to the same configuration. */
 void sp_config_print(const struct sp_config *config, FILE *out);
-
-/* As memcmp(). */
-int sp_endpoint_compare(const struct sp_endpoint *a, const struct sp_endpoint *b);
 
 /* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front);

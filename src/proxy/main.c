@@ -23,7 +23,6 @@ struct daemon {
 	struct sp_wire			*wire;
 	struct sp_store			*store;
 	struct sp_front			*front;
-	struct sp_backends		*backends;
 	struct sp_ager			ager;
 	struct sp_config		*config;
 	struct sp_report		report;
@@ -103,7 +102,7 @@ static void on_hup(uv_signal_t *signal, int signum)
 		return;
 	}
 	if (sp_datapath_load_keys(d->dp, config->key_file) || sp_datapath_apply(d->dp, config) ||
-	    sp_backends_configure(d->backends, config) || sp_front_configure(d->front, config)) {
+	    sp_front_configure(d->front, config)) {
 		log_err("reload of %s failed", d->path);
 		return;
 	}
@@ -185,7 +184,6 @@ static int run(const char *path)
 		return 1;
 	err = sp_wire_open(&d.wire);
 	err = err ?: sp_store_local_open(d.dp, &d.store);
-	err = err ?: sp_backends_new(d.config, &d.backends);
 	err = err ?: sp_front_new(d.dp, d.wire, d.store, d.config, &d.front);
 	if (err) {
 		log_err_errno(err, "can't start");
@@ -193,7 +191,7 @@ static int run(const char *path)
 	}
 	sp_splice_adopt(&d.ager, d.dp, sp_front_ports(d.front));
 	sp_front_recover(d.front);
-	d.report = (struct sp_report){ d.dp, d.front, d.wire, &d.ager, d.config, d.backends, path, sp_now_ns() };
+	d.report = (struct sp_report){ d.dp, d.front, d.wire, &d.ager, d.config, path, sp_now_ns() };
 	err = start_loop(&d);
 	if (err) {
 		log_err_errno(err, "%s: can't start", d.config->control);

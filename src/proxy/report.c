@@ -55,6 +55,7 @@ static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backe
 
 static json_t *pools(const struct sp_report *r)
 {
+	const struct sp_backends *b = sp_front_backends(r->front);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < r->config->pool_count; i++) {
@@ -62,7 +63,7 @@ static json_t *pools(const struct sp_report *r)
 		json_t *backends = json_array();
 
 		for (size_t j = 0; j < p->backend_count; j++)
-			json_array_append_new(backends, backend(&p->backends[j], sp_backends_at(r->backends, p, j)));
+			json_array_append_new(backends, backend(&p->backends[j], sp_backends_at(b, p, j)));
 		json_array_append_new(list, json_pack("{s:s, s:o}", "name", p->name, "backends", backends));
 	}
 	return list;

@@ -3,7 +3,6 @@
 #ifndef SP_PROXY_REPORT_H
 #define SP_PROXY_REPORT_H
 
-#include "backends.h"
 #include "control.h"
 #include "front.h"
 #include "splice.h"
@@ -15,7 +14,6 @@ struct sp_report {
 	struct sp_wire		*wire;
 	const struct sp_ager	*ager;
 	const struct sp_config	*config;
-	const struct sp_backends *backends;
 	const char		*config_path;
 	__u64			start_ns;
 };
