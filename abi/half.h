@@ -55,7 +55,7 @@ enum {
  * struct sp_use - what one machine knows of a half it uses; not part of the store's record
  * @seen_ns:	CLOCK_MONOTONIC_COARSE of the last packet
  * @bytes:	TCP payload carried
- * @pkts:	packets carried (a superpacket counts once)
+ * @pkts:	packets carried (a superpacket counts once), or handed to the daemon since @seen_ns
  * @last_ack:	acknowledgement number last sent out (host order, already translated)
  * @addr_csum:	checksum difference of the addresses, which the pseudo header holds too
  * @port_csum:	checksum difference of the ports
@@ -64,6 +64,7 @@ enum {
  * @nexthop:	gateway, or the destination itself when on the link
  * @mtu:	of the route
  * @state:	SP_USE_S_*
+ * @next_seq:	where the stream of this direction ends so far, before translation (host order); means nothing while @pkts is 0
  *
  * Owner: zeroed by whoever installs (but the two sums, see sp_use_init()); the datapath writes the rest.
  */
@@ -79,7 +80,8 @@ struct sp_use {
 	struct sp_addr	nexthop;
 	__u16		mtu;
 	__u8		state;
-	__u8		pad[5];
+	__u8		pad;
+	__u32		next_seq;
 };
 _Static_assert(sizeof(struct sp_use) == 64, "struct sp_use is ABI");
 

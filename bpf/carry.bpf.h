@@ -7,8 +7,8 @@
 #include "upcall.bpf.h"
 #include "wayout.bpf.h"
 
-/* An RST counts only when it lies near what its receiver waits for: a blind one ends nothing (RFC 5961, 3). */
-#define RST_WINDOW (1 << 20)
+/* What one connection may hand to the daemon in a tick of the coarse clock (some milliseconds). */
+#define HELD_PER_TICK 64
 
 static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
 {
@@ -17,12 +17,17 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
 	return bpf_map_lookup_elem(&sp_halves, &key);
 }
 
-static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *peer)
+/*
+ * An RST counts when it lies between what its receiver has acknowledged and
+ * where its sender's stream ends: on an idle connection that is one number, so
+ * a blind one ends nothing (RFC 5961, 3). What the peer carried last is the
+ * acknowledgement of this direction, in the numbers of this packet.
+ */
+static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *e, const struct sp_entry *peer)
 {
-	/* what the peer carried last is the acknowledgement of this direction, in the numbers of this packet */
-	__u32 ahead = pkt->seq - peer->use.last_ack;
-
-	return !peer->use.last_ack || ahead < RST_WINDOW || -ahead < RST_WINDOW;
+	if (!e->use.pkts || !peer->use.pkts)
+		return 1;
+	return pkt->seq - peer->use.last_ack <= e->use.next_seq - peer->use.last_ack;
 }
 
 /* FIN and RST are remembered in both halves, so that either tells whether the splice is closed. */
@@ -36,7 +41,7 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 	if (!peer)
 		return 0;
 	if (pkt->flags & TH_RST) {
-		if (!rst_is_plausible(pkt, peer))
+		if (!rst_is_plausible(pkt, e, peer))
 			return 0;
 		e->use.state |= SP_USE_S_RST;
 		peer->use.state |= SP_USE_S_PEER_RST;
@@ -52,8 +57,18 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 	return 0;
 }
 
+static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_use *u)
+{
+	__u32 end = pkt->seq + pkt->payload_bytes + !!(pkt->flags & TH_FIN);
+
+	if (!u->pkts || (__s32)(end - u->next_seq) > 0)
+		u->next_seq = end;
+}
+
 static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
+	if (!(pkt->flags & TH_RST))
+		note_stream_end(pkt, &e->use);
 	e->use.seen_ns = now_ns;
 	e->use.pkts++;
 	if (pkt->flags & TH_ACK)
@@ -68,11 +83,25 @@ static __always_inline int too_big(const struct sp_pkt *pkt, const struct sp_use
 {
 	int err;
 
-	if (!upcall_is_allowed(now_ns))
+	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	/* the quoted headers are enough */
 	err = upcall(pkt, SP_EVENT_TOO_BIG, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, u->mtu);
 	return err ? err : -SP_DROP_TOO_BIG;
+}
+
+static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	int err;
+
+	if (e->use.seen_ns != now_ns) {
+		e->use.seen_ns = now_ns;
+		e->use.pkts = 0;
+	}
+	if (e->use.pkts++ >= HELD_PER_TICK)
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
+	return err ? err : -SP_DROP_HELD;
 }
 
 /**
@@ -87,10 +116,8 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 
 	if (is_damaged(pkt))
 		return -SP_DROP_BAD_HEADER;
-	if (e->half.flags & SP_HALF_F_TO_DAEMON) {
-		err = upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
-		return err ? err : -SP_DROP_HELD;
-	}
+	if (e->half.flags & SP_HALF_F_TO_DAEMON)
+		return held(pkt, e, now_ns);
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
 	err = wayout_find(pkt, e, now_ns);

@@ -49,6 +49,18 @@ static __always_inline void synack_options(__u8 opt[20], const struct sp_options
 	}
 }
 
+/* The clock of our timestamps starts elsewhere for each pair of addresses: it tells nothing of the machine's uptime. */
+static __always_inline __u32 tsval_offset(const struct sp_pkt *pkt, const struct sp_control *c)
+{
+	const struct sp_tuple *t = &pkt->tuple;
+	__u64 words[4] = {
+		(__u64)t->saddr.w[0] << 32 | t->saddr.w[1], (__u64)t->saddr.w[2] << 32 | t->saddr.w[3],
+		(__u64)t->daddr.w[0] << 32 | t->daddr.w[1], (__u64)t->daddr.w[2] << 32 | t->daddr.w[3],
+	};
+
+	return sp_siphash_words(c->cookie_key[0], words, 4);
+}
+
 static __always_inline __u32 synack_isn(const struct sp_pkt *pkt, const struct sp_options *o,
 					const struct sp_service *svc, const struct sp_control *c)
 {
@@ -154,8 +166,7 @@ static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *sv
 		return -SP_DROP_BAD_SYN;
 	isn = synack_isn(pkt, &o, svc, c);
 	synack_header(pkt, &o, svc, isn, (struct tcphdr *)answer);
-	synack_options(answer + sizeof(struct tcphdr), &o, svc,
-		       (__u32)(now_ns / 1000000) + (__u32)c->cookie_key[0][1]);
+	synack_options(answer + sizeof(struct tcphdr), &o, svc, now_ns / 1000000 + tsval_offset(pkt, c));
 	return answer_in_place(pkt, &o, answer);
 }
 
@@ -180,7 +191,7 @@ static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_ser
 	if (!(pkt->flags & TH_ACK))
 		return -SP_DROP_BAD_HEADER;
 	if (!cookie_is_valid(pkt, c)) {
-		if (!upcall_is_allowed(now_ns))
+		if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 			return -SP_DROP_RATE_LIMITED;
 		err = upcall(pkt, SP_EVENT_MISS, upcall_whole(pkt), 0, 0);
 		return err ? err : -SP_DROP_MISS;

@@ -101,6 +101,9 @@ static __always_inline int parse_v6(struct sp_pkt *pkt, __u32 *ret_l4_len)
 	if (ip->nexthdr != IPPROTO_TCP && ip->nexthdr != IPPROTO_ICMPV6)
 		return 0;
 	__builtin_memcpy(&pkt->tuple.saddr, &ip->saddr, 32);
+	/* would be taken for IPv4; on no wire by RFC 4291, 2.5.5.2 */
+	if (sp_addr_is_v4(&pkt->tuple.saddr) || sp_addr_is_v4(&pkt->tuple.daddr))
+		return 0;
 	pkt->ttl = ip->hop_limit;
 	pkt->l4_off = L4_OFF_V6;
 	pkt->is_v6 = 1;

@@ -64,7 +64,7 @@ static __always_inline int back(struct sp_pkt *pkt, const struct sp_snat *snat, 
 		return -SP_DROP_DAEMON_STALE;
 	if (is_damaged(pkt))
 		return -SP_DROP_BAD_HEADER;
-	if (!(pkt->flags & (TH_SYN | TH_RST)) && !upcall_is_allowed(now_ns))
+	if (!upcall_is_allowed(pkt->flags & (TH_SYN | TH_RST) ? UPCALL_BACKEND : UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_FROM_BACKEND;

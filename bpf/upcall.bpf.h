@@ -7,24 +7,26 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
+enum { UPCALL_STRANGER, UPCALL_BACKEND };	/* whose packets share a bucket */
 #define UPCALL_RATE_PER_S	20000ULL
 #define UPCALL_BURST		4000ULL
+#define UPCALL_BACKEND_FACTOR	5	/* every new connection needs one of its backend */
 
 /* Takes a token of this CPU's bucket. Return: 0 when there is none. */
-static __always_inline int upcall_is_allowed(__u64 now_ns)
+static __always_inline int upcall_is_allowed(__u32 who, __u64 now_ns)
 {
-	__u32 zero = 0;
-	struct sp_bucket *b = bpf_map_lookup_elem(&sp_buckets, &zero);
+	struct sp_bucket *b = bpf_map_lookup_elem(&sp_buckets, &who);
+	__u64 factor = who == UPCALL_BACKEND ? UPCALL_BACKEND_FACTOR : 1;
 	__u64 new;
 
 	if (!b)
 		return 0;
-	new = (now_ns - b->filled_ns) * UPCALL_RATE_PER_S / 1000000000ULL;
+	new = (now_ns - b->filled_ns) * UPCALL_RATE_PER_S * factor / 1000000000ULL;
 	if (new) {
 		b->filled_ns = now_ns;
 		b->tokens += new;
-		if (b->tokens > UPCALL_BURST)
-			b->tokens = UPCALL_BURST;
+		if (b->tokens > UPCALL_BURST * factor)
+			b->tokens = UPCALL_BURST * factor;
 	}
 	if (!b->tokens)
 		return 0;

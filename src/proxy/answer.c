@@ -10,6 +10,8 @@
 
 #include "front_internal.h"
 
+#define KEEP_NS	5000000000ULL	/* the slot, for a client that neither closes nor repeats itself */
+
 static const char *text_of(int status)
 {
 	switch (status) {
@@ -61,7 +63,7 @@ void sp_answer(struct sp_front *f, struct sp_conn *c, int status)
 	count(f, status);
 	c->status = status;
 	c->state = SP_CONN_ANSWERED;
-	c->deadline_ns = sp_now_ns() + c->config->limits.closed_ns;
+	c->deadline_ns = sp_now_ns() + KEEP_NS;
 	sp_front_mark(f, c);
 	send(f, c);
 	sp_stash_drop(f, c);
@@ -80,13 +82,18 @@ void sp_answer_end(struct sp_front *f, const struct sp_segment *seg)
 		sp_wire_send(f->wire, &ack);
 }
 
-void sp_answer_again(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *seg)
+/* The client knows all of the answer when it closes: its slot is free for others, the mark alone sees to repeated FINs. */
+void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
-	if (seg->flags & SP_TCP_RST)
-		return;
-	if (seg->ack == c->client.isn_ours + 1)
-		send(f, c);
-	sp_answer_end(f, seg);
+	if (!(seg->flags & SP_TCP_RST)) {
+		if (seg->ack == c->client.isn_ours + 1)
+			send(f, c);
+		sp_answer_end(f, seg);
+		if (!(seg->flags & SP_TCP_FIN) || seg->ack == c->client.isn_ours + 1)
+			return;
+	}
+	c->is_marked = 0;
+	sp_front_del(f, c);
 }
 
 void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg)

@@ -88,7 +88,7 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 		sp_wire_send_too_big(f->wire, ev);
 		return;
 	}
-	if (sp_segment_parse(ev, &seg)) {
+	if (sp_segment_parse(ev, &seg) || !sp_segment_is_intact(ev)) {
 		f->counters.segment_bad++;
 		return;
 	}

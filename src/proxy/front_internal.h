@@ -46,7 +46,7 @@ void sp_miss_fetched(void *front, const struct sp_tuple *key, int err, const str
 /* answer.c - answers of our own, and resets */
 void sp_answer(struct sp_front *f, struct sp_conn *c, int status);
 /* The client has repeated itself, or sends more, or closes. */
-void sp_answer_again(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *seg);
+void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg);
 /* The same for an answer of a daemon before us. */
 void sp_answer_end(struct sp_front *f, const struct sp_segment *seg);
 void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg);

@@ -131,7 +131,9 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 
 void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
-	if (c->state == SP_CONN_ANSWERED) {
+	if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_ANSWERED) {
+		f->counters.segment_foreign++;	/* nothing but our ISN was there to be acknowledged */
+	} else if (c->state == SP_CONN_ANSWERED) {
 		sp_answer_again(f, c, seg);
 	} else if (c->state == SP_CONN_OWING || c->state == SP_CONN_COMMITTING) {
 		return;

@@ -278,6 +278,24 @@ int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg)
 	return 0;
 }
 
+int sp_segment_is_intact(const struct sp_event *ev)
+{
+	const __u8 *tcp = ev->packet + ev->l4_off;
+	size_t end, len;
+	__u16 check, partial;
+	__u64 pseudo;
+
+	if (parse_ip_end(ev, &end) || end > ev->len || end < ev->l4_off + sizeof(struct tcphdr))
+		return 0;
+	if (end == ev->len && end > 65535)
+		return 1;
+	len = end - ev->l4_off;
+	pseudo = sum_pseudo(&ev->tuple, IPPROTO_TCP, len);
+	memcpy(&check, tcp + offsetof(struct tcphdr, check), sizeof(check));
+	partial = ~sum_fold(pseudo);
+	return !sum_fold(sum_add(pseudo, tcp, len)) || check == partial;
+}
+
 /* ICMP: both families have the same eight bytes before what they quote. */
 struct icmp_too_big {
 	__u8	type;

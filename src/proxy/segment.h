@@ -54,10 +54,18 @@ int sp_segment_build(const struct sp_segment *seg, void *buf, size_t size);
  *		and @payload is NULL
  * @ret_seg:	borrows the payload from @ev; its tuple is @ev's. Options that belong to a SYN are read from a SYN only.
  *
- * Checksums are not verified: that of a CHECKSUM_PARTIAL packet is not complete.
+ * Checksums are not verified, see sp_segment_is_intact().
  * Return: 0; -EBADMSG when the header is damaged or cut off. Never reads behind ev->len.
  */
 int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg);
+
+/**
+ * sp_segment_is_intact() - is the TCP checksum right?
+ * One that covers the pseudo header alone is, too: the packet then comes from a stack that leaves the rest to hardware
+ * (CHECKSUM_PARTIAL), and never was on a wire. That of a superpacket whose IP header tells no length is not looked at.
+ * @ev:		a packet that sp_segment_parse() has taken
+ */
+int sp_segment_is_intact(const struct sp_event *ev);
 
 struct sp_wire;	/* two raw sockets, each with a queue of packets */
 

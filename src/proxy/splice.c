@@ -92,6 +92,8 @@ static void age_entry(struct sp_datapath *dp, struct sp_ports *ports, const stru
 	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out), back = sp_tuple_reverse(key);
 	struct sp_entry peer;
 
+	if (e->half.flags & SP_HALF_F_TO_DAEMON)
+		limit = limits->closed_ns;
 	if (idle_ns(&e->use, now_ns) < limit)
 		return;
 	if (e->half.flags & SP_HALF_F_TO_DAEMON) {

@@ -205,6 +205,17 @@ static void check_cookie(struct fixture *f, const struct packet *p, const struct
 	assert_int_equal(sp_cookie_data_is_sack(isn), c->is_sack);
 }
 
+/* Milliseconds of the clock, from a place that the key and the addresses say. */
+static __u32 want_tsval(const struct fixture *f, const struct sp_tuple *t)
+{
+	const __u32 *a = t->saddr.w;	/* the destination follows */
+	__u64 words[4];
+
+	for (int i = 0; i < 4; i++)
+		words[i] = (__u64)a[2 * i] << 32 | a[2 * i + 1];
+	return now_ns(CLOCK_MONOTONIC_COARSE) / 1000000 + (__u32)sp_siphash_words(f->control.cookie_key[0], words, 4);
+}
+
 static void check_syn(struct fixture *f, int is_v6, const struct syn_case *c)
 {
 	struct packet p = syn_packet(is_v6, &c->opt);
@@ -212,7 +223,7 @@ static void check_syn(struct fixture *f, int is_v6, const struct syn_case *c)
 			       .ack = p.seq + 1, .flags = SYN | ACK, .window = 0x7654, .opt_len = 20, .is_answer = 1 };
 	__u8 in[2048], out[2048] = "", *tcp = out + (is_v6 ? 54 : 34);
 	__u32 len = build(&p, in);
-	__u32 tsval = now_ns(CLOCK_MONOTONIC_COARSE) / 1000000 + (__u32)f->control.cookie_key[0][1];
+	__u32 tsval = want_tsval(f, &p.tuple);
 
 	assert_int_equal(run(f, in, len, out, &len, 1, NULL), TC_ACT_REDIRECT);
 	want.seq = get32(tcp + 4);

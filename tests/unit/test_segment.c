@@ -240,6 +240,35 @@ static void truncated_at(const struct sp_segment *seg, const __u8 *packet, size_
 	free(ev);
 }
 
+/* As a stack leaves it that lets hardware do the rest: the sum of the pseudo header, not inverted. */
+static void put_partial_checksum(const struct sp_tuple *t, __u8 *tcp, size_t len)
+{
+	__u16 check = ~sum_fold(sum_pseudo(t, IPPROTO_TCP, len));
+
+	memcpy(tcp + offsetof(struct tcphdr, check), &check, sizeof(check));
+}
+
+static void damage_is_seen_in_every_byte(void **state)
+{
+	static __u8 packet[SP_SEGMENT_PACKET_MAX];
+
+	for (size_t f = 0; f < COUNT(families); f++) {
+		struct sp_segment seg = combination(families[f], SP_TCP_ACK, 0xff, 33);
+		int len = sp_segment_build(&seg, packet, sizeof(packet));
+		struct sp_event *ev = event_new(families[f], packet, len);
+
+		assert_true(sp_segment_is_intact(ev));
+		for (int i = ev->l4_off; i < len; i++) {
+			ev->packet[i] ^= 0x10;
+			assert_false(sp_segment_is_intact(ev));
+			ev->packet[i] ^= 0x10;
+		}
+		put_partial_checksum(families[f], ev->packet + ev->l4_off, len - ev->l4_off);
+		assert_true(sp_segment_is_intact(ev));
+		free(ev);
+	}
+}
+
 static void truncation_is_seen_at_every_length(void **state)
 {
 	__u8 packet[SP_SEGMENT_PACKET_MAX];
@@ -534,6 +563,7 @@ int main(void)
 		cmocka_unit_test(options_are_laid_out),
 		cmocka_unit_test(too_much_payload_is_refused),
 		cmocka_unit_test(truncation_is_seen_at_every_length),
+		cmocka_unit_test(damage_is_seen_in_every_byte),
 		cmocka_unit_test(padding_is_not_payload),
 		cmocka_unit_test(superpackets_are_taken_whole),
 		cmocka_unit_test(odd_options_are_understood),
