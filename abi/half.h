@@ -18,7 +18,7 @@ enum {
  * @ack_delta:	added to the acknowledgement number and to SACK blocks, modulo 2^32 (host order)
  * @tsval_delta: added to TSval, modulo 2^32 (host order)
  * @tsecr_delta: added to TSecr where it is not zero, modulo 2^32 (host order)
- * @window_shift: the window field is shifted left by this much, right if negative
+ * @window_shift: the window field is shifted left by this much, right if negative: sp_half_window()
  * @flags:	SP_HALF_F_*
  * @version:	a newer version of a half always wins
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
@@ -96,6 +96,25 @@ _Static_assert(sizeof(struct sp_entry) == 128, "struct sp_entry is ABI");
 sp_inline __u32 sp_route_tick(__u64 now_ns)
 {
 	return now_ns >> 28;
+}
+
+/*
+ * A window field, for whoever reads it at another scale: no more than it can
+ * say, and rounded down to what it can say, but never to zero. A window that
+ * seems closed while it is not costs a round of probes for each byte; one
+ * that seems a little too wide costs a retransmission.
+ */
+sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window)
+{
+	__u32 w = window;
+
+	if (h->window_shift >= 0)
+		w <<= h->window_shift & 15;
+	else
+		w >>= -h->window_shift & 15;
+	if (w > 0xffff)
+		return 0xffff;
+	return w ? w : !!window;
 }
 
 sp_inline int sp_use_is_closed(const struct sp_use *u)

@@ -58,17 +58,6 @@ static __always_inline int rewrite_ip(struct sp_pkt *pkt, const struct sp_entry 
 	return 0;
 }
 
-static __always_inline __be16 shift_window(__u16 window, __s8 shift)
-{
-	__u32 w = window;
-
-	if (shift >= 0)
-		w <<= shift & 15;
-	else
-		w >>= -shift & 15;
-	return bpf_htons(w > 0xffff ? 0xffff : w);
-}
-
 /* Ports, sequence and acknowledgement number, window. */
 static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr *tcp,
 					const struct sp_half *h, __u64 *sum)
@@ -79,7 +68,7 @@ static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr 
 	if (pkt->flags & TH_ACK)
 		shift_word(&tcp->ack_seq, h->ack_delta, sum);
 	if (h->window_shift && !(pkt->flags & TH_SYN)) {
-		__be16 window = shift_window(pkt->window, h->window_shift);
+		__be16 window = bpf_htons(sp_half_window(h, pkt->window));
 
 		csum_half_word(sum, tcp->window, window);
 		tcp->window = window;

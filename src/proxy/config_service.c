@@ -10,7 +10,7 @@
 
 #define MSS_MIN		536	/* RFC 9293, 3.7.1 */
 #define MSS_MAX		65495
-#define WSCALE_DEFAULT	7
+#define WSCALE_DEFAULT	10	/* windows up to 64 MiB, in steps smaller than a segment */
 #define WSCALE_MAX	14	/* RFC 7323, 2.3 */
 #define WINDOW		65535
 

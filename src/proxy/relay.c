@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "relay.h"
 
-static __u16 shift_window(__u16 window, __s8 shift)
-{
-	__u32 w = shift >= 0 ? (__u32)window << shift : (__u32)window >> -shift;
-
-	return w > 65535 ? 65535 : w;
-}
-
 static struct sp_segment translate(const struct sp_half *half, const struct sp_segment *seg)
 {
 	struct sp_segment out = *seg;
@@ -17,7 +10,7 @@ static struct sp_segment translate(const struct sp_half *half, const struct sp_s
 	out.ack += half->ack_delta;
 	out.tsval += half->tsval_delta;
 	out.tsecr += out.tsecr ? half->tsecr_delta : 0;
-	out.window = shift_window(seg->window, half->window_shift);
+	out.window = sp_half_window(half, seg->window);
 	out.wscale = -1;
 	return out;
 }

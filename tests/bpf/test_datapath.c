@@ -83,24 +83,45 @@ static void without_ack_the_number_stays(void **state)
 	check_carried(*state, "RST", &p, &h, &want);
 }
 
-static void window_is_shifted_and_clamped(void **state)
-{
-	static const struct { int shift; __u8 flags; __u16 in, out; } cases[] = {
-		{ 3, ACK, 0x0102, 0x0810 }, { 3, ACK, 0x2000, 0xffff }, { 14, ACK, 4, 0xffff }, { 14, ACK, 3, 0xc000 },
-		{ -3, ACK, 0x0817, 0x0102 }, { -14, ACK, 0xffff, 3 }, { -3, ACK, 7, 0 }, { 3, SYN | ACK, 0x0102, 0x0102 },
-	};
+struct window_case {
+	const char	*name;
+	int		shift;
+	__u8		flags;
+	__u16		in, out;
+};
 
-	for (size_t i = 0; i < COUNT(cases); i++)
+static const struct window_case windows[] = {
+	{ "up",				3, ACK, 0x0102, 0x0810 },
+	{ "up to the largest",		3, ACK, 0x1fff, 0xfff8 },
+	{ "up beyond it",		3, ACK, 0x2000, 0xffff },
+	{ "up by 14",			14, ACK, 3, 0xc000 },
+	{ "up by 14 beyond it",		14, ACK, 4, 0xffff },
+	{ "closed, up",			14, ACK, 0, 0 },
+	{ "down",			-3, ACK, 0x0817, 0x0102 },
+	{ "down by 14",			-14, ACK, 0xffff, 3 },
+	{ "down to one",		-3, ACK, 8, 1 },
+	{ "less than one",		-3, ACK, 7, 1 },
+	{ "the least, down by 14",	-14, ACK, 1, 1 },
+	{ "closed, down",		-14, ACK, 0, 0 },
+	{ "same scale",			0, ACK, 0xfffe, 0xfffe },
+	{ "SYN: never scaled",		3, SYN | ACK, 0x0102, 0x0102 },
+	{ "RST",			-3, RST, 0x0817, 0x0102 },
+};
+
+static void window_means_the_same(void **state)
+{
+	for (size_t i = 0; i < COUNT(windows); i++)
 		for (int v6 = 0; v6 < 2; v6++) {
+			const struct window_case *c = &windows[i];
 			struct packet p = option_packet(v6, &good_options[1]), want;
 			struct sp_half h = full_half(v6);
 
-			h.window_shift = cases[i].shift;
-			p.flags = cases[i].flags;
-			p.window = cases[i].in;
+			h.window_shift = c->shift;
+			p.flags = c->flags;
+			p.window = c->in;
 			want = expect_carried(p, &h);
-			want.window = cases[i].out;
-			check_carried(*state, "window", &p, &h, &want);
+			want.window = c->out;
+			check_carried(*state, c->name, &p, &h, &want);
 		}
 }
 
@@ -277,7 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_option_is_rewritten),
 		cmocka_unit_test(without_ack_the_number_stays),
-		cmocka_unit_test(window_is_shifted_and_clamped),
+		cmocka_unit_test(window_means_the_same),
 		cmocka_unit_test(damaged_options_are_dropped),
 		cmocka_unit_test(ttl_runs_out),
 		cmocka_unit_test(unknown_traffic_is_untouched),
