@@ -186,6 +186,17 @@ static void what_was_tried_comes_last(void **state)
 	close_backends(b, config);
 }
 
+static void draining_gets_none_even_when_all_were_tried(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 0}, " B "]}");
+	struct sp_backends *b = open_backends(config);
+	__u64 tried = 0;
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sp_backends_choose(b, &config->pools[0], 1, &tried, 0), 1);
+	close_backends(b, config);
+}
+
 static void failures_in_a_row_mark_it_down(void **state)
 {
 	struct sp_config *config = load("{name: w, backends: [{address: 10.0.0.7:80}, " B "]}");
@@ -313,6 +324,33 @@ static void reload_keeps_what_is_the_same(void **state)
 	close_backends(b, new);
 }
 
+static void new_weights_begin_new_turns(void **state)
+{
+	struct sp_config *old = load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 200}, "
+				     "{address: 10.0.0.2:80, name: b, weight: 199}]}");
+	struct sp_config *new = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(old);
+
+	assert_string_equal(turns(b, &old->pools[0], 1, 0), "a");
+	assert_int_equal(sp_backends_configure(b, new), 0);
+	assert_string_equal(turns(b, &new->pools[0], 6, 0), "ababab");
+	sp_config_free(old);
+	close_backends(b, new);
+}
+
+/* The pools of two configurations side by side in memory. */
+static void a_pool_of_another_configuration_is_not_taken_for_one_of_this(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A "]}, {name: v, backends: [" A ", " B "]}");
+	struct sp_config new = { .pools = config->pools, .pool_count = 1 };
+	struct sp_backends *b = open_backends(&new);
+
+	assert_null(sp_backends_at(b, &config->pools[1], 0));
+	assert_null(sp_backends_at(b, &config->pools[1], 1));
+	assert_non_null(sp_backends_at(b, &config->pools[0], 0));
+	close_backends(b, config);
+}
+
 static void connections_of_before_a_reload_go_on(void **state)
 {
 	struct sp_config *old = load("{name: w, backends: [" A ", " B "]}, {name: v, backends: [" A ", " B "]}");
@@ -360,7 +398,7 @@ static struct sp_config *load_many(unsigned int count)
 
 	fputs("{name: w, backends: [", out);
 	for (unsigned int i = 0; i < count; i++)
-		fprintf(out, "%s{address: 10.1.%u.%u:80}", i ? ", " : "", i / 250, i % 250 + 1);
+		fprintf(out, "%s{address: 10.1.%u.%u:80}", i ? ", " : "", i % 250, i / 250 + 1);
 	fputs("]}", out);
 	fclose(out);
 	config = load(text);
@@ -387,6 +425,23 @@ static void large_pools(void **state)
 			assert_int_equal(asked[sp_backends_choose(b, &config->pools[0], 1, &tried, 0)]++, 0);
 	}
 	close_backends(b, config);
+}
+
+static void large_pools_survive_reloads(void **state)
+{
+	struct sp_config *config[2] = { load_many(1000), load_many(1000) };
+	struct sp_backends *b = open_backends(config[0]);
+
+	for (int i = 0; i < 1000; i++)
+		for (int k = 0; k < i; k++)
+			sp_backends_connected(b, &config[0]->pools[0], i);
+	assert_int_equal(sp_backends_configure(b, config[1]), 0);
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(sp_backends_at(b, &config[1]->pools[0], i)->connections, i);
+		assert_ptr_equal(sp_backends_at(b, &config[0]->pools[0], i), sp_backends_at(b, &config[1]->pools[0], i));
+	}
+	sp_config_free(config[0]);
+	close_backends(b, config[1]);
 }
 
 static void without_memory_nothing_changes(void **state)
@@ -419,15 +474,19 @@ int main(void)
 		cmocka_unit_test(pools_take_turns_of_their_own),
 		cmocka_unit_test(families_match),
 		cmocka_unit_test(what_was_tried_comes_last),
+		cmocka_unit_test(draining_gets_none_even_when_all_were_tried),
 		cmocka_unit_test(failures_in_a_row_mark_it_down),
 		cmocka_unit_test(pools_count_apart),
 		cmocka_unit_test(one_trial_after_each_retry),
 		cmocka_unit_test(all_down_are_tried_anyway),
 		cmocka_unit_test(a_dead_backend_costs_few_tries),
 		cmocka_unit_test(reload_keeps_what_is_the_same),
+		cmocka_unit_test(new_weights_begin_new_turns),
+		cmocka_unit_test(a_pool_of_another_configuration_is_not_taken_for_one_of_this),
 		cmocka_unit_test(connections_of_before_a_reload_go_on),
 		cmocka_unit_test(reload_may_switch_marking_off),
 		cmocka_unit_test(large_pools),
+		cmocka_unit_test(large_pools_survive_reloads),
 		cmocka_unit_test(without_memory_nothing_changes),
 	};
 
