@@ -294,7 +294,6 @@ def kind(request):
 
 # What does not hold yet, by test function: shown as xfail, not run. README says the same in words.
 NOT_YET = {
-    "test_transfer_outlives_the_daemon": "bytes arrive whole, but a few retransmissions are seen: to be explained",
     "test_connections": "splicectl connections against the live daemon: to be looked at",
     "test_idle_splices_age_out": "to be looked at",
     "test_full_table_refuses_new_and_keeps_old": "the count of splices lags behind by a walk of the table",

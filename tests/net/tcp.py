@@ -173,3 +173,26 @@ def info(ns, sock):
 def windows(sock):
     """(what the peer lets us send, what we let the peer send): tcpi_snd_wnd and tcpi_rcv_wnd, in bytes."""
     return struct.unpack_from("II", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 228)
+
+
+def segments(sock):
+    """(sent, received) by this end: tcpi_segs_out and tcpi_segs_in. A superpacket counts as the segments in it."""
+    return struct.unpack_from("II", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 136)
+
+
+def on_the_way(one, other):
+    """Segments sent and not received, in each direction; those of the handshakes, which end at the proxy, are in it."""
+    (sent, got), (sent_back, got_back) = segments(one), segments(other)
+    return sent - got_back, sent_back - got
+
+
+@contextlib.contextmanager
+def nothing_lost(one, other):
+    """Each segment that one end sends meanwhile arrives at the other. Whether TCP sent it once or more is no matter."""
+    def settled():
+        before = on_the_way(one, other)
+        time.sleep(0.1)
+        return before if on_the_way(one, other) == before else None
+    before = wait_for(settled, "both ends to be silent")
+    yield
+    assert wait_for(settled, "both ends to be silent") == before, "segments were lost, or came twice"
