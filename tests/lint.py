@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""What no other linter says of C sources: layout, and whether structured comments name what is there.
+"""What no other linter says: layout of C sources, and whether structured comments and documents name what is there.
 
 Not clang-format: it can't keep members, defines and tables aligned at tabs, and would change a tenth of all lines.
 """
+import os
 import re
 import sys
 
@@ -25,6 +26,8 @@ CODE = [			# of what is neither text nor comment
 DOC = re.compile(r"/\*\*\n(.*?)\*/\n(.*?)(?=\n\n|\Z)", re.S)
 TAG = re.compile(r"^ \*\s+@(\w+(?:, @\w+)*):", re.M)
 MEMBER = re.compile(r"(\w+)(?:\[[^]]*\])*\s*(?=[,;])")
+CALL = re.compile(r"\b([a-z]\w+)\(\)")
+PATH = re.compile(r"\b((?:abi|bpf|src|tests|bench|demo|docs|contrib)/[\w./-]*\w)")
 FUNCTION_POINTER = re.compile(r"\(\*(\w+)\)\([^;]*\)(?=;)")
 
 
@@ -74,19 +77,34 @@ def comments(path, text):
         if not first or first[2] not in doc[2]:
             yield at, "describes something else than what follows"
             continue
-        there = members(doc[2]) if first[1] else set(re.findall(r"\w+", doc[2]))
-        yield from ((at, f"{first[2]} has no @{name}") for name in sorted(named - there))
+        yield from ((at, f"{first[2]} has no @{name}") for name in sorted(named - set(re.findall(r"\w+", doc[2]))))
         if first[1] and path.startswith("abi/"):
-            yield from ((at, f"{first[2]}: @{name} is not described") for name in sorted(there - named))
+            yield from ((at, f"{first[2]}: @{name} is not described") for name in sorted(members(doc[2]) - named))
+
+
+def document(text, sources):
+    for at, line in enumerate(text.split("\n"), 1):
+        for name in CALL.findall(line):
+            if not re.search(rf"\b{name}\(", sources):
+                yield at, f"there is no {name}()"
+        for path in PATH.findall(line):
+            if not os.path.exists(path):
+                yield at, f"there is no {path}"
 
 
 def main():
     bad = 0
+    texts = {}
     for path in sys.argv[1:]:
         with open(path, encoding="utf-8", newline="") as file:
-            text = file.read()
+            texts[path] = file.read()
+    sources = "".join(text for path, text in texts.items() if not path.endswith(".md"))
+    for path, text in texts.items():
         lines = text.split("\n")
-        found = [*layout(lines[:-1]), *functions(lines), *comments(path, text)]
+        if path.endswith(".md"):
+            found = [*document(text, sources)]
+        else:
+            found = [*layout(lines[:-1]), *functions(lines), *comments(path, text)]
         if lines[-1] or len(lines) > 1 and not lines[-2]:
             found.append((len(lines), "ends with no newline, or with an empty line"))
         for at, what in sorted(found):
