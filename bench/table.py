@@ -124,11 +124,12 @@ def print_bars(samples):
 
 
 def print_noise(rows):
-    noise = [value for measure, _, _, value in rows if measure.endswith("_noise_pct")]
-    loud = sum(value > measures.QUIET_PCT for value in noise)
-    if loud:
-        print(f"\nNOISY: before {loud} of {len(noise)} samples others kept the machine more than"
-              f" {measures.QUIET_PCT} % busy (median {statistics.median(noise):.0f} %)")
+    for ending, who in (("_noise_pct", "other processes"), ("_steal_pct", "other guests of the hypervisor")):
+        found = [value for measure, _, _, value in rows if measure.endswith(ending)]
+        loud = sum(value > measures.QUIET_PCT for value in found)
+        if loud:
+            print(f"\nNOISY: during {loud} of {len(found)} samples {who} took more than {measures.QUIET_PCT} %"
+                  f" of the machine (median {statistics.median(found):.0f} %, at most {max(found):.0f} %)")
 
 
 def print_table(rows):
