@@ -14,6 +14,7 @@
 	X(HEAD,		head,		"daemon", "first segments of a connection, valid cookie") \
 	X(FROM_BACKEND,	from_backend,	"daemon", "answer of a backend to the proxy's SYN, or a stray of one") \
 	X(HELD,		held,		"daemon", "the half says that the daemon answers") \
+	X(SYN_CHALLENGED, syn_challenged, "daemon", "SYN on a live splice: its end is asked whether it means it (RFC 5961)") \
 	X(MISS,		miss,		"daemon", "to a service, neither half nor valid cookie") \
 	X(TOO_BIG,	too_big,	"daemon", "larger than the MTU of its way out") \
 	X(DAEMON_STALE,	daemon_stale,	"drop", "SYN or head while the daemon's heartbeat is stale") \

@@ -21,13 +21,16 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
  * An RST counts when it lies between what its receiver has acknowledged and
  * where its sender's stream ends: on an idle connection that is one number, so
  * a blind one ends nothing (RFC 5961, 3). What the peer carried last is the
- * acknowledgement of this direction, in the numbers of this packet.
+ * acknowledgement of this direction, in the numbers of this packet. Where
+ * segments were lost or went another way, the end lags behind, and only the
+ * acknowledged number counts.
  */
 static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *e, const struct sp_entry *peer)
 {
 	if (!e->use.pkts || !peer->use.pkts)
 		return 1;
-	return pkt->seq - peer->use.last_ack <= e->use.next_seq - peer->use.last_ack;
+	return pkt->seq == peer->use.last_ack ||
+	       ((__s32)(pkt->seq - peer->use.last_ack) > 0 && (__s32)(pkt->seq - e->use.next_seq) <= 0);
 }
 
 /* FIN and RST are remembered in both halves, so that either tells whether the splice is closed. */
@@ -57,11 +60,12 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 	return 0;
 }
 
+/* Only what joins on moves the end: a forged segment anywhere else must not. */
 static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_use *u)
 {
 	__u32 end = pkt->seq + pkt->payload_bytes + !!(pkt->flags & TH_FIN);
 
-	if (!u->pkts || (__s32)(end - u->next_seq) > 0)
+	if (!u->pkts || ((__s32)(pkt->seq - u->next_seq) <= 0 && (__s32)(end - u->next_seq) > 0))
 		u->next_seq = end;
 }
 
@@ -104,6 +108,17 @@ static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __
 	return err ? err : -SP_DROP_HELD;
 }
 
+/* The daemon answers as RFC 5961, 4 has it. The backend must not: if it has forgotten the connection, it would take a new one. */
+static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
+{
+	int err;
+
+	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
+	return err ? err : -SP_DROP_SYN_CHALLENGED;
+}
+
 /**
  * carry() - rewrite a packet by its half and send it on
  * @e:	entry of sp_halves under the packet's tuple
@@ -118,6 +133,8 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return -SP_DROP_BAD_HEADER;
 	if (e->half.flags & SP_HALF_F_TO_DAEMON)
 		return held(pkt, e, now_ns);
+	if ((pkt->flags & (TH_SYN | TH_ACK)) == TH_SYN)
+		return challenge(pkt, now_ns);
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
 	err = wayout_find(pkt, e, now_ns);

@@ -38,7 +38,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /*
  * A closed connection's half does not stand in the way of the client's next
  * one from the same port; nor does one that only holds packets for the daemon.
- * A live half gets the SYN: its backend settles it (RFC 5961, 4).
+ * A live half is asked first, see challenge().
  */
 static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_entry *e)
 {

@@ -47,6 +47,25 @@ void sp_miss_event(struct sp_front *f, const struct sp_event *ev, const struct s
 		on_stray(f, seg);
 }
 
+/*
+ * A SYN on a live splice. The end that really has forgotten the connection
+ * answers this acknowledgement with an RST of just that number, which closes
+ * the half; the SYN is then repeated (RFC 5961, 4). Nobody else can.
+ */
+static void challenge(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *syn)
+{
+	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
+	struct sp_segment ack = { .tuple = sp_tuple_reverse(&syn->tuple), .flags = SP_TCP_ACK, .wscale = -1 };
+	struct sp_entry peer;
+
+	if (sp_datapath_get(f->dp, &peer_key, &peer))
+		return;
+	ack.seq = e->use.last_ack - e->half.ack_delta;
+	ack.ack = peer.use.last_ack;
+	f->counters.syn_challenged++;
+	sp_wire_send(f->wire, &ack);
+}
+
 /* The mark of a daemon before us, which took what it held along unless it had answered. */
 void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg)
 {
@@ -55,7 +74,10 @@ void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg)
 	if (sp_datapath_get(f->dp, &seg->tuple, &e))
 		return;
 	if (!(e.half.flags & SP_HALF_F_TO_DAEMON)) {
-		on_overtaken(f, &e, seg);
+		if (seg->flags & SP_TCP_SYN)
+			challenge(f, &e, seg);
+		else
+			on_overtaken(f, &e, seg);
 		return;
 	}
 	if (e.half.flags & SP_HALF_F_ANSWERED) {

@@ -145,6 +145,18 @@ def test_forged_rst_kills_nothing(raw, pair, way):
     transfer(server, client, MIB)
 
 
+def test_forged_rst_near_by_opens_no_door(raw, pair, way):
+    """A number that is nearly right: the backend does not believe it, so a SYN behind it must not find the splice closed."""
+    client, server = pair(way, isn=1000)
+    transfer(client, server, 1000)
+    for seq in (2002, 2000 + 60000, 900):
+        forge(raw, way, client, rawtcp.RST, seq=seq)
+        forge(raw, way, client, rawtcp.SYN, seq=77777)
+    transfer(server, client, 1000)
+    transfer(client, server, MIB)
+    transfer(server, client, MIB)
+
+
 def test_urgent_data(pair, way):
     """The urgent pointer is relative to the segment and must come through."""
     import socket
