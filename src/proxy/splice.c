@@ -39,11 +39,13 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
 	struct sp_tuple to_client = sp_tuple_reverse(front);
 	struct sp_splice s = {
 		.front = *front, .up = half_of(back, client, backend), .down = half_of(&to_client, backend, client),
+		.client_isn = client->isn_theirs,
 	};
 
 	s.up.pool_id = pool_id;
 	s.down.pool_id = pool_id;
 	s.down.flags = SP_HALF_F_FROM_BACKEND;
+	s.down.spliced_s = s.up.spliced_s;
 	return s;
 }
 

@@ -29,9 +29,11 @@ struct sp_side {
  * @front:	client -> service: what @up matches
  * @up:		its out is proxy -> backend
  * @down:	matches the reverse of @up's out; its out is the reverse of @front
+ * @client_isn:	tells it from an older connection on the same tuple (host order)
  */
 struct sp_splice {
 	struct sp_tuple	front;
+	__u32		client_isn;
 	struct sp_half	up;
 	struct sp_half	down;
 };
