@@ -56,7 +56,7 @@ enum {
  * @seen_ns:	CLOCK_MONOTONIC_COARSE of the last packet
  * @bytes:	TCP payload carried
  * @pkts:	packets carried (a superpacket counts once), or handed to the daemon since @seen_ns
- * @last_ack:	acknowledgement number last sent out (host order, already translated)
+ * @last_ack:	acknowledgement number last sent out (host order, already translated); 0: not known
  * @addr_csum:	checksum difference of the addresses, which the pseudo header holds too
  * @port_csum:	checksum difference of the ports
  * @ifindex:	egress interface; 0 while not resolved
@@ -64,9 +64,9 @@ enum {
  * @nexthop:	gateway, or the destination itself when on the link
  * @mtu:	of the route
  * @state:	SP_USE_S_*
- * @next_seq:	where the stream of this direction ends so far, before translation (host order); means nothing while @pkts is 0
+ * @next_seq:	where the stream of this direction ends so far, before translation (host order); 0: not known
  *
- * Owner: zeroed by whoever installs (but the two sums, see sp_use_init()); the datapath writes the rest.
+ * Owner: zeroed by whoever installs, but for the two sums, @last_ack and @next_seq; the datapath writes the rest.
  */
 struct sp_use {
 	__u64		seen_ns;

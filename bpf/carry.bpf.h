@@ -27,10 +27,10 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
  */
 static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *e, const struct sp_entry *peer)
 {
-	if (!e->use.pkts || !peer->use.pkts)
+	if (!peer->use.last_ack || pkt->seq == peer->use.last_ack)
 		return 1;
-	return pkt->seq == peer->use.last_ack ||
-	       ((__s32)(pkt->seq - peer->use.last_ack) > 0 && (__s32)(pkt->seq - e->use.next_seq) <= 0);
+	return e->use.next_seq && (__s32)(pkt->seq - peer->use.last_ack) > 0 &&
+	       (__s32)(pkt->seq - e->use.next_seq) <= 0;
 }
 
 /* FIN and RST are remembered in both halves, so that either tells whether the splice is closed. */
@@ -65,7 +65,7 @@ static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_
 {
 	__u32 end = pkt->seq + pkt->payload_bytes + !!(pkt->flags & TH_FIN);
 
-	if (!u->pkts || ((__s32)(pkt->seq - u->next_seq) <= 0 && (__s32)(end - u->next_seq) > 0))
+	if (!u->next_seq || ((__s32)(pkt->seq - u->next_seq) <= 0 && (__s32)(end - u->next_seq) > 0))
 		u->next_seq = end;
 }
 

@@ -62,7 +62,7 @@ static int attract_answers(struct sp_front *f, const struct sp_conn *c)
 	struct sp_half held = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
 	struct sp_tuple key = sp_tuple_reverse(&c->back);
 
-	return sp_datapath_put(f->dp, &key, &held);
+	return sp_datapath_put(f->dp, &key, &held, 0, 0);
 }
 
 static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoint *to)
@@ -158,9 +158,9 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	struct sp_splice splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
 
 	if (err == -EEXIST && winner)
-		sp_splice_install(f->dp, winner);
+		sp_splice_install(f->dp, winner, 0);
 	if (!err)
-		err = sp_splice_install(f->dp, &splice);
+		err = sp_splice_install(f->dp, &splice, c->held.len);
 	if (err) {
 		f->counters.commit_failed++;
 		give_up(f, c);

@@ -350,9 +350,10 @@ static __u32 csum_words(const __u32 *from, const __u32 *to, int n)
 	return (sum & 0xffffffff) + (sum >> 32);
 }
 
-int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half)
+int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
+		    __u32 last_ack, __u32 next_seq)
 {
-	struct sp_entry e = { .half = *half };
+	struct sp_entry e = { .half = *half, .use.last_ack = last_ack, .use.next_seq = next_seq };
 
 	e.use.seen_ns = sp_now_ns();
 	e.use.addr_csum = csum_words(key->saddr.w, half->out.saddr.w, 8);

@@ -35,7 +35,9 @@ int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *r
 int sp_datapath_consume(struct sp_datapath *dp);
 
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry);
-int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half);
+/* @last_ack, @next_seq: where struct sp_use begins; 0: not known. Return: 0; -E2BIG when the table is full. */
+int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
+		    __u32 last_ack, __u32 next_seq);
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
 /* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,

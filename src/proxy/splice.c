@@ -39,22 +39,25 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
 	struct sp_tuple to_client = sp_tuple_reverse(front);
 	struct sp_splice s = {
 		.front = *front, .up = half_of(back, client, backend), .down = half_of(&to_client, backend, client),
+		.client_isn = client->isn_theirs,
 	};
 
 	s.up.pool_id = pool_id;
 	s.down.pool_id = pool_id;
 	s.down.flags = SP_HALF_F_FROM_BACKEND;
+	s.down.spliced_s = s.up.spliced_s;
 	return s;
 }
 
-int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice)
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes)
 {
+	__u32 client_next = splice->client_isn + 1;
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);
-	int err = sp_datapath_put(dp, &from_backend, &splice->down);
+	int err = sp_datapath_put(dp, &from_backend, &splice->down, client_next, 0);
 
 	if (err)
 		return err;
-	err = sp_datapath_put(dp, &splice->front, &splice->up);
+	err = sp_datapath_put(dp, &splice->front, &splice->up, 0, client_next + held_bytes);
 	if (err)
 		sp_datapath_del(dp, &from_backend);
 	return err;

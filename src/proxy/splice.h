@@ -29,9 +29,11 @@ struct sp_side {
  * @front:	client -> service: what @up matches
  * @up:		its out is proxy -> backend
  * @down:	matches the reverse of @up's out; its out is the reverse of @front
+ * @client_isn:	tells it from an older connection on the same tuple (host order)
  */
 struct sp_splice {
 	struct sp_tuple	front;
+	__u32		client_isn;
 	struct sp_half	up;
 	struct sp_half	down;
 };
@@ -40,8 +42,12 @@ struct sp_splice {
 struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,
 				const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id);
 
-/* Make a committed splice known to the datapath. Return: 0; -E2BIG when the table is full, and then nothing is left of it. */
-int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice);
+/**
+ * sp_splice_install() - make a committed splice known to the datapath
+ * @held_bytes:	of the client's stream that we forward ourselves
+ * Return: 0; -E2BIG when the table is full, and then nothing is left of it.
+ */
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes);
 
 struct sp_ager {
 	__u32		cursor;
