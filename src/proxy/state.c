@@ -68,6 +68,20 @@ static int lock_or_say(const char *state_dir, int *ret_fd)
 	return err;
 }
 
+/* Who else may write there can unpin, and so detach, what we pin. */
+static int check_owner(const char *state_dir, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_uid == geteuid() && !(st.st_mode & 022))
+		return 0;
+	log_err("state_dir %s: belongs to uid %u with mode %03o; must be ours and writable for nobody else",
+		state_dir, st.st_uid, st.st_mode & 0777);
+	return -EPERM;
+}
+
 int sp_state_open(const char *state_dir, struct sp_state *ret_state)
 {
 	struct sp_state state;
@@ -82,7 +96,12 @@ int sp_state_open(const char *state_dir, struct sp_state *ret_state)
 		return err;
 	}
 	err = lock_or_say(state_dir, &state.lock_fd);
-	if (!err)
+	if (err)
+		return err;
+	err = check_owner(state_dir, state.lock_fd);
+	if (err)
+		sp_state_close(&state);
+	else
 		*ret_state = state;
 	return err;
 }
