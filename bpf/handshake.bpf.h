@@ -222,6 +222,8 @@ static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *sv
 	err = answer_syn(pkt, svc, c, now_ns);
 	if (err)
 		return err;
+	if (svc->flags & SP_SERVICE_F_SERVER_FIRST && upcall_is_allowed(UPCALL_HANDSHAKE, now_ns))
+		upcall(pkt, SP_EVENT_SYNACK, upcall_whole(pkt), 0, 0);
 	pkt->action = bpf_redirect(pkt->skb->ifindex, 0);
 	return -SP_DROP_SYN_ANSWERED;
 }

@@ -7,26 +7,39 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
-enum { UPCALL_STRANGER, UPCALL_BACKEND };	/* whose packets share a bucket */
-#define UPCALL_RATE_PER_S	20000ULL
-#define UPCALL_BURST		4000ULL
-#define UPCALL_BACKEND_FACTOR	5	/* every new connection needs one of its backend */
+/* Whose packets share a bucket. */
+enum {
+	UPCALL_STRANGER,	/* of no known connection */
+	UPCALL_BACKEND,		/* every new connection needs one of its backend */
+	UPCALL_HANDSHAKE,	/* SYNs of services where the server speaks first */
+};
 
-/* Takes a token of this CPU's bucket. Return: 0 when there is none. */
+static __always_inline __u64 upcall_rate_per_s(__u32 who)
+{
+	switch (who) {
+	case UPCALL_BACKEND:
+		return 100000;
+	case UPCALL_HANDSHAKE:
+		return 2000;
+	default:
+		return 20000;
+	}
+}
+
+/* Takes a token of this CPU's bucket, which holds those of 200 ms. Return: 0 when there is none. */
 static __always_inline int upcall_is_allowed(__u32 who, __u64 now_ns)
 {
 	struct sp_bucket *b = bpf_map_lookup_elem(&sp_buckets, &who);
-	__u64 factor = who == UPCALL_BACKEND ? UPCALL_BACKEND_FACTOR : 1;
-	__u64 new;
+	__u64 rate = upcall_rate_per_s(who), new;
 
 	if (!b)
 		return 0;
-	new = (now_ns - b->filled_ns) * UPCALL_RATE_PER_S * factor / 1000000000ULL;
+	new = (now_ns - b->filled_ns) * rate / 1000000000ULL;
 	if (new) {
 		b->filled_ns = now_ns;
 		b->tokens += new;
-		if (b->tokens > UPCALL_BURST * factor)
-			b->tokens = UPCALL_BURST * factor;
+		if (b->tokens > rate / 5)
+			b->tokens = rate / 5;
 	}
 	if (!b->tokens)
 		return 0;

@@ -84,21 +84,25 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 		return err;
 	}
 	choose_numbers(f, c);
-	c->tries++;
 	c->state = SP_CONN_CONNECTING;
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;
 	send_syn(f, c, now_ns);
 	return 0;
 }
 
+/* A backend towards which all ports are in use counts as a try, too. */
 static void try_next(struct sp_front *f, struct sp_conn *c)
 {
-	c->backend_idx = -1;
-	if (c->tries < c->config->limits.tries)
-		c->backend_idx = sp_backends_choose(f->backends, c->pool, sp_addr_is_v4(&c->front.daddr), &c->tried,
-						    sp_now_ns());
-	if (c->backend_idx < 0 || open_to(f, c, &c->pool->backends[c->backend_idx].at))
-		sp_answer(f, c, 503);
+	int is_v4 = sp_addr_is_v4(&c->front.daddr);
+
+	while (c->tries++ < c->config->limits.tries) {
+		c->backend_idx = sp_backends_choose(f->backends, c->pool, is_v4, &c->tried, sp_now_ns());
+		if (c->backend_idx < 0)
+			break;
+		if (!open_to(f, c, &c->pool->backends[c->backend_idx].at))
+			return;
+	}
+	sp_answer(f, c, 503);
 }
 
 void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)

@@ -93,6 +93,10 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 		return;
 	}
 	switch (ev->kind) {
+	case SP_EVENT_SYNACK:
+		seg.tuple = sp_tuple_reverse(&ev->tuple);
+		sp_nudge_add(f->nudges, &seg, sp_now_ns());
+		break;
 	case SP_EVENT_FRONT: sp_head_begin(f, ev, &seg); break;
 	case SP_EVENT_BACK: sp_back_event(f, &seg); break;
 	case SP_EVENT_HELD: on_held(f, ev, &seg); break;
@@ -125,10 +129,19 @@ static void tick(void *ctx, struct sp_conn *c)
 	}
 }
 
+static int is_here(void *ctx, const struct sp_tuple *front)
+{
+	struct sp_front *f = ctx;
+	struct sp_entry e;
+
+	return sp_conn_by_front(f->conns, front) || !sp_datapath_get(f->dp, front, &e);
+}
+
 void sp_front_tick(struct sp_front *f)
 {
 	f->parse_budget = PARSE_PER_TICK;
 	sp_conns_each(f->conns, tick, f);
+	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
 }
 
 static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
@@ -167,7 +180,8 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	store->events = &store_events;
 	store->ctx = f;
 	f->strays = sp_strays_new();
-	err = f->strays ? sp_conns_new(config->limits.pending, &f->conns) : -ENOMEM;
+	f->nudges = sp_nudges_new();
+	err = f->strays && f->nudges ? sp_conns_new(config->limits.pending, &f->conns) : -ENOMEM;
 	err = err ?: sp_front_configure(f, config);
 	if (err) {
 		sp_front_free(f);
@@ -206,6 +220,7 @@ void sp_front_free(struct sp_front *f)
 		return;
 	sp_conns_free(f->conns);
 	sp_strays_free(f->strays);
+	sp_nudges_free(f->nudges);
 	sp_ports_free(f->ports);
 	sp_backends_free(f->backends);
 	sp_config_put(f->config);

@@ -6,6 +6,7 @@
 #include "backends.h"
 #include "conn.h"
 #include "front.h"
+#include "nudge.h"
 #include "stray.h"
 
 struct sp_front {
@@ -16,6 +17,7 @@ struct sp_front {
 	struct sp_backends		*backends;
 	struct sp_conns			*conns;
 	struct sp_strays		*strays;
+	struct sp_nudges		*nudges;
 	struct sp_config		*config;
 	struct sp_front_counters	counters;
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */

@@ -245,13 +245,8 @@ static int parse_ip_end(const struct sp_event *ev, size_t *ret_end)
 
 static void parse_payload(const struct sp_event *ev, size_t start, size_t end, struct sp_segment *seg)
 {
-	if (end <= ev->len) {
-		seg->payload = ev->packet + start;
-	} else if (ev->kind != SP_EVENT_WATCHED) {
-		seg->payload = ev->packet + start;
-		end = ev->len;
-	}
-	seg->payload_len = end - start;
+	seg->payload = ev->packet + start;
+	seg->payload_len = (end < ev->len ? end : ev->len) - start;
 }
 
 int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Spliced connections outlive the daemon; new ones work again as soon as there is one."""
+import time
 import contextlib
 import json
 import pathlib
@@ -281,12 +282,23 @@ def test_drops(raw, pair, family):
     assert re.search(r"rst_stray.*\b%d\b" % raw.spliced.drops()["rst_stray"], raw.spliced.ctl("drops"))
 
 
+def reset_when_repeated(client, send):
+    """It may be the second segment of a head that comes first: only one that is repeated a second later is refused."""
+    start = time.monotonic()
+    while time.monotonic() < start + 5:
+        send()
+        answer = client.receive(0.3, lambda seg: seg.flags & rawtcp.RST)
+        if answer:
+            assert time.monotonic() > start + 0.9, "refused at once"
+            return answer
+    raise AssertionError("not refused")
+
+
 def test_segment_of_an_unknown_connection_is_reset(raw, family):
-    """Nothing knows it, and the store is here: a client that believes in it must hear so."""
+    """Nothing knows it, and the store is here: a client that believes in it must hear so. But not at once (law 4)."""
     with rawtcp.Raw(raw.net, family.vip, RAW_TCP, 9998) as forger:
-        forger.send(ACK | PSH, b"hello", seq=5000, ack=77777)
-        answer = forger.receive(5)
-        assert answer and answer.flags & rawtcp.RST and answer.seq == 77777
+        answer = reset_when_repeated(forger, lambda: forger.send(ACK | PSH, b"hello", seq=5000, ack=77777))
+        assert answer.seq == 77777
 
 
 def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
@@ -305,9 +317,7 @@ def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
         raw.spliced.key = ["f" * 32]
         raw.spliced.write_key()
         raw.spliced.hangup()
-        client.send(ACK | PSH, head)
-        answer = client.receive(3, lambda seg: seg.flags & rawtcp.RST)
-        assert answer, "a cookie of a key that is gone was accepted, or not refused"
+        reset_when_repeated(client, lambda: client.send(ACK | PSH, head))
     client, server = pair(family)
     transfer(client, server, MIB)
 

@@ -4,7 +4,7 @@ import pytest
 
 import rawtcp
 from daemon import RAW_TCP
-from tcp import (MIB, accept, info, in_thread, open_socket, read, read_to_end, reset, transfer, vanish, wait_for)
+from tcp import (MIB, accept, connect, info, in_thread, open_socket, read, read_to_end, reset, transfer, vanish, wait_for)
 
 
 def is_reset(sock):
@@ -207,6 +207,16 @@ def test_server_speaks_first(raw, pair, way):
             assert read(server, 6) == b"thanks"
             server.close()
             assert read_to_end(client) == b""
+
+
+def test_server_speaks_first_although_the_ack_is_lost(raw, pair, way):
+    """Neither end has anything to repeat: the SYN-ACK is, after a second."""
+    listener = pair.listener("tcp")
+    first_ack = 'iifname "client" tcp flags & (syn | ack | psh | fin) == ack quota 80 bytes counter drop'
+    with raw.net.router.nft(f"chain lose {{\n type filter hook forward priority 0\n {first_ack}\n }}"):
+        with connect(raw.client, way.vip, RAW_TCP) as client, accept(listener) as server:
+            server.sendall(b"SSH-2.0-hello\r\n")
+            assert read(client, 15) == b"SSH-2.0-hello\r\n"
 
 
 def test_nobody_listens(raw, way):

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "nudge.h"
+
+#include <stdlib.h>
+
+#define RING	1024
+#define TIMES	2
+
+static const __u64 wait_ns[TIMES] = { 1000000000ULL, 2000000000ULL };
+
+struct nudge {
+	struct sp_segment	synack;
+	__u64			due_ns;	/* 0: free */
+	int			times;
+};
+
+struct sp_nudges {
+	struct nudge	ring[RING];
+	unsigned int	next;
+	unsigned int	count;
+};
+
+struct sp_nudges *sp_nudges_new(void)
+{
+	return calloc(1, sizeof(struct sp_nudges));
+}
+
+void sp_nudges_free(struct sp_nudges *n)
+{
+	free(n);
+}
+
+void sp_nudge_add(struct sp_nudges *n, const struct sp_segment *synack, __u64 now_ns)
+{
+	struct nudge *nudge = &n->ring[n->next++ % RING];
+
+	n->count += !nudge->due_ns;
+	*nudge = (struct nudge){ .synack = *synack, .due_ns = now_ns + wait_ns[0] };
+	nudge->synack.payload = NULL;
+	nudge->synack.payload_len = 0;
+}
+
+static void done(struct sp_nudges *n, struct nudge *nudge)
+{
+	nudge->due_ns = 0;
+	n->count--;
+}
+
+void sp_nudge_tick(struct sp_nudges *n, struct sp_wire *wire, __u64 now_ns, sp_nudge_fn is_here, void *ctx)
+{
+	for (unsigned int i = 0; n->count && i < RING; i++) {
+		struct nudge *nudge = &n->ring[i];
+		struct sp_tuple front = sp_tuple_reverse(&nudge->synack.tuple);
+
+		if (!nudge->due_ns || now_ns < nudge->due_ns)
+			continue;
+		if (is_here(ctx, &front)) {
+			done(n, nudge);
+			continue;
+		}
+		sp_wire_send(wire, &nudge->synack);
+		if (++nudge->times == TIMES)
+			done(n, nudge);
+		else
+			nudge->due_ns = now_ns + wait_ns[nudge->times];
+	}
+}

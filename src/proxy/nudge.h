@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* nudge.h - where the server speaks first, a lost third segment of the handshake would leave both ends waiting. */
+#ifndef SP_PROXY_NUDGE_H
+#define SP_PROXY_NUDGE_H
+
+#include "segment.h"
+
+/*
+ * A SYN is answered without keeping anything, so nobody repeats the SYN-ACK.
+ * A client with something to say repeats that, which does as well; one that
+ * waits for the server's greeting does not. So the SYN-ACKs of services where
+ * the server speaks first are kept in a small ring for some seconds, and
+ * repeated once or twice unless their connection has come. In a flood they
+ * push one another out: it costs no memory, and ends only this help.
+ */
+struct sp_nudges;
+
+struct sp_nudges *sp_nudges_new(void);
+void sp_nudges_free(struct sp_nudges *nudges);
+
+/* @synack: as it was sent, service -> client */
+void sp_nudge_add(struct sp_nudges *nudges, const struct sp_segment *synack, __u64 now_ns);
+
+/**
+ * sp_nudge_tick() - repeat what is due
+ * @is_here:	whether the connection client -> service has come
+ */
+typedef int (*sp_nudge_fn)(void *ctx, const struct sp_tuple *front);
+void sp_nudge_tick(struct sp_nudges *nudges, struct sp_wire *wire, __u64 now_ns, sp_nudge_fn is_here, void *ctx);
+
+#endif
