@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Spliced connections outlive the daemon; new ones work again as soon as there is one."""
-import time
 import contextlib
 import json
 import pathlib
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
