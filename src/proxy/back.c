@@ -101,10 +101,18 @@ static void try_next(struct sp_front *f, struct sp_conn *c)
 		sp_answer(f, c, 503);
 }
 
+static int is_full(const struct sp_front *f)
+{
+	const struct sp_count *count = sp_datapath_count(f->dp);
+
+	return count->splices >= count->max;
+}
+
+/* With a full table no new SYN is answered, but some have been. */
 void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)
 {
-	if (pool_idx < 0) {
-		sp_answer(f, c, 404);
+	if (pool_idx < 0 || is_full(f)) {
+		sp_answer(f, c, pool_idx < 0 ? 404 : 503);
 		return;
 	}
 	c->pool = &c->config->pools[pool_idx];
@@ -158,9 +166,9 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	struct sp_splice splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
 
 	if (err == -EEXIST && winner)
-		sp_splice_install(f->dp, winner);
+		sp_splice_install(f->dp, winner, 0);
 	if (!err)
-		err = sp_splice_install(f->dp, &splice);
+		err = sp_splice_install(f->dp, &splice, c->held.len);
 	if (err) {
 		f->counters.commit_failed++;
 		give_up(f, c);
