@@ -62,7 +62,7 @@ static int attract_answers(struct sp_front *f, const struct sp_conn *c)
 	struct sp_half held = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
 	struct sp_tuple key = sp_tuple_reverse(&c->back);
 
-	return sp_datapath_put(f->dp, &key, &held, 0, 0);
+	return sp_datapath_put(f->dp, &key, &held, NULL);
 }
 
 static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoint *to)
@@ -105,10 +105,18 @@ static void try_next(struct sp_front *f, struct sp_conn *c)
 	sp_answer(f, c, 503);
 }
 
+static int is_full(const struct sp_front *f)
+{
+	const struct sp_count *count = sp_datapath_count(f->dp);
+
+	return count->splices >= count->max;
+}
+
+/* With a full table no new SYN is answered, but some have been. */
 void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)
 {
-	if (pool_idx < 0) {
-		sp_answer(f, c, 404);
+	if (pool_idx < 0 || is_full(f)) {
+		sp_answer(f, c, pool_idx < 0 ? 404 : 503);
 		return;
 	}
 	c->pool = &c->config->pools[pool_idx];

@@ -30,6 +30,7 @@ struct sp_datapath {
 	sp_event_fn		fn;
 	void			*ctx;
 	struct sp_state		state;
+	struct sp_count		count;
 };
 
 __u64 sp_now_ns(void)
@@ -73,7 +74,8 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 	char path[600];
 	int err;
 
-	err = size_map(dp, dp->skel->maps.sp_halves, config->limits.splices * 2, "splices");
+	/* two halves each; and what waits for the daemon may have a mark at either side */
+	err = size_map(dp, dp->skel->maps.sp_halves, (config->limits.splices + config->limits.pending) * 2, "splices");
 	err = err ?: size_map(dp, dp->skel->maps.sp_stash, config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
 	bpf_object__for_each_map(map, dp->skel->obj) {
 		if (err || bpf_map__is_internal(map))
@@ -288,6 +290,8 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 		if (bpf_map_update_elem(fd, &config->snat_addrs[i], &range, BPF_ANY))
 			return -errno;
 	sweep(fd, sizeof(struct sp_addr), config->snat_addrs, config->snat_count);
+	dp->count.max = config->limits.splices;
+	sp_datapath_counted(dp, dp->count.splices);
 	return apply_services(dp, config);
 }
 
@@ -298,13 +302,12 @@ int sp_datapath_service(struct sp_datapath *dp, const struct sp_tuple *front, st
 	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_services), &at, ret_service) ? -errno : 0;
 }
 
-void sp_datapath_heartbeat(struct sp_datapath *dp, int is_full)
+void sp_datapath_heartbeat(struct sp_datapath *dp)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	dp->control->period = (__u64)ts.tv_sec * 1000000000ULL / SP_COOKIE_PERIOD_NS;
-	dp->control->is_full = is_full;
 	__atomic_store_n(&dp->control->heartbeat_ns, sp_now_ns(), __ATOMIC_RELEASE);
 }
 
@@ -350,20 +353,65 @@ static __u32 csum_words(const __u32 *from, const __u32 *to, int n)
 	return (sum & 0xffffffff) + (sum >> 32);
 }
 
-int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    __u32 last_ack, __u32 next_seq)
+const struct sp_count *sp_datapath_count(const struct sp_datapath *dp)
 {
-	struct sp_entry e = { .half = *half, .use.last_ack = last_ack, .use.next_seq = next_seq };
+	return &dp->count;
+}
 
+void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
+{
+	dp->count.changes += splices != dp->count.splices;
+	dp->count.splices = splices;
+	dp->control->is_full = splices >= dp->count.max;
+}
+
+static int is_counted(const struct sp_entry *e)
+{
+	return !!(e->half.flags & SP_HALF_F_FROM_BACKEND);
+}
+
+/* Return: 0 with what was there before in the table's count, or -errno. */
+static int replace(int fd, const struct sp_tuple *key, const struct sp_entry *e, unsigned int *ret_counted)
+{
+	struct sp_entry old;
+
+	*ret_counted = 0;
+	if (!bpf_map_update_elem(fd, key, e, BPF_NOEXIST))
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (!bpf_map_lookup_elem(fd, key, &old))
+		*ret_counted = is_counted(&old);
+	return bpf_map_update_elem(fd, key, e, BPF_ANY) ? -errno : 0;
+}
+
+int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half, const struct sp_use *start)
+{
+	struct sp_entry e = { .half = *half };
+	unsigned int counted;
+	int err;
+
+	if (is_counted(&e) && dp->count.splices >= dp->count.max)
+		return -E2BIG;
+	if (start)
+		e.use = *start;
 	e.use.seen_ns = sp_now_ns();
 	e.use.addr_csum = csum_words(key->saddr.w, half->out.saddr.w, 8);
 	e.use.port_csum = csum_words((const __u32 *)&key->sport, (const __u32 *)&half->out.sport, 1);
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, BPF_ANY) ? -errno : 0;
+	err = replace(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &counted);
+	if (!err)
+		sp_datapath_counted(dp, dp->count.splices - counted + is_counted(&e));
+	return err;
 }
 
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 {
-	return bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key) ? -errno : 0;
+	struct sp_entry old;
+
+	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &old))
+		return -errno;
+	sp_datapath_counted(dp, dp->count.splices - is_counted(&old));
+	return 0;
 }
 
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,

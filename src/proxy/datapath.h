@@ -27,7 +27,7 @@ int sp_datapath_load_keys(struct sp_datapath *dp, const char *path);
 /* What is offered at an address of a service, defaults resolved. Return: 0; -ENOENT. */
 int sp_datapath_service(struct sp_datapath *dp, const struct sp_tuple *front, struct sp_service *ret_service);
 
-void sp_datapath_heartbeat(struct sp_datapath *dp, int is_full);
+void sp_datapath_heartbeat(struct sp_datapath *dp);
 
 typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);
 int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);
@@ -35,13 +35,32 @@ int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *r
 int sp_datapath_consume(struct sp_datapath *dp);
 
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry);
-/* @last_ack, @next_seq: where struct sp_use begins; 0: not known. Return: 0; -E2BIG when the table is full. */
+/**
+ * sp_datapath_put() - insert a half, or replace it
+ * @start:	its @bytes, @last_ack and @next_seq where they are known; NULL: all zero
+ * Return: 0; -E2BIG: as many splices as allowed, or no room.
+ */
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    __u32 last_ack, __u32 next_seq);
+		    const struct sp_use *start);
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
 /* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end);
+
+/**
+ * struct sp_count - splices in the table, by their halves from backends
+ * @splices:	kept exact by put and del; SYNs are refused while it is at
+ * @max:	limits.splices, as of the last sp_datapath_apply()
+ * @changes:	how often @splices has changed
+ */
+struct sp_count {
+	unsigned int	splices;
+	unsigned int	max;
+	__u64		changes;
+};
+const struct sp_count *sp_datapath_count(const struct sp_datapath *dp);
+/* What a walk has found, in which nothing changed. */
+void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices);
 
 /* Map sp_stash, which no program reads. Return: 0; -E2BIG when it is full; -ENOENT. */
 int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk);

@@ -15,7 +15,6 @@
 #include "store.h"
 
 #define CONFIG_PATH	"/etc/spliced/spliced.yaml"
-#define AGE_MS		100
 #define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
 
 struct daemon {
@@ -73,7 +72,7 @@ static void on_beat(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	sp_datapath_heartbeat(d->dp, d->ager.splices >= d->config->limits.splices);
+	sp_datapath_heartbeat(d->dp);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -88,7 +87,7 @@ static void on_age(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	sp_splice_age(&d->ager, d->dp, sp_front_ports(d->front), &d->config->limits);
+	uv_timer_start(timer, on_age, sp_splice_age(&d->ager, d->dp, sp_front_ports(d->front), &d->config->limits), 0);
 }
 
 static void on_hup(uv_signal_t *signal, int signum)
@@ -144,7 +143,7 @@ static int start_loop(struct daemon *d)
 	uv_poll_start(&d->events, UV_READABLE, on_events);
 	start_timer(d, &d->beat, on_beat, SP_HEARTBEAT_MS);
 	start_timer(d, &d->tick, on_tick, SP_FRONT_TICK_MS);
-	start_timer(d, &d->age, on_age, AGE_MS);
+	start_timer(d, &d->age, on_age, 0);
 	start_signal(d, &d->hup, on_hup, SIGHUP);
 	start_signal(d, &d->term, on_term, SIGTERM);
 	start_signal(d, &d->intr, on_term, SIGINT);
@@ -189,9 +188,9 @@ static int run(const char *path)
 		log_err_errno(err, "can't start");
 		return 1;
 	}
-	sp_splice_adopt(&d.ager, d.dp, sp_front_ports(d.front));
+	sp_splice_adopt(d.dp, sp_front_ports(d.front));
 	sp_front_recover(d.front);
-	d.report = (struct sp_report){ d.dp, d.front, d.wire, &d.ager, d.config, path, sp_now_ns() };
+	d.report = (struct sp_report){ d.dp, d.front, d.wire, d.config, path, sp_now_ns() };
 	err = start_loop(&d);
 	if (err) {
 		log_err_errno(err, "%s: can't start", d.config->control);

@@ -92,7 +92,7 @@ static json_t *status(void *ctx)
 
 	return json_pack("{s:s, s:i, s:I, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
-			 "config", r->config_path, "ready", 1, "splices", (int)r->ager->splices,
+			 "config", r->config_path, "ready", 1, "splices", (int)sp_datapath_count(r->dp)->splices,
 			 "splices_max", (int)r->config->limits.splices, "pending", (int)sp_front_pending(r->front),
 			 "services", services(r->config), "pools", pools(r), "counters", counters(r));
 }
@@ -148,16 +148,18 @@ static void row_fill(const struct sp_report *r, const struct sp_tuple *key, cons
 {
 	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
 	struct sp_entry peer = {};
-	__u64 now_ns = sp_now_ns(), seen_ns = e->use.seen_ns, now_s = time(NULL);
+	__u64 now_ns = sp_now_ns(), seen_ns = e->use.seen_ns, now_s = time(NULL), idle_ns, age_ns;
 
 	sp_datapath_get(r->dp, &peer_key, &peer);
 	if (peer.use.seen_ns > seen_ns)
 		seen_ns = peer.use.seen_ns;
+	idle_ns = now_ns > seen_ns ? now_ns - seen_ns : 0;
+	/* a half knows the second of its commit */
+	age_ns = now_s > e->half.spliced_s ? (now_s - e->half.spliced_s) * 1000000000ULL : 0;
 	*row = (struct sp_connection_row){
 		.front = *key, .back = e->half.out, .service = service_name(r->config, key),
 		.pool = pool_name(r->config, e->half.pool_id), .backend = backend_name(r->config, &e->half.out),
-		.age_ns = (now_s - e->half.spliced_s) * 1000000000ULL,
-		.idle_ns = now_ns > seen_ns ? now_ns - seen_ns : 0,
+		.age_ns = age_ns > idle_ns ? age_ns : idle_ns, .idle_ns = idle_ns,
 		.bytes_up = e->use.bytes, .bytes_down = peer.use.bytes,
 		.pkts_up = e->use.pkts, .pkts_down = peer.use.pkts, .state = state_name(&e->use),
 	};

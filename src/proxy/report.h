@@ -12,7 +12,6 @@ struct sp_report {
 	struct sp_datapath	*dp;
 	struct sp_front		*front;
 	struct sp_wire		*wire;
-	const struct sp_ager	*ager;
 	const struct sp_config	*config;
 	const char		*config_path;
 	__u64			start_ns;

@@ -53,14 +53,14 @@ struct sp_ager {
 	__u32		cursor;
 	int		is_walking;
 	unsigned int	counting;
-	unsigned int	splices;	/* as of the last whole walk */
+	__u64		changes;	/* sp_count, when the walk began */
 };
 
-/* Looks at the next stretch of the table; removes what is closed or idle and gives its port back. */
-void sp_splice_age(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports,
+/* Looks at the next stretch of the table; removes what is closed or idle and gives its port back. Return: ms until the next. */
+unsigned int sp_splice_age(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports,
 		   const struct sp_limits_conf *limits);
 
-/* At start: marks the ports of the splices that are there, drops entries that waited for a daemon which is gone. */
-void sp_splice_adopt(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports);
+/* At start: counts the splices that are there, and marks their ports. */
+void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports);
 
 #endif

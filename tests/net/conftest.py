@@ -294,10 +294,6 @@ def kind(request):
 
 # What does not hold yet, by test function: shown as xfail, not run. README says the same in words.
 NOT_YET = {
-    "test_connections": "splicectl connections against the live daemon: to be looked at",
-    "test_idle_splices_age_out": "to be looked at",
-    "test_full_table_refuses_new_and_keeps_old": "the count of splices lags behind by a walk of the table",
-    "test_tcp_service_without_backend_resets": "the reset comes while the client still connects, at times: not looked into",
 }
 
 
