@@ -10,14 +10,12 @@
  *
  * FRONT	client -> service, no half, valid cookie (@cookie_data is its data)
  * BACK		backend -> SNAT address, no half: the answer to a SYN of ours, or a stray
- * HELD		the half says SP_HALF_F_TO_DAEMON
- * WATCHED	the half says SP_USE_S_WATCHED; headers only, the packet itself was carried on
+ * HELD		the half says SP_HALF_F_TO_DAEMON; or a SYN meets a live one
  * MISS		client -> service, neither half nor cookie: a later segment of a head, or one to ask the store about
  * TOO_BIG	larger than @mtu of its way out: tell the sender by ICMP
  */
 #define SP_EVENT_KINDS(X) \
-	X(FRONT, front) X(BACK, back) X(HELD, held) \
-	X(WATCHED, watched) X(MISS, miss) X(TOO_BIG, too_big)
+	X(FRONT, front) X(BACK, back) X(HELD, held) X(MISS, miss) X(TOO_BIG, too_big)
 
 enum sp_event_kind {
 #define X(up, low) SP_EVENT_##up,

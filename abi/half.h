@@ -48,7 +48,6 @@ enum {
 	SP_USE_S_RST		= 1 << 2, /* this half carried an RST in the window */
 	SP_USE_S_PEER_RST	= 1 << 3,
 	SP_USE_S_REUSED		= 1 << 4, /* closed, and the client has opened a new connection from this port */
-	SP_USE_S_WATCHED	= 1 << 5, /* copy headers to the daemon: it still owes the backend bytes it acknowledged */
 };
 
 /**

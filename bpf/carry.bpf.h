@@ -144,8 +144,6 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return too_big(pkt, &e->use, now_ns);
 	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->use.state & SP_USE_S_RST))
 		track_end(pkt, e);
-	if (e->use.state & SP_USE_S_WATCHED)
-		upcall(pkt, SP_EVENT_WATCHED, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0);
 	err = rewrite(pkt, e);
 	if (err)
 		return err;

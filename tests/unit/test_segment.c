@@ -218,24 +218,18 @@ static void too_much_payload_is_refused(void **state)
 	}
 }
 
-static void truncated_at(const struct sp_segment *seg, const __u8 *packet, size_t len, size_t headers, __u32 kind)
+static void truncated_at(const struct sp_segment *seg, const __u8 *packet, size_t len, size_t headers)
 {
 	struct sp_event *ev = event_new(&seg->tuple, packet, len);
 	struct sp_segment got = { .seq = 1234 };
 
-	ev->kind = kind;
 	if (len < headers) {
 		assert_int_equal(sp_segment_parse(ev, &got), -EBADMSG);
 		assert_int_equal(got.seq, 1234);
 	} else {
 		assert_int_equal(sp_segment_parse(ev, &got), 0);
-		if (kind == SP_EVENT_WATCHED) {
-			assert_int_equal(got.payload_len, seg->payload_len);
-			assert_null(got.payload);
-		} else {
-			assert_int_equal(got.payload_len, len - headers);
-			assert_memory_equal(got.payload, text, len - headers);
-		}
+		assert_int_equal(got.payload_len, len - headers);
+		assert_memory_equal(got.payload, text, len - headers);
 	}
 	free(ev);
 }
@@ -277,10 +271,8 @@ static void truncation_is_seen_at_every_length(void **state)
 		struct sp_segment seg = combination(families[f], SP_TCP_SYN, 15, 50);
 		size_t whole = sp_segment_build(&seg, packet, sizeof(packet));
 
-		for (size_t len = 0; len < whole; len++) {
-			truncated_at(&seg, packet, len, whole - 50, SP_EVENT_FRONT);
-			truncated_at(&seg, packet, len, whole - 50, SP_EVENT_WATCHED);
-		}
+		for (size_t len = 0; len < whole; len++)
+			truncated_at(&seg, packet, len, whole - 50);
 	}
 }
 
@@ -293,9 +285,6 @@ static void padding_is_not_payload(void **state)
 		size_t len = sp_segment_build(&seg, packet, sizeof(packet));
 		struct sp_event *ev = event_new(&seg.tuple, packet, len + 9);
 
-		assert_int_equal(sp_segment_parse(ev, &got), 0);
-		check_equal(&seg, &got);
-		ev->kind = SP_EVENT_WATCHED;
 		assert_int_equal(sp_segment_parse(ev, &got), 0);
 		check_equal(&seg, &got);
 		free(ev);
