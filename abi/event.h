@@ -10,7 +10,7 @@
  *
  * FRONT	client -> service, no half, valid cookie (@cookie_data is its data)
  * BACK		backend -> SNAT address, no half: the answer to a SYN of ours, or a stray
- * HELD		the half says SP_HALF_F_TO_DAEMON
+ * HELD		the half says SP_HALF_F_TO_DAEMON; or a SYN meets a live one
  * SYNACK	what a SYN was answered with, where the server speaks first (@tuple is the SYN's)
  * MISS		client -> service, neither half nor cookie: a later segment of a head, or one to ask the store about
  * TOO_BIG	larger than @mtu of its way out: tell the sender by ICMP

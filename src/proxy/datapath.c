@@ -17,11 +17,10 @@
 #include "abi/cookie.h"
 #include "abi/drop.h"
 #include "abi/stats.h"
+#include "attach.h"
 #include "base/log.h"
 #include "proxy.skel.h"
 #include "state.h"
-
-#define TCX_INGRESS	46	/* BPF_TCX_INGRESS, younger than Debian 12's headers */
 
 struct sp_datapath {
 	struct proxy_bpf	*skel;
@@ -86,46 +85,6 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 	return err;
 }
 
-/* A link that is pinned already is given the new program without a gap. */
-static int attach(struct sp_datapath *dp, const char *interface)
-{
-	int prog_fd = bpf_program__fd(dp->skel->progs.sp_ingress);
-	unsigned int ifindex = if_nametoindex(interface);
-	char path[600];
-	int fd, err;
-
-	if (!ifindex)
-		return -errno;
-	snprintf(path, sizeof(path), "%s/link_%s", dp->state.dir, interface);
-	fd = bpf_obj_get(path);
-	if (fd >= 0) {
-		err = bpf_link_update(fd, prog_fd, NULL);
-		close(fd);
-		if (!err)
-			return 0;
-		unlink(path);	/* the interface is another one of the same name */
-	}
-	fd = bpf_link_create(prog_fd, ifindex, TCX_INGRESS, NULL);
-	if (fd < 0)
-		return fd;
-	err = bpf_obj_pin(fd, path);
-	close(fd);
-	return err;
-}
-
-static int attach_all(struct sp_datapath *dp, const struct sp_config *config)
-{
-	for (size_t i = 0; i < config->interface_count; i++) {
-		int err = attach(dp, config->interfaces[i]);
-
-		if (err) {
-			log_err_errno(err, "interface %s: can't attach the datapath", config->interfaces[i]);
-			return err;
-		}
-	}
-	return 0;
-}
-
 static int map_control(struct sp_datapath *dp)
 {
 	dp->control = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -159,7 +118,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 		log_err_errno(err, "can't load the datapath");
 		goto fail;
 	}
-	err = attach_all(dp, config);
+	err = sp_attach(dp->state.dir, config, bpf_program__fd(dp->skel->progs.sp_ingress));
 	if (err)
 		goto fail;
 	*ret_dp = dp;

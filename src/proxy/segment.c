@@ -243,12 +243,6 @@ static int parse_ip_end(const struct sp_event *ev, size_t *ret_end)
 	return 0;
 }
 
-static void parse_payload(const struct sp_event *ev, size_t start, size_t end, struct sp_segment *seg)
-{
-	seg->payload = ev->packet + start;
-	seg->payload_len = (end < ev->len ? end : ev->len) - start;
-}
-
 int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg)
 {
 	struct sp_segment seg = { .tuple = ev->tuple, .wscale = -1 };
@@ -268,7 +262,8 @@ int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg)
 	seg.window = get_be16(tcp + 14);
 	if (parse_options(tcp + sizeof(struct tcphdr), header_len - sizeof(struct tcphdr), &seg))
 		return -EBADMSG;
-	parse_payload(ev, ev->l4_off + header_len, end, &seg);
+	seg.payload = tcp + header_len;
+	seg.payload_len = (end < ev->len ? end : ev->len) - ev->l4_off - header_len;
 	*ret_seg = seg;
 	return 0;
 }

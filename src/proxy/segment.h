@@ -50,6 +50,7 @@ int sp_segment_build(const struct sp_segment *seg, void *buf, size_t size);
 
 /**
  * sp_segment_parse() - the reverse, for a packet from an event
+ * @ev:		its packet may be shorter than its IP header says
  * @ret_seg:	borrows the payload from @ev; its tuple is @ev's. Options that belong to a SYN are read from a SYN only.
  *
  * Checksums are not verified, see sp_segment_is_intact().

@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "base/log.h"
 
 #define LAYOUT		"v1"	/* of what is pinned: another layout is another directory */
@@ -134,8 +135,8 @@ static int remove_layout(int parent_fd, const char *name)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir)))
-		if (!is_dot(entry->d_name) && unlinkat(dirfd(dir), entry->d_name, 0))
-			err = -errno;
+		if (!is_dot(entry->d_name))
+			err = sp_unpin(dirfd(dir), entry->d_name) ?: err;
 	closedir(dir);
 	if (unlinkat(parent_fd, name, AT_REMOVEDIR))
 		err = err ?: -errno;

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Attached by tcx or, as on kernels before 6.6, by clsact: routes, outlives its daemon, changes from one to the other, goes."""
+import json
+import signal
+
+import pytest
+
+import daemon
+from tcp import MIB, nothing_lost, transfer
+from test_daemon_life import at_bytes
+from web import WHERE, get, tls_get, web_services
+
+pytestmark = pytest.mark.spliced
+WAYS = {"tcx": "", "clsact": "clsact"}      # -> SPLICED_ATTACH
+
+
+@pytest.fixture(autouse=True)
+def by_tcx_again(monkeypatch):
+    monkeypatch.delenv("SPLICED_ATTACH", raising=False)
+
+
+@pytest.fixture
+def rig(net, servers, start_rig, monkeypatch):
+    def configure(net, work):
+        services = [entry for source in ("snat", "client")
+                    for make in (web_services, daemon.raw_services) for entry in make(net, source)]
+        return daemon.config(net, work, services)
+    monkeypatch.setenv("SPLICED_ATTACH", "clsact")
+    with start_rig(net, configure) as rig:
+        yield rig
+
+
+def filters(net):
+    """{interface: the program's id of its clsact filter of ours}"""
+    found = {}
+    for interface in net.interfaces:
+        shown = json.loads(net.proxy.run("tc", "-j", "filter", "show", "dev", interface, "ingress") or "[]")
+        for one in shown:
+            if one.get("options", {}).get("bpf_name", "").startswith("sp_ingress"):
+                assert interface not in found, shown
+                found[interface] = one["options"]["prog"]["id"]
+    return found
+
+
+def pinned(rig, kind):
+    return sorted(path.name for path in rig.spliced.state_dir.rglob(kind + "_*"))
+
+
+def test_clsact_is_used(rig):
+    assert sorted(filters(rig.net)) == sorted(rig.net.interfaces)
+    assert len(pinned(rig, "tc")) == len(rig.net.interfaces) and not pinned(rig, "link")
+
+
+def test_requests_are_routed(rig, way):
+    assert get(rig.client, way).startswith(WHERE["one"])
+    assert get(rig.client, way, host="two.example.org").startswith(WHERE["two"])
+    assert get(rig.client, way, path="/three/x").startswith(WHERE["three"])
+    assert tls_get(rig.client, way, sni="two.example.org").startswith(WHERE["s-two"])
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["upload", "download"])
+def test_transfer_outlives_the_daemon(rig, pairs_on, way, up):
+    """A new program takes the old one's place under load, and is the only one then."""
+    client, server = pairs_on(rig)(way, "http")
+    sender, receiver = (client, server) if up else (server, client)
+    old = filters(rig.net)
+    with nothing_lost(client, server):
+        transfer(sender, receiver, 400 * MIB, at_bytes({
+            100 * MIB: rig.spliced.kill9, 200 * MIB: rig.spliced.start, 300 * MIB: restart(rig)}))
+    new = filters(rig.net)
+    assert sorted(new) == sorted(old) and set(new.values()).isdisjoint(old.values())
+    assert get(rig.client, way, host="two.example.org").startswith(WHERE["two"])
+
+
+def restart(rig):
+    def how():
+        rig.spliced.end(signal.SIGTERM)
+        rig.spliced.start()
+    return how
+
+
+def test_from_one_to_the_other(rig, pairs_on, monkeypatch, way):
+    """As after a new kernel, but with connections that notice nothing."""
+    client, server = pairs_on(rig)(way, "http")
+
+    def change(to):
+        monkeypatch.setenv("SPLICED_ATTACH", WAYS[to])
+        restart(rig)()
+        assert len(filters(rig.net)) == (len(rig.net.interfaces) if to == "clsact" else 0)
+        assert bool(pinned(rig, "link")) == (to == "tcx") and bool(pinned(rig, "tc")) == (to == "clsact")
+    with nothing_lost(client, server):
+        transfer(client, server, 400 * MIB, at_bytes({100 * MIB: lambda: change("tcx"), 200 * MIB: lambda: change("clsact")}))
+    assert get(rig.client, way).startswith(WHERE["one"])
+
+
+def test_unload_detaches(rig):
+    """Ours alone: another one's filter stays."""
+    theirs = rig.net.interfaces[0]
+    rig.net.proxy.run("tc", "filter", "add", "dev", theirs, "ingress", "prio", "1", "handle", "7", "bpf", "bytecode", "1,6 0 0 0")
+    try:
+        rig.spliced.end(signal.SIGTERM)
+        assert filters(rig.net)
+        assert rig.spliced.unload() == ""
+        assert not filters(rig.net) and not rig.spliced.state_dir.exists()
+        assert "handle 0x7" in rig.net.proxy.run("tc", "filter", "show", "dev", theirs, "ingress")
+        assert rig.spliced.unload() == ""
+    finally:
+        rig.net.proxy.run("tc", "filter", "del", "dev", theirs, "ingress", check=False)
+
+
+def test_unload_after_the_qdisc_was_removed(rig):
+    rig.spliced.end(signal.SIGTERM)
+    for interface in rig.net.interfaces:
+        rig.net.proxy.run("tc", "qdisc", "del", "dev", interface, "clsact")
+    assert rig.spliced.unload() == ""
+    assert not rig.spliced.state_dir.exists()
+
+
+@pytest.mark.parametrize("by", WAYS)
+def test_interface_comes_and_goes(rig, monkeypatch, by):
+    """A name with a dot, as a VLAN has, which is not allowed in a bpffs; then it is configured no more."""
+    monkeypatch.setenv("SPLICED_ATTACH", WAYS[by])
+    usual, proxy = rig.spliced.conf, rig.net.proxy
+    proxy.ip("link add a.100 type veth peer name b.100\nlink set a.100 up\n")
+    try:
+        rig.spliced.write({**usual, "interfaces": [*usual["interfaces"], "a.100"]})
+        restart(rig)()
+        kind = "link" if by == "tcx" else "tc"
+        assert f"{kind}_a:100" in pinned(rig, kind)
+        rig.spliced.write(usual)
+        restart(rig)()
+        assert len(pinned(rig, kind)) == len(usual["interfaces"])
+        assert "sp_ingress" not in proxy.run("tc", "filter", "show", "dev", "a.100", "ingress")
+    finally:
+        proxy.ip("link del a.100\n")
