@@ -124,4 +124,10 @@ sp_inline int sp_use_is_closed(const struct sp_use *u)
 	       (u->state & (SP_USE_S_RST | SP_USE_S_PEER_RST));
 }
 
+/* A splice that goes on: neither closed nor left behind, and no mark. */
+sp_inline int sp_entry_is_live(const struct sp_entry *e)
+{
+	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && !(e->use.state & SP_USE_S_REUSED) && !sp_use_is_closed(&e->use);
+}
+
 #endif

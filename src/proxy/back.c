@@ -61,7 +61,10 @@ static int attract_answers(struct sp_front *f, const struct sp_conn *c)
 {
 	struct sp_half held = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
 	struct sp_tuple key = sp_tuple_reverse(&c->back);
+	struct sp_entry e;
 
+	if (!sp_datapath_get(f->dp, &key, &e) && sp_entry_is_live(&e))
+		return -EADDRINUSE;	/* of the same client, through another service */
 	return sp_datapath_put(f->dp, &key, &held, NULL);
 }
 
@@ -73,16 +76,14 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 
 	if (c->pool->source == SP_SOURCE_SNAT)
 		err = sp_ports_get(f->ports, to, &from);
-	if (err)
-		return err;
 	c->back = (struct sp_tuple){ .saddr = from.addr, .sport = from.port_be, .daddr = to->addr, .dport = to->port_be };
-	sp_conn_link_back(f->conns, c);
 	if (c->pool->source == SP_SOURCE_CLIENT)
 		err = attract_answers(f, c);
 	if (err) {
-		sp_back_release(f, c);
+		memset(&c->back, 0, sizeof(c->back));
 		return err;
 	}
+	sp_conn_link_back(f->conns, c);
 	choose_numbers(f, c);
 	c->state = SP_CONN_CONNECTING;
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;

@@ -43,6 +43,8 @@ __u32 sp_head_pages(const struct sp_conn *c);
 void sp_miss_event(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg);
 /* The half says "to the daemon", but not to us. */
 void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg);
+/* The splice @e was made while @seg was on its way up here. */
+void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *seg);
 void sp_miss_fetched(void *front, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 
 /* answer.c - answers of our own, and resets */

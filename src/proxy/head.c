@@ -200,6 +200,7 @@ void sp_head_begin(struct sp_front *f, const struct sp_event *ev, const struct s
 {
 	struct sp_conn *c = sp_conn_by_front(f->conns, &ev->tuple);
 	struct early early = { .front = f };
+	struct sp_entry e;
 
 	if (c && c->client.isn_theirs == seg->seq - 1 && c->client.isn_ours == seg->ack - 1 && c->state != SP_CONN_OWING) {
 		sp_head_more(f, c, seg);
@@ -209,6 +210,10 @@ void sp_head_begin(struct sp_front *f, const struct sp_event *ev, const struct s
 		if (c->state == SP_CONN_CONNECTING || c->state == SP_CONN_COMMITTING)
 			sp_back_release(f, c);
 		sp_front_del(f, c);
+	}
+	if (!c && !sp_datapath_get(f->dp, &ev->tuple, &e) && sp_entry_is_live(&e)) {
+		sp_miss_overtaken(f, &e, seg);
+		return;
 	}
 	c = begin(f, ev, seg);
 	if (!c)

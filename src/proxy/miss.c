@@ -25,7 +25,7 @@ static void on_stray(struct sp_front *f, const struct sp_segment *seg)
 }
 
 /* The splice was made while this was on its way up here. */
-static void on_overtaken(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *seg)
+void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *seg)
 {
 	if (e->half.flags & SP_HALF_F_TO_DAEMON || seg->flags & SP_TCP_SYN)
 		return;
@@ -42,7 +42,7 @@ void sp_miss_event(struct sp_front *f, const struct sp_event *ev, const struct s
 	if (c)
 		sp_head_more(f, c, seg);
 	else if (!sp_datapath_get(f->dp, &ev->tuple, &e) && !(e.use.state & SP_USE_S_REUSED))
-		on_overtaken(f, &e, seg);
+		sp_miss_overtaken(f, &e, seg);
 	else
 		on_stray(f, seg);
 }
@@ -77,7 +77,7 @@ void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg)
 		if (seg->flags & SP_TCP_SYN)
 			challenge(f, &e, seg);
 		else
-			on_overtaken(f, &e, seg);
+			sp_miss_overtaken(f, &e, seg);
 		return;
 	}
 	if (e.half.flags & SP_HALF_F_ANSWERED) {

@@ -14,18 +14,13 @@ struct local {
 	char			head[SP_STASH_HEAD_MAX];
 };
 
-static int is_live(const struct sp_entry *e)
-{
-	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && !(e->use.state & SP_USE_S_REUSED) && !sp_use_is_closed(&e->use);
-}
-
 static void local_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
 {
 	struct local *l = (struct local *)store;
 	struct sp_entry e;
 	int err = 0;
 
-	if (!sp_datapath_get(l->dp, &splice->front, &e) && is_live(&e))
+	if (!sp_datapath_get(l->dp, &splice->front, &e) && sp_entry_is_live(&e))
 		err = -EEXIST;
 	store->events->committed(store->ctx, ref, err, NULL);
 }
