@@ -146,6 +146,8 @@ enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_
 
 int sp_record_is_same(const struct sp_record *a, const struct sp_record *b)
 {
-	return a->len == b->len && !memcmp(a->bytes + SP_SEAL_HEAD_BYTES, b->bytes + SP_SEAL_HEAD_BYTES,
-					   a->len - SP_SEAL_HEAD_BYTES - SP_SEAL_TAIL_BYTES);
+	const size_t frame = SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES;
+
+	return a->len == b->len && a->len > frame &&
+	       !memcmp(a->bytes + SP_SEAL_HEAD_BYTES, b->bytes + SP_SEAL_HEAD_BYTES, a->len - frame);
 }

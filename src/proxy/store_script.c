@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "proxy/store_script.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LATE								\
+	"local now = redis.call('TIME')\n"				\
+	"if now[1] * 1000 + now[2] / 1000 > tonumber(ARGV[3]) then return 'L' end\n"
+
+/* v: what is there; s: its state; r: its record, or the beginning of one */
+#define GET								\
+	"local v = redis.call('GET', KEYS[1])\n"			\
+	"local s = v and v:sub(1, 1)\n"					\
+	"local r = v and v:sub(s == 'P' and 27 or 2)\n"
+
+#define GET_OF_THIS_CONNECTION						\
+	GET								\
+	"if v and r:sub(5, 8) ~= ARGV[1]:sub(5, 8) then v = false end\n"
+
+#define PUT_DOWN "redis.call('SET', KEYS[2], KEYS[1]:sub(3), 'PX', ARGV[2])\n"
+
+/* The records' seals differ when the cluster's key is being replaced. */
+#define IS_SAME "r:sub(5, -9) == ARGV[1]:sub(5, -9)"
+
+static const char *const texts[SP_SCRIPT_COUNT] = {
+	[SP_SCRIPT_CLAIM] =
+		LATE GET_OF_THIS_CONNECTION
+		"if v then return v end\n"
+		"redis.call('SET', KEYS[1], 'F' .. ARGV[1], 'PX', ARGV[2])\n"
+		PUT_DOWN
+		"return false\n",
+	[SP_SCRIPT_PREPARE] =
+		LATE GET_OF_THIS_CONNECTION
+		"local promised, accepted, origin = '000000000000', '000000000000', '-'\n"
+		"if not v then\n"
+		"  r = ARGV[1]:sub(1, 8)\n"
+		"elseif s == 'C' then\n"
+		"  return v\n"
+		"elseif s == 'P' then\n"
+		"  promised, accepted, origin = v:sub(2, 13), v:sub(14, 25), v:sub(26, 26)\n"
+		"  if tonumber(promised, 16) >= tonumber(ARGV[4], 16) then return v end\n"
+		"else\n"
+		"  origin = s\n"
+		"end\n"
+		"v = 'P' .. ARGV[4] .. accepted .. origin .. r\n"
+		"redis.call('SET', KEYS[1], v, 'PX', ARGV[2])\n"
+		"return v\n",
+	[SP_SCRIPT_ACCEPT] =
+		LATE GET_OF_THIS_CONNECTION
+		"if v and s == 'C' then return v end\n"
+		"if v and s == 'P' and tonumber(v:sub(2, 13), 16) > tonumber(ARGV[4], 16) then return v end\n"
+		"v = 'P' .. ARGV[4] .. ARGV[4] .. 'P' .. ARGV[1]\n"
+		"redis.call('SET', KEYS[1], v, 'PX', ARGV[2])\n"
+		PUT_DOWN
+		"return v\n",
+	[SP_SCRIPT_LOOK] =
+		"local key, front = KEYS[1], ''\n"
+		"local v = redis.call('GET', key)\n"
+		"if not v then\n"
+		"  front = redis.call('GET', KEYS[2])\n"
+		"  if not front then return false end\n"
+		"  key = key:sub(1, 2) .. front\n"
+		"  v = redis.call('GET', key)\n"
+		"  if not v then return false end\n"
+		"end\n"
+		"if v:sub(1, 1) == 'F' then\n"
+		"  v = 'T' .. v:sub(2)\n"
+		"  redis.call('SETRANGE', key, 0, 'T')\n"
+		"end\n"
+		"return {v, front}\n",
+	[SP_SCRIPT_KEEP] =
+		GET
+		"if v and #r >= 44 then\n"
+		"  if " IS_SAME " then\n"
+		"    if s == 'C' then\n"
+		"      redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
+		PUT_DOWN
+		"      return 0\n"
+		"    end\n"
+		"  elseif r:sub(5, 8) == ARGV[1]:sub(5, 8) then\n"
+		"    if ARGV[3] ~= '1' and\n"
+		"       struct.unpack('>I2', r, 13) >= struct.unpack('>I2', ARGV[1], 13) then return 2 end\n"
+		"  elseif struct.unpack('>I4', r, 9) >= struct.unpack('>I4', ARGV[1], 9) then\n"
+		"    return 3\n"
+		"  end\n"
+		"end\n"
+		"redis.call('SET', KEYS[1], 'C' .. ARGV[1], 'PX', ARGV[2])\n"
+		PUT_DOWN
+		"return 1\n",
+	[SP_SCRIPT_DROP] =
+		GET
+		"if v then\n"
+		"  if " IS_SAME " and (ARGV[2] == '' or ARGV[2] == s) then\n"
+		"    redis.call('DEL', KEYS[1])\n"
+		"  else\n"
+		"    return 0\n"
+		"  end\n"
+		"end\n"
+		"if redis.call('GET', KEYS[2]) == KEYS[1]:sub(3) then redis.call('DEL', KEYS[2]) end\n"
+		"return 1\n",
+};
+
+const char *sp_script_text(enum sp_script script)
+{
+	return texts[script];
+}
+
+const char *sp_script_name(enum sp_script script)
+{
+	static const char *const names[SP_SCRIPT_COUNT] = {
+#define X(up, low) [SP_SCRIPT_##up] = #low,
+		SP_SCRIPTS(X)
+#undef X
+	};
+
+	return names[script];
+}
+
+static void put(struct sp_cmd *cmd, const void *bytes, size_t len)
+{
+	assert(len <= sizeof(cmd->bytes) - cmd->len);
+	memcpy(cmd->bytes + cmd->len, bytes, len);
+	cmd->len += len;
+}
+
+static void put_count(struct sp_cmd *cmd, char kind, size_t count)
+{
+	char text[24];
+
+	put(cmd, text, snprintf(text, sizeof(text), "%c%zu\r\n", kind, count));
+}
+
+void sp_cmd_begin(struct sp_cmd *cmd, unsigned int args)
+{
+	cmd->len = 0;
+	put_count(cmd, '*', args);
+}
+
+void sp_cmd_arg(struct sp_cmd *cmd, const void *bytes, size_t len)
+{
+	put_count(cmd, '$', len);
+	put(cmd, bytes, len);
+	put(cmd, "\r\n", 2);
+}
+
+void sp_cmd_text(struct sp_cmd *cmd, const char *text)
+{
+	sp_cmd_arg(cmd, text, strlen(text));
+}
+
+void sp_cmd_number(struct sp_cmd *cmd, __u64 number)
+{
+	char text[24];
+
+	sp_cmd_arg(cmd, text, snprintf(text, sizeof(text), "%llu", number));
+}
