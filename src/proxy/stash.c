@@ -197,6 +197,7 @@ static void recover(void *ctx, const struct sp_tuple *front, const struct sp_sta
 	c->is_sack = offer->is_sack;
 	c->window = 65535;
 	sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, 0, bytes, len);
+	f->held_bytes += sp_head_pages(c);
 	c->acked = len;
 	c->stashing = len;
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;

@@ -54,7 +54,6 @@ def interrupt(number, _):
 
 
 def pytest_collection_modifyitems(config, items):
-    mark_not_yet(items)
     if config.getoption("--mode") == "direct":
         for item in items:
             if item.get_closest_marker("spliced"):
@@ -290,16 +289,3 @@ def pairs_on():
 def kind(request):
     """The server may speak first, or a head is read first."""
     return request.param
-
-
-# What does not hold yet, by test function: shown as xfail, not run. README says the same in words.
-NOT_YET = {
-}
-
-
-def mark_not_yet(items):
-    for item in items:
-        name = getattr(item, "originalname", item.name)
-        reason = NOT_YET.get(name)
-        if reason:
-            item.add_marker(pytest.mark.xfail(reason=reason, run=False))

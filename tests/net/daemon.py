@@ -161,7 +161,9 @@ class Spliced:
     def report(self):
         """For a failed test."""
         drops = self.ctl_run("drops").stdout if self.is_running() else "(the daemon does not run)"
-        return [("daemon log", "".join(self.log.read_text().splitlines(True)[-80:])), ("splicectl drops", drops)]
+        status = self.ctl_run("status").stdout if self.is_running() else ""
+        return [("daemon log", "".join(self.log.read_text().splitlines(True)[-80:])),
+                ("splicectl drops", drops), ("splicectl status", status)]
 
 
 def program(build, name):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """TCP sockets in namespaces, and transfers whose every byte is compared."""
 import contextlib
+import fcntl
 import os
 import re
 import socket
 import struct
+import termios
 import threading
 import time
 
@@ -168,6 +170,11 @@ def info(ns, sock):
             found = {k: v for k, v in re.findall(r"(\w+):([^ ]+)", detail)}
             return {"state": head.split()[0], "detail": detail, **found}
     return None
+
+
+def unsent(sock):
+    """Bytes that the other end has not acknowledged (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def windows(sock):

@@ -14,7 +14,9 @@ import daemon
 import rawtcp
 from daemon import RAW_HTTP, RAW_TCP, service
 from rawtcp import ACK, PSH
-from tcp import MIB, accept, connect, in_thread, listen, nothing_lost, open_socket, read, transfer, wait_for
+from tcp import (MIB, accept, connect, in_thread, listen, nothing_lost, open_socket, read, transfer,
+                 unsent, wait_for)
+from test_heads import http_head
 from test_edges import is_reset
 
 pytestmark = pytest.mark.spliced
@@ -117,6 +119,43 @@ def test_ports_of_old_splices_are_not_given_away(raw, pair, family):
     for client, server in old + new:
         server.sendall(b"x")
         assert client.recv(1) == b"x"
+
+
+def acknowledged(sock):
+    return unsent(sock) == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_acknowledged_head_outlives_the_daemon(raw, pair, way, how):
+    """The client has forgotten these bytes, and the backend has not seen them: only the store has them."""
+    listener, data = pair.listener("http"), http_head(50000, b"body")
+    with connect(raw.client, way.vip, RAW_HTTP) as client:
+        client.sendall(data[:30000])
+        wait_for(lambda: acknowledged(client), "30000 bytes of a head to be acknowledged")
+        raw.spliced.end(how)
+        raw.spliced.start()
+        client.sendall(data[30000:])
+        with accept(listener) as server:
+            assert read(server, len(data)) == data
+            transfer(server, client, MIB)
+            transfer(client, server, MIB)
+
+
+def test_acknowledged_head_is_delivered_by_the_next_daemon(raw, pair, family):
+    """Spliced, but what was acknowledged did not get through to the backend before the daemon was killed."""
+    listener, data = pair.listener("http"), http_head(30000, b"body")
+    lose = "chain lose {\n type filter hook input priority 0\n meta length > 500 tcp dport %d counter drop\n }" % RAW_HTTP
+    with connect(raw.client, family.vip, RAW_HTTP) as client:
+        with raw.net.backend1.nft(lose):
+            client.sendall(data)
+            server = accept(listener)
+            wait_for(lambda: raw.spliced.status()["counters"]["owed_repeated"] > 1, "bytes that are owed to the backend")
+            raw.spliced.kill9()
+        with server:
+            raw.spliced.start()
+            assert read(server, len(data)) == data
+            transfer(server, client, MIB)
+            transfer(client, server, MIB)
 
 
 def test_sigterm_ends_it_cleanly(raw):
