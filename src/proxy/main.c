@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <sys/capability.h>
+#include <systemd/sd-daemon.h>
 #include <uv.h>
 
 #include "base/log.h"
@@ -29,7 +30,7 @@ struct daemon {
 	const char			*path;
 	uv_loop_t			loop;
 	uv_poll_t			events;
-	uv_timer_t			beat, tick, age;
+	uv_timer_t			beat, tick, age, watchdog;
 	uv_signal_t			hup, term, intr;
 };
 
@@ -90,9 +91,14 @@ static void on_age(uv_timer_t *timer)
 	uv_timer_start(timer, on_age, sp_splice_age(&d->ager, d->dp, sp_front_ports(d->front), &d->config->limits), 0);
 }
 
-static void on_hup(uv_signal_t *signal, int signum)
+/* The service manager hears that the loop turns. */
+static void on_watchdog(uv_timer_t *timer)
 {
-	struct daemon *d = signal->data;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static void reload(struct daemon *d)
+{
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *config;
 
@@ -111,8 +117,16 @@ static void on_hup(uv_signal_t *signal, int signum)
 	log_info("reload of %s done", d->path);
 }
 
+static void on_hup(uv_signal_t *signal, int signum)
+{
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)uv_hrtime() / 1000);
+	reload(signal->data);
+	sd_notify(0, "READY=1");
+}
+
 static void on_term(uv_signal_t *signal, int signum)
 {
+	sd_notify(0, "STOPPING=1");
 	uv_stop(signal->loop);
 }
 
@@ -132,6 +146,7 @@ static void start_signal(struct daemon *d, uv_signal_t *signal, uv_signal_cb fn,
 
 static int start_loop(struct daemon *d)
 {
+	uint64_t watchdog_us;
 	int fd, err;
 
 	uv_loop_init(&d->loop);
@@ -144,6 +159,8 @@ static int start_loop(struct daemon *d)
 	start_timer(d, &d->beat, on_beat, SP_HEARTBEAT_MS);
 	start_timer(d, &d->tick, on_tick, SP_FRONT_TICK_MS);
 	start_timer(d, &d->age, on_age, 0);
+	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+		start_timer(d, &d->watchdog, on_watchdog, watchdog_us / 3000);
 	start_signal(d, &d->hup, on_hup, SIGHUP);
 	start_signal(d, &d->term, on_term, SIGTERM);
 	start_signal(d, &d->intr, on_term, SIGINT);
@@ -202,6 +219,7 @@ static int run(const char *path)
 		return 1;
 	}
 	log_info("ready");
+	sd_notify(0, "READY=1");
 	uv_run(&d.loop, UV_RUN_DEFAULT);
 	sp_control_close(d.control);
 	uv_run(&d.loop, UV_RUN_NOWAIT);

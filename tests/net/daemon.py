@@ -64,7 +64,7 @@ class Spliced:
         self.bin, self.ctl_bin = program(build, "spliced"), program(build, "splicectl")
         self.state_dir, self.socket = pathlib.Path(conf["state_dir"]), conf["control"]
         self.file, self.log = self.work / "spliced.yaml", self.work / "spliced.log"
-        self.process = None
+        self.process, self.env = None, {}
         self.key = [os.urandom(16).hex()]
         self.write_key()
         self.write(conf)
@@ -80,7 +80,8 @@ class Spliced:
     def start(self):
         with open(self.log, "a") as log:
             self.process = self.net.proxy.popen(self.bin, "--verbose", "--config", str(self.file),
-                                                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                                                stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                                env={**os.environ, **self.env})
         wait_for(self.is_ready, "the daemon to be ready")
         return self
 

@@ -5,7 +5,9 @@ import json
 import pathlib
 import re
 import signal
+import socket
 import subprocess
+import time
 import time
 
 import pytest
@@ -359,6 +361,39 @@ def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
         reset_when_repeated(client, lambda: client.send(ACK | PSH, head))
     client, server = pair(family)
     transfer(client, server, MIB)
+
+
+def test_service_manager_is_told(raw, tmp_path):
+    """Ready, reloading and ready again, stopping; and in between that the loop turns."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+
+        def hear(until):
+            heard = []
+            while until not in heard:
+                heard += manager.recv(1000).decode().split("\n")
+            return heard
+        raw.spliced.end(signal.SIGTERM)
+        raw.spliced.env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "600000"}
+        try:
+            raw.spliced.start()
+            assert "WATCHDOG=1" in hear("READY=1") + hear("WATCHDOG=1") + hear("WATCHDOG=1")
+            raw.spliced.hangup()
+            heard = hear("RELOADING=1") + hear("READY=1")
+            stamp = next(int(line.split("=")[1]) for line in heard if line.startswith("MONOTONIC_USEC="))
+            assert 0 <= time.monotonic() - stamp / 1e6 < 10
+            raw.spliced.signal(signal.SIGSTOP)
+            with contextlib.suppress(TimeoutError):
+                manager.settimeout(1)
+                for _ in range(3):
+                    manager.recv(1000)
+                raise AssertionError("a frozen daemon feeds the watchdog")
+            manager.settimeout(5)
+            raw.spliced.end(signal.SIGTERM)
+            hear("STOPPING=1")
+        finally:
+            raw.spliced.env = {}
 
 
 def test_capabilities_are_dropped(raw):
