@@ -35,17 +35,13 @@ static const struct sp_config defaults = {
 		.idle_ns = 2 * SP_HOUR_NS,
 		.closed_ns = 30 * SP_SECOND_NS,
 	},
+	.store.timeout_ns = 3 * SP_SECOND_NS / 10,
 };
 
 /* As the kernel's dev_valid_name(). */
 static int is_interface(const char *text)
 {
 	return strcmp(text, ".") && strcmp(text, "..") && !strpbrk(text, "/: ");
-}
-
-static int is_absolute(const char *text)
-{
-	return text[0] == '/';
 }
 
 static const struct sp_doc_key interface_key = {
@@ -154,13 +150,15 @@ static const struct sp_doc_key top_keys[] = {
 	{ .name = "interfaces", .parse = value_interfaces, .min = 1, .max = SP_CONFIG_INTERFACES_MAX,
 	  .is_required = 1, .allowed = "a list of network interfaces, as in [eth0, eth1]" },
 	{ .name = "key_file", .parse = sp_value_text, .offset = offsetof(struct sp_config, key_file), .min = 1,
-	  .max = SP_CONFIG_TEXT_MAX, .is_valid = is_absolute, .allowed = "an absolute path", .is_required = 1 },
+	  .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path", .is_required = 1 },
 	{ .name = "state_dir", .parse = sp_value_text, .offset = offsetof(struct sp_config, state_dir),
-	  .min = 1, .max = SP_CONFIG_TEXT_MAX, .is_valid = is_absolute, .allowed = "an absolute path" },
+	  .min = 1, .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path" },
 	{ .name = "control", .parse = sp_value_text, .offset = offsetof(struct sp_config, control), .min = 1,
-	  .max = SOCKET_PATH_MAX, .is_valid = is_absolute, .allowed = "an absolute path" },
+	  .max = SOCKET_PATH_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path" },
 	{ .name = "source", .parse = value_source },
 	{ .name = "limits", .parse = value_limits, .offset = offsetof(struct sp_config, limits) },
+	{ .name = "store", .parse = sp_value_store, .offset = offsetof(struct sp_config, store) },
+	{ .name = "cluster", .parse = sp_value_cluster, .offset = offsetof(struct sp_config, cluster) },
 	{ .name = "pools", .parse = sp_value_array, .offset = offsetof(struct sp_config, pools),
 	  .count = offsetof(struct sp_config, pool_count), .size = sizeof(struct sp_pool_conf), .read = sp_pool_read,
 	  .min = 1, .max = SP_CONFIG_POOLS_MAX, .is_required = 1,
@@ -204,6 +202,7 @@ static int tree_read(struct sp_doc *doc)
 		return sp_doc_refuse_mark(doc, (yaml_mark_t){ 0 }, "found nothing; allowed: a mapping of %s",
 					  sp_keys_format(top_keys, allowed, sizeof(allowed)));
 	err = sp_doc_map(doc, root, "the configuration", top_keys, doc->config);
+	err = err ? err : sp_cluster_check(doc, root, doc->config);
 	return err ? err : listens_sort(doc, doc->config);
 }
 

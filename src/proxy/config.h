@@ -71,6 +71,35 @@ struct sp_limits_conf {
 	__u64		closed_ns;		/* how long a closed splice stays, default 30s */
 };
 
+enum sp_store_kind { SP_STORE_LOCAL, SP_STORE_REDIS };
+enum sp_commit_policy { SP_COMMIT_MAJORITY, SP_COMMIT_ONE };
+enum sp_loss_policy { SP_LOSS_CONTINUE, SP_LOSS_REFUSE };
+
+/* A server of the store: at an endpoint, or at a Unix socket. */
+struct sp_store_server_conf {
+	char			*text;		/* as it is printed */
+	char			*path;		/* NULL: @at */
+	struct sp_endpoint	at;
+};
+
+/* But for @kind, only with SP_STORE_REDIS. */
+struct sp_store_conf {
+	enum sp_store_kind		kind;		/* default local */
+	size_t				server_count;
+	struct sp_store_server_conf	*servers;
+	char				*password_file;	/* NULL: none */
+	unsigned int			copies;		/* of each splice, default 3, or as many as there are servers */
+	enum sp_commit_policy		commit;		/* default majority */
+	enum sp_loss_policy		loss;		/* default continue */
+	__u64				timeout_ns;	/* default 300ms */
+};
+
+/* This proxy among the others. */
+struct sp_cluster_conf {
+	char			*name;		/* NULL: the name of the host */
+	struct sp_endpoint	relay;		/* where other proxies send what is ours; port 0: none */
+};
+
 struct sp_config {
 	unsigned int		refs;		/* see sp_config_put() */
 	size_t			interface_count;
@@ -83,6 +112,8 @@ struct sp_config {
 	__u16			snat_port_first;
 	__u16			snat_port_last;
 	struct sp_limits_conf	limits;
+	struct sp_store_conf	store;
+	struct sp_cluster_conf	cluster;
 	size_t			pool_count;
 	struct sp_pool_conf	*pools;
 	size_t			service_count;

@@ -25,6 +25,8 @@
 #define SP_CONFIG_LISTENS_MAX		64	/* per service */
 #define SP_CONFIG_ROUTES_MAX		1024	/* per service */
 #define SP_CONFIG_METHODS_MAX		32	/* per route */
+#define SP_CONFIG_STORE_SERVERS_MAX	16
+#define SP_CONFIG_COPIES_MAX		5
 #define SP_CONFIG_ALPNS_MAX		16	/* per route */
 #define SP_CONFIG_NAME_MAX		63
 #define SP_CONFIG_TEXT_MAX		4095
@@ -136,6 +138,7 @@ yaml_node_t *sp_doc_item(struct sp_doc *doc, const struct sp_doc_items *list, si
 int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* char * */
 /* What pools and services may be called. */
 int sp_text_is_name(const char *text);
+int sp_text_is_absolute(const char *text);
 /* All items of @list; NULL-terminated, each once. @item_key is for one of them. */
 int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key, const struct sp_doc_items *list,
 		   char ***ret_texts);
@@ -165,6 +168,11 @@ void sp_nearest_try(struct sp_nearest *nearest, const char *candidate);
 /* Items of the top level's lists. */
 int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
 int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
+/* Mappings of the top level. @into: struct sp_store_conf; struct sp_cluster_conf */
+int sp_value_store(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_value_cluster(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* Refuses a shared store without a cluster. */
+int sp_cluster_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config);
 /* @into: struct sp_service_conf */
 int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /* The name of a pool that was read before. @into: int, its index */

@@ -87,6 +87,51 @@ static void print_limits(const struct sp_limits_conf *limits, FILE *out)
 	fprintf(out, "  closed: %s\n", sp_time_format(limits->closed_ns, text));
 }
 
+/* What fewer copies cost, for whoever checks the file. */
+static const char *copies_comment(const struct sp_store_conf *store)
+{
+	if (store->commit == SP_COMMIT_ONE && store->copies > 1)
+		return "";
+	if (store->copies == 1)
+		return "  # while its one server is away, a connection can't be committed, nor survive its proxy";
+	if (store->copies == 2)
+		return "  # both are needed: while either server is away, a connection can't be committed";
+	return "";
+}
+
+static void print_store(const struct sp_store_conf *store, FILE *out)
+{
+	char text[SP_QUANTITY_STRLEN];
+
+	fputs("store:\n  engine: redis\n  servers: [", out);
+	for (size_t i = 0; i < store->server_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(store->servers[i].text, out);
+	}
+	fputs("]\n", out);
+	if (store->password_file) {
+		print_key("  password_file", store->password_file, out);
+		fputc('\n', out);
+	}
+	fprintf(out, "  copies: %u%s\n  commit: %s\n", store->copies, copies_comment(store),
+		store->commit == SP_COMMIT_MAJORITY ? "majority" :
+		"one  # while proxies don't reach the same servers, a request may run twice");
+	fprintf(out, "  store_loss: %s\n  timeout: %s\n", store->loss == SP_LOSS_CONTINUE ? "continue" : "refuse",
+		sp_time_format(store->timeout_ns, text));
+}
+
+static void print_cluster(const struct sp_cluster_conf *cluster, FILE *out)
+{
+	fputs("cluster: {", out);
+	if (cluster->name) {
+		print_key("name", cluster->name, out);
+		fputs(", ", out);
+	}
+	fputs("relay: ", out);
+	print_endpoint(&cluster->relay, out);
+	fputs("}\n", out);
+}
+
 static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 {
 	char text[SP_QUANTITY_STRLEN];
@@ -197,6 +242,10 @@ void sp_config_print(const struct sp_config *config, FILE *out)
 	fputc('\n', out);
 	print_source(config, out);
 	print_limits(&config->limits, out);
+	if (config->store.kind == SP_STORE_REDIS)	/* local has nothing to say */
+		print_store(&config->store, out);
+	if (config->cluster.relay.port_be)
+		print_cluster(&config->cluster, out);
 	fputs("pools:\n", out);
 	for (size_t i = 0; i < config->pool_count; i++)
 		print_pool(&config->pools[i], out);

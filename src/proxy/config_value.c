@@ -40,6 +40,11 @@ int sp_text_is_name(const char *text)
 	return strchr(SP_ALNUM, text[0]) && !text[strspn(text, SP_ALNUM "-_.")];
 }
 
+int sp_text_is_absolute(const char *text)
+{
+	return text[0] == '/';
+}
+
 static int is_nothing(const yaml_node_t *node)
 {
 	return node->data.scalar.length == 0 && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
