@@ -140,6 +140,8 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	struct sp_splice splice;
 	__u16 mss = seg->mss ?: MSS_DEFAULT;
 
+	if (c->acked)
+		c->client.tsval_theirs = c->stashed_tsval;
 	c->backend.isn_theirs = seg->seq;
 	c->backend.has_ts = seg->has_ts && c->client.has_ts;
 	c->backend.tsval_theirs = seg->tsval;

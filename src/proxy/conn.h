@@ -33,6 +33,7 @@ enum sp_conn_state {
  * @parsed:	bytes that the last look at the head saw
  * @acked:	bytes acknowledged to the client; the store has them all
  * @stashing:	bytes that the store is being given; equal to @acked when it is not
+ * @stashed_tsval: of the client, as the store has it
  * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
  * @window_bytes: of the backend, as its SYN-ACK said
  * @forward_mss: largest payload that we send to the backend
@@ -52,7 +53,7 @@ struct sp_conn {
 	struct sp_half			up;
 	struct sp_held			held;
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns;
-	__u32				fin_at, parsed, acked, stashing, una, sent, window_bytes;
+	__u32				fin_at, parsed, acked, stashing, stashed_tsval, una, sent, window_bytes;
 	int				backend_idx;
 	__u16				mss, forward_mss, window;
 	__u64				tried;

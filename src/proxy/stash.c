@@ -11,6 +11,10 @@
  * them. That one passes through the datapath, which leaves it in the backend's
  * half (last_ack); we look there now and then.
  *
+ * All that we send of such a head bears the TSval that the store has: one who
+ * repeats it after us knows no later one, and the backend would take an earlier
+ * one for an old duplicate (RFC 7323, 5).
+ *
  * A daemon that starts finds the heads in the store and goes on with them:
  * before the splice as if nothing had been, after it with the repetition.
  */
@@ -35,6 +39,7 @@ static void give(struct sp_front *f, struct sp_conn *c)
 	if (c->stashing != c->acked || to == c->acked)
 		return;
 	c->stashing = to;
+	c->stashed_tsval = c->client.tsval_theirs;
 	f->store->engine->stash(f->store, &c->front, &offer, sp_conn_buf(f->conns, c), c->acked, to,
 				sp_conn_ref(f->conns, c));
 }
@@ -200,6 +205,7 @@ static void recover(void *ctx, const struct sp_tuple *front, const struct sp_sta
 	f->held_bytes += sp_head_pages(c);
 	c->acked = len;
 	c->stashing = len;
+	c->stashed_tsval = c->client.tsval_theirs;
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	if (!sp_datapath_get(f->dp, front, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON))
 		recover_owing(c, &e.half);
