@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sys/capability.h>
 #include <systemd/sd-daemon.h>
 #include <uv.h>
 
 #include "base/log.h"
+#include "confine.h"
 #include "report.h"
 #include "state.h"
 #include "store.h"
@@ -168,22 +168,6 @@ static int start_loop(struct daemon *d)
 	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report, &d->control);
 }
 
-/* What is left to do: maps (CAP_BPF), and sending through the sockets that are open (none). Must not: load, attach, mount. */
-static int drop_privileges(void)
-{
-	static const cap_value_t kept[] = { CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW };
-	cap_t caps = cap_init();
-	int err = 0;
-
-	if (!caps)
-		return -ENOMEM;
-	if (cap_set_flag(caps, CAP_PERMITTED, 3, kept, CAP_SET) ||
-	    cap_set_flag(caps, CAP_EFFECTIVE, 3, kept, CAP_SET) || cap_set_proc(caps))
-		err = -errno;
-	cap_free(caps);
-	return err;
-}
-
 static int run(const char *path)
 {
 	static struct daemon d;
@@ -213,9 +197,9 @@ static int run(const char *path)
 		log_err_errno(err, "%s: can't start", d.config->control);
 		return 1;
 	}
-	err = drop_privileges();
+	err = sp_confine();
 	if (err) {
-		log_err_errno(err, "can't drop privileges");
+		log_err_errno(err, "can't give up privileges");
 		return 1;
 	}
 	log_info("ready");
