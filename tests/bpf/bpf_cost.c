@@ -41,7 +41,7 @@ static void prepare(struct cost *c)
 /* By turns, so that what slows down the machine slows down both. */
 static int measure(struct fixture *f)
 {
-	__u8 out[2048];
+	__u8 out[FRAME_MAX];
 	__u32 out_len;
 
 	for (int i = 0; i < BATCHES; i++)
@@ -75,6 +75,6 @@ int main(void)
 		qsort(costs[j].ns, BATCHES, sizeof(costs[j].ns[0]), by_value);
 		printf("%s %u\n", costs[j].name, costs[j].ns[BATCHES / 2]);
 	}
-	proxy_bpf__destroy(f.skel);
+	fixture_close(&f);
 	return err;
 }

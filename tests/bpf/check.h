@@ -12,6 +12,7 @@
 #include "fixture.h"
 
 #define COUNT(table)	(sizeof(table) / sizeof((table)[0]))
+#define for_each_family(v6) for (int v6 = 0; v6 < 2; v6++)
 
 static inline int open_all(void **state)
 {
@@ -23,24 +24,15 @@ static inline int open_all(void **state)
 
 static inline int close_all(void **state)
 {
-	proxy_bpf__destroy(((struct fixture *)*state)->skel);
+	fixture_close(*state);
 	return 0;
 }
 
 /* A segment of a client, with numbers that wrap. */
-static inline struct packet data_packet(int is_v6, const char *opt, __u32 opt_len)
-{
-	struct packet p = { .tuple = TUPLE_IN(is_v6), .is_v6 = is_v6, .ttl = 61, .id = 0x1234, .is_df = 1,
-			    .seq = 0xfffffff0, .ack = 0x01020304, .flags = ACK, .window = 0x1357, .payload = 37 };
-
-	p.opt_len = opt_len;
-	memcpy(p.opt, opt, opt_len);
-	return p;
-}
-
 static inline struct packet plain_packet(int is_v6)
 {
-	return data_packet(is_v6, "", 0);
+	return (struct packet){ .tuple = TUPLE_IN(is_v6), .is_v6 = is_v6, .ttl = 61, .id = 0x1234, .is_df = 1,
+				.seq = 0xfffffff0, .ack = 0x01020304, .flags = ACK, .window = 0x1357, .payload = 37 };
 }
 
 static inline struct sp_half full_half(int is_v6)
@@ -60,6 +52,7 @@ static inline struct sp_half peer_half(int is_v6)
 				 .tsval_delta = -up.tsecr_delta, .tsecr_delta = -up.tsval_delta };
 }
 
+/* Both halves, unused. */
 static inline void put_splice(struct fixture *f, int is_v6)
 {
 	struct sp_half up = full_half(is_v6), down = peer_half(is_v6);
@@ -67,6 +60,35 @@ static inline void put_splice(struct fixture *f, int is_v6)
 
 	assert_int_equal(put_half(f, &from_client, &up), 0);
 	assert_int_equal(put_half(f, &from_backend, &down), 0);
+}
+
+static inline void remove_half(struct fixture *f, const struct sp_tuple *key)
+{
+	bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_halves), key);
+}
+
+static inline struct sp_use use_of(struct fixture *f, const struct sp_tuple *key)
+{
+	struct sp_entry e;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_halves), key, &e), 0);
+	return e.use;
+}
+
+#define SERVICE_PORT	443
+
+/* At the client's destination, and a daemon that lives. */
+static inline void put_service(struct fixture *f, int is_v6, __u8 more_flags)
+{
+	struct sp_tuple t = TUPLE_IN(is_v6);
+	struct sp_listen at = { .addr = t.daddr, .port = htons(SERVICE_PORT) };
+	struct sp_service svc = { .mss = 1400, .window = 0x7654, .wscale = 7, .flags = more_flags |
+				  SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE };
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc, BPF_ANY), 0);
+	f->control = (struct sp_control){ .heartbeat_ns = now_ns(CLOCK_MONOTONIC_COARSE), .key_count = 1,
+					  .cookie_key = { { 0x1122334455667788, 0x99aabbccddeeff00 } }, .period = 77 };
+	assert_int_equal(set_control(f), 0);
 }
 
 static inline void check_same(const char *name, int is_v6, const __u8 *want, __u32 want_len,
@@ -90,7 +112,7 @@ static inline void check_run(struct fixture *f, const char *name, const __u8 *in
 
 static inline void check_untouched(struct fixture *f, const char *name, int is_v6, const __u8 *in, __u32 len)
 {
-	__u8 out[2048];
+	__u8 out[FRAME_MAX];
 	__u32 out_len;
 
 	check_run(f, name, in, len, TC_ACT_UNSPEC, out, &out_len);
@@ -102,7 +124,7 @@ static inline void check_reason(struct fixture *f, const char *name, const __u8 
 				int verdict, __u32 reason)
 {
 	__u64 before = drops(f, reason);
-	__u8 out[2048];
+	__u8 out[FRAME_MAX];
 	__u32 out_len;
 
 	check_run(f, name, in, len, verdict, out, &out_len);
@@ -112,7 +134,7 @@ static inline void check_reason(struct fixture *f, const char *name, const __u8 
 
 static inline void check_dropped(struct fixture *f, const char *name, const struct packet *p, __u32 reason)
 {
-	__u8 in[2048];
+	__u8 in[FRAME_MAX];
 	__u32 len = build(p, in);
 
 	check_reason(f, name, in, len, TC_ACT_SHOT, reason);
@@ -150,7 +172,7 @@ static inline struct packet expect_carried(struct packet p, const struct sp_half
 
 static inline void check_bytes(const char *name, const struct packet *want, const __u8 *out, __u32 out_len)
 {
-	__u8 frame[2048];
+	__u8 frame[FRAME_MAX];
 	__u32 len = build(want, frame);
 
 	check_same(name, want->is_v6, frame, len, out, out_len);
@@ -162,7 +184,7 @@ static inline void check_bytes(const char *name, const struct packet *want, cons
 static inline void check_carried(struct fixture *f, const char *name, const struct packet *p,
 				 const struct sp_half *h, const struct packet *want)
 {
-	__u8 in[2048], out[2048];
+	__u8 in[FRAME_MAX], out[FRAME_MAX];
 	__u32 len = build(p, in);
 
 	assert_int_equal(put_half(f, &p->tuple, h), 0);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -16,18 +17,31 @@
 
 #include "abi/cookie.h"
 #include "abi/drop.h"
+#include "abi/event.h"
 #include "abi/half.h"
 #include "abi/service.h"
+#include "abi/stats.h"
 #include "proxy.skel.h"
 #include "packet.h"
 
 #define TUPLE_IN(v6)	((v6) ? tuple_of("fd01::1", 40000, "fd09::80", 80) : tuple_of("10.1.0.1", 40000, "10.9.0.80", 80))
 #define TUPLE_OUT(v6)	((v6) ? tuple_of("fd09::1", 23456, "fd09::2", 8080) : tuple_of("10.9.0.1", 23456, "10.9.0.2", 8080))
 
+#define FRAME_MAX	4096
+
+/* @gso_size, @gso_segs: of the skb that run() makes. @skb: what became of it. @events: since the last call of listen(). */
 struct fixture {
 	struct proxy_bpf	*skel;
+	struct ring_buffer	*ring;
 	struct sp_control	control;
+	struct __sk_buff	skb;
 	unsigned int		ifindex;
+	__u32			gso_size, gso_segs;
+	int			events;
+	union {
+		struct sp_event	event;		/* the last one */
+		__u8		record[sizeof(struct sp_event) + FRAME_MAX];
+	};
 };
 
 static inline __u64 now_ns(clockid_t clock)
@@ -62,9 +76,37 @@ static inline int set_control(struct fixture *f)
 	return bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_control), &zero, &f->control, BPF_ANY);
 }
 
+static inline int take_event(void *ctx, void *data, size_t size)
+{
+	struct fixture *f = ctx;
+
+	f->events++;
+	memcpy(f->record, data, size < sizeof(f->record) ? size : sizeof(f->record));
+	return 0;
+}
+
+/* Return: how many records the datapath has written since. */
+static inline int listen_to(struct fixture *f)
+{
+	f->events = 0;
+	memset(f->record, 0xee, sizeof(f->record));
+	ring_buffer__consume(f->ring);
+	return f->events;
+}
+
+/* One CPU: token buckets and counters are each CPU's own. */
+static inline int stay_here(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
+}
+
 static inline int fixture_open(struct fixture *f)
 {
-	int err = make_net(f);
+	int err = stay_here() ?: make_net(f);
 
 	if (err)
 		return err;
@@ -72,7 +114,11 @@ static inline int fixture_open(struct fixture *f)
 	if (!f->skel)
 		return -errno;
 	bpf_map__set_max_entries(f->skel->maps.sp_halves, 1024);
-	return proxy_bpf__load(f->skel);
+	err = proxy_bpf__load(f->skel);
+	if (err)
+		return err;
+	f->ring = ring_buffer__new(bpf_map__fd(f->skel->maps.sp_events), take_event, f, NULL);
+	return f->ring ? 0 : -errno;
 }
 
 /* What the kernel wants: the new words and the complements of the old ones, folded to 32 bits. */
@@ -97,12 +143,20 @@ static inline int put_half(struct fixture *f, const struct sp_tuple *in, const s
 	return bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), in, &e, BPF_ANY);
 }
 
-/* Return: the verdict, or -1000 when the kernel did not run it. */
+static inline void fixture_close(struct fixture *f)
+{
+	ring_buffer__free(f->ring);
+	proxy_bpf__destroy(f->skel);
+}
+
+/* @out: FRAME_MAX bytes. Return: the verdict, or -1000 when the kernel did not run it. */
 static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, __u32 *out_len, int repeat, __u32 *ns)
 {
-	struct __sk_buff ctx = { .ingress_ifindex = f->ifindex, .ifindex = f->ifindex };
+	struct __sk_buff ctx = { .ingress_ifindex = f->ifindex, .ifindex = f->ifindex,
+				 .gso_size = f->gso_size, .gso_segs = f->gso_segs };
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = len, .data_out = out,
-		    .data_size_out = 2048, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = repeat);
+		    .data_size_out = FRAME_MAX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
+		    .ctx_out = &f->skb, .ctx_size_out = sizeof(f->skb), .repeat = repeat);
 
 	*out_len = 0;
 	if (bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_ingress), &o))
@@ -113,15 +167,25 @@ static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, _
 	return (int)o.retval;
 }
 
-static inline __u64 drops(struct fixture *f, __u32 reason)
+static inline __u64 sum_of_cpus(int fd, __u32 key)
 {
 	__u64 n[1024], sum = 0;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_drops), &reason, n))
+	if (bpf_map_lookup_elem(fd, &key, n))
 		return 0;
 	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
 		sum += n[i];
 	return sum;
+}
+
+static inline __u64 drops(struct fixture *f, __u32 reason)
+{
+	return sum_of_cpus(bpf_map__fd(f->skel->maps.sp_drops), reason);
+}
+
+static inline __u64 stat_of(struct fixture *f, __u32 stat)
+{
+	return sum_of_cpus(bpf_map__fd(f->skel->maps.sp_stats), stat);
 }
 
 #endif

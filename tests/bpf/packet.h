@@ -8,7 +8,7 @@
 
 #include "abi/tuple.h"
 
-enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128 };
 
 struct packet {
 	struct sp_tuple	tuple;

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* test_carry.c - a segment of a splice: its header and size. Options: test_options.c. Needs root. */
+#include "check.h"
+
+struct header_case {
+	const char	*name;
+	__u8		flags, ttl;
+	__u32		seq, ack, seq_delta, ack_delta;
+	__u32		payload;
+};
+
+static const struct header_case headers[] = {
+	{ "nothing to add",		ACK, 64, 1, 2, 0, 0, 10 },
+	{ "both wrap",			ACK, 64, 0xfffffff0, 0xffffff00, 0x100, 0x1000, 10 },
+	{ "both go back",		ACK, 64, 5, 6, -10, -20, 10 },
+	{ "to zero",			ACK, 64, 0x80000000, 0x7fffffff, 0x80000000, 0x80000001, 10 },
+	{ "no payload",			ACK, 64, 1, 2, 3, 4, 0 },
+	{ "odd payload",		ACK, 64, 1, 2, 3, 4, 1 },
+	{ "a full segment",		ACK, 64, 1, 2, 3, 4, 1440 },
+	{ "RST without ACK",		RST, 64, 1, 2, 3, 4, 0 },
+	{ "RST with ACK",		RST | ACK, 64, 1, 2, 3, 4, 0 },
+	{ "FIN, PSH",			FIN | PSH | ACK, 64, 1, 2, 3, 4, 10 },
+	{ "SYN-ACK",			SYN | ACK, 64, 1, 2, 3, 4, 0 },
+	{ "ECN and URG stay",		URG | ECE | CWR | ACK, 64, 1, 2, 3, 4, 10 },
+	{ "the last hop but one",	ACK, 2, 1, 2, 3, 4, 10 },
+	{ "TTL 255",			ACK, 255, 1, 2, 3, 4, 10 },
+};
+
+static void header_is_rewritten(void **state)
+{
+	for (size_t i = 0; i < COUNT(headers); i++)
+		for_each_family(v6) {
+			const struct header_case *c = &headers[i];
+			struct packet p = plain_packet(v6), want;
+			struct sp_half h = full_half(v6);
+
+			p.flags = c->flags, p.ttl = c->ttl, p.seq = c->seq, p.ack = c->ack, p.payload = c->payload;
+			h.seq_delta = c->seq_delta, h.ack_delta = c->ack_delta;
+			want = expect_carried(p, &h);
+			check_carried(*state, c->name, &p, &h, &want);
+		}
+}
+
+struct window_case {
+	const char	*name;
+	int		shift;
+	__u8		flags;
+	__u16		in, out;
+};
+
+static const struct window_case windows[] = {
+	{ "up",				3, ACK, 0x0102, 0x0810 },
+	{ "up to the largest",		3, ACK, 0x1fff, 0xfff8 },
+	{ "up beyond it",		3, ACK, 0x2000, 0xffff },
+	{ "up by 14",			14, ACK, 3, 0xc000 },
+	{ "up by 14 beyond it",		14, ACK, 4, 0xffff },
+	{ "closed, up",			14, ACK, 0, 0 },
+	{ "down",			-3, ACK, 0x0817, 0x0102 },
+	{ "down by 14",			-14, ACK, 0xffff, 3 },
+	{ "down to one",		-3, ACK, 8, 1 },
+	{ "less than one",		-3, ACK, 7, 1 },
+	{ "the least, down by 14",	-14, ACK, 1, 1 },
+	{ "closed, down",		-14, ACK, 0, 0 },
+	{ "same scale",			0, ACK, 0xfffe, 0xfffe },
+	{ "SYN: never scaled",		3, SYN | ACK, 0x0102, 0x0102 },
+	{ "RST",			-3, RST, 0x0817, 0x0102 },
+};
+
+static void window_means_the_same(void **state)
+{
+	for (size_t i = 0; i < COUNT(windows); i++)
+		for_each_family(v6) {
+			const struct window_case *c = &windows[i];
+			struct packet p = plain_packet(v6), want;
+			struct sp_half h = full_half(v6);
+
+			h.window_shift = c->shift;
+			p.flags = c->flags;
+			p.window = c->in;
+			want = expect_carried(p, &h);
+			want.window = c->out;
+			check_carried(*state, c->name, &p, &h, &want);
+		}
+}
+
+static void ttl_runs_out(void **state)
+{
+	for_each_family(v6)
+		for (int ttl = 0; ttl < 2; ttl++) {
+			struct packet p = plain_packet(v6);
+
+			p.ttl = ttl;
+			put_splice(*state, v6);
+			check_dropped(*state, "TTL", &p, SP_DROP_TTL_EXPIRED);
+		}
+}
+
+static void no_route_no_packet(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = plain_packet(v6);
+		struct sp_half h = full_half(v6);
+
+		h.out.daddr = addr_of(v6 ? "2001:db8::1" : "198.51.100.1");
+		assert_int_equal(put_half(*state, &p.tuple, &h), 0);
+		check_dropped(*state, "no route", &p, SP_DROP_NO_ROUTE);
+	}
+}
+
+/* @more: payload, beyond what fits the MTU of 1500 in one packet. @gso: size of each segment, seen from there; 0: no superpacket */
+struct size_case {
+	const char	*name;
+	int		more, opt_len, is_gso, gso;
+	int		is_too_big;
+};
+
+static const struct size_case sizes[] = {
+	{ "just fits",				0, 0, 0, 0, 0 },
+	{ "just fits, with options",		0, 12, 0, 0, 0 },
+	{ "a byte too many",			1, 0, 0, 0, 1 },
+	{ "a byte too many, with options",	1, 12, 0, 0, 1 },
+	{ "superpacket of full segments",	1500, 0, 1, 0, 0 },
+	{ "superpacket, with options",		1500, 12, 1, 0, 0 },
+	{ "superpacket, segments too large",	1500, 0, 1, 1, 1 },
+	{ "the same, with options",		1500, 12, 1, 1, 1 },
+	{ "superpacket of small segments",	1500, 12, 1, -1000, 0 },
+	{ "superpacket within the MTU",		-900, 12, 1, -1000, 0 },
+};
+
+static struct packet size_packet(int is_v6, const struct size_case *c, struct fixture *f)
+{
+	int mss = 1500 - (l4_off(is_v6) - 14) - 20 - c->opt_len;
+	struct packet p = plain_packet(is_v6);
+
+	p.payload = mss + c->more;
+	p.opt_len = c->opt_len;
+	memset(p.opt, 1, p.opt_len);
+	f->gso_size = c->is_gso ? mss + c->gso : 0;
+	f->gso_segs = c->is_gso ? (p.payload + f->gso_size - 1) / f->gso_size : 0;
+	return p;
+}
+
+static void check_size(struct fixture *f, int is_v6, const struct size_case *c)
+{
+	struct packet p = size_packet(is_v6, c, f), want;
+	__u32 gso_size = f->gso_size, gso_segs = f->gso_segs;
+	struct sp_half h = full_half(is_v6);
+
+	if (c->is_too_big) {
+		check_dropped(f, c->name, &p, SP_DROP_TOO_BIG);
+		return;
+	}
+	want = expect_carried(p, &h);
+	check_carried(f, c->name, &p, &h, &want);
+	assert_int_equal(f->skb.gso_size, gso_size);
+	assert_int_equal(f->skb.gso_segs, gso_segs);
+}
+
+static void segments_must_fit_the_way_out(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT(sizes); i++)
+		for_each_family(v6) {
+			put_splice(f, v6);
+			check_size(f, v6, &sizes[i]);
+		}
+	f->gso_size = f->gso_segs = 0;
+}
+
+static void padding_is_no_payload(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = plain_packet(v6);
+		__u8 in[FRAME_MAX] = "", out[FRAME_MAX];
+		__u32 len;
+
+		p.payload = 2;
+		put_splice(*state, v6);
+		len = build(&p, in) + 9;
+		check_run(*state, "padded", in, len, TC_ACT_REDIRECT, out, &len);
+		assert_int_equal(use_of(*state, &p.tuple).bytes, 2);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(header_is_rewritten),
+		cmocka_unit_test(window_means_the_same),
+		cmocka_unit_test(ttl_runs_out),
+		cmocka_unit_test(no_route_no_packet),
+		cmocka_unit_test(segments_must_fit_the_way_out),
+		cmocka_unit_test(padding_is_no_payload),
+	};
+
+	return cmocka_run_group_tests(tests, open_all, close_all);
+}

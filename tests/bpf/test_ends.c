@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* test_ends.c - what is remembered of a splice's packets, and when it counts as closed. Needs root. */
+#include "check.h"
+
+/* What both ends have sent when a case begins: the client 100 bytes, half of them acknowledged; the backend 200, none. */
+#define CLIENT_SEQ	1000
+#define BACKEND_SEQ	5000
+
+static struct packet from(int is_v6, int is_backend, __u8 flags, int at)
+{
+	struct packet p = plain_packet(is_v6);
+	struct sp_half up = full_half(is_v6), down = peer_half(is_v6);
+
+	if (is_backend)
+		p.tuple = sp_tuple_reverse(&up.out);
+	p.seq = (is_backend ? BACKEND_SEQ : CLIENT_SEQ) + at;
+	p.ack = is_backend ? CLIENT_SEQ + 50 + up.seq_delta : BACKEND_SEQ + down.seq_delta;
+	p.flags = flags;
+	p.payload = 0;
+	return p;
+}
+
+static void send_packet(struct fixture *f, const struct packet *p)
+{
+	__u8 in[FRAME_MAX], out[FRAME_MAX];
+	__u32 len = build(p, in);
+
+	check_run(f, "to be carried", in, len, TC_ACT_REDIRECT, out, &len);
+}
+
+static void exchange(struct fixture *f, int is_v6)
+{
+	struct packet p = from(is_v6, 0, ACK, 0);
+
+	put_splice(f, is_v6);
+	p.payload = 100;
+	send_packet(f, &p);
+	p = from(is_v6, 1, ACK, 0);
+	p.payload = 200;
+	send_packet(f, &p);
+}
+
+static int is_closed(struct fixture *f, int is_v6)
+{
+	struct packet up = from(is_v6, 0, 0, 0), down = from(is_v6, 1, 0, 0);
+	struct sp_use a = use_of(f, &up.tuple), b = use_of(f, &down.tuple);
+
+	assert_int_equal(sp_use_is_closed(&a), sp_use_is_closed(&b));
+	return sp_use_is_closed(&a);
+}
+
+struct end_case {
+	const char	*name;
+	int		is_backend;
+	__u8		flags;
+	int		at;
+	int		is_closed;
+};
+
+static const struct end_case ends[] = {
+	{ "FIN of the client alone",		0, FIN | ACK, 100, 0 },
+	{ "FIN of the backend alone",		1, FIN | ACK, 200, 0 },
+	{ "RST where all is acknowledged",	0, RST, 50, 1 },
+	{ "RST in flight",			0, RST, 75, 1 },
+	{ "RST at the end of the stream",	0, RST, 100, 1 },
+	{ "RST with ACK",			0, RST | ACK, 100, 1 },
+	{ "RST behind the end",			0, RST, 101, 0 },
+	{ "RST on what is acknowledged",	0, RST, 49, 0 },
+	{ "RST far ahead",			0, RST, 0x40000000, 0 },
+	{ "RST far behind",			0, RST, -0x40000000, 0 },
+	{ "backend's RST, all acknowledged",	1, RST, 0, 1 },
+	{ "backend's RST at the end",		1, RST, 200, 1 },
+	{ "backend's RST behind the end",	1, RST, 201, 0 },
+	{ "backend's RST before it all",	1, RST, -1, 0 },
+};
+
+/* A forged segment passes, as the end it is for knows best, but must not make us forget the splice. */
+static void plausible_ends_close(void **state)
+{
+	for (size_t i = 0; i < COUNT(ends); i++)
+		for_each_family(v6) {
+			const struct end_case *c = &ends[i];
+			struct packet p = from(v6, c->is_backend, c->flags, c->at);
+
+			exchange(*state, v6);
+			send_packet(*state, &p);
+			if (is_closed(*state, v6) != c->is_closed)
+				fail_msg("%s: closed %d", c->name, !c->is_closed);
+		}
+}
+
+static void two_fins_close(void **state)
+{
+	for_each_family(v6)
+		for (int first = 0; first < 2; first++) {
+			struct packet a = from(v6, first, FIN | ACK, first ? 200 : 100);
+			struct packet b = from(v6, !first, FIN | ACK, first ? 100 : 200);
+
+			exchange(*state, v6);
+			send_packet(*state, &a);
+			send_packet(*state, &a);
+			assert_false(is_closed(*state, v6));
+			send_packet(*state, &b);
+			assert_true(is_closed(*state, v6));
+		}
+}
+
+/* The RST was somebody else's. */
+static void who_goes_on_sending_has_not_reset(void **state)
+{
+	for_each_family(v6)
+		for (int end = 0; end < 2; end++) {
+			struct packet rst = from(v6, end, RST, end ? 200 : 100), data = from(v6, end, ACK, end ? 200 : 100);
+			struct packet other = from(v6, !end, ACK, 0);
+
+			exchange(*state, v6);
+			send_packet(*state, &rst);
+			send_packet(*state, &other);
+			assert_true(is_closed(*state, v6));
+			send_packet(*state, &data);
+			assert_false(is_closed(*state, v6));
+		}
+}
+
+static void rst_counts_before_anything_was_acknowledged(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = from(v6, 0, RST, 12345);
+
+		put_splice(*state, v6);
+		send_packet(*state, &p);
+		assert_true(is_closed(*state, v6));
+	}
+}
+
+struct stream_case {
+	const char	*name;
+	int		at;
+	__u32		payload;
+	__u8		flags;
+	int		end;
+};
+
+static const struct stream_case streams[] = {
+	{ "joins on",			100, 10, ACK, 110 },
+	{ "joins on with FIN",		100, 10, FIN | ACK, 111 },
+	{ "FIN alone",			100, 0, FIN | ACK, 101 },
+	{ "overlaps",			90, 30, ACK, 120 },
+	{ "sent again",			0, 100, ACK, 100 },
+	{ "a keep-alive probe",		99, 0, ACK, 100 },
+	{ "leaves a gap",		101, 10, ACK, 100 },
+	{ "far ahead",			0x70000000, 10, ACK, 100 },
+	{ "far behind",			-0x70000000, 10, ACK, 100 },
+	{ "RST says nothing",		100, 10, RST | ACK, 100 },
+};
+
+static void end_of_the_stream_is_known(void **state)
+{
+	for (size_t i = 0; i < COUNT(streams); i++)
+		for_each_family(v6) {
+			const struct stream_case *c = &streams[i];
+			struct packet p = from(v6, 0, c->flags, c->at);
+
+			p.payload = c->payload;
+			exchange(*state, v6);
+			send_packet(*state, &p);
+			if (use_of(*state, &p.tuple).next_seq != (__u32)(CLIENT_SEQ + c->end))
+				fail_msg("%s: the stream ends at %d", c->name, use_of(*state, &p.tuple).next_seq - CLIENT_SEQ);
+		}
+}
+
+static void use_is_accounted(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = from(v6, 0, ACK, 0);
+		__u64 before = now_ns(CLOCK_MONOTONIC_COARSE), stats = stat_of(*state, SP_STAT_SPLICED_BYTES);
+		struct sp_use u;
+
+		exchange(*state, v6);
+		p.payload = 1000;
+		send_packet(*state, &p);
+		u = use_of(*state, &p.tuple);
+		assert_int_equal(u.pkts, 2);
+		assert_int_equal(u.bytes, 1100);
+		assert_int_equal(u.last_ack, BACKEND_SEQ);
+		assert_in_range(u.seen_ns, before, now_ns(CLOCK_MONOTONIC_COARSE));
+		assert_int_equal(u.mtu, 1500);
+		assert_int_equal(u.ifindex, ((struct fixture *)*state)->ifindex);
+		assert_int_equal(stat_of(*state, SP_STAT_SPLICED_BYTES) - stats, 1300);
+	}
+}
+
+static void check_syn_on(struct fixture *f, int is_v6, const char *name, int is_live)
+{
+	struct packet syn = from(is_v6, 0, SYN, 5000);
+
+	/* not to a service of ours, so that whoever is not asked gets to the stack */
+	if (is_live) {
+		check_dropped(f, name, &syn, SP_DROP_SYN_CHALLENGED);
+	} else {
+		__u8 in[FRAME_MAX];
+
+		check_untouched(f, name, is_v6, in, build(&syn, in));
+	}
+	assert_int_equal(!!(use_of(f, &syn.tuple).state & SP_USE_S_REUSED), !is_live);
+}
+
+/* A port may be used again once its connection is over; before, its end is asked. */
+static void syn_finds_a_half(void **state)
+{
+	struct sp_half mark = { .flags = SP_HALF_F_TO_DAEMON };
+
+	for_each_family(v6) {
+		struct packet rst = from(v6, 0, RST, 100), next = from(v6, 0, ACK, 0);
+		__u8 in[FRAME_MAX];
+
+		exchange(*state, v6);
+		check_syn_on(*state, v6, "on a live splice", 1);
+		send_packet(*state, &next);
+		send_packet(*state, &rst);
+		check_syn_on(*state, v6, "on one that was reset", 0);
+		check_untouched(*state, "what follows is of the new connection", v6, in, build(&next, in));
+		mark.out = full_half(v6).out;
+		assert_int_equal(put_half(*state, &rst.tuple, &mark), 0);
+		check_syn_on(*state, v6, "on what is held for the daemon", 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plausible_ends_close),
+		cmocka_unit_test(two_fins_close),
+		cmocka_unit_test(who_goes_on_sending_has_not_reset),
+		cmocka_unit_test(rst_counts_before_anything_was_acknowledged),
+		cmocka_unit_test(end_of_the_stream_is_known),
+		cmocka_unit_test(use_is_accounted),
+		cmocka_unit_test(syn_finds_a_half),
+	};
+
+	return cmocka_run_group_tests(tests, open_all, close_all);
+}

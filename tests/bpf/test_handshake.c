@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* test_handshake.c - SYNs to a service are answered with a cookie, and what follows must bring it along. Needs root. */
+#include "check.h"
+
+#define OPT(bytes) bytes, sizeof(bytes) - 1
+
+struct syn_case {
+	const char	*name;
+	const char	*opt;
+	__u32		opt_len;
+	const char	answer[21];	/* TSval zero */
+	__u8		mss_class, wscale, is_sack;
+};
+
+static const struct syn_case syns[] = {
+	{ "all", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 9, 1 },
+	{ "no ts", OPT("\2\4\4\xc4\1\1\4\2\1\3\3\2"), "\2\4\5\x78\4\2\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 1, 2, 1 },
+	{ "no sack", OPT("\2\4\5\xb4\1\1\x8\xa\1\2\3\4\0\0\0\0\1\3\3\0"), "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 0, 0 },
+	{ "no wscale", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", 3, 15, 1 },
+	{ "none", OPT(""), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0 },
+	{ "MSS of 1399", OPT("\2\4\5\x77"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 1, 15, 0 },
+	{ "MSS of 1219", OPT("\2\4\4\xc3"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0 },
+	{ "wscale beyond 14", OPT("\3\3\xff\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 0, 14, 0 },
+	{ "everything at odd places", OPT("\1\2\4\5\xb4\x8\xa\1\2\3\4\0\0\0\0\4\2\3\3\5\xfd\3\0\0"),
+	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 5, 1 },
+};
+
+static struct packet syn_packet(int is_v6, const char *opt, __u32 opt_len)
+{
+	struct packet p = plain_packet(is_v6);
+
+	p.tuple.dport = htons(SERVICE_PORT);
+	p.flags = SYN;
+	p.ack = 0;
+	p.payload = 0;
+	p.opt_len = opt_len;
+	memcpy(p.opt, opt, opt_len);
+	return p;
+}
+
+static struct packet usual_syn(int is_v6)
+{
+	return syn_packet(is_v6, syns[0].opt, syns[0].opt_len);
+}
+
+static void check_cookie(struct fixture *f, const struct packet *p, const struct syn_case *c, __u32 isn)
+{
+	struct sp_cookie_in in = { p->tuple, p->seq };
+
+	assert_true(sp_cookie_is_valid(f->control.cookie_key[0], &in, f->control.period, isn));
+	assert_int_equal(sp_cookie_data_mss_class(isn), c->mss_class);
+	assert_int_equal(sp_cookie_data_wscale(isn), c->wscale);
+	assert_int_equal(sp_cookie_data_is_sack(isn), c->is_sack);
+}
+
+/* Milliseconds of the clock, from a place that the key and the addresses say. */
+static __u32 want_tsval(const struct fixture *f, const struct sp_tuple *t)
+{
+	const __u32 *a = t->saddr.w;	/* the destination follows */
+	__u64 words[4];
+
+	for (int i = 0; i < 4; i++)
+		words[i] = (__u64)a[2 * i] << 32 | a[2 * i + 1];
+	return now_ns(CLOCK_MONOTONIC_COARSE) / 1000000 + (__u32)sp_siphash_words(f->control.cookie_key[0], words, 4);
+}
+
+static struct packet answer_to(const struct packet *syn, const char opt[20])
+{
+	struct packet p = { .tuple = sp_tuple_reverse(&syn->tuple), .is_v6 = syn->is_v6, .ttl = 64, .is_df = 1,
+			    .ack = syn->seq + 1, .flags = SYN | ACK, .window = 0x7654, .opt_len = 20, .is_answer = 1 };
+
+	memcpy(p.opt, opt, 20);
+	return p;
+}
+
+static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c, __u8 syn_flags)
+{
+	struct packet p = syn_packet(is_v6, c->opt, c->opt_len), want = answer_to(&p, c->answer);
+	__u8 in[FRAME_MAX], out[FRAME_MAX] = "", *tcp = out + l4_off(is_v6);
+	__u32 tsval = want_tsval(f, &p.tuple), len;
+
+	p.flags |= syn_flags;
+	len = build(&p, in);
+	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
+	want.seq = get32(tcp + 4);
+	check_cookie(f, &p, c, want.seq);
+	if (want.opt[6] == 8) {
+		assert_in_range(get32(tcp + 28) - tsval, 0, 500);
+		memcpy(want.opt + 8, tcp + 28, 4);
+	}
+	check_bytes(c->name, &want, out, len);
+}
+
+static void syn_is_answered_with_a_cookie(void **state)
+{
+	for_each_family(v6) {
+		put_service(*state, v6, 0);
+		for (size_t i = 0; i < COUNT(syns); i++)
+			check_answer(*state, v6, &syns[i], 0);
+		/* a client that asks for ECN is answered without */
+		check_answer(*state, v6, &syns[0], ECE | CWR);
+	}
+}
+
+static void put_plain_service(struct fixture *f, int is_v6)
+{
+	struct sp_tuple t = TUPLE_IN(is_v6);
+	struct sp_listen at = { .addr = t.daddr, .port = htons(SERVICE_PORT) };
+	struct sp_service svc = { .mss = 1400, .window = 0x7654, .wscale = 7 };
+
+	put_service(f, is_v6, 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc, BPF_ANY), 0);
+}
+
+static void what_is_not_offered_is_not_agreed(void **state)
+{
+	static const struct syn_case plain = { "all, to a plain service", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
+					       "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0 };
+
+	for_each_family(v6) {
+		put_plain_service(*state, v6);
+		check_answer(*state, v6, &plain, 0);
+	}
+}
+
+struct bad_syn_case {
+	const char	*name;
+	__u8		more_flags;
+	__u32		payload;
+	const char	*opt;
+	__u32		opt_len;
+	__u32		reason;
+};
+
+static const struct bad_syn_case bad_syns[] = {
+	{ "with data",		0, 1, OPT(""), SP_DROP_BAD_SYN },
+	{ "with FIN",		FIN, 0, OPT(""), SP_DROP_BAD_SYN },
+	{ "with RST",		RST, 0, OPT(""), SP_DROP_BAD_SYN },
+	{ "with ACK",		ACK, 0, OPT(""), SP_DROP_BAD_SYN },
+	{ "all flags",		FIN | RST | PSH | ACK | URG, 0, OPT(""), SP_DROP_BAD_SYN },
+	{ "option of length 0",	0, 0, OPT("\xfd\0\1\1"), SP_DROP_BAD_SYN },
+	{ "option cut off",	0, 0, OPT("\1\1\2\4"), SP_DROP_BAD_SYN },
+	{ "MSS of 3 bytes",	0, 0, OPT("\2\3\5\1"), SP_DROP_BAD_SYN },
+	{ "wscale of 4 bytes",	0, 0, OPT("\3\4\5\1"), SP_DROP_BAD_SYN },
+	{ "SACK permitted of 3",	0, 0, OPT("\4\3\1\1"), SP_DROP_BAD_SYN },
+	{ "timestamps of 8",	0, 0, OPT("\x8\x8\1\2\3\4\5\6"), SP_DROP_BAD_SYN },
+};
+
+static void bad_syn_is_dropped(void **state)
+{
+	for (size_t i = 0; i < COUNT(bad_syns); i++)
+		for_each_family(v6) {
+			const struct bad_syn_case *c = &bad_syns[i];
+			struct packet p = syn_packet(v6, c->opt, c->opt_len);
+
+			p.flags |= c->more_flags;
+			p.payload = c->payload;
+			put_service(*state, v6, 0);
+			check_dropped(*state, c->name, &p, c->reason);
+		}
+}
+
+/* The client's first segment behind an answer that was made a while ago. */
+struct cookie_case {
+	const char	*name;
+	int		periods_ago, key;		/* of the answer; 0: the first one of the daemon's keys */
+	int		key_count;
+	int		seq, ack, sport, data;		/* added to, or flipped in, what it should be */
+	__u32		reason;
+};
+
+static const struct cookie_case cookies[] = {
+	{ "of this period",			0, 0, 1, 0, 0, 0, 0, SP_DROP_HEAD },
+	{ "of the last one",			1, 0, 1, 0, 0, 0, 0, SP_DROP_HEAD },
+	{ "of the one before",			2, 0, 1, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "of the one before that",		3, 0, 1, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "of the next period",			-1, 0, 1, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "by the second key",			0, 1, 2, 0, 0, 0, 0, SP_DROP_HEAD },
+	{ "by the second key, last period",	1, 1, 2, 0, 0, 0, 0, SP_DROP_HEAD },
+	{ "by the second key, too old",		2, 1, 2, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "by a key that is gone",		0, 1, 1, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "another byte of the stream",		0, 0, 1, 1, 0, 0, 0, SP_DROP_MISS },
+	{ "another acknowledgement",		0, 0, 1, 0, 0x100, 0, 0, SP_DROP_MISS },
+	{ "another client",			0, 0, 1, 0, 0, 1, 0, SP_DROP_MISS },
+	{ "data bits that we did not give",	0, 0, 1, 0, 0, 0, 2, SP_DROP_MISS },
+};
+
+static __u32 old_isn(const struct fixture *f, const struct packet *syn, const struct cookie_case *c)
+{
+	struct sp_cookie_in in = { syn->tuple, syn->seq };
+
+	return sp_cookie_make(f->control.cookie_key[c->key], &in, f->control.period - c->periods_ago, sp_cookie_data(3, 7, 1));
+}
+
+static struct packet first_segment(struct fixture *f, int is_v6, const struct cookie_case *c)
+{
+	struct packet p = usual_syn(is_v6);
+	__u32 isn = old_isn(f, &p, c) ^ c->data;
+
+	p.flags = ACK | PSH;
+	p.seq += 1 + c->seq;
+	p.ack = isn + 1 + c->ack;
+	p.tuple.sport = htons(ntohs(p.tuple.sport) + c->sport);
+	p.payload = 77;
+	return p;
+}
+
+static void put_keys(struct fixture *f, int is_v6, int count)
+{
+	put_service(f, is_v6, 0);
+	f->control.cookie_key[1][0] = 0x0123456789abcdef;
+	f->control.cookie_key[1][1] = 0xfedcba9876543210;
+	f->control.key_count = count;
+	assert_int_equal(set_control(f), 0);
+}
+
+static void only_fresh_cookies_of_ours_count(void **state)
+{
+	for (size_t i = 0; i < COUNT(cookies); i++)
+		for_each_family(v6) {
+			struct packet p;
+
+			put_keys(*state, v6, cookies[i].key_count);
+			p = first_segment(*state, v6, &cookies[i]);
+			check_dropped(*state, cookies[i].name, &p, cookies[i].reason);
+		}
+}
+
+struct front_case {
+	const char	*name;
+	__u8		flags, service_flags;
+	__u32		payload;
+	__u32		reason;
+};
+
+static const struct front_case fronts[] = {
+	{ "third of the handshake",		ACK, 0, 0, SP_DROP_ACK_EMPTY },
+	{ "the same, the server speaks first",	ACK, SP_SERVICE_F_SERVER_FIRST, 0, SP_DROP_HEAD },
+	{ "data",				ACK | PSH, 0, 1, SP_DROP_HEAD },
+	{ "FIN at once",			ACK | FIN, 0, 0, SP_DROP_HEAD },
+	{ "RST",				RST, 0, 0, SP_DROP_RST_STRAY },
+	{ "RST with ACK",			RST | ACK, 0, 0, SP_DROP_RST_STRAY },
+	{ "no ACK",				PSH, 0, 1, SP_DROP_BAD_HEADER },
+};
+
+static void what_follows_the_answer(void **state)
+{
+	for (size_t i = 0; i < COUNT(fronts); i++)
+		for_each_family(v6) {
+			struct packet p;
+
+			put_service(*state, v6, fronts[i].service_flags);
+			p = first_segment(*state, v6, &cookies[0]);
+			p.flags = fronts[i].flags;
+			p.payload = fronts[i].payload;
+			check_dropped(*state, fronts[i].name, &p, fronts[i].reason);
+		}
+}
+
+/* @age_ms: of the heartbeat */
+struct daemon_case {
+	const char	*name;
+	int		age_ms, is_full;
+	__u32		syn, data;	/* reasons */
+};
+
+static const struct daemon_case daemons[] = {
+	{ "alive",			0, 0, SP_DROP_SYN_ANSWERED, SP_DROP_HEAD },
+	{ "alive a second ago",		1000, 0, SP_DROP_SYN_ANSWERED, SP_DROP_HEAD },
+	{ "its clock a little ahead",	-100, 0, SP_DROP_SYN_ANSWERED, SP_DROP_HEAD },
+	{ "frozen",			1600, 0, SP_DROP_DAEMON_STALE, SP_DROP_DAEMON_STALE },
+	{ "dead",			100000, 0, SP_DROP_DAEMON_STALE, SP_DROP_DAEMON_STALE },
+	{ "table full",			0, 1, SP_DROP_TABLE_FULL, SP_DROP_HEAD },
+};
+
+static void put_daemon(struct fixture *f, int is_v6, const struct daemon_case *c)
+{
+	put_service(f, is_v6, 0);
+	f->control.heartbeat_ns -= c->age_ms * 1000000LL;
+	f->control.is_full = c->is_full;
+	assert_int_equal(set_control(f), 0);
+}
+
+/* Neither takes a connection from us that is spliced. */
+static void without_a_daemon_nothing_begins(void **state)
+{
+	for (size_t i = 0; i < COUNT(daemons); i++)
+		for_each_family(v6) {
+			const struct daemon_case *c = &daemons[i];
+			struct packet syn = usual_syn(v6), data, spliced = plain_packet(v6), want;
+			struct sp_half h = full_half(v6);
+			__u8 in[FRAME_MAX];
+
+			put_daemon(*state, v6, c);
+			check_reason(*state, c->name, in, build(&syn, in),
+				     c->syn == SP_DROP_SYN_ANSWERED ? TC_ACT_REDIRECT : TC_ACT_SHOT, c->syn);
+			data = first_segment(*state, v6, &cookies[0]);
+			check_dropped(*state, c->name, &data, c->data);
+			want = expect_carried(spliced, &h);
+			check_carried(*state, c->name, &spliced, &h, &want);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(syn_is_answered_with_a_cookie),
+		cmocka_unit_test(what_is_not_offered_is_not_agreed),
+		cmocka_unit_test(bad_syn_is_dropped),
+		cmocka_unit_test(only_fresh_cookies_of_ours_count),
+		cmocka_unit_test(what_follows_the_answer),
+		cmocka_unit_test(without_a_daemon_nothing_begins),
+	};
+
+	return cmocka_run_group_tests(tests, open_all, close_all);
+}
