@@ -27,7 +27,7 @@ DOC = re.compile(r"/\*\*\n(.*?)\*/\n(.*?)(?=\n\n|\Z)", re.S)
 TAG = re.compile(r"^ \*\s+@(\w+(?:, @\w+)*):", re.M)
 MEMBER = re.compile(r"(\w+)(?:\[[^]]*\])*\s*(?=[,;])")
 CALL = re.compile(r"\b([a-z]\w+)\(\)")
-PATH = re.compile(r"\b((?:abi|bpf|src|tests|bench|demo|docs|contrib)/[\w./-]*\w)")
+PATH = re.compile(r"(?<![\w/.-])((?:abi|bpf|src|tests|bench|demo|docs|contrib)/[\w./-]*\w)")
 FUNCTION_POINTER = re.compile(r"\(\*(\w+)\)\([^;]*\)(?=;)")
 
 

@@ -50,7 +50,9 @@ void sp_miss_event(struct sp_front *f, const struct sp_event *ev, const struct s
 /*
  * A SYN on a live splice. The end that really has forgotten the connection
  * answers this acknowledgement with an RST of just that number, which closes
- * the half; the SYN is then repeated (RFC 5961, 4). Nobody else can.
+ * the half; the SYN is then repeated (RFC 5961, 4). Nobody else can. Who still
+ * has the connection must not take a window from us, which would stall it: so
+ * the sequence number lies just below what it has, like that of a keepalive.
  */
 static void challenge(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *syn)
 {
@@ -60,7 +62,7 @@ static void challenge(struct sp_front *f, const struct sp_entry *e, const struct
 
 	if (sp_datapath_get(f->dp, &peer_key, &peer))
 		return;
-	ack.seq = e->use.last_ack - e->half.ack_delta;
+	ack.seq = e->use.last_ack - e->half.ack_delta - 1;
 	ack.ack = peer.use.last_ack;
 	f->counters.syn_challenged++;
 	sp_wire_send(f->wire, &ack);
