@@ -138,19 +138,19 @@ static int prepare(struct sp_claim *c, __u64 now_ns)
 	return ask(c, SP_CLAIM_PREPARE, now_ns);
 }
 
-void sp_claim_start(struct sp_claim *c, unsigned int copies, unsigned int quorum, const struct sp_record *own,
-		    __u64 random, __u64 now_ns)
+void sp_claim_start(struct sp_claim *c, unsigned int copies, unsigned int quorum, const struct sp_record *record,
+		    int is_own, __u64 random, __u64 now_ns)
 {
 	memset(c, 0, sizeof(*c));
 	c->copies = copies;
 	c->quorum = quorum;
 	c->random = random ?: 1;
-	if (own) {
-		c->own = *own;
+	c->record = *record;
+	c->is_own = is_own;
+	if (is_own)
 		ask(c, SP_CLAIM_CLAIM, now_ns);
-	} else {
+	else
 		prepare(c, now_ns);
-	}
 }
 
 void sp_claim_answer(struct sp_claim *c, __u32 round, unsigned int copy_idx, const struct sp_answer *answer)
@@ -164,7 +164,7 @@ void sp_claim_answer(struct sp_claim *c, __u32 round, unsigned int copy_idx, con
 		return;
 	if (a->promised > c->highest)
 		c->highest = a->promised;
-	if (a->record.len && !sp_record_is_same(&a->record, &c->own))
+	if (a->record.len && !sp_record_is_same(&a->record, &c->record))
 		c->is_contested = 1;
 }
 
@@ -204,7 +204,7 @@ static const struct sp_record *find_chosen(const struct sp_claim *c)
 
 static int is_own(const struct sp_claim *c, const struct sp_answer *a)
 {
-	return a->kind == SP_ANSWER_VALUE && c->own.len && sp_record_is_same(&a->record, &c->own);
+	return a->kind == SP_ANSWER_VALUE && c->is_own && sp_record_is_same(&a->record, &c->record);
 }
 
 struct tally {
@@ -245,7 +245,7 @@ static struct tally count(const struct sp_claim *c)
 static int go_claim(struct sp_claim *c, const struct tally *t, int is_patient, __u64 now_ns)
 {
 	if (t->won >= c->quorum)
-		return done(c, 0, &c->own);
+		return done(c, 0, &c->record);
 	if (t->pending && is_patient && t->won + t->pending >= c->quorum)
 		return 0;
 	if (t->won + t->rejected >= c->quorum)
@@ -295,17 +295,6 @@ static int choose_first(const struct sp_claim *c, int granted, const struct sp_r
 	return 0;
 }
 
-/* Anything will do: our own, or what was seen. */
-static const struct sp_record *choose_any(const struct sp_claim *c)
-{
-	if (c->own.len)
-		return &c->own;
-	for (int i = 0; i < c->copies; i++)
-		if (is_won(c, &c->answers[i]) && c->answers[i].record.len)
-			return &c->answers[i].record;
-	return NULL;
-}
-
 static int choose(const struct sp_claim *c, int granted, const struct sp_record **ret_record)
 {
 	const struct sp_answer *best = NULL;
@@ -323,7 +312,7 @@ static int choose(const struct sp_claim *c, int granted, const struct sp_record 
 	}
 	err = choose_first(c, granted, ret_record);
 	if (!err && !*ret_record)
-		*ret_record = choose_any(c);
+		*ret_record = &c->record;	/* anything will do */
 	return err;
 }
 
@@ -332,8 +321,6 @@ static int go_prepare(struct sp_claim *c, const struct tally *t, int is_patient,
 	const struct sp_record *record;
 
 	if (t->won >= c->quorum && !choose(c, t->won, &record)) {
-		if (!record)
-			return done(c, -EAGAIN, NULL);
 		c->proposal = *record;
 		return ask(c, SP_CLAIM_ACCEPT, now_ns);
 	}
@@ -355,7 +342,7 @@ static int go_accept(struct sp_claim *c, const struct tally *t, int is_patient, 
 static int go_one(struct sp_claim *c, const struct tally *t)
 {
 	if (t->won)
-		return done(c, 0, &c->own);
+		return done(c, 0, &c->record);
 	for (int i = 0; i < c->copies; i++)
 		if (c->answers[i].kind == SP_ANSWER_VALUE && c->answers[i].record.len)
 			return done(c, 0, &c->answers[i].record);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* claim.h - how proxies agree upon the one splice of a connection: what to ask, what follows from the answers. No I/O. */
+/* claim.h - how proxies agree upon the one splice of a connection: what to ask, what follows from answers. No I/O. */
 #ifndef SP_PROXY_CLAIM_H
 #define SP_PROXY_CLAIM_H
 
@@ -44,7 +44,7 @@ enum sp_claim_step { SP_CLAIM_CLAIM, SP_CLAIM_PREPARE, SP_CLAIM_ACCEPT, SP_CLAIM
 /**
  * struct sp_claim - one proxy's part in one decision; the rest of the theory is in claim.c
  * @round:	counts the questions, so that late answers to earlier ones are known by it
- * @own:	the splice that this proxy has made; len 0: it only wants to know
+ * @record:	the splice that this proxy has made (@is_own), or has seen and wants to know about
  * @ballot, @proposal: of the steps PREPARE and ACCEPT
  * @step_ns:	when the step began; of PAUSE: when it ends
  * @err:	when DONE: 0; -EAGAIN not known, and no other splice was seen; -EBUSY not known, and one was seen
@@ -54,6 +54,7 @@ struct sp_claim {
 	enum sp_claim_step	step;
 	__u8			copies;
 	__u8			quorum;
+	__u8			is_own;
 	__u8			is_contested;
 	__u32			round;
 	__u32			attempts;
@@ -62,14 +63,14 @@ struct sp_claim {
 	__u64			random;
 	sp_ballot		ballot;
 	sp_ballot		highest;
-	struct sp_record	own;
+	struct sp_record	record;
 	struct sp_record	proposal;
 	struct sp_record	chosen;
 	struct sp_answer	answers[SP_COPIES_MAX];
 };
 
 /**
- * sp_claim_start() - begin, with a claim of @own; without one, by asking what has been accepted (PREPARE)
+ * sp_claim_start() - begin, with a claim of @record if it @is_own, else by asking what has been accepted (PREPARE)
  * @copies:	servers that are asked
  * @quorum:	a majority of them; 1 with several copies gives up that all proxies agree
  * @random:	differs on all proxies
@@ -77,8 +78,8 @@ struct sp_claim {
  * The caller asks all servers what @step says and gives their answers with that round's number to sp_claim_answer();
  * then, and every few milliseconds, it calls sp_claim_go(). Whenever that says so, it asks again.
  */
-void sp_claim_start(struct sp_claim *c, unsigned int copies, unsigned int quorum, const struct sp_record *own,
-		    __u64 random, __u64 now_ns);
+void sp_claim_start(struct sp_claim *c, unsigned int copies, unsigned int quorum, const struct sp_record *record,
+		    int is_own, __u64 random, __u64 now_ns);
 void sp_claim_answer(struct sp_claim *c, __u32 round, unsigned int copy_idx, const struct sp_answer *answer);
 /* Return: whether there is a new question. */
 int sp_claim_go(struct sp_claim *c, __u64 now_ns);

@@ -19,6 +19,7 @@
 #include "abi/stats.h"
 #include "attach.h"
 #include "base/log.h"
+#include "keys.h"
 #include "proxy.skel.h"
 #include "state.h"
 
@@ -140,43 +141,16 @@ void sp_datapath_close(struct sp_datapath *dp)
 	free(dp);
 }
 
-static int parse_key(const char *hex, __u64 key[2])
-{
-	char part[17] = "";
-
-	if (strspn(hex, "0123456789abcdefABCDEF") != 32)
-		return -EINVAL;
-	for (int i = 0; i < 2; i++) {
-		memcpy(part, hex + 16 * i, 16);
-		key[i] = strtoull(part, NULL, 16);
-	}
-	return 0;
-}
-
 int sp_datapath_load_keys(struct sp_datapath *dp, const char *path)
 {
-	FILE *file = fopen(path, "re");
-	__u64 keys[2][2];
-	__u32 count = 0;
-	char line[128];
-	int err = 0;
+	struct sp_keys keys;
+	int err = sp_keys_read(path, &keys);
 
-	if (!file) {
-		err = -errno;
-		log_err_errno(err, "key_file %s: can't read it", path);
+	if (err)
 		return err;
-	}
-	while (!err && count < 2 && fgets(line, sizeof(line), file))
-		if (line[0] != '#' && line[0] != '\n')
-			err = parse_key(line, keys[count++]);
-	fclose(file);
-	if (err || !count) {
-		log_err("key_file %s: each line must be 32 hexadecimal digits, one or two lines", path);
-		return -EINVAL;
-	}
-	memcpy(dp->control->cookie_key[1], keys[count - 1], 16);
-	memcpy(dp->control->cookie_key[0], keys[0], 16);
-	dp->control->key_count = count;
+	memcpy(dp->control->cookie_key[1], keys.key[keys.count - 1], 16);
+	memcpy(dp->control->cookie_key[0], keys.key[0], 16);
+	dp->control->key_count = keys.count;
 	return 0;
 }
 

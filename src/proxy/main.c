@@ -149,7 +149,6 @@ static int start_loop(struct daemon *d)
 	uint64_t watchdog_us;
 	int fd, err;
 
-	uv_loop_init(&d->loop);
 	err = sp_datapath_listen(d->dp, on_event, d, &fd);
 	if (err)
 		return err;
@@ -168,6 +167,19 @@ static int start_loop(struct daemon *d)
 	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report, &d->control);
 }
 
+static int open_store(struct daemon *d)
+{
+	struct sp_store *local;
+	int err = sp_store_local_open(d->dp, &local);
+
+	if (err)
+		return err;
+	if (d->config->store.kind == SP_STORE_REDIS)
+		return sp_store_redis_open(&d->loop, d->config, local, &d->store);
+	d->store = local;
+	return 0;
+}
+
 static int run(const char *path)
 {
 	static struct daemon d;
@@ -175,6 +187,7 @@ static int run(const char *path)
 	int err;
 
 	d.path = path;
+	uv_loop_init(&d.loop);
 	err = sp_config_load(path, error, &d.config);
 	if (err) {
 		log_err("%s", error);
@@ -183,7 +196,7 @@ static int run(const char *path)
 	if (sp_datapath_open(d.config, &d.dp))
 		return 1;
 	err = sp_wire_open(&d.wire);
-	err = err ?: sp_store_local_open(d.dp, &d.store);
+	err = err ?: open_store(&d);
 	err = err ?: sp_front_new(d.dp, d.wire, d.store, d.config, &d.front);
 	if (err) {
 		log_err_errno(err, "can't start");

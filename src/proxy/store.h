@@ -22,16 +22,48 @@ struct sp_stash_offer {
 /**
  * struct sp_store_events - how an engine answers; each is called from the event loop, or before the call that asked returns
  * @committed:	@err: 0; -EEXIST with @winner, the splice of the proxy that was first (NULL where it is in the datapath
- *		already); -EAGAIN when the store is out of reach; @winner is borrowed
+ *		already); -EAGAIN when the store is out of reach, and no other proxy was seen at this connection; -EBUSY
+ *		when one was: then nothing may be forwarded, the client will repeat itself; @winner is borrowed
  * @fetched:	@err: 0 with the splice that has a half under @key (borrowed); -ENOENT: nobody knows it, and a majority said
  *		so; -EAGAIN: not known whether anybody does (law 4: then nothing is answered)
  * @stashed:	@err: 0, the bytes are safe; -ENOSPC; -EAGAIN
+ * @emptied:	a server has lost what it had: whatever splices are here should be refreshed (may be NULL)
  * @ref:	as given to the call
  */
 struct sp_store_events {
 	void (*committed)(void *ctx, __u64 ref, int err, const struct sp_splice *winner);
 	void (*fetched)(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 	void (*stashed)(void *ctx, __u64 ref, int err);
+	void (*emptied)(void *ctx);
+};
+
+/* Of a shared store. "again": it was out of reach. */
+#define SP_STORE_COUNTERS(X) \
+	X(commits_ok) X(commits_adopted) X(commits_again) X(commits_contested) X(commits_by_ballot) \
+	X(fetch_hits) X(fetch_misses) X(fetch_again) X(refreshed) X(put_back) X(refresh_conflicts) X(refresh_outdated) \
+	X(late) X(table_full) X(not_sent) \
+	X(refused_length) X(refused_magic) X(refused_version) X(refused_foreign) X(refused_forged) X(refused_pointer)
+
+struct sp_store_counters {
+#define X(name) __u64 name;
+	SP_STORE_COUNTERS(X)
+#undef X
+};
+
+/**
+ * struct sp_store_server - a server of a shared store
+ * @latency_us:	moving average of a command's round trip
+ * @writes:	system calls that @commands took
+ */
+struct sp_store_server {
+	const char	*name;
+	const char	*state;
+	unsigned int	in_flight;
+	unsigned int	latency_us;
+	__u64		reconnects;
+	__u64		commands;
+	__u64		writes;
+	__u64		errors;
 };
 
 typedef void (*sp_stash_fn)(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer,
@@ -49,6 +81,7 @@ struct sp_store;
  * @stash:	keep bytes [@from, @to) of a head whose bytes before @from are kept already; @bytes is the whole head
  * @unstash:	forget a head
  * @stashes:	at start: hand over all heads that are kept for this machine
+ * @server:	the @idx-th server. Return: 0; -ENOENT: no more. NULL: there are none
  * No call blocks. Arguments are borrowed until the call returns. An engine bounds what is under way: what is too much
  * is answered with -EAGAIN at once.
  */
@@ -62,6 +95,7 @@ struct sp_store_engine {
 		      const char *bytes, __u32 from, __u32 to, __u64 ref);
 	void (*unstash)(struct sp_store *store, const struct sp_tuple *front, __u32 len);
 	void (*stashes)(struct sp_store *store, sp_stash_fn fn, void *ctx);
+	int (*server)(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server);
 	void (*close)(struct sp_store *store);
 };
 
@@ -70,9 +104,21 @@ struct sp_store {
 	const struct sp_store_engine	*engine;
 	const struct sp_store_events	*events;
 	void				*ctx;
+	struct sp_store_counters	counters;
 };
 
 /* One box: the pinned maps are the store. @dp is borrowed. */
 int sp_store_local_open(struct sp_datapath *dp, struct sp_store **ret_store);
+
+struct uv_loop_s;
+
+/**
+ * sp_store_redis_open() - several boxes: config->store says which servers hold what they share
+ * @local:	the store of this box, taken over: heads survive the daemon in it, and splices are there already
+ * @config:	a reference is taken; the servers don't follow a new configuration
+ * Return: 0 or -errno, logged. No server need be there yet. After close() the loop must run once more.
+ */
+int sp_store_redis_open(struct uv_loop_s *loop, struct sp_config *config, struct sp_store *local,
+			struct sp_store **ret_store);
 
 #endif

@@ -33,7 +33,7 @@ enum sp_script {
 const char *sp_script_text(enum sp_script script);
 const char *sp_script_name(enum sp_script script);
 
-/* What KEEP did: extended it; put it (back), or wrote that it was chosen; left another splice, or a newer connection. */
+/* What KEEP did: extended it; put it (back), or wrote that it is chosen; left another splice, or a newer connection. */
 enum sp_kept { SP_KEPT_THERE, SP_KEPT_PUT, SP_KEPT_CONFLICT, SP_KEPT_NEWER };
 
 /* A command in the servers' protocol, of at most SP_CMD_BYTES_MAX bytes. */

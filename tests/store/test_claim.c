@@ -132,7 +132,7 @@ static void ask(struct world *w, int proxy)
 		[SP_CLAIM_ACCEPT] = SP_SCRIPT_ACCEPT,
 	};
 	struct proxy *p = &w->at[proxy];
-	const struct sp_record *r = p->claim.step == SP_CLAIM_ACCEPT ? &p->claim.proposal : &records[p->own_idx];
+	const struct sp_record *r = p->claim.step == SP_CLAIM_ACCEPT ? &p->claim.proposal : &p->claim.record;
 	struct message m = { .proxy = proxy, .life = p->life, .round = p->claim.round };
 	char ballot[SP_BALLOT_STRLEN];
 	int is_first = p->claim.step == SP_CLAIM_CLAIM;
@@ -209,7 +209,7 @@ static void go(struct world *w, int proxy)
 		break;
 	case SP_LOOKUP_UNSURE:
 		p->state = CLAIMING;
-		sp_claim_start(&p->claim, w->copies, w->quorum, NULL, random(), w->now_ns);
+		sp_claim_start(&p->claim, w->copies, w->quorum, &found->record, 0, random(), w->now_ns);
 		ask(w, proxy);
 		break;
 	case SP_LOOKUP_NOTHING:
@@ -226,7 +226,7 @@ static void start(struct world *w, int proxy)
 
 	if (p->role == OWNER) {
 		p->state = CLAIMING;
-		sp_claim_start(&p->claim, w->copies, w->quorum, &records[p->own_idx], random(), w->now_ns);
+		sp_claim_start(&p->claim, w->copies, w->quorum, &records[p->own_idx], 1, random(), w->now_ns);
 		ask(w, proxy);
 		return;
 	}
@@ -383,12 +383,12 @@ static void one_splice_in_any_order(void **state)
 }
 
 /* Asks once, of the copies in @mask. */
-static void round_of(struct sp_claim *c, int own_idx, int mask)
+static void round_of(struct sp_claim *c, int mask)
 {
 	struct world w = { .copies = 3, .bag_count = 0, .away = -1, .bag = calloc(BAG_MAX, sizeof(*w.bag)) };
 	const struct sp_answer absent = { .kind = SP_ANSWER_ABSENT };
 
-	w.at[0] = (struct proxy){ .own_idx = own_idx, .claim = *c };
+	w.at[0] = (struct proxy){ .claim = *c };
 	ask(&w, 0);
 	for (int i = 0; i < w.bag_count; i++) {
 		struct message *m = &w.bag[i];
@@ -422,16 +422,16 @@ static void split_claim_is_settled(void **state)
 	struct sp_claim a, b;
 
 	two_records();
-	sp_claim_start(&a, 3, 2, &records[0], 1, MS);
-	sp_claim_start(&b, 3, 2, &records[1], 2, MS);
-	round_of(&a, 0, 1);
-	round_of(&b, 1, 3);
+	sp_claim_start(&a, 3, 2, &records[0], 1, 1, MS);
+	sp_claim_start(&b, 3, 2, &records[1], 1, 2, MS);
+	round_of(&a, 1);
+	round_of(&b, 3);
 	assert_true(sp_claim_go(&b, MS));
 	assert_int_equal(b.step, SP_CLAIM_PREPARE);
-	round_of(&b, 1, 3);
+	round_of(&b, 3);
 	assert_true(sp_claim_go(&b, MS));
 	assert_int_equal(b.step, SP_CLAIM_ACCEPT);
-	round_of(&b, 1, 3);
+	round_of(&b, 3);
 	assert_false(sp_claim_go(&b, MS));
 	assert_int_equal(b.step, SP_CLAIM_DONE);
 	assert_int_equal(b.err, 0);
@@ -444,18 +444,18 @@ static void split_claim_waits_for_the_third(void **state)
 	struct sp_claim a, b, c;
 
 	two_records();
-	sp_claim_start(&a, 3, 2, &records[0], 1, MS);
-	sp_claim_start(&b, 3, 2, &records[1], 2, MS);
-	round_of(&a, 0, 1);
-	round_of(&b, 1, 2);
-	sp_claim_start(&c, 3, 2, NULL, 3, MS);
-	round_of(&c, 0, 3);
+	sp_claim_start(&a, 3, 2, &records[0], 1, 1, MS);
+	sp_claim_start(&b, 3, 2, &records[1], 1, 2, MS);
+	round_of(&a, 1);
+	round_of(&b, 2);
+	sp_claim_start(&c, 3, 2, &records[0], 0, 3, MS);
+	round_of(&c, 3);
 	assert_false(sp_claim_go(&c, MS));
 	assert_int_equal(c.step, SP_CLAIM_PAUSE);
 	assert_true(sp_claim_go(&c, 1000 * MS));
-	round_of(&c, 0, 7);
+	round_of(&c, 7);
 	assert_true(sp_claim_go(&c, 1000 * MS));
-	round_of(&c, 0, 7);
+	round_of(&c, 7);
 	sp_claim_go(&c, 1000 * MS);
 	assert_int_equal(c.step, SP_CLAIM_DONE);
 	assert_int_equal(c.err, 0);
@@ -468,18 +468,18 @@ static void owner_sees_that_others_rely_on_it(void **state)
 	struct sp_claim a, b;
 
 	two_records();
-	sp_claim_start(&a, 3, 2, &records[0], 1, MS);
-	sp_claim_start(&b, 3, 2, &records[1], 2, MS);
-	round_of(&a, 0, 1);
-	round_of(&b, 1, 6);
+	sp_claim_start(&a, 3, 2, &records[0], 1, 1, MS);
+	sp_claim_start(&b, 3, 2, &records[1], 1, 2, MS);
+	round_of(&a, 1);
+	round_of(&b, 6);
 	begin_script(&look.cmd, SP_SCRIPT_LOOK, 2, 0);
 	freeReplyObject(do_cmd(1, &look.cmd));
 	freeReplyObject(do_cmd(2, &look.cmd));
-	sp_claim_start(&b, 3, 2, &records[1], 2, MS);
-	round_of(&b, 1, 3);
+	sp_claim_start(&b, 3, 2, &records[1], 1, 2, MS);
+	round_of(&b, 3);
 	assert_true(sp_claim_go(&b, MS));
 	assert_int_equal(b.step, SP_CLAIM_PREPARE);
-	round_of(&b, 1, 3);
+	round_of(&b, 3);
 	assert_false(sp_claim_go(&b, MS));
 	assert_int_equal(b.step, SP_CLAIM_PAUSE);
 }
@@ -491,8 +491,8 @@ static void claim_is_idempotent(void **state)
 
 	two_records();
 	for (int i = 0; i < 2; i++) {
-		sp_claim_start(&a, 3, 2, &records[0], 1, MS);
-		round_of(&a, 0, 7);
+		sp_claim_start(&a, 3, 2, &records[0], 1, 1, MS);
+		round_of(&a, 7);
 		sp_claim_go(&a, MS);
 		assert_int_equal(a.step, SP_CLAIM_DONE);
 		assert_int_equal(a.err, 0);
@@ -506,12 +506,12 @@ static void promised_claims_win_nothing(void **state)
 	struct sp_claim a, c;
 
 	two_records();
-	sp_claim_start(&a, 3, 2, &records[0], 1, MS);
-	round_of(&a, 0, 7);
-	sp_claim_start(&c, 3, 2, NULL, 3, MS);
-	round_of(&c, 0, 7);
-	sp_claim_start(&a, 3, 2, &records[0], 1, MS);
-	round_of(&a, 0, 7);
+	sp_claim_start(&a, 3, 2, &records[0], 1, 1, MS);
+	round_of(&a, 7);
+	sp_claim_start(&c, 3, 2, &records[0], 0, 3, MS);
+	round_of(&c, 7);
+	sp_claim_start(&a, 3, 2, &records[0], 1, 1, MS);
+	round_of(&a, 7);
 	assert_true(sp_claim_go(&a, MS));
 	assert_int_equal(a.step, SP_CLAIM_PREPARE);
 }
@@ -524,15 +524,15 @@ static void highest_ballot_is_proposed(void **state)
 
 		two_records();
 		for (int i = 0; i < 2; i++) {
-			sp_claim_start(&c[i], 3, 2, &records[i], 1, MS);
+			sp_claim_start(&c[i], 3, 2, &records[i], 1, 1, MS);
 			c[i].step = SP_CLAIM_ACCEPT;
 			c[i].ballot = (__u64)(1 + (i == high)) << 40;
 			c[i].proposal = records[i];
-			round_of(&c[i], i, 1 << i);
+			round_of(&c[i], 1 << i);
 		}
-		sp_claim_start(&d, 3, 2, NULL, 3, MS);
+		sp_claim_start(&d, 3, 2, &records[0], 0, 3, MS);
 		d.ballot = 3ULL << 40;
-		round_of(&d, 0, 3);
+		round_of(&d, 3);
 		assert_true(sp_claim_go(&d, MS));
 		assert_int_equal(d.step, SP_CLAIM_ACCEPT);
 		assert_true(sp_record_is_same(&d.proposal, &records[high]));

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* keys.h - the cluster's keys, from key_file of spliced.yaml(5). */
+#ifndef SP_PROXY_KEYS_H
+#define SP_PROXY_KEYS_H
+
+#include "abi/ktypes.h"
+
+#define SP_KEYS_MAX 2
+
+/* The first one makes, each one is accepted. */
+struct sp_keys {
+	unsigned int	count;
+	__u64		key[SP_KEYS_MAX][2];
+};
+
+/* Return: 0 or -errno, logged. */
+int sp_keys_read(const char *path, struct sp_keys *ret_keys);
+
+#endif

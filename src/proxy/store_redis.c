@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * store_redis.c - the engine for several boxes: which servers, and what nobody waits for
+ *
+ * Of N servers K hold a connection: rendezvous hash names them by its front
+ * tuple, for every proxy the same, whatever else it knows. A server that is
+ * away is not replaced by another one: two proxies that disagree about it
+ * would ask different servers.
+ *
+ * All that happens in one turn of the loop goes out in one write per server,
+ * in its prepare phase.
+ */
+#include "proxy/store_redis.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "abi/siphash.h"
+#include "base/log.h"
+#include "proxy/keys.h"
+
+#define LATE_NS		100000000ULL	/* between two ticks: we were stopped */
+
+/* Known to all, and for good: where a splice lies must not change with the cluster's key. */
+static const __u64 place_key[2] = { 0x73706c6963656420, 0x706c616365732031 };
+
+static __u64 hash_bytes(const void *bytes, size_t len)
+{
+	__u64 words[8] = { len };
+
+	assert(len <= sizeof(words) - 8);
+	memcpy(words + 1, bytes, len);
+	return sp_siphash_words(place_key, words, 1 + (len + 7) / 8);
+}
+
+static __u64 hash_text(const char *text)
+{
+	__u64 hash = 0;
+
+	for (size_t len = strlen(text), n; len; text += n, len -= n) {
+		n = len < 48 ? len : 48;
+		hash = sp_rotl64(hash, 1) ^ hash_bytes(text, n);
+	}
+	return hash;
+}
+
+static __u64 score(__u64 tuple_hash, __u64 server_hash)
+{
+	__u64 words[2] = { tuple_hash, server_hash };
+
+	return sp_siphash_words(place_key, words, 2);
+}
+
+void sp_store_redis_servers(const struct sp_store_redis *l, const struct sp_tuple *front,
+			    __u8 ret_servers[SP_COPIES_MAX])
+{
+	__u64 hash = hash_bytes(front, sizeof(*front)), scores[SP_COPIES_MAX];
+	unsigned int n = 0;
+
+	memset(ret_servers, 0, SP_COPIES_MAX);
+	for (unsigned int i = 0; i < l->server_count; i++) {
+		__u64 s = score(hash, l->server_hash[i]);
+		unsigned int at = n;
+
+		for (; at && scores[at - 1] < s; at--) {
+			if (at == l->copies)
+				continue;
+			scores[at] = scores[at - 1];
+			ret_servers[at] = ret_servers[at - 1];
+		}
+		if (at == l->copies)
+			continue;
+		scores[at] = s;
+		ret_servers[at] = i;
+		n += n < l->copies;
+	}
+}
+
+void sp_store_redis_refused(struct sp_store_redis *l, enum sp_seal_refusal refusal)
+{
+	switch (refusal) {
+#define X(up, low, what)						\
+	case SP_SEAL_##up:						\
+		l->store.counters.refused_##low++;			\
+		log_warn_limited("store: refused a record: %s", what);	\
+		break;
+	SP_SEAL_REFUSALS(X)
+#undef X
+	case SP_SEAL_OK:
+	case SP_SEAL_COUNT:
+		break;
+	}
+}
+
+void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, struct sp_cmd *cmd, enum sp_script script,
+			   const struct sp_tuple *front, const struct sp_tuple *down, unsigned int args)
+{
+	struct sp_key key = sp_key_make(SP_KEY_FRONT, front);
+
+	sp_cmd_begin(cmd, 3 + (down ? 2 : 1) + args);
+	sp_cmd_text(cmd, "EVALSHA");
+	sp_cmd_text(cmd, sp_redis_sha(l->servers[server_idx], script));
+	sp_cmd_text(cmd, down ? "2" : "1");
+	sp_cmd_arg(cmd, key.bytes, key.len);
+	if (!down)
+		return;
+	key = sp_key_make(SP_KEY_DOWN, down);
+	sp_cmd_arg(cmd, key.bytes, key.len);
+}
+
+static void send_all(struct sp_store_redis *l, const struct sp_splice *splice, enum sp_script script, const char *last,
+		     enum sp_ref_kind kind)
+{
+	struct sp_record record = sp_record_make(&l->seal, splice);
+	struct sp_tuple down = sp_tuple_reverse(&splice->up.out);
+	unsigned int args = script == SP_SCRIPT_KEEP ? 3 : 2;
+	__u8 servers[SP_COPIES_MAX];
+	struct sp_cmd cmd;
+
+	sp_store_redis_servers(l, &splice->front, servers);
+	for (unsigned int i = 0; i < l->copies; i++) {
+		sp_store_redis_script(l, servers[i], &cmd, script, &splice->front, &down, args);
+		sp_cmd_arg(&cmd, record.bytes, record.len);
+		if (script == SP_SCRIPT_KEEP)
+			sp_cmd_number(&cmd, l->ttl_ms);
+		sp_cmd_text(&cmd, last);
+		l->store.counters.not_sent += !!sp_redis_send(l->servers[servers[i]], &cmd, kind);
+	}
+}
+
+void sp_store_redis_keep(struct sp_store_redis *l, const struct sp_splice *splice, int is_chosen)
+{
+	send_all(l, splice, SP_SCRIPT_KEEP, is_chosen ? "1" : "0", SP_REF_KEEP);
+}
+
+void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice, const char *state)
+{
+	send_all(l, splice, SP_SCRIPT_DROP, state, SP_REF_NOBODY);
+}
+
+static void kept(struct sp_store_redis *l, const redisReply *reply)
+{
+	struct sp_store_counters *c = &l->store.counters;
+
+	if (!reply || reply->type != REDIS_REPLY_INTEGER)
+		return;
+	switch (reply->integer) {
+	case SP_KEPT_THERE: c->refreshed++; break;
+	case SP_KEPT_PUT: c->put_back++; break;
+	case SP_KEPT_CONFLICT: c->refresh_conflicts++; break;
+	case SP_KEPT_NEWER: c->refresh_outdated++; break;
+	}
+}
+
+static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisReply *reply)
+{
+	struct sp_store_redis *l = ctx;
+
+	switch ((enum sp_ref_kind)(ref & ((1 << SP_REF_KIND_BITS) - 1))) {
+	case SP_REF_NOBODY:
+		break;
+	case SP_REF_KEEP:
+		kept(l, reply);
+		break;
+	case SP_REF_OP:
+		sp_store_ops_reply(l, server_idx, ref, reply);
+		break;
+	}
+}
+
+static void on_changed(void *ctx, unsigned int server_idx, int is_emptied)
+{
+	struct sp_store_redis *l = ctx;
+
+	if (is_emptied && l->store.events && l->store.events->emptied)
+		l->store.events->emptied(l->store.ctx);
+}
+
+static const struct sp_redis_events redis_events = { .reply = on_reply, .changed = on_changed };
+
+static void on_prepare(uv_prepare_t *handle)
+{
+	struct sp_store_redis *l = handle->data;
+
+	for (unsigned int i = 0; i < l->server_count; i++)
+		sp_redis_flush(l->servers[i]);
+}
+
+/* When we were stopped ourselves, what has come meanwhile is read first. */
+static void on_tick(uv_timer_t *handle)
+{
+	struct sp_store_redis *l = handle->data;
+	__u64 now_ns = uv_hrtime();
+	int is_late = now_ns - l->ticked_ns >= LATE_NS;
+
+	l->ticked_ns = now_ns;
+	for (unsigned int i = 0; i < l->server_count; i++)
+		sp_redis_tick(l->servers[i], now_ns, is_late);
+	if (!is_late)
+		sp_store_ops_tick(l, now_ns);
+}
+
+/* ---- the engine ---- */
+
+static void redis_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
+{
+	struct sp_store_redis *l = (struct sp_store_redis *)store;
+
+	l->local->engine->commit(l->local, splice, ref);
+	if (l->local_err)
+		store->events->committed(store->ctx, ref, l->local_err, NULL);
+	else
+		sp_store_ops_commit(l, splice, ref);
+}
+
+static void redis_fetch(struct sp_store *store, const struct sp_tuple *key)
+{
+	sp_store_ops_fetch((struct sp_store_redis *)store, key);
+}
+
+static void redis_refresh(struct sp_store *store, const struct sp_splice *splice)
+{
+	sp_store_redis_keep((struct sp_store_redis *)store, splice, 0);
+}
+
+static void redis_forget(struct sp_store *store, const struct sp_splice *splice)
+{
+	sp_store_redis_drop((struct sp_store_redis *)store, splice, "");
+}
+
+static void redis_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			const char *bytes, __u32 from, __u32 to, __u64 ref)
+{
+	struct sp_store_redis *l = (struct sp_store_redis *)store;
+
+	l->local->engine->stash(l->local, front, offer, bytes, from, to, ref);
+	store->events->stashed(store->ctx, ref, l->local_err);
+}
+
+static void redis_unstash(struct sp_store *store, const struct sp_tuple *front, __u32 len)
+{
+	struct sp_store_redis *l = (struct sp_store_redis *)store;
+
+	l->local->engine->unstash(l->local, front, len);
+}
+
+static void redis_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
+{
+	struct sp_store_redis *l = (struct sp_store_redis *)store;
+
+	l->local->engine->stashes(l->local, fn, ctx);
+}
+
+static int redis_server(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server)
+{
+	static const char *const states[] = {
+		[SP_REDIS_DOWN] = "down", [SP_REDIS_CONNECTING] = "connecting", [SP_REDIS_GREETING] = "connecting",
+		[SP_REDIS_UP] = "up",
+	};
+	const struct sp_store_redis *l = (const struct sp_store_redis *)store;
+	const struct sp_redis_stats *s;
+
+	if (idx >= l->server_count)
+		return -ENOENT;
+	s = sp_redis_stats(l->servers[idx]);
+	*ret_server = (struct sp_store_server){
+		.name = l->conf->servers[idx].text, .state = states[s->state], .in_flight = s->in_flight,
+		.latency_us = s->latency_us, .reconnects = s->reconnects, .commands = s->commands, .writes = s->writes,
+		.errors = s->errors,
+	};
+	return 0;
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void redis_close(struct sp_store *store)
+{
+	struct sp_store_redis *l = (struct sp_store_redis *)store;
+
+	if (l->prepare)
+		uv_close((uv_handle_t *)l->prepare, free_handle);
+	if (l->timer)
+		uv_close((uv_handle_t *)l->timer, free_handle);
+	sp_store_ops_free(l->ops);
+	l->ops = NULL;
+	for (unsigned int i = 0; i < l->server_count; i++)
+		sp_redis_free(l->servers[i]);
+	l->local->engine->close(l->local);
+	sp_config_put(l->config);
+	free(l);
+}
+
+static const struct sp_store_engine engine = {
+	.name = "redis", .commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
+	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .server = redis_server,
+	.close = redis_close,
+};
+
+static void on_local_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
+{
+	((struct sp_store_redis *)ctx)->local_err = err;
+}
+
+static void on_local_stashed(void *ctx, __u64 ref, int err)
+{
+	((struct sp_store_redis *)ctx)->local_err = err;
+}
+
+static const struct sp_store_events local_events = { .committed = on_local_committed, .stashed = on_local_stashed };
+
+/* ---- opening ---- */
+
+static int read_password(const char *path, char password[SP_STORE_PASSWORD_MAX])
+{
+	FILE *file = fopen(path, "re");
+	int err = file ? 0 : -errno;
+
+	if (!err && !fgets(password, SP_STORE_PASSWORD_MAX, file))
+		err = -EINVAL;
+	if (file)
+		fclose(file);
+	if (err)
+		log_err_errno(err, "password_file %s: can't read a password", path);
+	else
+		password[strcspn(password, "\r\n")] = 0;
+	return err;
+}
+
+static int start_handles(struct sp_store_redis *l, uv_loop_t *loop)
+{
+	l->prepare = malloc(sizeof(*l->prepare));
+	l->timer = malloc(sizeof(*l->timer));
+	if (!l->prepare || !l->timer) {
+		free(l->prepare);
+		free(l->timer);
+		l->prepare = NULL;
+		l->timer = NULL;
+		return -ENOMEM;
+	}
+	uv_prepare_init(loop, l->prepare);
+	uv_timer_init(loop, l->timer);
+	l->prepare->data = l;
+	l->timer->data = l;
+	uv_prepare_start(l->prepare, on_prepare);
+	l->ticked_ns = uv_hrtime();
+	return uv_timer_start(l->timer, on_tick, 0, SP_REDIS_TICK_MS);
+}
+
+static int add_servers(struct sp_store_redis *l, uv_loop_t *loop)
+{
+	int err = 0;
+
+	if (l->conf->password_file)
+		err = read_password(l->conf->password_file, l->password);
+	for (size_t i = 0; !err && i < l->conf->server_count; i++) {
+		const struct sp_redis_conf conf = {
+			.loop = loop, .server = &l->conf->servers[i], .password = l->password[0] ? l->password : NULL,
+			.timeout_ns = l->conf->timeout_ns, .events = &redis_events, .ctx = l, .idx = i,
+		};
+
+		err = sp_redis_new(&conf, &l->servers[i]);
+		l->server_hash[i] = hash_text(l->conf->servers[i].text);
+		l->server_count += !err;
+	}
+	return err;
+}
+
+static int open_parts(struct sp_store_redis *l, uv_loop_t *loop, const char *key_file)
+{
+	struct sp_keys keys;
+	int err = sp_keys_read(key_file, &keys);
+
+	if (err)
+		return err;
+	sp_seal_init(&l->seal, keys.key, keys.count);
+	if (getrandom(&l->random, sizeof(l->random), 0) != sizeof(l->random))
+		return -EIO;
+	err = sp_store_ops_new(&l->ops);
+	err = err ?: add_servers(l, loop);
+	return err ?: start_handles(l, loop);
+}
+
+int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_store *local,
+			struct sp_store **ret_store)
+{
+	struct sp_store_redis *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	l->store.engine = &engine;
+	l->config = sp_config_get(config);
+	l->conf = &config->store;
+	l->copies = l->conf->copies;
+	l->quorum = l->conf->commit == SP_COMMIT_ONE ? 1 : l->copies / 2 + 1;
+	l->ttl_ms = config->limits.idle_ns / 1000000;
+	l->local = local;
+	local->events = &local_events;
+	local->ctx = l;
+	err = open_parts(l, loop, config->key_file);
+	if (err) {
+		log_err_errno(err, "can't open the store");
+		redis_close(&l->store);
+		return err;
+	}
+	*ret_store = &l->store;
+	return 0;
+}

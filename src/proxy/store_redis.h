@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* store_redis.h - what the parts of the engine redis share. Only for store_redis*.c. */
+#ifndef SP_PROXY_STORE_REDIS_H
+#define SP_PROXY_STORE_REDIS_H
+
+#include "proxy/claim.h"
+#include "proxy/lookup.h"
+#include "proxy/store.h"
+#include "proxy/store_redis_conn.h"
+
+#define SP_STORE_PASSWORD_MAX	512
+
+struct sp_store_ops;
+
+struct sp_store_redis {
+	struct sp_store			store;
+	struct sp_store			*local;
+	int				local_err;	/* of its last answer, which comes at once */
+	struct sp_config		*config;
+	const struct sp_store_conf	*conf;		/* in it */
+	char				password[SP_STORE_PASSWORD_MAX];
+	struct sp_seal			seal;
+	unsigned int			copies, quorum;
+	__u64				ttl_ms;
+	struct sp_redis			*servers[SP_SERVERS_MAX];
+	unsigned int			server_count;
+	__u64				server_hash[SP_SERVERS_MAX];
+	struct sp_store_ops		*ops;
+	uv_prepare_t			*prepare;
+	uv_timer_t			*timer;
+	__u64				ticked_ns;
+	__u64				random;
+};
+
+/* Who a reply is for: the lowest bits of a reference. */
+enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP };
+#define SP_REF_KIND_BITS 4
+
+/* The servers that hold what belongs to a connection, by its front tuple. */
+void sp_store_redis_servers(const struct sp_store_redis *l, const struct sp_tuple *front,
+			    __u8 ret_servers[SP_COPIES_MAX]);
+void sp_store_redis_refused(struct sp_store_redis *l, enum sp_seal_refusal refusal);
+/* EVALSHA, up to the keys; the script's arguments follow. @down may be NULL: one key. */
+void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, struct sp_cmd *cmd, enum sp_script script,
+			   const struct sp_tuple *front, const struct sp_tuple *down, unsigned int args);
+/* Send the same to all servers of @front, for nobody to wait for. */
+void sp_store_redis_keep(struct sp_store_redis *l, const struct sp_splice *splice, int is_chosen);
+void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice, const char *state);
+
+/* store_redis_op.c - the table of commits and fetches under way; store_redis_claim.c and _look.c begin them */
+int sp_store_ops_new(struct sp_store_ops **ret_ops);
+void sp_store_ops_free(struct sp_store_ops *ops);
+void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref);
+void sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key);
+void sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
+void sp_store_ops_tick(struct sp_store_redis *l, __u64 now_ns);
+
+#endif

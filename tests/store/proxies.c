@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "proxies.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+uv_loop_t loop;
+
+static const __u64 cluster[1][2] = { { 0x1122334455667788, 0x99aabbccddeeff00 } };
+static const char key_text[] = "112233445566778899aabbccddeeff00\n";
+struct sp_seal test_seal;
+
+/* Of config.c the engine needs these two. */
+struct sp_config *sp_config_get(struct sp_config *config)
+{
+	config->refs++;
+	return config;
+}
+
+void sp_config_put(struct sp_config *config)
+{
+	config->refs--;
+}
+
+static void __attribute__((constructor)) make_seal(void)
+{
+	sp_seal_init(&test_seal, cluster, 1);
+}
+
+/* ---- the store of the box itself ---- */
+
+static void local_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
+{
+	struct proxy *p = (struct proxy *)((char *)store - offsetof(struct proxy, local));
+
+	store->events->committed(store->ctx, ref, p->local_err, NULL);
+}
+
+static void local_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			const char *bytes, __u32 from, __u32 to, __u64 ref)
+{
+	struct proxy *p = (struct proxy *)((char *)store - offsetof(struct proxy, local));
+
+	store->events->stashed(store->ctx, ref, p->local_err);
+}
+
+static void local_unstash(struct sp_store *store, const struct sp_tuple *front, __u32 len)
+{
+}
+
+static void local_close(struct sp_store *store)
+{
+}
+
+static const struct sp_store_engine local_engine = {
+	.name = "local", .commit = local_commit, .stash = local_stash, .unstash = local_unstash, .close = local_close,
+};
+
+/* ---- events ---- */
+
+static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
+{
+	struct proxy *p = ctx;
+
+	p->committed[ref].err = err;
+	if (winner)
+		p->committed[ref].splice = *winner;
+	p->committed_count++;
+}
+
+static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
+{
+	struct proxy *p = ctx;
+
+	p->fetched.err = err;
+	if (splice)
+		p->fetched.splice = *splice;
+	p->fetched_count++;
+}
+
+static void on_emptied(void *ctx)
+{
+	((struct proxy *)ctx)->emptied_count++;
+}
+
+static const struct sp_store_events events = {
+	.committed = on_committed, .fetched = on_fetched, .emptied = on_emptied,
+};
+
+/* ---- proxies ---- */
+
+static char *write_key_file(void)
+{
+	static char path[] = "/tmp/spliced-key-XXXXXX";
+	int fd = mkstemp(path);
+
+	if (fd < 0 || write(fd, key_text, sizeof(key_text) - 1) < 0)
+		exit(1);
+	close(fd);
+	return path;
+}
+
+struct proxy *proxy_new(struct servers *s, int count, int copies)
+{
+	struct proxy *p = calloc(1, sizeof(*p));
+	struct sp_store_conf *conf = &p->config.store;
+
+	for (int i = 0; i < count; i++)
+		p->servers[i] = (struct sp_store_server_conf){ .text = s->at[i].path, .path = s->at[i].path };
+	*conf = (struct sp_store_conf){
+		.kind = SP_STORE_REDIS, .server_count = count, .servers = p->servers, .timeout_ns = 300000000,
+		.copies = copies ? copies : count < 3 ? count : 3,
+	};
+	p->config.refs = 1;
+	p->config.limits.idle_ns = 7200000000000ULL;
+	p->local.engine = &local_engine;
+	for (int i = 0; i < ANSWERS_MAX; i++)
+		p->committed[i].err = NOT_YET;
+	return p;
+}
+
+void proxy_start(struct proxy *p)
+{
+	char template[] = "/tmp/spliced-key-XXXXXX", *path = write_key_file();
+
+	p->config.key_file = path;
+	if (sp_store_redis_open(&loop, &p->config, &p->local, &p->store))
+		exit(1);
+	p->store->events = &events;
+	p->store->ctx = p;
+	unlink(path);
+	memcpy(path, template, sizeof(template));
+}
+
+int proxy_servers_up(struct proxy *p)
+{
+	struct sp_store_server server;
+	int up = 0;
+
+	for (int i = 0; !p->store->engine->server(p->store, i, &server); i++)
+		up += !strcmp(server.state, "up");
+	return up;
+}
+
+struct proxy *proxy_open(struct servers *s, int count, int copies)
+{
+	struct proxy *p = proxy_new(s, count, copies);
+	int running = 0;
+
+	for (int i = 0; i < count; i++)
+		running += s->at[i].pid > 0;
+	proxy_start(p);
+	for (int ms = 0; ms < 5000 && proxy_servers_up(p) < running; ms += 5)
+		run_for(5);
+	return p;
+}
+
+void proxy_close(struct proxy *p)
+{
+	p->store->engine->close(p->store);
+	run_for(1);
+	if (p->config.refs != 1)
+		abort();
+	free(p);
+}
+
+/* ---- time ---- */
+
+double now_ms(void)
+{
+	return uv_hrtime() / 1e6;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+}
+
+static int has_changed(const int *value, int from)
+{
+	return value && *value != from;
+}
+
+int run_until_changed(const int *value, int from, int ms)
+{
+	double end = now_ms() + ms;
+	uv_timer_t timer;
+
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, on_timer, 1, 1);
+	do {
+		uv_run(&loop, value ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+		if (!value)
+			usleep(200);
+	} while (!has_changed(value, from) && now_ms() < end);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	return has_changed(value, from);
+}
+
+void run_for(int ms)
+{
+	run_until_changed(NULL, 0, ms);
+}
+
+int commit(struct proxy *p, const struct sp_splice *s, __u64 ref)
+{
+	p->committed[ref].err = NOT_YET;
+	p->store->engine->commit(p->store, s, ref);
+	run_until_changed(&p->committed[ref].err, NOT_YET, 2000);
+	return p->committed[ref].err;
+}
+
+int fetch(struct proxy *p, const struct sp_tuple *key)
+{
+	p->fetched.err = NOT_YET;
+	p->store->engine->fetch(p->store, key);
+	run_until_changed(&p->fetched.err, NOT_YET, 2000);
+	return p->fetched.err;
+}
+
+/* ---- splices ---- */
+
+struct sp_splice splice_of(unsigned int id, unsigned int maker)
+{
+	struct sp_splice s = {
+		.front = { sp_addr_v4(htonl(0x0a000000 + id)), sp_addr_v4(htonl(0xc0000201)), htons(40000), htons(80) },
+		.client_isn = 0x1000 + id,
+	};
+	struct sp_tuple out = {
+		sp_addr_v4(htonl(0x0a090000 + maker)), sp_addr_v4(htonl(0x0a020001)),
+		htons(20000 + id % 40000), htons(80 + id / 40000),
+	};
+
+	s.up = (struct sp_half){
+		.out = out, .seq_delta = id * 2654435761u + maker, .ack_delta = ~id, .tsval_delta = 5, .tsecr_delta = 6,
+		.window_shift = -1, .spliced_s = time(NULL), .pool_id = 77,
+	};
+	s.down = (struct sp_half){
+		.out = sp_tuple_reverse(&s.front), .flags = SP_HALF_F_FROM_BACKEND, .seq_delta = -s.up.ack_delta,
+		.ack_delta = -s.up.seq_delta, .tsval_delta = -6, .tsecr_delta = -5, .window_shift = 1,
+		.spliced_s = s.up.spliced_s, .pool_id = 77,
+	};
+	return s;
+}
+
+struct sp_tuple down_of(const struct sp_splice *s)
+{
+	return sp_tuple_reverse(&s->up.out);
+}
+
+int is_same_splice(const struct sp_splice *a, const struct sp_splice *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}

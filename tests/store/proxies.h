@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* proxies.h - for tests: several proxies in one process, each with its own open store, on one loop. */
+#ifndef SP_TEST_PROXIES_H
+#define SP_TEST_PROXIES_H
+
+#include "proxy/store_redis.h"
+#include "servers.h"
+
+#define ANSWERS_MAX	20000
+#define NOT_YET		1	/* no answer has come */
+
+/* What has come for a ref, or for the last fetch. */
+struct answer {
+	int			err;
+	struct sp_splice	splice;
+};
+
+struct proxy {
+	struct sp_store			*store;
+	struct sp_config		config;
+	struct sp_store_server_conf	servers[SERVERS_MAX];
+	struct sp_store			local;
+	int				local_err;	/* what the store of this box says */
+	struct answer			committed[ANSWERS_MAX];
+	struct answer			fetched;
+	int				committed_count, fetched_count, emptied_count;
+};
+
+extern uv_loop_t loop;
+
+/* A proxy on the first @count servers; @copies 0: the default. It waits until all of them that run are up. */
+struct proxy *proxy_open(struct servers *s, int count, int copies);
+/* The same, not yet waited for, so that @p->config can be changed; then proxy_start(). */
+struct proxy *proxy_new(struct servers *s, int count, int copies);
+void proxy_start(struct proxy *p);
+void proxy_close(struct proxy *p);
+int proxy_servers_up(struct proxy *p);
+
+/* Runs the loop until *@value has changed from @from, for at most @ms. Return: whether it has. */
+int run_until_changed(const int *value, int from, int ms);
+void run_for(int ms);
+double now_ms(void);
+
+/* One after the other, waited for. Return: err. */
+int commit(struct proxy *p, const struct sp_splice *s, __u64 ref);
+int fetch(struct proxy *p, const struct sp_tuple *key);
+
+/* The @id-th connection, as the @maker-th proxy would make it. */
+struct sp_splice splice_of(unsigned int id, unsigned int maker);
+struct sp_tuple down_of(const struct sp_splice *s);
+int is_same_splice(const struct sp_splice *a, const struct sp_splice *b);
+
+extern struct sp_seal test_seal;
+
+#endif

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* test_redis.c - the engine redis against three real servers: commits, fetches, and what lies there afterwards */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "proxies.h"
+
+static struct servers servers;
+static struct proxy *a, *b;
+
+static redisReply *on_server(int idx, const char *format, ...)
+{
+	redisContext *c = server_connect(&servers, idx);
+	redisReply *reply;
+	va_list ap;
+
+	assert_non_null(c);
+	va_start(ap, format);
+	reply = redisvCommand(c, format, ap);
+	va_end(ap);
+	assert_non_null(reply);
+	redisFree(c);
+	return reply;
+}
+
+/* Value of a front key: its state byte; 0: none. */
+static int state_on(int idx, const struct sp_splice *s)
+{
+	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
+	redisReply *reply = on_server(idx, "GET %b", key.bytes, (size_t)key.len);
+	int state = reply->type == REDIS_REPLY_STRING ? reply->str[0] : 0;
+
+	freeReplyObject(reply);
+	return state;
+}
+
+static void put_on(int idx, char state, const struct sp_splice *s)
+{
+	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
+	struct sp_record r = sp_record_make(&test_seal, s);
+	char value[SP_RECORD_MAX + 1];
+
+	value[0] = state;
+	memcpy(value + 1, r.bytes, r.len);
+	freeReplyObject(on_server(idx, "SET %b %b PX 60000", key.bytes, (size_t)key.len, value, (size_t)r.len + 1));
+}
+
+static long long pttl_on(int idx, enum sp_key_kind kind, const struct sp_tuple *tuple)
+{
+	struct sp_key key = sp_key_make(kind, tuple);
+	redisReply *reply = on_server(idx, "PTTL %b", key.bytes, (size_t)key.len);
+	long long ms = reply->integer;
+
+	freeReplyObject(reply);
+	return ms;
+}
+
+static void committed_is_fetched_from_either_side(void **state)
+{
+	struct sp_splice s = splice_of(1, 1);
+	struct sp_tuple down = down_of(&s);
+
+	assert_int_equal(commit(a, &s, 1), 0);
+	run_for(20);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(state_on(i, &s), 'F');
+		assert_in_range(pttl_on(i, SP_KEY_FRONT, &s.front), 7100000, 7200000);
+		assert_in_range(pttl_on(i, SP_KEY_DOWN, &down), 7100000, 7200000);
+	}
+	assert_int_equal(fetch(b, &s.front), 0);
+	assert_true(is_same_splice(&b->fetched.splice, &s));
+	assert_int_equal(fetch(b, &down), 0);
+	assert_true(is_same_splice(&b->fetched.splice, &s));
+	assert_int_equal(fetch(a, &down), 0);
+}
+
+static void unknown_is_unknown(void **state)
+{
+	struct sp_splice s = splice_of(2, 1);
+	__u64 misses = b->store->counters.fetch_misses;
+
+	assert_int_equal(fetch(b, &s.front), -ENOENT);
+	assert_int_equal(b->store->counters.fetch_misses, misses + 1);
+}
+
+static void second_proxy_adopts(void **state)
+{
+	struct sp_splice first = splice_of(3, 1), second = splice_of(3, 2);
+
+	assert_int_equal(commit(a, &first, 3), 0);
+	assert_int_equal(commit(b, &second, 3), -EEXIST);
+	assert_true(is_same_splice(&b->committed[3].splice, &first));
+	run_for(20);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(state_on(i, &first), 'C');
+	assert_int_equal(commit(b, &second, 3), -EEXIST);
+	/* the loser's tuple to the backend leads nowhere */
+	first.front = down_of(&second);
+	assert_int_equal(fetch(a, &first.front), -ENOENT);
+}
+
+static void both_at_once(void **state)
+{
+	int won = 0;
+
+	for (unsigned int id = 100; id < 300; id++) {
+		struct sp_splice first = splice_of(id, 1), second = splice_of(id, 2);
+
+		a->store->engine->commit(a->store, &first, id);
+		b->store->engine->commit(b->store, &second, id);
+		run_until_changed(&a->committed[id].err, NOT_YET, 2000);
+		run_until_changed(&b->committed[id].err, NOT_YET, 2000);
+		if (a->committed[id].err == 0) {
+			assert_int_equal(b->committed[id].err, -EEXIST);
+			assert_true(is_same_splice(&b->committed[id].splice, &first));
+			won++;
+		} else {
+			assert_int_equal(a->committed[id].err, -EEXIST);
+			assert_int_equal(b->committed[id].err, 0);
+			assert_true(is_same_splice(&a->committed[id].splice, &second));
+		}
+	}
+	print_message("a won %d of 200\n", won);
+}
+
+static void older_connection_is_replaced(void **state)
+{
+	struct sp_splice old = splice_of(4, 1), new = splice_of(4, 2);
+	struct sp_tuple down = down_of(&new);
+
+	old.up.spliced_s -= 10;
+	old.down.spliced_s -= 10;
+	new.client_isn++;
+	assert_int_equal(commit(a, &old, 4), 0);
+	a->store->engine->refresh(a->store, &old);
+	run_for(20);
+	assert_int_equal(commit(b, &new, 4), 0);
+	assert_int_equal(fetch(a, &new.front), 0);
+	assert_true(is_same_splice(&a->fetched.splice, &new));
+	assert_int_equal(fetch(a, &down), 0);
+	assert_true(is_same_splice(&a->fetched.splice, &new));
+	/* nor is the newer one taken away by what is left of the older one */
+	a->store->engine->refresh(a->store, &old);
+	a->store->engine->forget(a->store, &old);
+	run_for(20);
+	assert_int_equal(a->store->counters.refresh_outdated, 3);
+	assert_int_equal(fetch(a, &down), 0);
+	assert_true(is_same_splice(&a->fetched.splice, &new));
+}
+
+/* One server has missed the newer connection: it is outvoted. */
+static void stale_server_is_outvoted(void **state)
+{
+	struct sp_splice old = splice_of(5, 1), new = splice_of(5, 2);
+
+	old.up.spliced_s -= 10;
+	old.down.spliced_s -= 10;
+	new.client_isn++;
+	for (int stale = 0; stale < 3; stale++) {
+		for (int i = 0; i < 3; i++)
+			put_on(i, 'C', i == stale ? &old : &new);
+		assert_int_equal(fetch(a, &new.front), 0);
+		assert_true(is_same_splice(&a->fetched.splice, &new));
+	}
+}
+
+static void what_is_in_the_datapath_is_not_asked_for(void **state)
+{
+	struct sp_splice s = splice_of(6, 1);
+
+	a->local_err = -EEXIST;
+	assert_int_equal(commit(a, &s, 6), -EEXIST);
+	a->local_err = 0;
+	assert_int_equal(state_on(0, &s), 0);
+}
+
+static void forgotten(void **state)
+{
+	struct sp_splice s = splice_of(7, 1), other = splice_of(7, 2);
+	struct sp_tuple down = down_of(&s);
+
+	assert_int_equal(commit(a, &s, 7), 0);
+	a->store->engine->forget(a->store, &other);
+	run_for(20);
+	assert_int_equal(fetch(b, &down), 0);
+	b->store->engine->forget(b->store, &s);
+	run_for(20);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(pttl_on(i, SP_KEY_FRONT, &s.front), -2);
+		assert_int_equal(pttl_on(i, SP_KEY_DOWN, &down), -2);
+	}
+	assert_int_equal(fetch(b, &down), -ENOENT);
+}
+
+static void refreshed(void **state)
+{
+	struct sp_splice s = splice_of(8, 1);
+	struct sp_tuple down = down_of(&s);
+	struct sp_store_counters before;
+
+	assert_int_equal(commit(a, &s, 8), 0);
+	run_for(20);
+	freeReplyObject(on_server(1, "FLUSHALL"));
+	before = b->store->counters;
+	b->store->engine->refresh(b->store, &s);
+	run_for(20);
+	assert_int_equal(b->store->counters.put_back - before.put_back, 3);	/* 'F' becomes 'C' */
+	for (int i = 0; i < 3; i++) {
+		struct sp_key key = sp_key_make(SP_KEY_FRONT, &s.front);
+
+		assert_int_equal(state_on(i, &s), 'C');
+		freeReplyObject(on_server(i, "PEXPIRE %b 1000", key.bytes, (size_t)key.len));
+	}
+	b->store->engine->refresh(b->store, &s);
+	run_for(20);
+	assert_int_equal(b->store->counters.refreshed - before.refreshed, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_in_range(pttl_on(i, SP_KEY_FRONT, &s.front), 7100000, 7200000);
+		assert_in_range(pttl_on(i, SP_KEY_DOWN, &down), 7100000, 7200000);
+	}
+}
+
+static void refresh_leaves_what_it_did_not_make(void **state)
+{
+	struct sp_splice s = splice_of(9, 1), other = splice_of(9, 2);
+	__u64 before = a->store->counters.refresh_conflicts;
+
+	assert_int_equal(commit(a, &s, 9), 0);
+	run_for(20);
+	a->store->engine->refresh(a->store, &other);
+	run_for(20);
+	assert_int_equal(a->store->counters.refresh_conflicts - before, 3);
+	assert_int_equal(fetch(b, &s.front), 0);
+	assert_true(is_same_splice(&b->fetched.splice, &s));
+	/* but for a newer version of the same one */
+	other.up.version = 1;
+	other.down.version = 1;
+	a->store->engine->refresh(a->store, &other);
+	run_for(20);
+	assert_int_equal(fetch(b, &s.front), 0);
+	assert_true(is_same_splice(&b->fetched.splice, &other));
+}
+
+/* A has won one server and died, the third is away: B takes over A's splice. */
+static void split_claim(void **state)
+{
+	struct sp_splice s = splice_of(10, 1), own = splice_of(10, 2);
+
+	put_on(0, 'F', &s);
+	server_kill(&servers, 2);
+	run_for(50);
+	assert_int_equal(commit(b, &own, 10), -EEXIST);
+	assert_true(is_same_splice(&b->committed[10].splice, &s));
+	server_start(&servers, 2);
+	run_for(400);
+	assert_int_equal(fetch(a, &own.front), 0);
+	assert_true(is_same_splice(&a->fetched.splice, &s));
+}
+
+/* A proxy has died in the middle of its claims: whoever sees one of them finishes it. */
+static void claim_of_the_dead_is_finished(void **state)
+{
+	struct sp_splice s = splice_of(11, 1);
+	__u64 hits = b->store->counters.fetch_hits;
+
+	put_on(1, 'F', &s);
+	assert_int_equal(fetch(b, &s.front), 0);
+	assert_int_equal(b->store->counters.fetch_hits, hits + 1);
+	assert_true(is_same_splice(&b->fetched.splice, &s));
+	run_for(20);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(state_on(i, &s), 'C');
+}
+
+static void spoil(int kind, int idx, const struct sp_splice *s)
+{
+	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
+	static const __u64 theirs[1][2] = { { 5, 6 } };
+	struct sp_record r = sp_record_make(&test_seal, s);
+	char value[SP_RECORD_MAX + 1];
+	struct sp_splice moved = *s;
+	struct sp_seal foreign;
+	size_t len;
+
+	sp_seal_init(&foreign, theirs, 1);
+	moved.front.sport ^= htons(1);
+	if (kind == SP_SEAL_FOREIGN)
+		r = sp_record_make(&foreign, s);
+	else if (kind == SP_SEAL_FORGED)
+		r = sp_record_make(&test_seal, &moved);
+	else if (kind == SP_SEAL_VERSION)
+		r.bytes[1]++;
+	else if (kind == SP_SEAL_LENGTH)
+		r.len = 5;
+	value[0] = kind == SP_SEAL_MAGIC ? '?' : 'C';
+	memcpy(value + 1, r.bytes, r.len);
+	len = r.len + 1;
+	freeReplyObject(on_server(idx, "SET %b %b PX 60000", key.bytes, (size_t)key.len, value, len));
+}
+
+static __u64 refused(const struct proxy *p, int kind)
+{
+	switch (kind) {
+#define X(up, low, what) case SP_SEAL_##up: return p->store->counters.refused_##low;
+	SP_SEAL_REFUSALS(X)
+#undef X
+	}
+	return 0;
+}
+
+/* One spoilt copy is outvoted; when all are spoilt nothing is known; never is one taken. */
+static void spoilt_records_are_refused(void **state)
+{
+	for (int kind = SP_SEAL_OK + 1; kind < SP_SEAL_POINTER; kind++) {
+		struct sp_splice s = splice_of(20 + kind, 1);
+		__u64 before = refused(b, kind);
+
+		assert_int_equal(commit(a, &s, 20), 0);
+		run_for(20);
+		spoil(kind, 1, &s);
+		assert_int_equal(fetch(b, &s.front), 0);
+		assert_true(is_same_splice(&b->fetched.splice, &s));
+		for (int i = 0; i < 3; i++)
+			spoil(kind, i, &s);
+		assert_int_equal(fetch(b, &s.front), -EAGAIN);
+		run_for(20);
+		assert_in_range(refused(b, kind) - before, 3, 4);
+	}
+}
+
+/* A pointer that leads to another connection's record is nothing; one that is none is refused. */
+static void misled_pointers(void **state)
+{
+	struct sp_splice s = splice_of(30, 1), other = splice_of(31, 1);
+	struct sp_tuple down = down_of(&s);
+	struct sp_key key = sp_key_make(SP_KEY_DOWN, &down);
+	__u8 packed[SP_PACKED_MAX];
+	size_t len = sp_tuple_pack(&other.front, packed);
+
+	assert_int_equal(commit(a, &s, 30), 0);
+	assert_int_equal(commit(a, &other, 31), 0);
+	run_for(20);
+	for (int i = 0; i < 3; i++)
+		freeReplyObject(on_server(i, "SET %b %b", key.bytes, (size_t)key.len, packed, len));
+	assert_int_equal(fetch(b, &down), -ENOENT);
+	for (int i = 0; i < 3; i++)
+		freeReplyObject(on_server(i, "SET %b %b", key.bytes, (size_t)key.len, "x", (size_t)1));
+	assert_int_equal(fetch(b, &down), -ENOENT);
+}
+
+/* Packets that miss come in bursts. */
+static void fetches_of_one_key_are_one(void **state)
+{
+	struct sp_splice s = splice_of(40, 1);
+	struct sp_store_server before, after;
+	int answers = b->fetched_count;
+
+	assert_int_equal(commit(a, &s, 40), 0);
+	b->store->engine->server(b->store, 0, &before);
+	for (int i = 0; i < 10; i++)
+		b->store->engine->fetch(b->store, &s.front);
+	run_for(50);
+	b->store->engine->server(b->store, 0, &after);
+	assert_int_equal(after.commands - before.commands, 1);
+	assert_int_equal(b->fetched_count, answers + 1);
+}
+
+/* All that one turn of the loop has to say goes out together. */
+static void turns_are_batched(void **state)
+{
+	struct sp_store_server before[3], after[3];
+	int first = a->committed_count;
+
+	for (int i = 0; i < 3; i++)
+		a->store->engine->server(a->store, i, &before[i]);
+	for (unsigned int id = 1000; id < 2000; id++) {
+		struct sp_splice s = splice_of(id, 1);
+
+		a->store->engine->commit(a->store, &s, id);
+	}
+	for (int ms = 0; ms < 2000 && a->committed_count < first + 1000; ms += 10)
+		run_for(10);
+	assert_int_equal(a->committed_count, first + 1000);
+	run_for(50);
+	for (int i = 0; i < 3; i++) {
+		a->store->engine->server(a->store, i, &after[i]);
+		assert_int_equal(after[i].commands - before[i].commands, 1000);
+		assert_in_range(after[i].writes - before[i].writes, 1, 3);
+		assert_int_equal(after[i].in_flight, 0);
+		assert_in_range(after[i].latency_us, 1, 100000);
+	}
+}
+
+/* More than the table holds is answered at once. */
+static void table_is_bounded(void **state)
+{
+	int first = b->fetched_count;
+	struct sp_splice s;
+
+	for (unsigned int id = 0; id < 9000; id++) {
+		s = splice_of(3000 + id, 1);
+		b->store->engine->fetch(b->store, &s.front);
+	}
+	assert_int_equal(b->fetched_count - first, 9000 - 8192);
+	assert_int_equal(b->fetched.err, -EAGAIN);
+	assert_int_equal(b->store->counters.table_full, 9000 - 8192);
+	for (int ms = 0; ms < 5000 && b->fetched_count < first + 9000; ms += 10)
+		run_for(10);
+	assert_int_equal(b->fetched_count, first + 9000);
+}
+
+static void scripts_are_lost(void **state)
+{
+	struct sp_splice s = splice_of(50, 1);
+	struct sp_store_server server;
+	int err = -EAGAIN;
+
+	for (int i = 0; i < 3; i++)
+		freeReplyObject(on_server(i, "SCRIPT FLUSH"));
+	for (int tries = 0; tries < 10 && err == -EAGAIN; tries++) {
+		err = commit(a, &s, 50);
+		run_for(50);
+	}
+	assert_int_equal(err, 0);
+	a->store->engine->server(a->store, 0, &server);
+	assert_int_equal(server.reconnects, 2);
+}
+
+static int open_proxies(void **state)
+{
+	a = proxy_open(&servers, 3, 0);
+	b = proxy_open(&servers, 3, 0);
+	return 0;
+}
+
+static int close_proxies(void **state)
+{
+	proxy_close(a);
+	proxy_close(b);
+	return uv_loop_close(&loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(committed_is_fetched_from_either_side), cmocka_unit_test(unknown_is_unknown),
+		cmocka_unit_test(second_proxy_adopts), cmocka_unit_test(both_at_once),
+		cmocka_unit_test(older_connection_is_replaced), cmocka_unit_test(stale_server_is_outvoted),
+		cmocka_unit_test(what_is_in_the_datapath_is_not_asked_for), cmocka_unit_test(forgotten),
+		cmocka_unit_test(refreshed), cmocka_unit_test(refresh_leaves_what_it_did_not_make),
+		cmocka_unit_test(claim_of_the_dead_is_finished), cmocka_unit_test(spoilt_records_are_refused),
+		cmocka_unit_test(misled_pointers), cmocka_unit_test(fetches_of_one_key_are_one),
+		cmocka_unit_test(turns_are_batched), cmocka_unit_test(table_is_bounded),
+		cmocka_unit_test(scripts_are_lost), cmocka_unit_test(split_claim),
+	};
+
+	uv_loop_init(&loop);
+	servers_start(&servers, 3, NULL);
+	return cmocka_run_group_tests(tests, open_proxies, close_proxies);
+}
