@@ -52,7 +52,8 @@ static const struct rule allowed[] = {
 	SOCKET(AF_INET, SOCK_STREAM), SOCKET(AF_INET6, SOCK_STREAM),
 	IOCTL(FIONBIO), IOCTL(FIOCLEX), IOCTL(FIONREAD), IOCTL(SIOCGIFMTU), IOCTL(SIOCGIFINDEX),
 	/* files to read; the control socket and pins to remove */
-	WITHOUT(openat, 2, WRITES), CALL(newfstatat), CALL(fstat), CALL(statx), CALL(lseek),
+	WITHOUT(openat, 2, WRITES), CALL(newfstatat), CALL(fstat), CALL(statx), CALL(lseek), CALL(getdents64),
+	CALL(access), CALL(faccessat), CALL(faccessat2),
 	CALL(unlink), CALL(unlinkat),
 	/* memory */
 	WITHOUT(mmap, 2, PROT_EXEC), WITHOUT(mprotect, 2, PROT_EXEC),

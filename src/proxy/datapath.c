@@ -119,7 +119,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 		log_err_errno(err, "can't load the datapath");
 		goto fail;
 	}
-	err = sp_attach(dp->state.dir, config, bpf_program__fd(dp->skel->progs.sp_ingress));
+	err = sp_datapath_attach(dp, config);
 	if (err)
 		goto fail;
 	*ret_dp = dp;
@@ -127,6 +127,11 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 fail:
 	sp_datapath_close(dp);
 	return err;
+}
+
+int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
+{
+	return sp_attach(dp->state.dir, config, bpf_program__fd(dp->skel->progs.sp_ingress));
 }
 
 void sp_datapath_close(struct sp_datapath *dp)
@@ -200,9 +205,11 @@ static int apply_services(struct sp_datapath *dp, const struct sp_config *config
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct sp_service_conf *s = &config->services[i];
 
-		for (size_t j = 0; j < s->listen_count && n < 4096; j++, n++) {
+		for (size_t j = 0; j < s->listen_count; j++, n++) {
 			struct sp_service offer = s->offer;
 
+			if (n == sizeof(at) / sizeof(at[0]))
+				return -E2BIG;
 			at[n] = (struct sp_listen){ .addr = s->listens[j].addr, .port = s->listens[j].port_be };
 			if (!offer.mss)
 				offer.mss = default_mss(config, sp_addr_is_v4(&at[n].addr));
@@ -214,6 +221,17 @@ static int apply_services(struct sp_datapath *dp, const struct sp_config *config
 	return 0;
 }
 
+/* The table was made for a configuration before, perhaps. */
+static unsigned int allowed_splices(struct sp_datapath *dp, const struct sp_config *config)
+{
+	unsigned int room = bpf_map__max_entries(dp->skel->maps.sp_halves) / 2;
+
+	if (config->limits.splices <= room)
+		return config->limits.splices;
+	log_warn("limits: splices: there is room for %u of %u, until --unload", room, config->limits.splices);
+	return room;
+}
+
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 {
 	int fd = bpf_map__fd(dp->skel->maps.sp_snats);
@@ -223,7 +241,7 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 		if (bpf_map_update_elem(fd, &config->snat_addrs[i], &range, BPF_ANY))
 			return -errno;
 	sweep(fd, sizeof(struct sp_addr), config->snat_addrs, config->snat_count);
-	dp->count.max = config->limits.splices;
+	dp->count.max = allowed_splices(dp, config);
 	sp_datapath_counted(dp, dp->count.splices);
 	return apply_services(dp, config);
 }

@@ -20,8 +20,10 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 /* Leaves everything pinned and attached. */
 void sp_datapath_close(struct sp_datapath *dp);
 
-/* Services, SNAT addresses and cookie keys of a new configuration. A bad key file changes nothing. */
+/* Services, SNAT addresses, limits and cookie keys of a new configuration. A bad key file changes nothing. */
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
+/* Let the interfaces of a new configuration through it, and no others any more. */
+int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 int sp_datapath_load_keys(struct sp_datapath *dp, const char *path);
 
 /* What is offered at an address of a service, defaults resolved. Return: 0; -ENOENT. */

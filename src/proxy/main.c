@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "confine.h"
+#include "reload.h"
 #include "report.h"
 #include "state.h"
 #include "store.h"
@@ -99,18 +100,10 @@ static void on_watchdog(uv_timer_t *timer)
 
 static void reload(struct daemon *d)
 {
-	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *config;
 
-	if (sp_config_load(d->path, error, &config)) {
-		log_err("reload refused, nothing is changed: %s", error);
+	if (sp_reload(d->path, d->dp, d->front, d->config, &config))
 		return;
-	}
-	if (sp_datapath_load_keys(d->dp, config->key_file) || sp_datapath_apply(d->dp, config) ||
-	    sp_front_configure(d->front, config)) {
-		log_err("reload of %s failed", d->path);
-		return;
-	}
 	sp_config_put(d->config);
 	d->config = config;
 	d->report.config = config;

@@ -143,10 +143,10 @@ class Spliced:
         return json.loads(self.ctl("connections", "--json", "--limit", "0", *args))
 
     def of(self, sock):
-        """The row of a client's socket."""
+        """The row of a client's socket. Its port may have been used before, towards another service."""
         me = endpoint(*sock.getsockname()[:2])
         rows = [row for row in self.connections(me) if row["front"]["from"] == me]
-        return rows[0] if rows else None
+        return min(rows, key=lambda row: (row["state"] == "closed", row["age_ms"]), default=None)
 
     def rss_kib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()

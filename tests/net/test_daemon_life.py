@@ -198,6 +198,79 @@ def test_reload_without_the_service_of_a_connection(raw, pair, way):
         late.connect((way.vip, RAW_TCP))
 
 
+@contextlib.contextmanager
+def spare_interface(rig, name="spare.7"):
+    rig.net.proxy.ip(f"link add {name} type veth peer name other\nlink set {name} up\n")
+    try:
+        yield name
+    finally:
+        rig.net.proxy.ip(f"link del {name}\n")
+
+
+def test_reload_follows_the_interfaces(raw, pair, family):
+    """One that is new is attached, one that is not in the file any more is let go; connections notice nothing."""
+    before, (client, server) = attached(raw), pair(family)
+    with spare_interface(raw) as name, nothing_lost(client, server):
+        raw.spliced.reload({**raw.usual, "interfaces": raw.usual["interfaces"] + [name]})
+        more = attached(raw)
+        assert len(more) == len(before) + 1 and before.items() <= more.items()
+        transfer(client, server, MIB)
+        raw.spliced.reload(raw.usual)
+        assert attached(raw) == before
+        transfer(server, client, MIB)
+
+
+def other_source(conf):
+    return {**conf, "source": {**conf["source"], "ports": "10000-11000"}}
+
+
+REFUSED = {
+    "interface": lambda conf: {**conf, "interfaces": conf["interfaces"] + ["spare", "nowhere"]},
+    "source": other_source,
+    "control": lambda conf: {**conf, "control": conf["control"] + "2"},
+    "state_dir": lambda conf: {**conf, "state_dir": conf["state_dir"] + "2"},
+    "pending": lambda conf: {**conf, "limits": {**conf.get("limits", {}), "pending": 77}},
+    "key_file": lambda conf: {**conf, "key_file": "/nowhere/cookie.key"},
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_reload_is_as_a_whole_or_not_at_all(raw, pair, family, what):
+    """Also the good part of a file that can't be followed is left: here a service."""
+    with spare_interface(raw, "spare"):
+        before = attached(raw), raw.spliced.status()["services"]
+        said = raw.spliced.reload(REFUSED[what](with_service(raw.usual, "more", PARKED, "raw-tcp-snat")))
+        assert "nothing is changed" in said and what in said, said
+        assert (attached(raw), raw.spliced.status()["services"]) == before
+        with open_socket(raw.client, family.vip, timeout=0.5) as late, pytest.raises(TimeoutError):
+            late.connect((family.vip, PARKED))
+        transfer(*pair(family), MIB)
+        raw.spliced.reload(raw.usual)
+
+
+def test_reload_frees_what_was_before(raw):
+    def after(count):
+        for _ in range(count):
+            raw.spliced.hangup()
+        return raw.spliced.rss_kib()
+    before = after(40)
+    assert after(100) - before < 200
+
+
+def test_restart_with_another_source(raw, pair, family):
+    """It is what a reload refuses; connections from a port of the range before go on."""
+    client, server = pair(family)
+    raw.spliced.end(signal.SIGTERM)
+    raw.spliced.write(other_source(raw.usual))
+    raw.spliced.start()
+    new_client, new_server = pair(family)
+    assert 10000 <= new_server.getpeername()[1] <= 11000 < server.getpeername()[1]
+    for ends in ((client, server), (server, client), (new_client, new_server)):
+        transfer(*ends, MIB)
+    raw.spliced.end(signal.SIGTERM)     # for the next test, see runs_again()
+    transfer(new_client, new_server, MIB)
+
+
 BAD = {
     "not-yaml": "interfaces: [\n",
     "unknown-key": None,

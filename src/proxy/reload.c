@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "reload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static int is_same_source(const struct sp_config *a, const struct sp_config *b)
+{
+	return a->snat_port_first == b->snat_port_first && a->snat_port_last == b->snat_port_last &&
+	       a->snat_count == b->snat_count &&
+	       !memcmp(a->snat_addrs, b->snat_addrs, a->snat_count * sizeof(*a->snat_addrs));
+}
+
+/* Return: the first setting that differs, of those which are read at the start alone; or NULL. */
+static const char *needs_start(const struct sp_config *a, const struct sp_config *b)
+{
+	if (strcmp(a->state_dir, b->state_dir))
+		return "state_dir";
+	if (strcmp(a->control, b->control))
+		return "control";
+	if (!is_same_source(a, b))
+		return "source";
+	if (a->limits.pending != b->limits.pending)
+		return "limits: pending";
+	return NULL;
+}
+
+static int is_same_interfaces(const struct sp_config *a, const struct sp_config *b)
+{
+	if (a->interface_count != b->interface_count)
+		return 0;
+	for (size_t i = 0; i < a->interface_count; i++)
+		if (strcmp(a->interfaces[i], b->interfaces[i]))
+			return 0;
+	return 1;
+}
+
+static int attach(struct sp_datapath *dp, const struct sp_config *from, const struct sp_config *to)
+{
+	return is_same_interfaces(from, to) ? 0 : sp_datapath_attach(dp, to);
+}
+
+/* What most likely fails comes first, and is undone in reverse. */
+static int follow(struct sp_datapath *dp, struct sp_front *front, const struct sp_config *now, struct sp_config *next)
+{
+	int err = attach(dp, now, next);
+
+	err = err ?: sp_datapath_apply(dp, next);
+	err = err ?: sp_datapath_load_keys(dp, next->key_file);
+	err = err ?: sp_front_configure(front, next);
+	if (err && (sp_datapath_apply(dp, now) || attach(dp, next, now)))
+		log_err("what was in force before can't be restored in all: restart spliced");
+	return err;
+}
+
+int sp_reload(const char *path, struct sp_datapath *dp, struct sp_front *front, const struct sp_config *now,
+	      struct sp_config **ret_config)
+{
+	char error[SP_CONFIG_ERROR_MAX];
+	struct sp_config *next;
+	const char *what;
+	int err;
+
+	err = sp_config_load(path, error, &next);
+	if (err) {
+		log_err("reload refused, nothing is changed: %s", error);
+		return err;
+	}
+	what = needs_start(now, next);
+	if (what) {
+		log_err("reload refused, nothing is changed: %s: %s differs, which is read at the start alone; "
+			"restart spliced, connections outlive that", path, what);
+		err = -EBUSY;
+	} else {
+		err = follow(dp, front, now, next);
+		if (err)
+			log_err_errno(err, "reload of %s failed, nothing is changed", path);
+	}
+	if (err)
+		sp_config_put(next);
+	else
+		*ret_config = next;
+	return err;
+}
