@@ -19,6 +19,7 @@ struct sp_stash_key {
  * struct sp_stash_chunk - value
  * @offer:	struct sp_stash_offer of the daemon
  * @len:	bytes in @data; all chunks but the last are full
+ * @data:	of the head
  */
 struct sp_stash_chunk {
 	__u8	offer[60];

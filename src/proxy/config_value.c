@@ -214,7 +214,7 @@ int sp_value_time(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 
 int sp_value_size(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
 {
-	__u64 bytes;
+	__u64 bytes = 0;
 	int err;
 
 	err = value_quantity(doc, key, node, size_units, "KiB, MiB or GiB", &bytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "datapath.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -151,6 +152,7 @@ int sp_datapath_load_keys(struct sp_datapath *dp, const char *path)
 	struct sp_keys keys;
 	int err = sp_keys_read(path, &keys);
 
+	assert(dp->control);
 	if (err)
 		return err;
 	memcpy(dp->control->cookie_key[1], keys.key[keys.count - 1], 16);
