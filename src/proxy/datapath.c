@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "datapath.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -148,6 +149,7 @@ int sp_datapath_load_keys(struct sp_datapath *dp, const char *path)
 
 	if (err)
 		return err;
+	assert(dp->control);
 	memcpy(dp->control->cookie_key[1], keys.key[keys.count - 1], 16);
 	memcpy(dp->control->cookie_key[0], keys.key[0], 16);
 	dp->control->key_count = keys.count;

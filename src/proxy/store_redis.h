@@ -47,7 +47,7 @@ void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, st
 void sp_store_redis_keep(struct sp_store_redis *l, const struct sp_splice *splice, int is_chosen);
 void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice, const char *state);
 
-/* store_redis_op.c - commits and fetches under way */
+/* store_redis_op.c - the table of commits and fetches under way; store_redis_claim.c and _look.c begin them */
 int sp_store_ops_new(struct sp_store_ops **ret_ops);
 void sp_store_ops_free(struct sp_store_ops *ops);
 void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref);

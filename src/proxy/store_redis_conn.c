@@ -51,7 +51,7 @@ struct sp_redis {
 	char			sha[SP_SCRIPT_COUNT][SHA_LEN + 1];
 };
 
-_Static_assert(sizeof(void *) >= sizeof(__u64), "a reference is carried in a pointer");
+_Static_assert(sizeof(void *) == sizeof(__u64), "a reference is carried in a pointer");
 
 /* ---- up and down ---- */
 
@@ -180,13 +180,12 @@ static void on_info(redisAsyncContext *ac, void *data, void *unused)
 		log_warn("store server %s: maxmemory-policy must be noeviction, or it forgets splices", name(r));
 }
 
-static void on_script(redisAsyncContext *ac, void *data, void *script)
+static void on_script(redisAsyncContext *ac, void *data, void *sha)
 {
 	const redisReply *reply = data;
 	struct sp_redis *r = ac->data;
-	char *sha = r->sha[(uintptr_t)script];
 
-	if (!is_ok(r, ac, reply, sp_script_name((uintptr_t)script)))
+	if (!is_ok(r, ac, reply, "a script is refused"))
 		return;
 	if (reply->type != REDIS_REPLY_STRING || !is_hex(reply->str, reply->len)) {
 		leave(r, "SCRIPT LOAD: no SHA came back");
@@ -230,8 +229,8 @@ static void greet(struct sp_redis *r)
 	if (r->conf.password)
 		redisAsyncCommand(r->ac, on_auth, NULL, "AUTH %s", r->conf.password);
 	redisAsyncCommand(r->ac, on_info, NULL, "INFO");
-	for (uintptr_t i = 0; i < SP_SCRIPT_COUNT; i++)
-		redisAsyncCommand(r->ac, on_script, (void *)i, "SCRIPT LOAD %s", sp_script_text(i));
+	for (int i = 0; i < SP_SCRIPT_COUNT; i++)
+		redisAsyncCommand(r->ac, on_script, r->sha[i], "SCRIPT LOAD %s", sp_script_text(i));
 	ask_time(r, uv_hrtime());
 }
 
@@ -312,12 +311,14 @@ static void measure(struct sp_redis *r)
 	r->probe_ns = 0;
 }
 
-static void on_reply(redisAsyncContext *ac, void *data, void *ref)
+static void on_reply(redisAsyncContext *ac, void *data, void *carried)
 {
 	const redisReply *reply = data;
 	struct sp_redis *r = ac->data;
 	int is_ours = r->ac == ac;
+	__u64 ref;
 
+	memcpy(&ref, &carried, sizeof(ref));
 	r->stats.in_flight--;
 	if (is_ours && !reply)
 		lost(r, why(ac));
@@ -330,16 +331,19 @@ static void on_reply(redisAsyncContext *ac, void *data, void *ref)
 			leave(r, "it has lost its scripts");
 		reply = NULL;
 	}
-	r->conf.events->reply(r->conf.ctx, r->conf.idx, (uintptr_t)ref, reply);
+	r->conf.events->reply(r->conf.ctx, r->conf.idx, ref, reply);
 }
 
 int sp_redis_send(struct sp_redis *r, const struct sp_cmd *cmd, __u64 ref)
 {
+	void *carried;
+
+	memcpy(&carried, &ref, sizeof(ref));
 	if (r->stats.state != SP_REDIS_UP)
 		return -ENOTCONN;
 	if (r->stats.in_flight >= IN_FLIGHT_MAX)
 		return -ENOBUFS;
-	if (redisAsyncFormattedCommand(r->ac, on_reply, (void *)(uintptr_t)ref, cmd->bytes, cmd->len) != REDIS_OK)
+	if (redisAsyncFormattedCommand(r->ac, on_reply, carried, cmd->bytes, cmd->len) != REDIS_OK)
 		return -ENOTCONN;
 	r->stats.commands++;
 	r->stats.in_flight++;
