@@ -155,6 +155,7 @@ int sp_datapath_load_keys(struct sp_datapath *dp, const char *path)
 	assert(dp->control);
 	if (err)
 		return err;
+	assert(dp->control);
 	memcpy(dp->control->cookie_key[1], keys.key[keys.count - 1], 16);
 	memcpy(dp->control->cookie_key[0], keys.key[0], 16);
 	dp->control->key_count = keys.count;
