@@ -172,8 +172,12 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 {
 	struct sp_splice splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
 
-	if (err == -EEXIST && winner)
-		sp_splice_install(f->dp, winner, 0);
+	if (err == -EEXIST && winner && !sp_splice_install(f->dp, winner, 0))
+		c->is_marked = 0;	/* what the client repeats goes there */
+	if (err == -EAGAIN && c->config->store.loss == SP_LOSS_CONTINUE) {
+		f->counters.unprotected++;
+		err = 0;
+	}
 	if (!err)
 		err = sp_splice_install(f->dp, &splice, c->held.len);
 	if (err) {
