@@ -91,7 +91,10 @@ struct sp_entry {
 };
 _Static_assert(sizeof(struct sp_entry) == 128, "struct sp_entry is ABI");
 
-/* The way out is looked up afresh about four times a second, so that a changed route is seen with no help of the daemon. */
+/*
+ * The way out is looked up afresh about four times a second, so that a changed route is seen with
+ * no help of the daemon.
+ */
 sp_inline __u32 sp_route_tick(__u64 now_ns)
 {
 	return now_ns >> 28;
@@ -127,7 +130,8 @@ sp_inline int sp_use_is_closed(const struct sp_use *u)
 /* A splice that goes on: neither closed nor left behind, and no mark. */
 sp_inline int sp_entry_is_live(const struct sp_entry *e)
 {
-	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && !(e->use.state & SP_USE_S_REUSED) && !sp_use_is_closed(&e->use);
+	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && !(e->use.state & SP_USE_S_REUSED) &&
+		!sp_use_is_closed(&e->use);
 }
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* stash.h - map sp_stash: bytes of a head that were acknowledged before the splice. For the daemon alone; pinned, so ABI. */
+/*
+ * stash.h - map sp_stash: bytes of a head that were acknowledged before the splice. For the daemon
+ * alone; pinned, so ABI.
+ */
 #ifndef SP_ABI_STASH_H
 #define SP_ABI_STASH_H
 

@@ -25,7 +25,8 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
  * segments were lost or went another way, the end lags behind, and only the
  * acknowledged number counts.
  */
-static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *e, const struct sp_entry *peer)
+static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *e,
+					    const struct sp_entry *peer)
 {
 	if (!peer->use.last_ack || pkt->seq == peer->use.last_ack)
 		return 1;
@@ -108,7 +109,10 @@ static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __
 	return err ? err : -SP_DROP_HELD;
 }
 
-/* The daemon answers as RFC 5961, 4 has it. The backend must not: if it has forgotten the connection, it would take a new one. */
+/*
+ * The daemon answers as RFC 5961, 4 has it. The backend must not: if it has forgotten the
+ * connection, it would take a new one.
+ */
 static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
 {
 	int err;

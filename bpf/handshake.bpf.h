@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* handshake.bpf.h - client to service before the splice: SYNs are answered with a cookie, what follows goes to the daemon. */
+/*
+ * handshake.bpf.h - client to service before the splice: SYNs are answered with a cookie, what
+ * follows goes to the daemon.
+ */
 #ifndef SP_BPF_HANDSHAKE_H
 #define SP_BPF_HANDSHAKE_H
 
@@ -154,7 +157,8 @@ static __always_inline int answer_in_place(struct sp_pkt *pkt, const struct sp_o
 	return (pkt->is_v6 ? answer_ip_v6(pkt, SYNACK_LEN) : answer_ip_v4(pkt, SYNACK_LEN)) ?: answer_ethernet(pkt);
 }
 
-static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *svc, const struct sp_control *c, __u64 now_ns)
+static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *svc, const struct sp_control *c,
+				 __u64 now_ns)
 {
 	__u8 answer[SYNACK_LEN] __attribute__((aligned(8)));
 	struct sp_options o;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* icmp.bpf.h - ICMP errors about a spliced packet, translated back to whoever sent it (RFC 5508 has the same for NAT). */
+/*
+ * icmp.bpf.h - ICMP errors about a spliced packet, translated back to whoever sent it (RFC 5508 has
+ * the same for NAT).
+ */
 #ifndef SP_BPF_ICMP_H
 #define SP_BPF_ICMP_H
 

@@ -65,7 +65,10 @@ static __always_inline void option_take(struct sp_options *o, __u32 off, __u8 ki
 	}
 }
 
-/* One option. A callback of bpf_loop(), as a plain loop over options is more than the verifier (6.1 to 6.18) will follow. */
+/*
+ * One option. A callback of bpf_loop(), as a plain loop over options is more than the verifier (6.1
+ * to 6.18) will follow.
+ */
 static long option_step(__u32 i, struct sp_options *o)
 {
 	__u64 off = o->off;

@@ -68,7 +68,10 @@ static __always_inline int pull(struct sp_pkt *pkt, __u32 len)
 	return 0;
 }
 
-/* Returns the protocol behind the header, 0 when it is none of ours, or a reason. @ret_l4_len: bytes behind the header. */
+/*
+ * Returns the protocol behind the header, 0 when it is none of ours, or a reason. @ret_l4_len:
+ * bytes behind the header.
+ */
 static __always_inline int parse_v4(struct sp_pkt *pkt, __u32 *ret_l4_len)
 {
 	struct iphdr *ip = pkt_data(pkt) + sizeof(struct ethhdr);

@@ -102,7 +102,10 @@ static __always_inline int ingress(struct sp_pkt *pkt)
 	}
 }
 
-/* What becomes of a packet that has left the fast path; "stack" and "answer" of SP_DROP_REASONS, all others are dropped. */
+/*
+ * What becomes of a packet that has left the fast path; "stack" and "answer" of SP_DROP_REASONS,
+ * all others are dropped.
+ */
 static __always_inline int verdict(const struct sp_pkt *pkt, int reason)
 {
 	switch (reason) {

@@ -321,7 +321,7 @@ static enum sp_head_verdict take_name(struct scan *s, struct sp_str *name)
 }
 
 static enum sp_head_verdict take_value(struct scan *s, const struct header_kind *kind,
-                                       struct sp_str *value)
+				       struct sp_str *value)
 {
 	enum sp_head_verdict v = take_blanks(s);
 

@@ -24,7 +24,6 @@ enum class {
 #define PRINT (VALUE | PATH | QUERY)
 #define ALNUM (TOKEN | PRINT | NAME)
 
-/* clang-format off */
 static const unsigned char classes[256] = {
 	['\t'] = VALUE,
 	[' '] = VALUE,
@@ -53,7 +52,6 @@ static const unsigned char classes[256] = {
 	['~'] = TOKEN | PRINT,
 	[0x80 ... 0xff] = VALUE,
 };
-/* clang-format on */
 
 struct authority {
 	struct sp_str host;

@@ -8,7 +8,8 @@
 
 /**
  * struct sp_route - all conditions that are set must hold
- * @host:	"example.org" exactly, or "*.example.org" for any name below it; without case. HTTP Host or TLS SNI. NULL: any
+ * @host:	"example.org" exactly, or "*.example.org" for any name below it; without case. HTTP Host or TLS SNI.
+ *		NULL: any
  * @path:	prefix of the path, at a segment border: "/v1" takes "/v1", "/v1/x", not "/v10"; "/v1/" takes "/v1/",
  *		"/v1/x", not "/v1"; "/" takes all. "*" and the target of CONNECT are no paths. NULL: any
  * @methods:	NULL-terminated list, NULL: any. Case matters (RFC 9110, 9.1)

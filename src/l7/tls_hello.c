@@ -8,8 +8,8 @@
  * above therefore reads on without looking, and only loops ask. A length that cannot fit is BAD as soon as it is read,
  * before what it counts has arrived.
  *
- * Only what we route by is understood: values of GREASE, unknown extensions and key shares of any size are skipped. With
- * an encrypted ClientHello the name is the outer one. Nothing is read behind the hello (early data).
+ * Only what we route by is understood: values of GREASE, unknown extensions and key shares of any size are skipped.
+ * With an encrypted ClientHello the name is the outer one. Nothing is read behind the hello (early data).
  *
  * Refused beside broken lengths: records of another type in between, empty records, server_name or ALPN given twice, a
  * server_name list with anything but one host_name, names which are no host names (letters, digits, '-', '.', and
@@ -272,7 +272,7 @@ static void get_hello(struct reader *r, struct sp_tls_hello *ret)
 }
 
 enum sp_head_verdict sp_tls_hello_parse(const unsigned char *buf, size_t len,
-                                        struct sp_tls_hello *ret)
+					struct sp_tls_hello *ret)
 {
 	struct reader r = {.p = buf, .end = buf + len, .verdict = SP_HEAD_OK};
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* tls_hello.h - SNI and ALPN out of a TLS ClientHello (RFC 8446, 4.1.2; RFC 6066, 3; RFC 7301), without terminating it. */
+/*
+ * tls_hello.h - SNI and ALPN out of a TLS ClientHello (RFC 8446, 4.1.2; RFC 6066, 3; RFC 7301),
+ * without terminating it.
+ */
 #ifndef SP_L7_TLS_HELLO_H
 #define SP_L7_TLS_HELLO_H
 
@@ -11,7 +14,8 @@
 
 /**
  * struct sp_tls_hello - copied out, since a hello may lie scattered over several records
- * @sni:	host_name, NUL-terminated, lower case, without a trailing dot; "" when absent; letters, digits, '-', '_', '.'
+ * @sni:	host_name, NUL-terminated, lower case, without a trailing dot; "" when absent; letters, digits, '-',
+ *		'_', '.'
  * @alpn:	the ProtocolNameList's entries (length byte, then name), as sent
  * @alpn_len:	bytes in @alpn
  * @why:	for SP_HEAD_BAD: a short English reason (static)

@@ -82,7 +82,10 @@ void sp_answer_end(struct sp_front *f, const struct sp_segment *seg)
 		sp_wire_send(f->wire, &ack);
 }
 
-/* The client knows all of the answer when it closes: its slot is free for others, the mark alone sees to repeated FINs. */
+/*
+ * The client knows all of the answer when it closes: its slot is free for others, the mark alone
+ * sees to repeated FINs.
+ */
 void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (!(seg->flags & SP_TCP_RST)) {

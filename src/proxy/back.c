@@ -50,7 +50,8 @@ static void choose_numbers(struct sp_front *f, struct sp_conn *c)
 		c->backend.tsval_ours = c->client.tsval_theirs;
 	} else {
 		clock_gettime(CLOCK_REALTIME, &ts);
-		c->backend.isn_ours = (__u32)sp_conns_hash(f->conns, &c->back) + ts.tv_sec * 250000u + ts.tv_nsec / 4000;
+		c->backend.isn_ours = (__u32)sp_conns_hash(f->conns, &c->back) + ts.tv_sec * 250000u +
+			ts.tv_nsec / 4000;
 		c->backend.tsval_ours = (__u32)(ts.tv_sec * 1000u + ts.tv_nsec / 1000000);
 	}
 	c->backend.wscale_ours = c->client.wscale_theirs;
@@ -76,7 +77,8 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 
 	if (c->pool->source == SP_SOURCE_SNAT)
 		err = sp_ports_get(f->ports, to, &from);
-	c->back = (struct sp_tuple){ .saddr = from.addr, .sport = from.port_be, .daddr = to->addr, .dport = to->port_be };
+	c->back = (struct sp_tuple){ .saddr = from.addr, .sport = from.port_be, .daddr = to->addr,
+				     .dport = to->port_be };
 	if (c->pool->source == SP_SOURCE_CLIENT)
 		err = attract_answers(f, c);
 	if (err) {

@@ -52,7 +52,8 @@ static __u64 tried_bit(size_t idx)
 }
 
 /* Each is given its weight; the one that has most by now pays for all. @is_any: also those that are down */
-static int pick(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4, __u64 tried, int is_any, __u64 now_ns)
+static int pick(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4, __u64 tried, int is_any,
+		__u64 now_ns)
 {
 	int total = 0, most = 0, ret = -ENOENT;
 	struct sp_backend *best = NULL;

@@ -276,7 +276,8 @@ int sp_doc_list(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *n
 	return 0;
 }
 
-int sp_doc_list_or_one(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_doc_items *ret_list)
+int sp_doc_list_or_one(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		       struct sp_doc_items *ret_list)
 {
 	if (node->type != YAML_SCALAR_NODE)
 		return sp_doc_list(doc, key, node, ret_list);

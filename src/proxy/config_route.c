@@ -93,7 +93,8 @@ static int value_method(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 }
 
 static const struct sp_doc_key alpn_key = {
-	.name = "alpn", .parse = sp_value_text, .min = 1, .max = ALPN_MAX, .allowed = "the name of a protocol, as in h2",
+	.name = "alpn", .parse = sp_value_text, .min = 1, .max = ALPN_MAX,
+	.allowed = "the name of a protocol, as in h2",
 };
 
 static int value_alpn(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)

@@ -84,7 +84,8 @@ static int server_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *
 static const struct sp_doc_key store_keys[] = {
 	{ .name = "engine", .parse = value_engine, .offset = STORE(kind), .allowed = "local or redis" },
 	{ .name = "servers", .parse = sp_value_array, .offset = STORE(servers), .count = STORE(server_count),
-	  .size = sizeof(struct sp_store_server_conf), .read = server_read, .min = 1, .max = SP_CONFIG_STORE_SERVERS_MAX,
+	  .size = sizeof(struct sp_store_server_conf), .read = server_read, .min = 1,
+	  .max = SP_CONFIG_STORE_SERVERS_MAX,
 	  .is_scalar_enough = 1, .allowed = SERVER_ALLOWED },
 	{ .name = "password_file", .parse = sp_value_text, .offset = STORE(password_file), .min = 1,
 	  .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path" },
@@ -114,7 +115,8 @@ int sp_value_store(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t
 	if (!store->copies)
 		store->copies = store->server_count < COPIES_DEFAULT ? store->server_count : COPIES_DEFAULT;
 	if (store->copies > store->server_count)
-		return sp_doc_refuse(doc, sp_doc_get(doc, node, "copies"), "copies: found %u, and %zu servers; allowed: "
+		return sp_doc_refuse(doc, sp_doc_get(doc, node, "copies"),
+				     "copies: found %u, and %zu servers; allowed: "
 				     "as many as there are servers", store->copies, store->server_count);
 	return 0;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* conn.h - table of the connections that the daemon has in its hands: a fixed number, found by either of their tuples. */
+/*
+ * conn.h - table of the connections that the daemon has in its hands: a fixed number, found by
+ * either of their tuples.
+ */
 #ifndef SP_PROXY_CONN_H
 #define SP_PROXY_CONN_H
 
@@ -11,7 +14,8 @@
  * State		fields that mean something, beside front, client, service, config, held
  *
  * HEAD			parsed, acked, stashing, ack_ns; deadline_ns: 408
- * CONNECTING		pool, back, backend (our numbers), backend_idx, tried, tries; again_ns: next SYN; deadline_ns: next backend
+ * CONNECTING		pool, back, backend (our numbers), backend_idx, tried, tries; again_ns: next SYN;
+ *			deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
  * OWING		up, una, sent; again_ns: next repetition; deadline_ns: given up
  * ANSWERED		status; deadline_ns: forgotten

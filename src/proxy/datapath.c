@@ -339,7 +339,8 @@ static int replace(int fd, const struct sp_tuple *key, const struct sp_entry *e,
 	return bpf_map_update_elem(fd, key, e, BPF_ANY) ? -errno : 0;
 }
 
-int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half, const struct sp_use *start)
+int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
+		    const struct sp_use *start)
 {
 	struct sp_entry e = { .half = *half };
 	unsigned int counted;

@@ -60,7 +60,8 @@ struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ac
 	if (c->client.wscale_ours > 0)
 		room >>= c->client.wscale_ours;
 	return (struct sp_segment){
-		.tuple = sp_tuple_reverse(&c->front), .flags = flags, .window = room < 65535 ? room : 65535, .wscale = -1,
+		.tuple = sp_tuple_reverse(&c->front), .flags = flags, .window = room < 65535 ? room : 65535,
+		.wscale = -1,
 		.seq = c->client.isn_ours + 1, .ack = c->client.isn_theirs + 1 + ack_bytes,
 		.has_ts = c->client.has_ts, .tsval = c->client.tsval_ours, .tsecr = c->client.tsval_theirs,
 	};

@@ -202,7 +202,8 @@ void sp_head_begin(struct sp_front *f, const struct sp_event *ev, const struct s
 	struct early early = { .front = f };
 	struct sp_entry e;
 
-	if (c && c->client.isn_theirs == seg->seq - 1 && c->client.isn_ours == seg->ack - 1 && c->state != SP_CONN_OWING) {
+	if (c && c->client.isn_theirs == seg->seq - 1 && c->client.isn_ours == seg->ack - 1 &&
+	    c->state != SP_CONN_OWING) {
 		sp_head_more(f, c, seg);
 		return;
 	}

@@ -287,7 +287,8 @@ int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp
 	return err;
 }
 
-static int find_source(const struct sp_ports *ports, const struct sp_endpoint *from, size_t *ret_addr_idx, __u16 *ret_idx)
+static int find_source(const struct sp_ports *ports, const struct sp_endpoint *from, size_t *ret_addr_idx,
+		       __u16 *ret_idx)
 {
 	__u32 idx = (__u32)ntohs(from->port_be) - ports->first;
 

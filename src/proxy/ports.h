@@ -27,7 +27,10 @@ int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp
 /* Give one back; it goes to the end of its queue. One that is not ours, or not in use, is ignored. */
 void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
-/* Mark one as in use (a splice that was there before us). Return: 0; -EEXIST in use already; -ENOENT not ours; -ENOMEM. */
+/*
+ * Mark one as in use (a splice that was there before us). Return: 0; -EEXIST in use already;
+ * -ENOENT not ours; -ENOMEM.
+ */
 int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 #endif

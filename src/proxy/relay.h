@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* relay.h - a half, applied in user space: for segments that came up to the daemon a moment before their splice was there. */
+/*
+ * relay.h - a half, applied in user space: for segments that came up to the daemon a moment before
+ * their splice was there.
+ */
 #ifndef SP_PROXY_RELAY_H
 #define SP_PROXY_RELAY_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* segment.h - TCP segments and ICMP errors of our own: built, queued, sent through raw sockets. No state of connections. */
+/*
+ * segment.h - TCP segments and ICMP errors of our own: built, queued, sent through raw sockets. No
+ * state of connections.
+ */
 #ifndef SP_PROXY_SEGMENT_H
 #define SP_PROXY_SEGMENT_H
 

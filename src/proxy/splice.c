@@ -133,7 +133,8 @@ static void check_count(struct sp_ager *ager, struct sp_datapath *dp)
 
 	if (ager->changes != count->changes || ager->counting == count->splices)
 		return;
-	log_warn("%u splices were counted, %u are in the table: that is right from now on", count->splices, ager->counting);
+	log_warn("%u splices were counted, %u are in the table: that is right from now on", count->splices,
+		 ager->counting);
 	sp_datapath_counted(dp, ager->counting);
 }
 

@@ -56,7 +56,10 @@ struct sp_ager {
 	__u64		changes;	/* sp_count, when the walk began */
 };
 
-/* Looks at the next stretch of the table; removes what is closed or idle and gives its port back. Return: ms until the next. */
+/*
+ * Looks at the next stretch of the table; removes what is closed or idle and gives its port back.
+ * Return: ms until the next.
+ */
 unsigned int sp_splice_age(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports,
 		   const struct sp_limits_conf *limits);
 

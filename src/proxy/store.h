@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* store.h - what the proxies share, behind one interface: splices, and the heads that were acknowledged before their splice. */
+/*
+ * store.h - what the proxies share, behind one interface: splices, and the heads that were
+ * acknowledged before their splice.
+ */
 #ifndef SP_PROXY_STORE_H
 #define SP_PROXY_STORE_H
 
@@ -20,12 +23,13 @@ struct sp_stash_offer {
 };
 
 /**
- * struct sp_store_events - how an engine answers; each is called from the event loop, or before the call that asked returns
+ * struct sp_store_events - how an engine answers; each is called from the event loop, or before the call that asked
+ * returns
  * @committed:	@err: 0; -EEXIST with @winner, the splice of the proxy that was first (NULL where it is in the datapath
  *		already); -EAGAIN when the store is out of reach, and no other proxy was seen at this connection; -EBUSY
  *		when one was: then nothing may be forwarded, the client will repeat itself; @winner is borrowed
- * @fetched:	@err: 0 with the splice that has a half under @key (borrowed); -ENOENT: nobody knows it, and a majority said
- *		so; -EAGAIN: not known whether anybody does (law 4: then nothing is answered)
+ * @fetched:	@err: 0 with the splice that has a half under @key (borrowed); -ENOENT: nobody knows it, and a
+ *		majority said so; -EAGAIN: not known whether anybody does (law 4: then nothing is answered)
  * @stashed:	@err: 0, the bytes are safe; -ENOSPC; -EAGAIN
  * @emptied:	a server has lost what it had: whatever splices are here should be refreshed (may be NULL)
  * @ref:	as given to the call
@@ -73,8 +77,9 @@ struct sp_store;
 
 /**
  * struct sp_store_engine - an engine
- * @commit:	claim the client's tuple for a splice and keep both halves, before any byte of the request goes on (law 3).
- *		A splice under the same tuple with another client ISN is an older connection's, and is replaced.
+ * @commit:	claim the client's tuple for a splice and keep both halves, before any byte of the request goes on
+ *		(law 3). A splice under the same tuple with another client ISN is an older connection's, and is
+ *		replaced.
  * @fetch:	look for the splice that has a half under @key: client -> service, or backend -> proxy
  * @refresh:	packets have moved: the splice lives on (and is put back where it is missing)
  * @forget:	the splice is over

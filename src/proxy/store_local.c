@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* store_local.c - the engine for one box: halves are kept where the datapath finds them, heads in a pinned map beside. */
+/*
+ * store_local.c - the engine for one box: halves are kept where the datapath finds them, heads in a
+ * pinned map beside.
+ */
 #include "store.h"
 
 #include <errno.h>

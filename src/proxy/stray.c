@@ -27,7 +27,8 @@ struct sp_strays *sp_strays_new(void)
 
 	if (!s)
 		return NULL;
-	s->bytes = mmap(NULL, RING * BYTES_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	s->bytes = mmap(NULL, RING * BYTES_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			-1, 0);
 	if (s->bytes == MAP_FAILED) {
 		free(s);
 		return NULL;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* stray.h - segments of connections that nobody here knows: most are early (reordered before the head), some are dead. */
+/*
+ * stray.h - segments of connections that nobody here knows: most are early (reordered before the
+ * head), some are dead.
+ */
 #ifndef SP_PROXY_STRAY_H
 #define SP_PROXY_STRAY_H
 

@@ -29,7 +29,10 @@
 
 #define FRAME_MAX	4096
 
-/* @gso_size, @gso_segs: of the skb that run() makes. @skb: what became of it. @events: since the last call of listen(). */
+/*
+ * @gso_size, @gso_segs: of the skb that run() makes. @skb: what became of it. @events: since the
+ * last call of listen().
+ */
 struct fixture {
 	struct proxy_bpf	*skel;
 	struct ring_buffer	*ring;

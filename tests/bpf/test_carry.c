@@ -107,7 +107,10 @@ static void no_route_no_packet(void **state)
 	}
 }
 
-/* @more: payload, beyond what fits the MTU of 1500 in one packet. @gso: size of each segment, seen from there; 0: no superpacket */
+/*
+ * @more: payload, beyond what fits the MTU of 1500 in one packet. @gso: size of each segment, seen
+ * from there; 0: no superpacket
+ */
 struct size_case {
 	const char	*name;
 	int		more, opt_len, is_gso, gso;

@@ -2,7 +2,10 @@
 /* test_ends.c - what is remembered of a splice's packets, and when it counts as closed. Needs root. */
 #include "check.h"
 
-/* What both ends have sent when a case begins: the client 100 bytes, half of them acknowledged; the backend 200, none. */
+/*
+ * What both ends have sent when a case begins: the client 100 bytes, half of them acknowledged; the
+ * backend 200, none.
+ */
 #define CLIENT_SEQ	1000
 #define BACKEND_SEQ	5000
 
@@ -110,7 +113,8 @@ static void who_goes_on_sending_has_not_reset(void **state)
 {
 	for_each_family(v6)
 		for (int end = 0; end < 2; end++) {
-			struct packet rst = from(v6, end, RST, end ? 200 : 100), data = from(v6, end, ACK, end ? 200 : 100);
+			struct packet rst = from(v6, end, RST, end ? 200 : 100),
+			data = from(v6, end, ACK, end ? 200 : 100);
 			struct packet other = from(v6, !end, ACK, 0);
 
 			exchange(*state, v6);
@@ -165,7 +169,8 @@ static void end_of_the_stream_is_known(void **state)
 			exchange(*state, v6);
 			send_packet(*state, &p);
 			if (use_of(*state, &p.tuple).next_seq != (__u32)(CLIENT_SEQ + c->end))
-				fail_msg("%s: the stream ends at %d", c->name, use_of(*state, &p.tuple).next_seq - CLIENT_SEQ);
+				fail_msg("%s: the stream ends at %d", c->name,
+					 use_of(*state, &p.tuple).next_seq - CLIENT_SEQ);
 		}
 }
 

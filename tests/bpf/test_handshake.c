@@ -13,10 +13,13 @@ struct syn_case {
 };
 
 static const struct syn_case syns[] = {
-	{ "all", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 9, 1 },
+	{ "all", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7",
+	  3, 9, 1 },
 	{ "no ts", OPT("\2\4\4\xc4\1\1\4\2\1\3\3\2"), "\2\4\5\x78\4\2\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 1, 2, 1 },
-	{ "no sack", OPT("\2\4\5\xb4\1\1\x8\xa\1\2\3\4\0\0\0\0\1\3\3\0"), "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 0, 0 },
-	{ "no wscale", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", 3, 15, 1 },
+	{ "no sack", OPT("\2\4\5\xb4\1\1\x8\xa\1\2\3\4\0\0\0\0\1\3\3\0"),
+	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 0, 0 },
+	{ "no wscale", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", 3,
+	  15, 1 },
 	{ "none", OPT(""), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0 },
 	{ "MSS of 1399", OPT("\2\4\5\x77"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 1, 15, 0 },
 	{ "MSS of 1219", OPT("\2\4\4\xc3"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0 },
@@ -114,7 +117,8 @@ static void put_plain_service(struct fixture *f, int is_v6)
 
 static void what_is_not_offered_is_not_agreed(void **state)
 {
-	static const struct syn_case plain = { "all, to a plain service", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
+	static const struct syn_case plain = { "all, to a plain service",
+					       OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
 					       "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0 };
 
 	for_each_family(v6) {
@@ -189,7 +193,8 @@ static __u32 old_isn(const struct fixture *f, const struct packet *syn, const st
 {
 	struct sp_cookie_in in = { syn->tuple, syn->seq };
 
-	return sp_cookie_make(f->control.cookie_key[c->key], &in, f->control.period - c->periods_ago, sp_cookie_data(3, 7, 1));
+	return sp_cookie_make(f->control.cookie_key[c->key], &in, f->control.period - c->periods_ago,
+			      sp_cookie_data(3, 7, 1));
 }
 
 static struct packet first_segment(struct fixture *f, int is_v6, const struct cookie_case *c)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_options.c - TCP options of a spliced segment, wherever they are: numbers are rewritten, all else stays. Needs root. */
+/*
+ * test_options.c - TCP options of a spliced segment, wherever they are: numbers are rewritten, all
+ * else stays. Needs root.
+ */
 #include "check.h"
 
 #define OPT(name, bytes) { name, bytes, sizeof(bytes) - 1 }

@@ -69,7 +69,8 @@ static struct packet backend_packet(struct fixture *f, int is_v6, __u8 flags)
 /* The packet, and all in place that it needs. */
 static struct packet packet_of(struct fixture *f, int is_v6, enum kind_of_packet kind)
 {
-	struct packet p = kind == BACK || kind == BACK_STRAY ? backend_packet(f, is_v6, kind == BACK ? SYN | ACK : ACK) :
+	struct packet p = kind == BACK || kind == BACK_STRAY ? backend_packet(f, is_v6,
+									      kind == BACK ? SYN | ACK : ACK) :
 			  client_packet(f, is_v6, kind == FRONT_SERVER_FIRST ? SP_SERVICE_F_SERVER_FIRST : 0);
 
 	switch (kind) {
@@ -193,7 +194,8 @@ static void answer_to_a_syn_is_shown(void **state)
 static void only_our_ports_are_backends(void **state)
 {
 	static const struct { int port, is_ours; } ports[] = {
-		{ SNAT_FIRST - 1, 0 }, { SNAT_FIRST, 1 }, { SNAT_LAST, 1 }, { SNAT_LAST + 1, 0 }, { 0, 0 }, { 65535, 0 },
+		{ SNAT_FIRST - 1, 0 }, { SNAT_FIRST, 1 }, { SNAT_LAST, 1 }, { SNAT_LAST + 1, 0 }, { 0, 0 },
+		{ 65535, 0 },
 	};
 
 	for (size_t i = 0; i < COUNT(ports); i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_http1.c - any bytes into sp_http1_parse(): verdicts are monotone over prefixes, strings lie inside the head, and what
- * is OK passes a second, naive reading of the rules.
+ * fuzz_http1.c - any bytes into sp_http1_parse(): verdicts are monotone over prefixes, strings lie inside the head,
+ * and what is OK passes a second, naive reading of the rules.
  */
 #include "l7/http1.h"
 
@@ -43,7 +43,7 @@ static size_t count_header(const struct sp_http1 *h, const char *name)
 
 	for (i = 0; i < h->header_count; i++)
 		count += h->headers[i].name.len == strlen(name) &&
-		         strncasecmp(h->headers[i].name.p, name, strlen(name)) == 0;
+			 strncasecmp(h->headers[i].name.p, name, strlen(name)) == 0;
 	return count;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_tls_hello.c - any bytes into sp_tls_hello_parse(): verdicts are monotone over prefixes, names and protocols are well
- * formed, and the same hello cut into other records yields the same.
+ * fuzz_tls_hello.c - any bytes into sp_tls_hello_parse(): verdicts are monotone over prefixes, names and protocols
+ * are well formed, and the same hello cut into other records yields the same.
  */
 #include "l7/tls_hello.h"
 
@@ -76,7 +76,7 @@ static size_t pack(const uint8_t *body, size_t len, size_t record, uint8_t *ret)
 }
 
 static void check_other_cut(const struct sp_tls_hello *h, const uint8_t *body, size_t len,
-                            size_t record)
+			    size_t record)
 {
 	static uint8_t packed[BODY_MAX * (HEADER + 1)];
 	static struct sp_tls_hello other;

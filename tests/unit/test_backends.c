@@ -438,7 +438,8 @@ static void large_pools_survive_reloads(void **state)
 	assert_int_equal(sp_backends_configure(b, config[1]), 0);
 	for (int i = 0; i < 1000; i++) {
 		assert_int_equal(sp_backends_at(b, &config[1]->pools[0], i)->connections, i);
-		assert_ptr_equal(sp_backends_at(b, &config[0]->pools[0], i), sp_backends_at(b, &config[1]->pools[0], i));
+		assert_ptr_equal(sp_backends_at(b, &config[0]->pools[0], i),
+				 sp_backends_at(b, &config[1]->pools[0], i));
 	}
 	sp_config_free(config[0]);
 	close_backends(b, config[1]);

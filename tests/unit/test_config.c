@@ -345,7 +345,8 @@ static void services_are_found_where_they_listen(void **state)
 
 			snprintf(at, sizeof(at), "10.2.%u.%u:%u", i / 250, i % 250 + 1, port);
 			front = to_endpoint(at);
-			assert_ptr_equal(sp_config_service_at(config, &front), port <= 64 ? &config->services[i] : NULL);
+			assert_ptr_equal(sp_config_service_at(config, &front),
+					 port <= 64 ? &config->services[i] : NULL);
 		}
 	sp_config_free(config);
 	free(text);

@@ -116,7 +116,7 @@ static size_t cut(const struct bytes *b, size_t record, unsigned char *ret)
 }
 
 static enum sp_head_verdict verdict(const unsigned char *input, size_t len,
-                                    struct sp_tls_hello *hello)
+				    struct sp_tls_hello *hello)
 {
 	unsigned char *copy = malloc(len ? len : 1);
 	enum sp_head_verdict v;
@@ -172,13 +172,13 @@ static const struct good goods[] = {
 	{LIT(ALPN_H2), "", "\x02h2"},
 	{LIT(GREASE SNI_A VERSIONS ALPN_H2 "\xfa\xfa\x00\x00"), "a", "\x02h2"},
 	{LIT("\x00\x00\x00\x11\x00\x0f\x00\x00\x0c"
-             "Ex-4_m.PLE.a"),
-         "ex-4_m.ple.a", ""},
+	     "Ex-4_m.PLE.a"),
+	 "ex-4_m.ple.a", ""},
 	{LIT("\x00\x00\x00\x09\x00\x07\x00\x00\x04"
-             "a.b."),
-         "a.b", ""},
+	     "a.b."),
+	 "a.b", ""},
 	{LIT("\x00\x10\x00\x10\x00\x0e\x02\x1a\x1a\x02h2\x01\xff\x05http/"), "",
-         "\x02\x1a\x1a\x02h2\x01\xff\x05http/"},
+	 "\x02\x1a\x1a\x02h2\x01\xff\x05http/"},
 };
 
 static void good_hello_yields_name_and_protocols(void **state)
@@ -245,7 +245,6 @@ static void openssl_hello_is_good(void **state)
 {
 	/* openssl 3.0 s_client -servername www.example.org -alpn h2,http/1.1 */
 	static const unsigned char input[] = {
-		/* clang-format off */
 		0x16, 0x03, 0x01, 0x01, 0x4e, 0x01, 0x00, 0x01, 0x4a, 0x03, 0x03, 0xec, 0xcc, 0x39, 0x02,
 		0x4b, 0xf6, 0x94, 0x72, 0x91, 0x53, 0x49, 0x1b, 0xea, 0xa1, 0x97, 0xa7, 0x25, 0x60, 0xcc,
 		0xc7, 0x45, 0xb3, 0xee, 0x0b, 0x4b, 0x5f, 0x2c, 0x52, 0xd5, 0x8d, 0x3a, 0x4c, 0x20, 0x22,
@@ -269,7 +268,6 @@ static void openssl_hello_is_good(void **state)
 		0x26, 0x00, 0x24, 0x00, 0x1d, 0x00, 0x20, 0x3d, 0x44, 0xe8, 0x70, 0x1c, 0x3d, 0x6c, 0xc5,
 		0x1b, 0x6a, 0xf5, 0x73, 0xad, 0xde, 0x39, 0xbe, 0x6c, 0xdf, 0x8d, 0x3c, 0xa8, 0x43, 0xb6,
 		0xe5, 0xaf, 0x2f, 0x11, 0x47, 0xdf, 0xb4, 0x81, 0x0d,
-		/* clang-format on */
 	};
 
 	assert_good(input, sizeof(input), "www.example.org", "\x02h2\x08http/1.1");
@@ -297,52 +295,52 @@ static const struct wrong wrongs[] = {
 	{LIT("\x00\x00\x00\x02\x00\x00"), FIELD, 6},
 	{LIT("\x00\x00\x00\x05\x00\x03\x00\x00\x00"), "server name empty or too long", 9},
 	{LIT("\x00\x00\x00\x06\x00\x05\x00\x00\x01"
-             "a"),
-         LENGTH, 6},
+	     "a"),
+	 LENGTH, 6},
 	{LIT("\x00\x00\x00\x06\x00\x03\x00\x00\x01"
-             "a"),
-         FILL, 6},
+	     "a"),
+	 FILL, 6},
 	{LIT("\x00\x00\x00\x06\x00\x04\x01\x00\x01"
-             "a"),
-         "server name is not a host name", 7},
+	     "a"),
+	 "server name is not a host name", 7},
 	{LIT("\x00\x00\x00\x06\x00\x04\x00\x00\x02"
-             "a"),
-         LENGTH, 9},
+	     "a"),
+	 LENGTH, 9},
 	{LIT("\x00\x00\x00\x06\x00\x04\x00\x00\x00"
-             "a"),
-         FILL, 9},
+	     "a"),
+	 FILL, 9},
 	{LIT("\x00\x00\x00\x0a\x00\x08\x00\x00\x01"
-             "a\x00\x00\x01"
-             "b"),
-         FILL, 9},
+	     "a\x00\x00\x01"
+	     "b"),
+	 FILL, 9},
 	{LIT(SNI_A SNI_A), "server name given twice", sizeof(SNI_A) - 1 + 4},
 	{LIT("\x00\x00\x00\x08\x00\x06\x00\x00\x03"
-             "a\0b"),
-         CHARACTER, 11},
+	     "a\0b"),
+	 CHARACTER, 11},
 	{LIT("\x00\x00\x00\x08\x00\x06\x00\x00\x03"
-             "a b"),
-         CHARACTER, 11},
+	     "a b"),
+	 CHARACTER, 11},
 	{LIT("\x00\x00\x00\x08\x00\x06\x00\x00\x03"
-             "a/b"),
-         CHARACTER, 11},
+	     "a/b"),
+	 CHARACTER, 11},
 	{LIT("\x00\x00\x00\x08\x00\x06\x00\x00\x03"
-             "a*b"),
-         CHARACTER, 11},
+	     "a*b"),
+	 CHARACTER, 11},
 	{LIT("\x00\x00\x00\x08\x00\x06\x00\x00\x03"
-             "a:b"),
-         CHARACTER, 11},
+	     "a:b"),
+	 CHARACTER, 11},
 	{LIT("\x00\x00\x00\x08\x00\x06\x00\x00\x03"
-             "a\xc3\xa4"),
-         CHARACTER, 11},
+	     "a\xc3\xa4"),
+	 CHARACTER, 11},
 	{LIT("\x00\x00\x00\x06\x00\x04\x00\x00\x01"
-             "."),
-         "empty label in server name", 10},
+	     "."),
+	 "empty label in server name", 10},
 	{LIT("\x00\x00\x00\x08\x00\x06\x00\x00\x03"
-             ".ab"),
-         "empty label in server name", 10},
+	     ".ab"),
+	 "empty label in server name", 10},
 	{LIT("\x00\x00\x00\x08\x00\x06\x00\x00\x03"
-             "a.."),
-         "empty label in server name", 12},
+	     "a.."),
+	 "empty label in server name", 12},
 	{LIT("\x00\x10\x00\x00"), FIELD, 4},
 	{LIT("\x00\x10\x00\x02\x00\x00"), "ALPN list empty or too long", 6},
 	{LIT("\x00\x10\x00\x05\x00\x02\x02h2"), FILL, 6},
