@@ -83,6 +83,33 @@ static void window_means_the_same(void **state)
 		}
 }
 
+/* Once in 10^9 packets the folded sum carries again: here it does. */
+static void sum_that_carries_twice(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = plain_packet(v6), want;
+		struct sp_half h = full_half(v6);
+		__u64 sum = difference(&p.tuple.sport, &h.out.sport, 1);
+
+		sum += (__u64)(__u32)~htonl(p.seq) + htonl(p.seq + h.seq_delta) + (__u32)~htonl(p.ack);
+		h.ack_delta = ntohl(0xffffffff - (__u32)sum) - p.ack;
+		want = expect_carried(p, &h);
+		check_carried(*state, "sum", &p, &h, &want);
+	}
+}
+
+static void every_sum_of_an_ipv4_header(void **state)
+{
+	struct packet p = plain_packet(0), want;
+	struct sp_half h = full_half(0);
+
+	for (int id = 0; id <= 0xffff; id++) {
+		p.id = id;
+		want = expect_carried(p, &h);
+		check_carried(*state, "id", &p, &h, &want);
+	}
+}
+
 static void ttl_runs_out(void **state)
 {
 	for_each_family(v6)
@@ -191,6 +218,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header_is_rewritten),
 		cmocka_unit_test(window_means_the_same),
+		cmocka_unit_test(sum_that_carries_twice),
+		cmocka_unit_test(every_sum_of_an_ipv4_header),
 		cmocka_unit_test(ttl_runs_out),
 		cmocka_unit_test(no_route_no_packet),
 		cmocka_unit_test(segments_must_fit_the_way_out),

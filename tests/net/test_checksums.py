@@ -83,3 +83,13 @@ def test_checksum_is_right_at_the_receiver(rig, pairs_on, way, kind, form):
     # small ones and superpackets, or the test tests nothing
     want = {(False, True), (True, True)} if form == "partial" else {(False, False)}
     assert want <= seen and (form == "partial" or (False, True) not in seen)
+
+
+@pytest.mark.spliced
+def test_answer_to_a_short_syn(rig, pairs_on, way):
+    """The answer is of another length than the SYN, which the pseudo header has in it too."""
+    before = bad_checksums(rig)
+    with no_offloads(rig.net, ["proxy"]), rig.client.sysctls(tcp_timestamps=0, tcp_window_scaling=0):
+        client, server = pairs_on(rig)(way, "http")
+        transfer(client, server, 1000)
+    assert bad_checksums(rig) == before
