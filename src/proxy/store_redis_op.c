@@ -50,7 +50,7 @@ void sp_store_ops_free(struct sp_store_ops *ops)
 
 static struct sp_op **bucket(struct sp_store_ops *ops, const struct sp_tuple *key)
 {
-	__u32 h = key->saddr.w[3] ^ key->daddr.w[3] ^ key->saddr.w[1] ^ key->sport ^ key->dport << 16;
+	__u32 h = key->saddr.w[3] ^ key->daddr.w[3] ^ key->saddr.w[1] ^ key->sport ^ (__u32)key->dport << 16;
 
 	h *= 0x9e3779b1;
 	return &ops->buckets[h >> 20];

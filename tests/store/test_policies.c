@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* test_policies.c - the engine redis with one, two and five servers, with commit: one, and with a password */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "proxies.h"
+
+static struct servers servers;
+
+static int has_splice(int idx, const struct sp_splice *s)
+{
+	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
+	redisContext *c = server_connect(&servers, idx);
+	redisReply *reply = redisCommand(c, "EXISTS %b", key.bytes, (size_t)key.len);
+	int has = reply->integer;
+
+	freeReplyObject(reply);
+	redisFree(c);
+	return has;
+}
+
+static void one_copy(void **state)
+{
+	struct proxy *a = proxy_open(&servers, 1, 0), *b = proxy_open(&servers, 1, 0);
+	struct sp_splice s = splice_of(1, 1), other = splice_of(1, 2);
+	struct sp_tuple down = down_of(&s);
+
+	assert_int_equal(commit(a, &s, 1), 0);
+	assert_int_equal(commit(b, &other, 1), -EEXIST);
+	assert_true(is_same_splice(&b->committed[1].splice, &s));
+	assert_int_equal(fetch(b, &down), 0);
+	server_kill(&servers, 0);
+	run_for(20);
+	s = splice_of(2, 1);
+	assert_int_equal(commit(a, &s, 2), -EAGAIN);
+	assert_int_equal(fetch(b, &down), -EAGAIN);
+	server_start(&servers, 0);
+	proxy_close(a);
+	proxy_close(b);
+}
+
+static void two_copies_need_both(void **state)
+{
+	struct proxy *a = proxy_open(&servers, 2, 0), *b = proxy_open(&servers, 2, 0);
+	struct sp_splice s = splice_of(10, 1), other = splice_of(10, 2);
+
+	assert_int_equal(commit(a, &s, 10), 0);
+	assert_int_equal(commit(b, &other, 10), -EEXIST);
+	assert_true(is_same_splice(&b->committed[10].splice, &s));
+	for (unsigned int id = 11; id < 100; id++) {
+		s = splice_of(id, 1);
+		other = splice_of(id, 2);
+		a->store->engine->commit(a->store, &s, id);
+		b->store->engine->commit(b->store, &other, id);
+		run_until_changed(&a->committed[id].err, NOT_YET, 2000);
+		run_until_changed(&b->committed[id].err, NOT_YET, 2000);
+		assert_int_equal(!a->committed[id].err + !b->committed[id].err, 1);
+	}
+	server_kill(&servers, 1);
+	run_for(20);
+	s = splice_of(100, 1);
+	assert_int_equal(commit(a, &s, 100), -EAGAIN);
+	server_start(&servers, 1);
+	proxy_close(a);
+	proxy_close(b);
+}
+
+static struct proxy *open_one(int count)
+{
+	struct proxy *p = proxy_new(&servers, count, 0);
+
+	p->config.store.commit = SP_COMMIT_ONE;
+	proxy_start(p);
+	for (int i = 0; i < 400 && proxy_servers_up(p) < count; i++)
+		run_for(5);
+	return p;
+}
+
+static void one_answer_is_enough(void **state)
+{
+	struct proxy *a = open_one(2), *b = open_one(2);
+	struct sp_splice s = splice_of(200, 1), other = splice_of(200, 2);
+
+	assert_int_equal(commit(a, &s, 200), 0);
+	run_for(20);
+	assert_int_equal(commit(b, &other, 200), -EEXIST);
+	assert_true(is_same_splice(&b->committed[200].splice, &s));
+	server_kill(&servers, 0);
+	run_for(20);
+	s = splice_of(201, 1);
+	other = splice_of(201, 2);
+	assert_int_equal(commit(a, &s, 201), 0);
+	assert_int_equal(commit(b, &other, 201), -EEXIST);
+	assert_int_equal(fetch(b, &s.front), 0);
+	assert_true(is_same_splice(&b->fetched.splice, &s));
+	server_kill(&servers, 1);
+	run_for(20);
+	s = splice_of(202, 1);
+	assert_int_equal(commit(a, &s, 202), -EAGAIN);
+	server_start(&servers, 0);
+	server_start(&servers, 1);
+	proxy_close(a);
+	proxy_close(b);
+}
+
+/* Each of five servers has its share, each splice three; the order of the list makes no difference. */
+static void five_servers(void **state)
+{
+	struct proxy *a = proxy_open(&servers, 5, 3), *b = proxy_new(&servers, 5, 3);
+	struct sp_splice unknown = splice_of(600, 1);
+	int share[5] = { 0 };
+
+	for (int i = 0; i < 5; i++)
+		b->servers[i].text = b->servers[i].path = servers.at[4 - i].path;
+	proxy_start(b);
+	for (int i = 0; i < 400 && proxy_servers_up(b) < 5; i++)
+		run_for(5);
+	for (unsigned int id = 300; id < 500; id++) {
+		struct sp_splice s = splice_of(id, 1);
+		struct sp_tuple down = down_of(&s);
+		int copies = 0;
+
+		assert_int_equal(commit(a, &s, id), 0);
+		assert_int_equal(fetch(b, id & 1 ? &s.front : &down), 0);
+		assert_true(is_same_splice(&b->fetched.splice, &s));
+		for (int i = 0; i < 5; i++) {
+			int has = has_splice(i, &s);
+
+			copies += has;
+			share[i] += has;
+		}
+		assert_int_equal(copies, 3);
+	}
+	for (int i = 0; i < 5; i++)
+		assert_in_range(share[i], 90, 150);	/* 120 on average */
+	/* a miss takes 5 - 3 + 2 that say so */
+	server_kill(&servers, 4);
+	run_for(20);
+	assert_int_equal(fetch(a, &unknown.front), -ENOENT);
+	server_kill(&servers, 3);
+	run_for(20);
+	assert_int_equal(fetch(a, &unknown.front), -EAGAIN);
+	server_start(&servers, 3);
+	server_start(&servers, 4);
+	proxy_close(a);
+	proxy_close(b);
+}
+
+static struct proxy *open_with_password(struct servers *s, const char *text)
+{
+	struct proxy *p = proxy_new(s, 1, 0);
+	char path[] = "/tmp/spliced-password-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+	p->config.store.password_file = path;
+	proxy_start(p);
+	unlink(path);
+	for (int i = 0; i < 100 && !proxy_servers_up(p); i++)
+		run_for(5);
+	return p;
+}
+
+static void passwords(void **state)
+{
+	struct sp_splice s = splice_of(700, 1);
+	struct servers locked;
+	struct proxy *p;
+
+	servers_start(&locked, 1, "open sesame");
+	p = open_with_password(&locked, "open sesame\n");
+	assert_int_equal(commit(p, &s, 700), 0);
+	proxy_close(p);
+	p = open_with_password(&locked, "wrong\n");
+	assert_int_equal(proxy_servers_up(p), 0);
+	assert_int_equal(commit(p, &s, 700), -EAGAIN);
+	proxy_close(p);
+	servers_stop(&locked);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_copy), cmocka_unit_test(two_copies_need_both),
+		cmocka_unit_test(one_answer_is_enough), cmocka_unit_test(five_servers), cmocka_unit_test(passwords),
+	};
+
+	uv_loop_init(&loop);
+	servers_start(&servers, 5, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
