@@ -5,6 +5,8 @@
 
 #include "tuple.h"
 
+#define SP_SERVICES_MAX	4096
+
 /* struct sp_listen - key of map sp_services: address and port (network byte order) of a service */
 struct sp_listen {
 	struct sp_addr	addr;

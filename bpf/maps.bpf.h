@@ -29,7 +29,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, SP_SERVICES_MAX);
 	__type(key, struct sp_listen);
 	__type(value, struct sp_service);
 } sp_services SEC(".maps");

@@ -24,6 +24,12 @@
 #include "proxy.skel.h"
 #include "state.h"
 
+struct offered {
+	struct sp_listen	at;
+	struct sp_service	offer;
+};
+
+/* @offered: what map sp_services holds, in the order of its keys: a look at it is no system call */
 struct sp_datapath {
 	struct proxy_bpf	*skel;
 	struct ring_buffer	*ring;
@@ -32,6 +38,8 @@ struct sp_datapath {
 	void			*ctx;
 	struct sp_state		state;
 	struct sp_count		count;
+	struct offered		offered[SP_SERVICES_MAX];
+	size_t			offered_count;
 };
 
 __u64 sp_now_ns(void)
@@ -199,28 +207,40 @@ static __u16 default_mss(const struct sp_config *config, int is_v4)
 	return mtu - (is_v4 ? 40 : 60);
 }
 
+static int compare_listen(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct sp_listen));
+}
+
+static int offer_at(struct sp_datapath *dp, const struct sp_config *config, const struct sp_service_conf *service,
+		    const struct sp_endpoint *at)
+{
+	struct offered *o = &dp->offered[dp->offered_count];
+
+	if (dp->offered_count == SP_SERVICES_MAX)
+		return -E2BIG;
+	*o = (struct offered){ .at = { .addr = at->addr, .port = at->port_be }, .offer = service->offer };
+	if (!o->offer.mss)
+		o->offer.mss = default_mss(config, sp_addr_is_v4(&at->addr));
+	dp->offered_count++;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_services), &o->at, &o->offer, BPF_ANY) ? -errno : 0;
+}
+
 static int apply_services(struct sp_datapath *dp, const struct sp_config *config)
 {
-	int fd = bpf_map__fd(dp->skel->maps.sp_services);
-	static struct sp_listen at[4096];
-	size_t n = 0;
+	static struct sp_listen keep[SP_SERVICES_MAX];
+	int err = 0;
 
-	for (size_t i = 0; i < config->service_count; i++) {
-		const struct sp_service_conf *s = &config->services[i];
-
-		for (size_t j = 0; j < s->listen_count; j++, n++) {
-			struct sp_service offer = s->offer;
-
-			if (n == sizeof(at) / sizeof(at[0]))
-				return -E2BIG;
-			at[n] = (struct sp_listen){ .addr = s->listens[j].addr, .port = s->listens[j].port_be };
-			if (!offer.mss)
-				offer.mss = default_mss(config, sp_addr_is_v4(&at[n].addr));
-			if (bpf_map_update_elem(fd, &at[n], &offer, BPF_ANY))
-				return -errno;
-		}
-	}
-	sweep(fd, sizeof(at[0]), at, n);
+	dp->offered_count = 0;
+	for (size_t i = 0; i < config->service_count; i++)
+		for (size_t j = 0; !err && j < config->services[i].listen_count; j++)
+			err = offer_at(dp, config, &config->services[i], &config->services[i].listens[j]);
+	qsort(dp->offered, dp->offered_count, sizeof(dp->offered[0]), compare_listen);
+	if (err)
+		return err;
+	for (size_t i = 0; i < dp->offered_count; i++)
+		keep[i] = dp->offered[i].at;
+	sweep(bpf_map__fd(dp->skel->maps.sp_services), sizeof(keep[0]), keep, dp->offered_count);
 	return 0;
 }
 
@@ -249,11 +269,12 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 	return apply_services(dp, config);
 }
 
-int sp_datapath_service(struct sp_datapath *dp, const struct sp_tuple *front, struct sp_service *ret_service)
+const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front)
 {
 	struct sp_listen at = { .addr = front->daddr, .port = front->dport };
+	const struct offered *found = bsearch(&at, dp->offered, dp->offered_count, sizeof(*found), compare_listen);
 
-	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_services), &at, ret_service) ? -errno : 0;
+	return found ? &found->offer : NULL;
 }
 
 void sp_datapath_heartbeat(struct sp_datapath *dp)

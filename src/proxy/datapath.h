@@ -26,8 +26,8 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 int sp_datapath_load_keys(struct sp_datapath *dp, const char *path);
 
-/* What is offered at an address of a service, defaults resolved. Return: 0; -ENOENT. */
-int sp_datapath_service(struct sp_datapath *dp, const struct sp_tuple *front, struct sp_service *ret_service);
+/* What is offered at an address of a service, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
+const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);
 
 void sp_datapath_heartbeat(struct sp_datapath *dp);
 

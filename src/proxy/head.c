@@ -165,10 +165,10 @@ static void client_offered(struct sp_conn *c, const struct sp_segment *seg, cons
 static struct sp_conn *begin(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg)
 {
 	const struct sp_service_conf *service = sp_config_service_at(f->config, &ev->tuple);
-	struct sp_service offer;
+	const struct sp_service *offer = sp_datapath_service(f->dp, &ev->tuple);
 	struct sp_conn *c;
 
-	if (!service || sp_datapath_service(f->dp, &ev->tuple, &offer))
+	if (!service || !offer)
 		return NULL;
 	c = sp_conn_add(f->conns, &ev->tuple);
 	if (!c) {
@@ -177,7 +177,7 @@ static struct sp_conn *begin(struct sp_front *f, const struct sp_event *ev, cons
 	}
 	c->config = sp_config_get(f->config);
 	c->service = service;
-	client_offered(c, seg, &offer, ev->cookie_data);
+	client_offered(c, seg, offer, ev->cookie_data);
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	return c;
 }
