@@ -84,12 +84,27 @@ struct sp_use {
 };
 _Static_assert(sizeof(struct sp_use) == 64, "struct sp_use is ABI");
 
-/* struct sp_entry - value of map sp_halves, key struct sp_tuple: the rule in one cache line, its use in the next */
+/**
+ * struct sp_tag - what the daemon remembers of a half's splice; no packet needs it
+ * @client_isn:	tells the splice from another connection on the same tuple (host order)
+ * @kept_s:	CLOCK_REALTIME seconds when the store last had it from us, or was seen to have it; 0: never
+ */
+struct sp_tag {
+	__u32		client_isn;
+	__u32		kept_s;
+};
+_Static_assert(sizeof(struct sp_tag) == 8, "struct sp_tag is ABI");
+
+/*
+ * struct sp_entry - value of map sp_halves, key struct sp_tuple: the rule in one cache line, its use in the next,
+ * and what is cold
+ */
 struct sp_entry {
 	struct sp_half	half;
 	struct sp_use	use;
+	struct sp_tag	tag;
 };
-_Static_assert(sizeof(struct sp_entry) == 128, "struct sp_entry is ABI");
+_Static_assert(sizeof(struct sp_entry) == 136, "struct sp_entry is ABI");
 
 /*
  * The way out is looked up afresh about four times a second, so that a changed route is seen with

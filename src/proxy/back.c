@@ -66,7 +66,7 @@ static int attract_answers(struct sp_front *f, const struct sp_conn *c)
 
 	if (!sp_datapath_get(f->dp, &key, &e) && sp_entry_is_live(&e))
 		return -EADDRINUSE;	/* of the same client, through another service */
-	return sp_datapath_put(f->dp, &key, &held, NULL);
+	return sp_datapath_put(f->dp, &key, &held, NULL, NULL);
 }
 
 static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoint *to)
@@ -173,15 +173,17 @@ static void give_up(struct sp_front *f, struct sp_conn *c)
 void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
 	struct sp_splice splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+	__u32 kept_s = sp_kept_now();
 
-	if (err == -EEXIST && winner && !sp_splice_install(f->dp, winner, 0))
+	if (err == -EEXIST && winner && !sp_splice_install(f->dp, winner, 0, kept_s))
 		c->is_marked = 0;	/* what the client repeats goes there */
 	if (err == -EAGAIN && c->config->store.loss == SP_LOSS_CONTINUE) {
 		f->counters.unprotected++;
+		kept_s = 0;
 		err = 0;
 	}
 	if (!err)
-		err = sp_splice_install(f->dp, &splice, c->held.len);
+		err = sp_splice_install(f->dp, &splice, c->held.len, kept_s);
 	if (err) {
 		f->counters.commit_failed++;
 		give_up(f, c);

@@ -361,7 +361,7 @@ static int replace(int fd, const struct sp_tuple *key, const struct sp_entry *e,
 }
 
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_use *start)
+		    const struct sp_use *start, const struct sp_tag *tag)
 {
 	struct sp_entry e = { .half = *half };
 	unsigned int counted;
@@ -371,6 +371,8 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 		return -E2BIG;
 	if (start)
 		e.use = *start;
+	if (tag)
+		e.tag = *tag;
 	e.use.seen_ns = sp_now_ns();
 	e.use.addr_csum = csum_words(key->saddr.w, half->out.saddr.w, 8);
 	e.use.port_csum = csum_words((const __u32 *)&key->sport, (const __u32 *)&half->out.sport, 1);

@@ -40,10 +40,11 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
 /**
  * sp_datapath_put() - insert a half, or replace it
  * @start:	its @bytes, @last_ack and @next_seq where they are known; NULL: all zero
+ * @tag:	NULL: of no splice
  * Return: 0; -E2BIG: as many splices as allowed, or no room.
  */
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_use *start);
+		    const struct sp_use *start, const struct sp_tag *tag);
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
 /* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,

@@ -40,7 +40,7 @@ void sp_front_mark(struct sp_front *f, struct sp_conn *c)
 		mark.flags |= SP_HALF_F_ANSWERED;
 	else if (c->is_marked)
 		return;
-	c->is_marked = !sp_datapath_put(f->dp, &c->front, &mark, NULL);
+	c->is_marked = !sp_datapath_put(f->dp, &c->front, &mark, NULL, NULL);
 }
 
 void sp_front_del(struct sp_front *f, struct sp_conn *c)

@@ -111,7 +111,7 @@ void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struc
 	struct sp_front *f = ctx;
 	struct through through = { .front = f };
 
-	if (err || sp_splice_install(f->dp, splice, 0))
+	if (err || sp_splice_install(f->dp, splice, 0, sp_kept_now()))
 		return;
 	f->counters.fetched++;
 	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;

@@ -59,16 +59,22 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
 	return s;
 }
 
-int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes)
+__u32 sp_kept_now(void)
+{
+	return time(NULL);
+}
+
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes, __u32 kept_s)
 {
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);
 	struct sp_use down = { .last_ack = splice->client_isn + 1 };
 	struct sp_use up = { .next_seq = splice->client_isn + 1 + held_bytes, .bytes = held_bytes };
-	int err = sp_datapath_put(dp, &from_backend, &splice->down, &down);
+	const struct sp_tag tag = { .client_isn = splice->client_isn, .kept_s = kept_s };
+	int err = sp_datapath_put(dp, &from_backend, &splice->down, &down, &tag);
 
 	if (err)
 		return err;
-	err = sp_datapath_put(dp, &splice->front, &splice->up, &up);
+	err = sp_datapath_put(dp, &splice->front, &splice->up, &up, &tag);
 	if (err)
 		sp_datapath_del(dp, &from_backend);
 	return err;
