@@ -49,6 +49,7 @@ enum {
 	SP_USE_S_PEER_RST	= 1 << 3,
 	SP_USE_S_REUSED		= 1 << 4, /* closed, and the client has opened a new connection from this port */
 };
+#define SP_USE_S_ENDS (SP_USE_S_FIN | SP_USE_S_PEER_FIN | SP_USE_S_RST | SP_USE_S_PEER_RST)
 
 /**
  * struct sp_use - what one machine knows of a half it uses; not part of the store's record
@@ -132,6 +133,14 @@ sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window)
 	if (w > 0xffff)
 		return 0xffff;
 	return w ? w : !!window;
+}
+
+/* The ends of @state as the other half sees them. */
+sp_inline __u8 sp_ends_mirrored(__u8 state)
+{
+	__u8 own = SP_USE_S_FIN | SP_USE_S_RST;
+
+	return (state & own) << 1 | (state >> 1 & own);
 }
 
 sp_inline int sp_use_is_closed(const struct sp_use *u)

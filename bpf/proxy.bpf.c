@@ -29,6 +29,7 @@
 #include "carry.bpf.h"
 #include "handshake.bpf.h"
 #include "icmp.bpf.h"
+#include "note.bpf.h"
 
 /* TCX_NEXT, and for clsact "as if there were no filter" */
 #define TO_STACK TC_ACT_UNSPEC

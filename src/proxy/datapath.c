@@ -392,6 +392,15 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 	return 0;
 }
 
+int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = note, .data_size_in = sizeof(*note));
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_note), &opts))
+		return -errno;
+	return opts.retval ? 0 : -ENOENT;
+}
+
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end)
 {

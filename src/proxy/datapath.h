@@ -5,6 +5,7 @@
 
 #include "abi/event.h"
 #include "abi/half.h"
+#include "abi/note.h"
 #include "abi/stash.h"
 #include "config.h"
 
@@ -46,6 +47,8 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
 		    const struct sp_use *start, const struct sp_tag *tag);
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
+/* Write into a splice while packets use it. Return: 0; -ENOENT: another one is there, or none. */
+int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note);
 /* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end);

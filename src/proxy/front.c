@@ -163,8 +163,24 @@ static void on_stashed(void *ctx, __u64 ref, int err)
 		sp_stash_done(f, c, err);
 }
 
+static void on_emptied(void *ctx)
+{
+	sp_ager_emptied(&((struct sp_front *)ctx)->ager);
+}
+
+static void on_kept(void *ctx, const struct sp_tuple *front, __u32 client_isn)
+{
+	sp_ager_kept(&((struct sp_front *)ctx)->ager, front, client_isn);
+}
+
+static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_isn)
+{
+	sp_ager_outdated(&((struct sp_front *)ctx)->ager, front, client_isn);
+}
+
 static const struct sp_store_events store_events = {
-	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed,
+	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed, .emptied = on_emptied,
+	.kept = on_kept, .outdated = on_outdated,
 };
 
 int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_config *config,
@@ -188,6 +204,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 		sp_front_free(f);
 		return err;
 	}
+	sp_ager_init(&f->ager, dp, f->ports, store);
 	*ret_front = f;
 	return 0;
 }
@@ -226,6 +243,16 @@ void sp_front_free(struct sp_front *f)
 	sp_backends_free(f->backends);
 	sp_config_put(f->config);
 	free(f);
+}
+
+unsigned int sp_front_age(struct sp_front *f)
+{
+	return sp_ager_turn(&f->ager, &f->config->limits);
+}
+
+unsigned int sp_front_survivable(const struct sp_front *f)
+{
+	return f->ager.survivable;
 }
 
 const struct sp_backends *sp_front_backends(const struct sp_front *f)

@@ -40,6 +40,11 @@ int sp_front_configure(struct sp_front *front, struct sp_config *config);
 void sp_front_event(struct sp_front *front, const struct sp_event *ev);
 void sp_front_tick(struct sp_front *front);
 
+/* A turn of ageing. Return: ms until the next. */
+unsigned int sp_front_age(struct sp_front *front);
+
+/* Splices that would go on without this machine. */
+unsigned int sp_front_survivable(const struct sp_front *front);
 const struct sp_backends *sp_front_backends(const struct sp_front *front);
 struct sp_ports *sp_front_ports(struct sp_front *front);
 const struct sp_front_counters *sp_front_counters(const struct sp_front *front);

@@ -3,6 +3,7 @@
 #ifndef SP_PROXY_FRONT_INTERNAL_H
 #define SP_PROXY_FRONT_INTERNAL_H
 
+#include "age.h"
 #include "backends.h"
 #include "conn.h"
 #include "front.h"
@@ -18,6 +19,7 @@ struct sp_front {
 	struct sp_conns			*conns;
 	struct sp_strays		*strays;
 	struct sp_nudges		*nudges;
+	struct sp_ager			ager;
 	struct sp_config		*config;
 	struct sp_front_counters	counters;
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */

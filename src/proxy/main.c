@@ -24,7 +24,6 @@ struct daemon {
 	struct sp_wire			*wire;
 	struct sp_store			*store;
 	struct sp_front			*front;
-	struct sp_ager			ager;
 	struct sp_config		*config;
 	struct sp_report		report;
 	struct sp_control_server	*control;
@@ -89,7 +88,7 @@ static void on_age(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	uv_timer_start(timer, on_age, sp_splice_age(&d->ager, d->dp, sp_front_ports(d->front), &d->config->limits), 0);
+	uv_timer_start(timer, on_age, sp_front_age(d->front), 0);
 }
 
 /* The service manager hears that the loop turns. */
@@ -212,6 +211,7 @@ static int run(const char *path)
 	sd_notify(0, "READY=1");
 	uv_run(&d.loop, UV_RUN_DEFAULT);
 	sp_control_close(d.control);
+	d.store->engine->close(d.store);
 	uv_run(&d.loop, UV_RUN_NOWAIT);
 	log_info("ended; spliced connections go on");
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* splice.h - two halves out of two handshakes; the datapath's copy of them, and its ageing. */
+/* splice.h - two halves out of two handshakes; and the datapath's copy of them. */
 #ifndef SP_PROXY_SPLICE_H
 #define SP_PROXY_SPLICE_H
 
@@ -53,19 +53,16 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __
 /* CLOCK_REALTIME seconds */
 __u32 sp_kept_now(void);
 
-struct sp_ager {
-	__u32		cursor;
-	int		is_walking;
-	unsigned int	counting;
-	__u64		changes;	/* sp_count, when the walk began */
-};
-
-/*
- * Looks at the next stretch of the table; removes what is closed or idle and gives its port back.
- * Return: ms until the next.
+/**
+ * sp_splice_ended() - another proxy has seen FIN or RST of a splice that may be here, too
+ * @client_isn:	another splice of this tuple is left alone
+ * @state:	SP_USE_S_* as the half up sees them; added to what was seen here
+ *
+ * Packets that still come go on as before: a FIN stays, an RST is forgotten when its sender sends on, and nothing is
+ * removed before limits.closed without a packet.
+ * Return: 0; -ENOENT: it is not here.
  */
-unsigned int sp_splice_age(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports,
-		   const struct sp_limits_conf *limits);
+int sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state);
 
 /* At start: counts the splices that are there, and marks their ports. */
 void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports);

@@ -32,6 +32,9 @@ struct sp_stash_offer {
  *		majority said so; -EAGAIN: not known whether anybody does (law 4: then nothing is answered)
  * @stashed:	@err: 0, the bytes are safe; -ENOSPC; -EAGAIN
  * @emptied:	a server has lost what it had: whatever splices are here should be refreshed (may be NULL)
+ * @kept:	a refresh has reached a majority (may be NULL)
+ * @outdated:	it has not, since a majority keeps another splice of this connection, or a newer connection of this
+ *		tuple: what is here with this client ISN carries packets wrongly (may be NULL)
  * @ref:	as given to the call
  */
 struct sp_store_events {
@@ -39,6 +42,8 @@ struct sp_store_events {
 	void (*fetched)(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 	void (*stashed)(void *ctx, __u64 ref, int err);
 	void (*emptied)(void *ctx);
+	void (*kept)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
+	void (*outdated)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
 };
 
 /* Of a shared store. "again": it was out of reach. */
@@ -81,7 +86,8 @@ struct sp_store;
  *		(law 3). A splice under the same tuple with another client ISN is an older connection's, and is
  *		replaced.
  * @fetch:	look for the splice that has a half under @key: client -> service, or backend -> proxy
- * @refresh:	packets have moved: the splice lives on (and is put back where it is missing)
+ * @refresh:	packets have moved: the splice lives on (and is put back where it is missing). Return: 0; -EAGAIN: not
+ *		now. NULL where nothing is shared, as @forget
  * @forget:	the splice is over
  * @stash:	keep bytes [@from, @to) of a head whose bytes before @from are kept already; @bytes is the whole head
  * @unstash:	forget a head
@@ -94,7 +100,7 @@ struct sp_store_engine {
 	const char *name;
 	void (*commit)(struct sp_store *store, const struct sp_splice *splice, __u64 ref);
 	void (*fetch)(struct sp_store *store, const struct sp_tuple *key);
-	void (*refresh)(struct sp_store *store, const struct sp_splice *splice);
+	int (*refresh)(struct sp_store *store, const struct sp_splice *splice);
 	void (*forget)(struct sp_store *store, const struct sp_splice *splice);
 	void (*stash)(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 		      const char *bytes, __u32 from, __u32 to, __u64 ref);

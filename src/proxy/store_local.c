@@ -29,10 +29,6 @@ static void local_fetch(struct sp_store *store, const struct sp_tuple *key)
 	store->events->fetched(store->ctx, key, -ENOENT, NULL);
 }
 
-static void local_nothing(struct sp_store *store, const struct sp_splice *splice)
-{
-}
-
 static int put_chunk(struct local *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 		     const char *bytes, __u32 index, __u32 to)
 {
@@ -107,7 +103,7 @@ static void local_close(struct sp_store *store)
 
 static const struct sp_store_engine engine = {
 	.name = "local", .commit = local_commit, .fetch = local_fetch,
-	.refresh = local_nothing, .forget = local_nothing, .stash = local_stash, .unstash = local_unstash,
+	.stash = local_stash, .unstash = local_unstash,
 	.stashes = local_stashes, .close = local_close,
 };
 

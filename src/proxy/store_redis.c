@@ -112,12 +112,12 @@ void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, st
 	sp_cmd_arg(cmd, key.bytes, key.len);
 }
 
-static void send_all(struct sp_store_redis *l, const struct sp_splice *splice, enum sp_script script, const char *last,
-		     enum sp_ref_kind kind)
+unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_splice *splice, enum sp_script script,
+				     const char *last, __u64 ref)
 {
 	struct sp_record record = sp_record_make(&l->seal, splice);
 	struct sp_tuple down = sp_tuple_reverse(&splice->up.out);
-	unsigned int args = script == SP_SCRIPT_KEEP ? 3 : 2;
+	unsigned int args = script == SP_SCRIPT_KEEP ? 3 : 2, sent = 0;
 	__u8 servers[SP_COPIES_MAX];
 	struct sp_cmd cmd;
 
@@ -128,32 +128,15 @@ static void send_all(struct sp_store_redis *l, const struct sp_splice *splice, e
 		if (script == SP_SCRIPT_KEEP)
 			sp_cmd_number(&cmd, l->ttl_ms);
 		sp_cmd_text(&cmd, last);
-		l->store.counters.not_sent += !!sp_redis_send(l->servers[servers[i]], &cmd, kind);
+		sent += !sp_redis_send(l->servers[servers[i]], &cmd, ref);
 	}
-}
-
-void sp_store_redis_keep(struct sp_store_redis *l, const struct sp_splice *splice, int is_chosen)
-{
-	send_all(l, splice, SP_SCRIPT_KEEP, is_chosen ? "1" : "0", SP_REF_KEEP);
+	l->store.counters.not_sent += l->copies - sent;
+	return sent;
 }
 
 void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice, const char *state)
 {
-	send_all(l, splice, SP_SCRIPT_DROP, state, SP_REF_NOBODY);
-}
-
-static void kept(struct sp_store_redis *l, const redisReply *reply)
-{
-	struct sp_store_counters *c = &l->store.counters;
-
-	if (!reply || reply->type != REDIS_REPLY_INTEGER)
-		return;
-	switch (reply->integer) {
-	case SP_KEPT_THERE: c->refreshed++; break;
-	case SP_KEPT_PUT: c->put_back++; break;
-	case SP_KEPT_CONFLICT: c->refresh_conflicts++; break;
-	case SP_KEPT_NEWER: c->refresh_outdated++; break;
-	}
+	sp_store_redis_send_all(l, splice, SP_SCRIPT_DROP, state, SP_REF_NOBODY);
 }
 
 static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisReply *reply)
@@ -164,7 +147,7 @@ static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisR
 	case SP_REF_NOBODY:
 		break;
 	case SP_REF_KEEP:
-		kept(l, reply);
+		sp_store_keeps_reply(l, ref, reply);
 		break;
 	case SP_REF_OP:
 		sp_store_ops_reply(l, server_idx, ref, reply);
@@ -222,9 +205,9 @@ static void redis_fetch(struct sp_store *store, const struct sp_tuple *key)
 	sp_store_ops_fetch((struct sp_store_redis *)store, key);
 }
 
-static void redis_refresh(struct sp_store *store, const struct sp_splice *splice)
+static int redis_refresh(struct sp_store *store, const struct sp_splice *splice)
 {
-	sp_store_redis_keep((struct sp_store_redis *)store, splice, 0);
+	return sp_store_keeps_refresh((struct sp_store_redis *)store, splice);
 }
 
 static void redis_forget(struct sp_store *store, const struct sp_splice *splice)
@@ -290,6 +273,8 @@ static void redis_close(struct sp_store *store)
 		uv_close((uv_handle_t *)l->timer, free_handle);
 	sp_store_ops_free(l->ops);
 	l->ops = NULL;
+	sp_store_keeps_free(l->keeps);
+	l->keeps = NULL;
 	for (unsigned int i = 0; i < l->server_count; i++)
 		sp_redis_free(l->servers[i]);
 	l->local->engine->close(l->local);
@@ -383,6 +368,7 @@ static int open_parts(struct sp_store_redis *l, uv_loop_t *loop, const char *key
 	if (getrandom(&l->random, sizeof(l->random), 0) != sizeof(l->random))
 		return -EIO;
 	err = sp_store_ops_new(&l->ops);
+	err = err ?: sp_store_keeps_new(&l->keeps);
 	err = err ?: add_servers(l, loop);
 	return err ?: start_handles(l, loop);
 }

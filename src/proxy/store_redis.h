@@ -11,6 +11,7 @@
 #define SP_STORE_PASSWORD_MAX	512
 
 struct sp_store_ops;
+struct sp_store_keeps;
 
 struct sp_store_redis {
 	struct sp_store			store;
@@ -26,6 +27,7 @@ struct sp_store_redis {
 	unsigned int			server_count;
 	__u64				server_hash[SP_SERVERS_MAX];
 	struct sp_store_ops		*ops;
+	struct sp_store_keeps		*keeps;
 	uv_prepare_t			*prepare;
 	uv_timer_t			*timer;
 	__u64				ticked_ns;
@@ -43,9 +45,19 @@ void sp_store_redis_refused(struct sp_store_redis *l, enum sp_seal_refusal refus
 /* EVALSHA, up to the keys; the script's arguments follow. @down may be NULL: one key. */
 void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, struct sp_cmd *cmd, enum sp_script script,
 			   const struct sp_tuple *front, const struct sp_tuple *down, unsigned int args);
-/* Send the same to all servers of @front, for nobody to wait for. */
-void sp_store_redis_keep(struct sp_store_redis *l, const struct sp_splice *splice, int is_chosen);
+/* KEEP or DROP, to all servers of the splice. Return: to how many. */
+unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_splice *splice, enum sp_script script,
+				     const char *last, __u64 ref);
+/* For nobody to wait for. */
 void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice, const char *state);
+
+/* store_redis_keep.c - refreshes under way */
+int sp_store_keeps_new(struct sp_store_keeps **ret_keeps);
+void sp_store_keeps_free(struct sp_store_keeps *keeps);
+int sp_store_keeps_refresh(struct sp_store_redis *l, const struct sp_splice *splice);
+void sp_store_keeps_reply(struct sp_store_redis *l, __u64 ref, const redisReply *reply);
+/* Tell all servers what was chosen, for nobody to wait for. */
+void sp_store_redis_keep_chosen(struct sp_store_redis *l, const struct sp_splice *splice);
 
 /* store_redis_op.c - the table of commits and fetches under way; store_redis_claim.c and _look.c begin them */
 int sp_store_ops_new(struct sp_store_ops **ret_ops);

@@ -40,7 +40,7 @@ static void commit_done(struct sp_store_redis *l, struct sp_op *op)
 	c->commits_contested += err == -EBUSY;
 	c->commits_by_ballot += !claim.err && claim.ballot;
 	if (!claim.err && (claim.ballot || claim.is_contested) && l->quorum > 1)
-		sp_store_redis_keep(l, &splice, 1);
+		sp_store_redis_keep_chosen(l, &splice);
 	if (err == -EAGAIN && l->conf->loss == SP_LOSS_REFUSE)
 		sp_store_redis_drop(l, &splice, "F");
 	l->store.events->committed(l->store.ctx, ref, err, err == -EEXIST ? &splice : NULL);

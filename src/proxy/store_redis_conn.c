@@ -7,17 +7,21 @@
  * a slow one for which everybody waits. It is tried again after 50 ms, 100 ms
  * ... 2 s. Being stopped ourselves must not look like that: see @is_late.
  *
- * A server whose run_id has changed was started anew, mostly empty. What it
- * has not, it may have had: for a while its "nothing" counts for nothing. In that
- * time proxies put back what they have, and no client repeats its first
- * segment for so long.
+ * A server whose run_id has changed was started anew, mostly empty; one whose
+ * marker has changed was emptied while it ran. (The marker is a random number
+ * that whoever finds none leaves there; it is looked at with each TIME.) What
+ * such a server has not, it may have had: for a while its "nothing" counts for
+ * nothing. In that time proxies put back what they have, and no client repeats
+ * its first segment for so long.
  */
 #include "proxy/store_redis_conn.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/addr.h"
 #include "base/log.h"
@@ -31,6 +35,8 @@
 #define BLANK_NS	5000000000ULL
 #define RTT_MAX_NS	100000000ULL	/* of an answer that the clock is set by */
 #define SHA_LEN		40
+#define MARKER_KEY	"sm"
+#define MARKER_LEN	16
 #define LATENCY_SHARE	16		/* of one sample */
 
 /* @probe_ns, @probe_left: when a command was sent, and how many replies until its own; 0: none is timed */
@@ -48,6 +54,8 @@ struct sp_redis {
 	int			is_emptied;
 	int			is_said;	/* that it is down */
 	char			run_id[SHA_LEN + 1];
+	char			own_marker[MARKER_LEN + 1];	/* where there is none */
+	char			marker[MARKER_LEN + 1];		/* that was seen; "": none yet */
 	char			sha[SP_SCRIPT_COUNT][SHA_LEN + 1];
 };
 
@@ -117,7 +125,8 @@ static void greeted(struct sp_redis *r)
 	r->stats.reconnects++;
 	r->backoff_ns = BACKOFF_NS;
 	r->is_said = 0;
-	log_info("store server %s: up%s", name(r), r->is_emptied ? ", started anew: it may have forgotten" : "");
+	log_info("store server %s: up%s", name(r), r->is_emptied ? ", started anew or emptied: it may have forgotten" :
+		 "");
 	r->conf.events->changed(r->conf.ctx, r->conf.idx, r->is_emptied);
 	r->is_emptied = 0;
 }
@@ -180,6 +189,27 @@ static void on_info(redisAsyncContext *ac, void *data, void *unused)
 		log_warn("store server %s: maxmemory-policy must be noeviction, or it forgets splices", name(r));
 }
 
+static void on_marker(redisAsyncContext *ac, void *data, void *unused)
+{
+	const redisReply *reply = data;
+	struct sp_redis *r = ac->data;
+	int is_new;
+
+	if (!is_ok(r, ac, reply, "GET is refused") || reply->type != REDIS_REPLY_STRING || reply->len != MARKER_LEN)
+		return;
+	is_new = r->marker[0] && memcmp(r->marker, reply->str, MARKER_LEN);
+	memcpy(r->marker, reply->str, MARKER_LEN);
+	if (!is_new)
+		return;
+	r->blank_ns = uv_hrtime() + BLANK_NS;
+	if (r->stats.state != SP_REDIS_UP) {
+		r->is_emptied = 1;
+		return;
+	}
+	log_warn("store server %s: it was emptied", name(r));
+	r->conf.events->changed(r->conf.ctx, r->conf.idx, 1);
+}
+
 static void on_script(redisAsyncContext *ac, void *data, void *sha)
 {
 	const redisReply *reply = data;
@@ -220,6 +250,8 @@ static void ask_time(struct sp_redis *r, __u64 now_ns)
 {
 	r->time_ns = now_ns;
 	r->is_timing = 1;
+	redisAsyncCommand(r->ac, NULL, NULL, "SET " MARKER_KEY " %s NX", r->own_marker);
+	redisAsyncCommand(r->ac, on_marker, NULL, "GET " MARKER_KEY);
 	redisAsyncCommand(r->ac, on_time, NULL, "TIME");
 }
 
@@ -363,11 +395,17 @@ void sp_redis_flush(struct sp_redis *r)
 int sp_redis_new(const struct sp_redis_conf *conf, struct sp_redis **ret_redis)
 {
 	struct sp_redis *r = calloc(1, sizeof(*r));
+	__u64 random;
 
 	if (!r)
 		return -ENOMEM;
 	r->conf = *conf;
 	r->backoff_ns = BACKOFF_NS;
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
+		free(r);
+		return -EIO;
+	}
+	snprintf(r->own_marker, sizeof(r->own_marker), "%016llx", random);
 	*ret_redis = r;
 	return 0;
 }

@@ -14,7 +14,7 @@ struct sp_redis;
 /**
  * struct sp_redis_events - called from the event loop, reply() also from sp_redis_free()
  * @reply:	@ref as given; @reply is NULL when none will come, and borrowed
- * @changed:	up, or no longer up; @is_emptied: up again, and it has forgotten what it knew
+ * @changed:	up, or no longer up; @is_emptied: up (again), and it has forgotten what it knew
  */
 struct sp_redis_events {
 	void (*reply)(void *ctx, unsigned int server_idx, __u64 ref, const redisReply *reply);

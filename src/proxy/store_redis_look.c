@@ -35,7 +35,7 @@ void sp_op_look_settled(struct sp_store_redis *l, struct sp_op *op)
 		fetch_done(l, op, -EAGAIN, NULL);
 		return;
 	}
-	sp_store_redis_keep(l, &splice, 1);
+	sp_store_redis_keep_chosen(l, &splice);
 	fetch_done(l, op, has_half(&splice, &op->key) ? 0 : -ENOENT, &splice);
 }
 

@@ -87,8 +87,27 @@ static void on_emptied(void *ctx)
 	((struct proxy *)ctx)->emptied_count++;
 }
 
+static void on_kept(void *ctx, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct proxy *p = ctx;
+
+	p->kept.splice.front = *front;
+	p->kept.splice.client_isn = client_isn;
+	p->kept_count++;
+}
+
+static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct proxy *p = ctx;
+
+	p->outdated.splice.front = *front;
+	p->outdated.splice.client_isn = client_isn;
+	p->outdated_count++;
+}
+
 static const struct sp_store_events events = {
-	.committed = on_committed, .fetched = on_fetched, .emptied = on_emptied,
+	.committed = on_committed, .fetched = on_fetched, .emptied = on_emptied, .kept = on_kept,
+	.outdated = on_outdated,
 };
 
 /* ---- proxies ---- */

@@ -23,7 +23,8 @@ struct proxy {
 	int				local_err;	/* what the store of this box says */
 	struct answer			committed[ANSWERS_MAX];
 	struct answer			fetched;
-	int				committed_count, fetched_count, emptied_count;
+	struct answer			kept, outdated;	/* the last of each: front and client_isn */
+	int				committed_count, fetched_count, emptied_count, kept_count, outdated_count;
 };
 
 extern uv_loop_t loop;

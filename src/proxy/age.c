@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * age.c - the splices of this machine, one look after the other
+ *
+ * Every splice has one half from its backend; a walk over the table looks at
+ * that one, and at the other only where it must.
+ *
+ *	closed		removed when quiet for limits.closed; the store forgets it, the others are told
+ *	idle		removed when quiet for limits.idle, and when the store has let it go, too. It is not told:
+ *			another proxy may carry it
+ *	moved		refreshed when the store has heard nothing for a quarter of limits.idle
+ *	unprotected	was made while the store was out of reach: put there as soon as it answers
+ *	emptied		a server has lost what it had, or we have only begun and don't know: each is refreshed once
+ *	half closed	the FIN of one end, then silence: the others are told, once, since the answer to it may have
+ *			passed another proxy
+ *
+ * A splice counts as kept when a majority of its servers has said so, and from
+ * that moment. What the answer to a refresh calls outdated is removed: the next
+ * packet fetches what is right.
+ */
+#include "age.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+
+/*
+ * A turn of ageing may keep the loop from packets for a moment: 0.4 us for each
+ * entry that it looks at, 8 us for each splice that it removes or refreshes, and
+ * 3 ms to get through an empty table of the default size. So short turns, and a
+ * pause between two walks that is short against the time that an entry has.
+ */
+#define STRETCH		1024	/* entries looked at in one turn of the loop */
+#define STRETCH_SLOW	256
+#define KEEPS_PER_TURN	256	/* so none is passed over in a slow walk */
+#define TURN_MS		10
+#define PAUSE_MIN_MS	100
+#define PAUSE_MAX_MS	5000
+#define PAUSE_SHARED_MS	1000	/* others wait for what is found */
+
+#define KEEP_MAX_S	600	/* between two refreshes of what moves */
+#define QUIET_NS	1000000000ULL
+
+static struct sp_tuple keys[STRETCH];
+static struct sp_entry entries[STRETCH];
+
+/* A look at a splice. @up is only valid where @has_up says so: the client's port may have a newer splice. */
+struct look {
+	const struct sp_tuple	*down_key;
+	const struct sp_entry	*down;
+	struct sp_tuple		front;
+	struct sp_entry		up;
+	int			has_up;
+};
+
+static void find_up(struct sp_ager *a, struct look *look)
+{
+	struct sp_tuple back = sp_tuple_reverse(look->down_key);
+
+	look->front = sp_tuple_reverse(&look->down->half.out);
+	look->has_up = !sp_datapath_get(a->dp, &look->front, &look->up) &&
+		       !memcmp(&look->up.half.out, &back, sizeof(back));
+}
+
+static struct sp_splice splice_of(const struct look *look)
+{
+	return (struct sp_splice){ .front = look->front, .client_isn = look->down->tag.client_isn,
+				   .up = look->up.half, .down = look->down->half };
+}
+
+static int is_shared(const struct sp_ager *a)
+{
+	return a->store->engine->refresh != NULL;
+}
+
+static void put_port(struct sp_ports *ports, const struct sp_tuple *back)
+{
+	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
+
+	sp_ports_put(ports, &to, &from);
+}
+
+static __u64 quiet_ns(const struct sp_ager *a, __u64 seen_ns)
+{
+	return a->now_ns > seen_ns ? a->now_ns - seen_ns : 0;
+}
+
+static __u64 last_seen_ns(const struct look *look)
+{
+	__u64 down_ns = look->down->use.seen_ns, up_ns = look->up.use.seen_ns;
+
+	return look->has_up && up_ns > down_ns ? up_ns : down_ns;
+}
+
+/* ---- what ends ---- */
+
+static __u8 ends_of(const struct look *look)
+{
+	__u8 state = sp_ends_mirrored(look->down->use.state);
+
+	return look->has_up ? state | (look->up.use.state & SP_USE_S_ENDS) : state;
+}
+
+static void tell_ends(struct sp_ager *a, const struct look *look)
+{
+	if (a->ended)
+		a->ended(a->ctx, &look->front, look->down->tag.client_isn, ends_of(look));
+}
+
+static void remove_splice(struct sp_ager *a, struct look *look)
+{
+	struct sp_tuple back = sp_tuple_reverse(look->down_key);
+	struct sp_splice splice = splice_of(look);
+
+	if (sp_use_is_closed(&look->down->use) && is_shared(a)) {
+		if (look->has_up)
+			a->store->engine->forget(a->store, &splice);
+		tell_ends(a, look);
+	}
+	if (look->has_up)
+		sp_datapath_del(a->dp, &look->front);
+	sp_datapath_del(a->dp, look->down_key);
+	put_port(a->ports, &back);
+}
+
+/* Whether the store may still have it, as far as we know. */
+static int may_be_kept(const struct sp_ager *a, const struct sp_entry *e, const struct sp_limits_conf *limits)
+{
+	return is_shared(a) && e->tag.kept_s && !sp_use_is_closed(&e->use) &&
+	       a->now_real_ns < e->tag.kept_s * 1000000000LL + (__s64)limits->idle_ns;
+}
+
+/* Return: whether the splice is gone. */
+static int age_splice(struct sp_ager *a, const struct sp_limits_conf *limits, struct look *look)
+{
+	__u64 limit = sp_use_is_closed(&look->down->use) ? limits->closed_ns : limits->idle_ns;
+
+	if (quiet_ns(a, look->down->use.seen_ns) < limit || may_be_kept(a, look->down, limits))
+		return 0;
+	find_up(a, look);
+	if (look->has_up && quiet_ns(a, look->up.use.seen_ns) < limit)
+		return 0;
+	remove_splice(a, look);
+	return 1;
+}
+
+/* The daemon that held it is gone, else it would have removed it: these are the longest times that it waits. */
+static void age_mark(struct sp_ager *a, const struct sp_limits_conf *limits, const struct sp_tuple *key,
+		     const struct sp_entry *e)
+{
+	if (quiet_ns(a, e->use.seen_ns) >= limits->head_ns + limits->connect_ns + limits->closed_ns)
+		sp_datapath_del(a->dp, key);
+}
+
+/* ---- what others should know ---- */
+
+static int has_one_fin(__u8 state)
+{
+	return !(state & SP_USE_S_FIN) != !(state & SP_USE_S_PEER_FIN);
+}
+
+/* It had not been quiet for long enough when the last walk began, so this is found once. */
+static void check_ends(struct sp_ager *a, struct look *look)
+{
+	__u64 quiet_at_ns;
+
+	if (!a->ended || !has_one_fin(look->down->use.state))
+		return;
+	find_up(a, look);
+	quiet_at_ns = last_seen_ns(look) + QUIET_NS;
+	if (quiet_at_ns <= a->walk_ns && quiet_at_ns > a->last_walk_ns && has_one_fin(ends_of(look)))
+		tell_ends(a, look);
+}
+
+static int is_surely_kept(const struct sp_ager *a, const struct sp_tag *tag)
+{
+	/* one from the future is from before a change of the clock */
+	return tag->kept_s && tag->kept_s > a->emptied_s && tag->kept_s <= a->now_real_ns / 1000000000 + 1;
+}
+
+static __s64 keep_after_ns(const struct sp_limits_conf *limits)
+{
+	__s64 ns = limits->idle_ns / 4;
+
+	return ns < KEEP_MAX_S * 1000000000LL ? ns : KEEP_MAX_S * 1000000000LL;
+}
+
+static int has_moved(const struct sp_ager *a, const struct look *look)
+{
+	__s64 seen_real_ns = a->now_real_ns - (__s64)quiet_ns(a, last_seen_ns(look));
+
+	return seen_real_ns / 1000000000 >= look->down->tag.kept_s;
+}
+
+static void refresh(struct sp_ager *a, const struct look *look)
+{
+	struct sp_splice splice = splice_of(look);
+
+	if (a->is_refused)
+		return;
+	if (!a->budget) {
+		a->is_slow = a->was_short = 1;
+		return;
+	}
+	a->budget--;
+	a->is_refused = !!a->store->engine->refresh(a->store, &splice);
+}
+
+static void check_kept(struct sp_ager *a, const struct sp_limits_conf *limits, struct look *look)
+{
+	const struct sp_tag *tag = &look->down->tag;
+	__s64 kept_ns = a->now_real_ns - tag->kept_s * 1000000000LL;
+	int is_kept = is_surely_kept(a, tag);
+
+	a->counting_survivable += is_kept && kept_ns < (__s64)limits->idle_ns;
+	if (is_kept && kept_ns < keep_after_ns(limits))
+		return;
+	find_up(a, look);
+	if (look->has_up && (!is_kept || has_moved(a, look)))
+		refresh(a, look);
+}
+
+static void look_at(struct sp_ager *a, const struct sp_limits_conf *limits, const struct sp_tuple *key,
+		    const struct sp_entry *e)
+{
+	struct look look = { .down_key = key, .down = e };
+
+	if (!(e->half.flags & SP_HALF_F_FROM_BACKEND)) {
+		if (e->half.flags & SP_HALF_F_TO_DAEMON)
+			age_mark(a, limits, key, e);
+		return;
+	}
+	a->counting++;
+	if (age_splice(a, limits, &look) || !is_shared(a) || !sp_entry_is_live(e))
+		return;
+	check_ends(a, &look);
+	check_kept(a, limits, &look);
+}
+
+/* ---- the walk ---- */
+
+/* The count is exact as long as nobody else writes to the table; if one did, an undisturbed walk tells. */
+static void check_count(struct sp_ager *a)
+{
+	const struct sp_count *count = sp_datapath_count(a->dp);
+
+	if (a->changes != count->changes || a->counting == count->splices)
+		return;
+	log_warn("%u splices were counted, %u are in the table: that is right from now on", count->splices,
+		 a->counting);
+	sp_datapath_counted(a->dp, a->counting);
+}
+
+static unsigned int pause_ms(const struct sp_ager *a, const struct sp_limits_conf *limits)
+{
+	__u64 least_ns = limits->closed_ns < limits->idle_ns ? limits->closed_ns : limits->idle_ns;
+	__u64 ms = least_ns / 8 / 1000000, most = is_shared(a) ? PAUSE_SHARED_MS : PAUSE_MAX_MS;
+
+	return ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : ms > most ? most : ms;
+}
+
+static void read_clocks(struct sp_ager *a)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	a->now_real_ns = ts.tv_sec * 1000000000LL + ts.tv_nsec;
+	a->now_ns = sp_now_ns();
+}
+
+static void begin_walk(struct sp_ager *a)
+{
+	a->counting = 0;
+	a->counting_survivable = 0;
+	a->changes = sp_datapath_count(a->dp)->changes;
+	a->last_walk_ns = a->walk_ns;
+	a->walk_ns = a->now_ns;
+	a->is_slow = a->was_short;
+	a->was_short = 0;
+}
+
+static void end_walk(struct sp_ager *a)
+{
+	check_count(a);
+	a->survivable = a->counting_survivable;
+}
+
+unsigned int sp_ager_turn(struct sp_ager *a, const struct sp_limits_conf *limits)
+{
+	int is_end, n;
+
+	read_clocks(a);
+	if (!a->is_walking)
+		begin_walk(a);
+	a->budget = KEEPS_PER_TURN;
+	a->is_refused = 0;
+	n = sp_datapath_walk(a->dp, &a->cursor, !a->is_walking, keys, entries, a->is_slow ? STRETCH_SLOW : STRETCH,
+			     &is_end);
+	a->is_walking = n >= 0 && !is_end;
+	for (int i = 0; i < n; i++)
+		look_at(a, limits, &keys[i], &entries[i]);
+	if (n >= 0 && is_end)
+		end_walk(a);
+	return a->is_walking ? TURN_MS : pause_ms(a, limits);
+}
+
+/* ---- what the store says ---- */
+
+void sp_ager_emptied(struct sp_ager *a)
+{
+	a->emptied_s = time(NULL);
+}
+
+void sp_ager_kept(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct sp_note note = { .front = *front, .client_isn = client_isn, .kept_s = sp_kept_now() };
+	int err = sp_datapath_note(a->dp, &note);
+
+	if (err && err != -ENOENT)
+		log_warn_limited("can't note that a splice is kept: %s", strerror(-err));
+}
+
+void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct sp_tuple down_key;
+	struct sp_entry up;
+
+	if (sp_datapath_get(a->dp, front, &up) || up.half.flags & SP_HALF_F_TO_DAEMON ||
+	    up.tag.client_isn != client_isn)
+		return;
+	log_warn_limited("a splice of ours is outdated, says the store: removed");
+	down_key = sp_tuple_reverse(&up.half.out);
+	sp_datapath_del(a->dp, front);
+	sp_datapath_del(a->dp, &down_key);
+	put_port(a->ports, &up.half.out);
+}
+
+void sp_ager_init(struct sp_ager *a, struct sp_datapath *dp, struct sp_ports *ports, struct sp_store *store)
+{
+	a->dp = dp;
+	a->ports = ports;
+	a->store = store;
+	sp_ager_emptied(a);	/* for all we know */
+}

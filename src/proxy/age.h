@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* age.h - the splices of this machine, one look after the other: which end, and which the store should hear of. */
+#ifndef SP_PROXY_AGE_H
+#define SP_PROXY_AGE_H
+
+#include "store.h"
+
+/**
+ * struct sp_ager - see age.c
+ * @ended:	of a shared store, may be NULL: what was seen of the ends of a splice (SP_USE_S_* of its half up), which
+ *		other proxies may not have seen: when one end is quiet behind the other's FIN, and when a closed splice
+ *		is removed
+ * @survivable:	splices that would go on without this machine: live, and lately confirmed by the store
+ * All else is the ager's own.
+ */
+struct sp_ager {
+	struct sp_datapath	*dp;
+	struct sp_ports		*ports;
+	struct sp_store		*store;
+	void			(*ended)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+	void			*ctx;
+	unsigned int		survivable;
+	__u32			cursor;
+	int			is_walking;
+	int			is_slow;	/* there is more to refresh than a turn may */
+	int			was_short;	/* the same, in this walk */
+	unsigned int		budget;		/* of this turn: splices to refresh */
+	int			is_refused;	/* the store takes no more in this turn */
+	unsigned int		counting, counting_survivable;
+	__u64			changes;	/* sp_count, when the walk began */
+	__u64			now_ns, walk_ns, last_walk_ns;
+	__s64			now_real_ns;
+	__s64			emptied_s;	/* what was kept up to then may be kept no more; CLOCK_REALTIME */
+};
+
+/* All borrowed. */
+void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports, struct sp_store *store);
+
+/**
+ * sp_ager_turn() - look at the next stretch of the table
+ * Removes what is closed or idle and gives its port back; refreshes what has moved packets, and what the store lacks.
+ * Return: ms until the next turn.
+ */
+unsigned int sp_ager_turn(struct sp_ager *ager, const struct sp_limits_conf *limits);
+
+/* Events of the store. */
+void sp_ager_emptied(struct sp_ager *ager);
+void sp_ager_kept(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
+void sp_ager_outdated(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
+
+#endif
