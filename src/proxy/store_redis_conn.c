@@ -18,7 +18,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -54,8 +53,8 @@ struct sp_redis {
 	int			is_emptied;
 	int			is_said;	/* that it is down */
 	char			run_id[SHA_LEN + 1];
-	char			own_marker[MARKER_LEN + 1];	/* where there is none */
-	char			marker[MARKER_LEN + 1];		/* that was seen; "": none yet */
+	__u64			next_marker;	/* to leave where there is none: never the same again */
+	char			marker[MARKER_LEN + 1];	/* that was seen; "": none yet */
 	char			sha[SP_SCRIPT_COUNT][SHA_LEN + 1];
 };
 
@@ -250,7 +249,7 @@ static void ask_time(struct sp_redis *r, __u64 now_ns)
 {
 	r->time_ns = now_ns;
 	r->is_timing = 1;
-	redisAsyncCommand(r->ac, NULL, NULL, "SET " MARKER_KEY " %s NX", r->own_marker);
+	redisAsyncCommand(r->ac, NULL, NULL, "SET " MARKER_KEY " %016llx NX", r->next_marker++);
 	redisAsyncCommand(r->ac, on_marker, NULL, "GET " MARKER_KEY);
 	redisAsyncCommand(r->ac, on_time, NULL, "TIME");
 }
@@ -395,17 +394,15 @@ void sp_redis_flush(struct sp_redis *r)
 int sp_redis_new(const struct sp_redis_conf *conf, struct sp_redis **ret_redis)
 {
 	struct sp_redis *r = calloc(1, sizeof(*r));
-	__u64 random;
 
 	if (!r)
 		return -ENOMEM;
 	r->conf = *conf;
 	r->backoff_ns = BACKOFF_NS;
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
+	if (getrandom(&r->next_marker, sizeof(r->next_marker), 0) != sizeof(r->next_marker)) {
 		free(r);
 		return -EIO;
 	}
-	snprintf(r->own_marker, sizeof(r->own_marker), "%016llx", random);
 	*ret_redis = r;
 	return 0;
 }
