@@ -322,6 +322,19 @@ void sp_ager_kept(struct sp_ager *a, const struct sp_tuple *front, __u32 client_
 		log_warn_limited("can't note that a splice is kept: %s", strerror(-err));
 }
 
+/* A server may have had nothing, and taken ours: it is forgotten there, so that nobody finds it. */
+static void forget_outdated(struct sp_ager *a, const struct sp_tuple *front, const struct sp_tuple *down_key,
+			    const struct sp_entry *up)
+{
+	struct sp_splice splice = { .front = *front, .client_isn = up->tag.client_isn, .up = up->half };
+	struct sp_entry down;
+
+	if (sp_datapath_get(a->dp, down_key, &down))
+		return;
+	splice.down = down.half;
+	a->store->engine->forget(a->store, &splice);
+}
+
 void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
 {
 	struct sp_tuple down_key;
@@ -332,6 +345,7 @@ void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 cli
 		return;
 	log_warn_limited("a splice of ours is outdated, says the store: removed");
 	down_key = sp_tuple_reverse(&up.half.out);
+	forget_outdated(a, front, &down_key, &up);
 	sp_datapath_del(a->dp, front);
 	sp_datapath_del(a->dp, &down_key);
 	put_port(a->ports, &up.half.out);

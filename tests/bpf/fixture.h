@@ -16,6 +16,7 @@
 #include <linux/pkt_cls.h>
 
 #include "abi/cookie.h"
+#include "abi/note.h"
 #include "abi/drop.h"
 #include "abi/event.h"
 #include "abi/half.h"

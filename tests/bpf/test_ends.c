@@ -231,6 +231,111 @@ static void syn_finds_a_half(void **state)
 	}
 }
 
+/* ---- what the daemon notes ---- */
+
+static int note(struct fixture *f, const struct sp_note *n, int len)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = n, .data_size_in = len);
+
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_note), &o), 0);
+	return o.retval;
+}
+
+static struct sp_entry entry_of(struct fixture *f, const struct sp_tuple *key)
+{
+	struct sp_entry e;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_halves), key, &e), 0);
+	return e;
+}
+
+static void check_untouched_entry(struct sp_entry *is, const struct sp_entry *was)
+{
+	is->use.state = was->use.state;
+	is->tag.kept_s = was->tag.kept_s;
+	assert_memory_equal(is, was, sizeof(*is));
+}
+
+static void notes_change_only_what_they_say(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
+		struct packet up = from(is_v6, 0, 0, 0), down = from(is_v6, 1, 0, 0);
+		struct sp_note n = { .front = up.tuple, .client_isn = 0, .kept_s = 1234567 };
+		struct sp_entry was_up, was_down, is_up, is_down;
+
+		exchange(f, is_v6);
+		was_up = entry_of(f, &up.tuple);
+		was_down = entry_of(f, &down.tuple);
+		assert_int_equal(note(f, &n, sizeof(n) - 1), 0);
+		assert_int_equal(note(f, &n, sizeof(n)), 1);
+		is_up = entry_of(f, &up.tuple);
+		is_down = entry_of(f, &down.tuple);
+		assert_int_equal(is_up.tag.kept_s, 1234567);
+		assert_int_equal(is_down.tag.kept_s, 1234567);
+		assert_int_equal(is_up.use.state | is_down.use.state, 0);
+
+		n.kept_s = 0;
+		n.state = SP_USE_S_FIN | SP_USE_S_PEER_RST | SP_USE_S_REUSED;
+		assert_int_equal(note(f, &n, sizeof(n)), 1);
+		is_up = entry_of(f, &up.tuple);
+		is_down = entry_of(f, &down.tuple);
+		assert_int_equal(is_up.use.state, SP_USE_S_FIN | SP_USE_S_PEER_RST);
+		assert_int_equal(is_down.use.state, SP_USE_S_PEER_FIN | SP_USE_S_RST);
+		assert_int_equal(is_up.tag.kept_s, 1234567);
+		check_untouched_entry(&is_up, &was_up);
+		check_untouched_entry(&is_down, &was_down);
+	}
+}
+
+/* Another connection's, a mark's, and that of half a splice. */
+static void notes_for_others_change_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct packet up = from(0, 0, 0, 0), down = from(0, 1, 0, 0);
+	struct sp_note n = { .front = up.tuple, .client_isn = 1, .kept_s = 5, .state = SP_USE_S_RST };
+	struct sp_half mark = full_half(0);
+
+	exchange(f, 0);
+	assert_int_equal(note(f, &n, sizeof(n)), 0);
+	assert_false(is_closed(f, 0));
+	n.client_isn = 0;
+	remove_half(f, &down.tuple);
+	assert_int_equal(note(f, &n, sizeof(n)), 0);
+	assert_int_equal(use_of(f, &up.tuple).state, 0);
+	exchange(f, 0);
+	mark.flags |= SP_HALF_F_TO_DAEMON;
+	assert_int_equal(put_half(f, &up.tuple, &mark), 0);
+	assert_int_equal(note(f, &n, sizeof(n)), 0);
+	assert_int_equal(use_of(f, &up.tuple).state, 0);
+	remove_half(f, &up.tuple);
+	assert_int_equal(note(f, &n, sizeof(n)), 0);
+}
+
+/* The client's FIN was seen here, the backend's elsewhere. Whoever sends after an RST has not sent it. */
+static void noted_ends_count(void **state)
+{
+	struct fixture *f = *state;
+	struct packet up = from(0, 0, FIN | ACK, 100), more = from(0, 0, ACK, 0);
+	struct sp_note n = { .front = up.tuple, .state = SP_USE_S_PEER_FIN };
+
+	exchange(f, 0);
+	send_packet(f, &up);
+	assert_false(is_closed(f, 0));
+	assert_int_equal(note(f, &n, sizeof(n)), 1);
+	assert_true(is_closed(f, 0));
+	send_packet(f, &up);
+	assert_true(is_closed(f, 0));
+
+	exchange(f, 0);
+	n.state = SP_USE_S_RST;
+	assert_int_equal(note(f, &n, sizeof(n)), 1);
+	assert_true(is_closed(f, 0));
+	send_packet(f, &more);
+	assert_false(is_closed(f, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +346,9 @@ int main(void)
 		cmocka_unit_test(end_of_the_stream_is_known),
 		cmocka_unit_test(use_is_accounted),
 		cmocka_unit_test(syn_finds_a_half),
+		cmocka_unit_test(notes_change_only_what_they_say),
+		cmocka_unit_test(notes_for_others_change_nothing),
+		cmocka_unit_test(noted_ends_count),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

@@ -249,6 +249,130 @@ static void refresh_leaves_what_it_did_not_make(void **state)
 	assert_true(is_same_splice(&b->fetched.splice, &other));
 }
 
+/* It counts as kept once a majority has said so. */
+static void refresh_is_confirmed(void **state)
+{
+	struct sp_splice s = splice_of(60, 1);
+	int kept = b->kept_count, outdated = b->outdated_count;
+
+	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	assert_int_equal(b->kept_count, kept);
+	run_until_changed(&b->kept_count, kept, 1000);
+	assert_int_equal(b->kept_count, kept + 1);
+	assert_memory_equal(&b->kept.splice.front, &s.front, sizeof(s.front));
+	assert_int_equal(b->kept.splice.client_isn, s.client_isn);
+	run_for(20);
+	assert_int_equal(b->kept_count, kept + 1);
+	assert_int_equal(b->outdated_count, outdated);
+}
+
+/* One server that has something else may be the one that is wrong. */
+static void majority_says_outdated(void **state)
+{
+	for (int newer = 0; newer < 2; newer++) {
+		for (int against = 0; against <= 3; against++) {
+			struct sp_splice s = splice_of(70 + newer * 4 + against, 1);
+			struct sp_splice other = splice_of(70 + newer * 4 + against, 2);
+			int kept = b->kept_count, outdated = b->outdated_count;
+
+			other.client_isn += newer;
+			other.up.spliced_s += newer;
+			other.down.spliced_s += newer;
+			for (int i = 0; i < against; i++)
+				put_on(i, 'C', &other);
+			assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+			run_for(30);
+			assert_int_equal(b->kept_count - kept, against < 2);
+			assert_int_equal(b->outdated_count - outdated, against >= 2);
+			if (against < 2)
+				continue;
+			assert_memory_equal(&b->outdated.splice.front, &s.front, sizeof(s.front));
+			assert_int_equal(b->outdated.splice.client_isn, s.client_isn);
+			/* a server that had nothing has taken it: as the ager does */
+			b->store->engine->forget(b->store, &s);
+			run_for(20);
+			assert_int_equal(fetch(b, &s.front), 0);
+			assert_true(is_same_splice(&b->fetched.splice, &other));
+		}
+	}
+}
+
+/* An entry of the table comes back whatever becomes of the answers. */
+static void refreshes_are_bounded(void **state)
+{
+	int kept = b->kept_count, refused = 0;
+
+	for (unsigned int id = 0; id < 9000; id++) {
+		struct sp_splice s = splice_of(20000 + id, 1);
+		int err = b->store->engine->refresh(b->store, &s);
+
+		assert_true(!err || err == -EAGAIN);
+		refused += !!err;
+	}
+	assert_int_equal(refused, 9000 - 8192);
+	for (int ms = 0; ms < 5000 && b->kept_count < kept + 8192; ms += 10)
+		run_for(10);
+	assert_int_equal(b->kept_count, kept + 8192);
+	for (unsigned int id = 0; id < 3; id++) {
+		struct sp_splice s = splice_of(20000 + id, 1);
+
+		assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	}
+	run_for(50);
+	assert_int_equal(b->kept_count, kept + 8192 + 3);
+}
+
+/* Without a majority it is refused at once; one server of three may be away. */
+static void refresh_without_servers(void **state)
+{
+	struct sp_splice s = splice_of(90, 1);
+	int kept = b->kept_count;
+
+	server_kill(&servers, 2);
+	run_for(50);
+	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	run_for(50);
+	assert_int_equal(b->kept_count, kept + 1);
+	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	server_kill(&servers, 1);	/* perhaps before it has answered: then nothing is kept */
+	run_for(50);
+	kept = b->kept_count;
+	assert_int_equal(b->store->engine->refresh(b->store, &s), -EAGAIN);
+	run_for(20);
+	assert_int_equal(b->kept_count, kept);
+	server_start(&servers, 1);
+	server_start(&servers, 2);
+	for (int ms = 0; ms < 5000 && proxy_servers_up(b) < 3; ms += 10)
+		run_for(10);
+	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	run_for(50);
+	assert_int_equal(b->kept_count, kept + 1);
+}
+
+/* Whoever looks sees that a server was emptied while it ran, and that once. */
+static void flushed_server_is_noticed(void **state)
+{
+	int at_a = a->emptied_count, at_b = b->emptied_count;
+	struct sp_splice s = splice_of(91, 1);
+
+	run_for(1200);
+	at_a = a->emptied_count;
+	at_b = b->emptied_count;
+	for (int times = 1; times <= 2; times++) {
+		freeReplyObject(on_server(1, "FLUSHALL"));
+		run_for(2300);
+		assert_int_equal(a->emptied_count - at_a, times);
+		assert_int_equal(b->emptied_count - at_b, times);
+	}
+	/* and what it has not, it may have had */
+	put_on(0, 'C', &s);
+	server_kill(&servers, 0);
+	run_for(50);
+	assert_int_equal(fetch(b, &s.front), -EAGAIN);
+	server_start(&servers, 0);
+	run_for(400);
+}
+
 /* A has won one server and died, the third is away: B takes over A's splice. */
 static void split_claim(void **state)
 {
@@ -455,11 +579,14 @@ int main(void)
 		cmocka_unit_test(second_proxy_adopts), cmocka_unit_test(both_at_once),
 		cmocka_unit_test(older_connection_is_replaced), cmocka_unit_test(stale_server_is_outvoted),
 		cmocka_unit_test(what_is_in_the_datapath_is_not_asked_for), cmocka_unit_test(forgotten),
-		cmocka_unit_test(refreshed), cmocka_unit_test(refresh_leaves_what_it_did_not_make),
+		cmocka_unit_test(refresh_leaves_what_it_did_not_make),
 		cmocka_unit_test(claim_of_the_dead_is_finished), cmocka_unit_test(spoilt_records_are_refused),
 		cmocka_unit_test(misled_pointers), cmocka_unit_test(fetches_of_one_key_are_one),
 		cmocka_unit_test(turns_are_batched), cmocka_unit_test(table_is_bounded),
-		cmocka_unit_test(scripts_are_lost), cmocka_unit_test(split_claim),
+		cmocka_unit_test(refresh_is_confirmed), cmocka_unit_test(majority_says_outdated),
+		cmocka_unit_test(refreshes_are_bounded),
+		cmocka_unit_test(scripts_are_lost), cmocka_unit_test(split_claim), cmocka_unit_test(refreshed),
+		cmocka_unit_test(refresh_without_servers), cmocka_unit_test(flushed_server_is_noticed),
 	};
 
 	uv_loop_init(&loop);

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* test_age.c - which splices end, are refreshed, and told of; with a table and a clock of the test's own */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "proxy/age.c"
+
+#define TABLE_MAX	4096
+#define SECOND		1000000000ULL
+#define IDLE_S		100
+#define START_NS	(1000000 * SECOND)
+
+static struct sp_tuple table_keys[TABLE_MAX];
+static struct sp_entry table[TABLE_MAX];
+static int table_count, dels, refreshes, forgets, told, ports_back, refresh_err;
+static struct sp_splice refreshed;
+static struct sp_tuple told_front;
+static __u8 told_state;
+static __u64 now_ns;
+static struct sp_count count;
+static struct sp_ager ager;
+
+static const struct sp_limits_conf limits = {
+	.head_ns = 10 * SECOND, .connect_ns = SECOND, .idle_ns = IDLE_S * SECOND, .closed_ns = 30 * SECOND,
+};
+
+/* ---- what the ager calls ---- */
+
+__u64 sp_now_ns(void)
+{
+	return now_ns;
+}
+
+static int find(const struct sp_tuple *key)
+{
+	for (int i = 0; i < table_count; i++)
+		if (!memcmp(&table_keys[i], key, sizeof(*key)))
+			return i;
+	return -1;
+}
+
+int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry)
+{
+	int i = find(key);
+
+	if (i < 0)
+		return -ENOENT;
+	*ret_entry = table[i];
+	return 0;
+}
+
+int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
+{
+	int i = find(key);
+
+	if (i < 0)
+		return -ENOENT;
+	table_keys[i].sport = 0;
+	count.splices -= !!(table[i].half.flags & SP_HALF_F_FROM_BACKEND);
+	count.changes++;
+	dels++;
+	return 0;
+}
+
+int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
+{
+	return 0;
+}
+
+/* Removed ones stay where they are, with a key that nobody asks for. */
+int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *ret_keys,
+		     struct sp_entry *ret_entries, int max, int *ret_end)
+{
+	__u32 at = is_first ? 0 : *cursor;
+	int n = 0;
+
+	for (; (int)at < table_count && n < max; at++) {
+		if (!table_keys[at].sport)
+			continue;
+		ret_keys[n] = table_keys[at];
+		ret_entries[n++] = table[at];
+	}
+	*cursor = at;
+	*ret_end = (int)at >= table_count;
+	return n;
+}
+
+const struct sp_count *sp_datapath_count(const struct sp_datapath *dp)
+{
+	return &count;
+}
+
+void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
+{
+	count.splices = splices;
+}
+
+void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	ports_back++;
+}
+
+__u32 sp_kept_now(void)
+{
+	return time(NULL);
+}
+
+static int on_refresh(struct sp_store *store, const struct sp_splice *splice)
+{
+	if (refresh_err)
+		return refresh_err;
+	refreshed = *splice;
+	refreshes++;
+	return 0;
+}
+
+static void on_forget(struct sp_store *store, const struct sp_splice *splice)
+{
+	forgets++;
+}
+
+static const struct sp_store_engine shared = { .name = "shared", .refresh = on_refresh, .forget = on_forget };
+static const struct sp_store_engine alone = { .name = "alone" };
+static struct sp_store store;
+
+static void on_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	told++;
+	told_front = *front;
+	told_state = state;
+}
+
+/* ---- what there is ---- */
+
+static int begin(void **state)
+{
+	table_count = dels = refreshes = forgets = told = ports_back = refresh_err = 0;
+	memset(&count, 0, sizeof(count));
+	memset(&ager, 0, sizeof(ager));
+	memset(&store, 0, sizeof(store));
+	now_ns = START_NS;
+	store.engine = &shared;
+	sp_ager_init(&ager, NULL, NULL, &store);
+	ager.ended = on_ended;
+	ager.emptied_s = 0;	/* but for the tests of just that */
+	return 0;
+}
+
+/* The @id-th splice, last seen and kept so many seconds ago; kept_s < 0: never. Return: its half up; the next is down. */
+static struct sp_entry *add(unsigned int id, int quiet_s, int kept_s)
+{
+	struct sp_tuple front = { sp_addr_v4(id), sp_addr_v4(0x01020304), 1, 2 };
+	struct sp_tuple back = { sp_addr_v4(0x05060708), sp_addr_v4(0x090a0b0c), id, 3 };
+	struct sp_entry e = {
+		.use.seen_ns = now_ns - quiet_s * SECOND,
+		.tag = { .client_isn = id, .kept_s = kept_s < 0 ? 0 : time(NULL) - kept_s },
+	};
+
+	table_keys[table_count] = front;
+	e.half.out = back;
+	table[table_count++] = e;
+	table_keys[table_count] = sp_tuple_reverse(&back);
+	e.half.out = sp_tuple_reverse(&front);
+	e.half.flags = SP_HALF_F_FROM_BACKEND;
+	table[table_count++] = e;
+	count.splices++;
+	count.changes++;
+	return &table[table_count - 2];
+}
+
+static void set_ends(struct sp_entry *up, __u8 state)
+{
+	up[0].use.state = state;
+	up[1].use.state = sp_ends_mirrored(state);
+}
+
+static void walk(void)
+{
+	do
+		sp_ager_turn(&ager, &limits);
+	while (ager.is_walking);
+}
+
+/* ---- tests ---- */
+
+static void ends_are_mirrored(void **state)
+{
+	assert_int_equal(sp_ends_mirrored(SP_USE_S_FIN), SP_USE_S_PEER_FIN);
+	assert_int_equal(sp_ends_mirrored(SP_USE_S_PEER_FIN), SP_USE_S_FIN);
+	assert_int_equal(sp_ends_mirrored(SP_USE_S_RST | SP_USE_S_PEER_FIN), SP_USE_S_PEER_RST | SP_USE_S_FIN);
+	assert_int_equal(sp_ends_mirrored(SP_USE_S_REUSED), 0);
+	for (int s = 0; s <= SP_USE_S_ENDS; s++)
+		assert_int_equal(sp_ends_mirrored(sp_ends_mirrored(s)), s);
+}
+
+static void refreshed_when(void **state)
+{
+	static const struct {
+		int	quiet_s, kept_s, is_refreshed, is_survivable;
+	} cases[] = {
+		{ 0, 0, 0, 1 },
+		{ 0, 24, 0, 1 },	/* not yet a quarter of idle */
+		{ 0, 26, 1, 1 },
+		{ 20, 26, 1, 1 },	/* packets since then, none now */
+		{ 30, 26, 0, 1 },	/* none since then */
+		{ 99, 99, 1, 1 },	/* in the second of its making, perhaps: once more */
+		{ 0, 101, 1, 0 },	/* the store has let it go */
+		{ 0, -1, 1, 0 },	/* made without a store */
+		{ 99, -1, 1, 0 },
+		{ 0, -100, 1, 0 },	/* the clock was set back */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sp_entry *up;
+
+		begin(NULL);
+		up = add(i + 1, cases[i].quiet_s, cases[i].kept_s);
+		if (cases[i].kept_s == -100)
+			up[0].tag.kept_s = up[1].tag.kept_s = time(NULL) + 100;
+		walk();
+		assert_int_equal(refreshes, cases[i].is_refreshed);
+		assert_int_equal(ager.survivable, cases[i].is_survivable);
+		assert_int_equal(dels, 0);
+		if (!refreshes)
+			continue;
+		assert_int_equal(refreshed.client_isn, i + 1);
+		assert_memory_equal(&refreshed.front, &table_keys[0], sizeof(struct sp_tuple));
+		assert_memory_equal(&refreshed.up, &up[0].half, sizeof(struct sp_half));
+		assert_memory_equal(&refreshed.down, &up[1].half, sizeof(struct sp_half));
+	}
+}
+
+/* Packets in one direction are enough, be it that of the half up. */
+static void either_half_has_moved(void **state)
+{
+	add(1, 50, 26)[0].use.seen_ns = now_ns;
+	walk();
+	assert_int_equal(refreshes, 1);
+	add(2, 50, 26)[1].use.seen_ns = now_ns;
+	walk();
+	assert_int_equal(refreshes, 3);
+}
+
+static void emptied(void **state)
+{
+	add(1, 50, 10);
+	add(2, 50, 0);
+	walk();
+	assert_int_equal(refreshes, 0);
+	sp_ager_emptied(&ager);
+	walk();
+	assert_int_equal(refreshes, 2);
+	assert_int_equal(ager.survivable, 0);
+	/* until it was confirmed, after the second in which that was */
+	table[0].tag.kept_s = table[1].tag.kept_s = table[2].tag.kept_s = table[3].tag.kept_s = time(NULL) + 1;
+	walk();
+	assert_int_equal(refreshes, 2);
+	assert_int_equal(ager.survivable, 2);
+}
+
+static void closed_and_left_behind_are_not_refreshed(void **state)
+{
+	set_ends(add(1, 0, -1), SP_USE_S_RST);
+	set_ends(add(2, 0, -1), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	/* the client's port has another splice */
+	add(3, 0, -1)[0].half.out.sport = 99;
+	walk();
+	assert_int_equal(refreshes, 0);
+	assert_int_equal(ager.survivable, 0);
+}
+
+static void turns_are_bounded(void **state)
+{
+	for (unsigned int id = 1; id <= 1500; id++)
+		add(id, 50, -1);
+	sp_ager_turn(&ager, &limits);
+	assert_int_equal(refreshes, KEEPS_PER_TURN);
+	sp_ager_turn(&ager, &limits);
+	assert_in_range(refreshes, KEEPS_PER_TURN + 1, 2 * KEEPS_PER_TURN);
+	walk();
+	/* what the first turn has passed over is found by the next walk, which passes over none */
+	refreshes = 0;
+	walk();
+	assert_int_equal(refreshes, 1500);
+	/* and without a store none is tried for long */
+	refresh_err = -EAGAIN;
+	walk();
+	assert_int_equal(refreshes, 1500);
+}
+
+static void closed_ones_are_forgotten_and_told(void **state)
+{
+	struct sp_entry *up = add(1, 31, 0);
+
+	set_ends(up, SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	up[1].use.seen_ns = now_ns - 29 * SECOND;
+	walk();
+	assert_int_equal(dels, 0);
+	now_ns += 2 * SECOND;
+	walk();
+	assert_int_equal(dels, 2);
+	assert_int_equal(ports_back, 1);
+	assert_int_equal(forgets, 1);
+	assert_int_equal(told, 1);
+	assert_int_equal(told_state, SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	walk();
+	assert_int_equal(forgets, 1);
+}
+
+/* Not before the store has let it go; and then it is not told: who else carries it has put it there again. */
+static void idle_ones_only_go(void **state)
+{
+	struct sp_entry *up = add(1, IDLE_S + 1, IDLE_S - 10);
+
+	walk();
+	assert_int_equal(dels, 0);
+	up[0].tag.kept_s = up[1].tag.kept_s = time(NULL) - IDLE_S - 1;
+	walk();
+	assert_int_equal(dels, 2);
+	assert_int_equal(ports_back, 1);
+	assert_int_equal(forgets, 0);
+	assert_int_equal(told, 0);
+}
+
+static void one_fin_is_told_once(void **state)
+{
+	struct sp_entry *up = add(1, 0, 0);
+
+	set_ends(up, SP_USE_S_FIN);
+	for (int i = 0; i < 40; i++) {
+		walk();
+		now_ns += SECOND / 4;
+		assert_int_equal(told, i > 3);
+	}
+	assert_int_equal(told_state, SP_USE_S_FIN);
+	assert_memory_equal(&told_front, &table_keys[0], sizeof(told_front));
+	/* it moves once more */
+	up[1].use.seen_ns = now_ns;
+	for (int i = 0; i < 40; i++) {
+		walk();
+		now_ns += SECOND / 4;
+	}
+	assert_int_equal(told, 2);
+	/* what two halves know together is no single FIN */
+	up[0].use.state |= SP_USE_S_PEER_FIN;
+	up[0].use.seen_ns = now_ns;
+	now_ns += 2 * SECOND;
+	walk();
+	assert_int_equal(told, 2);
+}
+
+static void fin_of_the_backend_is_told(void **state)
+{
+	set_ends(add(1, 5, 0), SP_USE_S_PEER_FIN);
+	set_ends(add(2, 5, 0), 0);
+	walk();
+	assert_int_equal(told, 1);
+	assert_int_equal(told_state, SP_USE_S_PEER_FIN);
+}
+
+static void one_box_tells_nobody(void **state)
+{
+	store.engine = &alone;
+	set_ends(add(1, 31, 0), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	set_ends(add(2, 5, 0), SP_USE_S_FIN);
+	add(3, IDLE_S + 1, 0);
+	add(4, 0, -1);
+	walk();
+	assert_int_equal(dels, 4);
+	assert_int_equal(told + forgets + refreshes, 0);
+	assert_int_equal(ager.survivable, 0);
+}
+
+static void outdated_ones_go(void **state)
+{
+	struct sp_entry *up = add(1, 0, 0);
+
+	sp_ager_outdated(&ager, &table_keys[0], 2);	/* of another connection */
+	assert_int_equal(dels, 0);
+	up[0].half.flags |= SP_HALF_F_TO_DAEMON;
+	sp_ager_outdated(&ager, &table_keys[0], 1);
+	assert_int_equal(dels, 0);
+	up[0].half.flags = 0;
+	sp_ager_outdated(&ager, &table_keys[0], 1);
+	assert_int_equal(dels, 2);
+	assert_int_equal(forgets, 1);
+	assert_int_equal(ports_back, 1);
+}
+
+static void marks_go(void **state)
+{
+	add(1, 40, 0)[0].half.flags |= SP_HALF_F_TO_DAEMON;
+	table_count = 1;
+	walk();
+	assert_int_equal(dels, 0);
+	now_ns += 2 * SECOND;
+	walk();
+	assert_int_equal(dels, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(ends_are_mirrored, begin), cmocka_unit_test_setup(refreshed_when, begin),
+		cmocka_unit_test_setup(either_half_has_moved, begin), cmocka_unit_test_setup(emptied, begin),
+		cmocka_unit_test_setup(closed_and_left_behind_are_not_refreshed, begin),
+		cmocka_unit_test_setup(turns_are_bounded, begin),
+		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
+		cmocka_unit_test_setup(idle_ones_only_go, begin), cmocka_unit_test_setup(one_fin_is_told_once, begin),
+		cmocka_unit_test_setup(fin_of_the_backend_is_told, begin),
+		cmocka_unit_test_setup(one_box_tells_nobody, begin), cmocka_unit_test_setup(outdated_ones_go, begin),
+		cmocka_unit_test_setup(marks_go, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
