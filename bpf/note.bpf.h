@@ -6,7 +6,10 @@
 #include "abi/note.h"
 #include "carry.bpf.h"
 
-/* FIN and RST are byte-wise ORs, as in track_end(): whoever notes an end of another proxy's has seen no packet lately. */
+/*
+ * As in track_end(), two CPUs that write the state at once may undo each other: what is lost then is one end of a
+ * splice that moves packets in this very moment, and it is told again when the splice is removed elsewhere.
+ */
 static __always_inline void note_half(struct sp_entry *e, __u32 kept_s, __u8 state)
 {
 	if (kept_s)

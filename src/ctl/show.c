@@ -70,6 +70,8 @@ static void show_head(const json_t *object, FILE *out)
 	fprintf(out, "  config   %s\n", text_of(object, "config"));
 	fprintf(out, "  splices  %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " (%.1f %%)\n", splices, max,
 		max ? 100.0 * splices / max : 0.0);
+	fprintf(out, "  survive  %" JSON_INTEGER_FORMAT ", were this machine gone\n",
+		int_of(object, "connections_survivable"));
 	fprintf(out, "  pending  %" JSON_INTEGER_FORMAT "\n", int_of(object, "pending"));
 }
 

@@ -8,7 +8,7 @@
  *	closed		removed when quiet for limits.closed; the store forgets it, the others are told
  *	idle		removed when quiet for limits.idle, and when the store has let it go, too. It is not told:
  *			another proxy may carry it
- *	moved		refreshed when the store has heard nothing for a quarter of limits.idle
+ *	moved		refreshed when the store has heard nothing for a quarter of its TTL
  *	unprotected	was made while the store was out of reach: put there as soon as it answers
  *	emptied		a server has lost what it had, or we have only begun and don't know: each is refreshed once
  *	half closed	the FIN of one end, then silence: the others are told, once, since the answer to it may have
@@ -126,10 +126,10 @@ static void remove_splice(struct sp_ager *a, struct look *look)
 }
 
 /* Whether the store may still have it, as far as we know. */
-static int may_be_kept(const struct sp_ager *a, const struct sp_entry *e, const struct sp_limits_conf *limits)
+static int may_be_kept(const struct sp_ager *a, const struct sp_entry *e)
 {
 	return is_shared(a) && e->tag.kept_s && !sp_use_is_closed(&e->use) &&
-	       a->now_real_ns < e->tag.kept_s * 1000000000LL + (__s64)limits->idle_ns;
+	       a->now_real_ns < e->tag.kept_s * 1000000000LL + (__s64)a->store->ttl_ns;
 }
 
 /* Return: whether the splice is gone. */
@@ -137,7 +137,7 @@ static int age_splice(struct sp_ager *a, const struct sp_limits_conf *limits, st
 {
 	__u64 limit = sp_use_is_closed(&look->down->use) ? limits->closed_ns : limits->idle_ns;
 
-	if (quiet_ns(a, look->down->use.seen_ns) < limit || may_be_kept(a, look->down, limits))
+	if (quiet_ns(a, look->down->use.seen_ns) < limit || may_be_kept(a, look->down))
 		return 0;
 	find_up(a, look);
 	if (look->has_up && quiet_ns(a, look->up.use.seen_ns) < limit)
@@ -180,9 +180,9 @@ static int is_surely_kept(const struct sp_ager *a, const struct sp_tag *tag)
 	return tag->kept_s && tag->kept_s > a->emptied_s && tag->kept_s <= a->now_real_ns / 1000000000 + 1;
 }
 
-static __s64 keep_after_ns(const struct sp_limits_conf *limits)
+static __s64 keep_after_ns(const struct sp_ager *a)
 {
-	__s64 ns = limits->idle_ns / 4;
+	__s64 ns = a->store->ttl_ns / 4;
 
 	return ns < KEEP_MAX_S * 1000000000LL ? ns : KEEP_MAX_S * 1000000000LL;
 }
@@ -208,14 +208,14 @@ static void refresh(struct sp_ager *a, const struct look *look)
 	a->is_refused = !!a->store->engine->refresh(a->store, &splice);
 }
 
-static void check_kept(struct sp_ager *a, const struct sp_limits_conf *limits, struct look *look)
+static void check_kept(struct sp_ager *a, struct look *look)
 {
 	const struct sp_tag *tag = &look->down->tag;
 	__s64 kept_ns = a->now_real_ns - tag->kept_s * 1000000000LL;
 	int is_kept = is_surely_kept(a, tag);
 
-	a->counting_survivable += is_kept && kept_ns < (__s64)limits->idle_ns;
-	if (is_kept && kept_ns < keep_after_ns(limits))
+	a->counting_survivable += is_kept && kept_ns < (__s64)a->store->ttl_ns;
+	if (is_kept && kept_ns < keep_after_ns(a))
 		return;
 	find_up(a, look);
 	if (look->has_up && (!is_kept || has_moved(a, look)))
@@ -236,7 +236,7 @@ static void look_at(struct sp_ager *a, const struct sp_limits_conf *limits, cons
 	if (age_splice(a, limits, &look) || !is_shared(a) || !sp_entry_is_live(e))
 		return;
 	check_ends(a, &look);
-	check_kept(a, limits, &look);
+	check_kept(a, &look);
 }
 
 /* ---- the walk ---- */

@@ -110,9 +110,13 @@ struct sp_store_engine {
 	void (*close)(struct sp_store *store);
 };
 
-/* First member of an engine's own struct. Whoever opened it sets @events and @ctx. */
+/**
+ * struct sp_store - first member of an engine's own struct; whoever opened it sets @events and @ctx
+ * @ttl_ns:	how long a shared store keeps what is not refreshed: limits.idle when it was opened
+ */
 struct sp_store {
 	const struct sp_store_engine	*engine;
+	__u64				ttl_ns;
 	const struct sp_store_events	*events;
 	void				*ctx;
 	struct sp_store_counters	counters;

@@ -126,7 +126,7 @@ unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_s
 		sp_store_redis_script(l, servers[i], &cmd, script, &splice->front, &down, args);
 		sp_cmd_arg(&cmd, record.bytes, record.len);
 		if (script == SP_SCRIPT_KEEP)
-			sp_cmd_number(&cmd, l->ttl_ms);
+			sp_cmd_number(&cmd, l->store.ttl_ns / 1000000);
 		sp_cmd_text(&cmd, last);
 		sent += !sp_redis_send(l->servers[servers[i]], &cmd, ref);
 	}
@@ -386,7 +386,7 @@ int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_sto
 	l->conf = &config->store;
 	l->copies = l->conf->copies;
 	l->quorum = l->conf->commit == SP_COMMIT_ONE ? 1 : l->copies / 2 + 1;
-	l->ttl_ms = config->limits.idle_ns / 1000000;
+	l->store.ttl_ns = config->limits.idle_ns;
 	l->local = local;
 	local->events = &local_events;
 	local->ctx = l;

@@ -22,7 +22,6 @@ struct sp_store_redis {
 	char				password[SP_STORE_PASSWORD_MAX];
 	struct sp_seal			seal;
 	unsigned int			copies, quorum;
-	__u64				ttl_ms;
 	struct sp_redis			*servers[SP_SERVERS_MAX];
 	unsigned int			server_count;
 	__u64				server_hash[SP_SERVERS_MAX];

@@ -143,13 +143,14 @@ static int begin(void **state)
 	memset(&store, 0, sizeof(store));
 	now_ns = START_NS;
 	store.engine = &shared;
+	store.ttl_ns = limits.idle_ns;
 	sp_ager_init(&ager, NULL, NULL, &store);
 	ager.ended = on_ended;
 	ager.emptied_s = 0;	/* but for the tests of just that */
 	return 0;
 }
 
-/* The @id-th splice, last seen and kept so many seconds ago; kept_s < 0: never. Return: its half up; the next is down. */
+/* The @id-th splice, last seen and kept so many seconds ago; kept_s < 0: never. Return: its half up, then down. */
 static struct sp_entry *add(unsigned int id, int quiet_s, int kept_s)
 {
 	struct sp_tuple front = { sp_addr_v4(id), sp_addr_v4(0x01020304), 1, 2 };

@@ -57,6 +57,7 @@ static void status_is_aligned(void **state)
 		"spliced 0.1.0, pid 7, up 2m05s, ready\n"
 		"  config   /etc/spliced/spliced.yaml\n"
 		"  splices  250000 of 1000000 (25.0 %)\n"
+		"  survive  249998, were this machine gone\n"
 		"  pending  3\n"
 		"\n"
 		"SERVICE  PROTOCOL  LISTEN\n"
@@ -73,6 +74,7 @@ static void status_is_aligned(void **state)
 		"bad          7\n";
 	json_t *object = json("{\"version\":\"0.1.0\",\"pid\":7,\"uptime_s\":125,\"ready\":true,"
 			      "\"config\":\"/etc/spliced/spliced.yaml\",\"splices\":250000,\"splices_max\":1000000,"
+			      "\"connections_survivable\":249998,"
 			      "\"pending\":3,\"services\":[{\"name\":\"www\",\"protocol\":\"http\","
 			      "\"listen\":[\"192.0.2.1:80\",\"[2001:db8::1]:80\"]},"
 			      "{\"name\":\"ssh\",\"protocol\":\"tcp\",\"listen\":[\"192.0.2.1:22\"]}],"
