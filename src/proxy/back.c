@@ -77,6 +77,7 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 
 	if (c->pool->source == SP_SOURCE_SNAT)
 		err = sp_ports_get(f->ports, to, &from);
+	f->counters.ports_exhausted += err == -EADDRNOTAVAIL;
 	c->back = (struct sp_tuple){ .saddr = from.addr, .sport = from.port_be, .daddr = to->addr,
 				     .dport = to->port_be };
 	if (c->pool->source == SP_SOURCE_CLIENT)

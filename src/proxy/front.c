@@ -31,6 +31,7 @@
 #include "front_internal.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
+#define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
 
 void sp_front_mark(struct sp_front *f, struct sp_conn *c)
 {
@@ -141,6 +142,7 @@ static int is_here(void *ctx, const struct sp_tuple *front)
 void sp_front_tick(struct sp_front *f)
 {
 	f->parse_budget = PARSE_PER_TICK;
+	f->reclaim_budget = RECLAIM_PER_TICK;
 	sp_conns_each(f->conns, tick, f);
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
 }
@@ -183,6 +185,19 @@ static const struct sp_store_events store_events = {
 	.kept = on_kept, .outdated = on_outdated,
 };
 
+/* All ports towards a backend are taken: what has ended gives way before its time. */
+static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr, .dport = to->port_be };
+	struct sp_front *f = ctx;
+
+	if (!f->reclaim_budget)
+		return -EBUSY;
+	f->reclaim_budget--;
+	f->counters.ports_reclaimed += sp_ager_reclaim(&f->ager, &f->config->limits, &back);
+	return 0;
+}
+
 int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_config *config,
 		 struct sp_front **ret_front)
 {
@@ -218,6 +233,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 				   config->snat_port_last, &f->ports);
 		if (err)
 			return err;
+		sp_ports_on_shortage(f->ports, on_shortage, f);
 	}
 	err = f->backends ? sp_backends_configure(f->backends, config) : sp_backends_new(config, &f->backends);
 	if (err)

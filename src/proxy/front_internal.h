@@ -24,6 +24,7 @@ struct sp_front {
 	struct sp_front_counters	counters;
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
 	__u32				parse_budget;	/* bytes that this tick may still look at again */
+	__u32				reclaim_budget;	/* splices that it may still look at for their ports */
 };
 
 /* front.c */

@@ -16,11 +16,19 @@ struct sp_ports;
 int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __u16 last, struct sp_ports **ret_ports);
 void sp_ports_free(struct sp_ports *ports);
 
+/*
+ * Where no port is left, it is called for those that were taken first, and calls sp_ports_put() for one that isn't
+ * needed any more. Return: 0; anything else: ask about no other one for now.
+ */
+typedef int (*sp_ports_ask_fn)(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from);
+void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx);
+
 /**
  * sp_ports_get() - the least recently used port towards a backend, on each address in turn
  * @to:		the backend
  * @ret_from:	an address of the backend's family, and a port
- * Return: 0; -EADDRNOTAVAIL when all are in use; -EAFNOSUPPORT when no address is of that family; -ENOMEM.
+ * Return: 0; -EADDRNOTAVAIL when all are in use, and none of the 64 that were asked about was given up; -EAFNOSUPPORT
+ * when no address is of that family; -ENOMEM.
  */
 int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from);
 
