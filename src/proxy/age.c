@@ -96,11 +96,15 @@ static void read_clocks(struct sp_ager *a)
 	a->now_ns = sp_now_ns();
 }
 
-static void put_port(struct sp_ports *ports, const struct sp_tuple *back)
+/* One that is idle here may go on through other proxies. */
+static void give_port(struct sp_ports *ports, const struct sp_tuple *back, int is_over)
 {
 	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
 
-	sp_ports_put(ports, &to, &from);
+	if (is_over)
+		sp_ports_put(ports, &to, &from);
+	else
+		sp_ports_leave(ports, &to, &from);
 }
 
 static __u64 quiet_ns(const struct sp_ager *a, __u64 seen_ns)
@@ -143,7 +147,7 @@ static void remove_splice(struct sp_ager *a, struct look *look)
 	if (look->has_up)
 		sp_datapath_del(a->dp, &look->front);
 	sp_datapath_del(a->dp, look->down_key);
-	put_port(a->ports, &back);
+	give_port(a->ports, &back, sp_use_is_closed(&look->down->use));
 }
 
 /* Whether the store may still have it, as far as we know. */
@@ -390,7 +394,7 @@ void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 cli
 	down_key = sp_tuple_reverse(&up.half.out);
 	sp_datapath_del(a->dp, front);
 	sp_datapath_del(a->dp, &down_key);
-	put_port(a->ports, &up.half.out);
+	give_port(a->ports, &up.half.out, 1);
 }
 
 void sp_ager_init(struct sp_ager *a, struct sp_datapath *dp, struct sp_ports *ports, struct sp_store *store)

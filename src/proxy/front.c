@@ -20,8 +20,8 @@
  * client repeats. The halves are committed before any byte is forwarded (law 3).
  *
  * head.c holds and reads the head, stash.c acknowledges what must be, back.c is
- * the connection to the backend, answer.c what we say ourselves, and miss.c
- * what belongs to no connection here.
+ * the connection to the backend, answer.c what we say ourselves, miss.c what
+ * belongs to no connection here, and sync.c which ports others use for us.
  */
 #include "front.h"
 
@@ -143,6 +143,7 @@ void sp_front_tick(struct sp_front *f)
 {
 	f->parse_budget = PARSE_PER_TICK;
 	f->reclaim_budget = RECLAIM_PER_TICK;
+	sp_sync_tick(f, sp_now_ns());
 	sp_conns_each(f->conns, tick, f);
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
 }
@@ -182,7 +183,7 @@ static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_is
 
 static const struct sp_store_events store_events = {
 	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed, .emptied = on_emptied,
-	.kept = on_kept, .outdated = on_outdated,
+	.kept = on_kept, .outdated = on_outdated, .found = sp_sync_found, .scanned = sp_sync_scanned,
 };
 
 /* All ports towards a backend are taken: what has ended gives way before its time. */
@@ -246,6 +247,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 void sp_front_recover(struct sp_front *f)
 {
 	sp_stash_recover(f);
+	sp_sync_start(f);
 }
 
 void sp_front_free(struct sp_front *f)

@@ -16,6 +16,10 @@
  * Where none is left, whoever takes ports is asked to give up the oldest that
  * are taken, a few at a time. What is still needed goes to the end of its
  * list, so that each of them is asked about once in a lap.
+ *
+ * A taken port is also marked with the round in which the store was last seen
+ * to have a splice on it. So it stays taken while another proxy carries that
+ * splice, and comes back when a round has not found it any more.
  */
 #include "proxy/ports.h"
 
@@ -30,6 +34,8 @@
 #define QUEUES_MAX	4096
 #define BUCKETS		1024
 #define RECLAIM_LOOKS	64	/* at taken ports, in one sp_ports_get() */
+#define SWEEP_BUCKETS	16	/* in one sp_ports_sweep() */
+#define ROUNDS		2	/* this one and the last; mark 0: the store isn't known to have it */
 
 enum port_state { PORT_FRESH, PORT_RESTING, PORT_TAKEN };
 
@@ -51,6 +57,7 @@ struct queue {
 	__u32		fresh_left;
 	struct list	lists[PORT_TAKEN + 1];	/* by state; none of fresh ones */
 	__u8		*states;	/* enum port_state of each port */
+	__u8		*marks;		/* round of each port, see above; 0 of those that aren't taken */
 	struct port	ports[];
 };
 
@@ -68,6 +75,8 @@ struct sp_ports {
 	size_t		queue_count;
 	sp_ports_ask_fn	ask;
 	void		*ctx;
+	__u8		round;		/* 1 to ROUNDS */
+	__u32		swept;		/* buckets of this round */
 	__u32		port_count;
 	__u16		first;
 	size_t		addr_count;
@@ -220,10 +229,11 @@ static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_id
 			evict_idle(ports, tw);
 		if (ports->queue_count >= QUEUES_MAX)
 			return -ENOMEM;
-		q = calloc(1, sizeof(*q) + n * (sizeof(q->ports[0]) + sizeof(q->states[0])));
+		q = calloc(1, sizeof(*q) + n * (sizeof(q->ports[0]) + sizeof(q->states[0]) + sizeof(q->marks[0])));
 		if (!q)
 			return -ENOMEM;
 		q->states = (__u8 *)&q->ports[n];
+		q->marks = q->states + n;
 		q->fresh_next = hash(ports, &tw->to, addr_idx + 1) % n;
 		q->fresh_left = n;
 		tw->queues[addr_idx] = q;
@@ -246,6 +256,7 @@ int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __
 		free(ports);
 		return -EIO;
 	}
+	ports->round = 1;
 	ports->first = first;
 	ports->port_count = last - first + 1;
 	ports->addr_count = addr_count;
@@ -365,35 +376,110 @@ static int find_source(const struct sp_ports *ports, const struct sp_endpoint *f
 	return -ENOENT;
 }
 
-void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+/* Where that port is, if its backend has been seen. */
+static int find_port(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from,
+		     struct queue **ret_q, __u16 *ret_idx)
 {
 	struct towards *tw = towards_find(ports, to);
-	struct queue *q;
 	size_t addr_idx;
+
+	if (!tw || find_source(ports, from, &addr_idx, ret_idx) || !tw->queues[addr_idx])
+		return -ENOENT;
+	*ret_q = tw->queues[addr_idx];
+	return 0;
+}
+
+static int open_port(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from,
+		     struct queue **ret_q, __u16 *ret_idx)
+{
+	struct towards *tw;
+	size_t addr_idx;
+
+	if (find_source(ports, from, &addr_idx, ret_idx))
+		return -ENOENT;
+	tw = towards_get(ports, to);
+	return tw ? queue_open(ports, tw, addr_idx, ret_q) : -ENOMEM;
+}
+
+static void put(struct queue *q, __u16 idx)
+{
+	if (q->states[idx] != PORT_TAKEN)
+		return;
+	q->marks[idx] = 0;
+	queue_move(q, idx, PORT_RESTING);
+}
+
+void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct queue *q;
 	__u16 idx;
 
-	if (!tw || find_source(ports, from, &addr_idx, &idx))
-		return;
-	q = tw->queues[addr_idx];
-	if (!q || q->states[idx] != PORT_TAKEN)
-		return;
-	queue_move(q, idx, PORT_RESTING);
+	if (!find_port(ports, to, from, &q, &idx))
+		put(q, idx);
+}
+
+void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct queue *q;
+	__u16 idx;
+
+	if (!find_port(ports, to, from, &q, &idx) && !q->marks[idx])
+		put(q, idx);
 }
 
 int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
-	struct towards *tw;
 	struct queue *q;
-	size_t addr_idx;
 	__u16 idx;
+	int err = open_port(ports, to, from, &q, &idx);
 
-	if (find_source(ports, from, &addr_idx, &idx))
-		return -ENOENT;
-	tw = towards_get(ports, to);
-	if (!tw || queue_open(ports, tw, addr_idx, &q))
-		return -ENOMEM;
+	if (err)
+		return err;
 	if (q->states[idx] == PORT_TAKEN)
 		return -EEXIST;
 	queue_move(q, idx, PORT_TAKEN);
+	return 0;
+}
+
+int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct queue *q;
+	__u16 idx;
+	int err = open_port(ports, to, from, &q, &idx);
+
+	if (err)
+		return err;
+	if (q->states[idx] != PORT_TAKEN)
+		queue_move(q, idx, PORT_TAKEN);
+	q->marks[idx] = ports->round;
+	return 0;
+}
+
+static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t addr_idx, sp_ports_ask_fn ask,
+			void *ctx)
+{
+	struct queue *q = tw->queues[addr_idx];
+
+	for (__u32 idx = 0; q && q->lists[PORT_TAKEN].count && idx < ports->port_count; idx++) {
+		struct sp_endpoint from;
+
+		if (!q->marks[idx] || q->marks[idx] == ports->round)
+			continue;
+		q->marks[idx] = 0;
+		from = endpoint_at(ports, addr_idx, idx);
+		ask(ctx, &tw->to, &from);
+	}
+}
+
+int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx)
+{
+	for (int n = 0; n < SWEEP_BUCKETS && ports->swept < BUCKETS; n++, ports->swept++)
+		for (struct towards *tw = ports->buckets[ports->swept]; tw; tw = tw->next)
+			for (size_t i = 0; i < ports->addr_count; i++)
+				sweep_queue(ports, tw, i, ask, ctx);
+	if (ports->swept < BUCKETS)
+		return 1;
+	ports->swept = 0;
+	ports->round = ports->round % ROUNDS + 1;
 	return 0;
 }

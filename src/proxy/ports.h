@@ -16,11 +16,10 @@ struct sp_ports;
 int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __u16 last, struct sp_ports **ret_ports);
 void sp_ports_free(struct sp_ports *ports);
 
-/*
- * Where no port is left, it is called for those that were taken first, and calls sp_ports_put() for one that isn't
- * needed any more. Return: 0; anything else: ask about no other one for now.
- */
+/* Calls sp_ports_put() if that port isn't needed any more. Return: 0; anything else: ask about no other one for now. */
 typedef int (*sp_ports_ask_fn)(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from);
+
+/* Where no port is left, @ask is called for those that were taken first. */
 void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx);
 
 /**
@@ -34,11 +33,21 @@ int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp
 
 /* Give one back; it goes to the end of its queue. One that is not ours, or not in use, is ignored. */
 void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+/* The same, but one that the store has a splice on stays taken: other proxies may carry that. */
+void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 /*
  * Mark one as in use (a splice that was there before us). Return: 0; -EEXIST in use already;
  * -ENOENT not ours; -ENOMEM.
  */
 int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+
+/* In this round the store has a splice on it: it is taken, whoever took it. Return: 0; -ENOENT not ours; -ENOMEM. */
+int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+/*
+ * A round is complete: @ask is called for those ports that were marked in the last one and not in this, a part of them
+ * each time. Return: whether there is more of it to do; if not, the next round has begun.
+ */
+int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx);
 
 #endif
