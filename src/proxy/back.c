@@ -24,7 +24,7 @@ void sp_back_release(struct sp_front *f, struct sp_conn *c)
 	if (c->pool->source == SP_SOURCE_CLIENT)
 		sp_datapath_del(f->dp, &from);
 	else
-		sp_ports_put(f->ports, &to, &our);
+		sp_ports_leave(f->ports, &to, &our);
 	memset(&c->back, 0, sizeof(c->back));
 }
 

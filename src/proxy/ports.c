@@ -19,7 +19,8 @@
  *
  * A taken port is also marked with the round in which the store was last seen
  * to have a splice on it. So it stays taken while another proxy carries that
- * splice, and comes back when a round has not found it any more.
+ * splice, and comes back when a round has not found it any more. If the store
+ * has one on a port that was given back for certain, nobody has told the store.
  */
 #include "proxy/ports.h"
 
@@ -35,7 +36,9 @@
 #define BUCKETS		1024
 #define RECLAIM_LOOKS	64	/* at taken ports, in one sp_ports_get() */
 #define SWEEP_BUCKETS	16	/* in one sp_ports_sweep() */
-#define ROUNDS		2	/* this one and the last; mark 0: the store isn't known to have it */
+
+/* Of a taken port: a round, or that the store isn't known to have it; of a resting one: whether its splice is over. */
+enum port_mark { MARK_NONE, MARK_ROUND_A, MARK_ROUND_B, MARK_UNSURE };
 
 enum port_state { PORT_FRESH, PORT_RESTING, PORT_TAKEN };
 
@@ -57,7 +60,7 @@ struct queue {
 	__u32		fresh_left;
 	struct list	lists[PORT_TAKEN + 1];	/* by state; none of fresh ones */
 	__u8		*states;	/* enum port_state of each port */
-	__u8		*marks;		/* round of each port, see above; 0 of those that aren't taken */
+	__u8		*marks;		/* enum port_mark of each port */
 	struct port	ports[];
 };
 
@@ -75,7 +78,7 @@ struct sp_ports {
 	size_t		queue_count;
 	sp_ports_ask_fn	ask;
 	void		*ctx;
-	__u8		round;		/* 1 to ROUNDS */
+	enum port_mark	round;
 	__u32		swept;		/* buckets of this round */
 	__u32		port_count;
 	__u16		first;
@@ -135,6 +138,7 @@ static int queue_get(struct queue *q, __u32 port_count, __u16 *ret_idx)
 	if (!q->lists[PORT_RESTING].count)
 		return -EADDRNOTAVAIL;
 	*ret_idx = q->lists[PORT_RESTING].head;
+	q->marks[*ret_idx] = MARK_NONE;
 	queue_move(q, *ret_idx, PORT_TAKEN);
 	return 0;
 }
@@ -256,7 +260,7 @@ int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __
 		free(ports);
 		return -EIO;
 	}
-	ports->round = 1;
+	ports->round = MARK_ROUND_A;
 	ports->first = first;
 	ports->port_count = last - first + 1;
 	ports->addr_count = addr_count;
@@ -401,11 +405,11 @@ static int open_port(struct sp_ports *ports, const struct sp_endpoint *to, const
 	return tw ? queue_open(ports, tw, addr_idx, ret_q) : -ENOMEM;
 }
 
-static void put(struct queue *q, __u16 idx)
+static void put(struct queue *q, __u16 idx, enum port_mark mark)
 {
 	if (q->states[idx] != PORT_TAKEN)
 		return;
-	q->marks[idx] = 0;
+	q->marks[idx] = mark;
 	queue_move(q, idx, PORT_RESTING);
 }
 
@@ -415,7 +419,7 @@ void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const st
 	__u16 idx;
 
 	if (!find_port(ports, to, from, &q, &idx))
-		put(q, idx);
+		put(q, idx, MARK_NONE);
 }
 
 void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
@@ -424,7 +428,7 @@ void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const 
 	__u16 idx;
 
 	if (!find_port(ports, to, from, &q, &idx) && !q->marks[idx])
-		put(q, idx);
+		put(q, idx, MARK_UNSURE);
 }
 
 int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
@@ -437,6 +441,7 @@ int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const st
 		return err;
 	if (q->states[idx] == PORT_TAKEN)
 		return -EEXIST;
+	q->marks[idx] = MARK_NONE;
 	queue_move(q, idx, PORT_TAKEN);
 	return 0;
 }
@@ -449,13 +454,15 @@ int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const st
 
 	if (err)
 		return err;
+	if (q->states[idx] == PORT_RESTING && !q->marks[idx])
+		return -ESTALE;
 	if (q->states[idx] != PORT_TAKEN)
 		queue_move(q, idx, PORT_TAKEN);
 	q->marks[idx] = ports->round;
 	return 0;
 }
 
-static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t addr_idx, sp_ports_ask_fn ask,
+static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t addr_idx, sp_ports_ask_fn is_needed,
 			void *ctx)
 {
 	struct queue *q = tw->queues[addr_idx];
@@ -463,23 +470,24 @@ static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t
 	for (__u32 idx = 0; q && q->lists[PORT_TAKEN].count && idx < ports->port_count; idx++) {
 		struct sp_endpoint from;
 
-		if (!q->marks[idx] || q->marks[idx] == ports->round)
+		if (q->states[idx] != PORT_TAKEN || !q->marks[idx] || q->marks[idx] == ports->round)
 			continue;
-		q->marks[idx] = 0;
+		q->marks[idx] = MARK_NONE;
 		from = endpoint_at(ports, addr_idx, idx);
-		ask(ctx, &tw->to, &from);
+		if (!is_needed(ctx, &tw->to, &from))
+			put(q, idx, MARK_UNSURE);
 	}
 }
 
-int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx)
+int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn is_needed, void *ctx)
 {
 	for (int n = 0; n < SWEEP_BUCKETS && ports->swept < BUCKETS; n++, ports->swept++)
 		for (struct towards *tw = ports->buckets[ports->swept]; tw; tw = tw->next)
 			for (size_t i = 0; i < ports->addr_count; i++)
-				sweep_queue(ports, tw, i, ask, ctx);
+				sweep_queue(ports, tw, i, is_needed, ctx);
 	if (ports->swept < BUCKETS)
 		return 1;
 	ports->swept = 0;
-	ports->round = ports->round % ROUNDS + 1;
+	ports->round = ports->round == MARK_ROUND_A ? MARK_ROUND_B : MARK_ROUND_A;
 	return 0;
 }

@@ -16,10 +16,12 @@ struct sp_ports;
 int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __u16 last, struct sp_ports **ret_ports);
 void sp_ports_free(struct sp_ports *ports);
 
-/* Calls sp_ports_put() if that port isn't needed any more. Return: 0; anything else: ask about no other one for now. */
 typedef int (*sp_ports_ask_fn)(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
-/* Where no port is left, @ask is called for those that were taken first. */
+/*
+ * Where no port is left, @ask is called for those that were taken first. It calls sp_ports_put() if that one isn't
+ * needed any more. Return: 0; anything else: ask about no other one for now.
+ */
 void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx);
 
 /**
@@ -31,9 +33,9 @@ void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx
  */
 int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from);
 
-/* Give one back; it goes to the end of its queue. One that is not ours, or not in use, is ignored. */
+/* Give one back: its splice is over. It goes to the end of its queue. One that is not ours, or not in use, is ignored. */
 void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
-/* The same, but one that the store has a splice on stays taken: other proxies may carry that. */
+/* The same where nobody knows whether it is over: while the store has a splice on it, it stays taken. */
 void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 /*
@@ -42,12 +44,15 @@ void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const 
  */
 int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
-/* In this round the store has a splice on it: it is taken, whoever took it. Return: 0; -ENOENT not ours; -ENOMEM. */
+/*
+ * In this round the store has a splice on it: it is taken, whoever took it. Return: 0; -ENOENT not ours; -ENOMEM;
+ * -ESTALE that splice is over.
+ */
 int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 /*
- * A round is complete: @ask is called for those ports that were marked in the last one and not in this, a part of them
- * each time. Return: whether there is more of it to do; if not, the next round has begun.
+ * A round is complete: ports that were marked in the last one and not in this are left, unless @is_needed says so; a
+ * part of them each time. Return: whether there is more of it to do; if not, the next round has begun.
  */
-int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx);
+int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn is_needed, void *ctx);
 
 #endif

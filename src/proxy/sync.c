@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "front_internal.h"
 
-#define AGAIN_NS	60000000000ULL	/* after a round */
+#define AGAIN_NS	60000000000ULL	/* after a round, or after the time that an idle splice has, if that is shorter */
 #define RETRY_NS	500000000ULL	/* after one that failed */
 #define GIVE_UP_NS	5000000000ULL	/* without the store, with store_loss: continue */
 
@@ -37,7 +37,18 @@ void sp_sync_found(void *ctx, const struct sp_splice *splice)
 	switch (sp_ports_mark(f->ports, &to, &from)) {
 	case 0: f->counters.ports_found++; break;
 	case -ENOMEM: f->counters.ports_unmarked++; break;
+	case -ESTALE:	/* a server was away when it was forgotten */
+		f->counters.ports_stale++;
+		f->store->engine->forget(f->store, splice);
+		break;
 	}
+}
+
+static __u64 pause_ns(const struct sp_front *f, int err)
+{
+	__u64 idle_ns = f->config->limits.idle_ns, again_ns = idle_ns < AGAIN_NS ? idle_ns : AGAIN_NS;
+
+	return again_ns < RETRY_NS || (err && !f->sync.is_in_sync) ? RETRY_NS : again_ns;
 }
 
 void sp_sync_scanned(void *ctx, int err)
@@ -46,13 +57,13 @@ void sp_sync_scanned(void *ctx, int err)
 
 	f->sync.is_scanning = 0;
 	f->sync.is_sweeping = !err;
-	f->sync.next_ns = sp_now_ns() + (err && !f->sync.is_in_sync ? RETRY_NS : AGAIN_NS);
+	f->sync.next_ns = sp_now_ns() + pause_ns(f, err);
 	if (!err)
 		in_sync(f, "");
 }
 
-/* The store has it no more. Whatever is here keeps its port, and gives it back by itself. */
-static int on_stale(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
+/* Whatever is here keeps its port, and gives it back by itself. */
+static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr, .dport = to->port_be };
 	struct sp_tuple key = sp_tuple_reverse(&back);
@@ -60,9 +71,8 @@ static int on_stale(void *ctx, const struct sp_endpoint *to, const struct sp_end
 	struct sp_entry e;
 
 	if (sp_conn_by_back(f->conns, &back) || !sp_datapath_get(f->dp, &key, &e))
-		return 0;
+		return 1;
 	f->counters.ports_returned++;
-	sp_ports_put(f->ports, to, from);
 	return 0;
 }
 
@@ -86,7 +96,7 @@ void sp_sync_tick(struct sp_front *f, __u64 now_ns)
 		in_sync(f, ", without the store");
 	}
 	if (f->sync.is_sweeping)
-		f->sync.is_sweeping = sp_ports_sweep(f->ports, on_stale, f);
+		f->sync.is_sweeping = sp_ports_sweep(f->ports, is_needed, f);
 	else if (!f->sync.is_scanning && now_ns >= f->sync.next_ns)
 		scan(f);
 }
