@@ -64,9 +64,10 @@ static void show_head(const json_t *object, FILE *out)
 	json_int_t splices = int_of(object, "splices"), max = int_of(object, "splices_max");
 	char up[SP_HUMAN_MAX];
 
-	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s\n", text_of(object, "version"),
+	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s%s\n", text_of(object, "version"),
 		int_of(object, "pid"), sp_human_ms(int_of(object, "uptime_s") * 1000, up),
-		json_is_true(json_object_get(object, "ready")) ? "ready" : "NOT READY");
+		json_is_true(json_object_get(object, "ready")) ? "ready" : "NOT READY",
+		json_is_false(json_object_get(object, "in_sync")) ? ", NOT IN SYNC" : "");
 	fprintf(out, "  config   %s\n", text_of(object, "config"));
 	fprintf(out, "  splices  %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " (%.1f %%)\n", splices, max,
 		max ? 100.0 * splices / max : 0.0);

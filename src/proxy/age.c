@@ -5,7 +5,8 @@
  * Every splice has one half from its backend; a walk over the table looks at
  * that one, and at the other only where it must.
  *
- *	closed		removed when quiet for limits.closed; the store forgets it, the others are told
+ *	closed		removed when quiet for limits.closed, or less where ports or room run short; the store
+ *			forgets it, the others are told
  *	idle		removed when quiet for limits.idle, and when the store has let it go, too. It is not told:
  *			another proxy may carry it
  *	moved		refreshed when the store has heard nothing for a quarter of its TTL
@@ -43,6 +44,17 @@
 #define KEEP_MAX_S	600	/* between two refreshes of what moves */
 #define QUIET_NS	1000000000ULL
 
+/*
+ * Where ports or room run short, a closed splice gives way before its time. Its
+ * backend may be in TIME-WAIT: the numbers of the next SYN are higher
+ * (choose_numbers()), and where the client's went faster than our clock, the
+ * backend's ACK is answered with RST (sp_back_event()). But an end that lacks a
+ * segment must get it: unless all was acknowledged before our eyes, there is
+ * time for five repetitions.
+ */
+#define SETTLED_NS	1000000000ULL
+#define UNSETTLED_NS	6500000000ULL
+
 static struct sp_tuple keys[STRETCH];
 static struct sp_entry entries[STRETCH];
 
@@ -75,11 +87,24 @@ static int is_shared(const struct sp_ager *a)
 	return a->store->engine->refresh != NULL;
 }
 
-static void put_port(struct sp_ports *ports, const struct sp_tuple *back)
+static void read_clocks(struct sp_ager *a)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	a->now_real_ns = ts.tv_sec * 1000000000LL + ts.tv_nsec;
+	a->now_ns = sp_now_ns();
+}
+
+/* One that is idle here may go on through other proxies. */
+static void give_port(struct sp_ports *ports, const struct sp_tuple *back, int is_over)
 {
 	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
 
-	sp_ports_put(ports, &to, &from);
+	if (is_over)
+		sp_ports_put(ports, &to, &from);
+	else
+		sp_ports_leave(ports, &to, &from);
 }
 
 static __u64 quiet_ns(const struct sp_ager *a, __u64 seen_ns)
@@ -122,7 +147,7 @@ static void remove_splice(struct sp_ager *a, struct look *look)
 	if (look->has_up)
 		sp_datapath_del(a->dp, &look->front);
 	sp_datapath_del(a->dp, look->down_key);
-	put_port(a->ports, &back);
+	give_port(a->ports, &back, sp_use_is_closed(&look->down->use));
 }
 
 /* Whether the store may still have it, as far as we know. */
@@ -132,18 +157,54 @@ static int may_be_kept(const struct sp_ager *a, const struct sp_entry *e)
 	       a->now_real_ns < e->tag.kept_s * 1000000000LL + (__s64)a->store->ttl_ns;
 }
 
+/* Where others carry packets of it, we know too little. */
+static int is_settled(const struct sp_ager *a, const struct look *look)
+{
+	const struct sp_use *up = &look->up.use, *down = &look->down->use;
+
+	if (is_shared(a))
+		return 0;
+	return down->state & (SP_USE_S_RST | SP_USE_S_PEER_RST) || !look->has_up ||
+	       (up->last_ack == down->next_seq && down->last_ack == up->next_seq);
+}
+
+/* @least_ns: for a closed one, while something is short */
+static __u64 limit_ns(const struct sp_ager *a, const struct sp_limits_conf *limits, const struct look *look,
+		      __u64 least_ns)
+{
+	if (!sp_use_is_closed(&look->down->use))
+		return limits->idle_ns;
+	return a->is_short && least_ns < limits->closed_ns ? least_ns : limits->closed_ns;
+}
+
 /* Return: whether the splice is gone. */
 static int age_splice(struct sp_ager *a, const struct sp_limits_conf *limits, struct look *look)
 {
-	__u64 limit = sp_use_is_closed(&look->down->use) ? limits->closed_ns : limits->idle_ns;
+	__u64 limit = limit_ns(a, limits, look, SETTLED_NS);
 
 	if (quiet_ns(a, look->down->use.seen_ns) < limit || may_be_kept(a, look->down))
 		return 0;
 	find_up(a, look);
-	if (look->has_up && quiet_ns(a, look->up.use.seen_ns) < limit)
+	if (!is_settled(a, look))
+		limit = limit_ns(a, limits, look, UNSETTLED_NS);
+	if (quiet_ns(a, last_seen_ns(look)) < limit)
 		return 0;
 	remove_splice(a, look);
 	return 1;
+}
+
+int sp_ager_reclaim(struct sp_ager *a, const struct sp_limits_conf *limits, const struct sp_tuple *back)
+{
+	struct sp_tuple key = sp_tuple_reverse(back);
+	struct look look = { .down_key = &key };
+	struct sp_entry e;
+
+	if (sp_datapath_get(a->dp, &key, &e) || !(e.half.flags & SP_HALF_F_FROM_BACKEND) || !sp_use_is_closed(&e.use))
+		return 0;
+	look.down = &e;
+	read_clocks(a);
+	a->is_short = 1;
+	return age_splice(a, limits, &look);
 }
 
 /* The daemon that held it is gone, else it would have removed it: these are the longest times that it waits. */
@@ -253,21 +314,19 @@ static void check_count(struct sp_ager *a)
 	sp_datapath_counted(a->dp, a->counting);
 }
 
+static int is_nearly_full(struct sp_ager *a)
+{
+	const struct sp_count *count = sp_datapath_count(a->dp);
+
+	return count->splices > count->max - count->max / 8;
+}
+
 static unsigned int pause_ms(const struct sp_ager *a, const struct sp_limits_conf *limits)
 {
 	__u64 least_ns = limits->closed_ns < limits->idle_ns ? limits->closed_ns : limits->idle_ns;
 	__u64 ms = least_ns / 8 / 1000000, most = is_shared(a) ? PAUSE_SHARED_MS : PAUSE_MAX_MS;
 
-	return ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : ms > most ? most : ms;
-}
-
-static void read_clocks(struct sp_ager *a)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	a->now_real_ns = ts.tv_sec * 1000000000LL + ts.tv_nsec;
-	a->now_ns = sp_now_ns();
+	return a->is_short || ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : ms > most ? most : ms;
 }
 
 static void begin_walk(struct sp_ager *a)
@@ -292,6 +351,7 @@ unsigned int sp_ager_turn(struct sp_ager *a, const struct sp_limits_conf *limits
 	int is_end, n;
 
 	read_clocks(a);
+	a->is_short = is_nearly_full(a);
 	if (!a->is_walking)
 		begin_walk(a);
 	a->budget = KEEPS_PER_TURN;
@@ -348,7 +408,7 @@ void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 cli
 	forget_outdated(a, front, &down_key, &up);
 	sp_datapath_del(a->dp, front);
 	sp_datapath_del(a->dp, &down_key);
-	put_port(a->ports, &up.half.out);
+	give_port(a->ports, &up.half.out, 1);
 }
 
 void sp_ager_init(struct sp_ager *a, struct sp_datapath *dp, struct sp_ports *ports, struct sp_store *store)

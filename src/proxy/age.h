@@ -23,6 +23,7 @@ struct sp_ager {
 	__u32			cursor;
 	int			is_walking;
 	int			is_slow;	/* there is more to refresh than a turn may */
+	int			is_short;	/* of ports or room: closed splices go early */
 	int			was_short;	/* the same, in this walk */
 	unsigned int		budget;		/* of this turn: splices to refresh */
 	int			is_refused;	/* the store takes no more in this turn */
@@ -42,6 +43,12 @@ void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports 
  * Return: ms until the next turn.
  */
 unsigned int sp_ager_turn(struct sp_ager *ager, const struct sp_limits_conf *limits);
+
+/*
+ * Its port is wanted: removes the splice of proxy -> backend @back if it is closed, and its ends need it no more.
+ * Return: whether it has.
+ */
+int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits, const struct sp_tuple *back);
 
 /* Events of the store. */
 void sp_ager_emptied(struct sp_ager *ager);

@@ -24,7 +24,7 @@ void sp_back_release(struct sp_front *f, struct sp_conn *c)
 	if (c->pool->source == SP_SOURCE_CLIENT)
 		sp_datapath_del(f->dp, &from);
 	else
-		sp_ports_put(f->ports, &to, &our);
+		sp_ports_leave(f->ports, &to, &our);
 	memset(&c->back, 0, sizeof(c->back));
 }
 
@@ -77,6 +77,7 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 
 	if (c->pool->source == SP_SOURCE_SNAT)
 		err = sp_ports_get(f->ports, to, &from);
+	f->counters.ports_exhausted += err == -EADDRNOTAVAIL;
 	c->back = (struct sp_tuple){ .saddr = from.addr, .sport = from.port_be, .daddr = to->addr,
 				     .dport = to->port_be };
 	if (c->pool->source == SP_SOURCE_CLIENT)

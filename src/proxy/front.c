@@ -20,8 +20,8 @@
  * client repeats. The halves are committed before any byte is forwarded (law 3).
  *
  * head.c holds and reads the head, stash.c acknowledges what must be, back.c is
- * the connection to the backend, answer.c what we say ourselves, and miss.c
- * what belongs to no connection here.
+ * the connection to the backend, answer.c what we say ourselves, miss.c what
+ * belongs to no connection here, and sync.c which ports others use for us.
  */
 #include "front.h"
 
@@ -31,6 +31,7 @@
 #include "front_internal.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
+#define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
 
 void sp_front_mark(struct sp_front *f, struct sp_conn *c)
 {
@@ -141,6 +142,8 @@ static int is_here(void *ctx, const struct sp_tuple *front)
 void sp_front_tick(struct sp_front *f)
 {
 	f->parse_budget = PARSE_PER_TICK;
+	f->reclaim_budget = RECLAIM_PER_TICK;
+	sp_sync_tick(f, sp_now_ns());
 	sp_conns_each(f->conns, tick, f);
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
 }
@@ -180,8 +183,21 @@ static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_is
 
 static const struct sp_store_events store_events = {
 	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed, .emptied = on_emptied,
-	.kept = on_kept, .outdated = on_outdated,
+	.kept = on_kept, .outdated = on_outdated, .found = sp_sync_found, .scanned = sp_sync_scanned,
 };
+
+/* All ports towards a backend are taken: what has ended gives way before its time. */
+static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr, .dport = to->port_be };
+	struct sp_front *f = ctx;
+
+	if (!f->reclaim_budget)
+		return -EBUSY;
+	f->reclaim_budget--;
+	f->counters.ports_reclaimed += sp_ager_reclaim(&f->ager, &f->config->limits, &back);
+	return 0;
+}
 
 int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_config *config,
 		 struct sp_front **ret_front)
@@ -218,6 +234,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 				   config->snat_port_last, &f->ports);
 		if (err)
 			return err;
+		sp_ports_on_shortage(f->ports, on_shortage, f);
 	}
 	err = f->backends ? sp_backends_configure(f->backends, config) : sp_backends_new(config, &f->backends);
 	if (err)
@@ -230,6 +247,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 void sp_front_recover(struct sp_front *f)
 {
 	sp_stash_recover(f);
+	sp_sync_start(f);
 }
 
 void sp_front_free(struct sp_front *f)

@@ -13,7 +13,7 @@
 #define SP_FRONT_COUNTERS(X) \
 	X(spliced) X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
 	X(reset_unknown) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(backend_refused) \
-	X(backend_silent) X(pending_full) X(held_full) \
+	X(backend_silent) X(ports_reclaimed) X(ports_exhausted) X(ports_found) X(ports_unmarked) X(ports_returned) X(ports_stale) X(pending_full) X(held_full) \
 	X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(stash_failed) X(owed_repeated) X(owed_lost)
 
@@ -30,7 +30,10 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 		 struct sp_front **ret_front);
 void sp_front_free(struct sp_front *front);
 
-/* Once, when the splices that are there were adopted: go on with the heads that a daemon before us acknowledged. */
+/*
+ * Once, when the splices that are there were adopted: go on with the heads that a daemon before us acknowledged, and
+ * look for splices of ours in the store.
+ */
 void sp_front_recover(struct sp_front *front);
 
 /* From now on new connections follow @config. */
@@ -48,6 +51,8 @@ unsigned int sp_front_survivable(const struct sp_front *front);
 const struct sp_backends *sp_front_backends(const struct sp_front *front);
 struct sp_ports *sp_front_ports(struct sp_front *front);
 const struct sp_front_counters *sp_front_counters(const struct sp_front *front);
+/* Whether the store's splices on our ports are known, or it could not be read for so long that we go on without. */
+int sp_front_is_in_sync(const struct sp_front *front);
 unsigned int sp_front_pending(const struct sp_front *front);
 
 #endif

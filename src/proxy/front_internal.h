@@ -10,6 +10,15 @@
 #include "nudge.h"
 #include "stray.h"
 
+/* sync.c - @is_sweeping: a round of the store is complete; @next_ns: the next one begins */
+struct sp_sync {
+	__u8	is_in_sync;
+	__u8	is_scanning;
+	__u8	is_sweeping;
+	__u64	start_ns;
+	__u64	next_ns;
+};
+
 struct sp_front {
 	struct sp_datapath		*dp;
 	struct sp_wire			*wire;
@@ -23,7 +32,9 @@ struct sp_front {
 	struct sp_config		*config;
 	struct sp_front_counters	counters;
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
+	struct sp_sync			sync;
 	__u32				parse_budget;	/* bytes that this tick may still look at again */
+	__u32				reclaim_budget;	/* splices that it may still look at for their ports */
 };
 
 /* front.c */
@@ -74,5 +85,11 @@ void sp_stash_drop(struct sp_front *f, struct sp_conn *c);
 /* The splice is there: forward what is held, and stay with it until the backend has what we acknowledged. */
 void sp_stash_forward(struct sp_front *f, struct sp_conn *c);
 void sp_stash_recover(struct sp_front *f);
+
+/* sync.c - which of our ports the store has splices on */
+void sp_sync_start(struct sp_front *f);
+void sp_sync_tick(struct sp_front *f, __u64 now_ns);
+void sp_sync_found(void *front, const struct sp_splice *splice);
+void sp_sync_scanned(void *front, int err);
 
 #endif

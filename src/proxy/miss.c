@@ -114,6 +114,7 @@ void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struc
 	if (err || sp_splice_install(f->dp, splice, 0, sp_kept_now()))
 		return;
 	f->counters.fetched++;
+	sp_sync_found(f, splice);
 	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
 }

@@ -6,12 +6,21 @@
  *
  *	fresh	never used by this process; these go first, upwards from a place
  *		that is random, since a daemon before us may have used any of them
- *	queued	used and given back: in a list, the one that rests longest at its head
- *	taken	in use
+ *	resting	used and given back: in a list, the one that rests longest at its head
+ *	taken	in use: in another list, the one that was taken first at its head
  *
  * so that a queue costs memory only where ports of it have been used, and
  * any port can be taken out of the middle. Everything is O(1), but that the
  * fresh ones are passed over once in the life of a queue.
+ *
+ * Where none is left, whoever takes ports is asked to give up the oldest that
+ * are taken, a few at a time. What is still needed goes to the end of its
+ * list, so that each of them is asked about once in a lap.
+ *
+ * A taken port is also marked with the round in which the store was last seen
+ * to have a splice on it. So it stays taken while another proxy carries that
+ * splice, and comes back when a round has not found it any more. If the store
+ * has one on a port that was given back for certain, nobody has told the store.
  */
 #include "proxy/ports.h"
 
@@ -25,23 +34,33 @@
 
 #define QUEUES_MAX	4096
 #define BUCKETS		1024
+#define RECLAIM_LOOKS	64	/* at taken ports, in one sp_ports_get() */
+#define SWEEP_BUCKETS	16	/* in one sp_ports_sweep() */
 
-enum port_state { PORT_FRESH, PORT_QUEUED, PORT_TAKEN };
+/* Of a taken port: a round, or that the store isn't known to have it; of a resting one: whether its splice is over. */
+enum port_mark { MARK_NONE, MARK_ROUND_A, MARK_ROUND_B, MARK_UNSURE };
 
-/* A port is known by its distance from the first one. @prev and @next count while it is queued. */
+enum port_state { PORT_FRESH, PORT_RESTING, PORT_TAKEN };
+
+/* A port is known by its distance from the first one. @prev and @next count while it is in a list. */
 struct port {
 	__u16	prev;
 	__u16	next;
 };
 
+/* @head and @tail count while @count is not 0 */
+struct list {
+	__u32	count;
+	__u16	head;
+	__u16	tail;
+};
+
 struct queue {
 	__u32		fresh_next;	/* the next to look at, of @fresh_left */
 	__u32		fresh_left;
-	__u32		queued;
-	__u32		taken;
-	__u16		head;		/* @head and @tail count while @queued is not 0 */
-	__u16		tail;
+	struct list	lists[PORT_TAKEN + 1];	/* by state; none of fresh ones */
 	__u8		*states;	/* enum port_state of each port */
+	__u8		*marks;		/* enum port_mark of each port */
 	struct port	ports[];
 };
 
@@ -57,6 +76,10 @@ struct sp_ports {
 	struct towards	*buckets[BUCKETS];
 	__u64		key[2];
 	size_t		queue_count;
+	sp_ports_ask_fn	ask;
+	void		*ctx;
+	enum port_mark	round;
+	__u32		swept;		/* buckets of this round */
 	__u32		port_count;
 	__u16		first;
 	size_t		addr_count;
@@ -65,39 +88,38 @@ struct sp_ports {
 
 /* One queue */
 
-static void queue_append(struct queue *q, __u16 idx)
-{
-	if (q->queued)
-		q->ports[q->tail].next = idx;
-	else
-		q->head = idx;
-	q->ports[idx].prev = q->tail;
-	q->tail = idx;
-	q->queued++;
-	q->states[idx] = PORT_QUEUED;
-}
-
 static void queue_unlink(struct queue *q, __u16 idx)
 {
+	struct list *list = &q->lists[q->states[idx]];
 	struct port port = q->ports[idx];
 
-	if (idx == q->head)
-		q->head = port.next;
+	if (q->states[idx] == PORT_FRESH)
+		return;
+	if (idx == list->head)
+		list->head = port.next;
 	else
 		q->ports[port.prev].next = port.next;
-	if (idx == q->tail)
-		q->tail = port.prev;
+	if (idx == list->tail)
+		list->tail = port.prev;
 	else
 		q->ports[port.next].prev = port.prev;
-	q->queued--;
+	list->count--;
 }
 
-static void queue_take(struct queue *q, __u16 idx)
+/* To the end of that state's list. */
+static void queue_move(struct queue *q, __u16 idx, enum port_state state)
 {
-	if (q->states[idx] == PORT_QUEUED)
-		queue_unlink(q, idx);
-	q->states[idx] = PORT_TAKEN;
-	q->taken++;
+	struct list *list = &q->lists[state];
+
+	queue_unlink(q, idx);
+	if (list->count)
+		q->ports[list->tail].next = idx;
+	else
+		list->head = idx;
+	q->ports[idx].prev = list->tail;
+	list->tail = idx;
+	list->count++;
+	q->states[idx] = state;
 }
 
 static int queue_get(struct queue *q, __u32 port_count, __u16 *ret_idx)
@@ -108,15 +130,16 @@ static int queue_get(struct queue *q, __u32 port_count, __u16 *ret_idx)
 		q->fresh_next = (q->fresh_next + 1) % port_count;
 		q->fresh_left--;
 		if (q->states[idx] == PORT_FRESH) {
-			queue_take(q, idx);
+			queue_move(q, idx, PORT_TAKEN);
 			*ret_idx = idx;
 			return 0;
 		}
 	}
-	if (!q->queued)
+	if (!q->lists[PORT_RESTING].count)
 		return -EADDRNOTAVAIL;
-	*ret_idx = q->head;
-	queue_take(q, q->head);
+	*ret_idx = q->lists[PORT_RESTING].head;
+	q->marks[*ret_idx] = MARK_NONE;
+	queue_move(q, *ret_idx, PORT_TAKEN);
 	return 0;
 }
 
@@ -159,7 +182,7 @@ static void towards_free(struct sp_ports *ports, struct towards *tw)
 static int towards_is_idle(const struct sp_ports *ports, const struct towards *tw)
 {
 	for (size_t i = 0; i < ports->addr_count; i++) {
-		if (tw->queues[i] && tw->queues[i]->taken)
+		if (tw->queues[i] && tw->queues[i]->lists[PORT_TAKEN].count)
 			return 0;
 	}
 	return 1;
@@ -210,10 +233,11 @@ static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_id
 			evict_idle(ports, tw);
 		if (ports->queue_count >= QUEUES_MAX)
 			return -ENOMEM;
-		q = calloc(1, sizeof(*q) + n * (sizeof(q->ports[0]) + sizeof(q->states[0])));
+		q = calloc(1, sizeof(*q) + n * (sizeof(q->ports[0]) + sizeof(q->states[0]) + sizeof(q->marks[0])));
 		if (!q)
 			return -ENOMEM;
 		q->states = (__u8 *)&q->ports[n];
+		q->marks = q->states + n;
 		q->fresh_next = hash(ports, &tw->to, addr_idx + 1) % n;
 		q->fresh_left = n;
 		tw->queues[addr_idx] = q;
@@ -236,6 +260,7 @@ int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __
 		free(ports);
 		return -EIO;
 	}
+	ports->round = MARK_ROUND_A;
 	ports->first = first;
 	ports->port_count = last - first + 1;
 	ports->addr_count = addr_count;
@@ -260,19 +285,21 @@ void sp_ports_free(struct sp_ports *ports)
 	free(ports);
 }
 
-int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from)
+static struct sp_endpoint endpoint_at(const struct sp_ports *ports, size_t addr_idx, __u16 idx)
 {
-	struct towards *tw = towards_get(ports, to);
+	return (struct sp_endpoint){ .addr = ports->addrs[addr_idx], .port_be = htons(ports->first + idx) };
+}
+
+static int get(struct sp_ports *ports, struct towards *tw, struct sp_endpoint *ret_from)
+{
 	int err = -EAFNOSUPPORT;
 
-	if (!tw)
-		return -ENOMEM;
 	for (size_t i = 0; i < ports->addr_count; i++) {
 		size_t addr_idx = (tw->turn + i) % ports->addr_count;
 		struct queue *q;
 		__u16 idx;
 
-		if (sp_addr_is_v4(&ports->addrs[addr_idx]) != sp_addr_is_v4(&to->addr))
+		if (sp_addr_is_v4(&ports->addrs[addr_idx]) != sp_addr_is_v4(&tw->to.addr))
 			continue;
 		err = queue_open(ports, tw, addr_idx, &q);
 		if (!err)
@@ -280,11 +307,60 @@ int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp
 		if (err)
 			continue;
 		tw->turn = addr_idx + 1;
-		ret_from->addr = ports->addrs[addr_idx];
-		ret_from->port_be = htons(ports->first + idx);
+		*ret_from = endpoint_at(ports, addr_idx, idx);
 		return 0;
 	}
 	return err;
+}
+
+/* Return: whether one has been given back. */
+static int ask_oldest(struct sp_ports *ports, struct towards *tw, size_t addr_idx, __u32 looks)
+{
+	struct queue *q = tw->queues[addr_idx];
+	__u32 taken = q ? q->lists[PORT_TAKEN].count : 0;
+
+	for (looks = looks < taken ? looks : taken; looks; looks--) {
+		__u16 idx = q->lists[PORT_TAKEN].head;
+		struct sp_endpoint from = endpoint_at(ports, addr_idx, idx);
+
+		if (ports->ask(ports->ctx, &tw->to, &from))
+			break;
+		if (q->states[idx] != PORT_TAKEN)
+			return 1;
+		queue_move(q, idx, PORT_TAKEN);
+	}
+	return 0;
+}
+
+static int reclaim(struct sp_ports *ports, struct towards *tw)
+{
+	size_t most = ports->addr_count < RECLAIM_LOOKS ? ports->addr_count : RECLAIM_LOOKS;
+
+	for (size_t i = 0; i < most; i++) {
+		tw->turn = (tw->turn + !!i) % ports->addr_count;
+		if (ask_oldest(ports, tw, tw->turn, RECLAIM_LOOKS / most))
+			return 1;
+	}
+	return 0;
+}
+
+int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from)
+{
+	struct towards *tw = towards_get(ports, to);
+	int err;
+
+	if (!tw)
+		return -ENOMEM;
+	err = get(ports, tw, ret_from);
+	if (err == -EADDRNOTAVAIL && ports->ask && reclaim(ports, tw))
+		err = get(ports, tw, ret_from);
+	return err;
+}
+
+void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx)
+{
+	ports->ask = ask;
+	ports->ctx = ctx;
 }
 
 static int find_source(const struct sp_ports *ports, const struct sp_endpoint *from, size_t *ret_addr_idx,
@@ -304,36 +380,114 @@ static int find_source(const struct sp_ports *ports, const struct sp_endpoint *f
 	return -ENOENT;
 }
 
-void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+/* Where that port is, if its backend has been seen. */
+static int find_port(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from,
+		     struct queue **ret_q, __u16 *ret_idx)
 {
 	struct towards *tw = towards_find(ports, to);
-	struct queue *q;
 	size_t addr_idx;
+
+	if (!tw || find_source(ports, from, &addr_idx, ret_idx) || !tw->queues[addr_idx])
+		return -ENOENT;
+	*ret_q = tw->queues[addr_idx];
+	return 0;
+}
+
+static int open_port(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from,
+		     struct queue **ret_q, __u16 *ret_idx)
+{
+	struct towards *tw;
+	size_t addr_idx;
+
+	if (find_source(ports, from, &addr_idx, ret_idx))
+		return -ENOENT;
+	tw = towards_get(ports, to);
+	return tw ? queue_open(ports, tw, addr_idx, ret_q) : -ENOMEM;
+}
+
+static void put(struct queue *q, __u16 idx, enum port_mark mark)
+{
+	if (q->states[idx] != PORT_TAKEN)
+		return;
+	q->marks[idx] = mark;
+	queue_move(q, idx, PORT_RESTING);
+}
+
+void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct queue *q;
 	__u16 idx;
 
-	if (!tw || find_source(ports, from, &addr_idx, &idx))
-		return;
-	q = tw->queues[addr_idx];
-	if (!q || q->states[idx] != PORT_TAKEN)
-		return;
-	q->taken--;
-	queue_append(q, idx);
+	if (!find_port(ports, to, from, &q, &idx))
+		put(q, idx, MARK_NONE);
+}
+
+void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct queue *q;
+	__u16 idx;
+
+	if (!find_port(ports, to, from, &q, &idx) && !q->marks[idx])
+		put(q, idx, MARK_UNSURE);
 }
 
 int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
-	struct towards *tw;
 	struct queue *q;
-	size_t addr_idx;
 	__u16 idx;
+	int err = open_port(ports, to, from, &q, &idx);
 
-	if (find_source(ports, from, &addr_idx, &idx))
-		return -ENOENT;
-	tw = towards_get(ports, to);
-	if (!tw || queue_open(ports, tw, addr_idx, &q))
-		return -ENOMEM;
+	if (err)
+		return err;
 	if (q->states[idx] == PORT_TAKEN)
 		return -EEXIST;
-	queue_take(q, idx);
+	q->marks[idx] = MARK_NONE;
+	queue_move(q, idx, PORT_TAKEN);
+	return 0;
+}
+
+int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct queue *q;
+	__u16 idx;
+	int err = open_port(ports, to, from, &q, &idx);
+
+	if (err)
+		return err;
+	if (q->states[idx] == PORT_RESTING && !q->marks[idx])
+		return -ESTALE;
+	if (q->states[idx] != PORT_TAKEN)
+		queue_move(q, idx, PORT_TAKEN);
+	q->marks[idx] = ports->round;
+	return 0;
+}
+
+static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t addr_idx, sp_ports_ask_fn is_needed,
+			void *ctx)
+{
+	struct queue *q = tw->queues[addr_idx];
+
+	for (__u32 idx = 0; q && q->lists[PORT_TAKEN].count && idx < ports->port_count; idx++) {
+		struct sp_endpoint from;
+
+		if (q->states[idx] != PORT_TAKEN || !q->marks[idx] || q->marks[idx] == ports->round)
+			continue;
+		q->marks[idx] = MARK_NONE;
+		from = endpoint_at(ports, addr_idx, idx);
+		if (!is_needed(ctx, &tw->to, &from))
+			put(q, idx, MARK_UNSURE);
+	}
+}
+
+int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn is_needed, void *ctx)
+{
+	for (int n = 0; n < SWEEP_BUCKETS && ports->swept < BUCKETS; n++, ports->swept++)
+		for (struct towards *tw = ports->buckets[ports->swept]; tw; tw = tw->next)
+			for (size_t i = 0; i < ports->addr_count; i++)
+				sweep_queue(ports, tw, i, is_needed, ctx);
+	if (ports->swept < BUCKETS)
+		return 1;
+	ports->swept = 0;
+	ports->round = ports->round == MARK_ROUND_A ? MARK_ROUND_B : MARK_ROUND_A;
 	return 0;
 }

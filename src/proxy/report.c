@@ -90,9 +90,10 @@ static json_t *status(void *ctx)
 {
 	const struct sp_report *r = ctx;
 
-	return json_pack("{s:s, s:i, s:I, s:s, s:b, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "version", SP_VERSION,
+	return json_pack("{s:s, s:i, s:I, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
-			 "config", r->config_path, "ready", 1, "splices", (int)sp_datapath_count(r->dp)->splices,
+			 "config", r->config_path, "ready", 1,
+			 "in_sync", sp_front_is_in_sync(r->front), "splices", (int)sp_datapath_count(r->dp)->splices,
 			 "splices_max", (int)r->config->limits.splices,
 			 "connections_survivable", (int)sp_front_survivable(r->front), "pending", (int)sp_front_pending(r->front),
 			 "services", services(r->config), "pools", pools(r), "counters", counters(r));

@@ -31,6 +31,8 @@ struct sp_stash_offer {
  * @fetched:	@err: 0 with the splice that has a half under @key (borrowed); -ENOENT: nobody knows it, and a
  *		majority said so; -EAGAIN: not known whether anybody does (law 4: then nothing is answered)
  * @stashed:	@err: 0, the bytes are safe; -ENOSPC; -EAGAIN
+ * @found:	the store has this splice, whose port is one of ours (borrowed); once for each of its copies
+ * @scanned:	the scan is over. @err: 0: no splice of ours was overlooked; -EAGAIN: too few servers could be read
  * @emptied:	a server has lost what it had: whatever splices are here should be refreshed (may be NULL)
  * @kept:	a refresh has reached a majority (may be NULL)
  * @outdated:	it has not, since a majority keeps another splice of this connection, or a newer connection of this
@@ -41,6 +43,8 @@ struct sp_store_events {
 	void (*committed)(void *ctx, __u64 ref, int err, const struct sp_splice *winner);
 	void (*fetched)(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 	void (*stashed)(void *ctx, __u64 ref, int err);
+	void (*found)(void *ctx, const struct sp_splice *splice);
+	void (*scanned)(void *ctx, int err);
 	void (*emptied)(void *ctx);
 	void (*kept)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
 	void (*outdated)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
@@ -50,7 +54,7 @@ struct sp_store_events {
 #define SP_STORE_COUNTERS(X) \
 	X(commits_ok) X(commits_adopted) X(commits_again) X(commits_contested) X(commits_by_ballot) \
 	X(fetch_hits) X(fetch_misses) X(fetch_again) X(refreshed) X(put_back) X(refresh_conflicts) X(refresh_outdated) \
-	X(late) X(table_full) X(not_sent) \
+	X(scans_ok) X(scans_again) X(late) X(table_full) X(not_sent) \
 	X(refused_length) X(refused_magic) X(refused_version) X(refused_foreign) X(refused_forged) X(refused_pointer)
 
 struct sp_store_counters {
@@ -92,6 +96,8 @@ struct sp_store;
  * @stash:	keep bytes [@from, @to) of a head whose bytes before @from are kept already; @bytes is the whole head
  * @unstash:	forget a head
  * @stashes:	at start: hand over all heads that are kept for this machine
+ * @scan:	hand over all splices whose back connection has one of config->snat_addrs: to @found, then @scanned.
+ *		@is_paced: slowly. Nothing, while a scan is under way
  * @server:	the @idx-th server. Return: 0; -ENOENT: no more. NULL: there are none
  * No call blocks. Arguments are borrowed until the call returns. An engine bounds what is under way: what is too much
  * is answered with -EAGAIN at once.
@@ -106,6 +112,7 @@ struct sp_store_engine {
 		      const char *bytes, __u32 from, __u32 to, __u64 ref);
 	void (*unstash)(struct sp_store *store, const struct sp_tuple *front, __u32 len);
 	void (*stashes)(struct sp_store *store, sp_stash_fn fn, void *ctx);
+	void (*scan)(struct sp_store *store, int is_paced);
 	int (*server)(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server);
 	void (*close)(struct sp_store *store);
 };

@@ -96,6 +96,11 @@ static void local_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
 	free(fronts);
 }
 
+static void local_scan(struct sp_store *store, int is_paced)
+{
+	store->events->scanned(store->ctx, 0);
+}
+
 static void local_close(struct sp_store *store)
 {
 	free(store);
@@ -104,7 +109,7 @@ static void local_close(struct sp_store *store)
 static const struct sp_store_engine engine = {
 	.name = "local", .commit = local_commit, .fetch = local_fetch,
 	.stash = local_stash, .unstash = local_unstash,
-	.stashes = local_stashes, .close = local_close,
+	.stashes = local_stashes, .scan = local_scan, .close = local_close,
 };
 
 int sp_store_local_open(struct sp_datapath *dp, struct sp_store **ret_store)

@@ -152,6 +152,9 @@ static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisR
 	case SP_REF_OP:
 		sp_store_ops_reply(l, server_idx, ref, reply);
 		break;
+	case SP_REF_SCAN:
+		sp_store_scan_reply(l, server_idx, ref, reply);
+		break;
 	}
 }
 
@@ -159,6 +162,8 @@ static void on_changed(void *ctx, unsigned int server_idx, int is_emptied)
 {
 	struct sp_store_redis *l = ctx;
 
+	if (is_emptied)
+		sp_store_scan_emptied(l, server_idx);
 	if (is_emptied && l->store.events && l->store.events->emptied)
 		l->store.events->emptied(l->store.ctx);
 }
@@ -183,8 +188,10 @@ static void on_tick(uv_timer_t *handle)
 	l->ticked_ns = now_ns;
 	for (unsigned int i = 0; i < l->server_count; i++)
 		sp_redis_tick(l->servers[i], now_ns, is_late);
-	if (!is_late)
-		sp_store_ops_tick(l, now_ns);
+	if (is_late)
+		return;
+	sp_store_ops_tick(l, now_ns);
+	sp_store_scan_tick(l, now_ns);
 }
 
 /* ---- the engine ---- */
@@ -238,6 +245,11 @@ static void redis_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
 	l->local->engine->stashes(l->local, fn, ctx);
 }
 
+static void redis_scan(struct sp_store *store, int is_paced)
+{
+	sp_store_scan_start((struct sp_store_redis *)store, is_paced);
+}
+
 static int redis_server(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server)
 {
 	static const char *const states[] = {
@@ -271,6 +283,7 @@ static void redis_close(struct sp_store *store)
 		uv_close((uv_handle_t *)l->prepare, free_handle);
 	if (l->timer)
 		uv_close((uv_handle_t *)l->timer, free_handle);
+	l->scan.is_running = 0;
 	sp_store_ops_free(l->ops);
 	l->ops = NULL;
 	sp_store_keeps_free(l->keeps);
@@ -284,8 +297,8 @@ static void redis_close(struct sp_store *store)
 
 static const struct sp_store_engine engine = {
 	.name = "redis", .commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
-	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .server = redis_server,
-	.close = redis_close,
+	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .scan = redis_scan,
+	.server = redis_server, .close = redis_close,
 };
 
 static void on_local_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)

@@ -13,6 +13,20 @@
 struct sp_store_ops;
 struct sp_store_keeps;
 
+/* store_redis_scan.c - @gen: of the last page that was asked for */
+enum sp_scan_state { SP_SCAN_READY, SP_SCAN_ASKED, SP_SCAN_DONE };
+struct sp_scan_server {
+	enum sp_scan_state	state;
+	__u32			gen;
+	char			cursor[24];
+};
+struct sp_scan {
+	int			is_running;
+	int			is_paced;	/* a page in each tick */
+	__u64			page_ns;	/* when the last one came */
+	struct sp_scan_server	at[SP_SERVERS_MAX];
+};
+
 struct sp_store_redis {
 	struct sp_store			store;
 	struct sp_store			*local;
@@ -27,6 +41,7 @@ struct sp_store_redis {
 	__u64				server_hash[SP_SERVERS_MAX];
 	struct sp_store_ops		*ops;
 	struct sp_store_keeps		*keeps;
+	struct sp_scan			scan;
 	uv_prepare_t			*prepare;
 	uv_timer_t			*timer;
 	__u64				ticked_ns;
@@ -34,7 +49,7 @@ struct sp_store_redis {
 };
 
 /* Who a reply is for: the lowest bits of a reference. */
-enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP };
+enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP, SP_REF_SCAN };
 #define SP_REF_KIND_BITS 4
 
 /* The servers that hold what belongs to a connection, by its front tuple. */
@@ -65,5 +80,10 @@ void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splic
 void sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key);
 void sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
 void sp_store_ops_tick(struct sp_store_redis *l, __u64 now_ns);
+
+void sp_store_scan_start(struct sp_store_redis *l, int is_paced);
+void sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
+void sp_store_scan_emptied(struct sp_store_redis *l, unsigned int server_idx);
+void sp_store_scan_tick(struct sp_store_redis *l, __u64 now_ns);
 
 #endif

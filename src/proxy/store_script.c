@@ -100,6 +100,22 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"end\n"
 		"if redis.call('GET', KEYS[2]) == KEYS[1]:sub(3) then redis.call('DEL', KEYS[2]) end\n"
 		"return 1\n",
+	/* a record's packed back tuple begins at 37, and is 12 or 36 long, with 8 behind it */
+	[SP_SCRIPT_SCAN] =
+		"local ours, out = {}, {}\n"
+		"for i = 3, #ARGV do ours[ARGV[i]] = true end\n"
+		"local page = redis.call('SCAN', ARGV[1], 'MATCH', 'sf*', 'COUNT', ARGV[2])\n"
+		"for _, key in ipairs(page[2]) do\n"
+		"  local v = redis.pcall('GET', key)\n"
+		"  if type(v) == 'string' then\n"
+		"    local r = v:sub(v:sub(1, 1) == 'P' and 27 or 2)\n"
+		"    if #ARGV == 2 or ours[r:sub(37, #r > 56 and 52 or 40)] then\n"
+		"      out[#out + 1] = key\n"
+		"      out[#out + 1] = v\n"
+		"    end\n"
+		"  end\n"
+		"end\n"
+		"return {page[1], out}\n",
 };
 
 const char *sp_script_text(enum sp_script script)

@@ -82,6 +82,23 @@ static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const str
 	p->fetched_count++;
 }
 
+static void on_found(void *ctx, const struct sp_splice *splice)
+{
+	struct proxy *p = ctx;
+
+	p->found_count++;
+	if (p->found)
+		p->found(p, splice);
+}
+
+static void on_scanned(void *ctx, int err)
+{
+	struct proxy *p = ctx;
+
+	p->scanned_err = err;
+	p->scanned_count++;
+}
+
 static void on_emptied(void *ctx)
 {
 	((struct proxy *)ctx)->emptied_count++;
@@ -107,7 +124,7 @@ static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_is
 
 static const struct sp_store_events events = {
 	.committed = on_committed, .fetched = on_fetched, .emptied = on_emptied, .kept = on_kept,
-	.outdated = on_outdated,
+	.outdated = on_outdated, .found = on_found, .scanned = on_scanned,
 };
 
 /* ---- proxies ---- */

@@ -324,6 +324,271 @@ static void agrees_with_a_plain_model(void **state)
 	sp_ports_free(ports);
 }
 
+/* What a shortage asks about: @over are those that nobody needs any more. */
+struct asked {
+	struct sp_ports	*ports;
+	int		count;
+	int		most;		/* 0: as many as it likes */
+	unsigned int	addr;		/* of the last one */
+	__u8		over[1000];
+	__u8		seen[1000];
+};
+
+static int on_ask(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	unsigned int idx = ntohs(from->port_be) - FIRST;
+	struct asked *asked = ctx;
+
+	if (asked->most && asked->count == asked->most)
+		return -EBUSY;
+	asked->count++;
+	asked->seen[idx]++;
+	asked->addr = ntohl(from->addr.w[3]) - 0x0a000000;
+	if (asked->over[idx])
+		sp_ports_put(asked->ports, to, from);
+	asked->over[idx] = 0;
+	return 0;
+}
+
+static struct sp_ports *open_asking(struct asked *asked, size_t addr_count, unsigned int count)
+{
+	struct sp_endpoint to = backend(1);
+
+	memset(asked, 0, sizeof(*asked));
+	asked->ports = open_ports(addr_count, count);
+	sp_ports_on_shortage(asked->ports, on_ask, asked);
+	for (unsigned int i = 0; i < addr_count * count; i++)
+		get_idx(asked->ports, &to);
+	assert_int_equal(asked->count, 0);
+	return asked->ports;
+}
+
+static void a_shortage_asks_the_oldest_first(void **state)
+{
+	struct asked asked;
+	struct sp_ports *ports = open_ports(1, 100);
+	struct sp_endpoint to = backend(1);
+	unsigned int order[100];
+
+	memset(&asked, 0, sizeof(asked));
+	asked.ports = ports;
+	for (int i = 0; i < 100; i++)
+		order[i] = get_idx(ports, &to);
+	put_idx(ports, &to, order[0]);
+	assert_int_equal(get_idx(ports, &to), order[0]);	/* it is the youngest now */
+	sp_ports_on_shortage(ports, on_ask, &asked);
+	asked.over[order[0]] = asked.over[order[1]] = asked.over[order[4]] = 1;
+	assert_int_equal(get_idx(ports, &to), order[1]);
+	assert_int_equal(asked.count, 1);
+	assert_int_equal(get_idx(ports, &to), order[4]);
+	assert_int_equal(asked.count, 4);
+	sp_ports_free(ports);
+}
+
+static void who_is_alive_is_asked_again_after_all_others(void **state)
+{
+	struct asked asked;
+	struct sp_ports *ports = open_asking(&asked, 1, 10);
+	struct sp_endpoint to = backend(1), from;
+
+	/* 9 of 10 end again and again: the tenth costs one question in each lap */
+	for (int lap = 1; lap <= 50; lap++) {
+		for (int i = 0; i < 9; i++) {
+			memset(asked.over, 1, 10);
+			asked.over[3] = 0;
+			assert_int_not_equal(get_idx(ports, &to), 3);
+		}
+		assert_in_range(asked.seen[3], lap - 1, lap + 1);
+		assert_in_range(asked.count, lap * 9, lap * 11);
+	}
+	memset(asked.over, 0, 10);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	sp_ports_free(ports);
+}
+
+static void questions_are_bounded(void **state)
+{
+	struct asked asked;
+	struct sp_ports *ports = open_asking(&asked, 1, 1000);
+	struct sp_endpoint to = backend(1), from;
+
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(asked.count, RECLAIM_LOOKS);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	for (int i = 0; i < 1000; i++)
+		assert_in_range(asked.seen[i], 1, 2);	/* other ones each time */
+	asked.most = asked.count + 5;
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(asked.count, asked.most);
+	asked.most = 0;
+	memset(asked.over, 1, sizeof(asked.over));
+	get_idx(ports, &to);
+	sp_ports_free(ports);
+
+	ports = open_asking(&asked, 64, 2);	/* of many addresses, too */
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_in_range(asked.count, 1, RECLAIM_LOOKS);
+	sp_ports_free(ports);
+}
+
+static void all_addresses_are_asked_about(void **state)
+{
+	struct asked asked;
+	struct sp_ports *ports = open_asking(&asked, 4, 5);
+	struct sp_endpoint to = backend(1), from;
+
+	for (unsigned int addr = 0; addr < 4; addr++) {
+		struct sp_endpoint over = source(addr, 2);
+
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+		asked.over[2] = 1;	/* of whichever address */
+		assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+		assert_int_equal(from.port_be, over.port_be);
+		assert_int_equal(ntohl(from.addr.w[3]) - 0x0a000000, asked.addr);
+	}
+	sp_ports_free(ports);
+}
+
+static int mark_idx(struct sp_ports *ports, const struct sp_endpoint *to, unsigned int idx)
+{
+	struct sp_endpoint from = source(0, idx);
+
+	return sp_ports_mark(ports, to, &from);
+}
+
+static void leave_idx(struct sp_ports *ports, const struct sp_endpoint *to, unsigned int idx)
+{
+	struct sp_endpoint from = source(0, idx);
+
+	sp_ports_leave(ports, to, &from);
+}
+
+static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	unsigned int idx = ntohs(from->port_be) - FIRST;
+	struct asked *asked = ctx;
+
+	asked->count++;
+	asked->seen[idx]++;
+	return !asked->over[idx];
+}
+
+static void end_round(struct sp_ports *ports, struct asked *asked)
+{
+	int steps = 1;
+
+	memset(asked->seen, 0, sizeof(asked->seen));
+	while (sp_ports_sweep(ports, is_needed, asked))
+		steps++;
+	assert_int_equal(steps, BUCKETS / SWEEP_BUCKETS);
+}
+
+static void marked_ports_come_back_a_round_later(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 10);
+	struct sp_endpoint to = backend(1), from, stray = source(1, 3);
+	struct asked asked = { 0 };
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(mark_idx(ports, &to, i), 0);
+	assert_int_equal(mark_idx(ports, &to, 2), 0);	/* another copy of it */
+	assert_int_equal(mark_idx(ports, &to, 10), -ENOENT);
+	assert_int_equal(sp_ports_mark(ports, &to, &stray), -ENOENT);
+	for (int i = 0; i < 6; i++)
+		assert_in_range(get_idx(ports, &to), 4, 9);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	memset(asked.over, 1, sizeof(asked.over));
+	end_round(ports, &asked);
+	assert_int_equal(asked.count, 0);
+
+	mark_idx(ports, &to, 0);
+	mark_idx(ports, &to, 3);
+	end_round(ports, &asked);
+	assert_int_equal(asked.count, 2);
+	assert_true(asked.seen[1] == 1 && asked.seen[2] == 1);
+	assert_int_equal(get_idx(ports, &to), 1);
+	assert_int_equal(get_idx(ports, &to), 2);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+
+	end_round(ports, &asked);
+	assert_int_equal(get_idx(ports, &to), 0);
+	assert_int_equal(get_idx(ports, &to), 3);
+	sp_ports_free(ports);
+}
+
+/* What is in use here is not marked, or is kept by whoever is asked; then it is asked about no more. */
+static void what_is_used_here_is_not_swept(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 10);
+	struct sp_endpoint to = backend(1), from;
+	struct asked asked = { 0 };
+
+	for (int i = 0; i < 10; i++)
+		get_idx(ports, &to);
+	mark_idx(ports, &to, 5);
+	end_round(ports, &asked);
+	end_round(ports, &asked);
+	end_round(ports, &asked);
+	assert_int_equal(asked.count, 1);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	sp_ports_free(ports);
+}
+
+static void who_leaves_a_marked_port_does_not_free_it(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 3);
+	struct sp_endpoint to = backend(1), from;
+	struct asked asked = { 0 };
+
+	for (int i = 0; i < 3; i++)
+		get_idx(ports, &to);
+	mark_idx(ports, &to, 0);
+	mark_idx(ports, &to, 1);
+	leave_idx(ports, &to, 0);
+	put_idx(ports, &to, 1);		/* that splice is over, whatever the store has yet to hear */
+	leave_idx(ports, &to, 2);
+	leave_idx(ports, &to, 3);
+	assert_int_equal(get_idx(ports, &to), 1);
+	assert_int_equal(get_idx(ports, &to), 2);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	end_round(ports, &asked);
+	memset(asked.over, 1, sizeof(asked.over));
+	end_round(ports, &asked);
+	assert_int_equal(asked.count, 1);	/* the mark of the one that was put is gone */
+	assert_int_equal(get_idx(ports, &to), 0);
+	sp_ports_free(ports);
+}
+
+/* The store has what is over here: it has not heard. What it had not for a round may be there all the same. */
+static void stale_splices_take_no_port(void **state)
+{
+	struct sp_ports *ports = open_ports(1, 4);
+	struct sp_endpoint to = backend(1), from;
+	struct asked asked = { 0 };
+
+	memset(asked.over, 1, sizeof(asked.over));
+	for (int i = 0; i < 4; i++)
+		get_idx(ports, &to);
+	put_idx(ports, &to, 0);
+	assert_int_equal(mark_idx(ports, &to, 0), -ESTALE);
+	leave_idx(ports, &to, 1);
+	assert_int_equal(mark_idx(ports, &to, 1), 0);
+	mark_idx(ports, &to, 2);
+	end_round(ports, &asked);
+	end_round(ports, &asked);
+	assert_int_equal(asked.count, 2);
+	assert_int_equal(mark_idx(ports, &to, 2), 0);
+	assert_int_equal(get_idx(ports, &to), 0);
+	assert_int_equal(mark_idx(ports, &to, 0), 0);
+	assert_int_equal(get_idx(ports, &to), 1);
+	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	put_idx(ports, &to, 1);		/* no trace of the round before */
+	assert_int_equal(mark_idx(ports, &to, 1), -ESTALE);
+	sp_ports_free(ports);
+}
+
 static double seconds(void)
 {
 	struct timespec ts;
@@ -403,6 +668,14 @@ int main(void)
 		cmocka_unit_test(taken_ports_are_not_given),
 		cmocka_unit_test(resting_ports_can_be_taken),
 		cmocka_unit_test(agrees_with_a_plain_model),
+		cmocka_unit_test(a_shortage_asks_the_oldest_first),
+		cmocka_unit_test(who_is_alive_is_asked_again_after_all_others),
+		cmocka_unit_test(questions_are_bounded),
+		cmocka_unit_test(all_addresses_are_asked_about),
+		cmocka_unit_test(marked_ports_come_back_a_round_later),
+		cmocka_unit_test(what_is_used_here_is_not_swept),
+		cmocka_unit_test(who_leaves_a_marked_port_does_not_free_it),
+		cmocka_unit_test(stale_splices_take_no_port),
 		cmocka_unit_test(a_million_takes_are_quick),
 		cmocka_unit_test(pairs_are_bounded_and_idle_ones_make_room),
 	};

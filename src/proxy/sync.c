@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * sync.c - which of our ports the store has splices on
+ *
+ * A daemon that finds no splices on its machine may have made some before: the
+ * other proxies carry them, and their ports are not free. So at its start it
+ * reads the store, marks those ports, and is in sync from then on. Then it
+ * reads again now and then, slowly, and gives back the ports of splices that
+ * ended elsewhere: a round that is complete has not found them any more.
+ *
+ * New connections don't wait for that. What depends on it is whether this
+ * proxy should be sent any: see sp_front_is_in_sync().
+ */
+#include <errno.h>
+
+#include "base/log.h"
+#include "front_internal.h"
+
+#define AGAIN_NS	60000000000ULL	/* after a round, or after the time that an idle splice has, if that is shorter */
+#define RETRY_NS	500000000ULL	/* after one that failed */
+#define GIVE_UP_NS	5000000000ULL	/* without the store, with store_loss: continue */
+
+static void in_sync(struct sp_front *f, const char *how)
+{
+	if (f->sync.is_in_sync)
+		return;
+	f->sync.is_in_sync = 1;
+	log_info("in sync%s", how);
+}
+
+void sp_sync_found(void *ctx, const struct sp_splice *splice)
+{
+	const struct sp_tuple *back = &splice->up.out;
+	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
+	struct sp_front *f = ctx;
+
+	switch (sp_ports_mark(f->ports, &to, &from)) {
+	case 0: f->counters.ports_found++; break;
+	case -ENOMEM: f->counters.ports_unmarked++; break;
+	case -ESTALE:	/* a server was away when it was forgotten */
+		f->counters.ports_stale++;
+		f->store->engine->forget(f->store, splice);
+		break;
+	}
+}
+
+static __u64 pause_ns(const struct sp_front *f, int err)
+{
+	__u64 idle_ns = f->config->limits.idle_ns, again_ns = idle_ns < AGAIN_NS ? idle_ns : AGAIN_NS;
+
+	return again_ns < RETRY_NS || (err && !f->sync.is_in_sync) ? RETRY_NS : again_ns;
+}
+
+void sp_sync_scanned(void *ctx, int err)
+{
+	struct sp_front *f = ctx;
+
+	f->sync.is_scanning = 0;
+	f->sync.is_sweeping = !err;
+	f->sync.next_ns = sp_now_ns() + pause_ns(f, err);
+	if (!err)
+		in_sync(f, "");
+}
+
+/* Whatever is here keeps its port, and gives it back by itself. */
+static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
+{
+	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr, .dport = to->port_be };
+	struct sp_tuple key = sp_tuple_reverse(&back);
+	struct sp_front *f = ctx;
+	struct sp_entry e;
+
+	if (sp_conn_by_back(f->conns, &back) || !sp_datapath_get(f->dp, &key, &e))
+		return 1;
+	f->counters.ports_returned++;
+	return 0;
+}
+
+static void scan(struct sp_front *f)
+{
+	f->sync.is_scanning = 1;
+	f->store->engine->scan(f->store, f->sync.is_in_sync);
+}
+
+void sp_sync_start(struct sp_front *f)
+{
+	f->sync.start_ns = sp_now_ns();
+	scan(f);
+}
+
+void sp_sync_tick(struct sp_front *f, __u64 now_ns)
+{
+	if (!f->sync.is_in_sync && f->config->store.loss == SP_LOSS_CONTINUE &&
+	    now_ns - f->sync.start_ns >= GIVE_UP_NS) {
+		log_warn("store: it can't be read; ports that are in use through other proxies may be used again");
+		in_sync(f, ", without the store");
+	}
+	if (f->sync.is_sweeping)
+		f->sync.is_sweeping = sp_ports_sweep(f->ports, is_needed, f);
+	else if (!f->sync.is_scanning && now_ns >= f->sync.next_ns)
+		scan(f);
+}
+
+int sp_front_is_in_sync(const struct sp_front *f)
+{
+	return f->sync.is_in_sync;
+}
