@@ -35,6 +35,7 @@ struct sp_stash_offer {
  * @kept:	a refresh has reached a majority (may be NULL)
  * @outdated:	it has not, since a majority keeps another splice of this connection, or a newer connection of this
  *		tuple: what is here with this client ISN carries packets wrongly (may be NULL)
+ * @member:	a server has this record of a proxy, see @announce (borrowed; may be NULL)
  * @ref:	as given to the call
  */
 struct sp_store_events {
@@ -44,6 +45,7 @@ struct sp_store_events {
 	void (*emptied)(void *ctx);
 	void (*kept)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
 	void (*outdated)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
+	void (*member)(void *ctx, const void *record, size_t len);
 };
 
 /* Of a shared store. "again": it was out of reach. */
@@ -78,6 +80,8 @@ struct sp_store_server {
 typedef void (*sp_stash_fn)(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 			    const char *bytes, __u32 len);
 
+#define SP_ANNOUNCED_MS	2000
+
 struct sp_store;
 
 /**
@@ -92,6 +96,8 @@ struct sp_store;
  * @stash:	keep bytes [@from, @to) of a head whose bytes before @from are kept already; @bytes is the whole head
  * @unstash:	forget a head
  * @stashes:	at start: hand over all heads that are kept for this machine
+ * @announce:	leave a record with all servers for SP_ANNOUNCED_MS, in place of the one before it under @name, and
+ *		ask for those of the others. NULL: there are none
  * @server:	the @idx-th server. Return: 0; -ENOENT: no more. NULL: there are none
  * No call blocks. Arguments are borrowed until the call returns. An engine bounds what is under way: what is too much
  * is answered with -EAGAIN at once.
@@ -106,6 +112,7 @@ struct sp_store_engine {
 		      const char *bytes, __u32 from, __u32 to, __u64 ref);
 	void (*unstash)(struct sp_store *store, const struct sp_tuple *front, __u32 len);
 	void (*stashes)(struct sp_store *store, sp_stash_fn fn, void *ctx);
+	void (*announce)(struct sp_store *store, const char *name, const void *record, size_t len);
 	int (*server)(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server);
 	void (*close)(struct sp_store *store);
 };

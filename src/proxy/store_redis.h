@@ -35,7 +35,7 @@ struct sp_store_redis {
 };
 
 /* Who a reply is for: the lowest bits of a reference. */
-enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP };
+enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP, SP_REF_MEMBERS };
 #define SP_REF_KIND_BITS 4
 
 /* The servers that hold what belongs to a connection, by its front tuple. */

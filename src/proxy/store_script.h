@@ -7,7 +7,8 @@
 
 #include "abi/ktypes.h"
 
-#define SP_SCRIPTS(X) X(CLAIM, claim) X(PREPARE, prepare) X(ACCEPT, accept) X(LOOK, look) X(KEEP, keep) X(DROP, drop)
+#define SP_SCRIPTS(X) X(CLAIM, claim) X(PREPARE, prepare) X(ACCEPT, accept) X(LOOK, look) X(KEEP, keep) X(DROP, drop) \
+	X(ANNOUNCE, announce)
 
 enum sp_script {
 #define X(up, low) SP_SCRIPT_##up,
@@ -26,6 +27,7 @@ enum sp_script {
  *	LOOK				nil; or what is there now, and the packed front tuple if the down key led there
  *	KEEP	record TTL is_chosen	SP_KEPT_*
  *	DROP	record state		1: removed; only if it has that record, and that state unless it is ""
+ *	ANNOUNCE name record TTL	under the key of all members: all records that are not older than TTL
  *
  * "What is there" is as sp_answer_parse() reads it. A record with another client ISN is an older connection's: for
  * CLAIM, PREPARE and ACCEPT it isn't there.
