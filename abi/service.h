@@ -6,8 +6,13 @@
 #include "tuple.h"
 
 #define SP_SERVICES_MAX	4096
+#define SP_SNATS_MAX	512
+#define SP_ORIGINS_MAX	4096
 
-/* struct sp_listen - key of map sp_services: address and port (network byte order) of a service */
+/*
+ * struct sp_listen - key of map sp_services: address and port (network byte order) of a service; and of map sp_origins:
+ * those of a backend whose pool has "source: client", in a cluster
+ */
 struct sp_listen {
 	struct sp_addr	addr;
 	__be16		port;
@@ -39,7 +44,8 @@ struct sp_service {
 _Static_assert(sizeof(struct sp_service) == 8, "struct sp_service is ABI");
 
 /**
- * struct sp_snat - value of map sp_snats, key struct sp_addr: ports of ours on a source address
+ * struct sp_snat - value of map sp_snats, key struct sp_addr: ports of ours on a source address. All ports of addresses
+ * of other proxies are there, too: what goes to them may come to us.
  * @port_first:	host order
  * @port_last:	host order, inclusive
  */

@@ -36,10 +36,18 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
+	__uint(max_entries, SP_SNATS_MAX);
 	__type(key, struct sp_addr);
 	__type(value, struct sp_snat);
 } sp_snats SEC(".maps");
+
+/* Value: nothing to say. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SP_ORIGINS_MAX);
+	__type(key, struct sp_listen);
+	__type(value, __u32);
+} sp_origins SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -5,7 +5,7 @@
  *	packet -> parse -> half?  -> carry: rewrite, send on
  *			-> service? -> SYN: answered with a cookie
  *				       else: up to the daemon
- *			-> SNAT address? -> up to the daemon
+ *			-> SNAT address, or a backend that sees clients' own? -> up to the daemon
  *			-> ICMP error about one of ours? -> translate, send on
  *			-> anything else: the kernel's own stack
  *
@@ -53,14 +53,11 @@ static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_en
 	return 1;
 }
 
-static __always_inline int back(struct sp_pkt *pkt, const struct sp_snat *snat, __u64 now_ns)
+static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
 {
 	const struct sp_control *c = control();
-	__u16 port = bpf_ntohs(pkt->tuple.dport);
 	int err;
 
-	if (port < snat->port_first || port > snat->port_last)
-		return 0;
 	if (!c || daemon_is_stale(c, now_ns))
 		return -SP_DROP_DAEMON_STALE;
 	if (is_damaged(pkt))
@@ -71,20 +68,34 @@ static __always_inline int back(struct sp_pkt *pkt, const struct sp_snat *snat, 
 	return err ? err : -SP_DROP_FROM_BACKEND;
 }
 
+static __always_inline int is_to_snat(const struct sp_pkt *pkt)
+{
+	const struct sp_snat *snat = bpf_map_lookup_elem(&sp_snats, &pkt->tuple.daddr);
+	__u16 port = bpf_ntohs(pkt->tuple.dport);
+
+	return snat && port >= snat->port_first && port <= snat->port_last;
+}
+
+/* In a cluster, what a backend sends to a client's own address may belong to a splice that only others have so far. */
+static __always_inline int is_from_origin(const struct sp_pkt *pkt)
+{
+	struct sp_listen from = { .addr = pkt->tuple.saddr, .port = pkt->tuple.sport };
+
+	return !!bpf_map_lookup_elem(&sp_origins, &from);
+}
+
 static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
 	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };
 	struct sp_service *svc;
-	struct sp_snat *snat;
 
 	if (e && !is_left_behind(pkt, e))
 		return carry(pkt, e, now_ns);
 	svc = bpf_map_lookup_elem(&sp_services, &at);
 	if (svc)
 		return front(pkt, svc, now_ns);
-	snat = bpf_map_lookup_elem(&sp_snats, &pkt->tuple.daddr);
-	return snat ? back(pkt, snat, now_ns) : 0;
+	return is_to_snat(pkt) || is_from_origin(pkt) ? back(pkt, now_ns) : 0;
 }
 
 static __always_inline int ingress(struct sp_pkt *pkt)

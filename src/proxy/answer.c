@@ -6,6 +6,7 @@
  * the client repeats. What the client still sends is acknowledged and thrown
  * away, so that it closes instead of losing the answer to an RST.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "front_internal.h"
@@ -58,15 +59,35 @@ static void send(struct sp_front *f, const struct sp_conn *c)
 	sp_wire_send(f->wire, &seg);
 }
 
-void sp_answer(struct sp_front *f, struct sp_conn *c, int status)
+static void say(struct sp_front *f, struct sp_conn *c)
 {
-	count(f, status);
-	c->status = status;
-	c->state = SP_CONN_ANSWERED;
-	c->deadline_ns = sp_now_ns() + KEEP_NS;
+	count(f, c->status);
+	c->is_unsaid = 0;
 	sp_front_mark(f, c);
 	send(f, c);
 	sp_stash_drop(f, c);
+}
+
+/* Where another proxy may have made the splice, the client must not hear us beside its backend. */
+void sp_answer(struct sp_front *f, struct sp_conn *c, int status)
+{
+	c->status = status;
+	c->state = SP_CONN_ANSWERED;
+	c->deadline_ns = sp_now_ns() + KEEP_NS;
+	if (!f->cluster) {
+		say(f, c);
+		return;
+	}
+	c->is_unsaid = 1;
+	f->store->engine->fetch(f->store, &c->front);
+}
+
+void sp_answer_now(struct sp_front *f, struct sp_conn *c, int err)
+{
+	if (err == -ENOENT || c->config->store.loss == SP_LOSS_CONTINUE)
+		say(f, c);
+	else
+		sp_front_del(f, c);
 }
 
 /* From our FIN's place on when the client has seen it, else from before the answer. */
@@ -88,6 +109,8 @@ void sp_answer_end(struct sp_front *f, const struct sp_segment *seg)
  */
 void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
+	if (c->is_unsaid)
+		return;
 	if (!(seg->flags & SP_TCP_RST)) {
 		if (seg->ack == c->client.isn_ours + 1)
 			send(f, c);

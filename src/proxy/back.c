@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "front_internal.h"
+#include "relay.h"
 
 #define SYN_AGAIN_NS	200000000ULL
 #define MSS_DEFAULT	536	/* RFC 9293, 3.7.1 */
@@ -158,7 +159,7 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
 }
 
-static void give_up(struct sp_front *f, struct sp_conn *c)
+static void reset_back(struct sp_front *f, struct sp_conn *c)
 {
 	struct sp_segment rst = {
 		.tuple = c->back, .flags = SP_TCP_RST | SP_TCP_ACK, .wscale = -1,
@@ -167,7 +168,28 @@ static void give_up(struct sp_front *f, struct sp_conn *c)
 
 	sp_wire_send(f->wire, &rst);
 	sp_back_release(f, c);
-	sp_front_del(f, c);
+}
+
+/* What the half alone tells of the handshake with the backend must do. */
+void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *up)
+{
+	f->counters.adopted++;
+	c->is_marked = 0;
+	c->up = *up;
+	c->backend.has_ts = c->client.has_ts && (up->tsval_delta || up->tsecr_delta);
+	c->forward_mss = (c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS) - (c->backend.has_ts ? TS_BYTES : 0);
+	c->window_bytes = 65535;
+	sp_stash_forward(f, c);
+}
+
+/* The claim is lost. @winner NULL: its splice is in the datapath already, and what the client repeats goes there. */
+static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splice *winner)
+{
+	reset_back(f, c);
+	if (winner && !sp_splice_install(f->dp, winner, c->held.len, sp_kept_now()))
+		sp_back_adopt(f, c, &winner->up);
+	else
+		sp_front_del(f, c);
 }
 
 /* The store has answered: what is held goes on only now. */
@@ -176,18 +198,21 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	struct sp_splice splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
 	__u32 kept_s = sp_kept_now();
 
-	if (err == -EEXIST && winner && !sp_splice_install(f->dp, winner, 0, kept_s))
-		c->is_marked = 0;	/* what the client repeats goes there */
 	if (err == -EAGAIN && c->config->store.loss == SP_LOSS_CONTINUE) {
 		f->counters.unprotected++;
 		kept_s = 0;
 		err = 0;
 	}
+	if (err == -EEXIST) {
+		lost_to(f, c, winner);
+		return;
+	}
 	if (!err)
 		err = sp_splice_install(f->dp, &splice, c->held.len, kept_s);
 	if (err) {
 		f->counters.commit_failed++;
-		give_up(f, c);
+		reset_back(f, c);
+		sp_front_del(f, c);
 		return;
 	}
 	c->is_marked = 0;	/* the half of the splice has taken the mark's place */
@@ -197,15 +222,13 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 }
 
 /* @seg: from a backend; no half carries it */
-void sp_back_event(struct sp_front *f, const struct sp_segment *seg)
+void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_relayed)
 {
 	struct sp_tuple key = sp_tuple_reverse(&seg->tuple);
 	struct sp_conn *c = sp_conn_by_back(f->conns, &key);
-	struct sp_entry e;
 
 	if (!c) {
-		if (sp_datapath_get(f->dp, &seg->tuple, &e))
-			sp_answer_reset(f, seg);
+		sp_miss_back(f, seg, is_relayed);
 	} else if (c->state != SP_CONN_CONNECTING) {
 		return;
 	} else if (seg->ack != c->backend.isn_ours + 1) {

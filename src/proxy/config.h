@@ -98,6 +98,8 @@ struct sp_store_conf {
 struct sp_cluster_conf {
 	char			*name;		/* NULL: the name of the host */
 	struct sp_endpoint	relay;		/* where other proxies send what is ours; port 0: none */
+	size_t			source_count;
+	struct sp_addr		*sources;	/* source addresses of all members; ours may be among them */
 };
 
 struct sp_config {

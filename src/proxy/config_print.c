@@ -122,6 +122,8 @@ static void print_store(const struct sp_store_conf *store, FILE *out)
 
 static void print_cluster(const struct sp_cluster_conf *cluster, FILE *out)
 {
+	char text[SP_ADDR_STRLEN];
+
 	fputs("cluster: {", out);
 	if (cluster->name) {
 		print_key("name", cluster->name, out);
@@ -129,7 +131,11 @@ static void print_cluster(const struct sp_cluster_conf *cluster, FILE *out)
 	}
 	fputs("relay: ", out);
 	print_endpoint(&cluster->relay, out);
-	fputs("}\n", out);
+	for (size_t i = 0; i < cluster->source_count; i++) {
+		fputs(i ? ", " : ", sources: [", out);
+		print_text(sp_addr_format(&cluster->sources[i], text), out);
+	}
+	fputs(cluster->source_count ? "]}\n" : "}\n", out);
 }
 
 static void print_pool(const struct sp_pool_conf *pool, FILE *out)

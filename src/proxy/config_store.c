@@ -121,12 +121,32 @@ int sp_value_store(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t
 	return 0;
 }
 
+static const struct sp_doc_key source_key = {
+	.name = "sources",
+	.allowed = "an address, as in 192.0.2.1 or \"2001:db8::1\"",
+};
+
+static int source_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
+{
+	const struct sp_addr *addrs = ((struct sp_cluster_conf *)base)->sources, *addr = item;
+	int err = sp_value_addr(doc, &source_key, node, item);
+
+	for (; !err && addrs < addr; addrs++)
+		if (sp_addr_equal(addrs, addr))
+			err = sp_doc_refuse(doc, node, "sources: found \"%s\" again; allowed: each one once",
+					    sp_scalar_text(node));
+	return err;
+}
+
 #define CLUSTER(field) offsetof(struct sp_cluster_conf, field)
 static const struct sp_doc_key cluster_keys[] = {
 	{ .name = "name", .parse = sp_value_text, .offset = CLUSTER(name), .min = 1, .max = SP_CONFIG_NAME_MAX,
 	  .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED },
 	{ .name = "relay", .parse = sp_value_endpoint, .offset = CLUSTER(relay), .allowed = SP_ENDPOINT_ALLOWED,
 	  .is_required = 1 },
+	{ .name = "sources", .parse = sp_value_array, .offset = CLUSTER(sources), .count = CLUSTER(source_count),
+	  .size = sizeof(struct sp_addr), .read = source_read, .max = SP_CONFIG_SNAT_ADDRS_MAX,
+	  .allowed = "a list of addresses, as in 192.0.2.1 or \"2001:db8::1\"" },
 	{ 0 }
 };
 

@@ -18,7 +18,7 @@
  *			deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
  * OWING		up, una, sent; again_ns: next repetition; deadline_ns: given up
- * ANSWERED		status; deadline_ns: forgotten
+ * ANSWERED		status, is_unsaid; deadline_ns: forgotten
  */
 #define SP_CONN_STATES(X) X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(OWING) X(ANSWERED)
 
@@ -44,6 +44,8 @@ enum sp_conn_state {
  * @backend_idx: in @pool
  * @tried:	backends, see sp_backends_choose()
  * @is_marked:	a half under @front sends its packets here
+ * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
+ * @is_unsaid:	ANSWERED: not before the store says that nobody has
  */
 struct sp_conn {
 	enum sp_conn_state		state;
@@ -61,7 +63,7 @@ struct sp_conn {
 	int				backend_idx;
 	__u16				mss, forward_mss, window;
 	__u64				tried;
-	__u8				is_sack, is_marked, tries;
+	__u8				is_sack, is_marked, is_news, is_unsaid, tries;
 	int				status;
 };
 

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "keys.h"
 #include "proxy.skel.h"
+#include "segment.h"
 #include "state.h"
 
 struct offered {
@@ -255,15 +256,58 @@ static unsigned int allowed_splices(struct sp_datapath *dp, const struct sp_conf
 	return room;
 }
 
+/* Ours, and all ports of other proxies' addresses. */
+static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
+{
+	struct sp_snat range = { config->snat_port_first, config->snat_port_last }, all = { 1, 65535 };
+	static struct sp_addr keep[SP_SNATS_MAX];
+	int fd = bpf_map__fd(dp->skel->maps.sp_snats);
+	size_t n = 0;
+
+	if (config->snat_count + config->cluster.source_count > SP_SNATS_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < config->snat_count; i++)
+		keep[n++] = config->snat_addrs[i];
+	for (size_t i = 0; i < config->cluster.source_count; i++)
+		keep[n++] = config->cluster.sources[i];
+	/* in reverse: an address that is in both is ours */
+	for (size_t i = n; i-- > 0;)
+		if (bpf_map_update_elem(fd, &keep[i], i < config->snat_count ? &range : &all, BPF_ANY))
+			return -errno;
+	sweep(fd, sizeof(keep[0]), keep, n);
+	return 0;
+}
+
+/* Backends that see their clients' addresses, where other proxies may have opened the connection. */
+static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
+{
+	static struct sp_listen keep[SP_ORIGINS_MAX];
+	int fd = bpf_map__fd(dp->skel->maps.sp_origins);
+	const __u32 nothing = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; config->store.kind != SP_STORE_LOCAL && i < config->pool_count; i++) {
+		const struct sp_pool_conf *pool = &config->pools[i];
+
+		for (size_t j = 0; pool->source == SP_SOURCE_CLIENT && j < pool->backend_count; j++) {
+			if (n == SP_ORIGINS_MAX)
+				return -E2BIG;
+			keep[n] = (struct sp_listen){ pool->backends[j].at.addr, pool->backends[j].at.port_be, 0 };
+			if (bpf_map_update_elem(fd, &keep[n++], &nothing, BPF_ANY))
+				return -errno;
+		}
+	}
+	sweep(fd, sizeof(keep[0]), keep, n);
+	return 0;
+}
+
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 {
-	int fd = bpf_map__fd(dp->skel->maps.sp_snats);
-	struct sp_snat range = { config->snat_port_first, config->snat_port_last };
+	int err = apply_sources(dp, config);
 
-	for (size_t i = 0; i < config->snat_count; i++)
-		if (bpf_map_update_elem(fd, &config->snat_addrs[i], &range, BPF_ANY))
-			return -errno;
-	sweep(fd, sizeof(struct sp_addr), config->snat_addrs, config->snat_count);
+	err = err ?: apply_origins(dp, config);
+	if (err)
+		return err;
 	dp->count.max = allowed_splices(dp, config);
 	sp_datapath_counted(dp, dp->count.splices);
 	return apply_services(dp, config);
@@ -275,6 +319,17 @@ const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const
 	const struct offered *found = bsearch(&at, dp->offered, dp->offered_count, sizeof(*found), compare_listen);
 
 	return found ? &found->offer : NULL;
+}
+
+int sp_datapath_cookie_is_valid(const struct sp_datapath *dp, const struct sp_segment *seg)
+{
+	struct sp_cookie_in in = { .tuple = seg->tuple, .client_isn = seg->seq - 1 };
+	const struct sp_control *c = dp->control;
+
+	for (__u32 i = 0; i < c->key_count; i++)
+		if (sp_cookie_is_valid(c->cookie_key[i], &in, c->period, seg->ack - 1))
+			return 1;
+	return 0;
 }
 
 void sp_datapath_heartbeat(struct sp_datapath *dp)

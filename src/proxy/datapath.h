@@ -30,6 +30,10 @@ int sp_datapath_load_keys(struct sp_datapath *dp, const char *path);
 /* What is offered at an address of a service, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);
 
+struct sp_segment;
+/* The datapath's question, for a segment that came another way. */
+int sp_datapath_cookie_is_valid(const struct sp_datapath *dp, const struct sp_segment *seg);
+
 void sp_datapath_heartbeat(struct sp_datapath *dp);
 
 typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);

@@ -33,10 +33,13 @@
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
 #define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
 
+/* Elsewhere than at its home, a mark would keep packets from getting there. */
 void sp_front_mark(struct sp_front *f, struct sp_conn *c)
 {
 	struct sp_half mark = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
 
+	if (!sp_cluster_is_home(f->cluster, &c->front))
+		return;
 	if (c->state == SP_CONN_ANSWERED)
 		mark.flags |= SP_HALF_F_ANSWERED;
 	else if (c->is_marked)
@@ -75,7 +78,7 @@ static void on_held(struct sp_front *f, const struct sp_event *ev, const struct 
 	struct sp_conn *c = sp_conn_by_front(f->conns, &ev->tuple);
 
 	if (sp_conn_by_back(f->conns, &back))
-		sp_back_event(f, seg);
+		sp_back_event(f, seg, 0);
 	else if (c)
 		sp_head_more(f, c, seg);
 	else
@@ -99,10 +102,10 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 		seg.tuple = sp_tuple_reverse(&ev->tuple);
 		sp_nudge_add(f->nudges, &seg, sp_now_ns());
 		break;
-	case SP_EVENT_FRONT: sp_head_begin(f, ev, &seg); break;
-	case SP_EVENT_BACK: sp_back_event(f, &seg); break;
+	case SP_EVENT_FRONT: sp_head_begin(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple)); break;
+	case SP_EVENT_BACK: sp_back_event(f, &seg, 0); break;
 	case SP_EVENT_HELD: on_held(f, ev, &seg); break;
-	case SP_EVENT_MISS: sp_miss_event(f, ev, &seg); break;
+	case SP_EVENT_MISS: sp_miss_event(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple)); break;
 	}
 }
 
@@ -131,12 +134,17 @@ static void tick(void *ctx, struct sp_conn *c)
 	}
 }
 
+/* Another proxy may have it: then it is here when the store has answered. */
 static int is_here(void *ctx, const struct sp_tuple *front)
 {
 	struct sp_front *f = ctx;
 	struct sp_entry e;
 
-	return sp_conn_by_front(f->conns, front) || !sp_datapath_get(f->dp, front, &e);
+	if (sp_conn_by_front(f->conns, front) || !sp_datapath_get(f->dp, front, &e))
+		return 1;
+	if (f->cluster)
+		f->store->engine->fetch(f->store, front);
+	return 0;
 }
 
 void sp_front_tick(struct sp_front *f)
@@ -145,6 +153,8 @@ void sp_front_tick(struct sp_front *f)
 	f->reclaim_budget = RECLAIM_PER_TICK;
 	sp_sync_tick(f, sp_now_ns());
 	sp_conns_each(f->conns, tick, f);
+	if (f->cluster)
+		sp_miss_tick(f);
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
 }
 
@@ -181,9 +191,15 @@ static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_is
 	sp_ager_outdated(&((struct sp_front *)ctx)->ager, front, client_isn);
 }
 
+static void on_member(void *ctx, const void *record, size_t len)
+{
+	sp_cluster_heard(((struct sp_front *)ctx)->cluster, record, len);
+}
+
 static const struct sp_store_events store_events = {
 	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed, .emptied = on_emptied,
 	.kept = on_kept, .outdated = on_outdated, .found = sp_sync_found, .scanned = sp_sync_scanned,
+	.member = on_member,
 };
 
 /* All ports towards a backend are taken: what has ended gives way before its time. */
@@ -199,8 +215,56 @@ static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_
 	return 0;
 }
 
-int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_config *config,
-		 struct sp_front **ret_front)
+
+/* Another proxy got it. It is not sent on again, wherever we think that its home is: so it can't go round. */
+static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	struct sp_front *f = ctx;
+
+	if (kind == SP_EVENT_BACK) {
+		sp_back_event(f, seg, 1);
+	} else if (kind == SP_EVENT_FRONT && sp_datapath_cookie_is_valid(f->dp, seg)) {
+		sp_head_begin(f, seg, 1);
+	} else {
+		f->counters.cookie_expired += kind == SP_EVENT_FRONT;
+		sp_miss_event(f, seg, 1);
+	}
+}
+
+static void hand_over(void *ctx, struct sp_conn *c)
+{
+	struct sp_front *f = ctx;
+
+	if (c->state == SP_CONN_HEAD && !sp_cluster_is_home(f->cluster, &c->front))
+		sp_head_hand_over(f, c);
+}
+
+static void on_homes(void *ctx)
+{
+	sp_conns_each(((struct sp_front *)ctx)->conns, hand_over, ctx);
+}
+
+static __u32 splices(void *ctx)
+{
+	return sp_datapath_count(((struct sp_front *)ctx)->dp)->splices;
+}
+
+static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	sp_splice_ended(((struct sp_front *)ctx)->dp, front, client_isn, state);
+}
+
+static const struct sp_cluster_events cluster_events = {
+	.segment = on_segment, .ends = on_ends, .homes = on_homes, .splices = splices,
+};
+
+static void tell_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	sp_cluster_tell_ends(((struct sp_front *)ctx)->cluster, front, client_isn, state);
+}
+
+int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_cluster *cluster,
+		 struct sp_config *config, struct sp_front **ret_front)
 {
 	struct sp_front *f = calloc(1, sizeof(*f));
 	int err;
@@ -210,6 +274,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->dp = dp;
 	f->wire = wire;
 	f->store = store;
+	f->cluster = cluster;
 	store->events = &store_events;
 	store->ctx = f;
 	f->strays = sp_strays_new();
@@ -221,6 +286,11 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 		return err;
 	}
 	sp_ager_init(&f->ager, dp, f->ports, store);
+	if (cluster) {
+		f->ager.ended = tell_ended;
+		f->ager.ctx = f;
+	}
+	sp_cluster_listen(cluster, &cluster_events, f);
 	*ret_front = f;
 	return 0;
 }
@@ -281,6 +351,11 @@ const struct sp_backends *sp_front_backends(const struct sp_front *f)
 struct sp_ports *sp_front_ports(struct sp_front *f)
 {
 	return f->ports;
+}
+
+struct sp_cluster *sp_front_cluster(const struct sp_front *f)
+{
+	return f->cluster;
 }
 
 const struct sp_front_counters *sp_front_counters(const struct sp_front *f)

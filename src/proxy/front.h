@@ -4,6 +4,7 @@
 #define SP_PROXY_FRONT_H
 
 #include "backends.h"
+#include "cluster.h"
 #include "config.h"
 #include "datapath.h"
 #include "ports.h"
@@ -12,8 +13,9 @@
 
 #define SP_FRONT_COUNTERS(X) \
 	X(spliced) X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
-	X(reset_unknown) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(backend_refused) \
-	X(backend_silent) X(ports_reclaimed) X(ports_exhausted) X(ports_found) X(ports_unmarked) X(ports_returned) X(ports_stale) X(pending_full) X(held_full) \
+	X(reset_unknown) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) X(sent_home) X(cookie_expired) \
+	X(backend_refused) X(backend_silent) X(ports_reclaimed) X(ports_exhausted) X(ports_found) X(ports_unmarked) \
+	X(ports_returned) X(ports_stale) X(pending_full) X(held_full) \
 	X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(stash_failed) X(owed_repeated) X(owed_lost)
 
@@ -25,9 +27,12 @@ struct sp_front_counters {
 
 struct sp_front;
 
-/* All borrowed but the configuration, of which a reference is taken. The store's events come here from now on. */
-int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_config *config,
-		 struct sp_front **ret_front);
+/*
+ * All borrowed but the configuration, of which a reference is taken. The store's and the cluster's events come here
+ * from now on. @cluster: NULL: no other proxy
+ */
+int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_cluster *cluster,
+		 struct sp_config *config, struct sp_front **ret_front);
 void sp_front_free(struct sp_front *front);
 
 /*
@@ -50,6 +55,7 @@ unsigned int sp_front_age(struct sp_front *front);
 unsigned int sp_front_survivable(const struct sp_front *front);
 const struct sp_backends *sp_front_backends(const struct sp_front *front);
 struct sp_ports *sp_front_ports(struct sp_front *front);
+struct sp_cluster *sp_front_cluster(const struct sp_front *front);
 const struct sp_front_counters *sp_front_counters(const struct sp_front *front);
 /* Whether the store's splices on our ports are known, or it could not be read for so long that we go on without. */
 int sp_front_is_in_sync(const struct sp_front *front);

@@ -23,6 +23,7 @@ struct sp_front {
 	struct sp_datapath		*dp;
 	struct sp_wire			*wire;
 	struct sp_store			*store;
+	struct sp_cluster		*cluster;	/* NULL: no other proxy */
 	struct sp_ports			*ports;
 	struct sp_backends		*backends;
 	struct sp_conns			*conns;
@@ -44,16 +45,28 @@ void sp_front_mark(struct sp_front *f, struct sp_conn *c);
 /* A segment from the service to the client, without payload; acknowledges what is safe to. */
 struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
 
-/* head.c - the first bytes of a connection */
-void sp_head_begin(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg);
+/*
+ * What may belong to another proxy's connection comes with a flag. @is_home: it is put together here, whatever it is.
+ * @is_relayed: another proxy did not know, either.
+ */
+
+/* head.c - the first bytes of a connection. @seg: with a valid cookie */
+void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, int is_home);
 /* A segment of a connection that is in the table. */
 void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg);
 void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
 /* Bytes of memory behind the connection's buffer. */
 __u32 sp_head_pages(const struct sp_conn *c);
 
+/* The home of its connection is elsewhere now. */
+void sp_head_hand_over(struct sp_front *f, struct sp_conn *c);
+
 /* miss.c - what belongs to no connection of ours */
-void sp_miss_event(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg);
+void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home);
+/* From a backend, and not the answer to a SYN of ours. */
+void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relayed);
+/* Each tick: ask again about what has just come. */
+void sp_miss_tick(struct sp_front *f);
 /* The half says "to the daemon", but not to us. */
 void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg);
 /* The splice @e was made while @seg was on its way up here. */
@@ -62,6 +75,8 @@ void sp_miss_fetched(void *front, const struct sp_tuple *key, int err, const str
 
 /* answer.c - answers of our own, and resets */
 void sp_answer(struct sp_front *f, struct sp_conn *c, int status);
+/* The store has said whether somebody else has made the splice: @err 0 never comes here. */
+void sp_answer_now(struct sp_front *f, struct sp_conn *c, int err);
 /* The client has repeated itself, or sends more, or closes. */
 void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg);
 /* The same for an answer of a daemon before us. */
@@ -70,11 +85,13 @@ void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg);
 
 /* back.c - the connection to the backend, until it is established or all tries are used up */
 void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx);
-void sp_back_event(struct sp_front *f, const struct sp_segment *seg);
+void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_relayed);
 void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
 /* Give up the connection to the backend and its port. */
 void sp_back_release(struct sp_front *f, struct sp_conn *c);
 void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner);
+/* Another proxy was first: what is held here goes the way of its splice, which is in the datapath. */
+void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *up);
 
 /* stash.c - bytes that have to be acknowledged before the splice (law 1's exception) */
 void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);

@@ -66,6 +66,11 @@ static void incomplete(struct sp_front *f, struct sp_conn *c)
 	}
 }
 
+static int pool_of(const struct sp_conn *c, int route_idx)
+{
+	return route_idx < 0 ? c->service->default_pool_idx : c->service->routes[route_idx].pool_idx;
+}
+
 static void look(struct sp_front *f, struct sp_conn *c)
 {
 	int idx = -1;
@@ -80,7 +85,7 @@ static void look(struct sp_front *f, struct sp_conn *c)
 		break;
 	case SP_HEAD_OK:
 		c->ack_ns = 0;
-		sp_back_start(f, c, idx < 0 ? c->service->default_pool_idx : c->service->routes[idx].pool_idx);
+		sp_back_start(f, c, pool_of(c, idx));
 		break;
 	}
 }
@@ -133,11 +138,13 @@ void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment
 {
 	if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_ANSWERED) {
 		f->counters.segment_foreign++;	/* nothing but our ISN was there to be acknowledged */
+		c->is_news = 1;			/* unless another proxy has made the splice */
 	} else if (c->state == SP_CONN_ANSWERED) {
 		sp_answer_again(f, c, seg);
 	} else if (c->state == SP_CONN_OWING || c->state == SP_CONN_COMMITTING) {
 		return;
 	} else if (hold(f, c, seg)) {
+		c->is_news = 1;
 		if (c->state == SP_CONN_HEAD)
 			grown(f, c);
 	} else if (c->state == SP_CONN_HEAD && c->acked && seg->payload_len) {
@@ -162,22 +169,22 @@ static void client_offered(struct sp_conn *c, const struct sp_segment *seg, cons
 	c->is_sack = sp_cookie_data_is_sack(data);
 }
 
-static struct sp_conn *begin(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg)
+static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg)
 {
-	const struct sp_service_conf *service = sp_config_service_at(f->config, &ev->tuple);
-	const struct sp_service *offer = sp_datapath_service(f->dp, &ev->tuple);
+	const struct sp_service_conf *service = sp_config_service_at(f->config, &seg->tuple);
+	const struct sp_service *offer = sp_datapath_service(f->dp, &seg->tuple);
 	struct sp_conn *c;
 
 	if (!service || !offer)
 		return NULL;
-	c = sp_conn_add(f->conns, &ev->tuple);
+	c = sp_conn_add(f->conns, &seg->tuple);
 	if (!c) {
 		f->counters.pending_full++;
 		return NULL;
 	}
 	c->config = sp_config_get(f->config);
 	c->service = service;
-	client_offered(c, seg, offer, ev->cookie_data);
+	client_offered(c, seg, offer, (seg->ack - 1) & 0xff);
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	return c;
 }
@@ -187,24 +194,64 @@ struct early {
 	struct sp_conn	*conn;
 };
 
-static void take_early(void *ctx, const struct sp_segment *seg)
+static void take_early(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	struct early *early = ctx;
 
-	if (seg->ack == early->conn->client.isn_ours + 1)
+	if (seg->ack == early->conn->client.isn_ours + 1 && !(flags & SP_STRAY_F_CUT))
 		hold(early->front, early->conn, seg);
 }
 
-/* The first segment, with a valid cookie: the client's port may have been used before. */
-void sp_head_begin(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg)
+/* Whether @seg is the first one of the connection that @c is. */
+static int is_first_of(const struct sp_conn *c, const struct sp_segment *seg)
 {
-	struct sp_conn *c = sp_conn_by_front(f->conns, &ev->tuple);
-	struct early early = { .front = f };
+	return c->client.isn_theirs == seg->seq - 1 && c->client.isn_ours == seg->ack - 1;
+}
+
+/*
+ * One segment with the whole head needs no home: the claim settles it if another proxy gets it as well. All else does,
+ * answers of our own among it, as what the client says to those comes to any proxy.
+ */
+static int goes_on_here(struct sp_front *f, const struct sp_conn *c)
+{
+	int idx = -1;
+
+	if (sp_cluster_state(f->cluster) == SP_MEMBER_SYNCING || sp_datapath_count(f->dp)->splices >=
+	    sp_datapath_count(f->dp)->max || parse(f, c, &idx) != SP_HEAD_OK)
+		return 0;
+	return pool_of(c, idx) >= 0;
+}
+
+static void begin_or_send_home(struct sp_front *f, const struct sp_segment *seg, int is_home)
+{
+	struct sp_conn *c = begin(f, seg);
+	struct early early = { .front = f, .conn = c };
+
+	if (!c)
+		return;
+	hold(f, c, seg);
+	if (!is_home && !goes_on_here(f, c)) {
+		sp_front_del(f, c);
+		f->counters.sent_home++;
+		sp_cluster_tell_home(f->cluster, SP_EVENT_FRONT, seg);
+		return;
+	}
+	sp_stray_take(f->strays, sp_conns_hash(f->conns, &seg->tuple), &seg->tuple, sp_now_ns(), take_early, &early);
+	look(f, c);
+}
+
+/* The first segment, with a valid cookie: the client's port may have been used before. */
+void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, int is_home)
+{
+	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
 	struct sp_entry e;
 
-	if (c && c->client.isn_theirs == seg->seq - 1 && c->client.isn_ours == seg->ack - 1 &&
-	    c->state != SP_CONN_OWING) {
+	if (c && is_first_of(c, seg) && c->state != SP_CONN_OWING) {
 		sp_head_more(f, c, seg);
+		return;
+	}
+	if (!sp_datapath_get(f->dp, &seg->tuple, &e) && sp_entry_is_live(&e) && e.tag.client_isn == seg->seq - 1) {
+		sp_miss_overtaken(f, &e, seg);
 		return;
 	}
 	if (c) {
@@ -212,17 +259,33 @@ void sp_head_begin(struct sp_front *f, const struct sp_event *ev, const struct s
 			sp_back_release(f, c);
 		sp_front_del(f, c);
 	}
-	if (!c && !sp_datapath_get(f->dp, &ev->tuple, &e) && sp_entry_is_live(&e)) {
-		sp_miss_overtaken(f, &e, seg);
+	begin_or_send_home(f, seg, is_home);
+}
+
+/* What is held goes there as the client sent it; what lies behind a hole, it will repeat. */
+void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
+{
+	struct sp_segment seg = {
+		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
+		.window = c->window, .wscale = -1, .has_ts = c->client.has_ts, .tsval = c->client.tsval_theirs,
+		.tsecr = c->client.tsval_ours, .payload = sp_conn_buf(f->conns, c), .payload_len = c->held.len,
+		.flags = SP_TCP_ACK | (c->held.len == c->fin_at ? SP_TCP_FIN : 0),
+	};
+
+	if (c->acked || c->stashing)
+		return;		/* it is ours to deliver */
+	f->counters.sent_home++;
+	sp_cluster_tell_home(f->cluster, SP_EVENT_FRONT, &seg);
+	sp_front_del(f, c);
+}
+
+/* The whole head may have come to another proxy, in one segment, as clients repeat it: then the splice is there. */
+static void ask_store(struct sp_front *f, struct sp_conn *c)
+{
+	if (!f->cluster || !c->is_news)
 		return;
-	}
-	c = begin(f, ev, seg);
-	if (!c)
-		return;
-	hold(f, c, seg);
-	early.conn = c;
-	sp_stray_take(f->strays, sp_conns_hash(f->conns, &ev->tuple), &ev->tuple, sp_now_ns(), take_early, &early);
-	look(f, c);
+	c->is_news = 0;
+	f->store->engine->fetch(f->store, &c->front);
 }
 
 void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
@@ -233,4 +296,6 @@ void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 		look_again(f, c);
 	if (c->state == SP_CONN_HEAD)
 		sp_stash_tick(f, c, now_ns);
+	if (c->state == SP_CONN_HEAD)
+		ask_store(f, c);
 }

@@ -23,6 +23,7 @@ struct daemon {
 	struct sp_datapath		*dp;
 	struct sp_wire			*wire;
 	struct sp_store			*store;
+	struct sp_cluster		*cluster;
 	struct sp_front			*front;
 	struct sp_config		*config;
 	struct sp_report		report;
@@ -30,6 +31,7 @@ struct daemon {
 	const char			*path;
 	uv_loop_t			loop;
 	uv_poll_t			events;
+	uv_prepare_t			flush;
 	uv_timer_t			beat, tick, age, watchdog;
 	uv_signal_t			hup, term, intr;
 };
@@ -67,6 +69,15 @@ static void consume(struct daemon *d)
 static void on_events(uv_poll_t *handle, int status, int events)
 {
 	consume(handle->data);
+}
+
+/* What the store's and other proxies' answers in this turn have led to. */
+static void on_flush(uv_prepare_t *prepare)
+{
+	struct daemon *d = prepare->data;
+
+	sp_wire_flush(d->wire);
+	sp_cluster_flush(d->cluster);
 }
 
 static void on_beat(uv_timer_t *timer)
@@ -147,6 +158,9 @@ static int start_loop(struct daemon *d)
 	uv_poll_init(&d->loop, &d->events, fd);
 	d->events.data = d;
 	uv_poll_start(&d->events, UV_READABLE, on_events);
+	uv_prepare_init(&d->loop, &d->flush);
+	d->flush.data = d;
+	uv_prepare_start(&d->flush, on_flush);
 	start_timer(d, &d->beat, on_beat, SP_HEARTBEAT_MS);
 	start_timer(d, &d->tick, on_tick, SP_FRONT_TICK_MS);
 	start_timer(d, &d->age, on_age, 0);
@@ -189,13 +203,15 @@ static int run(const char *path)
 		return 1;
 	err = sp_wire_open(&d.wire);
 	err = err ?: open_store(&d);
-	err = err ?: sp_front_new(d.dp, d.wire, d.store, d.config, &d.front);
+	err = err ?: sp_cluster_open(&d.loop, d.config, d.store, &d.cluster);
+	err = err ?: sp_front_new(d.dp, d.wire, d.store, d.cluster, d.config, &d.front);
 	if (err) {
 		log_err_errno(err, "can't start");
 		return 1;
 	}
 	sp_splice_adopt(d.dp, sp_front_ports(d.front));
 	sp_front_recover(d.front);
+	sp_cluster_set_state(d.cluster, SP_MEMBER_READY);
 	d.report = (struct sp_report){ d.dp, d.front, d.wire, d.config, path, sp_now_ns() };
 	err = start_loop(&d);
 	if (err) {

@@ -6,22 +6,41 @@
  * (reordered, or after a restart), were overtaken by their splice on the way
  * up here, or their connection is dead. They wait a second among the strays
  * while the store is asked; nobody is told RST before that (law 4).
+ *
+ * Has nobody made the splice yet, the segment is for the home of its
+ * connection; there it waits for the others of the head, and meanwhile the
+ * store is asked again, since another proxy may have the whole head and be
+ * about to commit. Does the store say "nobody" twice, a second apart, the
+ * connection is dead.
+ *
+ * What a backend sends is for whoever has opened its connection: the owner of
+ * the address that it goes to. Where that is the client's own, all are told.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "front_internal.h"
 #include "relay.h"
 
-/* Nobody knows it: perhaps not yet. */
-static void on_stray(struct sp_front *f, const struct sp_segment *seg)
+static void on_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags)
 {
 	f->counters.stray_kept++;
-	if (sp_stray_add(f->strays, sp_conns_hash(f->conns, &seg->tuple), seg, sp_now_ns())) {
-		f->counters.reset_unknown++;
-		sp_answer_reset(f, seg);
-	} else {
-		f->store->engine->fetch(f->store, &seg->tuple);
-	}
+	sp_stray_add(f->strays, sp_conns_hash(f->conns, &seg->tuple), seg, flags, sp_now_ns());
+	f->store->engine->fetch(f->store, &seg->tuple);
+}
+
+static int is_own(const struct sp_front *f, const struct sp_addr *addr)
+{
+	for (size_t i = 0; i < f->config->snat_count; i++)
+		if (sp_addr_equal(&f->config->snat_addrs[i], addr))
+			return 1;
+	return 0;
+}
+
+static void tell_opener(struct sp_front *f, const struct sp_segment *seg)
+{
+	if (sp_cluster_tell_owner(f->cluster, SP_EVENT_BACK, seg))
+		sp_cluster_tell_all(f->cluster, SP_EVENT_BACK, seg);
 }
 
 /* The splice was made while this was on its way up here. */
@@ -34,17 +53,33 @@ void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struc
 }
 
 /* Neither half nor cookie: a later segment of a head, one that came too early, or a connection that is gone. */
-void sp_miss_event(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg)
+void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home)
 {
-	struct sp_conn *c = sp_conn_by_front(f->conns, &ev->tuple);
+	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
 	struct sp_entry e;
 
 	if (c)
 		sp_head_more(f, c, seg);
-	else if (!sp_datapath_get(f->dp, &ev->tuple, &e) && !(e.use.state & SP_USE_S_REUSED))
-		sp_miss_overtaken(f, &e, seg);
+	else if (sp_datapath_get(f->dp, &seg->tuple, &e) || e.use.state & SP_USE_S_REUSED)
+		on_stray(f, seg, is_home ? SP_STRAY_F_MINE : 0);
+	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
+		sp_miss_left_behind(f, seg);
 	else
-		on_stray(f, seg);
+		sp_miss_overtaken(f, &e, seg);
+}
+
+/* A SYN-ACK is of no use to anybody but the one who has sent the SYN. */
+void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relayed)
+{
+	int is_mine = is_own(f, &seg->tuple.daddr);
+	struct sp_entry e;
+
+	if (!sp_datapath_get(f->dp, &seg->tuple, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON))
+		sp_miss_overtaken(f, &e, seg);
+	else if (is_mine || !(seg->flags & SP_TCP_SYN))
+		on_stray(f, seg, SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
+	else if (!is_relayed)
+		tell_opener(f, seg);
 }
 
 /*
@@ -87,7 +122,10 @@ void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg)
 		return;
 	}
 	sp_datapath_del(f->dp, &seg->tuple);
-	on_stray(f, seg);
+	if (memcmp(&e.half.out, &seg->tuple, sizeof(seg->tuple)))
+		sp_miss_back(f, seg, 0);
+	else
+		sp_miss_event(f, seg, sp_cluster_is_home(f->cluster, &seg->tuple));
 }
 
 struct through {
@@ -95,26 +133,102 @@ struct through {
 	const struct sp_half	*half;
 };
 
-static void relay_stray(void *ctx, const struct sp_segment *seg)
+static void relay_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	const struct through *through = ctx;
 
-	if (seg->flags & SP_TCP_SYN)
+	if (seg->flags & SP_TCP_SYN || flags & SP_STRAY_F_CUT)
 		return;
 	through->front->counters.relayed++;
 	sp_relay(through->front->wire, through->half, seg, SP_RELAY_MSS);
 }
 
-/* A splice of another proxy: ours as well from now on. */
-void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
+static int is_here(struct sp_front *f, const struct sp_splice *splice)
 {
-	struct sp_front *f = ctx;
+	struct sp_entry e;
+
+	return !sp_datapath_get(f->dp, &splice->front, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) &&
+	       e.tag.client_isn == splice->client_isn && !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
+}
+
+/* A splice of another proxy: ours as well from now on. */
+static void found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
+{
+	struct sp_conn *c = sp_conn_by_front(f->conns, &splice->front);
 	struct through through = { .front = f };
 
-	if (err || sp_splice_install(f->dp, splice, 0, sp_kept_now()))
+	if (!is_here(f, splice) && sp_splice_install(f->dp, splice, c ? c->held.len : 0, sp_kept_now()))
 		return;
 	f->counters.fetched++;
 	sp_sync_found(f, splice);
 	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
+	if (!c || c->client.isn_theirs != splice->client_isn)
+		return;
+	c->is_marked = 0;	/* the half has taken the mark's place */
+	if (c->state == SP_CONN_HEAD || (c->state == SP_CONN_ANSWERED && c->is_unsaid))
+		sp_back_adopt(f, c, &splice->up);
+}
+
+/* @err of the look-up is not told: what is for another proxy may be known there, also while the store is away. */
+static void send_on(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	struct sp_front *f = ctx;
+
+	if (flags & SP_STRAY_F_CUT)
+		return;
+	f->counters.sent_home += !(flags & SP_STRAY_F_BACK);
+	if (flags & SP_STRAY_F_BACK)
+		tell_opener(f, seg);
+	else
+		sp_cluster_tell_home(f->cluster, SP_EVENT_MISS, seg);
+}
+
+static void reset_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	struct sp_front *f = ctx;
+
+	if (flags & SP_STRAY_F_BACK && !is_own(f, &seg->tuple.daddr))
+		return;
+	f->counters.reset_unknown++;
+	sp_answer_reset(f, seg);
+}
+
+static void not_found(struct sp_front *f, const struct sp_tuple *key, int err)
+{
+	__u64 hash = sp_conns_hash(f->conns, key), now_ns = sp_now_ns();
+	__u8 flags;
+
+	if (sp_stray_flags(f->strays, hash, key, &flags))
+		return;
+	if (!(flags & SP_STRAY_F_MINE))
+		sp_stray_take(f->strays, hash, key, now_ns, send_on, f);
+	else if (err == -ENOENT && (sp_stray_nobody(f->strays, hash, key, now_ns) || flags & SP_STRAY_F_BACK))
+		sp_stray_take(f->strays, hash, key, now_ns, reset_stray, f);
+}
+
+void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
+{
+	struct sp_front *f = ctx;
+	struct sp_conn *c = sp_conn_by_front(f->conns, key);
+
+	if (!err) {
+		found(f, key, splice);
+		return;
+	}
+	not_found(f, key, err);
+	if (c && c->state == SP_CONN_ANSWERED && c->is_unsaid)
+		sp_answer_now(f, c, err);
+}
+
+static void ask_again(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	struct sp_front *f = ctx;
+
+	f->store->engine->fetch(f->store, &seg->tuple);
+}
+
+void sp_miss_tick(struct sp_front *f)
+{
+	sp_stray_young(f->strays, sp_now_ns(), ask_again, f);
 }

@@ -5,6 +5,7 @@
 
 #define RING	1024
 #define TIMES	2
+#define PAUSE_NS 100000000ULL
 
 static const __u64 wait_ns[TIMES] = { 1000000000ULL, 2000000000ULL };
 
@@ -12,6 +13,7 @@ struct nudge {
 	struct sp_segment	synack;
 	__u64			due_ns;	/* 0: free */
 	int			times;
+	int			is_asked;
 };
 
 struct sp_nudges {
@@ -58,6 +60,12 @@ void sp_nudge_tick(struct sp_nudges *n, struct sp_wire *wire, __u64 now_ns, sp_n
 			done(n, nudge);
 			continue;
 		}
+		if (!nudge->is_asked) {
+			nudge->is_asked = 1;
+			nudge->due_ns = now_ns + PAUSE_NS;
+			continue;
+		}
+		nudge->is_asked = 0;
 		sp_wire_send(wire, &nudge->synack);
 		if (++nudge->times == TIMES)
 			done(n, nudge);

@@ -23,7 +23,8 @@ void sp_nudge_add(struct sp_nudges *nudges, const struct sp_segment *synack, __u
 
 /**
  * sp_nudge_tick() - repeat what is due
- * @is_here:	whether the connection client -> service has come
+ * @is_here:	whether the connection client -> service has come. It is asked twice, with a pause between in which
+ *		whoever was asked can find out.
  */
 typedef int (*sp_nudge_fn)(void *ctx, const struct sp_tuple *front);
 void sp_nudge_tick(struct sp_nudges *nudges, struct sp_wire *wire, __u64 now_ns, sp_nudge_fn is_here, void *ctx);

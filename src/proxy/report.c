@@ -71,12 +71,16 @@ static json_t *pools(const struct sp_report *r)
 
 static json_t *counters(const struct sp_report *r)
 {
+	const struct sp_cluster_counters *relay = sp_cluster_counters(sp_front_cluster(r->front));
 	const struct sp_front_counters *c = sp_front_counters(r->front);
 	struct sp_wire_stats wire = sp_wire_stats(r->wire);
 	json_t *o = json_object();
 
 #define X(name) json_object_set_new(o, #name, json_integer(c->name));
 	SP_FRONT_COUNTERS(X)
+#undef X
+#define X(name) json_object_set_new(o, #name, json_integer(relay->name));
+	SP_CLUSTER_COUNTERS(X)
 #undef X
 #define X(up, low, what) json_object_set_new(o, #low, json_integer(sp_datapath_stat(r->dp, SP_STAT_##up)));
 	SP_STATS(X)

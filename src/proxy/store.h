@@ -37,6 +37,7 @@ struct sp_stash_offer {
  * @kept:	a refresh has reached a majority (may be NULL)
  * @outdated:	it has not, since a majority keeps another splice of this connection, or a newer connection of this
  *		tuple: what is here with this client ISN carries packets wrongly (may be NULL)
+ * @member:	a server has this record of a proxy, see @announce (borrowed; may be NULL)
  * @ref:	as given to the call
  */
 struct sp_store_events {
@@ -48,6 +49,7 @@ struct sp_store_events {
 	void (*emptied)(void *ctx);
 	void (*kept)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
 	void (*outdated)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
+	void (*member)(void *ctx, const void *record, size_t len);
 };
 
 /* Of a shared store. "again": it was out of reach. */
@@ -82,6 +84,8 @@ struct sp_store_server {
 typedef void (*sp_stash_fn)(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 			    const char *bytes, __u32 len);
 
+#define SP_ANNOUNCED_MS	2000
+
 struct sp_store;
 
 /**
@@ -98,6 +102,8 @@ struct sp_store;
  * @stashes:	at start: hand over all heads that are kept for this machine
  * @scan:	hand over all splices whose back connection has one of config->snat_addrs: to @found, then @scanned.
  *		@is_paced: slowly. Nothing, while a scan is under way
+ * @announce:	leave a record with all servers for SP_ANNOUNCED_MS, in place of the one before it under @name, and
+ *		ask for those of the others. NULL: there are none
  * @server:	the @idx-th server. Return: 0; -ENOENT: no more. NULL: there are none
  * No call blocks. Arguments are borrowed until the call returns. An engine bounds what is under way: what is too much
  * is answered with -EAGAIN at once.
@@ -113,6 +119,7 @@ struct sp_store_engine {
 	void (*unstash)(struct sp_store *store, const struct sp_tuple *front, __u32 len);
 	void (*stashes)(struct sp_store *store, sp_stash_fn fn, void *ctx);
 	void (*scan)(struct sp_store *store, int is_paced);
+	void (*announce)(struct sp_store *store, const char *name, const void *record, size_t len);
 	int (*server)(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server);
 	void (*close)(struct sp_store *store);
 };

@@ -24,6 +24,7 @@
 #include "proxy/keys.h"
 
 #define LATE_NS		100000000ULL	/* between two ticks: we were stopped */
+#define MEMBERS_KEY	"sp:members"
 
 /* Known to all, and for good: where a splice lies must not change with the cluster's key. */
 static const __u64 place_key[2] = { 0x73706c6963656420, 0x706c616365732031 };
@@ -139,6 +140,15 @@ void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splic
 	sp_store_redis_send_all(l, splice, SP_SCRIPT_DROP, state, SP_REF_NOBODY);
 }
 
+static void listed(struct sp_store_redis *l, const redisReply *reply)
+{
+	if (!reply || reply->type != REDIS_REPLY_ARRAY || !l->store.events->member)
+		return;
+	for (size_t i = 0; i < reply->elements; i++)
+		if (reply->element[i]->type == REDIS_REPLY_STRING)
+			l->store.events->member(l->store.ctx, reply->element[i]->str, reply->element[i]->len);
+}
+
 static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisReply *reply)
 {
 	struct sp_store_redis *l = ctx;
@@ -148,6 +158,9 @@ static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisR
 		break;
 	case SP_REF_KEEP:
 		sp_store_keeps_reply(l, ref, reply);
+		break;
+	case SP_REF_MEMBERS:
+		listed(l, reply);
 		break;
 	case SP_REF_OP:
 		sp_store_ops_reply(l, server_idx, ref, reply);
@@ -250,6 +263,24 @@ static void redis_scan(struct sp_store *store, int is_paced)
 	sp_store_scan_start((struct sp_store_redis *)store, is_paced);
 }
 
+static void redis_announce(struct sp_store *store, const char *name, const void *record, size_t len)
+{
+	struct sp_store_redis *l = (struct sp_store_redis *)store;
+	struct sp_cmd cmd;
+
+	for (unsigned int i = 0; i < l->server_count; i++) {
+		sp_cmd_begin(&cmd, 7);
+		sp_cmd_text(&cmd, "EVALSHA");
+		sp_cmd_text(&cmd, sp_redis_sha(l->servers[i], SP_SCRIPT_ANNOUNCE));
+		sp_cmd_text(&cmd, "1");
+		sp_cmd_text(&cmd, MEMBERS_KEY);
+		sp_cmd_text(&cmd, name);
+		sp_cmd_arg(&cmd, record, len);
+		sp_cmd_number(&cmd, SP_ANNOUNCED_MS);
+		sp_redis_send(l->servers[i], &cmd, SP_REF_MEMBERS);
+	}
+}
+
 static int redis_server(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server)
 {
 	static const char *const states[] = {
@@ -298,7 +329,7 @@ static void redis_close(struct sp_store *store)
 static const struct sp_store_engine engine = {
 	.name = "redis", .commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
 	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .scan = redis_scan,
-	.server = redis_server, .close = redis_close,
+	.announce = redis_announce, .server = redis_server, .close = redis_close,
 };
 
 static void on_local_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)

@@ -49,7 +49,7 @@ struct sp_store_redis {
 };
 
 /* Who a reply is for: the lowest bits of a reference. */
-enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP, SP_REF_SCAN };
+enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP, SP_REF_SCAN, SP_REF_MEMBERS };
 #define SP_REF_KIND_BITS 4
 
 /* The servers that hold what belongs to a connection, by its front tuple. */

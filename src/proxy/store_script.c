@@ -116,6 +116,22 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"  end\n"
 		"end\n"
 		"return {page[1], out}\n",
+	/* a field for each member: when it was written, in ms, and the record; far more of them are nobody's members */
+	[SP_SCRIPT_ANNOUNCE] =
+		"local t = redis.call('TIME')\n"
+		"local now, out = t[1] * 1000 + math.floor(t[2] / 1000), {}\n"
+		"if redis.call('HLEN', KEYS[1]) > 256 then redis.call('DEL', KEYS[1]) end\n"
+		"redis.call('HSET', KEYS[1], ARGV[1], string.format('%015.0f', now) .. ARGV[2])\n"
+		"redis.call('PEXPIRE', KEYS[1], 10 * ARGV[3])\n"
+		"local all = redis.call('HGETALL', KEYS[1])\n"
+		"for i = 1, #all, 2 do\n"
+		"  if (tonumber(all[i + 1]:sub(1, 15)) or 0) + ARGV[3] < now then\n"
+		"    redis.call('HDEL', KEYS[1], all[i])\n"
+		"  else\n"
+		"    out[#out + 1] = all[i + 1]:sub(16)\n"
+		"  end\n"
+		"end\n"
+		"return out\n",
 };
 
 const char *sp_script_text(enum sp_script script)

@@ -8,7 +8,7 @@
 #include "abi/ktypes.h"
 
 #define SP_SCRIPTS(X) X(CLAIM, claim) X(PREPARE, prepare) X(ACCEPT, accept) X(LOOK, look) X(KEEP, keep) X(DROP, drop) \
-	X(SCAN, scan)
+	X(SCAN, scan) X(ANNOUNCE, announce)
 
 enum sp_script {
 #define X(up, low) SP_SCRIPT_##up,
@@ -29,6 +29,7 @@ enum sp_script {
  *	DROP	record state		1: removed; only if it has that record, and that state unless it is ""
  *	SCAN	cursor count address...	the next cursor, and keys and values of front keys (no key is given). The values
  *					are as they lie there; packed addresses: only splices from one of them
+ *	ANNOUNCE name record TTL	under the key of all members: all records that are not older than TTL
  *
  * "What is there" is as sp_answer_parse() reads it. A record with another client ISN is an older connection's: for
  * CLAIM, PREPARE and ACCEPT it isn't there.

@@ -17,20 +17,35 @@ struct sp_strays;
 struct sp_strays *sp_strays_new(void);
 void sp_strays_free(struct sp_strays *strays);
 
-/**
- * sp_stray_add() - keep a segment for SP_STRAY_EARLY_NS
- * @hash:	of its tuple
- * Return: whether the same connection was a stray before, at least SP_STRAY_DEAD_NS ago. Then it is dead: nobody
- * knew it in all that time, in which a head would have come in.
- */
-int sp_stray_add(struct sp_strays *strays, __u64 hash, const struct sp_segment *seg, __u64 now_ns);
+enum {
+	SP_STRAY_F_BACK		= 1 << 0, /* of a backend, else of a client */
+	SP_STRAY_F_MINE		= 1 << 1, /* for us to put in its place, or to answer; else for another proxy */
+	SP_STRAY_F_CUT		= 1 << 2, /* its payload was too long to keep */
+};
+
+/* Keep a segment. @hash: of its tuple; @flags: SP_STRAY_F_* */
+void sp_stray_add(struct sp_strays *strays, __u64 hash, const struct sp_segment *seg, __u8 flags, __u64 now_ns);
 
 #define SP_STRAY_EARLY_NS	1000000000ULL
 #define SP_STRAY_DEAD_NS	1000000000ULL
+#define SP_STRAY_YOUNG_NS	300000000ULL
 
-/* Hand over the segments that came early for a connection, oldest first, and forget them. */
-typedef void (*sp_stray_fn)(void *ctx, const struct sp_segment *seg);
+/* Of the latest segment of a connection. Return: 0; -ENOENT */
+int sp_stray_flags(const struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u8 *ret_flags);
+
+/**
+ * sp_stray_nobody() - the store has said that nobody has this connection
+ * Return: whether it said so before, at least SP_STRAY_DEAD_NS ago: then it is dead. In all that time a head would have
+ * come in, and been committed.
+ */
+int sp_stray_nobody(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns);
+
+/* Hand over the segments that came within SP_STRAY_EARLY_NS for a connection, oldest first, and forget all of it. */
+typedef void (*sp_stray_fn)(void *ctx, const struct sp_segment *seg, __u8 flags);
 void sp_stray_take(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,
 		   sp_stray_fn fn, void *ctx);
+
+/* Those of ours that came within SP_STRAY_YOUNG_NS from clients: somebody may be committing their splice just now. */
+void sp_stray_young(struct sp_strays *strays, __u64 now_ns, sp_stray_fn fn, void *ctx);
 
 #endif

@@ -51,6 +51,16 @@ class Namespace:
         self.links = {}         # name of the neighbour -> (subnet, our last digit)
         subprocess.run(["ip", "netns", "add", self.full], check=True)
 
+    def prepare(self, is_router):
+        for key, value in {"ipv4.ip_forward": int(is_router), "ipv6.conf.all.forwarding": int(is_router),
+                           "ipv6.conf.default.accept_dad": 0, "ipv6.conf.all.accept_dad": 0,
+                           "ipv4.conf.all.rp_filter": 0, "ipv4.conf.default.rp_filter": 0,
+                           "ipv4.conf.all.send_redirects": 0, "ipv4.conf.default.send_redirects": 0,
+                           "ipv4.icmp_ratelimit": 0, "ipv6.icmp.ratelimit": 0,
+                           "ipv4.tcp_congestion_control": "cubic"}.items():
+            self.sysctl(key, value)
+        self.ip("link set lo up\n")
+
     def run(self, *cmd, check=True, **kw):
         """Output of a command in here. Not `ip netns exec`, which hides /sys/fs/bpf."""
         done = subprocess.run(["nsenter", "--net=" + self.path, *cmd], text=True, timeout=60,
@@ -156,16 +166,9 @@ class Net:
 
     def add(self, name):
         if name not in self.ns:
-            ns = self.ns[name] = Namespace(self.id, name)
             is_router = name != "client" and not name.startswith("backend")
-            for key, value in {"ipv4.ip_forward": int(is_router), "ipv6.conf.all.forwarding": int(is_router),
-                               "ipv6.conf.default.accept_dad": 0, "ipv6.conf.all.accept_dad": 0,
-                               "ipv4.conf.all.rp_filter": 0, "ipv4.conf.default.rp_filter": 0,
-                               "ipv4.conf.all.send_redirects": 0, "ipv4.conf.default.send_redirects": 0,
-                               "ipv4.icmp_ratelimit": 0, "ipv6.icmp.ratelimit": 0,
-                               "ipv4.tcp_congestion_control": "cubic"}.items():
-                ns.sysctl(key, value)
-            ns.ip("link set lo up\n")
+            self.ns[name] = Namespace(self.id, name)
+            self.ns[name].prepare(is_router)
         return self.ns[name]
 
     def connect(self, k, a, b, mtu):

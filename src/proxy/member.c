@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Who is there, the store says: each proxy leaves a record in it, and reads
+ * those of the others. Who lives, only HELLOs say, which go from proxy to
+ * proxy: so a lost store changes nothing, and a record that outlives its proxy
+ * brings nobody back.
+ */
+#include "proxy/member.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "abi/siphash.h"
+
+/* Known to all, and for good: proxies of two versions must choose the same home. */
+static const __u64 home_key[2] = { 0x73706c6963656420, 0x686f6d6520202031 };
+
+static __u64 hash_bytes(const void *bytes, size_t len)
+{
+	__u64 words[9] = { len };
+
+	assert(len <= sizeof(words) - 8);
+	memcpy(words + 1, bytes, len);
+	return sp_siphash_words(home_key, words, 1 + (len + 7) / 8);
+}
+
+__u64 sp_member_id(const char *name)
+{
+	return hash_bytes(name, strlen(name));
+}
+
+const char *sp_member_state_name(enum sp_member_state state)
+{
+	static const char *const names[SP_MEMBER_STATE_COUNT] = {
+#define X(up, low) [SP_MEMBER_##up] = #low,
+		SP_MEMBER_STATES(X)
+#undef X
+	};
+
+	return names[state];
+}
+
+void sp_members_init(struct sp_members *ms, const struct sp_member *self)
+{
+	memset(ms, 0, sizeof(*ms));
+	ms->self = *self;
+	ms->self.id = sp_member_id(self->name);
+	ms->self.is_alive = 1;
+}
+
+struct sp_member *sp_members_by_id(struct sp_members *ms, __u64 id)
+{
+	for (unsigned int i = 0; i < ms->count; i++)
+		if (ms->others[i].id == id)
+			return &ms->others[i];
+	return NULL;
+}
+
+struct sp_member *sp_members_by_snat(struct sp_members *ms, const struct sp_addr *addr)
+{
+	for (unsigned int i = 0; i < ms->count; i++)
+		for (unsigned int j = 0; j < ms->others[i].snat_count; j++)
+			if (sp_addr_equal(&ms->others[i].snats[j], addr))
+				return &ms->others[i];
+	return NULL;
+}
+
+/* Room for one more: a new place, or that of whoever has been silent longest. */
+static struct sp_member *room(struct sp_members *ms)
+{
+	struct sp_member *oldest = NULL;
+
+	if (ms->count < SP_MEMBERS_MAX)
+		return &ms->others[ms->count++];
+	for (unsigned int i = 0; i < ms->count; i++) {
+		struct sp_member *m = &ms->others[i];
+
+		if (!m->is_alive && (!oldest || m->heard_ns < oldest->heard_ns))
+			oldest = m;
+	}
+	return oldest;
+}
+
+static enum sp_member_verdict add(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
+{
+	struct sp_member *m = room(ms);
+
+	if (!m)
+		return SP_MEMBER_FULL;
+	*m = *said;
+	m->id = sp_member_id(said->name);
+	m->heard_ns = now_ns;	/* its time to say HELLO begins */
+	m->is_alive = 0;
+	m->seq = 0;
+	return SP_MEMBER_SAME;
+}
+
+enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
+{
+	struct sp_member *m = sp_members_by_id(ms, sp_member_id(said->name));
+	int is_moved;
+
+	if (!strcmp(said->name, ms->self.name))
+		return sp_endpoint_compare(&said->relay, &ms->self.relay) ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_SAME;
+	if (!m)
+		return add(ms, said, now_ns);
+	is_moved = !!sp_endpoint_compare(&said->relay, &m->relay);
+	if (is_moved && m->is_alive)
+		return SP_MEMBER_NAME_TAKEN;
+	if (said->started_ns < m->started_ns)
+		return SP_MEMBER_REPLAYED;
+	if (said->started_ns > m->started_ns)
+		m->seq = 0;
+	m->started_ns = said->started_ns;
+	m->relay = said->relay;
+	m->snat_count = said->snat_count;
+	memcpy(m->snats, said->snats, sizeof(m->snats));
+	return SP_MEMBER_SAME;
+}
+
+enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
+{
+	struct sp_member *m = sp_members_by_id(ms, said->id);
+	int is_news;
+
+	if (!m)
+		return said->id == ms->self.id ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_UNKNOWN;
+	if (sp_endpoint_compare(&said->relay, &m->relay))
+		return m->is_alive ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_UNKNOWN;
+	if (said->started_ns < m->started_ns || (said->started_ns == m->started_ns && said->seq <= m->seq))
+		return SP_MEMBER_REPLAYED;
+	is_news = !m->is_alive || m->state != said->state;
+	m->started_ns = said->started_ns;
+	m->seq = said->seq;
+	m->state = said->state;
+	m->splices = said->splices;
+	m->heard_ns = now_ns;
+	m->is_alive = 1;
+	return is_news ? SP_MEMBER_NEWS : SP_MEMBER_SAME;
+}
+
+struct sp_member *sp_members_tick(struct sp_members *ms, __u64 now_ns, int is_late)
+{
+	for (unsigned int i = 0; i < ms->count; i++) {
+		struct sp_member *m = &ms->others[i];
+
+		if (m->is_alive && is_late)
+			m->heard_ns = now_ns;
+		if (!m->is_alive || now_ns - m->heard_ns < SP_HELLO_SILENT_NS)
+			continue;
+		m->is_alive = 0;
+		return m;
+	}
+	return NULL;
+}
+
+static int is_any_ready(const struct sp_members *ms)
+{
+	for (unsigned int i = 0; i < ms->count; i++)
+		if (ms->others[i].is_alive && ms->others[i].state == SP_MEMBER_READY)
+			return 1;
+	return ms->self.state == SP_MEMBER_READY;
+}
+
+static __u64 score(__u64 hash, const struct sp_member *m)
+{
+	__u64 words[2] = { hash, m->id };
+
+	return sp_siphash_words(home_key, words, 2);
+}
+
+struct sp_member *sp_members_choose(struct sp_members *ms, const void *key, size_t len)
+{
+	int must_be_ready = is_any_ready(ms), is_self = !must_be_ready || ms->self.state == SP_MEMBER_READY;
+	__u64 hash = hash_bytes(key, len), best = is_self ? score(hash, &ms->self) : 0;
+	struct sp_member *chosen = NULL;
+
+	for (unsigned int i = 0; i < ms->count; i++) {
+		struct sp_member *m = &ms->others[i];
+		__u64 s = score(hash, m);
+
+		if (!m->is_alive || (must_be_ready && m->state != SP_MEMBER_READY) || (s <= best && (is_self || chosen)))
+			continue;
+		best = s;
+		chosen = m;
+	}
+	return chosen;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* member.h - the table of proxies: who lives, and who of them a connection belongs to. No I/O, no clock. */
+#ifndef SP_PROXY_MEMBER_H
+#define SP_PROXY_MEMBER_H
+
+#include "proxy/config.h"
+
+#define SP_MEMBERS_MAX		32
+#define SP_MEMBER_NAME_MAX	63
+#define SP_MEMBER_SNATS_MAX	8
+
+#define SP_HELLO_MS		100
+#define SP_HELLO_SILENT_NS	400000000ULL
+
+#define SP_MEMBER_STATES(X) X(SYNCING, syncing) X(READY, ready) X(DRAINING, draining)
+
+enum sp_member_state {
+#define X(up, low) SP_MEMBER_##up,
+	SP_MEMBER_STATES(X)
+#undef X
+	SP_MEMBER_STATE_COUNT
+};
+const char *sp_member_state_name(enum sp_member_state state);
+
+/**
+ * struct sp_member - a proxy of the cluster
+ * @id:		sp_member_id() of the name
+ * @relay:	where its messages come from, and are sent to
+ * @started_ns:	CLOCK_REALTIME at its start: a later one is a later life of it
+ * @snats:	source addresses of its own; those beyond the first SP_MEMBER_SNATS_MAX are not told
+ * @splices:	that it carries
+ * @heard_ns:	when its last HELLO came (monotonic; 0: never)
+ * @seq:	of its latest HELLO in this life of it
+ */
+struct sp_member {
+	char			name[SP_MEMBER_NAME_MAX + 1];
+	__u64			id;
+	struct sp_endpoint	relay;
+	__u64			started_ns;
+	enum sp_member_state	state;
+	unsigned int		snat_count;
+	struct sp_addr		snats[SP_MEMBER_SNATS_MAX];
+	__u32			splices;
+	__u64			heard_ns;
+	__u64			seq;
+	__u8			is_alive;
+};
+
+struct sp_members {
+	struct sp_member	self;
+	unsigned int		count;
+	struct sp_member	others[SP_MEMBERS_MAX];
+};
+
+__u64 sp_member_id(const char *name);
+void sp_members_init(struct sp_members *ms, const struct sp_member *self);
+struct sp_member *sp_members_by_id(struct sp_members *ms, __u64 id);
+struct sp_member *sp_members_by_snat(struct sp_members *ms, const struct sp_addr *addr);
+
+/* What a record in the store, or a HELLO, was good for. */
+enum sp_member_verdict {
+	SP_MEMBER_SAME,
+	SP_MEMBER_NEWS,		/* somebody new, or alive again, or in another state: homes have changed */
+	SP_MEMBER_UNKNOWN,	/* a HELLO of nobody that the store knows */
+	SP_MEMBER_REPLAYED,	/* a HELLO, or record, older than what was seen */
+	SP_MEMBER_NAME_TAKEN,	/* the name is that of another one, which lives */
+	SP_MEMBER_FULL,
+};
+
+/* @m: name, relay, started_ns, state and snats as a record says */
+enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *m, __u64 now_ns);
+/* @m: id, started_ns, seq, state, splices as a HELLO says, and relay: where it came from */
+enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *m, __u64 now_ns);
+/*
+ * Return: one that has been silent for too long, and is not alive any more, or NULL: call it again until then.
+ * @is_late: this process was stopped, so silence tells nothing.
+ */
+struct sp_member *sp_members_tick(struct sp_members *ms, __u64 now_ns, int is_late);
+
+/* Of the living that are ready (of all the living, when none is): the highest hash of key and name. NULL: @ms->self */
+struct sp_member *sp_members_choose(struct sp_members *ms, const void *key, size_t len);
+
+#endif

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "proxy/message.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "abi/half.h"
+
+#define RELAY_WHERE	"sp relay"
+#define MEMBER_WHERE	"sp member"
+#define RELAY_MAGIC	'R'
+#define MEMBER_MAGIC	'M'
+#define BODY		32
+#define SEGMENT_PAYLOAD	92
+#define MEMBER_SNATS	36
+#define NO_WSCALE	255
+#define WSCALE_MAX	14	/* RFC 7323, 2.3 */
+
+enum { BIT_SACK = 1, BIT_TS = 2 };
+
+static __u8 *put_number(__u8 *p, __u64 value, int bytes)
+{
+	for (int i = bytes - 1; i >= 0; i--, value >>= 8)
+		p[i] = value;
+	return p + bytes;
+}
+
+static __u64 get_number(const __u8 *p, int bytes)
+{
+	__u64 value = 0;
+
+	while (bytes--)
+		value = value << 8 | *p++;
+	return value;
+}
+
+static __u8 *put_bytes(__u8 *p, const void *bytes, size_t n)
+{
+	memcpy(p, bytes, n);
+	return p + n;
+}
+
+static __u8 *put_hello(__u8 *p, const struct sp_message *m)
+{
+	p = put_number(p, (__u64)m->state << 24, 4);
+	return put_number(p, m->splices, 4);
+}
+
+static __u8 *put_segment(__u8 *p, const struct sp_message *m)
+{
+	const struct sp_segment *s = &m->segment;
+
+	assert(s->payload_len <= SP_MESSAGE_PIECE);
+	p = put_bytes(p, &s->tuple, sizeof(s->tuple));
+	p = put_number(p, s->seq, 4);
+	p = put_number(p, s->ack, 4);
+	p = put_number(p, s->tsval, 4);
+	p = put_number(p, s->tsecr, 4);
+	p = put_number(p, s->window, 2);
+	p = put_number(p, s->mss, 2);
+	*p++ = s->wscale < 0 ? NO_WSCALE : s->wscale;
+	*p++ = s->flags;
+	*p++ = (s->is_sack ? BIT_SACK : 0) | (s->has_ts ? BIT_TS : 0);
+	*p++ = m->event;
+	return s->payload_len ? put_bytes(p, s->payload, s->payload_len) : p;
+}
+
+static __u8 *put_ends(__u8 *p, const struct sp_message *m)
+{
+	p = put_bytes(p, &m->ends.front, sizeof(m->ends.front));
+	p = put_number(p, m->ends.client_isn, 4);
+	return put_number(p, (__u64)m->ends.state << 24, 4);
+}
+
+size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, __u8 *buf)
+{
+	const __u8 head[4] = { RELAY_MAGIC, SP_MESSAGE_VERSION, m->kind, 0 };
+	__u8 *p = put_bytes(buf + SP_SEAL_HEAD_BYTES, head, sizeof(head));
+	size_t len;
+
+	p = put_number(p, m->from, 8);
+	p = put_number(p, m->started_ns, 8);
+	p = put_number(p, m->seq, 8);
+	switch (m->kind) {
+	case SP_MESSAGE_HELLO: p = put_hello(p, m); break;
+	case SP_MESSAGE_SEGMENT: p = put_segment(p, m); break;
+	case SP_MESSAGE_ENDS: p = put_ends(p, m); break;
+	case SP_MESSAGE_NONE:
+	case SP_MESSAGE_KIND_COUNT:
+		assert(0);
+	}
+	len = p - buf + SP_SEAL_TAIL_BYTES;
+	sp_seal_close(seal, RELAY_WHERE, sizeof(RELAY_WHERE) - 1, buf, len);
+	return len;
+}
+
+static enum sp_message_refusal refusal_of(enum sp_seal_refusal refusal)
+{
+	switch (refusal) {
+	case SP_SEAL_OK: return SP_MESSAGE_OK;
+	case SP_SEAL_LENGTH: return SP_MESSAGE_REFUSED_LENGTH;
+	case SP_SEAL_MAGIC: return SP_MESSAGE_REFUSED_MAGIC;
+	case SP_SEAL_VERSION: return SP_MESSAGE_REFUSED_VERSION;
+	case SP_SEAL_FOREIGN: return SP_MESSAGE_REFUSED_FOREIGN;
+	case SP_SEAL_FORGED: return SP_MESSAGE_REFUSED_FORGED;
+	case SP_SEAL_POINTER:
+	case SP_SEAL_COUNT:
+		break;
+	}
+	return SP_MESSAGE_REFUSED_MALFORMED;
+}
+
+/* Seal, magic and version of either. */
+static enum sp_message_refusal open_text(const struct sp_seal *seal, const char *where, char magic, const __u8 *bytes,
+				       size_t len, size_t least)
+{
+	enum sp_message_refusal refusal = refusal_of(sp_seal_open(seal, where, strlen(where), bytes, len));
+
+	if (refusal != SP_MESSAGE_OK)
+		return refusal;
+	if (len < least)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	if (bytes[4] != magic)
+		return SP_MESSAGE_REFUSED_MAGIC;
+	return bytes[5] == SP_MESSAGE_VERSION ? SP_MESSAGE_OK : SP_MESSAGE_REFUSED_VERSION;
+}
+
+static enum sp_message_refusal get_hello(const __u8 *p, size_t len, struct sp_message *m)
+{
+	if (len != 8)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	if (p[0] >= SP_MEMBER_STATE_COUNT || get_number(p + 1, 3))
+		return SP_MESSAGE_REFUSED_MALFORMED;
+	m->state = p[0];
+	m->splices = get_number(p + 4, 4);
+	return SP_MESSAGE_OK;
+}
+
+/* Both ends of one family, and somebody at both. */
+static int is_tuple(const struct sp_tuple *t)
+{
+	return sp_addr_is_v4(&t->saddr) == sp_addr_is_v4(&t->daddr) && t->sport && t->dport;
+}
+
+static int is_wscale(__u8 wscale)
+{
+	return wscale <= WSCALE_MAX || wscale == NO_WSCALE;
+}
+
+static int is_event(__u8 event)
+{
+	return event == SP_EVENT_FRONT || event == SP_EVENT_BACK || event == SP_EVENT_MISS;
+}
+
+static enum sp_message_refusal get_segment(const __u8 *p, size_t len, struct sp_message *m)
+{
+	const size_t head = SEGMENT_PAYLOAD - BODY;
+	struct sp_segment *s = &m->segment;
+
+	if (len < head || len > head + SP_MESSAGE_PIECE)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	memcpy(&s->tuple, p, sizeof(s->tuple));
+	s->seq = get_number(p + 36, 4);
+	s->ack = get_number(p + 40, 4);
+	s->tsval = get_number(p + 44, 4);
+	s->tsecr = get_number(p + 48, 4);
+	s->window = get_number(p + 52, 2);
+	s->mss = get_number(p + 54, 2);
+	s->wscale = p[56] == NO_WSCALE ? -1 : p[56];
+	s->flags = p[57];
+	s->is_sack = !!(p[58] & BIT_SACK);
+	s->has_ts = !!(p[58] & BIT_TS);
+	m->event = p[59];
+	s->payload = p + head;
+	s->payload_len = len - head;
+	if (!is_tuple(&s->tuple) || !is_event(p[59]) || !is_wscale(p[56]) || p[58] & ~(BIT_SACK | BIT_TS))
+		return SP_MESSAGE_REFUSED_MALFORMED;
+	return SP_MESSAGE_OK;
+}
+
+static enum sp_message_refusal get_ends(const __u8 *p, size_t len, struct sp_message *m)
+{
+	if (len != sizeof(m->ends.front) + 8)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	memcpy(&m->ends.front, p, sizeof(m->ends.front));
+	m->ends.client_isn = get_number(p + 36, 4);
+	m->ends.state = p[40];
+	if (!is_tuple(&m->ends.front) || p[40] & ~SP_USE_S_ENDS || get_number(p + 41, 3))
+		return SP_MESSAGE_REFUSED_MALFORMED;
+	return SP_MESSAGE_OK;
+}
+
+enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *bytes, size_t len,
+				    struct sp_message *ret_m)
+{
+	enum sp_message_refusal refusal = open_text(seal, RELAY_WHERE, RELAY_MAGIC, bytes, len, BODY + SP_SEAL_TAIL_BYTES);
+	const __u8 *p = bytes;
+	struct sp_message m = { 0 };
+
+	if (refusal != SP_MESSAGE_OK)
+		return refusal;
+	m.kind = p[6];
+	m.from = get_number(p + 8, 8);
+	m.started_ns = get_number(p + 16, 8);
+	m.seq = get_number(p + 24, 8);
+	p += BODY;
+	len -= BODY + SP_SEAL_TAIL_BYTES;
+	switch (m.kind) {
+	case SP_MESSAGE_HELLO: refusal = get_hello(p, len, &m); break;
+	case SP_MESSAGE_SEGMENT: refusal = get_segment(p, len, &m); break;
+	case SP_MESSAGE_ENDS: refusal = get_ends(p, len, &m); break;
+	default: refusal = SP_MESSAGE_REFUSED_MALFORMED; break;	/* of another version's proxy */
+	}
+	if (refusal == SP_MESSAGE_OK)
+		*ret_m = m;
+	return refusal;
+}
+
+size_t sp_member_record_write(const struct sp_seal *seal, const struct sp_member *m, __u8 *buf)
+{
+	const __u8 head[4] = { MEMBER_MAGIC, SP_MESSAGE_VERSION, m->state, strlen(m->name) };
+	__u8 *p = put_bytes(buf + SP_SEAL_HEAD_BYTES, head, sizeof(head));
+	size_t len;
+
+	p = put_number(p, m->started_ns, 8);
+	p = put_bytes(p, &m->relay.addr, sizeof(m->relay.addr));
+	p = put_bytes(p, &m->relay.port_be, sizeof(m->relay.port_be));
+	*p++ = m->snat_count;
+	*p++ = 0;
+	p = put_bytes(p, m->snats, m->snat_count * sizeof(m->snats[0]));
+	p = put_bytes(p, m->name, strlen(m->name));
+	len = p - buf + SP_SEAL_TAIL_BYTES;
+	sp_seal_close(seal, MEMBER_WHERE, sizeof(MEMBER_WHERE) - 1, buf, len);
+	return len;
+}
+
+/* Printable, as a name in a configuration is: it goes into logs. */
+static int is_name(const __u8 *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~')
+			return 0;
+	return len > 0 && len <= SP_MEMBER_NAME_MAX;
+}
+
+enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const void *bytes, size_t len,
+					    struct sp_member *ret_m)
+{
+	enum sp_message_refusal refusal = open_text(seal, MEMBER_WHERE, MEMBER_MAGIC, bytes, len,
+						  MEMBER_SNATS + SP_SEAL_TAIL_BYTES);
+	const __u8 *p = bytes, *name;
+	struct sp_member m = { 0 };
+
+	if (refusal != SP_MESSAGE_OK)
+		return refusal;
+	m.state = p[6];
+	m.started_ns = get_number(p + 8, 8);
+	memcpy(&m.relay.addr, p + 16, sizeof(m.relay.addr));
+	memcpy(&m.relay.port_be, p + 32, sizeof(m.relay.port_be));
+	m.snat_count = p[34];
+	if (p[6] >= SP_MEMBER_STATE_COUNT || !m.relay.port_be || m.snat_count > SP_MEMBER_SNATS_MAX || p[35])
+		return SP_MESSAGE_REFUSED_MALFORMED;
+	name = p + MEMBER_SNATS + m.snat_count * sizeof(m.snats[0]);
+	if (len != (size_t)(name - p) + p[7] + SP_SEAL_TAIL_BYTES)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	if (!is_name(name, p[7]))
+		return SP_MESSAGE_REFUSED_MALFORMED;
+	memcpy(m.snats, p + MEMBER_SNATS, m.snat_count * sizeof(m.snats[0]));
+	memcpy(m.name, name, p[7]);
+	*ret_m = m;
+	return SP_MESSAGE_OK;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* message.h - what proxies tell one another, as bytes: written, and read with suspicion. No I/O. */
+#ifndef SP_PROXY_MESSAGE_H
+#define SP_PROXY_MESSAGE_H
+
+#include "abi/event.h"
+#include "proxy/member.h"
+#include "proxy/seal.h"
+#include "proxy/segment.h"
+
+/*
+ * The messages, version 1
+ *
+ * Each is one UDP datagram between the `relay` endpoints of two proxies, and
+ * one sealed text (seal.h), lying under "sp relay". All numbers are big endian;
+ * offsets count from the text's first byte.
+ *
+ *	 0	head of the seal: 'S', its format, id of the key
+ *	 4	'R', version 1, kind, 0
+ *	 8	sender: sp_member_id() of its name
+ *	16	started_ns: its start, CLOCK_REALTIME
+ *	24	seq: of its messages, rising from 1
+ *	32	what the kind says
+ *	-8	MAC
+ *
+ * HELLO, each 100 ms to each member that the store has named: "I live"
+ *	32	1 state (enum sp_member_state), 3 zero, 4 splices carried
+ *
+ * SEGMENT, of a TCP connection, from the proxy that got it to one that may
+ * know what to do with it; one of more than SP_MESSAGE_PIECE bytes in several
+ *	32	36 tuple, as it was on the wire
+ *	68	4 seq, 4 ack, 4 tsval, 4 tsecr
+ *	84	2 window, 2 mss, 1 wscale (255: none), 1 TCP flags, 1 bits (1 SACK permitted, 2 timestamps),
+ *	91	1 kind of event: FRONT, BACK or MISS of enum sp_event_kind
+ *	92	payload
+ *
+ * ENDS: of a splice, FIN or RST has been seen
+ *	32	36 tuple client -> service, 4 ISN of the client, 1 SP_USE_S_* of its half, 3 zero
+ *
+ * A HELLO counts once: one that was recorded can't keep a dead proxy alive. The
+ * other two may be repeated by whoever has recorded them, as the TCP segments
+ * could be that they stand for. A SEGMENT of kind FRONT has its cookie checked
+ * by the one who gets it: once that has expired, it begins nothing any more.
+ *
+ * The record of a member in the store, sealed under "sp member":
+ *
+ *	 4	'M', version 1, state, length of the name
+ *	 8	started_ns
+ *	16	16 address, 2 port of its relay, 1 number of source addresses, 1 zero
+ *	36	16 each source address; the name
+ */
+#define SP_MESSAGE_VERSION	1
+#define SP_MESSAGE_PIECE		1280
+#define SP_MESSAGE_BYTES_MAX	(92 + SP_MESSAGE_PIECE + SP_SEAL_TAIL_BYTES)
+#define SP_MEMBER_RECORD_MAX	(36 + 16 * SP_MEMBER_SNATS_MAX + SP_MEMBER_NAME_MAX + SP_SEAL_TAIL_BYTES)
+
+#define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends)
+
+enum sp_message_kind {
+	SP_MESSAGE_NONE,
+#define X(up, low) SP_MESSAGE_##up,
+	SP_MESSAGE_KINDS(X)
+#undef X
+	SP_MESSAGE_KIND_COUNT
+};
+
+/* Why a message is refused, beside what its seal says (SP_SEAL_*). */
+enum sp_message_refusal {
+	SP_MESSAGE_OK,
+	SP_MESSAGE_REFUSED_LENGTH,
+	SP_MESSAGE_REFUSED_MAGIC,
+	SP_MESSAGE_REFUSED_VERSION,
+	SP_MESSAGE_REFUSED_FOREIGN,
+	SP_MESSAGE_REFUSED_FORGED,
+	SP_MESSAGE_REFUSED_MALFORMED,
+};
+
+struct sp_ends {
+	struct sp_tuple	front;
+	__u32		client_isn;
+	__u8		state;
+};
+
+/**
+ * struct sp_message - one of them
+ * @from, @started_ns, @seq: see above
+ * @state, @splices: of HELLO
+ * @event, @segment: of SEGMENT; the payload is borrowed
+ * @ends:	of ENDS
+ */
+struct sp_message {
+	enum sp_message_kind	kind;
+	__u64			from;
+	__u64			started_ns;
+	__u64			seq;
+	enum sp_member_state	state;
+	__u32			splices;
+	enum sp_event_kind	event;
+	struct sp_segment	segment;
+	struct sp_ends	ends;
+};
+
+/* @buf: SP_MESSAGE_BYTES_MAX bytes; a segment's payload is at most SP_MESSAGE_PIECE. Return: bytes written. */
+size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, __u8 *buf);
+/* @ret_m: borrows from @bytes; only when SP_MESSAGE_OK is returned */
+enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *bytes, size_t len,
+				    struct sp_message *ret_m);
+
+/* @buf: SP_MEMBER_RECORD_MAX bytes. Return: bytes written. */
+size_t sp_member_record_write(const struct sp_seal *seal, const struct sp_member *m, __u8 *buf);
+/* @ret_m: name, relay, started_ns, state and snats; else zero */
+enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const void *bytes, size_t len,
+					    struct sp_member *ret_m);
+
+#endif

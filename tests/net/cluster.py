@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Several proxies, and the servers that they share their splices by, each a host of its own.
+
+                          .--- proxy1 ---.
+    client --- router ----+--- proxy2 ---+---- core --- backend1
+                   front  '--- proxy3 ---' back  `----- backend2
+                            |    |    |
+                            '----+----'
+                               stores  `--- store1, store2, store3
+
+front, back and stores are LANs: bridges in the namespace `switch`. To pull a plug takes down the
+switch's end of a cable: the host has no carrier, and all others see nothing but silence.
+
+    front    10.2.0.0/24, fd00:2::/64     router .1, proxies from .11 on
+    back     10.3.0.0/24, fd00:3::/64     core .1, proxies from .11 on
+    stores   10.4.0.0/24, fd00:4::/64     proxies from .11 on, servers from .101 on
+    10.1.0.0/24 client - router, 10.5.0.0/24 core - backend1, 10.6.0.0/24 core - backend2 (and fd00:k::)
+
+Services are at topo.VIP. Proxy n has the SNAT addresses 10.99.0.n and fd99::n, which come to it alone
+while it is there, else to any. How a packet finds its proxy is said in ways.py.
+"""
+import os
+import pathlib
+import subprocess
+import types
+
+from addresses import CLIENT_NETS, LANS, SNAT_NETS, addr, mac, snat
+from topo import Namespace, VIP, VIP_NETS, allow_cubic, run_ids
+import daemon
+import hosts
+import ways
+
+# Policy 1 would do on a router of its own. Here a packet brings along the random hash of the socket that sent it.
+PORTS_AND_ADDRESSES = 0x37
+WAYS = {"flow": ways.Flow, "spray": ways.Spray, "bird": ways.Bird}
+
+
+class Cluster:
+    """Namespaces and ways at once; servers and daemons by start()."""
+
+    def __init__(self, build, work, proxies=3, stores=3, way="flow", mtu=1500):
+        self.id = f"sp{os.getpid()}x{next(run_ids)}"
+        self.build, self.work, self.mtu = build, pathlib.Path(work), mtu
+        self.ns, self.lans, self.proxies, self.stores, self.way = {}, {}, [], [], None
+        self.key = os.urandom(16).hex()
+        allow_cubic()
+        daemon.mount_bpffs()
+        try:
+            self.build_net(proxies, stores)
+            self.way = WAYS[way](self)
+            self.stores = [hosts.Store(self, n) for n in range(1, stores + 1)]
+        except BaseException:
+            self.close()
+            raise
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["ns"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def add(self, name, is_router=False):
+        self.ns[name] = Namespace(self.id, name)
+        self.ns[name].prepare(is_router)
+
+    def build_net(self, proxies, stores):
+        self.names = [f"proxy{n}" for n in range(1, proxies + 1)]
+        for name in ("client", "backend1", "backend2", "switch", *(f"store{n}" for n in range(1, stores + 1))):
+            self.add(name)
+        for name in ("router", "core", *self.names):
+            self.add(name, is_router=True)
+        self.switch.ip("".join(f"link add {lan} type bridge stp_state 0 mcast_snooping 0\nlink set {lan} up\n" for lan in LANS))
+        self.cable(1, "client", "router")
+        for k, name in ((5, "backend1"), (6, "backend2")):
+            self.cable(k, "core", name)
+        self.plug("router", "front", 1)
+        self.plug("core", "back", 1)
+        for n, name in enumerate(self.names, 1):
+            for lan in LANS:
+                self.plug(name, lan, 10 + n)
+        for n in range(1, stores + 1):
+            self.plug(f"store{n}", "stores", 100 + n)
+        self.introduce()
+        self.route()
+
+    def cable(self, k, a, b):
+        """Between two of them; its ends are named after the neighbour."""
+        self.ns[a].ip(f"link add {b} type veth peer name {a} netns {self.ns[b].full}\n")
+        for digit, name, peer in ((1, a, b), (2, b, a)):
+            self.configure(name, peer, k, digit)
+
+    def plug(self, name, lan, digit):
+        """Into a LAN; the end here is named after the LAN."""
+        self.switch.ip(f"link add {lan}-{name} mtu {self.mtu} type veth peer name {lan} netns {self.ns[name].full}\n"
+                       f"link set {lan}-{name} master {lan} up\n")
+        self.configure(name, lan, LANS[lan], digit)
+        self.lans.setdefault(lan, []).append((name, digit))
+
+    def configure(self, name, dev, k, digit):
+        ns = self.ns[name]
+        ns.links[dev] = (k, digit)
+        ns.ip(f"link set {dev} address {mac(k, digit)} mtu {self.mtu} up\n"
+              f"addr add {addr(k, digit)}/24 dev {dev}\n"
+              f"addr add {addr(k, digit, 6)}/64 dev {dev} nodad\n")
+
+    def introduce(self):
+        """Neighbours know each other for good: what is tested isn't ARP."""
+        for lan, members in self.lans.items():
+            k = LANS[lan]
+            for name, me in members:
+                self.ns[name].ip("".join(f"neigh replace {addr(k, digit, version)} lladdr {mac(k, digit)} dev {lan} nud permanent\n"
+                                         for _, digit in members if digit != me for version in (4, 6)))
+
+    def route(self):
+        for version in (4, 6):
+            default = "default" if version == 4 else "::/0"
+            self.client.ip(f"route add {default} via {addr(1, 2, version)}\n")
+            for k, name in ((5, "backend1"), (6, "backend2")):
+                self.ns[name].ip(f"route add {default} via {addr(k, 1, version)}\n")
+            for name in self.names:
+                self.ns[name].ip(f"route add {CLIENT_NETS[version == 6]} via {addr(2, 1, version)}\n" + "".join(
+                    f"route add {'10.%d.0.0/24' % k if version == 4 else 'fd00:%d::/64' % k} via {addr(3, 1, version)}\n"
+                    for k in (5, 6)))
+        for net in VIP_NETS + SNAT_NETS:
+            for name in ("router", "core", *self.names):
+                self.ns[name].ip(f"route add blackhole {net} metric 4000\n")
+        for name in ("router", "core"):
+            for family in ("ipv4", "ipv6"):
+                self.ns[name].sysctl(f"{family}.fib_multipath_hash_policy", 3)
+                self.ns[name].sysctl(f"{family}.fib_multipath_hash_fields", PORTS_AND_ADDRESSES)
+
+    def offloads(self, on, names=None):
+        """Superpackets, from and to these hosts (all)."""
+        state = "on" if on else "off"
+        for ns in (self.ns[name] for name in names or self.ns):
+            for dev in ns.links:
+                ns.run("ethtool", "-K", dev, "tso", state, "gso", state, "gro", state)
+
+    def config(self, number, services_and_pools, store=None, cluster=None, **more):
+        """A proxy's file as a dictionary, see daemon.config(); store and cluster add to what is usual."""
+        work = self.work / f"proxy{number}"
+        work.mkdir(exist_ok=True)
+        conf = daemon.config(self.view(number), work, services_and_pools,
+                             cluster={"name": f"proxy{number}", "relay": f"{addr(3, 10 + number)}:7946",
+                                      "sources": [snat(n, version) for n in range(1, len(self.names) + 1) for version in (4, 6)],
+                                      **(cluster or {})}, **more)
+        conf["source"]["addresses"] = [snat(number, version) for version in (4, 6)]
+        if self.stores:
+            conf["store"] = {"engine": "redis", "servers": [s.endpoint for s in self.stores],
+                             "copies": min(3, len(self.stores)), **(store or {})}
+        return conf
+
+    def view(self, number):
+        """A proxy as if it were the only one: what daemon.Spliced knows."""
+        return types.SimpleNamespace(proxy=self.ns[f"proxy{number}"], ns=self.ns, id=f"{self.id}-proxy{number}",
+                                     interfaces=["front", "back"])
+
+    def start(self, services_and_pools, **more):
+        """Servers, then daemons, then the way to them. Returns when all are well."""
+        for store in self.stores:
+            store.start()
+        for n in range(1, len(self.names) + 1):
+            self.proxies.append(hosts.Proxy(self, n, self.config(n, services_and_pools, **more)))
+        for proxy in self.proxies:
+            proxy.start()
+        self.way.start()
+        self.wait_well()
+        return self
+
+    def wait_well(self, timeout=20):
+        """Until all that is here works again."""
+        for store in self.stores:
+            store.wait_well(timeout)
+        for proxy in self.proxies:
+            proxy.wait_well(timeout)
+        self.way.wait_for(self.names, timeout)
+
+    def heal(self):
+        """Undo all faults, and wait until nothing is left of them."""
+        for host in (*self.stores, *self.proxies):
+            host.heal()
+        self.way.heal()
+        self.wait_well()
+
+    def carriers(self, sports, port=80, vip=VIP["snat"][4]):
+        """Which proxy gets the client's packets, for each source port. Not with `spray`; and of IPv6 the kernel doesn't tell."""
+        lines = "".join(f"route get {vip} from {addr(1, 1)} iif client ipproto tcp sport {sport} dport {port}\n" for sport in sports)
+        out = self.router.run("ip", "-batch", "-", input=lines)
+        names = {addr(2, 10 + n): name for n, name in enumerate(self.names, 1)}
+        hops = [line.split(" via ")[1].split()[0] for line in out.splitlines() if " via " in line]
+        assert len(hops) == len(sports), out
+        return [names[hop] for hop in hops]
+
+    def report(self):
+        """For a failed test."""
+        return [(f"{proxy.name}: {title}", text) for proxy in self.proxies for title, text in proxy.report()] + self.way.report()
+
+    def close(self):
+        for thing in (self.way, *self.proxies, *self.stores):
+            if thing:
+                thing.close()
+        for ns in self.ns.values():
+            subprocess.run(["ip", "netns", "del", ns.full], check=False)
+        self.ns, self.proxies, self.stores, self.way = {}, [], [], None

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The hosts of a cluster (cluster.py), and what may happen to them."""
+import json
+import shutil
+import signal
+import subprocess
+
+import daemon
+from tcp import wait_for
+
+
+class Host:
+    """One that has cables."""
+
+    def __init__(self, cluster, name):
+        self.cluster, self.name, self.host_ns = cluster, name, cluster.ns[name]
+        self.pulled = set()
+
+    def lans(self):
+        return [lan for lan, members in self.cluster.lans.items() if self.name in dict(members)]
+
+    def unplug(self, *lans):
+        """Pull these cables (all) out of the switch, without a word."""
+        lans = lans or self.lans()
+        self.cluster.switch.ip("".join(f"link set {lan}-{self.name} down\n" for lan in lans))
+        self.pulled |= set(lans)
+
+    def plug(self, *lans):
+        lans = set(lans or self.pulled) & self.pulled
+        self.cluster.switch.ip("".join(f"link set {lan}-{self.name} up\n" for lan in lans))
+        self.pulled -= lans
+
+
+class Proxy(daemon.Spliced, Host):
+    """A proxy's host: its daemon, and its cables front, back, stores."""
+
+    def __init__(self, cluster, number, conf):
+        Host.__init__(self, cluster, f"proxy{number}")
+        view = cluster.view(number)
+        daemon.Spliced.__init__(self, view, cluster.build, cluster.work / self.name, known_only(cluster.build, conf))
+        self.key = [cluster.key]
+        self.write_key()
+        self.number, self.is_frozen = number, False
+
+    def freeze(self):
+        self.signal(signal.SIGSTOP)
+        self.is_frozen = True
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+        self.is_frozen = False
+
+    def cut_store(self):
+        self.unplug("stores")
+
+    def crash(self):
+        """As when the machine loses its power: silence, and nothing is left of its splices."""
+        self.unplug()
+        self.kill9()
+        self.unload()
+
+    def boot(self):
+        """After crash(): the daemon first, then the cables."""
+        self.plug("stores")
+        self.start()
+        self.plug()
+
+    def heal(self):
+        if self.is_frozen:
+            self.thaw()
+        if self.pulled:
+            self.plug()
+        if not self.is_running():
+            self.start()
+
+    def store_servers(self):
+        return self.status().get("store", {}).get("servers", [])
+
+    def wait_well(self, timeout):
+        wait_for(self.is_ready, f"{self.name} to answer", timeout)
+        wait_for(self.is_well, f"{self.name} to be well", timeout)
+
+    def is_well(self):
+        """All servers of the store are up, and it may be announced."""
+        if any(server["state"] != "up" for server in self.store_servers()):
+            return False
+        if not all(store.knows(self) for store in self.cluster.stores):
+            return False
+        ready = self.ctl_run("ready")
+        return ready.returncode in (0, 2)       # 2: a splicectl that doesn't know it
+
+    def counters(self):
+        return self.status()["counters"]
+
+
+def known_only(build, conf):
+    """Without what this build of spliced doesn't know yet."""
+    check = subprocess.run([daemon.program(build, "spliced"), "--check", "/dev/stdin"], input=json.dumps(conf),
+                           capture_output=True, text=True)
+    if 'unknown key "sources"' in check.stdout + check.stderr:
+        conf = {**conf, "cluster": {k: v for k, v in conf["cluster"].items() if k != "sources"}}
+    return conf
+
+
+class Store(Host):
+    """A redis-server on a host of its own."""
+    PORT = 6379
+
+    def __init__(self, cluster, number):
+        Host.__init__(self, cluster, f"store{number}")
+        self.work = cluster.work / self.name
+        self.work.mkdir()
+        self.addr = self.host_ns.addr(4, "stores")
+        self.endpoint = f"{self.addr}:{self.PORT}"
+        self.process, self.is_frozen = None, False
+
+    def start(self):
+        """Empty: it keeps nothing on disk."""
+        with open(self.work / "log", "a") as log:
+            self.process = self.host_ns.popen("redis-server", "--bind", self.addr, "--port", str(self.PORT), "--protected-mode", "no",
+                                              "--save", "", "--appendonly", "no", "--dir", str(self.work),
+                                              "--maxmemory-policy", "noeviction", stdout=log, stderr=log,
+                                              stdin=subprocess.DEVNULL)
+        self.wait_well(10)
+
+    def cli(self, *args):
+        """Works from the host itself, plugged in or not."""
+        return self.host_ns.run("redis-cli", "-h", self.addr, "-p", str(self.PORT), *args, check=False).strip()
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def wait_well(self, timeout):
+        wait_for(lambda: self.cli("ping") == "PONG", f"{self.name} to answer", timeout)
+
+    def knows(self, proxy):
+        return f" addr={proxy.host_ns.addr(4, 'stores')}:" in self.cli("client", "list")
+
+    def kill(self):
+        if self.is_running():
+            self.process.kill()
+            self.process.wait()
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+        self.is_frozen = True
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.is_frozen = False
+
+    def restart_empty(self):
+        self.kill()
+        self.start()
+
+    def heal(self):
+        if self.is_frozen:
+            self.thaw()
+        self.plug()
+        if not self.is_running():
+            self.start()
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self.work, ignore_errors=True)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Three proxies: each of them carries any connection, however packets get there."""
+import pytest
+
+import daemon
+import tcp
+import ways
+from cluster import Cluster
+from conftest import Pairs, Way, is_live
+
+pytestmark = pytest.mark.spliced
+BYTES = 32 << 20
+
+
+class Lab:
+    """A cluster, as Pairs wants a rig."""
+
+    def __init__(self, cluster):
+        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
+
+
+@pytest.fixture(scope="module", params=["flow", "spray", "bird"])
+def lab(request, direct, tmp_path_factory):
+    if direct:
+        pytest.skip("needs the daemon")
+    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), way=request.param)
+    with is_live(cluster):
+        cluster.start(list(daemon.raw_services(cluster.view(1), "snat")))
+        yield Lab(cluster)
+
+
+@pytest.fixture
+def pair(lab):
+    pairs = Pairs(lab)
+    with pairs.stack:
+        yield pairs
+
+
+def is_spray(lab):
+    return isinstance(lab.cluster.way, ways.Spray)
+
+
+def carried(lab):
+    return [proxy.counters()["spliced_pkts"] for proxy in lab.cluster.proxies]
+
+
+@pytest.mark.limit(120)
+def test_bytes_are_the_same_through_three_proxies(lab, pair, family, kind):
+    before = carried(lab)
+    client, server = pair(family, kind)
+    tcp.transfer(client, server, BYTES)
+    tcp.transfer(server, client, BYTES)
+    shares = [after - n for n, after in zip(before, carried(lab))]
+    if is_spray(lab):
+        assert min(shares) >= 0.2 * sum(shares), shares
+
+
+def test_carriers_are_foretold(lab, pair):
+    """What Cluster.carriers() says is where the packets go."""
+    if is_spray(lab):
+        pytest.skip("each packet has its own")
+    sports = range(21000, 21012)
+    names = lab.cluster.carriers(sports, daemon.RAW_HTTP)
+    assert len(set(names)) > 1
+    for sport, name in zip(sports, names):
+        client, server = pair(Way(4, "snat"), "http", sport=sport)
+        proxy = lab.cluster.proxies[lab.cluster.names.index(name)]
+        before = proxy.counters()["spliced_pkts"]
+        for _ in range(20):
+            client.sendall(b"x")
+            assert tcp.read(server, 1) == b"x"
+        assert proxy.counters()["spliced_pkts"] >= before + 20

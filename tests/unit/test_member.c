@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* test_member.c - src/proxy/member.c: who lives, whose a connection is, and what is not believed */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "proxy/member.c"
+
+#define MS 1000000ULL
+
+static __u64 now_ns;
+static struct sp_members ms;
+
+static struct sp_member member(int number)
+{
+	struct sp_member m = {
+		.relay = { sp_addr_v4(htonl(0x0a000000 + number)), htons(7946) }, .started_ns = 1000 + number,
+		.state = SP_MEMBER_READY, .snat_count = 1, .snats = { sp_addr_v4(htonl(0x0a630000 + number)) },
+	};
+
+	snprintf(m.name, sizeof(m.name), "proxy%d", number);
+	m.id = sp_member_id(m.name);
+	return m;
+}
+
+static struct sp_member hello(int number, __u64 seq)
+{
+	struct sp_member m = member(number);
+
+	m.seq = seq;
+	return m;
+}
+
+static enum sp_member_verdict hear(const struct sp_member *m)
+{
+	return sp_members_hello(&ms, m, now_ns);
+}
+
+/* Proxy 1 is us; all others up to @count live. */
+static void start(int count)
+{
+	struct sp_member m = member(1);
+
+	now_ns = 1000 * MS;
+	sp_members_init(&ms, &m);
+	for (int i = 2; i <= count; i++) {
+		m = hello(i, 1);
+		assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+		assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	}
+}
+
+static int number_of(const struct sp_member *m)
+{
+	return m ? atoi(m->name + 5) : 1;
+}
+
+static int home(int port)
+{
+	struct sp_tuple t = { .saddr = sp_addr_v4(1), .daddr = sp_addr_v4(2), .sport = port, .dport = 80 };
+
+	return number_of(sp_members_choose(&ms, &t, sizeof(t)));
+}
+
+static void all_choose_the_same_home(void **state)
+{
+	enum { PORTS = 3000 };
+	static int at_one[PORTS];
+	int shares[4] = { 0 };
+	struct sp_member m;
+
+	start(3);
+	for (int i = 0; i < PORTS; i++)
+		shares[at_one[i] = home(i)]++;
+	for (int i = 1; i <= 3; i++)
+		assert_in_range(shares[i], PORTS / 3 - 150, PORTS / 3 + 150);
+	/* as proxy 3 sees it, who heard of the others in another order */
+	m = member(3);
+	sp_members_init(&ms, &m);
+	for (int i = 1; i <= 2; i++) {
+		m = hello(i, 1);
+		sp_members_record(&ms, &m, now_ns);
+		hear(&m);
+	}
+	for (int i = 0; i < PORTS; i++) {
+		struct sp_tuple t = { .saddr = sp_addr_v4(1), .daddr = sp_addr_v4(2), .sport = i, .dport = 80 };
+		struct sp_member *to = sp_members_choose(&ms, &t, sizeof(t));
+
+		assert_int_equal(to ? number_of(to) : 3, at_one[i]);
+	}
+}
+
+static void a_dead_home_is_replaced_and_no_other(void **state)
+{
+	int before[1000], moved = 0;
+	struct sp_member m;
+
+	start(3);
+	for (int i = 0; i < 1000; i++)
+		before[i] = home(i);
+	now_ns += 399 * MS;
+	m = hello(3, 2);
+	assert_int_equal(hear(&m), SP_MEMBER_SAME);
+	assert_null(sp_members_tick(&ms, now_ns, 0));
+	now_ns += 1 * MS;
+	assert_int_equal(number_of(sp_members_tick(&ms, now_ns, 0)), 2);
+	assert_null(sp_members_tick(&ms, now_ns, 0));
+	for (int i = 0; i < 1000; i++) {
+		moved += before[i] == 2;
+		assert_true(before[i] == 2 ? home(i) != 2 : home(i) == before[i]);
+	}
+	assert_true(moved > 0);
+	m = hello(2, 2);
+	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(home(i), before[i]);
+}
+
+static void who_was_stopped_buries_nobody(void **state)
+{
+	start(3);
+	now_ns += 5000 * MS;
+	assert_null(sp_members_tick(&ms, now_ns, 1));
+	now_ns += 399 * MS;
+	assert_null(sp_members_tick(&ms, now_ns, 0));
+	now_ns += 1 * MS;
+	assert_non_null(sp_members_tick(&ms, now_ns, 0));
+	assert_non_null(sp_members_tick(&ms, now_ns, 0));
+	assert_null(sp_members_tick(&ms, now_ns, 0));
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(home(i), 1);
+}
+
+static void homes_are_those_that_are_ready(void **state)
+{
+	struct sp_member m;
+
+	start(3);
+	m = hello(2, 2);
+	m.state = SP_MEMBER_DRAINING;
+	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	ms.self.state = SP_MEMBER_SYNCING;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(home(i), 3);
+	m = hello(3, 2);
+	m.state = SP_MEMBER_DRAINING;
+	hear(&m);
+	for (int i = 0, seen = 0; i < 100; i++) {	/* nobody is: all may be */
+		seen |= 1 << home(i);
+		assert_true(i < 99 || seen == 0xe);
+	}
+}
+
+static void a_hello_counts_once(void **state)
+{
+	struct sp_member m;
+
+	start(2);
+	m = hello(2, 1);
+	assert_int_equal(hear(&m), SP_MEMBER_REPLAYED);
+	m.seq = 7;
+	assert_int_equal(hear(&m), SP_MEMBER_SAME);
+	m.seq = 6;
+	assert_int_equal(hear(&m), SP_MEMBER_REPLAYED);
+	/* what was recorded doesn't wake the dead */
+	now_ns += 400 * MS;
+	assert_non_null(sp_members_tick(&ms, now_ns, 0));
+	m.seq = 7;
+	assert_int_equal(hear(&m), SP_MEMBER_REPLAYED);
+	assert_false(ms.others[0].is_alive);
+	/* nor what is of its life before */
+	m.started_ns++;
+	m.seq = 1;
+	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	m.started_ns--;
+	m.seq = 100;
+	assert_int_equal(hear(&m), SP_MEMBER_REPLAYED);
+}
+
+static void strangers_are_not_heard(void **state)
+{
+	struct sp_member m = hello(3, 1);
+
+	start(2);
+	assert_int_equal(hear(&m), SP_MEMBER_UNKNOWN);
+	assert_int_equal(ms.count, 1);
+}
+
+static void a_name_belongs_to_the_one_that_lives(void **state)
+{
+	struct sp_member m = member(2);
+
+	start(2);
+	m.relay.port_be = htons(1);
+	m.started_ns += 10;
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_NAME_TAKEN);
+	m.seq = 1;
+	assert_int_equal(hear(&m), SP_MEMBER_NAME_TAKEN);
+	assert_int_equal(ms.others[0].relay.port_be, htons(7946));
+	/* when that one is dead, it has moved */
+	now_ns += 400 * MS;
+	assert_non_null(sp_members_tick(&ms, now_ns, 0));
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	/* ours is ours */
+	m = member(1);
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+	m.relay.port_be = htons(1);
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_NAME_TAKEN);
+	assert_int_equal(ms.count, 1);
+}
+
+static void records_of_earlier_lives_change_nothing(void **state)
+{
+	struct sp_member m = member(2);
+
+	start(2);
+	m.started_ns--;
+	m.snat_count = 0;
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_REPLAYED);
+	assert_int_equal(ms.others[0].snat_count, 1);
+}
+
+static void a_full_table_forgets_who_is_dead_longest(void **state)
+{
+	struct sp_member m;
+
+	start(1 + SP_MEMBERS_MAX);
+	m = member(100);
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_FULL);
+	ms.others[5].is_alive = 0;
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+	assert_string_equal(ms.others[5].name, "proxy100");
+	assert_false(ms.others[5].is_alive);
+	assert_int_equal(ms.count, SP_MEMBERS_MAX);
+}
+
+static void owners_are_found_by_address(void **state)
+{
+	struct sp_addr theirs = member(3).snats[0], nobodys = sp_addr_v4(1);
+
+	start(3);
+	assert_int_equal(number_of(sp_members_by_snat(&ms, &theirs)), 3);
+	assert_null(sp_members_by_snat(&ms, &nobodys));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_choose_the_same_home),
+		cmocka_unit_test(a_dead_home_is_replaced_and_no_other),
+		cmocka_unit_test(who_was_stopped_buries_nobody),
+		cmocka_unit_test(homes_are_those_that_are_ready),
+		cmocka_unit_test(a_hello_counts_once),
+		cmocka_unit_test(strangers_are_not_heard),
+		cmocka_unit_test(a_name_belongs_to_the_one_that_lives),
+		cmocka_unit_test(records_of_earlier_lives_change_nothing),
+		cmocka_unit_test(a_full_table_forgets_who_is_dead_longest),
+		cmocka_unit_test(owners_are_found_by_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

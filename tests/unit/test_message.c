@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* test_message.c - src/proxy/message.c: what proxies tell one another, there and back, and what is refused */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "proxy/message.c"
+#include "proxy/seal.c"
+
+static const __u64 keys[2][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 }, { 42, 43 } };
+static struct sp_seal seal;
+static __u8 payload[SP_MESSAGE_PIECE];
+
+static __u32 any32(void)
+{
+	return (__u32)random() << 16 ^ (__u32)random();
+}
+
+static struct sp_tuple any_tuple(int is_v6)
+{
+	struct sp_tuple t = { sp_addr_v4(any32()), sp_addr_v4(any32()), any32() | 1, any32() | 1 };
+
+	if (is_v6)
+		t.saddr.w[0] = t.daddr.w[0] = 0x000000fd;
+	return t;
+}
+
+static struct sp_message any_message(int i)
+{
+	static const enum sp_event_kind events[] = { SP_EVENT_FRONT, SP_EVENT_BACK, SP_EVENT_MISS };
+	struct sp_message m = {
+		.kind = 1 + i % 3, .from = (__u64)any32() << 32 | any32(), .started_ns = (__u64)any32() << 32, .seq = i,
+	};
+
+	switch (m.kind) {
+	case SP_MESSAGE_HELLO:
+		m.state = i % SP_MEMBER_STATE_COUNT;
+		m.splices = any32();
+		break;
+	case SP_MESSAGE_SEGMENT:
+		m.event = events[i / 3 % 3];
+		m.segment = (struct sp_segment){
+			.tuple = any_tuple(i & 1), .seq = any32(), .ack = any32(), .tsval = any32(), .tsecr = any32(),
+			.window = any32(), .mss = any32(), .wscale = i % 16 - 1, .flags = any32(), .is_sack = i >> 1 & 1,
+			.has_ts = i >> 2 & 1, .payload = payload, .payload_len = i * 7 % (SP_MESSAGE_PIECE + 1),
+		};
+		break;
+	default:
+		m.ends = (struct sp_ends){ any_tuple(i & 1), any32(), any32() & SP_USE_S_ENDS };
+		break;
+	}
+	return m;
+}
+
+static void check_same(const struct sp_message *a, const struct sp_message *b)
+{
+	struct sp_message x = *a, y = *b;
+
+	assert_memory_equal(a->segment.payload, b->segment.payload, a->segment.payload_len);
+	x.segment.payload = y.segment.payload = NULL;
+	assert_int_equal(x.kind, y.kind);
+	assert_int_equal(x.from, y.from);
+	assert_int_equal(x.started_ns, y.started_ns);
+	assert_int_equal(x.seq, y.seq);
+	assert_int_equal(x.state, y.state);
+	assert_int_equal(x.splices, y.splices);
+	assert_int_equal(x.event, y.event);
+	assert_memory_equal(&x.segment, &y.segment, offsetof(struct sp_segment, payload));
+	assert_int_equal(x.segment.payload_len, y.segment.payload_len);
+	assert_memory_equal(&x.ends.front, &y.ends.front, sizeof(x.ends.front));
+	assert_int_equal(x.ends.client_isn, y.ends.client_isn);
+	assert_int_equal(x.ends.state, y.ends.state);
+}
+
+static void there_and_back(void **state)
+{
+	__u8 bytes[SP_MESSAGE_BYTES_MAX];
+
+	for (int i = 0; i < 5000; i++) {
+		struct sp_message in = any_message(i), out;
+		size_t len = sp_message_write(&seal, &in, bytes);
+
+		assert_in_range(len, 1, sizeof(bytes));
+		assert_int_equal(sp_message_read(&seal, bytes, len, &out), SP_MESSAGE_OK);
+		check_same(&in, &out);
+	}
+}
+
+static void any_change_is_refused(void **state)
+{
+	__u8 bytes[SP_MESSAGE_BYTES_MAX + 1] = { 0 };
+	struct sp_message out;
+
+	for (int i = 0; i < 30; i++) {
+		struct sp_message in = any_message(i);
+		size_t len = sp_message_write(&seal, &in, bytes);
+
+		for (size_t at = 0; at < len; at++) {
+			bytes[at] ^= 1 << i % 8;
+			assert_int_not_equal(sp_message_read(&seal, bytes, len, &out), SP_MESSAGE_OK);
+			bytes[at] ^= 1 << i % 8;
+		}
+		for (size_t cut = 0; cut < len; cut++)
+			assert_int_not_equal(sp_message_read(&seal, bytes, cut, &out), SP_MESSAGE_OK);
+		assert_int_not_equal(sp_message_read(&seal, bytes, len + 1, &out), SP_MESSAGE_OK);
+	}
+}
+
+/* Whoever has the key may still be of another version, or mad. */
+static enum sp_message_refusal sealed_anew(__u8 *bytes, size_t len, size_t at, __u8 value)
+{
+	struct sp_message out;
+	__u8 before = bytes[at];
+	enum sp_message_refusal refusal;
+
+	bytes[at] = value;
+	sp_seal_close(&seal, RELAY_WHERE, strlen(RELAY_WHERE), bytes, len);
+	refusal = sp_message_read(&seal, bytes, len, &out);
+	bytes[at] = before;
+	return refusal;
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+	__u8 bytes[SP_MESSAGE_BYTES_MAX + 8];
+	struct sp_message m = any_message(1);	/* a segment, IPv6 */
+	size_t len;
+
+	m.segment.payload_len = 100;
+	len = sp_message_write(&seal, &m, bytes);
+	assert_int_equal(sealed_anew(bytes, len, 4, 'X'), SP_MESSAGE_REFUSED_MAGIC);
+	assert_int_equal(sealed_anew(bytes, len, 5, 2), SP_MESSAGE_REFUSED_VERSION);
+	assert_int_equal(sealed_anew(bytes, len, 6, 0), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_KIND_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_HELLO), SP_MESSAGE_REFUSED_LENGTH);
+	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_ENDS), SP_MESSAGE_REFUSED_LENGTH);
+	assert_int_equal(sealed_anew(bytes, len, 32, 0), SP_MESSAGE_REFUSED_MALFORMED);	/* one end IPv4 */
+	assert_int_equal(sealed_anew(bytes, len, 88, 15), SP_MESSAGE_REFUSED_MALFORMED);	/* window scale */
+	assert_int_equal(sealed_anew(bytes, len, 88, 253), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 90, 4), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 91, SP_EVENT_HELD), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 33, bytes[33]), SP_MESSAGE_OK);
+	assert_int_equal(sealed_anew(bytes, 92 - 1 + 8, 33, 0), SP_MESSAGE_REFUSED_LENGTH);
+
+	m = any_message(0);
+	len = sp_message_write(&seal, &m, bytes);
+	assert_int_equal(sealed_anew(bytes, len, 32, SP_MEMBER_STATE_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
+	m = any_message(2);
+	len = sp_message_write(&seal, &m, bytes);
+	assert_int_equal(sealed_anew(bytes, len, 72, SP_USE_S_REUSED), SP_MESSAGE_REFUSED_MALFORMED);
+}
+
+static void other_clusters_are_foreign(void **state)
+{
+	struct sp_message m = any_message(0), out;
+	__u8 bytes[SP_MESSAGE_BYTES_MAX];
+	struct sp_seal other, both;
+	size_t len;
+
+	sp_seal_init(&other, keys + 1, 1);
+	sp_seal_init(&both, keys, 2);
+	len = sp_message_write(&other, &m, bytes);
+	assert_int_equal(sp_message_read(&seal, bytes, len, &out), SP_MESSAGE_REFUSED_FOREIGN);
+	assert_int_equal(sp_message_read(&both, bytes, len, &out), SP_MESSAGE_OK);	/* a key is being replaced */
+}
+
+static struct sp_member any_member(unsigned int snats)
+{
+	struct sp_member m = {
+		.name = "proxy-1.example", .relay = { sp_addr_v4(any32()), 7946 }, .started_ns = any32(),
+		.state = SP_MEMBER_DRAINING, .snat_count = snats,
+	};
+
+	for (unsigned int i = 0; i < snats; i++)
+		m.snats[i] = any_tuple(i & 1).saddr;
+	return m;
+}
+
+static void records_there_and_back(void **state)
+{
+	for (unsigned int snats = 0; snats <= SP_MEMBER_SNATS_MAX; snats++) {
+		struct sp_member in = any_member(snats), out;
+		__u8 bytes[SP_MEMBER_RECORD_MAX];
+		size_t len = sp_member_record_write(&seal, &in, bytes);
+
+		assert_in_range(len, 1, sizeof(bytes));
+		assert_int_equal(sp_member_record_read(&seal, bytes, len, &out), SP_MESSAGE_OK);
+		assert_memory_equal(&in, &out, sizeof(in));
+		for (size_t at = 0; at < len; at++) {
+			bytes[at] ^= 1;
+			assert_int_not_equal(sp_member_record_read(&seal, bytes, len, &out), SP_MESSAGE_OK);
+			bytes[at] ^= 1;
+		}
+		assert_int_not_equal(sp_member_record_read(&seal, bytes, len - 1, &out), SP_MESSAGE_OK);
+	}
+}
+
+static enum sp_message_refusal record_anew(__u8 *bytes, size_t len, size_t at, __u8 value)
+{
+	struct sp_member out;
+	__u8 before = bytes[at];
+	enum sp_message_refusal refusal;
+
+	bytes[at] = value;
+	sp_seal_close(&seal, MEMBER_WHERE, strlen(MEMBER_WHERE), bytes, len);
+	refusal = sp_member_record_read(&seal, bytes, len, &out);
+	bytes[at] = before;
+	return refusal;
+}
+
+static void mad_records_are_refused(void **state)
+{
+	struct sp_member m = any_member(2);
+	__u8 bytes[SP_MEMBER_RECORD_MAX];
+	size_t len = sp_member_record_write(&seal, &m, bytes);
+
+	assert_int_equal(record_anew(bytes, len, 6, SP_MEMBER_STATE_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(record_anew(bytes, len, 7, 200), SP_MESSAGE_REFUSED_LENGTH);
+	assert_int_equal(record_anew(bytes, len, 34, 200), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(record_anew(bytes, len, 34, 3), SP_MESSAGE_REFUSED_LENGTH);
+	assert_int_equal(record_anew(bytes, len, 36 + 32, '\n'), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(record_anew(bytes, len, 36 + 32, 'q'), SP_MESSAGE_OK);
+}
+
+/* One is not taken for the other. */
+static void a_record_is_no_message(void **state)
+{
+	struct sp_member m = any_member(2);
+	struct sp_message out;
+	__u8 bytes[SP_MEMBER_RECORD_MAX];
+	size_t len = sp_member_record_write(&seal, &m, bytes);
+
+	assert_int_equal(sp_message_read(&seal, bytes, len, &out), SP_MESSAGE_REFUSED_FORGED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(any_change_is_refused),
+		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(other_clusters_are_foreign),
+		cmocka_unit_test(records_there_and_back),
+		cmocka_unit_test(mad_records_are_refused),
+		cmocka_unit_test(a_record_is_no_message),
+	};
+
+	sp_seal_init(&seal, keys, 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
