@@ -7,14 +7,17 @@
 #include "front.h"
 #include "splice.h"
 
-/* All borrowed. */
+/* All borrowed. @is_draining: asked to leave; for as long as the daemon lives, whatever is reloaded. */
 struct sp_report {
 	struct sp_datapath	*dp;
 	struct sp_front		*front;
 	struct sp_wire		*wire;
+	struct sp_store		*store;
 	const struct sp_config	*config;
 	const char		*config_path;
 	__u64			start_ns;
+	const char		*host;
+	int			is_draining;
 };
 
 /* With a struct sp_report as context. */
