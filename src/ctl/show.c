@@ -221,9 +221,9 @@ void sp_show_status(const json_t *object, FILE *out)
 void sp_show_cluster(const json_t *object, FILE *out)
 {
 	static const struct sp_column columns[] = {
-		{ "PROXY", 0 }, { "RELAY", 0 }, { "STATE", 0 }, { "ALIVE", 1 }, { "SPLICES", 1 },
+		{ "PROXY", 0 }, { "RELAY", 0 }, { "STATE", 0 }, { "UP", 1 }, { "HEARD", 1 }, { "SPLICES", 1 },
 	};
-	char alive[SP_HUMAN_MAX], splices[SP_HUMAN_MAX];
+	char up[SP_HUMAN_MAX], heard[SP_HUMAN_MAX], splices[SP_HUMAN_MAX];
 	struct sp_table table;
 	const json_t *member;
 	size_t i;
@@ -234,7 +234,8 @@ void sp_show_cluster(const json_t *object, FILE *out)
 			text_of(member, "name"),
 			text_of(member, "relay"),
 			text_of(member, "state"),
-			sp_human_ms(int_of(member, "alive_ms"), alive),
+			sp_human_ms(int_of(member, "up_s") * 1000, up),
+			is_true(member, "is_self") ? NULL : sp_human_ms(int_of(member, "heard_ms"), heard),
 			format_int(int_of(member, "splices"), splices),
 		};
 

@@ -51,6 +51,11 @@
  * connections_survivable counts splices that the other proxies could go on with
  * if this machine were gone now.
  *
+ * Answer to "cluster": one line
+ *	{"members":[{"name":TEXT, "relay":TEXT, "state":"syncing"|"ready"|
+ *	  "draining"|"dead", "is_self":BOOL, "up_s":N, "heard_ms":N, "splices":N}...]}
+ * this proxy first; without a cluster the list is empty.
+ *
  * Answer to "ready": one line
  *	{"ready":BOOL, "reason":TEXT}
  * whether this proxy should be announced, and why (not).

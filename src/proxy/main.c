@@ -85,6 +85,7 @@ static void on_beat(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	sp_datapath_heartbeat(d->dp);
+	sp_report_tell(&d->report);
 }
 
 static void on_tick(uv_timer_t *timer)

@@ -3,6 +3,7 @@
 
 #include <time.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "abi/drop.h"
 #include "abi/service.h"
@@ -114,19 +115,43 @@ static json_t *store(struct sp_store *store)
 	return json_pack("{s:s, s:o, s:o}", "engine", store->engine->name, "servers", servers, "counters", o);
 }
 
-static const char *own_name(const struct sp_report *r)
-{
-	return r->config->cluster.name ?: r->host;
-}
-
 static int in_sync(const struct sp_report *r)
 {
 	return 1;
 }
 
+static json_t *member(const struct sp_report *r, const struct sp_member *m, int is_self)
+{
+	__u64 heard_ns = is_self || !m->heard_ns ? 0 : uv_hrtime() - m->heard_ns;
+	unsigned int splices = is_self ? sp_datapath_count(r->dp)->splices : m->splices;
+	char relay[SP_ENDPOINT_STRLEN];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	sp_endpoint_format(&m->relay.addr, m->relay.port_be, relay);
+	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I}", "name", m->name, "relay", relay, "is_self", is_self,
+			 "state", is_self || m->is_alive ? sp_member_state_name(m->state) : "dead",
+			 "up_s", (json_int_t)(now.tv_sec - m->started_ns / 1000000000),
+			 "heard_ms", (json_int_t)(heard_ns / 1000000), "splices", (json_int_t)splices);
+}
+
 static json_t *cluster(void *ctx)
 {
-	return json_pack("{s:[]}", "members");
+	const struct sp_report *r = ctx;
+	const struct sp_cluster *c = sp_front_cluster(r->front);
+	json_t *members = json_array();
+	struct sp_member m;
+
+	for (unsigned int i = 0; !sp_cluster_member(c, i, &m); i++)
+		json_array_append_new(members, member(r, &m, !i));
+	return json_pack("{s:o}", "members", members);
+}
+
+void sp_report_tell(const struct sp_report *r)
+{
+	enum sp_member_state state = in_sync(r) ? SP_MEMBER_READY : SP_MEMBER_SYNCING;
+
+	sp_cluster_set_state(sp_front_cluster(r->front), r->is_draining ? SP_MEMBER_DRAINING : state);
 }
 
 /* Return: why this proxy should not be announced; NULL: it should. */
@@ -155,17 +180,22 @@ static json_t *drain(void *ctx, int is_undo)
 	if (r->is_draining == is_undo)
 		log_info("splicectl drain-self: %s", is_undo ? "undone" : "from now on this proxy is not ready");
 	r->is_draining = !is_undo;
+	sp_report_tell(r);
 	return json_pack("{s:b}", "draining", r->is_draining);
 }
 
 /* Who we are, and whether we should be here. Takes @o over. */
 static json_t *standing(const struct sp_report *r, json_t *o)
 {
-	const char *reason = unready(r);
-	json_t *more = json_pack("{s:s, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", own_name(r), "ready", !reason,
-				 "reason", reason ?: "", "draining", r->is_draining, "in_sync", in_sync(r),
-				 "connections_survivable", (int)sp_front_survivable(r->front), "store", store(r->store));
+	const char *reason = unready(r), *name = r->config->cluster.name;
+	struct sp_member self;
+	json_t *more;
 
+	if (!sp_cluster_member(sp_front_cluster(r->front), 0, &self))
+		name = self.name;
+	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", name, "ready", !reason,
+			 "reason", reason ?: "", "draining", r->is_draining, "in_sync", in_sync(r),
+			 "connections_survivable", (int)sp_front_survivable(r->front), "store", store(r->store));
 	json_object_update(o, more);
 	json_decref(more);
 	return o;

@@ -16,9 +16,11 @@ struct sp_report {
 	const struct sp_config	*config;
 	const char		*config_path;
 	__u64			start_ns;
-	const char		*host;
 	int			is_draining;
 };
+
+/* Tell the other proxies whether this one is ready: now and then. */
+void sp_report_tell(const struct sp_report *report);
 
 /* With a struct sp_report as context. */
 extern const struct sp_control_ops sp_report_ops;

@@ -122,8 +122,8 @@ static void reason_stands_where_it_is_not_ready(void **state)
 static void members_are_aligned(void **state)
 {
 	json_t *object = json("{\"members\":["
-			      "{\"name\":\"proxy1\",\"relay\":\"10.0.8.11:7946\",\"state\":\"self\",\"alive_ms\":61000,\"splices\":7},"
-			      "{\"name\":\"p2\",\"relay\":\"[fd00::2]:7946\",\"state\":\"dead\",\"alive_ms\":0,\"splices\":12}]}");
+			      "{\"name\":\"proxy1\",\"relay\":\"10.0.8.11:7946\",\"state\":\"draining\",\"is_self\":true,\"up_s\":61,\"splices\":7},"
+			      "{\"name\":\"p2\",\"relay\":\"[fd00::2]:7946\",\"state\":\"dead\",\"up_s\":7200,\"heard_ms\":1500,\"splices\":12}]}");
 	json_t *none = json("{\"members\":[]}");
 	char *text = NULL;
 	size_t len;
@@ -132,9 +132,9 @@ static void members_are_aligned(void **state)
 	sp_show_cluster(object, out);
 	sp_show_cluster(none, out);
 	fclose(out);
-	assert_string_equal(text, "PROXY   RELAY           STATE  ALIVE  SPLICES\n"
-				  "proxy1  10.0.8.11:7946  self   1m01s        7\n"
-				  "p2      [fd00::2]:7946  dead     0ms       12\n"
+	assert_string_equal(text, "PROXY   RELAY           STATE        UP  HEARD  SPLICES\n"
+				  "proxy1  10.0.8.11:7946  draining  1m01s      -        7\n"
+				  "p2      [fd00::2]:7946  dead      2h00m     1s       12\n"
 				  "no cluster is configured\n");
 	free(text);
 	json_decref(object);
