@@ -6,15 +6,36 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
 
-#define SILENCE_S 40
+#define SILENCE_MS 40000
 
-static int connect_to(const char *path)
+static long long now_ms(void)
 {
-	const struct timeval silence = { .tv_sec = SILENCE_S };
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* How long the next call may take. */
+static void limit_silence(int fd, long long deadline_ms)
+{
+	long long left_ms = deadline_ms ? deadline_ms - now_ms() : SILENCE_MS;
+	struct timeval silence;
+
+	if (left_ms < 1) /* zero would be: without a limit */
+		left_ms = 1;
+	silence = (struct timeval){ .tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000 };
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
+}
+
+static int connect_to(const char *path, long long deadline_ms)
+{
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, err;
 
@@ -24,8 +45,7 @@ static int connect_to(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &silence, sizeof(silence));
+	limit_silence(fd, deadline_ms);
 	if (!connect(fd, (const struct sockaddr *)&addr, sizeof(addr)))
 		return fd;
 	err = -errno;
@@ -33,9 +53,10 @@ static int connect_to(const char *path)
 	return err;
 }
 
-int sp_client_open(const char *path, struct sp_client *ret_client)
+int sp_client_open(const char *path, int limit_ms, struct sp_client *ret_client)
 {
-	int fd = connect_to(path), err;
+	long long deadline_ms = limit_ms ? now_ms() + limit_ms : 0;
+	int fd = connect_to(path, deadline_ms), err;
 	FILE *stream;
 
 	if (fd < 0)
@@ -46,7 +67,7 @@ int sp_client_open(const char *path, struct sp_client *ret_client)
 		close(fd);
 		return err;
 	}
-	*ret_client = (struct sp_client){ .stream = stream };
+	*ret_client = (struct sp_client){ .stream = stream, .deadline_ms = deadline_ms };
 	return 0;
 }
 
@@ -82,6 +103,8 @@ int sp_client_send(struct sp_client *client, const json_t *request)
 	if (!line)
 		return -ENOMEM;
 	len = strlen(line);
+	if (client->deadline_ms)
+		limit_silence(fileno(client->stream), client->deadline_ms);
 	line[len] = '\n'; /* in place of the terminator */
 	err = send_all(fileno(client->stream), line, len + 1);
 	free(line);
@@ -93,6 +116,8 @@ int sp_client_read(struct sp_client *client, json_t **ret_object)
 	json_t *object;
 	ssize_t len;
 
+	if (client->deadline_ms)
+		limit_silence(fileno(client->stream), client->deadline_ms);
 	errno = 0;
 	len = getline(&client->line, &client->line_size, client->stream);
 	if (len < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* main.c - splicectl(1): asks a running spliced and prints what it says. */
+/* main.c - splicectl(1): asks a running spliced and prints what it says, or has it leave. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -15,12 +15,16 @@
 enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
 
 /* Options that belong to some commands only. */
-enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4 };
+enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8 };
+
+/* Whoever asks whether to announce this proxy asks several times a second. */
+#define READY_LIMIT_MS 250
 
 struct options {
 	const char *path;
 	int is_json;
 	int is_all;
+	int is_undo;
 	json_int_t limit;
 	unsigned int given; /* COMMAND_* */
 	char filter[SP_CONTROL_REQUEST_MAX];
@@ -32,17 +36,24 @@ struct command {
 	int (*show)(struct sp_client *client, const struct options *options);
 	const char *arguments;
 	const char *help;
+	int limit_ms; /* 0: none */
 };
 
 static int show_status(struct sp_client *client, const struct options *options);
 static int show_connections(struct sp_client *client, const struct options *options);
 static int show_drops(struct sp_client *client, const struct options *options);
+static int show_cluster(struct sp_client *client, const struct options *options);
+static int show_ready(struct sp_client *client, const struct options *options);
+static int show_drain(struct sp_client *client, const struct options *options);
 
 static const struct command commands[] = {
-	{ "status", 0, show_status, "", "the daemon, its services, pools and counters" },
+	{ "status", 0, show_status, "", "the daemon, its services, pools, store and counters", 0 },
 	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, show_connections, "[--limit N] [FILTER...]",
-	  "spliced connections" },
-	{ "drops", COMMAND_ALL, show_drops, "[--all]", "why packets left the fast path, and how many" },
+	  "spliced connections", 0 },
+	{ "drops", COMMAND_ALL, show_drops, "[--all]", "why packets left the fast path, and how many", 0 },
+	{ "cluster", 0, show_cluster, "", "the proxies that share a store", 0 },
+	{ "ready", 0, show_ready, "", "should this proxy be announced?", READY_LIMIT_MS },
+	{ "drain-self", COMMAND_UNDO, show_drain, "[--undo]", "ask this proxy to leave, or to stay", 0 },
 };
 
 static const struct option long_options[] = {
@@ -50,6 +61,7 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "limit", required_argument, NULL, 'n' },
 	{ "all", no_argument, NULL, 'a' },
+	{ "undo", no_argument, NULL, 'u' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -65,11 +77,13 @@ static void print_help(FILE *out)
 	      "  -j, --json          print JSON instead of text\n"
 	      "  -n, --limit N       connections: at most N, 0 for all (100)\n"
 	      "  -a, --all           drops: also reasons that never occurred\n"
+	      "  -u, --undo          drain-self: stay after all\n"
 	      "  -h, --help          print this\n"
 	      "  -V, --version       print the version\n"
 	      "\nfilters (all given ones must hold):\n"
 	      "  ADDRESS  ADDRESS:PORT  pool=NAME  service=NAME  backend=NAME  state=open|closing|closed\n"
-	      "\nexit status: 0 done, 1 the daemon refused or broke off, 2 wrong usage, 3 no daemon reached\n",
+	      "\nexit status: 0 done, 1 the daemon refused or broke off, 2 wrong usage, 3 no daemon reached\n"
+	      "of ready: 0 it should, 1 it should not or does not answer\n",
 	      out);
 }
 
@@ -149,6 +163,47 @@ static int show_drops(struct sp_client *client, const struct options *options)
 	return show_object(client, options, drops_text);
 }
 
+static void cluster_text(const json_t *object, const struct options *options)
+{
+	sp_show_cluster(object, stdout);
+}
+
+static int show_cluster(struct sp_client *client, const struct options *options)
+{
+	return show_object(client, options, cluster_text);
+}
+
+static void drain_text(const json_t *object, const struct options *options)
+{
+	puts(json_is_true(json_object_get(object, "draining")) ? "draining" : "not draining");
+}
+
+static int show_drain(struct sp_client *client, const struct options *options)
+{
+	return show_object(client, options, drain_text);
+}
+
+/* One line, and the same in the exit status. */
+static int show_ready(struct sp_client *client, const struct options *options)
+{
+	const char *reason;
+	json_t *object;
+	int code = next_object(client, &object);
+
+	if (code)
+		return code;
+	code = json_is_true(json_object_get(object, "ready")) ? EXIT_OK : EXIT_ANSWER;
+	reason = json_string_value(json_object_get(object, "reason"));
+	if (options->is_json) {
+		json_dumpf(object, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		printf("%s%s%s\n", code ? "not ready" : "ready", reason && *reason ? ": " : "", reason ?: "");
+	}
+	json_decref(object);
+	return code;
+}
+
 static int is_end(const json_t *object)
 {
 	return json_is_true(json_object_get(object, "end"));
@@ -212,6 +267,8 @@ static json_t *make_request(const struct command *command, const struct options 
 
 	if (command->takes & COMMAND_LIMIT)
 		json_object_set_new(request, "limit", json_integer(options->limit));
+	if (options->is_undo)
+		json_object_set_new(request, "undo", json_true());
 	if (*options->filter)
 		json_object_set_new(request, "filter", json_string(options->filter));
 	return request;
@@ -221,6 +278,8 @@ static int unreachable(const char *path, int err)
 {
 	const char *what = "";
 
+	if (err == -EAGAIN)
+		return fail(EXIT_UNREACHABLE, "the daemon at %s takes no request; it may hang", path);
 	if (err == -ENOENT || err == -ECONNREFUSED)
 		what = "; start spliced, or name the `control:` of its configuration with --socket";
 	else if (err == -EACCES)
@@ -228,13 +287,13 @@ static int unreachable(const char *path, int err)
 	return fail(EXIT_UNREACHABLE, "no daemon reached at %s: %s%s", path, strerror(-err), what);
 }
 
-static int run(const struct command *command, const struct options *options)
+static int ask(const struct command *command, const struct options *options)
 {
 	struct sp_client client = { 0 };
 	json_t *request;
 	int err, code;
 
-	err = sp_client_open(options->path, &client);
+	err = sp_client_open(options->path, command->limit_ms, &client);
 	if (err)
 		return unreachable(options->path, err);
 	request = make_request(command, options);
@@ -242,9 +301,17 @@ static int run(const struct command *command, const struct options *options)
 	json_decref(request);
 	code = err ? unreachable(options->path, err) : command->show(&client, options);
 	sp_client_close(&client);
+	return code;
+}
+
+static int run(const struct command *command, const struct options *options)
+{
+	int code = ask(command, options);
+
 	if (fflush(stdout) || ferror(stdout))
 		return fail(EXIT_ANSWER, "writing the output: %s", strerror(errno));
-	return code;
+	/* a daemon that can't be asked is one that is not ready */
+	return code == EXIT_UNREACHABLE && command->show == show_ready ? EXIT_ANSWER : code;
 }
 
 /* ---- the command line ---- */
@@ -284,6 +351,10 @@ static int parse_option(int letter, struct options *options)
 	case 'a':
 		options->is_all = 1;
 		options->given |= COMMAND_ALL;
+		return 0;
+	case 'u':
+		options->is_undo = 1;
+		options->given |= COMMAND_UNDO;
 		return 0;
 	case 'h':
 		print_help(stdout);
@@ -337,9 +408,10 @@ static int run_command(char **words, struct options *options)
 	unwanted = options->given & ~command->takes;
 	if (unwanted & COMMAND_FILTER)
 		return usage("'%s' takes no filter", command->name);
+	if (unwanted & COMMAND_LIMIT)
+		return usage("'%s' takes no --limit", command->name);
 	if (unwanted)
-		return usage(unwanted & COMMAND_LIMIT ? "'%s' takes no --limit" : "'%s' takes no --all",
-			     command->name);
+		return usage(unwanted & COMMAND_UNDO ? "'%s' takes no --undo" : "'%s' takes no --all", command->name);
 	return run(command, options);
 }
 
@@ -348,7 +420,7 @@ int main(int argc, char **argv)
 	struct options options = { .path = SP_CONTROL_PATH, .limit = SP_CONTROL_LIMIT };
 	int letter, code;
 
-	while ((letter = getopt_long(argc, argv, "s:jn:ahV", long_options, NULL)) >= 0) {
+	while ((letter = getopt_long(argc, argv, "s:jn:auhV", long_options, NULL)) >= 0) {
 		code = parse_option(letter, &options);
 		if (code)
 			return code < 0 ? EXIT_OK : code;

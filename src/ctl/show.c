@@ -59,21 +59,36 @@ char *sp_human_ms(json_int_t ms, char *buf)
 
 /* ---- status ---- */
 
-static void show_head(const json_t *object, FILE *out)
+static int is_true(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+static void show_splices(const json_t *object, FILE *out)
 {
 	json_int_t splices = int_of(object, "splices"), max = int_of(object, "splices_max");
+
+	fprintf(out, "  splices     %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " (%.1f %%)\n", splices, max,
+		max ? 100.0 * splices / max : 0.0);
+	fprintf(out, "  survivable  %" JSON_INTEGER_FORMAT "\n", int_of(object, "connections_survivable"));
+	fprintf(out, "  pending     %" JSON_INTEGER_FORMAT "\n", int_of(object, "pending"));
+}
+
+static void show_head(const json_t *object, FILE *out)
+{
+	const char *engine = text_of(json_object_get(object, "store"), "engine");
+	int is_ready = is_true(object, "ready");
 	char up[SP_HUMAN_MAX];
 
-	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s%s\n", text_of(object, "version"),
+	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s\n", text_of(object, "version"),
 		int_of(object, "pid"), sp_human_ms(int_of(object, "uptime_s") * 1000, up),
-		json_is_true(json_object_get(object, "ready")) ? "ready" : "NOT READY",
-		json_is_false(json_object_get(object, "in_sync")) ? ", NOT IN SYNC" : "");
-	fprintf(out, "  config   %s\n", text_of(object, "config"));
-	fprintf(out, "  splices  %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " (%.1f %%)\n", splices, max,
-		max ? 100.0 * splices / max : 0.0);
-	fprintf(out, "  survive  %" JSON_INTEGER_FORMAT ", were this machine gone\n",
-		int_of(object, "connections_survivable"));
-	fprintf(out, "  pending  %" JSON_INTEGER_FORMAT "\n", int_of(object, "pending"));
+		is_ready ? "ready" : "NOT READY");
+	if (!is_ready)
+		fprintf(out, "  because     %s\n", text_of(object, "reason"));
+	fprintf(out, "  proxy       %s\n", text_of(object, "proxy"));
+	fprintf(out, "  config      %s\n", text_of(object, "config"));
+	fprintf(out, "  store       %s, %s\n", engine, is_true(object, "in_sync") ? "in sync" : "NOT IN SYNC");
+	show_splices(object, out);
 }
 
 /* A blank line between tables, and none for one without rows. */
@@ -82,6 +97,35 @@ static void print_section(struct sp_table *table, FILE *out)
 	if (table->row_count)
 		fputc('\n', out);
 	sp_table_print(table, out);
+}
+
+static void show_store(const json_t *servers, FILE *out)
+{
+	static const struct sp_column columns[] = {
+		{ "STORE SERVER", 0 }, { "STATE", 0 }, { "LATENCY", 1 }, { "IN FLIGHT", 1 },
+		{ "COMMANDS", 1 },     { "ERRORS", 1 }, { "RECONNECTS", 1 },
+	};
+	char latency[SP_HUMAN_MAX + 2], numbers[4][SP_HUMAN_MAX];
+	const json_t *server;
+	struct sp_table table;
+	size_t i;
+
+	sp_table_init(&table, columns, COUNT(columns));
+	json_array_foreach(servers, i, server) {
+		const char *cells[] = {
+			text_of(server, "name"),
+			text_of(server, "state"),
+			latency,
+			format_int(int_of(server, "in_flight"), numbers[0]),
+			format_int(int_of(server, "commands"), numbers[1]),
+			format_int(int_of(server, "errors"), numbers[2]),
+			format_int(int_of(server, "reconnects"), numbers[3]),
+		};
+
+		snprintf(latency, sizeof(latency), "%" JSON_INTEGER_FORMAT "us", int_of(server, "latency_us"));
+		sp_table_add(&table, cells, out);
+	}
+	print_section(&table, out);
 }
 
 static void show_services(const json_t *services, FILE *out)
@@ -168,7 +212,38 @@ void sp_show_status(const json_t *object, FILE *out)
 	show_head(object, out);
 	show_services(json_object_get(object, "services"), out);
 	show_pools(json_object_get(object, "pools"), out);
+	show_store(json_object_get(json_object_get(object, "store"), "servers"), out);
 	show_counters(json_object_get(object, "counters"), out);
+}
+
+/* ---- cluster ---- */
+
+void sp_show_cluster(const json_t *object, FILE *out)
+{
+	static const struct sp_column columns[] = {
+		{ "PROXY", 0 }, { "RELAY", 0 }, { "STATE", 0 }, { "UP", 1 }, { "HEARD", 1 }, { "SPLICES", 1 },
+	};
+	char up[SP_HUMAN_MAX], heard[SP_HUMAN_MAX], splices[SP_HUMAN_MAX];
+	struct sp_table table;
+	const json_t *member;
+	size_t i;
+
+	sp_table_init(&table, columns, COUNT(columns));
+	json_array_foreach(json_object_get(object, "members"), i, member) {
+		const char *cells[] = {
+			text_of(member, "name"),
+			text_of(member, "relay"),
+			text_of(member, "state"),
+			sp_human_ms(int_of(member, "up_s") * 1000, up),
+			is_true(member, "is_self") ? NULL : sp_human_ms(int_of(member, "heard_ms"), heard),
+			format_int(int_of(member, "splices"), splices),
+		};
+
+		sp_table_add(&table, cells, out);
+	}
+	sp_table_print(&table, out);
+	if (!i)
+		fputs("no cluster is configured\n", out);
 }
 
 /* ---- drops ---- */

@@ -11,6 +11,9 @@
 /* @object: the answer to "status" */
 void sp_show_status(const json_t *object, FILE *out);
 
+/* @object: the answer to "cluster" */
+void sp_show_cluster(const json_t *object, FILE *out);
+
 /* @object: the answer to "drops"; @is_all: also reasons that never occurred */
 void sp_show_drops(const json_t *object, int is_all, FILE *out);
 

@@ -294,16 +294,19 @@ static void on_idle(uv_idle_t *handle)
 
 /* ---- requests ---- */
 
-static void client_serve(struct client *client, size_t line_len)
+static int may_change(struct client *client)
 {
 	struct sp_control_server *server = client->server;
-	char error[SP_CONTROL_ERROR_MAX];
+	uv_os_fd_t fd;
 
-	uv_read_stop((uv_stream_t *)&client->pipe);
-	if (sp_control_request_parse(client->in, line_len, error, &client->request)) {
-		client_refuse(client, "%s", error);
-		return;
-	}
+	return !uv_fileno((uv_handle_t *)&client->pipe, &fd) &&
+	       sp_control_socket_is_owner(&server->socket, server->path, fd);
+}
+
+static void client_run(struct client *client)
+{
+	struct sp_control_server *server = client->server;
+
 	switch (client->request.command) {
 	case SP_CONTROL_STATUS:
 		client_answer(client, server->ops->status(server->ctx));
@@ -311,12 +314,34 @@ static void client_serve(struct client *client, size_t line_len)
 	case SP_CONTROL_DROPS:
 		client_answer(client, server->ops->drops(server->ctx));
 		break;
+	case SP_CONTROL_CLUSTER:
+		client_answer(client, server->ops->cluster(server->ctx));
+		break;
+	case SP_CONTROL_READY:
+		client_answer(client, server->ops->ready(server->ctx));
+		break;
+	case SP_CONTROL_DRAIN:
+		client_answer(client, server->ops->drain(server->ctx, client->request.is_undo));
+		break;
 	case SP_CONTROL_CONNECTIONS:
 		client_enter(client, CLIENT_LISTING);
 		break;
 	case SP_CONTROL_COMMAND_COUNT:
 		break;
 	}
+}
+
+static void client_serve(struct client *client, size_t line_len)
+{
+	char error[SP_CONTROL_ERROR_MAX];
+
+	uv_read_stop((uv_stream_t *)&client->pipe);
+	if (sp_control_request_parse(client->in, line_len, error, &client->request))
+		client_refuse(client, "%s", error);
+	else if (sp_control_request_changes(&client->request) && !may_change(client))
+		client_refuse(client, "this is for root, and for the owner of %s", client->server->path);
+	else
+		client_run(client);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)

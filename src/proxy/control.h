@@ -16,12 +16,17 @@
  *
  * Request: one object of at most 4096 bytes with its newline.
  *	"version"	1; required
- *	"command"	"status", "connections" or "drops"; required
+ *	"command"	"status", "connections", "drops", "cluster", "ready" or
+ *			"drain-self"; required
  *	"limit"		connections only: at most so many, 0: all; default 100
  *	"filter"	connections only: terms joined by blanks, all must hold:
  *			ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT (any of the four
  *			ends), pool=NAME, service=NAME, backend=NAME, state=STATE
+ *	"undo"		drain-self only: true: stay after all; default false
  * Any other key is an error, so that a misspelt one can't widen an answer.
+ *
+ * All but drain-self only ask, and are for everybody who can open the socket.
+ * drain-self is for root and for the owner of the socket's file (SO_PEERCRED).
  *
  *	{"version":1,"command":"connections","limit":100,"filter":"192.0.2.1 pool=web"}
  *
@@ -29,8 +34,12 @@
  *	{"error":"what was found, what is allowed"}
  *
  * Answer to "status": one line
- *	{"version":TEXT, "pid":N, "uptime_s":N, "config":TEXT, "ready":BOOL,
- *	 "splices":N, "splices_max":N, "pending":N,
+ *	{"version":TEXT, "pid":N, "uptime_s":N, "config":TEXT, "proxy":TEXT,
+ *	 "ready":BOOL, "reason":TEXT, "draining":BOOL, "in_sync":BOOL,
+ *	 "splices":N, "splices_max":N, "connections_survivable":N, "pending":N,
+ *	 "store":{"engine":TEXT, "servers":[{"name":TEXT, "state":"up"|"down"|
+ *	   "connecting", "latency_us":N, "in_flight":N, "commands":N, "writes":N,
+ *	   "errors":N, "reconnects":N}...], "counters":{NAME:N...}},
  *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
@@ -39,6 +48,22 @@
  * where a backend's failures are those in a row, and retry_ms is the time until
  * one that is down is tried again; the other three count, since the daemon
  * started, connections to it that were answered, refused, and not answered.
+ * connections_survivable counts splices that the other proxies could go on with
+ * if this machine were gone now.
+ *
+ * Answer to "cluster": one line
+ *	{"members":[{"name":TEXT, "relay":TEXT, "state":"syncing"|"ready"|
+ *	  "draining"|"dead", "is_self":BOOL, "up_s":N, "heard_ms":N, "splices":N}...]}
+ * this proxy first; without a cluster the list is empty.
+ *
+ * Answer to "ready": one line
+ *	{"ready":BOOL, "reason":TEXT}
+ * whether this proxy should be announced, and why (not).
+ *
+ * Answer to "drain-self": one line
+ *	{"draining":BOOL}
+ * From now on "ready" says no, until it is undone or the daemon ends; nothing
+ * else changes.
  *
  * Answer to "drops": one line
  *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}
@@ -60,7 +85,8 @@
  * an answer within 30 s, else it is cut off. The daemon serves 16 at a time;
  * the next one is told so.
  *
- * History: 1, the first.
+ * History: 1, the first; cluster, ready and drain-self came later, and are not
+ * known to older daemons, which say so.
  */
 #define SP_CONTROL_VERSION	1
 #define SP_CONTROL_REQUEST_MAX	4096
@@ -102,6 +128,9 @@ struct sp_connection_row {
  * struct sp_control_ops - what the server asks the daemon for
  * @status:	a new JSON object, taken over by the server; NULL: out of memory
  * @drops:	likewise
+ * @cluster:	likewise
+ * @ready:	likewise
+ * @drain:	likewise; leave, or with @is_undo stay
  * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of @rows.
  *		Return the rows filled, also 0, or -errno; set *@is_end when there are no more. Must come to an
  *		end although the table changes meanwhile. Strings in @rows are borrowed until the next call;
@@ -112,6 +141,9 @@ struct sp_connection_row {
 struct sp_control_ops {
 	json_t *(*status)(void *ctx);
 	json_t *(*drops)(void *ctx);
+	json_t *(*cluster)(void *ctx);
+	json_t *(*ready)(void *ctx);
+	json_t *(*drain)(void *ctx, int is_undo);
 	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max, int *is_end);
 };
 

@@ -8,7 +8,7 @@
 #include "base/addr.h"
 #include "control_request.h"
 
-#define COMMANDS_ALLOWED "status, connections or drops"
+#define COMMANDS_ALLOWED "status, connections, drops, cluster, ready or drain-self"
 #define TERMS_ALLOWED	 "ADDRESS, ADDRESS:PORT, pool=NAME, service=NAME, backend=NAME or state=STATE"
 #define STATES_ALLOWED	 "open, closing or closed"
 
@@ -16,6 +16,9 @@ static const char *const command_names[SP_CONTROL_COMMAND_COUNT] = {
 	[SP_CONTROL_STATUS] = "status",
 	[SP_CONTROL_CONNECTIONS] = "connections",
 	[SP_CONTROL_DROPS] = "drops",
+	[SP_CONTROL_CLUSTER] = "cluster",
+	[SP_CONTROL_READY] = "ready",
+	[SP_CONTROL_DRAIN] = "drain-self",
 };
 
 static const struct {
@@ -104,6 +107,14 @@ static int parse_limit(const json_t *value, char *error, struct sp_control_reque
 	return 0;
 }
 
+static int parse_undo(const json_t *value, char *error, struct sp_control_request *request)
+{
+	if (!json_is_boolean(value))
+		return refuse(error, "'undo' must be true or false");
+	request->is_undo = json_is_true(value);
+	return 0;
+}
+
 static int parse_version(const json_t *value, char *error)
 {
 	if (!json_is_integer(value))
@@ -132,14 +143,16 @@ static int parse_command(const json_t *value, char *error, struct sp_control_req
 /* The keys besides "version" and "command". */
 static int parse_option(const char *key, const json_t *value, char *error, struct sp_control_request *request)
 {
-	int is_list = request->command == SP_CONTROL_CONNECTIONS;
+	int is_list = request->command == SP_CONTROL_CONNECTIONS, is_drain = request->command == SP_CONTROL_DRAIN;
 
 	if (!strcmp(key, "limit") && is_list)
 		return parse_limit(value, error, request);
 	if (!strcmp(key, "filter") && is_list)
 		return parse_filter(value, error, request);
-	return refuse(error, "key '%.40s' is not known; allowed with %s: version, command%s", key,
-		      command_names[request->command], is_list ? ", limit, filter" : "");
+	if (!strcmp(key, "undo") && is_drain)
+		return parse_undo(value, error, request);
+	return refuse(error, "key '%.40s' is not known; allowed with %s: version, command%s%s", key,
+		      command_names[request->command], is_list ? ", limit, filter" : "", is_drain ? ", undo" : "");
 }
 
 static int parse_object(json_t *root, char *error, struct sp_control_request *request)
@@ -172,6 +185,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 	int err;
 
 	ret_request->limit = SP_CONTROL_LIMIT;
+	ret_request->is_undo = 0;
 	ret_request->term_count = 0;
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &json_error);
 	if (!root)
@@ -183,6 +197,11 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 		err = refuse(error, "request must be a JSON object");
 	json_decref(root);
 	return err;
+}
+
+int sp_control_request_changes(const struct sp_control_request *request)
+{
+	return request->command == SP_CONTROL_DRAIN;
 }
 
 static int match_addr(const struct sp_addr *addr, const struct sp_tuple *tuple)

@@ -14,6 +14,9 @@ enum sp_control_command {
 	SP_CONTROL_STATUS,
 	SP_CONTROL_CONNECTIONS,
 	SP_CONTROL_DROPS,
+	SP_CONTROL_CLUSTER,
+	SP_CONTROL_READY,
+	SP_CONTROL_DRAIN,
 	SP_CONTROL_COMMAND_COUNT,
 };
 
@@ -36,12 +39,14 @@ struct sp_control_term {
 
 /**
  * struct sp_control_request - what a client asks for. Points into itself: not to be copied.
+ * @is_undo:	of drain-self
  * @limit:	rows, 0: all
  * @terms:	all must hold
  * @filter:	text of the terms, cut at its blanks
  */
 struct sp_control_request {
 	enum sp_control_command	command;
+	int			is_undo;
 	__u64			limit;
 	unsigned int		term_count;
 	struct sp_control_term	terms[SP_CONTROL_TERMS_MAX];
@@ -58,6 +63,9 @@ struct sp_control_request {
  */
 int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL_ERROR_MAX],
 			     struct sp_control_request *ret_request);
+
+/* Whether a command changes something, and is not for everybody. */
+int sp_control_request_changes(const struct sp_control_request *request);
 
 /* Whether all terms hold for a row. */
 int sp_control_request_match(const struct sp_control_request *request, const struct sp_connection_row *row);

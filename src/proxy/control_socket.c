@@ -84,10 +84,26 @@ int sp_control_socket_open(const char *path, struct sp_control_socket *ret_socke
 	return 0;
 }
 
+static int is_ours(const struct sp_control_socket *socket, const struct stat *st)
+{
+	return st->st_dev == socket->dev && st->st_ino == socket->ino;
+}
+
+int sp_control_socket_is_owner(const struct sp_control_socket *socket, const char *path, int client_fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	struct stat st;
+
+	if (getsockopt(client_fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return 0;
+	return !peer.uid || (!lstat(path, &st) && is_ours(socket, &st) && st.st_uid == peer.uid);
+}
+
 void sp_control_socket_remove(const struct sp_control_socket *socket, const char *path)
 {
 	struct stat st;
 
-	if (!lstat(path, &st) && st.st_dev == socket->dev && st.st_ino == socket->ino)
+	if (!lstat(path, &st) && is_ours(socket, &st))
 		unlink(path);
 }

@@ -341,6 +341,11 @@ void sp_datapath_heartbeat(struct sp_datapath *dp)
 	__atomic_store_n(&dp->control->heartbeat_ns, sp_now_ns(), __ATOMIC_RELEASE);
 }
 
+__u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp)
+{
+	return sp_now_ns() - dp->control->heartbeat_ns;
+}
+
 static int on_event(void *ctx, void *data, size_t size)
 {
 	struct sp_datapath *dp = ctx;

@@ -35,6 +35,7 @@ struct sp_segment;
 int sp_datapath_cookie_is_valid(const struct sp_datapath *dp, const struct sp_segment *seg);
 
 void sp_datapath_heartbeat(struct sp_datapath *dp);
+__u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp);
 
 typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);
 int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);

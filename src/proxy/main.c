@@ -85,6 +85,7 @@ static void on_beat(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	sp_datapath_heartbeat(d->dp);
+	sp_report_tell(&d->report);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -211,8 +212,10 @@ static int run(const char *path)
 	}
 	sp_splice_adopt(d.dp, sp_front_ports(d.front));
 	sp_front_recover(d.front);
-	sp_cluster_set_state(d.cluster, SP_MEMBER_READY);
-	d.report = (struct sp_report){ d.dp, d.front, d.wire, d.config, path, sp_now_ns() };
+	d.report = (struct sp_report){
+		.dp = d.dp, .front = d.front, .wire = d.wire, .store = d.store, .config = d.config,
+		.config_path = path, .start_ns = sp_now_ns(),
+	};
 	err = start_loop(&d);
 	if (err) {
 		log_err_errno(err, "%s: can't start", d.config->control);

@@ -3,10 +3,13 @@
 
 #include <time.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "abi/drop.h"
+#include "abi/service.h"
 #include "abi/stats.h"
 #include "base/addr.h"
+#include "base/log.h"
 
 #define STRETCH 1024
 
@@ -90,17 +93,118 @@ static json_t *counters(const struct sp_report *r)
 	return o;
 }
 
+static json_t *store_server(const struct sp_store_server *s)
+{
+	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I}", "name", s->name, "state", s->state,
+			 "latency_us", (int)s->latency_us, "in_flight", (int)s->in_flight,
+			 "commands", (json_int_t)s->commands, "writes", (json_int_t)s->writes,
+			 "errors", (json_int_t)s->errors, "reconnects", (json_int_t)s->reconnects);
+}
+
+static json_t *store(struct sp_store *store)
+{
+	const struct sp_store_counters *c = &store->counters;
+	json_t *servers = json_array(), *o = json_object();
+	struct sp_store_server server;
+
+	for (unsigned int i = 0; store->engine->server && !store->engine->server(store, i, &server); i++)
+		json_array_append_new(servers, store_server(&server));
+#define X(name) json_object_set_new(o, #name, json_integer(c->name));
+	SP_STORE_COUNTERS(X)
+#undef X
+	return json_pack("{s:s, s:o, s:o}", "engine", store->engine->name, "servers", servers, "counters", o);
+}
+
+static json_t *member(const struct sp_report *r, const struct sp_member *m, int is_self)
+{
+	__u64 heard_ns = is_self || !m->heard_ns ? 0 : uv_hrtime() - m->heard_ns;
+	unsigned int splices = is_self ? sp_datapath_count(r->dp)->splices : m->splices;
+	char relay[SP_ENDPOINT_STRLEN];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	sp_endpoint_format(&m->relay.addr, m->relay.port_be, relay);
+	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I}", "name", m->name, "relay", relay, "is_self", is_self,
+			 "state", is_self || m->is_alive ? sp_member_state_name(m->state) : "dead",
+			 "up_s", (json_int_t)(now.tv_sec - m->started_ns / 1000000000),
+			 "heard_ms", (json_int_t)(heard_ns / 1000000), "splices", (json_int_t)splices);
+}
+
+static json_t *cluster(void *ctx)
+{
+	const struct sp_report *r = ctx;
+	const struct sp_cluster *c = sp_front_cluster(r->front);
+	json_t *members = json_array();
+	struct sp_member m;
+
+	for (unsigned int i = 0; !sp_cluster_member(c, i, &m); i++)
+		json_array_append_new(members, member(r, &m, !i));
+	return json_pack("{s:o}", "members", members);
+}
+
+void sp_report_tell(const struct sp_report *r)
+{
+	enum sp_member_state state = sp_front_is_in_sync(r->front) ? SP_MEMBER_READY : SP_MEMBER_SYNCING;
+
+	sp_cluster_set_state(sp_front_cluster(r->front), r->is_draining ? SP_MEMBER_DRAINING : state);
+}
+
+/* Return: why this proxy should not be announced; NULL: it should. */
+static const char *unready(const struct sp_report *r)
+{
+	if (r->is_draining)
+		return "draining: splicectl drain-self --undo ends that";
+	if (sp_datapath_heartbeat_age_ns(r->dp) > SP_HEARTBEAT_STALE_NS)
+		return "the daemon's heartbeat is stale: it was stopped, or is overloaded";
+	if (!sp_front_is_in_sync(r->front))
+		return "not in sync: the store was not read yet";
+	return NULL;
+}
+
+static json_t *ready(void *ctx)
+{
+	const char *reason = unready(ctx);
+
+	return json_pack("{s:b, s:s}", "ready", !reason, "reason", reason ?: "");
+}
+
+static json_t *drain(void *ctx, int is_undo)
+{
+	struct sp_report *r = ctx;
+
+	if (r->is_draining == is_undo)
+		log_info("splicectl drain-self: %s", is_undo ? "undone" : "from now on this proxy is not ready");
+	r->is_draining = !is_undo;
+	sp_report_tell(r);
+	return json_pack("{s:b}", "draining", r->is_draining);
+}
+
+/* Who we are, and whether we should be here. Takes @o over. */
+static json_t *standing(const struct sp_report *r, json_t *o)
+{
+	const char *reason = unready(r), *name = r->config->cluster.name;
+	struct sp_member self;
+	json_t *more;
+
+	if (!sp_cluster_member(sp_front_cluster(r->front), 0, &self))
+		name = self.name;
+	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", name, "ready", !reason,
+			 "reason", reason ?: "", "draining", r->is_draining, "in_sync", sp_front_is_in_sync(r->front),
+			 "connections_survivable", (int)sp_front_survivable(r->front), "store", store(r->store));
+	json_object_update(o, more);
+	json_decref(more);
+	return o;
+}
+
 static json_t *status(void *ctx)
 {
 	const struct sp_report *r = ctx;
 
-	return json_pack("{s:s, s:i, s:I, s:s, s:b, s:b, s:i, s:i, s:i, s:i, s:o, s:o, s:o}", "version", SP_VERSION,
+	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
-			 "config", r->config_path, "ready", 1,
-			 "in_sync", sp_front_is_in_sync(r->front), "splices", (int)sp_datapath_count(r->dp)->splices,
-			 "splices_max", (int)r->config->limits.splices,
-			 "connections_survivable", (int)sp_front_survivable(r->front), "pending", (int)sp_front_pending(r->front),
-			 "services", services(r->config), "pools", pools(r), "counters", counters(r));
+			 "config", r->config_path, "splices", (int)sp_datapath_count(r->dp)->splices,
+			 "splices_max", (int)r->config->limits.splices, "pending", (int)sp_front_pending(r->front),
+			 "services", services(r->config), "pools", pools(r), "counters", counters(r)));
 }
 
 static json_t *drops(void *ctx)
@@ -191,5 +295,6 @@ static int connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows,
 }
 
 const struct sp_control_ops sp_report_ops = {
-	.status = status, .drops = drops, .connections = connections,
+	.status = status, .drops = drops, .cluster = cluster, .ready = ready, .drain = drain,
+	.connections = connections,
 };

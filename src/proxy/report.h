@@ -7,15 +7,20 @@
 #include "front.h"
 #include "splice.h"
 
-/* All borrowed. */
+/* All borrowed. @is_draining: asked to leave; for as long as the daemon lives, whatever is reloaded. */
 struct sp_report {
 	struct sp_datapath	*dp;
 	struct sp_front		*front;
 	struct sp_wire		*wire;
+	struct sp_store		*store;
 	const struct sp_config	*config;
 	const char		*config_path;
 	__u64			start_ns;
+	int			is_draining;
 };
+
+/* Tell the other proxies whether this one is ready: now and then. */
+void sp_report_tell(const struct sp_report *report);
 
 /* With a struct sp_report as context. */
 extern const struct sp_control_ops sp_report_ops;

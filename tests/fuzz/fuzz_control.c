@@ -17,6 +17,8 @@ static void check_request(const struct sp_control_request *request)
 {
 	assert(request->command < SP_CONTROL_COMMAND_COUNT);
 	assert(request->term_count <= SP_CONTROL_TERMS_MAX);
+	assert(request->is_undo == 0 || request->is_undo == 1);
+	assert(!request->is_undo || sp_control_request_changes(request));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int is_match = sp_control_request_match(request, &rows[i]);
 

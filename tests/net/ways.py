@@ -3,7 +3,7 @@
 
 Flow    kernel ECMP by addresses and ports; who is announced is said by announce()
 Spray   each packet to the next proxy in turn, both ways; announce() as well
-Bird    BGP with BFD between the routers and the proxies (contrib/bird), which announce themselves
+Bird    BGP with BFD between the routers and the proxies (contrib/bird), which announce themselves while they are ready
 """
 import os
 import pathlib
@@ -103,13 +103,23 @@ class Bird(Flow):
         super().__init__(cluster)
         self.work = cluster.work / "bird"
         self.work.mkdir()
-        self.processes = {}
+        self.processes, self.announcers = {}, {}
 
     def start(self):
         for side, _, k in SIDES:
             self.run_bird(side, self.router_conf(k))
         for name in self.cluster.names:
             self.run_bird(name, self.proxy_conf(name))
+            self.run_announce(name)
+
+    def run_announce(self, name):
+        """Has its proxy announced while that is ready."""
+        proxy = self.cluster.proxies[self.number(name) - 1]
+        with open(self.work / f"{name}.announce.log", "a") as log:
+            self.announcers[name] = subprocess.Popen(
+                [ROOT / "contrib/bird/spliced-announce"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, "SPLICECTL": f"{proxy.ctl_bin} --socket {proxy.socket}",
+                     "BIRDC": f"birdc -s {self.work / name}.ctl"})
 
     def run_bird(self, name, conf):
         path = self.work / f"{name}.conf"
@@ -121,27 +131,30 @@ class Bird(Flow):
         os.setpriority(os.PRIO_PROCESS, self.processes[name].pid, -15)     # 50 ms x 3 is not for a process that waits its turn
 
     def router_conf(self, k):
+        nets = [", ".join(f"{net}+" for net in VIP_NETS + SNAT_NETS + CLIENT_NETS if (":" in net) == v6) for v6 in (False, True)]
         peers = "".join(f"protocol bgp {name} from proxies {{ neighbor {addr(k, 10 + self.number(name))} as PROXY_AS; }}\n"
                         for name in self.cluster.names)
         return (f'define ROUTER_ID = {addr(k, 1)};\ndefine ROUTER_AS = 64512;\ndefine PROXY_AS = 64513;\n'
+                f'define ANNOUNCED4 = [ {nets[0]} ];\ndefine ANNOUNCED6 = [ {nets[1]} ];\n'
                 f'include "{ROOT}/contrib/bird/router.conf";\n{peers}')
 
     def proxy_conf(self, name):
         n = self.number(name)
         return (f'define ROUTER_ID = {addr(2, 10 + n)};\ndefine ROUTER_AS = 64512;\ndefine PROXY_AS = 64513;\n'
-                f'define FRONT_ROUTER = {addr(2, 1)};\ndefine BACK_ROUTER = {addr(3, 1)};\n'
                 + "".join(f"define {key} = {value};\n" for key, value in (
                     ("VIPS4", VIP_NETS[0]), ("VIPS6", VIP_NETS[1]), ("SNATS4", SNAT_NETS[0]), ("SNATS6", SNAT_NETS[1]),
                     ("CLIENTS4", CLIENT_NETS[0]), ("CLIENTS6", CLIENT_NETS[1]),
                     ("OWN_SNAT4", snat(n, 4) + "/32"), ("OWN_SNAT6", snat(n, 6) + "/128")))
-                + f'include "{ROOT}/contrib/bird/proxy.conf";\n')
+                + f'include "{ROOT}/contrib/bird/proxy.conf";\ninclude "{ROOT}/contrib/bird/clients.conf";\n'
+                f'protocol bgp front from spliced_to_front {{ neighbor {addr(2, 1)} as ROUTER_AS; }}\n'
+                f'protocol bgp back from spliced_to_back {{ neighbor {addr(3, 1)} as ROUTER_AS; }}\n')
 
     def birdc(self, name, *command):
         return subprocess.run(["birdc", "-s", str(self.work / f"{name}.ctl"), *command], text=True, timeout=10,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
 
     def heal(self):
-        for name, process in self.processes.items():
+        for name, process in list(self.processes.items()):
             if process.poll() is not None:
                 self.run_bird(name, (self.work / f"{name}.conf").read_text())
 
@@ -161,13 +174,14 @@ class Bird(Flow):
             wait_for(lambda: self.announced(side, k) == set(names), f"{side} to lead to {names}", timeout)
 
     def report(self):
-        logs = [(f"bird of {name}", (self.work / f"{name}.log").read_text()[-2000:]) for name in self.processes]
+        logs = [(path.name, path.read_text()[-2000:]) for path in sorted(self.work.glob("*.log"))]
         return super().report() + logs
 
     def close(self):
-        for process in self.processes.values():
+        processes = [*self.announcers.values(), *self.processes.values()]
+        for process in processes:
             process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
+        for process in processes:
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:

@@ -20,7 +20,7 @@ static struct sp_splice refreshed;
 static struct sp_tuple told_front;
 static __u8 told_state;
 static __u64 now_ns;
-static struct sp_count count;
+static struct sp_count count = { .max = 1000000 };
 static struct sp_ager ager;
 
 static const struct sp_limits_conf limits = {

@@ -196,17 +196,21 @@ static void example_fills_every_field(void **state)
 	free(text);
 }
 
-static void shipped_example_loads(void **state)
+static void shipped_examples_load(void **state)
 {
-	char error[SP_CONFIG_ERROR_MAX] = "", *text;
+	static const char *const names[] = { "spliced.yaml", "spliced-cluster.yaml" };
+	char error[SP_CONFIG_ERROR_MAX] = "", path[256], *text;
 	struct sp_config *config = NULL;
 
-	if (sp_config_load(SP_TEST_DATA "/../../contrib/spliced.yaml", error, &config))
-		fail_msg("%s", error);
-	text = config_text(config);
-	check_round_trip(text);
-	free(text);
-	sp_config_free(config);
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/../../contrib/%s", SP_TEST_DATA, names[i]);
+		if (sp_config_load(path, error, &config))
+			fail_msg("%s", error);
+		text = config_text(config);
+		check_round_trip(text);
+		free(text);
+		sp_config_free(config);
+	}
 }
 
 static void tcp_lets_the_server_speak_first(void **state)
@@ -524,7 +528,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(goldens),
 		cmocka_unit_test(example_fills_every_field),
-		cmocka_unit_test(shipped_example_loads),
+		cmocka_unit_test(shipped_examples_load),
 		cmocka_unit_test(tcp_lets_the_server_speak_first),
 		cmocka_unit_test(default_may_be_absent),
 		cmocka_unit_test(limits_of_numbers),

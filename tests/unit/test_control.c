@@ -22,6 +22,7 @@ struct daemon {
 	__u64 made_count; /* rows handed out so far */
 	int fail_after;	  /* calls, then -EIO; 0: never */
 	int calls;
+	int is_draining;
 };
 
 struct fixture {
@@ -72,7 +73,29 @@ static json_t *give_drops(void *ctx)
 	return json_pack("{s:[{s:s, s:i}]}", "reasons", "name", "miss", "pkts", 3);
 }
 
-static const struct sp_control_ops ops = { give_status, give_drops, give_connections };
+static json_t *give_cluster(void *ctx)
+{
+	return json_pack("{s:[{s:s}]}", "members", "name", "proxy1");
+}
+
+static json_t *give_ready(void *ctx)
+{
+	const struct daemon *daemon = ctx;
+
+	return json_pack("{s:b, s:s}", "ready", !daemon->is_draining, "reason", daemon->is_draining ? "draining" : "");
+}
+
+static json_t *set_draining(void *ctx, int is_undo)
+{
+	struct daemon *daemon = ctx;
+
+	daemon->is_draining = !is_undo;
+	return json_pack("{s:b}", "draining", daemon->is_draining);
+}
+
+static const struct sp_control_ops ops = {
+	give_status, give_drops, give_cluster, give_ready, set_draining, give_connections,
+};
 
 /* ---- the server and its clients ---- */
 
@@ -210,6 +233,8 @@ static void expect_list(struct fixture *f, const char *request, json_int_t shown
 
 #define CONNECTIONS "{\"version\":1,\"command\":\"connections\""
 #define STATUS	    "{\"version\":1,\"command\":\"status\"}\n"
+#define READY	    "{\"version\":1,\"command\":\"ready\"}\n"
+#define DRAIN	    "{\"version\":1,\"command\":\"drain-self\""
 
 /* ---- answers ---- */
 
@@ -218,6 +243,81 @@ static void status_and_drops_are_one_line(void **state)
 	expect(*state, STATUS, "{\"version\":\"0\",\"ready\":true}\n");
 	expect(*state, "{\"version\":1,\"command\":\"drops\"}\nwhat follows is not read",
 	       "{\"reasons\":[{\"name\":\"miss\",\"pkts\":3}]}\n");
+}
+
+static void cluster_is_one_line(void **state)
+{
+	expect(*state, "{\"version\":1,\"command\":\"cluster\"}\n", "{\"members\":[{\"name\":\"proxy1\"}]}\n");
+}
+
+static void drain_self_ends_with_its_undo(void **state)
+{
+	expect(*state, READY, "{\"ready\":true,\"reason\":\"\"}\n");
+	expect(*state, DRAIN "}\n", "{\"draining\":true}\n");
+	expect(*state, READY, "{\"ready\":false,\"reason\":\"draining\"}\n");
+	expect(*state, DRAIN ",\"undo\":false}\n", "{\"draining\":true}\n");
+	expect(*state, DRAIN ",\"undo\":true}\n", "{\"draining\":false}\n");
+	expect(*state, READY, "{\"ready\":true,\"reason\":\"\"}\n");
+}
+
+#define SOMEBODY 65534
+
+static char *ask_as_somebody(struct fixture *f, const char *request)
+{
+	int fd;
+
+	assert_int_equal(seteuid(SOMEBODY), 0);
+	fd = open_client(f); /* now it is settled who asks */
+	assert_int_equal(seteuid(0), 0);
+	send_text(fd, request);
+	return read_all(f, fd);
+}
+
+/* Whoever may open the socket may ask; only root and the file's owner may have it leave. */
+static void only_root_and_the_owner_may_drain(void **state)
+{
+	struct fixture *f = *state;
+	char *text;
+
+	if (geteuid())
+		skip(); /* there is nobody else to be */
+	assert_int_equal(chmod(f->dir, 0755) | chmod(f->path, 0666), 0);
+	text = ask_as_somebody(f, DRAIN "}\n");
+	assert_non_null(strstr(text, "{\"error\":\"this is for root, and for the owner of /tmp/sp-control-"));
+	assert_false(f->daemon.is_draining);
+	free(text);
+	text = ask_as_somebody(f, READY);
+	assert_string_equal(text, "{\"ready\":true,\"reason\":\"\"}\n");
+	free(text);
+	assert_int_equal(chown(f->path, SOMEBODY, -1), 0);
+	text = ask_as_somebody(f, DRAIN "}\n");
+	assert_string_equal(text, "{\"draining\":true}\n");
+	free(text);
+	expect(f, DRAIN ",\"undo\":true}\n", "{\"draining\":false}\n");
+}
+
+/* Another file at that path gives its owner no right. */
+static void owner_of_another_file_may_not_drain(void **state)
+{
+	struct fixture *f = *state;
+	char aside[128];
+	char *text;
+	int fd;
+
+	if (geteuid())
+		skip();
+	snprintf(aside, sizeof(aside), "%s.aside", f->path);
+	assert_int_equal(chmod(f->dir, 0755) | chmod(f->path, 0666), 0);
+	assert_int_equal(seteuid(SOMEBODY), 0);
+	fd = open_client(f);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(rename(f->path, aside), 0);
+	assert_int_equal(mknod(f->path, S_IFREG | 0666, 0) | chown(f->path, SOMEBODY, -1), 0);
+	send_text(fd, DRAIN "}\n");
+	text = read_all(f, fd);
+	assert_non_null(strstr(text, "this is for root"));
+	free(text);
+	assert_int_equal(rename(aside, f->path), 0);
 }
 
 static void request_may_come_in_pieces(void **state)
@@ -333,10 +433,13 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ "{\"version\":2,\"command\":\"status\"}\n", "version 2 of the protocol is not known; allowed: 1" },
 		{ "{\"version\":1}\n", "'command' is missing" },
 		{ "{\"version\":1,\"command\":7}\n", "'command' is missing or no string" },
-		{ "{\"version\":1,\"command\":\"stop\"}\n", "status, connections or drops" },
+		{ "{\"version\":1,\"command\":\"stop\"}\n", "status, connections, drops, cluster, ready or drain-self" },
 		{ "{\"version\":1,\"command\":\"status\",\"limit\":1}\n",
 		  "key 'limit' is not known; allowed with status" },
 		{ "{\"version\":1,\"command\":\"drops\",\"filter\":\"x\"}\n", "key 'filter' is not known" },
+		{ "{\"version\":1,\"command\":\"ready\",\"undo\":true}\n", "key 'undo' is not known; allowed with ready" },
+		{ DRAIN ",\"undo\":1}\n", "'undo' must be true or false" },
+		{ DRAIN ",\"limit\":1}\n", "allowed with drain-self: version, command, undo" },
 		{ CONNECTIONS ",\"limits\":1}\n", "allowed with connections: version, command, limit, filter" },
 		{ CONNECTIONS ",\"limit\":-1}\n", "'limit' must be a whole number" },
 		{ CONNECTIONS ",\"limit\":1.5}\n", "'limit' must be a whole number" },
@@ -728,6 +831,10 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(status_and_drops_are_one_line),
+		TEST(cluster_is_one_line),
+		TEST(drain_self_ends_with_its_undo),
+		TEST(only_root_and_the_owner_may_drain),
+		TEST(owner_of_another_file_may_not_drain),
 		TEST(request_may_come_in_pieces),
 		TEST(row_has_every_field),
 		TEST(limit_bounds_the_list),

@@ -55,10 +55,12 @@ static void status_is_aligned(void **state)
 {
 	static const char expected[] =
 		"spliced 0.1.0, pid 7, up 2m05s, ready\n"
-		"  config   /etc/spliced/spliced.yaml\n"
-		"  splices  250000 of 1000000 (25.0 %)\n"
-		"  survive  249998, were this machine gone\n"
-		"  pending  3\n"
+		"  proxy       proxy1\n"
+		"  config      /etc/spliced/spliced.yaml\n"
+		"  store       redis, in sync\n"
+		"  splices     250000 of 1000000 (25.0 %)\n"
+		"  survivable  249000\n"
+		"  pending     3\n"
 		"\n"
 		"SERVICE  PROTOCOL  LISTEN\n"
 		"www      http      192.0.2.1:80\n"
@@ -69,13 +71,21 @@ static void status_is_aligned(void **state)
 		"wäb   10.0.2.1:80  10.0.2.1:80     up          2         0         1200        0       0\n"
 		"      b2           [fd00:2::1]:80  down        1        12            3       40       7\n"
 		"\n"
+		"STORE SERVER   STATE  LATENCY  IN FLIGHT  COMMANDS  ERRORS  RECONNECTS\n"
+		"10.0.8.1:6379  up        87us          3      1000       0           1\n"
+		"10.0.8.2:6379  down       0us          0         0       0           9\n"
+		"\n"
 		"COUNTER  VALUE\n"
 		"heads    12345\n"
 		"bad          7\n";
 	json_t *object = json("{\"version\":\"0.1.0\",\"pid\":7,\"uptime_s\":125,\"ready\":true,"
 			      "\"config\":\"/etc/spliced/spliced.yaml\",\"splices\":250000,\"splices_max\":1000000,"
-			      "\"connections_survivable\":249998,"
-			      "\"pending\":3,\"services\":[{\"name\":\"www\",\"protocol\":\"http\","
+			      "\"pending\":3,\"proxy\":\"proxy1\",\"in_sync\":true,\"connections_survivable\":249000,"
+			      "\"store\":{\"engine\":\"redis\",\"servers\":["
+			      "{\"name\":\"10.0.8.1:6379\",\"state\":\"up\",\"latency_us\":87,\"in_flight\":3,"
+			      "\"commands\":1000,\"errors\":0,\"reconnects\":1},"
+			      "{\"name\":\"10.0.8.2:6379\",\"state\":\"down\",\"reconnects\":9}]},"
+			      "\"services\":[{\"name\":\"www\",\"protocol\":\"http\","
 			      "\"listen\":[\"192.0.2.1:80\",\"[2001:db8::1]:80\"]},"
 			      "{\"name\":\"ssh\",\"protocol\":\"tcp\",\"listen\":[\"192.0.2.1:22\"]}],"
 			      "\"pools\":[{\"name\":\"wäb\",\"backends\":["
@@ -92,6 +102,43 @@ static void status_is_aligned(void **state)
 	assert_string_equal(text, expected);
 	free(text);
 	json_decref(object);
+}
+
+static void reason_stands_where_it_is_not_ready(void **state)
+{
+	json_t *object = json("{\"ready\":false,\"reason\":\"draining\",\"in_sync\":false,\"store\":{\"engine\":\"redis\"}}");
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	sp_show_status(object, out);
+	fclose(out);
+	assert_non_null(strstr(text, ", NOT READY\n  because     draining\n"));
+	assert_non_null(strstr(text, "  store       redis, NOT IN SYNC\n"));
+	free(text);
+	json_decref(object);
+}
+
+static void members_are_aligned(void **state)
+{
+	json_t *object = json("{\"members\":["
+			      "{\"name\":\"proxy1\",\"relay\":\"10.0.8.11:7946\",\"state\":\"draining\",\"is_self\":true,\"up_s\":61,\"splices\":7},"
+			      "{\"name\":\"p2\",\"relay\":\"[fd00::2]:7946\",\"state\":\"dead\",\"up_s\":7200,\"heard_ms\":1500,\"splices\":12}]}");
+	json_t *none = json("{\"members\":[]}");
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	sp_show_cluster(object, out);
+	sp_show_cluster(none, out);
+	fclose(out);
+	assert_string_equal(text, "PROXY   RELAY           STATE        UP  HEARD  SPLICES\n"
+				  "proxy1  10.0.8.11:7946  draining  1m01s      -        7\n"
+				  "p2      [fd00::2]:7946  dead      2h00m     1s       12\n"
+				  "no cluster is configured\n");
+	free(text);
+	json_decref(object);
+	json_decref(none);
 }
 
 /* An older or newer daemon may leave fields out. */
@@ -165,6 +212,8 @@ int main(void)
 		cmocka_unit_test(bytes_have_units),
 		cmocka_unit_test(ages_have_their_two_largest_units),
 		cmocka_unit_test(status_is_aligned),
+		cmocka_unit_test(reason_stands_where_it_is_not_ready),
+		cmocka_unit_test(members_are_aligned),
 		cmocka_unit_test(missing_fields_do_no_harm),
 		cmocka_unit_test(drops_leave_zeros_out),
 		cmocka_unit_test(connections_are_printed_in_pages),

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Two proxies behind BIRD: who is announced, how soon no more, and what the connections through them notice."""
+import select
+import struct
+import threading
+import time
+
+import pytest
+
+import daemon
+import tcp
+from cluster import Cluster
+from conftest import Pairs, Way, is_live
+
+pytestmark = pytest.mark.spliced
+CONNECTIONS = 100
+BOTH = ["proxy1", "proxy2"]
+
+
+class Lab:
+    def __init__(self, cluster):
+        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
+        self.way, self.leaver = cluster.way, cluster.proxies[0]
+
+    def withdrawn_after(self, begun):
+        """Seconds until neither router leads to the leaver."""
+        self.way.wait_for(["proxy2"], 5)
+        return time.monotonic() - begun
+
+    def retransmissions(self):
+        return sum(ns.counter("TcpRetransSegs") for ns in (self.client, self.backend1))
+
+
+@pytest.fixture(scope="module")
+def lab(request, direct, tmp_path_factory):
+    if direct:
+        pytest.skip("needs the daemon")
+    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("announce"), proxies=2, way="bird")
+    with is_live(cluster):
+        cluster.start(list(daemon.raw_services(cluster.view(1), "snat")))
+        yield Lab(cluster)
+
+
+@pytest.fixture
+def streams(lab):
+    pairs = Pairs(lab)
+    with pairs.stack, Streams([pairs(Way(4, "snat"), "http") for _ in range(CONNECTIONS)]) as streams:
+        yield streams
+
+
+class Streams:
+    """Numbers come down on each connection every 10 ms, and each is sent back; both ends compare."""
+
+    def __init__(self, pairs):
+        self.clients, self.servers = zip(*pairs)
+        self.next = {sock: 0 for pair in pairs for sock in pair}
+        self.last = {sock: time.monotonic() for sock in self.clients}
+        self.worst, self.error, self.is_ending = 0, None, False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        self.is_ending = True
+        self.thread.join(10)
+
+    def run(self):
+        poll = select.poll()
+        by_fd = {sock.fileno(): sock for sock in self.next}
+        for fd in by_fd:
+            poll.register(fd, select.POLLIN)
+        try:
+            number = 0
+            while not self.is_ending:
+                for sock in self.servers:
+                    sock.send(struct.pack("!Q", number))
+                number += 1
+                end = time.monotonic() + 0.01
+                while (left := end - time.monotonic()) > 0:
+                    for fd, _ in poll.poll(left * 1e3):
+                        self.take(by_fd[fd])
+        except Exception as e:
+            self.error = e
+
+    def take(self, sock):
+        data = sock.recv(8 * 1024)
+        assert data and len(data) % 8 == 0, f"{len(data)} bytes at {self.next[sock]}"
+        for (number,) in struct.iter_unpack("!Q", data):
+            assert number == self.next[sock], f"{number} instead of {self.next[sock]}"
+            self.next[sock] += 1
+        if sock in self.last:
+            now = time.monotonic()
+            self.worst = max(self.worst, now - self.last[sock])
+            self.last[sock] = now
+            sock.send(data)
+
+    def settle(self, seconds=0.5):
+        """Run on for a while; then all of them must have moved."""
+        before = dict(self.next)
+        time.sleep(seconds)
+        assert not self.error, self.error
+        stuck = sum(self.next[sock] == before[sock] for sock in self.next)
+        assert not stuck, f"{stuck} of {len(self.next)} ends have got nothing in {seconds} s"
+        return self.worst
+
+
+@pytest.mark.parametrize("command", ["drain-self", "freeze"])
+def test_leaving_and_joining_stalls_nothing(lab, streams, command):
+    """A leaver serves whatever still comes: not one packet is lost. So does the datapath of a frozen daemon."""
+    streams.settle()
+    before, begun = lab.retransmissions(), time.monotonic()
+    lab.leaver.ctl("drain-self") if command == "drain-self" else lab.leaver.freeze()
+    after = lab.withdrawn_after(begun)
+    worst = streams.settle()
+    lab.leaver.ctl("drain-self", "--undo") if command == "drain-self" else lab.leaver.thaw()
+    lab.way.wait_for(BOTH, 5)
+    worst = max(worst, streams.settle())
+    lost = lab.retransmissions() - before
+    print(f"{command}: withdrawn after {after * 1e3:.0f} ms, longest gap {worst * 1e3:.0f} ms, {lost} retransmissions")
+    assert after < 0.7
+    assert worst < 0.4
+    if command == "drain-self":
+        assert lost == 0
+
+
+def test_silent_host_is_left_out(lab, streams):
+    """BFD 50 ms x 3: nobody tells the routers. What was under way is repeated, and carried by the other."""
+    streams.settle()
+    begun = time.monotonic()
+    lab.leaver.unplug("front", "back")
+    try:
+        after = lab.withdrawn_after(begun)
+        worst = streams.settle(1.5)
+    finally:
+        lab.leaver.plug()
+    lab.way.wait_for(BOTH, 10)
+    streams.settle()
+    print(f"unplugged: withdrawn after {after * 1e3:.0f} ms, longest gap {worst * 1e3:.0f} ms")
+    assert after < 0.3
+    assert worst < 1.4
+
+
+def test_returning_proxy_is_announced_when_it_is_ready(lab):
+    """BIRD alone announces nothing, and neither does a daemon that was told to leave."""
+    lab.leaver.kill9()
+    lab.way.wait_for(["proxy2"], 2)
+    ready = lab.leaver.ctl_run("ready")
+    assert ready.returncode == 1 and "no daemon reached" in ready.stderr
+    lab.leaver.start()
+    lab.leaver.ctl("drain-self")
+    lab.leaver.reload()
+    assert lab.leaver.ctl_run("ready").returncode == 1, "a reload has undone drain-self"
+    time.sleep(0.6)
+    assert lab.way.announced("router", 2) == {"proxy2"}
+    lab.leaver.ctl("drain-self", "--undo")
+    lab.way.wait_for(BOTH, 2)
+    assert lab.leaver.ctl("ready") == "ready\n"
+
+
+def test_ready_answers_in_time_when_the_daemon_is_frozen(lab):
+    lab.leaver.freeze()
+    try:
+        for _ in range(25):         # more than the socket has room for
+            begun = time.monotonic()
+            ready = lab.leaver.ctl_run("ready")
+            took = time.monotonic() - begun
+            assert ready.returncode == 1 and "may hang" in ready.stderr, ready
+            assert took < 0.4, f"{took * 1e3:.0f} ms"
+    finally:
+        lab.leaver.thaw()
+    lab.way.wait_for(BOTH, 5)
