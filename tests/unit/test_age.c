@@ -20,7 +20,7 @@ static struct sp_splice refreshed;
 static struct sp_tuple told_front;
 static __u8 told_state;
 static __u64 now_ns;
-static struct sp_count count = { .max = 1000000 };
+static struct sp_count count;
 static struct sp_ager ager;
 
 static const struct sp_limits_conf limits = {
@@ -143,7 +143,7 @@ static void on_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, 
 static int begin(void **state)
 {
 	table_count = dels = refreshes = forgets = told = ports_back = refresh_err = 0;
-	memset(&count, 0, sizeof(count));
+	count = (struct sp_count){ .max = 1000000 };
 	memset(&ager, 0, sizeof(ager));
 	memset(&store, 0, sizeof(store));
 	now_ns = START_NS;
