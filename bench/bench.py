@@ -111,10 +111,10 @@ def probe_noise():
 
 def stand_up_all(the_lab, options, recorder):
     names = list(options.contenders)
-    reason = contenders.why_no_spliced(options) if "spliced" in names else None
-    if reason:
-        names.remove("spliced")
-        say(f"spliced: SKIPPED, {reason}")
+    reason = contenders.why_no_spliced(options)
+    for name in {contenders.OURS, contenders.SHARED} & set(names) if reason else ():
+        names.remove(name)
+        say(f"{name}: SKIPPED, {reason}")
     rigs = {}
     for name in names:
         rig = lab.Rig(the_lab, name)

@@ -13,6 +13,10 @@ PROXIES = ("haproxy-http", "haproxy-tcp", "nginx-http", "nginx-stream")
 # The same as haproxy-tcp, but for pipes of 256 KiB instead of 64 KiB: so its owner would tune it for bulk.
 TUNED = "haproxy-pipes"
 TUNED_GLOBAL = "tune.pipesize 262144"
+OURS = "spliced"
+# The same with the engine redis: three servers in the proxy's namespace, K = 3.
+SHARED = "spliced-redis"
+STORE_PORTS = (6379, 6380, 6381)
 
 
 def start_backend(rig):
@@ -66,13 +70,31 @@ def why_no_spliced(options):
     return None
 
 
-def start_spliced(rig, options):
+def start_stores(rig):
+    for port in STORE_PORTS:
+        rig.lab.daemon(rig.space["proxy"], ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
+                                            "--dir", rig.dir], rig.dir / "store.log")
+    wanted = {f"127.0.0.1:{port}" for port in STORE_PORTS}
+    lab.wait_until("spliced-redis: three stores do not listen", lambda: set(rig.listeners("proxy")) == wanted)
+
+
+def shared_config():
+    servers = ", ".join(f'"127.0.0.1:{port}"' for port in STORE_PORTS)
+    return f'store: {{engine: redis, servers: [{servers}]}}\ncluster: {{name: bench, relay: "127.0.0.1:7946"}}\n'
+
+
+def start_shared(rig, options):
+    start_spliced(rig, options, shared_config(), start_stores)
+
+
+def start_spliced(rig, options, more="", then=lambda rig: None):
     spliced, ctl = (find_binary(options.build, name) for name in ("spliced", "splicectl"))
     (rig.dir / "cookie.key").touch(mode=0o600)
     (rig.dir / "cookie.key").write_text(secrets.token_hex(16) + "\n")
-    config = rig.lab.template(HERE / "spliced.yaml.cfg", rig.dir, BPFFS=rig.lab.bpffs())
+    config = rig.lab.template(HERE / "spliced.yaml.cfg", rig.dir, MORE=more, BPFFS=rig.lab.bpffs(rig.name))
     rig.lab.callback(unload_spliced, rig, spliced, config)
     rig.start("proxy", [spliced, "--config", config])
+    then(rig)
     lab.wait_until("spliced: splicectl status does not answer 0",
                    lambda: rig.check_alive() and is_ready(rig, ctl))
 
@@ -95,7 +117,8 @@ START = {
     TUNED: start_haproxy,
     "nginx-http": start_nginx,
     "nginx-stream": start_nginx,
-    "spliced": start_spliced,
+    OURS: start_spliced,
+    SHARED: start_shared,
 }
 
 

@@ -104,9 +104,9 @@ class Lab(contextlib.ExitStack):
             path.write_text(f"{before} {self.congestion}")
             self.callback(path.write_text, before)
 
-    def bpffs(self):
-        """A bpf filesystem of the run's own: unmounting it removes every pin."""
-        path = self.dir / "bpf"
+    def bpffs(self, name):
+        """A bpf filesystem of the contender's own: unmounting it removes every pin."""
+        path = self.dir / f"bpf-{name}"
         path.mkdir()
         run("mount", "-t", "bpf", "bpf", str(path))
         self.callback(run, "umount", str(path), check=False)

@@ -24,7 +24,9 @@ SECTIONS = (  # title, unit, measure, digits, measures printed beside
     ("one packet, identity half, 3 SACK blocks", "ns", "bpf_sack3_ns", 0, ()),
 )
 BEST = "best proxy"
-BARS = (  # what, measure, against (None: the value itself), sign, bar (None: told, not judged)
+OURS, SHARED = contenders.OURS, contenders.SHARED
+# what, measure, against (None: the value itself), sign, bar (None: told, not judged), whose when not spliced's
+BARS = (
     ("keep-alive req/s", "keepalive_rps", "routing", ">=", 0.95),
     ("keep-alive req/s", "keepalive_rps", BEST, ">=", 2.2),
     ("bulk Gbit/s", "bulk_gbps", "routing", ">=", 0.95),
@@ -37,8 +39,11 @@ BARS = (  # what, measure, against (None: the value itself), sign, bar (None: to
     ("p99 at 2000/s", "open_p99_us", "haproxy-http", "<=", 1.0),
     ("ns per packet, timestamps", "bpf_timestamps_ns", None, "<=", 160),
     ("ns per packet, 3 SACK blocks", "bpf_sack3_ns", None, "<=", 230),
+    ("shared store: keep-alive req/s", "keepalive_rps", OURS, ">=", 0.97, SHARED),
+    ("shared store: bulk Gbit/s", "bulk_gbps", OURS, ">=", 0.97, SHARED),
+    ("shared store: connections/s", "conn_cps", OURS, ">=", 0.85, SHARED),
+    ("shared store: p50 at 2000/s, more us", "open_p50_us", OURS, "<=", 150, SHARED),
 )
-OURS = "spliced"
 
 
 class Samples:
@@ -64,6 +69,10 @@ class Samples:
         ours, theirs = self.values[measure, contender], self.values[measure, against]
         return [ours[turn] / theirs[turn] for turn in ours if theirs.get(turn)]
 
+    def differences(self, measure, contender, against):
+        ours, theirs = self.values[measure, contender], self.values[measure, against]
+        return [ours[turn] - theirs[turn] for turn in ours if turn in theirs]
+
     def best_proxy(self, measure):
         found = [c for c in self.contenders(measure) if c in contenders.PROXIES]
         return max(found, key=lambda c: self.median(measure, c), default=None)
@@ -84,18 +93,20 @@ def print_section(samples, title, unit, measure, digits, beside):
               f"  {f'{low:.{digits}f} .. {high:.{digits}f}':^20}{ratio:>10}{more}")
 
 
-def judge(samples, measure, against, sign, bar):
+def judge(samples, what, measure, against, ours):
     """(text of what it was measured against, ratios or values); no values when one side is missing."""
     if against == BEST:
         against = samples.best_proxy(measure)
         label = f"{BEST} ({against})" if against else BEST
     else:
         label = against or "itself"
-    if OURS not in samples.contenders(measure):
+    if ours not in samples.contenders(measure):
         return label, []
     if label == "itself":
-        return label, list(samples.values[measure, OURS].values())
-    return label, samples.ratios(measure, OURS, against)
+        return label, list(samples.values[measure, ours].values())
+    if what.endswith("more us"):
+        return label, samples.differences(measure, ours, against)
+    return label, samples.ratios(measure, ours, against)
 
 
 def verdict_of(value, sign, bar):
@@ -108,8 +119,8 @@ def print_bars(samples):
     """Returns how many bars fall short."""
     short = 0
     print(f"\n{'bar: spliced against':60}{'bar':>9}{'measured':>10}  {'min .. max':^16}")
-    for what, measure, against, sign, bar in BARS:
-        label, found = judge(samples, measure, against, sign, bar)
+    for what, measure, against, sign, bar, *whose in BARS:
+        label, found = judge(samples, what, measure, against, *(whose or [OURS]))
         line = f"  {f'{what} / {label}':58}{'none' if bar is None else f'{sign} {bar:g}':>9}"
         if not found:
             print(f"{line}{'-':>10}  {'not measured':^16}")
@@ -117,7 +128,7 @@ def print_bars(samples):
         value = statistics.median(found)
         verdict = verdict_of(value, sign, bar)
         short += verdict == "SHORT"
-        digits = 0 if label == "itself" else 2
+        digits = 0 if label == "itself" or what.endswith("more us") else 2
         print(f"{line}{value:10.{digits}f}  {f'{min(found):.{digits}f} .. {max(found):.{digits}f}':^16}"
               f"{verdict:>6}")
     return short
