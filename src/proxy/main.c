@@ -174,6 +174,18 @@ static int start_loop(struct daemon *d)
 	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report, &d->control);
 }
 
+/* Nothing of ours is called any more, so that what is closed is not missed. */
+static void stop_loop(struct daemon *d)
+{
+	uv_poll_stop(&d->events);
+	uv_timer_stop(&d->tick);
+	uv_timer_stop(&d->age);
+	sp_control_close(d->control);
+	sp_cluster_close(d->cluster);
+	d->store->engine->close(d->store);
+	uv_run(&d->loop, UV_RUN_NOWAIT);
+}
+
 static int open_store(struct daemon *d)
 {
 	struct sp_store *local;
@@ -229,9 +241,7 @@ static int run(const char *path)
 	log_info("ready");
 	sd_notify(0, "READY=1");
 	uv_run(&d.loop, UV_RUN_DEFAULT);
-	sp_control_close(d.control);
-	d.store->engine->close(d.store);
-	uv_run(&d.loop, UV_RUN_NOWAIT);
+	stop_loop(&d);
 	log_info("ended; spliced connections go on");
 	return 0;
 }
