@@ -20,6 +20,15 @@ static __u64 next_random(struct sp_store_redis *l)
 	return l->random ^ l->random >> 29;
 }
 
+/* Another splice was chosen: what a minority has taken of ours is of no use, and its pointer leads astray. */
+static void drop_lost(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_record *record)
+{
+	struct sp_splice own;
+
+	if (sp_record_read(&l->seal, front, record->bytes, record->len, &own) == SP_SEAL_OK)
+		sp_store_redis_drop(l, &own, "");
+}
+
 static void commit_done(struct sp_store_redis *l, struct sp_op *op)
 {
 	struct sp_store_counters *c = &l->store.counters;
@@ -41,6 +50,8 @@ static void commit_done(struct sp_store_redis *l, struct sp_op *op)
 	c->commits_by_ballot += !claim.err && claim.ballot;
 	if (!claim.err && (claim.ballot || claim.is_contested) && l->quorum > 1)
 		sp_store_redis_keep_chosen(l, &splice);
+	if (err == -EEXIST && l->quorum > 1)
+		drop_lost(l, &front, &claim.record);
 	if (err == -EAGAIN && l->conf->loss == SP_LOSS_REFUSE)
 		sp_store_redis_drop(l, &splice, "F");
 	l->store.events->committed(l->store.ctx, ref, err, err == -EEXIST ? &splice : NULL);

@@ -24,6 +24,9 @@
 /* The records' seals differ when the cluster's key is being replaced. */
 #define IS_SAME "r:sub(5, -9) == ARGV[1]:sub(5, -9)"
 
+/* The packed tuple proxy -> backend of a record. */
+#define BACK(r) r ":sub(37, -9)"
+
 static const char *const texts[SP_SCRIPT_COUNT] = {
 	[SP_SCRIPT_CLAIM] =
 		LATE GET_OF_THIS_CONNECTION
@@ -94,7 +97,7 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"if v then\n"
 		"  if " IS_SAME " and (ARGV[2] == '' or ARGV[2] == s) then\n"
 		"    redis.call('DEL', KEYS[1])\n"
-		"  else\n"
+		"  elseif " BACK("r") " == " BACK("ARGV[1]") " then\n"
 		"    return 0\n"
 		"  end\n"
 		"end\n"

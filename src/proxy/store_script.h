@@ -26,7 +26,8 @@ enum sp_script {
  *	ACCEPT	record TTL DUE ballot	what is there now
  *	LOOK				nil; or what is there now, and the packed front tuple if the down key led there
  *	KEEP	record TTL is_chosen	SP_KEPT_*
- *	DROP	record state		1: removed; only if it has that record, and that state unless it is ""
+ *	DROP	record state		1: removed; only if it has that record, and that state unless it is "". The
+ *					pointer under the down key also when the record there has another one
  *	SCAN	cursor count address...	the next cursor, and keys and values of front keys (no key is given). The values
  *					are as they lie there; packed addresses: only splices from one of them
  *	ANNOUNCE name record TTL	under the key of all members: all records that are not older than TTL

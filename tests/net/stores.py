@@ -51,6 +51,11 @@ class Stores:
             wait_for(lambda: self.cli(idx, "PING", check=False).strip() == "PONG", f"redis-server {idx} to answer")
         return self
 
+    def start_missing(self):
+        missing = [idx for idx, process in enumerate(self.processes) if not process]
+        if missing:
+            self.start(*missing)
+
     def kill(self, *which):
         for idx in which or range(len(self.processes)):
             if self.processes[idx]:

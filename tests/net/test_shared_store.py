@@ -9,7 +9,7 @@ import pytest
 import daemon
 from daemon import HTTP
 from stores import Stores
-from tcp import MIB, accept, connect, read, transfer, wait_for
+from tcp import MIB, read, reset, transfer, wait_for
 
 pytestmark = pytest.mark.spliced
 IDLE_S, CLOSED_S = 6, 1
@@ -27,7 +27,8 @@ def configure(stores, **store):
         services = [pair for source in ("snat", "client") for pair in daemon.raw_services(net, source)]
         services.append((daemon.service("www", "snat", "http", HTTP, default="web-snat"),
                          daemon.pool(net, "web", "snat", HTTP)))
-        return daemon.config(net, work, services, store=stores.conf(**store), cluster={"name": "proxy", "relay": "127.0.0.1:7946"},
+        return daemon.config(net, work, services, store=stores.conf(**store),
+                             cluster={"name": "proxy", "relay": "127.0.0.1:7946"},
                              limits={"idle": f"{IDLE_S}s", "closed": f"{CLOSED_S}s"})
     return make
 
@@ -41,7 +42,7 @@ def rig(net, stores, start_rig):
 @pytest.fixture
 def pair(rig, stores, pairs_on):
     """All servers are there, with no splice left of the test before."""
-    stores.start(*[idx for idx, process in enumerate(stores.processes) if not process]) if None in stores.processes else None
+    stores.start_missing()
     if not rig.spliced.is_running():
         rig.spliced.start()
     wait_for(lambda: rig.spliced.status()["splices"] == 0 and stores.have(0), "the splices of before to go", 3 * IDLE_S)
@@ -82,14 +83,14 @@ def test_curl(rig, stores, pair, servers):
     wait_for(lambda: stores.have(0), "closed splices to vanish from the store", CLOSED_S + SOON_S)
 
 
-def test_what_moves_is_refreshed(rig, stores, pair, way):
+def test_what_moves_is_refreshed(rig, stores, pair, family):
     """Longer than the time that the store gives it, and never near its end."""
     def check():
         for idx in range(3):
             for key in ("sf", "sd"):
                 count, left_ms = stores.keys(idx, key)
                 assert count == 1 and left_ms > IDLE_S * 250
-    keep_moving([pair(way)], 2 * IDLE_S, check)
+    keep_moving([pair(family)], 2 * IDLE_S, check)
     assert survivable(rig) == 1
 
 
@@ -112,16 +113,11 @@ def test_closed_splices_vanish(rig, stores, pair, way, how):
     wait_for(lambda: stores.have(10), "all to be there", 1)
     for client, server in pairs:
         if how == "rst":
-            daemon_reset(client)
+            reset(client)
         else:
             client.close()
         server.close()
     wait_for(lambda: stores.have(0), "the store to forget them", CLOSED_S + SOON_S)
-
-
-def daemon_reset(sock):
-    from tcp import reset
-    reset(sock)
 
 
 def brought_back(rig, stores, pairs):

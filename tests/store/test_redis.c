@@ -129,6 +129,18 @@ static void both_at_once(void **state)
 		}
 	}
 	print_message("a won %d of 200\n", won);
+	/* what lost leaves nothing behind, be it a minority's copy or a pointer */
+	run_for(50);
+	for (unsigned int id = 100; id < 300; id++) {
+		for (unsigned int maker = 1; maker <= 2; maker++) {
+			struct sp_splice s = splice_of(id, maker);
+			struct sp_tuple down = down_of(&s);
+			int has_won = (a->committed[id].err == 0) == (maker == 1);
+
+			for (int i = 0; i < 3; i++)
+				assert_int_equal(pttl_on(i, SP_KEY_DOWN, &down) > 0, has_won);
+		}
+	}
 }
 
 static void older_connection_is_replaced(void **state)
@@ -154,6 +166,25 @@ static void older_connection_is_replaced(void **state)
 	assert_int_equal(a->store->counters.refresh_outdated, 3);
 	assert_int_equal(fetch(a, &down), 0);
 	assert_true(is_same_splice(&a->fetched.splice, &new));
+}
+
+/* The client has opened its port again, and was given the same way to the backend: the pointer is the newer one's. */
+static void pointer_of_a_newer_connection_stays(void **state)
+{
+	struct sp_splice old = splice_of(92, 1), new = splice_of(92, 1);
+	struct sp_tuple down = down_of(&new);
+
+	old.up.spliced_s -= 10;
+	old.down.spliced_s -= 10;
+	new.client_isn++;
+	assert_int_equal(commit(a, &old, 92), 0);
+	assert_int_equal(commit(a, &new, 92), 0);
+	a->store->engine->forget(a->store, &old);
+	run_for(20);
+	for (int i = 0; i < 3; i++)
+		assert_true(pttl_on(i, SP_KEY_DOWN, &down) > 0);
+	assert_int_equal(fetch(b, &down), 0);
+	assert_true(is_same_splice(&b->fetched.splice, &new));
 }
 
 /* One server has missed the newer connection: it is outvoted. */
@@ -577,7 +608,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(committed_is_fetched_from_either_side), cmocka_unit_test(unknown_is_unknown),
 		cmocka_unit_test(second_proxy_adopts), cmocka_unit_test(both_at_once),
-		cmocka_unit_test(older_connection_is_replaced), cmocka_unit_test(stale_server_is_outvoted),
+		cmocka_unit_test(older_connection_is_replaced),
+		cmocka_unit_test(pointer_of_a_newer_connection_stays), cmocka_unit_test(stale_server_is_outvoted),
 		cmocka_unit_test(what_is_in_the_datapath_is_not_asked_for), cmocka_unit_test(forgotten),
 		cmocka_unit_test(refresh_leaves_what_it_did_not_make),
 		cmocka_unit_test(claim_of_the_dead_is_finished), cmocka_unit_test(spoilt_records_are_refused),

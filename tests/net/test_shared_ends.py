@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Three proxies: no one sees both ends of a connection, yet all of them and the store let go of it."""
+import time
+
+import pytest
+
+import daemon
+import tcp
+from cluster import Cluster
+from conftest import Pairs, Way, is_live
+from stores import COUNT
+from tcp import wait_for
+
+pytestmark = pytest.mark.spliced
+# What backends send to the client's own address comes to any proxy; what they send to a SNAT address does so with `spray`.
+SOURCE = {"flow": "client", "spray": "snat"}
+CLOSED_S = 1
+SOON_S = 8
+
+
+class Lab:
+    """A cluster, as Pairs wants a rig."""
+
+    def __init__(self, cluster, name):
+        self.name = name
+        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
+
+
+@pytest.fixture(scope="module", params=["flow", "spray"])
+def lab(request, direct, tmp_path_factory):
+    if direct:
+        pytest.skip("needs the daemon")
+    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("ends"), way=request.param)
+    with is_live(cluster):
+        cluster.start(list(daemon.raw_services(cluster.view(1), SOURCE[request.param])),
+                      limits={"idle": "1h", "closed": f"{CLOSED_S}s"})
+        yield Lab(cluster, request.param)
+
+
+@pytest.fixture(params=[4, 6], ids=["v4", "v6"])
+def way(request, lab):
+    return Way(request.param, SOURCE[lab.name])
+
+
+@pytest.fixture
+def pair(lab):
+    pairs = Pairs(lab)
+    with pairs.stack:
+        yield pairs
+
+
+def splices(lab):
+    return [proxy.status()["splices"] for proxy in lab.cluster.proxies]
+
+
+def keys(lab):
+    return [int(store.cli("EVAL", COUNT, "0", kind).split()[0]) for store in lab.cluster.stores for kind in ("sf", "sd")]
+
+
+def everywhere(lab, pair, way, count):
+    """So many connections, each of them known to more than one proxy."""
+    pairs = [pair(way) for _ in range(count)]
+    for client, server in pairs:
+        tcp.transfer(client, server, 50000)
+        tcp.transfer(server, client, 50000)
+    assert sum(splices(lab)) > count and keys(lab) == [count] * 6
+    return pairs
+
+
+@pytest.mark.parametrize("first", ["client", "server", "reset"])
+def test_ends_are_told(lab, pair, way, first):
+    pairs = everywhere(lab, pair, way, 30)
+    for client, server in pairs:
+        one, other = (server, client) if first == "server" else (client, server)
+        if first == "reset":
+            tcp.reset(one)
+        else:
+            one.close()
+            assert other.recv(1) == b""
+        other.close()
+    wait_for(lambda: not any(splices(lab)), "all proxies to let them go", 2 * CLOSED_S + SOON_S)
+    wait_for(lambda: not any(keys(lab)), "the store to forget them", SOON_S)
+
+
+def test_half_closed_goes_on(lab, pair, way):
+    """That one end has finished is told, and ends nothing."""
+    pairs = everywhere(lab, pair, way, 10)
+    for client, server in pairs:
+        client.shutdown(1)
+        assert server.recv(1) == b""
+    for _ in range(3):
+        time.sleep(1.2)
+        for client, server in pairs:
+            tcp.transfer(server, client, 50000)
+    assert keys(lab) == [10] * 6
+    for client, server in pairs:
+        server.close()
+        assert client.recv(1) == b""
+        client.close()
+    wait_for(lambda: not any(splices(lab)) and not any(keys(lab)), "all to be gone", 2 * CLOSED_S + SOON_S)
