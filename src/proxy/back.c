@@ -226,11 +226,15 @@ static void leave_port(struct sp_front *f, struct sp_conn *c)
 {
 	struct sp_endpoint to = { c->back.daddr, c->back.dport }, our = { c->back.saddr, c->back.sport };
 
+	__u64 deadline_ns = c->deadline_ns;
+
 	f->counters.ports_avoided++;
 	sp_ports_mark(f->ports, &to, &our);
 	sp_back_release(f, c);
 	if (open_to(f, c, &to))
 		try_next(f, c);
+	else
+		c->deadline_ns = deadline_ns;
 }
 
 /* @seg: from a backend; no half carries it */

@@ -45,6 +45,14 @@ void sp_sync_found(void *ctx, const struct sp_splice *splice)
 	}
 }
 
+void sp_sync_fetched(struct sp_front *f, const struct sp_splice *splice)
+{
+	const struct sp_tuple *back = &splice->up.out;
+	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
+
+	sp_ports_take(f->ports, &to, &from);
+}
+
 static __u64 pause_ns(const struct sp_front *f, int err)
 {
 	__u64 idle_ns = f->config->limits.idle_ns, again_ns = idle_ns < AGAIN_NS ? idle_ns : AGAIN_NS;

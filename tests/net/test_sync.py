@@ -102,10 +102,10 @@ def test_ports_of_splices_that_the_store_has_are_not_reused(net, start_rig, stor
             transfer(server, client, 10000)
 
 
-def test_before_it_is_in_sync_it_ends_no_splice(net, start_rig, stores, pairs_on, family):
-    """It can't know which ports are in use, so it tries them all."""
+def test_before_it_is_in_sync_it_ends_no_splice(make_net, start_rig, stores, pairs_on, family):
+    """It can't know which ports are in use, so it tries them all. No other test has left a connection on them."""
     stores.start(0, 1, 2)
-    with started(net, start_rig, stores) as rig:
+    with make_net() as net, started(net, start_rig, stores) as rig:
         wait_for(lambda: is_in_sync(rig), "the daemon to be in sync")
         pair = pairs_on(rig)
         live = [pair(family, "http") for _ in range(LIVE)]
@@ -200,6 +200,7 @@ def test_refusing_loss_waits_for_the_store(net, start_rig, stores, family):
 def test_restart_with_splices_is_in_sync_too(net, start_rig, stores, pairs_on, family):
     stores.start(0, 1, 2)
     with started(net, start_rig, stores) as rig:
+        wait_for(lambda: is_in_sync(rig), "the daemon to be in sync")
         pair = pairs_on(rig)
         live = [pair(family, "http") for _ in range(LIVE)]
         rig.spliced.kill9()
