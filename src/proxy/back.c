@@ -221,6 +221,22 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	sp_stash_forward(f, c);
 }
 
+/* Before we are in sync, that port may be of a splice that another proxy carries, and an RST would end it. */
+static void leave_port(struct sp_front *f, struct sp_conn *c)
+{
+	struct sp_endpoint to = { c->back.daddr, c->back.dport }, our = { c->back.saddr, c->back.sport };
+
+	__u64 deadline_ns = c->deadline_ns;
+
+	f->counters.ports_avoided++;
+	sp_ports_mark(f->ports, &to, &our);
+	sp_back_release(f, c);
+	if (open_to(f, c, &to))
+		try_next(f, c);
+	else
+		c->deadline_ns = deadline_ns;
+}
+
 /* @seg: from a backend; no half carries it */
 void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_relayed)
 {
@@ -231,6 +247,9 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 		sp_miss_back(f, seg, is_relayed);
 	} else if (c->state != SP_CONN_CONNECTING) {
 		return;
+	} else if (seg->ack != c->backend.isn_ours + 1 && c->pool->source == SP_SOURCE_SNAT &&
+		   !sp_front_is_in_sync(f)) {
+		leave_port(f, c);
 	} else if (seg->ack != c->backend.isn_ours + 1) {
 		sp_answer_reset(f, seg);	/* of an older connection: gone with this, the SYN is repeated */
 		send_syn(f, c, sp_now_ns());

@@ -13,9 +13,9 @@
 
 #define SP_FRONT_COUNTERS(X) \
 	X(spliced) X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
-	X(reset_unknown) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) X(sent_home) X(cookie_expired) \
-	X(backend_refused) X(backend_silent) X(ports_reclaimed) X(ports_exhausted) X(ports_found) X(ports_unmarked) \
-	X(ports_returned) X(ports_stale) X(pending_full) X(held_full) \
+	X(reset_unknown) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) X(sent_home) \
+	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(ports_exhausted) X(ports_found) \
+	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \
 	X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(stash_failed) X(owed_repeated) X(owed_lost)
 

@@ -107,6 +107,8 @@ void sp_stash_recover(struct sp_front *f);
 void sp_sync_start(struct sp_front *f);
 void sp_sync_tick(struct sp_front *f, __u64 now_ns);
 void sp_sync_found(void *front, const struct sp_splice *splice);
+/* A packet of it has come: its port is in use, whatever was known before. */
+void sp_sync_fetched(struct sp_front *f, const struct sp_splice *splice);
 void sp_sync_scanned(void *front, int err);
 
 #endif

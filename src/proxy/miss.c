@@ -160,7 +160,7 @@ static void found(struct sp_front *f, const struct sp_tuple *key, const struct s
 	if (!is_here(f, splice) && sp_splice_install(f->dp, splice, c ? c->held.len : 0, sp_kept_now()))
 		return;
 	f->counters.fetched++;
-	sp_sync_found(f, splice);
+	sp_sync_fetched(f, splice);
 	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
 	if (!c || c->client.isn_theirs != splice->client_isn)

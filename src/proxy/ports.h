@@ -33,7 +33,7 @@ void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx
  */
 int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from);
 
-/* Give one back: its splice is over. It goes to the end of its queue. One that is not ours, or not in use, is ignored. */
+/* Give one back: its splice is over. It goes to the end of its queue. One that isn't ours or in use is ignored. */
 void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 /* The same where nobody knows whether it is over: while the store has a splice on it, it stays taken. */
 void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);

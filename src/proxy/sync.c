@@ -8,7 +8,8 @@
  * reads again now and then, slowly, and gives back the ports of splices that
  * ended elsewhere: a round that is complete has not found them any more.
  *
- * New connections don't wait for that. What depends on it is whether this
+ * New connections don't wait for that, but a backend that answers as if the
+ * port was in use is believed until then. What depends on it is whether this
  * proxy should be sent any: see sp_front_is_in_sync().
  */
 #include <errno.h>
@@ -16,7 +17,7 @@
 #include "base/log.h"
 #include "front_internal.h"
 
-#define AGAIN_NS	60000000000ULL	/* after a round, or after the time that an idle splice has, if that is shorter */
+#define AGAIN_NS	60000000000ULL	/* after a round; or the time that an idle splice has, if that is shorter */
 #define RETRY_NS	500000000ULL	/* after one that failed */
 #define GIVE_UP_NS	5000000000ULL	/* without the store, with store_loss: continue */
 
@@ -42,6 +43,14 @@ void sp_sync_found(void *ctx, const struct sp_splice *splice)
 		f->store->engine->forget(f->store, splice);
 		break;
 	}
+}
+
+void sp_sync_fetched(struct sp_front *f, const struct sp_splice *splice)
+{
+	const struct sp_tuple *back = &splice->up.out;
+	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
+
+	sp_ports_take(f->ports, &to, &from);
 }
 
 static __u64 pause_ns(const struct sp_front *f, int err)

@@ -102,6 +102,29 @@ def test_ports_of_splices_that_the_store_has_are_not_reused(net, start_rig, stor
             transfer(server, client, 10000)
 
 
+def test_before_it_is_in_sync_it_ends_no_splice(make_net, start_rig, stores, pairs_on, family):
+    """It can't know which ports are in use, so it tries them all. No other test has left a connection on them."""
+    stores.start(0, 1, 2)
+    with make_net() as net, started(net, start_rig, stores) as rig:
+        wait_for(lambda: is_in_sync(rig), "the daemon to be in sync")
+        pair = pairs_on(rig)
+        live = [pair(family, "http") for _ in range(LIVE)]
+        before = back_ports(rig)
+        for process in stores.running.values():
+            process.send_signal(signal.SIGSTOP)
+        start_empty(rig)
+        more = [pair(family, "http") for _ in range(PORTS - LIVE)]
+        assert status_of(exchange(rig.client, family, pair.HEADS["http"], RAW_HTTP)) == 503
+        assert not is_in_sync(rig) and not before & back_ports(rig)
+        assert count(rig, "ports_avoided") == LIVE
+        for process in stores.running.values():
+            process.send_signal(signal.SIGCONT)
+        wait_for(lambda: is_in_sync(rig), "the daemon to be in sync again")
+        for client, server in live + more:
+            transfer(client, server, 10000)
+            transfer(server, client, 10000)
+
+
 def test_in_sync_with_one_server_missing(net, start_rig, stores, pairs_on, family):
     stores.start(0, 1, 2)
     with started(net, start_rig, stores) as rig:
@@ -177,6 +200,7 @@ def test_refusing_loss_waits_for_the_store(net, start_rig, stores, family):
 def test_restart_with_splices_is_in_sync_too(net, start_rig, stores, pairs_on, family):
     stores.start(0, 1, 2)
     with started(net, start_rig, stores) as rig:
+        wait_for(lambda: is_in_sync(rig), "the daemon to be in sync")
         pair = pairs_on(rig)
         live = [pair(family, "http") for _ in range(LIVE)]
         rig.spliced.kill9()

@@ -25,7 +25,7 @@ struct proxy {
 	struct answer			fetched;
 	struct answer			kept, outdated;	/* the last of each: front and client_isn */
 	int				committed_count, fetched_count, emptied_count, kept_count, outdated_count;
-	void				(*found)(struct proxy *p, const struct sp_splice *splice);	/* may be NULL */
+	void				(*found)(struct proxy *p, const struct sp_splice *splice);
 	int				found_count, scanned_err, scanned_count;
 };
 
