@@ -159,6 +159,16 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
 }
 
+/* What was committed, to the second: the store would take another one for a rival. */
+static struct sp_splice splice_of(const struct sp_conn *c)
+{
+	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+
+	s.up.spliced_s = c->up.spliced_s;
+	s.down.spliced_s = c->up.spliced_s;
+	return s;
+}
+
 static void reset_back(struct sp_front *f, struct sp_conn *c)
 {
 	struct sp_segment rst = {
@@ -182,10 +192,16 @@ void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *
 	sp_stash_forward(f, c);
 }
 
-/* The claim is lost. @winner NULL: its splice is in the datapath already, and what the client repeats goes there. */
+/*
+ * The claim is lost. @winner NULL: its splice is in the datapath already, and what the client repeats goes there. Where
+ * the backend sees the client's own address, both have opened the very same connection.
+ */
 static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splice *winner)
 {
-	reset_back(f, c);
+	if (winner && !memcmp(&winner->up.out, &c->back, sizeof(c->back)))
+		sp_back_release(f, c);
+	else
+		reset_back(f, c);
 	if (winner && !sp_splice_install(f->dp, winner, c->held.len, sp_kept_now()))
 		sp_back_adopt(f, c, &winner->up);
 	else
@@ -195,7 +211,7 @@ static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splic
 /* The store has answered: what is held goes on only now. */
 void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
-	struct sp_splice splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+	struct sp_splice splice = splice_of(c);
 	__u32 kept_s = sp_kept_now();
 
 	if (err == -EAGAIN && c->config->store.loss == SP_LOSS_CONTINUE) {
@@ -250,6 +266,8 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 	} else if (seg->ack != c->backend.isn_ours + 1 && c->pool->source == SP_SOURCE_SNAT &&
 		   !sp_front_is_in_sync(f)) {
 		leave_port(f, c);
+	} else if (seg->ack != c->backend.isn_ours + 1 && f->cluster && c->pool->source == SP_SOURCE_CLIENT) {
+		sp_miss_stray(f, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);	/* perhaps of one that another proxy has made */
 	} else if (seg->ack != c->backend.isn_ours + 1) {
 		sp_answer_reset(f, seg);	/* of an older connection: gone with this, the SYN is repeated */
 		send_syn(f, c, sp_now_ns());

@@ -63,6 +63,8 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c);
 
 /* miss.c - what belongs to no connection of ours */
 void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home);
+/* Ask the store what becomes of it. @flags: SP_STRAY_F_* */
+void sp_miss_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags);
 /* From a backend, and not the answer to a SYN of ours. */
 void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relayed);
 /* Each tick: ask again about what has just come. */

@@ -5,6 +5,7 @@
 #include "l7/http1.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
+#include "relay.h"
 
 #define PAGE	4096
 
@@ -123,7 +124,7 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 		f->counters.held_full++;
 		return 0;
 	}
-	if (seg->has_ts)
+	if (seg->has_ts && c->state != SP_CONN_COMMITTING)	/* else it is part of the splice that is being committed */
 		c->client.tsval_theirs = seg->tsval;
 	c->window = seg->window;
 	grew = sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);
@@ -138,11 +139,12 @@ void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment
 {
 	if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_ANSWERED) {
 		f->counters.segment_foreign++;	/* nothing but our ISN was there to be acknowledged */
-		c->is_news = 1;			/* unless another proxy has made the splice */
+		if (f->cluster)
+			sp_miss_stray(f, seg, SP_STRAY_F_MINE);	/* unless another proxy has made the splice */
 	} else if (c->state == SP_CONN_ANSWERED) {
 		sp_answer_again(f, c, seg);
-	} else if (c->state == SP_CONN_OWING || c->state == SP_CONN_COMMITTING) {
-		return;
+	} else if (c->state == SP_CONN_OWING) {
+		sp_relay(f->wire, &c->up, seg, SP_RELAY_MSS);	/* it was overtaken by its splice */
 	} else if (hold(f, c, seg)) {
 		c->is_news = 1;
 		if (c->state == SP_CONN_HEAD)

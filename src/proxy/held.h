@@ -5,7 +5,7 @@
 
 #include "abi/ktypes.h"
 
-#define SP_HELD_SPANS	8
+#define SP_HELD_SPANS	16	/* as many segments as fly before an acknowledgement, each by another way */
 
 /* Stretches behind a hole: [from, to), offsets from the first byte. */
 struct sp_held_span {

@@ -22,7 +22,7 @@
 #include "front_internal.h"
 #include "relay.h"
 
-static void on_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags)
+void sp_miss_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags)
 {
 	f->counters.stray_kept++;
 	sp_stray_add(f->strays, sp_conns_hash(f->conns, &seg->tuple), seg, flags, sp_now_ns());
@@ -61,7 +61,7 @@ void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home
 	if (c)
 		sp_head_more(f, c, seg);
 	else if (sp_datapath_get(f->dp, &seg->tuple, &e) || e.use.state & SP_USE_S_REUSED)
-		on_stray(f, seg, is_home ? SP_STRAY_F_MINE : 0);
+		sp_miss_stray(f, seg, is_home ? SP_STRAY_F_MINE : 0);
 	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
 		sp_miss_left_behind(f, seg);
 	else
@@ -77,7 +77,7 @@ void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relay
 	if (!sp_datapath_get(f->dp, &seg->tuple, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON))
 		sp_miss_overtaken(f, &e, seg);
 	else if (is_mine || !(seg->flags & SP_TCP_SYN))
-		on_stray(f, seg, SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
+		sp_miss_stray(f, seg, SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
 	else if (!is_relayed)
 		tell_opener(f, seg);
 }
@@ -151,23 +151,37 @@ static int is_here(struct sp_front *f, const struct sp_splice *splice)
 	       e.tag.client_isn == splice->client_isn && !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
 }
 
+/* It is on its way to a splice of its own, which has come too late. The store tells one that is COMMITTING itself. */
+static int is_overtaken(const struct sp_conn *c)
+{
+	return c->state == SP_CONN_HEAD || c->state == SP_CONN_CONNECTING ||
+	       (c->state == SP_CONN_ANSWERED && c->is_unsaid);
+}
+
+static void adopt(struct sp_front *f, struct sp_conn *c, const struct sp_splice *splice)
+{
+	if (c->state == SP_CONN_CONNECTING)
+		sp_back_release(f, c);
+	if (is_here(f, splice) || !sp_splice_install(f->dp, splice, c->held.len, sp_kept_now()))
+		sp_back_adopt(f, c, &splice->up);
+}
+
 /* A splice of another proxy: ours as well from now on. */
 static void found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
 {
 	struct sp_conn *c = sp_conn_by_front(f->conns, &splice->front);
 	struct through through = { .front = f };
 
-	if (!is_here(f, splice) && sp_splice_install(f->dp, splice, c ? c->held.len : 0, sp_kept_now()))
-		return;
 	f->counters.fetched++;
 	sp_sync_fetched(f, splice);
+	if (c && c->client.isn_theirs != splice->client_isn)
+		return;		/* of an older connection from the same port */
+	if (c && is_overtaken(c))
+		adopt(f, c, splice);
+	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, 0, sp_kept_now()))
+		return;
 	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
-	if (!c || c->client.isn_theirs != splice->client_isn)
-		return;
-	c->is_marked = 0;	/* the half has taken the mark's place */
-	if (c->state == SP_CONN_HEAD || (c->state == SP_CONN_ANSWERED && c->is_unsaid))
-		sp_back_adopt(f, c, &splice->up);
 }
 
 /* @err of the look-up is not told: what is for another proxy may be known there, also while the store is away. */
@@ -184,11 +198,13 @@ static void send_on(void *ctx, const struct sp_segment *seg, __u8 flags)
 		sp_cluster_tell_home(f->cluster, SP_EVENT_MISS, seg);
 }
 
+/* A backend is reset by the owner of the address, or by whoever wants to connect to it from this one. */
 static void reset_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
+	struct sp_tuple back = sp_tuple_reverse(&seg->tuple);
 	struct sp_front *f = ctx;
 
-	if (flags & SP_STRAY_F_BACK && !is_own(f, &seg->tuple.daddr))
+	if (flags & SP_STRAY_F_BACK && !is_own(f, &seg->tuple.daddr) && !sp_conn_by_back(f->conns, &back))
 		return;
 	f->counters.reset_unknown++;
 	sp_answer_reset(f, seg);

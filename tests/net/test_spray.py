@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Each packet of a connection to the next of three proxies, both ways: what holds for one proxy holds for them."""
+import contextlib
+import hashlib
+
+import pytest
+
+import daemon
+import tcp
+from cluster import Cluster
+from conftest import is_live
+from servers import Servers
+from test_apps import sha256, ssh_service
+from test_heads import *    # noqa: F401,F403: each promise about heads, with the `raw` of this file
+from web import get, request, exchange, status_of, web_services
+
+pytestmark = pytest.mark.spliced
+MIB = 1 << 20
+LOSS = """chain lose {
+    type filter hook forward priority 0
+    meta l4proto tcp numgen random mod 100 < 1 counter drop
+}"""
+
+
+class Lab:
+    """A cluster, as Pairs wants a rig."""
+
+    def __init__(self, cluster):
+        self.cluster, self.net, self.client, self.backend1 = cluster, self, cluster.client, cluster.backend1
+
+    def __getattr__(self, name):
+        return getattr(self.cluster, name)
+
+    @contextlib.contextmanager
+    def no_superpackets(self):
+        self.cluster.offloads(False)
+        try:
+            yield
+        finally:
+            self.cluster.offloads(True)
+
+
+def know_each_other(cluster):
+    others = len(cluster.proxies) - 1
+    return all(proxy.log.read_text().count(": lives\n") >= others for proxy in cluster.proxies)
+
+
+@pytest.fixture(scope="module")
+def raw(request, direct, tmp_path_factory):
+    if direct:
+        pytest.skip("needs the daemon")
+    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), way="spray")
+    with is_live(cluster):
+        cluster.start([entry for source in ("snat", "client") for entry in (
+            *daemon.raw_services(cluster.view(1), source), *web_services(cluster.view(1), source),
+            ssh_service(cluster.view(1), source))])
+        tcp.wait_for(lambda: know_each_other(cluster), "the proxies to know each other")
+        yield Lab(cluster)
+
+
+@pytest.fixture(scope="module")
+def servers(raw, tmp_path_factory):
+    servers = Servers(raw, tmp_path_factory.mktemp("servers"), tmp_path_factory.mktemp("files"))
+    try:
+        yield servers.start()
+    finally:
+        servers.close()
+
+
+def shares(lab, client, key):
+    """What each proxy has carried of this connection."""
+    rows = [proxy.of(client) for proxy in lab.cluster.proxies]
+    return [row[key] if row else 0 for row in rows]
+
+
+@pytest.mark.parametrize("lossy", [False, True], ids=["", "1-percent-lost"])
+@pytest.mark.limit(180)
+def test_64_mib_each_way(raw, pair, way, kind, lossy):
+    client, server = pair(way, kind)
+    with raw.router.nft(LOSS) if lossy else contextlib.nullcontext():
+        tcp.transfer(server, client, 64 * MIB)
+        tcp.transfer(client, server, 64 * MIB)
+    for key in ("pkts_up", "pkts_down"):
+        carried = shares(raw, client, key)
+        assert min(carried) >= 0.2 * sum(carried), (key, carried)
+
+
+def test_many_requests(raw, servers, way):
+    """Each with three ways to go, and a backend's answer, or one of our own."""
+    for n in range(50):
+        assert get(raw.client, way, f"/{n}").startswith(f"backend1:80 GET www.example.org /{n} ")
+        assert status_of(exchange(raw.client, way, b"GET /\r\n\r\n")) == 400
+        assert status_of(exchange(raw.client, way, request(host="nobody.example.org"), port=daemon.HTTP_B)) == 404
+
+
+def test_ssh_session(raw, servers, way):
+    data = servers.file("some", 5 * MIB)
+    with open(data, "rb") as source:
+        proc = raw.client.popen(*servers.ssh(way.vip), "cat; exit 7", stdin=source, stdout=-1)
+        out, _ = proc.communicate(timeout=30)
+    assert proc.returncode == 7
+    assert hashlib.sha256(out).hexdigest() == sha256(data)
+
+
+def home_of(lab):
+    """The proxy that has a head in its hands, when all but one have none."""
+    pending = [proxy for proxy in lab.cluster.proxies if proxy.status()["pending"]]
+    return pending[0] if len(pending) == 1 else None
+
+
+def test_a_dead_home_is_replaced(raw, pair, family):
+    """Half a head is at its home, which is killed; what the client repeats is put together by the next one."""
+    head = pair.HEADS["http"]
+    listener = pair.listener("http")
+    with tcp.connect(raw.client, family.vip, daemon.RAW_HTTP) as client:
+        for i in range(3):
+            client.send(head[i:i + 1])
+        home = tcp.wait_for(lambda: home_of(raw), "one proxy to hold the head")
+        home.kill9()
+        raw.cluster.way.announce([proxy.name for proxy in raw.cluster.proxies if proxy is not home])
+        try:
+            client.sendall(head[3:])
+            with tcp.accept(listener) as server:
+                assert tcp.read(server, len(head)) == head
+                tcp.transfer(server, client, MIB)
+        finally:
+            home.start()
+            raw.cluster.heal()
+            tcp.wait_for(lambda: know_each_other(raw.cluster), "the proxies to know each other")
+
+
+def test_who_knows_nothing_says_nothing(raw, pair, family):
+    """A connection that only the store knows goes on; one that nobody knows is reset, but not at its first segment."""
+    client, server = pair(family, "http")
+    for proxy in raw.cluster.proxies:
+        proxy.end(daemon.signal.SIGTERM)
+        proxy.unload()
+        proxy.start()
+    raw.cluster.wait_well()
+    tcp.transfer(client, server, MIB)
+    tcp.transfer(server, client, MIB)
