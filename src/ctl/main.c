@@ -12,7 +12,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
+enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_SILENT = 4 };
 
 /* Options that belong to some commands only. */
 enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8 };
@@ -82,8 +82,8 @@ static void print_help(FILE *out)
 	      "  -V, --version       print the version\n"
 	      "\nfilters (all given ones must hold):\n"
 	      "  ADDRESS  ADDRESS:PORT  pool=NAME  service=NAME  backend=NAME  state=open|closing|closed\n"
-	      "\nexit status: 0 done, 1 the daemon refused or broke off, 2 wrong usage, 3 no daemon reached\n"
-	      "of ready: 0 it should, 1 it should not or does not answer\n",
+	      "\nexit status: 0 done (of ready: yes), 1 the daemon refused or broke off (of ready: no),\n"
+	      "2 wrong usage, 3 no daemon reached, 4 it does not answer\n",
 	      out);
 }
 
@@ -112,7 +112,7 @@ static int next_object(struct sp_client *client, json_t **ret_object)
 	if (err == -ENODATA)
 		return fail(EXIT_UNREACHABLE, "the daemon closed the connection before its answer was complete");
 	if (err == -EAGAIN)
-		return fail(EXIT_UNREACHABLE, "the daemon does not answer; it may hang");
+		return fail(EXIT_SILENT, "the daemon does not answer; it may hang");
 	if (err == -EBADMSG)
 		return fail(EXIT_ANSWER, "the answer is no JSON object; is that the socket of spliced?");
 	if (err)
@@ -279,7 +279,7 @@ static int unreachable(const char *path, int err)
 	const char *what = "";
 
 	if (err == -EAGAIN)
-		return fail(EXIT_UNREACHABLE, "the daemon at %s takes no request; it may hang", path);
+		return fail(EXIT_SILENT, "the daemon at %s takes no request; it may hang", path);
 	if (err == -ENOENT || err == -ECONNREFUSED)
 		what = "; start spliced, or name the `control:` of its configuration with --socket";
 	else if (err == -EACCES)
@@ -310,8 +310,7 @@ static int run(const struct command *command, const struct options *options)
 
 	if (fflush(stdout) || ferror(stdout))
 		return fail(EXIT_ANSWER, "writing the output: %s", strerror(errno));
-	/* a daemon that can't be asked is one that is not ready */
-	return code == EXIT_UNREACHABLE && command->show == show_ready ? EXIT_ANSWER : code;
+	return code;
 }
 
 /* ---- the command line ---- */
