@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 
-BAR, FULL_PKTS_S = 24, 40000
+BAR, FULL_PKTS_S = 24, 4000
 DRAW_S, LINE_S = 0.25, 1.0
 
 
