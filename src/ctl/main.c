@@ -33,10 +33,10 @@ struct options {
 struct command {
 	const char *name;
 	unsigned int takes; /* COMMAND_* */
+	int limit_ms;	    /* 0: none */
 	int (*show)(struct sp_client *client, const struct options *options);
 	const char *arguments;
 	const char *help;
-	int limit_ms; /* 0: none */
 };
 
 static int show_status(struct sp_client *client, const struct options *options);
@@ -47,13 +47,13 @@ static int show_ready(struct sp_client *client, const struct options *options);
 static int show_drain(struct sp_client *client, const struct options *options);
 
 static const struct command commands[] = {
-	{ "status", 0, show_status, "", "the daemon, its services, pools, store and counters", 0 },
-	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, show_connections, "[--limit N] [FILTER...]",
-	  "spliced connections", 0 },
-	{ "drops", COMMAND_ALL, show_drops, "[--all]", "why packets left the fast path, and how many", 0 },
-	{ "cluster", 0, show_cluster, "", "the proxies that share a store", 0 },
-	{ "ready", 0, show_ready, "", "should this proxy be announced?", READY_LIMIT_MS },
-	{ "drain-self", COMMAND_UNDO, show_drain, "[--undo]", "ask this proxy to leave, or to stay", 0 },
+	{ "status", 0, 0, show_status, "", "the daemon, its services, pools, store and counters" },
+	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, 0, show_connections, "[--limit N] [FILTER...]",
+	  "spliced connections" },
+	{ "drops", COMMAND_ALL, 0, show_drops, "[--all]", "why packets left the fast path, and how many" },
+	{ "cluster", 0, 0, show_cluster, "", "the proxies that share a store" },
+	{ "ready", 0, READY_LIMIT_MS, show_ready, "", "should this proxy be announced?" },
+	{ "drain-self", COMMAND_UNDO, 0, show_drain, "[--undo]", "ask this proxy to leave, or to stay" },
 };
 
 static const struct option long_options[] = {
