@@ -145,6 +145,23 @@ def test_silent_host_is_left_out(lab, streams):
     assert worst < 1.4
 
 
+def test_cold_proxy_joins_without_a_stall(lab, streams):
+    """Its table is empty: each connection that comes to it is fetched, and its packet waits for that."""
+    streams.settle()
+    lab.leaver.crash()
+    lab.way.wait_for(["proxy2"], 5)
+    streams.settle(1.5)
+    streams.worst, before = 0, lab.retransmissions()
+    lab.leaver.boot()
+    lab.way.wait_for(BOTH, 10)
+    worst = streams.settle()
+    lost, fetched = lab.retransmissions() - before, lab.leaver.counters()["fetched"]
+    print(f"cold proxy: {fetched} fetched, longest gap {worst * 1e3:.0f} ms, {lost} retransmissions")
+    assert fetched > 10
+    assert worst < 0.4
+    assert lost == 0
+
+
 def test_restarted_daemon_stays_announced(lab, streams):
     """Its datapath goes on: nothing would be won by moving everything away and back."""
     streams.settle()
