@@ -12,7 +12,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
+enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_SILENT = 4 };
 
 /* Options that belong to some commands only. */
 enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8 };
@@ -33,10 +33,10 @@ struct options {
 struct command {
 	const char *name;
 	unsigned int takes; /* COMMAND_* */
+	int limit_ms;	    /* 0: none */
 	int (*show)(struct sp_client *client, const struct options *options);
 	const char *arguments;
 	const char *help;
-	int limit_ms; /* 0: none */
 };
 
 static int show_status(struct sp_client *client, const struct options *options);
@@ -47,13 +47,13 @@ static int show_ready(struct sp_client *client, const struct options *options);
 static int show_drain(struct sp_client *client, const struct options *options);
 
 static const struct command commands[] = {
-	{ "status", 0, show_status, "", "the daemon, its services, pools, store and counters", 0 },
-	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, show_connections, "[--limit N] [FILTER...]",
-	  "spliced connections", 0 },
-	{ "drops", COMMAND_ALL, show_drops, "[--all]", "why packets left the fast path, and how many", 0 },
-	{ "cluster", 0, show_cluster, "", "the proxies that share a store", 0 },
-	{ "ready", 0, show_ready, "", "should this proxy be announced?", READY_LIMIT_MS },
-	{ "drain-self", COMMAND_UNDO, show_drain, "[--undo]", "ask this proxy to leave, or to stay", 0 },
+	{ "status", 0, 0, show_status, "", "the daemon, its services, pools, store and counters" },
+	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, 0, show_connections, "[--limit N] [FILTER...]",
+	  "spliced connections" },
+	{ "drops", COMMAND_ALL, 0, show_drops, "[--all]", "why packets left the fast path, and how many" },
+	{ "cluster", 0, 0, show_cluster, "", "the proxies that share a store" },
+	{ "ready", 0, READY_LIMIT_MS, show_ready, "", "should this proxy be announced?" },
+	{ "drain-self", COMMAND_UNDO, 0, show_drain, "[--undo]", "ask this proxy to leave, or to stay" },
 };
 
 static const struct option long_options[] = {
@@ -82,8 +82,8 @@ static void print_help(FILE *out)
 	      "  -V, --version       print the version\n"
 	      "\nfilters (all given ones must hold):\n"
 	      "  ADDRESS  ADDRESS:PORT  pool=NAME  service=NAME  backend=NAME  state=open|closing|closed\n"
-	      "\nexit status: 0 done, 1 the daemon refused or broke off, 2 wrong usage, 3 no daemon reached\n"
-	      "of ready: 0 it should, 1 it should not or does not answer\n",
+	      "\nexit status: 0 done (of ready: yes), 1 the daemon refused or broke off (of ready: no),\n"
+	      "2 wrong usage, 3 no daemon reached, 4 it does not answer\n",
 	      out);
 }
 
@@ -112,7 +112,7 @@ static int next_object(struct sp_client *client, json_t **ret_object)
 	if (err == -ENODATA)
 		return fail(EXIT_UNREACHABLE, "the daemon closed the connection before its answer was complete");
 	if (err == -EAGAIN)
-		return fail(EXIT_UNREACHABLE, "the daemon does not answer; it may hang");
+		return fail(EXIT_SILENT, "the daemon does not answer; it may hang");
 	if (err == -EBADMSG)
 		return fail(EXIT_ANSWER, "the answer is no JSON object; is that the socket of spliced?");
 	if (err)
@@ -279,7 +279,7 @@ static int unreachable(const char *path, int err)
 	const char *what = "";
 
 	if (err == -EAGAIN)
-		return fail(EXIT_UNREACHABLE, "the daemon at %s takes no request; it may hang", path);
+		return fail(EXIT_SILENT, "the daemon at %s takes no request; it may hang", path);
 	if (err == -ENOENT || err == -ECONNREFUSED)
 		what = "; start spliced, or name the `control:` of its configuration with --socket";
 	else if (err == -EACCES)
@@ -310,8 +310,7 @@ static int run(const struct command *command, const struct options *options)
 
 	if (fflush(stdout) || ferror(stdout))
 		return fail(EXIT_ANSWER, "writing the output: %s", strerror(errno));
-	/* a daemon that can't be asked is one that is not ready */
-	return code == EXIT_UNREACHABLE && command->show == show_ready ? EXIT_ANSWER : code;
+	return code;
 }
 
 /* ---- the command line ---- */
