@@ -64,8 +64,7 @@ static void say(struct sp_front *f, struct sp_conn *c)
 	count(f, c->status);
 	c->is_unsaid = 0;
 	sp_front_mark(f, c);
-	send(f, c);
-	sp_stash_drop(f, c);
+	send(f, c);	/* the stash keeps what was acknowledged: should we die, another proxy says the same */
 }
 
 /* Where another proxy may have made the splice, the client must not hear us beside its backend. */
