@@ -34,7 +34,7 @@
 #define NAME_MAX_BYTES	64
 #define WANTS		1024
 #define WANT_NS		3000000000ULL
-#define AGAIN_NS	500000000ULL
+#define AGAIN_NS	100000000ULL
 #define SETTLED_NS	5000000000ULL	/* between two looks at who has nothing left */
 #define FORGET_NS	960000000000ULL	/* an owner: no head lives longer */
 #define SLACK_MS	2000		/* clocks */
