@@ -64,8 +64,7 @@ static void say(struct sp_front *f, struct sp_conn *c)
 	count(f, c->status);
 	c->is_unsaid = 0;
 	sp_front_mark(f, c);
-	send(f, c);
-	sp_stash_drop(f, c);
+	send(f, c);	/* the stash keeps what was acknowledged: should we die, another proxy says the same */
 }
 
 /* Where another proxy may have made the splice, the client must not hear us beside its backend. */
@@ -113,8 +112,9 @@ void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segm
 		return;
 	if (!(seg->flags & SP_TCP_RST)) {
 		if (seg->ack == c->client.isn_ours + 1)
-			send(f, c);
-		sp_answer_end(f, seg);
+			send(f, c);	/* and nothing else: a bare ACK would take from the client what makes it repeat itself */
+		else
+			sp_answer_end(f, seg);
 		if (!(seg->flags & SP_TCP_FIN) || seg->ack == c->client.isn_ours + 1)
 			return;
 	}

@@ -204,7 +204,7 @@ static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splic
 		reset_back(f, c);
 	if (winner && !sp_splice_install(f->dp, winner, c->held.len, sp_kept_now()))
 		sp_back_adopt(f, c, &winner->up);
-	else
+	else if (sp_stash_owe(f, c))
 		sp_front_del(f, c);
 }
 
@@ -228,7 +228,8 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	if (err) {
 		f->counters.commit_failed++;
 		reset_back(f, c);
-		sp_front_del(f, c);
+		if (sp_stash_owe(f, c))
+			sp_front_del(f, c);
 		return;
 	}
 	c->is_marked = 0;	/* the half of the splice has taken the mark's place */

@@ -13,7 +13,7 @@
 /*
  * State		fields that mean something, beside front, client, service, config, held
  *
- * HEAD			parsed, acked, stashing, ack_ns; deadline_ns: 408
+ * HEAD			parsed, acked, stashing, ack_ns and is_*; deadline_ns: 408
  * CONNECTING		pool, back, backend (our numbers), backend_idx, tried, tries; again_ns: next SYN;
  *			deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
@@ -36,8 +36,10 @@ enum sp_conn_state {
  * @fin_at:	offset of the client's FIN; SP_CONN_NO_FIN
  * @parsed:	bytes that the last look at the head saw
  * @acked:	bytes acknowledged to the client; the store has them all
- * @stashing:	bytes that the store is being given; equal to @acked when it is not
- * @stashed_tsval: of the client, as the store has it
+ * @stashing:	bytes that the store was given, the latest ones perhaps not successfully
+ * @stashed_tsval, @giving_tsval: of the client, as the store has it, and as it will have it
+ * @begun_ms:	CLOCK_REALTIME when its first bytes came
+ * @left_by:	another proxy that had to deliver its head, see heir.h; 0: none
  * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
  * @window_bytes: of the backend, as its SYN-ACK said
  * @forward_mss: largest payload that we send to the backend
@@ -46,6 +48,11 @@ enum sp_conn_state {
  * @is_marked:	a half under @front sends its packets here
  * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
  * @is_unsaid:	ANSWERED: not before the store says that nobody has
+ * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
+ * @is_looked:	it was asked
+ * @is_kept:	the store has all bytes before @acked, so that it need not be given them again
+ * @lent:	tries left to give the store what we have from another proxy, or from before: nothing is acknowledged
+ *		until then; 0: it has it
  */
 struct sp_conn {
 	enum sp_conn_state		state;
@@ -59,11 +66,14 @@ struct sp_conn {
 	struct sp_half			up;
 	struct sp_held			held;
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns;
-	__u32				fin_at, parsed, acked, stashing, stashed_tsval, una, sent, window_bytes;
+	__u64				begun_ms;
+	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval;
+	__u32				una, sent, window_bytes;
 	int				backend_idx;
 	__u16				mss, forward_mss, window;
 	__u64				tried;
 	__u8				is_sack, is_marked, is_news, is_unsaid, tries;
+	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;
 	int				status;
 };
 

@@ -153,6 +153,7 @@ void sp_front_tick(struct sp_front *f)
 	f->reclaim_budget = RECLAIM_PER_TICK;
 	sp_sync_tick(f, sp_now_ns());
 	sp_conns_each(f->conns, tick, f);
+	sp_heir_tick(f, sp_now_ns());
 	if (f->cluster)
 		sp_miss_tick(f);
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
@@ -172,13 +173,14 @@ static void on_stashed(void *ctx, __u64 ref, int err)
 	struct sp_front *f = ctx;
 	struct sp_conn *c = sp_conn_by_ref(f->conns, ref);
 
-	if (c && c->state != SP_CONN_ANSWERED)
+	if (c)
 		sp_stash_done(f, c, err);
 }
 
 static void on_emptied(void *ctx)
 {
 	sp_ager_emptied(&((struct sp_front *)ctx)->ager);
+	sp_stash_emptied(ctx);
 }
 
 static void on_kept(void *ctx, const struct sp_tuple *front, __u32 client_isn)
@@ -197,9 +199,9 @@ static void on_member(void *ctx, const void *record, size_t len)
 }
 
 static const struct sp_store_events store_events = {
-	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed, .emptied = on_emptied,
-	.kept = on_kept, .outdated = on_outdated, .found = sp_sync_found, .scanned = sp_sync_scanned,
-	.member = on_member,
+	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed, .head = sp_heir_head,
+	.heads = sp_heir_heads, .emptied = on_emptied, .kept = on_kept, .outdated = on_outdated,
+	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = on_member,
 };
 
 /* All ports towards a backend are taken: what has ended gives way before its time. */
@@ -235,13 +237,19 @@ static void hand_over(void *ctx, struct sp_conn *c)
 {
 	struct sp_front *f = ctx;
 
-	if (c->state == SP_CONN_HEAD && !sp_cluster_is_home(f->cluster, &c->front))
+	/* what was acknowledged, its new home will find in the store */
+	if (c->state == SP_CONN_HEAD && !c->acked && !c->is_giving && !sp_cluster_is_home(f->cluster, &c->front))
 		sp_head_hand_over(f, c);
 }
 
 static void on_homes(void *ctx)
 {
 	sp_conns_each(((struct sp_front *)ctx)->conns, hand_over, ctx);
+}
+
+static void on_died(void *ctx, const char *name)
+{
+	sp_heir_died(ctx, name);
 }
 
 static __u32 splices(void *ctx)
@@ -255,7 +263,7 @@ static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, _
 }
 
 static const struct sp_cluster_events cluster_events = {
-	.segment = on_segment, .ends = on_ends, .homes = on_homes, .splices = splices,
+	.segment = on_segment, .ends = on_ends, .died = on_died, .homes = on_homes, .splices = splices,
 };
 
 static void tell_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
@@ -279,7 +287,8 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	store->ctx = f;
 	f->strays = sp_strays_new();
 	f->nudges = sp_nudges_new();
-	err = f->strays && f->nudges ? sp_conns_new(config->limits.pending, &f->conns) : -ENOMEM;
+	f->heir = sp_heir_new();
+	err = f->strays && f->nudges && f->heir ? sp_conns_new(config->limits.pending, &f->conns) : -ENOMEM;
 	err = err ?: sp_front_configure(f, config);
 	if (err) {
 		sp_front_free(f);
@@ -316,7 +325,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 
 void sp_front_recover(struct sp_front *f)
 {
-	sp_stash_recover(f);
+	sp_heir_start(f);
 	sp_sync_start(f);
 }
 
@@ -327,6 +336,7 @@ void sp_front_free(struct sp_front *f)
 	sp_conns_free(f->conns);
 	sp_strays_free(f->strays);
 	sp_nudges_free(f->nudges);
+	sp_heir_free(f->heir);
 	sp_ports_free(f->ports);
 	sp_backends_free(f->backends);
 	sp_config_put(f->config);

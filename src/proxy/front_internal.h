@@ -7,6 +7,7 @@
 #include "backends.h"
 #include "conn.h"
 #include "front.h"
+#include "heir.h"
 #include "nudge.h"
 #include "stray.h"
 
@@ -30,6 +31,7 @@ struct sp_front {
 	struct sp_strays		*strays;
 	struct sp_nudges		*nudges;
 	struct sp_ager			ager;
+	struct sp_heir			*heir;
 	struct sp_config		*config;
 	struct sp_front_counters	counters;
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
@@ -73,6 +75,8 @@ void sp_miss_tick(struct sp_front *f);
 void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg);
 /* The splice @e was made while @seg was on its way up here. */
 void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *seg);
+/* No head was found in the store, either. */
+void sp_miss_headless(struct sp_front *f, const struct sp_tuple *key, int err);
 void sp_miss_fetched(void *front, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 
 /* answer.c - answers of our own, and resets */
@@ -103,7 +107,22 @@ void sp_stash_done(struct sp_front *f, struct sp_conn *c, int err);
 void sp_stash_drop(struct sp_front *f, struct sp_conn *c);
 /* The splice is there: forward what is held, and stay with it until the backend has what we acknowledged. */
 void sp_stash_forward(struct sp_front *f, struct sp_conn *c);
-void sp_stash_recover(struct sp_front *f);
+/*
+ * No splice came of @c. Return: 0 when bytes of it were acknowledged: they go through the splice that another proxy
+ * has made, or all begins again.
+ */
+int sp_stash_owe(struct sp_front *f, struct sp_conn *c);
+/* The store has a head of a connection that is here. */
+void sp_stash_merge(struct sp_front *f, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+		    __u32 len);
+/* The store was asked for one. */
+void sp_stash_looked(struct sp_front *f, struct sp_conn *c);
+/* Go on with a head that another proxy has left, or a daemon before us. Return: NULL: no room. */
+struct sp_conn *sp_stash_resume(struct sp_front *f, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+				const char *bytes, __u32 len);
+/* The store may have forgotten something: give it all again. */
+void sp_stash_again(struct sp_conn *c);
+void sp_stash_emptied(struct sp_front *f);
 
 /* sync.c - which of our ports the store has splices on */
 void sp_sync_start(struct sp_front *f);

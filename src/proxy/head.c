@@ -149,7 +149,7 @@ void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment
 		c->is_news = 1;
 		if (c->state == SP_CONN_HEAD)
 			grown(f, c);
-	} else if (c->state == SP_CONN_HEAD && c->acked && seg->payload_len) {
+	} else if (c->state == SP_CONN_HEAD && c->acked && !c->lent && seg->payload_len) {
 		struct sp_segment ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
 
 		sp_wire_send(f->wire, &ack);	/* a repetition: ours was lost */

@@ -230,11 +230,18 @@ void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struc
 
 	if (!err) {
 		found(f, key, splice);
+		sp_heir_fetched(f, key, 0);
 		return;
 	}
-	not_found(f, key, err);
+	if (!sp_heir_fetched(f, key, err))
+		not_found(f, key, err);
 	if (c && c->state == SP_CONN_ANSWERED && c->is_unsaid)
 		sp_answer_now(f, c, err);
+}
+
+void sp_miss_headless(struct sp_front *f, const struct sp_tuple *key, int err)
+{
+	not_found(f, key, err);
 }
 
 static void ask_again(void *ctx, const struct sp_segment *seg, __u8 flags)

@@ -20,11 +20,14 @@ int sp_tuple_unpack(const void *bytes, size_t len, struct sp_tuple *ret_tuple);
  *
  *	"sf" client -> service	the record, behind one byte of the store's own
  *	"sd" backend -> proxy	a pointer: the packed tuple client -> service
+ *	"sh" client -> service	a head that was acknowledged before its splice: a hash of its pieces (piece.h), and
+ *				whose it is under "c"
+ *	"so" name of a proxy	the packed tuples of heads that are its to deliver: a sorted set, by when they expire
  *
  * And "sm": a marker, by which one sees that a server was emptied (store_redis_conn.c).
  */
 #define SP_KEY_MAX	(2 + SP_PACKED_MAX)
-enum sp_key_kind { SP_KEY_FRONT = 'f', SP_KEY_DOWN = 'd', SP_KEY_HEAD = 'h' };
+enum sp_key_kind { SP_KEY_FRONT = 'f', SP_KEY_DOWN = 'd', SP_KEY_HEAD = 'h', SP_KEY_OWNER = 'o' };
 
 struct sp_key {
 	__u8	len;

@@ -11,16 +11,25 @@
  * them. That one passes through the datapath, which leaves it in the backend's
  * half (last_ack); we look there now and then.
  *
- * All that we send of such a head bears the TSval that the store has: one who
- * repeats it after us knows no later one, and the backend would take an earlier
+ * All that we send of such a head bears the TSval that the store surely has: one
+ * who repeats it after us knows no later one, and the backend would take an earlier
  * one for an old duplicate (RFC 7323, 5).
  *
- * A daemon that starts finds the heads in the store and goes on with them:
- * before the splice as if nothing had been, after it with the repetition.
+ * Others may have to go on with them: a daemon that starts, and another proxy
+ * (heir.c says which). What they find, they give to the store as their own
+ * before they acknowledge anything (@lent), since not all of what they found
+ * need be safe. Before the splice they go on as if nothing had been, after it
+ * with the repetition.
+ *
+ * The backend's acknowledgement need not pass here: packets of one connection
+ * may take the ways of several proxies. So a repetition does not wait for it,
+ * but is all that is owed, and where nothing of the connection comes by, a
+ * shorter time must do.
  */
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/log.h"
 #include "front_internal.h"
 #include "relay.h"
 
@@ -29,36 +38,97 @@
 #define AGAIN_NS	200000000ULL
 #define AGAIN_MAX_NS	10000000000ULL
 #define GIVE_UP_NS	900000000000ULL	/* as a kernel does after its 15 repetitions */
-#define FLIGHT_BYTES	16384
+#define UNSEEN_NS	30000000000ULL	/* the same, where the backend's packets go another way */
+#define CLAIM_AGAIN_NS	500000000ULL	/* another proxy was at this connection: by then it has a splice, or is gone */
+#define FLIGHT_BYTES	16384		/* in one tick */
+#define LENT_TRIES	6
+#define TIME_LEFT_MIN_NS 1000000000ULL
+
+static __u64 real_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+static __u32 earlier(__u32 a, __u32 b)
+{
+	return a < b ? a : b;
+}
+
+static __u32 later(__u32 a, __u32 b)
+{
+	return a > b ? a : b;
+}
+
+static struct sp_stash_offer offer_of(const struct sp_conn *c)
+{
+	return (struct sp_stash_offer){
+		.client = c->client, .mss = c->mss, .is_sack = c->is_sack, .begun_ms = c->begun_ms,
+	};
+}
 
 static void give(struct sp_front *f, struct sp_conn *c)
 {
-	struct sp_stash_offer offer = { .client = c->client, .mss = c->mss, .is_sack = c->is_sack };
-	__u32 to = c->held.len;
+	__u32 to = c->state == SP_CONN_OWING ? c->acked : c->held.len;
+	struct sp_stash_offer offer;
 
-	if (c->stashing != c->acked || to == c->acked)
+	c->ack_ns = 0;
+	if (c->is_giving || c->is_looking || (to == c->acked && !c->lent))
 		return;
-	c->stashing = to;
-	c->stashed_tsval = c->client.tsval_theirs;
-	f->store->engine->stash(f->store, &c->front, &offer, sp_conn_buf(f->conns, c), c->acked, to,
+	if (f->store->engine->heads && !c->is_looked) {
+		c->is_looking = 1;
+		f->store->engine->head(f->store, &c->front);
+		return;
+	}
+	c->begun_ms = c->begun_ms ?: real_ms();
+	c->is_giving = 1;
+	c->stashing = later(c->stashing, to);
+	c->giving_tsval = c->client.tsval_theirs;
+	offer = offer_of(c);
+	f->store->engine->stash(f->store, &c->front, &offer, sp_conn_buf(f->conns, c), c->is_kept ? c->acked : 0, to,
 				sp_conn_ref(f->conns, c));
+}
+
+/* Only this box has it. Whoever wants to go on without a store does, but gives it some time to come. */
+static int may_go_on(struct sp_front *f, struct sp_conn *c, int err)
+{
+	if (err != -EAGAIN || c->config->store.loss != SP_LOSS_CONTINUE || c->lent > 1) {
+		c->lent -= c->lent > 1;
+		f->counters.stash_failed++;
+		return 0;
+	}
+	f->counters.stash_unprotected++;
+	return 1;
 }
 
 void sp_stash_done(struct sp_front *f, struct sp_conn *c, int err)
 {
 	struct sp_segment ack;
 
-	if (err) {
-		f->counters.stash_failed++;
-		c->stashing = c->acked;
+	c->is_giving = 0;
+	c->is_kept = !err;
+	if (c->state == SP_CONN_ANSWERED)
+		return;
+	if (err && !may_go_on(f, c, err)) {
 		c->ack_ns = sp_now_ns() + AGAIN_NS;
 		return;
 	}
+	if (c->left_by && !err) {
+		sp_heir_taken(f, &c->front, c->left_by);
+		c->left_by = 0;
+	}
+	c->lent = 0;
+	c->stashed_tsval = c->giving_tsval;
+	if (c->state == SP_CONN_OWING)
+		return;
 	f->counters.head_stashed++;
 	c->acked = c->stashing;
-	c->ack_ns = 0;
 	ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
 	sp_wire_send(f->wire, &ack);
+	if (c->state == SP_CONN_HEAD && c->held.len > c->acked)
+		sp_stash_grown(f, c);
 }
 
 void sp_stash_grown(struct sp_front *f, struct sp_conn *c)
@@ -69,10 +139,30 @@ void sp_stash_grown(struct sp_front *f, struct sp_conn *c)
 		c->ack_ns = sp_now_ns() + ACK_DELAY_NS;
 }
 
+void sp_stash_again(struct sp_conn *c)
+{
+	c->is_kept = 0;
+	c->lent = LENT_TRIES;
+	c->ack_ns = sp_now_ns();
+}
+
+static void again_if_acked(void *ctx, struct sp_conn *c)
+{
+	if (c->acked)
+		sp_stash_again(c);
+}
+
+void sp_stash_emptied(struct sp_front *f)
+{
+	sp_conns_each(f->conns, again_if_acked, NULL);
+}
+
 void sp_stash_drop(struct sp_front *f, struct sp_conn *c)
 {
+	struct sp_stash_offer offer = offer_of(c);
+
 	if (c->stashing)
-		f->store->engine->unstash(f->store, &c->front, c->stashing);
+		f->store->engine->unstash(f->store, &c->front, &offer, c->stashing);
 	c->acked = 0;
 	c->stashing = 0;
 }
@@ -91,30 +181,32 @@ static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to)
 	sp_relay(f->wire, &c->up, &seg, c->forward_mss);
 }
 
-static __u32 earlier(__u32 a, __u32 b)
+/* @sent: bytes that the backend was sent just now */
+static void owe(struct sp_conn *c, __u32 sent)
 {
-	return a < b ? a : b;
+	c->state = SP_CONN_OWING;
+	c->una = 0;
+	c->sent = sent;
+	c->backoff_ns = AGAIN_NS;
+	c->again_ns = sent ? sp_now_ns() + AGAIN_NS : 0;
+	c->deadline_ns = sp_now_ns() + GIVE_UP_NS;
 }
 
 void sp_stash_forward(struct sp_front *f, struct sp_conn *c)
 {
-	__u64 now_ns = sp_now_ns();
+	__u32 sent = earlier(c->held.len, c->window_bytes);
 
-	c->sent = earlier(c->held.len, c->window_bytes);
-	forward(f, c, 0, c->sent);
-	if (!c->acked) {
+	if (c->acked)
+		c->client.tsval_theirs = c->stashed_tsval;
+	forward(f, c, 0, sent);
+	if (c->acked)
+		owe(c, earlier(sent, c->acked));
+	else
 		sp_front_del(f, c);
-		return;
-	}
-	c->state = SP_CONN_OWING;
-	c->una = 0;
-	c->backoff_ns = AGAIN_NS;
-	c->again_ns = now_ns + c->backoff_ns;
-	c->deadline_ns = now_ns + GIVE_UP_NS;
 }
 
 /* Bytes that the backend has acknowledged, as the datapath saw it; -1: the splice is over. */
-static __s64 acknowledged(struct sp_front *f, const struct sp_conn *c)
+static __s64 acknowledged(struct sp_front *f, const struct sp_conn *c, int *ret_is_seen)
 {
 	struct sp_tuple key = sp_tuple_reverse(&c->up.out);
 	struct sp_entry e;
@@ -122,29 +214,21 @@ static __s64 acknowledged(struct sp_front *f, const struct sp_conn *c)
 
 	if (sp_datapath_get(f->dp, &key, &e) || e.use.state & (SP_USE_S_RST | SP_USE_S_PEER_RST))
 		return -1;
+	*ret_is_seen = !!e.use.pkts;
 	bytes = e.use.last_ack - (c->client.isn_theirs + 1);
 	return e.use.last_ack && bytes < 1U << 31 ? bytes : 0;
 }
 
-static void owing_again(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+static void owing_pump(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 {
-	f->counters.owed_repeated++;
-	c->sent = earlier(c->acked, c->una + FLIGHT_BYTES);
-	forward(f, c, c->una, c->sent);
-	c->again_ns = now_ns + c->backoff_ns;
-	c->backoff_ns = c->backoff_ns * 2 < AGAIN_MAX_NS ? c->backoff_ns * 2 : AGAIN_MAX_NS;
-}
+	__u32 to = earlier(c->acked, c->sent + FLIGHT_BYTES);
 
-static void owing_advance(struct sp_front *f, struct sp_conn *c, __u32 una, __u64 now_ns)
-{
-	__u32 to = earlier(c->acked, una + FLIGHT_BYTES);
-
-	c->una = una;
-	c->backoff_ns = AGAIN_NS;
-	c->again_ns = now_ns + AGAIN_NS;
-	if (c->sent < una)
-		c->sent = una;
-	if (to > c->sent) {
+	if (c->sent == c->acked && now_ns >= c->again_ns) {
+		f->counters.owed_repeated++;
+		c->sent = c->una;
+		c->again_ns = now_ns + c->backoff_ns;
+		c->backoff_ns = c->backoff_ns * 2 < AGAIN_MAX_NS ? c->backoff_ns * 2 : AGAIN_MAX_NS;
+	} else if (to > c->sent) {
 		forward(f, c, c->sent, to);
 		c->sent = to;
 	}
@@ -152,70 +236,144 @@ static void owing_advance(struct sp_front *f, struct sp_conn *c, __u32 una, __u6
 
 static void owing_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 {
-	__s64 una = acknowledged(f, c);
+	int is_seen = 0;
+	__s64 una = acknowledged(f, c, &is_seen);
+	int is_unseen = !is_seen && now_ns >= c->deadline_ns - GIVE_UP_NS + UNSEEN_NS;
 
-	if (now_ns >= c->deadline_ns)
-		f->counters.owed_lost++;
-	if (una < 0 || una >= c->acked || now_ns >= c->deadline_ns)
+	f->counters.owed_unseen += una >= 0 && is_unseen;
+	f->counters.owed_lost += now_ns >= c->deadline_ns;
+	if (una < 0 || una >= c->acked || is_unseen || now_ns >= c->deadline_ns) {
 		sp_front_del(f, c);
-	else if (una > c->una)
-		owing_advance(f, c, una, now_ns);
-	else if (now_ns >= c->again_ns)
-		owing_again(f, c, now_ns);
+		return;
+	}
+	if (una > c->una) {
+		c->una = una;
+		c->sent = later(c->sent, una);
+		c->backoff_ns = AGAIN_NS;
+		c->again_ns = now_ns + AGAIN_NS;
+	}
+	owing_pump(f, c, now_ns);
 }
 
 void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 {
-	if (c->state == SP_CONN_OWING)
+	if (c->ack_ns && now_ns >= c->ack_ns)
+		give(f, c);
+	if (c->state == SP_CONN_OWING) {
 		owing_tick(f, c, now_ns);
-	else if (c->ack_ns && now_ns >= c->ack_ns)
+	} else if (c->again_ns && now_ns >= c->again_ns) {
+		c->again_ns = 0;
+		c->parsed = 0;
+	}
+}
+
+/* ---- what others have acknowledged ---- */
+
+/* The splice of @c's connection, if it is there. As sp_stash_forward() would have left it, with what the half alone tells. */
+static int owe_by(struct sp_front *f, struct sp_conn *c)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(f->dp, &c->front, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
+	    e.tag.client_isn != c->client.isn_theirs)
+		return -ENOENT;
+	f->counters.heads_owed++;
+	c->up = e.half;
+	c->client.tsval_theirs = c->stashed_tsval;
+	c->backend.has_ts = c->client.has_ts && (e.half.tsval_delta || e.half.tsecr_delta);
+	c->forward_mss = c->mss - (c->backend.has_ts ? 12 : 0);
+	c->is_marked = 0;
+	owe(c, 0);
+	return 0;
+}
+
+int sp_stash_owe(struct sp_front *f, struct sp_conn *c)
+{
+	if (!c->acked)
+		return -ENOENT;
+	if (!owe_by(f, c))
+		return 0;
+	c->state = SP_CONN_HEAD;
+	c->parsed = c->held.len;
+	c->again_ns = sp_now_ns() + CLAIM_AGAIN_NS;
+	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
+	c->tries = 0;
+	c->tried = 0;
+	c->is_marked = 0;
+	sp_front_mark(f, c);
+	return 0;
+}
+
+static void take(struct sp_front *f, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+		 __u32 len)
+{
+	__u32 before = sp_head_pages(c);
+
+	sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, 0, bytes, len);
+	f->held_bytes += sp_head_pages(c) - before;
+	if ((__s32)(offer->client.tsval_theirs - c->client.tsval_theirs) > 0)
+		c->client.tsval_theirs = offer->client.tsval_theirs;
+	c->begun_ms = offer->begun_ms;
+	c->acked = later(c->acked, earlier(len, c->held.len));
+	c->stashing = later(c->stashing, c->acked);
+	c->stashed_tsval = offer->client.tsval_theirs;
+	if (f->store->engine->heads)
+		sp_stash_again(c);
+}
+
+/* After the splice it is too late to learn that more was acknowledged: who did that has to deliver it. */
+void sp_stash_merge(struct sp_front *f, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+		    __u32 len)
+{
+	if (offer->client.isn_theirs != c->client.isn_theirs || offer->client.isn_ours != c->client.isn_ours ||
+	    c->state == SP_CONN_OWING || c->state == SP_CONN_ANSWERED || len <= c->acked)
+		return;
+	f->counters.heads_resumed++;
+	take(f, c, offer, bytes, len);
+}
+
+void sp_stash_looked(struct sp_front *f, struct sp_conn *c)
+{
+	if (!c->is_looking)
+		return;
+	c->is_looking = 0;
+	c->is_looked = 1;
+	if (c->state == SP_CONN_HEAD)
 		give(f, c);
 }
 
-/* As sp_stash_forward() would have left it, with what the half alone tells. */
-static void recover_owing(struct sp_conn *c, const struct sp_half *up)
+/* However many proxies go on with it, a head has its time once. */
+static __u64 time_left_ns(const struct sp_front *f, const struct sp_conn *c)
 {
-	c->up = *up;
-	c->state = SP_CONN_OWING;
-	c->backend.has_ts = c->client.has_ts && (up->tsval_delta || up->tsecr_delta);
-	c->forward_mss = c->mss - (c->backend.has_ts ? 12 : 0);
-	c->backoff_ns = AGAIN_NS;
-	c->deadline_ns = sp_now_ns() + GIVE_UP_NS;
+	__u64 max_ns = c->config->limits.head_ns, now_ms = real_ms(), age_ns;
+
+	age_ns = now_ms > c->begun_ms ? (now_ms - c->begun_ms) * 1000000 : 0;
+	if (!f->store->engine->heads)
+		return max_ns;
+	return age_ns + TIME_LEFT_MIN_NS < max_ns ? max_ns - age_ns : TIME_LEFT_MIN_NS;
 }
 
-static void recover(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-		    const char *bytes, __u32 len)
+struct sp_conn *sp_stash_resume(struct sp_front *f, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+				const char *bytes, __u32 len)
 {
-	struct sp_front *f = ctx;
 	const struct sp_service_conf *service = sp_config_service_at(f->config, front);
 	struct sp_conn *c = service ? sp_conn_add(f->conns, front) : NULL;
-	struct sp_entry e;
 
 	if (!c) {
-		f->store->engine->unstash(f->store, front, len);
-		return;
+		f->counters.pending_full += !!service;
+		return NULL;
 	}
+	f->counters.heads_resumed++;
 	c->config = sp_config_get(f->config);
 	c->service = service;
 	c->client = offer->client;
 	c->mss = offer->mss;
 	c->is_sack = offer->is_sack;
+	c->is_looked = 1;
 	c->window = 65535;
-	sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, 0, bytes, len);
-	f->held_bytes += sp_head_pages(c);
-	c->acked = len;
-	c->stashing = len;
-	c->stashed_tsval = c->client.tsval_theirs;
-	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
-	if (!sp_datapath_get(f->dp, front, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON))
-		recover_owing(c, &e.half);
-	else
+	take(f, c, offer, bytes, len);
+	c->deadline_ns = sp_now_ns() + time_left_ns(f, c);
+	if (owe_by(f, c))
 		sp_front_mark(f, c);
-}
-
-void sp_stash_recover(struct sp_front *f)
-{
-	f->store->engine->stashes(f->store, recover, f);
-	if (sp_conns_count(f->conns))
-		log_info("%u heads were acknowledged by a daemon before, and go on", sp_conns_count(f->conns));
+	return c;
 }

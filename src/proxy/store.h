@@ -14,12 +14,14 @@
  * @client:	both numbers of the front connection
  * @mss:	offered by the client, or the service's when less
  * @is_sack:	offered by the client, and to it
+ * @begun_ms:	CLOCK_REALTIME when its first bytes came
  */
 struct sp_stash_offer {
 	struct sp_side	client;
 	__u16		mss;
 	__u8		is_sack;
 	__u8		pad;
+	__u64		begun_ms;
 };
 
 /**
@@ -30,7 +32,10 @@ struct sp_stash_offer {
  *		when one was: then nothing may be forwarded, the client will repeat itself; @winner is borrowed
  * @fetched:	@err: 0 with the splice that has a half under @key (borrowed); -ENOENT: nobody knows it, and a
  *		majority said so; -EAGAIN: not known whether anybody does (law 4: then nothing is answered)
- * @stashed:	@err: 0, the bytes are safe; -ENOSPC; -EAGAIN
+ * @stashed:	@err: 0, the bytes are safe; -E2BIG: no room; -EAGAIN: this box alone has them
+ * @head:	@err: 0 with a head, at least as much of it as was acknowledged (borrowed); -ENOENT: it is nobody's to
+ *		deliver; -EAGAIN: not known
+ * @heads:	heads that are @owner's to deliver, each once; @err: 0: no others than these; -EAGAIN: there may be
  * @found:	the store has this splice, whose port is one of ours (borrowed); once for each of its copies
  * @scanned:	the scan is over. @err: 0: no splice of ours was overlooked; -EAGAIN: too few servers could be read
  * @emptied:	a server has lost what it had: whatever splices are here should be refreshed (may be NULL)
@@ -46,6 +51,9 @@ struct sp_store_events {
 	void (*stashed)(void *ctx, __u64 ref, int err);
 	void (*found)(void *ctx, const struct sp_splice *splice);
 	void (*scanned)(void *ctx, int err);
+	void (*head)(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+		     const char *bytes, __u32 len);
+	void (*heads)(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count);
 	void (*emptied)(void *ctx);
 	void (*kept)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
 	void (*outdated)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
@@ -56,7 +64,7 @@ struct sp_store_events {
 #define SP_STORE_COUNTERS(X) \
 	X(commits_ok) X(commits_adopted) X(commits_again) X(commits_contested) X(commits_by_ballot) \
 	X(fetch_hits) X(fetch_misses) X(fetch_again) X(refreshed) X(put_back) X(refresh_conflicts) X(refresh_outdated) \
-	X(scans_ok) X(scans_again) X(late) X(table_full) X(not_sent) \
+	X(scans_ok) X(scans_again) X(heads_read) X(heads_unknown) X(heads_again) X(late) X(table_full) X(not_sent) \
 	X(refused_length) X(refused_magic) X(refused_version) X(refused_foreign) X(refused_forged) X(refused_pointer)
 
 struct sp_store_counters {
@@ -97,13 +105,18 @@ struct sp_store;
  * @refresh:	packets have moved: the splice lives on (and is put back where it is missing). Return: 0; -EAGAIN: not
  *		now. NULL where nothing is shared, as @forget
  * @forget:	the splice is over
- * @stash:	keep bytes [@from, @to) of a head whose bytes before @from are kept already; @bytes is the whole head
- * @unstash:	forget a head
- * @stashes:	at start: hand over all heads that are kept for this machine
  * @scan:	hand over all splices whose back connection has one of config->snat_addrs: to @found, then @scanned.
  *		@is_paced: slowly. Nothing, while a scan is under way
  * @announce:	leave a record with all servers for SP_ANNOUNCED_MS, in place of the one before it under @name, and
  *		ask for those of the others. NULL: there are none
+ * @stash:	keep bytes [@from, @to) of a head whose bytes before @from are kept already; @bytes is the whole head.
+ *		When it fails, all is to be given again. This proxy is its owner from now on
+ * @unstash:	forget a head, unless another proxy has given more of it than @len bytes
+ * @stashes:	hand over all heads that are kept on this machine
+ * @head:	look for a head
+ * @heads:	look for the heads that @owner (NULL: this proxy) has not given again for @age_ms. NULL: of no other
+ *		proxy's heads anything is known
+ * @disown:	@owner has not to deliver that head any more
  * @server:	the @idx-th server. Return: 0; -ENOENT: no more. NULL: there are none
  * No call blocks. Arguments are borrowed until the call returns. An engine bounds what is under way: what is too much
  * is answered with -EAGAIN at once.
@@ -116,10 +129,14 @@ struct sp_store_engine {
 	void (*forget)(struct sp_store *store, const struct sp_splice *splice);
 	void (*stash)(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 		      const char *bytes, __u32 from, __u32 to, __u64 ref);
-	void (*unstash)(struct sp_store *store, const struct sp_tuple *front, __u32 len);
+	void (*unstash)(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			__u32 len);
 	void (*stashes)(struct sp_store *store, sp_stash_fn fn, void *ctx);
 	void (*scan)(struct sp_store *store, int is_paced);
 	void (*announce)(struct sp_store *store, const char *name, const void *record, size_t len);
+	void (*head)(struct sp_store *store, const struct sp_tuple *front);
+	void (*heads)(struct sp_store *store, const char *owner, __u64 age_ms);
+	void (*disown)(struct sp_store *store, const char *owner, const struct sp_tuple *front);
 	int (*server)(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server);
 	void (*close)(struct sp_store *store);
 };

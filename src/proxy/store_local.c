@@ -14,7 +14,7 @@
 struct local {
 	struct sp_store		store;
 	struct sp_datapath	*dp;
-	char			head[SP_STASH_HEAD_MAX];
+	char			head[SP_STASH_HEAD_MAX + SP_STASH_CHUNK];	/* in whole chunks */
 };
 
 /* There is one daemon, and it has looked for a live splice before it began: nobody else can have been first. */
@@ -53,7 +53,8 @@ static void local_stash(struct sp_store *store, const struct sp_tuple *front, co
 	store->events->stashed(store->ctx, ref, err);
 }
 
-static void local_unstash(struct sp_store *store, const struct sp_tuple *front, __u32 len)
+static void local_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			  __u32 len)
 {
 	struct sp_stash_key key = { .front = *front };
 
@@ -101,6 +102,15 @@ static void local_scan(struct sp_store *store, int is_paced)
 	store->events->scanned(store->ctx, 0);
 }
 
+static void local_head(struct sp_store *store, const struct sp_tuple *front)
+{
+	struct local *l = (struct local *)store;
+	struct sp_stash_offer offer;
+	__u32 len = collect(l, front, &offer);
+
+	store->events->head(store->ctx, front, len ? 0 : -ENOENT, &offer, l->head, len);
+}
+
 static void local_close(struct sp_store *store)
 {
 	free(store);
@@ -108,8 +118,8 @@ static void local_close(struct sp_store *store)
 
 static const struct sp_store_engine engine = {
 	.name = "local", .commit = local_commit, .fetch = local_fetch,
-	.stash = local_stash, .unstash = local_unstash,
-	.stashes = local_stashes, .scan = local_scan, .close = local_close,
+	.stash = local_stash, .unstash = local_unstash, .stashes = local_stashes, .head = local_head,
+	.scan = local_scan, .close = local_close,
 };
 
 int sp_store_local_open(struct sp_datapath *dp, struct sp_store **ret_store)

@@ -18,13 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "abi/siphash.h"
 #include "base/log.h"
 #include "proxy/keys.h"
+#include "proxy/piece.h"
 
 #define LATE_NS		100000000ULL	/* between two ticks: we were stopped */
 #define MEMBERS_KEY	"sp:members"
+#define OWING_MS	960000		/* longer than stash.c tries to deliver a head */
 
 /* Known to all, and for good: where a splice lies must not change with the cluster's key. */
 static const __u64 place_key[2] = { 0x73706c6963656420, 0x706c616365732031 };
@@ -168,6 +171,9 @@ static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisR
 	case SP_REF_SCAN:
 		sp_store_scan_reply(l, server_idx, ref, reply);
 		break;
+	case SP_REF_HEAD:
+		sp_store_heads_reply(l, server_idx, ref, reply);
+		break;
 	}
 }
 
@@ -205,6 +211,7 @@ static void on_tick(uv_timer_t *handle)
 		return;
 	sp_store_ops_tick(l, now_ns);
 	sp_store_scan_tick(l, now_ns);
+	sp_store_heads_tick(l, now_ns);
 }
 
 /* ---- the engine ---- */
@@ -241,14 +248,19 @@ static void redis_stash(struct sp_store *store, const struct sp_tuple *front, co
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
 	l->local->engine->stash(l->local, front, offer, bytes, from, to, ref);
-	store->events->stashed(store->ctx, ref, l->local_err);
+	if (l->local_err)
+		store->events->stashed(store->ctx, ref, l->local_err);
+	else
+		sp_store_heads_stash(l, front, offer, bytes, from, to, ref);
 }
 
-static void redis_unstash(struct sp_store *store, const struct sp_tuple *front, __u32 len)
+static void redis_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			  __u32 len)
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
-	l->local->engine->unstash(l->local, front, len);
+	l->local->engine->unstash(l->local, front, offer, len);
+	sp_store_heads_unstash(l, front, offer, len);
 }
 
 static void redis_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
@@ -279,6 +291,21 @@ static void redis_announce(struct sp_store *store, const char *name, const void 
 		sp_cmd_number(&cmd, SP_ANNOUNCED_MS);
 		sp_redis_send(l->servers[i], &cmd, SP_REF_MEMBERS);
 	}
+}
+
+static void redis_head(struct sp_store *store, const struct sp_tuple *front)
+{
+	sp_store_heads_read((struct sp_store_redis *)store, front);
+}
+
+static void redis_heads(struct sp_store *store, const char *owner, __u64 age_ms)
+{
+	sp_store_heads_list((struct sp_store_redis *)store, owner, age_ms);
+}
+
+static void redis_disown(struct sp_store *store, const char *owner, const struct sp_tuple *front)
+{
+	sp_store_heads_disown((struct sp_store_redis *)store, owner, front);
 }
 
 static int redis_server(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server)
@@ -316,9 +343,11 @@ static void redis_close(struct sp_store *store)
 		uv_close((uv_handle_t *)l->timer, free_handle);
 	l->scan.is_running = 0;
 	sp_store_ops_free(l->ops);
+	sp_store_heads_free(l->heads);
 	l->ops = NULL;
 	sp_store_keeps_free(l->keeps);
 	l->keeps = NULL;
+	l->heads = NULL;
 	for (unsigned int i = 0; i < l->server_count; i++)
 		sp_redis_free(l->servers[i]);
 	l->local->engine->close(l->local);
@@ -328,8 +357,9 @@ static void redis_close(struct sp_store *store)
 
 static const struct sp_store_engine engine = {
 	.name = "redis", .commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
-	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .scan = redis_scan,
-	.announce = redis_announce, .server = redis_server, .close = redis_close,
+	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .head = redis_head,
+	.heads = redis_heads, .disown = redis_disown, .scan = redis_scan, .announce = redis_announce,
+	.server = redis_server, .close = redis_close,
 };
 
 static void on_local_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
@@ -342,7 +372,19 @@ static void on_local_stashed(void *ctx, __u64 ref, int err)
 	((struct sp_store_redis *)ctx)->local_err = err;
 }
 
-static const struct sp_store_events local_events = { .committed = on_local_committed, .stashed = on_local_stashed };
+static void on_local_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+			  const char *bytes, __u32 len)
+{
+	struct sp_gather *g = ((struct sp_store_redis *)ctx)->local_read;
+
+	for (__u32 at = 0; !err && at < len; at += SP_STASH_CHUNK)
+		sp_gather_add(g, offer, at / SP_STASH_CHUNK, bytes + at,
+			      len - at < SP_STASH_CHUNK ? len - at : SP_STASH_CHUNK);
+}
+
+static const struct sp_store_events local_events = {
+	.committed = on_local_committed, .stashed = on_local_stashed, .head = on_local_head,
+};
 
 /* ---- opening ---- */
 
@@ -413,8 +455,18 @@ static int open_parts(struct sp_store_redis *l, uv_loop_t *loop, const char *key
 		return -EIO;
 	err = sp_store_ops_new(&l->ops);
 	err = err ?: sp_store_keeps_new(&l->keeps);
+	err = err ?: sp_store_heads_new(&l->heads);
 	err = err ?: add_servers(l, loop);
 	return err ?: start_handles(l, loop);
+}
+
+/* By its name in the cluster, which stays when the daemon is started anew. */
+static void name_owner(struct sp_store_redis *l, const struct sp_config *config)
+{
+	if (config->cluster.name)
+		snprintf(l->owner, sizeof(l->owner), "%s", config->cluster.name);
+	else
+		gethostname(l->owner, SP_OWNER_MAX);
 }
 
 int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_store *local,
@@ -431,6 +483,8 @@ int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_sto
 	l->copies = l->conf->copies;
 	l->quorum = l->conf->commit == SP_COMMIT_ONE ? 1 : l->copies / 2 + 1;
 	l->store.ttl_ns = config->limits.idle_ns;
+	l->head_ttl_ms = config->limits.head_ns / 1000000 + OWING_MS;
+	name_owner(l, config);
 	l->local = local;
 	local->events = &local_events;
 	local->ctx = l;

@@ -10,6 +10,10 @@
 
 #define SP_STORE_PASSWORD_MAX	512
 
+#define SP_OWNER_MAX		63	/* of a proxy's name */
+
+struct sp_gather;
+struct sp_store_heads;
 struct sp_store_ops;
 struct sp_store_keeps;
 
@@ -42,6 +46,10 @@ struct sp_store_redis {
 	struct sp_store_ops		*ops;
 	struct sp_store_keeps		*keeps;
 	struct sp_scan			scan;
+	struct sp_store_heads		*heads;
+	struct sp_gather		*local_read;	/* what the local store is asked for, which answers at once */
+	__u64				head_ttl_ms;
+	char				owner[SP_OWNER_MAX + 1];	/* this proxy */
 	uv_prepare_t			*prepare;
 	uv_timer_t			*timer;
 	__u64				ticked_ns;
@@ -49,7 +57,7 @@ struct sp_store_redis {
 };
 
 /* Who a reply is for: the lowest bits of a reference. */
-enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP, SP_REF_SCAN, SP_REF_MEMBERS };
+enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP, SP_REF_SCAN, SP_REF_MEMBERS, SP_REF_HEAD };
 #define SP_REF_KIND_BITS 4
 
 /* The servers that hold what belongs to a connection, by its front tuple. */
@@ -85,5 +93,18 @@ void sp_store_scan_start(struct sp_store_redis *l, int is_paced);
 void sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
 void sp_store_scan_emptied(struct sp_store_redis *l, unsigned int server_idx);
 void sp_store_scan_tick(struct sp_store_redis *l, __u64 now_ns);
+
+/* store_redis_head.c - heads given and forgotten; store_redis_left.c - read, and listed */
+int sp_store_heads_new(struct sp_store_heads **ret_heads);
+void sp_store_heads_free(struct sp_store_heads *heads);
+void sp_store_heads_stash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			  const char *bytes, __u32 from, __u32 to, __u64 ref);
+void sp_store_heads_unstash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			    __u32 len);
+void sp_store_heads_disown(struct sp_store_redis *l, const char *owner, const struct sp_tuple *front);
+void sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front);
+void sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_ms);
+void sp_store_heads_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
+void sp_store_heads_tick(struct sp_store_redis *l, __u64 now_ns);
 
 #endif

@@ -135,6 +135,35 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"  end\n"
 		"end\n"
 		"return out\n",
+	[SP_SCRIPT_STASH] =
+		LATE
+		"local c = redis.call('HGET', KEYS[1], 'c')\n"
+		"if c and c:sub(14) ~= ARGV[1]:sub(14) then\n"
+		"  if tonumber(c:sub(1, 13)) > tonumber(ARGV[1]:sub(1, 13)) then return 0 end\n"
+		"  redis.call('DEL', KEYS[1])\n"
+		"end\n"
+		"local i = tonumber(ARGV[4])\n"
+		"if i > 0 and redis.call('HSTRLEN', KEYS[1], i - 1) ~= tonumber(ARGV[6]) then return 0 end\n"
+		"if redis.call('HSTRLEN', KEYS[1], i) > #ARGV[5] then return 0 end\n"
+		"redis.call('HSET', KEYS[1], 'c', ARGV[1], i, ARGV[5])\n"
+		"redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
+		"local ms = now[1] * 1000 + math.floor(now[2] / 1000)\n"
+		"redis.call('ZREMRANGEBYSCORE', KEYS[2], 0, ms)\n"
+		"redis.call('ZADD', KEYS[2], ms + ARGV[2], KEYS[1]:sub(3))\n"
+		"redis.call('PEXPIRE', KEYS[2], ARGV[2])\n"
+		"return 1\n",
+	[SP_SCRIPT_UNSTASH] =
+		"local c = redis.call('HGET', KEYS[1], 'c')\n"
+		"if c and c:sub(14) ~= ARGV[1]:sub(14) then return 0 end\n"
+		"redis.call('ZREM', KEYS[2], KEYS[1]:sub(3))\n"
+		"if redis.call('HSTRLEN', KEYS[1], ARGV[2]) > tonumber(ARGV[3]) or\n"
+		"   redis.call('HEXISTS', KEYS[1], ARGV[2] + 1) == 1 then return 0 end\n"
+		"return redis.call('DEL', KEYS[1])\n",
+	[SP_SCRIPT_LEFT] =
+		"local now = redis.call('TIME')\n"
+		"local ms = now[1] * 1000 + math.floor(now[2] / 1000)\n"
+		"local max = ARGV[1] == '0' and '+inf' or ms + ARGV[2] - ARGV[1]\n"
+		"return redis.call('ZRANGEBYSCORE', KEYS[1], ms, max, 'LIMIT', 0, ARGV[3])\n",
 };
 
 const char *sp_script_text(enum sp_script script)

@@ -7,8 +7,9 @@
 
 #include "abi/ktypes.h"
 
-#define SP_SCRIPTS(X) X(CLAIM, claim) X(PREPARE, prepare) X(ACCEPT, accept) X(LOOK, look) X(KEEP, keep) X(DROP, drop) \
-	X(SCAN, scan) X(ANNOUNCE, announce)
+#define SP_SCRIPTS(X) \
+	X(CLAIM, claim) X(PREPARE, prepare) X(ACCEPT, accept) X(LOOK, look) X(KEEP, keep) X(DROP, drop) \
+	X(SCAN, scan) X(ANNOUNCE, announce) X(STASH, stash) X(UNSTASH, unstash) X(LEFT, left)
 
 enum sp_script {
 #define X(up, low) SP_SCRIPT_##up,
@@ -34,6 +35,13 @@ enum sp_script {
  *
  * "What is there" is as sp_answer_parse() reads it. A record with another client ISN is an older connection's: for
  * CLAIM, PREPARE and ACCEPT it isn't there.
+ *
+ * Of heads (store_redis_head.c). Keys: head, and the index of its owner; for LEFT the index alone. "who": time of its
+ * beginning in ms (13 digits), and both ISNs; a head of another connection that began later is left alone.
+ *
+ *	STASH	who TTL DUE piece# piece full	1: it has this piece, and all before it; 0: it can't; "L"
+ *	UNSTASH	who piece# length		removed, unless it has more than that
+ *	LEFT	age TTL max			fronts in that index that were not written for so many ms; 0: all
  */
 const char *sp_script_text(enum sp_script script);
 const char *sp_script_name(enum sp_script script);

@@ -48,7 +48,8 @@ static void local_stash(struct sp_store *store, const struct sp_tuple *front, co
 	store->events->stashed(store->ctx, ref, p->local_err);
 }
 
-static void local_unstash(struct sp_store *store, const struct sp_tuple *front, __u32 len)
+static void local_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+			  __u32 len)
 {
 }
 
@@ -99,6 +100,36 @@ static void on_scanned(void *ctx, int err)
 	p->scanned_count++;
 }
 
+static void on_stashed(void *ctx, __u64 ref, int err)
+{
+	struct proxy *p = ctx;
+
+	p->stashed = err;
+	p->stashed_count++;
+}
+
+static void on_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+		    const char *bytes, __u32 len)
+{
+	struct proxy *p = ctx;
+
+	p->head.err = err;
+	p->head.len = err ? 0 : len;
+	if (err)
+		return;
+	p->head.offer = *offer;
+	memcpy(p->head.bytes, bytes, len);
+}
+
+static void on_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count)
+{
+	struct proxy *p = ctx;
+
+	p->heads.err = err;
+	p->heads.count = count;
+	memcpy(p->heads.fronts, fronts, (count < HEADS_MAX ? count : HEADS_MAX) * sizeof(*fronts));
+}
+
 static void on_emptied(void *ctx)
 {
 	((struct proxy *)ctx)->emptied_count++;
@@ -123,8 +154,9 @@ static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_is
 }
 
 static const struct sp_store_events events = {
-	.committed = on_committed, .fetched = on_fetched, .emptied = on_emptied, .kept = on_kept,
-	.outdated = on_outdated, .found = on_found, .scanned = on_scanned,
+	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head, .heads = on_heads,
+	.emptied = on_emptied, .kept = on_kept, .outdated = on_outdated,
+	.found = on_found, .scanned = on_scanned,
 };
 
 /* ---- proxies ---- */
@@ -153,6 +185,7 @@ struct proxy *proxy_new(struct servers *s, int count, int copies)
 	};
 	p->config.refs = 1;
 	p->config.limits.idle_ns = 7200000000000ULL;
+	p->config.limits.head_ns = 10000000000ULL;
 	p->local.engine = &local_engine;
 	for (int i = 0; i < ANSWERS_MAX; i++)
 		p->committed[i].err = NOT_YET;
@@ -256,6 +289,31 @@ int fetch(struct proxy *p, const struct sp_tuple *key)
 	p->store->engine->fetch(p->store, key);
 	run_until_changed(&p->fetched.err, NOT_YET, 2000);
 	return p->fetched.err;
+}
+
+int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
+	  __u32 from, __u32 to)
+{
+	p->stashed = NOT_YET;
+	p->store->engine->stash(p->store, front, offer, bytes, from, to, 1);
+	run_until_changed(&p->stashed, NOT_YET, 2000);
+	return p->stashed;
+}
+
+int head(struct proxy *p, const struct sp_tuple *front)
+{
+	p->head.err = NOT_YET;
+	p->store->engine->head(p->store, front);
+	run_until_changed(&p->head.err, NOT_YET, 2000);
+	return p->head.err;
+}
+
+int heads(struct proxy *p, const char *owner, __u64 age_ms)
+{
+	p->heads.err = NOT_YET;
+	p->store->engine->heads(p->store, owner, age_ms);
+	run_until_changed(&p->heads.err, NOT_YET, 2000);
+	return p->heads.err;
 }
 
 /* ---- splices ---- */

@@ -15,6 +15,21 @@ struct answer {
 	struct sp_splice	splice;
 };
 
+/* What has come of the last head(), and of the last heads(). */
+struct read_head {
+	int			err;
+	struct sp_stash_offer	offer;
+	__u32			len;
+	char			bytes[SP_STASH_HEAD_MAX];
+};
+
+#define HEADS_MAX	1300
+struct listed {
+	int		err;
+	unsigned int	count;
+	struct sp_tuple	fronts[HEADS_MAX];
+};
+
 struct proxy {
 	struct sp_store			*store;
 	struct sp_config		config;
@@ -23,6 +38,9 @@ struct proxy {
 	int				local_err;	/* what the store of this box says */
 	struct answer			committed[ANSWERS_MAX];
 	struct answer			fetched;
+	int				stashed, stashed_count;
+	struct read_head		head;
+	struct listed			heads;
 	struct answer			kept, outdated;	/* the last of each: front and client_isn */
 	int				committed_count, fetched_count, emptied_count, kept_count, outdated_count;
 	void				(*found)(struct proxy *p, const struct sp_splice *splice);
@@ -47,6 +65,11 @@ double now_ms(void);
 /* One after the other, waited for. Return: err. */
 int commit(struct proxy *p, const struct sp_splice *s, __u64 ref);
 int fetch(struct proxy *p, const struct sp_tuple *key);
+
+int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
+	  __u32 from, __u32 to);
+int head(struct proxy *p, const struct sp_tuple *front);
+int heads(struct proxy *p, const char *owner, __u64 age_ms);
 
 /* The @id-th connection, as the @maker-th proxy would make it. */
 struct sp_splice splice_of(unsigned int id, unsigned int maker);

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Theory of operation
+ *
+ * A head that was acknowledged (stash.c) is repeated by no client. So where
+ * its owner dies somebody goes on with it without waiting for a packet. The
+ * store knows whose heads are whose: an owner that is gone is asked for again
+ * and again, until nothing is left, and then now and then, since it may not be
+ * quite so dead. The daemon before us, on this box, is such an owner.
+ *
+ * For each of its heads, and for each segment of which no proxy knows a splice:
+ *
+ *	FETCHING  is there a splice?	yes, no: READING; not known: forgotten, it will be asked for again
+ *	READING	  is there a head?	yes: it is ours from now on
+ *
+ * With a splice its bytes are repeated to the backend, where they are
+ * duplicates at worst. Without one it begins again, and the claim settles who
+ * makes the splice. But a head may be left over of a splice that is over and
+ * forgotten: it must not run again. A head without a splice is never older
+ * than heads may get, a splice stays known for some time after its end, and
+ * the shorter of both times decides.
+ */
+#include "heir.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "front_internal.h"
+
+#define OWNERS_MAX	16
+#define NAME_MAX_BYTES	64
+#define WANTS		1024
+#define WANT_NS		3000000000ULL
+#define AGAIN_NS	100000000ULL
+#define SETTLED_NS	5000000000ULL	/* between two looks at who has nothing left */
+#define FORGET_NS	960000000000ULL	/* an owner: no head lives longer */
+#define SLACK_MS	2000		/* clocks */
+
+enum want_state { FREE, FETCHING, READING };
+
+/* @left_by: 1 + index of the owner; 0: a segment came */
+struct want {
+	struct sp_tuple	front;
+	enum want_state	state;
+	__u8		left_by;
+	__u64		until_ns;
+};
+
+/* @name: "": nobody; the first one is a daemon before us, and has none */
+struct owner {
+	char	name[NAME_MAX_BYTES];
+	__u8	is_there;
+	__u64	again_ns, until_ns;
+};
+
+struct sp_heir {
+	__u64		started_ns;
+	unsigned int	heads;		/* of a daemon before us, so far */
+	unsigned int	waiting;	/* those on this box that are not yet decided */
+	struct owner	owners[OWNERS_MAX];
+	struct want	wants[WANTS];
+};
+
+struct sp_heir *sp_heir_new(void)
+{
+	return calloc(1, sizeof(struct sp_heir));
+}
+
+void sp_heir_free(struct sp_heir *heir)
+{
+	free(heir);
+}
+
+/* ---- what is wanted ---- */
+
+static struct want *slot_of(struct sp_front *f, const struct sp_tuple *front)
+{
+	return &f->heir->wants[sp_conns_hash(f->conns, front) % WANTS];
+}
+
+/* Return: NULL unless it is wanted. */
+static struct want *find(struct sp_front *f, const struct sp_tuple *front)
+{
+	struct want *w = slot_of(f, front);
+
+	return w->state != FREE && !memcmp(&w->front, front, sizeof(*front)) ? w : NULL;
+}
+
+/* Return: NULL when its place is taken, and for it if it is wanted already: then it will be asked for again. */
+static struct want *want(struct sp_front *f, const struct sp_tuple *front, enum want_state state, __u8 left_by)
+{
+	struct want *w = slot_of(f, front);
+	__u64 now_ns = sp_now_ns();
+
+	if (w->state != FREE && now_ns < w->until_ns)
+		return NULL;
+	*w = (struct want){ .front = *front, .state = state, .left_by = left_by, .until_ns = now_ns + WANT_NS };
+	return w;
+}
+
+static int has_splice(struct sp_front *f, const struct sp_tuple *front, struct sp_entry *ret_entry)
+{
+	return !sp_datapath_get(f->dp, front, ret_entry) && !(ret_entry->half.flags & SP_HALF_F_TO_DAEMON) &&
+	       !(ret_entry->use.state & SP_USE_S_REUSED);
+}
+
+static void read_head(struct sp_front *f, struct want *w)
+{
+	w->state = READING;
+	f->store->engine->head(f->store, &w->front);
+}
+
+static void left(struct sp_front *f, const struct sp_tuple *front, __u8 left_by)
+{
+	struct sp_conn *c = sp_conn_by_front(f->conns, front);
+	struct sp_entry e;
+	struct want *w;
+
+	if (c && (c->acked || c->is_giving)) {
+		c->left_by = left_by;
+		sp_stash_again(c);
+		return;
+	}
+	w = want(f, front, FETCHING, left_by);
+	if (!w)
+		return;
+	if (has_splice(f, front, &e))
+		read_head(f, w);
+	else
+		f->store->engine->fetch(f->store, front);
+}
+
+/* A client's segment, of which this is the place to put it together. */
+static int is_asked_for(struct sp_front *f, const struct sp_tuple *key)
+{
+	__u8 flags;
+
+	return sp_config_service_at(f->config, key) && !sp_conn_by_front(f->conns, key) &&
+	       !sp_stray_flags(f->strays, sp_conns_hash(f->conns, key), key, &flags) &&
+	       flags & SP_STRAY_F_MINE && !(flags & SP_STRAY_F_BACK);
+}
+
+int sp_heir_fetched(struct sp_front *f, const struct sp_tuple *key, int err)
+{
+	struct want *w = find(f, key);
+
+	if (!f->store->engine->heads)
+		return 0;
+	if (w && w->state == READING)
+		return 1;
+	if (w && err == -EAGAIN)
+		w->state = FREE;
+	if (err == -EAGAIN)
+		return 0;
+	if (!w && err == -ENOENT && is_asked_for(f, key))
+		w = want(f, key, READING, 0);
+	if (w)
+		read_head(f, w);
+	return !!w;
+}
+
+/* ---- a head was read ---- */
+
+static __u64 real_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+/* See above: without a splice it might have run. */
+static int is_outdated(const struct sp_front *f, const struct sp_stash_offer *offer)
+{
+	const struct sp_limits_conf *l = &f->config->limits;
+	__u64 now_ms = real_ms(), max_ms = (l->head_ns + l->tries * l->connect_ns) / 1000000 + SLACK_MS;
+
+	if (max_ms > l->closed_ns / 1000000)
+		max_ms = l->closed_ns / 1000000;
+	return now_ms > offer->begun_ms && now_ms - offer->begun_ms > max_ms;
+}
+
+void sp_heir_taken(struct sp_front *f, const struct sp_tuple *front, __u8 left_by)
+{
+	if (left_by > 1 && f->heir->owners[left_by - 1].is_there)
+		f->store->engine->disown(f->store, f->heir->owners[left_by - 1].name, front);
+}
+
+static void take_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	struct sp_front *f = ctx;
+	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
+
+	if (c && !(flags & SP_STRAY_F_CUT))
+		sp_head_more(f, c, seg);
+}
+
+/* Return: whether nobody will want it any more. */
+static int is_over(struct sp_front *f, const struct sp_tuple *front, const struct sp_stash_offer *offer)
+{
+	struct sp_entry e;
+
+	if (!sp_config_service_at(f->config, front))
+		return 1;
+	if (has_splice(f, front, &e))
+		return e.tag.client_isn != offer->client.isn_theirs;
+	return is_outdated(f, offer);
+}
+
+static void resume(struct sp_front *f, const struct sp_tuple *front, __u8 left_by, const struct sp_stash_offer *offer,
+		   const char *bytes, __u32 len)
+{
+	struct sp_conn *c;
+
+	if (is_over(f, front, offer)) {
+		f->counters.heads_outdated++;
+		f->store->engine->unstash(f->store, front, offer, len);
+		sp_heir_taken(f, front, left_by);
+		return;
+	}
+	c = sp_stash_resume(f, front, offer, bytes, len);
+	if (!c)
+		return;
+	c->left_by = left_by;
+	f->heir->heads += left_by == 1;
+	sp_stray_take(f->strays, sp_conns_hash(f->conns, front), front, sp_now_ns(), take_stray, f);
+}
+
+void sp_heir_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+		  const char *bytes, __u32 len)
+{
+	struct sp_front *f = ctx;
+	struct sp_conn *c = sp_conn_by_front(f->conns, front);
+	struct want *w = find(f, front);
+	__u8 left_by = w ? w->left_by : 0;
+
+	if (w)
+		w->state = FREE;
+	if (c && !err)
+		sp_stash_merge(f, c, offer, bytes, len);
+	if (c)
+		sp_stash_looked(f, c);
+	else if (w && !err)
+		resume(f, front, left_by, offer, bytes, len);
+	else if (w && err == -ENOENT && left_by == 1)
+		f->store->engine->disown(f->store, NULL, front);
+	else if (w && err == -ENOENT)
+		sp_heir_taken(f, front, left_by);
+	if (w && err)
+		sp_miss_headless(f, front, err);
+}
+
+/* ---- owners ---- */
+
+void sp_heir_heads(void *ctx, const char *name, int err, const struct sp_tuple *fronts, unsigned int count)
+{
+	struct sp_front *f = ctx;
+	struct owner *o = f->heir->owners;
+	int i = 0;
+
+	if (name)
+		for (i = 1; i < OWNERS_MAX && (!o[i].is_there || strcmp(o[i].name, name)); i++)
+			;
+	if (i == OWNERS_MAX)
+		return;
+	for (unsigned int j = 0; j < count; j++)
+		left(f, &fronts[j], i + 1);
+	if (err || count || (!i && f->heir->waiting))
+		return;
+	o[i].again_ns = sp_now_ns() + SETTLED_NS;
+	if (i)
+		return;
+	o[i].is_there = 0;
+	if (f->heir->heads)
+		log_info("%u heads were acknowledged by a daemon before, and went on", f->heir->heads);
+}
+
+static void left_here(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
+		      __u32 len)
+{
+	struct sp_front *f = ctx;
+
+	if (!f->store->engine->heads) {
+		if (!sp_stash_resume(f, front, offer, bytes, len))
+			f->store->engine->unstash(f->store, front, offer, len);
+	} else if (!sp_conn_by_front(f->conns, front)) {
+		f->heir->waiting++;
+		left(f, front, 1);
+	}
+}
+
+void sp_heir_start(struct sp_front *f)
+{
+	f->heir->started_ns = sp_now_ns();
+	if (f->store->engine->heads) {
+		f->heir->owners[0] = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
+		return;
+	}
+	f->store->engine->stashes(f->store, left_here, f);
+	if (sp_conns_count(f->conns))
+		log_info("%u heads were acknowledged by a daemon before, and go on", sp_conns_count(f->conns));
+}
+
+void sp_heir_died(struct sp_front *f, const char *name)
+{
+	struct owner *o = f->heir->owners, *free = NULL;
+
+	if (!f->store->engine->heads || strlen(name) >= NAME_MAX_BYTES)
+		return;
+	for (int i = OWNERS_MAX - 1; i > 0; i--) {
+		if (o[i].is_there && !strcmp(o[i].name, name)) {
+			o[i].again_ns = 0;
+			o[i].until_ns = sp_now_ns() + FORGET_NS;
+			return;
+		}
+		if (!o[i].is_there)
+			free = &o[i];
+	}
+	if (!free) {
+		log_warn_limited("%s is dead, and too many others: its heads wait for its return", name);
+		return;
+	}
+	*free = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
+	strcpy(free->name, name);
+}
+
+/* Not while it lives (again), and not when another one is to do it. */
+static int is_ours(const struct sp_front *f, const struct owner *o)
+{
+	struct sp_member m;
+
+	if (!o->name[0])
+		return 1;
+	for (unsigned int i = 0; !sp_cluster_member(f->cluster, i, &m); i++)
+		if (!strcmp(m.name, o->name) && m.is_alive)
+			return 0;
+	return sp_cluster_is_heir(f->cluster, o->name);
+}
+
+void sp_heir_tick(struct sp_front *f, __u64 now_ns)
+{
+	for (int i = 0; i < OWNERS_MAX; i++) {
+		struct owner *o = &f->heir->owners[i];
+
+		if (!o->is_there || now_ns < o->again_ns)
+			continue;
+		o->again_ns = now_ns + AGAIN_NS;
+		o->is_there = now_ns < o->until_ns;
+		if (!is_ours(f, o))
+			continue;
+		f->heir->waiting = i ? f->heir->waiting : 0;
+		if (!i)
+			f->store->engine->stashes(f->store, left_here, f);
+		f->store->engine->heads(f->store, i ? o->name : NULL, i ? 0 : (now_ns - f->heir->started_ns) / 1000000);
+	}
+}
