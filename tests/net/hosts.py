@@ -47,7 +47,8 @@ class Proxy(daemon.Spliced, Host):
         self.is_frozen = True
 
     def thaw(self):
-        self.signal(signal.SIGCONT)
+        if self.is_running():
+            self.signal(signal.SIGCONT)
         self.is_frozen = False
 
     def cut_store(self):
@@ -60,7 +61,7 @@ class Proxy(daemon.Spliced, Host):
         self.unload()
 
     def boot(self):
-        """After crash(): the daemon first, then the cables."""
+        """After crash(): the daemon first, then the cables to where it is announced."""
         self.plug("stores")
         self.start()
         self.plug()
@@ -68,10 +69,9 @@ class Proxy(daemon.Spliced, Host):
     def heal(self):
         if self.is_frozen:
             self.thaw()
-        if self.pulled:
-            self.plug()
         if not self.is_running():
-            self.start()
+            self.boot()
+        self.plug()
 
     def store_servers(self):
         return self.status().get("store", {}).get("servers", [])
