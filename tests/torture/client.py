@@ -277,10 +277,8 @@ async def idle(c):
     await c.reached()
     await c.pause()
     c.clock.due()
-    t=time.monotonic()-c.shot.t
     await c.send(c.post())
     await c.read_answer()
-    print("idle", c.shot.victim.name, c.sock.getsockname(), c.jitter, t, time.monotonic()-c.shot.t, c.shot.cluster.router.run("ip","route","show","192.0.2.0/24"), c.shot.cluster.switch.run("ip","-br","link"), flush=True)
 
 
 async def fin_ours(c):

@@ -116,7 +116,6 @@ class Shot:
 
     async def strike(self, what):
         await self.act(what)
-        self.t=time.monotonic()
         self.struck.set()
 
     async def watch_lag(self):
