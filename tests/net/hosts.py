@@ -37,7 +37,7 @@ class Proxy(daemon.Spliced, Host):
     def __init__(self, cluster, number, conf):
         Host.__init__(self, cluster, f"proxy{number}")
         view = cluster.view(number)
-        daemon.Spliced.__init__(self, view, cluster.build, cluster.work / self.name, known_only(cluster.build, conf))
+        daemon.Spliced.__init__(self, view, cluster.build, cluster.work / self.name, conf)
         self.key = [cluster.key]
         self.write_key()
         self.number, self.is_frozen = number, False
@@ -74,32 +74,21 @@ class Proxy(daemon.Spliced, Host):
         self.plug()
 
     def store_servers(self):
-        return self.status().get("store", {}).get("servers", [])
+        return self.status()["store"]["servers"]
 
     def wait_well(self, timeout):
         wait_for(self.is_ready, f"{self.name} to answer", timeout)
         wait_for(self.is_well, f"{self.name} to be well", timeout)
 
     def is_well(self):
-        """All servers of the store are up, and it may be announced."""
+        """All servers of the store and all proxies, itself too, may be announced."""
         if any(server["state"] != "up" for server in self.store_servers()):
             return False
-        if not all(store.knows(self) for store in self.cluster.stores):
-            return False
-        ready = self.ctl_run("ready")
-        return ready.returncode in (0, 2)       # 2: a splicectl that doesn't know it
+        members = json.loads(self.ctl("cluster", "--json"))["members"]
+        return len(members) == len(self.cluster.names) and all(m["state"] == "ready" for m in members)
 
     def counters(self):
         return self.status()["counters"]
-
-
-def known_only(build, conf):
-    """Without what this build of spliced doesn't know yet."""
-    check = subprocess.run([daemon.program(build, "spliced"), "--check", "/dev/stdin"], input=json.dumps(conf),
-                           capture_output=True, text=True)
-    if 'unknown key "sources"' in check.stdout + check.stderr:
-        conf = {**conf, "cluster": {k: v for k, v in conf["cluster"].items() if k != "sources"}}
-    return conf
 
 
 class Store(Host):
@@ -132,9 +121,6 @@ class Store(Host):
 
     def wait_well(self, timeout):
         wait_for(lambda: self.cli("ping") == "PONG", f"{self.name} to answer", timeout)
-
-    def knows(self, proxy):
-        return f" addr={proxy.host_ns.addr(4, 'stores')}:" in self.cli("client", "list")
 
     def kill(self):
         if self.is_running():
