@@ -32,7 +32,7 @@ class Trial:
         self.ident, self.fault, self.phase, self.family = ident, fault, phase, family
         self.outcome, self.stall_s, self.lost_pkts = "pending", 0.0, 0
         self.ran = 0            # how often the backends say
-        self.note = ""
+        self.note, self.is_off_phase = "", False
 
 
 class Clock:

@@ -7,6 +7,7 @@ import asyncio
 
 FOR_A_WHILE_S = 5
 BACK_AFTER_S = 1
+PUT_BACK_S = 3
 SUPERVISOR_S = 0.5      # RestartSec of contrib/systemd
 
 
@@ -57,14 +58,23 @@ async def store_emptied(shot):
     await asyncio.sleep(BACK_AFTER_S)
 
 
+def restart_all_empty(cluster):
+    for store in cluster.stores:
+        store.kill()
+    for store in cluster.stores:
+        store.start()
+
+
 async def stores_emptied(shot):
-    def all_at_once():
-        for store in shot.cluster.stores:
-            store.kill()
-        for store in shot.cluster.stores:
-            store.start()
-    await shot.strike(all_at_once)
+    await shot.strike(lambda: restart_all_empty(shot.cluster))
     await asyncio.sleep(BACK_AFTER_S)
+
+
+async def emptied_then_lost(shot):
+    """What the servers have lost was put back by those who use it."""
+    await shot.act(lambda: restart_all_empty(shot.cluster))
+    await asyncio.sleep(PUT_BACK_S)
+    await host_lost(shot)
 
 
 async def stores_gone(shot):
@@ -82,5 +92,5 @@ async def store_cut(shot):
 
 
 FAULTS = {f.__name__: f for f in (daemon_killed, daemon_frozen, host_lost, host_back, two_hosts, store_killed, store_frozen,
-                                  store_emptied, stores_emptied, stores_gone, store_cut)}
-HOST_FAULTS = ("host_lost", "host_back", "two_hosts")
+                                  store_emptied, stores_emptied, emptied_then_lost, stores_gone, store_cut)}
+HOST_FAULTS = ("host_lost", "host_back", "two_hosts", "emptied_then_lost")

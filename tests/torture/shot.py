@@ -4,7 +4,6 @@ import asyncio
 import collections
 import contextlib
 import itertools
-import socket
 import subprocess
 import sys
 import pathlib
@@ -12,11 +11,13 @@ import time
 
 from client import Client, Trial
 from faults import FAULTS
+from tcp import open_socket
 from topo import VIP
 
 PORT = 80
 REACH_S, FINISH_S = 15, 20      # to get to the phases, and to the end after the fault
 LATE_S, EARLY_S = 0.15, 0.06    # how late the store answers for phase `commit`, and when the fault strikes then
+RECORDS = 4                     # of a splice: two halves, a majority of three servers at least
 AFTER_S = 0.5                   # transfers go on for, after the fault
 SPORTS = (20000, 61000)
 HERE = pathlib.Path(__file__).resolve().parent
@@ -68,15 +69,16 @@ class Ports:
     """Source ports that lead to a proxy; none twice within a run, as long as there are some."""
 
     def __init__(self, cluster):
-        self.cluster, self.next = cluster, itertools.cycle(range(*SPORTS))
+        self.cluster = cluster
+        self.next = {version: itertools.cycle(range(*SPORTS)) for version in (4, 6)}
         self.found = collections.defaultdict(collections.deque)
 
-    def get(self, name):
-        while not self.found[name]:
-            batch = list(itertools.islice(self.next, 100))
-            for sport, carrier in zip(batch, self.cluster.carriers(batch, PORT)):
-                self.found[carrier].append(sport)
-        return self.found[name].popleft()
+    def get(self, name, version):
+        while not self.found[name, version]:
+            batch = list(itertools.islice(self.next[version], 100))
+            for sport, carrier in zip(batch, self.cluster.carriers(batch, PORT, version)):
+                self.found[carrier, version].append(sport)
+        return self.found[name, version].popleft()
 
 
 class Shot:
@@ -90,12 +92,10 @@ class Shot:
         self.clients = [self.client(n, phase, ports) for n, phase in enumerate(phases)]
 
     def client(self, n, phase, ports):
-        trial = Trial(f"{self.number}-{n}", self.fault, phase, 4)
-        with self.cluster.client.inside():
-            sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("", ports.get(self.victim.name)))
-        client = Client(trial, sock, (VIP["snat"][4], PORT), self)
+        trial = Trial(f"{self.number}-{n}", self.fault, phase, 4 if (self.number + n) % 2 else 6)
+        vip = VIP["snat"][trial.family]
+        sock = open_socket(self.cluster.client, vip, ports.get(self.victim.name, trial.family))
+        client = Client(trial, sock, (vip, PORT), self)
         client.jitter = self.rng.uniform(0, 0.2)
         return client
 
@@ -131,12 +131,22 @@ class Shot:
         if not committing:
             return
         await self.act(lambda: self.late.begin(self.victim))
+        before = self.records()
         self.fire.set()
         await asyncio.sleep(EARLY_S)
+        if self.records() - before < RECORDS * len(committing):
+            self.off_phase(committing, "not yet in the servers")
         self.backends.read()
-        for c in committing:
-            if self.backends.counts[c.ident]:
-                c.trial.note = "forwarded before the fault"
+        self.off_phase([c for c in committing if self.backends.counts[c.ident]], "forwarded before the fault")
+
+    def records(self):
+        """In all servers."""
+        return sum(int(store.cli("dbsize")) for store in self.cluster.stores)
+
+    @staticmethod
+    def off_phase(clients, why):
+        for c in clients:
+            c.trial.is_off_phase, c.trial.note = True, why
 
     async def run(self):
         lag = asyncio.create_task(self.watch_lag())

@@ -7,6 +7,7 @@ from client import PHASES
 from faults import FAULTS, HOST_FAULTS
 
 STALL_MEDIAN_S, STALL_WORST_S = 0.4, 1.4        # of a lost host
+OFF_PHASE_MAX = 0.02
 SPLICED = ("first_byte", "download", "upload", "idle", "fin_ours", "fin_theirs")
 COLUMNS = ("trials", "broken", "wrong", "double", "missing", "lost pkts", "median s", "worst s")
 
@@ -47,6 +48,8 @@ def verdicts(trials):
     for what in ("broken", "wrong", "double", "missing"):
         if getattr(whole, what):
             yield f"{getattr(whole, what)} {what}"
+    if sum(t.is_off_phase for t in trials) > OFF_PHASE_MAX * len(trials):
+        yield f"{sum(t.is_off_phase for t in trials)} were not in their phase when the fault struck"
     hosts = [t for t in trials if t.fault in HOST_FAULTS]
     if hosts and Cell(hosts).median_s > STALL_MEDIAN_S:
         yield f"a lost host stalls for {Cell(hosts).median_s:.3f} s in the median, more than {STALL_MEDIAN_S} s"

@@ -8,6 +8,7 @@ write down what they run; what has run not just once is seen there. Exit status 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
 import pathlib
 import random
@@ -26,7 +27,10 @@ from cluster import Cluster     # noqa: E402
 from faults import FAULTS       # noqa: E402
 from late import Late           # noqa: E402
 from shot import LATE_S, PORT, Backends, Ports, Shot    # noqa: E402
+import sessions     # noqa: E402
 import table        # noqa: E402
+
+CALM_S = 10
 
 
 def arguments():
@@ -38,7 +42,8 @@ def arguments():
     parser.add_argument("--way", choices=("bird", "flow"), default="bird", help="how packets find a proxy (default %(default)s)")
     parser.add_argument("--csv", default=str(ROOT / "build/torture.csv"), help="each trial (default %(default)s)")
     parser.add_argument("--build", default=str(ROOT / "build"))
-    parser.add_argument("--keep-going", action="store_true", help="after what is not as promised, too")
+    parser.add_argument("--sessions", type=int, nargs="?", const=600, metavar="SECONDS",
+                        help="instead of trials: chats, event streams and ssh sessions while hosts die (default %(const)s)")
     parser.add_argument("--verbose", action="store_true", help="what the daemons say, where a trial failed")
     args = parser.parse_args()
     args.seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
@@ -63,8 +68,9 @@ def describe(trials):
 
 async def shots(cluster, backends, late, args):
     rng, ports, trials = random.Random(args.seed), Ports(cluster), []
-    number = 0
-    while len(trials) < args.trials:
+    for number in itertools.count():
+        if len(trials) >= args.trials:
+            return trials
         fault = args.faults[number % len(args.faults)]
         shot = Shot(cluster, backends, ports, late, number, fault, args.phases * args.clients, rng)
         start = time.monotonic()
@@ -75,30 +81,41 @@ async def shots(cluster, backends, late, args):
         if args.verbose and any(t.outcome != "ok" for t in new):
             for title, text in cluster.report():
                 print(f"---- {title}\n{text}")
-        number += 1
-    return trials
+
+
+def torture(cluster, stack, args):
+    """Return what is not as promised."""
+    print(f"seed {args.seed}", flush=True)
+    backends = Backends(cluster)
+    stack.callback(backends.close)
+    late = Late(cluster, LATE_S)
+    stack.callback(late.close)
+    cluster.start(list(services(cluster)))
+    trials = asyncio.run(shots(cluster, backends, late, args))
+    table.show(trials)
+    table.save(args.csv, args.seed, trials)
+    print(f"\nseed {args.seed}, {args.csv}")
+    return list(table.verdicts(trials))
+
+
+def talk(cluster, stack, args):
+    hosts = sessions.Hosts(cluster, cluster.work)
+    stack.callback(hosts.close)
+    cluster.start(list(sessions.services(cluster)))
+    return asyncio.run(sessions.run(cluster, hosts, args.sessions, CALM_S))
 
 
 def main():
     args = arguments()
     if os.geteuid():
         sys.exit("torture: needs root")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"seed {args.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="sp-torture-") as work:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    with tempfile.TemporaryDirectory(prefix="sp-torture-") as work, contextlib.ExitStack() as stack:
         cluster = Cluster(args.build, work, way=args.way)
-        with contextlib.ExitStack() as stack:
-            stack.callback(cluster.close)
-            backends = Backends(cluster)
-            stack.callback(backends.close)
-            late = Late(cluster, LATE_S)
-            stack.callback(late.close)
-            cluster.start(list(services(cluster)))
-            trials = asyncio.run(shots(cluster, backends, late, args))
-    table.show(trials)
-    table.save(args.csv, args.seed, trials)
-    failures = list(table.verdicts(trials))
-    print("\n" + ("; ".join(failures) or "all as promised") + f"; seed {args.seed}, {args.csv}")
+        stack.callback(cluster.close)
+        failures = (talk if args.sessions else torture)(cluster, stack, args)
+    print("; ".join(failures) or "all as promised")
     return bool(failures)
 
 
