@@ -28,6 +28,7 @@
 	X(TTL_EXPIRED,	ttl_expired,	"drop", "TTL or hop limit used up") \
 	X(NO_ROUTE,	no_route,	"drop", "no route to where the half points") \
 	X(REWRITE_FAILED, rewrite_failed, "drop", "the kernel refused to write to the packet") \
+	X(OTHER_HOST,	other_host,	"stack", "frame for another machine, flooded by a switch") \
 	X(ICMP_SHORT,	icmp_short,	"stack", "ICMP error that quotes too little") \
 	X(FRAGMENT,	fragment,	"stack", "IP fragment") \
 	X(IP_OPTIONS,	ip_options,	"stack", "TCP behind IPv4 options or IPv6 extension headers")

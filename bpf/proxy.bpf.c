@@ -21,6 +21,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
+#include <linux/if_packet.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -101,8 +102,12 @@ static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 static __always_inline int ingress(struct sp_pkt *pkt)
 {
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
-	int proto = parse(pkt);
+	int proto;
 
+	/* A switch that has lost a neighbour floods what was meant for it: two of us would carry one packet. */
+	if (pkt->skb->pkt_type == PACKET_OTHERHOST)
+		return -SP_DROP_OTHER_HOST;
+	proto = parse(pkt);
 	switch (proto) {
 	case IPPROTO_TCP:
 		return tcp(pkt, now_ns);
@@ -123,6 +128,7 @@ static __always_inline int verdict(const struct sp_pkt *pkt, int reason)
 	switch (reason) {
 	case SP_DROP_SYN_ANSWERED:
 		return pkt->action;
+	case SP_DROP_OTHER_HOST:
 	case SP_DROP_ICMP_SHORT:
 	case SP_DROP_FRAGMENT:
 	case SP_DROP_IP_OPTIONS:

@@ -101,6 +101,20 @@ static void mapped_addresses_are_not_ours(void **state)
 	check_untouched(*state, "::ffff:a.b.c.d", 1, in, build(&p, in));
 }
 
+/* Its frame came here since a switch did not know where else to. */
+static void what_is_for_another_machine_is_not_ours(void **state)
+{
+	for_each_family(v6) {
+		__u64 before = drops(*state, SP_DROP_OTHER_HOST);
+		__u8 in[FRAME_MAX];
+		__u32 len = good_frame(*state, v6, in);
+
+		in[5] ^= 0x40;
+		check_untouched(*state, "another MAC address", v6, in, len);
+		assert_int_equal(drops(*state, SP_DROP_OTHER_HOST) - before, 1);
+	}
+}
+
 /* The header cut off is not even looked up; a whole one, as a check on all of the above, is carried. */
 static void tcp_header_must_be_whole(void **state)
 {
@@ -120,6 +134,7 @@ int main(void)
 		cmocka_unit_test(what_is_ours_and_damaged_is_dropped),
 		cmocka_unit_test(mapped_addresses_are_not_ours),
 		cmocka_unit_test(tcp_header_must_be_whole),
+		cmocka_unit_test(what_is_for_another_machine_is_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

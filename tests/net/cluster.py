@@ -19,12 +19,15 @@ switch's end of a cable: the host has no carrier, and all others see nothing but
 Services are at topo.VIP. Proxy n has the SNAT addresses 10.99.0.n and fd99::n, which come to it alone
 while it is there, else to any. How a packet finds its proxy is said in ways.py.
 """
+import contextlib
+import json
 import os
 import pathlib
 import subprocess
 import types
 
 from addresses import CLIENT_NETS, LANS, SNAT_NETS, addr, mac, snat
+from tcp import open_socket, reset, wait_for
 from topo import Namespace, VIP, VIP_NETS, allow_cubic, run_ids
 import daemon
 import hosts
@@ -32,6 +35,13 @@ import ways
 
 # Policy 1 would do on a router of its own. Here a packet brings along the random hash of the socket that sent it.
 PORTS_AND_ADDRESSES = 0x37
+SEEN = """table netdev seen {
+set at { type ether_addr . inet_service; }
+chain out {
+type filter hook egress device front priority 0
+ip6 daddr %s tcp dport %d tcp flags & (syn | ack) == syn add @at { ether daddr . tcp sport }
+}
+}"""
 WAYS = {"flow": ways.Flow, "spray": ways.Spray, "bird": ways.Bird}
 
 
@@ -182,14 +192,39 @@ class Cluster:
         self.way.heal()
         self.wait_well()
 
-    def carriers(self, sports, port=80, vip=VIP["snat"][4]):
-        """Which proxy gets the client's packets, for each source port. Not with `spray`; and of IPv6 the kernel doesn't tell."""
-        lines = "".join(f"route get {vip} from {addr(1, 1)} iif client ipproto tcp sport {sport} dport {port}\n" for sport in sports)
+    def carriers(self, sports, port=80, version=4):
+        """Which proxy gets the client's packets, for each source port. Not with `spray`."""
+        hops = self.told_hops(sports, port) if version == 4 else self.seen_hops(sports, port)
+        names = {hop: name for n, name in enumerate(self.names, 1) for hop in (addr(2, 10 + n), mac(2, 10 + n))}
+        return [names[hop] for hop in hops]
+
+    def told_hops(self, sports, port):
+        lines = "".join(f"route get {VIP['snat'][4]} from {addr(1, 1)} iif client ipproto tcp sport {sport} dport {port}\n"
+                        for sport in sports)
         out = self.router.run("ip", "-batch", "-", input=lines)
-        names = {addr(2, 10 + n): name for n, name in enumerate(self.names, 1)}
         hops = [line.split(" via ")[1].split()[0] for line in out.splitlines() if " via " in line]
         assert len(hops) == len(sports), out
-        return [names[hop] for hop in hops]
+        return hops
+
+    def seen_hops(self, sports, port):
+        """Of IPv6 the kernel tells another way than it takes. So connections are opened, and looked at."""
+        self.router.run("nft", "-f", "-", input=SEEN % (VIP["snat"][6], port))
+        try:
+            with contextlib.ExitStack() as stack:
+                for sport in sports:
+                    sock = open_socket(self.client, VIP["snat"][6], sport)
+                    stack.callback(reset, sock)
+                    sock.setblocking(False)
+                    sock.connect_ex((VIP["snat"][6], port))
+                hops = wait_for(lambda: self.all_seen(sports), "SYNs to pass the router")
+        finally:
+            self.router.run("nft", "delete table netdev seen")
+        return hops
+
+    def all_seen(self, sports):
+        said = json.loads(self.router.run("nft", "-j", "list", "set", "netdev", "seen", "at"))["nftables"]
+        seen = {e["concat"][1]: e["concat"][0] for entry in said for e in entry.get("set", {}).get("elem", ())}
+        return [seen[sport] for sport in sports] if set(sports) <= set(seen) else None
 
     def report(self):
         """For a failed test."""

@@ -37,7 +37,7 @@ class Proxy(daemon.Spliced, Host):
     def __init__(self, cluster, number, conf):
         Host.__init__(self, cluster, f"proxy{number}")
         view = cluster.view(number)
-        daemon.Spliced.__init__(self, view, cluster.build, cluster.work / self.name, known_only(cluster.build, conf))
+        daemon.Spliced.__init__(self, view, cluster.build, cluster.work / self.name, conf)
         self.key = [cluster.key]
         self.write_key()
         self.number, self.is_frozen = number, False
@@ -47,7 +47,8 @@ class Proxy(daemon.Spliced, Host):
         self.is_frozen = True
 
     def thaw(self):
-        self.signal(signal.SIGCONT)
+        if self.is_running():
+            self.signal(signal.SIGCONT)
         self.is_frozen = False
 
     def cut_store(self):
@@ -60,7 +61,7 @@ class Proxy(daemon.Spliced, Host):
         self.unload()
 
     def boot(self):
-        """After crash(): the daemon first, then the cables."""
+        """After crash(): the daemon first, then the cables to where it is announced."""
         self.plug("stores")
         self.start()
         self.plug()
@@ -68,38 +69,26 @@ class Proxy(daemon.Spliced, Host):
     def heal(self):
         if self.is_frozen:
             self.thaw()
-        if self.pulled:
-            self.plug()
         if not self.is_running():
-            self.start()
+            self.boot()
+        self.plug()
 
     def store_servers(self):
-        return self.status().get("store", {}).get("servers", [])
+        return self.status()["store"]["servers"]
 
     def wait_well(self, timeout):
         wait_for(self.is_ready, f"{self.name} to answer", timeout)
         wait_for(self.is_well, f"{self.name} to be well", timeout)
 
     def is_well(self):
-        """All servers of the store are up, and it may be announced."""
+        """All servers of the store and all proxies, itself too, may be announced."""
         if any(server["state"] != "up" for server in self.store_servers()):
             return False
-        if not all(store.knows(self) for store in self.cluster.stores):
-            return False
-        ready = self.ctl_run("ready")
-        return ready.returncode in (0, 2)       # 2: a splicectl that doesn't know it
+        members = json.loads(self.ctl("cluster", "--json"))["members"]
+        return len(members) == len(self.cluster.names) and all(m["state"] == "ready" for m in members)
 
     def counters(self):
         return self.status()["counters"]
-
-
-def known_only(build, conf):
-    """Without what this build of spliced doesn't know yet."""
-    check = subprocess.run([daemon.program(build, "spliced"), "--check", "/dev/stdin"], input=json.dumps(conf),
-                           capture_output=True, text=True)
-    if 'unknown key "sources"' in check.stdout + check.stderr:
-        conf = {**conf, "cluster": {k: v for k, v in conf["cluster"].items() if k != "sources"}}
-    return conf
 
 
 class Store(Host):
@@ -132,9 +121,6 @@ class Store(Host):
 
     def wait_well(self, timeout):
         wait_for(lambda: self.cli("ping") == "PONG", f"{self.name} to answer", timeout)
-
-    def knows(self, proxy):
-        return f" addr={proxy.host_ns.addr(4, 'stores')}:" in self.cli("client", "list")
 
     def kill(self):
         if self.is_running():

@@ -6,7 +6,7 @@ import daemon
 import tcp
 import ways
 from cluster import Cluster
-from conftest import Pairs, Way, is_live
+from conftest import Pairs, is_live
 
 pytestmark = pytest.mark.spliced
 BYTES = 32 << 20
@@ -55,15 +55,15 @@ def test_bytes_are_the_same_through_three_proxies(lab, pair, family, kind):
         assert min(shares) >= 0.2 * sum(shares), shares
 
 
-def test_carriers_are_foretold(lab, pair):
+def test_carriers_are_foretold(lab, pair, family):
     """What Cluster.carriers() says is where the packets go."""
     if is_spray(lab):
         pytest.skip("each packet has its own")
     sports = range(21000, 21012)
-    names = lab.cluster.carriers(sports, daemon.RAW_HTTP)
+    names = lab.cluster.carriers(sports, daemon.RAW_HTTP, family.version)
     assert len(set(names)) > 1
     for sport, name in zip(sports, names):
-        client, server = pair(Way(4, "snat"), "http", sport=sport)
+        client, server = pair(family, "http", sport=sport)
         proxy = lab.cluster.proxies[lab.cluster.names.index(name)]
         before = proxy.counters()["spliced_pkts"]
         for _ in range(20):

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A chat, an event stream and an ssh session go on while a proxy's host dies and returns every 20 s (a minute of it)."""
+import asyncio
+import pathlib
+import sys
+
+import pytest
+
+from cluster import Cluster
+from conftest import is_live
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "torture"))
+import sessions     # noqa: E402
+
+
+@pytest.mark.spliced
+@pytest.mark.slow
+@pytest.mark.limit(150)
+def test_people_talk_on_while_hosts_die(request, tmp_path):
+    cluster = Cluster(request.config.getoption("--build"), tmp_path, way="bird")
+    with is_live(cluster):
+        hosts = sessions.Hosts(cluster, tmp_path)
+        try:
+            cluster.start(list(sessions.services(cluster)))
+            assert asyncio.run(sessions.run(cluster, hosts, seconds=60, calm_s=5)) == []
+        finally:
+            hosts.close()

@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Strikes a cluster of three proxies with faults while clients are in every phase of their connections. Needs root.
+
+One shot is one fault, and for each phase some clients, whose packets the victim carries: each client is a trial. The backends
+write down what they run; what has run not just once is seen there. Exit status 1: something is not as promised.
+"""
+import argparse
+import asyncio
+import contextlib
+import itertools
+import os
+import pathlib
+import random
+import signal
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+sys.path[:0] = [str(ROOT / "tests/net"), str(ROOT / "tests/torture")]
+
+import daemon       # noqa: E402
+from client import PHASES       # noqa: E402
+from cluster import Cluster     # noqa: E402
+from faults import FAULTS       # noqa: E402
+from late import Late           # noqa: E402
+from shot import LATE_S, PORT, Backends, Ports, Shot    # noqa: E402
+import sessions     # noqa: E402
+import table        # noqa: E402
+
+CALM_S = 10
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--trials", type=int, default=1000, help="at least so many (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=None, help="of victims and moments (default: by chance, and printed)")
+    parser.add_argument("--only", default=",", metavar="FAULT,PHASE", help=f"one fault or phase; {', '.join(FAULTS)}; {', '.join(PHASES)}")
+    parser.add_argument("--clients", type=int, default=3, help="for each phase in a shot (default %(default)s)")
+    parser.add_argument("--way", choices=("bird", "flow"), default="bird", help="how packets find a proxy (default %(default)s)")
+    parser.add_argument("--csv", default=str(ROOT / "build/torture.csv"), help="each trial (default %(default)s)")
+    parser.add_argument("--build", default=str(ROOT / "build"))
+    parser.add_argument("--sessions", type=int, nargs="?", const=600, metavar="SECONDS",
+                        help="instead of trials: chats, event streams and ssh sessions while hosts die (default %(const)s)")
+    parser.add_argument("--verbose", action="store_true", help="what the daemons say, where a trial failed")
+    args = parser.parse_args()
+    args.seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
+    fault, _, phase = args.only.partition(",")
+    if fault not in ("", *FAULTS) or phase not in ("", *PHASES):
+        parser.error(f"--only {args.only}: no such fault or phase")
+    args.faults, args.phases = [fault] if fault else list(FAULTS), [phase] if phase else list(PHASES)
+    return args
+
+
+def services(cluster):
+    view = cluster.view(1)
+    yield daemon.service("www", "snat", "http", PORT, default="www-snat"), daemon.pool(view, "www", "snat", PORT)
+
+
+def describe(trials):
+    bad = [t for t in trials if t.outcome != "ok" or t.ran != 1]
+    worst = max(trials, key=lambda t: t.stall_s)
+    return "".join(f"\n    {t.ident} {t.phase}: {t.outcome}, ran {t.ran} times, stalled {t.stall_s:.2f} s; {t.note}" for t in bad) or \
+        f"ok, worst stall {worst.stall_s:.3f} s ({worst.phase})"
+
+
+async def shots(cluster, backends, late, args):
+    rng, ports, trials = random.Random(args.seed), Ports(cluster), []
+    for number in itertools.count():
+        if len(trials) >= args.trials:
+            return trials
+        fault = args.faults[number % len(args.faults)]
+        shot = Shot(cluster, backends, ports, late, number, fault, args.phases * args.clients, rng)
+        start = time.monotonic()
+        new = await shot.run()
+        trials += new
+        print(f"{len(trials):5} {fault} at {shot.victim.name}, {shot.store.name}: {describe(new)}  [{time.monotonic() - start:.1f} s,"
+              f" lag {shot.lag_s * 1000:.0f} ms]", flush=True)
+        if args.verbose and any(t.outcome != "ok" for t in new):
+            for title, text in cluster.report():
+                print(f"---- {title}\n{text}")
+
+
+def torture(cluster, stack, args):
+    """Return what is not as promised."""
+    print(f"seed {args.seed}", flush=True)
+    backends = Backends(cluster)
+    stack.callback(backends.close)
+    late = Late(cluster, LATE_S)
+    stack.callback(late.close)
+    cluster.start(list(services(cluster)))
+    trials = asyncio.run(shots(cluster, backends, late, args))
+    table.show(trials)
+    table.save(args.csv, args.seed, trials)
+    print(f"\nseed {args.seed}, {args.csv}")
+    return list(table.verdicts(trials))
+
+
+def talk(cluster, stack, args):
+    hosts = sessions.Hosts(cluster, cluster.work)
+    stack.callback(hosts.close)
+    cluster.start(list(sessions.services(cluster)))
+    return asyncio.run(sessions.run(cluster, hosts, args.sessions, CALM_S))
+
+
+def main():
+    args = arguments()
+    if os.geteuid():
+        sys.exit("torture: needs root")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    with tempfile.TemporaryDirectory(prefix="sp-torture-") as work, contextlib.ExitStack() as stack:
+        cluster = Cluster(args.build, work, way=args.way)
+        stack.callback(cluster.close)
+        failures = (talk if args.sessions else torture)(cluster, stack, args)
+    print("; ".join(failures) or "all as promised")
+    return bool(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
