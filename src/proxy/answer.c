@@ -112,7 +112,7 @@ void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segm
 		return;
 	if (!(seg->flags & SP_TCP_RST)) {
 		if (seg->ack == c->client.isn_ours + 1)
-			send(f, c);	/* and nothing else: a bare ACK would take from the client what makes it repeat itself */
+			send(f, c);	/* and nothing else: after a bare ACK the client would not repeat itself */
 		else
 			sp_answer_end(f, seg);
 		if (!(seg->flags & SP_TCP_FIN) || seg->ack == c->client.isn_ours + 1)

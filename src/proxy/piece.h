@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* piece.h - a head on its way to other proxies: cut into sealed pieces, and put together out of what several servers have. */
+/* piece.h - a head on its way to other proxies: sealed pieces, put together out of what several servers have. */
 #ifndef SP_PROXY_PIECE_H
 #define SP_PROXY_PIECE_H
 

@@ -269,7 +269,7 @@ void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 
 /* ---- what others have acknowledged ---- */
 
-/* The splice of @c's connection, if it is there. As sp_stash_forward() would have left it, with what the half alone tells. */
+/* By the splice that is there, if one is: as sp_stash_forward() would have left it, with what the half alone tells. */
 static int owe_by(struct sp_front *f, struct sp_conn *c)
 {
 	struct sp_entry e;

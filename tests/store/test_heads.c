@@ -23,8 +23,8 @@ static char bytes[SP_STASH_HEAD_MAX];
 static struct sp_stash_offer offer_of(unsigned int id)
 {
 	return (struct sp_stash_offer){
-		.client = { .isn_ours = 0x80000000u + id, .isn_theirs = 0xfffffff0u + id, .tsval_ours = 5, .tsval_theirs = 100,
-			    .wscale_ours = 7, .wscale_theirs = -1, .has_ts = 1 },
+		.client = { .isn_ours = 0x80000000u + id, .isn_theirs = 0xfffffff0u + id, .tsval_ours = 5,
+			    .tsval_theirs = 100, .wscale_ours = 7, .wscale_theirs = -1, .has_ts = 1 },
 		.mss = 1448, .is_sack = 1, .begun_ms = 1795000000000ULL + id,
 	};
 }
@@ -197,7 +197,7 @@ static void majority_is_enough_and_less_is_not(void **state)
 	wait_up(b, 2);
 	assert_int_equal(head(b, &front), -EAGAIN);	/* who has forgotten says nothing */
 	run_for(BLANK_MS);
-	expect_head(b, &front, &offer, 20000);	/* a majority is asked, and one of it has all; more was given than was safe */
+	expect_head(b, &front, &offer, 20000);	/* all that was safe, and what was given beyond it */
 	server_start(&servers, 1);
 	wait_up(a, 3);
 	wait_up(b, 3);
