@@ -115,7 +115,8 @@ def test_head_half_sent(rig, stores, pair, way, sent, successor):
             transfer(server, client, MIB)
             transfer(client, server, MIB)
             only_one(listener)
-    wait_for(lambda: not any(stores.keys(idx, "sh")[0] for idx in range(3)), "the store to forget the head")
+    # one that the new daemon had not reached yet may miss it: test_delivered_head_never_runs_again
+    wait_for(lambda: sum(stores.keys(idx, "sh")[0] for idx in range(3)) <= 1, "the store to forget the head")
 
 
 def test_head_is_kept_by_two_servers_of_three(rig, stores, pair, family):
