@@ -46,7 +46,8 @@ struct sp_redis {
 	struct sp_redis_link	*link;
 	__u64			again_ns, backoff_ns, connect_ns;
 	__u64			probe_ns, probe_left;
-	__u64			time_ns;	/* when TIME was sent */
+	__u64			time_ns;	/* when TIME was sent, or we were stopped */
+	__u64			asked_ns;	/* when TIME was sent */
 	int			is_timing;
 	__s64			clock_us;	/* the server's minus ours */
 	__u64			blank_ns;	/* until then */
@@ -238,7 +239,7 @@ static void on_time(redisAsyncContext *ac, void *data, void *unused)
 		leave(r, "TIME: no time came back");
 		return;
 	}
-	if (r->stats.state != SP_REDIS_UP || now_ns - r->time_ns < RTT_MAX_NS)
+	if (r->stats.state != SP_REDIS_UP || now_ns - r->asked_ns < RTT_MAX_NS)
 		r->clock_us = atoll(reply->element[0]->str) * 1000000 + atoll(reply->element[1]->str) -
 			      (__s64)(now_ns / 1000);
 	if (r->stats.state != SP_REDIS_UP)
@@ -248,6 +249,7 @@ static void on_time(redisAsyncContext *ac, void *data, void *unused)
 static void ask_time(struct sp_redis *r, __u64 now_ns)
 {
 	r->time_ns = now_ns;
+	r->asked_ns = now_ns;
 	r->is_timing = 1;
 	redisAsyncCommand(r->ac, NULL, NULL, "SET " MARKER_KEY " %016llx NX", r->next_marker++);
 	redisAsyncCommand(r->ac, on_marker, NULL, "GET " MARKER_KEY);

@@ -218,6 +218,29 @@ static void being_stopped_is_nobodys_fault(void **state)
 	}
 }
 
+/*
+ * A server says what time it is, and we are stopped before we hear it. A clock
+ * set by that would make all that we ask come too late.
+ */
+static void being_stopped_does_not_turn_clocks(void **state)
+{
+	struct sp_splice mine = splice_of(1850, 1), its = splice_of(1851, 2);
+	long long before, now = server_info(&servers, 0, "total_commands_processed");
+	int tries = 0;
+
+	do {	/* ours is one of them */
+		before = now;
+		uv_run(&loop, UV_RUN_NOWAIT);
+		usleep(2000);
+		now = server_info(&servers, 0, "total_commands_processed");
+		assert_true(tries++ < 2000);
+	} while (now - before < 3);
+	usleep(1500000);
+	run_for(50);
+	assert_int_equal(commit(a, &mine, 1850), 0);
+	assert_int_equal(commit(b, &its, 1851), 0);
+}
+
 /* Something that accepts connections and says nothing. */
 static void mute_server(void **state)
 {
@@ -381,7 +404,8 @@ int main(int argc, char **argv)
 		FAULT(one_killed_delays_nobody), FAULT(one_stopped_delays_nobody),
 		FAULT(two_killed), FAULT(two_stopped),
 		FAULT(late_claims_are_not_done), FAULT(who_has_forgotten_has_no_say), FAULT(all_have_forgotten),
-		FAULT(refused_claims_are_taken_back), FAULT(being_stopped_is_nobodys_fault), FAULT(mute_server),
+		FAULT(refused_claims_are_taken_back), FAULT(being_stopped_is_nobodys_fault),
+		FAULT(being_stopped_does_not_turn_clocks), FAULT(mute_server),
 		FAULT(whatever_happens),
 	};
 

@@ -93,4 +93,4 @@ async def store_cut(shot):
 
 FAULTS = {f.__name__: f for f in (daemon_killed, daemon_frozen, host_lost, host_back, two_hosts, store_killed, store_frozen,
                                   store_emptied, stores_emptied, emptied_then_lost, stores_gone, store_cut)}
-HOST_FAULTS = ("host_lost", "host_back", "two_hosts", "emptied_then_lost")
+HOST_FAULTS = ("host_lost", "host_back", "two_hosts")      # whose stalls are bounded

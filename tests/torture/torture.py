@@ -78,7 +78,7 @@ async def shots(cluster, backends, late, args):
         trials += new
         print(f"{len(trials):5} {fault} at {shot.victim.name}, {shot.store.name}: {describe(new)}  [{time.monotonic() - start:.1f} s,"
               f" lag {shot.lag_s * 1000:.0f} ms]", flush=True)
-        if args.verbose and any(t.outcome != "ok" for t in new):
+        if args.verbose and any(t.outcome != "ok" or t.ran != 1 for t in new):
             for title, text in cluster.report():
                 print(f"---- {title}\n{text}")
 
