@@ -217,7 +217,6 @@ static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_
 	return 0;
 }
 
-
 /* Another proxy got it. It is not sent on again, wherever we think that its home is: so it can't go round. */
 static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
 {
