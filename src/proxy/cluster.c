@@ -8,6 +8,7 @@
 #include "proxy/cluster.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -332,6 +333,7 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 	case SP_MEMBER_FULL:
 		break;
 	case SP_MEMBER_NEWS:
+		assert(member);		/* else it is not known, and nothing new */
 		log_member(member, was_alive ? sp_member_state_name(member->state) : "lives");
 		homes_changed(c);
 		break;
@@ -515,7 +517,7 @@ static int start_handles(struct sp_cluster *c, uv_loop_t *loop)
 
 static int open_parts(struct sp_cluster *c, uv_loop_t *loop, const struct sp_config *config)
 {
-	struct sp_member self;
+	struct sp_member self = { 0 };
 	struct sp_keys keys;
 	int err = sp_keys_read(config->key_file, &keys);
 

@@ -27,7 +27,7 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 int sp_datapath_load_keys(struct sp_datapath *dp, const char *path);
 
-/* What is offered at an address of a service, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
+/* What is offered where a service is, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);
 
 struct sp_segment;

@@ -124,7 +124,7 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 		f->counters.held_full++;
 		return 0;
 	}
-	if (seg->has_ts && c->state != SP_CONN_COMMITTING)	/* else it is part of the splice that is being committed */
+	if (seg->has_ts && c->state != SP_CONN_COMMITTING)	/* of which it is a part */
 		c->client.tsval_theirs = seg->tsval;
 	c->window = seg->window;
 	grew = sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);

@@ -162,6 +162,11 @@ static int is_any_ready(const struct sp_members *ms)
 	return ms->self.state == SP_MEMBER_READY;
 }
 
+static int may_be_home(const struct sp_member *m, int must_be_ready)
+{
+	return m->is_alive && (!must_be_ready || m->state == SP_MEMBER_READY);
+}
+
 static __u64 score(__u64 hash, const struct sp_member *m)
 {
 	__u64 words[2] = { hash, m->id };
@@ -171,7 +176,7 @@ static __u64 score(__u64 hash, const struct sp_member *m)
 
 struct sp_member *sp_members_choose(struct sp_members *ms, const void *key, size_t len)
 {
-	int must_be_ready = is_any_ready(ms), is_self = !must_be_ready || ms->self.state == SP_MEMBER_READY;
+	int must_be_ready = is_any_ready(ms), is_self = may_be_home(&ms->self, must_be_ready);
 	__u64 hash = hash_bytes(key, len), best = is_self ? score(hash, &ms->self) : 0;
 	struct sp_member *chosen = NULL;
 
@@ -179,7 +184,7 @@ struct sp_member *sp_members_choose(struct sp_members *ms, const void *key, size
 		struct sp_member *m = &ms->others[i];
 		__u64 s = score(hash, m);
 
-		if (!m->is_alive || (must_be_ready && m->state != SP_MEMBER_READY) || (s <= best && (is_self || chosen)))
+		if (!may_be_home(m, must_be_ready) || (s <= best && (is_self || chosen)))
 			continue;
 		best = s;
 		chosen = m;

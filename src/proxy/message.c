@@ -111,7 +111,7 @@ static enum sp_message_refusal refusal_of(enum sp_seal_refusal refusal)
 }
 
 /* Seal, magic and version of either. */
-static enum sp_message_refusal open_text(const struct sp_seal *seal, const char *where, char magic, const __u8 *bytes,
+static enum sp_message_refusal open_text(const struct sp_seal *seal, const char *where, __u8 magic, const __u8 *bytes,
 				       size_t len, size_t least)
 {
 	enum sp_message_refusal refusal = refusal_of(sp_seal_open(seal, where, strlen(where), bytes, len));
@@ -193,7 +193,8 @@ static enum sp_message_refusal get_ends(const __u8 *p, size_t len, struct sp_mes
 enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *bytes, size_t len,
 				    struct sp_message *ret_m)
 {
-	enum sp_message_refusal refusal = open_text(seal, RELAY_WHERE, RELAY_MAGIC, bytes, len, BODY + SP_SEAL_TAIL_BYTES);
+	enum sp_message_refusal refusal = open_text(seal, RELAY_WHERE, RELAY_MAGIC, bytes, len,
+						    BODY + SP_SEAL_TAIL_BYTES);
 	const __u8 *p = bytes;
 	struct sp_message m = { 0 };
 

@@ -122,7 +122,8 @@ class Raw:
             seg = self.receive(end - time.monotonic())
             if not seg:
                 break
-            pieces[(seg.seq - self.their_isn - 1) & 0xffffffff] = seg.payload
+            at = (seg.seq - self.their_isn - 1) & 0xffffffff
+            pieces[at] = max(seg.payload, pieces.get(at, b""), key=len)    # an acknowledgement may be late
             got = b""
             for at in sorted(pieces):
                 if at <= len(got):
