@@ -14,9 +14,9 @@ import tcp
 class Stream(threading.Thread):
     """Something that moves, or doesn't: when it last did, and its longest gap."""
 
-    def __init__(self, name, sport, vip, port):
+    def __init__(self, name, sport, vip):
         super().__init__(daemon=True)
-        self.name, self.sport, self.vip, self.port = name, sport, vip, port
+        self.name, self.sport, self.vip = name, sport, vip
         self.gap, self.error, self.is_ending = 0.0, None, False
         self.start_s = self.last_s = time.monotonic()
 
@@ -37,11 +37,11 @@ class Stream(threading.Thread):
 class Download(Stream):
     """GET of a file, again and again over the same connection; each time its SHA-256."""
 
-    def __init__(self, client, name, sport, vip, path, size, host="files.example.org", port=80):
-        super().__init__(name, sport, vip, port)
+    def __init__(self, client, name, sport, vip, path, size, host="files.example.org"):
+        super().__init__(name, sport, vip)
         self.path, self.host, self.size = path, host, size
         self.bytes, self.shas = 0, []
-        self.sock = tcp.connect(client, vip, port, sport=sport, timeout=60)
+        self.sock = tcp.connect(client, vip, 80, sport=sport, timeout=60)
         self.start()
 
     def run(self):
@@ -86,7 +86,7 @@ class Chat(Stream):
     EVERY_S = 0.02
 
     def __init__(self, client, server, sport, vip, port):
-        super().__init__("chat", sport, vip, 80)
+        super().__init__("chat", sport, vip)
         self.sent = self.heard = self.echoed = 0
         self.listener = tcp.listen(server, port)
         self.sock = tcp.connect(client, vip, 80, sport=sport)

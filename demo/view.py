@@ -45,7 +45,7 @@ class View:
 
     def carriers(self):
         """Where the router sends the client's packets."""
-        return {s.name: self.cluster.carriers([s.sport], s.port, s.vip)[0] for s in self.streams}
+        return {s.name: self.cluster.carriers([s.sport], vip=s.vip)[0] for s in self.streams}
 
     def state(self, proxy, rate):
         if proxy.pulled:

@@ -13,6 +13,28 @@ static int is_same_source(const struct sp_config *a, const struct sp_config *b)
 	       !memcmp(a->snat_addrs, b->snat_addrs, a->snat_count * sizeof(*a->snat_addrs));
 }
 
+static int is_same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static int is_same_store(const struct sp_store_conf *a, const struct sp_store_conf *b)
+{
+	if (a->kind != b->kind || a->server_count != b->server_count || a->copies != b->copies ||
+	    a->commit != b->commit || a->loss != b->loss || a->timeout_ns != b->timeout_ns ||
+	    !is_same_text(a->password_file, b->password_file))
+		return 0;
+	for (size_t i = 0; i < a->server_count; i++)
+		if (strcmp(a->servers[i].text, b->servers[i].text))
+			return 0;
+	return 1;
+}
+
+static int is_same_member(const struct sp_cluster_conf *a, const struct sp_cluster_conf *b)
+{
+	return is_same_text(a->name, b->name) && !sp_endpoint_compare(&a->relay, &b->relay);
+}
+
 /* Return: the first setting that differs, of those which are read at the start alone; or NULL. */
 static const char *needs_start(const struct sp_config *a, const struct sp_config *b)
 {
@@ -24,6 +46,10 @@ static const char *needs_start(const struct sp_config *a, const struct sp_config
 		return "source";
 	if (a->limits.pending != b->limits.pending)
 		return "limits: pending";
+	if (!is_same_store(&a->store, &b->store))
+		return "store";
+	if (!is_same_member(&a->cluster, &b->cluster))
+		return "cluster: name or relay";
 	return NULL;
 }
 

@@ -192,14 +192,14 @@ class Cluster:
         self.way.heal()
         self.wait_well()
 
-    def carriers(self, sports, port=80, version=4):
-        """Which proxy gets the client's packets, for each source port. Not with `spray`."""
-        hops = self.told_hops(sports, port) if version == 4 else self.seen_hops(sports, port)
+    def carriers(self, sports, port=80, version=4, vip=VIP["snat"][4]):
+        """Which proxy gets the client's packets, for each source port. Not with `spray`. @vip: of IPv4"""
+        hops = self.told_hops(sports, port, vip) if version == 4 else self.seen_hops(sports, port)
         names = {hop: name for n, name in enumerate(self.names, 1) for hop in (addr(2, 10 + n), mac(2, 10 + n))}
         return [names[hop] for hop in hops]
 
-    def told_hops(self, sports, port):
-        lines = "".join(f"route get {VIP['snat'][4]} from {addr(1, 1)} iif client ipproto tcp sport {sport} dport {port}\n"
+    def told_hops(self, sports, port, vip):
+        lines = "".join(f"route get {vip} from {addr(1, 1)} iif client ipproto tcp sport {sport} dport {port}\n"
                         for sport in sports)
         out = self.router.run("ip", "-batch", "-", input=lines)
         hops = [line.split(" via ")[1].split()[0] for line in out.splitlines() if " via " in line]

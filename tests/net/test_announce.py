@@ -193,6 +193,15 @@ def test_returning_proxy_is_announced_when_it_is_ready(lab):
     assert lab.leaver.ctl("ready") == "ready\n"
 
 
+@pytest.mark.parametrize("part, key, value", [("store", "timeout", "200ms"), ("cluster", "name", "other")])
+def test_reload_refuses_another_place_among_the_others(lab, part, key, value):
+    """What is only read at the start is not taken for in force."""
+    before = lab.leaver.conf
+    said = lab.leaver.reload({**before, part: {**before[part], key: value}})
+    assert "reload refused" in said and f"{part}" in said
+    assert "done" in lab.leaver.reload(before)
+
+
 def test_ready_answers_in_time_when_the_daemon_is_frozen(lab):
     lab.leaver.freeze()
     try:
