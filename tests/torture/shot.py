@@ -183,6 +183,8 @@ class Shot:
         for c in self.clients:
             trial, ident = c.trial, c.ident
             trial.ran = self.backends.counts[ident]
+            if trial.phase == "idle" and trial.ran == 1:
+                trial.ran = self.backends.counts[ident + "a"]       # the request before
             end, lost_pkts = self.backends.ends.get(ident, ("open", 0))
             trial.lost_pkts += lost_pkts
             if ident in self.backends.wrong and trial.outcome == "ok":
