@@ -192,30 +192,29 @@ class Cluster:
         self.way.heal()
         self.wait_well()
 
-    def carriers(self, sports, port=80, version=4, vip=VIP["snat"][4]):
-        """Which proxy gets the client's packets, for each source port. Not with `spray`. @vip: of IPv4"""
-        hops = self.told_hops(sports, port, vip) if version == 4 else self.seen_hops(sports, port)
+    def carriers(self, sports, port=80, version=4, source="snat", vip=None):
+        """Which proxy gets the client's packets, for each source port. Not with `spray`."""
+        hops = (self.told_hops if version == 4 else self.seen_hops)(sports, port, vip or VIP[source][version])
         names = {hop: name for n, name in enumerate(self.names, 1) for hop in (addr(2, 10 + n), mac(2, 10 + n))}
         return [names[hop] for hop in hops]
 
     def told_hops(self, sports, port, vip):
-        lines = "".join(f"route get {vip} from {addr(1, 1)} iif client ipproto tcp sport {sport} dport {port}\n"
-                        for sport in sports)
+        lines = "".join(f"route get {vip} from {addr(1, 1)} iif client ipproto tcp sport {sport} dport {port}\n" for sport in sports)
         out = self.router.run("ip", "-batch", "-", input=lines)
         hops = [line.split(" via ")[1].split()[0] for line in out.splitlines() if " via " in line]
         assert len(hops) == len(sports), out
         return hops
 
-    def seen_hops(self, sports, port):
+    def seen_hops(self, sports, port, vip):
         """Of IPv6 the kernel tells another way than it takes. So connections are opened, and looked at."""
-        self.router.run("nft", "-f", "-", input=SEEN % (VIP["snat"][6], port))
+        self.router.run("nft", "-f", "-", input=SEEN % (vip, port))
         try:
             with contextlib.ExitStack() as stack:
                 for sport in sports:
-                    sock = open_socket(self.client, VIP["snat"][6], sport)
+                    sock = open_socket(self.client, vip, sport)
                     stack.callback(reset, sock)
                     sock.setblocking(False)
-                    sock.connect_ex((VIP["snat"][6], port))
+                    sock.connect_ex((vip, port))
                 hops = wait_for(lambda: self.all_seen(sports), "SYNs to pass the router")
         finally:
             self.router.run("nft", "delete table netdev seen")

@@ -70,6 +70,7 @@ class Proxy(daemon.Spliced, Host):
         if self.is_frozen:
             self.thaw()
         if not self.is_running():
+            assert self.process.returncode == -signal.SIGKILL, f"{self.name}: its daemon has ended with {self.process.returncode}"
             self.boot()
         self.plug()
 

@@ -68,15 +68,15 @@ class Gate:
 class Ports:
     """Source ports that lead to a proxy; none twice within a run, as long as there are some."""
 
-    def __init__(self, cluster):
-        self.cluster = cluster
+    def __init__(self, cluster, source):
+        self.cluster, self.source = cluster, source
         self.next = {version: itertools.cycle(range(*SPORTS)) for version in (4, 6)}
         self.found = collections.defaultdict(collections.deque)
 
     def get(self, name, version):
         while not self.found[name, version]:
             batch = list(itertools.islice(self.next[version], 100))
-            for sport, carrier in zip(batch, self.cluster.carriers(batch, PORT, version)):
+            for sport, carrier in zip(batch, self.cluster.carriers(batch, PORT, version, self.source)):
                 self.found[carrier, version].append(sport)
         return self.found[name, version].popleft()
 
@@ -93,7 +93,7 @@ class Shot:
 
     def client(self, n, phase, ports):
         trial = Trial(f"{self.number}-{n}", self.fault, phase, 4 if (self.number + n) % 2 else 6)
-        vip = VIP["snat"][trial.family]
+        vip = VIP[ports.source][trial.family]
         sock = open_socket(self.cluster.client, vip, ports.get(self.victim.name, trial.family))
         client = Client(trial, sock, (vip, PORT), self)
         client.jitter = self.rng.uniform(0, 0.2)
@@ -183,6 +183,8 @@ class Shot:
         for c in self.clients:
             trial, ident = c.trial, c.ident
             trial.ran = self.backends.counts[ident]
+            if trial.phase == "idle" and trial.ran == 1:
+                trial.ran = self.backends.counts[ident + "a"]       # the request before
             end, lost_pkts = self.backends.ends.get(ident, ("open", 0))
             trial.lost_pkts += lost_pkts
             if ident in self.backends.wrong and trial.outcome == "ok":

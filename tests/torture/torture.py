@@ -39,6 +39,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=None, help="of victims and moments (default: by chance, and printed)")
     parser.add_argument("--only", default=",", metavar="FAULT,PHASE", help=f"one fault or phase; {', '.join(FAULTS)}; {', '.join(PHASES)}")
     parser.add_argument("--clients", type=int, default=3, help="for each phase in a shot (default %(default)s)")
+    parser.add_argument("--source", choices=("snat", "client"), default="snat", help="of the pool (default %(default)s)")
     parser.add_argument("--way", choices=("bird", "flow"), default="bird", help="how packets find a proxy (default %(default)s)")
     parser.add_argument("--csv", default=str(ROOT / "build/torture.csv"), help="each trial (default %(default)s)")
     parser.add_argument("--build", default=str(ROOT / "build"))
@@ -54,9 +55,9 @@ def arguments():
     return args
 
 
-def services(cluster):
-    view = cluster.view(1)
-    yield daemon.service("www", "snat", "http", PORT, default="www-snat"), daemon.pool(view, "www", "snat", PORT)
+def services(cluster, source):
+    yield (daemon.service("www", source, "http", PORT, default=f"www-{source}"),
+           daemon.pool(cluster.view(1), "www", source, PORT))
 
 
 def describe(trials):
@@ -67,7 +68,7 @@ def describe(trials):
 
 
 async def shots(cluster, backends, late, args):
-    rng, ports, trials = random.Random(args.seed), Ports(cluster), []
+    rng, ports, trials = random.Random(args.seed), Ports(cluster, args.source), []
     for number in itertools.count():
         if len(trials) >= args.trials:
             return trials
@@ -90,7 +91,7 @@ def torture(cluster, stack, args):
     stack.callback(backends.close)
     late = Late(cluster, LATE_S)
     stack.callback(late.close)
-    cluster.start(list(services(cluster)))
+    cluster.start(list(services(cluster, args.source)))
     trials = asyncio.run(shots(cluster, backends, late, args))
     table.show(trials)
     table.save(args.csv, args.seed, trials)
