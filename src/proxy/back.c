@@ -268,7 +268,8 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 		   !sp_front_is_in_sync(f)) {
 		leave_port(f, c);
 	} else if (seg->ack != c->backend.isn_ours + 1 && f->cluster && c->pool->source == SP_SOURCE_CLIENT) {
-		sp_miss_stray(f, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);	/* perhaps of one that another proxy has made */
+		/* perhaps of one that another proxy has made */
+		sp_miss_stray(f, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
 	} else if (seg->ack != c->backend.isn_ours + 1) {
 		sp_answer_reset(f, seg);	/* of an older connection: gone with this, the SYN is repeated */
 		send_syn(f, c, sp_now_ns());

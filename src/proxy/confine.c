@@ -46,8 +46,8 @@ static const struct rule allowed[] = {
 	CALL(bpf),	/* whichever command: without capabilities the kernel loads no program */
 	/* the control socket, the service manager, a store's servers, questions about interfaces */
 	CALL(accept4), CALL(connect), CALL(bind), CALL(getsockname), CALL(getpeername), CALL(getsockopt),
-	CALL(setsockopt), CALL(shutdown), CALL(sendmsg), CALL(recvmsg), CALL(recvmmsg), CALL(sendto), CALL(recvfrom), CALL(writev),
-	CALL(readv), CALL(fcntl), CALL(poll), CALL(ppoll),
+	CALL(setsockopt), CALL(shutdown), CALL(sendmsg), CALL(recvmsg), CALL(recvmmsg), CALL(sendto), CALL(recvfrom),
+	CALL(writev), CALL(readv), CALL(fcntl), CALL(poll), CALL(ppoll),
 	SOCKET(AF_UNIX, SOCK_DGRAM), SOCKET(AF_UNIX, SOCK_STREAM), SOCKET(AF_INET, SOCK_DGRAM),
 	SOCKET(AF_INET, SOCK_STREAM), SOCKET(AF_INET6, SOCK_STREAM),
 	IOCTL(FIONBIO), IOCTL(FIOCLEX), IOCTL(FIONREAD), IOCTL(SIOCGIFMTU), IOCTL(SIOCGIFINDEX),

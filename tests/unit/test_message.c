@@ -45,7 +45,8 @@ static struct sp_message any_message(int i)
 		m.segment = (struct sp_segment){
 			.tuple = any_tuple(i & 1), .seq = any32(), .ack = any32(), .tsval = any32(), .tsecr = any32(),
 			.window = any32(), .mss = any32(), .wscale = i % 16 - 1, .flags = any32(),
-			.is_sack = i >> 1 & 1, .has_ts = i >> 2 & 1, .payload = payload, .payload_len = i * 7 % (SP_MESSAGE_PIECE + 1),
+			.is_sack = i >> 1 & 1, .has_ts = i >> 2 & 1,
+			.payload = payload, .payload_len = i * 7 % (SP_MESSAGE_PIECE + 1),
 		};
 		break;
 	default:
