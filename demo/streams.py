@@ -42,6 +42,7 @@ class Download(Stream):
         self.path, self.host, self.size = path, host, size
         self.bytes, self.shas = 0, []
         self.sock = tcp.connect(client, vip, 80, sport=sport, timeout=60)
+        self.me = self.sock.getsockname()[:2]
         self.start()
 
     def run(self):
@@ -90,6 +91,7 @@ class Chat(Stream):
         self.sent = self.heard = self.echoed = 0
         self.listener = tcp.listen(server, port)
         self.sock = tcp.connect(client, vip, 80, sport=sport)
+        self.me = self.sock.getsockname()[:2]
         self.start()
 
     def run(self):
