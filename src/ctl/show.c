@@ -190,9 +190,9 @@ static void show_pools(const json_t *pools, FILE *out)
 	print_section(&table, out);
 }
 
-static void show_counters(json_t *counters, FILE *out)
+static void show_counters(const char *title, json_t *counters, FILE *out)
 {
-	static const struct sp_column columns[] = { { "COUNTER", 0 }, { "VALUE", 1 } };
+	const struct sp_column columns[] = { { title, 0 }, { "VALUE", 1 } };
 	char value[SP_HUMAN_MAX];
 	struct sp_table table;
 	const json_t *number;
@@ -209,11 +209,15 @@ static void show_counters(json_t *counters, FILE *out)
 
 void sp_show_status(const json_t *object, FILE *out)
 {
+	const json_t *store = json_object_get(object, "store");
+
 	show_head(object, out);
 	show_services(json_object_get(object, "services"), out);
 	show_pools(json_object_get(object, "pools"), out);
-	show_store(json_object_get(json_object_get(object, "store"), "servers"), out);
-	show_counters(json_object_get(object, "counters"), out);
+	show_store(json_object_get(store, "servers"), out);
+	if (json_array_size(json_object_get(store, "servers")))
+		show_counters("STORE COUNTER", json_object_get(store, "counters"), out);
+	show_counters("COUNTER", json_object_get(object, "counters"), out);
 }
 
 /* ---- cluster ---- */

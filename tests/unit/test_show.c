@@ -75,6 +75,9 @@ static void status_is_aligned(void **state)
 		"10.0.8.1:6379  up        87us          3      1000       0           1\n"
 		"10.0.8.2:6379  down       0us          0         0       0           9\n"
 		"\n"
+		"STORE COUNTER  VALUE\n"
+		"commits_ok        12\n"
+		"\n"
 		"COUNTER  VALUE\n"
 		"heads    12345\n"
 		"bad          7\n";
@@ -84,7 +87,7 @@ static void status_is_aligned(void **state)
 			      "\"store\":{\"engine\":\"redis\",\"servers\":["
 			      "{\"name\":\"10.0.8.1:6379\",\"state\":\"up\",\"latency_us\":87,\"in_flight\":3,"
 			      "\"commands\":1000,\"errors\":0,\"reconnects\":1},"
-			      "{\"name\":\"10.0.8.2:6379\",\"state\":\"down\",\"reconnects\":9}]},"
+			      "{\"name\":\"10.0.8.2:6379\",\"state\":\"down\",\"reconnects\":9}],\"counters\":{\"commits_ok\":12}},"
 			      "\"services\":[{\"name\":\"www\",\"protocol\":\"http\","
 			      "\"listen\":[\"192.0.2.1:80\",\"[2001:db8::1]:80\"]},"
 			      "{\"name\":\"ssh\",\"protocol\":\"tcp\",\"listen\":[\"192.0.2.1:22\"]}],"
