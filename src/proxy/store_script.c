@@ -73,15 +73,13 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"  redis.call('SETRANGE', key, 0, 'T')\n"
 		"end\n"
 		"return {v, front}\n",
+	/* what is the same is written again, too: its seal may be of a key that is going */
 	[SP_SCRIPT_KEEP] =
 		GET
+		"local kept = 1\n"
 		"if v and #r >= 44 then\n"
 		"  if " IS_SAME " then\n"
-		"    if s == 'C' then\n"
-		"      redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
-		PUT_DOWN
-		"      return 0\n"
-		"    end\n"
+		"    if s == 'C' then kept = 0 end\n"
 		"  elseif r:sub(5, 8) == ARGV[1]:sub(5, 8) then\n"
 		"    if ARGV[3] ~= '1' and\n"
 		"       struct.unpack('>I2', r, 13) >= struct.unpack('>I2', ARGV[1], 13) then return 2 end\n"
@@ -91,7 +89,7 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"end\n"
 		"redis.call('SET', KEYS[1], 'C' .. ARGV[1], 'PX', ARGV[2])\n"
 		PUT_DOWN
-		"return 1\n",
+		"return kept\n",
 	[SP_SCRIPT_DROP] =
 		GET
 		"if v then\n"

@@ -259,6 +259,25 @@ static void refreshed(void **state)
 	}
 }
 
+/* While the key is replaced, records of the old one are sealed anew, or they would be foreign once it is gone. */
+static void refresh_seals_anew(void **state)
+{
+	static const __u64 next_key[1][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 } };
+	struct sp_splice s = splice_of(7777, 1);
+	struct sp_seal *seal = &((struct sp_store_redis *)b->store)->seal, before = *seal;
+
+	assert_int_equal(commit(a, &s, 7777), 0);
+	sp_seal_init(seal, next_key, 1);
+	assert_int_equal(fetch(b, &s.front), -EAGAIN);
+	b->store->engine->refresh(b->store, &s);
+	b->store->engine->refresh(b->store, &s);
+	run_for(20);
+	assert_int_equal(fetch(b, &s.front), 0);
+	*seal = before;
+	b->store->engine->forget(b->store, &s);
+	run_for(20);
+}
+
 static void refresh_leaves_what_it_did_not_make(void **state)
 {
 	struct sp_splice s = splice_of(9, 1), other = splice_of(9, 2);
@@ -618,6 +637,7 @@ int main(void)
 		cmocka_unit_test(refresh_is_confirmed), cmocka_unit_test(majority_says_outdated),
 		cmocka_unit_test(refreshes_are_bounded),
 		cmocka_unit_test(scripts_are_lost), cmocka_unit_test(split_claim), cmocka_unit_test(refreshed),
+		cmocka_unit_test(refresh_seals_anew),
 		cmocka_unit_test(refresh_without_servers), cmocka_unit_test(flushed_server_is_noticed),
 	};
 
