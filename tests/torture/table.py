@@ -64,8 +64,8 @@ def verdicts(trials):
         yield f"a lost host stalls for {Cell(hosts).median_s:.3f} s in the median, more than {STALL_MEDIAN_S} s"
     if hosts and Cell(hosts).worst_s > STALL_WORST_S:
         yield f"a lost host stalls for {Cell(hosts).worst_s:.3f} s at worst, more than {STALL_WORST_S} s"
-    lost = sum(t.lost_pkts for t in trials if t.fault == "daemon_killed" and t.phase in SPLICED)
-    if lost:
+    lost = sum(max(0, t.lost_pkts) for t in trials if t.fault == "daemon_killed" and t.phase in SPLICED)
+    if lost > 0:
         yield f"a dead daemon cost {lost} packets of spliced connections"
 
 

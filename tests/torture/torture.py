@@ -30,7 +30,7 @@ from shot import LATE_S, PORT, Backends, Ports, Shot    # noqa: E402
 import sessions     # noqa: E402
 import table        # noqa: E402
 
-CALM_S = 10
+CALM_S, VERBOSE_S = 10, 2
 
 
 def arguments():
@@ -45,7 +45,7 @@ def arguments():
     parser.add_argument("--build", default=str(ROOT / "build"))
     parser.add_argument("--sessions", type=int, nargs="?", const=600, metavar="SECONDS",
                         help="instead of trials: chats, event streams and ssh sessions while hosts die (default %(const)s)")
-    parser.add_argument("--verbose", action="store_true", help="what the daemons say, where a trial failed")
+    parser.add_argument("--verbose", action="store_true", help="what the daemons say, where a trial failed or took long")
     args = parser.parse_args()
     args.seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
     fault, _, phase = args.only.partition(",")
@@ -79,7 +79,7 @@ async def shots(cluster, backends, late, args):
         trials += new
         print(f"{len(trials):5} {fault} at {shot.victim.name}, {shot.store.name}: {describe(new)}  [{time.monotonic() - start:.1f} s,"
               f" lag {shot.lag_s * 1000:.0f} ms]", flush=True)
-        if args.verbose and any(t.outcome != "ok" or t.ran != 1 for t in new):
+        if args.verbose and any(t.outcome != "ok" or t.ran != 1 or t.stall_s > VERBOSE_S for t in new):
             for title, text in cluster.report():
                 print(f"---- {title}\n{text}")
 
