@@ -59,6 +59,10 @@ def verdicts(trials):
             yield f"{getattr(whole, what)} {what}"
     if sum(t.is_off_phase for t in trials) > OFF_PHASE_MAX * len(trials):
         yield f"{sum(t.is_off_phase for t in trials)} were not in their phase when the fault struck"
+
+
+def over(trials):
+    """How long it took, and what it cost, where that is more than promised: a question of the machine, too."""
     hosts = timed([t for t in trials if t.fault in HOST_FAULTS])
     if hosts and Cell(hosts).median_s > STALL_MEDIAN_S:
         yield f"a lost host stalls for {Cell(hosts).median_s:.3f} s in the median, more than {STALL_MEDIAN_S} s"
