@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* datapath_internal.h - only for datapath*.c */
+#ifndef SP_PROXY_DATAPATH_INTERNAL_H
+#define SP_PROXY_DATAPATH_INTERNAL_H
+
+#include "datapath.h"
+#include "proxy.skel.h"
+#include "state.h"
+
+struct sp_offered {
+	struct sp_listen	at;
+	struct sp_service	offer;
+};
+
+/* @offered: what map sp_services holds, in the order of its keys: a look at it is no system call */
+struct sp_datapath {
+	struct proxy_bpf	*skel;
+	struct ring_buffer	*ring;
+	struct sp_control	*control;
+	sp_event_fn		fn;
+	void			*ctx;
+	struct sp_state		state;
+	struct sp_count		count;
+	struct sp_offered		offered[SP_SERVICES_MAX];
+	size_t			offered_count;
+};
+
+#endif
