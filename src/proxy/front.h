@@ -8,7 +8,7 @@
 #include "config.h"
 #include "datapath.h"
 #include "ports.h"
-#include "segment.h"
+#include "wire.h"
 #include "store.h"
 
 #define SP_FRONT_COUNTERS(X) \

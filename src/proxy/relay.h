@@ -7,7 +7,7 @@
 #define SP_PROXY_RELAY_H
 
 #include "abi/half.h"
-#include "segment.h"
+#include "wire.h"
 
 #define SP_RELAY_MSS	1208	/* fits the least MTU of IPv6, with timestamps, whoever the receiver is */
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * segment.h - TCP segments and ICMP errors of our own: built, queued, sent through raw sockets. No
- * state of connections.
- */
+/* segment.h - TCP segments and ICMP errors of our own: built and parsed. No state of connections. */
 #ifndef SP_PROXY_SEGMENT_H
 #define SP_PROXY_SEGMENT_H
 
@@ -69,29 +66,12 @@ int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg);
  */
 int sp_segment_is_intact(const struct sp_event *ev);
 
-struct sp_wire;	/* two raw sockets, each with a queue of packets */
-
-/* Needs CAP_NET_RAW. A machine without IPv6 is no error: what is sent there counts as failed. */
-int sp_wire_open(struct sp_wire **ret_wire);
-void sp_wire_close(struct sp_wire *wire);
-
 /**
- * sp_wire_send() - queue a segment; sent at the next flush, or when the queue is full
- * Return: 0 or -errno of building it. What the kernel says of sending is counted: TCP repeats it.
+ * sp_segment_build_too_big() - an ICMP error: "fragmentation needed", or ICMPv6 "packet too big", with @ev->mtu
+ * @ev:		of a packet, which is quoted: the error goes to its source, from its destination address
+ * @buf:	at least SP_SEGMENT_PACKET_MAX bytes
+ * Return: bytes written; -EBADMSG when there is not enough of the packet.
  */
-int sp_wire_send(struct sp_wire *wire, const struct sp_segment *seg);
-
-/* Queue an ICMP "fragmentation needed" or ICMPv6 "packet too big" with @ev->mtu, to the source of @ev's packet,
- * from its destination address, quoting it. */
-int sp_wire_send_too_big(struct sp_wire *wire, const struct sp_event *ev);
-
-/* sendmmsg() of all that is queued. */
-void sp_wire_flush(struct sp_wire *wire);
-
-struct sp_wire_stats {
-	__u64	sent_pkts;
-	__u64	failed_pkts;
-};
-struct sp_wire_stats sp_wire_stats(const struct sp_wire *wire);
+int sp_segment_build_too_big(const struct sp_event *ev, void *buf);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_segment.c - src/proxy/segment.c: bytes built, bytes parsed, and the queue; no socket is opened. */
+/* test_segment.c - src/proxy/segment.c, wire.c: bytes built, bytes parsed, and the queue; no socket is opened. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "proxy/segment.c"
+#include "proxy/wire.c"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -474,7 +475,7 @@ static void too_big_names_mtu_and_packet(void **state)
 		size_t quoted = len < ip_len + 512 ? len : ip_len + 512;
 
 		ev->mtu = 1300;
-		assert_int_equal(build_too_big(ev, out), ip_len + 8 + quoted);
+		assert_int_equal(sp_segment_build_too_big(ev, out), ip_len + 8 + quoted);
 		check_ip_header(out, ip_len + 8 + quoted, &back, is_v6 ? 58 : 1);
 		assert_memory_equal(out + ip_len + 8, packet, quoted);
 		if (is_v6)
@@ -494,7 +495,7 @@ static void too_big_wants_an_ip_header(void **state)
 	for (size_t f = 0; f < COUNT(families); f++) {
 		struct sp_event *ev = event_new(families[f], text, f ? 39 : 19);
 
-		assert_int_equal(build_too_big(ev, out), -EBADMSG);
+		assert_int_equal(sp_segment_build_too_big(ev, out), -EBADMSG);
 		free(ev);
 	}
 }
