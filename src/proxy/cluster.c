@@ -1,270 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * cluster.c - one UDP socket between the proxies, and a timer
+ * cluster.c - what other proxies say, and when they were silent for too long
  *
- * member.c knows who is there, message.c what is said; here it is sent and
- * received. What is queued in one turn of the loop goes out in one system call.
+ * member.c knows who is there, message.c what is said, datagram.c brings it;
+ * cluster_tell.c is the other direction.
  */
 #include "proxy/cluster.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "abi/half.h"
 #include "base/addr.h"
 #include "base/log.h"
+#include "proxy/cluster_internal.h"
 #include "proxy/keys.h"
 #include "proxy/message.h"
-#include "proxy/store.h"
 
 #define TICK_MS		50
 #define TICKS_PER_HELLO	(SP_HELLO_MS / TICK_MS)
 #define TICKS_PER_RECORD 10
 #define LATE_NS		200000000ULL	/* between two ticks: we were stopped */
-#define BATCH		64
-#define BATCHES_PER_TURN 8		/* then the loop has its turn */
-#define RECEIVE_BYTES	2048		/* longer than any message, so that a longer one is seen as such */
-#define BUFFER_BYTES	(4 * 1024 * 1024)
-
-union endpoint {
-	struct sockaddr		any;
-	struct sockaddr_in	v4;
-	struct sockaddr_in6	v6;
-};
-
-struct queue {
-	unsigned int	count;
-	struct mmsghdr	msgs[BATCH];
-	struct iovec	iovs[BATCH];
-	union endpoint	to[BATCH];
-	__u8		bytes[BATCH][SP_MESSAGE_BYTES_MAX];
-};
-
-struct inbox {
-	struct mmsghdr	msgs[BATCH];
-	struct iovec	iovs[BATCH];
-	union endpoint	from[BATCH];
-	__u8		bytes[BATCH][RECEIVE_BYTES];
-};
-
-struct sp_cluster {
-	struct sp_members		members;
-	struct sp_seal			seal;
-	struct sp_store			*store;
-	const struct sp_cluster_events	*events;
-	void				*ctx;
-	struct sp_cluster_counters	counters;
-	int				fd;
-	__u64				seq, ticked_ns, ticks;
-	int				is_listed;	/* the store has answered */
-	int				open_handles;
-	uv_poll_t			poll;
-	uv_timer_t			timer;
-	struct queue			out;
-	struct inbox			in;
-};
-
-/* ---- sending ---- */
-
-static socklen_t to_sockaddr(const struct sp_endpoint *at, union endpoint *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (sp_addr_is_v4(&at->addr)) {
-		ret->v4.sin_family = AF_INET;
-		ret->v4.sin_addr.s_addr = at->addr.w[3];
-		ret->v4.sin_port = at->port_be;
-		return sizeof(ret->v4);
-	}
-	ret->v6.sin6_family = AF_INET6;
-	memcpy(&ret->v6.sin6_addr, &at->addr, sizeof(at->addr));
-	ret->v6.sin6_port = at->port_be;
-	return sizeof(ret->v6);
-}
-
-static struct sp_endpoint from_sockaddr(const union endpoint *e)
-{
-	struct sp_endpoint at = { .addr = sp_addr_v4(e->v4.sin_addr.s_addr), .port_be = e->v4.sin_port };
-
-	if (e->any.sa_family == AF_INET6) {
-		memcpy(&at.addr, &e->v6.sin6_addr, sizeof(at.addr));
-		at.port_be = e->v6.sin6_port;
-	}
-	return at;
-}
-
-/* As in segment.c: what fails is skipped, unless there is no room for more either. */
-void sp_cluster_flush(struct sp_cluster *c)
-{
-	unsigned int done = 0;
-
-	if (!c)
-		return;
-	while (done < c->out.count) {
-		int n = sendmmsg(c->fd, c->out.msgs + done, c->out.count - done, MSG_DONTWAIT);
-
-		if (n > 0) {
-			done += n;
-		} else if (errno == EAGAIN) {
-			break;
-		} else if (errno != EINTR) {
-			c->counters.relay_not_sent++;
-			done++;
-		}
-	}
-	c->counters.relay_not_sent += c->out.count - done;
-	c->out.count = 0;
-}
-
-static void enqueue(struct sp_cluster *c, const struct sp_member *to, const __u8 *bytes, size_t len)
-{
-	struct queue *q = &c->out;
-	unsigned int i;
-
-	if (q->count == BATCH)
-		sp_cluster_flush(c);
-	i = q->count++;
-	memcpy(q->bytes[i], bytes, len);
-	q->iovs[i] = (struct iovec){ .iov_base = q->bytes[i], .iov_len = len };
-	q->msgs[i].msg_hdr = (struct msghdr){
-		.msg_name = &q->to[i], .msg_namelen = to_sockaddr(&to->relay, &q->to[i]),
-		.msg_iov = &q->iovs[i], .msg_iovlen = 1,
-	};
-}
-
-static size_t write_message(struct sp_cluster *c, struct sp_message *m, __u8 bytes[SP_MESSAGE_BYTES_MAX])
-{
-	m->from = c->members.self.id;
-	m->started_ns = c->members.self.started_ns;
-	m->seq = ++c->seq;
-	return sp_message_write(&c->seal, m, bytes);
-}
-
-/* @to: NULL: all that live. Return: to how many. */
-static unsigned int tell(struct sp_cluster *c, const struct sp_member *to, struct sp_message *m)
-{
-	__u8 bytes[SP_MESSAGE_BYTES_MAX];
-	size_t len = write_message(c, m, bytes);
-	unsigned int n = 0;
-
-	if (to) {
-		enqueue(c, to, bytes, len);
-		return 1;
-	}
-	for (unsigned int i = 0; i < c->members.count; i++) {
-		if (!c->members.others[i].is_alive)
-			continue;
-		enqueue(c, &c->members.others[i], bytes, len);
-		n++;
-	}
-	return n;
-}
-
-/* A superpacket goes in pieces: only the first one has the cookie, only the last one the FIN. */
-static void tell_segment(struct sp_cluster *c, const struct sp_member *to, enum sp_event_kind kind,
-			 const struct sp_segment *seg)
-{
-	struct sp_message m = { .kind = SP_MESSAGE_SEGMENT, .event = kind, .segment = *seg };
-	struct sp_segment *piece = &m.segment;
-	size_t left = seg->payload_len;
-	const __u8 *payload = seg->payload;
-
-	do {
-		piece->payload = payload;
-		piece->payload_len = left < SP_MESSAGE_PIECE ? left : SP_MESSAGE_PIECE;
-		payload += piece->payload_len;
-		left -= piece->payload_len;
-		piece->flags = left ? seg->flags & ~SP_TCP_FIN : seg->flags;
-		c->counters.segments_sent += tell(c, to, &m);
-		piece->seq += piece->payload_len;
-		if (m.event == SP_EVENT_FRONT)
-			m.event = SP_EVENT_MISS;
-	} while (left);
-}
-
-static struct sp_member *home(const struct sp_cluster *c, const struct sp_tuple *front)
-{
-	return sp_members_choose((struct sp_members *)&c->members, front, sizeof(*front));
-}
-
-int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front)
-{
-	return !c || !home(c, front);
-}
-
-int sp_cluster_is_heir(const struct sp_cluster *c, const char *name)
-{
-	return !c || !sp_members_choose((struct sp_members *)&c->members, name, strlen(name));
-}
-
-void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
-{
-	struct sp_member *to = c ? home(c, &seg->tuple) : NULL;
-
-	if (to)
-		tell_segment(c, to, kind, seg);
-}
-
-int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
-{
-	struct sp_member *to = c ? sp_members_by_snat(&c->members, &seg->tuple.daddr) : NULL;
-
-	if (!to || !to->is_alive)
-		return -ENOENT;
-	tell_segment(c, to, kind, seg);
-	return 0;
-}
-
-void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
-{
-	if (c)
-		tell_segment(c, NULL, kind, seg);
-}
-
-void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn, __u8 state)
-{
-	struct sp_message m = {
-		.kind = SP_MESSAGE_ENDS, .ends = { *front, client_isn, state & SP_USE_S_ENDS },
-	};
-
-	if (c)
-		c->counters.ends_sent += tell(c, NULL, &m);
-}
-
-/* To the dead as well: they may only seem so. */
-static void say_hello(struct sp_cluster *c)
-{
-	struct sp_message m = { .kind = SP_MESSAGE_HELLO, .state = c->members.self.state };
-	__u8 bytes[SP_MESSAGE_BYTES_MAX];
-	size_t len;
-
-	if (c->events)
-		m.splices = c->events->splices(c->ctx);
-	c->members.self.splices = m.splices;
-	len = write_message(c, &m, bytes);
-	for (unsigned int i = 0; i < c->members.count; i++)
-		enqueue(c, &c->members.others[i], bytes, len);
-	c->counters.hellos_sent += c->members.count;
-}
-
-/* Under its name and its endpoint: so that two of one name see each other. */
-static void announce(struct sp_cluster *c)
-{
-	const struct sp_member *self = &c->members.self;
-	char name[SP_MEMBER_NAME_MAX + SP_ENDPOINT_STRLEN + 2], at[SP_ENDPOINT_STRLEN];
-	__u8 record[SP_MEMBER_RECORD_MAX];
-	size_t len = sp_member_record_write(&c->seal, self, record);
-
-	snprintf(name, sizeof(name), "%s %s", self->name, sp_endpoint_format(&self->relay.addr, self->relay.port_be, at));
-	c->store->engine->announce(c->store, name, record, len);
-}
 
 /* ---- receiving ---- */
 
@@ -315,7 +75,7 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len)
 	}
 	if (c->members.count > count) {
 		log_member(&m, "is in the store");
-		say_hello(c);
+		sp_cluster_say_hello(c);
 	}
 }
 
@@ -333,7 +93,7 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 	case SP_MEMBER_FULL:
 		break;
 	case SP_MEMBER_NEWS:
-		assert(member);		/* else it is not known, and nothing new */
+		assert(member);	/* else it is not known, and nothing new */
 		log_member(member, was_alive ? sp_member_state_name(member->state) : "lives");
 		homes_changed(c);
 		break;
@@ -383,41 +143,23 @@ static void refused(struct sp_cluster *c, enum sp_message_refusal refusal)
 	}
 }
 
-static void read_message(struct sp_cluster *c, const void *bytes, size_t len, const union endpoint *from)
+static void on_datagram(void *ctx, const void *bytes, size_t len, const struct sp_endpoint *from)
 {
-	struct sp_endpoint at = from_sockaddr(from);
+	struct sp_cluster *c = ctx;
 	struct sp_message m;
 	enum sp_message_refusal refusal = sp_message_read(&c->seal, bytes, len, &m);
 
 	if (refusal == SP_MESSAGE_OK)
-		hear(c, &m, &at);
+		hear(c, &m, from);
 	else
 		refused(c, refusal);
 }
 
-static int receive(struct sp_cluster *c)
-{
-	struct inbox *in = &c->in;
-	int n;
-
-	for (int i = 0; i < BATCH; i++) {
-		in->iovs[i] = (struct iovec){ .iov_base = in->bytes[i], .iov_len = RECEIVE_BYTES };
-		in->msgs[i].msg_hdr = (struct msghdr){
-			.msg_name = &in->from[i], .msg_namelen = sizeof(in->from[i]), .msg_iov = &in->iovs[i],
-			.msg_iovlen = 1,
-		};
-	}
-	n = recvmmsg(c->fd, in->msgs, BATCH, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++)
-		read_message(c, in->bytes[i], in->msgs[i].msg_len, &in->from[i]);
-	return n;
-}
-
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
-	for (int i = 0; i < BATCHES_PER_TURN; i++)
-		if (receive(poll->data) < BATCH)
-			break;
+	struct sp_cluster *c = poll->data;
+
+	sp_datagrams_receive(c->datagrams, on_datagram, c);
 }
 
 /* ---- time ---- */
@@ -444,9 +186,9 @@ static void on_tick(uv_timer_t *timer)
 	bury(c, now_ns, now_ns - c->ticked_ns >= LATE_NS);
 	c->ticked_ns = now_ns;
 	if (c->ticks % TICKS_PER_HELLO == 0)
-		say_hello(c);
+		sp_cluster_say_hello(c);
 	if (c->ticks % TICKS_PER_RECORD == 0 || !c->is_listed)
-		announce(c);
+		sp_cluster_announce(c);
 	c->ticks++;
 }
 
@@ -455,31 +197,11 @@ void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state)
 	if (!c || c->members.self.state == state)
 		return;
 	c->members.self.state = state;
-	say_hello(c);
+	sp_cluster_say_hello(c);
 	homes_changed(c);
 }
 
 /* ---- opening ---- */
-
-static int open_socket(const struct sp_endpoint *at, int *ret_fd)
-{
-	union endpoint addr;
-	socklen_t len = to_sockaddr(at, &addr);
-	int fd = socket(addr.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = BUFFER_BYTES, err;
-
-	if (fd < 0)
-		return -errno;
-	/* what the kernel allows anybody is enough to work with */
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	if (bind(fd, &addr.any, len)) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	*ret_fd = fd;
-	return 0;
-}
 
 static int describe_self(const struct sp_config *config, struct sp_member *ret_self)
 {
@@ -501,7 +223,7 @@ static int describe_self(const struct sp_config *config, struct sp_member *ret_s
 
 static int start_handles(struct sp_cluster *c, uv_loop_t *loop)
 {
-	int err = uv_poll_init(loop, &c->poll, c->fd);
+	int err = uv_poll_init(loop, &c->poll, sp_datagrams_fd(c->datagrams));
 
 	if (err)
 		return err;
@@ -528,7 +250,7 @@ static int open_parts(struct sp_cluster *c, uv_loop_t *loop, const struct sp_con
 	if (err)
 		return err;
 	sp_members_init(&c->members, &self);
-	err = open_socket(&self.relay, &c->fd);
+	err = sp_datagrams_open(&self.relay, &c->counters.relay_not_sent, &c->datagrams);
 	return err ?: start_handles(c, loop);
 }
 
@@ -545,7 +267,6 @@ int sp_cluster_open(uv_loop_t *loop, const struct sp_config *config, struct sp_s
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	c->fd = -1;
 	c->store = store;
 	err = open_parts(c, loop, config);
 	if (err) {
@@ -562,8 +283,7 @@ static void put(struct sp_cluster *c)
 {
 	if (c->open_handles)
 		return;
-	if (c->fd >= 0)
-		close(c->fd);
+	sp_datagrams_close(c->datagrams);
 	free(c);
 }
 

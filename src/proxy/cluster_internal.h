@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* cluster_internal.h - only for cluster*.c */
+#ifndef SP_PROXY_CLUSTER_INTERNAL_H
+#define SP_PROXY_CLUSTER_INTERNAL_H
+
+#include <uv.h>
+
+#include "proxy/cluster.h"
+#include "proxy/datagram.h"
+#include "proxy/seal.h"
+#include "proxy/store.h"
+
+struct sp_cluster {
+	struct sp_members		members;
+	struct sp_seal			seal;
+	struct sp_store			*store;
+	const struct sp_cluster_events	*events;
+	void				*ctx;
+	struct sp_cluster_counters	counters;
+	struct sp_datagrams		*datagrams;
+	__u64				seq, ticked_ns, ticks;
+	int				is_listed;	/* the store has answered */
+	int				open_handles;
+	uv_poll_t			poll;
+	uv_timer_t			timer;
+};
+
+/* cluster_tell.c */
+/* To the dead as well: they may only seem so. */
+void sp_cluster_say_hello(struct sp_cluster *c);
+/* To the store. */
+void sp_cluster_announce(struct sp_cluster *c);
+
+#endif
