@@ -2,16 +2,8 @@
 /*
  * ports.c - SNAT ports.
  *
- * Each pair of a source address and a backend has a queue. A port is
- *
- *	fresh	never used by this process; these go first, upwards from a place
- *		that is random, since a daemon before us may have used any of them
- *	resting	used and given back: in a list, the one that rests longest at its head
- *	taken	in use: in another list, the one that was taken first at its head
- *
- * so that a queue costs memory only where ports of it have been used, and
- * any port can be taken out of the middle. Everything is O(1), but that the
- * fresh ones are passed over once in the life of a queue.
+ * Each pair of a source address and a backend has a queue (port_queue.h),
+ * which costs memory only where ports of it have been used.
  *
  * Where none is left, whoever takes ports is asked to give up the oldest that
  * are taken, a few at a time. What is still needed goes to the end of its
@@ -31,119 +23,34 @@
 #include <sys/random.h>
 
 #include "abi/siphash.h"
+#include "proxy/port_queue.h"
 
 #define QUEUES_MAX	4096
 #define BUCKETS		1024
 #define RECLAIM_LOOKS	64	/* at taken ports, in one sp_ports_get() */
 #define SWEEP_BUCKETS	16	/* in one sp_ports_sweep() */
 
-/* Of a taken port: a round, or that the store isn't known to have it; of a resting one: whether its splice is over. */
-enum port_mark { MARK_NONE, MARK_ROUND_A, MARK_ROUND_B, MARK_UNSURE };
-
-enum port_state { PORT_FRESH, PORT_RESTING, PORT_TAKEN };
-
-/* A port is known by its distance from the first one. @prev and @next count while it is in a list. */
-struct port {
-	__u16	prev;
-	__u16	next;
-};
-
-/* @head and @tail count while @count is not 0 */
-struct list {
-	__u32	count;
-	__u16	head;
-	__u16	tail;
-};
-
-struct queue {
-	__u32		fresh_next;	/* the next to look at, of @fresh_left */
-	__u32		fresh_left;
-	struct list	lists[PORT_TAKEN + 1];	/* by state; none of fresh ones */
-	__u8		*states;	/* enum port_state of each port */
-	__u8		*marks;		/* enum port_mark of each port */
-	struct port	ports[];
-};
-
 /* A backend, with a queue for each source address that was used towards it. */
 struct towards {
 	struct towards		*next;
 	struct sp_endpoint	to;
 	size_t			turn;	/* the source address to begin with */
-	struct queue		*queues[];
+	struct sp_port_queue	*queues[];
 };
 
 struct sp_ports {
-	struct towards	*buckets[BUCKETS];
-	__u64		key[2];
-	size_t		queue_count;
-	sp_ports_ask_fn	ask;
-	void		*ctx;
-	enum port_mark	round;
-	__u32		swept;		/* buckets of this round */
-	__u32		port_count;
-	__u16		first;
-	size_t		addr_count;
-	struct sp_addr	addrs[];
+	struct towards		*buckets[BUCKETS];
+	__u64			key[2];
+	size_t			queue_count;
+	sp_ports_ask_fn		ask;
+	void			*ctx;
+	enum sp_port_mark	round;
+	__u32			swept;		/* buckets of this round */
+	__u32			port_count;
+	__u16			first;
+	size_t			addr_count;
+	struct sp_addr		addrs[];
 };
-
-/* One queue */
-
-static void queue_unlink(struct queue *q, __u16 idx)
-{
-	struct list *list = &q->lists[q->states[idx]];
-	struct port port = q->ports[idx];
-
-	if (q->states[idx] == PORT_FRESH)
-		return;
-	if (idx == list->head)
-		list->head = port.next;
-	else
-		q->ports[port.prev].next = port.next;
-	if (idx == list->tail)
-		list->tail = port.prev;
-	else
-		q->ports[port.next].prev = port.prev;
-	list->count--;
-}
-
-/* To the end of that state's list. */
-static void queue_move(struct queue *q, __u16 idx, enum port_state state)
-{
-	struct list *list = &q->lists[state];
-
-	queue_unlink(q, idx);
-	if (list->count)
-		q->ports[list->tail].next = idx;
-	else
-		list->head = idx;
-	q->ports[idx].prev = list->tail;
-	list->tail = idx;
-	list->count++;
-	q->states[idx] = state;
-}
-
-static int queue_get(struct queue *q, __u32 port_count, __u16 *ret_idx)
-{
-	while (q->fresh_left) {
-		__u16 idx = q->fresh_next;
-
-		q->fresh_next = (q->fresh_next + 1) % port_count;
-		q->fresh_left--;
-		if (q->states[idx] == PORT_FRESH) {
-			queue_move(q, idx, PORT_TAKEN);
-			*ret_idx = idx;
-			return 0;
-		}
-	}
-	if (!q->lists[PORT_RESTING].count)
-		return -EADDRNOTAVAIL;
-	*ret_idx = q->lists[PORT_RESTING].head;
-	q->marks[*ret_idx] = MARK_NONE;
-	queue_move(q, *ret_idx, PORT_TAKEN);
-	return 0;
-}
-
-/* All backends */
 
 static __u64 hash(const struct sp_ports *ports, const struct sp_endpoint *to, size_t salt)
 {
@@ -182,7 +89,7 @@ static void towards_free(struct sp_ports *ports, struct towards *tw)
 static int towards_is_idle(const struct sp_ports *ports, const struct towards *tw)
 {
 	for (size_t i = 0; i < ports->addr_count; i++) {
-		if (tw->queues[i] && tw->queues[i]->lists[PORT_TAKEN].count)
+		if (tw->queues[i] && tw->queues[i]->lists[SP_PORT_TAKEN].count)
 			return 0;
 	}
 	return 1;
@@ -223,23 +130,18 @@ static struct towards *towards_get(struct sp_ports *ports, const struct sp_endpo
 	return tw;
 }
 
-static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_idx, struct queue **ret_q)
+static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_idx, struct sp_port_queue **ret_q)
 {
-	size_t n = ports->port_count;
-	struct queue *q = tw->queues[addr_idx];
+	struct sp_port_queue *q = tw->queues[addr_idx];
 
 	if (!q) {
 		if (ports->queue_count >= QUEUES_MAX)
 			evict_idle(ports, tw);
 		if (ports->queue_count >= QUEUES_MAX)
 			return -ENOMEM;
-		q = calloc(1, sizeof(*q) + n * (sizeof(q->ports[0]) + sizeof(q->states[0]) + sizeof(q->marks[0])));
+		q = sp_port_queue_new(ports->port_count, hash(ports, &tw->to, addr_idx + 1) % ports->port_count);
 		if (!q)
 			return -ENOMEM;
-		q->states = (__u8 *)&q->ports[n];
-		q->marks = q->states + n;
-		q->fresh_next = hash(ports, &tw->to, addr_idx + 1) % n;
-		q->fresh_left = n;
 		tw->queues[addr_idx] = q;
 		ports->queue_count++;
 	}
@@ -260,7 +162,7 @@ int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __
 		free(ports);
 		return -EIO;
 	}
-	ports->round = MARK_ROUND_A;
+	ports->round = SP_PORT_MARK_ROUND_A;
 	ports->first = first;
 	ports->port_count = last - first + 1;
 	ports->addr_count = addr_count;
@@ -296,14 +198,14 @@ static int get(struct sp_ports *ports, struct towards *tw, struct sp_endpoint *r
 
 	for (size_t i = 0; i < ports->addr_count; i++) {
 		size_t addr_idx = (tw->turn + i) % ports->addr_count;
-		struct queue *q;
+		struct sp_port_queue *q;
 		__u16 idx;
 
 		if (sp_addr_is_v4(&ports->addrs[addr_idx]) != sp_addr_is_v4(&tw->to.addr))
 			continue;
 		err = queue_open(ports, tw, addr_idx, &q);
 		if (!err)
-			err = queue_get(q, ports->port_count, &idx);
+			err = sp_port_queue_get(q, ports->port_count, &idx);
 		if (err)
 			continue;
 		tw->turn = addr_idx + 1;
@@ -316,18 +218,18 @@ static int get(struct sp_ports *ports, struct towards *tw, struct sp_endpoint *r
 /* Return: whether one has been given back. */
 static int ask_oldest(struct sp_ports *ports, struct towards *tw, size_t addr_idx, __u32 looks)
 {
-	struct queue *q = tw->queues[addr_idx];
-	__u32 taken = q ? q->lists[PORT_TAKEN].count : 0;
+	struct sp_port_queue *q = tw->queues[addr_idx];
+	__u32 taken = q ? q->lists[SP_PORT_TAKEN].count : 0;
 
 	for (looks = looks < taken ? looks : taken; looks; looks--) {
-		__u16 idx = q->lists[PORT_TAKEN].head;
+		__u16 idx = q->lists[SP_PORT_TAKEN].head;
 		struct sp_endpoint from = endpoint_at(ports, addr_idx, idx);
 
 		if (ports->ask(ports->ctx, &tw->to, &from))
 			break;
-		if (q->states[idx] != PORT_TAKEN)
+		if (q->states[idx] != SP_PORT_TAKEN)
 			return 1;
-		queue_move(q, idx, PORT_TAKEN);
+		sp_port_queue_move(q, idx, SP_PORT_TAKEN);
 	}
 	return 0;
 }
@@ -382,7 +284,7 @@ static int find_source(const struct sp_ports *ports, const struct sp_endpoint *f
 
 /* Where that port is, if its backend has been seen. */
 static int find_port(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from,
-		     struct queue **ret_q, __u16 *ret_idx)
+		     struct sp_port_queue **ret_q, __u16 *ret_idx)
 {
 	struct towards *tw = towards_find(ports, to);
 	size_t addr_idx;
@@ -394,7 +296,7 @@ static int find_port(struct sp_ports *ports, const struct sp_endpoint *to, const
 }
 
 static int open_port(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from,
-		     struct queue **ret_q, __u16 *ret_idx)
+		     struct sp_port_queue **ret_q, __u16 *ret_idx)
 {
 	struct towards *tw;
 	size_t addr_idx;
@@ -405,59 +307,51 @@ static int open_port(struct sp_ports *ports, const struct sp_endpoint *to, const
 	return tw ? queue_open(ports, tw, addr_idx, ret_q) : -ENOMEM;
 }
 
-static void put(struct queue *q, __u16 idx, enum port_mark mark)
-{
-	if (q->states[idx] != PORT_TAKEN)
-		return;
-	q->marks[idx] = mark;
-	queue_move(q, idx, PORT_RESTING);
-}
-
 void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
-	struct queue *q;
+	struct sp_port_queue *q;
 	__u16 idx;
 
 	if (!find_port(ports, to, from, &q, &idx))
-		put(q, idx, MARK_NONE);
+		sp_port_queue_put(q, idx, SP_PORT_MARK_NONE);
 }
 
 void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
-	struct queue *q;
+	struct sp_port_queue *q;
 	__u16 idx;
 
 	if (!find_port(ports, to, from, &q, &idx) && !q->marks[idx])
-		put(q, idx, MARK_UNSURE);
+		sp_port_queue_put(q, idx, SP_PORT_MARK_UNSURE);
 }
 
 int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
-	struct queue *q;
+	struct sp_port_queue *q;
 	__u16 idx;
 	int err = open_port(ports, to, from, &q, &idx);
 
 	if (err)
 		return err;
-	if (q->states[idx] == PORT_TAKEN)
+	if (q->states[idx] == SP_PORT_TAKEN)
 		return -EEXIST;
-	q->marks[idx] = MARK_NONE;
-	queue_move(q, idx, PORT_TAKEN);
+	q->marks[idx] = SP_PORT_MARK_NONE;
+	sp_port_queue_move(q, idx, SP_PORT_TAKEN);
 	return 0;
 }
 
 int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
-	struct queue *q;
+	struct sp_port_queue *q;
 	__u16 idx;
 	int err = open_port(ports, to, from, &q, &idx);
 
 	if (err)
 		return err;
-	if (q->states[idx] == PORT_RESTING && !q->marks[idx])
+	if (q->states[idx] == SP_PORT_RESTING && !q->marks[idx])
 		return -ESTALE;
-	if (q->states[idx] != PORT_TAKEN)
-		queue_move(q, idx, PORT_TAKEN);
+	if (q->states[idx] != SP_PORT_TAKEN)
+		sp_port_queue_move(q, idx, SP_PORT_TAKEN);
 	q->marks[idx] = ports->round;
 	return 0;
 }
@@ -465,17 +359,17 @@ int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const st
 static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t addr_idx, sp_ports_ask_fn is_needed,
 			void *ctx)
 {
-	struct queue *q = tw->queues[addr_idx];
+	struct sp_port_queue *q = tw->queues[addr_idx];
 
-	for (__u32 idx = 0; q && q->lists[PORT_TAKEN].count && idx < ports->port_count; idx++) {
+	for (__u32 idx = 0; q && q->lists[SP_PORT_TAKEN].count && idx < ports->port_count; idx++) {
 		struct sp_endpoint from;
 
-		if (q->states[idx] != PORT_TAKEN || !q->marks[idx] || q->marks[idx] == ports->round)
+		if (q->states[idx] != SP_PORT_TAKEN || !q->marks[idx] || q->marks[idx] == ports->round)
 			continue;
-		q->marks[idx] = MARK_NONE;
+		q->marks[idx] = SP_PORT_MARK_NONE;
 		from = endpoint_at(ports, addr_idx, idx);
 		if (!is_needed(ctx, &tw->to, &from))
-			put(q, idx, MARK_UNSURE);
+			sp_port_queue_put(q, idx, SP_PORT_MARK_UNSURE);
 	}
 }
 
@@ -488,6 +382,6 @@ int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn is_needed, void *ctx)
 	if (ports->swept < BUCKETS)
 		return 1;
 	ports->swept = 0;
-	ports->round = ports->round == MARK_ROUND_A ? MARK_ROUND_B : MARK_ROUND_A;
+	ports->round = ports->round == SP_PORT_MARK_ROUND_A ? SP_PORT_MARK_ROUND_B : SP_PORT_MARK_ROUND_A;
 	return 0;
 }
