@@ -159,51 +159,6 @@ void sp_front_tick(struct sp_front *f)
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
 }
 
-static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
-{
-	struct sp_front *f = ctx;
-	struct sp_conn *c = sp_conn_by_ref(f->conns, ref);
-
-	if (c && c->state == SP_CONN_COMMITTING)
-		sp_back_committed(f, c, err, winner);
-}
-
-static void on_stashed(void *ctx, __u64 ref, int err)
-{
-	struct sp_front *f = ctx;
-	struct sp_conn *c = sp_conn_by_ref(f->conns, ref);
-
-	if (c)
-		sp_stash_done(f, c, err);
-}
-
-static void on_emptied(void *ctx)
-{
-	sp_ager_emptied(&((struct sp_front *)ctx)->ager);
-	sp_stash_emptied(ctx);
-}
-
-static void on_kept(void *ctx, const struct sp_tuple *front, __u32 client_isn)
-{
-	sp_ager_kept(&((struct sp_front *)ctx)->ager, front, client_isn);
-}
-
-static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_isn)
-{
-	sp_ager_outdated(&((struct sp_front *)ctx)->ager, front, client_isn);
-}
-
-static void on_member(void *ctx, const void *record, size_t len)
-{
-	sp_cluster_heard(((struct sp_front *)ctx)->cluster, record, len);
-}
-
-static const struct sp_store_events store_events = {
-	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed, .head = sp_heir_head,
-	.heads = sp_heir_heads, .emptied = on_emptied, .kept = on_kept, .outdated = on_outdated,
-	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = on_member,
-};
-
 /* All ports towards a backend are taken: what has ended gives way before its time. */
 static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
@@ -216,54 +171,6 @@ static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_
 	f->counters.ports_reclaimed += sp_ager_reclaim(&f->ager, &f->config->limits, &back);
 	return 0;
 }
-
-/* Another proxy got it. It is not sent on again, wherever we think that its home is: so it can't go round. */
-static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
-{
-	struct sp_front *f = ctx;
-
-	if (kind == SP_EVENT_BACK) {
-		sp_back_event(f, seg, 1);
-	} else if (kind == SP_EVENT_FRONT && sp_datapath_cookie_is_valid(f->dp, seg)) {
-		sp_head_begin(f, seg, 1);
-	} else {
-		f->counters.cookie_expired += kind == SP_EVENT_FRONT;
-		sp_miss_event(f, seg, 1);
-	}
-}
-
-static void hand_over(void *ctx, struct sp_conn *c)
-{
-	struct sp_front *f = ctx;
-
-	/* what was acknowledged, its new home will find in the store */
-	if (c->state == SP_CONN_HEAD && !c->acked && !c->is_giving && !sp_cluster_is_home(f->cluster, &c->front))
-		sp_head_hand_over(f, c);
-}
-
-static void on_homes(void *ctx)
-{
-	sp_conns_each(((struct sp_front *)ctx)->conns, hand_over, ctx);
-}
-
-static void on_died(void *ctx, const char *name)
-{
-	sp_heir_died(ctx, name);
-}
-
-static __u32 splices(void *ctx)
-{
-	return sp_datapath_count(((struct sp_front *)ctx)->dp)->splices;
-}
-
-static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
-{
-	sp_splice_ended(((struct sp_front *)ctx)->dp, front, client_isn, state);
-}
-
-static const struct sp_cluster_events cluster_events = {
-	.segment = on_segment, .ends = on_ends, .died = on_died, .homes = on_homes, .splices = splices,
-};
 
 static void tell_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
@@ -282,8 +189,6 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->wire = wire;
 	f->store = store;
 	f->cluster = cluster;
-	store->events = &store_events;
-	store->ctx = f;
 	f->strays = sp_strays_new();
 	f->nudges = sp_nudges_new();
 	f->heir = sp_heir_new();
@@ -298,7 +203,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 		f->ager.ended = tell_ended;
 		f->ager.ctx = f;
 	}
-	sp_cluster_listen(cluster, &cluster_events, f);
+	sp_front_listen(f);
 	*ret_front = f;
 	return 0;
 }

@@ -47,6 +47,9 @@ void sp_front_mark(struct sp_front *f, struct sp_conn *c);
 /* A segment from the service to the client, without payload; acknowledges what is safe to. */
 struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
 
+/* front_events.c - from now on what the store and the cluster say comes here */
+void sp_front_listen(struct sp_front *f);
+
 /*
  * What may belong to another proxy's connection comes with a flag. @is_home: it is put together here, whatever it is.
  * @is_relayed: another proxy did not know, either.
