@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* control_socket.h - the file of the control socket. Only for control.c. */
+/* control_socket.h - the file of the control socket. Only for control*.c. */
 #ifndef SP_PROXY_CONTROL_SOCKET_H
 #define SP_PROXY_CONTROL_SOCKET_H
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "proxy/control.c"
+#include "proxy/control_client.c"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -153,7 +154,7 @@ static void turn(struct fixture *f, int turns)
 /* All that comes until the server closes; the caller frees it. Bounds what the server holds on the way. */
 static char *read_all(struct fixture *f, int fd)
 {
-	struct out text = { 0 };
+	struct sp_client_out text = { 0 };
 	char buf[65536];
 	ssize_t len = -1;
 
@@ -161,7 +162,7 @@ static char *read_all(struct fixture *f, int fd)
 		uv_run(&f->loop, UV_RUN_NOWAIT);
 		while ((len = recv(fd, buf, sizeof(buf), 0)) > 0)
 			out_append(buf, len, &text);
-		for (unsigned int c = 0; c < SLOTS; c++)
+		for (unsigned int c = 0; c < SP_CONTROL_SLOTS; c++)
 			assert_true(f->server->clients[c].out.size < 256 * 1024);
 		if (!len || errno != EAGAIN)
 			break;
@@ -517,7 +518,7 @@ static void list_that_fails_says_so_at_its_end(void **state)
 	f->daemon.row_count = 10000;
 	f->daemon.fail_after = 3;
 	text = ask(f, CONNECTIONS ",\"limit\":0}\n");
-	assert_int_equal(count_lines(text, &last), 3 * BATCH_ROWS + 1);
+	assert_int_equal(count_lines(text, &last), 3 * SP_CONTROL_BATCH_ROWS + 1);
 	assert_non_null(strstr(json_string_value(json_object_get(last, "error")), "Input/output error"));
 	json_decref(last);
 	free(text);
@@ -569,8 +570,8 @@ static void client_that_does_not_read_stops_its_list_only(void **state)
 /* Time-outs are due when we say so, not after half a minute. */
 static void expire(struct fixture *f)
 {
-	for (unsigned int i = 0; i < SLOTS; i++)
-		if (f->server->clients[i].deadline_ms != NEVER_MS)
+	for (unsigned int i = 0; i < SP_CONTROL_SLOTS; i++)
+		if (f->server->clients[i].deadline_ms != SP_CONTROL_NEVER_MS)
 			f->server->clients[i].deadline_ms = 0;
 	on_tick(&f->server->timer);
 	turn(f, 2);
@@ -687,10 +688,10 @@ static void lists_take_turns(void **state)
 		__u64 before = f->daemon.made_count;
 
 		turn(f, 1);
-		assert_int_equal(f->daemon.made_count - before, BATCH_ROWS); /* one batch a turn, whoever asks */
+		assert_int_equal(f->daemon.made_count - before, SP_CONTROL_BATCH_ROWS); /* one batch a turn, whoever asks */
 	}
-	assert_in_range(f->server->clients[0].seen, f->server->clients[1].seen - BATCH_ROWS,
-			f->server->clients[1].seen + BATCH_ROWS);
+	assert_in_range(f->server->clients[0].seen, f->server->clients[1].seen - SP_CONTROL_BATCH_ROWS,
+			f->server->clients[1].seen + SP_CONTROL_BATCH_ROWS);
 	text = read_all(f, first);
 	assert_non_null(strstr(text, "\"total_seen\":20000"));
 	free(text);
