@@ -60,6 +60,8 @@ struct sp_store_redis {
 enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP, SP_REF_SCAN, SP_REF_MEMBERS, SP_REF_HEAD };
 #define SP_REF_KIND_BITS 4
 
+/* store_redis_place.c - where a server is among the others, by its text in the configuration. */
+__u64 sp_store_redis_place(const char *text);
 /* The servers that hold what belongs to a connection, by its front tuple. */
 void sp_store_redis_servers(const struct sp_store_redis *l, const struct sp_tuple *front,
 			    __u8 ret_servers[SP_COPIES_MAX]);
