@@ -8,6 +8,7 @@
 #define SP_SERVICES_MAX	4096
 #define SP_SNATS_MAX	512
 #define SP_ORIGINS_MAX	4096
+#define SP_WSCALE_MAX	14	/* RFC 7323, 2.3 */
 
 /*
  * struct sp_listen - key of map sp_services: address and port (network byte order) of a service; and of map sp_origins:
@@ -31,7 +32,7 @@ enum {
  * struct sp_service - value of map sp_services: what is offered to a client before its backend is known
  * @mss:	offered to clients, and the largest that is assumed of one (host order)
  * @window:	of the SYN-ACK, unscaled (host order)
- * @wscale:	0..14, see SP_SERVICE_F_WSCALE
+ * @wscale:	0..SP_WSCALE_MAX, see SP_SERVICE_F_WSCALE
  * @flags:	SP_SERVICE_F_*
  */
 struct sp_service {

@@ -45,7 +45,7 @@ static __always_inline void option_take(struct sp_options *o, __u32 off, __u8 ki
 		break;
 	case TCPOPT_WSCALE:
 		o->is_bad |= len != 3;
-		o->wscale = o->hdr[off + 2] > 14 ? 14 : o->hdr[off + 2];
+		o->wscale = o->hdr[off + 2] > SP_WSCALE_MAX ? SP_WSCALE_MAX : o->hdr[off + 2];
 		break;
 	case TCPOPT_SACK_OK:
 		o->is_bad |= len != 2;

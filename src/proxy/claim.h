@@ -3,9 +3,9 @@
 #ifndef SP_PROXY_CLAIM_H
 #define SP_PROXY_CLAIM_H
 
+#include "proxy/config.h"
 #include "proxy/record.h"
 
-#define SP_COPIES_MAX	5
 
 /* Of 48 bits, since Lua counts in doubles; 0 is the first claim's. */
 #define SP_BALLOT_STRLEN	13

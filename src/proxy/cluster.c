@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "base/addr.h"
@@ -203,22 +202,17 @@ void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state)
 
 /* ---- opening ---- */
 
-static int describe_self(const struct sp_config *config, struct sp_member *ret_self)
+static struct sp_member describe_self(const struct sp_config *config)
 {
 	struct sp_member self = { .relay = config->cluster.relay, .state = SP_MEMBER_SYNCING };
 	struct timespec ts;
 
-	if (config->cluster.name)
-		snprintf(self.name, sizeof(self.name), "%s", config->cluster.name);
-	else if (gethostname(self.name, sizeof(self.name)))
-		return -errno;
-	self.name[SP_MEMBER_NAME_MAX] = 0;
+	sp_member_own_name(&config->cluster, self.name);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	self.started_ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 	for (size_t i = 0; i < config->snat_count && i < SP_MEMBER_SNATS_MAX; i++)
 		self.snats[self.snat_count++] = config->snat_addrs[i];
-	*ret_self = self;
-	return 0;
+	return self;
 }
 
 static int start_handles(struct sp_cluster *c, uv_loop_t *loop)
@@ -239,16 +233,13 @@ static int start_handles(struct sp_cluster *c, uv_loop_t *loop)
 
 static int open_parts(struct sp_cluster *c, uv_loop_t *loop, const struct sp_config *config)
 {
-	struct sp_member self = { 0 };
+	struct sp_member self = describe_self(config);
 	struct sp_keys keys;
 	int err = sp_keys_read(config->key_file, &keys);
 
 	if (err)
 		return err;
 	sp_seal_init(&c->seal, keys.key, keys.count);
-	err = describe_self(config, &self);
-	if (err)
-		return err;
 	sp_members_init(&c->members, &self);
 	err = sp_datagrams_open(&self.relay, &c->counters.relay_not_sent, &c->datagrams);
 	return err ?: start_handles(c, loop);

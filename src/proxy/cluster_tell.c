@@ -127,7 +127,7 @@ void sp_cluster_say_hello(struct sp_cluster *c)
 void sp_cluster_announce(struct sp_cluster *c)
 {
 	const struct sp_member *self = &c->members.self;
-	char name[SP_MEMBER_NAME_MAX + SP_ENDPOINT_STRLEN + 2], at[SP_ENDPOINT_STRLEN];
+	char name[SP_NAME_MAX + SP_ENDPOINT_STRLEN + 2], at[SP_ENDPOINT_STRLEN];
 	__u8 record[SP_MEMBER_RECORD_MAX];
 	size_t len = sp_member_record_write(&c->seal, self, record);
 

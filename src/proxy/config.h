@@ -9,6 +9,10 @@
 #include "abi/service.h"
 #include "l7/route.h"
 
+#define SP_NAME_MAX	63	/* of a pool, a service, a backend, a proxy */
+#define SP_SERVERS_MAX	16	/* of the store */
+#define SP_COPIES_MAX	5	/* of a splice, among them */
+
 enum sp_protocol { SP_PROTOCOL_HTTP, SP_PROTOCOL_TLS, SP_PROTOCOL_TCP };
 enum sp_source { SP_SOURCE_SNAT, SP_SOURCE_CLIENT };
 

@@ -25,10 +25,7 @@
 #define SP_CONFIG_LISTENS_MAX		64	/* per service */
 #define SP_CONFIG_ROUTES_MAX		1024	/* per service */
 #define SP_CONFIG_METHODS_MAX		32	/* per route */
-#define SP_CONFIG_STORE_SERVERS_MAX	16
-#define SP_CONFIG_COPIES_MAX		5
 #define SP_CONFIG_ALPNS_MAX		16	/* per route */
-#define SP_CONFIG_NAME_MAX		63
 #define SP_CONFIG_TEXT_MAX		4095
 
 /**

@@ -22,7 +22,7 @@ static const struct sp_doc_key backend_keys[] = {
 	{ .name = "address", .parse = sp_value_endpoint, .offset = offsetof(struct sp_backend_conf, at),
 	  .is_required = 1, .allowed = SP_ENDPOINT_ALLOWED },
 	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_backend_conf, name), .min = 1,
-	  .max = SP_CONFIG_NAME_MAX, .is_valid = is_backend_name,
+	  .max = SP_NAME_MAX, .is_valid = is_backend_name,
 	  .allowed = "letters, digits, and - _ . : [ ] between them" },
 	{ .name = "weight", .parse = sp_value_uint, .offset = offsetof(struct sp_backend_conf, weight),
 	  .min = 0, .max = WEIGHT_MAX },
@@ -90,7 +90,7 @@ static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 
 static const struct sp_doc_key pool_keys[] = {
 	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_pool_conf, name), .min = 1,
-	  .max = SP_CONFIG_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED,
+	  .max = SP_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED,
 	  .is_required = 1 },
 	{ .name = "source", .parse = value_source, .offset = offsetof(struct sp_pool_conf, source),
 	  .allowed = "snat or client" },

@@ -90,11 +90,9 @@ static void print_limits(const struct sp_limits_conf *limits, FILE *out)
 /* What fewer copies cost, for whoever checks the file. */
 static const char *copies_comment(const struct sp_store_conf *store)
 {
-	if (store->commit == SP_COMMIT_ONE && store->copies > 1)
-		return "";
 	if (store->copies == 1)
 		return "  # while its one server is away, a connection can't be committed, nor survive its proxy";
-	if (store->copies == 2)
+	if (store->copies == 2 && store->commit == SP_COMMIT_MAJORITY)
 		return "  # both are needed: while either server is away, a connection can't be committed";
 	return "";
 }

@@ -148,7 +148,7 @@ static int refuse_pool(struct sp_doc *doc, const struct sp_doc_key *key, const y
 {
 	const struct sp_config *config = doc->config;
 	struct sp_nearest nearest = { .text = name };
-	char pools[POOLS_STRLEN], hint[SP_CONFIG_NAME_MAX + 32] = "", allowed[sizeof(pools) + sizeof(hint) + 32];
+	char pools[POOLS_STRLEN], hint[SP_NAME_MAX + 32] = "", allowed[sizeof(pools) + sizeof(hint) + 32];
 
 	for (size_t i = 0; name && i < config->pool_count; i++)
 		sp_nearest_try(&nearest, config->pools[i].name);

@@ -11,7 +11,6 @@
 #define MSS_MIN		536	/* RFC 9293, 3.7.1 */
 #define MSS_MAX		65495
 #define WSCALE_DEFAULT	10	/* windows up to 64 MiB, in steps smaller than a segment */
-#define WSCALE_MAX	14	/* RFC 7323, 2.3 */
 #define WINDOW		65535
 
 static int value_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
@@ -87,7 +86,7 @@ static int value_window_scale(struct sp_doc *doc, const struct sp_doc_key *key, 
 	__u64 wscale = 0;
 	int is_off = text && !strcmp(text, "off");
 
-	if (!text || (!is_off && sp_uint_parse(text, node->data.scalar.length, WSCALE_MAX, &wscale)))
+	if (!text || (!is_off && sp_uint_parse(text, node->data.scalar.length, SP_WSCALE_MAX, &wscale)))
 		return sp_doc_refuse_value(doc, key, node, key->allowed);
 	offer->wscale = wscale;
 	offer->flags = is_off ? offer->flags & ~SP_SERVICE_F_WSCALE : offer->flags | SP_SERVICE_F_WSCALE;
@@ -141,7 +140,7 @@ static int value_default(struct sp_doc *doc, const struct sp_doc_key *key, yaml_
 
 static const struct sp_doc_key service_keys[] = {
 	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_service_conf, name), .min = 1,
-	  .max = SP_CONFIG_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED,
+	  .max = SP_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED,
 	  .is_required = 1 },
 	{ .name = "protocol", .parse = value_protocol, .offset = offsetof(struct sp_service_conf, protocol),
 	  .allowed = "http, tls or tcp", .is_required = 1 },

@@ -84,12 +84,11 @@ static int server_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *
 static const struct sp_doc_key store_keys[] = {
 	{ .name = "engine", .parse = value_engine, .offset = STORE(kind), .allowed = "local or redis" },
 	{ .name = "servers", .parse = sp_value_array, .offset = STORE(servers), .count = STORE(server_count),
-	  .size = sizeof(struct sp_store_server_conf), .read = server_read, .min = 1,
-	  .max = SP_CONFIG_STORE_SERVERS_MAX,
+	  .size = sizeof(struct sp_store_server_conf), .read = server_read, .min = 1, .max = SP_SERVERS_MAX,
 	  .is_scalar_enough = 1, .allowed = SERVER_ALLOWED },
 	{ .name = "password_file", .parse = sp_value_text, .offset = STORE(password_file), .min = 1,
 	  .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path" },
-	{ .name = "copies", .parse = sp_value_uint, .offset = STORE(copies), .min = 1, .max = SP_CONFIG_COPIES_MAX },
+	{ .name = "copies", .parse = sp_value_uint, .offset = STORE(copies), .min = 1, .max = SP_COPIES_MAX },
 	{ .name = "commit", .parse = value_commit, .offset = STORE(commit), .allowed = "majority or one" },
 	{ .name = "store_loss", .parse = value_loss, .offset = STORE(loss), .allowed = "continue or refuse" },
 	{ .name = "timeout", .parse = sp_value_time, .offset = STORE(timeout_ns), .min = SP_TIME_MIN_NS,
@@ -140,7 +139,7 @@ static int source_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *
 
 #define CLUSTER(field) offsetof(struct sp_cluster_conf, field)
 static const struct sp_doc_key cluster_keys[] = {
-	{ .name = "name", .parse = sp_value_text, .offset = CLUSTER(name), .min = 1, .max = SP_CONFIG_NAME_MAX,
+	{ .name = "name", .parse = sp_value_text, .offset = CLUSTER(name), .min = 1, .max = SP_NAME_MAX,
 	  .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED },
 	{ .name = "relay", .parse = sp_value_endpoint, .offset = CLUSTER(relay), .allowed = SP_ENDPOINT_ALLOWED,
 	  .is_required = 1 },

@@ -106,7 +106,8 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 	memcpy(q->bytes[i], bytes, len);
 	q->iovs[i] = (struct iovec){ .iov_base = q->bytes[i], .iov_len = len };
 	q->msgs[i].msg_hdr = (struct msghdr){
-		.msg_name = &q->to[i], .msg_namelen = to_sockaddr(to, &q->to[i]), .msg_iov = &q->iovs[i], .msg_iovlen = 1,
+		.msg_name = &q->to[i], .msg_namelen = to_sockaddr(to, &q->to[i]), .msg_iov = &q->iovs[i],
+		.msg_iovlen = 1,
 	};
 }
 

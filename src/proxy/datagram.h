@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* datagram.h - the UDP socket between the proxies: what is queued in one turn of the loop goes out in one system call. */
+/* datagram.h - the UDP socket between the proxies: what is queued goes out in one system call. */
 #ifndef SP_PROXY_DATAGRAM_H
 #define SP_PROXY_DATAGRAM_H
 

@@ -5,7 +5,6 @@
 
 #include "proxy/claim.h"
 
-#define SP_SERVERS_MAX		16
 #define SP_LOOKUP_FOUND_MAX	4
 
 /**

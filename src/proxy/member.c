@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "abi/siphash.h"
 
@@ -27,6 +28,15 @@ static __u64 hash_bytes(const void *bytes, size_t len)
 __u64 sp_member_id(const char *name)
 {
 	return hash_bytes(name, strlen(name));
+}
+
+void sp_member_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1])
+{
+	memset(ret_name, 0, SP_NAME_MAX + 1);
+	if (conf->name)
+		memcpy(ret_name, conf->name, strnlen(conf->name, SP_NAME_MAX));
+	else
+		gethostname(ret_name, SP_NAME_MAX);
 }
 
 const char *sp_member_state_name(enum sp_member_state state)

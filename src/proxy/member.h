@@ -6,7 +6,6 @@
 #include "proxy/config.h"
 
 #define SP_MEMBERS_MAX		32
-#define SP_MEMBER_NAME_MAX	63
 #define SP_MEMBER_SNATS_MAX	8
 
 #define SP_HELLO_MS		100
@@ -20,6 +19,8 @@ enum sp_member_state {
 #undef X
 	SP_MEMBER_STATE_COUNT
 };
+/* What the configuration calls this proxy, or the name of its machine: the same when the daemon is started anew. */
+void sp_member_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);
 const char *sp_member_state_name(enum sp_member_state state);
 
 /**
@@ -33,7 +34,7 @@ const char *sp_member_state_name(enum sp_member_state state);
  * @seq:	of its latest HELLO in this life of it
  */
 struct sp_member {
-	char			name[SP_MEMBER_NAME_MAX + 1];
+	char			name[SP_NAME_MAX + 1];
 	__u64			id;
 	struct sp_endpoint	relay;
 	__u64			started_ns;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "abi/half.h"
+#include "abi/service.h"
 
 #define RELAY_WHERE	"sp relay"
 #define MEMBER_WHERE	"sp member"
@@ -14,7 +15,6 @@
 #define SEGMENT_PAYLOAD	92
 #define MEMBER_SNATS	36
 #define NO_WSCALE	255
-#define WSCALE_MAX	14	/* RFC 7323, 2.3 */
 
 enum { BIT_SACK = 1, BIT_TS = 2 };
 
@@ -144,7 +144,7 @@ static int is_tuple(const struct sp_tuple *t)
 
 static int is_wscale(__u8 wscale)
 {
-	return wscale <= WSCALE_MAX || wscale == NO_WSCALE;
+	return wscale <= SP_WSCALE_MAX || wscale == NO_WSCALE;
 }
 
 static int is_event(__u8 event)
@@ -241,7 +241,7 @@ static int is_name(const __u8 *name, size_t len)
 	for (size_t i = 0; i < len; i++)
 		if (name[i] <= ' ' || name[i] > '~')
 			return 0;
-	return len > 0 && len <= SP_MEMBER_NAME_MAX;
+	return len > 0 && len <= SP_NAME_MAX;
 }
 
 enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const void *bytes, size_t len,

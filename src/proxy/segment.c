@@ -12,10 +12,11 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "abi/service.h"
+
 #define TTL		64
 #define IP_DF		0x4000
 #define QUOTE_MAX	512	/* of the packet behind its IP header, in an ICMP error */
-#define WSCALE_MAX	14	/* RFC 7323, 2.3 */
 #define TCP_OPTIONS_MAX	40
 
 enum { OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK = 4, OPT_TS = 8 };
@@ -196,7 +197,7 @@ static void take_option(const __u8 *opt, struct sp_segment *seg)
 	} else if (is_syn && opt[0] == OPT_SACK && opt[1] == OPT_SACK_LEN) {
 		seg->is_sack = 1;
 	} else if (is_syn && opt[0] == OPT_WSCALE && opt[1] == OPT_WSCALE_LEN) {
-		seg->wscale = opt[2] > WSCALE_MAX ? WSCALE_MAX : opt[2];
+		seg->wscale = opt[2] > SP_WSCALE_MAX ? SP_WSCALE_MAX : opt[2];
 	}
 }
 

@@ -8,14 +8,13 @@
 #include "proxy/store_redis.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "proxy/keys.h"
+#include "proxy/member.h"
 #include "proxy/piece.h"
 
 #define LATE_NS		100000000ULL	/* between two ticks: we were stopped */
@@ -398,15 +397,6 @@ static int open_parts(struct sp_store_redis *l, uv_loop_t *loop, const char *key
 	return err ?: start_handles(l, loop);
 }
 
-/* By its name in the cluster, which stays when the daemon is started anew. */
-static void name_owner(struct sp_store_redis *l, const struct sp_config *config)
-{
-	if (config->cluster.name)
-		snprintf(l->owner, sizeof(l->owner), "%s", config->cluster.name);
-	else
-		gethostname(l->owner, SP_OWNER_MAX);
-}
-
 int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_store *local,
 			struct sp_store **ret_store)
 {
@@ -422,7 +412,7 @@ int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_sto
 	l->quorum = l->conf->commit == SP_COMMIT_ONE ? 1 : l->copies / 2 + 1;
 	l->store.ttl_ns = config->limits.idle_ns;
 	l->head_ttl_ms = config->limits.head_ns / 1000000 + OWING_MS;
-	name_owner(l, config);
+	sp_member_own_name(&config->cluster, l->owner);
 	l->local = local;
 	local->events = &local_events;
 	local->ctx = l;

@@ -10,7 +10,7 @@
 
 #define SP_STORE_PASSWORD_MAX	512
 
-#define SP_OWNER_MAX		63	/* of a proxy's name */
+#define SP_OWNER_MAX		SP_NAME_MAX
 
 struct sp_gather;
 struct sp_store_heads;

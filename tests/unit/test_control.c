@@ -688,7 +688,8 @@ static void lists_take_turns(void **state)
 		__u64 before = f->daemon.made_count;
 
 		turn(f, 1);
-		assert_int_equal(f->daemon.made_count - before, SP_CONTROL_BATCH_ROWS); /* one batch a turn, whoever asks */
+		/* one batch a turn, whoever asks */
+		assert_int_equal(f->daemon.made_count - before, SP_CONTROL_BATCH_ROWS);
 	}
 	assert_in_range(f->server->clients[0].seen, f->server->clients[1].seen - SP_CONTROL_BATCH_ROWS,
 			f->server->clients[1].seen + SP_CONTROL_BATCH_ROWS);
