@@ -97,6 +97,14 @@ static const char *copies_comment(const struct sp_store_conf *store)
 	return "";
 }
 
+/* Of one copy, one is a majority. */
+static const char *commit_comment(const struct sp_store_conf *store)
+{
+	if (store->commit == SP_COMMIT_MAJORITY || store->copies == 1)
+		return "";
+	return "  # while proxies don't reach the same servers, a request may run twice";
+}
+
 static void print_store(const struct sp_store_conf *store, FILE *out)
 {
 	char text[SP_QUANTITY_STRLEN];
@@ -111,9 +119,8 @@ static void print_store(const struct sp_store_conf *store, FILE *out)
 		print_key("  password_file", store->password_file, out);
 		fputc('\n', out);
 	}
-	fprintf(out, "  copies: %u%s\n  commit: %s\n", store->copies, copies_comment(store),
-		store->commit == SP_COMMIT_MAJORITY ? "majority" :
-		"one  # while proxies don't reach the same servers, a request may run twice");
+	fprintf(out, "  copies: %u%s\n", store->copies, copies_comment(store));
+	fprintf(out, "  commit: %s%s\n", store->commit == SP_COMMIT_MAJORITY ? "majority" : "one", commit_comment(store));
 	fprintf(out, "  store_loss: %s\n  timeout: %s\n", store->loss == SP_LOSS_CONTINUE ? "continue" : "refuse",
 		sp_time_format(store->timeout_ns, text));
 }
