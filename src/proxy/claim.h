@@ -6,7 +6,6 @@
 #include "proxy/config.h"
 #include "proxy/record.h"
 
-
 /* Of 48 bits, since Lua counts in doubles; 0 is the first claim's. */
 #define SP_BALLOT_STRLEN	13
 typedef __u64 sp_ballot;

@@ -81,15 +81,3 @@ enum sp_seal_refusal sp_seal_open(const struct sp_seal *seal, const void *where,
 	}
 	return refusal;
 }
-
-const char *sp_seal_refusal_name(enum sp_seal_refusal refusal)
-{
-	static const char *const names[SP_SEAL_COUNT] = {
-		[SP_SEAL_OK] = "ok",
-#define X(up, low, what) [SP_SEAL_##up] = #low,
-		SP_SEAL_REFUSALS(X)
-#undef X
-	};
-
-	return names[refusal];
-}

@@ -43,7 +43,6 @@ enum sp_seal_refusal {
 #undef X
 	SP_SEAL_COUNT
 };
-const char *sp_seal_refusal_name(enum sp_seal_refusal refusal);
 
 /**
  * sp_seal_close() - write head and tail around a payload

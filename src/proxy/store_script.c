@@ -169,17 +169,6 @@ const char *sp_script_text(enum sp_script script)
 	return texts[script];
 }
 
-const char *sp_script_name(enum sp_script script)
-{
-	static const char *const names[SP_SCRIPT_COUNT] = {
-#define X(up, low) [SP_SCRIPT_##up] = #low,
-		SP_SCRIPTS(X)
-#undef X
-	};
-
-	return names[script];
-}
-
 static void put(struct sp_cmd *cmd, const void *bytes, size_t len)
 {
 	assert(len <= sizeof(cmd->bytes) - cmd->len);

@@ -8,11 +8,11 @@
 #include "abi/ktypes.h"
 
 #define SP_SCRIPTS(X) \
-	X(CLAIM, claim) X(PREPARE, prepare) X(ACCEPT, accept) X(LOOK, look) X(KEEP, keep) X(DROP, drop) \
-	X(SCAN, scan) X(ANNOUNCE, announce) X(STASH, stash) X(UNSTASH, unstash) X(LEFT, left)
+	X(CLAIM) X(PREPARE) X(ACCEPT) X(LOOK) X(KEEP) X(DROP) \
+	X(SCAN) X(ANNOUNCE) X(STASH) X(UNSTASH) X(LEFT)
 
 enum sp_script {
-#define X(up, low) SP_SCRIPT_##up,
+#define X(up) SP_SCRIPT_##up,
 	SP_SCRIPTS(X)
 #undef X
 	SP_SCRIPT_COUNT
@@ -44,7 +44,6 @@ enum sp_script {
  *	LEFT	age TTL max			fronts in that index that were not written for so many ms; 0: all
  */
 const char *sp_script_text(enum sp_script script);
-const char *sp_script_name(enum sp_script script);
 
 /* What KEEP did: extended it; put it (back), or wrote that it is chosen; left another splice, or a newer connection. */
 enum sp_kept { SP_KEPT_THERE, SP_KEPT_PUT, SP_KEPT_CONFLICT, SP_KEPT_NEWER };

@@ -568,7 +568,7 @@ static int load_scripts(void **state)
 		redisReply *reply = redisCommand(db[0], "SCRIPT LOAD %s", sp_script_text(i));
 
 		if (reply->type != REDIS_REPLY_STRING)
-			fail_msg("%s: %s", sp_script_name(i), reply->str);
+			fail_msg("script %d: %s", i, reply->str);
 		memcpy(sha[i], reply->str, 41);
 		freeReplyObject(reply);
 	}

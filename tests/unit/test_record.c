@@ -226,12 +226,6 @@ static void known_bytes(void **state)
 	assert_memory_equal(sp_record_make(&seal, &s).bytes, known, sizeof(known));
 }
 
-static void names(void **state)
-{
-	assert_string_equal(sp_seal_refusal_name(SP_SEAL_FORGED), "forged");
-	assert_string_equal(sp_seal_refusal_name(SP_SEAL_OK), "ok");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,7 +233,6 @@ int main(void)
 		cmocka_unit_test(every_bit_counts), cmocka_unit_test(every_prefix), cmocka_unit_test(sealed_nonsense),
 		cmocka_unit_test(moved_to_another_key), cmocka_unit_test(another_cluster),
 		cmocka_unit_test(key_is_replaced), cmocka_unit_test(pointers), cmocka_unit_test(known_bytes),
-		cmocka_unit_test(names),
 	};
 
 	sp_seal_init(&seal, cluster, 2);
