@@ -181,7 +181,7 @@ static int on_event(void *ctx, void *data, size_t size)
 
 	if (size >= sizeof(*ev) && ev->len <= size - sizeof(*ev))
 		dp->fn(dp->ctx, ev);
-	return 0;
+	return --dp->events_left ? 0 : -EAGAIN;	/* this one counts as handled either way */
 }
 
 int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd)
@@ -197,7 +197,11 @@ int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *r
 
 int sp_datapath_consume(struct sp_datapath *dp)
 {
-	return ring_buffer__consume(dp->ring);
+	int n;
+
+	dp->events_left = SP_EVENTS_AT_ONCE;
+	n = ring_buffer__consume(dp->ring);
+	return n == -EAGAIN ? SP_EVENTS_AT_ONCE : n;
 }
 
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry)

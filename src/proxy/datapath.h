@@ -39,7 +39,8 @@ __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp);
 
 typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);
 int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);
-/* Return: events handled. */
+/* Return: events handled, SP_EVENTS_AT_ONCE at most: then there may be more; let the loop turn before. */
+#define SP_EVENTS_AT_ONCE 256
 int sp_datapath_consume(struct sp_datapath *dp);
 
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry);

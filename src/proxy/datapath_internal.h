@@ -19,6 +19,7 @@ struct sp_datapath {
 	struct sp_control	*control;
 	sp_event_fn		fn;
 	void			*ctx;
+	int			events_left;
 	struct sp_state		state;
 	struct sp_count		count;
 	struct sp_offered		offered[SP_SERVICES_MAX];

@@ -54,14 +54,17 @@ static void on_event(void *ctx, const struct sp_event *ev)
 	sp_front_event(d->front, ev);
 }
 
-/* Sending may bring the answer at once, so look again before sleeping. */
+/*
+ * Sending may bring the answer at once, so look again before sleeping. Are there many, the loop turns in between: the
+ * store works on the first of them while we read the next, and a flood doesn't keep us from our timers.
+ */
 static void consume(struct daemon *d)
 {
 	for (int i = 0; i < CONSUME_MAX; i++) {
 		int n = sp_datapath_consume(d->dp);
 
 		sp_wire_flush(d->wire);
-		if (n <= 0)
+		if (n <= 0 || n >= SP_EVENTS_AT_ONCE)
 			break;
 	}
 }

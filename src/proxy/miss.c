@@ -22,6 +22,8 @@
 #include "front_internal.h"
 #include "relay.h"
 
+#define AGAIN_PER_TICK	256	/* what a flood makes us ask over again: 12800 a second */
+
 void sp_miss_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags)
 {
 	f->counters.stray_kept++;
@@ -253,5 +255,5 @@ static void ask_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 
 void sp_miss_tick(struct sp_front *f)
 {
-	sp_stray_young(f->strays, sp_now_ns(), ask_again, f);
+	sp_stray_young(f->strays, sp_now_ns(), AGAIN_PER_TICK, ask_again, f);
 }

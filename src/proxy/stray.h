@@ -28,10 +28,9 @@ void sp_stray_add(struct sp_strays *strays, __u64 hash, const struct sp_segment 
 
 #define SP_STRAY_EARLY_NS	1000000000ULL
 #define SP_STRAY_DEAD_NS	1000000000ULL
-#define SP_STRAY_YOUNG_NS	300000000ULL
 
 /* Of the latest segment of a connection. Return: 0; -ENOENT */
-int sp_stray_flags(const struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u8 *ret_flags);
+int sp_stray_flags(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u8 *ret_flags);
 
 /**
  * sp_stray_nobody() - the store has said that nobody has this connection
@@ -45,7 +44,11 @@ typedef void (*sp_stray_fn)(void *ctx, const struct sp_segment *seg, __u8 flags)
 void sp_stray_take(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,
 		   sp_stray_fn fn, void *ctx);
 
-/* Those of ours that came within SP_STRAY_YOUNG_NS from clients: somebody may be committing their splice just now. */
-void sp_stray_young(struct sp_strays *strays, __u64 now_ns, sp_stray_fn fn, void *ctx);
+/**
+ * sp_stray_young() - those of ours from clients that the store is to be asked about again, oldest first, @max at most
+ * Of 300 ms when it has said "nobody": somebody may be committing their splice just now. Of SP_STRAY_EARLY_NS when it
+ * could not say.
+ */
+void sp_stray_young(struct sp_strays *strays, __u64 now_ns, unsigned int max, sp_stray_fn fn, void *ctx);
 
 #endif
