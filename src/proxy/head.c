@@ -112,6 +112,16 @@ static void look_again(struct sp_front *f, struct sp_conn *c)
 	look(f, c);
 }
 
+/*
+ * While it is being committed it is part of the splice. An earlier one of a segment that was overtaken is not echoed:
+ * the client would take its repetition for needless (RFC 3522), and wait.
+ */
+static void note_tsval(struct sp_conn *c, __u32 tsval)
+{
+	if (c->state != SP_CONN_COMMITTING && (__s32)(tsval - c->client.tsval_theirs) > 0)
+		c->client.tsval_theirs = tsval;
+}
+
 /* Return: whether there is more of the stream now without a hole. */
 static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
@@ -124,8 +134,8 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 		f->counters.held_full++;
 		return 0;
 	}
-	if (seg->has_ts && c->state != SP_CONN_COMMITTING)	/* of which it is a part */
-		c->client.tsval_theirs = seg->tsval;
+	if (seg->has_ts)
+		note_tsval(c, seg->tsval);
 	c->window = seg->window;
 	grew = sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);
 	f->held_bytes += sp_head_pages(c) - before;
