@@ -118,8 +118,10 @@ static void look_again(struct sp_front *f, struct sp_conn *c)
  */
 static void note_tsval(struct sp_conn *c, __u32 tsval)
 {
-	if (c->state != SP_CONN_COMMITTING && (__s32)(tsval - c->client.tsval_theirs) > 0)
-		c->client.tsval_theirs = tsval;
+	if ((__s32)(tsval - c->heard_tsval) > 0)
+		c->heard_tsval = tsval;
+	if (c->state != SP_CONN_COMMITTING)
+		c->client.tsval_theirs = c->heard_tsval;
 }
 
 /* Return: whether there is more of the stream now without a hole. */
@@ -175,6 +177,7 @@ static void client_offered(struct sp_conn *c, const struct sp_segment *seg, cons
 	c->client.has_ts = seg->has_ts;
 	c->client.tsval_ours = seg->tsecr;
 	c->client.tsval_theirs = seg->tsval;
+	c->heard_tsval = seg->tsval;
 	c->client.wscale_theirs = wscale == SP_COOKIE_WSCALE_NONE ? -1 : wscale;
 	c->client.wscale_ours = wscale == SP_COOKIE_WSCALE_NONE ? -1 : offer->wscale;
 	c->mss = sp_cookie_mss(sp_cookie_data_mss_class(data), offer->mss);
