@@ -5,6 +5,8 @@ The daemon is killed and its datapath removed, so that what comes after knows on
 """
 import contextlib
 import pathlib
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -62,6 +64,11 @@ def wait_up(stores):
 
 def counters(rig):
     return rig.spliced.status()["counters"]
+
+
+def retrans(sock):
+    """Segments sent again so far: tcpi_total_retrans."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
 
 
 def acknowledged(sock):
@@ -252,7 +259,7 @@ def late(stores, work):
     """Section `store` of a configuration, by which all servers' answers come late."""
     paths = [str(work / f"late{idx}.sock") for idx in range(3)]
     servers = [options[-1] if options[0] == "-s" else f"{options[1]},{options[3]}" for _, _, options in map(stores.where, range(3))]
-    relay = stores.ns.popen(sys.executable, "-B", str(pathlib.Path(__file__).parent / "late.py"), str(LATE_S),
+    relay = stores.ns.popen(sys.executable, "-B", str(pathlib.Path(__file__).parent / "slow_store.py"), str(LATE_S),
                             *(arg for pair in zip(paths, servers) for arg in pair), stdout=subprocess.PIPE, text=True)
     try:
         assert relay.stdout.readline() == "ready\n"
@@ -308,5 +315,20 @@ def test_without_a_store_nothing_is_acknowledged_where_that_is_wanted(net, store
             assert unsent(client) == 40000
             stores.start(0, 1)
             client.sendall(data[40000:])
+            with accept(listener) as server:
+                assert read(server, len(data)) == data
+
+
+def test_what_came_while_nobody_looked(rig, stores, pair, family):
+    """The client repeats nothing more: all of the head is in the ring, behind a mark of the daemon that has died."""
+    listener, data = pair.listener("http"), http_head(3000)
+    with connect(rig.client, family.vip, RAW_HTTP) as client:
+        client.sendall(data[:1000])
+        time.sleep(0.015)       # seen, and not yet given to the store
+        rig.spliced.kill9()
+        client.sendall(data[1000:])
+        wait_for(lambda: retrans(client) >= 2, "the client to repeat its last bytes, and its first ones")
+        with rig.client.nft("chain lose {\n type filter hook output priority 0\n tcp dport %d counter drop\n }" % RAW_HTTP):
+            rig.spliced.start()
             with accept(listener) as server:
                 assert read(server, len(data)) == data

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""late.py SECONDS [LISTEN SERVER]...: what servers say comes late. LISTEN and SERVER are paths of Unix sockets; SERVER may be HOST,PORT."""
+"""slow_store.py SECONDS [LISTEN SERVER]...: what servers say comes late. LISTEN and SERVER are paths of Unix sockets; SERVER may be HOST,PORT."""
 import asyncio
 import sys
 
