@@ -36,6 +36,7 @@ enum sp_event_kind {
  * @l4_off:	offset of the TCP header in @packet
  * @mtu:	of the way out, for TOO_BIG
  * @cookie_data: for FRONT, see cookie.h
+ * @came_ms:	when, CLOCK_MONOTONIC_COARSE, modulo 2^32
  * @packet:	as it came, network byte order
  *
  * A record is longer than @len says, as records come in a few fixed sizes.
@@ -48,8 +49,9 @@ struct sp_event {
 	__u16		mtu;
 	__u8		cookie_data;
 	__u8		pad[3];
+	__u32		came_ms;
 	__u8		packet[];
 };
-_Static_assert(sizeof(struct sp_event) == 52, "struct sp_event is ABI");
+_Static_assert(sizeof(struct sp_event) == 56, "struct sp_event is ABI");
 
 #endif

@@ -80,7 +80,7 @@ static __noinline int upcall(const struct sp_pkt *pkt, __u32 kind, __u32 len, __
 {
 	struct sp_event head = {
 		.tuple = pkt->tuple, .kind = kind, .mtu = mtu, .cookie_data = cookie_data,
-		.l4_off = pkt->l4_off - sizeof(struct ethhdr),
+		.l4_off = pkt->l4_off - sizeof(struct ethhdr), .came_ms = bpf_ktime_get_coarse_ns() / 1000000,
 	};
 
 	if (len <= 256)

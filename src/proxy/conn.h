@@ -38,6 +38,7 @@ enum sp_conn_state {
  * @acked:	bytes acknowledged to the client; the store has them all
  * @stashing:	bytes that the store was given, the latest ones perhaps not successfully
  * @stashed_tsval, @giving_tsval: of the client, as the store has it, and as it will have it
+ * @heard_tsval:	latest of the client; that in @client is what its splice begins with
  * @begun_ms:	CLOCK_REALTIME when its first bytes came
  * @left_by:	another proxy that had to deliver its head, see heir.h; 0: none
  * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
@@ -67,7 +68,7 @@ struct sp_conn {
 	struct sp_held			held;
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns;
 	__u64				begun_ms;
-	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval;
+	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval, heard_tsval;
 	__u32				una, sent, window_bytes;
 	int				backend_idx;
 	__u16				mss, forward_mss, window;

@@ -31,6 +31,7 @@
 #include "front_internal.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
+#define EVENT_OLD_MS	2000
 #define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
 
 /* Elsewhere than at its home, a mark would keep packets from getting there. */
@@ -85,10 +86,26 @@ static void on_held(struct sp_front *f, const struct sp_event *ev, const struct 
 		sp_miss_left_behind(f, seg);
 }
 
+/*
+ * What the ring still has of the time when nobody looked. Soon after, it saves the client a repetition; later, another
+ * proxy may have served all of it, and everybody may have forgotten that: it must not run again.
+ */
+static int is_old(const struct sp_front *f, const struct sp_event *ev)
+{
+	__u64 closed_ms = f->config->limits.closed_ns / 1000000;
+	__u32 age_ms = (__u32)(sp_now_ns() / 1000000) - ev->came_ms;
+
+	return age_ms >= (closed_ms < EVENT_OLD_MS ? closed_ms : EVENT_OLD_MS) && age_ms < 1U << 31;
+}
+
 void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 {
 	struct sp_segment seg;
 
+	if (is_old(f, ev)) {
+		f->counters.event_old++;
+		return;
+	}
 	if (ev->kind == SP_EVENT_TOO_BIG) {
 		sp_wire_send_too_big(f->wire, ev);
 		return;

@@ -112,6 +112,18 @@ static void look_again(struct sp_front *f, struct sp_conn *c)
 	look(f, c);
 }
 
+/*
+ * While it is being committed it is part of the splice. An earlier one of a segment that was overtaken is not echoed:
+ * the client would take its repetition for needless (RFC 3522), and wait.
+ */
+static void note_tsval(struct sp_conn *c, __u32 tsval)
+{
+	if ((__s32)(tsval - c->heard_tsval) > 0)
+		c->heard_tsval = tsval;
+	if (c->state != SP_CONN_COMMITTING)
+		c->client.tsval_theirs = c->heard_tsval;
+}
+
 /* Return: whether there is more of the stream now without a hole. */
 static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
@@ -124,8 +136,8 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 		f->counters.held_full++;
 		return 0;
 	}
-	if (seg->has_ts && c->state != SP_CONN_COMMITTING)	/* of which it is a part */
-		c->client.tsval_theirs = seg->tsval;
+	if (seg->has_ts)
+		note_tsval(c, seg->tsval);
 	c->window = seg->window;
 	grew = sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);
 	f->held_bytes += sp_head_pages(c) - before;
@@ -165,6 +177,7 @@ static void client_offered(struct sp_conn *c, const struct sp_segment *seg, cons
 	c->client.has_ts = seg->has_ts;
 	c->client.tsval_ours = seg->tsecr;
 	c->client.tsval_theirs = seg->tsval;
+	c->heard_tsval = seg->tsval;
 	c->client.wscale_theirs = wscale == SP_COOKIE_WSCALE_NONE ? -1 : wscale;
 	c->client.wscale_ours = wscale == SP_COOKIE_WSCALE_NONE ? -1 : offer->wscale;
 	c->mss = sp_cookie_mss(sp_cookie_data_mss_class(data), offer->mss);

@@ -105,13 +105,32 @@ static void challenge(struct sp_front *f, const struct sp_entry *e, const struct
 	sp_wire_send(f->wire, &ack);
 }
 
-/* The mark of a daemon before us, which took what it held along unless it had answered. */
+/* As if it had found no mark: of a client's segments the first one begins it all. */
+static void unmarked(struct sp_front *f, const struct sp_segment *seg)
+{
+	int is_home = sp_cluster_is_home(f->cluster, &seg->tuple);
+
+	if (!sp_config_service_at(f->config, &seg->tuple))
+		sp_miss_back(f, seg, 0);
+	else if (!sp_datapath_cookie_is_valid(f->dp, seg))
+		sp_miss_event(f, seg, is_home);
+	else if (seg->payload_len || seg->flags & SP_TCP_FIN)
+		sp_head_begin(f, seg, is_home);
+}
+
+/*
+ * The mark of a daemon before us, which took what it held along unless it had answered; or it was taken away while
+ * the segment was on its way up.
+ */
 void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg)
 {
 	struct sp_entry e;
 
-	if (sp_datapath_get(f->dp, &seg->tuple, &e))
+	if (sp_datapath_get(f->dp, &seg->tuple, &e)) {
+		if ((seg->flags & (SP_TCP_SYN | SP_TCP_ACK)) != SP_TCP_SYN)
+			unmarked(f, seg);
 		return;
+	}
 	if (!(e.half.flags & SP_HALF_F_TO_DAEMON)) {
 		if (seg->flags & SP_TCP_SYN)
 			challenge(f, &e, seg);
@@ -124,10 +143,7 @@ void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg)
 		return;
 	}
 	sp_datapath_del(f->dp, &seg->tuple);
-	if (memcmp(&e.half.out, &seg->tuple, sizeof(seg->tuple)))
-		sp_miss_back(f, seg, 0);
-	else
-		sp_miss_event(f, seg, sp_cluster_is_home(f->cluster, &seg->tuple));
+	unmarked(f, seg);
 }
 
 struct through {

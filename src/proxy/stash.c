@@ -11,9 +11,11 @@
  * them. That one passes through the datapath, which leaves it in the backend's
  * half (last_ack); we look there now and then.
  *
- * All that we send of such a head bears the TSval that the store surely has: one
- * who repeats it after us knows no later one, and the backend would take an earlier
- * one for an old duplicate (RFC 7323, 5).
+ * All that we have acknowledged of such a head bears the TSval that the store
+ * surely has: one who repeats it after us knows no later one, and the backend
+ * would take an earlier one for an old duplicate (RFC 7323, 5). What the client
+ * still holds bears its latest one: by the echo of an earlier one it would think
+ * that its repetition was needless (RFC 3522), and wait.
  *
  * Others may have to go on with them: a daemon that starts, and another proxy
  * (heir.c says which). What they find, they give to the store as their own
@@ -60,6 +62,11 @@ static __u32 earlier(__u32 a, __u32 b)
 static __u32 later(__u32 a, __u32 b)
 {
 	return a > b ? a : b;
+}
+
+static __u32 later_tsval(__u32 a, __u32 b)
+{
+	return (__s32)(b - a) > 0 ? b : a;
 }
 
 static struct sp_stash_offer offer_of(const struct sp_conn *c)
@@ -121,8 +128,8 @@ void sp_stash_done(struct sp_front *f, struct sp_conn *c, int err)
 	}
 	c->lent = 0;
 	c->stashed_tsval = c->giving_tsval;
-	if (c->state == SP_CONN_OWING)
-		return;
+	if (c->state == SP_CONN_OWING || (c->state != SP_CONN_HEAD && !c->acked))
+		return;		/* the latter: its splice need not know @stashed_tsval, and the client repeats it all */
 	f->counters.head_stashed++;
 	c->acked = c->stashing;
 	ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
@@ -168,12 +175,12 @@ void sp_stash_drop(struct sp_front *f, struct sp_conn *c)
 }
 
 /* Bytes [@from, @to) of what is held, as if the client sent them now. */
-static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to)
+static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
 {
 	struct sp_segment seg = {
 		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from, .ack = c->client.isn_ours + 1,
 		.window = c->window, .has_ts = c->backend.has_ts,
-		.tsval = c->client.tsval_theirs, .tsecr = c->client.tsval_ours,
+		.tsval = tsval, .tsecr = c->client.tsval_ours,
 		.payload = sp_conn_buf(f->conns, c) + from, .payload_len = to - from,
 		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) | (to == c->fin_at ? SP_TCP_FIN : 0),
 	};
@@ -194,13 +201,16 @@ static void owe(struct sp_conn *c, __u32 sent)
 
 void sp_stash_forward(struct sp_front *f, struct sp_conn *c)
 {
-	__u32 sent = earlier(c->held.len, c->window_bytes);
+	__u32 sent = earlier(c->held.len, c->window_bytes), owed = earlier(sent, c->acked);
 
 	if (c->acked)
 		c->client.tsval_theirs = c->stashed_tsval;
-	forward(f, c, 0, sent);
+	if (owed)
+		forward(f, c, 0, owed, c->stashed_tsval);
+	if (sent > owed || !owed)
+		forward(f, c, owed, sent, c->heard_tsval);
 	if (c->acked)
-		owe(c, earlier(sent, c->acked));
+		owe(c, owed);
 	else
 		sp_front_del(f, c);
 }
@@ -229,7 +239,7 @@ static void owing_pump(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 		c->again_ns = now_ns + c->backoff_ns;
 		c->backoff_ns = c->backoff_ns * 2 < AGAIN_MAX_NS ? c->backoff_ns * 2 : AGAIN_MAX_NS;
 	} else if (to > c->sent) {
-		forward(f, c, c->sent, to);
+		forward(f, c, c->sent, to, c->stashed_tsval);
 		c->sent = to;
 	}
 }
@@ -311,12 +321,15 @@ static void take(struct sp_front *f, struct sp_conn *c, const struct sp_stash_of
 
 	sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, 0, bytes, len);
 	f->held_bytes += sp_head_pages(c) - before;
-	if ((__s32)(offer->client.tsval_theirs - c->client.tsval_theirs) > 0)
-		c->client.tsval_theirs = offer->client.tsval_theirs;
 	c->begun_ms = offer->begun_ms;
 	c->acked = later(c->acked, earlier(len, c->held.len));
 	c->stashing = later(c->stashing, c->acked);
 	c->stashed_tsval = offer->client.tsval_theirs;
+	c->heard_tsval = later_tsval(c->heard_tsval, offer->client.tsval_theirs);
+	if (c->state != SP_CONN_COMMITTING)
+		c->client.tsval_theirs = c->heard_tsval;
+	else	/* its splice can't change any more; the store will have that soon */
+		c->stashed_tsval = later_tsval(c->client.tsval_theirs, offer->client.tsval_theirs);
 	if (f->store->engine->heads)
 		sp_stash_again(c);
 }
@@ -367,6 +380,7 @@ struct sp_conn *sp_stash_resume(struct sp_front *f, const struct sp_tuple *front
 	c->config = sp_config_get(f->config);
 	c->service = service;
 	c->client = offer->client;
+	c->heard_tsval = offer->client.tsval_theirs;
 	c->mss = offer->mss;
 	c->is_sack = offer->is_sack;
 	c->is_looked = 1;

@@ -4,6 +4,11 @@
 The daemon is killed and its datapath removed, so that what comes after knows only what the servers of the store know.
 """
 import contextlib
+import pathlib
+import socket
+import struct
+import subprocess
+import sys
 import time
 
 import pytest
@@ -59,6 +64,11 @@ def wait_up(stores):
 
 def counters(rig):
     return rig.spliced.status()["counters"]
+
+
+def retrans(sock):
+    """Segments sent again so far: tcpi_total_retrans."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
 
 
 def acknowledged(sock):
@@ -241,6 +251,44 @@ def test_delivered_head_never_runs_again(rig, stores, pair, family, late):
             rig.spliced.write(usual)
 
 
+LATE_S = 0.15
+
+
+@contextlib.contextmanager
+def late(stores, work):
+    """Section `store` of a configuration, by which all servers' answers come late."""
+    paths = [str(work / f"late{idx}.sock") for idx in range(3)]
+    servers = [options[-1] if options[0] == "-s" else f"{options[1]},{options[3]}" for _, _, options in map(stores.where, range(3))]
+    relay = stores.ns.popen(sys.executable, "-B", str(pathlib.Path(__file__).parent / "slow_store.py"), str(LATE_S),
+                            *(arg for pair in zip(paths, servers) for arg in pair), stdout=subprocess.PIPE, text=True)
+    try:
+        assert relay.stdout.readline() == "ready\n"
+        yield stores.conf(servers=[f"unix:{path}" for path in paths], timeout="1s")
+    finally:
+        relay.kill()
+        relay.wait()
+        relay.stdout.close()
+
+
+def test_stashed_while_its_splice_is_committed(net, stores, start_rig, rig, pair, pairs_on, way, tmp_path):
+    """The bytes' own timestamp is earlier than that which the splice begins with: the backend must take them nevertheless."""
+    rig.spliced.kill9()
+    rig.spliced.unload()
+    with late(stores, tmp_path) as store, start_rig(net, lambda net, work: daemon.raw_config(
+            net, work, store=store, cluster={"name": NAME, "relay": "127.0.0.1:7946"})) as slow:
+        pairs = pairs_on(slow)
+        wait_for(lambda: all(server["state"] == "up" for server in slow.spliced.status()["store"]["servers"]), "all servers", 5)
+        listener, data = pairs.listener("http"), http_head(5000, b"body")
+        with connect(slow.client, way.vip, RAW_HTTP) as client:
+            client.sendall(data[:1000])
+            time.sleep(2 * LATE_S)      # asked for others' bytes and answered; given, and not answered yet
+            client.sendall(data[1000:])
+            with accept(listener) as server:
+                assert read(server, len(data)) == data
+                transfer(server, client, MIB)
+                transfer(client, server, MIB)
+
+
 def test_without_a_store_it_goes_on_unprotected(rig, stores, pair, family):
     listener, data = pair.listener("http"), http_head(60 * 1024, b"body")
     before = counters(rig)["stash_unprotected"]
@@ -267,5 +315,20 @@ def test_without_a_store_nothing_is_acknowledged_where_that_is_wanted(net, store
             assert unsent(client) == 40000
             stores.start(0, 1)
             client.sendall(data[40000:])
+            with accept(listener) as server:
+                assert read(server, len(data)) == data
+
+
+def test_what_came_while_nobody_looked(rig, stores, pair, family):
+    """The client repeats nothing more: all of the head is in the ring, behind a mark of the daemon that has died."""
+    listener, data = pair.listener("http"), http_head(3000)
+    with connect(rig.client, family.vip, RAW_HTTP) as client:
+        client.sendall(data[:1000])
+        time.sleep(0.015)       # seen, and not yet given to the store
+        rig.spliced.kill9()
+        client.sendall(data[1000:])
+        wait_for(lambda: retrans(client) >= 2, "the client to repeat its last bytes, and its first ones")
+        with rig.client.nft("chain lose {\n type filter hook output priority 0\n tcp dport %d counter drop\n }" % RAW_HTTP):
+            rig.spliced.start()
             with accept(listener) as server:
                 assert read(server, len(data)) == data
