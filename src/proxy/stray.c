@@ -63,6 +63,14 @@ void sp_strays_free(struct sp_strays *s)
 	free(s);
 }
 
+void sp_strays_clear(struct sp_strays *s)
+{
+	for (unsigned int i = 0; i < RING; i++) {
+		s->chains[i] = (struct chain){ NONE, NONE };
+		s->ring[i].is_here = 0;
+	}
+}
+
 static struct chain *chain_of(struct sp_strays *s, __u64 hash)
 {
 	return &s->chains[hash % RING];
