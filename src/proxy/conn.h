@@ -49,7 +49,7 @@ enum sp_conn_state {
  * @is_marked:	a half under @front sends its packets here
  * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
  * @is_unsaid:	ANSWERED: not before the store says that nobody has
- * @is_late:	COMMITTING: the daemon was stopped since, see awake() in front.c
+ * @is_late:	COMMITTING: the daemon was stopped since, see sp_front_awake()
  * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
  * @is_looked:	it was asked
  * @is_kept:	the store has all bytes before @acked, so that it need not be given them again

@@ -200,6 +200,7 @@ static void the_next_connection_of_a_port_is_not_dead(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_next_connection_of_a_port_is_not_dead, begin, end),
 		cmocka_unit_test_setup_teardown(oldest_first_and_only_its_own, begin, end),
 		cmocka_unit_test_setup_teardown(late_ones_are_forgotten, begin, end),
 		cmocka_unit_test_setup_teardown(the_ring_overwrites_the_oldest, begin, end),
