@@ -139,9 +139,11 @@ static void remove_splice(struct sp_ager *a, struct look *look)
 	struct sp_tuple back = sp_tuple_reverse(look->down_key);
 	struct sp_splice splice = splice_of(look);
 
+	/* where a newer splice has taken the client's half's place, its pointer is left in the store: that goes */
+	if (!look->has_up)
+		splice.up = (struct sp_half){ .out = back };
 	if (sp_use_is_closed(&look->down->use) && is_shared(a)) {
-		if (look->has_up)
-			a->store->engine->forget(a->store, &splice);
+		a->store->engine->forget(a->store, &splice);
 		tell_ends(a, look);
 	}
 	if (look->has_up)

@@ -208,12 +208,30 @@ static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splic
 		sp_front_del(f, c);
 }
 
+/*
+ * We were stopped since we asked: whatever others have done meanwhile may be over. If ours was chosen, who gets the
+ * next packet finds it in the store, and its port is in use until that is over, too (sync.c).
+ */
+static void too_late(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
+{
+	if (err == -EEXIST && memcmp(&winner->up.out, &c->back, sizeof(c->back)))
+		reset_back(f, c);
+	else if (err)
+		sp_back_release(f, c);
+	c->stashing = 0;	/* the servers keep what was acknowledged, for whoever goes on with it */
+	sp_front_del(f, c);
+}
+
 /* The store has answered: what is held goes on only now. */
 void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
 	struct sp_splice splice = splice_of(c);
 	__u32 kept_s = sp_kept_now();
 
+	if (c->is_late) {
+		too_late(f, c, err, winner);
+		return;
+	}
 	if (err == -EAGAIN && c->config->store.loss == SP_LOSS_CONTINUE) {
 		f->counters.unprotected++;
 		kept_s = 0;

@@ -24,6 +24,7 @@
 #define TICKS_PER_HELLO	(SP_HELLO_MS / TICK_MS)
 #define TICKS_PER_RECORD 10
 #define LATE_NS		200000000ULL	/* between two ticks: we were stopped */
+#define OLD_NS		1000000000LL	/* a segment: since then others did what it asks for */
 
 /* ---- receiving ---- */
 
@@ -103,7 +104,7 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 }
 
 /* HELLOs must come from where the store says that their sender is; the others need a sender that is known. */
-static void hear(struct sp_cluster *c, const struct sp_message *m, const struct sp_endpoint *from)
+static void hear(struct sp_cluster *c, const struct sp_message *m, const struct sp_endpoint *from, __s64 old_ns)
 {
 	if (m->kind != SP_MESSAGE_HELLO && !sp_members_by_id(&c->members, m->from)) {
 		c->counters.relay_refused_unknown++;
@@ -115,7 +116,8 @@ static void hear(struct sp_cluster *c, const struct sp_message *m, const struct 
 		break;
 	case SP_MESSAGE_SEGMENT:
 		c->counters.segments_heard++;
-		if (c->events)
+		c->counters.relay_refused_old += old_ns >= OLD_NS;
+		if (c->events && old_ns < OLD_NS)
 			c->events->segment(c->ctx, m->event, &m->segment);
 		break;
 	case SP_MESSAGE_ENDS:
@@ -142,14 +144,14 @@ static void refused(struct sp_cluster *c, enum sp_message_refusal refusal)
 	}
 }
 
-static void on_datagram(void *ctx, const void *bytes, size_t len, const struct sp_endpoint *from)
+static void on_datagram(void *ctx, const void *bytes, size_t len, const struct sp_endpoint *from, __s64 age_ns)
 {
 	struct sp_cluster *c = ctx;
 	struct sp_message m;
 	enum sp_message_refusal refusal = sp_message_read(&c->seal, bytes, len, &m);
 
 	if (refusal == SP_MESSAGE_OK)
-		hear(c, &m, from);
+		hear(c, &m, from, age_ns);
 	else
 		refused(c, refusal);
 }

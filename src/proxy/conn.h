@@ -49,6 +49,7 @@ enum sp_conn_state {
  * @is_marked:	a half under @front sends its packets here
  * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
  * @is_unsaid:	ANSWERED: not before the store says that nobody has
+ * @is_late:	COMMITTING: the daemon was stopped since, see sp_front_awake()
  * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
  * @is_looked:	it was asked
  * @is_kept:	the store has all bytes before @acked, so that it need not be given them again
@@ -73,7 +74,7 @@ struct sp_conn {
 	int				backend_idx;
 	__u16				mss, forward_mss, window;
 	__u64				tried;
-	__u8				is_sack, is_marked, is_news, is_unsaid, tries;
+	__u8				is_sack, is_marked, is_news, is_unsaid, is_late, tries;
 	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;
 	int				status;
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/addr.h"
@@ -37,6 +38,7 @@ struct inbox {
 	struct iovec	iovs[BATCH];
 	union endpoint	from[BATCH];
 	__u8		bytes[BATCH][RECEIVE_BYTES];
+	char		notes[BATCH][CMSG_SPACE(sizeof(struct timespec))];
 };
 
 struct sp_datagrams {
@@ -111,6 +113,19 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 	};
 }
 
+/* Since the kernel had it. What a change of the clock makes older is repeated. */
+static __s64 age_ns(struct msghdr *msg)
+{
+	struct cmsghdr *note = CMSG_FIRSTHDR(msg);
+	struct timespec now, came;
+
+	if (!note || note->cmsg_level != SOL_SOCKET || note->cmsg_type != SCM_TIMESTAMPNS)
+		return 0;
+	memcpy(&came, CMSG_DATA(note), sizeof(came));
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (now.tv_sec - came.tv_sec) * 1000000000LL + now.tv_nsec - came.tv_nsec;
+}
+
 static int receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 {
 	struct inbox *in = &d->in;
@@ -120,14 +135,14 @@ static int receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 		in->iovs[i] = (struct iovec){ .iov_base = in->bytes[i], .iov_len = RECEIVE_BYTES };
 		in->msgs[i].msg_hdr = (struct msghdr){
 			.msg_name = &in->from[i], .msg_namelen = sizeof(in->from[i]), .msg_iov = &in->iovs[i],
-			.msg_iovlen = 1,
+			.msg_iovlen = 1, .msg_control = in->notes[i], .msg_controllen = sizeof(in->notes[i]),
 		};
 	}
 	n = recvmmsg(d->fd, in->msgs, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		struct sp_endpoint from = from_sockaddr(&in->from[i]);
 
-		fn(ctx, in->bytes[i], in->msgs[i].msg_len, &from);
+		fn(ctx, in->bytes[i], in->msgs[i].msg_len, &from, age_ns(&in->msgs[i].msg_hdr));
 	}
 	return n;
 }
@@ -144,13 +159,14 @@ static int open_socket(const struct sp_endpoint *at, int *ret_fd)
 	union endpoint addr;
 	socklen_t len = to_sockaddr(at, &addr);
 	int fd = socket(addr.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = BUFFER_BYTES, err;
+	const int on = 1;
 
 	if (fd < 0)
 		return -errno;
 	/* what the kernel allows anybody is enough to work with */
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	if (bind(fd, &addr.any, len)) {
+	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) || bind(fd, &addr.any, len)) {
 		err = -errno;
 		close(fd);
 		return err;

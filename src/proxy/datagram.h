@@ -21,8 +21,9 @@ int sp_datagrams_fd(const struct sp_datagrams *d);
 void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes, size_t len);
 void sp_datagrams_flush(struct sp_datagrams *d);
 
-/* @bytes: borrowed; a message that is too long is cut, and still too long */
-typedef void (*sp_datagram_fn)(void *ctx, const void *bytes, size_t len, const struct sp_endpoint *from);
+/* @age_ns: since it came; @bytes: borrowed; a message that is too long is cut, and still too long */
+typedef void (*sp_datagram_fn)(void *ctx, const void *bytes, size_t len, const struct sp_endpoint *from,
+			       __s64 age_ns);
 /* What has come, as much as the loop has time for. */
 void sp_datagrams_receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx);
 

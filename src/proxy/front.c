@@ -28,11 +28,47 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "front_internal.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
 #define EVENT_OLD_MS	2000
 #define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
+#define STOPPED_NS	1000000000ULL	/* nobody has heard of us for so long: others did our work */
+
+/* What was acknowledged stays with the servers: its heir has it, or we are that (heir.c). */
+static void leave(void *ctx, struct sp_conn *c)
+{
+	struct sp_front *f = ctx;
+
+	c->is_late = c->state == SP_CONN_COMMITTING;
+	if (c->is_late || c->state == SP_CONN_OWING ||
+	    (c->state == SP_CONN_ANSWERED && !c->is_unsaid))
+		return;
+	c->stashing = 0;
+	if (c->state == SP_CONN_CONNECTING)
+		sp_back_release(f, c);
+	sp_front_del(f, c);
+}
+
+/*
+ * We were stopped, and go on. Other proxies did meanwhile what clients repeated, and where that is over, the store has
+ * forgotten it: a request that we still hold might win its claim, and run again. So all goes on as if we had just been
+ * started: clients repeat what nobody did. What is being claimed was claimed in time, or is late for the servers.
+ */
+void sp_front_awake(struct sp_front *f)
+{
+	__u64 now_ns = sp_now_ns(), stopped_ns = now_ns - f->awake_ns;
+
+	f->awake_ns = now_ns;
+	if (!f->cluster || stopped_ns < STOPPED_NS)
+		return;
+	f->counters.stopped++;
+	log_warn("this daemon was stopped for %llu ms: what it held is left to others", stopped_ns / 1000000);
+	sp_conns_each(f->conns, leave, f);
+	sp_strays_clear(f->strays);
+	sp_heir_start(f);
+}
 
 /* Elsewhere than at its home, a mark would keep packets from getting there. */
 void sp_front_mark(struct sp_front *f, struct sp_conn *c)
@@ -102,6 +138,7 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 {
 	struct sp_segment seg;
 
+	sp_front_awake(f);
 	if (is_old(f, ev)) {
 		f->counters.event_old++;
 		return;
@@ -166,6 +203,7 @@ static int is_here(void *ctx, const struct sp_tuple *front)
 
 void sp_front_tick(struct sp_front *f)
 {
+	sp_front_awake(f);
 	f->parse_budget = PARSE_PER_TICK;
 	f->reclaim_budget = RECLAIM_PER_TICK;
 	sp_sync_tick(f, sp_now_ns());
@@ -206,6 +244,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->wire = wire;
 	f->store = store;
 	f->cluster = cluster;
+	f->awake_ns = sp_now_ns();
 	f->strays = sp_strays_new();
 	f->nudges = sp_nudges_new();
 	f->heir = sp_heir_new();
@@ -246,6 +285,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 
 void sp_front_recover(struct sp_front *f)
 {
+	f->awake_ns = sp_now_ns();
 	sp_heir_start(f);
 	sp_sync_start(f);
 }

@@ -5,8 +5,10 @@
 static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
 {
 	struct sp_front *f = ctx;
-	struct sp_conn *c = sp_conn_by_ref(f->conns, ref);
+	struct sp_conn *c;
 
+	sp_front_awake(f);
+	c = sp_conn_by_ref(f->conns, ref);
 	if (c && c->state == SP_CONN_COMMITTING)
 		sp_back_committed(f, c, err, winner);
 }
@@ -14,8 +16,10 @@ static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *
 static void on_stashed(void *ctx, __u64 ref, int err)
 {
 	struct sp_front *f = ctx;
-	struct sp_conn *c = sp_conn_by_ref(f->conns, ref);
+	struct sp_conn *c;
 
+	sp_front_awake(f);
+	c = sp_conn_by_ref(f->conns, ref);
 	if (c)
 		sp_stash_done(f, c, err);
 }
@@ -41,8 +45,21 @@ static void on_member(void *ctx, const void *record, size_t len)
 	sp_cluster_heard(((struct sp_front *)ctx)->cluster, record, len);
 }
 
+static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
+{
+	sp_front_awake(ctx);
+	sp_miss_fetched(ctx, key, err, splice);
+}
+
+static void on_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+		    const char *bytes, __u32 len)
+{
+	sp_front_awake(ctx);
+	sp_heir_head(ctx, front, err, offer, bytes, len);
+}
+
 static const struct sp_store_events store_events = {
-	.committed = on_committed, .fetched = sp_miss_fetched, .stashed = on_stashed, .head = sp_heir_head,
+	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head,
 	.heads = sp_heir_heads, .emptied = on_emptied, .kept = on_kept, .outdated = on_outdated,
 	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = on_member,
 };
@@ -52,6 +69,7 @@ static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segme
 {
 	struct sp_front *f = ctx;
 
+	sp_front_awake(f);
 	if (kind == SP_EVENT_BACK) {
 		sp_back_event(f, seg, 1);
 	} else if (kind == SP_EVENT_FRONT && sp_datapath_cookie_is_valid(f->dp, seg)) {
@@ -73,6 +91,7 @@ static void hand_over(void *ctx, struct sp_conn *c)
 
 static void on_homes(void *ctx)
 {
+	sp_front_awake(ctx);
 	sp_conns_each(((struct sp_front *)ctx)->conns, hand_over, ctx);
 }
 

@@ -34,6 +34,7 @@ struct sp_front {
 	struct sp_heir			*heir;
 	struct sp_config		*config;
 	struct sp_front_counters	counters;
+	__u64				awake_ns;	/* when anything was done the last time */
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
 	struct sp_sync			sync;
 	__u32				parse_budget;	/* bytes that this tick may still look at again */
@@ -46,6 +47,9 @@ void sp_front_del(struct sp_front *f, struct sp_conn *c);
 void sp_front_mark(struct sp_front *f, struct sp_conn *c);
 /* A segment from the service to the client, without payload; acknowledges what is safe to. */
 struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
+
+/* Each time that something happens: were we stopped before? See there. */
+void sp_front_awake(struct sp_front *f);
 
 /* front_events.c - from now on what the store and the cluster say comes here */
 void sp_front_listen(struct sp_front *f);

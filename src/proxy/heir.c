@@ -295,6 +295,7 @@ static void left_here(void *ctx, const struct sp_tuple *front, const struct sp_s
 void sp_heir_start(struct sp_front *f)
 {
 	f->heir->started_ns = sp_now_ns();
+	memset(f->heir->wants, 0, sizeof(f->heir->wants));
 	if (f->store->engine->heads) {
 		f->heir->owners[0] = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
 		return;

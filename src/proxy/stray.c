@@ -19,6 +19,7 @@
 #define BYTES		(4U << 20)
 #define BYTES_MAX	16384	/* of one segment; a longer one is not kept: TCP repeats it */
 #define DEAD_MAX_NS	60000000000ULL
+#define NEAR		(1U << 24)
 #define YOUNG_NS	300000000ULL
 _Static_assert(!(RING & (RING - 1)), "indices wrap");
 
@@ -61,6 +62,14 @@ struct sp_strays *sp_strays_new(void)
 void sp_strays_free(struct sp_strays *s)
 {
 	free(s);
+}
+
+void sp_strays_clear(struct sp_strays *s)
+{
+	for (unsigned int i = 0; i < RING; i++) {
+		s->chains[i] = (struct chain){ NONE, NONE };
+		s->ring[i].is_here = 0;
+	}
 }
 
 static struct chain *chain_of(struct sp_strays *s, __u64 hash)
@@ -150,14 +159,31 @@ int sp_stray_flags(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple
 	return err;
 }
 
+/* Else the port was used again: what is known of the connection before says nothing about this one. */
+static int is_same_connection(const struct sp_segment *a, const struct sp_segment *b)
+{
+	return a->seq - b->seq + NEAR < 2 * NEAR && a->ack - b->ack + NEAR < 2 * NEAR;
+}
+
+static const struct sp_segment *latest(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple)
+{
+	const struct sp_segment *seg = NULL;
+
+	for (unsigned int i = chain_of(s, hash)->first; i != NONE; i = s->ring[i].next)
+		if (is_of(&s->ring[i], hash, tuple))
+			seg = &s->ring[i].seg;
+	return seg;
+}
+
 int sp_stray_nobody(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns)
 {
+	const struct sp_segment *last = latest(s, hash, tuple);
 	int is_dead = 0;
 
 	for (unsigned int i = chain_of(s, hash)->first; i != NONE; i = s->ring[i].next) {
 		struct stray *stray = &s->ring[i];
 
-		if (!is_of(stray, hash, tuple))
+		if (!is_of(stray, hash, tuple) || !is_same_connection(&stray->seg, last))
 			continue;
 		if (!stray->nobody_ns)
 			stray->nobody_ns = now_ns;

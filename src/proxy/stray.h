@@ -16,6 +16,7 @@ struct sp_strays;
 
 struct sp_strays *sp_strays_new(void);
 void sp_strays_free(struct sp_strays *strays);
+void sp_strays_clear(struct sp_strays *strays);
 
 enum {
 	SP_STRAY_F_BACK		= 1 << 0, /* of a backend, else of a client */

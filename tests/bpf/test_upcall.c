@@ -110,6 +110,7 @@ static void check_event(struct fixture *f, const struct packet *p, const struct 
 	assert_int_equal(ev->l4_off, l4_off(p->is_v6) - 14);
 	assert_int_equal(ev->mtu, c->mtu);
 	assert_int_equal(ev->cookie_data, cookie_data);
+	assert_in_range((__u32)(now_ns(CLOCK_MONOTONIC_COARSE) / 1000000 - ev->came_ms), 0, 1000);
 	check_same(c->name, p->is_v6, frame + 14, len - 14, ev->packet, ev->len);
 }
 

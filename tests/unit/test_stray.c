@@ -177,9 +177,30 @@ static void dead_when_nobody_has_it_twice(void **state)
 	assert_int_equal(sp_stray_nobody(strays, 1, &t, START + 2 * DEAD_MAX_NS), 0);
 }
 
+static int come(struct sp_strays *s, const struct sp_segment *seg, __u64 at_ns)
+{
+	sp_stray_add(s, 7, seg, SP_STRAY_F_MINE, at_ns);
+	return sp_stray_nobody(s, 7, &seg->tuple, at_ns);
+}
+
+static void the_next_connection_of_a_port_is_not_dead(void **state)
+{
+	struct sp_segment old = { .seq = 1000, .ack = 0xfffffff0 }, new = { .seq = 0x80000000, .ack = 0x90000000 };
+	struct sp_strays *s = sp_strays_new();
+	__u64 start_ns = 1000000000000ULL;
+
+	assert_int_equal(come(s, &old, start_ns), 0);
+	assert_int_equal(come(s, &new, start_ns + 5 * SP_STRAY_DEAD_NS), 0);
+	assert_int_equal(come(s, &new, start_ns + 6 * SP_STRAY_DEAD_NS), 1);
+	sp_strays_clear(s);
+	assert_int_equal(come(s, &new, start_ns + 7 * SP_STRAY_DEAD_NS), 0);
+	sp_strays_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_next_connection_of_a_port_is_not_dead, begin, end),
 		cmocka_unit_test_setup_teardown(oldest_first_and_only_its_own, begin, end),
 		cmocka_unit_test_setup_teardown(late_ones_are_forgotten, begin, end),
 		cmocka_unit_test_setup_teardown(the_ring_overwrites_the_oldest, begin, end),
