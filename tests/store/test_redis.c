@@ -368,7 +368,8 @@ static void refreshes_are_bounded(void **state)
 
 		assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
 	}
-	run_for(50);
+	for (int ms = 0; ms < 5000 && b->kept_count < kept + 8192 + 3; ms += 10)
+		run_for(10);	/* the third server may still be at the others */
 	assert_int_equal(b->kept_count, kept + 8192 + 3);
 }
 
