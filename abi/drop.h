@@ -31,7 +31,10 @@
 	X(OTHER_HOST,	other_host,	"stack", "frame for another machine, flooded by a switch") \
 	X(ICMP_SHORT,	icmp_short,	"stack", "ICMP error that quotes too little") \
 	X(FRAGMENT,	fragment,	"stack", "IP fragment") \
-	X(IP_OPTIONS,	ip_options,	"stack", "TCP behind IPv4 options or IPv6 extension headers")
+	X(IP_OPTIONS,	ip_options,	"stack", "TCP behind IPv4 options or IPv6 extension headers") \
+	X(ASKED,	asked,		"daemon", "agent: a server's packet without a half, the store is asked") \
+	X(NO_HALF,	no_half,	"stack", "agent: the same, and the store knows none, or did not answer") \
+	X(LEFT_WHOLE,	left_whole,	"stack", "agent: all that was left to a proxy, whatever the reason")
 
 enum sp_drop {
 	SP_DROP_NONE = 0,

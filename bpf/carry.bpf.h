@@ -23,13 +23,18 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
  * a blind one ends nothing (RFC 5961, 3). What the peer carried last is the
  * acknowledgement of this direction, in the numbers of this packet. Where
  * segments were lost or went another way, the end lags behind, and only the
- * acknowledged number counts.
+ * acknowledged number counts. Where the peer's packets all go another way (past
+ * other proxies, or straight from the backend's host), nothing was acknowledged
+ * here since the splice was made, and of all that lies between only the end
+ * counts: else the more was sent, the easier would be a guess.
  */
 static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *e,
 					    const struct sp_entry *peer)
 {
 	if (!peer->use.last_ack || pkt->seq == peer->use.last_ack)
 		return 1;
+	if (!peer->use.pkts)
+		return e->use.next_seq && pkt->seq == e->use.next_seq;
 	return e->use.next_seq && (__s32)(pkt->seq - peer->use.last_ack) > 0 &&
 	       (__s32)(pkt->seq - e->use.next_seq) <= 0;
 }

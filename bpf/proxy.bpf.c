@@ -27,6 +27,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.bpf.h"
+#include "agent.bpf.h"
 #include "carry.bpf.h"
 #include "handshake.bpf.h"
 #include "icmp.bpf.h"

@@ -11,6 +11,7 @@
 #define AF_INET		2
 #define AF_INET6	10
 #endif
+#define LOOPBACK_IFINDEX	1
 
 static __always_inline void fib_key(const struct sp_pkt *pkt, const struct sp_half *h,
 				    struct bpf_fib_lookup *fib)
@@ -18,7 +19,8 @@ static __always_inline void fib_key(const struct sp_pkt *pkt, const struct sp_ha
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->l4_protocol = IPPROTO_TCP;
 	fib->tot_len = 1;	/* asks for the MTU of the route, too */
-	fib->ifindex = pkt->skb->ingress_ifindex;
+	/* what comes from this machine itself is looked up like what comes in through lo */
+	fib->ifindex = pkt->skb->ingress_ifindex ? pkt->skb->ingress_ifindex : LOOPBACK_IFINDEX;
 	if (pkt->is_v6) {
 		fib->family = AF_INET6;
 		__builtin_memcpy(fib->ipv6_src, &h->out.saddr, 16);

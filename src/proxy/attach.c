@@ -8,6 +8,8 @@
  * PRIORITY and HANDLE. The clsact qdisc stays: it may be shared, and costs
  * nothing while it is empty.
  *
+ * Egress, where an agent's program is, has "tcout_" in the place of "tc_".
+ *
  * A way is given up only when the other one has taken its place. Meanwhile
  * both run, which harms nothing: a packet of ours never gets to the second.
  */
@@ -26,15 +28,17 @@
 
 #include "base/log.h"
 
-#define TCX_INGRESS	46	/* BPF_TCX_INGRESS, younger than Debian 12's headers */
+/* BPF_TCX_INGRESS and BPF_TCX_EGRESS, younger than Debian 12's headers */
+#define TCX_INGRESS	46
+#define TCX_EGRESS	47
 #define PRIORITY	1	/* as tcx: before whatever else filters */
 #define HANDLE		0x5350
-#define PIN_MAX		(IFNAMSIZ + 5)
+#define PIN_MAX		(IFNAMSIZ + 6)
 #define PATH_LEN	600
 
-enum way { TCX, CLSACT };
+enum way { TCX, CLSACT, CLSACT_OUT };
 
-static const char *const prefixes[] = { [TCX] = "link_", [CLSACT] = "tc_" };
+static const char *const prefixes[] = { [TCX] = "link_", [CLSACT] = "tc_", [CLSACT_OUT] = "tcout_" };
 
 /* A bpffs has no dots in names, and interfaces no colons. */
 static void swap(char *name, char from, char to)
@@ -62,7 +66,7 @@ static int pin_parse(const char *name, enum way way, char interface[IFNAMSIZ])
 	return 1;
 }
 
-static int attach_tcx(const char *path, unsigned int ifindex, int prog_fd)
+static int attach_tcx(const char *path, unsigned int ifindex, int prog_fd, int is_out)
 {
 	int fd = bpf_obj_get(path), err;
 
@@ -73,7 +77,7 @@ static int attach_tcx(const char *path, unsigned int ifindex, int prog_fd)
 			return 0;
 		unlink(path);	/* the interface is another one of the same name */
 	}
-	fd = bpf_link_create(prog_fd, ifindex, TCX_INGRESS, NULL);
+	fd = bpf_link_create(prog_fd, ifindex, is_out ? TCX_EGRESS : TCX_INGRESS, NULL);
 	if (fd < 0)
 		return fd;
 	err = bpf_obj_pin(fd, path);
@@ -81,9 +85,9 @@ static int attach_tcx(const char *path, unsigned int ifindex, int prog_fd)
 	return err;
 }
 
-static int attach_clsact(const char *path, unsigned int ifindex, int prog_fd)
+static int attach_clsact(const char *path, unsigned int ifindex, int prog_fd, int is_out)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = is_out ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY, .prog_fd = prog_fd,
 		    .flags = BPF_TC_F_REPLACE);
 	libbpf_print_fn_t print = libbpf_set_print(NULL);	/* that the qdisc is there already is no news */
@@ -97,9 +101,10 @@ static int attach_clsact(const char *path, unsigned int ifindex, int prog_fd)
 	return bpf_obj_pin(prog_fd, path) ?: bpf_tc_attach(&hook, &opts);
 }
 
-static int detach_clsact(const char *interface)
+static int detach_clsact(const char *interface, int is_out)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = if_nametoindex(interface), .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = if_nametoindex(interface),
+		    .attach_point = is_out ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY);
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	int is_there = hook.ifindex && !bpf_tc_query(&hook, &opts);
@@ -114,20 +119,32 @@ static int detach_clsact(const char *interface)
 int sp_unpin(int dir_fd, const char *name)
 {
 	char interface[IFNAMSIZ];
-	int err = pin_parse(name, CLSACT, interface) ? detach_clsact(interface) : 0;
+	int err = 0;
+
+	if (pin_parse(name, CLSACT, interface))
+		err = detach_clsact(interface, 0);
+	else if (pin_parse(name, CLSACT_OUT, interface))
+		err = detach_clsact(interface, 1);
 
 	if (!err && unlinkat(dir_fd, name, 0))
 		err = -errno;
 	return err;
 }
 
-static int attach_by(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd)
+/* @way: TCX or CLSACT; becomes what it is called at egress */
+static enum way named_way(enum way way, int is_out)
+{
+	return way == CLSACT && is_out ? CLSACT_OUT : way;
+}
+
+static int attach_by(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd,
+		     int is_out)
 {
 	char name[PIN_MAX], path[PATH_LEN];
 
-	pin_name(name, way, interface);
+	pin_name(name, named_way(way, is_out), interface);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return way == TCX ? attach_tcx(path, ifindex, prog_fd) : attach_clsact(path, ifindex, prog_fd);
+	return way == TCX ? attach_tcx(path, ifindex, prog_fd, is_out) : attach_clsact(path, ifindex, prog_fd, is_out);
 }
 
 static int is_clsact_wanted(void)
@@ -138,18 +155,19 @@ static int is_clsact_wanted(void)
 }
 
 /* Once one way is taken, the other one is given up. */
-static int take(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd, int dir_fd)
+static int take(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd, int dir_fd,
+		int is_out)
 {
-	int err = attach_by(way, dir, interface, ifindex, prog_fd);
+	int err = attach_by(way, dir, interface, ifindex, prog_fd, is_out);
 	char name[PIN_MAX];
 
-	pin_name(name, !way, interface);
+	pin_name(name, named_way(way == TCX ? CLSACT : TCX, is_out), interface);
 	if (!err && !faccessat(dir_fd, name, F_OK, 0))
 		err = sp_unpin(dir_fd, name);
 	return err;
 }
 
-static int attach(const char *dir, const char *interface, int prog_fd, int dir_fd)
+static int attach(const char *dir, const char *interface, int prog_fd, int dir_fd, int is_out)
 {
 	unsigned int ifindex = if_nametoindex(interface);
 	int err = -EOPNOTSUPP;
@@ -157,12 +175,12 @@ static int attach(const char *dir, const char *interface, int prog_fd, int dir_f
 	if (!ifindex)
 		return -errno;
 	if (!is_clsact_wanted())
-		err = take(TCX, dir, interface, ifindex, prog_fd, dir_fd);
+		err = take(TCX, dir, interface, ifindex, prog_fd, dir_fd, is_out);
 	/* -EINVAL: a kernel that has never heard of tcx */
 	if (err != -EINVAL && err != -EOPNOTSUPP)
 		return err;
 	log_info("interface %s: not by tcx, so by clsact", interface);
-	return take(CLSACT, dir, interface, ifindex, prog_fd, dir_fd);
+	return take(CLSACT, dir, interface, ifindex, prog_fd, dir_fd, is_out);
 }
 
 static int is_configured(const struct sp_config *config, const char *interface)
@@ -179,7 +197,8 @@ static void sweep(DIR *dir, const struct sp_config *config)
 	struct dirent *entry;
 
 	while ((entry = readdir(dir)))
-		if ((pin_parse(entry->d_name, TCX, interface) || pin_parse(entry->d_name, CLSACT, interface)) &&
+		if ((pin_parse(entry->d_name, TCX, interface) || pin_parse(entry->d_name, CLSACT, interface) ||
+		     pin_parse(entry->d_name, CLSACT_OUT, interface)) &&
 		    !is_configured(config, interface))
 			sp_unpin(dirfd(dir), entry->d_name);
 }
@@ -192,7 +211,7 @@ int sp_attach(const char *path, const struct sp_config *config, int prog_fd)
 	if (!dir)
 		return -errno;
 	for (size_t i = 0; !err && i < config->interface_count; i++) {
-		err = attach(path, config->interfaces[i], prog_fd, dirfd(dir));
+		err = attach(path, config->interfaces[i], prog_fd, dirfd(dir), config->is_agent);
 		if (err)
 			log_err_errno(err, "interface %s: can't attach the datapath", config->interfaces[i]);
 	}

@@ -204,12 +204,25 @@ void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state)
 
 /* ---- opening ---- */
 
+/* Once. */
+static void add_addr(struct sp_member *m, const struct sp_addr *addr)
+{
+	for (unsigned int i = 0; i < m->snat_count; i++)
+		if (sp_addr_equal(&m->snats[i], addr))
+			return;
+	m->snats[m->snat_count++] = *addr;
+}
+
 static struct sp_member describe_self(const struct sp_config *config)
 {
 	struct sp_member self = { .relay = config->cluster.relay, .state = SP_MEMBER_SYNCING };
 	struct timespec ts;
 
 	sp_member_own_name(&config->cluster, self.name);
+	if (config->is_agent)
+		self.state = SP_MEMBER_AGENT;
+	for (size_t i = 0; i < config->serve_count && self.snat_count < SP_MEMBER_SNATS_MAX; i++)
+		add_addr(&self, &config->serves[i].addr);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	self.started_ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 	for (size_t i = 0; i < config->snat_count && i < SP_MEMBER_SNATS_MAX; i++)
@@ -328,4 +341,11 @@ const struct sp_cluster_counters *sp_cluster_counters(const struct sp_cluster *c
 	static const struct sp_cluster_counters none;
 
 	return c ? &c->counters : &none;
+}
+
+const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_addr *addr)
+{
+	const struct sp_member *m = c ? sp_members_by_snat((struct sp_members *)&c->members, addr) : NULL;
+
+	return m && m->is_alive && m->state == SP_MEMBER_AGENT ? m : NULL;
 }

@@ -74,6 +74,9 @@ enum sp_member_state sp_cluster_state(const struct sp_cluster *c);
 int sp_cluster_member(const struct sp_cluster *c, unsigned int idx, struct sp_member *ret_member);
 const struct sp_cluster_counters *sp_cluster_counters(const struct sp_cluster *c);
 
+/* The living agent that serves at an address; NULL: none. */
+const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_addr *addr);
+
 /* Is this the proxy where what comes in pieces is put together? One of those that live is; NULL: yes. */
 int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front);
 /* Of those that live, is it this one that goes on with what @name has left? NULL: yes. */

@@ -17,6 +17,12 @@ static size_t write_message(struct sp_cluster *c, struct sp_message *m, __u8 byt
 	return sp_message_write(&c->seal, m, bytes);
 }
 
+/* An agent makes no splices, and has none of another agent's. */
+static int may_hear(const struct sp_member *m, enum sp_message_kind kind)
+{
+	return m->is_alive && (kind == SP_MESSAGE_ENDS || m->state != SP_MEMBER_AGENT);
+}
+
 /* @to: NULL: all that live. Return: to how many. */
 static unsigned int tell(struct sp_cluster *c, const struct sp_member *to, struct sp_message *m)
 {
@@ -29,7 +35,7 @@ static unsigned int tell(struct sp_cluster *c, const struct sp_member *to, struc
 		return 1;
 	}
 	for (unsigned int i = 0; i < c->members.count; i++) {
-		if (!c->members.others[i].is_alive)
+		if (!may_hear(&c->members.others[i], m->kind))
 			continue;
 		sp_datagrams_add(c->datagrams, &c->members.others[i].relay, bytes, len);
 		n++;
@@ -118,9 +124,12 @@ void sp_cluster_say_hello(struct sp_cluster *c)
 		m.splices = c->events->splices(c->ctx);
 	c->members.self.splices = m.splices;
 	len = write_message(c, &m, bytes);
-	for (unsigned int i = 0; i < c->members.count; i++)
+	for (unsigned int i = 0; i < c->members.count; i++) {
+		if (c->members.self.state == SP_MEMBER_AGENT && c->members.others[i].state == SP_MEMBER_AGENT)
+			continue;
 		sp_datagrams_add(c->datagrams, &c->members.others[i].relay, bytes, len);
-	c->counters.hellos_sent += c->members.count;
+		c->counters.hellos_sent++;
+	}
 }
 
 /* Under its name and its endpoint: so that two of one name see each other. */

@@ -170,6 +170,55 @@ static const struct sp_doc_key top_keys[] = {
 	{ 0 }
 };
 
+/* What an agent has in common with a proxy are the entries of its table, too. */
+static struct sp_doc_key agent_keys[9];
+
+static int is_first(const struct sp_endpoint *serves, const struct sp_endpoint *at)
+{
+	for (; serves < at; serves++)
+		if (!sp_endpoint_compare(serves, at))
+			return 0;
+	return 1;
+}
+
+static const struct sp_doc_key serve_key = { .name = "serves", .allowed = SP_ENDPOINT_ALLOWED };
+
+static int serve_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
+{
+	int err = sp_value_endpoint(doc, &serve_key, node, item);
+
+	if (!err && !is_first(((struct sp_config *)base)->serves, item))
+		err = sp_doc_refuse(doc, node, "serves: found \"%s\" again; allowed: each one once", sp_scalar_text(node));
+	return err;
+}
+
+static const struct sp_doc_key serves_key = {
+	.name = "serves", .parse = sp_value_array, .offset = offsetof(struct sp_config, serves),
+	.count = offsetof(struct sp_config, serve_count), .size = sizeof(struct sp_endpoint), .read = serve_read,
+	.min = 1, .max = SP_ORIGINS_MAX, .is_required = 1, .allowed = "a list of " SP_ENDPOINT_ALLOWED,
+};
+
+static const struct sp_doc_key *keys_of_agent(void)
+{
+	static const char *const shared[] = { "interfaces", "key_file", "state_dir", "control", "limits", "store", "cluster" };
+	size_t n = 0;
+
+	for (const struct sp_doc_key *key = top_keys; key->name; key++)
+		for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+			if (!strcmp(key->name, shared[i]))
+				agent_keys[n++] = *key;
+	agent_keys[n] = serves_key;
+	return agent_keys;
+}
+
+static int agent_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config)
+{
+	if (config->store.kind != SP_STORE_LOCAL)
+		return 0;
+	return sp_doc_refuse(doc, root, "the configuration: found no \"store\" with \"engine: redis\"; required: the one "
+			     "that the proxies share");
+}
+
 static int listen_compare(const void *a, const void *b)
 {
 	return sp_endpoint_compare(&((const struct sp_listen_conf *)a)->at, &((const struct sp_listen_conf *)b)->at);
@@ -194,20 +243,23 @@ static int listens_sort(struct sp_doc *doc, struct sp_config *config)
 
 static int tree_read(struct sp_doc *doc)
 {
+	const struct sp_doc_key *keys = doc->config->is_agent ? keys_of_agent() : top_keys;
 	yaml_node_t *root = yaml_document_get_root_node(&doc->tree);
 	char allowed[SP_KEYS_STRLEN];
 	int err;
 
 	if (!root)
 		return sp_doc_refuse_mark(doc, (yaml_mark_t){ 0 }, "found nothing; allowed: a mapping of %s",
-					  sp_keys_format(top_keys, allowed, sizeof(allowed)));
-	err = sp_doc_map(doc, root, "the configuration", top_keys, doc->config);
+					  sp_keys_format(keys, allowed, sizeof(allowed)));
+	err = sp_doc_map(doc, root, "the configuration", keys, doc->config);
+	if (!err && doc->config->is_agent)
+		err = agent_check(doc, root, doc->config);
 	err = err ? err : sp_cluster_check(doc, root, doc->config);
 	return err ? err : listens_sort(doc, doc->config);
 }
 
-int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
-			 struct sp_config **ret_config)
+static int load_bytes(const char *path, const void *bytes, size_t size, const struct sp_config *before,
+		      char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
 {
 	struct loaded *loaded = calloc(1, sizeof(*loaded));
 	struct sp_doc doc = { .path = path, .error = error, .config = loaded ? &loaded->config : NULL };
@@ -217,7 +269,7 @@ int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char 
 		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: out of memory", path);
 		return -ENOMEM;
 	}
-	loaded->config = defaults;
+	loaded->config = *before;
 	loaded->config.refs = 1;
 	err = sp_doc_open(&doc, bytes, size);
 	if (!err) {
@@ -230,6 +282,12 @@ int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char 
 	else
 		*ret_config = &loaded->config;
 	return err;
+}
+
+int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
+			 struct sp_config **ret_config)
+{
+	return load_bytes(path, bytes, size, &defaults, error, ret_config);
 }
 
 void sp_config_free(struct sp_config *config)
@@ -260,7 +318,8 @@ static ssize_t file_read(const char *path, char *bytes, size_t size)
 	return err ? err : (ssize_t)used;
 }
 
-int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
+static int load(const char *path, const struct sp_config *before, char error[SP_CONFIG_ERROR_MAX],
+		struct sp_config **ret_config)
 {
 	char *bytes = malloc(SP_CONFIG_FILE_BYTES_MAX + 1);
 	ssize_t size = bytes ? file_read(path, bytes, SP_CONFIG_FILE_BYTES_MAX + 1) : -ENOMEM;
@@ -274,10 +333,25 @@ int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_
 			 SP_CONFIG_FILE_BYTES_MAX, SP_CONFIG_FILE_BYTES_MAX);
 		err = -EFBIG;
 	} else {
-		err = sp_config_load_bytes(path, bytes, size, error, ret_config);
+		err = load_bytes(path, bytes, size, before, error, ret_config);
 	}
 	free(bytes);
 	return err;
+}
+
+int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
+{
+	return load(path, &defaults, error, ret_config);
+}
+
+int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
+{
+	struct sp_config before = defaults;
+
+	before.is_agent = 1;
+	before.state_dir = "/sys/fs/bpf/spliced-agent";
+	before.control = "/run/spliced-agent.sock";
+	return load(path, &before, error, ret_config);
 }
 
 __u32 sp_name_id(const char *name)

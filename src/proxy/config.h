@@ -120,6 +120,9 @@ struct sp_config {
 	struct sp_limits_conf	limits;
 	struct sp_store_conf	store;
 	struct sp_cluster_conf	cluster;
+	int			is_agent;	/* of spliced-agent: no pools, services, source */
+	size_t			serve_count;
+	struct sp_endpoint	*serves;	/* where servers listen whose answers the agent carries */
 	size_t			pool_count;
 	struct sp_pool_conf	*pools;
 	size_t			service_count;
@@ -139,6 +142,8 @@ struct sp_config {
  * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set for all of them.
  */
 int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+/* The same for the file of an agent, spliced-agent.yaml(5). */
+int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
 void sp_config_free(struct sp_config *config);
 
 /* Connections on their way to a splice keep the configuration that they came under. The last one to put it frees it. */

@@ -244,6 +244,16 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 	fputc('\n', out);
 }
 
+static void print_serves(const struct sp_config *config, FILE *out)
+{
+	fputs("serves:\n", out);
+	for (size_t i = 0; i < config->serve_count; i++) {
+		fputs("  - ", out);
+		print_endpoint(&config->serves[i], out);
+		fputc('\n', out);
+	}
+}
+
 void sp_config_print(const struct sp_config *config, FILE *out)
 {
 	print_interfaces(config, out);
@@ -251,12 +261,17 @@ void sp_config_print(const struct sp_config *config, FILE *out)
 	print_key("\nstate_dir", config->state_dir, out);
 	print_key("\ncontrol", config->control, out);
 	fputc('\n', out);
-	print_source(config, out);
+	if (!config->is_agent)
+		print_source(config, out);
 	print_limits(&config->limits, out);
 	if (config->store.kind == SP_STORE_REDIS)	/* local has nothing to say */
 		print_store(&config->store, out);
 	if (config->cluster.relay.port_be)
 		print_cluster(&config->cluster, out);
+	if (config->is_agent) {
+		print_serves(config, out);
+		return;
+	}
 	fputs("pools:\n", out);
 	for (size_t i = 0; i < config->pool_count; i++)
 		print_pool(&config->pools[i], out);

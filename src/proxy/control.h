@@ -43,17 +43,19 @@
  *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
- *	   "failures":N, "connections":N, "refused":N, "silent":N}...]}...],
+ *	   "failures":N, "connections":N, "refused":N, "silent":N,
+ *	   "agent":TEXT}...]}...],
  *	 "counters":{NAME:N...}}
  * where a backend's failures are those in a row, and retry_ms is the time until
  * one that is down is tried again; the other three count, since the daemon
- * started, connections to it that were answered, refused, and not answered.
+ * started, connections to it that were answered, refused, and not answered; agent
+ * is the one on its host that lives and carries what it answers, or null.
  * connections_survivable counts splices that the other proxies could go on with
  * if this machine were gone now.
  *
  * Answer to "cluster": one line
  *	{"members":[{"name":TEXT, "relay":TEXT, "state":"syncing"|"ready"|
- *	  "draining"|"dead", "is_self":BOOL, "up_s":N, "heard_ms":N, "splices":N}...]}
+ *	  "draining"|"agent"|"dead", "is_self":BOOL, "up_s":N, "heard_ms":N, "splices":N}...]}
  * this proxy first; without a cluster the list is empty.
  *
  * Answer to "ready": one line

@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "abi/ask.h"
 #include "abi/cookie.h"
 #include "abi/drop.h"
 #include "abi/stats.h"
@@ -67,12 +68,23 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 	err = size_map(dp, dp->skel->maps.sp_halves, (config->limits.splices + config->limits.pending) * 2, "splices");
 	err = err ?: size_map(dp, dp->skel->maps.sp_stash, config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
 	bpf_object__for_each_map(map, dp->skel->obj) {
+		if (!err && !bpf_map__autocreate(map))
+			continue;
 		if (err || bpf_map__is_internal(map))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dp->state.dir, bpf_map__name(map));
 		err = bpf_map__set_pin_path(map, path);
 	}
 	return err;
+}
+
+/* The programs of a proxy, or of an agent. */
+static int choose_programs(struct sp_datapath *dp, int is_agent)
+{
+	int err = bpf_map__set_autocreate(dp->skel->maps.sp_asks, is_agent);
+
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
+	return err ?: bpf_program__set_autoload(dp->skel->progs.sp_egress, is_agent);
 }
 
 static int map_control(struct sp_datapath *dp)
@@ -99,7 +111,8 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 	if (err)
 		goto fail;
 	dp->skel = proxy_bpf__open();
-	err = dp->skel ? pin_maps(dp, config) : -errno;
+	err = dp->skel ? choose_programs(dp, config->is_agent) : -errno;
+	err = err ?: pin_maps(dp, config);
 	err = err ?: proxy_bpf__load(dp->skel);
 	err = err ?: map_control(dp);
 	err = err ?: sp_datapath_load_keys(dp, config->key_file);
@@ -120,7 +133,9 @@ fail:
 
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 {
-	return sp_attach(dp->state.dir, config, bpf_program__fd(dp->skel->progs.sp_ingress));
+	struct bpf_program *prog = config->is_agent ? dp->skel->progs.sp_egress : dp->skel->progs.sp_ingress;
+
+	return sp_attach(dp->state.dir, config, bpf_program__fd(prog));
 }
 
 void sp_datapath_close(struct sp_datapath *dp)
@@ -291,6 +306,13 @@ int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
 	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_note), &opts))
 		return -errno;
 	return opts.retval ? 0 : -ENOENT;
+}
+
+int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns)
+{
+	const struct sp_ask ask = { .asked_ns = sp_now_ns(), .pass_until_ns = until_ns };
+
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_asks), key, &ask, BPF_ANY) ? -errno : 0;
 }
 
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,

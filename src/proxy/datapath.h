@@ -55,6 +55,8 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
 /* Write into a splice while packets use it. Return: 0; -ENOENT: another one is there, or none. */
 int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note);
+/* Map sp_asks of an agent: the packets of this tuple pass until then. */
+int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns);
 /* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end);

@@ -113,6 +113,8 @@ static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 		keep[n++] = config->snat_addrs[i];
 	for (size_t i = 0; i < config->cluster.source_count; i++)
 		keep[n++] = config->cluster.sources[i];
+	if (config->is_agent && !n)
+		keep[n++] = (struct sp_addr){};	/* any */
 	/* in reverse: an address that is in both is ours */
 	for (size_t i = n; i-- > 0;)
 		if (bpf_map_update_elem(fd, &keep[i], i < config->snat_count ? &range : &all, BPF_ANY))
@@ -121,7 +123,7 @@ static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 	return 0;
 }
 
-/* Backends that see their clients' addresses, where other proxies may have opened the connection. */
+/* Backends that see their clients' addresses, where other proxies may have opened the connection; an agent's servers. */
 static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 {
 	static struct sp_listen keep[SP_ORIGINS_MAX];
@@ -129,6 +131,11 @@ static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 	const __u32 nothing = 0;
 	size_t n = 0;
 
+	for (size_t i = 0; i < config->serve_count; i++) {
+		keep[n] = (struct sp_listen){ config->serves[i].addr, config->serves[i].port_be, 0 };
+		if (bpf_map_update_elem(fd, &keep[n++], &nothing, BPF_ANY))
+			return -errno;
+	}
 	for (size_t i = 0; config->store.kind != SP_STORE_LOCAL && i < config->pool_count; i++) {
 		const struct sp_pool_conf *pool = &config->pools[i];
 

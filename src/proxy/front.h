@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* front.h - connections before their splice: hold the head, choose, open the back connection, commit, forward. */
+/*
+ * front.h - what comes up from the datapath, and the splices that are there: of a proxy (front.c: connections before
+ * their splice: hold the head, choose, open the back connection, commit, forward), or of an agent (src/agent/agent.c).
+ */
 #ifndef SP_PROXY_FRONT_H
 #define SP_PROXY_FRONT_H
 
@@ -18,7 +21,8 @@
 	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \
 	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
-	X(owed_repeated) X(owed_lost) X(owed_unseen)
+	X(owed_repeated) X(owed_lost) X(owed_unseen) \
+	X(agent_asked) X(agent_no_half) X(agent_unanswered) X(agent_passed)
 
 struct sp_front_counters {
 #define X(name) __u64 name;

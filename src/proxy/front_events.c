@@ -107,7 +107,11 @@ static __u32 splices(void *ctx)
 
 static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
-	sp_splice_ended(((struct sp_front *)ctx)->dp, front, client_isn, state);
+	struct sp_front *f = ctx;
+	__u8 known = sp_splice_ended(f->dp, front, client_isn, state);
+
+	if (known)
+		sp_cluster_tell_ends(f->cluster, front, client_isn, known);
 }
 
 static const struct sp_cluster_events cluster_events = {

@@ -11,12 +11,12 @@
 
 #include "base/log.h"
 #include "confine.h"
+#include "program.h"
 #include "reload.h"
 #include "report.h"
 #include "state.h"
 #include "store.h"
 
-#define CONFIG_PATH	"/etc/spliced/spliced.yaml"
 #define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
 
 struct daemon {
@@ -37,15 +37,20 @@ struct daemon {
 };
 
 static const char usage[] =
-	"usage: spliced [--config FILE] [--verbose]\n"
-	"       spliced --check FILE | --unload [--config FILE] | --version | --help\n"
+	"usage: %1$s [--config FILE] [--verbose]\n"
+	"       %1$s --check FILE | --unload [--config FILE] | --version | --help\n"
 	"\n"
-	"  --config FILE  configuration, see spliced.yaml(5); default " CONFIG_PATH "\n"
+	"  --config FILE  configuration, see %1$s.yaml(5); default %2$s\n"
 	"  --check FILE   parse FILE and print its normal form, or where it is wrong\n"
 	"  --unload       detach and remove the datapath of a daemon that has ended; spliced connections end\n"
 	"  --verbose      log more\n"
 	"\n"
 	"SIGHUP reads the configuration again; SIGTERM ends the daemon, not the connections.\n";
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, usage, sp_program.name, sp_program.config_path);
+}
 
 static void on_event(void *ctx, const struct sp_event *ev)
 {
@@ -210,7 +215,7 @@ static int run(const char *path)
 
 	d.path = path;
 	uv_loop_init(&d.loop);
-	err = sp_config_load(path, error, &d.config);
+	err = sp_program.load(path, error, &d.config);
 	if (err) {
 		log_err("%s", error);
 		return 1;
@@ -254,7 +259,7 @@ static int check(const char *path)
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *config;
 
-	if (sp_config_load(path, error, &config)) {
+	if (sp_program.load(path, error, &config)) {
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
@@ -269,7 +274,7 @@ static int unload(const char *path)
 	struct sp_config *config;
 	int err;
 
-	if (sp_config_load(path, error, &config)) {
+	if (sp_program.load(path, error, &config)) {
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
@@ -286,7 +291,7 @@ int main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, {},
 	};
 	enum sp_log_level level = SP_LOG_INFO;
-	const char *path = CONFIG_PATH;
+	const char *path = sp_program.config_path;
 	int is_unload = 0, opt;
 
 	while ((opt = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
@@ -295,15 +300,15 @@ int main(int argc, char **argv)
 		case 'k': return check(optarg);
 		case 'u': is_unload = 1; break;
 		case 'v': level = SP_LOG_DEBUG; break;
-		case 'V': printf("spliced %s\n", SP_VERSION); return 0;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 2;
+		case 'V': printf("%s %s\n", sp_program.name, SP_VERSION); return 0;
+		case 'h': print_usage(stdout); return 0;
+		default: print_usage(stderr); return 2;
 		}
 	}
 	if (optind < argc) {
-		fputs(usage, stderr);
+		print_usage(stderr);
 		return 2;
 	}
-	sp_log_init("spliced", level);
+	sp_log_init(sp_program.name, level);
 	return is_unload ? unload(path) : run(path);
 }

@@ -91,9 +91,19 @@ static struct sp_member *room(struct sp_members *ms)
 	return oldest;
 }
 
+static unsigned int agents(const struct sp_members *ms)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ms->count; i++)
+		n += ms->others[i].state == SP_MEMBER_AGENT;
+	return n;
+}
+
 static enum sp_member_verdict add(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
 {
-	struct sp_member *m = room(ms);
+	int is_crowd = said->state == SP_MEMBER_AGENT && agents(ms) >= SP_AGENTS_MAX;
+	struct sp_member *m = is_crowd ? NULL : room(ms);
 
 	if (!m)
 		return SP_MEMBER_FULL;
@@ -174,7 +184,7 @@ static int is_any_ready(const struct sp_members *ms)
 
 static int may_be_home(const struct sp_member *m, int must_be_ready)
 {
-	return m->is_alive && (!must_be_ready || m->state == SP_MEMBER_READY);
+	return m->is_alive && m->state != SP_MEMBER_AGENT && (!must_be_ready || m->state == SP_MEMBER_READY);
 }
 
 static __u64 score(__u64 hash, const struct sp_member *m)

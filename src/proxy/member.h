@@ -5,13 +5,14 @@
 
 #include "proxy/config.h"
 
-#define SP_MEMBERS_MAX		32
+#define SP_MEMBERS_MAX		128
+#define SP_AGENTS_MAX		96	/* of them: so there is always room for proxies */
 #define SP_MEMBER_SNATS_MAX	8
 
 #define SP_HELLO_MS		100
 #define SP_HELLO_SILENT_NS	400000000ULL
 
-#define SP_MEMBER_STATES(X) X(SYNCING, syncing) X(READY, ready) X(DRAINING, draining)
+#define SP_MEMBER_STATES(X) X(SYNCING, syncing) X(READY, ready) X(DRAINING, draining) X(AGENT, agent)
 
 enum sp_member_state {
 #define X(up, low) SP_MEMBER_##up,
@@ -24,11 +25,11 @@ void sp_member_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAM
 const char *sp_member_state_name(enum sp_member_state state);
 
 /**
- * struct sp_member - a proxy of the cluster
+ * struct sp_member - a proxy of the cluster, or an agent, which hears of ends, and is nobody's home or heir
  * @id:		sp_member_id() of the name
  * @relay:	where its messages come from, and are sent to
  * @started_ns:	CLOCK_REALTIME at its start: a later one is a later life of it
- * @snats:	source addresses of its own; those beyond the first SP_MEMBER_SNATS_MAX are not told
+ * @snats:	source addresses of its own, or of an agent's servers; those beyond SP_MEMBER_SNATS_MAX are not told
  * @splices:	that it carries
  * @heard_ns:	when its last HELLO came (monotonic; 0: never)
  * @seq:	of its latest HELLO in this life of it

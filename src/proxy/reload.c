@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "program.h"
 
 static int is_same_source(const struct sp_config *a, const struct sp_config *b)
 {
@@ -89,7 +90,7 @@ int sp_reload(const char *path, struct sp_datapath *dp, struct sp_front *front, 
 	const char *what;
 	int err;
 
-	err = sp_config_load(path, error, &next);
+	err = sp_program.load(path, error, &next);
 	if (err) {
 		log_err("reload refused, nothing is changed: %s", error);
 		return err;
@@ -97,7 +98,7 @@ int sp_reload(const char *path, struct sp_datapath *dp, struct sp_front *front, 
 	what = needs_start(now, next);
 	if (what) {
 		log_err("reload refused, nothing is changed: %s: %s differs, which is read at the start alone; "
-			"restart spliced, connections outlive that", path, what);
+			"restart %s, connections outlive that", path, what, sp_program.name);
 		err = -EBUSY;
 	} else {
 		err = follow(dp, front, now, next);

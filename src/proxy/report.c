@@ -40,7 +40,7 @@ static const char *backend_state(const struct sp_backend_conf *conf, const struc
 }
 
 /* @b: NULL while a reload is only half done */
-static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backend *b)
+static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backend *b, const struct sp_member *agent)
 {
 	static const struct sp_backend unknown;
 	__u64 now_ns = sp_now_ns(), retry_ns;
@@ -48,12 +48,12 @@ static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backe
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I}", "name", conf->name,
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:s?}", "name", conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
 			 "weight", (int)conf->weight, "state", backend_state(conf, b),
 			 "retry_ms", (json_int_t)(retry_ns / 1000000), "failures", (int)b->failures,
 			 "connections", (json_int_t)b->connections, "refused", (json_int_t)b->refused,
-			 "silent", (json_int_t)b->silent);
+			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name : NULL);
 }
 
 static json_t *pools(const struct sp_report *r)
@@ -66,7 +66,8 @@ static json_t *pools(const struct sp_report *r)
 		json_t *backends = json_array();
 
 		for (size_t j = 0; j < p->backend_count; j++)
-			json_array_append_new(backends, backend(&p->backends[j], sp_backends_at(b, p, j)));
+			json_array_append_new(backends, backend(&p->backends[j], sp_backends_at(b, p, j),
+			     sp_cluster_agent_at(sp_front_cluster(r->front), &p->backends[j].at.addr)));
 		json_array_append_new(list, json_pack("{s:s, s:o}", "name", p->name, "backends", backends));
 	}
 	return list;
@@ -146,7 +147,9 @@ void sp_report_tell(const struct sp_report *r)
 {
 	enum sp_member_state state = sp_front_is_in_sync(r->front) ? SP_MEMBER_READY : SP_MEMBER_SYNCING;
 
-	sp_cluster_set_state(sp_front_cluster(r->front), r->is_draining ? SP_MEMBER_DRAINING : state);
+	if (r->is_draining)
+		state = SP_MEMBER_DRAINING;
+	sp_cluster_set_state(sp_front_cluster(r->front), r->config->is_agent ? SP_MEMBER_AGENT : state);
 }
 
 /* Return: why this proxy should not be announced; NULL: it should. */

@@ -69,11 +69,16 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __
 	return err;
 }
 
-int sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+/* Else two who tell each other of one end each would end up with one that knows, and does not tell any more. */
+__u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
 	struct sp_note note = { .front = *front, .client_isn = client_isn, .state = state & SP_USE_S_ENDS };
+	struct sp_use told = { .state = state };
+	struct sp_entry up;
 
-	return sp_datapath_note(dp, &note);
+	if (sp_datapath_note(dp, &note) || sp_use_is_closed(&told) || sp_datapath_get(dp, front, &up))
+		return 0;
+	return up.tag.client_isn == client_isn && sp_use_is_closed(&up.use) ? up.use.state & SP_USE_S_ENDS : 0;
 }
 
 void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports)

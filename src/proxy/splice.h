@@ -60,9 +60,9 @@ __u32 sp_kept_now(void);
  *
  * Packets that still come go on as before: a FIN stays, an RST is forgotten when its sender sends on, and nothing is
  * removed before limits.closed without a packet.
- * Return: 0; -ENOENT: it is not here.
+ * Return: what the one who told should hear, which is that the splice is closed, and why; 0: nothing.
  */
-int sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+__u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state);
 
 /* At start: counts the splices that are there, and marks their ports. */
 void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports);

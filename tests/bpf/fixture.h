@@ -15,6 +15,7 @@
 #include <bpf/libbpf.h>
 #include <linux/pkt_cls.h>
 
+#include "abi/ask.h"
 #include "abi/cookie.h"
 #include "abi/note.h"
 #include "abi/drop.h"
@@ -31,8 +32,9 @@
 #define FRAME_MAX	4096
 
 /*
- * @gso_size, @gso_segs: of the skb that run() makes. @skb: what became of it. @events: since the
- * last call of listen().
+ * @gso_size, @gso_segs: of the skb that run() makes.
+ * @is_out: it goes through sp_egress, as from the machine itself. @skb: what became of it. @events: since the last call
+ * of listen().
  */
 struct fixture {
 	struct proxy_bpf	*skel;
@@ -41,6 +43,7 @@ struct fixture {
 	struct __sk_buff	skb;
 	unsigned int		ifindex;
 	__u32			gso_size, gso_segs;
+	int			is_out;
 	int			events;
 	union {
 		struct sp_event	event;		/* the last one */
@@ -156,14 +159,15 @@ static inline void fixture_close(struct fixture *f)
 /* @out: FRAME_MAX bytes. Return: the verdict, or -1000 when the kernel did not run it. */
 static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, __u32 *out_len, int repeat, __u32 *ns)
 {
-	struct __sk_buff ctx = { .ingress_ifindex = f->ifindex, .ifindex = f->ifindex,
+	struct bpf_program *prog = f->is_out ? f->skel->progs.sp_egress : f->skel->progs.sp_ingress;
+	struct __sk_buff ctx = { .ingress_ifindex = f->is_out ? 0 : f->ifindex, .ifindex = f->ifindex,
 				 .gso_size = f->gso_size, .gso_segs = f->gso_segs };
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = len, .data_out = out,
 		    .data_size_out = FRAME_MAX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
 		    .ctx_out = &f->skb, .ctx_size_out = sizeof(f->skb), .repeat = repeat);
 
 	*out_len = 0;
-	if (bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_ingress), &o))
+	if (bpf_prog_test_run_opts(bpf_program__fd(prog), &o))
 		return -1000;
 	*out_len = o.data_size_out;
 	if (ns)

@@ -137,6 +137,34 @@ static void rst_counts_before_anything_was_acknowledged(void **state)
 	}
 }
 
+/* The client's way is all that is seen here, and what the splice began with. */
+static const struct { const char *name; int at, is_closed; } one_way[] = {
+	{ "one way: where it began",		0, 1 },
+	{ "one way: at the end",		100, 1 },
+	{ "one way: between them",		50, 0 },
+	{ "one way: behind the end",		101, 0 },
+};
+
+static void rst_of_one_way_is_at_the_end(void **state)
+{
+	for (size_t i = 0; i < COUNT(one_way); i++)
+		for_each_family(v6) {
+			struct packet data = from(v6, 0, ACK, 0), rst = from(v6, 0, RST, one_way[i].at);
+			struct sp_half up = full_half(v6), down = peer_half(v6);
+			struct sp_tuple key = sp_tuple_reverse(&up.out);
+			struct sp_entry e = { .half = down, .use.last_ack = CLIENT_SEQ };
+			struct fixture *f = *state;
+
+			put_splice(f, v6);
+			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &key, &e, BPF_ANY);
+			data.payload = 100;
+			send_packet(f, &data);
+			send_packet(f, &rst);
+			if (is_closed(f, v6) != one_way[i].is_closed)
+				fail_msg("%s: closed %d", one_way[i].name, !one_way[i].is_closed);
+		}
+}
+
 struct stream_case {
 	const char	*name;
 	int		at;
@@ -343,6 +371,7 @@ int main(void)
 		cmocka_unit_test(two_fins_close),
 		cmocka_unit_test(who_goes_on_sending_has_not_reset),
 		cmocka_unit_test(rst_counts_before_anything_was_acknowledged),
+		cmocka_unit_test(rst_of_one_way_is_at_the_end),
 		cmocka_unit_test(end_of_the_stream_is_known),
 		cmocka_unit_test(use_is_accounted),
 		cmocka_unit_test(syn_finds_a_half),

@@ -16,6 +16,9 @@ switch's end of a cable: the host has no carrier, and all others see nothing but
     stores   10.4.0.0/24, fd00:4::/64     proxies from .11 on, servers from .101 on
     10.1.0.0/24 client - router, 10.5.0.0/24 core - backend1, 10.6.0.0/24 core - backend2 (and fd00:k::)
 
+With agents=["backend1"] that host is also in front (.21) and stores, has an agent (hosts.Agent), and answers
+out of a service's address straight by way of the router.
+
 Services are at topo.VIP. Proxy n has the SNAT addresses 10.99.0.n and fd99::n, which come to it alone
 while it is there, else to any. How a packet finds its proxy is said in ways.py.
 """
@@ -48,10 +51,11 @@ WAYS = {"flow": ways.Flow, "spray": ways.Spray, "bird": ways.Bird}
 class Cluster:
     """Namespaces and ways at once; servers and daemons by start()."""
 
-    def __init__(self, build, work, proxies=3, stores=3, way="flow", mtu=1500):
+    def __init__(self, build, work, proxies=3, stores=3, way="flow", mtu=1500, agents=()):
         self.id = f"sp{os.getpid()}x{next(run_ids)}"
         self.build, self.work, self.mtu = build, pathlib.Path(work), mtu
-        self.ns, self.lans, self.proxies, self.stores, self.way = {}, {}, [], [], None
+        self.ns, self.lans, self.proxies, self.stores, self.agents, self.way = {}, {}, [], [], [], None
+        self.agent_names = agents
         self.key = os.urandom(16).hex()
         allow_cubic()
         daemon.mount_bpffs()
@@ -90,8 +94,19 @@ class Cluster:
                 self.plug(name, lan, 10 + n)
         for n in range(1, stores + 1):
             self.plug(f"store{n}", "stores", 100 + n)
+        for name in self.agent_names:
+            for lan in ("front", "stores"):
+                self.plug(name, lan, 20 + int(name[-1]))
         self.introduce()
         self.route()
+        for name in self.agent_names:
+            self.route_straight(name)
+
+    def route_straight(self, name):
+        """What has a service's address leaves this backend's host for the router, and not for the proxies."""
+        for version in (4, 6):
+            self.ns[name].run("ip", f"-{version}", "rule", "add", "from", VIP_NETS[version == 6], "lookup", "200")
+            self.ns[name].ip(f"route add {CLIENT_NETS[version == 6]} via {addr(2, 1, version)} table 200\n")
 
     def cable(self, k, a, b):
         """Between two of them; its ends are named after the neighbour."""
@@ -160,6 +175,23 @@ class Cluster:
                              "copies": min(3, len(self.stores)), **(store or {})}
         return conf
 
+    def agent_config(self, name, ports, **more):
+        """An agent's file; it serves these ports of its host, at all its addresses towards the proxies."""
+        number = int(name[-1])
+        return {"interfaces": ["core", "front"], "key_file": f"{self.work}/{name}/cookie.key",
+                "state_dir": f"/sys/fs/bpf/sp-{self.id}-{name}", "control": f"{self.work}/{name}/ctl.sock",
+                "store": {"engine": "redis", "servers": [s.endpoint for s in self.stores], "copies": min(3, len(self.stores))},
+                "cluster": {"name": name, "relay": f"{self.ns[name].addr(4, 'core')}:7946"},
+                "serves": [daemon.endpoint(self.ns[name].addr(version, "core"), port) for port in ports for version in (4, 6)],
+                **more}
+
+    def start_agents(self, ports, **more):
+        for name in self.agent_names:
+            self.agents.append(hosts.Agent(self, name, self.agent_config(name, ports, **more)))
+            self.agents[-1].start()
+        for agent in self.agents:
+            agent.wait_well()
+
     def view(self, number):
         """A proxy as if it were the only one: what daemon.Spliced knows."""
         return types.SimpleNamespace(proxy=self.ns[f"proxy{number}"], ns=self.ns, id=f"{self.id}-proxy{number}",
@@ -227,12 +259,12 @@ class Cluster:
 
     def report(self):
         """For a failed test."""
-        return [(f"{proxy.name}: {title}", text) for proxy in self.proxies for title, text in proxy.report()] + self.way.report()
+        return [(f"{proxy.name}: {title}", text) for proxy in self.proxies + self.agents for title, text in proxy.report()] + self.way.report()
 
     def close(self):
-        for thing in (self.way, *self.proxies, *self.stores):
+        for thing in (self.way, *self.agents, *self.proxies, *self.stores):
             if thing:
                 thing.close()
         for ns in self.ns.values():
             subprocess.run(["ip", "netns", "del", ns.full], check=False)
-        self.ns, self.proxies, self.stores, self.way = {}, [], [], None
+        self.ns, self.proxies, self.stores, self.agents, self.way = {}, [], [], [], None

@@ -59,9 +59,11 @@ def raw_config(net, work, **more):
 
 
 class Spliced:
+    PROGRAM = "spliced"
+
     def __init__(self, net, build, work, conf):
         self.net, self.work = net, pathlib.Path(work)
-        self.bin, self.ctl_bin = program(build, "spliced"), program(build, "splicectl")
+        self.bin, self.ctl_bin = program(build, self.PROGRAM), program(build, "splicectl")
         self.state_dir, self.socket = pathlib.Path(conf["state_dir"]), conf["control"]
         self.file, self.log = self.work / "spliced.yaml", self.work / "spliced.log"
         self.process, self.env = None, {}

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import types
 
 import daemon
 from tcp import wait_for
@@ -85,8 +86,36 @@ class Proxy(daemon.Spliced, Host):
         """All servers of the store and all proxies, itself too, may be announced."""
         if any(server["state"] != "up" for server in self.store_servers()):
             return False
-        members = json.loads(self.ctl("cluster", "--json"))["members"]
+        members = [m for m in json.loads(self.ctl("cluster", "--json"))["members"] if m["state"] != "agent"]
         return len(members) == len(self.cluster.names) and all(m["state"] == "ready" for m in members)
+
+    def counters(self):
+        return self.status()["counters"]
+
+
+class Agent(daemon.Spliced, Host):
+    """On a backend's host."""
+    PROGRAM = "spliced-agent"
+
+    def __init__(self, cluster, name, conf):
+        Host.__init__(self, cluster, name)
+        work = cluster.work / name
+        work.mkdir(exist_ok=True)
+        daemon.Spliced.__init__(self, types.SimpleNamespace(proxy=cluster.ns[name]), cluster.build, work, conf)
+        self.key = [cluster.key]
+        self.write_key()
+
+    def wait_well(self, timeout=20):
+        wait_for(self.is_well, f"the agent of {self.name} to know the others", timeout)
+
+    def is_well(self):
+        members = json.loads(self.ctl("cluster", "--json"))["members"]
+        return (all(server["state"] == "up" for server in self.status()["store"]["servers"]) and
+                sum(m["state"] == "ready" for m in members) == len(self.cluster.names) and
+                all(self.is_known_to(proxy) for proxy in self.cluster.proxies))
+
+    def is_known_to(self, proxy):
+        return any(m["name"] == self.name and m["state"] == "agent" for m in json.loads(proxy.ctl("cluster", "--json"))["members"])
 
     def counters(self):
         return self.status()["counters"]

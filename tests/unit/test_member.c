@@ -232,13 +232,59 @@ static void a_full_table_forgets_who_is_dead_longest(void **state)
 	struct sp_member m;
 
 	start(1 + SP_MEMBERS_MAX);
-	m = member(100);
+	m = member(1000);
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_FULL);
 	ms.others[5].is_alive = 0;
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
-	assert_string_equal(ms.others[5].name, "proxy100");
+	assert_string_equal(ms.others[5].name, "proxy1000");
 	assert_false(ms.others[5].is_alive);
 	assert_int_equal(ms.count, SP_MEMBERS_MAX);
+}
+
+static struct sp_member agent(int number)
+{
+	struct sp_member m = hello(number, 1);
+
+	m.state = SP_MEMBER_AGENT;
+	return m;
+}
+
+/* Not even where nobody else is ready. */
+static void agents_are_nobodys_home(void **state)
+{
+	struct sp_member m;
+
+	start(3);
+	for (int i = 4; i < 20; i++) {
+		m = agent(i);
+		assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+		assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	}
+	for (int ready = 1; ready >= 0; ready--)
+		for (int key = 0; key < 200; key++) {
+			struct sp_member *chosen = sp_members_choose(&ms, &key, sizeof(key));
+
+			ms.self.state = ready ? SP_MEMBER_READY : SP_MEMBER_SYNCING;
+			for (int i = 0; i < 2; i++)
+				ms.others[i].state = ms.self.state;
+			assert_true(!chosen || chosen->state != SP_MEMBER_AGENT);
+		}
+}
+
+static void agents_leave_room_for_proxies(void **state)
+{
+	struct sp_member m;
+
+	start(1);
+	for (int i = 2; i < 2 + SP_AGENTS_MAX; i++) {
+		m = agent(i);
+		assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+		assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	}
+	m = agent(1000);
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_FULL);
+	m = member(1001);
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
 }
 
 static void owners_are_found_by_address(void **state)
@@ -262,6 +308,8 @@ int main(void)
 		cmocka_unit_test(a_name_belongs_to_the_one_that_lives),
 		cmocka_unit_test(records_of_earlier_lives_change_nothing),
 		cmocka_unit_test(a_full_table_forgets_who_is_dead_longest),
+		cmocka_unit_test(agents_are_nobodys_home),
+		cmocka_unit_test(agents_leave_room_for_proxies),
 		cmocka_unit_test(owners_are_found_by_address),
 	};
 

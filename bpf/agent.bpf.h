@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * agent.bpf.h - the datapath of an agent, at TC egress of a backend's host.
+ *
+ *	packet -> parse -> from a port that is served?
+ *			   -> SYN-ACK: what is known of the tuple is of an older connection
+ *			   -> half?  -> carry: rewrite, send on to the client
+ *			   -> data, FIN or RST: up to the daemon, which asks the store
+ *		-> anything else passes as it is: to a proxy, which has the other copy of the half
+ *
+ * Whatever goes wrong before the packet is touched, it passes, too. So all that can be lost is the short cut.
+ */
+#ifndef SP_BPF_AGENT_H
+#define SP_BPF_AGENT_H
+
+#include "abi/ask.h"
+#include "carry.bpf.h"
+#include "handshake.bpf.h"
+
+#define NO_INTERFACE	0
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SP_ASKS_MAX);
+	__type(key, struct sp_tuple);
+	__type(value, struct sp_ask);
+} sp_asks SEC(".maps");
+
+/* The address :: in map sp_snats stands for all: where proxies' addresses are not told, or clients' own are used. */
+static __always_inline int is_to_cluster(const struct sp_pkt *pkt)
+{
+	struct sp_addr any = {};
+
+	return bpf_map_lookup_elem(&sp_snats, &pkt->tuple.daddr) || bpf_map_lookup_elem(&sp_snats, &any);
+}
+
+/* The server takes a new connection, so it has none on this tuple: the half is an older one's, and so is the answer. */
+static __always_inline void begins_anew(const struct sp_pkt *pkt)
+{
+	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
+
+	if (e)
+		e->use.state |= SP_USE_S_REUSED;
+	bpf_map_delete_elem(&sp_asks, &pkt->tuple);
+}
+
+/* Return: whether the packet should go up. Else it passes. */
+static __always_inline int should_ask(const struct sp_pkt *pkt, __u64 now_ns)
+{
+	struct sp_ask fresh = { .asked_ns = now_ns }, *ask = bpf_map_lookup_elem(&sp_asks, &pkt->tuple);
+
+	if (!ask)
+		return !bpf_map_update_elem(&sp_asks, &pkt->tuple, &fresh, BPF_ANY);
+	if (now_ns < ask->pass_until_ns)
+		return 0;
+	if (ask->pass_until_ns) {
+		*ask = fresh;
+		return 1;
+	}
+	if (now_ns - ask->asked_ns < SP_ASK_HOLD_NS)
+		return 1;
+	ask->pass_until_ns = now_ns + SP_ASK_PASS_NS;
+	return 0;
+}
+
+static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
+{
+	const struct sp_control *c = control();
+	int err;
+
+	if (!pkt->payload_bytes && !(pkt->flags & (TH_FIN | TH_RST)))
+		return 0;
+	if (!is_to_cluster(pkt))
+		return 0;
+	if (!c || daemon_is_stale(c, now_ns))
+		return -SP_DROP_DAEMON_STALE;
+	if (is_damaged(pkt))
+		return -SP_DROP_BAD_HEADER;
+	if (!should_ask(pkt, now_ns))
+		return -SP_DROP_NO_HALF;
+	if (!upcall_is_allowed(UPCALL_BACKEND, now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, 0);
+	return err ? err : -SP_DROP_ASKED;
+}
+
+static __always_inline int egress(struct sp_pkt *pkt)
+{
+	__u64 now_ns = bpf_ktime_get_coarse_ns();
+	struct sp_listen from = {};
+	struct sp_entry *e;
+
+	if (parse(pkt) != IPPROTO_TCP)
+		return 0;
+	from.addr = pkt->tuple.saddr;
+	from.port = pkt->tuple.sport;
+	if (!bpf_map_lookup_elem(&sp_origins, &from))
+		return 0;
+	if (pkt->flags & TH_SYN) {
+		begins_anew(pkt);
+		return 0;
+	}
+	e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
+	if (e && e->half.flags & SP_HALF_F_FROM_BACKEND && !(e->use.state & SP_USE_S_REUSED))
+		return carry(pkt, e, now_ns);
+	return ask(pkt, now_ns);
+}
+
+/*
+ * What has gone up must not go out as well; what could only be rewritten in part must not go anywhere.
+ *
+ * It is lost on the way to interface 0, which is none. TC_ACT_SHOT would tell the server's TCP that nothing was sent:
+ * it would take the client's acknowledgement of what we have sent for it as one of bytes that it never had.
+ */
+static __always_inline int egress_verdict(int reason)
+{
+	switch (reason) {
+	case SP_DROP_ASKED:
+	case SP_DROP_TOO_BIG:
+	case SP_DROP_REWRITE_FAILED:
+		return bpf_redirect(NO_INTERFACE, 0);
+	default:
+		count_drop(SP_DROP_LEFT_WHOLE);
+		return TC_ACT_UNSPEC;
+	}
+}
+
+SEC("tc")
+int sp_egress(struct __sk_buff *skb)
+{
+	struct sp_pkt pkt = { .skb = skb, .action = TC_ACT_UNSPEC };
+	int err = egress(&pkt);
+
+	if (!err)
+		return pkt.action;
+	count_drop(-err);
+	return egress_verdict(-err);
+}
+
+#endif

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What an agent's program does with the packets that its host's servers send: all that it does not carry goes as it is. */
+#include "check.h"
+
+static struct sp_tuple from_backend(int is_v6)
+{
+	struct sp_tuple out = TUPLE_OUT(is_v6);
+
+	return sp_tuple_reverse(&out);
+}
+
+static void put_serve(struct fixture *f, int is_v6)
+{
+	struct sp_tuple t = from_backend(is_v6);
+	struct sp_listen from = { .addr = t.saddr, .port = t.sport };
+	__u32 nothing = 0;
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &from, &nothing, BPF_ANY), 0);
+}
+
+static void put_snat(struct fixture *f, const struct sp_addr *addr)
+{
+	struct sp_snat all = { 1, 65535 };
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), addr, &all, BPF_ANY), 0);
+}
+
+static void put_ask(struct fixture *f, const struct sp_tuple *t, __s64 asked_ns, __s64 pass_ns)
+{
+	__u64 now = now_ns(CLOCK_MONOTONIC_COARSE);
+	struct sp_ask ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ? now + pass_ns : 0 };
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_asks), t, &ask, BPF_ANY), 0);
+}
+
+static struct sp_ask ask_of(struct fixture *f, const struct sp_tuple *t)
+{
+	struct sp_ask ask = { 0 };
+
+	bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_asks), t, &ask);
+	return ask;
+}
+
+/* No halves, nothing asked yet; a daemon that lives; both families' ports are served, for proxies that are known. */
+static void begin(struct fixture *f)
+{
+	f->is_out = 1;
+	f->control = (struct sp_control){ .heartbeat_ns = now_ns(CLOCK_MONOTONIC_COARSE) };
+	assert_int_equal(set_control(f), 0);
+	for_each_family(v6) {
+		struct sp_tuple t = from_backend(v6), front = TUPLE_IN(v6);
+
+		put_serve(f, v6);
+		put_snat(f, &t.daddr);
+		remove_half(f, &t);
+		remove_half(f, &front);
+		bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_asks), &t);
+	}
+	listen_to(f);
+}
+
+static struct packet server_packet(int is_v6)
+{
+	struct packet p = plain_packet(is_v6);
+
+	p.tuple = from_backend(is_v6);
+	p.ttl = 64;
+	return p;
+}
+
+static void check_passes(struct fixture *f, const char *name, const struct packet *p)
+{
+	__u8 in[FRAME_MAX];
+	__u32 len = build(p, in);
+
+	check_untouched(f, name, p->is_v6, in, len);
+	assert_int_equal(listen_to(f), 0);
+}
+
+/* It is redirected to nowhere, and the daemon has the whole of it. */
+static void check_asked(struct fixture *f, const char *name, const struct packet *p)
+{
+	__u8 in[FRAME_MAX];
+	__u32 len = build(p, in);
+
+	check_reason(f, name, in, len, TC_ACT_REDIRECT, SP_DROP_ASKED);
+	assert_int_equal(listen_to(f), 1);
+	assert_int_equal(f->event.kind, SP_EVENT_BACK);
+	assert_int_equal(f->event.len, len - 14);
+	assert_memory_equal(f->event.packet, in + 14, len - 14);
+	assert_memory_equal(&f->event.tuple, &p->tuple, sizeof(p->tuple));
+}
+
+static void answers_are_carried(void **state)
+{
+	static const __u8 flags[] = { ACK, ACK | PSH, ACK | FIN, RST, RST | ACK };
+
+	for (size_t i = 0; i < COUNT(flags); i++)
+		for_each_family(v6) {
+			struct packet p = server_packet(v6), want;
+			struct sp_half down = peer_half(v6);
+
+			begin(*state);
+			put_splice(*state, v6);
+			p.flags = flags[i];
+			want = expect_carried(p, &down);
+			check_carried(*state, "answer", &p, &down, &want);
+			assert_int_equal(listen_to(*state), 0);
+		}
+}
+
+static void options_are_carried(void **state)
+{
+	static const __u8 opt[] = { 1, 1, 8, 10, 0, 1, 2, 3, 0xff, 0xfe, 0xfd, 0xfc,
+				    1, 1, 5, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+
+	for_each_family(v6) {
+		struct packet p = server_packet(v6), want;
+		struct sp_half down = peer_half(v6);
+
+		begin(*state);
+		memcpy(p.opt, opt, sizeof(opt));
+		p.opt_len = sizeof(opt);
+		down.window_shift = 3;
+		p.window = 0x0102;
+		want = expect_carried(p, &down);
+		want.window = 0x0810;
+		check_carried(*state, "options", &p, &down, &want);
+	}
+}
+
+static void ends_are_noted_in_both_halves(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = server_packet(v6), want;
+		struct sp_half down = peer_half(v6);
+		struct sp_tuple front = TUPLE_IN(v6);
+
+		begin(*state);
+		put_splice(*state, v6);
+		p.flags = ACK | FIN;
+		want = expect_carried(p, &down);
+		check_carried(*state, "FIN", &p, &down, &want);
+		assert_int_equal(use_of(*state, &p.tuple).state, SP_USE_S_FIN);
+		assert_int_equal(use_of(*state, &front).state, SP_USE_S_PEER_FIN);
+	}
+}
+
+/* @half: there is one; @tuple_off: another port of the host, or another destination */
+struct pass_case {
+	const char	*name;
+	int		has_half, flags, payload, ttl;
+	int		is_other_port, is_other_daddr, is_stale;
+};
+
+static const struct pass_case passes[] = {
+	{ "no server's",		1, ACK, 37, 64, 1, 0, 0 },
+	{ "no server's, no half",	0, ACK, 37, 64, 1, 0, 0 },
+	{ "pure ACK, no half",		0, ACK, 0, 64, 0, 0, 0 },
+	{ "SYN-ACK, no half",		0, SYN | ACK, 0, 64, 0, 0, 0 },
+	{ "SYN-ACK with data",		0, SYN | ACK, 5, 64, 0, 0, 0 },
+	{ "SYN of the server itself",	0, SYN, 0, 64, 0, 0, 0 },
+	{ "to no proxy",		0, ACK, 37, 64, 0, 1, 0 },
+	{ "stale daemon",		0, ACK, 37, 64, 0, 0, 1 },
+	{ "TTL used up",		1, ACK, 37, 1, 0, 0, 0 },
+};
+
+static void check_pass(struct fixture *f, const struct pass_case *c, int is_v6)
+{
+	struct packet p = server_packet(is_v6);
+	struct sp_half down = peer_half(is_v6);
+
+	begin(f);
+	p.flags = c->flags, p.payload = c->payload, p.ttl = c->ttl;
+	if (c->is_other_port)
+		p.tuple.sport = htons(8081);
+	if (c->is_other_daddr)
+		p.tuple.daddr = addr_of(is_v6 ? "fd09::7" : "10.9.0.7");
+	if (c->has_half)
+		assert_int_equal(put_half(f, &p.tuple, &down), 0);
+	if (c->is_stale) {
+		f->control.heartbeat_ns -= SP_HEARTBEAT_STALE_NS + 100000000;
+		set_control(f);
+	}
+	check_passes(f, c->name, &p);
+	remove_half(f, &p.tuple);
+}
+
+static void what_it_does_not_carry_passes(void **state)
+{
+	for (size_t i = 0; i < COUNT(passes); i++)
+		for_each_family(v6)
+			check_pass(*state, &passes[i], v6);
+}
+
+static void without_a_route_it_passes(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = server_packet(v6);
+		struct sp_half down = peer_half(v6);
+		__u64 before;
+
+		begin(*state);
+		down.out.daddr = addr_of(v6 ? "2001:db8::1" : "198.51.100.1");
+		assert_int_equal(put_half(*state, &p.tuple, &down), 0);
+		before = drops(*state, SP_DROP_LEFT_WHOLE);
+		check_passes(*state, "no route", &p);
+		assert_int_equal(drops(*state, SP_DROP_LEFT_WHOLE), before + 1);
+	}
+}
+
+static void half_of_a_client_is_none_of_a_server(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = server_packet(v6);
+		struct sp_half up = full_half(v6);
+
+		begin(*state);
+		assert_int_equal(put_half(*state, &p.tuple, &up), 0);
+		check_asked(*state, "half of the other direction", &p);
+	}
+}
+
+static void first_data_is_asked_about(void **state)
+{
+	static const struct { __u8 flags; int payload; } asked[] = {
+		{ ACK, 1 }, { ACK | PSH, 1400 }, { ACK | FIN, 0 }, { RST, 0 }, { RST | ACK, 0 },
+	};
+
+	for (size_t i = 0; i < COUNT(asked); i++)
+		for_each_family(v6) {
+			struct packet p = server_packet(v6);
+
+			begin(*state);
+			p.flags = asked[i].flags;
+			p.payload = asked[i].payload;
+			check_asked(*state, "first", &p);
+			check_asked(*state, "second, while the answer is not there", &p);
+			assert_true(ask_of(*state, &p.tuple).asked_ns);
+		}
+}
+
+static void all_destinations_when_none_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct sp_addr any = {};
+
+	for_each_family(v6) {
+		struct packet p = server_packet(v6);
+
+		begin(f);
+		p.tuple.daddr = addr_of(v6 ? "fd09::7" : "10.9.0.7");
+		put_snat(f, &any);
+		check_asked(f, "any", &p);
+		bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_snats), &any);
+	}
+}
+
+static void no_answer_is_waited_for_a_moment_only(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = server_packet(v6);
+
+		begin(*state);
+		put_ask(*state, &p.tuple, -(__s64)SP_ASK_HOLD_NS - 10000000, 0);
+		check_passes(*state, "asked for too long", &p);
+		assert_true(ask_of(*state, &p.tuple).pass_until_ns);
+		check_passes(*state, "and from then on", &p);
+	}
+}
+
+static void answer_that_there_is_no_half_is_remembered(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = server_packet(v6);
+
+		begin(*state);
+		put_ask(*state, &p.tuple, -1000, 1000000000);
+		check_passes(*state, "no half", &p);
+		put_ask(*state, &p.tuple, -2000000000, -1000000000);
+		check_asked(*state, "a while later", &p);
+	}
+}
+
+static void new_connection_forgets_the_old_one(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = server_packet(v6), syn = p;
+
+		begin(*state);
+		put_splice(*state, v6);
+		put_ask(*state, &p.tuple, -1000, 1000000000);
+		syn.flags = SYN | ACK;
+		syn.payload = 0;
+		check_passes(*state, "SYN-ACK on a half", &syn);
+		assert_true(use_of(*state, &p.tuple).state & SP_USE_S_REUSED);
+		check_asked(*state, "its first data", &p);
+	}
+}
+
+static void segments_must_fit_the_way_to_the_client(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = server_packet(v6);
+		__u8 in[FRAME_MAX];
+		__u32 len;
+
+		begin(*state);
+		put_splice(*state, v6);
+		p.payload = 1500;
+		len = build(&p, in);
+		check_reason(*state, "too big", in, len, TC_ACT_REDIRECT, SP_DROP_TOO_BIG);
+		assert_int_equal(listen_to(*state), 1);
+		assert_int_equal(((struct fixture *)*state)->event.kind, SP_EVENT_TOO_BIG);
+		assert_int_equal(((struct fixture *)*state)->event.mtu, 1500);
+	}
+}
+
+/* A backend's host forwards nothing. */
+static int open_host(void **state)
+{
+	return open_all(state) ?: system("echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding;"
+					 "echo 1 >/proc/sys/net/ipv4/conf/lo/forwarding &&"
+					 "echo 1 >/proc/sys/net/ipv6/conf/lo/forwarding");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_are_carried),
+		cmocka_unit_test(options_are_carried),
+		cmocka_unit_test(ends_are_noted_in_both_halves),
+		cmocka_unit_test(what_it_does_not_carry_passes),
+		cmocka_unit_test(without_a_route_it_passes),
+		cmocka_unit_test(half_of_a_client_is_none_of_a_server),
+		cmocka_unit_test(first_data_is_asked_about),
+		cmocka_unit_test(all_destinations_when_none_are_told),
+		cmocka_unit_test(no_answer_is_waited_for_a_moment_only),
+		cmocka_unit_test(answer_that_there_is_no_half_is_remembered),
+		cmocka_unit_test(new_connection_forgets_the_old_one),
+		cmocka_unit_test(segments_must_fit_the_way_to_the_client),
+	};
+
+	return cmocka_run_group_tests(tests, open_host, close_all);
+}

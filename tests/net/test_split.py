@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The half from the backend is carried by an agent on the backend's host: answers never cross a proxy.
+
+    client --- router ---+--- proxy1..3 --- core --- backend1, with an agent
+                         `------------------------------'      (front, see cluster.py)
+"""
+import contextlib
+import json
+import time
+
+import pytest
+
+import daemon
+import tcp
+from addresses import CLIENT_NETS, addr
+from cluster import Cluster
+from conftest import Pairs, is_live, ways
+
+pytestmark = pytest.mark.spliced
+MIB = 1 << 20
+BYTES = 64 * MIB
+PORTS = (daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS)
+LOSS = """chain lose {
+    type filter hook forward priority 0
+    meta l4proto tcp numgen random mod 100 < 1 counter drop
+}"""
+
+
+class Lab:
+    """A cluster, as Pairs wants a rig."""
+
+    def __init__(self, cluster):
+        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
+
+    @property
+    def agent(self):
+        return self.cluster.agents[0]
+
+    def at_proxies(self, client):
+        """(bytes up, bytes down, packets down) that the proxies have carried of this connection."""
+        rows = list(filter(None, (proxy.of(client) for proxy in self.cluster.proxies)))
+        return [sum(row[key] for row in rows) for key in ("bytes_up", "bytes_down", "pkts_down")]
+
+    def up_at(self, proxy, client):
+        row = proxy.of(client)
+        return row["bytes_up"] if row else 0
+
+    def wire_bytes(self):
+        """All that has passed the proxies' cables to the router and to the core."""
+        links = [link for name in self.cluster.names for link in json.loads(self.cluster.ns[name].run("ip", "-j", "-s", "link"))]
+        return sum(link["stats64"]["rx"]["bytes"] for link in links if link["ifname"] in ("front", "back"))
+
+
+@pytest.fixture(scope="module")
+def lab(request, direct, tmp_path_factory):
+    if direct:
+        pytest.skip("needs the daemon")
+    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), agents=["backend1"])
+    with is_live(cluster):
+        cluster.start([pair for source in ("snat", "client") for pair in daemon.raw_services(cluster.view(1), source)])
+        cluster.start_agents(PORTS)
+        yield Lab(cluster)
+
+
+@pytest.fixture
+def pair(lab):
+    pairs = Pairs(lab)
+    with pairs.stack:
+        yield pairs
+
+
+def download(lab, client, server, count=BYTES, on_bytes=None):
+    """Return (payload that the agent has carried, payload down that the proxies have carried, longest gap in s)."""
+    before, (_, down, _) = lab.agent.counters()["spliced_bytes"], lab.at_proxies(client)
+    gap = tcp.transfer(server, client, count, on_bytes)
+    return lab.agent.counters()["spliced_bytes"] - before, lab.at_proxies(client)[1] - down, gap
+
+
+def is_split(lab, pair, way):
+    client, server = pair(way, "http")
+    return download(lab, client, server, MIB)[1] == 0
+
+
+@contextlib.contextmanager
+def as_they_are(lab):
+    yield
+
+
+@contextlib.contextmanager
+def without_superpackets(lab):
+    lab.cluster.offloads(False)
+    try:
+        yield
+    finally:
+        lab.cluster.offloads(True)
+
+
+def with_loss(lab):
+    return lab.cluster.router.nft(LOSS)
+
+
+@pytest.mark.parametrize("how", [as_they_are, without_superpackets, with_loss], ids=lambda how: how.__name__)
+@pytest.mark.limit(180)
+def test_no_answer_crosses_a_proxy(lab, pair, way, kind, how):
+    with how(lab):
+        client, server = pair(way, kind)
+        before = lab.wire_bytes()
+        carried, down, _ = download(lab, client, server)
+        wire = lab.wire_bytes() - before
+        assert (down, carried >= BYTES) == (0, True)
+        if how is not without_superpackets:     # an acknowledgement for each two segments is what they are then
+            assert wire <= 0.03 * BYTES, wire / BYTES
+        tcp.transfer(client, server, BYTES)
+        assert lab.at_proxies(client)[1] == 0
+
+
+def test_what_is_no_splice_is_left_alone(lab, family):
+    """A neighbour comes straight to the server: asked about once, and not again."""
+    addr = lab.backend1.addr(family.version, "core")
+    with tcp.listen(lab.backend1, daemon.RAW_TCP) as listener, tcp.connect(lab.cluster.core, addr, daemon.RAW_TCP) as client:
+        with tcp.accept(listener) as server:
+            before = lab.agent.counters()
+            tcp.transfer(server, client, MIB)
+            after = lab.agent.counters()
+    assert after["agent_no_half"] - before["agent_no_half"] == 1
+    assert after["spliced_bytes"] == before["spliced_bytes"]
+
+
+def test_the_agent_is_killed_and_comes_back(lab, pair, way):
+    """Of what is spliced, no packet is lost."""
+    client, server = pair(way, "http")
+    download(lab, client, server, MIB)
+    done = []
+
+    def fault(got):
+        if not done and got > BYTES // 4:
+            done.append(lab.agent.kill9())
+        elif len(done) == 1 and got > BYTES // 2:
+            done.append(lab.agent.start())
+    _, _, gap = 0, 0, tcp.transfer(server, client, BYTES, fault)
+    assert len(done) == 2 and lab.at_proxies(client)[1] == 0
+    lab.agent.wait_well()
+    assert download(lab, client, server)[1] == 0
+
+
+def test_without_a_daemon_new_connections_go_whole(lab, pair, way):
+    lab.agent.kill9()
+    try:
+        time.sleep(2)       # its heartbeat is stale
+        client, server = pair(way, "http")
+        gap = tcp.transfer(server, client, BYTES)
+        assert gap < 0.15 and lab.at_proxies(client)[1] >= 0.99 * BYTES     # a few are relayed by daemons
+    finally:
+        lab.agent.start()
+        lab.agent.wait_well()
+
+
+def test_a_frozen_daemon_costs_one_retransmission(lab, pair, way):
+    lab.agent.signal(daemon.signal.SIGSTOP)
+    try:
+        client, server = pair(way, "http")
+        gap = tcp.transfer(server, client, BYTES)
+        assert gap < 0.6 and lab.at_proxies(client)[1] >= 0.99 * BYTES
+    finally:
+        lab.agent.signal(daemon.signal.SIGCONT)
+    lab.agent.wait_well()
+
+
+def test_without_a_store_new_ones_go_whole_and_others_as_they_went(lab, pair, way):
+    client, server = pair(way, "http")
+    assert download(lab, client, server, MIB)[1] == 0
+    for store in lab.cluster.stores:
+        store.freeze()
+    try:
+        assert download(lab, client, server)[1] == 0
+        other, its_server = pair(way, "http")
+        carried, _, gap = download(lab, other, its_server)
+        # past other proxies the answer of a backend that sees clients is handed on by daemons, which ask the store first
+        assert gap < (0.5 if way.source == "snat" else 2) and carried == 0, (gap, carried)
+    finally:
+        lab.cluster.heal()
+    tcp.wait_for(lambda: is_split(lab, pair, way), "the agent to ask again")
+
+
+def states(lab, client):
+    """What all who have it say of a connection."""
+    return [row["state"] for row in (host.of(client) for host in (lab.agent, *lab.cluster.proxies)) if row]
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_both_sides_hear_of_ends(lab, pair, way, first):
+    """One FIN passes a proxy and the other one the agent: it is closed at both, and the store forgets it in the end."""
+    ends = dict(zip(("client", "server"), pair(way, "http")))
+    download(lab, ends["client"], ends["server"], MIB)
+    one, other = (ends[first], ends["server" if first == "client" else "client"])
+    one.shutdown(tcp.socket.SHUT_WR)
+    assert tcp.read_to_end(other) == b""
+    other.shutdown(tcp.socket.SHUT_WR)
+    assert tcp.read_to_end(one) == b""
+    tcp.wait_for(lambda: len(states(lab, ends["client"])) >= 2 and set(states(lab, ends["client"])) == {"closed"},
+                 "agent and proxies to know that it is closed", 10)
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_reset_arrives_and_closes(lab, pair, way, who):
+    client, server = pair(way, "http")
+    download(lab, client, server, MIB)
+    me = daemon.endpoint(*client.getsockname()[:2])
+    tcp.reset(client if who == "client" else server)
+    with pytest.raises(ConnectionResetError):
+        (server if who == "client" else client).recv(1)
+    # whoever has not seen it hears of it when it is removed there: what was reset is in nobody's way
+    seen_by = lab.cluster.proxies if who == "client" else [lab.agent]
+    tcp.wait_for(lambda: any(row["state"] == "closed" for host in seen_by for row in host.connections(me)), "it to be seen")
+
+
+@contextlib.contextmanager
+def narrow_at_the_router(lab):
+    """As a narrow link behind it: neither end sees it."""
+    with narrow(lab.cluster.router, lambda version: f"{CLIENT_NETS[version == 6]} dev client" + " metric 256" * (version == 6)):
+        yield
+
+
+@contextlib.contextmanager
+def narrow_at_the_host(lab):
+    """The way to the client is narrower than that to the proxies, which is the one that the server's TCP knows."""
+    with narrow(lab.backend1, lambda version: f"{CLIENT_NETS[version == 6]} via {addr(2, 1, version)} dev front table 200"):
+        yield
+
+
+@contextlib.contextmanager
+def narrow(ns, route):
+    for version in (4, 6):
+        ns.ip(f"route replace {route(version)} mtu lock 1300\n")
+    try:
+        yield
+    finally:
+        for version in (4, 6):
+            ns.ip(f"route replace {route(version)}\n")
+
+
+def forget_mtu(ns):
+    for family in ("-4", "-6"):
+        ns.run("ip", family, "route", "flush", "cache")
+
+
+@pytest.mark.parametrize("where", [narrow_at_the_router, narrow_at_the_host], ids=lambda where: where.__name__)
+def test_the_server_learns_the_path_mtu(lab, pair, way, where):
+    """At the router: its ICMP error goes to the service's address, so to a proxy, which translates it for the server."""
+    try:
+        with where(lab):
+            client, server = pair(way, "http")
+            carried, down, _ = download(lab, client, server)
+            assert down == 0 and carried >= BYTES
+            assert tcp.info(lab.backend1, server)["pmtu"] == "1300"
+    finally:
+        forget_mtu(lab.backend1)
+
+
+@pytest.mark.limit(120)
+def test_a_proxys_host_dies_during_a_download(lab, pair, family):
+    """All that is lost are acknowledgements, until the router knows."""
+    cluster = lab.cluster
+    client, server = pair(family, "http")
+    download(lab, client, server, MIB)
+    proxy, = [proxy for proxy in cluster.proxies if lab.up_at(proxy, client)]
+    done = []
+
+    def fault(got):
+        if not done and got > BYTES // 2:
+            done.append(1)
+            proxy.crash()
+            cluster.way.announce([other for other in cluster.names if other != proxy.name])
+    try:
+        gap = tcp.transfer(server, client, 4 * BYTES, fault)
+        assert done and gap < 1.4, gap
+        tcp.transfer(client, server, MIB)
+    finally:
+        proxy.boot()
+        cluster.way.announce(cluster.names)
+        cluster.heal()
+        lab.agent.wait_well()
+
+
+@pytest.fixture(scope="module")
+def few_ports(request, direct, tmp_path_factory):
+    if direct:
+        pytest.skip("needs the daemon")
+    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("few"), proxies=1, agents=["backend1"])
+    with is_live(cluster):
+        pairs = [pair for pair in daemon.raw_services(cluster.view(1), "snat")]
+        cluster.start(pairs, limits={"closed": "1s"})
+        for proxy in cluster.proxies:
+            proxy.end(daemon.signal.SIGTERM)
+            proxy.unload()
+            proxy.write({**proxy.conf, "source": {**proxy.conf["source"], "ports": "20000-20015"}})
+            proxy.start()
+        cluster.wait_well()
+        cluster.start_agents(PORTS, limits={"closed": "30s"})
+        yield Lab(cluster)
+
+
+def test_a_backends_tuple_that_comes_again_is_a_new_connection(few_ports, family):
+    """The agent still has the half of the one before, to another client's port."""
+    lab = few_ports
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener:
+        for n in range(48):
+            if n % 12 == 0:
+                tcp.wait_for(lambda: lab.cluster.proxies[0].status()["splices"] <= 2, "ports to come back", 20)
+            with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+                client.sendall(Pairs.HEADS["http"])
+                with tcp.accept(listener) as server:
+                    tcp.read(server, len(Pairs.HEADS["http"]))
+                    carried, down, _ = download(lab, client, server, 64 << 10)
+                    assert (down, carried >= 64 << 10) == (0, True), n
+    assert lab.agent.status()["splices"] <= 32       # one of each family for each port
