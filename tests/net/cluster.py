@@ -47,6 +47,12 @@ ip6 daddr %s tcp dport %d tcp flags & (syn | ack) == syn add @at { ether daddr .
 }"""
 WAYS = {"flow": ways.Flow, "spray": ways.Spray, "bird": ways.Bird}
 
+# One in a hundred segments, at a router: for Namespace.nft().
+LOSS = """chain lose {
+    type filter hook forward priority 0
+    meta l4proto tcp numgen random mod 100 < 1 counter drop
+}"""
+
 
 class Cluster:
     """Namespaces and ways at once; servers and daemons by start()."""

@@ -13,17 +13,13 @@ import pytest
 import daemon
 import tcp
 from addresses import CLIENT_NETS, addr
-from cluster import Cluster
+from cluster import LOSS, Cluster
 from conftest import Pairs, is_live, ways
 
 pytestmark = pytest.mark.spliced
 MIB = 1 << 20
 BYTES = 64 * MIB
 PORTS = (daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS)
-LOSS = """chain lose {
-    type filter hook forward priority 0
-    meta l4proto tcp numgen random mod 100 < 1 counter drop
-}"""
 
 
 class Lab:

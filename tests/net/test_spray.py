@@ -7,7 +7,7 @@ import pytest
 
 import daemon
 import tcp
-from cluster import Cluster
+from cluster import LOSS, Cluster
 from conftest import is_live
 from servers import Servers
 from test_apps import sha256, ssh_service
@@ -16,10 +16,6 @@ from web import get, request, exchange, status_of, web_services
 
 pytestmark = pytest.mark.spliced
 MIB = 1 << 20
-LOSS = """chain lose {
-    type filter hook forward priority 0
-    meta l4proto tcp numgen random mod 100 < 1 counter drop
-}"""
 
 
 class Lab:
