@@ -7,27 +7,17 @@
  */
 #include "proxy/member.h"
 
-#include <assert.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "abi/siphash.h"
+#include "base/hash.h"
 
 /* Known to all, and for good: proxies of two versions must choose the same home. */
 static const __u64 home_key[2] = { 0x73706c6963656420, 0x686f6d6520202031 };
 
-static __u64 hash_bytes(const void *bytes, size_t len)
-{
-	__u64 words[9] = { len };
-
-	assert(len <= sizeof(words) - 8);
-	memcpy(words + 1, bytes, len);
-	return sp_siphash_words(home_key, words, 1 + (len + 7) / 8);
-}
-
 __u64 sp_member_id(const char *name)
 {
-	return hash_bytes(name, strlen(name));
+	return sp_siphash_bytes(home_key, name, strlen(name));
 }
 
 void sp_member_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1])
@@ -197,7 +187,7 @@ static __u64 score(__u64 hash, const struct sp_member *m)
 struct sp_member *sp_members_choose(struct sp_members *ms, const void *key, size_t len)
 {
 	int must_be_ready = is_any_ready(ms), is_self = may_be_home(&ms->self, must_be_ready);
-	__u64 hash = hash_bytes(key, len), best = is_self ? score(hash, &ms->self) : 0;
+	__u64 hash = sp_siphash_bytes(home_key, key, len), best = is_self ? score(hash, &ms->self) : 0;
 	struct sp_member *chosen = NULL;
 
 	for (unsigned int i = 0; i < ms->count; i++) {

@@ -7,23 +7,13 @@
  * replaced by another one: two proxies that disagree about it would ask
  * different servers.
  */
-#include <assert.h>
 #include <string.h>
 
-#include "abi/siphash.h"
+#include "base/hash.h"
 #include "proxy/store_redis.h"
 
 /* Known to all, and for good: where a splice lies must not change with the cluster's key. */
 static const __u64 place_key[2] = { 0x73706c6963656420, 0x706c616365732031 };
-
-static __u64 hash_bytes(const void *bytes, size_t len)
-{
-	__u64 words[8] = { len };
-
-	assert(len <= sizeof(words) - 8);
-	memcpy(words + 1, bytes, len);
-	return sp_siphash_words(place_key, words, 1 + (len + 7) / 8);
-}
 
 __u64 sp_store_redis_place(const char *text)
 {
@@ -31,7 +21,7 @@ __u64 sp_store_redis_place(const char *text)
 
 	for (size_t len = strlen(text), n; len; text += n, len -= n) {
 		n = len < 48 ? len : 48;
-		hash = sp_rotl64(hash, 1) ^ hash_bytes(text, n);
+		hash = sp_rotl64(hash, 1) ^ sp_siphash_bytes(place_key, text, n);
 	}
 	return hash;
 }
@@ -46,7 +36,7 @@ static __u64 score(__u64 tuple_hash, __u64 server_hash)
 void sp_store_redis_servers(const struct sp_store_redis *l, const struct sp_tuple *front,
 			    __u8 ret_servers[SP_COPIES_MAX])
 {
-	__u64 hash = hash_bytes(front, sizeof(*front)), scores[SP_COPIES_MAX];
+	__u64 hash = sp_siphash_bytes(place_key, front, sizeof(*front)), scores[SP_COPIES_MAX];
 	unsigned int n = 0;
 
 	memset(ret_servers, 0, SP_COPIES_MAX);
