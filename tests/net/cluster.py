@@ -26,12 +26,11 @@ import contextlib
 import json
 import os
 import pathlib
-import subprocess
 import types
 
 from addresses import CLIENT_NETS, LANS, SNAT_NETS, addr, mac, snat
 from tcp import open_socket, reset, wait_for
-from topo import Namespace, VIP, VIP_NETS, allow_cubic, run_ids
+from topo import Topology, VIP, VIP_NETS
 import daemon
 import hosts
 import ways
@@ -54,16 +53,15 @@ LOSS = """chain lose {
 }"""
 
 
-class Cluster:
+class Cluster(Topology):
     """Namespaces and ways at once; servers and daemons by start()."""
 
     def __init__(self, build, work, proxies=3, stores=3, way="flow", mtu=1500, agents=()):
-        self.id = f"sp{os.getpid()}x{next(run_ids)}"
+        super().__init__()
         self.build, self.work, self.mtu = build, pathlib.Path(work), mtu
-        self.ns, self.lans, self.proxies, self.stores, self.agents, self.way = {}, {}, [], [], [], None
+        self.lans, self.proxies, self.stores, self.agents, self.way = {}, [], [], [], None
         self.agent_names = agents
         self.key = os.urandom(16).hex()
-        allow_cubic()
         daemon.mount_bpffs()
         try:
             self.build_net(proxies, stores)
@@ -72,16 +70,6 @@ class Cluster:
         except BaseException:
             self.close()
             raise
-
-    def __getattr__(self, name):
-        try:
-            return self.__dict__["ns"][name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def add(self, name, is_router=False):
-        self.ns[name] = Namespace(self.id, name)
-        self.ns[name].prepare(is_router)
 
     def build_net(self, proxies, stores):
         self.names = [f"proxy{n}" for n in range(1, proxies + 1)]
@@ -159,13 +147,6 @@ class Cluster:
             for family in ("ipv4", "ipv6"):
                 self.ns[name].sysctl(f"{family}.fib_multipath_hash_policy", 3)
                 self.ns[name].sysctl(f"{family}.fib_multipath_hash_fields", PORTS_AND_ADDRESSES)
-
-    def offloads(self, on, names=None):
-        """Superpackets, from and to these hosts (all)."""
-        state = "on" if on else "off"
-        for ns in (self.ns[name] for name in names or self.ns):
-            for dev in ns.links:
-                ns.run("ethtool", "-K", dev, "tso", state, "gso", state, "gro", state)
 
     def config(self, number, services_and_pools, store=None, cluster=None, **more):
         """A proxy's file as a dictionary, see daemon.config(); store and cluster add to what is usual."""
@@ -271,6 +252,5 @@ class Cluster:
         for thing in (self.way, *self.agents, *self.proxies, *self.stores):
             if thing:
                 thing.close()
-        for ns in self.ns.values():
-            subprocess.run(["ip", "netns", "del", ns.full], check=False)
-        self.ns, self.proxies, self.stores, self.agents, self.way = {}, [], [], [], None
+        super().close()
+        self.proxies, self.stores, self.agents, self.way = [], [], [], None

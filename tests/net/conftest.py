@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 import daemon       # noqa: E402
 import tcp          # noqa: E402
+from cluster import Cluster     # noqa: E402
 from hello import client_hello  # noqa: E402
 from servers import Servers     # noqa: E402
 from topo import Net, VIP       # noqa: E402
@@ -232,6 +233,26 @@ def servers(net):
         servers.close()
         shutil.rmtree(work)
         shutil.rmtree(files)
+
+
+class Lab:
+    """Several proxies, as what one proxy's tests want of a rig."""
+    def __init__(self, cluster):
+        self.cluster, self.net, self.client, self.backend1 = cluster, cluster, cluster.client, cluster.backend1
+
+
+@pytest.fixture(scope="session")
+def start_cluster(request, direct, tmp_path_factory):
+    """A context manager: several proxies with raw services, or with those of `services(view, source)`."""
+    @contextlib.contextmanager
+    def start(sources=("snat",), services=daemon.raw_services, limits=None, **options):
+        if direct:
+            pytest.skip("needs the daemon")
+        cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), **options)
+        with is_live(cluster):
+            more = {"limits": limits} if limits else {}
+            yield cluster.start([entry for source in sources for entry in services(cluster.view(1), source)], **more)
+    return start
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,6 @@ import pathlib
 import signal
 import subprocess
 
-import json
-
 from topo import SNAT, VIP
 from tcp import wait_for
 

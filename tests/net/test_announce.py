@@ -7,19 +7,16 @@ import time
 
 import pytest
 
-import daemon
-import tcp
-from cluster import Cluster
-from conftest import Pairs, Way, is_live
+from conftest import Lab, Pairs, Way
 
 pytestmark = pytest.mark.spliced
 CONNECTIONS = 100
 BOTH = ["proxy1", "proxy2"]
 
 
-class Lab:
+class Leaving(Lab):
     def __init__(self, cluster):
-        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
+        super().__init__(cluster)
         self.way, self.leaver = cluster.way, cluster.proxies[0]
 
     def withdrawn_after(self, begun):
@@ -33,13 +30,9 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("announce"), proxies=2, way="bird")
-    with is_live(cluster):
-        cluster.start(list(daemon.raw_services(cluster.view(1), "snat")))
-        yield Lab(cluster)
+def lab(start_cluster):
+    with start_cluster(proxies=2, way="bird") as cluster:
+        yield Leaving(cluster)
 
 
 @pytest.fixture

@@ -5,35 +5,21 @@ import pytest
 import daemon
 import tcp
 import ways
-from cluster import Cluster
-from conftest import Pairs, is_live
+from conftest import Lab
 
 pytestmark = pytest.mark.spliced
 BYTES = 32 << 20
 
 
-class Lab:
-    """A cluster, as Pairs wants a rig."""
-
-    def __init__(self, cluster):
-        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
-
-
 @pytest.fixture(scope="module", params=["flow", "spray", "bird"])
-def lab(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), way=request.param)
-    with is_live(cluster):
-        cluster.start(list(daemon.raw_services(cluster.view(1), "snat")))
+def lab(request, start_cluster):
+    with start_cluster(way=request.param) as cluster:
         yield Lab(cluster)
 
 
 @pytest.fixture
-def pair(lab):
-    pairs = Pairs(lab)
-    with pairs.stack:
-        yield pairs
+def pair(lab, pairs_on):
+    return pairs_on(lab)
 
 
 def is_spray(lab):

@@ -2,12 +2,9 @@
 """What one proxy has acknowledged of a head, another one delivers when its host dies, asked by a packet or not."""
 import pytest
 
-import daemon
-from cluster import Cluster
-from conftest import Pairs, is_live
+from conftest import Lab
 from daemon import RAW_HTTP
 from tcp import MIB, accept, connect, read, transfer, wait_for
-from test_cluster import Lab
 from test_heads import http_head
 from test_shared_heads import acknowledged, losing, only_one
 
@@ -15,20 +12,14 @@ pytestmark = pytest.mark.spliced
 
 
 @pytest.fixture(scope="module")
-def lab(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), way="bird")
-    with is_live(cluster):
-        cluster.start(list(daemon.raw_services(cluster.view(1), "snat")))
+def lab(start_cluster):
+    with start_cluster(way="bird") as cluster:
         yield Lab(cluster)
 
 
 @pytest.fixture
-def pair(lab):
-    pairs = Pairs(lab)
-    with pairs.stack:
-        yield pairs
+def pair(lab, pairs_on):
+    yield pairs_on(lab)
     lab.cluster.heal()
 
 

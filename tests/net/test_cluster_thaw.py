@@ -4,12 +4,9 @@ import contextlib
 
 import pytest
 
-import daemon
-from cluster import Cluster
-from conftest import Pairs, is_live
+from conftest import Lab
 from daemon import RAW_HTTP
 from tcp import accept, connect, read, read_to_end, wait_for
-from test_cluster import Lab
 from topo import VIP
 
 pytestmark = pytest.mark.spliced
@@ -18,20 +15,14 @@ STOPPED, OTHERS = "proxy1", ["proxy2", "proxy3"]
 
 
 @pytest.fixture(scope="module")
-def lab(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), way="flow")
-    with is_live(cluster):
-        cluster.start(list(daemon.raw_services(cluster.view(1), "snat")), limits={"closed": "1s"})
+def lab(start_cluster):
+    with start_cluster(limits={"closed": "1s"}) as cluster:
         yield Lab(cluster)
 
 
 @pytest.fixture
-def listener(lab):
-    pairs = Pairs(lab)
-    with pairs.stack:
-        yield pairs.listener("http")
+def listener(lab, pairs_on):
+    yield pairs_on(lab).listener("http")
     lab.cluster.heal()
 
 

@@ -6,9 +6,6 @@ import sys
 
 import pytest
 
-from cluster import Cluster
-from conftest import is_live
-
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "torture"))
 import sessions     # noqa: E402
 
@@ -16,12 +13,10 @@ import sessions     # noqa: E402
 @pytest.mark.spliced
 @pytest.mark.slow
 @pytest.mark.limit(150)
-def test_people_talk_on_while_hosts_die(request, tmp_path):
-    cluster = Cluster(request.config.getoption("--build"), tmp_path, way="bird")
-    with is_live(cluster):
+def test_people_talk_on_while_hosts_die(start_cluster, tmp_path):
+    with start_cluster(services=sessions.services, way="bird") as cluster:
         hosts = sessions.Hosts(cluster, tmp_path)
         try:
-            cluster.start(list(sessions.services(cluster)))
             assert asyncio.run(sessions.run(cluster, hosts, seconds=60, calm_s=5)) == []
         finally:
             hosts.close()

@@ -4,10 +4,8 @@ import time
 
 import pytest
 
-import daemon
 import tcp
-from cluster import Cluster
-from conftest import Pairs, Way, is_live
+from conftest import Lab, Way
 from stores import COUNT
 from tcp import wait_for
 
@@ -18,35 +16,22 @@ CLOSED_S = 1
 SOON_S = 8
 
 
-class Lab:
-    """A cluster, as Pairs wants a rig."""
-
-    def __init__(self, cluster, name):
-        self.name = name
-        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
-
-
 @pytest.fixture(scope="module", params=["flow", "spray"])
-def lab(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("ends"), way=request.param)
-    with is_live(cluster):
-        cluster.start(list(daemon.raw_services(cluster.view(1), SOURCE[request.param])),
-                      limits={"idle": "1h", "closed": f"{CLOSED_S}s"})
-        yield Lab(cluster, request.param)
+def lab(request, start_cluster):
+    with start_cluster([SOURCE[request.param]], way=request.param, limits={"idle": "1h", "closed": f"{CLOSED_S}s"}) as cluster:
+        lab = Lab(cluster)
+        lab.source = SOURCE[request.param]
+        yield lab
 
 
 @pytest.fixture(params=[4, 6], ids=["v4", "v6"])
 def way(request, lab):
-    return Way(request.param, SOURCE[lab.name])
+    return Way(request.param, lab.source)
 
 
 @pytest.fixture
-def pair(lab):
-    pairs = Pairs(lab)
-    with pairs.stack:
-        yield pairs
+def pair(lab, pairs_on):
+    return pairs_on(lab)
 
 
 def splices(lab):

@@ -13,8 +13,8 @@ import pytest
 import daemon
 import tcp
 from addresses import CLIENT_NETS, addr
-from cluster import LOSS, Cluster
-from conftest import Pairs, is_live, ways
+from cluster import LOSS
+from conftest import Lab, Pairs
 
 pytestmark = pytest.mark.spliced
 MIB = 1 << 20
@@ -22,12 +22,7 @@ BYTES = 64 * MIB
 PORTS = (daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS)
 
 
-class Lab:
-    """A cluster, as Pairs wants a rig."""
-
-    def __init__(self, cluster):
-        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
-
+class Split(Lab):
     @property
     def agent(self):
         return self.cluster.agents[0]
@@ -48,21 +43,15 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), agents=["backend1"])
-    with is_live(cluster):
-        cluster.start([pair for source in ("snat", "client") for pair in daemon.raw_services(cluster.view(1), source)])
+def lab(start_cluster):
+    with start_cluster(("snat", "client"), agents=["backend1"]) as cluster:
         cluster.start_agents(PORTS)
-        yield Lab(cluster)
+        yield Split(cluster)
 
 
 @pytest.fixture
-def pair(lab):
-    pairs = Pairs(lab)
-    with pairs.stack:
-        yield pairs
+def pair(lab, pairs_on):
+    return pairs_on(lab)
 
 
 def download(lab, client, server, count=BYTES, on_bytes=None):
@@ -82,13 +71,8 @@ def as_they_are(lab):
     yield
 
 
-@contextlib.contextmanager
 def without_superpackets(lab):
-    lab.cluster.offloads(False)
-    try:
-        yield
-    finally:
-        lab.cluster.offloads(True)
+    return lab.cluster.no_superpackets()
 
 
 def with_loss(lab):
@@ -279,13 +263,8 @@ def test_a_proxys_host_dies_during_a_download(lab, pair, family):
 
 
 @pytest.fixture(scope="module")
-def few_ports(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("few"), proxies=1, agents=["backend1"])
-    with is_live(cluster):
-        pairs = [pair for pair in daemon.raw_services(cluster.view(1), "snat")]
-        cluster.start(pairs, limits={"closed": "1s"})
+def few_ports(start_cluster):
+    with start_cluster(proxies=1, agents=["backend1"], limits={"closed": "1s"}) as cluster:
         for proxy in cluster.proxies:
             proxy.end(daemon.signal.SIGTERM)
             proxy.unload()
@@ -293,7 +272,7 @@ def few_ports(request, direct, tmp_path_factory):
             proxy.start()
         cluster.wait_well()
         cluster.start_agents(PORTS, limits={"closed": "30s"})
-        yield Lab(cluster)
+        yield Split(cluster)
 
 
 def test_a_backends_tuple_that_comes_again_is_a_new_connection(few_ports, family):

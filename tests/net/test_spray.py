@@ -7,8 +7,8 @@ import pytest
 
 import daemon
 import tcp
-from cluster import LOSS, Cluster
-from conftest import is_live
+from cluster import LOSS
+from conftest import Lab
 from servers import Servers
 from test_apps import sha256, ssh_service
 from test_heads import *    # noqa: F401,F403: each promise about heads, with the `raw` of this file
@@ -18,45 +18,25 @@ pytestmark = pytest.mark.spliced
 MIB = 1 << 20
 
 
-class Lab:
-    """A cluster, as Pairs wants a rig."""
-
-    def __init__(self, cluster):
-        self.cluster, self.net, self.client, self.backend1 = cluster, self, cluster.client, cluster.backend1
-
-    def __getattr__(self, name):
-        return getattr(self.cluster, name)
-
-    @contextlib.contextmanager
-    def no_superpackets(self):
-        self.cluster.offloads(False)
-        try:
-            yield
-        finally:
-            self.cluster.offloads(True)
-
-
 def know_each_other(cluster):
     others = len(cluster.proxies) - 1
     return all(proxy.log.read_text().count(": lives\n") >= others for proxy in cluster.proxies)
 
 
+def services(view, source):
+    return *daemon.raw_services(view, source), *web_services(view, source), ssh_service(view, source)
+
+
 @pytest.fixture(scope="module")
-def raw(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), way="spray")
-    with is_live(cluster):
-        cluster.start([entry for source in ("snat", "client") for entry in (
-            *daemon.raw_services(cluster.view(1), source), *web_services(cluster.view(1), source),
-            ssh_service(cluster.view(1), source))])
+def raw(start_cluster):
+    with start_cluster(("snat", "client"), services, way="spray") as cluster:
         tcp.wait_for(lambda: know_each_other(cluster), "the proxies to know each other")
         yield Lab(cluster)
 
 
 @pytest.fixture(scope="module")
 def servers(raw, tmp_path_factory):
-    servers = Servers(raw, tmp_path_factory.mktemp("servers"), tmp_path_factory.mktemp("files"))
+    servers = Servers(raw.cluster, tmp_path_factory.mktemp("servers"), tmp_path_factory.mktemp("files"))
     try:
         yield servers.start()
     finally:
@@ -73,7 +53,7 @@ def shares(lab, client, key):
 @pytest.mark.limit(180)
 def test_64_mib_each_way(raw, pair, way, kind, lossy):
     client, server = pair(way, kind)
-    with raw.router.nft(LOSS) if lossy else contextlib.nullcontext():
+    with raw.cluster.router.nft(LOSS) if lossy else contextlib.nullcontext():
         tcp.transfer(server, client, 64 * MIB)
         tcp.transfer(client, server, 64 * MIB)
     for key in ("pkts_up", "pkts_down"):

@@ -143,12 +143,53 @@ def links_of(arms, narrow):
     return front + middle + back + [(back[0][0], "backend2", False)]
 
 
-class Net:
-    def __init__(self, arms=2, mtu=1500, narrow=None, narrow_mtu=1300, direct=False):
+class Topology:
+    """Namespaces; each is an attribute, too."""
+    ends = None     # whose offloads make superpackets (all)
+
+    def __init__(self):
         self.id = f"sp{os.getpid()}x{next(run_ids)}"
-        self.arms, self.direct = arms, direct
         self.ns = {}
         allow_cubic()
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["ns"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def add(self, name, is_router=False):
+        self.ns[name] = Namespace(self.id, name)
+        self.ns[name].prepare(is_router)
+
+    def offloads(self, on, names=None):
+        """Superpackets, from and to these hosts (all)."""
+        state = "on" if on else "off"
+        for ns in (self.ns[name] for name in names or self.ns):
+            for dev in ns.links:
+                ns.run("ethtool", "-K", dev, "tso", state, "gso", state, "gro", state)
+
+    @contextlib.contextmanager
+    def no_superpackets(self):
+        """The ends make none, and nothing on the way does."""
+        self.offloads(False, self.ends)
+        try:
+            yield
+        finally:
+            self.offloads(True, self.ends)
+
+    def close(self):
+        for ns in self.ns.values():
+            subprocess.run(["ip", "netns", "del", ns.full], check=False)
+        self.ns = {}
+
+
+class Net(Topology):
+    ends = ("client", "backend1")
+
+    def __init__(self, arms=2, mtu=1500, narrow=None, narrow_mtu=1300, direct=False):
+        super().__init__()
+        self.arms, self.direct = arms, direct
         try:
             self.links = links_of(arms, narrow)
             for k, (a, b, is_narrow) in enumerate(self.links, 1):
@@ -158,21 +199,13 @@ class Net:
             self.close()
             raise
 
-    def __getattr__(self, name):
-        try:
-            return self.__dict__["ns"][name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def add(self, name):
+    def get(self, name):
         if name not in self.ns:
-            is_router = name != "client" and not name.startswith("backend")
-            self.ns[name] = Namespace(self.id, name)
-            self.ns[name].prepare(is_router)
+            self.add(name, is_router=name != "client" and not name.startswith("backend"))
         return self.ns[name]
 
     def connect(self, k, a, b, mtu):
-        a, b = self.add(a), self.add(b)
+        a, b = self.get(a), self.get(b)
         a.ip(f"link add {b.name} type veth peer name {a.name} netns {b.full}\n")
         for digit, ns, peer in ((1, a, b), (2, b, a)):
             ns.links[peer.name] = (k, digit)
@@ -255,31 +288,10 @@ class Net:
             ns.ip("".join(f"route replace {net} via {via} {table}\n" for net, via in zip(VIP_NETS, self.via(ns, hop))))
             at, table = hop, ""
 
-    def offloads(self, on, names=None):
-        state = "on" if on else "off"
-        for ns in (self.ns[name] for name in names or self.ns):
-            for peer in ns.links:
-                ns.run("ethtool", "-K", peer, "tso", state, "gso", state, "gro", state)
-
-    @contextlib.contextmanager
-    def no_superpackets(self):
-        """The two ends make none, and nothing on the way does."""
-        ends = ("client", "backend1")
-        self.offloads(False, ends)
-        try:
-            yield
-        finally:
-            self.offloads(True, ends)
-
     @property
     def interfaces(self):
         """The proxy's."""
         return list(self.proxy.links)
-
-    def close(self):
-        for ns in self.ns.values():
-            subprocess.run(["ip", "netns", "del", ns.full], check=False)
-        self.ns = {}
 
 
 def allow_cubic():

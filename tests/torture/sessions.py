@@ -29,11 +29,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 SSE_GET = b"GET /events HTTP/1.1\r\nHost: www.example.org\r\nAccept: text/event-stream\r\n\r\n"
 
 
-def services(cluster):
-    view = cluster.view(1)
+def services(view, source="snat"):
     for name, protocol, port in (("chat", "http", CHAT), ("sse", "http", SSE), ("ssh", "tcp", SSH)):
-        yield (daemon.service(name, "snat", protocol, port, default=f"{name}-snat"),
-               daemon.pool(view, name, "snat", port, ("backend1",)))
+        yield (daemon.service(name, source, protocol, port, default=f"{name}-{source}"),
+               daemon.pool(view, name, source, port, ("backend1",)))
 
 
 class Hosts:

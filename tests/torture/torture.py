@@ -106,7 +106,7 @@ def torture(cluster, stack, args):
 def talk(cluster, stack, args):
     hosts = sessions.Hosts(cluster, cluster.work)
     stack.callback(hosts.close)
-    cluster.start(list(sessions.services(cluster)))
+    cluster.start(list(sessions.services(cluster.view(1))))
     return asyncio.run(sessions.run(cluster, hosts, args.sessions, CALM_S))
 
 
