@@ -34,7 +34,16 @@
 	X(IP_OPTIONS,	ip_options,	"stack", "TCP behind IPv4 options or IPv6 extension headers") \
 	X(ASKED,	asked,		"daemon", "agent: a server's packet without a half, the store is asked") \
 	X(NO_HALF,	no_half,	"stack", "agent: the same, and the store knows none, or did not answer") \
-	X(LEFT_WHOLE,	left_whole,	"stack", "agent: all that was left to a proxy, whatever the reason")
+	X(LEFT_WHOLE,	left_whole,	"stack", "agent: all that was left to a proxy, whatever the reason") \
+	X(INTRO_SHORT,	intro_short,	"drop", "agent: an introduction of another length") \
+	X(INTRO_FOREIGN, intro_foreign,	"drop", "agent: an introduction under a key that is not the cluster's") \
+	X(INTRO_FORGED,	intro_forged,	"drop", "agent: an introduction whose seal is wrong") \
+	X(INTRO_MALFORMED, intro_malformed, "drop", "agent: an introduction that makes no sense") \
+	X(INTRO_ELSEWHERE, intro_elsewhere, "drop", "agent: an introduction for a port that is not served here") \
+	X(INTRO_OLD,	intro_old,	"drop", "agent: an introduction from a while ago, or of another clock") \
+	X(INTRO_KNOWN,	intro_known,	"drop", "agent: an introduction of a splice that is here") \
+	X(INTRO_OUTDATED, intro_outdated, "drop", "agent: an introduction where there is a newer splice, or one that lives") \
+	X(INTRO_FULL,	intro_full,	"drop", "agent: an introduction while the table of halves is full")
 
 enum sp_drop {
 	SP_DROP_NONE = 0,

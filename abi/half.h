@@ -135,6 +135,17 @@ sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window)
 	return w ? w : !!window;
 }
 
+/* The half down out of the half up, which matches @front: its deltas are those of the other direction, sign changed. */
+sp_inline struct sp_half sp_half_turn(const struct sp_half *up, const struct sp_tuple *front, __s8 window_shift)
+{
+	return (struct sp_half){
+		.out = sp_tuple_reverse(front), .flags = SP_HALF_F_FROM_BACKEND, .window_shift = window_shift,
+		.seq_delta = -up->ack_delta, .ack_delta = -up->seq_delta,
+		.tsval_delta = -up->tsecr_delta, .tsecr_delta = -up->tsval_delta,
+		.version = up->version, .spliced_s = up->spliced_s, .pool_id = up->pool_id,
+	};
+}
+
 /* The ends of @state as the other half sees them. */
 sp_inline __u8 sp_ends_mirrored(__u8 state)
 {

@@ -62,6 +62,13 @@ struct sp_snat {
  * @key_count:	1, or 2 while a key is being rotated
  * @period:	of cookies: CLOCK_REALTIME / SP_COOKIE_PERIOD_NS, the same on every proxy of a cluster
  * @is_full:	nonzero: refuse SYNs, the table of halves has no room
+ * @splices:	in the table of halves; counted by the daemon and, where splices are introduced, by the datapath: atomic
+ * @splices_max: limits.splices
+ * @introduced:	how many the datapath has added to @splices, ever: only it writes this, atomic
+ * @real_offset_ns: CLOCK_REALTIME - CLOCK_MONOTONIC_COARSE
+ * @seal_key:	of messages, derived from the cluster's keys (src/proxy/seal.h): @key_count of them
+ * @seal_id:	names of these keys in a message (network byte order)
+ * @relay:	where the others send messages; port 0: nowhere
  */
 struct sp_control {
 	__u64	heartbeat_ns;
@@ -69,9 +76,15 @@ struct sp_control {
 	__u32	key_count;
 	__u32	period;
 	__u32	is_full;
-	__u32	pad;
+	__u32	splices;
+	__u32	splices_max;
+	__u32	introduced;
+	__u64	real_offset_ns;
+	__u64	seal_key[2][2];
+	__be16	seal_id[2];
+	struct sp_listen relay;
 };
-_Static_assert(sizeof(struct sp_control) == 56, "struct sp_control is ABI");
+_Static_assert(sizeof(struct sp_control) == 128, "struct sp_control is ABI");
 
 /* A heartbeat older than this is stale; the daemon writes one every SP_HEARTBEAT_MS. */
 #define SP_HEARTBEAT_MS		250

@@ -28,6 +28,7 @@
 
 #include "maps.bpf.h"
 #include "agent.bpf.h"
+#include "agent_ingress.bpf.h"
 #include "carry.bpf.h"
 #include "handshake.bpf.h"
 #include "icmp.bpf.h"

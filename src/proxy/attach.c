@@ -8,7 +8,7 @@
  * PRIORITY and HANDLE. The clsact qdisc stays: it may be shared, and costs
  * nothing while it is empty.
  *
- * Egress, where an agent's program is, has "tcout_" in the place of "tc_".
+ * Egress, where an agent has its other program, is "linkout_" and "tcout_".
  *
  * A way is given up only when the other one has taken its place. Meanwhile
  * both run, which harms nothing: a packet of ours never gets to the second.
@@ -33,12 +33,14 @@
 #define TCX_EGRESS	47
 #define PRIORITY	1	/* as tcx: before whatever else filters */
 #define HANDLE		0x5350
-#define PIN_MAX		(IFNAMSIZ + 6)
+#define PIN_MAX		(IFNAMSIZ + 8)
 #define PATH_LEN	600
 
-enum way { TCX, CLSACT, CLSACT_OUT };
+enum way { TCX, CLSACT, TCX_OUT, CLSACT_OUT, WAY_COUNT };
 
-static const char *const prefixes[] = { [TCX] = "link_", [CLSACT] = "tc_", [CLSACT_OUT] = "tcout_" };
+static const char *const prefixes[] = {
+	[TCX] = "link_", [CLSACT] = "tc_", [TCX_OUT] = "linkout_", [CLSACT_OUT] = "tcout_",
+};
 
 /* A bpffs has no dots in names, and interfaces no colons. */
 static void swap(char *name, char from, char to)
@@ -134,7 +136,7 @@ int sp_unpin(int dir_fd, const char *name)
 /* @way: TCX or CLSACT; becomes what it is called at egress */
 static enum way named_way(enum way way, int is_out)
 {
-	return way == CLSACT && is_out ? CLSACT_OUT : way;
+	return is_out ? way + TCX_OUT : way;
 }
 
 static int attach_by(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd,
@@ -191,19 +193,26 @@ static int is_configured(const struct sp_config *config, const char *interface)
 	return 0;
 }
 
-static void sweep(DIR *dir, const struct sp_config *config)
+static int is_left_over(const char *name, const struct sp_config *config)
 {
 	char interface[IFNAMSIZ];
+
+	for (enum way way = 0; way < WAY_COUNT; way++)
+		if (pin_parse(name, way, interface))
+			return !is_configured(config, interface);
+	return 0;
+}
+
+static void sweep(DIR *dir, const struct sp_config *config)
+{
 	struct dirent *entry;
 
 	while ((entry = readdir(dir)))
-		if ((pin_parse(entry->d_name, TCX, interface) || pin_parse(entry->d_name, CLSACT, interface) ||
-		     pin_parse(entry->d_name, CLSACT_OUT, interface)) &&
-		    !is_configured(config, interface))
+		if (is_left_over(entry->d_name, config))
 			sp_unpin(dirfd(dir), entry->d_name);
 }
 
-int sp_attach(const char *path, const struct sp_config *config, int prog_fd)
+int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd)
 {
 	DIR *dir = opendir(path);
 	int err = 0;
@@ -211,7 +220,9 @@ int sp_attach(const char *path, const struct sp_config *config, int prog_fd)
 	if (!dir)
 		return -errno;
 	for (size_t i = 0; !err && i < config->interface_count; i++) {
-		err = attach(path, config->interfaces[i], prog_fd, dirfd(dir), config->is_agent);
+		err = attach(path, config->interfaces[i], in_fd, dirfd(dir), 0);
+		if (!err && out_fd >= 0)
+			err = attach(path, config->interfaces[i], out_fd, dirfd(dir), 1);
 		if (err)
 			log_err_errno(err, "interface %s: can't attach the datapath", config->interfaces[i]);
 	}

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* attach.h - the program at the ingress of interfaces, where it stays without us. For datapath.c and state.c. */
+/* attach.h - the programs at interfaces, where they stay without us. For datapath.c and state.c. */
 #ifndef SP_PROXY_ATTACH_H
 #define SP_PROXY_ATTACH_H
 
 #include "config.h"
 
 /**
- * sp_attach() - attach to each interface, in the place of an older program without a gap
- * @path:	directory where it is pinned, once for each interface
+ * sp_attach() - attach to each interface, in the place of older programs without a gap
+ * @path:	directory where they are pinned, once for each interface
+ * @in_fd:	for ingress
+ * @out_fd:	for egress; -1: none
  *
  * By tcx, or by clsact where the kernel is older than 6.6, or with
  * SPLICED_ATTACH=clsact in the environment (for tests of that way).
  * Interfaces that are no longer configured are let go.
  * Return: 0 or -errno, logged.
  */
-int sp_attach(const char *path, const struct sp_config *config, int prog_fd);
+int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd);
 
 /* Remove one thing that is pinned in @dir_fd; what it keeps attached is detached. Return: 0 or -errno. */
 int sp_unpin(int dir_fd, const char *name);

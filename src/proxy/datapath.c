@@ -2,6 +2,7 @@
 /* datapath.c - the program's maps: opened, pinned, read and written. What the configuration offers: datapath_offer.c */
 #include "datapath.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "base/log.h"
 #include "datapath_internal.h"
 #include "keys.h"
+#include "seal.h"
 #include "segment.h"
 
 __u64 sp_now_ns(void)
@@ -83,7 +85,9 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 {
 	int err = bpf_map__set_autocreate(dp->skel->maps.sp_asks, is_agent);
 
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_desks, is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in, is_agent);
 	return err ?: bpf_program__set_autoload(dp->skel->progs.sp_egress, is_agent);
 }
 
@@ -133,9 +137,11 @@ fail:
 
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 {
-	struct bpf_program *prog = config->is_agent ? dp->skel->progs.sp_egress : dp->skel->progs.sp_ingress;
+	int out_fd = config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
 
-	return sp_attach(dp->state.dir, config, bpf_program__fd(prog));
+	return sp_attach(dp->state.dir, config,
+			 bpf_program__fd(config->is_agent ? dp->skel->progs.sp_agent_in : dp->skel->progs.sp_ingress),
+			 out_fd);
 }
 
 void sp_datapath_close(struct sp_datapath *dp)
@@ -150,6 +156,18 @@ void sp_datapath_close(struct sp_datapath *dp)
 	free(dp);
 }
 
+/* Of messages that the datapath takes. Last first: what is made with the new first key must not be refused for long. */
+static void load_seal(struct sp_control *control, const struct sp_keys *keys)
+{
+	struct sp_seal seal;
+
+	sp_seal_init(&seal, keys->key, keys->count);
+	for (int i = seal.count - 1; i >= 0; i--) {
+		memcpy(control->seal_key[i], seal.key[i], sizeof(seal.key[i]));
+		control->seal_id[i] = htons(seal.id[i]);
+	}
+}
+
 int sp_datapath_load_keys(struct sp_datapath *dp, const char *path)
 {
 	struct sp_keys keys;
@@ -160,6 +178,7 @@ int sp_datapath_load_keys(struct sp_datapath *dp, const char *path)
 	assert(dp->control);
 	memcpy(dp->control->cookie_key[1], keys.key[keys.count - 1], 16);
 	memcpy(dp->control->cookie_key[0], keys.key[0], 16);
+	load_seal(dp->control, &keys);
 	dp->control->key_count = keys.count;
 	return 0;
 }
@@ -178,10 +197,13 @@ int sp_datapath_cookie_is_valid(const struct sp_datapath *dp, const struct sp_se
 void sp_datapath_heartbeat(struct sp_datapath *dp)
 {
 	struct timespec ts;
+	__u64 now_ns;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
+	now_ns = sp_now_ns();
 	dp->control->period = (__u64)ts.tv_sec * 1000000000ULL / SP_COOKIE_PERIOD_NS;
-	__atomic_store_n(&dp->control->heartbeat_ns, sp_now_ns(), __ATOMIC_RELEASE);
+	dp->control->real_offset_ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec - now_ns;
+	__atomic_store_n(&dp->control->heartbeat_ns, now_ns, __ATOMIC_RELEASE);
 }
 
 __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp)
@@ -235,16 +257,28 @@ static __u32 csum_words(const __u32 *from, const __u32 *to, int n)
 	return (sum & 0xffffffff) + (sum >> 32);
 }
 
-const struct sp_count *sp_datapath_count(const struct sp_datapath *dp)
+/* What the datapath has counted is a change, too. */
+const struct sp_count *sp_datapath_count(struct sp_datapath *dp)
 {
+	__u32 introduced = __atomic_load_n(&dp->control->introduced, __ATOMIC_RELAXED);
+
+	dp->count.splices = __atomic_load_n(&dp->control->splices, __ATOMIC_RELAXED);
+	dp->count.changes += introduced - dp->introduced;
+	dp->introduced = introduced;
 	return &dp->count;
+}
+
+static void count_by(struct sp_datapath *dp, int splices)
+{
+	__u32 now = __atomic_add_fetch(&dp->control->splices, splices, __ATOMIC_RELAXED);
+
+	dp->count.changes += !!splices;
+	dp->control->is_full = now >= dp->count.max;
 }
 
 void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 {
-	dp->count.changes += splices != dp->count.splices;
-	dp->count.splices = splices;
-	dp->control->is_full = splices >= dp->count.max;
+	count_by(dp, splices - sp_datapath_count(dp)->splices);
 }
 
 static int is_counted(const struct sp_entry *e)
@@ -274,7 +308,7 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 	unsigned int counted;
 	int err;
 
-	if (is_counted(&e) && dp->count.splices >= dp->count.max)
+	if (is_counted(&e) && sp_datapath_count(dp)->splices >= dp->count.max)
 		return -E2BIG;
 	if (start)
 		e.use = *start;
@@ -285,7 +319,7 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 	e.use.port_csum = csum_words((const __u32 *)&key->sport, (const __u32 *)&half->out.sport, 1);
 	err = replace(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &counted);
 	if (!err)
-		sp_datapath_counted(dp, dp->count.splices - counted + is_counted(&e));
+		count_by(dp, is_counted(&e) - (int)counted);
 	return err;
 }
 
@@ -295,7 +329,7 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 
 	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &old))
 		return -errno;
-	sp_datapath_counted(dp, dp->count.splices - is_counted(&old));
+	count_by(dp, -is_counted(&old));
 	return 0;
 }
 

@@ -63,7 +63,7 @@ int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct
 
 /**
  * struct sp_count - splices in the table, by their halves from backends
- * @splices:	kept exact by put and del; SYNs are refused while it is at
+ * @splices:	kept exact by put, del and introductions; SYNs are refused while it is at
  * @max:	limits.splices, as of the last sp_datapath_apply()
  * @changes:	how often @splices has changed
  */
@@ -72,7 +72,7 @@ struct sp_count {
 	unsigned int	max;
 	__u64		changes;
 };
-const struct sp_count *sp_datapath_count(const struct sp_datapath *dp);
+const struct sp_count *sp_datapath_count(struct sp_datapath *dp);
 /* What a walk has found, in which nothing changed. */
 void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices);
 

@@ -12,7 +12,10 @@ struct sp_offered {
 	struct sp_service	offer;
 };
 
-/* @offered: what map sp_services holds, in the order of its keys: a look at it is no system call */
+/*
+ * @introduced: what sp_control had of it when it was last counted
+ * @offered: what map sp_services holds, in the order of its keys: a look at it is no system call
+ */
 struct sp_datapath {
 	struct proxy_bpf	*skel;
 	struct ring_buffer	*ring;
@@ -22,6 +25,7 @@ struct sp_datapath {
 	int			events_left;
 	struct sp_state		state;
 	struct sp_count		count;
+	__u32			introduced;
 	struct sp_offered		offered[SP_SERVICES_MAX];
 	size_t			offered_count;
 };

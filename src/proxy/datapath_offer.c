@@ -159,7 +159,9 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 	if (err)
 		return err;
 	dp->count.max = allowed_splices(dp, config);
-	sp_datapath_counted(dp, dp->count.splices);
+	dp->control->splices_max = dp->count.max;
+	dp->control->relay = (struct sp_listen){ config->cluster.relay.addr, config->cluster.relay.port_be, 0 };
+	sp_datapath_counted(dp, sp_datapath_count(dp)->splices);
 	return apply_services(dp, config);
 }
 

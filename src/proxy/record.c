@@ -113,16 +113,6 @@ static struct sp_half read_up(const __u8 *b)
 	};
 }
 
-static struct sp_half turn(const struct sp_half *up, const struct sp_tuple *front, __s8 window_shift)
-{
-	return (struct sp_half){
-		.out = sp_tuple_reverse(front), .flags = SP_HALF_F_FROM_BACKEND, .window_shift = window_shift,
-		.seq_delta = -up->ack_delta, .ack_delta = -up->seq_delta,
-		.tsval_delta = -up->tsecr_delta, .tsecr_delta = -up->tsval_delta,
-		.version = up->version, .spliced_s = up->spliced_s, .pool_id = up->pool_id,
-	};
-}
-
 enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_tuple *front,
 				    const void *bytes, size_t len, struct sp_splice *ret_splice)
 {
@@ -139,7 +129,7 @@ enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_
 	s.up = read_up(b);
 	if (sp_tuple_unpack(b + OUT_AT, len - FRAME_BYTES, &s.up.out))
 		return SP_SEAL_LENGTH;
-	s.down = turn(&s.up, front, b[15]);
+	s.down = sp_half_turn(&s.up, front, b[15]);
 	*ret_splice = s;
 	return SP_SEAL_OK;
 }

@@ -88,7 +88,7 @@ int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct
 	return n;
 }
 
-const struct sp_count *sp_datapath_count(const struct sp_datapath *dp)
+const struct sp_count *sp_datapath_count(struct sp_datapath *dp)
 {
 	return &count;
 }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* introduce.h - message INTRODUCE: a splice, for the datapath of the agent that has its backend. Layout is ABI. */
+#ifndef SP_ABI_INTRODUCE_H
+#define SP_ABI_INTRODUCE_H
+
+#include "half.h"
+
+/*
+ * What comes from elsewhere, or too late, is not believed: a splice that is over must not come again. The shortest time
+ * after which an agent removes a closed one is longer (src/proxy/age.c).
+ */
+#define SP_INTRODUCE_FRESH_S	5
+
+#define SP_INTRODUCE_KIND	4
+#define SP_INTRODUCE_VERSION	1
+#define SP_INTRODUCE_BYTES	144	/* of the text that is sealed */
+
+/**
+ * struct sp_introduce - the whole datagram, see src/proxy/message.h; numbers are big endian
+ * @seal_magic, @seal_format, @key_id: head of the seal (src/proxy/seal.h)
+ * @magic, @version, @kind: of the message
+ * @from, @started_ns, @seq: of its sender; no datapath reads them
+ * @front:	client -> service
+ * @back:	proxy -> backend, which is @out of the half up
+ * @client_isn:	tells the splice from another connection on the same tuple
+ * @spliced_s:	CLOCK_REALTIME seconds of the commit
+ * @kept_s:	as in struct sp_tag
+ * @seq_delta, @ack_delta, @tsval_delta, @tsecr_delta, @pool_id, @half_version, @up_shift, @flags: of the half up
+ * @down_shift:	of the half down, of which all else follows from the half up: sp_half_turn()
+ * @mac:	SipHash over all before it, see struct sp_introduce_text
+ *
+ * Of one size, and in words of 64 bits, so that a datapath can check the seal.
+ */
+struct sp_introduce {
+	__u8		seal_magic, seal_format;
+	__be16		key_id;
+	__u8		magic, version, kind, zero;
+	__be64		from, started_ns, seq;
+	struct sp_tuple	front;
+	struct sp_tuple	back;
+	__be32		client_isn;
+	__be32		spliced_s;
+	__be32		kept_s;
+	__be32		seq_delta, ack_delta, tsval_delta, tsecr_delta;
+	__be32		pool_id;
+	__be16		half_version;
+	__s8		up_shift, down_shift;
+	__u8		flags;
+	__u8		zeros[3];
+	__be64		mac;
+};
+_Static_assert(sizeof(struct sp_introduce) == SP_INTRODUCE_BYTES + 8, "struct sp_introduce is ABI");
+
+/**
+ * struct sp_introduce_text - what the MAC is over, as mac() of src/proxy/seal.c puts it together
+ * @lengths:	of the two that follow, in bytes: @where in the upper half, the text in the lower one
+ * @where:	"sp relay"
+ */
+struct sp_introduce_text {
+	__u64			lengths;
+	__u64			where;
+	struct sp_introduce	text;
+};
+#define SP_INTRODUCE_WORDS	((16 + SP_INTRODUCE_BYTES) / 8)
+#define SP_INTRODUCE_LENGTHS	(8ULL << 32 | SP_INTRODUCE_BYTES)
+#define SP_INTRODUCE_WHERE	0x79616c6572207073ULL	/* "sp relay" in little-endian words, as SipHash takes them */
+
+#endif
