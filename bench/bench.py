@@ -27,20 +27,28 @@ IDLE_PROBE_S = 1
 
 def parse_arguments():
     p = argparse.ArgumentParser(description=__doc__)
+    add_arguments(p)
+    p.add_argument("--contenders", metavar="A,B", help="of " + ",".join(contenders.START))
+    p.add_argument("--measures", metavar="A,B", help="of " + ",".join(measures.MEASURES))
+    options = p.parse_args()
+    options.contenders = chosen(p, options.contenders, contenders.START)
+    options.measures = chosen(p, options.measures, measures.MEASURES)
+    return with_lengths(options)
+
+
+def add_arguments(p):
     p.add_argument("--build", type=pathlib.Path, metavar="DIR", help="where spliced was built")
     p.add_argument("--quick", action="store_true",
                    help=f"{QUICK_ROUNDS} rounds of {QUICK_SECONDS} s instead of {FULL_ROUNDS} of {FULL_SECONDS} s")
     p.add_argument("--rounds", type=int, metavar="N")
     p.add_argument("--seconds", type=int, metavar="S", help="length of one sample")
-    p.add_argument("--contenders", metavar="A,B", help="of " + ",".join(contenders.START))
-    p.add_argument("--measures", metavar="A,B", help="of " + ",".join(measures.MEASURES))
     p.add_argument("--congestion", default="cubic", metavar="NAME", help="TCP congestion control (cubic)")
     p.add_argument("--out", type=pathlib.Path, default=HERE / "out", metavar="DIR", help="where the CSV goes")
     p.add_argument("--strict", action="store_true", help="exit 1 when a bar falls short")
     p.add_argument("--table", type=pathlib.Path, metavar="CSV", help="only print the table of an earlier run")
-    options = p.parse_args()
-    options.contenders = chosen(p, options.contenders, contenders.START)
-    options.measures = chosen(p, options.measures, measures.MEASURES)
+
+
+def with_lengths(options):
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
     options.seconds = options.seconds or (QUICK_SECONDS if options.quick else FULL_SECONDS)
     return options
@@ -115,15 +123,19 @@ def stand_up_all(the_lab, options, recorder):
     for name in {contenders.OURS, contenders.SHARED} & set(names) if reason else ():
         names.remove(name)
         say(f"{name}: SKIPPED, {reason}")
-    rigs = {}
-    for name in names:
-        rig = lab.Rig(the_lab, name)
+    return stand_up_each([lab.Rig(the_lab, name) for name in names], options, recorder, contenders.stand_up)
+
+
+def stand_up_each(rigs, options, recorder, stand_up):
+    """Those that do."""
+    standing = {}
+    for rig in rigs:
         with recorder.failing(rig):
-            contenders.stand_up(rig, options)
+            stand_up(rig, options)
             measures.check(rig)
-            rigs[name] = rig
-            say(f"{name}: stands and answers")
-    return rigs
+            standing[rig.name] = rig
+            say(f"{rig.name}: stands and answers")
+    return standing
 
 
 def rotated(names, by):
@@ -136,14 +148,18 @@ def run_rounds(rigs, options, recorder):
     for turn in range(options.rounds):
         for measure in options.measures:
             say(f"round {turn + 1}/{options.rounds}: {measure}")
-            for name in rotated([n for n in rigs if measures.takes_part(n, measure)], turn):
-                with recorder.failing(rigs[name]):
-                    rigs[name].check_alive()
-                    values = measures.sample(rigs[name], measure, options.seconds)
-                    recorder.add(values, name, turn)
-                    say(f"  {name:14}" + "".join(f" {k}={v:.6g}" for k, v in values.items()))
+            run_measure({n: rig for n, rig in rigs.items() if measures.takes_part(n, measure)}, measure, turn, options, recorder)
         if program:
             recorder.add(measures.bpf_cost(program), "spliced", turn)
+
+
+def run_measure(rigs, measure, turn, options, recorder, known=None):
+    for name in rotated(list(rigs), turn):
+        with recorder.failing(rigs[name]):
+            rigs[name].check_alive()
+            values = measures.sample(rigs[name], measure, options.seconds, known)
+            recorder.add(values, name, turn)
+            say(f"  {name:14}" + "".join(f" {k}={v:.6g}" for k, v in values.items()))
 
 
 def bpf_cost_program(options):
@@ -179,27 +195,28 @@ def stop(signum, frame):
     raise KeyboardInterrupt
 
 
-def main():
-    options = parse_arguments()
+def main(options, take, show):
+    """What is measured (take), or was, is shown; the exit code says whether samples are missing."""
+    program = pathlib.Path(sys.argv[0]).name
     if options.table:
         rows, failures = read_rows(options.table), 0
     else:
         if os.geteuid():
-            sys.exit("bench.py: needs root, it makes network namespaces")
+            sys.exit(f"{program}: needs root, it makes network namespaces")
         for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sig, stop)
         start = time.monotonic()
         try:
-            recorder = bench(options)
+            recorder = take(options)
         except (lab.LabError, measures.MeasureError) as e:
-            sys.exit(f"bench.py: {e}")
+            sys.exit(f"{program}: {e}")
         except KeyboardInterrupt:
-            sys.exit("bench.py: interrupted; everything was taken down")
+            sys.exit(f"{program}: interrupted; everything was taken down")
         rows, failures = recorder.rows, recorder.failures
         say(f"took {time.monotonic() - start:.0f} s, {failures} samples failed")
-    short = table.print_table(rows)
+    short = show(rows)
     return 1 if failures or (short and options.strict) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(parse_arguments(), bench, table.print_table))

@@ -55,16 +55,16 @@ def start_haproxy(rig, options):
 
 
 def find_binary(build, name):
-    for path in (build / "src/proxy" / name, build / "src/ctl" / name, build / "src" / name, build / name):
+    for path in (build / folder / name for folder in ("src/proxy", "src/agent", "src/ctl", "src", ".")):
         if path.is_file() and os.access(path, os.X_OK):
             return path
     return None
 
 
-def why_no_spliced(options):
+def why_no_spliced(options, names=("spliced", "splicectl")):
     if not options.build:
         return "no --build DIR given"
-    for name in ("spliced", "splicectl"):
+    for name in names:
         if not find_binary(options.build, name):
             return f"{options.build} has no {name}"
     return None
@@ -88,25 +88,36 @@ def start_shared(rig, options):
 
 
 def start_spliced(rig, options, more="", then=lambda rig: None):
-    spliced, ctl = (find_binary(options.build, name) for name in ("spliced", "splicectl"))
-    (rig.dir / "cookie.key").touch(mode=0o600)
-    (rig.dir / "cookie.key").write_text(secrets.token_hex(16) + "\n")
-    config = rig.lab.template(HERE / "spliced.yaml.cfg", rig.dir, MORE=more, BPFFS=rig.lab.bpffs(rig.name))
-    rig.lab.callback(unload_spliced, rig, spliced, config)
-    rig.start("proxy", [spliced, "--config", config])
+    start_daemon(rig, options, "spliced", "proxy", secrets.token_hex(16), MORE=more)
     then(rig)
-    lab.wait_until("spliced: splicectl status does not answer 0",
-                   lambda: rig.check_alive() and is_ready(rig, ctl))
+    wait_ready(rig, options, "proxy")
 
 
-def is_ready(rig, ctl):
-    return subprocess.run([ctl, "--socket", rig.dir / "control.sock", "status"], timeout=5,
-                          capture_output=True).returncode == 0
+def start_daemon(rig, options, program, role, key, **words):
+    """With the configuration PROGRAM.yaml.cfg, in a directory of its own."""
+    binary, folder = find_binary(options.build, program), rig.dir / f"{role}-{program}"
+    folder.mkdir()
+    (folder / "cookie.key").touch(mode=0o600)
+    (folder / "cookie.key").write_text(key + "\n")
+    words = {"MORE": "", "SERVICE_MORE": "", "SOURCES": ", ".join(lab.sources()), **words}
+    config = rig.lab.template(HERE / f"{program}.yaml.cfg", folder, BPFFS=rig.lab.bpffs(f"{rig.name}-{role}"), **words)
+    rig.lab.callback(unload, rig, role, binary, config)
+    rig.start(role, [binary, "--config", config])
 
 
-def unload_spliced(rig, spliced, config):
-    lab.run(*lab.in_space(rig.space["proxy"]), str(spliced), "--unload", "--config", str(config),
-            check=False)
+def wait_ready(rig, options, role, program="spliced"):
+    lab.wait_until(f"{rig.name}: splicectl status of {role} does not answer 0",
+                   lambda: rig.check_alive() and ask(rig, options, role, "status", program=program).returncode == 0)
+
+
+def ask(rig, options, role, *words, program="spliced"):
+    """What splicectl says."""
+    ctl, sock = find_binary(options.build, "splicectl"), rig.dir / f"{role}-{program}" / "control.sock"
+    return subprocess.run([ctl, "--socket", sock, *words], timeout=5, capture_output=True, text=True)
+
+
+def unload(rig, role, binary, config):
+    lab.run(*lab.in_space(rig.space[role]), str(binary), "--unload", "--config", str(config), check=False)
 
 
 START = {

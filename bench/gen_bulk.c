@@ -19,9 +19,11 @@
 
 #define FLOWS_MAX	64
 #define READ_BYTES	(256 * 1024)
-#define REQUEST		"GET /big HTTP/1.1\r\nHost: bench.example\r\n\r\n"
+#define REQUEST		"GET %s HTTP/1.1\r\nHost: bench.example\r\n\r\n"
+#define REQUEST_BYTES	512
 
 static struct sockaddr_in service;
+static char request[REQUEST_BYTES];
 static atomic_bool is_over;
 
 struct flow {
@@ -49,7 +51,7 @@ static uint64_t flow_ask(struct flow *flow)
 	ssize_t n;
 	int head;
 
-	if (send(flow->fd, REQUEST, strlen(REQUEST), MSG_NOSIGNAL) < 0)
+	if (send(flow->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
 		gen_die("send", errno);
 	n = flow_read(flow);
 	if (n <= 0)
@@ -131,17 +133,19 @@ int main(int argc, char **argv)
 	static struct flow flows[FLOWS_MAX];
 	int n;
 
-	if (argc != 6) {
-		fprintf(stderr, "usage: gen_bulk ADDRESS PORT FLOWS WARM_MS RUN_MS\n");
+	if (argc != 7) {
+		fprintf(stderr, "usage: gen_bulk ADDRESS PORT PATH FLOWS WARM_MS RUN_MS\n");
 		return 2;
 	}
 	service = gen_addr(argv[1], atoi(argv[2]));
-	n = atoi(argv[3]);
+	if (snprintf(request, sizeof(request), REQUEST, argv[3]) >= (int)sizeof(request))
+		gen_die(argv[3], ENAMETOOLONG);
+	n = atoi(argv[4]);
 	if (n < 1 || n > FLOWS_MAX)
 		gen_die("flows", EINVAL);
 	for (int i = 0; i < n; i++)
 		flow_start(&flows[i]);
-	measure(flows, n, atoi(argv[4]) * GEN_NS_PER_MS, atoi(argv[5]) * GEN_NS_PER_MS);
+	measure(flows, n, atoi(argv[5]) * GEN_NS_PER_MS, atoi(argv[6]) * GEN_NS_PER_MS);
 	is_over = true;
 	for (int i = 0; i < n; i++)
 		flow_stop(&flows[i]);

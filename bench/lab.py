@@ -23,8 +23,8 @@ BACKEND_ADDR = "10.0.2.2"
 BACKEND = BACKEND_ADDR + ":80"
 FIRST_SOURCE = "10.0.1.2"
 SOURCES = 8
+SOURCES_EACH = 4
 BIG_BYTES = 256 * 1024 * 1024
-SPACES = ("client", "proxy", "backend")
 LINKS = (  # namespace, interface, MAC, addresses
     ("client", "out", "02:00:00:00:01:02", [f"10.0.1.{i}/24" for i in range(2, 2 + SOURCES)]),
     ("proxy", "front", "02:00:00:00:01:01", ["10.0.1.1/24"]),
@@ -41,6 +41,11 @@ SYSCTLS = {
 
 class LabError(Exception):
     pass
+
+
+def sources(n=1):
+    """Addresses that belong to the n-th proxy: out of them spliced talks to backends."""
+    return [f"10.0.9.{SOURCES_EACH * (n - 1) + i}" for i in range(1, SOURCES_EACH + 1)]
 
 
 def run(*argv, timeout=30, check=True):
@@ -158,12 +163,13 @@ def end_space(space):
 
 class Rig:
     """Client, proxy and backend namespace of one contender."""
+    MIDDLE = "proxy"    # what stands between client and backend
 
-    def __init__(self, lab, name):
+    def __init__(self, lab, name, more_spaces=()):
         self.lab, self.name = lab, name
         self.dir = lab.dir / name
         self.dir.mkdir()
-        self.space = {s: f"{lab.prefix}-{name}-{s}" for s in SPACES}
+        self.space = {s: f"{lab.prefix}-{name}-{s}" for s in ("client", self.MIDDLE, *more_spaces, "backend")}
         self.processes = []
 
     def build(self):
@@ -173,8 +179,8 @@ class Rig:
             self.ip(space, "link", "set", "lo", "up")
             sysctls = {**SYSCTLS, "net.ipv4.tcp_congestion_control": self.lab.congestion}
             run(*in_space(space), "sysctl", "-q", "-w", *(f"{k}={v}" for k, v in sysctls.items()))
-        self.link(LINKS[0], LINKS[1])
-        self.link(LINKS[3], LINKS[2])
+        self.link(LINKS[0], (self.MIDDLE, *LINKS[1][1:]))
+        self.link(LINKS[3], (self.MIDDLE, *LINKS[2][1:]))
         self.ip(self.space["client"], "route", "add", "default", "via", "10.0.1.1")
         self.ip(self.space["backend"], "route", "add", "default", "via", "10.0.2.1")
 

@@ -2,6 +2,7 @@
 """Medians, spread, ratios, bars. Samples are (measure, contender, round, value)."""
 import collections
 import math
+import operator
 import statistics
 
 import contenders
@@ -24,6 +25,7 @@ SECTIONS = (  # title, unit, measure, digits, measures printed beside
     ("one packet, identity half, 3 SACK blocks", "ns", "bpf_sack3_ns", 0, ()),
 )
 BEST = "best proxy"
+SIGNS = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 OURS, SHARED = contenders.OURS, contenders.SHARED
 # what, measure, against (None: the value itself), sign, bar (None: told, not judged), whose when not spliced's
 BARS = (
@@ -53,9 +55,8 @@ class Samples:
             self.values[measure, contender][turn] = value
 
     def contenders(self, measure):
-        known = (*contenders.START, OURS)
-        found = {c for m, c in self.values if m == measure}
-        return [c for c in dict.fromkeys(known) if c in found]
+        found = {c: None for m, c in self.values if m == measure}
+        return [c for c in dict.fromkeys((*contenders.START, *found)) if c in found]
 
     def median(self, measure, contender):
         return statistics.median(self.values[measure, contender].values() or [math.nan])
@@ -78,15 +79,15 @@ class Samples:
         return max(found, key=lambda c: self.median(measure, c), default=None)
 
 
-def print_section(samples, title, unit, measure, digits, beside):
+def print_section(samples, title, unit, measure, digits, beside, baseline="routing"):
     found = samples.contenders(measure)
     if not found:
         return
     heads = "".join(f"{head:>13}" for _, head, _ in beside)
-    print(f"\n{title}\n  {'':14}{unit:>10}  {'min .. max':^20}{'x routing':>10}{heads}")
+    print(f"\n{title}\n  {'':14}{unit:>10}  {'min .. max':^20}{'x ' + baseline:>10}{heads}")
     for name in found:
         low, high = samples.spread(measure, name)
-        ratios = samples.ratios(measure, name, "routing")
+        ratios = samples.ratios(measure, name, baseline)
         ratio = f"{statistics.median(ratios):.2f}" if ratios else ""
         more = "".join(f"{samples.median(m, name):13.{d}f}" for m, _, d in beside)
         print(f"  {name:14}{samples.median(measure, name):10.{digits}f}"
@@ -112,14 +113,14 @@ def judge(samples, what, measure, against, ours):
 def verdict_of(value, sign, bar):
     if bar is None:
         return ""
-    return "ok" if (value >= bar if sign == ">=" else value <= bar) else "SHORT"
+    return "ok" if SIGNS[sign](value, bar) else "SHORT"
 
 
-def print_bars(samples):
+def print_bars(samples, bars=BARS, head="bar: spliced against"):
     """Returns how many bars fall short."""
     short = 0
-    print(f"\n{'bar: spliced against':60}{'bar':>9}{'measured':>10}  {'min .. max':^16}")
-    for what, measure, against, sign, bar, *whose in BARS:
+    print(f"\n{head:60}{'bar':>9}{'measured':>10}  {'min .. max':^16}")
+    for what, measure, against, sign, bar, *whose in bars:
         label, found = judge(samples, what, measure, against, *(whose or [OURS]))
         line = f"  {f'{what} / {label}':58}{'none' if bar is None else f'{sign} {bar:g}':>9}"
         if not found:

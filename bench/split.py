@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Measures the modes whole, split and adopt beside plain routing through the proxy's host, and past it; see METHOD.md."""
+import argparse
+import functools
+import statistics
+import sys
+
+import bench
+import contenders
+import detour
+import lab
+import measures
+import table
+
+LIMITED_PROXIES, LIMITED_FLOWS, LIMITED_PARTS = 3, 24, 2
+LIMITED = ("whole", "split")    # who takes part where the proxies' links are limited
+PROGRAMS = ("spliced", "splicectl", "spliced-agent")
+
+
+def parse_arguments():
+    p = argparse.ArgumentParser(description=__doc__)
+    bench.add_arguments(p)
+    p.add_argument("--contenders", metavar="A,B", help="of " + ",".join(detour.START))
+    p.add_argument("--measures", metavar="A,B", help="of " + ",".join((*FREE, *LIMITS)))
+    options = p.parse_args()
+    options.contenders = bench.chosen(p, options.contenders, detour.START)
+    options.measures = bench.chosen(p, options.measures, {**FREE, **LIMITS})
+    return bench.with_lengths(options)
+
+
+def bulk(rig, seconds):
+    with detour.Share(rig) as share:
+        values = measures.bulk(rig, seconds)
+    return {**values, "bulk_through": share.value}
+
+
+def object_kind(size_kb):
+    return f"limited_{size_kb}k"
+
+
+def objects(size_kb, rig, seconds):
+    """Objects of one size, again and again, on connections that stay."""
+    with detour.Share(rig) as share:
+        out = measures.download(rig, seconds, f"/objects/{size_kb}k", LIMITED_FLOWS, LIMITED_PARTS)
+    _, busy_pct = measures.cost(out, out["bytes"] / 1e9, 1)
+    kind = object_kind(size_kb)
+    return {f"{kind}_gbps": out["bytes"] * 8e-9 / out["seconds"], f"{kind}_busy_pct": busy_pct, f"{kind}_through": share.value}
+
+
+FREE = {"bulk": bulk, "connections": measures.connections, "open": measures.open_loop}
+LIMITS = {object_kind(size_kb): functools.partial(objects, size_kb) for size_kb in detour.OBJECTS_KB}
+
+SECTIONS = (    # as those of table.py
+    ("CPU cost of the bulk, 4 flows", "CPU-s/GB", "bulk_cpu_s_per_gb", 3,
+     (("bulk_through", "GB via proxy", 3), ("bulk_gbps", "Gbit/s", 1), ("bulk_busy_pct", "busy %", 0))),
+    ("connections, one request each", "conn/s", "conn_cps", 0,
+     (("conn_cpu_us", "CPU us/conn", 1), ("conn_busy_pct", "busy %", 0), ("conn_errors", "errors", 0), ("conn_stuck", "stuck", 0))),
+    ("new connection's request at 2000/s, p50", "us", "open_p50_us", 0,
+     (("open_p99_us", "p99", 0), ("open_max_us", "max", 0), ("open_late_p99_us", "late p99", 0), ("open_cpu_us", "CPU us/conn", 1),
+      ("open_errors", "errors", 0), ("open_stuck", "stuck", 0))),
+)
+BARS = (    # as those of table.py
+    *((f"{mode}: CPU-s per GB", "bulk_cpu_s_per_gb", against, sign, bar, mode)
+      for mode in ("split", "adopt") for against, sign, bar in (("past", "<=", 1.10), ("through", "<=", None), ("whole", "<", 1.0))),
+    ("split: connections/s", "conn_cps", "whole", ">=", 0.95, "split"),
+    ("adopt: connections/s", "conn_cps", "whole", ">=", None, "adopt"),
+    ("adopt: p50 at 2000/s", "open_p50_us", "past", "<=", 1.25, "adopt"),
+    ("adopt: p50 at 2000/s", "open_p50_us", "through", "<=", None, "adopt"),
+    ("split: p50 at 2000/s", "open_p50_us", "past", "<=", None, "split"),
+    *((f"{mode}: objects of {size_kb} KB, links limited", f"{object_kind(size_kb)}_gbps", "whole", ">=",
+       1.0 if size_kb <= 4 else 3.0 if size_kb >= 256 else None, mode)
+      for mode in ("split", "adopt") for size_kb in detour.OBJECTS_KB),
+)
+
+
+def run_part(options, recorder, known, names, limited):
+    """In a laboratory of its own, so that nothing of the other part's is at work."""
+    chosen = {measure: take for measure, take in known.items() if measure in options.measures}
+    names = [name for name in names if name in options.contenders]
+    if not chosen or not names:
+        return
+    with lab.Lab(options.congestion) as the_lab:
+        the_lab.prepare(bench.HERE)
+        detour.prepare_objects(the_lab)
+        rigs = [detour.Detour(the_lab, name, LIMITED_PROXIES if limited else 1) for name in names]
+        rigs = bench.stand_up_each(rigs, options, recorder, detour.stand_up)
+        for rig in rigs.values() if limited else ():
+            rig.limit()
+        for turn in range(options.rounds):
+            for measure in chosen:
+                bench.say(f"round {turn + 1}/{options.rounds}: {measure}")
+                bench.run_measure(rigs, measure, turn, options, recorder, chosen)
+
+
+def run(options):
+    recorder = bench.Recorder(options.out)
+    reason = contenders.why_no_spliced(options, PROGRAMS)
+    if reason:
+        bench.say(f"{', '.join(detour.OURS)}: SKIPPED, {reason}")
+        options.contenders = [name for name in options.contenders if name not in detour.OURS]
+    recorder.add(bench.probe_noise(), "machine", 0)
+    run_part(options, recorder, FREE, detour.START, limited=False)
+    run_part(options, recorder, LIMITS, LIMITED, limited=True)
+    bench.say(f"samples are in {recorder.path}")
+    return recorder
+
+
+def print_limited(samples):
+    names = samples.contenders(f"{object_kind(detour.OBJECTS_KB[0])}_gbps")
+    if not names:
+        return
+    print(f"\nobjects of one size, {LIMITED_FLOWS} connections, {LIMITED_PROXIES} proxies with 1 Gbit/s each; Gbit/s, min .. max\n  {'':14}" +
+          "".join(f"{name:>8}{'':14}" for name in names))
+    for size_kb in detour.OBJECTS_KB:
+        measure = f"{object_kind(size_kb)}_gbps"
+        print(f"  {f'{size_kb} KB':14}" + "".join(cell(samples, measure, name) for name in names))
+
+
+def cell(samples, measure, name):
+    values = samples.values[measure, name].values()
+    if not values:
+        return f"{'-':>8}{'':14}"
+    return f"{statistics.median(values):8.2f}{f'{min(values):.2f} .. {max(values):.2f}':^14}"
+
+
+def show(rows):
+    samples = table.Samples(rows)
+    table.print_noise(rows)
+    for section in SECTIONS:
+        table.print_section(samples, *section, baseline="past")
+    print_limited(samples)
+    return table.print_bars(samples, BARS, "bar: mode against")
+
+
+if __name__ == "__main__":
+    sys.exit(bench.main(parse_arguments(), run, show))
