@@ -111,7 +111,7 @@ def print_limited(samples):
     if not names:
         return
     print(f"\nobjects of one size, {LIMITED_FLOWS} connections, {LIMITED_PROXIES} proxies with 1 Gbit/s each; Gbit/s, min .. max\n  {'':14}" +
-          "".join(f"{name:>8}{'':14}" for name in names))
+          "".join(f"{name:>8}{'':18}" for name in names))
     for size_kb in detour.OBJECTS_KB:
         measure = f"{object_kind(size_kb)}_gbps"
         print(f"  {f'{size_kb} KB':14}" + "".join(cell(samples, measure, name) for name in names))
@@ -120,8 +120,8 @@ def print_limited(samples):
 def cell(samples, measure, name):
     values = samples.values[measure, name].values()
     if not values:
-        return f"{'-':>8}{'':14}"
-    return f"{statistics.median(values):8.2f}{f'{min(values):.2f} .. {max(values):.2f}':^14}"
+        return f"{'-':>8}{'':18}"
+    return f"{statistics.median(values):8.2f}{f'{min(values):.2f} .. {max(values):.2f}':^18}"
 
 
 def show(rows):
