@@ -327,6 +327,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->ager.ended = tell_ended;
 	f->ager.ctx = f;
 	sp_cluster_listen(cluster, &cluster_events, f);
+	sp_cluster_set_can(cluster, SP_CAN_SPLIT);
 	prepare_host();
 	*ret_front = f;
 	return 0;

@@ -95,6 +95,23 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 	return 0;
 }
 
+static void choose_mode(const struct sp_front *f, struct sp_conn *c)
+{
+	const struct sp_member *agent = sp_cluster_agent_at(f->cluster, &c->pool->backends[c->backend_idx].at);
+
+	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, &c->mode_reason);
+}
+
+static void count_mode(struct sp_front *f, const struct sp_conn *c)
+{
+#define X(up, low) f->counters.spliced_##low += c->mode == SP_MODE_##up;
+	SP_MODES(X)
+#undef X
+#define X(up, low, why) f->counters.fell_back_##low += c->mode_reason == SP_MODE_##up;
+	SP_MODE_REASONS(X)
+#undef X
+}
+
 /* A backend towards which all ports are in use counts as a try, too. */
 static void try_next(struct sp_front *f, struct sp_conn *c)
 {
@@ -104,6 +121,7 @@ static void try_next(struct sp_front *f, struct sp_conn *c)
 		c->backend_idx = sp_backends_choose(f->backends, c->pool, is_v4, &c->tried, sp_now_ns());
 		if (c->backend_idx < 0)
 			break;
+		choose_mode(f, c);
 		if (!open_to(f, c, &c->pool->backends[c->backend_idx].at))
 			return;
 	}
@@ -252,6 +270,7 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	}
 	c->is_marked = 0;	/* the half of the splice has taken the mark's place */
 	f->counters.spliced++;
+	count_mode(f, c);
 	sp_conn_unlink_back(f->conns, c);
 	sp_stash_forward(f, c);
 }

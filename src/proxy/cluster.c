@@ -83,7 +83,7 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 {
 	struct sp_member said = {
 		.id = m->from, .relay = *from, .started_ns = m->started_ns, .seq = m->seq, .state = m->state,
-		.splices = m->splices,
+		.can = m->can, .splices = m->splices,
 	}, *member = sp_members_by_id(&c->members, m->from);
 	int was_alive = member && member->is_alive;
 
@@ -202,15 +202,29 @@ void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state)
 	homes_changed(c);
 }
 
+void sp_cluster_set_can(struct sp_cluster *c, __u8 can)
+{
+	if (!c || c->members.self.can == can)
+		return;
+	c->members.self.can = can;
+	sp_cluster_say_hello(c);
+}
+
 /* ---- opening ---- */
 
-/* Once. */
-static void add_addr(struct sp_member *m, const struct sp_addr *addr)
+static void describe_owned(const struct sp_config *config, struct sp_member *self)
 {
-	for (unsigned int i = 0; i < m->snat_count; i++)
-		if (sp_addr_equal(&m->snats[i], addr))
-			return;
-	m->snats[m->snat_count++] = *addr;
+	char at[SP_ENDPOINT_STRLEN];
+
+	for (size_t i = 0; i < config->snat_count && self->owned_count < SP_MEMBER_OWNED_MAX; i++)
+		self->owned[self->owned_count++].addr = config->snat_addrs[i];
+	for (size_t i = 0; i < config->serve_count; i++)
+		if (self->owned_count < SP_MEMBER_OWNED_MAX)
+			self->owned[self->owned_count++] = config->serves[i];
+		else
+			log_warn("serves: %s is more than the %u that proxies are told of: what goes there goes whole",
+				 sp_endpoint_format(&config->serves[i].addr, config->serves[i].port_be, at),
+				 SP_MEMBER_OWNED_MAX);
 }
 
 static struct sp_member describe_self(const struct sp_config *config)
@@ -221,12 +235,9 @@ static struct sp_member describe_self(const struct sp_config *config)
 	sp_member_own_name(&config->cluster, self.name);
 	if (config->is_agent)
 		self.state = SP_MEMBER_AGENT;
-	for (size_t i = 0; i < config->serve_count && self.snat_count < SP_MEMBER_SNATS_MAX; i++)
-		add_addr(&self, &config->serves[i].addr);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	self.started_ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-	for (size_t i = 0; i < config->snat_count && i < SP_MEMBER_SNATS_MAX; i++)
-		self.snats[self.snat_count++] = config->snat_addrs[i];
+	describe_owned(config, &self);
 	return self;
 }
 
@@ -343,9 +354,7 @@ const struct sp_cluster_counters *sp_cluster_counters(const struct sp_cluster *c
 	return c ? &c->counters : &none;
 }
 
-const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_addr *addr)
+const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_endpoint *at)
 {
-	const struct sp_member *m = c ? sp_members_by_snat((struct sp_members *)&c->members, addr) : NULL;
-
-	return m && m->is_alive && m->state == SP_MEMBER_AGENT ? m : NULL;
+	return c ? sp_members_agent_at((struct sp_members *)&c->members, at) : NULL;
 }

@@ -69,13 +69,15 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len);
 
 /* Of this proxy, for others to know. SYNCING until it is set. */
 void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state);
+/* Of an agent: SP_CAN_*, for proxies to know. */
+void sp_cluster_set_can(struct sp_cluster *c, __u8 can);
 enum sp_member_state sp_cluster_state(const struct sp_cluster *c);
 /* The @idx-th member, 0 is this proxy. Return: 0; -ENOENT: no more. */
 int sp_cluster_member(const struct sp_cluster *c, unsigned int idx, struct sp_member *ret_member);
 const struct sp_cluster_counters *sp_cluster_counters(const struct sp_cluster *c);
 
-/* The living agent that serves at an address; NULL: none. */
-const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_addr *addr);
+/* The living agent of the server that listens there; NULL: none. */
+const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_endpoint *at);
 
 /* Is this the proxy where what comes in pieces is put together? One of those that live is; NULL: yes. */
 int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front);

@@ -90,7 +90,7 @@ void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind, const s
 
 int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
 {
-	struct sp_member *to = c ? sp_members_by_snat(&c->members, &seg->tuple.daddr) : NULL;
+	struct sp_member *to = c ? sp_members_by_addr(&c->members, &seg->tuple.daddr) : NULL;
 
 	if (!to || !to->is_alive)
 		return -ENOENT;
@@ -116,7 +116,7 @@ void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __
 
 void sp_cluster_say_hello(struct sp_cluster *c)
 {
-	struct sp_message m = { .kind = SP_MESSAGE_HELLO, .state = c->members.self.state };
+	struct sp_message m = { .kind = SP_MESSAGE_HELLO, .state = c->members.self.state, .can = c->members.self.can };
 	__u8 bytes[SP_MESSAGE_BYTES_MAX];
 	size_t len;
 

@@ -166,7 +166,7 @@ static const struct sp_doc_key top_keys[] = {
 	{ .name = "services", .parse = sp_value_array, .offset = offsetof(struct sp_config, services),
 	  .count = offsetof(struct sp_config, service_count), .size = sizeof(struct sp_service_conf),
 	  .read = sp_service_read, .min = 1, .max = SP_CONFIG_SERVICES_MAX, .is_required = 1,
-	  .allowed = "a list of services, mappings of name, protocol, listen, offer, routes, default" },
+	  .allowed = "a list of services, mappings of name, protocol, listen, mode, offer, routes, default" },
 	{ 0 }
 };
 

@@ -16,6 +16,18 @@
 enum sp_protocol { SP_PROTOCOL_HTTP, SP_PROTOCOL_TLS, SP_PROTOCOL_TCP };
 enum sp_source { SP_SOURCE_SNAT, SP_SOURCE_CLIENT };
 
+/* Where the half from the backend is: at the proxies, on the backend's host, or nowhere, its kernel having taken over. */
+#define SP_MODES(X) X(WHOLE, whole) X(SPLIT, split) X(ADOPT, adopt)
+
+/* AUTO: of a service: the best of them that can be had */
+enum sp_mode {
+#define X(up, low) SP_MODE_##up,
+	SP_MODES(X)
+#undef X
+	SP_MODE_AUTO,
+	SP_MODE_COUNT = SP_MODE_AUTO,
+};
+
 struct sp_endpoint {
 	struct sp_addr	addr;
 	__be16		port_be;
@@ -49,6 +61,7 @@ struct sp_pool_conf {
 struct sp_service_conf {
 	char			*name;
 	enum sp_protocol	protocol;
+	enum sp_mode		mode;		/* default auto */
 	size_t			listen_count;
 	struct sp_endpoint	*listens;
 	struct sp_service	offer;		/* mss 0: from the MTU of the interfaces */

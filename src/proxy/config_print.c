@@ -220,6 +220,18 @@ static void print_route(const struct sp_config *config, const struct sp_route *r
 	fputs("}\n", out);
 }
 
+/* What the file can't promise, for whoever checks it. */
+static void print_mode(enum sp_mode mode, FILE *out)
+{
+	static const char *const texts[] = {
+		[SP_MODE_WHOLE] = "whole", [SP_MODE_AUTO] = "auto",
+		[SP_MODE_SPLIT] = "split  # where an agent lives at the backend, else whole: splicectl status says",
+		[SP_MODE_ADOPT] = "adopt  # where the agent at the backend can, else split or whole: splicectl status says",
+	};
+
+	fprintf(out, "    mode: %s\n", texts[mode]);
+}
+
 static void print_service(const struct sp_config *config, const struct sp_service_conf *service, FILE *out)
 {
 	static const char *const protocols[] = {
@@ -233,6 +245,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 		print_endpoint(&service->listens[i], out);
 	}
 	fputs("]\n", out);
+	print_mode(service->mode, out);
 	print_offer(&service->offer, out);
 	if (service->protocol != SP_PROTOCOL_TCP)
 		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);

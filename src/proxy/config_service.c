@@ -26,6 +26,22 @@ static int value_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml
 	return 0;
 }
 
+static int value_mode(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	static const char *const words[] = {
+#define X(up, low) [SP_MODE_##up] = #low,
+		SP_MODES(X)
+#undef X
+		[SP_MODE_AUTO] = "auto", NULL,
+	};
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	*(enum sp_mode *)into = word;
+	return 0;
+}
+
 /* Replies to the proxy's own connections would be taken for clients. */
 static int is_snat(const struct sp_config *config, const struct sp_endpoint *at)
 {
@@ -148,12 +164,46 @@ static const struct sp_doc_key service_keys[] = {
 	  .count = offsetof(struct sp_service_conf, listen_count), .size = sizeof(struct sp_endpoint),
 	  .read = listen_read, .is_scalar_enough = 1, .min = 1, .max = SP_CONFIG_LISTENS_MAX,
 	  .allowed = SP_ENDPOINT_ALLOWED, .is_required = 1 },
+	{ .name = "mode", .parse = value_mode, .offset = offsetof(struct sp_service_conf, mode),
+	  .allowed = "auto, whole, split or adopt" },
 	{ .name = "offer", .parse = value_offer, .offset = offsetof(struct sp_service_conf, offer) },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
 	{ .name = "default", .parse = value_default, .allowed = "the name of a pool" },
 	{ 0 }
 };
+
+static const struct sp_pool_conf *pool_with_client_source(const struct sp_config *config,
+							  const struct sp_service_conf *service)
+{
+	int idx = service->default_pool_idx;
+
+	if (idx >= 0 && config->pools[idx].source == SP_SOURCE_CLIENT)
+		return &config->pools[idx];
+	for (size_t i = 0; i < service->route_count; i++)
+		if (config->pools[service->routes[i].pool_idx].source == SP_SOURCE_CLIENT)
+			return &config->pools[service->routes[i].pool_idx];
+	return NULL;
+}
+
+/* What can't come true is refused; whether agents live, a file does not say. */
+static int mode_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service)
+{
+	const struct sp_pool_conf *pool = pool_with_client_source(doc->config, service);
+	yaml_node_t *mode = sp_doc_get(doc, node, "mode");
+
+	if (service->mode != SP_MODE_SPLIT && service->mode != SP_MODE_ADOPT)
+		return 0;
+	if (doc->config->store.kind == SP_STORE_LOCAL)
+		return sp_doc_refuse(doc, mode, "mode: found \"%s\" in service \"%s\", and no agent can be there: the "
+				     "store is local; required: \"store\" with \"engine: redis\", or the mode auto or whole",
+				     sp_scalar_text(mode), service->name);
+	if (service->mode == SP_MODE_ADOPT && pool)
+		return sp_doc_refuse(doc, mode, "mode: found \"adopt\" in service \"%s\", whose pool \"%s\" has "
+				     "\"source: client\"; required: \"source: snat\" in all its pools, or the mode auto, "
+				     "split or whole", service->name, pool->name);
+	return 0;
+}
 
 static int service_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service)
 {
@@ -162,7 +212,7 @@ static int service_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 			return sp_doc_refuse(doc, sp_doc_get(doc, node, "name"), "name: found a second service \"%s\"; "
 					     "allowed: each name once", service->name);
 	if (service->default_pool_idx >= 0 || service->route_count > 0)
-		return 0;
+		return mode_check(doc, node, service);
 	return sp_doc_refuse(doc, node, "a service: found no pool for \"%s\"; required: %s", service->name,
 			     service->protocol == SP_PROTOCOL_TCP ? "\"default\"" : "\"routes\" or \"default\"");
 }
@@ -173,6 +223,7 @@ int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *ite
 	int err;
 
 	service->default_pool_idx = -1;
+	service->mode = SP_MODE_AUTO;
 	service->offer = (struct sp_service){
 		.window = WINDOW,
 		.wscale = WSCALE_DEFAULT,

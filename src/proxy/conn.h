@@ -8,13 +8,14 @@
 
 #include "config.h"
 #include "held.h"
+#include "mode.h"
 #include "splice.h"
 
 /*
  * State		fields that mean something, beside front, client, service, config, held
  *
  * HEAD			parsed, acked, stashing, ack_ns and is_*; deadline_ns: 408
- * CONNECTING		pool, back, backend (our numbers), backend_idx, tried, tries; again_ns: next SYN;
+ * CONNECTING		pool, back, backend (our numbers), backend_idx, mode, tried, tries; again_ns: next SYN;
  *			deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
  * OWING		up, una, sent; again_ns: next repetition; deadline_ns: given up
@@ -45,6 +46,7 @@ enum sp_conn_state {
  * @window_bytes: of the backend, as its SYN-ACK said
  * @forward_mss: largest payload that we send to the backend
  * @backend_idx: in @pool
+ * @mode, @mode_reason: what its splice will be, and why not more
  * @tried:	backends, see sp_backends_choose()
  * @is_marked:	a half under @front sends its packets here
  * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
@@ -72,6 +74,8 @@ struct sp_conn {
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval, heard_tsval;
 	__u32				una, sent, window_bytes;
 	int				backend_idx;
+	enum sp_mode			mode;
+	enum sp_mode_reason		mode_reason;
 	__u16				mss, forward_mss, window;
 	__u64				tried;
 	__u8				is_sack, is_marked, is_news, is_unsaid, is_late, tries;

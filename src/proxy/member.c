@@ -56,12 +56,31 @@ struct sp_member *sp_members_by_id(struct sp_members *ms, __u64 id)
 	return NULL;
 }
 
-struct sp_member *sp_members_by_snat(struct sp_members *ms, const struct sp_addr *addr)
+struct sp_member *sp_members_by_addr(struct sp_members *ms, const struct sp_addr *addr)
 {
 	for (unsigned int i = 0; i < ms->count; i++)
-		for (unsigned int j = 0; j < ms->others[i].snat_count; j++)
-			if (sp_addr_equal(&ms->others[i].snats[j], addr))
+		for (unsigned int j = 0; j < ms->others[i].owned_count; j++)
+			if (sp_addr_equal(&ms->others[i].owned[j].addr, addr))
 				return &ms->others[i];
+	return NULL;
+}
+
+static int owns(const struct sp_member *m, const struct sp_endpoint *at)
+{
+	for (unsigned int i = 0; i < m->owned_count; i++)
+		if (!sp_endpoint_compare(&m->owned[i], at))
+			return 1;
+	return 0;
+}
+
+struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_endpoint *at)
+{
+	for (unsigned int i = 0; i < ms->count; i++) {
+		struct sp_member *m = &ms->others[i];
+
+		if (m->is_alive && m->state == SP_MEMBER_AGENT && owns(m, at))
+			return m;
+	}
 	return NULL;
 }
 
@@ -123,8 +142,9 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 		m->seq = 0;
 	m->started_ns = said->started_ns;
 	m->relay = said->relay;
-	m->snat_count = said->snat_count;
-	memcpy(m->snats, said->snats, sizeof(m->snats));
+	m->can = said->can;
+	m->owned_count = said->owned_count;
+	memcpy(m->owned, said->owned, sizeof(m->owned));
 	return SP_MEMBER_SAME;
 }
 
@@ -139,10 +159,11 @@ enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_m
 		return m->is_alive ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_UNKNOWN;
 	if (said->started_ns < m->started_ns || (said->started_ns == m->started_ns && said->seq <= m->seq))
 		return SP_MEMBER_REPLAYED;
-	is_news = !m->is_alive || m->state != said->state;
+	is_news = !m->is_alive || m->state != said->state || m->can != said->can;
 	m->started_ns = said->started_ns;
 	m->seq = said->seq;
 	m->state = said->state;
+	m->can = said->can;
 	m->splices = said->splices;
 	m->heard_ns = now_ns;
 	m->is_alive = 1;

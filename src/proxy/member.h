@@ -7,7 +7,7 @@
 
 #define SP_MEMBERS_MAX		128
 #define SP_AGENTS_MAX		96	/* of them: so there is always room for proxies */
-#define SP_MEMBER_SNATS_MAX	8
+#define SP_MEMBER_OWNED_MAX	64
 
 #define SP_HELLO_MS		100
 #define SP_HELLO_SILENT_NS	400000000ULL
@@ -20,6 +20,14 @@ enum sp_member_state {
 #undef X
 	SP_MEMBER_STATE_COUNT
 };
+
+/* What an agent is able to do, see enum sp_mode. */
+enum {
+	SP_CAN_SPLIT	= 1 << 0,
+	SP_CAN_ADOPT	= 1 << 1,
+};
+#define SP_CAN_ALL (SP_CAN_SPLIT | SP_CAN_ADOPT)
+
 /* What the configuration calls this proxy, or the name of its machine: the same when the daemon is started anew. */
 void sp_member_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);
 const char *sp_member_state_name(enum sp_member_state state);
@@ -29,7 +37,9 @@ const char *sp_member_state_name(enum sp_member_state state);
  * @id:		sp_member_id() of the name
  * @relay:	where its messages come from, and are sent to
  * @started_ns:	CLOCK_REALTIME at its start: a later one is a later life of it
- * @snats:	source addresses of its own, or of an agent's servers; those beyond SP_MEMBER_SNATS_MAX are not told
+ * @can:	SP_CAN_*, of an agent
+ * @owned:	a proxy's source addresses, with port 0 for all; where an agent's servers listen. Those beyond
+ *		SP_MEMBER_OWNED_MAX are not told
  * @splices:	that it carries
  * @heard_ns:	when its last HELLO came (monotonic; 0: never)
  * @seq:	of its latest HELLO in this life of it
@@ -40,8 +50,9 @@ struct sp_member {
 	struct sp_endpoint	relay;
 	__u64			started_ns;
 	enum sp_member_state	state;
-	unsigned int		snat_count;
-	struct sp_addr		snats[SP_MEMBER_SNATS_MAX];
+	__u8			can;
+	unsigned int		owned_count;
+	struct sp_endpoint	owned[SP_MEMBER_OWNED_MAX];
 	__u32			splices;
 	__u64			heard_ns;
 	__u64			seq;
@@ -57,21 +68,24 @@ struct sp_members {
 __u64 sp_member_id(const char *name);
 void sp_members_init(struct sp_members *ms, const struct sp_member *self);
 struct sp_member *sp_members_by_id(struct sp_members *ms, __u64 id);
-struct sp_member *sp_members_by_snat(struct sp_members *ms, const struct sp_addr *addr);
+/* Whoever owns something at that address, dead or alive. */
+struct sp_member *sp_members_by_addr(struct sp_members *ms, const struct sp_addr *addr);
+/* The agent that lives, and serves there. */
+struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_endpoint *at);
 
 /* What a record in the store, or a HELLO, was good for. */
 enum sp_member_verdict {
 	SP_MEMBER_SAME,
-	SP_MEMBER_NEWS,		/* somebody new, or alive again, or in another state: homes have changed */
+	SP_MEMBER_NEWS,		/* somebody new, or alive again, or in another state, or able to other things: homes have changed */
 	SP_MEMBER_UNKNOWN,	/* a HELLO of nobody that the store knows */
 	SP_MEMBER_REPLAYED,	/* a HELLO, or record, older than what was seen */
 	SP_MEMBER_NAME_TAKEN,	/* the name is that of another one, which lives */
 	SP_MEMBER_FULL,
 };
 
-/* @m: name, relay, started_ns, state and snats as a record says */
+/* @m: name, relay, started_ns, state, can and owned as a record says */
 enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *m, __u64 now_ns);
-/* @m: id, started_ns, seq, state, splices as a HELLO says, and relay: where it came from */
+/* @m: id, started_ns, seq, state, can, splices as a HELLO says, and relay: where it came from */
 enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *m, __u64 now_ns);
 /*
  * Return: one that has been silent for too long, and is not alive any more, or NULL: call it again until then.

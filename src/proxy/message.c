@@ -13,7 +13,8 @@
 #define MEMBER_MAGIC	'M'
 #define BODY		32
 #define SEGMENT_PAYLOAD	92
-#define MEMBER_SNATS	36
+#define MEMBER_OWNED	36
+#define ENDPOINT	18
 #define NO_WSCALE	255
 
 enum { BIT_SACK = 1, BIT_TS = 2 };
@@ -40,9 +41,22 @@ static __u8 *put_bytes(__u8 *p, const void *bytes, size_t n)
 	return p + n;
 }
 
+static __u8 *put_endpoint(__u8 *p, const struct sp_endpoint *at)
+{
+	p = put_bytes(p, &at->addr, sizeof(at->addr));
+	return put_bytes(p, &at->port_be, sizeof(at->port_be));
+}
+
+static const __u8 *get_endpoint(const __u8 *p, struct sp_endpoint *ret_at)
+{
+	memcpy(&ret_at->addr, p, sizeof(ret_at->addr));
+	memcpy(&ret_at->port_be, p + sizeof(ret_at->addr), sizeof(ret_at->port_be));
+	return p + ENDPOINT;
+}
+
 static __u8 *put_hello(__u8 *p, const struct sp_message *m)
 {
-	p = put_number(p, (__u64)m->state << 24, 4);
+	p = put_number(p, (__u64)m->state << 24 | m->can << 16, 4);
 	return put_number(p, m->splices, 4);
 }
 
@@ -129,9 +143,10 @@ static enum sp_message_refusal get_hello(const __u8 *p, size_t len, struct sp_me
 {
 	if (len != 8)
 		return SP_MESSAGE_REFUSED_LENGTH;
-	if (p[0] >= SP_MEMBER_STATE_COUNT || get_number(p + 1, 3))
+	if (p[0] >= SP_MEMBER_STATE_COUNT || p[1] & ~SP_CAN_ALL || get_number(p + 2, 2))
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	m->state = p[0];
+	m->can = p[1];
 	m->splices = get_number(p + 4, 4);
 	return SP_MESSAGE_OK;
 }
@@ -224,11 +239,11 @@ size_t sp_member_record_write(const struct sp_seal *seal, const struct sp_member
 	size_t len;
 
 	p = put_number(p, m->started_ns, 8);
-	p = put_bytes(p, &m->relay.addr, sizeof(m->relay.addr));
-	p = put_bytes(p, &m->relay.port_be, sizeof(m->relay.port_be));
-	*p++ = m->snat_count;
-	*p++ = 0;
-	p = put_bytes(p, m->snats, m->snat_count * sizeof(m->snats[0]));
+	p = put_endpoint(p, &m->relay);
+	*p++ = m->owned_count;
+	*p++ = m->can;
+	for (unsigned int i = 0; i < m->owned_count; i++)
+		p = put_endpoint(p, &m->owned[i]);
 	p = put_bytes(p, m->name, strlen(m->name));
 	len = p - buf + SP_SEAL_TAIL_BYTES;
 	sp_seal_close(seal, MEMBER_WHERE, sizeof(MEMBER_WHERE) - 1, buf, len);
@@ -248,26 +263,29 @@ enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const 
 					    struct sp_member *ret_m)
 {
 	enum sp_message_refusal refusal = open_text(seal, MEMBER_WHERE, MEMBER_MAGIC, bytes, len,
-						  MEMBER_SNATS + SP_SEAL_TAIL_BYTES);
+						  MEMBER_OWNED + SP_SEAL_TAIL_BYTES);
 	const __u8 *p = bytes, *name;
 	struct sp_member m = { 0 };
+	struct sp_endpoint *at = m.owned;
 
 	if (refusal != SP_MESSAGE_OK)
 		return refusal;
 	m.state = p[6];
 	m.started_ns = get_number(p + 8, 8);
-	memcpy(&m.relay.addr, p + 16, sizeof(m.relay.addr));
-	memcpy(&m.relay.port_be, p + 32, sizeof(m.relay.port_be));
-	m.snat_count = p[34];
-	if (p[6] >= SP_MEMBER_STATE_COUNT || !m.relay.port_be || m.snat_count > SP_MEMBER_SNATS_MAX || p[35])
+	get_endpoint(p + 16, &m.relay);
+	m.owned_count = p[34];
+	m.can = p[35];
+	if (p[6] >= SP_MEMBER_STATE_COUNT || !m.relay.port_be || m.owned_count > SP_MEMBER_OWNED_MAX ||
+	    m.can & ~SP_CAN_ALL)
 		return SP_MESSAGE_REFUSED_MALFORMED;
-	name = p + MEMBER_SNATS + m.snat_count * sizeof(m.snats[0]);
+	name = p + MEMBER_OWNED + m.owned_count * ENDPOINT;
 	if (len != (size_t)(name - p) + p[7] + SP_SEAL_TAIL_BYTES)
 		return SP_MESSAGE_REFUSED_LENGTH;
 	if (!is_name(name, p[7]))
 		return SP_MESSAGE_REFUSED_MALFORMED;
-	memcpy(m.snats, p + MEMBER_SNATS, m.snat_count * sizeof(m.snats[0]));
 	memcpy(m.name, name, p[7]);
+	for (p += MEMBER_OWNED; p < name; at++)
+		p = get_endpoint(p, at);
 	*ret_m = m;
 	return SP_MESSAGE_OK;
 }

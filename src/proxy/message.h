@@ -9,14 +9,14 @@
 #include "proxy/segment.h"
 
 /*
- * The messages, version 1
+ * The messages, version 2: 1 had no word of what an agent can do, nor of its servers' ports
  *
  * Each is one UDP datagram between the `relay` endpoints of two proxies, and
  * one sealed text (seal.h), lying under "sp relay". All numbers are big endian;
  * offsets count from the text's first byte.
  *
  *	 0	head of the seal: 'S', its format, id of the key
- *	 4	'R', version 1, kind, 0
+ *	 4	'R', version 2, kind, 0
  *	 8	sender: sp_member_id() of its name
  *	16	started_ns: its start, CLOCK_REALTIME
  *	24	seq: of its messages, rising from 1
@@ -24,7 +24,7 @@
  *	-8	MAC
  *
  * HELLO, each 100 ms to each member that the store has named: "I live"
- *	32	1 state (enum sp_member_state), 3 zero, 4 splices carried
+ *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 zero, 4 splices carried
  *
  * SEGMENT, of a TCP connection, from the proxy that got it to one that may
  * know what to do with it; one of more than SP_MESSAGE_PIECE bytes in several
@@ -44,15 +44,15 @@
  *
  * The record of a member in the store, sealed under "sp member":
  *
- *	 4	'M', version 1, state, length of the name
+ *	 4	'M', version 2, state, length of the name
  *	 8	started_ns
- *	16	16 address, 2 port of its relay, 1 number of source addresses, 1 zero
- *	36	16 each source address; the name
+ *	16	16 address, 2 port of its relay, 1 number of endpoints that it owns, 1 SP_CAN_*
+ *	36	16 address, 2 port (0: all) of each; the name
  */
-#define SP_MESSAGE_VERSION	1
+#define SP_MESSAGE_VERSION	2
 #define SP_MESSAGE_PIECE		1280
 #define SP_MESSAGE_BYTES_MAX	(92 + SP_MESSAGE_PIECE + SP_SEAL_TAIL_BYTES)
-#define SP_MEMBER_RECORD_MAX	(36 + 16 * SP_MEMBER_SNATS_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
+#define SP_MEMBER_RECORD_MAX	(36 + 18 * SP_MEMBER_OWNED_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
 
 #define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends)
 
@@ -84,7 +84,7 @@ struct sp_ends {
 /**
  * struct sp_message - one of them
  * @from, @started_ns, @seq: see above
- * @state, @splices: of HELLO
+ * @state, @can, @splices: of HELLO
  * @event, @segment: of SEGMENT; the payload is borrowed
  * @ends:	of ENDS
  */
@@ -94,6 +94,7 @@ struct sp_message {
 	__u64			started_ns;
 	__u64			seq;
 	enum sp_member_state	state;
+	__u8			can;
 	__u32			splices;
 	enum sp_event_kind	event;
 	struct sp_segment	segment;
@@ -108,7 +109,7 @@ enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *
 
 /* @buf: SP_MEMBER_RECORD_MAX bytes. Return: bytes written. */
 size_t sp_member_record_write(const struct sp_seal *seal, const struct sp_member *m, __u8 *buf);
-/* @ret_m: name, relay, started_ns, state and snats; else zero */
+/* @ret_m: name, relay, started_ns, state, can and owned; else zero */
 enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const void *bytes, size_t len,
 					    struct sp_member *ret_m);
 

@@ -67,7 +67,7 @@ static json_t *pools(const struct sp_report *r)
 
 		for (size_t j = 0; j < p->backend_count; j++)
 			json_array_append_new(backends, backend(&p->backends[j], sp_backends_at(b, p, j),
-			     sp_cluster_agent_at(sp_front_cluster(r->front), &p->backends[j].at.addr)));
+			     sp_cluster_agent_at(sp_front_cluster(r->front), &p->backends[j].at)));
 		json_array_append_new(list, json_pack("{s:s, s:o}", "name", p->name, "backends", backends));
 	}
 	return list;

@@ -31,7 +31,7 @@ static void check_member(const struct sp_member *m, const __u8 *bytes, size_t le
 {
 	static __u8 again[SP_MEMBER_RECORD_MAX];
 
-	assert(m->snat_count <= SP_MEMBER_SNATS_MAX && strlen(m->name) <= SP_NAME_MAX);
+	assert(m->owned_count <= SP_MEMBER_OWNED_MAX && strlen(m->name) <= SP_NAME_MAX);
 	assert(sp_member_record_write(&seal, m, again) == len);
 	assert(!memcmp(again, bytes, len));
 }

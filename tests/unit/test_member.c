@@ -21,7 +21,7 @@ static struct sp_member member(int number)
 {
 	struct sp_member m = {
 		.relay = { sp_addr_v4(htonl(0x0a000000 + number)), htons(7946) }, .started_ns = 1000 + number,
-		.state = SP_MEMBER_READY, .snat_count = 1, .snats = { sp_addr_v4(htonl(0x0a630000 + number)) },
+		.state = SP_MEMBER_READY, .owned_count = 1, .owned = { { sp_addr_v4(htonl(0x0a630000 + number)), 0 } },
 	};
 
 	snprintf(m.name, sizeof(m.name), "proxy%d", number);
@@ -222,9 +222,9 @@ static void records_of_earlier_lives_change_nothing(void **state)
 
 	start(2);
 	m.started_ns--;
-	m.snat_count = 0;
+	m.owned_count = 0;
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_REPLAYED);
-	assert_int_equal(ms.others[0].snat_count, 1);
+	assert_int_equal(ms.others[0].owned_count, 1);
 }
 
 static void a_full_table_forgets_who_is_dead_longest(void **state)
@@ -289,11 +289,38 @@ static void agents_leave_room_for_proxies(void **state)
 
 static void owners_are_found_by_address(void **state)
 {
-	struct sp_addr theirs = member(3).snats[0], nobodys = sp_addr_v4(1);
+	struct sp_addr theirs = member(3).owned[0].addr, nobodys = sp_addr_v4(1);
 
 	start(3);
-	assert_int_equal(number_of(sp_members_by_snat(&ms, &theirs)), 3);
-	assert_null(sp_members_by_snat(&ms, &nobodys));
+	assert_int_equal(number_of(sp_members_by_addr(&ms, &theirs)), 3);
+	assert_null(sp_members_by_addr(&ms, &nobodys));
+}
+
+/* Where it listens, and while it lives. One that had the same servers before it, under another name, is in no way. */
+static void agents_are_found_by_what_they_serve(void **state)
+{
+	struct sp_endpoint at = { sp_addr_v4(htonl(0x0a050002)), htons(80) }, other = { at.addr, htons(81) };
+	struct sp_member before = agent(4), m = agent(5), proxy = member(2);
+
+	start(3);
+	before.owned[0] = m.owned[0] = at;
+	m.can = SP_CAN_SPLIT;
+	sp_members_record(&ms, &before, now_ns);
+	sp_members_record(&ms, &m, now_ns);
+	assert_null(sp_members_agent_at(&ms, &at));
+	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	assert_int_equal(number_of(sp_members_agent_at(&ms, &at)), 5);
+	assert_int_equal(sp_members_agent_at(&ms, &at)->can, SP_CAN_SPLIT);
+	assert_null(sp_members_agent_at(&ms, &other));
+	assert_null(sp_members_agent_at(&ms, &(struct sp_endpoint){ proxy.owned[0].addr, 0 }));
+	m.seq++;
+	m.can = SP_CAN_ALL;
+	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	assert_int_equal(sp_members_agent_at(&ms, &at)->can, SP_CAN_ALL);
+	now_ns += SP_HELLO_SILENT_NS;
+	while (sp_members_tick(&ms, now_ns, 0))
+		;
+	assert_null(sp_members_agent_at(&ms, &at));
 }
 
 int main(void)
@@ -311,6 +338,7 @@ int main(void)
 		cmocka_unit_test(agents_are_nobodys_home),
 		cmocka_unit_test(agents_leave_room_for_proxies),
 		cmocka_unit_test(owners_are_found_by_address),
+		cmocka_unit_test(agents_are_found_by_what_they_serve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

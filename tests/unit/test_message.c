@@ -38,6 +38,7 @@ static struct sp_message any_message(int i)
 	switch (m.kind) {
 	case SP_MESSAGE_HELLO:
 		m.state = i % SP_MEMBER_STATE_COUNT;
+		m.can = i / 3 & SP_CAN_ALL;
 		m.splices = any32();
 		break;
 	case SP_MESSAGE_SEGMENT:
@@ -67,6 +68,7 @@ static void check_same(const struct sp_message *a, const struct sp_message *b)
 	assert_int_equal(x.started_ns, y.started_ns);
 	assert_int_equal(x.seq, y.seq);
 	assert_int_equal(x.state, y.state);
+	assert_int_equal(x.can, y.can);
 	assert_int_equal(x.splices, y.splices);
 	assert_int_equal(x.event, y.event);
 	assert_memory_equal(&x.segment, &y.segment, offsetof(struct sp_segment, payload));
@@ -133,7 +135,7 @@ static void what_makes_no_sense_is_refused(void **state)
 	m.segment.payload_len = 100;
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(sealed_anew(bytes, len, 4, 'X'), SP_MESSAGE_REFUSED_MAGIC);
-	assert_int_equal(sealed_anew(bytes, len, 5, 2), SP_MESSAGE_REFUSED_VERSION);
+	assert_int_equal(sealed_anew(bytes, len, 5, SP_MESSAGE_VERSION - 1), SP_MESSAGE_REFUSED_VERSION);
 	assert_int_equal(sealed_anew(bytes, len, 6, 0), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_KIND_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_HELLO), SP_MESSAGE_REFUSED_LENGTH);
@@ -149,6 +151,8 @@ static void what_makes_no_sense_is_refused(void **state)
 	m = any_message(0);
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(sealed_anew(bytes, len, 32, SP_MEMBER_STATE_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 33, SP_CAN_ALL + 1), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 34, 1), SP_MESSAGE_REFUSED_MALFORMED);
 	m = any_message(2);
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(sealed_anew(bytes, len, 72, SP_USE_S_REUSED), SP_MESSAGE_REFUSED_MALFORMED);
@@ -168,22 +172,22 @@ static void other_clusters_are_foreign(void **state)
 	assert_int_equal(sp_message_read(&both, bytes, len, &out), SP_MESSAGE_OK);	/* a key is being replaced */
 }
 
-static struct sp_member any_member(unsigned int snats)
+static struct sp_member any_member(unsigned int owned)
 {
 	struct sp_member m = {
 		.name = "proxy-1.example", .relay = { sp_addr_v4(any32()), 7946 }, .started_ns = any32(),
-		.state = SP_MEMBER_DRAINING, .snat_count = snats,
+		.state = SP_MEMBER_DRAINING, .can = SP_CAN_ADOPT, .owned_count = owned,
 	};
 
-	for (unsigned int i = 0; i < snats; i++)
-		m.snats[i] = any_tuple(i & 1).saddr;
+	for (unsigned int i = 0; i < owned; i++)
+		m.owned[i] = (struct sp_endpoint){ any_tuple(i & 1).saddr, i };
 	return m;
 }
 
 static void records_there_and_back(void **state)
 {
-	for (unsigned int snats = 0; snats <= SP_MEMBER_SNATS_MAX; snats++) {
-		struct sp_member in = any_member(snats), out;
+	for (unsigned int owned = 0; owned <= SP_MEMBER_OWNED_MAX; owned++) {
+		struct sp_member in = any_member(owned), out;
 		__u8 bytes[SP_MEMBER_RECORD_MAX];
 		size_t len = sp_member_record_write(&seal, &in, bytes);
 
@@ -221,9 +225,10 @@ static void mad_records_are_refused(void **state)
 	assert_int_equal(record_anew(bytes, len, 6, SP_MEMBER_STATE_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(record_anew(bytes, len, 7, 200), SP_MESSAGE_REFUSED_LENGTH);
 	assert_int_equal(record_anew(bytes, len, 34, 200), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(record_anew(bytes, len, 35, SP_CAN_ALL + 1), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(record_anew(bytes, len, 34, 3), SP_MESSAGE_REFUSED_LENGTH);
-	assert_int_equal(record_anew(bytes, len, 36 + 32, '\n'), SP_MESSAGE_REFUSED_MALFORMED);
-	assert_int_equal(record_anew(bytes, len, 36 + 32, 'q'), SP_MESSAGE_OK);
+	assert_int_equal(record_anew(bytes, len, 36 + 2 * 18, '\n'), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(record_anew(bytes, len, 36 + 2 * 18, 'q'), SP_MESSAGE_OK);
 }
 
 /* One is not taken for the other. */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* mode.h - what of a splice goes to the backend's host: as the service asks, and as its agent can. No I/O. */
+#ifndef SP_PROXY_MODE_H
+#define SP_PROXY_MODE_H
+
+#include "proxy/member.h"
+
+/* X(NAME, name, why): why a connection gets less than its service asks for; "auto" asks for the most. */
+#define SP_MODE_REASONS(X) \
+	X(NO_AGENT, no_agent, "no living agent serves at the backend") \
+	X(AGENT_LACKS_SPLIT, agent_lacks_split, "the backend's agent can't carry answers") \
+	X(AGENT_LACKS_ADOPT, agent_lacks_adopt, "the kernel of the backend's host can't take over a handshake") \
+	X(SOURCE_CLIENT, source_client, "the pool's backends see the client's own address")
+
+enum sp_mode_reason {
+	SP_MODE_AS_ASKED,
+#define X(up, low, why) SP_MODE_##up,
+	SP_MODE_REASONS(X)
+#undef X
+	SP_MODE_REASON_COUNT
+};
+
+/**
+ * sp_mode_choose() - what a connection to a backend gets
+ * @wanted:	of the service
+ * @agent:	that lives, and serves at the backend; NULL: none
+ * @ret_reason:	why it is not what was wanted; of several, the last one met on the way down
+ * Return: WHOLE, SPLIT or ADOPT
+ */
+enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
+			    enum sp_mode_reason *ret_reason);
+
+const char *sp_mode_name(enum sp_mode mode);
+const char *sp_mode_reason_name(enum sp_mode_reason reason);	/* AS_ASKED: NULL */
+const char *sp_mode_reason_text(enum sp_mode_reason reason);
+
+#endif

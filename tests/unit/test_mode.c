@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* test_mode.c - src/proxy/mode.c: what a connection gets of what its service asks for */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "proxy/mode.c"
+
+enum { NOBODY = 0xff };
+
+static const struct {
+	const char		*what;
+	enum sp_mode		wanted;
+	enum sp_source		source;
+	__u8			can;
+	enum sp_mode		mode;
+	enum sp_mode_reason	reason;
+} cases[] = {
+	{ "whole is whole, whoever lives there", SP_MODE_WHOLE, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_WHOLE, SP_MODE_AS_ASKED },
+	{ "and needs nobody", SP_MODE_WHOLE, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE, SP_MODE_AS_ASKED },
+	{ "split", SP_MODE_SPLIT, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AS_ASKED },
+	{ "and no more, though it could", SP_MODE_SPLIT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_SPLIT, SP_MODE_AS_ASKED },
+	{ "under clients' addresses", SP_MODE_SPLIT, SP_SOURCE_CLIENT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AS_ASKED },
+	{ "with nobody there", SP_MODE_SPLIT, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE, SP_MODE_NO_AGENT },
+	{ "with one that can nothing", SP_MODE_SPLIT, SP_SOURCE_SNAT, 0, SP_MODE_WHOLE, SP_MODE_AGENT_LACKS_SPLIT },
+	{ "adopt", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_ADOPT, SP_MODE_AS_ASKED },
+	{ "an older kernel", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AGENT_LACKS_ADOPT },
+	{ "nobody to adopt", SP_MODE_ADOPT, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE, SP_MODE_NO_AGENT },
+	{ "the best is adopt", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_ADOPT, SP_MODE_AS_ASKED },
+	{ "then split", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AGENT_LACKS_ADOPT },
+	{ "no clients' addresses are adopted", SP_MODE_AUTO, SP_SOURCE_CLIENT, SP_CAN_ALL, SP_MODE_SPLIT, SP_MODE_SOURCE_CLIENT },
+	{ "then whole", SP_MODE_AUTO, SP_SOURCE_CLIENT, NOBODY, SP_MODE_WHOLE, SP_MODE_NO_AGENT },
+	{ "neither", SP_MODE_AUTO, SP_SOURCE_SNAT, 0, SP_MODE_WHOLE, SP_MODE_AGENT_LACKS_SPLIT },
+	{ "the best without the second best", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_ADOPT, SP_MODE_ADOPT, SP_MODE_AS_ASKED },
+};
+
+static void the_best_that_both_allow(void **state)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sp_member agent = { .state = SP_MEMBER_AGENT, .is_alive = 1, .can = cases[i].can };
+		struct sp_pool_conf pool = { .source = cases[i].source };
+		enum sp_mode_reason reason = SP_MODE_REASON_COUNT;
+		enum sp_mode mode = sp_mode_choose(cases[i].wanted, &pool, cases[i].can == NOBODY ? NULL : &agent, &reason);
+
+		if (mode != cases[i].mode || reason != cases[i].reason)
+			fail_msg("%s: %d, reason %d", cases[i].what, mode, reason);
+	}
+}
+
+static void all_have_names(void **state)
+{
+	for (int mode = 0; mode <= SP_MODE_AUTO; mode++)
+		assert_non_null(sp_mode_name(mode));
+	for (int reason = 1; reason < SP_MODE_REASON_COUNT; reason++) {
+		assert_non_null(sp_mode_reason_name(reason));
+		assert_non_null(sp_mode_reason_text(reason));
+	}
+	assert_null(sp_mode_reason_name(SP_MODE_AS_ASKED));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_best_that_both_allow),
+		cmocka_unit_test(all_have_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
