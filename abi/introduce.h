@@ -12,7 +12,7 @@
 #define SP_INTRODUCE_FRESH_S	5
 
 #define SP_INTRODUCE_KIND	4
-#define SP_INTRODUCE_VERSION	1
+#define SP_INTRODUCE_VERSION	2
 #define SP_INTRODUCE_BYTES	144	/* of the text that is sealed */
 
 /**
