@@ -9,7 +9,11 @@ enum {
 	SP_HALF_F_FROM_BACKEND	= 1 << 0, /* carries server -> client */
 	SP_HALF_F_TO_DAEMON	= 1 << 1, /* no rule yet, or no more: packets go up to the daemon */
 	SP_HALF_F_ANSWERED	= 1 << 2, /* with TO_DAEMON: we have answered, what still comes may be acknowledged */
+	SP_HALF_F_SPLIT		= 1 << 3, /* an agent on the backend's host carries the half from there */
+	SP_HALF_F_ADOPTED	= 1 << 4, /* with SPLIT: the backend took over the client's handshake, no number is changed */
 };
+/* What belongs to the splice on every machine, and in both halves of it. */
+#define SP_HALF_F_SHARED (SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED)
 
 /**
  * struct sp_half - one direction of a splice; complete in itself, never changed once committed
@@ -22,7 +26,7 @@ enum {
  * @flags:	SP_HALF_F_*
  * @version:	a newer version of a half always wins
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
- * @pool_id:	sp_name_id() of the pool's name, for people
+ * @pool_id:	the lowest bits of sp_name_id() of the pool's name, for people
  *
  * One cache line. This is what the store keeps; it means the same on any machine.
  * The other half of the splice is found under sp_tuple_reverse(@out), and its
@@ -36,9 +40,11 @@ struct sp_half {
 	__u32		tsecr_delta;
 	__s8		window_shift;
 	__u8		flags;
-	__u16		version;
+	__u8		version;
+	__u8		pad;
 	__u32		spliced_s;
-	__u32		pool_id;
+	__u16		pool_id;
+	__u16		pad2;
 };
 _Static_assert(sizeof(struct sp_half) == 64, "struct sp_half is ABI");
 
@@ -139,7 +145,8 @@ sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window)
 sp_inline struct sp_half sp_half_turn(const struct sp_half *up, const struct sp_tuple *front, __s8 window_shift)
 {
 	return (struct sp_half){
-		.out = sp_tuple_reverse(front), .flags = SP_HALF_F_FROM_BACKEND, .window_shift = window_shift,
+		.out = sp_tuple_reverse(front), .flags = SP_HALF_F_FROM_BACKEND | (up->flags & SP_HALF_F_SHARED),
+		.window_shift = window_shift,
 		.seq_delta = -up->ack_delta, .ack_delta = -up->seq_delta,
 		.tsval_delta = -up->tsecr_delta, .tsecr_delta = -up->tsval_delta,
 		.version = up->version, .spliced_s = up->spliced_s, .pool_id = up->pool_id,

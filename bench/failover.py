@@ -45,9 +45,9 @@ repeat
   local page = redis.call('SCAN', cursor, 'COUNT', 1000)
   cursor = page[1]
   for _, key in ipairs(page[2]) do
-    local kind = key:sub(1, 2)
-    if kind == 'sf' or kind == 'sd' then
-      kind = kind .. (#key > 20 and 6 or 4)
+    local kind = key:sub(1, 1)
+    if kind == 'f' or kind == 'd' then
+      kind = kind .. ((kind == 'f' and #key or redis.call('STRLEN', key)) > 20 and 6 or 4)
       local sum = sums[kind] or {0, 0, 0}
       sums[kind] = {sum[1] + 1, sum[2] + #key + redis.call('STRLEN', key), sum[3] + redis.call('MEMORY', 'USAGE', key)}
     end
@@ -353,7 +353,7 @@ class Round:
 
     def measure_growth(self, there, memory):
         """With all that the server needs beside keys and values."""
-        more = self.records()["sf4"][0] - there.get("sf4", [0])[0]
+        more = self.records()["f4"][0] - there.get("f4", [0])[0]
         self.add({"record_v4_growth": (self.used_memory() - memory) / more})
 
     def measure_records(self):
@@ -366,7 +366,7 @@ class Round:
         for sock in socks:
             sock.close()
         for version in (4, 6):
-            front, down = ([n / kinds[f"{kind}{version}"][0] for n in kinds[f"{kind}{version}"][1:]] for kind in ("sf", "sd"))
+            front, down = ([n / kinds[f"{kind}{version}"][0] for n in kinds[f"{kind}{version}"][1:]] for kind in ("f", "d"))
             values = {"front_bytes": front[0], "down_bytes": down[0], "bytes": front[0] + down[0], "memory": front[1] + down[1]}
             bench.say(f"  records over IPv{version}: " + describe(values))
             self.add(values, f"record_v{version}_")

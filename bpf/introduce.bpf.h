@@ -127,7 +127,7 @@ static __always_inline int is_pair(const struct sp_tuple *t)
 
 static __always_inline int check_sense(const struct sp_introduce *m)
 {
-	if (!is_pair(&m->front) || !is_pair(&m->back) || m->flags || m->zero)
+	if (!is_pair(&m->front) || !is_pair(&m->back) || m->flags & ~SP_HALF_F_SHARED || m->zero)
 		return -SP_DROP_INTRO_MALFORMED;
 	return 0;
 }

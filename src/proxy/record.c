@@ -2,13 +2,18 @@
 #include "proxy/record.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 #define PACKED_V4	12
 #define PACKED_V6	36
-#define OUT_AT		36
+#define OUT_AT		33
 #define FRAME_BYTES	(OUT_AT + SP_SEAL_TAIL_BYTES)
+#define FLAGS_AT	3	/* SP_HALF_F_SHARED */
+#define FLAGS_MASK	63
 
 static int is_v4(const struct sp_tuple *t)
 {
@@ -50,11 +55,21 @@ int sp_tuple_unpack(const void *bytes, size_t len, struct sp_tuple *ret_tuple)
 	return 0;
 }
 
+/* Known to all, and for good, as where splices lie (store_redis_place.c). */
+static const __u64 down_key[2] = { 0x73706c6963656420, 0x706f696e74657273 };
+
 struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple)
 {
-	struct sp_key key = { .bytes = { 's', kind } };
+	struct sp_key key = { .bytes = { kind } };
+	__u64 hash;
 
-	key.len = 2 + sp_tuple_pack(tuple, key.bytes + 2);
+	if (kind == SP_KEY_DOWN) {
+		hash = htobe64(sp_siphash_bytes(down_key, tuple, sizeof(*tuple)));
+		memcpy(key.bytes + 1, &hash, sizeof(hash));
+		key.len = 1 + sizeof(hash);
+	} else {
+		key.len = 1 + sp_tuple_pack(tuple, key.bytes + 1);
+	}
 	return key;
 }
 
@@ -83,6 +98,18 @@ static __u32 get32(const __u8 *from)
 	return ntohl(value);
 }
 
+static __u16 shifts_and_flags(const struct sp_splice *s)
+{
+	_Static_assert(!(SP_HALF_F_SHARED & ~(FLAGS_MASK << FLAGS_AT)), "they have their bits");
+	return (s->up.flags & SP_HALF_F_SHARED) >> FLAGS_AT << 10 | (s->up.window_shift & 31) << 5 |
+	       (s->down.window_shift & 31);
+}
+
+static __s8 shift(unsigned int bits)
+{
+	return (bits & 15) - (bits & 16);
+}
+
 struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_splice *splice)
 {
 	struct sp_key key = sp_key_make(SP_KEY_FRONT, &splice->front);
@@ -91,14 +118,13 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 
 	put32(r.bytes + 4, splice->client_isn);
 	put32(r.bytes + 8, up->spliced_s);
-	put16(r.bytes + 12, up->version);
-	r.bytes[14] = up->window_shift;
-	r.bytes[15] = splice->down.window_shift;
-	put32(r.bytes + 16, up->pool_id);
-	put32(r.bytes + 20, up->seq_delta);
-	put32(r.bytes + 24, up->ack_delta);
-	put32(r.bytes + 28, up->tsval_delta);
-	put32(r.bytes + 32, up->tsecr_delta);
+	r.bytes[12] = up->version;
+	put16(r.bytes + 13, shifts_and_flags(splice));
+	put16(r.bytes + 15, up->pool_id);
+	put32(r.bytes + 17, up->seq_delta);
+	put32(r.bytes + 21, up->ack_delta);
+	put32(r.bytes + 25, up->tsval_delta);
+	put32(r.bytes + 29, up->tsecr_delta);
 	r.len = FRAME_BYTES + sp_tuple_pack(&up->out, r.bytes + OUT_AT);
 	sp_seal_close(seal, key.bytes, key.len, r.bytes, r.len);
 	return r;
@@ -107,9 +133,10 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 static struct sp_half read_up(const __u8 *b)
 {
 	return (struct sp_half){
-		.spliced_s = get32(b + 8), .version = get16(b + 12), .window_shift = b[14], .pool_id = get32(b + 16),
-		.seq_delta = get32(b + 20), .ack_delta = get32(b + 24),
-		.tsval_delta = get32(b + 28), .tsecr_delta = get32(b + 32),
+		.spliced_s = get32(b + 8), .version = b[12], .pool_id = get16(b + 15),
+		.flags = get16(b + 13) >> 10 << FLAGS_AT & SP_HALF_F_SHARED, .window_shift = shift(get16(b + 13) >> 5),
+		.seq_delta = get32(b + 17), .ack_delta = get32(b + 21),
+		.tsval_delta = get32(b + 25), .tsecr_delta = get32(b + 29),
 	};
 }
 
@@ -129,7 +156,7 @@ enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_
 	s.up = read_up(b);
 	if (sp_tuple_unpack(b + OUT_AT, len - FRAME_BYTES, &s.up.out))
 		return SP_SEAL_LENGTH;
-	s.down = sp_half_turn(&s.up, front, b[15]);
+	s.down = sp_half_turn(&s.up, front, shift(get16(b + 13)));
 	*ret_splice = s;
 	return SP_SEAL_OK;
 }

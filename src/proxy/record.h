@@ -16,17 +16,18 @@ size_t sp_tuple_pack(const struct sp_tuple *tuple, __u8 *ret_bytes);
 int sp_tuple_unpack(const void *bytes, size_t len, struct sp_tuple *ret_tuple);
 
 /*
- * Keys of a store: two letters, and a packed tuple.
+ * Keys of a store: a letter, and a packed tuple, or a hash (64 bits) of it.
  *
- *	"sf" client -> service	the record, behind one byte of the store's own
- *	"sd" backend -> proxy	a pointer: the packed tuple client -> service
- *	"sh" client -> service	a head that was acknowledged before its splice: a hash of its pieces (piece.h), and
+ *	"f" client -> service	the record, behind one byte of the store's own
+ *	"d" backend -> proxy	by its hash: a pointer, the packed tuple client -> service. Of two tuples of one hash,
+ *				which is next to never, the later one has it
+ *	"h" client -> service	a head that was acknowledged before its splice: a hash of its pieces (piece.h), and
  *				whose it is under "c"
- *	"so" name of a proxy	the packed tuples of heads that are its to deliver: a sorted set, by when they expire
+ *	"o" name of a proxy	the packed tuples of heads that are its to deliver: a sorted set, by when they expire
  *
- * And "sm": a marker, by which one sees that a server was emptied (store_redis_conn.c).
+ * And "m": a marker, by which one sees that a server was emptied (store_redis_conn.c).
  */
-#define SP_KEY_MAX	(2 + SP_PACKED_MAX)
+#define SP_KEY_MAX	(1 + SP_PACKED_MAX)
 enum sp_key_kind { SP_KEY_FRONT = 'f', SP_KEY_DOWN = 'd', SP_KEY_HEAD = 'h', SP_KEY_OWNER = 'o' };
 
 struct sp_key {
@@ -38,13 +39,14 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
 /*
  * The record, big endian, sealed under the front key (seal.h):
  *
- *	 4  client's ISN	 8  spliced_s	12  version	14  window shifts, up and down
- *	16  pool_id		20  four deltas of the half up	36  packed tuple proxy -> backend
+ *	 4  client's ISN	 8  spliced_s		12  version
+ *	13  from the highest bit: 6 for SP_HALF_F_SHARED, 5 each for the window shifts, up and down
+ *	15  pool_id		17  four deltas of the half up	33  packed tuple proxy -> backend
  *
  * The half down follows from the half up: its deltas are those of the other
  * direction with their signs changed.
  */
-#define SP_RECORD_MAX		(SP_SEAL_HEAD_BYTES + 32 + SP_PACKED_MAX + SP_SEAL_TAIL_BYTES)
+#define SP_RECORD_MAX		(SP_SEAL_HEAD_BYTES + 29 + SP_PACKED_MAX + SP_SEAL_TAIL_BYTES)
 
 struct sp_record {
 	__u8	len;

@@ -222,10 +222,10 @@ static json_t *drops(void *ctx)
 	return json_pack("{s:o}", "reasons", list);
 }
 
-static const char *pool_name(const struct sp_config *config, __u32 id)
+static const char *pool_name(const struct sp_config *config, __u16 id)
 {
 	for (size_t i = 0; i < config->pool_count; i++)
-		if (config->pools[i].id == id)
+		if ((__u16)config->pools[i].id == id)
 			return config->pools[i].name;
 	return NULL;
 }

@@ -25,7 +25,7 @@ void sp_seal_init(struct sp_seal *seal, const __u64 cluster[][2], unsigned int c
 #define SP_SEAL_HEAD_BYTES	4
 #define SP_SEAL_TAIL_BYTES	8
 #define SP_SEAL_BYTES_MAX	4096
-#define SP_SEAL_FORMAT		1
+#define SP_SEAL_FORMAT		2
 
 /* Why something out of a store is refused: name, in words. */
 #define SP_SEAL_REFUSALS(X)							\

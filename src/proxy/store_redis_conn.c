@@ -34,7 +34,7 @@
 #define BLANK_NS	5000000000ULL
 #define RTT_MAX_NS	100000000ULL	/* of an answer that the clock is set by */
 #define SHA_LEN		40
-#define MARKER_KEY	"sm"
+#define MARKER_KEY	"m"
 #define MARKER_LEN	16
 #define LATENCY_SHARE	16		/* of one sample */
 

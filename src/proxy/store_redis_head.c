@@ -121,14 +121,14 @@ int sp_head_op_ask(struct sp_store_redis *l, struct sp_head_op *op, unsigned int
 /* @owner: NULL or "": this proxy */
 void sp_head_put_owner(const struct sp_store_redis *l, struct sp_cmd *cmd, const char *owner)
 {
-	char key[2 + SP_OWNER_MAX] = { 's', SP_KEY_OWNER };
+	char key[1 + SP_OWNER_MAX] = { SP_KEY_OWNER };
 	size_t len;
 
 	if (!owner || !owner[0])
 		owner = l->owner;
 	len = strnlen(owner, SP_OWNER_MAX);
-	memcpy(key + 2, owner, len);
-	sp_cmd_arg(cmd, key, 2 + len);
+	memcpy(key + 1, owner, len);
+	sp_cmd_arg(cmd, key, 1 + len);
 }
 
 static void begin_script(struct sp_store_redis *l, unsigned int server_idx, struct sp_cmd *cmd, enum sp_script script,

@@ -93,8 +93,8 @@ static enum sp_seal_refusal read_pair(struct sp_store_redis *l, const redisReply
 	struct sp_answer answer;
 	struct sp_tuple front;
 
-	if (key->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING || key->len < 2 ||
-	    sp_tuple_unpack(key->str + 2, key->len - 2, &front) || sp_answer_parse(value->str, value->len, &answer))
+	if (key->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING || !key->len ||
+	    sp_tuple_unpack(key->str + 1, key->len - 1, &front) || sp_answer_parse(value->str, value->len, &answer))
 		return SP_SEAL_MAGIC;
 	if (!answer.record.len)
 		return SP_SEAL_OK;

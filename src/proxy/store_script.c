@@ -19,19 +19,24 @@
 	GET								\
 	"if v and r:sub(5, 8) ~= ARGV[1]:sub(5, 8) then v = false end\n"
 
-#define PUT_DOWN "redis.call('SET', KEYS[2], KEYS[1]:sub(3), 'PX', ARGV[2])\n"
+#define PUT_DOWN "redis.call('SET', KEYS[2], KEYS[1]:sub(2), 'PX', ARGV[2])\n"
 
 /* The records' seals differ when the cluster's key is being replaced. */
 #define IS_SAME "r:sub(5, -9) == ARGV[1]:sub(5, -9)"
 
 /* The packed tuple proxy -> backend of a record. */
-#define BACK(r) r ":sub(37, -9)"
+#define BACK(r) r ":sub(34, -9)"
 
 static const char *const texts[SP_SCRIPT_COUNT] = {
 	[SP_SCRIPT_CLAIM] =
-		LATE GET_OF_THIS_CONNECTION
-		"if v then return v end\n"
-		"redis.call('SET', KEYS[1], 'F' .. ARGV[1], 'PX', ARGV[2])\n"
+		LATE
+		"local f = 'F' .. ARGV[1]\n"
+		"local v = redis.call('SET', KEYS[1], f, 'NX', 'GET', 'PX', ARGV[2])\n"
+		"if v then\n"
+		"  local at = v:byte() == 80 and 31 or 6\n"	/* P, and two ballots before the record */
+		"  if v:sub(at, at + 3) == ARGV[1]:sub(5, 8) then return v end\n"
+		"  redis.call('SET', KEYS[1], f, 'PX', ARGV[2])\n"
+		"end\n"
 		PUT_DOWN
 		"return false\n",
 	[SP_SCRIPT_PREPARE] =
@@ -64,7 +69,7 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"if not v then\n"
 		"  front = redis.call('GET', KEYS[2])\n"
 		"  if not front then return false end\n"
-		"  key = key:sub(1, 2) .. front\n"
+		"  key = 'f' .. front\n"
 		"  v = redis.call('GET', key)\n"
 		"  if not v then return false end\n"
 		"end\n"
@@ -77,12 +82,11 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 	[SP_SCRIPT_KEEP] =
 		GET
 		"local kept = 1\n"
-		"if v and #r >= 44 then\n"
+		"if v and #r >= 41 then\n"
 		"  if " IS_SAME " then\n"
 		"    if s == 'C' then kept = 0 end\n"
 		"  elseif r:sub(5, 8) == ARGV[1]:sub(5, 8) then\n"
-		"    if ARGV[3] ~= '1' and\n"
-		"       struct.unpack('>I2', r, 13) >= struct.unpack('>I2', ARGV[1], 13) then return 2 end\n"
+		"    if ARGV[3] ~= '1' and r:byte(13) >= ARGV[1]:byte(13) then return 2 end\n"
 		"  elseif struct.unpack('>I4', r, 9) >= struct.unpack('>I4', ARGV[1], 9) then\n"
 		"    return 3\n"
 		"  end\n"
@@ -99,18 +103,18 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"    return 0\n"
 		"  end\n"
 		"end\n"
-		"if redis.call('GET', KEYS[2]) == KEYS[1]:sub(3) then redis.call('DEL', KEYS[2]) end\n"
+		"if redis.call('GET', KEYS[2]) == KEYS[1]:sub(2) then redis.call('DEL', KEYS[2]) end\n"
 		"return 1\n",
-	/* a record's packed back tuple begins at 37, and is 12 or 36 long, with 8 behind it */
+	/* a record's packed back tuple begins at 34, and is 12 or 36 long, with 8 behind it */
 	[SP_SCRIPT_SCAN] =
 		"local ours, out = {}, {}\n"
 		"for i = 3, #ARGV do ours[ARGV[i]] = true end\n"
-		"local page = redis.call('SCAN', ARGV[1], 'MATCH', 'sf*', 'COUNT', ARGV[2])\n"
+		"local page = redis.call('SCAN', ARGV[1], 'MATCH', 'f*', 'COUNT', ARGV[2])\n"
 		"for _, key in ipairs(page[2]) do\n"
 		"  local v = redis.pcall('GET', key)\n"
 		"  if type(v) == 'string' then\n"
 		"    local r = v:sub(v:sub(1, 1) == 'P' and 27 or 2)\n"
-		"    if #ARGV == 2 or ours[r:sub(37, #r > 56 and 52 or 40)] then\n"
+		"    if #ARGV == 2 or ours[r:sub(34, #r > 53 and 49 or 37)] then\n"
 		"      out[#out + 1] = key\n"
 		"      out[#out + 1] = v\n"
 		"    end\n"
@@ -147,13 +151,13 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
 		"local ms = now[1] * 1000 + math.floor(now[2] / 1000)\n"
 		"redis.call('ZREMRANGEBYSCORE', KEYS[2], 0, ms)\n"
-		"redis.call('ZADD', KEYS[2], ms + ARGV[2], KEYS[1]:sub(3))\n"
+		"redis.call('ZADD', KEYS[2], ms + ARGV[2], KEYS[1]:sub(2))\n"
 		"redis.call('PEXPIRE', KEYS[2], ARGV[2])\n"
 		"return 1\n",
 	[SP_SCRIPT_UNSTASH] =
 		"local c = redis.call('HGET', KEYS[1], 'c')\n"
 		"if c and c:sub(14) ~= ARGV[1]:sub(14) then return 0 end\n"
-		"redis.call('ZREM', KEYS[2], KEYS[1]:sub(3))\n"
+		"redis.call('ZREM', KEYS[2], KEYS[1]:sub(2))\n"
 		"if redis.call('HSTRLEN', KEYS[1], ARGV[2]) > tonumber(ARGV[3]) or\n"
 		"   redis.call('HEXISTS', KEYS[1], ARGV[2] + 1) == 1 then return 0 end\n"
 		"return redis.call('DEL', KEYS[1])\n",

@@ -75,14 +75,14 @@ class Stores:
         password = ["--no-auth-warning", "-a", self.password] if self.password else []
         return self.ns.run("redis-cli", *self.where(idx)[2], *password, *args, check=check)
 
-    def keys(self, idx, kind="sf"):
+    def keys(self, idx, kind="f"):
         """(how many, the least ms that one has left)"""
         return tuple(int(line) for line in self.cli(idx, "EVAL", COUNT, "0", kind).split())
 
     def have(self, count):
         """All servers that run have so many splices."""
         return all(self.keys(idx, kind)[0] == count for idx, process in enumerate(self.processes) if process
-                   for kind in ("sf", "sd"))
+                   for kind in ("f", "d"))
 
     def flush(self, *which):
         for idx in which or range(len(self.processes)):

@@ -39,7 +39,7 @@ def splices(lab):
 
 
 def keys(lab):
-    return [int(store.cli("EVAL", COUNT, "0", kind).split()[0]) for store in lab.cluster.stores for kind in ("sf", "sd")]
+    return [int(store.cli("EVAL", COUNT, "0", kind).split()[0]) for store in lab.cluster.stores for kind in ("f", "d")]
 
 
 def everywhere(lab, pair, way, count):

@@ -49,7 +49,7 @@ def pair(rig, stores, pairs_on):
     if gone:
         stores.start(*gone)
     for idx in range(3):
-        stores.cli(idx, "EVAL", "for _, k in ipairs(redis.call('KEYS', 's[ho]*')) do redis.call('DEL', k) end", "0")
+        stores.cli(idx, "EVAL", "for _, k in ipairs(redis.call('KEYS', '[ho]*')) do redis.call('DEL', k) end", "0")
 
 
 def has_client(stores, idx):
@@ -109,7 +109,7 @@ def test_head_half_sent(rig, stores, pair, way, sent, successor):
         for at in range(0, sent, 500):
             client.send(data[at:min(at + 500, sent)])
         wait_for(lambda: acknowledged(client), f"{sent} bytes of a head to be acknowledged")
-        assert all(stores.keys(idx, "sh")[0] == 1 for idx in range(3))
+        assert all(stores.keys(idx, "h")[0] == 1 for idx in range(3))
         forget_all(rig)
         successor()
         client.sendall(data[sent:])
@@ -119,7 +119,7 @@ def test_head_half_sent(rig, stores, pair, way, sent, successor):
             transfer(client, server, MIB)
             only_one(listener)
     # one that the new daemon had not reached yet may miss it: test_delivered_head_never_runs_again
-    wait_for(lambda: sum(stores.keys(idx, "sh")[0] for idx in range(3)) <= 1, "the store to forget the head")
+    wait_for(lambda: sum(stores.keys(idx, "h")[0] for idx in range(3)) <= 1, "the store to forget the head")
 
 
 def test_head_is_kept_by_two_servers_of_three(rig, stores, pair, family):
@@ -209,9 +209,9 @@ def test_two_lives_later(rig, stores, pair, family):
             transfer(server, client, MIB)
 
 
-COPY = "for _, k in ipairs(redis.call('KEYS', 's[ho]*')) do redis.call('COPY', k, 'old-' .. k) end"
-BACK = "for _, k in ipairs(redis.call('KEYS', 'old-*')) do redis.call('RENAME', k, k:sub(5)) end"
-NO_SPLICES = "for _, k in ipairs(redis.call('KEYS', 's[fd]*')) do redis.call('DEL', k) end"
+COPY = "for _, k in ipairs(redis.call('KEYS', '[ho]*')) do redis.call('COPY', k, 'x-' .. k) end"
+BACK = "for _, k in ipairs(redis.call('KEYS', 'x-*')) do redis.call('RENAME', k, k:sub(3)) end"
+NO_SPLICES = "for _, k in ipairs(redis.call('KEYS', '[fd]*')) do redis.call('DEL', k) end"
 
 
 @pytest.mark.parametrize("late", [[2], [0, 1, 2]], ids=["one", "all"])
@@ -227,17 +227,17 @@ def test_delivered_head_never_runs_again(rig, stores, pair, family, late):
         client.sendall(data[-10:])
         with accept(listener) as server:
             assert read(server, len(data)) == data
-            wait_for(lambda: not any(stores.keys(idx, "sh")[0] for idx in range(3)), "the head to be forgotten")
+            wait_for(lambda: not any(stores.keys(idx, "h")[0] for idx in range(3)), "the head to be forgotten")
             forget_all(rig)
             for idx in range(3):
                 stores.cli(idx, "EVAL", NO_SPLICES, "0")
                 stores.cli(idx, "EVAL", BACK, "0")
-            assert stores.keys(2, "sh")[0] == 1 and stores.keys(2, "so")[0] == 1
+            assert stores.keys(2, "h")[0] == 1 and stores.keys(2, "o")[0] == 1
             if late != [2]:
                 rig.spliced.write({**usual, "limits": {"closed": "1s"}})
                 time.sleep(1.5)
             rig.spliced.start()
-            wait_for(lambda: not any(stores.keys(idx, "so")[0] for idx in range(3)), "it to be nobody's", 3)
+            wait_for(lambda: not any(stores.keys(idx, "o")[0] for idx in range(3)), "it to be nobody's", 3)
             only_one(listener)
             assert counters(rig)["heads_resumed"] == 0
             rig.spliced.kill9()

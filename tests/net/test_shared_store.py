@@ -69,7 +69,7 @@ def test_splice_lies_on_three_servers(rig, stores, pair, way, kind):
     transfer(client, server, MIB)
     wait_for(lambda: stores.have(1), "three copies", 1)
     for idx in range(3):
-        for key in ("sf", "sd"):
+        for key in ("f", "d"):
             assert IDLE_S * 500 < stores.keys(idx, key)[1] <= IDLE_S * 1000
     wait_for(lambda: survivable(rig) == 1, "the splice to count as survivable", SOON_S)
     assert rig.spliced.of(client)["state"] == "open"
@@ -87,7 +87,7 @@ def test_what_moves_is_refreshed(rig, stores, pair, family):
     """Longer than the time that the store gives it, and never near its end."""
     def check():
         for idx in range(3):
-            for key in ("sf", "sd"):
+            for key in ("f", "d"):
                 count, left_ms = stores.keys(idx, key)
                 assert count == 1 and left_ms > IDLE_S * 250
     keep_moving([pair(family)], 2 * IDLE_S, check)
