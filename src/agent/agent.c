@@ -9,6 +9,7 @@
  *	found		both halves are installed, and what waits is sent again as it was: so it goes through the
  *			datapath like all that follows. The half from the client is needed for ends and refreshes only
  *	nobody has it	it is no splice: what waits is sent again, and the tuple passes for UNKNOWN_NS
+ *	it goes whole	as its service wants it: the same, until the server's next SYN-ACK
  *	no answer	the same, for SP_ASK_PASS_NS
  *
  * What passes goes to a proxy, which carries it. "No answer" comes after
@@ -40,6 +41,7 @@
 #define PATIENCE_NS	50000000ULL
 #define AWAY_NS		1000000000ULL
 #define UNKNOWN_NS	10000000000ULL
+#define WHOLE_NS	3600000000000ULL
 
 const struct sp_program sp_program = {
 	.name = "spliced-agent", .config_path = "/etc/spliced/spliced-agent.yaml", .load = sp_config_load_agent,
@@ -194,12 +196,23 @@ static int found(struct sp_front *f, const struct sp_tuple *key, const struct sp
 
 	if (!is_down_key(key, splice))
 		return -ENOENT;
+	if (!(splice->down.flags & SP_HALF_F_SPLIT))
+		return -EPERM;
 	if (!sp_datapath_get(f->dp, key, &e) && !(e.use.state & SP_USE_S_REUSED) &&
 	    e.tag.client_isn == splice->client_isn)
 		return 0;
 	remove_older(f, key, splice);
 	f->counters.fetched++;
 	return sp_splice_install(f->dp, splice, 0, sp_kept_now());
+}
+
+static __u64 pass_ns(int err)
+{
+	switch (err) {
+	case -ENOENT: return UNKNOWN_NS;
+	case -EPERM: return WHOLE_NS;
+	}
+	return SP_ASK_PASS_NS;
 }
 
 static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
@@ -209,7 +222,8 @@ static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const str
 	err = err ?: found(f, key, splice);
 	if (err) {
 		f->counters.agent_no_half += err == -ENOENT;
-		let_pass(f, key, err == -ENOENT ? UNKNOWN_NS : SP_ASK_PASS_NS);
+		f->counters.agent_whole += err == -EPERM;
+		let_pass(f, key, pass_ns(err));
 	}
 	release(f, key);
 }

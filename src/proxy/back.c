@@ -157,6 +157,15 @@ static void failed(struct sp_front *f, struct sp_conn *c, enum sp_backend_failur
 	try_next(f, c);
 }
 
+static struct sp_splice splice_of(const struct sp_conn *c)
+{
+	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+
+	s.up.flags |= sp_mode_flags(c->mode);
+	s.down.flags |= sp_mode_flags(c->mode);
+	return s;
+}
+
 static void established(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
 	struct sp_splice splice;
@@ -172,15 +181,15 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	c->forward_mss = (mss < c->mss ? mss : c->mss) - (c->backend.has_ts ? TS_BYTES : 0);
 	c->state = SP_CONN_COMMITTING;
 	sp_backends_connected(f->backends, c->pool, c->backend_idx);
-	splice = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+	splice = splice_of(c);
 	c->up = splice.up;
 	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
 }
 
 /* What was committed, to the second: the store would take another one for a rival. */
-static struct sp_splice splice_of(const struct sp_conn *c)
+static struct sp_splice splice_committed(const struct sp_conn *c)
 {
-	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+	struct sp_splice s = splice_of(c);
 
 	s.up.spliced_s = c->up.spliced_s;
 	s.down.spliced_s = c->up.spliced_s;
@@ -243,7 +252,7 @@ static void too_late(struct sp_front *f, struct sp_conn *c, int err, const struc
 /* The store has answered: what is held goes on only now. */
 void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
-	struct sp_splice splice = splice_of(c);
+	struct sp_splice splice = splice_committed(c);
 	__u32 kept_s = sp_kept_now();
 
 	if (c->is_late) {

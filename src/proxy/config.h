@@ -16,7 +16,7 @@
 enum sp_protocol { SP_PROTOCOL_HTTP, SP_PROTOCOL_TLS, SP_PROTOCOL_TCP };
 enum sp_source { SP_SOURCE_SNAT, SP_SOURCE_CLIENT };
 
-/* Where the half from the backend is: at the proxies, on the backend's host, or nowhere, its kernel having taken over. */
+/* Where the half from the backend is: at the proxies; on the backend's host; nowhere, since its kernel took over. */
 #define SP_MODES(X) X(WHOLE, whole) X(SPLIT, split) X(ADOPT, adopt)
 
 /* AUTO: of a service: the best of them that can be had */

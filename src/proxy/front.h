@@ -24,7 +24,7 @@
 	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
 	X(owed_repeated) X(owed_lost) X(owed_unseen) \
-	X(agent_asked) X(agent_no_half) X(agent_unanswered) X(agent_passed)
+	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed)
 
 struct sp_front_counters {
 #define X(name) __u64 name;

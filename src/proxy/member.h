@@ -76,7 +76,7 @@ struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_end
 /* What a record in the store, or a HELLO, was good for. */
 enum sp_member_verdict {
 	SP_MEMBER_SAME,
-	SP_MEMBER_NEWS,		/* somebody new, or alive again, or in another state, or able to other things: homes have changed */
+	SP_MEMBER_NEWS,		/* alive now, or in another state, or able to other things: homes have changed */
 	SP_MEMBER_UNKNOWN,	/* a HELLO of nobody that the store knows */
 	SP_MEMBER_REPLAYED,	/* a HELLO, or record, older than what was seen */
 	SP_MEMBER_NAME_TAKEN,	/* the name is that of another one, which lives */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "proxy/mode.h"
 
+#include "abi/half.h"
+
 enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
 			    enum sp_mode_reason *ret_reason)
 {
@@ -23,6 +25,15 @@ enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool
 		return SP_MODE_SPLIT;
 	*ret_reason = SP_MODE_AGENT_LACKS_SPLIT;
 	return SP_MODE_WHOLE;
+}
+
+__u8 sp_mode_flags(enum sp_mode mode)
+{
+	static const __u8 flags[SP_MODE_COUNT] = {
+		[SP_MODE_SPLIT] = SP_HALF_F_SPLIT, [SP_MODE_ADOPT] = SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED,
+	};
+
+	return flags[mode];
 }
 
 const char *sp_mode_name(enum sp_mode mode)

@@ -30,6 +30,9 @@ enum sp_mode_reason {
 enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
 			    enum sp_mode_reason *ret_reason);
 
+/* SP_HALF_F_* of both halves: who carries the one from the backend. */
+__u8 sp_mode_flags(enum sp_mode mode);
+
 const char *sp_mode_name(enum sp_mode mode);
 const char *sp_mode_reason_name(enum sp_mode_reason reason);	/* AS_ASKED: NULL */
 const char *sp_mode_reason_text(enum sp_mode_reason reason);

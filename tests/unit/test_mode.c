@@ -43,11 +43,20 @@ static void the_best_that_both_allow(void **state)
 		struct sp_member agent = { .state = SP_MEMBER_AGENT, .is_alive = 1, .can = cases[i].can };
 		struct sp_pool_conf pool = { .source = cases[i].source };
 		enum sp_mode_reason reason = SP_MODE_REASON_COUNT;
-		enum sp_mode mode = sp_mode_choose(cases[i].wanted, &pool, cases[i].can == NOBODY ? NULL : &agent, &reason);
+		enum sp_mode mode = sp_mode_choose(cases[i].wanted, &pool, cases[i].can == NOBODY ? NULL : &agent,
+						   &reason);
 
 		if (mode != cases[i].mode || reason != cases[i].reason)
 			fail_msg("%s: %d, reason %d", cases[i].what, mode, reason);
 	}
+}
+
+/* An agent carries what was made for it, and nothing else. */
+static void halves_say_their_mode(void **state)
+{
+	assert_int_equal(sp_mode_flags(SP_MODE_WHOLE), 0);
+	assert_int_equal(sp_mode_flags(SP_MODE_SPLIT), SP_HALF_F_SPLIT);
+	assert_int_equal(sp_mode_flags(SP_MODE_ADOPT), SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED);
 }
 
 static void all_have_names(void **state)
@@ -65,6 +74,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_best_that_both_allow),
+		cmocka_unit_test(halves_say_their_mode),
 		cmocka_unit_test(all_have_names),
 	};
 
