@@ -384,6 +384,11 @@ const struct sp_backends *sp_front_backends(const struct sp_front *f)
 	return NULL;
 }
 
+const struct sp_shortfalls *sp_front_shortfalls(const struct sp_front *f)
+{
+	return NULL;
+}
+
 struct sp_ports *sp_front_ports(struct sp_front *f)
 {
 	return f->ports;

@@ -78,6 +78,8 @@ static void show_head(const json_t *object, FILE *out)
 {
 	const char *engine = text_of(json_object_get(object, "store"), "engine");
 	int is_ready = is_true(object, "ready");
+	const json_t *warning;
+	size_t i;
 	char up[SP_HUMAN_MAX];
 
 	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s\n", text_of(object, "version"),
@@ -89,6 +91,8 @@ static void show_head(const json_t *object, FILE *out)
 	fprintf(out, "  config      %s\n", text_of(object, "config"));
 	fprintf(out, "  store       %s, %s\n", engine, is_true(object, "in_sync") ? "in sync" : "NOT IN SYNC");
 	show_splices(object, out);
+	json_array_foreach(json_object_get(object, "warnings"), i, warning)
+		fprintf(out, "WARNING: %s\n", json_string_value(warning));
 }
 
 /* A blank line between tables, and none for one without rows. */
@@ -130,22 +134,76 @@ static void show_store(const json_t *servers, FILE *out)
 
 static void show_services(const json_t *services, FILE *out)
 {
-	static const struct sp_column columns[] = { { "SERVICE", 0 }, { "PROTOCOL", 0 }, { "LISTEN", 0 } };
+	static const struct sp_column columns[] = { { "SERVICE", 0 }, { "PROTOCOL", 0 }, { "MODE", 0 }, { "LISTEN", 0 } };
 	const json_t *service, *listen;
 	struct sp_table table;
 	size_t i, j;
 
 	sp_table_init(&table, columns, COUNT(columns));
 	json_array_foreach(services, i, service) {
-		const char *cells[] = { text_of(service, "name"), text_of(service, "protocol"), NULL };
+		const char *cells[] = { text_of(service, "name"), text_of(service, "protocol"), text_of(service, "mode"),
+					NULL };
 
 		/* a line for each further address, below the first */
 		json_array_foreach(json_object_get(service, "listen"), j, listen) {
-			cells[2] = json_string_value(listen);
+			cells[3] = json_string_value(listen);
 			sp_table_add(&table, cells, out);
-			cells[0] = cells[1] = "";
+			cells[0] = cells[1] = cells[2] = "";
 		}
 	}
+	print_section(&table, out);
+}
+
+/* Whether there is anything to say: where nobody has an agent and nobody wants one, all goes whole. */
+static int is_mode_known(const char *wanted, const json_t *backend)
+{
+	return !strcmp(wanted, "split") || !strcmp(wanted, "adopt") || json_is_string(json_object_get(backend, "agent"));
+}
+
+static void add_modes(struct sp_table *table, const json_t *service, const json_t *pool, FILE *out)
+{
+	const char *wanted = text_of(service, "mode");
+	const json_t *backend;
+	size_t i;
+
+	json_array_foreach(json_object_get(pool, "backends"), i, backend) {
+		const json_t *modes = json_object_get(backend, "modes"), *mode = json_object_get(modes, wanted);
+		const char *cells[] = {
+			text_of(service, "name"), wanted, text_of(pool, "name"), text_of(backend, "name"),
+			text_of(backend, "agent"), text_of(mode, "mode"), text_of(mode, "reason"),
+		};
+
+		if (is_mode_known(wanted, backend))
+			sp_table_add(table, cells, out);
+	}
+}
+
+static int has_text(const json_t *list, const char *text)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		if (!strcmp(json_string_value(item), text))
+			return 1;
+	return 0;
+}
+
+static void show_modes(const json_t *object, FILE *out)
+{
+	static const struct sp_column columns[] = {
+		{ "SERVICE", 0 }, { "MODE", 0 }, { "POOL", 0 }, { "BACKEND", 0 }, { "AGENT", 0 }, { "IN EFFECT", 0 },
+		{ "BECAUSE", 0 },
+	};
+	const json_t *service, *pool;
+	struct sp_table table;
+	size_t i, j;
+
+	sp_table_init(&table, columns, COUNT(columns));
+	json_array_foreach(json_object_get(object, "services"), i, service)
+		json_array_foreach(json_object_get(object, "pools"), j, pool)
+			if (has_text(json_object_get(service, "pools"), text_of(pool, "name")))
+				add_modes(&table, service, pool, out);
 	print_section(&table, out);
 }
 
@@ -213,6 +271,7 @@ void sp_show_status(const json_t *object, FILE *out)
 
 	show_head(object, out);
 	show_services(json_object_get(object, "services"), out);
+	show_modes(object, out);
 	show_pools(json_object_get(object, "pools"), out);
 	show_store(json_object_get(store, "servers"), out);
 	if (json_array_size(json_object_get(store, "servers")))

@@ -209,6 +209,7 @@ void sp_front_tick(struct sp_front *f)
 	sp_sync_tick(f, sp_now_ns());
 	sp_conns_each(f->conns, tick, f);
 	sp_heir_tick(f, sp_now_ns());
+	sp_shortfalls_tick(&f->shortfalls, f->cluster, sp_now_ns());
 	if (f->cluster)
 		sp_miss_tick(f);
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
@@ -280,6 +281,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 		return err;
 	sp_config_put(f->config);
 	f->config = sp_config_get(config);
+	sp_shortfalls_configure(&f->shortfalls, config, sp_now_ns());
 	return 0;
 }
 
@@ -317,6 +319,11 @@ unsigned int sp_front_survivable(const struct sp_front *f)
 const struct sp_backends *sp_front_backends(const struct sp_front *f)
 {
 	return f->backends;
+}
+
+const struct sp_shortfalls *sp_front_shortfalls(const struct sp_front *f)
+{
+	return &f->shortfalls;
 }
 
 struct sp_ports *sp_front_ports(struct sp_front *f)

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "datapath.h"
 #include "ports.h"
+#include "shortfall.h"
 #include "wire.h"
 #include "store.h"
 
@@ -61,6 +62,8 @@ unsigned int sp_front_age(struct sp_front *front);
 /* Splices that would go on without this machine. */
 unsigned int sp_front_survivable(const struct sp_front *front);
 const struct sp_backends *sp_front_backends(const struct sp_front *front);
+/* Services that get less than their mode asks for; NULL: of an agent. */
+const struct sp_shortfalls *sp_front_shortfalls(const struct sp_front *front);
 struct sp_ports *sp_front_ports(struct sp_front *front);
 struct sp_cluster *sp_front_cluster(const struct sp_front *front);
 const struct sp_front_counters *sp_front_counters(const struct sp_front *front);

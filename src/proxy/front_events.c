@@ -91,8 +91,11 @@ static void hand_over(void *ctx, struct sp_conn *c)
 
 static void on_homes(void *ctx)
 {
-	sp_front_awake(ctx);
-	sp_conns_each(((struct sp_front *)ctx)->conns, hand_over, ctx);
+	struct sp_front *f = ctx;
+
+	sp_front_awake(f);
+	sp_shortfalls_changed(&f->shortfalls);
+	sp_conns_each(f->conns, hand_over, f);
 }
 
 static void on_died(void *ctx, const char *name)

@@ -37,6 +37,7 @@ struct sp_front {
 	__u64				awake_ns;	/* when anything was done the last time */
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
 	struct sp_sync			sync;
+	struct sp_shortfalls		shortfalls;
 	__u32				parse_budget;	/* bytes that this tick may still look at again */
 	__u32				reclaim_budget;	/* splices that it may still look at for their ports */
 };

@@ -10,27 +10,9 @@
 #include "abi/stats.h"
 #include "base/addr.h"
 #include "base/log.h"
+#include "report_mode.h"
 
 #define STRETCH 1024
-
-static json_t *services(const struct sp_config *config)
-{
-	static const char *const protocols[] = { "http", "tls", "tcp" };
-	json_t *list = json_array();
-	char text[SP_ENDPOINT_STRLEN];
-
-	for (size_t i = 0; i < config->service_count; i++) {
-		const struct sp_service_conf *s = &config->services[i];
-		json_t *listens = json_array();
-
-		for (size_t j = 0; j < s->listen_count; j++)
-			json_array_append_new(listens, json_string(sp_endpoint_format(&s->listens[j].addr,
-									s->listens[j].port_be, text)));
-		json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "name", s->name, "listen", listens,
-						      "protocol", protocols[s->protocol]));
-	}
-	return list;
-}
 
 static const char *backend_state(const struct sp_backend_conf *conf, const struct sp_backend *b)
 {
@@ -40,7 +22,8 @@ static const char *backend_state(const struct sp_backend_conf *conf, const struc
 }
 
 /* @b: NULL while a reload is only half done */
-static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backend *b, const struct sp_member *agent)
+static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backend *b, const struct sp_member *agent,
+		       json_t *modes)
 {
 	static const struct sp_backend unknown;
 	__u64 now_ns = sp_now_ns(), retry_ns;
@@ -48,28 +31,37 @@ static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backe
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:s?}", "name", conf->name,
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:s?, s:o}", "name", conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
 			 "weight", (int)conf->weight, "state", backend_state(conf, b),
 			 "retry_ms", (json_int_t)(retry_ns / 1000000), "failures", (int)b->failures,
 			 "connections", (json_int_t)b->connections, "refused", (json_int_t)b->refused,
-			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name : NULL);
+			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name : NULL, "modes", modes);
+}
+
+static json_t *backends(const struct sp_report *r, size_t pool_idx)
+{
+	const struct sp_backends *b = sp_front_backends(r->front);
+	const struct sp_pool_conf *p = &r->config->pools[pool_idx];
+	unsigned int wanted = sp_report_wanted(r->config, pool_idx);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->backend_count; i++) {
+		const struct sp_member *agent = sp_cluster_agent_at(sp_front_cluster(r->front), &p->backends[i].at);
+
+		json_array_append_new(list, backend(&p->backends[i], sp_backends_at(b, p, i), agent,
+						    sp_report_modes(wanted, p, agent)));
+	}
+	return list;
 }
 
 static json_t *pools(const struct sp_report *r)
 {
-	const struct sp_backends *b = sp_front_backends(r->front);
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->config->pool_count; i++) {
-		const struct sp_pool_conf *p = &r->config->pools[i];
-		json_t *backends = json_array();
-
-		for (size_t j = 0; j < p->backend_count; j++)
-			json_array_append_new(backends, backend(&p->backends[j], sp_backends_at(b, p, j),
-			     sp_cluster_agent_at(sp_front_cluster(r->front), &p->backends[j].at)));
-		json_array_append_new(list, json_pack("{s:s, s:o}", "name", p->name, "backends", backends));
-	}
+	for (size_t i = 0; i < r->config->pool_count; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->config->pools[i].name,
+						      "backends", backends(r, i)));
 	return list;
 }
 
@@ -203,11 +195,12 @@ static json_t *status(void *ctx)
 {
 	const struct sp_report *r = ctx;
 
-	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "version", SP_VERSION,
+	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
 			 "config", r->config_path, "splices", (int)sp_datapath_count(r->dp)->splices,
 			 "splices_max", (int)r->config->limits.splices, "pending", (int)sp_front_pending(r->front),
-			 "services", services(r->config), "pools", pools(r), "counters", counters(r)));
+			 "warnings", sp_report_warnings(r->front), "services", sp_report_services(r->config),
+			 "pools", pools(r), "counters", counters(r)));
 }
 
 static json_t *drops(void *ctx)
