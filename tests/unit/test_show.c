@@ -64,8 +64,7 @@ static void status_is_aligned(void **state)
 		"WARNING: service www: mode split can't be had at 1 of 2 backends\n"
 		"\n"
 		"SERVICE  PROTOCOL  MODE   LISTEN\n"
-		"www      http      split  192.0.2.1:80\n"
-		"                          [2001:db8::1]:80\n"
+		"www      http      split  192.0.2.1:80\n                          [2001:db8::1]:80\n"
 		"ssh      tcp       auto   192.0.2.1:22\n"
 		"\n"
 		"SERVICE  MODE   POOL  BACKEND      AGENT  IN EFFECT  BECAUSE\n"
@@ -93,21 +92,20 @@ static void status_is_aligned(void **state)
 			      "\"store\":{\"engine\":\"redis\",\"servers\":["
 			      "{\"name\":\"10.0.8.1:6379\",\"state\":\"up\",\"latency_us\":87,\"in_flight\":3,"
 			      "\"commands\":1000,\"errors\":0,\"reconnects\":1},"
-			      "{\"name\":\"10.0.8.2:6379\",\"state\":\"down\",\"reconnects\":9}],\"counters\":{\"commits_ok\":12}},"
-			      "\"warnings\":[\"service www: mode split can't be had at 1 of 2 backends\"],"
+			      "{\"name\":\"10.0.8.2:6379\",\"state\":\"down\",\"reconnects\":9}],"
+			      "\"counters\":{\"commits_ok\":12}},\"warnings\":[\"service www: mode split can't be had at 1 of 2 backends\"],"
 			      "\"services\":[{\"name\":\"www\",\"protocol\":\"http\",\"mode\":\"split\",\"pools\":[\"wäb\"],"
 			      "\"listen\":[\"192.0.2.1:80\",\"[2001:db8::1]:80\"]},"
 			      "{\"name\":\"ssh\",\"protocol\":\"tcp\",\"mode\":\"auto\",\"pools\":[\"wäb\"],\"listen\":[\"192.0.2.1:22\"]}],"
 			      "\"pools\":[{\"name\":\"wäb\",\"backends\":["
 			      "{\"name\":\"10.0.2.1:80\",\"address\":\"10.0.2.1:80\",\"weight\":2,\"state\":\"up\","
 			      "\"failures\":0,\"connections\":1200,\"refused\":0,\"silent\":0,\"agent\":\"h1\",\"modes\":{"
-			      "\"split\":{\"mode\":\"split\",\"reason\":null},"
-			      "\"auto\":{\"mode\":\"split\",\"reason\":\"agent_lacks_adopt\"}}},"
+			      "\"split\":{\"mode\":\"split\",\"reason\":null},\"auto\":{\"mode\":\"split\",\"reason\":\"agent_lacks_adopt\"}}},"
 			      "{\"name\":\"b2\",\"address\":\"[fd00:2::1]:80\",\"weight\":1,\"state\":\"down\","
 			      "\"failures\":12,\"connections\":3,\"refused\":40,\"silent\":7,\"agent\":null,"
 			      "\"modes\":{\"split\":{\"mode\":\"whole\",\"reason\":\"no_agent\"}}}]}],\"counters\":{\"heads\":12345,\"bad\":7}}");
-	char *text = NULL;
 	size_t len;
+	char *text = NULL;
 	FILE *out = open_memstream(&text, &len);
 
 	sp_show_status(object, out);
