@@ -147,6 +147,15 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 	return grew || c->held.len >= c->fin_at;
 }
 
+/* A repetition, so our acknowledgement was lost; or what lies before it went another way. */
+static void not_grown(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *seg)
+{
+	struct sp_segment ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
+
+	if (c->state == SP_CONN_HEAD && c->acked && !c->lent && seg->payload_len)
+		sp_wire_send(f->wire, &ack);
+}
+
 void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_ANSWERED) {
@@ -157,14 +166,12 @@ void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment
 		sp_answer_again(f, c, seg);
 	} else if (c->state == SP_CONN_OWING) {
 		sp_relay(f->wire, &c->up, seg, SP_RELAY_MSS);	/* it was overtaken by its splice */
-	} else if (hold(f, c, seg)) {
-		c->is_news = 1;
-		if (c->state == SP_CONN_HEAD)
+	} else {
+		c->is_news |= !!seg->payload_len;
+		if (!hold(f, c, seg))
+			not_grown(f, c, seg);
+		else if (c->state == SP_CONN_HEAD)
 			grown(f, c);
-	} else if (c->state == SP_CONN_HEAD && c->acked && !c->lent && seg->payload_len) {
-		struct sp_segment ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
-
-		sp_wire_send(f->wire, &ack);	/* a repetition: ours was lost */
 	}
 }
 
@@ -294,7 +301,10 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
 	sp_front_del(f, c);
 }
 
-/* The whole head may have come to another proxy, in one segment, as clients repeat it: then the splice is there. */
+/*
+ * The whole head may have come to another proxy, in one segment, as clients repeat it, or in pieces, where we have a
+ * part of it from a dead one (heir.c): then the splice is there. What comes behind a hole, or again, tells of that.
+ */
 static void ask_store(struct sp_front *f, struct sp_conn *c)
 {
 	if (!f->cluster || !c->is_news)

@@ -387,7 +387,9 @@ struct sp_conn *sp_stash_resume(struct sp_front *f, const struct sp_tuple *front
 	c->window = 65535;
 	take(f, c, offer, bytes, len);
 	c->deadline_ns = sp_now_ns() + time_left_ns(f, c);
-	if (owe_by(f, c))
+	if (owe_by(f, c)) {
+		c->is_news = 1;
 		sp_front_mark(f, c);
+	}
 	return c;
 }
