@@ -95,6 +95,8 @@ class Cluster(Topology):
         self.route()
         for name in self.agent_names:
             self.route_straight(name)
+        for name in ("client", "backend1", "backend2"):
+            self.ns[name].sysctl("ipv4.tcp_no_metrics_save", 1)     # docs/OPERATIONS.md; a client's last outage is no part of this one
 
     def route_straight(self, name):
         """What has a service's address leaves this backend's host for the router, and not for the proxies."""

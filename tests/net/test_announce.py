@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Two proxies behind BIRD: who is announced, how soon no more, and what the connections through them notice."""
 import select
+import signal
 import struct
 import threading
 import time
 
 import pytest
 
+import tcp
+import ways
 from conftest import Lab, Pairs, Way
 
 pytestmark = pytest.mark.spliced
@@ -137,6 +140,24 @@ def test_silent_host_is_left_out(lab, streams):
     print(f"unplugged: withdrawn after {after * 1e3:.0f} ms, longest gap {worst * 1e3:.0f} ms")
     assert after < 0.3
     assert worst < 1.4
+
+
+@pytest.mark.parametrize("side", ["router", "core"])
+def test_router_loses_all_proxies_at_once(lab, streams, side):
+    """Its BIRD was held up, so they have closed their sessions: until these are back the static routes must do."""
+    streams.settle()
+    bird = lab.way.processes[side]
+    bird.send_signal(signal.SIGSTOP)
+    try:
+        streams.settle()
+    finally:
+        bird.send_signal(signal.SIGCONT)
+    tcp.wait_for(lambda: not lab.way.announced(side, dict((name, k) for name, _, k in ways.SIDES)[side]), "all routes to go", 2)
+    worst = streams.settle()
+    lab.way.wait_for(BOTH, 10)
+    worst = max(worst, streams.settle())
+    print(f"BIRD of {side} held up: longest gap {worst * 1e3:.0f} ms")
+    assert worst < 0.4
 
 
 def test_cold_proxy_joins_without_a_stall(lab, streams):
