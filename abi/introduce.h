@@ -11,6 +11,7 @@
  */
 #define SP_INTRODUCE_FRESH_S	5
 
+#define SP_INTRODUCE_FORMAT	2	/* of the seal */
 #define SP_INTRODUCE_KIND	4
 #define SP_INTRODUCE_VERSION	2
 #define SP_INTRODUCE_BYTES	144	/* of the text that is sealed */
@@ -25,8 +26,10 @@
  * @client_isn:	tells the splice from another connection on the same tuple
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
  * @kept_s:	as in struct sp_tag
- * @seq_delta, @ack_delta, @tsval_delta, @tsecr_delta, @pool_id, @half_version, @up_shift, @flags: of the half up
+ * @seq_delta, @ack_delta, @tsval_delta, @tsecr_delta, @pool_id, @half_version, @up_shift: of the half up
  * @down_shift:	of the half down, of which all else follows from the half up: sp_half_turn()
+ * @flags:	of both; SP_HALF_F_SPLIT is one of them: an agent carries no others
+ * @zero, @zeros: nothing
  * @mac:	SipHash over all before it, see struct sp_introduce_text
  *
  * Of one size, and in words of 64 bits, so that a datapath can check the seal.
@@ -55,6 +58,7 @@ _Static_assert(sizeof(struct sp_introduce) == SP_INTRODUCE_BYTES + 8, "struct sp
  * struct sp_introduce_text - what the MAC is over, as mac() of src/proxy/seal.c puts it together
  * @lengths:	of the two that follow, in bytes: @where in the upper half, the text in the lower one
  * @where:	"sp relay"
+ * @text:	the datagram
  */
 struct sp_introduce_text {
 	__u64			lengths;

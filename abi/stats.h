@@ -8,7 +8,7 @@
 	X(SPLICED_BYTES, spliced_bytes,	"TCP payload bytes carried by a half") \
 	X(ICMP_TRANSLATED, icmp_translated, "ICMP errors translated to the end they are meant for") \
 	X(ROUTE_LOOKUPS, route_lookups,	"times that the way out of a half was looked up") \
-	X(INTRODUCED,	 introduced,	"agent: splices that proxies introduced, so that the store need not be asked")
+	X(AGENT_INTRODUCED, agent_introduced,	"agent: splices that proxies introduced, so that the store need not be asked")
 
 enum sp_stat {
 #define X(up, low, what) SP_STAT_##up,

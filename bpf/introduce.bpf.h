@@ -93,7 +93,7 @@ static __always_inline int is_introduction(const struct sp_pkt *pkt, __u32 off)
 
 	if (bpf_skb_load_bytes(pkt->skb, off, head, sizeof(head)))
 		return 0;
-	return head[0] == 'S' && head[1] == 1 && head[4] == 'R' && head[5] == SP_INTRODUCE_VERSION &&
+	return head[0] == 'S' && head[1] == SP_INTRODUCE_FORMAT && head[4] == 'R' && head[5] == SP_INTRODUCE_VERSION &&
 	       head[6] == SP_INTRODUCE_KIND;
 }
 
@@ -127,7 +127,8 @@ static __always_inline int is_pair(const struct sp_tuple *t)
 
 static __always_inline int check_sense(const struct sp_introduce *m)
 {
-	if (!is_pair(&m->front) || !is_pair(&m->back) || m->flags & ~SP_HALF_F_SHARED || m->zero)
+	if (!is_pair(&m->front) || !is_pair(&m->back) || (m->flags | SP_HALF_F_ADOPTED) != SP_HALF_F_SHARED ||
+	    m->zeros[0] | m->zeros[1] | m->zeros[2])
 		return -SP_DROP_INTRO_MALFORMED;
 	return 0;
 }
@@ -269,7 +270,7 @@ static __noinline int install(struct sp_desk *desk, struct sp_control *c, __u64 
 		return err;
 	if (c->splices >= c->splices_max || install_down(desk, c, now_ns) || install_up(desk, c, now_ns))
 		return -SP_DROP_INTRO_FULL;
-	count_stat(SP_STAT_INTRODUCED, 1);
+	count_stat(SP_STAT_AGENT_INTRODUCED, 1);
 	return 0;
 }
 

@@ -12,6 +12,9 @@
  *	it goes whole	as its service wants it: the same, until the server's next SYN-ACK
  *	no answer	the same, for SP_ASK_PASS_NS
  *
+ * Most are never asked about: the proxy introduces a splice to the datapath of this host before the server has its
+ * request (bpf/introduce.bpf.h). The daemon finds those in the table, and they age and end like all others.
+ *
  * What passes goes to a proxy, which carries it. "No answer" comes after
  * PATIENCE_NS at the latest; and when the store has left one question
  * unanswered, none is asked for AWAY_NS, and nothing waits.
@@ -107,6 +110,15 @@ static int is_waiting(const struct sp_front *f, const struct sp_tuple *tuple)
 	__u8 flags;
 
 	return !sp_stray_flags(f->strays, hash_of(f, tuple), tuple, &flags);
+}
+
+/* Those that have waited longest; what was answered behind one that was not goes with it. */
+static void forget_answered(struct sp_front *f)
+{
+	while (f->count && !is_waiting(f, &f->asks[f->first].tuple)) {
+		f->first = (f->first + 1) % ASKS_MAX;
+		f->count--;
+	}
 }
 
 static void ask(struct sp_front *f, const struct sp_tuple *tuple)
@@ -226,6 +238,7 @@ static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const str
 		let_pass(f, key, pass_ns(err));
 	}
 	release(f, key);
+	forget_answered(f);
 }
 
 static void on_emptied(void *ctx)

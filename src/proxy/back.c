@@ -281,6 +281,8 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	f->counters.spliced++;
 	count_mode(f, c);
 	sp_conn_unlink_back(f->conns, c);
+	if (c->mode != SP_MODE_WHOLE)
+		sp_cluster_introduce(f->cluster, &splice, kept_s);
 	sp_stash_forward(f, c);
 }
 

@@ -125,6 +125,10 @@ static void hear(struct sp_cluster *c, const struct sp_message *m, const struct 
 		if (c->events && c->events->ends)
 			c->events->ends(c->ctx, &m->ends.front, m->ends.client_isn, m->ends.state);
 		break;
+	case SP_MESSAGE_INTRODUCE:
+		/* by an interface that isn't the datapath's: the store is asked, as ever */
+		c->counters.introductions_astray++;
+		break;
 	case SP_MESSAGE_NONE:
 	case SP_MESSAGE_KIND_COUNT:
 		break;

@@ -39,6 +39,7 @@ struct sp_cluster_events {
 /* What was refused is in the counters, by name; so is what the socket did not take. */
 #define SP_CLUSTER_COUNTERS(X) \
 	X(hellos_sent) X(hellos_heard) X(segments_sent) X(segments_heard) X(ends_sent) X(ends_heard) \
+	X(introductions_sent) X(introductions_astray) \
 	X(members_died) X(relay_not_sent) \
 	X(relay_refused_length) X(relay_refused_magic) X(relay_refused_version) X(relay_refused_foreign) \
 	X(relay_refused_forged) X(relay_refused_unknown) X(relay_refused_replayed) X(relay_refused_old) \
@@ -89,6 +90,13 @@ void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind, const s
 /* Return: 0; -ENOENT: nobody is known to have it, or he is dead. */
 int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg);
 void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg);
+
+struct sp_splice;
+/*
+ * A splice that was committed, for the living agent of its backend; where there is none, nothing. It goes out at the
+ * next sp_cluster_flush(), so that must come before its first bytes do.
+ */
+void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s);
 
 /* To all others: @state is SP_USE_S_* of the half under @front. */
 void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn, __u8 state);

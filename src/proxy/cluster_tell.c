@@ -114,6 +114,16 @@ void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __
 		c->counters.ends_sent += tell(c, NULL, &m);
 }
 
+void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s)
+{
+	const struct sp_endpoint at = { splice->up.out.daddr, splice->up.out.dport };
+	const struct sp_member *agent = sp_cluster_agent_at(c, &at);
+	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .splice = *splice, .kept_s = kept_s };
+
+	if (agent)
+		c->counters.introductions_sent += tell(c, agent, &m);
+}
+
 void sp_cluster_say_hello(struct sp_cluster *c)
 {
 	struct sp_message m = { .kind = SP_MESSAGE_HELLO, .state = c->members.self.state, .can = c->members.self.can };

@@ -79,6 +79,12 @@ static void on_events(uv_poll_t *handle, int status, int events)
 	consume(handle->data);
 }
 
+/* An agent should hear of a splice before its server does. */
+static void before_packets(void *ctx)
+{
+	sp_cluster_flush(((struct daemon *)ctx)->cluster);
+}
+
 /* What the store's and other proxies' answers in this turn have led to. */
 static void on_flush(uv_prepare_t *prepare)
 {
@@ -230,6 +236,7 @@ static int run(const char *path)
 		log_err_errno(err, "can't start");
 		return 1;
 	}
+	sp_wire_before(d.wire, before_packets, &d);
 	sp_splice_adopt(d.dp, sp_front_ports(d.front));
 	sp_front_recover(d.front);
 	d.report = (struct sp_report){

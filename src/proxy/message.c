@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "proxy/message.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "abi/half.h"
+#include "abi/introduce.h"
 #include "abi/service.h"
 
 #define RELAY_WHERE	"sp relay"
@@ -86,6 +89,27 @@ static __u8 *put_ends(__u8 *p, const struct sp_message *m)
 	return put_number(p, (__u64)m->ends.state << 24, 4);
 }
 
+/* What a datapath looks for. */
+_Static_assert(SP_INTRODUCE_KIND == SP_MESSAGE_INTRODUCE, "abi/introduce.h: kind");
+_Static_assert(SP_INTRODUCE_VERSION == SP_MESSAGE_VERSION, "abi/introduce.h: version");
+_Static_assert(SP_INTRODUCE_FORMAT == SP_SEAL_FORMAT, "abi/introduce.h: format");
+_Static_assert(offsetof(struct sp_introduce, front) == BODY, "abi/introduce.h: head");
+
+static __u8 *put_introduce(__u8 *p, const struct sp_message *m)
+{
+	const struct sp_half *up = &m->splice.up;
+	const struct sp_introduce said = {
+		.front = m->splice.front, .back = up->out, .client_isn = htonl(m->splice.client_isn),
+		.spliced_s = htonl(up->spliced_s), .kept_s = htonl(m->kept_s),
+		.seq_delta = htonl(up->seq_delta), .ack_delta = htonl(up->ack_delta),
+		.tsval_delta = htonl(up->tsval_delta), .tsecr_delta = htonl(up->tsecr_delta),
+		.pool_id = htonl(up->pool_id), .half_version = htons(up->version),
+		.up_shift = up->window_shift, .down_shift = m->splice.down.window_shift, .flags = up->flags,
+	};
+
+	return put_bytes(p, &said.front, offsetof(struct sp_introduce, mac) - BODY);
+}
+
 size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, __u8 *buf)
 {
 	const __u8 head[4] = { RELAY_MAGIC, SP_MESSAGE_VERSION, m->kind, 0 };
@@ -99,6 +123,7 @@ size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, 
 	case SP_MESSAGE_HELLO: p = put_hello(p, m); break;
 	case SP_MESSAGE_SEGMENT: p = put_segment(p, m); break;
 	case SP_MESSAGE_ENDS: p = put_ends(p, m); break;
+	case SP_MESSAGE_INTRODUCE: p = put_introduce(p, m); break;
 	case SP_MESSAGE_NONE:
 	case SP_MESSAGE_KIND_COUNT:
 		assert(0);
@@ -205,6 +230,31 @@ static enum sp_message_refusal get_ends(const __u8 *p, size_t len, struct sp_mes
 	return SP_MESSAGE_OK;
 }
 
+/* What a datapath makes of it: bpf/introduce.bpf.h. */
+static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct sp_message *m)
+{
+	struct sp_half *up = &m->splice.up;
+	struct sp_introduce said;
+
+	if (len != offsetof(struct sp_introduce, mac) - BODY)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	memcpy(&said.front, p, len);
+	if (!is_tuple(&said.front) || !is_tuple(&said.back) || (said.flags | SP_HALF_F_ADOPTED) != SP_HALF_F_SHARED ||
+	    said.zeros[0] | said.zeros[1] | said.zeros[2])
+		return SP_MESSAGE_REFUSED_MALFORMED;
+	*up = (struct sp_half){
+		.out = said.back, .seq_delta = ntohl(said.seq_delta), .ack_delta = ntohl(said.ack_delta),
+		.tsval_delta = ntohl(said.tsval_delta), .tsecr_delta = ntohl(said.tsecr_delta),
+		.window_shift = said.up_shift, .flags = said.flags, .version = ntohs(said.half_version),
+		.spliced_s = ntohl(said.spliced_s), .pool_id = ntohl(said.pool_id),
+	};
+	m->splice.front = said.front;
+	m->splice.client_isn = ntohl(said.client_isn);
+	m->splice.down = sp_half_turn(up, &said.front, said.down_shift);
+	m->kept_s = ntohl(said.kept_s);
+	return SP_MESSAGE_OK;
+}
+
 enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *bytes, size_t len,
 				    struct sp_message *ret_m)
 {
@@ -225,6 +275,7 @@ enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *
 	case SP_MESSAGE_HELLO: refusal = get_hello(p, len, &m); break;
 	case SP_MESSAGE_SEGMENT: refusal = get_segment(p, len, &m); break;
 	case SP_MESSAGE_ENDS: refusal = get_ends(p, len, &m); break;
+	case SP_MESSAGE_INTRODUCE: refusal = get_introduce(p, len, &m); break;
 	default: refusal = SP_MESSAGE_REFUSED_MALFORMED; break;	/* of another version's proxy */
 	}
 	if (refusal == SP_MESSAGE_OK)

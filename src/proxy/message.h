@@ -7,6 +7,7 @@
 #include "proxy/member.h"
 #include "proxy/seal.h"
 #include "proxy/segment.h"
+#include "proxy/splice.h"
 
 /*
  * The messages, version 2: 1 had no word of what an agent can do, nor of its servers' ports
@@ -37,10 +38,14 @@
  * ENDS: of a splice, FIN or RST has been seen
  *	32	36 tuple client -> service, 4 ISN of the client, 1 SP_USE_S_* of its half, 3 zero
  *
+ * INTRODUCE, of a splice that was just committed, to the agent of its backend: see abi/introduce.h. Its host's datapath
+ * takes it, so that an agent's daemon gets none but those which came by an interface that isn't its own.
+ *
  * A HELLO counts once: one that was recorded can't keep a dead proxy alive. The
  * other two may be repeated by whoever has recorded them, as the TCP segments
  * could be that they stand for. A SEGMENT of kind FRONT has its cookie checked
- * by the one who gets it: once that has expired, it begins nothing any more.
+ * by the one who gets it: once that has expired, it begins nothing any more. An
+ * INTRODUCE of some seconds ago is refused.
  *
  * The record of a member in the store, sealed under "sp member":
  *
@@ -54,7 +59,7 @@
 #define SP_MESSAGE_BYTES_MAX	(92 + SP_MESSAGE_PIECE + SP_SEAL_TAIL_BYTES)
 #define SP_MEMBER_RECORD_MAX	(36 + 18 * SP_MEMBER_OWNED_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
 
-#define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends)
+#define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends) X(INTRODUCE, introduce)
 
 enum sp_message_kind {
 	SP_MESSAGE_NONE,
@@ -87,6 +92,7 @@ struct sp_ends {
  * @state, @can, @splices: of HELLO
  * @event, @segment: of SEGMENT; the payload is borrowed
  * @ends:	of ENDS
+ * @splice, @kept_s: of INTRODUCE
  */
 struct sp_message {
 	enum sp_message_kind	kind;
@@ -99,6 +105,8 @@ struct sp_message {
 	enum sp_event_kind	event;
 	struct sp_segment	segment;
 	struct sp_ends	ends;
+	struct sp_splice	splice;
+	__u32			kept_s;
 };
 
 /* @buf: SP_MESSAGE_BYTES_MAX bytes; a segment's payload is at most SP_MESSAGE_PIECE. Return: bytes written. */

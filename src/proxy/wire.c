@@ -33,6 +33,8 @@ struct sp_wire {
 	struct wire_queue	v4;
 	struct wire_queue	v6;
 	struct sp_wire_stats	stats;
+	void			(*before)(void *ctx);
+	void			*ctx;
 };
 
 /* With IP_HDRINCL the source address need not be ours: nothing is bound, nothing checked. */
@@ -78,6 +80,12 @@ out_close:
 	return err;
 }
 
+void sp_wire_before(struct sp_wire *wire, void (*fn)(void *ctx), void *ctx)
+{
+	wire->before = fn;
+	wire->ctx = ctx;
+}
+
 void sp_wire_close(struct sp_wire *wire)
 {
 	if (!wire)
@@ -90,10 +98,13 @@ void sp_wire_close(struct sp_wire *wire)
 }
 
 /* sendmmsg() stops at the first packet that fails: that one is skipped, unless there is no room for more either. */
-static void queue_flush(struct wire_queue *q, struct sp_wire_stats *stats)
+static void queue_flush(struct sp_wire *wire, struct wire_queue *q)
 {
+	struct sp_wire_stats *stats = &wire->stats;
 	unsigned int done = 0;
 
+	if (q->count && wire->before)
+		wire->before(wire->ctx);
 	while (done < q->count && q->fd >= 0) {
 		int n = sendmmsg(q->fd, q->msgs + done, q->count - done, MSG_DONTWAIT);
 
@@ -118,10 +129,10 @@ static struct wire_queue *queue_of(struct sp_wire *wire, const struct sp_addr *t
 }
 
 /* Room for one packet of any size, aligned to words. */
-static __u8 *queue_room(struct wire_queue *q, struct sp_wire_stats *stats)
+static __u8 *queue_room(struct sp_wire *wire, struct wire_queue *q)
 {
 	if (q->count == QUEUE_PKTS || sizeof(q->arena) - q->used < SP_SEGMENT_PACKET_MAX)
-		queue_flush(q, stats);
+		queue_flush(wire, q);
 	return q->arena + q->used;
 }
 
@@ -152,7 +163,7 @@ static void queue_add(struct wire_queue *q, const struct sp_addr *to, size_t len
 int sp_wire_send(struct sp_wire *wire, const struct sp_segment *seg)
 {
 	struct wire_queue *q = queue_of(wire, &seg->tuple.daddr);
-	int len = sp_segment_build(seg, queue_room(q, &wire->stats), SP_SEGMENT_PACKET_MAX);
+	int len = sp_segment_build(seg, queue_room(wire, q), SP_SEGMENT_PACKET_MAX);
 
 	if (len < 0)
 		return len;
@@ -163,7 +174,7 @@ int sp_wire_send(struct sp_wire *wire, const struct sp_segment *seg)
 int sp_wire_send_too_big(struct sp_wire *wire, const struct sp_event *ev)
 {
 	struct wire_queue *q = queue_of(wire, &ev->tuple.saddr);
-	int len = sp_segment_build_too_big(ev, queue_room(q, &wire->stats));
+	int len = sp_segment_build_too_big(ev, queue_room(wire, q));
 
 	if (len < 0)
 		return len;
@@ -173,8 +184,8 @@ int sp_wire_send_too_big(struct sp_wire *wire, const struct sp_event *ev)
 
 void sp_wire_flush(struct sp_wire *wire)
 {
-	queue_flush(&wire->v4, &wire->stats);
-	queue_flush(&wire->v6, &wire->stats);
+	queue_flush(wire, &wire->v4);
+	queue_flush(wire, &wire->v6);
 }
 
 struct sp_wire_stats sp_wire_stats(const struct sp_wire *wire)

@@ -20,6 +20,9 @@ int sp_wire_send(struct sp_wire *wire, const struct sp_segment *seg);
 /* The same of sp_segment_build_too_big(). */
 int sp_wire_send_too_big(struct sp_wire *wire, const struct sp_event *ev);
 
+/* @fn: called before packets go out: what must not come after them (borrowed context). */
+void sp_wire_before(struct sp_wire *wire, void (*fn)(void *ctx), void *ctx);
+
 /* sendmmsg() of all that is queued. */
 void sp_wire_flush(struct sp_wire *wire);
 

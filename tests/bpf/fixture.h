@@ -33,8 +33,8 @@
 
 /*
  * @gso_size, @gso_segs: of the skb that run() makes.
- * @is_out: it goes through sp_egress, as from the machine itself. @skb: what became of it. @events: since the last call
- * of listen().
+ * @is_out: it goes through sp_egress, as from the machine itself; @is_agent: through sp_agent_in. @skb: what became of
+ * it. @events: since the last call of listen().
  */
 struct fixture {
 	struct proxy_bpf	*skel;
@@ -43,7 +43,7 @@ struct fixture {
 	struct __sk_buff	skb;
 	unsigned int		ifindex;
 	__u32			gso_size, gso_segs;
-	int			is_out;
+	int			is_out, is_agent;
 	int			events;
 	union {
 		struct sp_event	event;		/* the last one */
@@ -159,7 +159,8 @@ static inline void fixture_close(struct fixture *f)
 /* @out: FRAME_MAX bytes. Return: the verdict, or -1000 when the kernel did not run it. */
 static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, __u32 *out_len, int repeat, __u32 *ns)
 {
-	struct bpf_program *prog = f->is_out ? f->skel->progs.sp_egress : f->skel->progs.sp_ingress;
+	struct bpf_program *prog = f->is_out ? f->skel->progs.sp_egress :
+				   f->is_agent ? f->skel->progs.sp_agent_in : f->skel->progs.sp_ingress;
 	struct __sk_buff ctx = { .ingress_ifindex = f->is_out ? 0 : f->ifindex, .ifindex = f->ifindex,
 				 .gso_size = f->gso_size, .gso_segs = f->gso_segs };
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = len, .data_out = out,

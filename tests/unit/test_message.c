@@ -28,11 +28,32 @@ static struct sp_tuple any_tuple(int is_v6)
 	return t;
 }
 
+static struct sp_splice any_splice(int is_v6)
+{
+	struct sp_splice s = {
+		.front = any_tuple(is_v6), .client_isn = any32(), .up = {
+			.out = any_tuple(is_v6), .seq_delta = any32(), .ack_delta = any32(), .tsval_delta = any32(),
+			.tsecr_delta = any32(), .window_shift = random() % 29 - 14, .version = any32(),
+			.spliced_s = any32(), .pool_id = any32(),
+			.flags = SP_HALF_F_SPLIT | (random() & 1 ? SP_HALF_F_ADOPTED : 0),
+		},
+	};
+
+	s.down = (struct sp_half){
+		.out = { s.front.daddr, s.front.saddr, s.front.dport, s.front.sport },
+		.flags = SP_HALF_F_FROM_BACKEND | s.up.flags,
+		.seq_delta = -s.up.ack_delta, .ack_delta = -s.up.seq_delta, .tsval_delta = -s.up.tsecr_delta,
+		.tsecr_delta = -s.up.tsval_delta, .window_shift = random() % 29 - 14, .version = s.up.version,
+		.spliced_s = s.up.spliced_s, .pool_id = s.up.pool_id,
+	};
+	return s;
+}
+
 static struct sp_message any_message(int i)
 {
 	static const enum sp_event_kind events[] = { SP_EVENT_FRONT, SP_EVENT_BACK, SP_EVENT_MISS };
 	struct sp_message m = {
-		.kind = 1 + i % 3, .from = (__u64)any32() << 32 | any32(), .started_ns = (__u64)any32() << 32, .seq = i,
+		.kind = 1 + i % 4, .from = (__u64)any32() << 32 | any32(), .started_ns = (__u64)any32() << 32, .seq = i,
 	};
 
 	switch (m.kind) {
@@ -42,16 +63,21 @@ static struct sp_message any_message(int i)
 		m.splices = any32();
 		break;
 	case SP_MESSAGE_SEGMENT:
-		m.event = events[i / 3 % 3];
+		m.event = events[i / 4 % 3];
 		m.segment = (struct sp_segment){
-			.tuple = any_tuple(i & 1), .seq = any32(), .ack = any32(), .tsval = any32(), .tsecr = any32(),
+			.tuple = any_tuple(~i >> 2 & 1), .seq = any32(), .ack = any32(), .tsval = any32(),
+			.tsecr = any32(),
 			.window = any32(), .mss = any32(), .wscale = i % 16 - 1, .flags = any32(),
-			.is_sack = i >> 1 & 1, .has_ts = i >> 2 & 1,
+			.is_sack = i >> 3 & 1, .has_ts = i >> 4 & 1,
 			.payload = payload, .payload_len = i * 7 % (SP_MESSAGE_PIECE + 1),
 		};
 		break;
+	case SP_MESSAGE_INTRODUCE:
+		m.splice = any_splice(i >> 2 & 1);
+		m.kept_s = any32();
+		break;
 	default:
-		m.ends = (struct sp_ends){ any_tuple(i & 1), any32(), any32() & SP_USE_S_ENDS };
+		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), any32() & SP_USE_S_ENDS };
 		break;
 	}
 	return m;
@@ -76,6 +102,8 @@ static void check_same(const struct sp_message *a, const struct sp_message *b)
 	assert_memory_equal(&x.ends.front, &y.ends.front, sizeof(x.ends.front));
 	assert_int_equal(x.ends.client_isn, y.ends.client_isn);
 	assert_int_equal(x.ends.state, y.ends.state);
+	assert_memory_equal(&x.splice, &y.splice, sizeof(x.splice));
+	assert_int_equal(x.kept_s, y.kept_s);
 }
 
 static void there_and_back(void **state)
@@ -128,6 +156,12 @@ static enum sp_message_refusal sealed_anew(__u8 *bytes, size_t len, size_t at, _
 
 static void what_makes_no_sense_is_refused(void **state)
 {
+	static const struct { size_t at; __u8 value; } mad[] = {	/* of an introduction */
+		{ offsetof(struct sp_introduce, front), 9 },
+		{ offsetof(struct sp_introduce, flags), 0 },
+		{ offsetof(struct sp_introduce, flags), SP_HALF_F_SPLIT | SP_HALF_F_TO_DAEMON },
+		{ offsetof(struct sp_introduce, zeros), 1 },
+	};
 	__u8 bytes[SP_MESSAGE_BYTES_MAX + 8];
 	struct sp_message m = any_message(1);	/* a segment, IPv6 */
 	size_t len;
@@ -156,6 +190,12 @@ static void what_makes_no_sense_is_refused(void **state)
 	m = any_message(2);
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(sealed_anew(bytes, len, 72, SP_USE_S_REUSED), SP_MESSAGE_REFUSED_MALFORMED);
+	m = any_message(3);
+	len = sp_message_write(&seal, &m, bytes);
+	assert_int_equal(len, sizeof(struct sp_introduce));
+	for (size_t i = 0; i < sizeof(mad) / sizeof(mad[0]); i++)
+		assert_int_equal(sealed_anew(bytes, len, mad[i].at, mad[i].value), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len + 8, 33, 0), SP_MESSAGE_REFUSED_LENGTH);
 }
 
 static void other_clusters_are_foreign(void **state)

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What an agent's program at ingress does with introductions: what it believes, and what it leaves to the daemon. */
+#include "check.h"
+
+#include "proxy/message.c"
+#include "proxy/seal.c"
+
+#define RELAY_PORT	7946
+
+static const __u64 keys[3][2] = { { 1, 2 }, { 3, 4 }, { 5, 6 } };
+static struct sp_seal seals[3];		/* of the key, of the one before it, and of another cluster */
+static __u32 now_s;
+
+static struct sp_addr relay_addr(int is_v6)
+{
+	return addr_of(is_v6 ? "fd09::1" : "10.9.0.1");
+}
+
+static struct sp_splice splice_of(int is_v6)
+{
+	struct sp_splice s = { .front = TUPLE_IN(is_v6), .client_isn = 0xfffffff0, .up = full_half(is_v6) };
+
+	s.up.spliced_s = now_s;
+	s.up.window_shift = 3;
+	s.up.version = 2;
+	s.up.pool_id = 0xabcd;
+	s.up.flags = SP_HALF_F_SPLIT;
+	s.down = peer_half(is_v6);
+	s.down.spliced_s = now_s;
+	s.down.window_shift = -2;
+	s.down.version = 2;
+	s.down.pool_id = 0xabcd;
+	s.down.flags |= SP_HALF_F_SPLIT;
+	return s;
+}
+
+static struct sp_tuple down_key(int is_v6)
+{
+	struct sp_tuple back = TUPLE_OUT(is_v6);
+
+	return sp_tuple_reverse(&back);
+}
+
+static void set_seal(struct fixture *f, int slot, const struct sp_seal *seal)
+{
+	memcpy(f->control.seal_key[slot], seal->key[0], 16);
+	f->control.seal_id[slot] = htons(seal->id[0]);
+}
+
+static void empty_table(struct fixture *f)
+{
+	int fd = bpf_map__fd(f->skel->maps.sp_halves);
+	struct sp_tuple key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		bpf_map_delete_elem(fd, &key);
+}
+
+/* An empty table for 100 splices, and a daemon that has died lately. */
+static void begin(struct fixture *f, int is_v6)
+{
+	struct sp_tuple back = TUPLE_OUT(is_v6);
+	struct sp_listen serve = { back.daddr, back.dport, 0 };
+	__u64 coarse_ns = now_ns(CLOCK_MONOTONIC_COARSE), real_ns = now_ns(CLOCK_REALTIME);
+	__u32 nothing = 0;
+
+	f->is_agent = 1;
+	now_s = real_ns / 1000000000;
+	f->control = (struct sp_control){
+		.heartbeat_ns = coarse_ns - 60000000000ULL, .key_count = 2, .splices_max = 100,
+		.real_offset_ns = real_ns - coarse_ns, .relay = { relay_addr(is_v6), htons(RELAY_PORT), 0 },
+	};
+	set_seal(f, 0, &seals[0]);
+	set_seal(f, 1, &seals[1]);
+	assert_int_equal(set_control(f), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &serve, &nothing, BPF_ANY), 0);
+	empty_table(f);
+}
+
+static struct sp_control control_of(struct fixture *f)
+{
+	struct sp_control c;
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_control), &zero, &c), 0);
+	return c;
+}
+
+static size_t write_text(const struct sp_seal *seal, const struct sp_splice *splice, __u8 *text)
+{
+	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .from = 7, .started_ns = 8, .seq = 9, .splice = *splice,
+				.kept_s = now_s };
+
+	return sp_message_write(seal, &m, text);
+}
+
+/* Return: length of the frame. */
+static __u32 datagram(int is_v6, const __u8 *text, size_t len, __u8 *frame)
+{
+	struct packet p = { .tuple = { addr_of(is_v6 ? "fd09::2" : "10.9.0.2"), relay_addr(is_v6), htons(RELAY_PORT),
+				       htons(RELAY_PORT) }, .is_v6 = is_v6, .ttl = 63, .is_df = 1 };
+	__u8 *udp = frame + l4_off(is_v6);
+
+	build_ethernet(&p, frame);
+	build_ip(&p, frame + 14, 17, 8 + len);
+	memcpy(udp, &p.tuple.sport, 4);
+	put16(udp + 4, 8 + len);
+	put16(udp + 6, 0);
+	memcpy(udp + 8, text, len);
+	return l4_off(is_v6) + 8 + len;
+}
+
+static void check_text(struct fixture *f, const char *name, int is_v6, const __u8 *text, size_t len, __u32 reason)
+{
+	__u64 introduced = stat_of(f, SP_STAT_AGENT_INTRODUCED);
+	__u8 frame[FRAME_MAX], out[FRAME_MAX];
+	__u32 n = datagram(is_v6, text, len, frame);
+
+	if (reason)
+		check_reason(f, name, frame, n, TC_ACT_SHOT, reason);
+	else
+		check_run(f, name, frame, n, TC_ACT_SHOT, out, &n);
+	if (stat_of(f, SP_STAT_AGENT_INTRODUCED) != introduced + !reason)
+		fail_msg("%s: %d were installed", name, (int)(stat_of(f, SP_STAT_AGENT_INTRODUCED) - introduced));
+}
+
+/* @reason: 0: it is installed */
+static void check_splice(struct fixture *f, const char *name, int is_v6, const struct sp_splice *s, __u32 reason)
+{
+	__u8 text[SP_MESSAGE_BYTES_MAX];
+	size_t len = write_text(&seals[0], s, text);
+
+	check_text(f, name, is_v6, text, len, reason);
+}
+
+static int get(struct fixture *f, const struct sp_tuple *key, struct sp_entry *ret_e)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_halves), key, ret_e);
+}
+
+static void check_entry(struct fixture *f, const struct sp_tuple *key, const struct sp_half *half, struct sp_use use)
+{
+	__u64 ns = now_ns(CLOCK_MONOTONIC_COARSE);
+	struct sp_entry e;
+
+	assert_int_equal(get(f, key, &e), 0);
+	assert_memory_equal(&e.half, half, sizeof(*half));
+	assert_in_range(e.use.seen_ns, ns - 1000000000, ns);
+	use.seen_ns = e.use.seen_ns;
+	use.addr_csum = e.use.addr_csum;
+	use.port_csum = e.use.port_csum;
+	assert_memory_equal(&e.use, &use, sizeof(use));
+	assert_int_equal(e.use.addr_csum % 0xffff, difference(&key->saddr, &half->out.saddr, 8) % 0xffff);
+	assert_int_equal(e.use.port_csum % 0xffff, difference(&key->sport, &half->out.sport, 1) % 0xffff);
+	assert_int_equal(e.tag.client_isn, 0xfffffff0);
+	assert_int_equal(e.tag.kept_s, now_s);
+}
+
+static void both_halves_are_installed(void **state)
+{
+	for_each_family(v6) {
+		struct sp_tuple front = TUPLE_IN(v6), back_reply = down_key(v6);
+		struct sp_splice s;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		check_splice(*state, "good", v6, &s, 0);
+		check_entry(*state, &front, &s.up, (struct sp_use){ .next_seq = 0xfffffff1 });
+		check_entry(*state, &back_reply, &s.down, (struct sp_use){ .last_ack = 0xfffffff1 });
+		assert_int_equal(control_of(*state).splices, 1);
+		assert_int_equal(control_of(*state).introduced, 1);
+	}
+}
+
+/* The half is as good as one of the daemon's: an answer goes through it. */
+static void answers_are_carried_from_then_on(void **state)
+{
+	struct fixture *f = *state;
+
+	for_each_family(v6) {
+		struct packet p = plain_packet(v6), want;
+		__u8 in[FRAME_MAX], out[FRAME_MAX];
+		struct sp_splice s;
+		__u32 len;
+
+		begin(f, v6);
+		s = splice_of(v6);
+		s.down.window_shift = 0;
+		check_splice(f, "good", v6, &s, 0);
+		p.tuple = down_key(v6);
+		want = expect_carried(p, &s.down);
+		len = build(&p, in);
+		f->is_out = 1;
+		check_run(f, "answer", in, len, TC_ACT_REDIRECT, out, &len);
+		f->is_out = 0;
+		check_bytes("answer", &want, out, len);
+	}
+}
+
+static void either_key_opens(void **state)
+{
+	for_each_family(v6) {
+		__u8 text[SP_MESSAGE_BYTES_MAX];
+		struct fixture *f = *state;
+		struct sp_splice s;
+		size_t len;
+
+		begin(f, v6);
+		s = splice_of(v6);
+		len = write_text(&seals[2], &s, text);
+		check_text(f, "another cluster's", v6, text, len, SP_DROP_INTRO_FOREIGN);
+		len = write_text(&seals[1], &s, text);
+		f->control.key_count = 1;
+		set_control(f);
+		check_text(f, "a key that is gone", v6, text, len, SP_DROP_INTRO_FOREIGN);
+		f->control.key_count = 2;
+		set_control(f);
+		check_text(f, "the key before", v6, text, len, 0);
+	}
+}
+
+static void any_change_is_refused(void **state)
+{
+	for_each_family(v6) {
+		__u8 text[SP_MESSAGE_BYTES_MAX];
+		struct sp_splice s;
+		struct sp_entry e;
+		size_t len;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		len = write_text(&seals[0], &s, text);
+		for (size_t at = 7; at < len; at++) {
+			text[at] ^= 1 << at % 8;
+			check_text(*state, "changed", v6, text, len, SP_DROP_INTRO_FORGED);
+			text[at] ^= 1 << at % 8;
+		}
+		text[2] ^= 1;
+		check_text(*state, "of a key that is not", v6, text, len, SP_DROP_INTRO_FOREIGN);
+		assert_int_not_equal(get(*state, &s.front, &e), 0);
+		assert_int_equal(control_of(*state).splices, 0);
+	}
+}
+
+static void other_lengths_are_refused(void **state)
+{
+	for_each_family(v6) {
+		__u8 text[SP_MESSAGE_BYTES_MAX + 8] = { 0 };
+		struct sp_splice s;
+		size_t len;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		len = write_text(&seals[0], &s, text);
+		for (size_t cut = 8; cut < len + 8; cut++)
+			if (cut != len)
+				check_text(*state, "cut", v6, text, cut, SP_DROP_INTRO_SHORT);
+	}
+}
+
+/* Its UDP says more than the frame has. */
+static void lengths_that_lie_are_refused(void **state)
+{
+	for_each_family(v6) {
+		__u8 text[SP_MESSAGE_BYTES_MAX], frame[FRAME_MAX];
+		struct sp_splice s;
+		__u32 n;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		n = datagram(v6, text, write_text(&seals[0], &s, text), frame);
+		check_reason(*state, "cut off", frame, n - 1, TC_ACT_SHOT, SP_DROP_INTRO_SHORT);
+	}
+}
+
+/* Whoever has the key may still be mad. */
+static void what_makes_no_sense_is_refused(void **state)
+{
+	for_each_family(v6) {
+		struct sp_splice s, good;
+
+		begin(*state, v6);
+		s = good = splice_of(v6);
+		s.front.sport = 0;
+		check_splice(*state, "no port", v6, &s, SP_DROP_INTRO_MALFORMED);
+		s = good;
+		s.up.out.saddr = TUPLE_OUT(!v6).saddr;
+		check_splice(*state, "two families", v6, &s, SP_DROP_INTRO_MALFORMED);
+		s = good;
+		s.up.flags |= SP_HALF_F_TO_DAEMON;
+		check_splice(*state, "a mark", v6, &s, SP_DROP_INTRO_MALFORMED);
+		s = good;
+		s.up.flags = 0;
+		check_splice(*state, "to go whole", v6, &s, SP_DROP_INTRO_MALFORMED);
+		s = good;
+		s.up.out.dport = htons(9);
+		check_splice(*state, "not served", v6, &s, SP_DROP_INTRO_ELSEWHERE);
+	}
+}
+
+static void replayed_ones_are_refused(void **state)
+{
+	static const int ages_s[] = { SP_INTRODUCE_FRESH_S + 2, 60, -SP_INTRODUCE_FRESH_S - 2, 0x40000000 };
+
+	for_each_family(v6) {
+		struct sp_splice s;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		for (size_t i = 0; i < COUNT(ages_s); i++) {
+			s.up.spliced_s = now_s - ages_s[i];
+			check_splice(*state, "of another time", v6, &s, SP_DROP_INTRO_OLD);
+		}
+		s.up.spliced_s = now_s - SP_INTRODUCE_FRESH_S + 2;
+		check_splice(*state, "a moment late", v6, &s, 0);
+		check_splice(*state, "twice", v6, &s, SP_DROP_INTRO_KNOWN);
+		assert_int_equal(control_of(*state).splices, 1);
+	}
+}
+
+/* @what_s: how much newer than the one that is there; @state: of that one */
+static void check_second(struct fixture *f, const char *name, int is_v6, int newer_s, __u8 state, __u32 reason)
+{
+	struct sp_splice first, second;
+	struct sp_tuple key = down_key(is_v6);
+	struct sp_entry e;
+
+	begin(f, is_v6);
+	first = second = splice_of(is_v6);
+	check_splice(f, name, is_v6, &first, 0);
+	assert_int_equal(get(f, &key, &e), 0);
+	e.use.state = state;
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &key, &e, BPF_EXIST), 0);
+	second.client_isn++;
+	second.front.sport = htons(40001);
+	second.up.spliced_s += newer_s;
+	check_splice(f, name, is_v6, &second, reason);
+	assert_int_equal(control_of(f).splices, 1);
+	/* the other end of the one that is replaced goes, too */
+	assert_int_equal(!get(f, &first.front, &e), !!reason);
+	assert_int_equal(!get(f, &second.front, &e), !reason);
+}
+
+static void newer_splice_of_a_tuple_wins(void **state)
+{
+	for_each_family(v6) {
+		check_second(*state, "newer", v6, 1, 0, 0);
+		check_second(*state, "newer, where one is closed", v6, 1, SP_USE_S_REUSED, 0);
+		check_second(*state, "older", v6, -1, 0, SP_DROP_INTRO_OUTDATED);
+		check_second(*state, "older, where one is closed", v6, -1, SP_USE_S_REUSED, SP_DROP_INTRO_OUTDATED);
+		check_second(*state, "of the same second", v6, 0, 0, SP_DROP_INTRO_OUTDATED);
+		check_second(*state, "of the same second, where one is closed", v6, 0, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 0);
+		check_second(*state, "of the same second, after a SYN-ACK", v6, 0, SP_USE_S_REUSED, 0);
+	}
+}
+
+/* By its other tuple. */
+static void newer_splice_of_a_client_stays(void **state)
+{
+	for_each_family(v6) {
+		struct sp_splice first, second;
+		struct sp_entry e;
+
+		begin(*state, v6);
+		first = second = splice_of(v6);
+		check_splice(*state, "first", v6, &first, 0);
+		second.client_isn++;
+		second.up.out.sport = htons(30000);
+		second.up.spliced_s--;
+		check_splice(*state, "older, by another port", v6, &second, SP_DROP_INTRO_OUTDATED);
+		second.up.spliced_s += 2;
+		check_splice(*state, "newer, by another port", v6, &second, 0);
+		assert_int_equal(control_of(*state).splices, 2);
+		assert_int_equal(get(*state, &first.front, &e), 0);
+		assert_memory_equal(&e.half.out, &second.up.out, sizeof(second.up.out));
+	}
+}
+
+static void what_was_replayed_revives_nothing(void **state)
+{
+	for_each_family(v6) {
+		struct sp_tuple key = down_key(v6);
+		struct sp_splice s;
+		struct sp_entry e;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		check_splice(*state, "first", v6, &s, 0);
+		assert_int_equal(get(*state, &key, &e), 0);
+		e.use.state = SP_USE_S_REUSED;
+		bpf_map_update_elem(bpf_map__fd(((struct fixture *)*state)->skel->maps.sp_halves), &key, &e, BPF_EXIST);
+		check_splice(*state, "replayed", v6, &s, SP_DROP_INTRO_KNOWN);
+		assert_int_equal(use_of(*state, &key).state, SP_USE_S_REUSED);
+	}
+}
+
+static void full_table_takes_none(void **state)
+{
+	for_each_family(v6) {
+		struct fixture *f = *state;
+		struct sp_splice s;
+		struct sp_entry e;
+
+		begin(f, v6);
+		f->control.splices_max = 3;
+		set_control(f);
+		s = splice_of(v6);
+		for (int i = 0; i < 5; i++) {
+			s.front.sport = htons(40000 + i);
+			s.up.out.sport = htons(20000 + i);
+			check_splice(f, "one more", v6, &s, i < 3 ? 0 : SP_DROP_INTRO_FULL);
+		}
+		assert_int_equal(control_of(f).splices, 3);
+		assert_int_not_equal(get(f, &s.front, &e), 0);
+	}
+}
+
+/* Whatever is none of it, or of a version that is not known, is not touched. */
+static void all_else_passes(void **state)
+{
+	for_each_family(v6) {
+		static const struct { const char *name; size_t at; __u8 value; } other[] = {
+			{ "seal", 0, 'X' }, { "its format", 1, SP_SEAL_FORMAT + 1 }, { "magic", 4, 'M' },
+			{ "version", 5, SP_MESSAGE_VERSION + 1 }, { "kind", 6, SP_MESSAGE_ENDS },
+		};
+		__u8 text[SP_MESSAGE_BYTES_MAX], frame[FRAME_MAX];
+		struct packet p = plain_packet(v6);
+		struct sp_splice s;
+		size_t len;
+		__u32 n;
+
+		begin(*state, v6);
+		n = build(&p, frame);
+		check_untouched(*state, "TCP", v6, frame, n);
+		s = splice_of(v6);
+		len = write_text(&seals[0], &s, text);
+		for (size_t i = 0; i < COUNT(other); i++) {
+			__u8 before = text[other[i].at];
+
+			text[other[i].at] = other[i].value;
+			n = datagram(v6, text, len, frame);
+			check_untouched(*state, other[i].name, v6, frame, n);
+			text[other[i].at] = before;
+		}
+		for (size_t cut = 0; cut < 8; cut++) {
+			n = datagram(v6, text, cut, frame);
+			check_untouched(*state, "next to nothing", v6, frame, n);
+		}
+		n = datagram(v6, text, len, frame);
+		put16(frame + l4_off(v6) + 2, RELAY_PORT + 1);
+		check_untouched(*state, "another port", v6, frame, n);
+		n = datagram(v6, text, len, frame);
+		frame[l4_off(v6) - 1] ^= 1;
+		check_untouched(*state, "another host", v6, frame, n);
+		if (!v6) {
+			n = datagram(v6, text, len, frame);
+			frame[20] = 0x20;
+			check_untouched(*state, "fragment", v6, frame, n);
+		}
+		assert_int_equal(control_of(*state).splices, 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(both_halves_are_installed),
+		cmocka_unit_test(answers_are_carried_from_then_on),
+		cmocka_unit_test(either_key_opens),
+		cmocka_unit_test(any_change_is_refused),
+		cmocka_unit_test(other_lengths_are_refused),
+		cmocka_unit_test(lengths_that_lie_are_refused),
+		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(replayed_ones_are_refused),
+		cmocka_unit_test(newer_splice_of_a_tuple_wins),
+		cmocka_unit_test(newer_splice_of_a_client_stays),
+		cmocka_unit_test(what_was_replayed_revives_nothing),
+		cmocka_unit_test(full_table_takes_none),
+		cmocka_unit_test(all_else_passes),
+	};
+
+	for (int i = 0; i < 3; i++)
+		sp_seal_init(&seals[i], keys + i, 1);
+	return cmocka_run_group_tests(tests, open_all, close_all);
+}

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Proxies introduce splices to the agent of the backend's host before they forward: then nothing is asked. See test_split.py."""
+import contextlib
+
+import pytest
+
+import daemon
+import tcp
+from conftest import Pairs
+from test_split import BYTES, MIB, PORTS, Split, download
+
+pytestmark = pytest.mark.spliced
+SHORT = 200
+ANSWER = 20000
+
+
+class Introduced(Split):
+    def at_agent(self):
+        """(introduced, asked)"""
+        counters = self.agent.counters()
+        return counters["agent_introduced"], counters["agent_asked"]
+
+    def refused(self):
+        return {name: n for name, n in self.agent.drops().items() if name.startswith("intro_") and n}
+
+    def of_proxies(self, name):
+        return sum(proxy.status()["counters"][name] for proxy in self.cluster.proxies)
+
+
+@pytest.fixture(scope="module")
+def lab(start_cluster):
+    with start_cluster(("snat", "client"), agents=["backend1"]) as cluster:
+        cluster.start_agents(PORTS)
+        yield Introduced(cluster)
+
+
+@pytest.fixture
+def pair(lab, pairs_on):
+    return pairs_on(lab)
+
+
+def short_ones(lab, way, count):
+    """One after the other: head, answer, end. Return (introduced, asked, bytes that proxies have carried down)."""
+    before, down = lab.at_agent(), 0
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener:
+        for _ in range(count):
+            with tcp.connect(lab.client, way.vip, daemon.RAW_HTTP) as client:
+                client.sendall(Pairs.HEADS["http"])
+                with tcp.accept(listener) as server:
+                    tcp.read(server, len(Pairs.HEADS["http"]))
+                    tcp.transfer(server, client, ANSWER)
+                    down += lab.at_proxies(client)[1]
+    return [after - n for after, n in zip(lab.at_agent(), before)] + [down]
+
+
+def test_nothing_is_asked(lab, way):
+    introduced, asked, down = short_ones(lab, way, SHORT)
+    assert (introduced, down) == (SHORT, 0) and asked <= SHORT // 50, (introduced, asked, down, lab.refused())
+
+
+@contextlib.contextmanager
+def introductions_lost(lab):
+    """And all else that proxies tell the agent."""
+    relay = lab.agent.conf["cluster"]["relay"].rsplit(":", 1)
+    rule = f"chain lose {{\ntype filter hook forward priority 0\nip daddr {relay[0]} udp dport {relay[1]} drop\n}}"
+    with lab.cluster.core.nft(rule):
+        yield
+    lab.agent.wait_well()
+
+
+def test_what_is_lost_is_asked_for(lab, way):
+    with introductions_lost(lab):
+        introduced, asked, down = short_ones(lab, way, 20)
+    assert (introduced, asked, down) == (0, 20, 0)
+
+
+def test_introduced_splices_are_counted_age_and_end(lab, pair, way):
+    """As those that were fetched: closed at both sides, gone from the agent, and its count is right."""
+    tcp.wait_for(lambda: lab.agent.status()["splices"] == len(lab.agent.connections()), "count and table to agree")
+    client, server = pair(way, "http")
+    download(lab, client, server, MIB)
+    row = lab.agent.of(client)
+    assert row["state"] == "open" and row["bytes_down"] >= MIB
+    tcp.wait_for(lambda: lab.agent.status()["connections_survivable"] >= 1, "the agent to know that the store has it", 10)
+    client.shutdown(tcp.socket.SHUT_WR)
+    server.shutdown(tcp.socket.SHUT_WR)
+    assert tcp.read_to_end(client) == b""
+    tcp.wait_for(lambda: lab.agent.of(client)["state"] == "closed", "the agent to hear that it is closed", 10)
+
+
+def test_without_the_agents_daemon(lab, pair, way):
+    """Killed, and not missed yet: what proxies introduce is carried all the same, and adopted by the next daemon."""
+    before = lab.at_agent()[0]
+    made = lab.of_proxies("introductions_sent")
+    lab.agent.kill9()
+    try:
+        pairs = [pair(way, "http") for _ in range(5)]
+        made = lab.of_proxies("introductions_sent") - made
+        gaps = [tcp.transfer(server, client, MIB) for client, server in pairs]
+        down = [lab.at_proxies(client)[1] for client, _ in pairs]
+    finally:
+        lab.agent.start()
+        lab.agent.wait_well()
+    assert made == 5, "too slow for this test"
+    assert down == [0] * 5 and max(gaps) < 0.15, (down, gaps)
+    assert lab.at_agent()[0] - before == 5
+    assert all(lab.agent.of(client)["state"] == "open" for client, _ in pairs)
+    tcp.wait_for(lambda: lab.agent.status()["splices"] == len(lab.agent.connections()), "count and table to agree")
+    client, server = pairs[0]
+    assert download(lab, client, server)[1] == 0
+
+
+def test_forged_ones_are_refused_by_name(lab):
+    """By anybody who reaches the relay. A whole one of another cluster, and noise of the right length."""
+    relay = lab.agent.conf["cluster"]["relay"].rsplit(":", 1)
+    head = b"S" + bytes([2, 0, 0]) + b"R" + bytes([2, 4, 0])
+    with lab.cluster.core.inside(), tcp.socket.socket(tcp.socket.AF_INET, tcp.socket.SOCK_DGRAM) as sock:
+        for text in (head + bytes(144), head + bytes(143), head + bytes(145), head):
+            sock.sendto(text, (relay[0], int(relay[1])))
+    tcp.wait_for(lambda: lab.refused().get("intro_foreign", 0) + lab.refused().get("intro_forged", 0) == 1 and
+                 lab.refused().get("intro_short", 0) == 3, "all four to be refused")
