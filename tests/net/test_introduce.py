@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Proxies introduce splices to the agent of the backend's host before they forward: then nothing is asked. See test_split.py."""
-import contextlib
-
 import pytest
 
 import daemon
 import tcp
 from conftest import Pairs
-from test_split import BYTES, MIB, PORTS, Split, download
+from test_split import BYTES, MIB, PORTS, Split, download, introductions_lost, is_split
 
 pytestmark = pytest.mark.spliced
 SHORT = 200
@@ -58,19 +56,10 @@ def test_nothing_is_asked(lab, way):
     assert (introduced, down) == (SHORT, 0) and asked <= SHORT // 50, (introduced, asked, down, lab.refused())
 
 
-@contextlib.contextmanager
-def introductions_lost(lab):
-    """And all else that proxies tell the agent."""
-    relay = lab.agent.conf["cluster"]["relay"].rsplit(":", 1)
-    rule = f"chain lose {{\ntype filter hook forward priority 0\nip daddr {relay[0]} udp dport {relay[1]} drop\n}}"
-    with lab.cluster.core.nft(rule):
-        yield
-    lab.agent.wait_well()
-
-
 def test_what_is_lost_is_asked_for(lab, way):
     with introductions_lost(lab):
         introduced, asked, down = short_ones(lab, way, 20)
+    lab.agent.wait_well()
     assert (introduced, asked, down) == (0, 20, 0)
 
 
@@ -108,6 +97,18 @@ def test_without_the_agents_daemon(lab, pair, way):
     tcp.wait_for(lambda: lab.agent.status()["splices"] == len(lab.agent.connections()), "count and table to agree")
     client, server = pairs[0]
     assert download(lab, client, server)[1] == 0
+
+
+def test_without_a_store(lab, pair, way):
+    for store in lab.cluster.stores:
+        store.freeze()
+    try:
+        client, server = pair(way, "http")
+        carried, down, _ = download(lab, client, server)
+        assert (carried, down) == (BYTES, 0)
+    finally:
+        lab.cluster.heal()
+    tcp.wait_for(lambda: is_split(lab, pair, way), "all to be well again")
 
 
 def test_forged_ones_are_refused_by_name(lab):
