@@ -128,6 +128,12 @@ static void ask(struct sp_front *f, const struct sp_tuple *tuple)
 	f->store->engine->fetch(f->store, tuple);
 }
 
+/* No store is shared: what is not introduced is not known. */
+static int is_alone(const struct sp_front *f)
+{
+	return f->config->store.kind == SP_STORE_LOCAL;
+}
+
 static void on_segment(struct sp_front *f, const struct sp_segment *seg)
 {
 	struct sp_entry e;
@@ -138,7 +144,7 @@ static void on_segment(struct sp_front *f, const struct sp_segment *seg)
 		return;
 	}
 	is_first = !is_waiting(f, &seg->tuple);
-	if (is_first && (f->count == ASKS_MAX || sp_now_ns() < f->away_until_ns)) {
+	if (is_first && (is_alone(f) || f->count == ASKS_MAX || sp_now_ns() < f->away_until_ns)) {
 		let_pass(f, &seg->tuple, SP_ASK_PASS_NS);
 		send_again(f, seg, 0);
 		return;

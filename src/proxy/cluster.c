@@ -148,12 +148,31 @@ static void refused(struct sp_cluster *c, enum sp_message_refusal refusal)
 	}
 }
 
+/* Where there is no store that would do so. Only whom the configuration names is believed, and only from there. */
+static int hear_record(struct sp_cluster *c, const void *bytes, size_t len, const struct sp_endpoint *from)
+{
+	const struct sp_member *known;
+	struct sp_member m;
+
+	if (!c->is_static || sp_member_record_read(&c->seal, bytes, len, &m) != SP_MESSAGE_OK)
+		return 0;
+	known = sp_members_by_id(&c->members, sp_member_id(m.name));
+	if (!known || sp_endpoint_compare(from, &known->relay) || sp_endpoint_compare(&m.relay, &known->relay))
+		c->counters.relay_refused_unknown++;
+	else
+		sp_cluster_heard(c, bytes, len);
+	return 1;
+}
+
 static void on_datagram(void *ctx, const void *bytes, size_t len, const struct sp_endpoint *from, __s64 age_ns)
 {
 	struct sp_cluster *c = ctx;
 	struct sp_message m;
-	enum sp_message_refusal refusal = sp_message_read(&c->seal, bytes, len, &m);
+	enum sp_message_refusal refusal;
 
+	if (hear_record(c, bytes, len, from))
+		return;
+	refusal = sp_message_read(&c->seal, bytes, len, &m);
 	if (refusal == SP_MESSAGE_OK)
 		hear(c, &m, from, age_ns);
 	else
@@ -261,6 +280,19 @@ static int start_handles(struct sp_cluster *c, uv_loop_t *loop)
 	return err ?: uv_timer_start(&c->timer, on_tick, 0, TICK_MS);
 }
 
+static void list_peers(struct sp_cluster *c, const struct sp_config *config)
+{
+	c->is_static = c->is_listed = !!config->cluster.peer_count;
+	for (size_t i = 0; i < config->cluster.peer_count; i++) {
+		struct sp_member m = {
+			.relay = config->cluster.peers[i].at, .state = config->is_agent ? SP_MEMBER_SYNCING : SP_MEMBER_AGENT,
+		};
+
+		memcpy(m.name, config->cluster.peers[i].name, strlen(config->cluster.peers[i].name));
+		sp_members_record(&c->members, &m, uv_hrtime());
+	}
+}
+
 static int open_parts(struct sp_cluster *c, uv_loop_t *loop, const struct sp_config *config)
 {
 	struct sp_member self = describe_self(config);
@@ -271,6 +303,7 @@ static int open_parts(struct sp_cluster *c, uv_loop_t *loop, const struct sp_con
 		return err;
 	sp_seal_init(&c->seal, keys.key, keys.count);
 	sp_members_init(&c->members, &self);
+	list_peers(c, config);
 	err = sp_datagrams_open(&self.relay, &c->counters.relay_not_sent, &c->datagrams);
 	return err ?: start_handles(c, loop);
 }
@@ -283,7 +316,7 @@ int sp_cluster_open(uv_loop_t *loop, const struct sp_config *config, struct sp_s
 	int err;
 
 	*ret_cluster = NULL;
-	if (!store->engine->announce)
+	if (!store->engine->announce && !config->cluster.peer_count)
 		return 0;
 	c = calloc(1, sizeof(*c));
 	if (!c)

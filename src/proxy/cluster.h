@@ -56,7 +56,8 @@ struct sp_cluster_counters {
  * sp_cluster_open() - open the relay's socket, and look for others
  * @config:	borrowed for the call
  * @store:	through which proxies find one another; borrowed
- * Before privileges are dropped. Return: 0 or -errno, logged; *@ret_cluster is NULL where the store is local.
+ * Before privileges are dropped. Return: 0 or -errno, logged; *@ret_cluster is NULL where the store is
+ * local, and the configuration names no members.
  */
 int sp_cluster_open(uv_loop_t *loop, const struct sp_config *config, struct sp_store *store,
 		    struct sp_cluster **ret_cluster);

@@ -20,6 +20,7 @@ struct sp_cluster {
 	struct sp_datagrams		*datagrams;
 	__u64				seq, ticked_ns, ticks;
 	int				is_listed;	/* the store has answered */
+	int				is_static;	/* nobody but those whom the configuration names */
 	int				open_handles;
 	uv_poll_t			poll;
 	uv_timer_t			timer;

@@ -150,6 +150,10 @@ void sp_cluster_announce(struct sp_cluster *c)
 	__u8 record[SP_MEMBER_RECORD_MAX];
 	size_t len = sp_member_record_write(&c->seal, self, record);
 
+	for (unsigned int i = 0; c->is_static && i < c->members.count; i++)
+		sp_datagrams_add(c->datagrams, &c->members.others[i].relay, record, len);
+	if (c->is_static)
+		return;
 	snprintf(name, sizeof(name), "%s %s", self->name, sp_endpoint_format(&self->relay.addr, self->relay.port_be, at));
 	c->store->engine->announce(c->store, name, record, len);
 }

@@ -213,10 +213,10 @@ static const struct sp_doc_key *keys_of_agent(void)
 
 static int agent_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config)
 {
-	if (config->store.kind != SP_STORE_LOCAL)
+	if (config->store.kind != SP_STORE_LOCAL || config->cluster.peer_count)
 		return 0;
 	return sp_doc_refuse(doc, root, "the configuration: found no \"store\" with \"engine: redis\"; required: the one "
-			     "that the proxies share");
+			     "that the proxies share, or a \"cluster\" whose \"members\" are the proxies");
 }
 
 static int listen_compare(const void *a, const void *b)

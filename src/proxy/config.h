@@ -111,12 +111,22 @@ struct sp_store_conf {
 	__u64				timeout_ns;	/* default 300ms */
 };
 
+#define SP_PEERS_MAX	96
+
+/* A member that is named by the configuration, as there is no store to do so. */
+struct sp_peer_conf {
+	char			*name;
+	struct sp_endpoint	at;		/* its relay */
+};
+
 /* This proxy among the others. */
 struct sp_cluster_conf {
 	char			*name;		/* NULL: the name of the host */
 	struct sp_endpoint	relay;		/* where other proxies send what is ours; port 0: none */
 	size_t			source_count;
 	struct sp_addr		*sources;	/* source addresses of all members; ours may be among them */
+	size_t			peer_count;	/* only with SP_STORE_LOCAL: a proxy's agents, an agent's proxies */
+	struct sp_peer_conf	*peers;
 };
 
 struct sp_config {

@@ -140,7 +140,14 @@ static void print_cluster(const struct sp_cluster_conf *cluster, FILE *out)
 		fputs(i ? ", " : ", sources: [", out);
 		print_text(sp_addr_format(&cluster->sources[i], text), out);
 	}
-	fputs(cluster->source_count ? "]}\n" : "}\n", out);
+	fputs(cluster->source_count ? "]" : "", out);
+	for (size_t i = 0; i < cluster->peer_count; i++) {
+		print_key(i ? ", {name" : ", members: [{name", cluster->peers[i].name, out);
+		fputs(", at: ", out);
+		print_endpoint(&cluster->peers[i].at, out);
+		fputc('}', out);
+	}
+	fputs(cluster->peer_count ? "]}\n" : "}\n", out);
 }
 
 static void print_pool(const struct sp_pool_conf *pool, FILE *out)

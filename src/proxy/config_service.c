@@ -194,10 +194,10 @@ static int mode_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_ser
 
 	if (service->mode != SP_MODE_SPLIT && service->mode != SP_MODE_ADOPT)
 		return 0;
-	if (doc->config->store.kind == SP_STORE_LOCAL)
+	if (doc->config->store.kind == SP_STORE_LOCAL && !doc->config->cluster.peer_count)
 		return sp_doc_refuse(doc, mode, "mode: found \"%s\" in service \"%s\", and no agent can be there: the "
-				     "store is local; required: \"store\" with \"engine: redis\", or the mode auto or whole",
-				     sp_scalar_text(mode), service->name);
+				     "store is local; required: \"members\" in \"cluster\", or \"store\" with "
+				     "\"engine: redis\", or the mode auto or whole", sp_scalar_text(mode), service->name);
 	if (service->mode == SP_MODE_ADOPT && pool)
 		return sp_doc_refuse(doc, mode, "mode: found \"adopt\" in service \"%s\", whose pool \"%s\" has "
 				     "\"source: client\"; required: \"source: snat\" in all its pools, or the mode auto, "

@@ -137,6 +137,32 @@ static int source_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *
 	return err;
 }
 
+static const struct sp_doc_key peer_keys[] = {
+	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_peer_conf, name), .min = 1,
+	  .max = SP_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED, .is_required = 1 },
+	{ .name = "at", .parse = sp_value_endpoint, .offset = offsetof(struct sp_peer_conf, at),
+	  .allowed = SP_ENDPOINT_ALLOWED, .is_required = 1 },
+	{ 0 }
+};
+
+static int peer_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
+{
+	const struct sp_peer_conf *peer = item;
+	int err = sp_doc_map(doc, node, "a member", peer_keys, item);
+
+	if (err)
+		return err;
+	for (const struct sp_peer_conf *other = ((struct sp_cluster_conf *)base)->peers; other < peer; other++) {
+		if (!strcmp(other->name, peer->name))
+			return sp_doc_refuse(doc, sp_doc_get(doc, node, "name"), "name: found a second member \"%s\"; "
+					     "allowed: each name once", peer->name);
+		if (!sp_endpoint_compare(&other->at, &peer->at))
+			return sp_doc_refuse(doc, sp_doc_get(doc, node, "at"), "at: found that of member \"%s\" again; "
+					     "allowed: each one once", other->name);
+	}
+	return 0;
+}
+
 #define CLUSTER(field) offsetof(struct sp_cluster_conf, field)
 static const struct sp_doc_key cluster_keys[] = {
 	{ .name = "name", .parse = sp_value_text, .offset = CLUSTER(name), .min = 1, .max = SP_NAME_MAX,
@@ -146,12 +172,34 @@ static const struct sp_doc_key cluster_keys[] = {
 	{ .name = "sources", .parse = sp_value_array, .offset = CLUSTER(sources), .count = CLUSTER(source_count),
 	  .size = sizeof(struct sp_addr), .read = source_read, .max = SP_CONFIG_SNAT_ADDRS_MAX,
 	  .allowed = "a list of addresses, as in 192.0.2.1 or \"2001:db8::1\"" },
+	{ .name = "members", .parse = sp_value_array, .offset = CLUSTER(peers), .count = CLUSTER(peer_count),
+	  .size = sizeof(struct sp_peer_conf), .read = peer_read, .min = 1, .max = SP_PEERS_MAX,
+	  .allowed = "a list of members, as in {name: host1, at: \"192.0.2.1:7946\"}" },
 	{ 0 }
 };
 
+static int own_name_check(struct sp_doc *doc, yaml_node_t *at, const struct sp_cluster_conf *cluster)
+{
+	for (size_t i = 0; i < cluster->peer_count; i++)
+		if ((cluster->name && !strcmp(cluster->peers[i].name, cluster->name)) ||
+		    !sp_endpoint_compare(&cluster->peers[i].at, &cluster->relay))
+			return sp_doc_refuse(doc, at, "members: found the name or the relay of this machine itself (\"%s\"); "
+					     "allowed: those of others", cluster->peers[i].name);
+	return 0;
+}
+
 int sp_value_cluster(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
 {
-	return sp_doc_map(doc, node, "cluster", cluster_keys, into);
+	yaml_node_t *members;
+	int err = sp_doc_map(doc, node, "cluster", cluster_keys, into);
+
+	if (err)
+		return err;
+	members = sp_doc_get(doc, node, "members");
+	if (members && doc->config->store.kind != SP_STORE_LOCAL)
+		return sp_doc_refuse(doc, members, "members: found with the engine redis; allowed: with \"engine: local\", "
+				     "since members find one another through a store that they share");
+	return own_name_check(doc, members, into);
 }
 
 int sp_cluster_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config)

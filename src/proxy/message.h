@@ -47,7 +47,8 @@
  * by the one who gets it: once that has expired, it begins nothing any more. An
  * INTRODUCE of some seconds ago is refused.
  *
- * The record of a member in the store, sealed under "sp member":
+ * The record of a member in the store, or as a datagram of its own where the configuration names the members; sealed
+ * under "sp member":
  *
  *	 4	'M', version 2, state, length of the name
  *	 8	started_ns

@@ -33,6 +33,11 @@ static int is_same_store(const struct sp_store_conf *a, const struct sp_store_co
 
 static int is_same_member(const struct sp_cluster_conf *a, const struct sp_cluster_conf *b)
 {
+	if (a->peer_count != b->peer_count)
+		return 0;
+	for (size_t i = 0; i < a->peer_count; i++)
+		if (strcmp(a->peers[i].name, b->peers[i].name) || sp_endpoint_compare(&a->peers[i].at, &b->peers[i].at))
+			return 0;
 	return is_same_text(a->name, b->name) && !sp_endpoint_compare(&a->relay, &b->relay);
 }
 
@@ -50,7 +55,7 @@ static const char *needs_start(const struct sp_config *a, const struct sp_config
 	if (!is_same_store(&a->store, &b->store))
 		return "store";
 	if (!is_same_member(&a->cluster, &b->cluster))
-		return "cluster: name or relay";
+		return "cluster: name, relay or members";
 	return NULL;
 }
 
