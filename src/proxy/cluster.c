@@ -284,11 +284,12 @@ static void list_peers(struct sp_cluster *c, const struct sp_config *config)
 {
 	c->is_static = c->is_listed = !!config->cluster.peer_count;
 	for (size_t i = 0; i < config->cluster.peer_count; i++) {
+		const struct sp_peer_conf *peer = &config->cluster.peers[i];
 		struct sp_member m = {
-			.relay = config->cluster.peers[i].at, .state = config->is_agent ? SP_MEMBER_SYNCING : SP_MEMBER_AGENT,
+			.relay = peer->at, .state = config->is_agent ? SP_MEMBER_SYNCING : SP_MEMBER_AGENT,
 		};
 
-		memcpy(m.name, config->cluster.peers[i].name, strlen(config->cluster.peers[i].name));
+		memcpy(m.name, peer->name, strlen(peer->name));
 		sp_members_record(&c->members, &m, uv_hrtime());
 	}
 }

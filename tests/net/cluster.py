@@ -162,15 +162,25 @@ class Cluster(Topology):
         if self.stores:
             conf["store"] = {"engine": "redis", "servers": [s.endpoint for s in self.stores],
                              "copies": min(3, len(self.stores)), **(store or {})}
+        elif self.agent_names:
+            conf["cluster"]["members"] = [{"name": name, "at": self.agent_relay(name)} for name in self.agent_names]
         return conf
+
+    def agent_relay(self, name):
+        return f"{self.ns[name].addr(4, 'core')}:7946"
+
+    def shared(self):
+        """What an agent knows the proxies by: a store, or, without one, their names."""
+        if self.stores:
+            return {"store": {"engine": "redis", "servers": [s.endpoint for s in self.stores], "copies": min(3, len(self.stores))}}, {}
+        return {}, {"members": [{"name": name, "at": f"{addr(3, 10 + n)}:7946"} for n, name in enumerate(self.names, 1)]}
 
     def agent_config(self, name, ports, **more):
         """An agent's file; it serves these ports of its host, at all its addresses towards the proxies."""
-        number = int(name[-1])
+        store, members = self.shared()
         return {"interfaces": ["core", "front"], "key_file": f"{self.work}/{name}/cookie.key",
                 "state_dir": f"/sys/fs/bpf/sp-{self.id}-{name}", "control": f"{self.work}/{name}/ctl.sock",
-                "store": {"engine": "redis", "servers": [s.endpoint for s in self.stores], "copies": min(3, len(self.stores))},
-                "cluster": {"name": name, "relay": f"{self.ns[name].addr(4, 'core')}:7946"},
+                **store, "cluster": {"name": name, "relay": self.agent_relay(name), **members},
                 "serves": [daemon.endpoint(self.ns[name].addr(version, "core"), port) for port in ports for version in (4, 6)],
                 **more}
 

@@ -86,8 +86,8 @@ class Proxy(daemon.Spliced, Host):
         """All servers of the store and all proxies, itself too, may be announced."""
         if any(server["state"] != "up" for server in self.store_servers()):
             return False
-        members = [m for m in json.loads(self.ctl("cluster", "--json"))["members"] if m["state"] != "agent"]
-        return len(members) == len(self.cluster.names) and all(m["state"] == "ready" for m in members)
+        members = [m for m in json.loads(self.ctl("cluster", "--json"))["members"] if m["name"] not in self.cluster.agent_names]
+        return not members or len(members) == len(self.cluster.names) and all(m["state"] == "ready" for m in members)
 
     def counters(self):
         return self.status()["counters"]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""One proxy, no store: it and the agent know each other by their configurations.
+
+    client --- router --- proxy1 --- core --- backend1, with an agent
+"""
+import json
+
+import pytest
+
+import daemon
+import tcp
+from conftest import Lab
+
+pytestmark = pytest.mark.spliced
+MIB = 1 << 20
+
+
+def services(net, source):
+    for service, pool in daemon.raw_services(net, source):
+        yield {**service, "mode": "split" if service["protocol"] == "http" else "whole"}, pool
+
+
+@pytest.fixture(scope="module")
+def lab(start_cluster):
+    with start_cluster(services=services, proxies=1, stores=0, agents=["backend1"]) as cluster:
+        cluster.start_agents((daemon.RAW_TCP, daemon.RAW_HTTP))
+        yield Lab(cluster)
+
+
+@pytest.fixture
+def pair(lab, pairs_on):
+    return pairs_on(lab)
+
+
+def at_backend(lab):
+    (backend, *_), = [pool["backends"] for pool in lab.cluster.proxies[0].status()["pools"] if pool["name"] == "raw-http-snat"]
+    return backend["agent"], backend["modes"]["split"]["mode"], backend["modes"]["split"]["reason"]
+
+
+def states(host):
+    return {member["name"]: member["state"] for member in json.loads(host.ctl("cluster", "--json"))["members"]}
+
+
+def test_both_know_each_other(lab):
+    for host in (lab.cluster.proxies[0], lab.cluster.agents[0]):
+        tcp.wait_for(lambda: states(host) == {"proxy1": "ready", "backend1": "agent"}, "all to be known", 5)
+    tcp.wait_for(lambda: at_backend(lab) == ("backend1", "split", None), "the agent to have told what it serves", 5)
+    assert lab.cluster.proxies[0].counters()["relay_refused_unknown"] == 0
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_bytes_arrive_both_ways(lab, pair, family, kind):
+    """What is not introduced is not asked for, either: there is nobody to ask."""
+    client, server = pair(family, kind)
+    tcp.transfer(server, client, MIB)
+    tcp.transfer(client, server, MIB)
+    assert lab.cluster.agents[0].counters()["agent_asked"] == 0
+
+
+def test_an_agent_that_comes_again_is_known_again(lab):
+    agent = lab.cluster.agents[0]
+    agent.kill9()
+    tcp.wait_for(lambda: at_backend(lab) == (None, "whole", "no_agent"), "the proxy to know that it is dead", 5)
+    agent.start()
+    tcp.wait_for(lambda: at_backend(lab) == ("backend1", "split", None), "the proxy to know that it lives", 5)
+
+
+def test_who_is_not_named_is_not_believed(lab):
+    """A proxy of the same key, at an endpoint that the agent's configuration does not have."""
+    agent, proxy = lab.cluster.agents[0], lab.cluster.proxies[0]
+    proxy.end(daemon.signal.SIGTERM)
+    usual = proxy.conf
+    before = agent.counters()["relay_refused_unknown"]
+    proxy.write({**usual, "cluster": {**usual["cluster"], "name": "another"}})
+    try:
+        proxy.start()
+        tcp.wait_for(lambda: agent.counters()["relay_refused_unknown"] > before + 3, "it to be refused", 5)
+        assert set(states(agent)) == {"proxy1", "backend1"}
+    finally:
+        proxy.end(daemon.signal.SIGTERM)
+        proxy.write(usual)
+        proxy.start()
