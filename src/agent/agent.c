@@ -221,7 +221,7 @@ static int found(struct sp_front *f, const struct sp_tuple *key, const struct sp
 		return 0;
 	remove_older(f, key, splice);
 	f->counters.fetched++;
-	return sp_splice_install(f->dp, splice, 0, sp_kept_now());
+	return sp_splice_install(f->dp, splice, 0, splice->up.spliced_s);
 }
 
 static __u64 pass_ns(int err)

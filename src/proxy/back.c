@@ -229,7 +229,7 @@ static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splic
 		sp_back_release(f, c);
 	else
 		reset_back(f, c);
-	if (winner && !sp_splice_install(f->dp, winner, c->held.len, sp_kept_now()))
+	if (winner && !sp_splice_install(f->dp, winner, c->held.len, winner->up.spliced_s))
 		sp_back_adopt(f, c, &winner->up);
 	else if (sp_stash_owe(f, c))
 		sp_front_del(f, c);
@@ -253,7 +253,7 @@ static void too_late(struct sp_front *f, struct sp_conn *c, int err, const struc
 void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
 	struct sp_splice splice = splice_committed(c);
-	__u32 kept_s = sp_kept_now();
+	__u32 kept_s = splice.up.spliced_s;
 
 	if (c->is_late) {
 		too_late(f, c, err, winner);

@@ -180,7 +180,7 @@ static void adopt(struct sp_front *f, struct sp_conn *c, const struct sp_splice 
 {
 	if (c->state == SP_CONN_CONNECTING)
 		sp_back_release(f, c);
-	if (is_here(f, splice) || !sp_splice_install(f->dp, splice, c->held.len, sp_kept_now()))
+	if (is_here(f, splice) || !sp_splice_install(f->dp, splice, c->held.len, splice->up.spliced_s))
 		sp_back_adopt(f, c, &splice->up);
 }
 
@@ -196,7 +196,7 @@ static void found(struct sp_front *f, const struct sp_tuple *key, const struct s
 		return;		/* of an older connection from the same port */
 	if (c && is_overtaken(c))
 		adopt(f, c, splice);
-	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, 0, sp_kept_now()))
+	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, 0, splice->up.spliced_s))
 		return;
 	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);

@@ -48,11 +48,6 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
 	return s;
 }
 
-__u32 sp_kept_now(void)
-{
-	return time(NULL);
-}
-
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes, __u32 kept_s)
 {
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);

@@ -45,13 +45,10 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
 /**
  * sp_splice_install() - make a committed splice known to the datapath
  * @held_bytes:	of the client's stream that we forward ourselves
- * @kept_s:	as in struct sp_tag: now, by sp_kept_now(), when the store has it
+ * @kept_s:	as in struct sp_tag: up.spliced_s when the store has it, for all we know only since then
  * Return: 0; -E2BIG when the table is full, and then nothing is left of it.
  */
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes, __u32 kept_s);
-
-/* CLOCK_REALTIME seconds */
-__u32 sp_kept_now(void);
 
 /**
  * sp_splice_ended() - another proxy has seen FIN or RST of a splice that may be here, too
