@@ -6,6 +6,7 @@
 #include "ktypes.h"
 
 #define SP_ASKS_MAX	65536
+#define SP_ASK_BYTES_MAX 16384		/* of payload that waits; more of it passes: its transfer is well under way */
 
 /*
  * What is held while the daemon asks is held for so long at most; then it passes as if there were no agent, whatever

@@ -14,10 +14,11 @@
  * SYNACK	what a SYN was answered with, where the server speaks first (@tuple is the SYN's)
  * MISS		client -> service, neither half nor cookie: a later segment of a head, or one to ask the store about
  * TOO_BIG	larger than @mtu of its way out: tell the sender by ICMP
+ * ASK		of an agent: as BACK, but the packet has passed, and only its headers are here
  */
 #define SP_EVENT_KINDS(X) \
 	X(FRONT, front) X(BACK, back) X(HELD, held) \
-	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big)
+	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask)
 
 enum sp_event_kind {
 #define X(up, low) SP_EVENT_##up,
@@ -34,7 +35,7 @@ enum sp_event_kind {
  * @kind:	enum sp_event_kind
  * @len:	bytes of the packet in @packet (its IP header first)
  * @l4_off:	offset of the TCP header in @packet
- * @mtu:	of the way out, for TOO_BIG
+ * @mtu:	of the way out, for TOO_BIG; of an agent's BACK: payload of each segment of a superpacket; 0: it is none
  * @cookie_data: for FRONT, see cookie.h
  * @came_ms:	when, CLOCK_MONOTONIC_COARSE, modulo 2^32
  * @packet:	as it came, network byte order

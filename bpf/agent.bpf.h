@@ -44,11 +44,18 @@ static __always_inline void begins_anew(const struct sp_pkt *pkt)
 	bpf_map_delete_elem(&sp_asks, &pkt->tuple);
 }
 
+static __always_inline int can_wait(const struct sp_pkt *pkt)
+{
+	return pkt->payload_bytes <= SP_ASK_BYTES_MAX;
+}
+
 /* Return: whether the packet should go up. Else it passes. */
 static __always_inline int should_ask(const struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_ask fresh = { .asked_ns = now_ns }, *ask = bpf_map_lookup_elem(&sp_asks, &pkt->tuple);
 
+	if (!can_wait(pkt))
+		fresh.pass_until_ns = now_ns + SP_ASK_PASS_NS;
 	if (!ask)
 		return !bpf_map_update_elem(&sp_asks, &pkt->tuple, &fresh, BPF_ANY);
 	if (now_ns < ask->pass_until_ns)
@@ -80,7 +87,11 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 		return -SP_DROP_NO_HALF;
 	if (!upcall_is_allowed(UPCALL_BACKEND, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, 0);
+	if (!can_wait(pkt)) {
+		upcall(pkt, SP_EVENT_ASK, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0);
+		return -SP_DROP_NO_HALF;
+	}
+	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, pkt->skb->gso_size);
 	return err ? err : -SP_DROP_ASKED;
 }
 

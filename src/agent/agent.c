@@ -15,6 +15,8 @@
  * Most are never asked about: the proxy introduces a splice to the datapath of this host before the server has its
  * request (bpf/introduce.bpf.h). The daemon finds those in the table, and they age and end like all others.
  *
+ * What is too long to wait (SP_ASK_BYTES_MAX) passes while the store is asked.
+ *
  * What passes goes to a proxy, which carries it. "No answer" comes after
  * PATIENCE_NS at the latest; and when the store has left one question
  * unanswered, none is asked for AWAY_NS, and nothing waits.
@@ -27,6 +29,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -82,7 +85,7 @@ static __u64 hash_of(const struct sp_front *f, const struct sp_tuple *tuple)
 
 /* ---- what waits ---- */
 
-/* As it was, but for SACK blocks, and in pieces. */
+/* As it was, but for SACK blocks; a superpacket in the segments that it stands for, whose size is @seg->mss. */
 static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	const struct sp_half same = { .out = seg->tuple };
@@ -91,7 +94,7 @@ static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 	if (flags & SP_STRAY_F_CUT)
 		return;
 	f->counters.relayed++;
-	sp_relay(f->wire, &same, seg, SP_RELAY_MSS);
+	sp_relay(f->wire, &same, seg, seg->mss ?: UINT16_MAX);
 }
 
 static void release(struct sp_front *f, const struct sp_tuple *tuple)
@@ -134,6 +137,11 @@ static int is_alone(const struct sp_front *f)
 	return f->config->store.kind == SP_STORE_LOCAL;
 }
 
+static int may_ask(const struct sp_front *f)
+{
+	return !is_alone(f) && f->count < ASKS_MAX && sp_now_ns() >= f->away_until_ns;
+}
+
 static void on_segment(struct sp_front *f, const struct sp_segment *seg)
 {
 	struct sp_entry e;
@@ -144,7 +152,7 @@ static void on_segment(struct sp_front *f, const struct sp_segment *seg)
 		return;
 	}
 	is_first = !is_waiting(f, &seg->tuple);
-	if (is_first && (is_alone(f) || f->count == ASKS_MAX || sp_now_ns() < f->away_until_ns)) {
+	if (is_first && !may_ask(f)) {
 		let_pass(f, &seg->tuple, SP_ASK_PASS_NS);
 		send_again(f, seg, 0);
 		return;
@@ -155,16 +163,26 @@ static void on_segment(struct sp_front *f, const struct sp_segment *seg)
 		ask(f, &seg->tuple);
 }
 
-void sp_front_event(struct sp_front *f, const struct sp_event *ev)
+static void on_back(struct sp_front *f, const struct sp_event *ev)
 {
 	struct sp_segment seg;
 
+	if (sp_segment_parse(ev, &seg) || !sp_segment_is_intact(ev)) {
+		f->counters.segment_bad++;
+		return;
+	}
+	seg.mss = ev->mtu;
+	on_segment(f, &seg);
+}
+
+void sp_front_event(struct sp_front *f, const struct sp_event *ev)
+{
 	if (ev->kind == SP_EVENT_TOO_BIG)
 		sp_wire_send_too_big(f->wire, ev);
-	else if (sp_segment_parse(ev, &seg) || !sp_segment_is_intact(ev))
-		f->counters.segment_bad++;
+	else if (ev->kind == SP_EVENT_ASK && may_ask(f))
+		ask(f, &ev->tuple);
 	else if (ev->kind == SP_EVENT_BACK)
-		on_segment(f, &seg);
+		on_back(f, ev);
 }
 
 void sp_front_tick(struct sp_front *f)

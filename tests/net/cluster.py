@@ -17,7 +17,7 @@ switch's end of a cable: the host has no carrier, and all others see nothing but
     10.1.0.0/24 client - router, 10.5.0.0/24 core - backend1, 10.6.0.0/24 core - backend2 (and fd00:k::)
 
 With agents=["backend1"] that host is also in front (.21) and stores, has an agent (hosts.Agent), and answers
-out of a service's address straight by way of the router.
+out of a service's address straight by way of the router. With a mode that takes agents, both have one, and start() starts them.
 
 Services are at topo.VIP. Proxy n has the SNAT addresses 10.99.0.n and fd99::n, which come to it alone
 while it is there, else to any. How a packet finds its proxy is said in ways.py.
@@ -44,6 +44,9 @@ type filter hook egress device front priority 0
 ip6 daddr %s tcp dport %d tcp flags & (syn | ack) == syn add @at { ether daddr . tcp sport }
 }
 }"""
+BACKENDS = ("backend1", "backend2")
+WITH_AGENTS = ("split", "adopt", "auto")
+MODES = ("whole", *WITH_AGENTS)
 WAYS = {"flow": ways.Flow, "spray": ways.Spray, "bird": ways.Bird}
 
 # One in a hundred segments, at a router: for Namespace.nft().
@@ -53,14 +56,18 @@ LOSS = """chain lose {
 }"""
 
 
+def port_of(backend):
+    return int(backend["address"].rpartition(":")[2])
+
+
 class Cluster(Topology):
     """Namespaces and ways at once; servers and daemons by start()."""
 
-    def __init__(self, build, work, proxies=3, stores=3, way="flow", mtu=1500, agents=()):
+    def __init__(self, build, work, proxies=3, stores=3, way="flow", mtu=1500, mode=None, agents=()):
         super().__init__()
         self.build, self.work, self.mtu = build, pathlib.Path(work), mtu
         self.lans, self.proxies, self.stores, self.agents, self.way = {}, [], [], [], None
-        self.agent_names = agents
+        self.mode, self.agent_names = mode, BACKENDS if mode in WITH_AGENTS else agents
         self.key = os.urandom(16).hex()
         daemon.mount_bpffs()
         try:
@@ -73,7 +80,7 @@ class Cluster(Topology):
 
     def build_net(self, proxies, stores):
         self.names = [f"proxy{n}" for n in range(1, proxies + 1)]
-        for name in ("client", "backend1", "backend2", "switch", *(f"store{n}" for n in range(1, stores + 1))):
+        for name in ("client", *BACKENDS, "switch", *(f"store{n}" for n in range(1, stores + 1))):
             self.add(name)
         for name in ("router", "core", *self.names):
             self.add(name, is_router=True)
@@ -158,6 +165,8 @@ class Cluster(Topology):
                              cluster={"name": f"proxy{number}", "relay": f"{addr(3, 10 + number)}:7946",
                                       "sources": [snat(n, version) for n in range(1, len(self.names) + 1) for version in (4, 6)],
                                       **(cluster or {})}, **more)
+        for service in conf["services"] if self.mode else ():
+            service["mode"] = self.mode_of(service, conf["pools"])
         conf["source"]["addresses"] = [snat(number, version) for version in (4, 6)]
         if self.stores:
             conf["store"] = {"engine": "redis", "servers": [s.endpoint for s in self.stores],
@@ -165,6 +174,12 @@ class Cluster(Topology):
         elif self.agent_names:
             conf["cluster"]["members"] = [{"name": name, "at": self.agent_relay(name)} for name in self.agent_names]
         return conf
+
+    def mode_of(self, service, pools):
+        """Who sees a client's own address adopts nothing; a file may not ask for it."""
+        named = {service.get("default"), *(route["pool"] for route in service.get("routes", ()))}
+        sees_clients = any(pool["source"] == "client" for pool in pools if pool["name"] in named)
+        return "auto" if self.mode == "adopt" and sees_clients else self.mode
 
     def agent_relay(self, name):
         return f"{self.ns[name].addr(4, 'core')}:7946"
@@ -206,19 +221,21 @@ class Cluster(Topology):
             proxy.start()
         self.way.start()
         self.wait_well()
+        if self.mode in WITH_AGENTS:
+            self.start_agents(sorted({port_of(b) for _, *pools in services_and_pools for pool in pools for b in pool["backends"]}))
         return self
 
     def wait_well(self, timeout=20):
         """Until all that is here works again."""
         for store in self.stores:
             store.wait_well(timeout)
-        for proxy in self.proxies:
-            proxy.wait_well(timeout)
+        for host in self.proxies + self.agents:
+            host.wait_well(timeout)
         self.way.wait_for(self.names, timeout)
 
     def heal(self):
         """Undo all faults, and wait until nothing is left of them."""
-        for host in (*self.stores, *self.proxies):
+        for host in (*self.stores, *self.proxies, *self.agents):
             host.heal()
         self.way.heal()
         self.wait_well()

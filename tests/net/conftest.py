@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Fixtures of the end-to-end tests. Run as root: /usr/bin/python3 -m pytest tests/net --build DIR
 
---mode direct puts plain routing in the place of the daemon, to test the tests.
+--mode direct puts plain routing in the place of the daemon, to test the tests. The other modes are those of
+splices: with all but `whole`, backends of several proxies have agents. SPLICED_MODE says the same.
 """
 import contextlib
 import ctypes
@@ -22,7 +23,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 import daemon       # noqa: E402
 import tcp          # noqa: E402
-from cluster import Cluster     # noqa: E402
+from cluster import MODES, Cluster      # noqa: E402
 from hello import client_hello  # noqa: E402
 from servers import Servers     # noqa: E402
 from topo import Net, VIP       # noqa: E402
@@ -33,12 +34,14 @@ live = []           # what is up: objects with report(), and nets
 
 
 def pytest_addoption(parser):
-    parser.addoption("--mode", choices=("spliced", "direct"), default="spliced", help="what stands between client and backends")
+    parser.addoption("--mode", choices=("direct", *MODES), default=os.environ.get("SPLICED_MODE", "whole"),
+                     help="what stands between client and backends")
     parser.addoption("--build", default=os.environ.get("SP_BUILD", str(ROOT / "build")), help="Meson build directory")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "spliced: needs the daemon, skipped in direct mode")
+    config.addinivalue_line("markers", "whole(reason): why it is about splices that no agent carries a half of")
     config.addinivalue_line("markers", "limit(seconds): other than the usual limit of a test")
     config.addinivalue_line("markers", "slow: takes more than 5 s")
     if os.geteuid():
@@ -55,10 +58,13 @@ def interrupt(number, _):
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--mode") == "direct":
-        for item in items:
-            if item.get_closest_marker("spliced"):
-                item.add_marker(pytest.mark.skip(reason="needs the daemon"))
+    mode = config.getoption("--mode")
+    for item in items:
+        whole = item.get_closest_marker("whole")
+        if mode == "direct" and item.get_closest_marker("spliced"):
+            item.add_marker(pytest.mark.skip(reason="needs the daemon"))
+        elif whole and mode != "whole":
+            item.add_marker(pytest.mark.skip(reason=f"whole only: {whole.args[0]}"))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -169,8 +175,13 @@ def family(request, direct):
 
 
 @pytest.fixture(scope="session")
-def direct(request):
-    return request.config.getoption("--mode") == "direct"
+def mode(request):
+    return request.config.getoption("--mode")
+
+
+@pytest.fixture(scope="session")
+def direct(mode):
+    return mode == "direct"
 
 
 class Rig:
@@ -242,13 +253,13 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def start_cluster(request, direct, tmp_path_factory):
+def start_cluster(request, mode, tmp_path_factory):
     """A context manager: several proxies with raw services, or with those of `services(view, source)`."""
     @contextlib.contextmanager
     def start(sources=("snat",), services=daemon.raw_services, limits=None, **options):
-        if direct:
+        if mode == "direct":
             pytest.skip("needs the daemon")
-        cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), **options)
+        cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), **(options if "agents" in options else {"mode": mode, **options}))
         with is_live(cluster):
             more = {"limits": limits} if limits else {}
             yield cluster.start([entry for source in sources for entry in services(cluster.view(1), source)], **more)

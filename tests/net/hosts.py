@@ -32,16 +32,14 @@ class Host:
         self.pulled -= lans
 
 
-class Proxy(daemon.Spliced, Host):
-    """A proxy's host: its daemon, and its cables front, back, stores."""
+class Member(daemon.Spliced, Host):
+    """One whose daemon is of the cluster."""
 
-    def __init__(self, cluster, number, conf):
-        Host.__init__(self, cluster, f"proxy{number}")
-        view = cluster.view(number)
-        daemon.Spliced.__init__(self, view, cluster.build, cluster.work / self.name, conf)
-        self.key = [cluster.key]
+    def __init__(self, cluster, name, view, conf):
+        Host.__init__(self, cluster, name)
+        daemon.Spliced.__init__(self, view, cluster.build, cluster.work / name, conf)
+        self.key, self.is_frozen = [cluster.key], False
         self.write_key()
-        self.number, self.is_frozen = number, False
 
     def freeze(self):
         self.signal(signal.SIGSTOP)
@@ -51,6 +49,38 @@ class Proxy(daemon.Spliced, Host):
         if self.is_running():
             self.signal(signal.SIGCONT)
         self.is_frozen = False
+
+    def boot(self):
+        self.start()
+
+    def heal(self):
+        if self.is_frozen:
+            self.thaw()
+        if not self.is_running():
+            assert self.process.returncode == -signal.SIGKILL, f"{self.name}: its daemon has ended with {self.process.returncode}"
+            self.boot()
+        self.plug()
+
+    def members(self):
+        return json.loads(self.ctl("cluster", "--json"))["members"]
+
+    def has_store(self):
+        return all(server["state"] == "up" for server in self.status()["store"]["servers"])
+
+    def wait_well(self, timeout=20):
+        wait_for(self.is_ready, f"{self.name} to answer", timeout)
+        wait_for(self.is_well, f"{self.name} to be well", timeout)
+
+    def counters(self):
+        return self.status()["counters"]
+
+
+class Proxy(Member):
+    """A proxy's host: its daemon, and its cables front, back, stores."""
+
+    def __init__(self, cluster, number, conf):
+        super().__init__(cluster, f"proxy{number}", cluster.view(number), conf)
+        self.number = number
 
     def cut_store(self):
         self.unplug("stores")
@@ -67,58 +97,27 @@ class Proxy(daemon.Spliced, Host):
         self.start()
         self.plug()
 
-    def heal(self):
-        if self.is_frozen:
-            self.thaw()
-        if not self.is_running():
-            assert self.process.returncode == -signal.SIGKILL, f"{self.name}: its daemon has ended with {self.process.returncode}"
-            self.boot()
-        self.plug()
-
-    def store_servers(self):
-        return self.status()["store"]["servers"]
-
-    def wait_well(self, timeout):
-        wait_for(self.is_ready, f"{self.name} to answer", timeout)
-        wait_for(self.is_well, f"{self.name} to be well", timeout)
-
     def is_well(self):
         """All servers of the store and all proxies, itself too, may be announced."""
-        if any(server["state"] != "up" for server in self.store_servers()):
-            return False
-        members = [m for m in json.loads(self.ctl("cluster", "--json"))["members"] if m["name"] not in self.cluster.agent_names]
-        return not members or len(members) == len(self.cluster.names) and all(m["state"] == "ready" for m in members)
-
-    def counters(self):
-        return self.status()["counters"]
+        members = [m for m in self.members() if m["name"] not in self.cluster.agent_names]
+        return self.has_store() and (not members or len(members) == len(self.cluster.names) and all(m["state"] == "ready" for m in members))
 
 
-class Agent(daemon.Spliced, Host):
+class Agent(Member):
     """On a backend's host."""
     PROGRAM = "spliced-agent"
 
     def __init__(self, cluster, name, conf):
-        Host.__init__(self, cluster, name)
-        work = cluster.work / name
-        work.mkdir(exist_ok=True)
-        daemon.Spliced.__init__(self, types.SimpleNamespace(proxy=cluster.ns[name]), cluster.build, work, conf)
-        self.key = [cluster.key]
-        self.write_key()
-
-    def wait_well(self, timeout=20):
-        wait_for(self.is_well, f"the agent of {self.name} to know the others", timeout)
+        (cluster.work / name).mkdir(exist_ok=True)
+        super().__init__(cluster, name, types.SimpleNamespace(proxy=cluster.ns[name]), conf)
 
     def is_well(self):
-        members = json.loads(self.ctl("cluster", "--json"))["members"]
-        return (all(server["state"] == "up" for server in self.status()["store"]["servers"]) and
-                sum(m["state"] == "ready" for m in members) == len(self.cluster.names) and
-                all(self.is_known_to(proxy) for proxy in self.cluster.proxies))
+        """It and all proxies know each other."""
+        ready = sum(m["state"] == "ready" for m in self.members())
+        return self.has_store() and ready == len(self.cluster.names) and all(map(self.is_known_to, self.cluster.proxies))
 
     def is_known_to(self, proxy):
-        return any(m["name"] == self.name and m["state"] == "agent" for m in json.loads(proxy.ctl("cluster", "--json"))["members"])
-
-    def counters(self):
-        return self.status()["counters"]
+        return any((m["name"], m["state"]) == (self.name, "agent") for m in proxy.members())
 
 
 class Store(Host):

@@ -135,6 +135,21 @@ def test_without_a_daemon_new_connections_go_whole(lab, pair, way):
         lab.agent.wait_well()
 
 
+def test_a_transfer_under_way_is_taken_over(lab, pair, way):
+    """Its superpackets are too long to wait for the store: they pass, and nothing is repeated."""
+    client, server = pair(way, "http")
+    lab.agent.end(daemon.signal.SIGTERM)
+    lab.agent.unload()
+    tcp.transfer(server, client, BYTES)
+    lab.agent.start()
+    lab.agent.wait_well()
+    repeated = lab.backend1.counter("TcpRetransSegs")
+    _, _, gap = download(lab, client, server)
+    carried, down, _ = download(lab, client, server)
+    assert carried >= BYTES and down == 0 and gap < 0.15, (carried, down, gap)
+    assert lab.backend1.counter("TcpRetransSegs") == repeated
+
+
 @contextlib.contextmanager
 def introductions_lost(lab):
     """And all else that proxies tell the agent."""
