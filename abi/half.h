@@ -8,9 +8,9 @@
 enum {
 	SP_HALF_F_FROM_BACKEND	= 1 << 0, /* carries server -> client */
 	SP_HALF_F_TO_DAEMON	= 1 << 1, /* no rule yet, or no more: packets go up to the daemon */
-	SP_HALF_F_ANSWERED	= 1 << 2, /* with TO_DAEMON: we have answered, what still comes may be acknowledged */
+	SP_HALF_F_ANSWERED	= 1 << 2, /* with TO_DAEMON: answered by us, what still comes may be acknowledged */
 	SP_HALF_F_SPLIT		= 1 << 3, /* an agent on the backend's host carries the half from there */
-	SP_HALF_F_ADOPTED	= 1 << 4, /* with SPLIT: the backend took over the client's handshake, no number is changed */
+	SP_HALF_F_ADOPTED	= 1 << 4, /* with SPLIT: the backend took over the client's handshake */
 };
 /* What belongs to the splice on every machine, and in both halves of it. */
 #define SP_HALF_F_SHARED (SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED)

@@ -62,7 +62,7 @@ const char *sp_mode_reason_name(enum sp_mode_reason reason)
 const char *sp_mode_reason_text(enum sp_mode_reason reason)
 {
 	static const char *const texts[SP_MODE_REASON_COUNT] = {
-#define X(up, low, why) [SP_MODE_##up] = why,
+#define X(up, low, why) [SP_MODE_##up] = (why),
 		SP_MODE_REASONS(X)
 #undef X
 	};
