@@ -67,6 +67,7 @@ void sp_front_awake(struct sp_front *f)
 	log_warn("this daemon was stopped for %llu ms: what it held is left to others", stopped_ns / 1000000);
 	sp_conns_each(f->conns, leave, f);
 	sp_strays_clear(f->strays);
+	sp_strays_clear(f->told);
 	sp_heir_start(f);
 }
 
@@ -247,9 +248,10 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->cluster = cluster;
 	f->awake_ns = sp_now_ns();
 	f->strays = sp_strays_new();
+	f->told = sp_strays_new();
 	f->nudges = sp_nudges_new();
 	f->heir = sp_heir_new();
-	err = f->strays && f->nudges && f->heir ? sp_conns_new(config->limits.pending, &f->conns) : -ENOMEM;
+	err = f->strays && f->told && f->nudges && f->heir ? sp_conns_new(config->limits.pending, &f->conns) : -ENOMEM;
 	err = err ?: sp_front_configure(f, config);
 	if (err) {
 		sp_front_free(f);
@@ -298,6 +300,7 @@ void sp_front_free(struct sp_front *f)
 		return;
 	sp_conns_free(f->conns);
 	sp_strays_free(f->strays);
+	sp_strays_free(f->told);
 	sp_nudges_free(f->nudges);
 	sp_heir_free(f->heir);
 	sp_ports_free(f->ports);

@@ -101,6 +101,7 @@ static void on_homes(void *ctx)
 static void on_died(void *ctx, const char *name)
 {
 	sp_heir_died(ctx, name);
+	sp_miss_home_died(ctx);
 }
 
 static __u32 splices(void *ctx)

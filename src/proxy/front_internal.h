@@ -29,6 +29,7 @@ struct sp_front {
 	struct sp_backends		*backends;
 	struct sp_conns			*conns;
 	struct sp_strays		*strays;
+	struct sp_strays		*told;		/* to homes, lately */
 	struct sp_nudges		*nudges;
 	struct sp_ager			ager;
 	struct sp_heir			*heir;
@@ -77,6 +78,10 @@ void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home
 void sp_miss_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags);
 /* From a backend, and not the answer to a SYN of ours. */
 void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relayed);
+/* It is put together elsewhere. @kind: FRONT, MISS */
+void sp_miss_tell_home(struct sp_front *f, enum sp_event_kind kind, const struct sp_segment *seg);
+/* A proxy is dead: what it was told as a home of late is lost. */
+void sp_miss_home_died(struct sp_front *f);
 /* Each tick: ask again about what has just come. */
 void sp_miss_tick(struct sp_front *f);
 /* The half says "to the daemon", but not to us. */

@@ -254,8 +254,7 @@ static void begin_or_send_home(struct sp_front *f, const struct sp_segment *seg,
 	hold(f, c, seg);
 	if (!is_home && !goes_on_here(f, c)) {
 		sp_front_del(f, c);
-		f->counters.sent_home++;
-		sp_cluster_tell_home(f->cluster, SP_EVENT_FRONT, seg);
+		sp_miss_tell_home(f, SP_EVENT_FRONT, seg);
 		return;
 	}
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, &seg->tuple), &seg->tuple, sp_now_ns(), take_early, &early);
@@ -296,8 +295,7 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
 
 	if (c->acked || c->stashing)
 		return;		/* it is ours to deliver */
-	f->counters.sent_home++;
-	sp_cluster_tell_home(f->cluster, SP_EVENT_FRONT, &seg);
+	sp_miss_tell_home(f, SP_EVENT_FRONT, &seg);
 	sp_front_del(f, c);
 }
 

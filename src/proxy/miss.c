@@ -13,6 +13,10 @@
  * about to commit. Does the store say "nobody" twice, a second apart, the
  * connection is dead.
  *
+ * A home is known to be dead when it has been silent for a while, and what it
+ * was told meanwhile is lost. So that is kept, and told again to whoever is the
+ * home now: clients are slower to repeat it, twice as slow each time.
+ *
  * What a backend sends is for whoever has opened its connection: the owner of
  * the address that it goes to. Where that is the client's own, all are told.
  */
@@ -22,6 +26,7 @@
 #include "front_internal.h"
 #include "relay.h"
 
+#define TELL_AGAIN_MAX	4096	/* of what a dead home was told: one that was told more has a flood of small pieces */
 #define AGAIN_PER_TICK	256	/* what a flood makes us ask over again: 12800 a second */
 
 void sp_miss_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags)
@@ -202,6 +207,38 @@ static void found(struct sp_front *f, const struct sp_tuple *key, const struct s
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
 }
 
+void sp_miss_tell_home(struct sp_front *f, enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	__u8 flags = SP_STRAY_F_MINE | (kind == SP_EVENT_FRONT ? SP_STRAY_F_FIRST : 0);
+
+	f->counters.sent_home++;
+	sp_stray_add(f->told, sp_conns_hash(f->conns, &seg->tuple), seg, flags, sp_now_ns());
+	sp_cluster_tell_home(f->cluster, kind, seg);
+}
+
+static void tell_again(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	enum sp_event_kind kind = flags & SP_STRAY_F_FIRST ? SP_EVENT_FRONT : SP_EVENT_MISS;
+	struct sp_front *f = ctx;
+
+	if (flags & SP_STRAY_F_CUT)
+		return;
+	f->counters.told_again++;
+	if (!sp_cluster_is_home(f->cluster, &seg->tuple))
+		sp_cluster_tell_home(f->cluster, kind, seg);
+	else if (kind == SP_EVENT_FRONT)
+		sp_head_begin(f, seg, 1);
+	else
+		sp_miss_event(f, seg, 1);
+}
+
+/* What a living home was told it gets once more, which does no harm while its splice is known. */
+void sp_miss_home_died(struct sp_front *f)
+{
+	if (f->config->limits.closed_ns >= 2 * SP_STRAY_EARLY_NS)
+		sp_stray_young(f->told, sp_now_ns(), TELL_AGAIN_MAX, tell_again, f);
+}
+
 /* @err of the look-up is not told: what is for another proxy may be known there, also while the store is away. */
 static void send_on(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
@@ -209,11 +246,10 @@ static void send_on(void *ctx, const struct sp_segment *seg, __u8 flags)
 
 	if (flags & SP_STRAY_F_CUT)
 		return;
-	f->counters.sent_home += !(flags & SP_STRAY_F_BACK);
 	if (flags & SP_STRAY_F_BACK)
 		tell_opener(f, seg);
 	else
-		sp_cluster_tell_home(f->cluster, SP_EVENT_MISS, seg);
+		sp_miss_tell_home(f, SP_EVENT_MISS, seg);
 }
 
 /* A backend is reset by the owner of the address, or by whoever wants to connect to it from this one. */

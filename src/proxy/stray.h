@@ -22,6 +22,7 @@ enum {
 	SP_STRAY_F_BACK		= 1 << 0, /* of a backend, else of a client */
 	SP_STRAY_F_MINE		= 1 << 1, /* for us to put in its place, or to answer; else for another proxy */
 	SP_STRAY_F_CUT		= 1 << 2, /* its payload was too long to keep */
+	SP_STRAY_F_FIRST	= 1 << 3, /* the first of its connection: it has the cookie */
 };
 
 /* Keep a segment. @hash: of its tuple; @flags: SP_STRAY_F_* */

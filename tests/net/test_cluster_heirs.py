@@ -6,12 +6,14 @@ import pytest
 
 from conftest import Lab, Pairs
 from daemon import RAW_HTTP
+from rawtcp import ACK, PSH, Raw
 from tcp import accept, connect, read, wait_for
-from test_heads import http_head
+from test_heads import http_head, sports
 from test_shared_heads import acknowledged
 
 pytestmark = pytest.mark.spliced
 CLIENTS = 30            # the dead one's and neither his heir's are a sixth of them
+RAW_CLIENTS = 16        # a third of them has the dying one for its home
 BEGINNING, BODY, SOON_S = 20, b"body" * 500, 3
 
 
@@ -57,3 +59,21 @@ def test_splice_is_made_elsewhere(lab, pair, family):
         client.sendall(data[cut:])
     assert all(read(server, len(BODY)) == BODY for server in servers)
     assert time.monotonic() - start < SOON_S
+
+def test_head_in_pieces_whose_home_has_just_died(lab, pair, family):
+    """It is told its pieces until its death is noticed; this client repeats nothing."""
+    dying, other, _ = lab.cluster.proxies
+    listener, data = pair.listener("http"), http_head(2500, BODY)
+    pieces = [data[at:at + 1000] for at in range(0, len(data), 1000)]
+    lab.cluster.way.announce([other.name])
+    clients = [pair.stack.enter_context(Raw(lab.net, family.vip, RAW_HTTP, next(sports))) for _ in range(RAW_CLIENTS)]
+    for client in clients:
+        client.handshake()
+        client.acknowledge()
+    dying.unplug()
+    for client in clients:
+        for n, piece in enumerate(pieces):
+            client.send(ACK | PSH, piece, at=n * 1000)
+    servers = [pair.stack.enter_context(accept(listener)) for _ in clients]
+    assert all(read(server, len(data)) == data for server in servers)
+    assert other.counters()["told_again"] > 0
