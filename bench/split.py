@@ -14,7 +14,7 @@ import measures
 import table
 
 LIMITED_PROXIES, LIMITED_FLOWS, LIMITED_PARTS = 3, 24, 2
-LIMITED = ("whole", "split")    # who takes part where the proxies' links are limited
+LIMITED = detour.OURS           # who takes part where the proxies' links are limited
 PROGRAMS = ("spliced", "splicectl", "spliced-agent")
 
 
@@ -29,10 +29,10 @@ def parse_arguments():
     return bench.with_lengths(options)
 
 
-def bulk(rig, seconds):
-    with detour.Share(rig) as share:
-        values = measures.bulk(rig, seconds)
-    return {**values, "bulk_through": share.value}
+def on_its_way(name, take, rig, seconds):
+    with detour.Way(rig) as way:
+        values = take(rig, seconds)
+    return {**values, f"{name}_via": way.share, f"{name}_strange": way.strange}
 
 
 def object_kind(size_kb):
@@ -41,23 +41,25 @@ def object_kind(size_kb):
 
 def objects(size_kb, rig, seconds):
     """Objects of one size, again and again, on connections that stay."""
-    with detour.Share(rig) as share:
-        out = measures.download(rig, seconds, f"/objects/{size_kb}k", LIMITED_FLOWS, LIMITED_PARTS)
+    out = measures.download(rig, seconds, f"/objects/{size_kb}k", LIMITED_FLOWS, LIMITED_PARTS)
     _, busy_pct = measures.cost(out, out["bytes"] / 1e9, 1)
-    kind = object_kind(size_kb)
-    return {f"{kind}_gbps": out["bytes"] * 8e-9 / out["seconds"], f"{kind}_busy_pct": busy_pct, f"{kind}_through": share.value}
+    return {f"{object_kind(size_kb)}_gbps": out["bytes"] * 8e-9 / out["seconds"], f"{object_kind(size_kb)}_busy_pct": busy_pct}
 
 
-FREE = {"bulk": bulk, "connections": measures.connections, "open": measures.open_loop}
-LIMITS = {object_kind(size_kb): functools.partial(objects, size_kb) for size_kb in detour.OBJECTS_KB}
+def watched(takes):
+    return {name: functools.partial(on_its_way, name, take) for name, take in takes.items()}
+
+
+FREE = watched({"bulk": measures.bulk, "connections": measures.connections, "open": measures.open_loop})
+LIMITS = watched({object_kind(size_kb): functools.partial(objects, size_kb) for size_kb in detour.OBJECTS_KB})
 
 SECTIONS = (    # as those of table.py
     ("CPU cost of the bulk, 4 flows", "CPU-s/GB", "bulk_cpu_s_per_gb", 3,
-     (("bulk_through", "GB via proxy", 3), ("bulk_gbps", "Gbit/s", 1), ("bulk_busy_pct", "busy %", 0))),
+     (("bulk_via", "GB via proxy", 4), ("bulk_gbps", "Gbit/s", 1), ("bulk_busy_pct", "busy %", 0))),
     ("connections, one request each", "conn/s", "conn_cps", 0,
-     (("conn_cpu_us", "CPU us/conn", 1), ("conn_busy_pct", "busy %", 0), ("conn_errors", "errors", 0), ("conn_stuck", "stuck", 0))),
+     (("connections_via", "GB via proxy", 2), ("conn_cpu_us", "CPU us/conn", 1), ("conn_busy_pct", "busy %", 0), ("conn_errors", "errors", 0), ("conn_stuck", "stuck", 0))),
     ("new connection's request at 2000/s, p50", "us", "open_p50_us", 0,
-     (("open_p99_us", "p99", 0), ("open_max_us", "max", 0), ("open_late_p99_us", "late p99", 0), ("open_cpu_us", "CPU us/conn", 1),
+     (("open_via", "GB via proxy", 2), ("open_p99_us", "p99", 0), ("open_max_us", "max", 0), ("open_late_p99_us", "late p99", 0), ("open_cpu_us", "CPU us/conn", 1),
       ("open_errors", "errors", 0), ("open_stuck", "stuck", 0))),
 )
 BARS = (    # as those of table.py
@@ -83,7 +85,7 @@ def run_part(options, recorder, known, names, limited):
     with lab.Lab(options.congestion) as the_lab:
         the_lab.prepare(bench.HERE)
         detour.prepare_objects(the_lab)
-        rigs = [detour.Detour(the_lab, name, LIMITED_PROXIES if limited else 1) for name in names]
+        rigs = [detour.Detour(the_lab, name, options, LIMITED_PROXIES if limited else 1) for name in names]
         rigs = bench.stand_up_each(rigs, options, recorder, detour.stand_up)
         for rig in rigs.values() if limited else ():
             rig.limit()
@@ -124,12 +126,20 @@ def cell(samples, measure, name):
     return f"{statistics.median(values):8.2f}{f'{min(values):.2f} .. {max(values):.2f}':^18}"
 
 
+def print_strange(rows):
+    for name in detour.OURS:
+        strange = sum(value for measure, contender, _, value in rows if contender == name and measure.endswith("_strange"))
+        if strange:
+            print(f"\n{name}: {strange:.0f} connections were in another mode, see the proxies' counters fell_back_*")
+
+
 def show(rows):
     samples = table.Samples(rows)
     table.print_noise(rows)
     for section in SECTIONS:
         table.print_section(samples, *section, baseline="past")
     print_limited(samples)
+    print_strange(rows)
     return table.print_bars(samples, BARS, "bar: mode against")
 
 
