@@ -7,6 +7,8 @@
 
 client - router - backend is what lab.py builds. Requests always pass a proxy; how answers go is the contender's.
 """
+import collections
+import contextlib
 import json
 import secrets
 
@@ -74,6 +76,19 @@ class Detour(lab.Rig):
             for role, dev in (("router", f"p{n}"), (proxy, "front"), (proxy, "back"), ("backend", f"p{n}")):
                 lab.run("tc", "-n", self.space[role], "qdisc", "add", "dev", dev, *LIMIT)
 
+    @contextlib.contextmanager
+    def without_superpackets(self):
+        """What client and backend send has the size of the MTU from the beginning."""
+        self.offloads("off")
+        try:
+            yield
+        finally:
+            self.offloads("on")
+
+    def offloads(self, state):
+        for role, dev in (("client", "out"), ("backend", "in"), *(("backend", f"p{n}") for n in range(1, len(self.proxies) + 1))):
+            lab.run(*lab.in_space(self.space[role]), "ethtool", "-K", dev, "tso", state, "gso", state)
+
     def received_bytes(self, role, *devices):
         links = json.loads(lab.run("ip", "-n", self.space[role], "-j", "-s", "link").stdout)
         return sum(link["stats64"]["rx"]["bytes"] for link in links if link["ifname"] in devices)
@@ -83,12 +98,20 @@ class Detour(lab.Rig):
         return (self.received_bytes("client", "out"),
                 sum(self.received_bytes(proxy, "front", "back") for proxy in self.proxies))
 
+    def counters(self):
+        """Those of all proxies together."""
+        if self.name not in OURS:
+            return collections.Counter()
+        said = [contenders.ask(self, self.options, proxy, "status", "--json").stdout for proxy in self.proxies]
+        return sum((collections.Counter(json.loads(text)["counters"]) for text in said), collections.Counter())
+
     def splices(self):
         """(splices that proxies have made, those of them in the mode that the contender is named after)"""
-        if self.name not in OURS:
-            return 0, 0
-        said = [json.loads(contenders.ask(self, self.options, proxy, "status", "--json").stdout)["counters"] for proxy in self.proxies]
-        return sum(c["spliced"] for c in said), sum(c[f"spliced_{self.name}"] for c in said)
+        counters = self.counters()
+        return counters["spliced"], counters[f"spliced_{self.name}"]
+
+    def why_strange(self):
+        return {name: value for name, value in self.counters().items() if name.startswith("fell_back_")}
 
 
 class Way:
@@ -175,4 +198,4 @@ def check_way(rig):
         if (way.share >= ALL if rig.name in VIA_PROXIES else way.share <= NOTHING) and not way.strange:
             return
     raise lab.LabError(f"{rig.name}: for each byte of the client {way.share:.2f} came to proxies, and {way.strange} splices "
-                       "are in another mode")
+                       f"are in another mode: {rig.why_strange()}")

@@ -50,12 +50,19 @@ def watched(takes):
     return {name: functools.partial(on_its_way, name, take) for name, take in takes.items()}
 
 
-FREE = watched({"bulk": measures.bulk, "connections": measures.connections, "open": measures.open_loop})
+def mtu_bulk(rig, seconds):
+    with rig.without_superpackets():
+        return {f"mtu_{name}": value for name, value in measures.bulk(rig, seconds).items()}
+
+
+FREE = watched({"bulk": measures.bulk, "mtu_bulk": mtu_bulk, "connections": measures.connections, "open": measures.open_loop})
 LIMITS = watched({object_kind(size_kb): functools.partial(objects, size_kb) for size_kb in detour.OBJECTS_KB})
 
 SECTIONS = (    # as those of table.py
     ("CPU cost of the bulk, 4 flows", "CPU-s/GB", "bulk_cpu_s_per_gb", 3,
      (("bulk_via", "GB via proxy", 4), ("bulk_gbps", "Gbit/s", 1), ("bulk_busy_pct", "busy %", 0))),
+    ("the same without superpackets", "CPU-s/GB", "mtu_bulk_cpu_s_per_gb", 3,
+     (("mtu_bulk_via", "GB via proxy", 4), ("mtu_bulk_gbps", "Gbit/s", 1), ("mtu_bulk_busy_pct", "busy %", 0))),
     ("connections, one request each", "conn/s", "conn_cps", 0,
      (("connections_via", "GB via proxy", 2), ("conn_cpu_us", "CPU us/conn", 1), ("conn_busy_pct", "busy %", 0), ("conn_errors", "errors", 0), ("conn_stuck", "stuck", 0))),
     ("new connection's request at 2000/s, p50", "us", "open_p50_us", 0,
@@ -65,6 +72,8 @@ SECTIONS = (    # as those of table.py
 BARS = (    # as those of table.py
     *((f"{mode}: CPU-s per GB", "bulk_cpu_s_per_gb", against, sign, bar, mode)
       for mode in ("split", "adopt") for against, sign, bar in (("past", "<=", 1.10), ("through", "<=", None), ("whole", "<", 1.0))),
+    *((f"{mode}: CPU-s per GB, no superpackets", "mtu_bulk_cpu_s_per_gb", against, "<=", None, mode)
+      for mode in ("split", "adopt") for against in ("past", "whole")),
     ("split: connections/s", "conn_cps", "whole", ">=", 0.95, "split"),
     ("adopt: connections/s", "conn_cps", "whole", ">=", None, "adopt"),
     ("adopt: p50 at 2000/s", "open_p50_us", "past", "<=", 1.25, "adopt"),
