@@ -18,6 +18,7 @@ import measures
 
 OBJECTS_KB = (1, 4, 64, 256, 1024, 16384)
 RELAY_PORT = 7946
+AGENT = "agent"
 FIELDS = 0x37   # addresses and ports: by policy 1 a packet brings along the hash of the socket that sent it
 LIMIT = ("root", "tbf", "rate", "1gbit", "burst", "256kb", "latency", "10ms")
 PROBE_FLOWS, PROBE_S, PROBES = 4, 0.2, 20
@@ -151,14 +152,15 @@ def start_past(rig, options):
 
 
 def start_spliced(rig, options):
-    key, store = secrets.token_hex(16), start_store(rig)
+    key, store = secrets.token_hex(16), start_store(rig) if is_shared(rig) else None
+    members = {**{proxy: back_addr(n, 1) for n, proxy in enumerate(rig.proxies, 1)}, AGENT: lab.BACKEND_ADDR}
     for n, proxy in enumerate(rig.proxies, 1):
         contenders.start_daemon(rig, options, "spliced", proxy, key, SOURCES=", ".join(lab.sources(n)),
-                                MORE=shared(rig, store, proxy, back_addr(n, 1)), SERVICE_MORE=f"    mode: {rig.name}")
+                                MORE=cluster(rig, store, members, proxy, [AGENT]), SERVICE_MORE=f"    mode: {rig.name}")
     if rig.name != "whole":
         contenders.start_daemon(rig, options, "spliced-agent", "backend", key,
                                 INTERFACES=", ".join(["in", *(f"p{n}" for n in range(1, len(rig.proxies) + 1))]),
-                                MORE=shared(rig, store, "agent", lab.BACKEND_ADDR))
+                                MORE=cluster(rig, store, members, AGENT, rig.proxies))
     contenders.start_backend(rig)
     for proxy in rig.proxies:
         contenders.wait_ready(rig, options, proxy)
@@ -173,10 +175,18 @@ def start_store(rig):
     return path
 
 
-def shared(rig, store, name, relay):
+def cluster(rig, store, members, name, others):
+    """By a shared store they find one another; else each is told of those that it needs."""
     every = ", ".join(address for n in range(1, len(rig.proxies) + 1) for address in lab.sources(n))
-    return (f'store: {{engine: redis, servers: ["unix:{store}"], copies: 1}}\n'
-            f'cluster: {{name: {name}, relay: "{relay}:{RELAY_PORT}", sources: [{every}]}}\n')
+    told = ", ".join(f'{{name: {other}, at: "{members[other]}:{RELAY_PORT}"}}' for other in others)
+    head = f'cluster: {{name: {name}, relay: "{members[name]}:{RELAY_PORT}", sources: [{every}]'
+    if store:
+        return f'store: {{engine: redis, servers: ["unix:{store}"], copies: 1}}\n{head}}}\n'
+    return f"{head}, members: [{told}]}}\n"
+
+
+def is_shared(rig):
+    return len(rig.proxies) > 1 or rig.options.store == "redis"
 
 
 START = {"through": start_through, "past": start_past, "whole": start_spliced, "split": start_spliced, "adopt": start_spliced}
