@@ -309,10 +309,11 @@ static void look_at(struct sp_ager *a, const struct sp_limits_conf *limits, cons
 		return;
 	}
 	a->counting++;
-	if (age_splice(a, limits, &look) || !is_shared(a) || !sp_entry_is_live(e))
+	if (age_splice(a, limits, &look) || !sp_entry_is_live(e))
 		return;
 	check_ends(a, &look);
-	check_kept(a, &look);
+	if (is_shared(a))
+		check_kept(a, &look);
 }
 
 /* ---- the walk ---- */
@@ -339,7 +340,7 @@ static int is_nearly_full(struct sp_ager *a)
 static unsigned int pause_ms(const struct sp_ager *a, const struct sp_limits_conf *limits)
 {
 	__u64 least_ns = limits->closed_ns < limits->idle_ns ? limits->closed_ns : limits->idle_ns;
-	__u64 ms = least_ns / 8 / 1000000, most = is_shared(a) ? PAUSE_SHARED_MS : PAUSE_MAX_MS;
+	__u64 ms = least_ns / 8 / 1000000, most = is_shared(a) || a->ended ? PAUSE_SHARED_MS : PAUSE_MAX_MS;
 
 	return a->is_short || ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : ms > most ? most : ms;
 }

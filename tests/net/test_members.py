@@ -58,6 +58,20 @@ def test_what_is_introduced_is_split(lab, pair, family, kind):
     assert lab.cluster.agents[0].counters()["agent_asked"] == 0
 
 
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_both_sides_hear_of_ends(lab, pair, family, first):
+    """One FIN passes the proxy and the other one the agent."""
+    client, server = pair(family, "http")
+    tcp.transfer(server, client, MIB)
+    one, other = (client, server) if first == "client" else (server, client)
+    hosts = (lab.cluster.proxies[0], lab.cluster.agents[0])
+    one.shutdown(tcp.socket.SHUT_WR)
+    assert tcp.read_to_end(other) == b""
+    other.shutdown(tcp.socket.SHUT_WR)
+    assert tcp.read_to_end(one) == b""
+    tcp.wait_for(lambda: all(host.of(client)["state"] == "closed" for host in hosts), "both to know that it is closed", 10)
+
+
 def test_an_agent_that_comes_again_is_known_again(lab):
     agent = lab.cluster.agents[0]
     agent.kill9()

@@ -394,6 +394,7 @@ static void fin_of_the_backend_is_told(void **state)
 static void one_box_tells_nobody(void **state)
 {
 	store.engine = &alone;
+	ager.ended = NULL;
 	set_ends(add(1, 31, 0), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
 	set_ends(add(2, 5, 0), SP_USE_S_FIN);
 	add(3, IDLE_S + 1, 0);
@@ -402,6 +403,16 @@ static void one_box_tells_nobody(void **state)
 	assert_int_equal(dels, 4);
 	assert_int_equal(told + forgets + refreshes, 0);
 	assert_int_equal(ager.survivable, 0);
+}
+
+/* Where the store is not shared, but an agent of a backend's host carries a half. */
+static void an_end_is_told_without_a_store(void **state)
+{
+	store.engine = &alone;
+	set_ends(add(1, 5, 0), SP_USE_S_FIN);
+	walk();
+	assert_int_equal(told, 1);
+	assert_int_equal(refreshes, 0);
 }
 
 static void outdated_ones_go(void **state)
@@ -442,7 +453,8 @@ int main(void)
 		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
 		cmocka_unit_test_setup(idle_ones_only_go, begin), cmocka_unit_test_setup(one_fin_is_told_once, begin),
 		cmocka_unit_test_setup(fin_of_the_backend_is_told, begin),
-		cmocka_unit_test_setup(one_box_tells_nobody, begin), cmocka_unit_test_setup(outdated_ones_go, begin),
+		cmocka_unit_test_setup(one_box_tells_nobody, begin), cmocka_unit_test_setup(an_end_is_told_without_a_store, begin),
+		cmocka_unit_test_setup(outdated_ones_go, begin),
 		cmocka_unit_test_setup(marks_go, begin),
 	};
 
