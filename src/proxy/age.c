@@ -41,10 +41,12 @@
 #define PAUSE_MIN_MS	100
 #define PAUSE_MAX_MS	5000
 #define PAUSE_SHARED_MS	1000	/* others wait for what is found */
+#define PAUSE_HASTY_MS	200	/* ports of clients, too */
 
 #define KEEP_MAX_S	600	/* between two refreshes of what moves */
 #define FIRST_KEEP	3	/* part of the first TTL */
 #define QUIET_NS	1000000000ULL
+#define QUIET_SPLIT_NS	100000000ULL	/* no proxy will ever see the server's FIN */
 
 /*
  * Where ports or room run short, a closed splice gives way before its time. Its
@@ -234,7 +236,7 @@ static void check_ends(struct sp_ager *a, struct look *look)
 	if (!a->ended || !has_one_fin(look->down->use.state))
 		return;
 	find_up(a, look);
-	quiet_at_ns = last_seen_ns(look) + QUIET_NS;
+	quiet_at_ns = last_seen_ns(look) + (look->down->half.flags & SP_HALF_F_SPLIT ? QUIET_SPLIT_NS : QUIET_NS);
 	if (quiet_at_ns <= a->walk_ns && quiet_at_ns > a->last_walk_ns && has_one_fin(ends_of(look)))
 		tell_ends(a, look);
 }
@@ -342,6 +344,8 @@ static unsigned int pause_ms(const struct sp_ager *a, const struct sp_limits_con
 	__u64 least_ns = limits->closed_ns < limits->idle_ns ? limits->closed_ns : limits->idle_ns;
 	__u64 ms = least_ns / 8 / 1000000, most = is_shared(a) || a->ended ? PAUSE_SHARED_MS : PAUSE_MAX_MS;
 
+	if (a->is_hasty)
+		most = PAUSE_HASTY_MS;
 	return a->is_short || ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : ms > most ? most : ms;
 }
 

@@ -382,6 +382,26 @@ static void one_fin_is_told_once(void **state)
 	assert_int_equal(told, 2);
 }
 
+static void fin_of_a_split_one_is_told_soon(void **state)
+{
+	struct sp_entry *up = add(1, 0, 0);
+
+	set_ends(up, SP_USE_S_FIN);
+	up[1].half.flags |= SP_HALF_F_SPLIT;
+	walk();
+	assert_int_equal(told, 0);
+	now_ns += SECOND / 10;
+	walk();
+	assert_int_equal(told, 1);
+}
+
+static void a_hasty_one_rests_little(void **state)
+{
+	assert_in_range(sp_ager_turn(&ager, &limits), 201, 1000);
+	ager.is_hasty = 1;
+	assert_in_range(sp_ager_turn(&ager, &limits), 1, 200);
+}
+
 static void fin_of_the_backend_is_told(void **state)
 {
 	set_ends(add(1, 5, 0), SP_USE_S_PEER_FIN);
@@ -452,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup(turns_are_bounded, begin),
 		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
 		cmocka_unit_test_setup(idle_ones_only_go, begin), cmocka_unit_test_setup(one_fin_is_told_once, begin),
+		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin), cmocka_unit_test_setup(a_hasty_one_rests_little, begin),
 		cmocka_unit_test_setup(fin_of_the_backend_is_told, begin),
 		cmocka_unit_test_setup(one_box_tells_nobody, begin), cmocka_unit_test_setup(an_end_is_told_without_a_store, begin),
 		cmocka_unit_test_setup(outdated_ones_go, begin),
