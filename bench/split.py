@@ -22,7 +22,7 @@ def parse_arguments():
     p = argparse.ArgumentParser(description=__doc__)
     bench.add_arguments(p)
     p.add_argument("--contenders", metavar="A,B", help="of " + ",".join(detour.START))
-    p.add_argument("--store", choices=("local", "redis"), default="redis", help="engine of the one proxy (%(default)s)")
+    p.add_argument("--store", choices=("local", "redis"), default="local", help="engine of the one proxy (%(default)s)")
     p.add_argument("--measures", metavar="A,B", help="of " + ",".join((*FREE, *LIMITS)))
     options = p.parse_args()
     options.contenders = bench.chosen(p, options.contenders, detour.START)
