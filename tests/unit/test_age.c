@@ -472,9 +472,11 @@ int main(void)
 		cmocka_unit_test_setup(turns_are_bounded, begin),
 		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
 		cmocka_unit_test_setup(idle_ones_only_go, begin), cmocka_unit_test_setup(one_fin_is_told_once, begin),
-		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin), cmocka_unit_test_setup(a_hasty_one_rests_little, begin),
+		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin),
+		cmocka_unit_test_setup(a_hasty_one_rests_little, begin),
 		cmocka_unit_test_setup(fin_of_the_backend_is_told, begin),
-		cmocka_unit_test_setup(one_box_tells_nobody, begin), cmocka_unit_test_setup(an_end_is_told_without_a_store, begin),
+		cmocka_unit_test_setup(one_box_tells_nobody, begin),
+		cmocka_unit_test_setup(an_end_is_told_without_a_store, begin),
 		cmocka_unit_test_setup(outdated_ones_go, begin),
 		cmocka_unit_test_setup(marks_go, begin),
 	};
