@@ -30,6 +30,7 @@
 
 #include "base/log.h"
 #include "front_internal.h"
+#include "relay.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
 #define EVENT_OLD_MS	2000
@@ -133,6 +134,20 @@ static int is_old(const struct sp_front *f, const struct sp_event *ev)
 	__u32 age_ms = (__u32)(sp_now_ns() / 1000000) - ev->came_ms;
 
 	return age_ms >= (closed_ms < EVENT_OLD_MS ? closed_ms : EVENT_OLD_MS) && age_ms < 1U << 31;
+}
+
+void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
+		    __u32 mss)
+{
+	int is_down = half->flags & SP_HALF_F_FROM_BACKEND;
+	struct sp_note note = {
+		.front = is_down ? sp_tuple_reverse(&half->out) : seg->tuple, .client_isn = client_isn,
+		.state = is_down ? SP_USE_S_PEER_FIN : SP_USE_S_FIN,
+	};
+
+	sp_relay(f->wire, half, seg, mss);
+	if (seg->flags & SP_TCP_FIN)
+		sp_datapath_note(f->dp, &note);
 }
 
 void sp_front_event(struct sp_front *f, const struct sp_event *ev)

@@ -50,6 +50,13 @@ void sp_front_mark(struct sp_front *f, struct sp_conn *c);
 /* A segment from the service to the client, without payload; acknowledges what is safe to. */
 struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
 
+/*
+ * A segment goes on by a half of a splice with this client ISN. The datapath does not see it, so its FIN is noted here;
+ * an RST is not, since only its receiver knows whether it counts.
+ */
+void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
+		    __u32 mss);
+
 /* Each time that something happens: were we stopped before? See there. */
 void sp_front_awake(struct sp_front *f);
 

@@ -165,7 +165,8 @@ void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment
 	} else if (c->state == SP_CONN_ANSWERED) {
 		sp_answer_again(f, c, seg);
 	} else if (c->state == SP_CONN_OWING) {
-		sp_relay(f->wire, &c->up, seg, SP_RELAY_MSS);	/* it was overtaken by its splice */
+		/* it was overtaken by its splice */
+		sp_front_relay(f, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
 	} else {
 		c->is_news |= !!seg->payload_len;
 		if (!hold(f, c, seg))

@@ -56,7 +56,7 @@ void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struc
 	if (e->half.flags & SP_HALF_F_TO_DAEMON || seg->flags & SP_TCP_SYN)
 		return;
 	f->counters.relayed++;
-	sp_relay(f->wire, &e->half, seg, SP_RELAY_MSS);
+	sp_front_relay(f, &e->half, e->tag.client_isn, seg, SP_RELAY_MSS);
 }
 
 /* Neither half nor cookie: a later segment of a head, one that came too early, or a connection that is gone. */
@@ -154,6 +154,7 @@ void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg)
 struct through {
 	struct sp_front		*front;
 	const struct sp_half	*half;
+	__u32			client_isn;
 };
 
 static void relay_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
@@ -163,7 +164,7 @@ static void relay_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 	if (seg->flags & SP_TCP_SYN || flags & SP_STRAY_F_CUT)
 		return;
 	through->front->counters.relayed++;
-	sp_relay(through->front->wire, through->half, seg, SP_RELAY_MSS);
+	sp_front_relay(through->front, through->half, through->client_isn, seg, SP_RELAY_MSS);
 }
 
 static int is_here(struct sp_front *f, const struct sp_splice *splice)
@@ -193,7 +194,7 @@ static void adopt(struct sp_front *f, struct sp_conn *c, const struct sp_splice 
 static void found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
 {
 	struct sp_conn *c = sp_conn_by_front(f->conns, &splice->front);
-	struct through through = { .front = f };
+	struct through through = { .front = f, .client_isn = splice->client_isn };
 
 	f->counters.fetched++;
 	sp_sync_fetched(f, splice);

@@ -185,7 +185,7 @@ static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to,
 		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) | (to == c->fin_at ? SP_TCP_FIN : 0),
 	};
 
-	sp_relay(f->wire, &c->up, &seg, c->forward_mss);
+	sp_front_relay(f, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
 }
 
 /* @sent: bytes that the backend was sent just now */

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Three proxies: no one sees both ends of a connection, yet all of them and the store let go of it."""
+import contextlib
+import socket
 import time
 
 import pytest
 
 import tcp
+from daemon import RAW_HTTP
 from conftest import Lab, Way
 from stores import COUNT
 from tcp import wait_for
@@ -12,6 +15,7 @@ from tcp import wait_for
 pytestmark = pytest.mark.spliced
 # What backends send to the client's own address comes to any proxy; what they send to a SNAT address does so with `spray`.
 SOURCE = {"flow": "client", "spray": "snat"}
+REQUEST = b"GET /x HTTP/1.1\r\nHost: www.example.org\r\nConnection: close\r\n\r\n"
 CLOSED_S = 1
 SOON_S = 8
 
@@ -82,4 +86,36 @@ def test_half_closed_goes_on(lab, pair, way):
         server.close()
         assert client.recv(1) == b""
         client.close()
+    wait_for(lambda: not any(splices(lab)) and not any(keys(lab)), "all to be gone", 2 * CLOSED_S + SOON_S)
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_fin_is_the_first_that_a_proxy_sees(lab, pair, way, first):
+    """It goes on through the daemon, which has asked the store first: it counts all the same."""
+    lab.cluster.way.announce(["proxy1"])
+    pairs = [pair(way) for _ in range(20)]
+    lab.cluster.way.announce(["proxy2"])
+    for client, server in pairs:
+        one, other = (server, client) if first == "server" else (client, server)
+        one.close()
+        assert other.recv(1) == b""
+        other.close()
+    wait_for(lambda: not any(splices(lab)), "all proxies to let them go", 2 * CLOSED_S + SOON_S)
+    wait_for(lambda: not any(keys(lab)), "the store to forget them", SOON_S)
+    lab.cluster.way.announce(lab.cluster.names)
+
+
+def test_fin_comes_with_the_head(lab, pair, way):
+    """As the head it is the daemon's to forward."""
+    with contextlib.ExitStack() as stack:
+        listener = pair.listener("http")
+        for _ in range(10):
+            client = stack.enter_context(tcp.connect(lab.client, way.vip, RAW_HTTP))
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            client.sendall(REQUEST)
+            client.shutdown(socket.SHUT_WR)
+            with tcp.accept(listener) as server:
+                assert tcp.read_to_end(server) == REQUEST
+                server.sendall(b"answer")
+            assert tcp.read_to_end(client) == b"answer"
     wait_for(lambda: not any(splices(lab)) and not any(keys(lab)), "all to be gone", 2 * CLOSED_S + SOON_S)
