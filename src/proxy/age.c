@@ -13,6 +13,7 @@
  *	moved		refreshed when the store has heard nothing for a quarter of its TTL
  *	unprotected	was made while the store was out of reach: put there as soon as it answers
  *	emptied		a server has lost what it had, or we have only begun and don't know: each is refreshed once
+ *	rekeyed		its record is sealed with a key that goes: as emptied
  *	half closed	the FIN of one end, then silence: the others are told, once, since the answer to it may have
  *			passed another proxy
  *
@@ -391,6 +392,11 @@ unsigned int sp_ager_turn(struct sp_ager *a, const struct sp_limits_conf *limits
 void sp_ager_emptied(struct sp_ager *a)
 {
 	a->emptied_s = time(NULL);
+}
+
+void sp_ager_rekeyed(struct sp_ager *a, __u64 in_flight_ns)
+{
+	a->emptied_s = time(NULL) + in_flight_ns / 1000000000 + 1;
 }
 
 void sp_ager_kept(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)

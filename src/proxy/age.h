@@ -54,6 +54,8 @@ int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits, c
 
 /* Events of the store. */
 void sp_ager_emptied(struct sp_ager *ager);
+/* What lies in the store is sealed with a key that goes, or may for @in_flight_ns more. */
+void sp_ager_rekeyed(struct sp_ager *ager, __u64 in_flight_ns);
 void sp_ager_kept(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 void sp_ager_outdated(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 

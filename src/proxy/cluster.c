@@ -17,7 +17,6 @@
 #include "base/addr.h"
 #include "base/log.h"
 #include "proxy/cluster_internal.h"
-#include "proxy/keys.h"
 #include "proxy/message.h"
 
 #define TICK_MS		50
@@ -362,6 +361,16 @@ void sp_cluster_close(struct sp_cluster *c)
 	uv_close((uv_handle_t *)&c->poll, on_closed);
 	if (c->open_handles > 1)
 		uv_close((uv_handle_t *)&c->timer, on_closed);
+}
+
+/* What lies in the store, and what was said last, may be sealed with a key that goes. */
+void sp_cluster_rekey(struct sp_cluster *c, const struct sp_keys *keys)
+{
+	if (!c)
+		return;
+	sp_seal_init(&c->seal, keys->key, keys->count);
+	sp_cluster_announce(c);
+	sp_cluster_say_hello(c);
 }
 
 void sp_cluster_listen(struct sp_cluster *c, const struct sp_cluster_events *events, void *ctx)

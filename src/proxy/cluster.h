@@ -8,6 +8,7 @@
 
 #include "abi/event.h"
 #include "proxy/config.h"
+#include "proxy/keys.h"
 #include "proxy/member.h"
 #include "proxy/segment.h"
 
@@ -63,6 +64,8 @@ int sp_cluster_open(uv_loop_t *loop, const struct sp_config *config, struct sp_s
 		    struct sp_cluster **ret_cluster);
 /* The loop must run once more. */
 void sp_cluster_close(struct sp_cluster *c);
+/* As the store's rekey; NULL: nothing. */
+void sp_cluster_rekey(struct sp_cluster *c, const struct sp_keys *keys);
 void sp_cluster_listen(struct sp_cluster *c, const struct sp_cluster_events *events, void *ctx);
 /* Send what is queued: once per turn of the loop. */
 void sp_cluster_flush(struct sp_cluster *c);

@@ -21,7 +21,6 @@
 #include "attach.h"
 #include "base/log.h"
 #include "datapath_internal.h"
-#include "keys.h"
 #include "seal.h"
 #include "segment.h"
 
@@ -105,6 +104,7 @@ static int map_control(struct sp_datapath *dp)
 int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp)
 {
 	struct sp_datapath *dp = calloc(1, sizeof(*dp));
+	struct sp_keys keys;
 	int err;
 
 	if (!dp)
@@ -119,7 +119,9 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 	err = err ?: pin_maps(dp, config);
 	err = err ?: proxy_bpf__load(dp->skel);
 	err = err ?: map_control(dp);
-	err = err ?: sp_datapath_load_keys(dp, config->key_file);
+	err = err ?: sp_keys_read(config->key_file, &keys);
+	if (!err)
+		sp_datapath_set_keys(dp, &keys);
 	err = err ?: sp_datapath_apply(dp, config);
 	if (err) {
 		log_err_errno(err, "can't load the datapath");
@@ -168,19 +170,17 @@ static void load_seal(struct sp_control *control, const struct sp_keys *keys)
 	}
 }
 
-int sp_datapath_load_keys(struct sp_datapath *dp, const char *path)
+int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)
 {
-	struct sp_keys keys;
-	int err = sp_keys_read(path, &keys);
+	int is_same = sp_keys_are_same(&dp->keys, keys);
 
-	if (err)
-		return err;
-	assert(dp->control);
-	memcpy(dp->control->cookie_key[1], keys.key[keys.count - 1], 16);
-	memcpy(dp->control->cookie_key[0], keys.key[0], 16);
-	load_seal(dp->control, &keys);
-	dp->control->key_count = keys.count;
-	return 0;
+	assert(dp->control && keys->count);
+	dp->keys = *keys;
+	memcpy(dp->control->cookie_key[1], keys->key[keys->count - 1], 16);
+	memcpy(dp->control->cookie_key[0], keys->key[0], 16);
+	load_seal(dp->control, keys);
+	dp->control->key_count = keys->count;
+	return !is_same;
 }
 
 int sp_datapath_cookie_is_valid(const struct sp_datapath *dp, const struct sp_segment *seg)

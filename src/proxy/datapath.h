@@ -8,6 +8,7 @@
 #include "abi/note.h"
 #include "abi/stash.h"
 #include "config.h"
+#include "keys.h"
 
 struct sp_datapath;
 
@@ -25,7 +26,8 @@ void sp_datapath_close(struct sp_datapath *dp);
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
 /* Let the interfaces of a new configuration through it, and no others any more. */
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
-int sp_datapath_load_keys(struct sp_datapath *dp, const char *path);
+/* Return: whether they are others than before. */
+int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys);
 
 /* What is offered where a service is, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);

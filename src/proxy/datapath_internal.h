@@ -24,6 +24,7 @@ struct sp_datapath {
 	void			*ctx;
 	int			events_left;
 	struct sp_state		state;
+	struct sp_keys		keys;
 	struct sp_count		count;
 	__u32			introduced;
 	struct sp_offered		offered[SP_SERVICES_MAX];

@@ -302,6 +302,14 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 	return 0;
 }
 
+void sp_front_rekey(struct sp_front *f, const struct sp_keys *keys)
+{
+	if (f->store->engine->rekey)
+		f->store->engine->rekey(f->store, keys);
+	sp_cluster_rekey(f->cluster, keys);
+	sp_ager_rekeyed(&f->ager, f->config->store.timeout_ns);
+}
+
 void sp_front_recover(struct sp_front *f)
 {
 	f->awake_ns = sp_now_ns();

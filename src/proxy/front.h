@@ -52,6 +52,9 @@ void sp_front_recover(struct sp_front *front);
 /* From now on new connections follow @config. */
 int sp_front_configure(struct sp_front *front, struct sp_config *config);
 
+/* From now on store and cluster use @keys, and what is there already is sealed anew. */
+void sp_front_rekey(struct sp_front *front, const struct sp_keys *keys);
+
 #define SP_FRONT_TICK_MS 20
 void sp_front_event(struct sp_front *front, const struct sp_event *ev);
 void sp_front_tick(struct sp_front *front);

@@ -44,3 +44,8 @@ int sp_keys_read(const char *path, struct sp_keys *ret_keys)
 	*ret_keys = keys;
 	return 0;
 }
+
+int sp_keys_are_same(const struct sp_keys *a, const struct sp_keys *b)
+{
+	return a->count == b->count && !memcmp(a->key, b->key, sizeof(a->key));
+}

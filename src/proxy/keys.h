@@ -7,7 +7,7 @@
 
 #define SP_KEYS_MAX 2
 
-/* The first one makes, each one is accepted. */
+/* The first one makes, each one is accepted; what is not used is 0. */
 struct sp_keys {
 	unsigned int	count;
 	__u64		key[SP_KEYS_MAX][2];
@@ -15,5 +15,6 @@ struct sp_keys {
 
 /* Return: 0 or -errno, logged. */
 int sp_keys_read(const char *path, struct sp_keys *ret_keys);
+int sp_keys_are_same(const struct sp_keys *a, const struct sp_keys *b);
 
 #endif

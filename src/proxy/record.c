@@ -140,16 +140,12 @@ static struct sp_half read_up(const __u8 *b)
 	};
 }
 
-enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_tuple *front,
-				    const void *bytes, size_t len, struct sp_splice *ret_splice)
+enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *bytes, size_t len,
+				     struct sp_splice *ret_splice)
 {
-	struct sp_key key = sp_key_make(SP_KEY_FRONT, front);
-	enum sp_seal_refusal refusal = sp_seal_open(seal, key.bytes, key.len, bytes, len);
 	struct sp_splice s = { .front = *front };
 	const __u8 *b = bytes;
 
-	if (refusal != SP_SEAL_OK)
-		return refusal;
 	if (len != FRAME_BYTES + PACKED_V4 && len != FRAME_BYTES + PACKED_V6)
 		return SP_SEAL_LENGTH;
 	s.client_isn = get32(b + 4);
@@ -159,6 +155,15 @@ enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_
 	s.down = sp_half_turn(&s.up, front, shift(get16(b + 13)));
 	*ret_splice = s;
 	return SP_SEAL_OK;
+}
+
+enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_tuple *front,
+				    const void *bytes, size_t len, struct sp_splice *ret_splice)
+{
+	struct sp_key key = sp_key_make(SP_KEY_FRONT, front);
+	enum sp_seal_refusal refusal = sp_seal_open(seal, key.bytes, key.len, bytes, len);
+
+	return refusal == SP_SEAL_OK ? sp_record_parse(front, bytes, len, ret_splice) : refusal;
 }
 
 int sp_record_is_same(const struct sp_record *a, const struct sp_record *b)

@@ -62,6 +62,10 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_tuple *front,
 				    const void *bytes, size_t len, struct sp_splice *ret_splice);
 
+/* The same of a record that was read already, or made here: its key may be gone by now. */
+enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *bytes, size_t len,
+				     struct sp_splice *ret_splice);
+
 /* Whether two records say the same, whichever of the cluster's keys sealed them. */
 int sp_record_is_same(const struct sp_record *a, const struct sp_record *b);
 

@@ -77,13 +77,18 @@ static int attach(struct sp_datapath *dp, const struct sp_config *from, const st
 /* What most likely fails comes first, and is undone in reverse. */
 static int follow(struct sp_datapath *dp, struct sp_front *front, const struct sp_config *now, struct sp_config *next)
 {
-	int err = attach(dp, now, next);
+	struct sp_keys keys;
+	int err = sp_keys_read(next->key_file, &keys);
 
+	if (err)
+		return err;
+	err = attach(dp, now, next);
 	err = err ?: sp_datapath_apply(dp, next);
-	err = err ?: sp_datapath_load_keys(dp, next->key_file);
 	err = err ?: sp_front_configure(front, next);
 	if (err && (sp_datapath_apply(dp, now) || attach(dp, next, now)))
 		log_err("what was in force before can't be restored in all: restart spliced");
+	if (!err && sp_datapath_set_keys(dp, &keys))
+		sp_front_rekey(front, &keys);
 	return err;
 }
 

@@ -117,6 +117,7 @@ struct sp_store;
  * @heads:	look for the heads that @owner (NULL: this proxy) has not given again for @age_ms. NULL: of no other
  *		proxy's heads anything is known
  * @disown:	@owner has not to deliver that head any more
+ * @rekey:	what is written from now on is sealed with the first key, and read with each. NULL: nothing is sealed
  * @server:	the @idx-th server. Return: 0; -ENOENT: no more. NULL: there are none
  * No call blocks. Arguments are borrowed until the call returns. An engine bounds what is under way: what is too much
  * is answered with -EAGAIN at once.
@@ -137,6 +138,7 @@ struct sp_store_engine {
 	void (*head)(struct sp_store *store, const struct sp_tuple *front);
 	void (*heads)(struct sp_store *store, const char *owner, __u64 age_ms);
 	void (*disown)(struct sp_store *store, const char *owner, const struct sp_tuple *front);
+	void (*rekey)(struct sp_store *store, const struct sp_keys *keys);
 	int (*server)(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server);
 	void (*close)(struct sp_store *store);
 };

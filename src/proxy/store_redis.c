@@ -293,11 +293,16 @@ static void redis_close(struct sp_store *store)
 	free(l);
 }
 
+static void redis_rekey(struct sp_store *store, const struct sp_keys *keys)
+{
+	sp_seal_init(&((struct sp_store_redis *)store)->seal, keys->key, keys->count);
+}
+
 static const struct sp_store_engine engine = {
 	.name = "redis", .commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
 	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .head = redis_head,
 	.heads = redis_heads, .disown = redis_disown, .scan = redis_scan, .announce = redis_announce,
-	.server = redis_server, .close = redis_close,
+	.rekey = redis_rekey, .server = redis_server, .close = redis_close,
 };
 
 static void on_local_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)

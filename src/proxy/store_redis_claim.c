@@ -25,7 +25,7 @@ static void drop_lost(struct sp_store_redis *l, const struct sp_tuple *front, co
 {
 	struct sp_splice own;
 
-	if (sp_record_read(&l->seal, front, record->bytes, record->len, &own) == SP_SEAL_OK)
+	if (sp_record_parse(front, record->bytes, record->len, &own) == SP_SEAL_OK)
 		sp_store_redis_drop(l, &own, "");
 }
 
@@ -39,8 +39,8 @@ static void commit_done(struct sp_store_redis *l, struct sp_op *op)
 	int err = claim.err;
 
 	sp_op_end(l, op);
-	sp_record_read(&l->seal, &front, err ? claim.record.bytes : claim.chosen.bytes,
-		       err ? claim.record.len : claim.chosen.len, &splice);
+	sp_record_parse(&front, err ? claim.record.bytes : claim.chosen.bytes,
+			err ? claim.record.len : claim.chosen.len, &splice);
 	if (!err && !sp_record_is_same(&claim.chosen, &claim.record))
 		err = -EEXIST;
 	c->commits_ok += !err;

@@ -31,7 +31,7 @@ void sp_op_look_settled(struct sp_store_redis *l, struct sp_op *op)
 	struct sp_claim *c = &op->claim;
 	struct sp_splice splice;
 
-	if (c->err || sp_record_read(&l->seal, &op->front, c->chosen.bytes, c->chosen.len, &splice)) {
+	if (c->err || sp_record_parse(&op->front, c->chosen.bytes, c->chosen.len, &splice)) {
 		fetch_done(l, op, -EAGAIN, NULL);
 		return;
 	}

@@ -262,17 +262,36 @@ static void refreshed(void **state)
 /* While the key is replaced, records of the old one are sealed anew, or they would be foreign once it is gone. */
 static void refresh_seals_anew(void **state)
 {
-	static const __u64 next_key[1][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 } };
+	static const struct sp_keys next = { 1, { { 0x0123456789abcdef, 0xfedcba9876543210 } } };
 	struct sp_splice s = splice_of(7777, 1);
 	struct sp_seal *seal = &((struct sp_store_redis *)b->store)->seal, before = *seal;
 
 	assert_int_equal(commit(a, &s, 7777), 0);
-	sp_seal_init(seal, next_key, 1);
+	b->store->engine->rekey(b->store, &next);
 	assert_int_equal(fetch(b, &s.front), -EAGAIN);
 	b->store->engine->refresh(b->store, &s);
 	b->store->engine->refresh(b->store, &s);
 	run_for(20);
 	assert_int_equal(fetch(b, &s.front), 0);
+	*seal = before;
+	b->store->engine->forget(b->store, &s);
+	run_for(20);
+}
+
+/* Its answers are on their way when the key is replaced. */
+static void claims_outlive_the_key_they_were_sealed_with(void **state)
+{
+	static const struct sp_keys next = { 1, { { 0x1111111111111111, 0x2222222222222222 } } };
+	struct sp_splice s = splice_of(7778, 1), rival = splice_of(7778, 2);
+	struct sp_seal *seal = &((struct sp_store_redis *)b->store)->seal, before = *seal;
+	int count = b->committed_count;
+
+	b->store->engine->commit(b->store, &s, 7778);
+	b->store->engine->rekey(b->store, &next);
+	assert_true(run_until_changed(&b->committed_count, count, 2000));
+	assert_int_equal(b->committed[7778].err, 0);
+	assert_int_equal(commit(a, &rival, 7778), -EEXIST);
+	assert_true(is_same_splice(&a->committed[7778].splice, &s));
 	*seal = before;
 	b->store->engine->forget(b->store, &s);
 	run_for(20);
@@ -639,6 +658,7 @@ int main(void)
 		cmocka_unit_test(refreshes_are_bounded),
 		cmocka_unit_test(scripts_are_lost), cmocka_unit_test(split_claim), cmocka_unit_test(refreshed),
 		cmocka_unit_test(refresh_seals_anew),
+		cmocka_unit_test(claims_outlive_the_key_they_were_sealed_with),
 		cmocka_unit_test(refresh_without_servers), cmocka_unit_test(flushed_server_is_noticed),
 	};
 

@@ -291,6 +291,23 @@ static void emptied(void **state)
 	assert_int_equal(ager.survivable, 2);
 }
 
+/* What the store says within the time that an answer may take may be of a record that was sealed before. */
+static void rekeyed(void **state)
+{
+	add(1, 50, 10);
+	sp_ager_rekeyed(&ager, 2 * SECOND);
+	walk();
+	assert_int_equal(refreshes, 1);
+	table[0].tag.kept_s = table[1].tag.kept_s = time(NULL) + 1;
+	walk();
+	assert_int_equal(refreshes, 2);
+	assert_int_equal(ager.survivable, 0);
+	ager.emptied_s -= 3;	/* three seconds later */
+	walk();
+	assert_int_equal(refreshes, 2);
+	assert_int_equal(ager.survivable, 1);
+}
+
 static void closed_and_left_behind_are_not_refreshed(void **state)
 {
 	set_ends(add(1, 0, -1), SP_USE_S_RST);
@@ -468,6 +485,7 @@ int main(void)
 		cmocka_unit_test_setup(ends_are_mirrored, begin), cmocka_unit_test_setup(refreshed_first, begin),
 		cmocka_unit_test_setup(refreshed_when, begin),
 		cmocka_unit_test_setup(either_half_has_moved, begin), cmocka_unit_test_setup(emptied, begin),
+		cmocka_unit_test_setup(rekeyed, begin),
 		cmocka_unit_test_setup(closed_and_left_behind_are_not_refreshed, begin),
 		cmocka_unit_test_setup(turns_are_bounded, begin),
 		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
