@@ -8,8 +8,8 @@
 /**
  * struct sp_ager - see age.c
  * @ended:	where others carry halves, else NULL: what was seen of the ends of a splice (SP_USE_S_* of its half up),
- *		which other proxies may not have seen: when one end is quiet behind the other's FIN, and when a closed splice
- *		is removed
+ *		which other proxies may not have seen: when one end is quiet behind the other's FIN, and when a closed
+ *		splice is removed
  * @is_hasty:	until an end is told a client's port can't be used again: an agent's
  * @survivable:	splices that would go on without this machine: live, and lately confirmed by the store
  * All else is the ager's own.
