@@ -184,22 +184,28 @@ static __noinline int cookie_is_valid(const struct sp_pkt *pkt, const struct sp_
 	       (c->key_count > 1 && sp_cookie_is_valid(c->cookie_key[1], &in, c->period, pkt->ack - 1));
 }
 
-/* What follows the SYN-ACK. */
+static __always_inline int miss(struct sp_pkt *pkt, __u64 now_ns)
+{
+	int err;
+
+	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, SP_EVENT_MISS, upcall_whole(pkt), 0, 0);
+	return err ? err : -SP_DROP_MISS;
+}
+
+/* What follows the SYN-ACK. An RST is said only once, so where others may have its connection it is not lost on us. */
 static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_service *svc,
 					 const struct sp_control *c, __u64 now_ns)
 {
 	int err;
 
 	if (pkt->flags & TH_RST)
-		return -SP_DROP_RST_STRAY;
+		return svc->flags & SP_SERVICE_F_SHARED ? miss(pkt, now_ns) : -SP_DROP_RST_STRAY;
 	if (!(pkt->flags & TH_ACK))
 		return -SP_DROP_BAD_HEADER;
-	if (!cookie_is_valid(pkt, c)) {
-		if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
-			return -SP_DROP_RATE_LIMITED;
-		err = upcall(pkt, SP_EVENT_MISS, upcall_whole(pkt), 0, 0);
-		return err ? err : -SP_DROP_MISS;
-	}
+	if (!cookie_is_valid(pkt, c))
+		return miss(pkt, now_ns);
 	if (!pkt->payload_bytes && !(pkt->flags & TH_FIN) && !(svc->flags & SP_SERVICE_F_SERVER_FIRST))
 		return -SP_DROP_ACK_EMPTY;
 	err = upcall(pkt, SP_EVENT_FRONT, upcall_whole(pkt), (pkt->ack - 1) & 0xff, 0);

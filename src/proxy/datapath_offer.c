@@ -64,6 +64,8 @@ static int offer_at(struct sp_datapath *dp, const struct sp_config *config, cons
 	if (dp->offered_count == SP_SERVICES_MAX)
 		return -E2BIG;
 	*o = (struct sp_offered){ .at = { .addr = at->addr, .port = at->port_be }, .offer = service->offer };
+	if (config->store.kind == SP_STORE_REDIS)
+		o->offer.flags |= SP_SERVICE_F_SHARED;
 	if (!o->offer.mss)
 		o->offer.mss = default_mss(config, sp_addr_is_v4(&at->addr));
 	dp->offered_count++;

@@ -245,6 +245,7 @@ static const struct front_case fronts[] = {
 	{ "FIN at once",			ACK | FIN, 0, 0, SP_DROP_HEAD },
 	{ "RST",				RST, 0, 0, SP_DROP_RST_STRAY },
 	{ "RST with ACK",			RST | ACK, 0, 0, SP_DROP_RST_STRAY },
+	{ "RST, others may know it",		RST, SP_SERVICE_F_SHARED, 0, SP_DROP_MISS },
 	{ "no ACK",				PSH, 0, 1, SP_DROP_BAD_HEADER },
 };
 
