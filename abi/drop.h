@@ -43,7 +43,12 @@
 	X(INTRO_OLD,	intro_old,	"drop", "agent: an introduction from a while ago, or of another clock") \
 	X(INTRO_KNOWN,	intro_known,	"drop", "agent: an introduction of a splice that is here") \
 	X(INTRO_OUTDATED, intro_outdated, "drop", "agent: an introduction where there is a newer splice, or one that lives") \
-	X(INTRO_FULL,	intro_full,	"drop", "agent: an introduction while the table of halves is full")
+	X(INTRO_FULL,	intro_full,	"drop", "agent: an introduction while the table of halves is full") \
+	X(ADOPT_EARLY,	adopt_early,	"drop", "agent: has overtaken the first segment of its connection") \
+	X(ADOPT_ASKED,	adopt_asked,	"drop", "agent: from a proxy, and neither half nor socket; the store is asked") \
+	X(ADOPT_OCCUPIED, adopt_occupied, "drop", "agent: an older connection on this tuple does not give way") \
+	X(ADOPT_NO_LISTENER, adopt_no_listener, "stack", "agent: first segment of a connection that no server takes") \
+	X(ADOPT_FAILED,	adopt_failed,	"stack", "agent: the kernel does not hand this listener a connection")
 
 enum sp_drop {
 	SP_DROP_NONE = 0,

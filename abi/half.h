@@ -28,6 +28,9 @@ enum {
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
  * @pool_id:	the lowest bits of sp_name_id() of the pool's name, for people
  *
+ * With ADOPTED all deltas and the shift are void; in the place of @tsval_delta are MSS and window scale of the handshake
+ * that the backend's kernel goes on with: sp_half_adopted().
+ *
  * One cache line. This is what the store keeps; it means the same on any machine.
  * The other half of the splice is found under sp_tuple_reverse(@out), and its
  * @out is the reverse of the tuple that this half matches.
@@ -47,6 +50,15 @@ struct sp_half {
 	__u16		pad2;
 };
 _Static_assert(sizeof(struct sp_half) == 64, "struct sp_half is ABI");
+
+/* @mss: of the client; @wscale: that it was offered */
+sp_inline __u32 sp_half_adopted(__u16 mss, __u8 wscale)
+{
+	return (__u32)mss << 8 | wscale;
+}
+
+sp_inline __u16 sp_half_adopted_mss(const struct sp_half *h) { return h->tsval_delta >> 8; }
+sp_inline __u8 sp_half_adopted_wscale(const struct sp_half *h) { return h->tsval_delta & 15; }
 
 enum {
 	SP_USE_S_FIN		= 1 << 0, /* this half carried FIN */

@@ -27,11 +27,11 @@ struct {
 } sp_asks SEC(".maps");
 
 /* The address :: in map sp_snats stands for all: where proxies' addresses are not told, or clients' own are used. */
-static __always_inline int is_to_cluster(const struct sp_pkt *pkt)
+static __always_inline int is_of_cluster(const struct sp_addr *addr)
 {
 	struct sp_addr any = {};
 
-	return bpf_map_lookup_elem(&sp_snats, &pkt->tuple.daddr) || bpf_map_lookup_elem(&sp_snats, &any);
+	return bpf_map_lookup_elem(&sp_snats, addr) || bpf_map_lookup_elem(&sp_snats, &any);
 }
 
 /* The server takes a new connection, so it has none on this tuple: the half is an older one's, and so is the answer. */
@@ -77,7 +77,7 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 
 	if (!pkt->payload_bytes && !(pkt->flags & (TH_FIN | TH_RST)))
 		return 0;
-	if (!is_to_cluster(pkt))
+	if (!is_of_cluster(&pkt->tuple.daddr))
 		return 0;
 	if (!c || daemon_is_stale(c, now_ns))
 		return -SP_DROP_DAEMON_STALE;

@@ -20,6 +20,7 @@ enum {
  * @l4_off:	offset of the TCP or ICMP header in the skb: L4_OFF_V4 or L4_OFF_V6
  * @payload_bytes: of TCP, without padding of the frame
  * @doff_bytes:	of the TCP header
+ * @is_round:	an agent has sent it round once
  * @action:	what the program returns when no step has a reason against it
  *
  * Header fields in host order.
@@ -37,6 +38,7 @@ struct sp_pkt {
 	__u8			flags;
 	__u8			ttl;
 	__u8			is_v6;
+	__u8			is_round;
 };
 
 static __always_inline void *pkt_data(const struct sp_pkt *pkt)

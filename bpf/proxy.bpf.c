@@ -27,6 +27,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.bpf.h"
+#include "adopt.bpf.h"
 #include "agent.bpf.h"
 #include "agent_ingress.bpf.h"
 #include "carry.bpf.h"

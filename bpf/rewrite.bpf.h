@@ -186,7 +186,7 @@ static __always_inline int rewrite(struct sp_pkt *pkt, const struct sp_entry *e)
 	if ((void *)(tcp + 1) > pkt_end(pkt))
 		return -SP_DROP_REWRITE_FAILED;
 	rewrite_tcp(pkt, tcp, &e->half, &sum);
-	if (!rewrite_usual_options(pkt, tcp, &e->half, &sum))
+	if (!(e->half.flags & SP_HALF_F_ADOPTED) && !rewrite_usual_options(pkt, tcp, &e->half, &sum))
 		err = rewrite_odd_options(pkt, &e->half, &sum);
 	/* with the pseudo header's part apart, both are right for CHECKSUM_PARTIAL too */
 	if (err || bpf_l4_csum_replace(pkt->skb, csum_off, 0, e->use.addr_csum, BPF_F_PSEUDO_HDR) ||

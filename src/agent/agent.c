@@ -33,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "abi/ask.h"
@@ -48,6 +49,8 @@
 #define AWAY_NS		1000000000ULL
 #define UNKNOWN_NS	10000000000ULL
 #define WHOLE_NS	3600000000000ULL
+#define STRAY_NS	1000000000ULL	/* of what a proxy sends here: until it has come again, no longer */
+#define FRESH_S		10		/* an older one has got its first segment, or its host was started since */
 
 const struct sp_program sp_program = {
 	.name = "spliced-agent", .config_path = "/etc/spliced/spliced-agent.yaml", .load = sp_config_load_agent,
@@ -175,6 +178,21 @@ static void on_back(struct sp_front *f, const struct sp_event *ev)
 	on_segment(f, &seg);
 }
 
+/*
+ * Of a proxy, and neither half nor socket is here: perhaps of a connection whose introduction was lost. Where no store is
+ * shared it is introduced again before this comes again (unheard.h).
+ */
+static void on_nobodys(struct sp_front *f, const struct sp_tuple *tuple)
+{
+	const struct sp_tuple from_server = sp_tuple_reverse(tuple);
+
+	f->counters.agent_asked++;
+	if (is_alone(f))
+		sp_datapath_pass(f->dp, tuple, sp_now_ns() + STRAY_NS);
+	else
+		f->store->engine->fetch(f->store, &from_server);
+}
+
 void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 {
 	if (ev->kind == SP_EVENT_TOO_BIG)
@@ -183,6 +201,8 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 		ask(f, &ev->tuple);
 	else if (ev->kind == SP_EVENT_BACK)
 		on_back(f, ev);
+	else if (ev->kind == SP_EVENT_MISS)
+		on_nobodys(f, &ev->tuple);
 }
 
 void sp_front_tick(struct sp_front *f)
@@ -226,6 +246,30 @@ static int is_down_key(const struct sp_tuple *key, const struct sp_splice *splic
 	return !memcmp(key, &down_key, sizeof(*key));
 }
 
+static int is_fresh(const struct sp_splice *splice)
+{
+	struct timespec now, up;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	return now.tv_sec - splice->down.spliced_s <= FRESH_S && now.tv_sec - up.tv_sec < splice->down.spliced_s;
+}
+
+/*
+ * An old one is not adopted again, even though no packet of its server was seen: what its client sends may have been
+ * run already, before this host was started. It has a socket, or else the stack says so.
+ */
+static int install(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
+{
+	const struct sp_use answered = { .pkts = 1, .last_ack = splice->client_isn + 1 };
+	const struct sp_tag tag = { .client_isn = splice->client_isn, .kept_s = splice->up.spliced_s };
+	int err = sp_splice_install(f->dp, splice, 0, tag.kept_s);
+
+	if (err || !(splice->down.flags & SP_HALF_F_ADOPTED) || is_fresh(splice))
+		return err;
+	return sp_datapath_put(f->dp, key, &splice->down, &answered, &tag);
+}
+
 static int found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
 {
 	struct sp_entry e;
@@ -239,7 +283,7 @@ static int found(struct sp_front *f, const struct sp_tuple *key, const struct sp
 		return 0;
 	remove_older(f, key, splice);
 	f->counters.fetched++;
-	return sp_splice_install(f->dp, splice, 0, splice->up.spliced_s);
+	return install(f, key, splice);
 }
 
 static __u64 pass_ns(int err)
@@ -253,6 +297,7 @@ static __u64 pass_ns(int err)
 
 static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
 {
+	const struct sp_tuple to_server = sp_tuple_reverse(key);
 	struct sp_front *f = ctx;
 
 	err = err ?: found(f, key, splice);
@@ -261,6 +306,8 @@ static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const str
 		f->counters.agent_whole += err == -EPERM;
 		let_pass(f, key, pass_ns(err));
 	}
+	if (!err || err == -ENOENT || err == -EPERM)
+		sp_datapath_pass(f->dp, &to_server, sp_now_ns() + STRAY_NS);
 	release(f, key);
 	forget_answered(f);
 }
@@ -379,7 +426,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->ager.is_hasty = 1;
 	f->ager.ctx = f;
 	sp_cluster_listen(cluster, &cluster_events, f);
-	sp_cluster_set_can(cluster, SP_CAN_SPLIT);
+	sp_cluster_set_can(cluster, SP_CAN_SPLIT | (sp_datapath_can_adopt(dp) ? SP_CAN_ADOPT : 0));
 	prepare_host();
 	*ret_front = f;
 	return 0;

@@ -13,6 +13,8 @@
 #define SYN_AGAIN_NS	200000000ULL
 #define MSS_DEFAULT	536	/* RFC 9293, 3.7.1 */
 #define TS_BYTES	12	/* the option with its padding */
+#define ADOPT_MSS_MIN_V6 1220	/* a kernel takes over no less; of IPv4 it is our smallest class */
+#define STORE_AWAY_NS	1000000000ULL
 
 void sp_back_release(struct sp_front *f, struct sp_conn *c)
 {
@@ -70,6 +72,56 @@ static int attract_answers(struct sp_front *f, const struct sp_conn *c)
 	return sp_datapath_put(f->dp, &key, &held, NULL, NULL);
 }
 
+static int is_adopting(const struct sp_conn *c)
+{
+	return c->mode == SP_MODE_ADOPT;
+}
+
+static struct sp_splice splice_of(const struct sp_conn *c)
+{
+	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+
+	s.up.flags |= sp_mode_flags(c->mode);
+	s.down.flags |= sp_mode_flags(c->mode);
+	if (is_adopting(c))
+		sp_splice_adopted(&s, c->mss, c->client.wscale_ours < 0 ? 0 : c->client.wscale_ours);
+	return s;
+}
+
+/* What was committed, to the second: the store would take another one for a rival. */
+static struct sp_splice splice_committed(const struct sp_conn *c)
+{
+	struct sp_splice s = splice_of(c);
+
+	s.up.spliced_s = c->up.spliced_s;
+	s.down.spliced_s = c->up.spliced_s;
+	return s;
+}
+
+static void commit(struct sp_front *f, struct sp_conn *c, __u16 mss)
+{
+	struct sp_splice splice = splice_of(c);
+
+	c->forward_mss = (mss < c->mss ? mss : c->mss) - (c->backend.has_ts ? TS_BYTES : 0);
+	c->state = SP_CONN_COMMITTING;
+	c->up = splice.up;
+	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
+}
+
+/* The backend's kernel goes on with our handshake, as if it had sent our SYN-ACK itself; so nothing is left to ask it. */
+static void adopt(struct sp_front *f, struct sp_conn *c)
+{
+	const struct sp_side *client = &c->client;
+
+	c->backend = (struct sp_side){
+		.isn_ours = client->isn_theirs, .isn_theirs = client->isn_ours, .has_ts = client->has_ts,
+		.tsval_ours = client->tsval_theirs, .tsval_theirs = client->tsval_ours,
+		.wscale_ours = client->wscale_theirs, .wscale_theirs = client->wscale_ours,
+	};
+	c->window_bytes = c->service->offer.window;
+	commit(f, c, c->mss);
+}
+
 static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoint *to)
 {
 	struct sp_endpoint from = { c->front.saddr, c->front.sport };
@@ -88,6 +140,10 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 		return err;
 	}
 	sp_conn_link_back(f->conns, c);
+	if (is_adopting(c)) {
+		adopt(f, c);
+		return 0;
+	}
 	choose_numbers(f, c);
 	c->state = SP_CONN_CONNECTING;
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;
@@ -95,11 +151,21 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 	return 0;
 }
 
+/* What the agent is not asked about: see sp_mode_choose(). */
+static enum sp_mode_reason obstacle(const struct sp_front *f, const struct sp_conn *c)
+{
+	if (!sp_front_is_in_sync(f))
+		return SP_MODE_NOT_IN_SYNC;
+	if (sp_now_ns() < f->store_away_until_ns)
+		return SP_MODE_STORE_AWAY;
+	return !sp_addr_is_v4(&c->front.daddr) && c->mss < ADOPT_MSS_MIN_V6 ? SP_MODE_SMALL_MSS : SP_MODE_AS_ASKED;
+}
+
 static void choose_mode(const struct sp_front *f, struct sp_conn *c)
 {
 	const struct sp_member *agent = sp_cluster_agent_at(f->cluster, &c->pool->backends[c->backend_idx].at);
 
-	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, &c->mode_reason);
+	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, obstacle(f, c), &c->mode_reason);
 }
 
 static void count_mode(struct sp_front *f, const struct sp_conn *c)
@@ -157,20 +223,8 @@ static void failed(struct sp_front *f, struct sp_conn *c, enum sp_backend_failur
 	try_next(f, c);
 }
 
-static struct sp_splice splice_of(const struct sp_conn *c)
-{
-	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
-
-	s.up.flags |= sp_mode_flags(c->mode);
-	s.down.flags |= sp_mode_flags(c->mode);
-	return s;
-}
-
 static void established(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
-	struct sp_splice splice;
-	__u16 mss = seg->mss ?: MSS_DEFAULT;
-
 	if (c->acked)
 		c->client.tsval_theirs = c->stashed_tsval;
 	c->backend.isn_theirs = seg->seq;
@@ -178,22 +232,8 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	c->backend.tsval_theirs = seg->tsval;
 	c->backend.wscale_theirs = c->backend.wscale_ours < 0 ? -1 : seg->wscale;
 	c->window_bytes = seg->window;
-	c->forward_mss = (mss < c->mss ? mss : c->mss) - (c->backend.has_ts ? TS_BYTES : 0);
-	c->state = SP_CONN_COMMITTING;
 	sp_backends_connected(f->backends, c->pool, c->backend_idx);
-	splice = splice_of(c);
-	c->up = splice.up;
-	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
-}
-
-/* What was committed, to the second: the store would take another one for a rival. */
-static struct sp_splice splice_committed(const struct sp_conn *c)
-{
-	struct sp_splice s = splice_of(c);
-
-	s.up.spliced_s = c->up.spliced_s;
-	s.down.spliced_s = c->up.spliced_s;
-	return s;
+	commit(f, c, seg->mss ?: MSS_DEFAULT);
 }
 
 static void reset_back(struct sp_front *f, struct sp_conn *c)
@@ -203,7 +243,8 @@ static void reset_back(struct sp_front *f, struct sp_conn *c)
 		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
 	};
 
-	sp_wire_send(f->wire, &rst);
+	if (!is_adopting(c))	/* else the backend knows nothing of it */
+		sp_wire_send(f->wire, &rst);
 	sp_back_release(f, c);
 }
 
@@ -259,6 +300,8 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 		too_late(f, c, err, winner);
 		return;
 	}
+	if (err == -EAGAIN)
+		f->store_away_until_ns = sp_now_ns() + STORE_AWAY_NS;
 	if (err == -EAGAIN && c->config->store.loss == SP_LOSS_CONTINUE) {
 		f->counters.unprotected++;
 		kept_s = 0;
@@ -283,6 +326,8 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	sp_conn_unlink_back(f->conns, c);
 	if (c->mode != SP_MODE_WHOLE)
 		sp_cluster_introduce(f->cluster, &splice, kept_s);
+	if (is_adopting(c))
+		sp_unheard_add(f->unheards, &splice, &c->client, c->window, !c->held.len, sp_now_ns());
 	sp_stash_forward(f, c);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "abi/ask.h"
@@ -86,8 +87,45 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_desks, is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
-	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in, is_agent);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in, is_agent && !dp->can_adopt);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_adopt, is_agent && dp->can_adopt);
 	return err ?: bpf_program__set_autoload(dp->skel->progs.sp_egress, is_agent);
+}
+
+/* SPLICED_ADOPT=no: as an older kernel, for tests. */
+static int kernel_adopts(void)
+{
+	const char *wish = getenv("SPLICED_ADOPT");
+	struct btf *btf = wish && !strcmp(wish, "no") ? NULL : btf__load_vmlinux_btf();
+	int is_there = btf && btf__find_by_name_kind(btf, "bpf_sk_assign_tcp_reqsk", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return is_there;
+}
+
+static int load(struct sp_datapath *dp, const struct sp_config *config)
+{
+	int err;
+
+	dp->skel = proxy_bpf__open();
+	err = dp->skel ? choose_programs(dp, config->is_agent) : -errno;
+	err = err ?: pin_maps(dp, config);
+	return err ?: proxy_bpf__load(dp->skel);
+}
+
+/* A kernel that has the function may still refuse the program that calls it: then it goes without. */
+static int load_best(struct sp_datapath *dp, const struct sp_config *config)
+{
+	int err;
+
+	dp->can_adopt = config->is_agent && kernel_adopts();
+	err = load(dp, config);
+	if (!err || !dp->can_adopt)
+		return err;
+	log_warn_errno(err, "the kernel refuses the program that takes over handshakes: going on without it");
+	proxy_bpf__destroy(dp->skel);
+	dp->can_adopt = 0;
+	return load(dp, config);
 }
 
 static int map_control(struct sp_datapath *dp)
@@ -114,10 +152,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 	err = sp_state_open(config->state_dir, &dp->state);
 	if (err)
 		goto fail;
-	dp->skel = proxy_bpf__open();
-	err = dp->skel ? choose_programs(dp, config->is_agent) : -errno;
-	err = err ?: pin_maps(dp, config);
-	err = err ?: proxy_bpf__load(dp->skel);
+	err = load_best(dp, config);
 	err = err ?: map_control(dp);
 	err = err ?: sp_keys_read(config->key_file, &keys);
 	if (!err)
@@ -137,13 +172,23 @@ fail:
 	return err;
 }
 
+static struct bpf_program *ingress(const struct sp_datapath *dp, const struct sp_config *config)
+{
+	if (!config->is_agent)
+		return dp->skel->progs.sp_ingress;
+	return dp->can_adopt ? dp->skel->progs.sp_agent_adopt : dp->skel->progs.sp_agent_in;
+}
+
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 {
 	int out_fd = config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
 
-	return sp_attach(dp->state.dir, config,
-			 bpf_program__fd(config->is_agent ? dp->skel->progs.sp_agent_in : dp->skel->progs.sp_ingress),
-			 out_fd);
+	return sp_attach(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), out_fd);
+}
+
+int sp_datapath_can_adopt(const struct sp_datapath *dp)
+{
+	return dp->can_adopt;
 }
 
 void sp_datapath_close(struct sp_datapath *dp)

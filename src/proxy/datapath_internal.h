@@ -27,6 +27,7 @@ struct sp_datapath {
 	struct sp_keys		keys;
 	struct sp_count		count;
 	__u32			introduced;
+	int			can_adopt;
 	struct sp_offered		offered[SP_SERVICES_MAX];
 	size_t			offered_count;
 };

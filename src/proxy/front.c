@@ -228,6 +228,7 @@ void sp_front_tick(struct sp_front *f)
 	sp_shortfalls_tick(&f->shortfalls, f->cluster, sp_now_ns());
 	if (f->cluster)
 		sp_miss_tick(f);
+	f->counters.introduced_again += sp_unheard_tick(f->unheards, f->dp, f->cluster, f->wire, sp_now_ns());
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
 }
 
@@ -265,8 +266,10 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->strays = sp_strays_new();
 	f->told = sp_strays_new();
 	f->nudges = sp_nudges_new();
+	f->unheards = sp_unheards_new();
 	f->heir = sp_heir_new();
-	err = f->strays && f->told && f->nudges && f->heir ? sp_conns_new(config->limits.pending, &f->conns) : -ENOMEM;
+	err = f->strays && f->told && f->nudges && f->unheards && f->heir ? 0 : -ENOMEM;
+	err = err ?: sp_conns_new(config->limits.pending, &f->conns);
 	err = err ?: sp_front_configure(f, config);
 	if (err) {
 		sp_front_free(f);
@@ -325,6 +328,7 @@ void sp_front_free(struct sp_front *f)
 	sp_strays_free(f->strays);
 	sp_strays_free(f->told);
 	sp_nudges_free(f->nudges);
+	sp_unheards_free(f->unheards);
 	sp_heir_free(f->heir);
 	sp_ports_free(f->ports);
 	sp_backends_free(f->backends);

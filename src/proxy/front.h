@@ -18,13 +18,14 @@
 #define SP_FRONT_COUNTERS(X) \
 	X(spliced) X(spliced_whole) X(spliced_split) X(spliced_adopt) \
 	X(fell_back_no_agent) X(fell_back_agent_lacks_split) X(fell_back_agent_lacks_adopt) X(fell_back_source_client) \
+	X(fell_back_not_in_sync) X(fell_back_store_away) X(fell_back_small_mss) \
 	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
 	X(reset_unknown) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) X(sent_home) X(told_again) \
 	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(ports_exhausted) X(ports_found) \
 	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \
 	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
-	X(owed_repeated) X(owed_lost) X(owed_unseen) \
+	X(owed_repeated) X(owed_lost) X(owed_unseen) X(introduced_again) \
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed)
 
 struct sp_front_counters {

@@ -10,6 +10,7 @@
 #include "heir.h"
 #include "nudge.h"
 #include "stray.h"
+#include "unheard.h"
 
 /* sync.c - @is_sweeping: a round of the store is complete; @next_ns: the next one begins */
 struct sp_sync {
@@ -31,11 +32,13 @@ struct sp_front {
 	struct sp_strays		*strays;
 	struct sp_strays		*told;		/* to homes, lately */
 	struct sp_nudges		*nudges;
+	struct sp_unheards		*unheards;
 	struct sp_ager			ager;
 	struct sp_heir			*heir;
 	struct sp_config		*config;
 	struct sp_front_counters	counters;
 	__u64				awake_ns;	/* when anything was done the last time */
+	__u64				store_away_until_ns;	/* it did not answer a commit */
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
 	struct sp_sync			sync;
 	struct sp_shortfalls		shortfalls;

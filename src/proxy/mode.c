@@ -4,7 +4,7 @@
 #include "abi/half.h"
 
 enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
-			    enum sp_mode_reason *ret_reason)
+			    enum sp_mode_reason obstacle, enum sp_mode_reason *ret_reason)
 {
 	*ret_reason = SP_MODE_AS_ASKED;
 	if (wanted == SP_MODE_WHOLE)
@@ -18,6 +18,8 @@ enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool
 			*ret_reason = SP_MODE_SOURCE_CLIENT;
 		else if (!(agent->can & SP_CAN_ADOPT))
 			*ret_reason = SP_MODE_AGENT_LACKS_ADOPT;
+		else if (obstacle)
+			*ret_reason = obstacle;
 		else
 			return SP_MODE_ADOPT;
 	}

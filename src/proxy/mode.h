@@ -10,7 +10,10 @@
 	X(NO_AGENT, no_agent, "no living agent serves at the backend") \
 	X(AGENT_LACKS_SPLIT, agent_lacks_split, "the backend's agent can't carry answers") \
 	X(AGENT_LACKS_ADOPT, agent_lacks_adopt, "the kernel of the backend's host can't take over a handshake") \
-	X(SOURCE_CLIENT, source_client, "the pool's backends see the client's own address")
+	X(SOURCE_CLIENT, source_client, "the pool's backends see the client's own address") \
+	X(NOT_IN_SYNC, not_in_sync, "its source port may be another proxy's, and no SYN would tell") \
+	X(STORE_AWAY, store_away, "the agent could not ask the store for what it has not heard of") \
+	X(SMALL_MSS, small_mss, "the client takes smaller segments than the backend's kernel makes")
 
 enum sp_mode_reason {
 	SP_MODE_AS_ASKED,
@@ -24,11 +27,12 @@ enum sp_mode_reason {
  * sp_mode_choose() - what a connection to a backend gets
  * @wanted:	of the service
  * @agent:	that lives, and serves at the backend; NULL: none
+ * @obstacle:	why this connection can't be adopted; AS_ASKED: nothing is in the way
  * @ret_reason:	why it is not what was wanted; of several, the last one met on the way down
  * Return: WHOLE, SPLIT or ADOPT
  */
 enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
-			    enum sp_mode_reason *ret_reason);
+			    enum sp_mode_reason obstacle, enum sp_mode_reason *ret_reason);
 
 /* SP_HALF_F_* of both halves: who carries the one from the backend. */
 __u8 sp_mode_flags(enum sp_mode mode);

@@ -8,8 +8,10 @@ static struct sp_segment translate(const struct sp_half *half, const struct sp_s
 	out.tuple = half->out;
 	out.seq += half->seq_delta;
 	out.ack += half->ack_delta;
-	out.tsval += half->tsval_delta;
-	out.tsecr += out.tsecr ? half->tsecr_delta : 0;
+	if (!(half->flags & SP_HALF_F_ADOPTED)) {
+		out.tsval += half->tsval_delta;
+		out.tsecr += out.tsecr ? half->tsecr_delta : 0;
+	}
 	out.window = sp_half_window(half, seg->window);
 	out.wscale = -1;
 	return out;

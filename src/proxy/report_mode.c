@@ -70,7 +70,7 @@ json_t *sp_report_modes(unsigned int wanted, const struct sp_pool_conf *pool, co
 	for (int i = 0; i <= SP_MODE_AUTO; i++) {
 		if (!(wanted & 1u << i))
 			continue;
-		mode = sp_mode_choose(i, pool, agent, &reason);
+		mode = sp_mode_choose(i, pool, agent, SP_MODE_AS_ASKED, &reason);
 		json_object_set_new(modes, sp_mode_name(i), json_pack("{s:s, s:s?}", "mode", sp_mode_name(mode),
 								      "reason", sp_mode_reason_name(reason)));
 	}

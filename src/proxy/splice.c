@@ -48,6 +48,16 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
 	return s;
 }
 
+void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale)
+{
+	struct sp_half *halves[] = { &splice->up, &splice->down };
+
+	for (int i = 0; i < 2; i++) {
+		halves[i]->tsval_delta = sp_half_adopted(mss, wscale);
+		halves[i]->tsecr_delta = -halves[i]->tsval_delta;	/* as a half out of the other one has it */
+	}
+}
+
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes, __u32 kept_s)
 {
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);

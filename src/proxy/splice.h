@@ -42,6 +42,9 @@ struct sp_splice {
 struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,
 				const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id);
 
+/* Of one with SP_HALF_F_ADOPTED, whose two handshakes are the same. @mss, @wscale: see sp_half_adopted() */
+void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale);
+
 /**
  * sp_splice_install() - make a committed splice known to the datapath
  * @held_bytes:	of the client's stream that we forward ourselves

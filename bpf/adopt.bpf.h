@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * adopt.bpf.h - an agent's TC ingress where the kernel allows it: beside introductions, the kernel of a backend's host takes over the handshake that a proxy answered.
+ *
+ *	first segment -> half with ADOPTED, cookie valid -> what has this tuple here?
+ *			 a listener:		 given its other end by bpf_sk_assign_tcp_reqsk(), then to the stack
+ *			 an older connection:	 reset on behalf of the client that it had, then once more from the start
+ *			 nobody:		 to the stack, whose RST goes to the client through the half
+ *	no half, nobody  -> up to the daemon, which asks the store; dropped, as the client repeats it
+ *	anything else	 -> to the stack
+ *
+ * What has no socket yet must not get to the stack before its time: that would say RST to a client that did nothing wrong.
+ */
+#ifndef SP_BPF_ADOPT_H
+#define SP_BPF_ADOPT_H
+
+#include "agent.bpf.h"
+#include "agent_ingress.bpf.h"
+
+/* Of a packet that has been sent round once, while it is on its way. It is 0 when the stack sees it. */
+#define ROUND_MARK	0x73706c63
+/* A half that was introduced so long ago, and nothing was answered: what comes now belongs to a connection that is gone. */
+#define EARLY_NS	10000000000ULL
+#define MSS_MIN_V4	536	/* the kernel refuses less */
+#define MSS_MIN_V6	1220
+#define TCPHDR_RST_ONLY	0x5004	/* data offset 5 words, and RST */
+
+#define PRESERVE __attribute__((preserve_access_index))
+struct sock_common { __u32 skc_tw_rcv_nxt; } PRESERVE;
+struct inet_timewait_sock { struct sock_common __tw_common; } PRESERVE;
+struct tcp_timewait_sock { struct inet_timewait_sock tw_sk; } PRESERVE;
+struct tcp_sock { __u32 rcv_nxt; __u64 bytes_received; } PRESERVE;
+struct sock { struct sock_common __sk_common; } PRESERVE;	/* whole, as libbpf compares the types of a kfunc */
+#undef PRESERVE
+
+/* As in the kernel's include/net/tcp.h. */
+struct bpf_tcp_req_attrs {
+	__u32	rcv_tsval;
+	__u32	rcv_tsecr;
+	__u16	mss;
+	__u8	rcv_wscale;
+	__u8	snd_wscale;
+	__u8	ecn_ok;
+	__u8	wscale_ok;
+	__u8	sack_ok;
+	__u8	tstamp_ok;
+	__u8	usec_ts_ok;
+	__u8	reserved[3];
+};
+
+extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struct bpf_tcp_req_attrs *attrs,
+				   int attrs__sz) __ksym __weak;
+
+/* The period of the cookies is that of the commit: whoever commits has accepted the cookie a moment ago. */
+static __always_inline int is_cookie_of(const struct sp_pkt *pkt, const struct sp_entry *down, const __u64 key[2])
+{
+	struct sp_cookie_in in = { .tuple = sp_tuple_reverse(&down->half.out), .client_isn = pkt->seq - 1 };
+	__u32 period = down->half.spliced_s / (__u32)(SP_COOKIE_PERIOD_NS / 1000000000ULL);
+
+	return sp_cookie_is_valid(key, &in, period, pkt->ack - 1) ||
+		sp_cookie_is_valid(key, &in, period - 1, pkt->ack - 1);
+}
+
+/* Whether it is the segment by which a client ends its handshake. */
+static __noinline int is_first(const struct sp_pkt *pkt, const struct sp_entry *down)
+{
+	const struct sp_control *c = control();
+
+	if (!c || !down || !(pkt->flags & TH_ACK) || pkt->seq - 1 != down->tag.client_isn)
+		return 0;
+	return is_cookie_of(pkt, down, c->cookie_key[0]) ||
+		(c->key_count > 1 && is_cookie_of(pkt, down, c->cookie_key[1]));
+}
+
+static __always_inline int read_timestamps(const struct sp_pkt *pkt, struct bpf_tcp_req_attrs *attrs)
+{
+	struct sp_options o;
+	__be32 words[2];
+	int err = options_find(pkt, &o);
+
+	if (err || !o.ts_off)
+		return err;
+	if (bpf_skb_load_bytes(pkt->skb, pkt->l4_off + o.ts_off + 2, words, sizeof(words)))
+		return -SP_DROP_BAD_HEADER;
+	attrs->rcv_tsval = bpf_ntohl(words[0]);
+	attrs->rcv_tsecr = bpf_ntohl(words[1]);
+	attrs->tstamp_ok = 1;
+	return 0;
+}
+
+/* What client and proxy have agreed upon: out of the cookie, the half, and the segment itself. */
+static __noinline int attributes(const struct sp_pkt *pkt, const struct sp_entry *down, struct bpf_tcp_req_attrs *attrs)
+{
+	__u8 data = (pkt->ack - 1) & 0xff, wscale = sp_cookie_data_wscale(data);
+	__u16 mss_min = pkt->is_v6 ? MSS_MIN_V6 : MSS_MIN_V4;
+
+	if (!down || !attrs)
+		return -SP_DROP_ADOPT_FAILED;
+	__builtin_memset(attrs, 0, sizeof(*attrs));
+	attrs->mss = sp_half_adopted_mss(&down->half);
+	if (attrs->mss < mss_min)
+		attrs->mss = mss_min;
+	attrs->sack_ok = sp_cookie_data_is_sack(data);
+	if (wscale != SP_COOKIE_WSCALE_NONE) {
+		attrs->wscale_ok = 1;
+		attrs->snd_wscale = wscale;
+		attrs->rcv_wscale = sp_half_adopted_wscale(&down->half);
+	}
+	return read_timestamps(pkt, attrs);
+}
+
+/* Three words of the header, and the checksum with them. */
+static __noinline int swap_head(const struct sp_pkt *pkt, __u32 seq, __u32 from_seq, __u32 flags, __u32 from_flags)
+{
+	__u32 at = pkt->l4_off, csum_at = at + offsetof(struct tcphdr, check);
+	__be32 new_seq = bpf_htonl(seq), old_seq = bpf_htonl(from_seq);
+	__be16 new_flags = bpf_htons(flags), old_flags = bpf_htons(from_flags);
+
+	if (bpf_l4_csum_replace(pkt->skb, csum_at, old_seq, new_seq, sizeof(new_seq)) ||
+	    bpf_l4_csum_replace(pkt->skb, csum_at, old_flags, new_flags, sizeof(new_flags)) ||
+	    bpf_skb_store_bytes(pkt->skb, at + offsetof(struct tcphdr, seq), &new_seq, sizeof(new_seq), 0) ||
+	    bpf_skb_store_bytes(pkt->skb, at + offsetof(struct tcphdr, ack_seq) + 4, &new_flags, sizeof(new_flags), 0))
+		return -SP_DROP_REWRITE_FAILED;
+	return 0;
+}
+
+/*
+ * An older connection has this tuple, most often in TIME-WAIT: its source port was chosen again, and the client that it
+ * had is done. It is reset by what nobody else could send, an RST with the number that it waits for (RFC 1337, 2), made
+ * of the segment itself. It has no options: the older connection would take the timestamp for an old one. Both go round
+ * through the same queue, so the segment finds the tuple free.
+ */
+static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
+{
+	__be16 word;
+	__u32 flags;
+	int err;
+
+	if (pkt->is_round)
+		return -SP_DROP_ADOPT_OCCUPIED;
+	if (bpf_skb_load_bytes(pkt->skb, pkt->l4_off + offsetof(struct tcphdr, ack_seq) + 4, &word, sizeof(word)))
+		return -SP_DROP_REWRITE_FAILED;
+	flags = bpf_ntohs(word);
+	err = swap_head(pkt, rcv_nxt, pkt->seq, TCPHDR_RST_ONLY, flags);
+	if (err || bpf_clone_redirect(pkt->skb, pkt->skb->ifindex, BPF_F_INGRESS))
+		return -SP_DROP_REWRITE_FAILED;
+	err = swap_head(pkt, pkt->seq, rcv_nxt, flags, TCPHDR_RST_ONLY);
+	if (err)
+		return err;
+	count_stat(SP_STAT_OLDER_RESET, 1);
+	pkt->skb->mark = ROUND_MARK;
+	pkt->action = bpf_redirect(pkt->skb->ifindex, BPF_F_INGRESS);
+	return 0;
+}
+
+static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener, struct sp_entry *down)
+{
+	struct sock *sk = (struct sock *)bpf_skc_to_tcp_sock(listener);
+	struct bpf_tcp_req_attrs attrs;
+	int err;
+
+	if (!sk)
+		return -SP_DROP_ADOPT_FAILED;
+	err = attributes(pkt, down, &attrs);
+	if (err)
+		return err;
+	if (bpf_sk_assign_tcp_reqsk(pkt->skb, sk, &attrs, sizeof(attrs)))
+		return -SP_DROP_ADOPT_FAILED;
+	count_stat(SP_STAT_TAKEN_OVER, 1);
+	return 0;
+}
+
+/* Its own connection's, for which this segment is a repetition, or the first one of another? */
+static __always_inline int began_with(const struct tcp_sock *sk, __u32 client_isn)
+{
+	__u32 begin = sk->rcv_nxt - (__u32)sk->bytes_received;
+
+	return begin - (client_isn + 1) <= 1;	/* a FIN counts, too */
+}
+
+/* @skc: what has the tuple here; @down: of the segment's connection. */
+static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down)
+{
+	struct tcp_timewait_sock *tw;
+	struct tcp_sock *sk;
+
+	if (skc->state == BPF_TCP_LISTEN)
+		return give_to(pkt, skc, down);
+	if (skc->state == BPF_TCP_TIME_WAIT) {
+		tw = bpf_skc_to_tcp_timewait_sock(skc);
+		return tw ? reset_older(pkt, tw->tw_sk.__tw_common.skc_tw_rcv_nxt) : 0;
+	}
+	sk = bpf_skc_to_tcp_sock(skc);
+	if (!sk || began_with(sk, down->tag.client_isn))
+		return 0;
+	return reset_older(pkt, sk->rcv_nxt);
+}
+
+static __always_inline struct bpf_sock *socket_of(const struct sp_pkt *pkt)
+{
+	const struct sp_tuple *t = &pkt->tuple;
+	struct bpf_sock_tuple key = {};
+
+	if (!pkt->is_v6) {
+		key.ipv4.saddr = t->saddr.w[3];
+		key.ipv4.daddr = t->daddr.w[3];
+		key.ipv4.sport = t->sport;
+		key.ipv4.dport = t->dport;
+		return bpf_skc_lookup_tcp(pkt->skb, &key, sizeof(key.ipv4), BPF_F_CURRENT_NETNS, 0);
+	}
+	__builtin_memcpy(key.ipv6.saddr, &t->saddr, 16);
+	__builtin_memcpy(key.ipv6.daddr, &t->daddr, 16);
+	key.ipv6.sport = t->sport;
+	key.ipv6.dport = t->dport;
+	return bpf_skc_lookup_tcp(pkt->skb, &key, sizeof(key.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+/* Return: whether it should go up now; else it is dropped all the same. An answer is remembered for a moment only. */
+static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_ask *ask, __u64 now_ns)
+{
+	struct sp_ask fresh = { .asked_ns = now_ns };
+
+	if (!ask)
+		return !bpf_map_update_elem(&sp_asks, &pkt->tuple, &fresh, BPF_ANY);
+	if (now_ns - ask->asked_ns < SP_ASK_HOLD_NS)
+		return 0;
+	*ask = fresh;
+	return 1;
+}
+
+/* Under the tuple as it came: what is known of the other direction is sp_egress()'s. */
+static __always_inline int ask_who(const struct sp_pkt *pkt, __u64 now_ns)
+{
+	struct sp_ask *ask = bpf_map_lookup_elem(&sp_asks, &pkt->tuple);
+	const struct sp_control *c = control();
+	int err;
+
+	if (ask && now_ns < ask->pass_until_ns)
+		return 0;
+	if (!c || daemon_is_stale(c, now_ns))
+		return -SP_DROP_DAEMON_STALE;
+	if (!should_ask_again(pkt, ask, now_ns))
+		return -SP_DROP_ADOPT_ASKED;
+	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, SP_EVENT_MISS, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0);
+	return err ? err : -SP_DROP_ADOPT_ASKED;
+}
+
+/* A segment of an adopted connection whose server hasn't answered yet. */
+static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down, __u64 now_ns)
+{
+	if (is_first(pkt, down))
+		return skc ? meet(pkt, skc, down) : -SP_DROP_ADOPT_NO_LISTENER;
+	if (skc && skc->state != BPF_TCP_LISTEN && skc->state != BPF_TCP_TIME_WAIT)
+		return 0;
+	return now_ns - down->use.seen_ns < EARLY_NS ? -SP_DROP_ADOPT_EARLY : 0;
+}
+
+/* What the server's host sees of the client's end, so that it need not be told by a proxy. */
+static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct sp_entry *down)
+{
+	if (pkt->flags & TH_RST && pkt->seq == down->use.last_ack)
+		down->use.state |= SP_USE_S_PEER_RST;
+	else if (pkt->flags & TH_FIN)
+		down->use.state |= SP_USE_S_PEER_FIN;
+}
+
+/*
+ * While its server's packets pass here, a connection has a socket. Once it is closed, its tuple may come again, and the
+ * next one's introduction may be lost. Whoever repeats the last FIN or acknowledgement belongs to the old one.
+ */
+static __always_inline int is_settled(const struct sp_pkt *pkt, const struct sp_entry *down)
+{
+	if (!down->use.pkts || down->use.state & SP_USE_S_REUSED)
+		return 0;
+	return !sp_use_is_closed(&down->use) || down->use.last_ack - pkt->seq <= 1;
+}
+
+static __always_inline int is_nobodys(const struct bpf_sock *skc)
+{
+	return !skc || skc->state == BPF_TCP_LISTEN || skc->state == BPF_TCP_TIME_WAIT;
+}
+
+static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
+{
+	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };
+	struct sp_tuple down_key = sp_tuple_reverse(&pkt->tuple);
+	struct sp_entry *down;
+	struct bpf_sock *skc;
+	int err;
+
+	if (pkt->flags & TH_SYN || !bpf_map_lookup_elem(&sp_origins, &at))
+		return 0;
+	down = bpf_map_lookup_elem(&sp_halves, &down_key);
+	if (down && pkt->flags & (TH_FIN | TH_RST))
+		track_clients_end(pkt, down);
+	if (pkt->flags & TH_RST || (down && is_settled(pkt, down)) || (!down && !is_of_cluster(&pkt->tuple.saddr)))
+		return 0;
+	if (is_damaged(pkt))
+		return 0;
+	skc = socket_of(pkt);
+	if (down && down->half.flags & SP_HALF_F_ADOPTED && !down->use.pkts && !(down->use.state & SP_USE_S_REUSED))
+		err = await(pkt, skc, down, now_ns);
+	else
+		err = is_nobodys(skc) ? ask_who(pkt, now_ns) : 0;
+	if (skc)
+		bpf_sk_release(skc);
+	return err;
+}
+
+/* Beside what is held until its time has come, or broken by us, all goes to the stack. */
+static __always_inline int adopt_verdict(int reason)
+{
+	switch (reason) {
+	case SP_DROP_ADOPT_EARLY:
+	case SP_DROP_ADOPT_ASKED:
+	case SP_DROP_ADOPT_OCCUPIED:
+	case SP_DROP_DAEMON_STALE:
+	case SP_DROP_RATE_LIMITED:
+	case SP_DROP_RING_FULL:
+	case SP_DROP_REWRITE_FAILED:
+		return TC_ACT_SHOT;
+	default:
+		return TC_ACT_UNSPEC;
+	}
+}
+
+SEC("tc")
+int sp_agent_adopt(struct __sk_buff *skb)
+{
+	struct sp_pkt pkt = { .skb = skb, .action = TC_ACT_UNSPEC, .is_round = skb->mark == ROUND_MARK };
+	__u64 now_ns = bpf_ktime_get_coarse_ns();
+	int err;
+
+	if (pkt.is_round)
+		skb->mark = 0;
+	if (take_introduction(&pkt, now_ns))
+		return TC_ACT_SHOT;
+	if (parse(&pkt) != IPPROTO_TCP)
+		return TC_ACT_UNSPEC;
+	err = adopt(&pkt, now_ns);
+	if (!err)
+		return pkt.action;
+	count_drop(-err);
+	return adopt_verdict(-err);
+}
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "unheard.h"
+
+#include <stdlib.h>
+
+#include "relay.h"
+
+#define RING		1024
+#define FIRST_NS	50000000ULL
+#define LAST_NS		12800000000ULL
+#define BACKOFF		4
+#define PER_TICK	64
+
+struct unheard {
+	struct sp_splice	splice;
+	struct sp_segment	ack;
+	__u64			due_ns;		/* 0: free */
+	__u64			wait_ns;
+	int			is_greeting;
+};
+
+struct sp_unheards {
+	struct unheard	ring[RING];
+	unsigned int	next;
+	unsigned int	count;
+};
+
+struct sp_unheards *sp_unheards_new(void)
+{
+	return calloc(1, sizeof(struct sp_unheards));
+}
+
+void sp_unheards_free(struct sp_unheards *u)
+{
+	free(u);
+}
+
+void sp_unheard_add(struct sp_unheards *u, const struct sp_splice *splice, const struct sp_side *client, __u16 window,
+		    int is_greeting, __u64 now_ns)
+{
+	struct unheard *one = &u->ring[u->next++ % RING];
+
+	u->count += !one->due_ns;
+	*one = (struct unheard){
+		.splice = *splice, .is_greeting = is_greeting, .due_ns = now_ns + FIRST_NS, .wait_ns = FIRST_NS,
+		.ack = {
+			.tuple = splice->front, .flags = SP_TCP_ACK, .window = window, .wscale = -1,
+			.seq = client->isn_theirs + 1, .ack = client->isn_ours + 1, .has_ts = client->has_ts,
+			.tsval = client->tsval_theirs, .tsecr = client->tsval_ours,
+		},
+	};
+}
+
+/* Or nothing is left to be heard of. Its packets may pass other proxies: then it is repeated in vain. */
+static int is_heard(struct sp_datapath *dp, const struct unheard *one)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(dp, &one->splice.front, &e) || !sp_entry_is_live(&e) ||
+	    e.tag.client_isn != one->splice.client_isn)
+		return 1;
+	return e.use.last_ack && e.use.last_ack != one->ack.ack;
+}
+
+static void repeat(struct unheard *one, struct sp_cluster *cluster, struct sp_wire *wire)
+{
+	sp_cluster_introduce(cluster, &one->splice, one->splice.up.spliced_s);
+	if (one->is_greeting)
+		sp_relay(wire, &one->splice.up, &one->ack, SP_RELAY_MSS);
+}
+
+static void done(struct sp_unheards *u, struct unheard *one)
+{
+	one->due_ns = 0;
+	u->count--;
+}
+
+unsigned int sp_unheard_tick(struct sp_unheards *u, struct sp_datapath *dp, struct sp_cluster *cluster,
+			     struct sp_wire *wire, __u64 now_ns)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; u->count && i < RING && n < PER_TICK; i++) {
+		struct unheard *one = &u->ring[i];
+
+		if (!one->due_ns || now_ns < one->due_ns)
+			continue;
+		if (one->wait_ns > LAST_NS || is_heard(dp, one)) {
+			done(u, one);
+			continue;
+		}
+		repeat(one, cluster, wire);
+		n++;
+		one->wait_ns *= BACKOFF;
+		one->due_ns = now_ns + one->wait_ns;
+	}
+	return n;
+}
