@@ -28,8 +28,8 @@ enum {
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
  * @pool_id:	the lowest bits of sp_name_id() of the pool's name, for people
  *
- * With ADOPTED all deltas and the shift are void; in the place of @tsval_delta are MSS and window scale of the handshake
- * that the backend's kernel goes on with: sp_half_adopted().
+ * With ADOPTED all deltas and the shift are void; in the place of @tsval_delta are MSS and window scale of the
+ * handshake that the backend's kernel goes on with: sp_half_adopted().
  *
  * One cache line. This is what the store keeps; it means the same on any machine.
  * The other half of the splice is found under sp_tuple_reverse(@out), and its

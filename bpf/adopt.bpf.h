@@ -3,13 +3,14 @@
  * adopt.bpf.h - an agent's TC ingress where the kernel allows it: beside introductions, the kernel of a backend's host takes over the handshake that a proxy answered.
  *
  *	first segment -> half with ADOPTED, cookie valid -> what has this tuple here?
- *			 a listener:		 given its other end by bpf_sk_assign_tcp_reqsk(), then to the stack
- *			 an older connection:	 reset on behalf of the client that it had, then once more from the start
- *			 nobody:		 to the stack, whose RST goes to the client through the half
+ *			 a listener:	given its other end by bpf_sk_assign_tcp_reqsk(), then to the stack
+ *			 an older connection: reset on behalf of the client that it had, then all once more
+ *			 nobody:	to the stack, whose RST goes to the client through the half
  *	no half, nobody  -> up to the daemon, which asks the store; dropped, as the client repeats it
  *	anything else	 -> to the stack
  *
- * What has no socket yet must not get to the stack before its time: that would say RST to a client that did nothing wrong.
+ * What has no socket yet must not get to the stack before its time: that would say RST to a client that did nothing
+ * wrong.
  */
 #ifndef SP_BPF_ADOPT_H
 #define SP_BPF_ADOPT_H
@@ -19,7 +20,7 @@
 
 /* Of a packet that has been sent round once, while it is on its way. It is 0 when the stack sees it. */
 #define ROUND_MARK	0x73706c63
-/* A half that was introduced so long ago, and nothing was answered: what comes now belongs to a connection that is gone. */
+/* A half from so long ago, and nothing was answered: what comes now belongs to a connection that is gone. */
 #define EARLY_NS	10000000000ULL
 #define MSS_MIN_V4	536	/* the kernel refuses less */
 #define MSS_MIN_V6	1220

@@ -179,8 +179,8 @@ static void on_back(struct sp_front *f, const struct sp_event *ev)
 }
 
 /*
- * Of a proxy, and neither half nor socket is here: perhaps of a connection whose introduction was lost. Where no store is
- * shared it is introduced again before this comes again (unheard.h).
+ * Of a proxy, and neither half nor socket is here: perhaps of a connection whose introduction was lost. Where no store
+ * is shared it is introduced again before this comes again (unheard.h).
  */
 static void on_nobodys(struct sp_front *f, const struct sp_tuple *tuple)
 {

@@ -108,7 +108,7 @@ static void commit(struct sp_front *f, struct sp_conn *c, __u16 mss)
 	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
 }
 
-/* The backend's kernel goes on with our handshake, as if it had sent our SYN-ACK itself; so nothing is left to ask it. */
+/* The backend's kernel goes on with our handshake, as if our SYN-ACK were its own; so nothing is left to ask it. */
 static void adopt(struct sp_front *f, struct sp_conn *c)
 {
 	const struct sp_side *client = &c->client;

@@ -10,9 +10,9 @@
 /*
  * Nobody repeats a handshake that a backend's kernel has not taken over yet. A client with something to say repeats
  * that; one that waits for the server's greeting does not, and its acknowledgement may be lost behind the proxy. Where
- * no store is shared, nobody else could tell the agent of a splice whose introduction was lost. So for some seconds both
- * are repeated, until the client has acknowledged something. They are in a small ring: more connections than it has
- * room for push one another out, which ends only this help.
+ * no store is shared, nobody else could tell the agent of a splice whose introduction was lost. So for some seconds
+ * both are repeated, until the client has acknowledged something. They are in a small ring: more connections than it
+ * has room for push one another out, which ends only this help.
  */
 struct sp_unheards;
 

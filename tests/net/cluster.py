@@ -199,9 +199,10 @@ class Cluster(Topology):
                 "serves": [daemon.endpoint(self.ns[name].addr(version, "core"), port) for port in ports for version in (4, 6)],
                 **more}
 
-    def start_agents(self, ports, **more):
+    def start_agents(self, ports, env=None, **more):
         for name in self.agent_names:
             self.agents.append(hosts.Agent(self, name, self.agent_config(name, ports, **more)))
+            self.agents[-1].env = env or {}
             self.agents[-1].start()
         for agent in self.agents:
             agent.wait_well()

@@ -256,12 +256,12 @@ class Lab:
 def start_cluster(request, mode, tmp_path_factory):
     """A context manager: several proxies with raw services, or with those of `services(view, source)`."""
     @contextlib.contextmanager
-    def start(sources=("snat",), services=daemon.raw_services, limits=None, **options):
+    def start(sources=("snat",), services=daemon.raw_services, limits=None, store=None, **options):
         if mode == "direct":
             pytest.skip("needs the daemon")
         cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), **(options if "agents" in options else {"mode": mode, **options}))
         with is_live(cluster):
-            more = {"limits": limits} if limits else {}
+            more = {key: value for key, value in (("limits", limits), ("store", store)) if value}
             yield cluster.start([entry for source in sources for entry in services(cluster.view(1), source)], **more)
     return start
 

@@ -42,9 +42,14 @@ class Split(Lab):
         return sum(link["stats64"]["rx"]["bytes"] for link in links if link["ifname"] in ("front", "back"))
 
 
+def services(net, source):
+    for service, pool in daemon.raw_services(net, source):
+        yield {**service, "mode": "split"}, pool
+
+
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with start_cluster(("snat", "client"), agents=["backend1"]) as cluster:
+    with start_cluster(("snat", "client"), services=services, agents=["backend1"]) as cluster:
         cluster.start_agents(PORTS)
         yield Split(cluster)
 
@@ -290,7 +295,7 @@ def test_a_proxys_host_dies_during_a_download(lab, pair, family):
 
 @pytest.fixture(scope="module")
 def few_ports(start_cluster):
-    with start_cluster(proxies=1, agents=["backend1"], limits={"closed": "1s"}) as cluster:
+    with start_cluster(services=services, proxies=1, agents=["backend1"], limits={"closed": "1s"}) as cluster:
         for proxy in cluster.proxies:
             proxy.end(daemon.signal.SIGTERM)
             proxy.unload()

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Mode adopt: the kernel of the backend's host goes on with the handshake that a proxy has answered.
+
+    client --- router ---+--- proxy1..3 --- core --- backend1, with an agent
+                         `------------------------------'      (front, see cluster.py)
+"""
+import contextlib
+import socket
+import time
+
+import pytest
+
+import daemon
+import tcp
+from cluster import LOSS
+from conftest import Lab, Pairs
+from topo import SNAT
+
+pytestmark = pytest.mark.spliced
+MIB = 1 << 20
+BYTES = 64 * MIB
+PORTS = (daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS)
+HEAD = Pairs.HEADS["http"]
+# By their length: who else speaks to the agent is heard.
+NO_INTRODUCTIONS = """chain lose {
+    type filter hook forward priority 0
+    udp dport 7946 udp length 160 counter drop
+}"""
+LOSES_THE_FIRST = """chain lose {
+    type filter hook forward priority 0
+    tcp dport %d meta length 100-400 quota until 350 bytes counter drop
+}""" % daemon.RAW_HTTP
+
+
+def services(net, source):
+    for service, pool in daemon.raw_services(net, source):
+        yield {**service, "mode": "adopt"}, pool
+
+
+class AdoptLab(Lab):
+    @property
+    def agent(self):
+        return self.cluster.agents[0]
+
+    def total(self, counter):
+        return sum(proxy.counters()[counter] for proxy in self.cluster.proxies)
+
+    def down_at_proxies(self, client):
+        return sum(row["bytes_down"] for row in filter(None, (proxy.of(client) for proxy in self.cluster.proxies)))
+
+    @contextlib.contextmanager
+    def adopts(self, count=1):
+        """So many connections are taken over meanwhile, and no proxy makes any other splice."""
+        names = ("spliced_adopt", "spliced_split", "spliced_whole")
+        before, here = [self.total(name) for name in names], self.agent.counters()["taken_over"]
+        yield
+        assert [self.total(name) - n for name, n in zip(names, before)] == [count, 0, 0]
+        assert self.agent.counters()["taken_over"] - here == count
+
+
+@contextlib.contextmanager
+def started(start_cluster, **options):
+    with start_cluster(services=services, agents=["backend1"], **options) as cluster:
+        cluster.start_agents(PORTS)
+        yield AdoptLab(cluster)
+
+
+@pytest.fixture(scope="module")
+def lab(start_cluster):
+    with started(start_cluster) as lab:
+        yield lab
+
+
+@pytest.fixture
+def pair(lab, pairs_on):
+    return pairs_on(lab)
+
+
+@contextlib.contextmanager
+def as_they_are(lab):
+    yield
+
+
+@contextlib.contextmanager
+def without_superpackets(lab):
+    lab.cluster.offloads(False)
+    try:
+        yield
+    finally:
+        lab.cluster.offloads(True)
+
+
+def with_loss(lab):
+    return lab.cluster.router.nft(LOSS)
+
+
+def without_timestamps(lab):
+    return lab.client.sysctls(tcp_timestamps=0)
+
+
+def without_sack(lab):
+    return lab.client.sysctls(tcp_sack=0)
+
+
+def without_scaling(lab):
+    return lab.client.sysctls(tcp_window_scaling=0)
+
+
+def with_none_of_them(lab):
+    return lab.client.sysctls(tcp_timestamps=0, tcp_sack=0, tcp_window_scaling=0)
+
+
+HOW = [as_they_are, without_superpackets, with_loss, without_timestamps, without_sack, without_scaling, with_none_of_them]
+# What ss says of the server's socket, where the client offers all but that
+LACKS = {without_timestamps: [" ts "], without_sack: [" sack "], without_scaling: ["wscale:"],
+         with_none_of_them: [" ts ", " sack ", "wscale:"]}
+
+
+@pytest.mark.parametrize("how", HOW, ids=lambda how: how.__name__)
+@pytest.mark.limit(240)
+def test_all_bytes_arrive_and_no_answer_crosses_a_proxy(lab, pair, family, kind, how):
+    with how(lab):
+        with lab.adopts():
+            client, server = pair(family, kind)
+        detail = tcp.info(lab.backend1, server)["detail"] + " "
+        for word in (" ts ", " sack ", "wscale:"):
+            assert (word in detail) == (word not in LACKS.get(how, ())), detail
+        tcp.transfer(server, client, BYTES)
+        tcp.transfer(client, server, BYTES)
+        tcp.transfer(server, client, MIB)
+        assert lab.down_at_proxies(client) == 0
+
+
+def test_the_socket_is_an_ordinary_one(lab, pair, family):
+    """Of the address that the server listens at; its peer is the proxy, as with any other way to reach it."""
+    client, server = pair(family, "http")
+    sources = {f"10.99.0.{n}" if family.version == 4 else f"fd99::{n}" for n in (1, 2, 3)}
+    assert server.getsockname()[0].removeprefix("::ffff:") == lab.backend1.addr(family.version, "core")
+    assert server.getpeername()[0].removeprefix("::ffff:") in sources
+    assert client.getpeername()[:2] == (family.vip, daemon.RAW_HTTP)
+
+
+def test_ends_of_either_side(lab, pair, family):
+    for first in ("client", "server"):
+        ends = dict(zip(("client", "server"), pair(family, "http")))
+        one, other = ends[first], ends["server" if first == "client" else "client"]
+        one.sendall(b"the last words")
+        one.shutdown(socket.SHUT_WR)
+        assert tcp.read_to_end(other) == b"the last words"
+        tcp.transfer(other, one, MIB)
+        other.shutdown(socket.SHUT_WR)
+        assert tcp.read_to_end(one) == b""
+
+
+def test_data_with_a_fin_behind_them(lab, family):
+    """The whole life of a client is over before its server is told."""
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+        client.sendall(HEAD)
+        client.shutdown(socket.SHUT_WR)
+        with tcp.accept(listener) as server:
+            assert tcp.read_to_end(server) == HEAD
+            server.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            server.shutdown(socket.SHUT_WR)
+            assert tcp.read_to_end(client) == b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+def test_a_head_that_had_to_be_acknowledged_first(lab, family):
+    """In pieces, each of which waits for the acknowledgement of the one before: proxies deliver them."""
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, lab.adopts():
+        with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+            for at in range(0, len(HEAD), 16):
+                client.sendall(HEAD[at:at + 16])
+                tcp.wait_for(lambda: at + 16 >= len(HEAD) or not tcp.unsent(client), "an acknowledgement")
+            with tcp.accept(listener) as server:
+                assert tcp.read(server, len(HEAD)) == HEAD
+                tcp.transfer(client, server, MIB)
+                tcp.transfer(server, client, MIB)
+
+
+def test_a_large_head_and_more_behind_it(lab, family):
+    head = HEAD[:-2] + b"X-Long: " + b"x" * 40000 + b"\r\n\r\n"
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, lab.adopts():
+        with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+            client.sendall(head)
+            with tcp.accept(listener) as server:
+                assert tcp.read(server, len(head)) == head
+                tcp.transfer(client, server, MIB)
+                tcp.transfer(server, client, MIB)
+
+
+def test_a_lost_introduction_costs_one_repetition(lab, pair, family, kind):
+    """The store is asked, and the first segment comes again: from the client, or from the proxy where the server speaks first."""
+    with lab.cluster.core.nft(NO_INTRODUCTIONS):
+        before, start = lab.agent.drops()["adopt_asked"], time.monotonic()
+        with lab.adopts():
+            client, server = pair(family, kind)
+        assert time.monotonic() - start < 1 and lab.agent.drops()["adopt_asked"] > before
+        tcp.transfer(server, client, MIB)
+        assert lab.down_at_proxies(client) == 0
+
+
+def test_a_first_segment_that_is_overtaken(lab, family):
+    """What came before its time is dropped, not answered with an RST."""
+    before = lab.agent.drops()["adopt_early"]
+    with lab.cluster.core.nft(LOSES_THE_FIRST), tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener:
+        with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client, lab.adopts():
+            introduced = lab.agent.counters()["agent_introduced"]
+            client.sendall(HEAD)    # what follows must be sent before it is repeated
+            tcp.wait_for(lambda: lab.agent.counters()["agent_introduced"] > introduced, "a splice")
+            client.sendall(b"y" * 1000)
+            with tcp.accept(listener) as server:
+                assert tcp.read(server, len(HEAD) + 1000) == HEAD + b"y" * 1000
+                tcp.transfer(server, client, MIB)
+    assert lab.agent.drops()["adopt_early"] > before
+
+
+def test_nobody_listens(lab, family):
+    """The backend's own RST says so."""
+    with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+        before = lab.agent.drops()["adopt_no_listener"]
+        client.sendall(HEAD)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+    assert lab.agent.drops()["adopt_no_listener"] > before
+
+
+@pytest.mark.limit(150)
+def test_the_agent_is_killed_and_comes_back(lab, pair, family):
+    client, server = pair(family, "http")
+    done = []
+
+    def fault(got):
+        if not done and got > BYTES // 4:
+            done.append(lab.agent.kill9())
+        elif len(done) == 1 and got > BYTES // 2:
+            done.append(lab.agent.start())
+    gap = tcp.transfer(server, client, BYTES, fault)
+    lab.agent.wait_well()
+    assert len(done) == 2 and lab.down_at_proxies(client) == 0
+    tcp.transfer(client, server, MIB)
+    with lab.adopts():
+        pair(family, "http")
+    assert gap < 1, gap
+
+
+def test_without_a_store_what_is_there_goes_on(lab, pair, family):
+    client, server = pair(family, "http")
+    for store in lab.cluster.stores:
+        store.freeze()
+    try:
+        tcp.transfer(server, client, BYTES)
+        assert lab.down_at_proxies(client) == 0
+        other, its_server = pair(family, "http")
+        tcp.transfer(its_server, other, MIB)
+    finally:
+        lab.cluster.heal()
+    tcp.transfer(client, server, MIB)
+    tcp.wait_for(lambda: all(is_adopted(lab, pair, family) for _ in range(12)), "all proxies to have the store again")
+
+
+def is_adopted(lab, pair, family):
+    before = lab.total("spliced_adopt")
+    pair(family, "http")
+    return lab.total("spliced_adopt") > before
+
+
+def test_from_one_port_again_and_again(lab, family):
+    """The server closes first each time."""
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, lab.adopts(20):
+        for n in range(20):
+            with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP, sport=33333) as client:
+                client.sendall(HEAD)
+                with tcp.accept(listener) as server:
+                    assert tcp.read(server, len(HEAD)) == HEAD
+                    tcp.transfer(server, client, 64 << 10)
+                assert client.recv(1) == b"", n
+
+
+@pytest.fixture(scope="module")
+def few_ports(start_cluster):
+    with started(start_cluster, proxies=1, stores=1, limits={"closed": "1s"}) as lab:
+        proxy, = lab.cluster.proxies
+        proxy.end(daemon.signal.SIGTERM)
+        proxy.unload()
+        proxy.write({**proxy.conf, "source": {**proxy.conf["source"], "ports": "20000-20003"}})
+        proxy.start()
+        lab.cluster.wait_well()
+        lab.agent.wait_well()
+        yield lab
+
+
+@pytest.mark.parametrize("introduced", [True, False], ids=["introduced", "asked"])
+@pytest.mark.limit(120)
+def test_a_source_port_that_comes_again_meets_time_wait(few_ports, family, introduced):
+    """The server has closed first, and its host remembers the tuple for a minute."""
+    lab, slow = few_ports, []
+    before = lab.agent.counters()["older_reset"]
+    with contextlib.ExitStack() as stack:
+        if not introduced:
+            stack.enter_context(lab.cluster.core.nft(NO_INTRODUCTIONS))
+        listener = stack.enter_context(tcp.listen(lab.backend1, daemon.RAW_HTTP))
+        stack.enter_context(lab.adopts(16))
+        for n in range(16):
+            tcp.wait_for(lambda: lab.cluster.proxies[0].status()["splices"] <= 3, "a port to come back", 20)
+            with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+                start = time.monotonic()
+                client.sendall(HEAD)
+                with tcp.accept(listener) as server:
+                    slow.append(time.monotonic() - start)
+                    assert tcp.read(server, len(HEAD)) == HEAD
+                    tcp.transfer(server, client, 64 << 10)
+                assert client.recv(1) == b""
+    assert lab.agent.counters()["older_reset"] - before >= 8
+    assert max(slow) < (0.15 if introduced else 0.9), slow
+
+
+def test_nothing_reaches_a_backend_before_the_commit(start_cluster, tmp_path_factory, family):
+    with started(start_cluster, proxies=1, stores=1, store={"timeout": "5s"}) as lab:
+        with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+            lab.cluster.stores[0].freeze()
+            client.sendall(HEAD)
+            listener.settimeout(1)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+            assert lab.agent.counters()["taken_over"] == 0
+            with lab.adopts():
+                lab.cluster.stores[0].thaw()
+                listener.settimeout(tcp.TIMEOUT)
+                with tcp.accept(listener) as server:
+                    assert tcp.read(server, len(HEAD)) == HEAD
+
+
+def test_an_older_kernel_splits(start_cluster, family):
+    with start_cluster(services=services, proxies=1, stores=1, agents=["backend1"]) as cluster:
+        cluster.start_agents(PORTS, env={"SPLICED_ADOPT": "no"})
+        proxy, = cluster.proxies
+        with tcp.listen(cluster.backend1, daemon.RAW_HTTP) as listener, tcp.connect(cluster.client, family.vip, daemon.RAW_HTTP) as client:
+            client.sendall(HEAD)
+            with tcp.accept(listener) as server:
+                assert tcp.read(server, len(HEAD)) == HEAD
+                tcp.transfer(server, client, MIB)
+        counters = proxy.counters()
+        assert [counters[name] for name in ("spliced_adopt", "spliced_split", "fell_back_agent_lacks_adopt")] == [0, 1, 1]
