@@ -4,8 +4,8 @@
  *
  *	packet -> parse -> from a port that is served?
  *			   -> SYN-ACK: what is known of the tuple is of an older connection
- *			   -> half?  -> carry: rewrite, send on to the client
- *			   -> data, FIN or RST: up to the daemon, which asks the store
+ *			   -> half?  -> carry: rewrite, send on to the client; a FIN or RST without data passes
+ *			   -> data: up to the daemon, which asks the store
  *		-> anything else passes as it is: to a proxy, which has the other copy of the half
  *
  * Whatever goes wrong before the packet is touched, it passes, too. So all that can be lost is the short cut.
@@ -75,7 +75,7 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 	const struct sp_control *c = control();
 	int err;
 
-	if (!pkt->payload_bytes && !(pkt->flags & (TH_FIN | TH_RST)))
+	if (!pkt->payload_bytes)
 		return 0;
 	if (!is_of_cluster(&pkt->tuple.daddr))
 		return 0;
@@ -93,6 +93,24 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 	}
 	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, pkt->skb->gso_size);
 	return err ? err : -SP_DROP_ASKED;
+}
+
+/*
+ * An end without data goes the long way, by a proxy, which must know that the connection is over before the client takes
+ * its port again. It costs no bytes, and a message between daemons would cost far more.
+ */
+static __always_inline int is_bare_end(const struct sp_pkt *pkt)
+{
+	return !pkt->payload_bytes && pkt->flags & (TH_FIN | TH_RST);
+}
+
+static __always_inline int pass_end(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	if (is_damaged(pkt))
+		return 0;
+	track_end(pkt, e);
+	account(pkt, e, now_ns);
+	return 0;
 }
 
 static __always_inline int egress(struct sp_pkt *pkt)
@@ -113,7 +131,7 @@ static __always_inline int egress(struct sp_pkt *pkt)
 	}
 	e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
 	if (e && e->half.flags & SP_HALF_F_FROM_BACKEND && !(e->use.state & SP_USE_S_REUSED))
-		return carry(pkt, e, now_ns);
+		return is_bare_end(pkt) ? pass_end(pkt, e, now_ns) : carry(pkt, e, now_ns);
 	return ask(pkt, now_ns);
 }
 

@@ -93,7 +93,7 @@ static void check_asked(struct fixture *f, const char *name, const struct packet
 
 static void answers_are_carried(void **state)
 {
-	static const __u8 flags[] = { ACK, ACK | PSH, ACK | FIN, RST, RST | ACK };
+	static const __u8 flags[] = { ACK, ACK | PSH, ACK | PSH | FIN };
 
 	for (size_t i = 0; i < COUNT(flags); i++)
 		for_each_family(v6) {
@@ -103,6 +103,7 @@ static void answers_are_carried(void **state)
 			begin(*state);
 			put_splice(*state, v6);
 			p.flags = flags[i];
+			p.payload = flags[i] & FIN ? 100 : p.payload;
 			want = expect_carried(p, &down);
 			check_carried(*state, "answer", &p, &down, &want);
 			assert_int_equal(listen_to(*state), 0);
@@ -132,17 +133,25 @@ static void options_are_carried(void **state)
 static void ends_are_noted_in_both_halves(void **state)
 {
 	for_each_family(v6) {
-		struct packet p = server_packet(v6), want;
-		struct sp_half down = peer_half(v6);
 		struct sp_tuple front = TUPLE_IN(v6);
 
-		begin(*state);
-		put_splice(*state, v6);
-		p.flags = ACK | FIN;
-		want = expect_carried(p, &down);
-		check_carried(*state, "FIN", &p, &down, &want);
-		assert_int_equal(use_of(*state, &p.tuple).state, SP_USE_S_FIN);
-		assert_int_equal(use_of(*state, &front).state, SP_USE_S_PEER_FIN);
+		for (int payload = 0; payload <= 100; payload += 100) {
+			struct packet p = server_packet(v6), want;
+			struct sp_half down = peer_half(v6);
+
+			begin(*state);
+			put_splice(*state, v6);
+			p.flags = ACK | FIN;
+			p.payload = payload;
+			want = expect_carried(p, &down);
+			if (payload)
+				check_carried(*state, "FIN", &p, &down, &want);
+			else
+				check_passes(*state, "FIN alone", &p);
+			assert_int_equal(use_of(*state, &p.tuple).state, SP_USE_S_FIN);
+			assert_int_equal(use_of(*state, &p.tuple).pkts, 1);
+			assert_int_equal(use_of(*state, &front).state, SP_USE_S_PEER_FIN);
+		}
 	}
 }
 
@@ -157,6 +166,10 @@ static const struct pass_case passes[] = {
 	{ "no server's",		1, ACK, 37, 64, 1, 0, 0 },
 	{ "no server's, no half",	0, ACK, 37, 64, 1, 0, 0 },
 	{ "pure ACK, no half",		0, ACK, 0, 64, 0, 0, 0 },
+	{ "FIN, no half",		0, ACK | FIN, 0, 64, 0, 0, 0 },
+	{ "RST, no half",		0, RST, 0, 64, 0, 0, 0 },
+	{ "FIN",			1, ACK | FIN, 0, 64, 0, 0, 0 },
+	{ "RST",			1, RST | ACK, 0, 64, 0, 0, 0 },
 	{ "SYN-ACK, no half",		0, SYN | ACK, 0, 64, 0, 0, 0 },
 	{ "SYN-ACK with data",		0, SYN | ACK, 5, 64, 0, 0, 0 },
 	{ "SYN of the server itself",	0, SYN, 0, 64, 0, 0, 0 },
@@ -224,7 +237,7 @@ static void half_of_a_client_is_none_of_a_server(void **state)
 static void first_data_is_asked_about(void **state)
 {
 	static const struct { __u8 flags; int payload; } asked[] = {
-		{ ACK, 1 }, { ACK | PSH, 1400 }, { ACK | FIN, 0 }, { RST, 0 }, { RST | ACK, 0 },
+		{ ACK, 1 }, { ACK | PSH, 1400 }, { ACK | FIN, 1 },
 	};
 
 	for (size_t i = 0; i < COUNT(asked); i++)
