@@ -330,9 +330,13 @@ def test_nothing_reaches_a_backend_before_the_commit(start_cluster, tmp_path_fac
                     assert tcp.read(server, len(HEAD)) == HEAD
 
 
-def test_an_older_kernel_splits(start_cluster, family):
+@pytest.mark.parametrize("env, sysctls", [({"SPLICED_ADOPT": "no"}, {}), ({}, {"tcp_rfc1337": 1}), ({}, {"tcp_syncookies": 0})],
+                         ids=["an_older_kernel", "rfc1337", "no_syncookies"])
+def test_what_can_not_be_adopted_is_split(start_cluster, family, env, sysctls):
     with start_cluster(services=services, proxies=1, stores=1, agents=["backend1"]) as cluster:
-        cluster.start_agents(PORTS, env={"SPLICED_ADOPT": "no"})
+        for key, value in sysctls.items():
+            cluster.backend1.sysctl("ipv4." + key, value)
+        cluster.start_agents(PORTS, env=env)
         proxy, = cluster.proxies
         with tcp.listen(cluster.backend1, daemon.RAW_HTTP) as listener, tcp.connect(cluster.client, family.vip, daemon.RAW_HTTP) as client:
             client.sendall(HEAD)
