@@ -91,6 +91,39 @@ async def store_cut(shot):
     await shot.act(shot.victim.plug)
 
 
+def at_agents(shot, what):
+    for agent in shot.cluster.agents:
+        getattr(agent, what)()
+
+
+async def agents_killed(shot):
+    await shot.strike(lambda: at_agents(shot, "kill9"))
+    await asyncio.sleep(SUPERVISOR_S)
+    await shot.act(lambda: at_agents(shot, "start"))
+
+
+async def agents_frozen(shot):
+    await shot.strike(lambda: at_agents(shot, "freeze"))
+    await asyncio.sleep(FOR_A_WHILE_S)
+    await shot.act(lambda: at_agents(shot, "thaw"))
+
+
+async def agents_gone(shot):
+    """Their programs stay where they are."""
+    await shot.strike(lambda: at_agents(shot, "kill9"))
+    await asyncio.sleep(FOR_A_WHILE_S)
+
+
+async def agents_unloaded(shot):
+    """As for a new layout of what is pinned: nothing is left of what they carried."""
+    await shot.strike(lambda: at_agents(shot, "kill9"))
+    await shot.act(lambda: at_agents(shot, "unload"))
+    await asyncio.sleep(SUPERVISOR_S)
+    await shot.act(lambda: at_agents(shot, "start"))
+
+
 FAULTS = {f.__name__: f for f in (daemon_killed, daemon_frozen, host_lost, host_back, two_hosts, store_killed, store_frozen,
                                   store_emptied, stores_emptied, emptied_then_lost, stores_gone, store_cut)}
+AGENT_FAULTS = {f.__name__: f for f in (agents_killed, agents_frozen, agents_gone, agents_unloaded)}     # in modes with agents
 HOST_FAULTS = ("host_lost", "host_back", "two_hosts")      # whose stalls are bounded
+DAEMON_FAULTS = ("daemon_killed", "agents_killed", "agents_frozen", "agents_gone")      # that cost no packet of what is spliced

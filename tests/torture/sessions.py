@@ -18,6 +18,7 @@ import websockets
 import daemon
 import tcp
 from client import Clock
+from faults import SUPERVISOR_S
 from servers import Servers
 from topo import VIP
 
@@ -181,6 +182,15 @@ class Ssh(Session):
             self.echoed(expected)
 
 
+async def restart_agents(cluster):
+    for agent in cluster.agents:
+        agent.kill9()
+    await asyncio.sleep(SUPERVISOR_S)
+    for agent in cluster.agents:
+        await asyncio.to_thread(agent.start)
+        await asyncio.to_thread(agent.wait_well)
+
+
 async def kill_hosts(cluster, sessions, seconds, say):
     """Returns when there is no time for one more."""
     end = time.monotonic() + seconds
@@ -197,6 +207,9 @@ async def kill_hosts(cluster, sessions, seconds, say):
         await asyncio.sleep(DEAD_S)
         await asyncio.to_thread(proxy.boot)
         await asyncio.to_thread(cluster.wait_well)
+        if cluster.agents:
+            await restart_agents(cluster)
+            say("the agents have died and are back")
         say(f"{name} is back; longest gap {max(s.clock.longest for s in sessions):.3f} s")
         await asyncio.sleep(max(0, begin + PERIOD_S - time.monotonic()))
 

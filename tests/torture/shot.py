@@ -10,7 +10,7 @@ import pathlib
 import time
 
 from client import Client, Trial
-from faults import FAULTS
+from faults import AGENT_FAULTS, FAULTS
 from tcp import open_socket
 from topo import VIP
 
@@ -156,7 +156,7 @@ class Shot:
                 await asyncio.wait_for(asyncio.gather(*(c.at_phase.wait() for c in self.clients)), REACH_S)
             self.lag_s = 0.0
             await self.fire_commits()
-            await asyncio.gather(FAULTS[self.fault](self), self.after_the_strike())
+            await asyncio.gather(({**FAULTS, **AGENT_FAULTS})[self.fault](self), self.after_the_strike())
             await asyncio.sleep(AFTER_S)
             self.open("late")
             await asyncio.wait(tasks, timeout=FINISH_S)

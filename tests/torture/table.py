@@ -4,7 +4,7 @@ import csv
 import statistics
 
 from client import PHASES
-from faults import FAULTS, HOST_FAULTS
+from faults import AGENT_FAULTS, DAEMON_FAULTS, FAULTS, HOST_FAULTS
 
 STALL_MEDIAN_S, STALL_WORST_S = 0.4, 1.4        # of a lost host
 OFF_PHASE_MAX, LAG_MAX_S = 0.02, 0.1
@@ -30,7 +30,7 @@ class Cell:
 
 def show(trials):
     print(f"\n{'fault':15} {'phase':11}" + "".join(f"{c:>10}" for c in COLUMNS))
-    for fault in FAULTS:
+    for fault in (*FAULTS, *AGENT_FAULTS):
         of_fault = [t for t in trials if t.fault == fault]
         for phase in PHASES:
             cell = [t for t in of_fault if t.phase == phase]
@@ -68,9 +68,10 @@ def over(trials):
         yield f"a lost host stalls for {Cell(hosts).median_s:.3f} s in the median, more than {STALL_MEDIAN_S} s"
     if hosts and Cell(hosts).worst_s > STALL_WORST_S:
         yield f"a lost host stalls for {Cell(hosts).worst_s:.3f} s at worst, more than {STALL_WORST_S} s"
-    lost = sum(max(0, t.lost_pkts) for t in trials if t.fault == "daemon_killed" and t.phase in SPLICED)
-    if lost > 0:
-        yield f"a dead daemon cost {lost} packets of spliced connections"
+    for fault in DAEMON_FAULTS:
+        lost = sum(max(0, t.lost_pkts) for t in trials if t.fault == fault and t.phase in SPLICED)
+        if lost > 0:
+            yield f"{fault} cost {lost} packets of spliced connections"
 
 
 def save(path, seed, trials):

@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT / "tests/net"), str(ROOT / "tests/torture")]
 
 import daemon       # noqa: E402
 from client import PHASES       # noqa: E402
-from cluster import Cluster     # noqa: E402
-from faults import FAULTS       # noqa: E402
+from cluster import MODES, WITH_AGENTS, Cluster # noqa: E402
+from faults import AGENT_FAULTS, FAULTS # noqa: E402
 from late import Late           # noqa: E402
 from shot import LATE_S, PORT, Backends, Ports, Shot    # noqa: E402
 import sessions     # noqa: E402
@@ -37,7 +37,10 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--trials", type=int, default=1000, help="at least so many (default %(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of victims and moments (default: by chance, and printed)")
-    parser.add_argument("--only", default=",", metavar="FAULT,PHASE", help=f"one fault or phase; {', '.join(FAULTS)}; {', '.join(PHASES)}")
+    parser.add_argument("--only", default=",", metavar="FAULT,PHASE",
+                        help=f"one fault or phase; {', '.join((*FAULTS, *AGENT_FAULTS))}; {', '.join(PHASES)}")
+    parser.add_argument("--mode", choices=MODES, default="whole",
+                        help="of splices; with all but `whole`, backends have agents, which are struck as well (default %(default)s)")
     parser.add_argument("--clients", type=int, default=3, help="for each phase in a shot (default %(default)s)")
     parser.add_argument("--source", choices=("snat", "client"), default="snat", help="of the pool (default %(default)s)")
     parser.add_argument("--way", choices=("bird", "flow"), default="bird", help="how packets find a proxy (default %(default)s)")
@@ -50,9 +53,10 @@ def arguments():
     args = parser.parse_args()
     args.seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
     fault, _, phase = args.only.partition(",")
-    if fault not in ("", *FAULTS) or phase not in ("", *PHASES):
+    faults = [*FAULTS, *(AGENT_FAULTS if args.mode in WITH_AGENTS else ())]
+    if fault not in ("", *faults) or phase not in ("", *PHASES):
         parser.error(f"--only {args.only}: no such fault or phase")
-    args.faults, args.phases = [fault] if fault else list(FAULTS), [phase] if phase else list(PHASES)
+    args.faults, args.phases = [fault] if fault else faults, [phase] if phase else list(PHASES)
     return args
 
 
@@ -85,6 +89,14 @@ async def shots(cluster, backends, late, args):
                 print(f"---- {title}\n{text}")
 
 
+def no_agents(cluster):
+    for agent in cluster.agents:
+        carried = agent.counters()["spliced_bytes"]
+        print(f"{agent.name}: its agent has carried {carried >> 10} KiB since its last start from nothing")
+        if not carried:
+            yield f"the agent of {agent.name} has carried nothing"
+
+
 def torture(cluster, stack, args):
     """Return what is not as promised."""
     print(f"seed {args.seed}", flush=True)
@@ -100,7 +112,7 @@ def torture(cluster, stack, args):
     over = list(table.over(trials))
     if over and args.patient:
         print("too slow, which is not judged here: " + "; ".join(over))
-    return list(table.verdicts(trials)) + ([] if args.patient else over)
+    return list(table.verdicts(trials)) + ([] if args.patient else over) + list(no_agents(cluster))
 
 
 def talk(cluster, stack, args):
@@ -117,7 +129,7 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="sp-torture-") as work, contextlib.ExitStack() as stack:
-        cluster = Cluster(args.build, work, way=args.way)
+        cluster = Cluster(args.build, work, way=args.way, mode=args.mode)
         stack.callback(cluster.close)
         failures = (talk if args.sessions else torture)(cluster, stack, args)
     print("; ".join(failures) or "all as promised")
