@@ -13,7 +13,8 @@
 	X(SOURCE_CLIENT, source_client, "the pool's backends see the client's own address") \
 	X(NOT_IN_SYNC, not_in_sync, "its source port may be another proxy's, and no SYN would tell") \
 	X(STORE_AWAY, store_away, "the agent could not ask the store for what it has not heard of") \
-	X(SMALL_MSS, small_mss, "the client takes smaller segments than the backend's kernel makes")
+	X(SMALL_MSS, small_mss, "the client takes smaller segments than the backend's kernel makes") \
+	X(HEAD_ACKED, head_acked, "the head was acknowledged early, and who owes it must hear the server")
 
 enum sp_mode_reason {
 	SP_MODE_AS_ASKED,

@@ -58,6 +58,9 @@ def everywhere(lab, pair, way, count):
 
 @pytest.mark.parametrize("first", ["client", "server", "reset"])
 def test_ends_are_told(lab, pair, way, first):
+    if first == "reset" and lab.cluster.agents and way.source == "snat":
+        pytest.skip("whole only: of sprayed packets, the proxy that gets the RST need not have seen where the stream ends, "
+                    "and what the server acknowledges passes none")
     pairs = everywhere(lab, pair, way, 30)
     for client, server in pairs:
         one, other = (server, client) if first == "server" else (client, server)

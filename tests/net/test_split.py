@@ -15,6 +15,7 @@ import tcp
 from addresses import CLIENT_NETS, addr
 from cluster import LOSS
 from conftest import Lab, Pairs
+from test_heads import http_head
 
 pytestmark = pytest.mark.spliced
 MIB = 1 << 20
@@ -153,6 +154,26 @@ def test_a_transfer_under_way_is_taken_over(lab, pair, way):
     carried, down, _ = download(lab, client, server)
     assert carried >= BYTES and down == 0 and gap < 0.15, (carried, down, gap)
     assert lab.backend1.counter("TcpRetransSegs") == repeated
+
+
+def owed(lab):
+    return [sum(proxy.counters()[name] for proxy in lab.cluster.proxies) for name in ("fell_back_head_acked", "owed_lost")]
+
+
+def test_a_head_that_was_acknowledged_goes_whole(lab, pair, family):
+    """Who owes it must hear of it. The server answers before it has read all of it, and nothing is repeated in vain."""
+    listener, data = pair.listener("http"), http_head(60 * 1024)
+    (fell_back, lost), split = owed(lab), lab.agent.counters()["spliced_pkts"]
+    with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+        client.sendall(data[:-10])
+        tcp.wait_for(lambda: tcp.unsent(client) == 0, "a head to be acknowledged")
+        client.sendall(data[-10:])
+        with tcp.accept(listener) as server:
+            tcp.transfer(server, client, MIB)
+            assert tcp.read(server, len(data)) == data
+            tcp.wait_for(lambda: not any(proxy.status()["pending"] for proxy in lab.cluster.proxies), "the head to be delivered", 5)
+            tcp.transfer(client, server, MIB)
+    assert owed(lab) == [fell_back + 1, lost] and lab.agent.counters()["spliced_pkts"] == split
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def arguments():
     parser.add_argument("--trials", type=int, default=1000, help="at least so many (default %(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of victims and moments (default: by chance, and printed)")
     parser.add_argument("--only", default=",", metavar="FAULT,PHASE",
-                        help=f"one fault or phase; {', '.join((*FAULTS, *AGENT_FAULTS))}; {', '.join(PHASES)}")
+                        help=f"one fault or phase, or those that begin so, as `agents`; {', '.join((*FAULTS, *AGENT_FAULTS))}; {', '.join(PHASES)}")
     parser.add_argument("--mode", choices=MODES, default="whole",
                         help="of splices; with all but `whole`, backends have agents, which are struck as well (default %(default)s)")
     parser.add_argument("--clients", type=int, default=3, help="for each phase in a shot (default %(default)s)")
@@ -54,9 +54,10 @@ def arguments():
     args.seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
     fault, _, phase = args.only.partition(",")
     faults = [*FAULTS, *(AGENT_FAULTS if args.mode in WITH_AGENTS else ())]
-    if fault not in ("", *faults) or phase not in ("", *PHASES):
+    chosen = [f for f in faults if f == fault or f.startswith(fault + "_") or not fault]
+    if not chosen or phase not in ("", *PHASES):
         parser.error(f"--only {args.only}: no such fault or phase")
-    args.faults, args.phases = [fault] if fault else faults, [phase] if phase else list(PHASES)
+    args.faults, args.phases = chosen, [phase] if phase else list(PHASES)
     return args
 
 
