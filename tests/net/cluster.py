@@ -223,7 +223,8 @@ class Cluster(Topology):
         self.way.start()
         self.wait_well()
         if self.mode in WITH_AGENTS:
-            self.start_agents(sorted({port_of(b) for _, *pools in services_and_pools for pool in pools for b in pool["backends"]}))
+            ports = {port_of(b) for _, *pools in services_and_pools for pool in pools for b in pool["backends"]}
+            self.start_agents(sorted(ports), **{key: more[key] for key in ("limits",) if key in more})
         return self
 
     def wait_well(self, timeout=20):

@@ -39,7 +39,7 @@ def pair(lab, pairs_on):
 
 
 def splices(lab):
-    return [proxy.status()["splices"] for proxy in lab.cluster.proxies]
+    return [host.status()["splices"] for host in lab.cluster.proxies + lab.cluster.agents]
 
 
 def keys(lab):
@@ -47,7 +47,7 @@ def keys(lab):
 
 
 def everywhere(lab, pair, way, count):
-    """So many connections, each of them known to more than one proxy."""
+    """So many connections, each of them known to more than one."""
     pairs = [pair(way) for _ in range(count)]
     for client, server in pairs:
         tcp.transfer(client, server, 50000)
