@@ -17,7 +17,7 @@ switch's end of a cable: the host has no carrier, and all others see nothing but
     10.1.0.0/24 client - router, 10.5.0.0/24 core - backend1, 10.6.0.0/24 core - backend2 (and fd00:k::)
 
 With agents=["backend1"] that host is also in front (.21) and stores, has an agent (hosts.Agent), and answers
-out of a service's address straight by way of the router. With a mode that takes agents, both have one, and start() starts them.
+out of a service's address straight by way of the router. With a mode that takes agents, and none named, both have one, and start() starts them.
 
 Services are at topo.VIP. Proxy n has the SNAT addresses 10.99.0.n and fd99::n, which come to it alone
 while it is there, else to any. How a packet finds its proxy is said in ways.py.
@@ -67,7 +67,8 @@ class Cluster(Topology):
         super().__init__()
         self.build, self.work, self.mtu = build, pathlib.Path(work), mtu
         self.lans, self.proxies, self.stores, self.agents, self.way = {}, [], [], [], None
-        self.mode, self.agent_names = mode, BACKENDS if mode in WITH_AGENTS else agents
+        self.mode, self.starts_agents = mode, mode in WITH_AGENTS and not agents
+        self.agent_names = BACKENDS if self.starts_agents else agents
         self.key = os.urandom(16).hex()
         daemon.mount_bpffs()
         try:
@@ -222,7 +223,7 @@ class Cluster(Topology):
             proxy.start()
         self.way.start()
         self.wait_well()
-        if self.mode in WITH_AGENTS:
+        if self.starts_agents:
             ports = {port_of(b) for _, *pools in services_and_pools for pool in pools for b in pool["backends"]}
             self.start_agents(sorted(ports), **{key: more[key] for key in ("limits",) if key in more})
         return self
