@@ -115,10 +115,10 @@ async def agents_gone(shot):
 
 
 async def agents_unloaded(shot):
-    """As for a new layout of what is pinned: nothing is left of what they carried."""
+    """As for a new layout of what is pinned: nothing is left of what they carried. Proxies must have noticed before."""
     await shot.strike(lambda: at_agents(shot, "kill9"))
-    await shot.act(lambda: at_agents(shot, "unload"))
     await asyncio.sleep(SUPERVISOR_S)
+    await shot.act(lambda: at_agents(shot, "unload"))
     await shot.act(lambda: at_agents(shot, "start"))
 
 

@@ -91,11 +91,13 @@ async def shots(cluster, backends, late, args):
 
 
 def no_agents(cluster):
-    for agent in cluster.agents:
-        carried = agent.counters()["spliced_bytes"]
-        print(f"{agent.name}: its agent has carried {carried >> 10} KiB since its last start from nothing")
-        if not carried:
-            yield f"the agent of {agent.name} has carried nothing"
+    """Daemons count since they have begun, datapaths since they were last loaded."""
+    counts = [proxy.counters() for proxy in cluster.proxies]
+    split = sum(c["spliced_split"] + c["spliced_adopt"] for c in counts)
+    if cluster.agents:
+        print(f"{split} of the {sum(c['spliced'] for c in counts)} splices that the proxies remember were with agents")
+        if not split:
+            yield "agents have had no part in it"
 
 
 def torture(cluster, stack, args):
