@@ -10,11 +10,13 @@
 /* What one connection may hand to the daemon in a tick of the coarse clock (some milliseconds). */
 #define HELD_PER_TICK 64
 
+/* The other half; NULL: it is gone, or the client's port has a newer splice, whose half lies in its place. */
 static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
 {
 	struct sp_tuple key = sp_tuple_reverse(&e->half.out);
+	struct sp_entry *peer = bpf_map_lookup_elem(&sp_halves, &key);
 
-	return bpf_map_lookup_elem(&sp_halves, &key);
+	return peer && peer->tag.client_isn == e->tag.client_isn ? peer : NULL;
 }
 
 /*
@@ -39,7 +41,17 @@ static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const stru
 	       (__s32)(pkt->seq - e->use.next_seq) <= 0;
 }
 
-/* FIN and RST are remembered in both halves, so that either tells whether the splice is closed. */
+static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, __u8 own, __u8 peers)
+{
+	e->use.state |= own;
+	if (peer)
+		peer->use.state |= peers;
+}
+
+/*
+ * FIN and RST are remembered in both halves, so that either tells whether the splice is closed. One that has been left
+ * alone remembers its own, and is closed by any RST.
+ */
 static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 {
 	struct sp_entry *peer;
@@ -47,22 +59,18 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 	if (!e)
 		return 0;
 	peer = peer_of(e);
-	if (!peer)
-		return 0;
 	if (pkt->flags & TH_RST) {
-		if (!rst_is_plausible(pkt, e, peer))
+		if (peer && !rst_is_plausible(pkt, e, peer))
 			return 0;
-		e->use.state |= SP_USE_S_RST;
-		peer->use.state |= SP_USE_S_PEER_RST;
+		set_ends(e, peer, SP_USE_S_RST, SP_USE_S_PEER_RST);
 	} else if (e->use.state & SP_USE_S_RST) {
 		/* whoever still sends has not reset anything */
 		e->use.state &= ~SP_USE_S_RST;
-		peer->use.state &= ~SP_USE_S_PEER_RST;
+		if (peer)
+			peer->use.state &= ~SP_USE_S_PEER_RST;
 	}
-	if (pkt->flags & TH_FIN) {
-		e->use.state |= SP_USE_S_FIN;
-		peer->use.state |= SP_USE_S_PEER_FIN;
-	}
+	if (pkt->flags & TH_FIN)
+		set_ends(e, peer, SP_USE_S_FIN, SP_USE_S_PEER_FIN);
 	return 0;
 }
 

@@ -137,6 +137,27 @@ static void rst_counts_before_anything_was_acknowledged(void **state)
 	}
 }
 
+/* The client's port has a newer splice: what the older one's server still says is not of that. */
+static void an_older_half_ends_alone(void **state)
+{
+	static const __u8 said[] = { FIN | ACK, RST };
+
+	for (size_t i = 0; i < COUNT(said); i++)
+		for_each_family(v6) {
+			struct packet end = from(v6, 1, said[i], 200), mine = from(v6, 0, 0, 0);
+			struct sp_entry newer = { .half = full_half(v6), .tag.client_isn = CLIENT_SEQ + 70000 };
+			struct fixture *f = *state;
+
+			exchange(f, v6);
+			newer.half.out.sport ^= 0x0100;
+			assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &mine.tuple, &newer,
+							     BPF_ANY), 0);
+			send_packet(f, &end);
+			assert_int_equal(use_of(f, &mine.tuple).state, 0);
+			assert_int_equal(use_of(f, &end.tuple).state, said[i] & RST ? SP_USE_S_RST : SP_USE_S_FIN);
+		}
+}
+
 /* The client's way is all that is seen here, and what the splice began with. */
 static const struct { const char *name; int at, is_closed; } one_way[] = {
 	{ "one way: where it began",		0, 1 },
@@ -372,6 +393,7 @@ int main(void)
 		cmocka_unit_test(who_goes_on_sending_has_not_reset),
 		cmocka_unit_test(rst_counts_before_anything_was_acknowledged),
 		cmocka_unit_test(rst_of_one_way_is_at_the_end),
+		cmocka_unit_test(an_older_half_ends_alone),
 		cmocka_unit_test(end_of_the_stream_is_known),
 		cmocka_unit_test(use_is_accounted),
 		cmocka_unit_test(syn_finds_a_half),
