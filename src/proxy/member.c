@@ -60,7 +60,8 @@ struct sp_member *sp_members_by_addr(struct sp_members *ms, const struct sp_addr
 {
 	for (unsigned int i = 0; i < ms->count; i++)
 		for (unsigned int j = 0; j < ms->others[i].owned_count; j++)
-			if (sp_addr_equal(&ms->others[i].owned[j].addr, addr))
+			if (ms->others[i].state != SP_MEMBER_AGENT &&
+			    sp_addr_equal(&ms->others[i].owned[j].addr, addr))
 				return &ms->others[i];
 	return NULL;
 }
@@ -124,10 +125,20 @@ static enum sp_member_verdict add(struct sp_members *ms, const struct sp_member 
 	return SP_MEMBER_SAME;
 }
 
+static int is_owned_same(const struct sp_member *a, const struct sp_member *b)
+{
+	if (a->owned_count != b->owned_count)
+		return 0;
+	for (unsigned int i = 0; i < a->owned_count; i++)
+		if (sp_endpoint_compare(&a->owned[i], &b->owned[i]))
+			return 0;
+	return 1;
+}
+
 enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
 {
 	struct sp_member *m = sp_members_by_id(ms, sp_member_id(said->name));
-	int is_moved;
+	int is_moved, is_news;
 
 	if (!strcmp(said->name, ms->self.name))
 		return sp_endpoint_compare(&said->relay, &ms->self.relay) ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_SAME;
@@ -140,12 +151,13 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 		return SP_MEMBER_REPLAYED;
 	if (said->started_ns > m->started_ns)
 		m->seq = 0;
+	is_news = m->is_alive && (m->can != said->can || !is_owned_same(m, said));
 	m->started_ns = said->started_ns;
 	m->relay = said->relay;
 	m->can = said->can;
 	m->owned_count = said->owned_count;
 	memcpy(m->owned, said->owned, sizeof(m->owned));
-	return SP_MEMBER_SAME;
+	return is_news ? SP_MEMBER_NEWS : SP_MEMBER_SAME;
 }
 
 enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)

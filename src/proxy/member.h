@@ -68,7 +68,7 @@ struct sp_members {
 __u64 sp_member_id(const char *name);
 void sp_members_init(struct sp_members *ms, const struct sp_member *self);
 struct sp_member *sp_members_by_id(struct sp_members *ms, __u64 id);
-/* Whoever owns something at that address, dead or alive. */
+/* The proxy that owns that address, dead or alive. That an agent serves there says nothing: servers are clients, too. */
 struct sp_member *sp_members_by_addr(struct sp_members *ms, const struct sp_addr *addr);
 /* The agent that lives, and serves there. */
 struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_endpoint *at);
@@ -76,7 +76,7 @@ struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_end
 /* What a record in the store, or a HELLO, was good for. */
 enum sp_member_verdict {
 	SP_MEMBER_SAME,
-	SP_MEMBER_NEWS,		/* alive now, or in another state, or able to other things: homes have changed */
+	SP_MEMBER_NEWS,		/* alive now, or in another state, or able to other things, or owner of others */
 	SP_MEMBER_UNKNOWN,	/* a HELLO of nobody that the store knows */
 	SP_MEMBER_REPLAYED,	/* a HELLO, or record, older than what was seen */
 	SP_MEMBER_NAME_TAKEN,	/* the name is that of another one, which lives */

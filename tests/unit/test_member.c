@@ -296,6 +296,33 @@ static void owners_are_found_by_address(void **state)
 	assert_null(sp_members_by_addr(&ms, &nobodys));
 }
 
+/* What goes to a client is not for the agent of its host, whose servers it may be a neighbour of. */
+static void an_agent_owns_no_client(void **state)
+{
+	struct sp_member m = agent(4);
+
+	start(3);
+	sp_members_record(&ms, &m, now_ns);
+	hear(&m);
+	assert_null(sp_members_by_addr(&ms, &m.owned[0].addr));
+}
+
+static void who_lives_and_serves_elsewhere_is_news(void **state)
+{
+	struct sp_member m = member(2);
+
+	start(2);
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+	m.owned[0].port_be = htons(81);
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_NEWS);
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+	m.owned_count = 0;
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_NEWS);
+	ms.others[0].is_alive = 0;
+	m.owned_count = 1;
+	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
+}
+
 /* Where it listens, and while it lives. One that had the same servers before it, under another name, is in no way. */
 static void agents_are_found_by_what_they_serve(void **state)
 {
@@ -338,6 +365,8 @@ int main(void)
 		cmocka_unit_test(agents_are_nobodys_home),
 		cmocka_unit_test(agents_leave_room_for_proxies),
 		cmocka_unit_test(owners_are_found_by_address),
+		cmocka_unit_test(an_agent_owns_no_client),
+		cmocka_unit_test(who_lives_and_serves_elsewhere_is_news),
 		cmocka_unit_test(agents_are_found_by_what_they_serve),
 	};
 
