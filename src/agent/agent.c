@@ -473,6 +473,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 {
 	sp_config_put(f->config);
 	f->config = sp_config_get(config);
+	sp_cluster_configure(f->cluster, config);
 	return 0;
 }
 

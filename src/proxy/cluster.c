@@ -66,9 +66,9 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len)
 	switch (sp_members_record(&c->members, &m, uv_hrtime())) {
 	case SP_MEMBER_NAME_TAKEN: name_taken(c, &m.relay); break;
 	case SP_MEMBER_FULL: c->counters.member_refused_full++; break;
+	case SP_MEMBER_NEWS: homes_changed(c); break;
 	case SP_MEMBER_REPLAYED:	/* a server that was away for a while still has the one before */
 	case SP_MEMBER_UNKNOWN:
-	case SP_MEMBER_NEWS:
 	case SP_MEMBER_SAME:
 		break;
 	}
@@ -76,6 +76,18 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len)
 		log_member(&m, "is in the store");
 		sp_cluster_say_hello(c);
 	}
+}
+
+/* Two proxies without a store have nothing in common, whatever their configurations say; nor have two agents. */
+static int is_of_use(struct sp_cluster *c, const char *name, enum sp_member_state state)
+{
+	int is_agent = state == SP_MEMBER_AGENT, are_we = c->members.self.state == SP_MEMBER_AGENT;
+
+	if (!c->is_static || is_agent != are_we)
+		return 1;
+	c->counters.member_refused_role++;
+	log_warn_limited("cluster: members: %s is %s as we are: left out", name, are_we ? "an agent" : "a proxy");
+	return 0;
 }
 
 static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const struct sp_endpoint *from)
@@ -87,6 +99,8 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 	int was_alive = member && member->is_alive;
 
 	c->counters.hellos_heard++;
+	if (member && !is_of_use(c, member->name, m->state))
+		return;
 	switch (sp_members_hello(&c->members, &said, uv_hrtime())) {
 	case SP_MEMBER_SAME:
 	case SP_MEMBER_FULL:
@@ -158,7 +172,7 @@ static int hear_record(struct sp_cluster *c, const void *bytes, size_t len, cons
 	known = sp_members_by_id(&c->members, sp_member_id(m.name));
 	if (!known || sp_endpoint_compare(from, &known->relay) || sp_endpoint_compare(&m.relay, &known->relay))
 		c->counters.relay_refused_unknown++;
-	else
+	else if (is_of_use(c, m.name, m.state))
 		sp_cluster_heard(c, bytes, len);
 	return 1;
 }
@@ -238,6 +252,7 @@ static void describe_owned(const struct sp_config *config, struct sp_member *sel
 {
 	char at[SP_ENDPOINT_STRLEN];
 
+	self->owned_count = 0;
 	for (size_t i = 0; i < config->snat_count && self->owned_count < SP_MEMBER_OWNED_MAX; i++)
 		self->owned[self->owned_count++].addr = config->snat_addrs[i];
 	for (size_t i = 0; i < config->serve_count; i++)
@@ -261,6 +276,15 @@ static struct sp_member describe_self(const struct sp_config *config)
 	self.started_ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 	describe_owned(config, &self);
 	return self;
+}
+
+void sp_cluster_configure(struct sp_cluster *c, const struct sp_config *config)
+{
+	if (!c)
+		return;
+	describe_owned(config, &c->members.self);
+	if (c->ticks)
+		sp_cluster_announce(c);
 }
 
 static int start_handles(struct sp_cluster *c, uv_loop_t *loop)

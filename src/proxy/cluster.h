@@ -45,7 +45,7 @@ struct sp_cluster_events {
 	X(relay_refused_length) X(relay_refused_magic) X(relay_refused_version) X(relay_refused_foreign) \
 	X(relay_refused_forged) X(relay_refused_unknown) X(relay_refused_replayed) X(relay_refused_old) \
 	X(relay_refused_malformed) \
-	X(member_refused_record) X(member_refused_name) X(member_refused_full)
+	X(member_refused_record) X(member_refused_name) X(member_refused_full) X(member_refused_role)
 
 struct sp_cluster_counters {
 #define X(name) __u64 name;
@@ -76,6 +76,8 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len);
 void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state);
 /* Of an agent: SP_CAN_*, for proxies to know. */
 void sp_cluster_set_can(struct sp_cluster *c, __u8 can);
+/* The sources of a proxy, or what an agent serves, have changed. */
+void sp_cluster_configure(struct sp_cluster *c, const struct sp_config *config);
 enum sp_member_state sp_cluster_state(const struct sp_cluster *c);
 /* The @idx-th member, 0 is this proxy. Return: 0; -ENOENT: no more. */
 int sp_cluster_member(const struct sp_cluster *c, unsigned int idx, struct sp_member *ret_member);

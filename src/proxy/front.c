@@ -62,7 +62,7 @@ void sp_front_awake(struct sp_front *f)
 	__u64 now_ns = sp_now_ns(), stopped_ns = now_ns - f->awake_ns;
 
 	f->awake_ns = now_ns;
-	if (!f->cluster || stopped_ns < STOPPED_NS)
+	if (!sp_front_is_shared(f) || stopped_ns < STOPPED_NS)
 		return;
 	f->counters.stopped++;
 	log_warn("this daemon was stopped for %llu ms: what it held is left to others", stopped_ns / 1000000);
@@ -212,7 +212,7 @@ static int is_here(void *ctx, const struct sp_tuple *front)
 
 	if (sp_conn_by_front(f->conns, front) || !sp_datapath_get(f->dp, front, &e))
 		return 1;
-	if (f->cluster)
+	if (sp_front_is_shared(f))
 		f->store->engine->fetch(f->store, front);
 	return 0;
 }
@@ -226,7 +226,7 @@ void sp_front_tick(struct sp_front *f)
 	sp_conns_each(f->conns, tick, f);
 	sp_heir_tick(f, sp_now_ns());
 	sp_shortfalls_tick(&f->shortfalls, f->cluster, sp_now_ns());
-	if (f->cluster)
+	if (sp_front_is_shared(f))
 		sp_miss_tick(f);
 	f->counters.introduced_again += sp_unheard_tick(f->unheards, f->dp, f->cluster, f->wire, sp_now_ns());
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
