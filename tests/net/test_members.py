@@ -4,12 +4,16 @@
     client --- router --- proxy1 --- core --- backend1, with an agent
 """
 import json
+import time
+import types
 
 import pytest
 
 import daemon
+import hosts
 import tcp
-from conftest import Lab
+from conftest import Lab, Pairs
+from topo import VIP
 
 pytestmark = pytest.mark.spliced
 MIB = 1 << 20
@@ -80,6 +84,33 @@ def test_an_agent_that_comes_again_is_known_again(lab):
     tcp.wait_for(lambda: at_backend(lab) == ("backend1", "split", None), "the proxy to know that it lives", 5)
 
 
+def test_a_list_of_servers_changes(lab):
+    """By SIGHUP: the proxy hears of it, and asks for nothing that the agent doesn't do."""
+    agent = lab.cluster.agents[0]
+    usual = agent.conf
+    agent.reload({**usual, "serves": [at for at in usual["serves"] if not at.endswith(f":{daemon.RAW_HTTP}")]})
+    try:
+        tcp.wait_for(lambda: at_backend(lab) == (None, "whole", "no_agent"), "the proxy to know what is served no more", 5)
+    finally:
+        agent.reload(usual)
+    tcp.wait_for(lambda: at_backend(lab) == ("backend1", "split", None), "the proxy to know what is served again", 5)
+
+
+def test_nobody_else_did_what_was_held(lab):
+    """Agents are no other proxies: after a stop the daemon goes on with what it has."""
+    proxy, head = lab.cluster.proxies[0], Pairs.HEADS["http"]
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, tcp.connect(lab.client, VIP["snat"][4], daemon.RAW_HTTP) as client:
+        client.sendall(head[:20])
+        tcp.wait_for(lambda: proxy.status()["pending"] == 1, "the proxy to hold it")
+        proxy.freeze()
+        time.sleep(1.3)     # STOPPED_NS in front.c
+        proxy.thaw()
+        assert proxy.status()["pending"] == 1 and proxy.counters()["stopped"] == 0
+        client.sendall(head[20:])
+        with tcp.accept(listener) as server:
+            assert tcp.read(server, len(head)) == head
+
+
 def test_who_is_not_named_is_not_believed(lab):
     """A proxy of the same key, at an endpoint that the agent's configuration does not have."""
     agent, proxy = lab.cluster.agents[0], lab.cluster.proxies[0]
@@ -95,3 +126,31 @@ def test_who_is_not_named_is_not_believed(lab):
         proxy.end(daemon.signal.SIGTERM)
         proxy.write(usual)
         proxy.start()
+
+
+@pytest.fixture
+def another(lab):
+    """A second proxy, which has nothing in common with the first one but the key; each of the two names the other as a member."""
+    cluster, first = lab.cluster, lab.cluster.proxies[0]
+    usual, work, relay = first.conf, cluster.work / "backend2", cluster.agent_relay("backend2")
+    work.mkdir()
+    first.end(daemon.signal.SIGTERM)
+    first.write({**usual, "cluster": {**usual["cluster"], "members": [*usual["cluster"]["members"], {"name": "backend2", "at": relay}]}})
+    other = hosts.Member(cluster, "backend2", types.SimpleNamespace(proxy=cluster.ns["backend2"]), {
+        **usual, "interfaces": ["core"], "key_file": f"{work}/cookie.key", "control": f"{work}/ctl.sock",
+        "state_dir": f"/sys/fs/bpf/sp-{cluster.id}-backend2",
+        "cluster": {"name": "backend2", "relay": relay, "members": [{"name": "proxy1", "at": usual["cluster"]["relay"]}]}})
+    try:
+        yield first.start(), other.start()
+    finally:
+        other.close()
+        first.end(daemon.signal.SIGTERM)
+        first.write(usual)
+        first.start()
+
+
+def test_another_proxy_is_no_member(another):
+    """Without a store that they share, neither is the home of the other's connections."""
+    for proxy in another:
+        tcp.wait_for(lambda: proxy.counters()["member_refused_role"] > 3, "the other one to be refused", 5)
+        assert [m["name"] for m in proxy.members() if m["state"] == "ready"] == [proxy.name]

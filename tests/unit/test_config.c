@@ -196,6 +196,17 @@ static void example_fills_every_field(void **state)
 	free(text);
 }
 
+static void shipped_agent_loads(void **state)
+{
+	char error[SP_CONFIG_ERROR_MAX] = "";
+	struct sp_config *config = NULL;
+
+	if (sp_config_load_agent(SP_TEST_DATA "/../../contrib/spliced-agent.yaml", error, &config))
+		fail_msg("%s", error);
+	assert_int_equal(config->serve_count, 2);
+	sp_config_free(config);
+}
+
 static void shipped_examples_load(void **state)
 {
 	static const char *const names[] = { "spliced.yaml", "spliced-cluster.yaml" };
@@ -529,6 +540,7 @@ int main(void)
 		cmocka_unit_test(goldens),
 		cmocka_unit_test(example_fills_every_field),
 		cmocka_unit_test(shipped_examples_load),
+		cmocka_unit_test(shipped_agent_loads),
 		cmocka_unit_test(tcp_lets_the_server_speak_first),
 		cmocka_unit_test(default_may_be_absent),
 		cmocka_unit_test(limits_of_numbers),
