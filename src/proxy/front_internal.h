@@ -66,7 +66,7 @@ void sp_front_awake(struct sp_front *f);
 /* front_events.c - from now on what the store and the cluster say comes here */
 void sp_front_listen(struct sp_front *f);
 
-/* Other proxies may have, or make, what is not known here. A cluster may also be agents alone: members without a store. */
+/* Other proxies may have, or make, what is not known here. A cluster without a store is agents alone. */
 static inline int sp_front_is_shared(const struct sp_front *f)
 {
 	return !!f->store->engine->announce;
