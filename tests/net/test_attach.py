@@ -8,6 +8,7 @@ import pytest
 import daemon
 from tcp import MIB, nothing_lost, transfer
 from test_daemon_life import at_bytes
+from test_split import Split
 from web import WHERE, get, tls_get, web_services
 
 pytestmark = pytest.mark.spliced
@@ -133,3 +134,42 @@ def test_interface_comes_and_goes(rig, monkeypatch, by):
         assert "sp_ingress" not in proxy.run("tc", "filter", "show", "dev", "a.100", "ingress")
     finally:
         proxy.ip("link del a.100\n")
+
+
+@pytest.fixture
+def agents_host(start_cluster, monkeypatch):
+    monkeypatch.setenv("SPLICED_ATTACH", "clsact")
+    with start_cluster(agents=["backend1"]) as cluster:
+        cluster.start_agents((daemon.RAW_HTTP,))
+        yield Split(cluster)
+
+
+def agents_filters(lab):
+    """{(interface, direction): bpf's name} of all clsact filters at the agent's host"""
+    return {(interface, way): one["options"]["bpf_name"].split(":")[0] for interface in lab.agent.conf["interfaces"] for way in ("ingress", "egress")
+            for one in json.loads(lab.backend1.run("tc", "-j", "filter", "show", "dev", interface, way, check=False) or "[]")
+            if "bpf_name" in one.get("options", {})}
+
+
+def test_an_agent_by_clsact(agents_host, pairs_on, monkeypatch, family):
+    """Introduced at ingress, carried at egress; a new daemon goes over to tcx, and back, under a transfer; then it all goes."""
+    lab = agents_host
+    agent, pair = lab.agent, pairs_on(lab)
+    client, server = pair(family, "http")
+    at = {(interface, way): name for interface in agent.conf["interfaces"] for way, name in (("ingress", "sp_agent_in"), ("egress", "sp_egress"))}
+    assert agents_filters(lab) == at
+
+    def change(to):
+        monkeypatch.setenv("SPLICED_ATTACH", WAYS[to])
+        agent.end(signal.SIGTERM)
+        agent.start()
+        assert agents_filters(lab) == (at if to == "clsact" else {})
+    with nothing_lost(client, server):
+        transfer(server, client, 200 * MIB, at_bytes({50 * MIB: lambda: change("tcx"), 100 * MIB: lambda: change("clsact")}))
+    assert lab.at_proxies(client)[1] == 0
+    before, counters = agent.counters()["agent_introduced"], [proxy.counters()["introductions_sent"] for proxy in lab.cluster.proxies]
+    pair(family, "http")
+    assert agent.counters()["agent_introduced"] == before + 1
+    assert sum(proxy.counters()["introductions_sent"] for proxy in lab.cluster.proxies) == sum(counters) + 1
+    agent.end(signal.SIGTERM)
+    assert agent.unload() == "" and agents_filters(lab) == {} and not agent.state_dir.exists()
