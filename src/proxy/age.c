@@ -9,7 +9,6 @@
  *			forgets it, the others are told
  *	idle		removed when quiet for limits.idle, and when the store has let it go, too. It is not told:
  *			another proxy may carry it
- *	new		refreshed for the first time when a third of the TTL of its commit is over
  *	moved		refreshed when the store has heard nothing for a quarter of its TTL
  *	unprotected	was made while the store was out of reach: put there as soon as it answers
  *	emptied		a server has lost what it had, or we have only begun and don't know: each is refreshed once
@@ -45,7 +44,6 @@
 #define PAUSE_HASTY_MS	200	/* ports of clients, too */
 
 #define KEEP_MAX_S	600	/* between two refreshes of what moves */
-#define FIRST_KEEP	3	/* part of the first TTL */
 #define QUIET_NS	1000000000ULL
 #define QUIET_SPLIT_NS	100000000ULL	/* no proxy will ever see the server's FIN */
 
@@ -248,22 +246,11 @@ static int is_surely_kept(const struct sp_ager *a, const struct sp_tag *tag)
 	return tag->kept_s && tag->kept_s > a->emptied_s && tag->kept_s <= a->now_real_ns / 1000000000 + 1;
 }
 
-/* The store has it as it was committed. */
-static int is_new(const struct sp_ager *a, const struct look *look)
+static __s64 keep_after_ns(const struct sp_ager *a)
 {
-	return look->down->tag.kept_s < look->down->half.spliced_s + a->store->first_ttl_ns / FIRST_KEEP / 1000000000;
-}
-
-static __s64 keep_after_ns(const struct sp_ager *a, const struct look *look)
-{
-	__s64 ns = is_new(a, look) ? a->store->first_ttl_ns / FIRST_KEEP : a->store->ttl_ns / 4;
+	__s64 ns = a->store->ttl_ns / 4;
 
 	return ns < KEEP_MAX_S * 1000000000LL ? ns : KEEP_MAX_S * 1000000000LL;
-}
-
-static __s64 kept_for_ns(const struct sp_ager *a, const struct look *look)
-{
-	return is_new(a, look) ? a->store->first_ttl_ns : a->store->ttl_ns;
 }
 
 static int has_moved(const struct sp_ager *a, const struct look *look)
@@ -293,11 +280,11 @@ static void check_kept(struct sp_ager *a, struct look *look)
 	__s64 kept_ns = a->now_real_ns - tag->kept_s * 1000000000LL;
 	int is_kept = is_surely_kept(a, tag);
 
-	a->counting_survivable += is_kept && kept_ns < kept_for_ns(a, look);
-	if (is_kept && kept_ns < keep_after_ns(a, look))
+	a->counting_survivable += is_kept && kept_ns < (__s64)a->store->ttl_ns;
+	if (is_kept && kept_ns < keep_after_ns(a))
 		return;
 	find_up(a, look);
-	if (look->has_up && (!is_kept || is_new(a, look) || has_moved(a, look)))
+	if (look->has_up && (!is_kept || has_moved(a, look)))
 		refresh(a, look);
 }
 

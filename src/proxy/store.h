@@ -146,13 +146,10 @@ struct sp_store_engine {
 /**
  * struct sp_store - first member of an engine's own struct; whoever opened it sets @events and @ctx
  * @ttl_ns:	how long a shared store keeps what is not refreshed: limits.idle when it was opened
- * @first_ttl_ns: the same for what was committed and never refreshed: most connections are over before they are
- *		refreshed, and nobody may be left to say so
  */
 struct sp_store {
 	const struct sp_store_engine	*engine;
 	__u64				ttl_ns;
-	__u64				first_ttl_ns;
 	const struct sp_store_events	*events;
 	void				*ctx;
 	struct sp_store_counters	counters;

@@ -19,7 +19,6 @@
 
 #define LATE_NS		100000000ULL	/* between two ticks: we were stopped */
 #define MEMBERS_KEY	"sp:members"
-#define FIRST_TTL_NS	60000000000ULL
 #define OWING_MS	960000		/* longer than stash.c tries to deliver a head */
 
 void sp_store_redis_refused(struct sp_store_redis *l, enum sp_seal_refusal refusal)
@@ -403,14 +402,6 @@ static int open_parts(struct sp_store_redis *l, uv_loop_t *loop, const char *key
 	return err ?: start_handles(l, loop);
 }
 
-/* A closed one must be found for as long as its ends may repeat themselves. */
-static __u64 first_ttl_ns(const struct sp_limits_conf *limits)
-{
-	__u64 ns = 2 * limits->closed_ns > FIRST_TTL_NS ? 2 * limits->closed_ns : FIRST_TTL_NS;
-
-	return ns < limits->idle_ns ? ns : limits->idle_ns;
-}
-
 int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_store *local,
 			struct sp_store **ret_store)
 {
@@ -425,7 +416,6 @@ int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_sto
 	l->copies = l->conf->copies;
 	l->quorum = l->conf->commit == SP_COMMIT_ONE ? 1 : l->copies / 2 + 1;
 	l->store.ttl_ns = config->limits.idle_ns;
-	l->store.first_ttl_ns = first_ttl_ns(&config->limits);
 	l->head_ttl_ms = config->limits.head_ns / 1000000 + OWING_MS;
 	sp_member_own_name(&config->cluster, l->owner);
 	l->local = local;

@@ -83,7 +83,7 @@ static size_t make_question(struct sp_store_redis *l, const struct sp_op *op, un
 	sp_store_redis_script(l, server_idx, cmd, scripts[c->step], &op->front,
 			      c->step == SP_CLAIM_PREPARE ? NULL : &op->down, c->step == SP_CLAIM_CLAIM ? 3 : 4);
 	sp_cmd_arg(cmd, r->bytes, r->len);
-	sp_cmd_number(cmd, l->store.first_ttl_ns / 1000000);
+	sp_cmd_number(cmd, l->store.ttl_ns / 1000000);
 	sp_cmd_text(cmd, "0000000000000");
 	due_at = cmd->len - DUE_DIGITS - 2;
 	if (c->step != SP_CLAIM_CLAIM)

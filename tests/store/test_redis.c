@@ -72,8 +72,8 @@ static void committed_is_fetched_from_either_side(void **state)
 	run_for(20);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(state_on(i, &s), 'F');
-		assert_in_range(pttl_on(i, SP_KEY_FRONT, &s.front), 50000, 60000);
-		assert_in_range(pttl_on(i, SP_KEY_DOWN, &down), 50000, 60000);
+		assert_in_range(pttl_on(i, SP_KEY_FRONT, &s.front), 7100000, 7200000);
+		assert_in_range(pttl_on(i, SP_KEY_DOWN, &down), 7100000, 7200000);
 	}
 	assert_int_equal(fetch(b, &s.front), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &s));

@@ -144,7 +144,6 @@ static int begin(void **state)
 	now_ns = START_NS;
 	store.engine = &shared;
 	store.ttl_ns = limits.idle_ns;
-	store.first_ttl_ns = 60 * SECOND;
 	sp_ager_init(&ager, NULL, NULL, &store);
 	ager.ended = on_ended;
 	ager.emptied_s = 0;	/* but for the tests of just that */
@@ -196,34 +195,6 @@ static void ends_are_mirrored(void **state)
 	assert_int_equal(sp_ends_mirrored(SP_USE_S_REUSED), 0);
 	for (int s = 0; s <= SP_USE_S_ENDS; s++)
 		assert_int_equal(sp_ends_mirrored(sp_ends_mirrored(s)), s);
-}
-
-/* What nobody has refreshed since its commit goes soon, whether anything moves or not. */
-static void refreshed_first(void **state)
-{
-	static const struct {
-		int	quiet_s, kept_s, spliced_s, is_refreshed, is_survivable;
-	} cases[] = {
-		{ 0, 18, 18, 0, 1 },
-		{ 0, 20, 20, 1, 1 },
-		{ 30, 30, 30, 1, 1 },
-		{ 30, 29, 30, 1, 1 },	/* committed, a second later */
-		{ 0, 61, 61, 1, 0 },
-		{ 30, 5, 30, 0, 1 },	/* it has been refreshed */
-		{ 5, 24, 50, 0, 1 },
-		{ 5, 26, 50, 1, 1 },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct sp_entry *up;
-
-		begin(NULL);
-		up = add(i + 1, cases[i].quiet_s, cases[i].kept_s);
-		up[0].half.spliced_s = up[1].half.spliced_s = time(NULL) - cases[i].spliced_s;
-		walk();
-		assert_int_equal(refreshes, cases[i].is_refreshed);
-		assert_int_equal(ager.survivable, cases[i].is_survivable);
-	}
 }
 
 static void refreshed_when(void **state)
@@ -482,8 +453,7 @@ static void marks_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(ends_are_mirrored, begin), cmocka_unit_test_setup(refreshed_first, begin),
-		cmocka_unit_test_setup(refreshed_when, begin),
+		cmocka_unit_test_setup(ends_are_mirrored, begin), cmocka_unit_test_setup(refreshed_when, begin),
 		cmocka_unit_test_setup(either_half_has_moved, begin), cmocka_unit_test_setup(emptied, begin),
 		cmocka_unit_test_setup(rekeyed, begin),
 		cmocka_unit_test_setup(closed_and_left_behind_are_not_refreshed, begin),
