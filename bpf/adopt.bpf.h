@@ -261,10 +261,16 @@ static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struc
 /* What the server's host sees of the client's end, so that it need not be told by a proxy. */
 static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct sp_entry *down)
 {
+	struct sp_entry *up = peer_of(down);
+	__u8 ends = 0;
+
 	if (pkt->flags & TH_RST && pkt->seq == down->use.last_ack)
-		down->use.state |= SP_USE_S_PEER_RST;
+		ends = SP_USE_S_RST;
 	else if (pkt->flags & TH_FIN)
-		down->use.state |= SP_USE_S_PEER_FIN;
+		ends = SP_USE_S_FIN;
+	down->use.state |= sp_ends_mirrored(ends);
+	if (up)
+		up->use.state |= ends;
 }
 
 /*
@@ -345,6 +351,29 @@ int sp_agent_adopt(struct __sk_buff *skb)
 		return pkt.action;
 	count_drop(-err);
 	return adopt_verdict(-err);
+}
+
+/* What would take a connection to a port of this host: asked by the daemon, with struct sp_listen for a packet. */
+SEC("tc")
+int sp_listener(struct __sk_buff *skb)
+{
+	const struct sp_listen *at = (const void *)(long)skb->data;
+	struct sp_pkt pkt = { .skb = skb };
+	int answer = SP_LISTENER_NONE;
+	struct bpf_sock *skc;
+
+	if ((const void *)(at + 1) > (const void *)(long)skb->data_end)
+		return answer;
+	pkt.tuple.daddr = at->addr;
+	pkt.tuple.dport = at->port;
+	pkt.is_v6 = !sp_addr_is_v4(&at->addr);
+	skc = socket_of(&pkt);
+	if (!skc)
+		return answer;
+	if (skc->state == BPF_TCP_LISTEN)
+		answer = bpf_skc_to_mptcp_sock(skc) ? SP_LISTENER_MPTCP : SP_LISTENER_PLAIN;
+	bpf_sk_release(skc);
+	return answer;
 }
 
 #endif

@@ -39,6 +39,7 @@
 #include "abi/ask.h"
 #include "abi/siphash.h"
 #include "base/log.h"
+#include "agent/capability.h"
 #include "proxy/age.h"
 #include "proxy/program.h"
 #include "proxy/relay.h"
@@ -76,6 +77,8 @@ struct sp_front {
 	__u64				away_until_ns;
 	unsigned int			first, count;
 	struct ask			asks[ASKS_MAX];
+	__u8				can;
+	unsigned int			ticks;
 };
 
 static __u64 hash_of(const struct sp_front *f, const struct sp_tuple *tuple)
@@ -209,6 +212,8 @@ void sp_front_tick(struct sp_front *f)
 {
 	__u64 now_ns = sp_now_ns();
 
+	if (f->ticks++ % (SP_HELLO_MS / SP_FRONT_TICK_MS) == 0)
+		sp_capability_tell(f->cluster, f->dp, f->can);
 	while (f->count && now_ns - f->asks[f->first].asked_ns >= PATIENCE_NS) {
 		const struct ask *oldest = &f->asks[f->first];
 
@@ -385,33 +390,6 @@ static int let_lo_forward(const char *path)
 	return err;
 }
 
-/* Of this network namespace. Return: its first digit; -1: can't be read. */
-static int sysctl_digit(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char c = 0;
-
-	if (fd < 0)
-		return -1;
-	if (read(fd, &c, 1) != 1)
-		c = 0;
-	close(fd);
-	return c >= '0' && c <= '9' ? c - '0' : -1;
-}
-
-/* By the program, and by the host's settings, as they were when the agent began. */
-static __u8 capabilities(const struct sp_datapath *dp)
-{
-	if (!sp_datapath_can_adopt(dp))
-		return SP_CAN_SPLIT;
-	if (!sysctl_digit("/proc/sys/net/ipv4/tcp_syncookies") || sysctl_digit("/proc/sys/net/ipv4/tcp_rfc1337") > 0) {
-		log_warn("mode adopt is not offered: it needs net.ipv4.tcp_syncookies=1 (or 2) and "
-			 "net.ipv4.tcp_rfc1337=0; going on with split");
-		return SP_CAN_SPLIT;
-	}
-	return SP_CAN_SPLIT | SP_CAN_ADOPT;
-}
-
 static void prepare_host(void)
 {
 	static const char *const paths[] = { "/proc/sys/net/ipv4/conf/lo/forwarding", "/proc/sys/net/ipv6/conf/lo/forwarding" };
@@ -453,7 +431,8 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->ager.is_hasty = 1;
 	f->ager.ctx = f;
 	sp_cluster_listen(cluster, &cluster_events, f);
-	sp_cluster_set_can(cluster, capabilities(dp));
+	f->can = sp_capability_of_host(dp);
+	sp_capability_tell(cluster, dp, f->can);
 	prepare_host();
 	*ret_front = f;
 	return 0;

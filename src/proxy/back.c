@@ -163,9 +163,11 @@ static enum sp_mode_reason obstacle(const struct sp_front *f, const struct sp_co
 
 static void choose_mode(const struct sp_front *f, struct sp_conn *c)
 {
-	const struct sp_member *agent = sp_cluster_agent_at(f->cluster, &c->pool->backends[c->backend_idx].at);
+	const struct sp_endpoint *at = &c->pool->backends[c->backend_idx].at;
+	const struct sp_member *agent = sp_cluster_agent_at(f->cluster, at);
 
-	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, obstacle(f, c), &c->mode_reason);
+	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, sp_mode_obstacle_at(agent, at) ?: obstacle(f, c),
+				 &c->mode_reason);
 	if (c->acked && c->mode != SP_MODE_WHOLE) {
 		c->mode = SP_MODE_WHOLE;
 		c->mode_reason = SP_MODE_HEAD_ACKED;

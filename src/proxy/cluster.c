@@ -94,7 +94,7 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 {
 	struct sp_member said = {
 		.id = m->from, .relay = *from, .started_ns = m->started_ns, .seq = m->seq, .state = m->state,
-		.can = m->can, .splices = m->splices,
+		.can = m->can, .adopts = m->adopts, .splices = m->splices,
 	}, *member = sp_members_by_id(&c->members, m->from);
 	int was_alive = member && member->is_alive;
 
@@ -238,11 +238,12 @@ void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state)
 	homes_changed(c);
 }
 
-void sp_cluster_set_can(struct sp_cluster *c, __u8 can)
+void sp_cluster_set_can(struct sp_cluster *c, __u8 can, __u64 adopts)
 {
-	if (!c || c->members.self.can == can)
+	if (!c || (c->members.self.can == can && c->members.self.adopts == adopts))
 		return;
 	c->members.self.can = can;
+	c->members.self.adopts = adopts;
 	sp_cluster_say_hello(c);
 }
 

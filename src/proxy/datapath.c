@@ -89,6 +89,7 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in, is_agent && !dp->can_adopt);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_adopt, is_agent && dp->can_adopt);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_listener, is_agent && dp->can_adopt);
 	return err ?: bpf_program__set_autoload(dp->skel->progs.sp_egress, is_agent);
 }
 
@@ -385,6 +386,16 @@ int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
 	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_note), &opts))
 		return -errno;
 	return opts.retval ? 0 : -ENOENT;
+}
+
+int sp_datapath_listener(struct sp_datapath *dp, const struct sp_endpoint *at)
+{
+	struct sp_listen listen = { .addr = at->addr, .port = at->port_be };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &listen, .data_size_in = sizeof(listen));
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_listener), &opts))
+		return -errno;
+	return opts.retval;
 }
 
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns)

@@ -139,6 +139,7 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 {
 	struct sp_member *m = sp_members_by_id(ms, sp_member_id(said->name));
 	int is_moved, is_news;
+	__u64 old_ns;
 
 	if (!strcmp(said->name, ms->self.name))
 		return sp_endpoint_compare(&said->relay, &ms->self.relay) ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_SAME;
@@ -149,12 +150,15 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 		return SP_MEMBER_NAME_TAKEN;
 	if (said->started_ns < m->started_ns)
 		return SP_MEMBER_REPLAYED;
-	if (said->started_ns > m->started_ns)
+	old_ns = m->started_ns;
+	if (said->started_ns > old_ns)
 		m->seq = 0;
 	is_news = m->is_alive && (m->can != said->can || !is_owned_same(m, said));
 	m->started_ns = said->started_ns;
 	m->relay = said->relay;
 	m->can = said->can;
+	if (said->started_ns > old_ns || !is_owned_same(m, said))
+		m->adopts = 0;	/* until it says so itself, of what it owns now */
 	m->owned_count = said->owned_count;
 	memcpy(m->owned, said->owned, sizeof(m->owned));
 	return is_news ? SP_MEMBER_NEWS : SP_MEMBER_SAME;
@@ -176,6 +180,7 @@ enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_m
 	m->seq = said->seq;
 	m->state = said->state;
 	m->can = said->can;
+	m->adopts = said->adopts;
 	m->splices = said->splices;
 	m->heard_ns = now_ns;
 	m->is_alive = 1;

@@ -38,6 +38,7 @@ const char *sp_member_state_name(enum sp_member_state state);
  * @relay:	where its messages come from, and are sent to
  * @started_ns:	CLOCK_REALTIME at its start: a later one is a later life of it
  * @can:	SP_CAN_*, of an agent
+ * @adopts:	of an agent: bit i: at @owned[i] is a listener whose handshakes it can take over now
  * @owned:	a proxy's source addresses, with port 0 for all; where an agent's servers listen. Those beyond
  *		SP_MEMBER_OWNED_MAX are not told
  * @splices:	that it carries
@@ -57,7 +58,9 @@ struct sp_member {
 	__u64			heard_ns;
 	__u64			seq;
 	__u8			is_alive;
+	__u64			adopts;
 };
+_Static_assert(SP_MEMBER_OWNED_MAX <= 64, "@adopts has a bit for each");
 
 struct sp_members {
 	struct sp_member	self;

@@ -60,7 +60,8 @@ static const __u8 *get_endpoint(const __u8 *p, struct sp_endpoint *ret_at)
 static __u8 *put_hello(__u8 *p, const struct sp_message *m)
 {
 	p = put_number(p, (__u64)m->state << 24 | m->can << 16, 4);
-	return put_number(p, m->splices, 4);
+	p = put_number(p, m->splices, 4);
+	return put_number(p, m->adopts, 8);
 }
 
 static __u8 *put_segment(__u8 *p, const struct sp_message *m)
@@ -166,13 +167,14 @@ static enum sp_message_refusal open_text(const struct sp_seal *seal, const char 
 
 static enum sp_message_refusal get_hello(const __u8 *p, size_t len, struct sp_message *m)
 {
-	if (len != 8)
+	if (len != 16)
 		return SP_MESSAGE_REFUSED_LENGTH;
 	if (p[0] >= SP_MEMBER_STATE_COUNT || p[1] & ~SP_CAN_ALL || get_number(p + 2, 2))
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	m->state = p[0];
 	m->can = p[1];
 	m->splices = get_number(p + 4, 4);
+	m->adopts = get_number(p + 8, 8);
 	return SP_MESSAGE_OK;
 }
 

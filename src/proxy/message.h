@@ -25,7 +25,8 @@
  *	-8	MAC
  *
  * HELLO, each 100 ms to each member that the store has named: "I live"
- *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 zero, 4 splices carried
+ *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 zero, 4 splices carried, 8 of which of its servers'
+ *		ports handshakes can be taken over: a bit for each, in the order of its record
  *
  * SEGMENT, of a TCP connection, from the proxy that got it to one that may
  * know what to do with it; one of more than SP_MESSAGE_PIECE bytes in several
@@ -90,7 +91,7 @@ struct sp_ends {
 /**
  * struct sp_message - one of them
  * @from, @started_ns, @seq: see above
- * @state, @can, @splices: of HELLO
+ * @state, @can, @splices, @adopts: of HELLO
  * @event, @segment: of SEGMENT; the payload is borrowed
  * @ends:	of ENDS
  * @splice, @kept_s: of INTRODUCE
@@ -102,6 +103,7 @@ struct sp_message {
 	__u64			seq;
 	enum sp_member_state	state;
 	__u8			can;
+	__u64			adopts;
 	__u32			splices;
 	enum sp_event_kind	event;
 	struct sp_segment	segment;

@@ -29,6 +29,19 @@ enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool
 	return SP_MODE_WHOLE;
 }
 
+static int adopts_at(const struct sp_member *agent, const struct sp_endpoint *at)
+{
+	for (unsigned int i = 0; i < agent->owned_count; i++)
+		if (!sp_endpoint_compare(&agent->owned[i], at))
+			return agent->adopts >> i & 1;
+	return 0;
+}
+
+enum sp_mode_reason sp_mode_obstacle_at(const struct sp_member *agent, const struct sp_endpoint *backend)
+{
+	return agent && !adopts_at(agent, backend) ? SP_MODE_NO_LISTENER : SP_MODE_AS_ASKED;
+}
+
 __u8 sp_mode_flags(enum sp_mode mode)
 {
 	static const __u8 flags[SP_MODE_COUNT] = {

@@ -10,6 +10,7 @@
 	X(NO_AGENT, no_agent, "no living agent serves at the backend") \
 	X(AGENT_LACKS_SPLIT, agent_lacks_split, "the backend's agent can't carry answers") \
 	X(AGENT_LACKS_ADOPT, agent_lacks_adopt, "the kernel of the backend's host can't take over a handshake") \
+	X(NO_LISTENER, no_listener, "no server listens at the backend, or by MPTCP, to take over a handshake") \
 	X(SOURCE_CLIENT, source_client, "the pool's backends see the client's own address") \
 	X(NOT_IN_SYNC, not_in_sync, "its source port may be another proxy's, and no SYN would tell") \
 	X(STORE_AWAY, store_away, "the agent could not ask the store for what it has not heard of") \
@@ -34,6 +35,9 @@ enum sp_mode_reason {
  */
 enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
 			    enum sp_mode_reason obstacle, enum sp_mode_reason *ret_reason);
+
+/* An obstacle at the backend's host, as far as its agent says. @agent may be NULL */
+enum sp_mode_reason sp_mode_obstacle_at(const struct sp_member *agent, const struct sp_endpoint *backend);
 
 /* SP_HALF_F_* of both halves: who carries the one from the backend. */
 __u8 sp_mode_flags(enum sp_mode mode);

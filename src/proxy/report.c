@@ -50,7 +50,7 @@ static json_t *backends(const struct sp_report *r, size_t pool_idx)
 		const struct sp_member *agent = sp_cluster_agent_at(sp_front_cluster(r->front), &p->backends[i].at);
 
 		json_array_append_new(list, backend(&p->backends[i], sp_backends_at(b, p, i), agent,
-						    sp_report_modes(wanted, p, agent)));
+						    sp_report_modes(wanted, p, agent, &p->backends[i].at)));
 	}
 	return list;
 }

@@ -61,7 +61,8 @@ unsigned int sp_report_wanted(const struct sp_config *config, size_t pool_idx)
 	return wanted;
 }
 
-json_t *sp_report_modes(unsigned int wanted, const struct sp_pool_conf *pool, const struct sp_member *agent)
+json_t *sp_report_modes(unsigned int wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
+			const struct sp_endpoint *backend)
 {
 	json_t *modes = json_object();
 	enum sp_mode_reason reason;
@@ -70,7 +71,7 @@ json_t *sp_report_modes(unsigned int wanted, const struct sp_pool_conf *pool, co
 	for (int i = 0; i <= SP_MODE_AUTO; i++) {
 		if (!(wanted & 1u << i))
 			continue;
-		mode = sp_mode_choose(i, pool, agent, SP_MODE_AS_ASKED, &reason);
+		mode = sp_mode_choose(i, pool, agent, sp_mode_obstacle_at(agent, backend), &reason);
 		json_object_set_new(modes, sp_mode_name(i), json_pack("{s:s, s:s?}", "mode", sp_mode_name(mode),
 								      "reason", sp_mode_reason_name(reason)));
 	}

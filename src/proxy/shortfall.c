@@ -13,8 +13,8 @@ static void add_backend(struct sp_shortfall *s, enum sp_mode wanted, const struc
 			const struct sp_pool_conf *pool, const struct sp_backend_conf *backend)
 {
 	enum sp_mode_reason reason;
-	enum sp_mode mode = sp_mode_choose(wanted, pool, sp_cluster_agent_at(cluster, &backend->at),
-					   SP_MODE_AS_ASKED, &reason);
+	const struct sp_member *agent = sp_cluster_agent_at(cluster, &backend->at);
+	enum sp_mode mode = sp_mode_choose(wanted, pool, agent, sp_mode_obstacle_at(agent, &backend->at), &reason);
 
 	s->backends++;
 	if (reason == SP_MODE_AS_ASKED)

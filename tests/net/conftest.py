@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -273,6 +274,9 @@ def raw(net, start_rig):
         yield rig
 
 
+AGENT_SAYS_S = 0.3      # until proxies have heard that a server listens: before, nothing is adopted
+
+
 class Pairs:
     """Connections of which the test holds both ends."""
     PORTS = {"tcp": daemon.RAW_TCP, "http": daemon.RAW_HTTP, "tls": daemon.RAW_TLS}
@@ -287,6 +291,9 @@ class Pairs:
     def listener(self, kind, **options):
         if kind not in self.listeners:
             self.listeners[kind] = self.stack.enter_context(tcp.listen(self.rig.backend1, self.PORTS[kind], **options))
+            cluster = getattr(self.rig, "cluster", None)
+            if cluster and cluster.agents:
+                time.sleep(AGENT_SAYS_S)
         return self.listeners[kind]
 
     def __call__(self, way, kind="tcp", server_options={}, **options):

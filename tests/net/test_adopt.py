@@ -6,6 +6,7 @@
 """
 import contextlib
 import socket
+import subprocess
 import time
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 import daemon
 import tcp
 from cluster import LOSS
-from conftest import Lab, Pairs
+from conftest import AGENT_SAYS_S, Lab, Pairs
 from topo import SNAT
 
 pytestmark = pytest.mark.spliced
@@ -42,6 +43,12 @@ class AdoptLab(Lab):
     def agent(self):
         return self.cluster.agents[0]
 
+    @contextlib.contextmanager
+    def listen(self):
+        with tcp.listen(self.backend1, daemon.RAW_HTTP) as listener:
+            time.sleep(AGENT_SAYS_S)
+            yield listener
+
     def total(self, counter):
         return sum(proxy.counters()[counter] for proxy in self.cluster.proxies)
 
@@ -49,12 +56,12 @@ class AdoptLab(Lab):
         return sum(row["bytes_down"] for row in filter(None, (proxy.of(client) for proxy in self.cluster.proxies)))
 
     @contextlib.contextmanager
-    def adopts(self, count=1):
+    def adopts(self, count=1, whole=0):
         """So many connections are taken over meanwhile, and no proxy makes any other splice."""
         names = ("spliced_adopt", "spliced_split", "spliced_whole")
         before, here = [self.total(name) for name in names], self.agent.counters()["taken_over"]
         yield
-        assert [self.total(name) - n for name, n in zip(names, before)] == [count, 0, 0]
+        assert [self.total(name) - n for name, n in zip(names, before)] == [count, 0, whole]
         assert self.agent.counters()["taken_over"] - here == count
 
 
@@ -154,7 +161,7 @@ def test_ends_of_either_side(lab, pair, family):
 
 def test_data_with_a_fin_behind_them(lab, family):
     """The whole life of a client is over before its server is told."""
-    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+    with lab.listen() as listener, tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
         client.sendall(HEAD)
         client.shutdown(socket.SHUT_WR)
         with tcp.accept(listener) as server:
@@ -165,8 +172,8 @@ def test_data_with_a_fin_behind_them(lab, family):
 
 
 def test_a_head_that_had_to_be_acknowledged_first(lab, family):
-    """In pieces, each of which waits for the acknowledgement of the one before: proxies deliver them."""
-    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, lab.adopts():
+    """In pieces, each of which waits for the acknowledgement of the one before: proxies deliver them, by the whole way."""
+    with lab.listen() as listener, lab.adopts(0, whole=1):
         with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
             for at in range(0, len(HEAD), 16):
                 client.sendall(HEAD[at:at + 16])
@@ -179,7 +186,7 @@ def test_a_head_that_had_to_be_acknowledged_first(lab, family):
 
 def test_a_large_head_and_more_behind_it(lab, family):
     head = HEAD[:-2] + b"X-Long: " + b"x" * 40000 + b"\r\n\r\n"
-    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, lab.adopts():
+    with lab.listen() as listener, lab.adopts(0, whole=1):
         with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
             client.sendall(head)
             with tcp.accept(listener) as server:
@@ -202,7 +209,7 @@ def test_a_lost_introduction_costs_one_repetition(lab, pair, family, kind):
 def test_a_first_segment_that_is_overtaken(lab, family):
     """What came before its time is dropped, not answered with an RST."""
     before = lab.agent.drops()["adopt_early"]
-    with lab.cluster.core.nft(LOSES_THE_FIRST), tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener:
+    with lab.cluster.core.nft(LOSES_THE_FIRST), lab.listen() as listener:
         with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client, lab.adopts():
             introduced = lab.agent.counters()["agent_introduced"]
             client.sendall(HEAD)    # what follows must be sent before it is repeated
@@ -215,13 +222,50 @@ def test_a_first_segment_that_is_overtaken(lab, family):
 
 
 def test_nobody_listens(lab, family):
-    """The backend's own RST says so."""
-    with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
-        before = lab.agent.drops()["adopt_no_listener"]
+    """Until proxies have heard of it, the backend's own RST says so; then a SYN asks, and the backend is marked down."""
+    with contextlib.ExitStack() as stack:
+        with lab.listen():
+            client = stack.enter_context(tcp.connect(lab.client, family.vip, daemon.RAW_HTTP))
+            before = lab.agent.drops()["adopt_no_listener"]
         client.sendall(HEAD)
         with pytest.raises(ConnectionResetError):
             client.recv(1)
-    assert lab.agent.drops()["adopt_no_listener"] > before
+        assert lab.agent.drops()["adopt_no_listener"] > before
+        time.sleep(AGENT_SAYS_S)
+        refused = lab.total("backend_refused")
+        client = stack.enter_context(tcp.connect(lab.client, family.vip, daemon.RAW_HTTP))
+        client.sendall(HEAD)
+        assert b" 503 " in client.recv(100)
+        assert lab.total("backend_refused") > refused
+
+
+MPTCP_SERVER = """
+import socket, sys
+listener = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind((sys.argv[1], int(sys.argv[2])))
+listener.listen()
+print("listens", flush=True)
+server = listener.accept()[0]
+server.recv(65536)
+server.sendall(b"by MPTCP")
+"""
+
+
+def test_a_server_that_listens_by_mptcp_goes_split(lab, family):
+    """The kernel takes over no handshake for it."""
+    server = lab.backend1.popen("/usr/bin/python3", "-c", MPTCP_SERVER, "10.5.0.2" if family.version == 4 else "fd00:5::2", str(daemon.RAW_HTTP), stdout=subprocess.PIPE)
+    try:
+        assert server.stdout.readline().strip() in (b"listens", "listens")
+        time.sleep(AGENT_SAYS_S)
+        fell_back, split = lab.total("fell_back_no_listener"), lab.total("spliced_split")
+        with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+            client.sendall(HEAD)
+            assert tcp.read(client, 8) == b"by MPTCP"
+        assert lab.total("fell_back_no_listener") > fell_back and lab.total("spliced_split") > split
+    finally:
+        server.kill()
+        server.wait()
 
 
 @pytest.mark.limit(150)
@@ -266,7 +310,7 @@ def is_adopted(lab, pair, family):
 
 def test_from_one_port_again_and_again(lab, family):
     """The server closes first each time."""
-    with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, lab.adopts(20):
+    with lab.listen() as listener, lab.adopts(20):
         for n in range(20):
             with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP, sport=33333) as client:
                 client.sendall(HEAD)
@@ -298,7 +342,7 @@ def test_a_source_port_that_comes_again_meets_time_wait(few_ports, family, intro
     with contextlib.ExitStack() as stack:
         if not introduced:
             stack.enter_context(lab.cluster.core.nft(NO_INTRODUCTIONS))
-        listener = stack.enter_context(tcp.listen(lab.backend1, daemon.RAW_HTTP))
+        listener = stack.enter_context(lab.listen())
         stack.enter_context(lab.adopts(16))
         for n in range(16):
             tcp.wait_for(lambda: lab.cluster.proxies[0].status()["splices"] <= 3, "a port to come back", 20)
@@ -316,7 +360,7 @@ def test_a_source_port_that_comes_again_meets_time_wait(few_ports, family, intro
 
 def test_nothing_reaches_a_backend_before_the_commit(start_cluster, tmp_path_factory, family):
     with started(start_cluster, proxies=1, stores=1, store={"timeout": "5s"}) as lab:
-        with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener, tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
+        with lab.listen() as listener, tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
             lab.cluster.stores[0].freeze()
             client.sendall(HEAD)
             listener.settimeout(1)
@@ -338,7 +382,7 @@ def test_what_can_not_be_adopted_is_split(start_cluster, family, env, sysctls):
             cluster.backend1.sysctl("ipv4." + key, value)
         cluster.start_agents(PORTS, env=env)
         proxy, = cluster.proxies
-        with tcp.listen(cluster.backend1, daemon.RAW_HTTP) as listener, tcp.connect(cluster.client, family.vip, daemon.RAW_HTTP) as client:
+        with AdoptLab(cluster).listen() as listener, tcp.connect(cluster.client, family.vip, daemon.RAW_HTTP) as client:
             client.sendall(HEAD)
             with tcp.accept(listener) as server:
                 assert tcp.read(server, len(HEAD)) == HEAD

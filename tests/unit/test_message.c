@@ -61,6 +61,7 @@ static struct sp_message any_message(int i)
 		m.state = i % SP_MEMBER_STATE_COUNT;
 		m.can = i / 3 & SP_CAN_ALL;
 		m.splices = any32();
+		m.adopts = (__u64)any32() << 32 | any32();
 		break;
 	case SP_MESSAGE_SEGMENT:
 		m.event = events[i / 4 % 3];

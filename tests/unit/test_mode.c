@@ -68,6 +68,17 @@ static void the_best_that_both_allow(void **state)
 	}
 }
 
+static void a_listener_for_each_port(void **state)
+{
+	struct sp_endpoint at[3] = { { sp_addr_v4(1), 1 }, { sp_addr_v4(1), 2 }, { sp_addr_v4(2), 1 } };
+	struct sp_member agent = { .owned = { at[0], at[1] }, .owned_count = 2, .adopts = 2 };
+
+	assert_int_equal(sp_mode_obstacle_at(&agent, &at[0]), SP_MODE_NO_LISTENER);
+	assert_int_equal(sp_mode_obstacle_at(&agent, &at[1]), SP_MODE_AS_ASKED);
+	assert_int_equal(sp_mode_obstacle_at(&agent, &at[2]), SP_MODE_NO_LISTENER);
+	assert_int_equal(sp_mode_obstacle_at(NULL, &at[0]), SP_MODE_AS_ASKED);
+}
+
 /* An agent carries what was made for it, and nothing else. */
 static void halves_say_their_mode(void **state)
 {
@@ -90,7 +101,7 @@ static void all_have_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_best_that_both_allow),
+		cmocka_unit_test(the_best_that_both_allow), cmocka_unit_test(a_listener_for_each_port),
 		cmocka_unit_test(halves_say_their_mode),
 		cmocka_unit_test(all_have_names),
 	};

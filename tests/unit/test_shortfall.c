@@ -175,7 +175,9 @@ static void only_what_was_asked_for_is_missed(void **state)
 static void adopt_that_is_split_is_less(void **state)
 {
 	services[0].mode = SP_MODE_ADOPT;
-	agents[1].can = agents[2].can = SP_CAN_ALL;
+	for (int i = 1; i <= 2; i++)
+		agents[i] = (struct sp_member){ .state = SP_MEMBER_AGENT, .is_alive = 1, .can = SP_CAN_ALL, .adopts = 1,
+						.owned_count = 1, .owned = { backend(i, "", 0).at } };
 	assert_int_equal(said_after(2000), 1);
 	assert_non_null(strstr(said, "mode adopt can't be had at 1 of 3 backends; at four of pool api connections go split: "
 			       "agent_lacks_adopt"));

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "agent/capability.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "abi/ask.h"
+#include "base/log.h"
+
+/* Of this network namespace. Return: its first digit; -1: can't be read. */
+static int sysctl_digit(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c = 0;
+
+	if (fd < 0)
+		return -1;
+	if (read(fd, &c, 1) != 1)
+		c = 0;
+	close(fd);
+	return c >= '0' && c <= '9' ? c - '0' : -1;
+}
+
+__u8 sp_capability_of_host(const struct sp_datapath *dp)
+{
+	if (!sp_datapath_can_adopt(dp))
+		return SP_CAN_SPLIT;
+	if (!sysctl_digit("/proc/sys/net/ipv4/tcp_syncookies") || sysctl_digit("/proc/sys/net/ipv4/tcp_rfc1337") > 0) {
+		log_warn("mode adopt is not offered: it needs net.ipv4.tcp_syncookies=1 (or 2) and "
+			 "net.ipv4.tcp_rfc1337=0; going on with split");
+		return SP_CAN_SPLIT;
+	}
+	return SP_CAN_SPLIT | SP_CAN_ADOPT;
+}
+
+void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can)
+{
+	struct sp_member self;
+	__u64 adopts = 0;
+
+	if (sp_cluster_member(cluster, 0, &self))
+		return;
+	for (unsigned int i = 0; can & SP_CAN_ADOPT && i < self.owned_count; i++)
+		adopts |= (__u64)(sp_datapath_listener(dp, &self.owned[i]) == SP_LISTENER_PLAIN) << i;
+	sp_cluster_set_can(cluster, can, adopts);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* capability.h - what an agent can do for proxies, on this host and with these servers */
+#ifndef SP_AGENT_CAPABILITY_H
+#define SP_AGENT_CAPABILITY_H
+
+#include "proxy/cluster.h"
+#include "proxy/datapath.h"
+
+/* SP_CAN_*, by the program that was loaded, and by the host's settings as they are now; logged. */
+__u8 sp_capability_of_host(const struct sp_datapath *dp);
+
+/**
+ * sp_capability_tell() - tell proxies of which servers the handshakes can be taken over at this moment
+ * @can:	of the host
+ * What has no listener would answer RST, and no proxy would mark it down; one that listens by MPTCP takes no handshake.
+ */
+void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can);
+
+#endif
