@@ -156,7 +156,7 @@ def test_an_agent_by_clsact(agents_host, pairs_on, monkeypatch, family):
     lab = agents_host
     agent, pair = lab.agent, pairs_on(lab)
     client, server = pair(family, "http")
-    at = {(interface, way): name for interface in agent.conf["interfaces"] for way, name in (("ingress", "sp_agent_in"), ("egress", "sp_egress"))}
+    at = {(interface, way): name for interface in agent.conf["interfaces"] for way, name in (("ingress", "sp_agent_adopt"), ("egress", "sp_egress"))}
     assert agents_filters(lab) == at
 
     def change(to):

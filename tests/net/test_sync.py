@@ -35,7 +35,7 @@ class Stores:
 
     def each_splice(self, i, what):
         """Do something with both keys of each. Return how many keys there are."""
-        return int(self.cli(i, "eval", "local all = redis.call('KEYS', 's[fd]*')\n"
+        return int(self.cli(i, "eval", "local all = redis.call('KEYS', '[fd]*')\n"
                             "for _, key in ipairs(all) do redis.call(ARGV[1], key) end return #all", "0", what))
 
     def stop(self, *which):
