@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * adopt.bpf.h - an agent's TC ingress where the kernel allows it: beside introductions, the kernel of a backend's host takes over the handshake that a proxy answered.
+ * adopt.bpf.h - an agent's TC ingress where the kernel allows it: beside introductions, the kernel of a backend's host
+ * takes over the handshake that a proxy answered.
  *
  *	first segment -> half with ADOPTED, cookie valid -> what has this tuple here?
  *			 a listener:	given its other end by bpf_sk_assign_tcp_reqsk(), then to the stack

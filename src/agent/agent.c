@@ -121,13 +121,17 @@ static int is_waiting(const struct sp_front *f, const struct sp_tuple *tuple)
 	return !sp_stray_flags(f->strays, hash_of(f, tuple), tuple, &flags);
 }
 
+static void pop_oldest(struct sp_front *f)
+{
+	f->first = (f->first + 1) % ASKS_MAX;
+	f->count--;
+}
+
 /* Those that have waited longest; what was answered behind one that was not goes with it. */
 static void forget_answered(struct sp_front *f)
 {
-	while (f->count && !is_waiting(f, &f->asks[f->first].tuple)) {
-		f->first = (f->first + 1) % ASKS_MAX;
-		f->count--;
-	}
+	while (f->count && !is_waiting(f, &f->asks[f->first].tuple))
+		pop_oldest(f);
 }
 
 static void ask(struct sp_front *f, const struct sp_tuple *tuple)
@@ -217,8 +221,7 @@ void sp_front_tick(struct sp_front *f)
 	while (f->count && now_ns - f->asks[f->first].asked_ns >= PATIENCE_NS) {
 		const struct ask *oldest = &f->asks[f->first];
 
-		f->first = (f->first + 1) % ASKS_MAX;
-		f->count--;
+		pop_oldest(f);
 		if (!is_waiting(f, &oldest->tuple))
 			continue;
 		f->counters.agent_unanswered++;
