@@ -96,8 +96,8 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 }
 
 /*
- * An end without data goes the long way, by a proxy, which must know that the connection is over before the client takes
- * its port again. It costs no bytes, and a message between daemons would cost far more.
+ * An end without data goes the long way, by a proxy, which must know that the connection is over before the client
+ * takes its port again. It costs no bytes, and a message between daemons would cost far more.
  */
 static __always_inline int is_bare_end(const struct sp_pkt *pkt)
 {
