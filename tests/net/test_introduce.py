@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Proxies introduce splices to the agent of the backend's host before they forward: then nothing is asked. See test_split.py."""
+import itertools
+
 import pytest
 
 import daemon
@@ -13,6 +15,8 @@ ANSWER = 20000
 
 
 class Introduced(Split):
+    sports = itertools.count(20000)     # no port comes again: what the agent lists are then all that it has
+
     def at_agent(self):
         """(introduced, asked)"""
         counters = self.agent.counters()
@@ -42,7 +46,7 @@ def short_ones(lab, way, count):
     before, down = lab.at_agent(), 0
     with tcp.listen(lab.backend1, daemon.RAW_HTTP) as listener:
         for _ in range(count):
-            with tcp.connect(lab.client, way.vip, daemon.RAW_HTTP) as client:
+            with tcp.connect(lab.client, way.vip, daemon.RAW_HTTP, sport=next(lab.sports)) as client:
                 client.sendall(Pairs.HEADS["http"])
                 with tcp.accept(listener) as server:
                     tcp.read(server, len(Pairs.HEADS["http"]))
