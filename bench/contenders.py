@@ -72,8 +72,8 @@ def why_no_spliced(options, names=("spliced", "splicectl")):
 
 def start_stores(rig):
     for port in STORE_PORTS:
-        rig.lab.daemon(rig.space["proxy"], ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
-                                            "--dir", rig.dir], rig.dir / "store.log")
+        argv = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", rig.dir]
+        rig.stores.append(rig.lab.daemon(rig.space["proxy"], argv, rig.dir / "store.log"))
     wanted = {f"127.0.0.1:{port}" for port in STORE_PORTS}
     lab.wait_until("spliced-redis: three stores do not listen", lambda: set(rig.listeners("proxy")) == wanted)
 

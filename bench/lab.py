@@ -171,6 +171,7 @@ class Rig:
         self.dir.mkdir()
         self.space = {s: f"{lab.prefix}-{name}-{s}" for s in ("client", self.MIDDLE, *more_spaces, "backend")}
         self.processes = []
+        self.stores = []
 
     def build(self):
         for space in self.space.values():

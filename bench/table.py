@@ -15,7 +15,7 @@ SECTIONS = (  # title, unit, measure, digits, measures printed beside
     ("CPU cost of the bulk", "CPU-s/GB", "bulk_cpu_s_per_gb", 3, ()),
     ("connections, one request each", "conn/s", "conn_cps", 0,
      (("conn_cpu_us", "CPU us/conn", 1), ("conn_busy_pct", "busy %", 0), ("conn_errors", "errors", 0),
-      ("conn_stuck", "stuck", 0))),
+      ("conn_stuck", "stuck", 0), ("conn_store_pct", "stores' %", 0))),
     ("new connection's request at 2000/s, p50", "us", "open_p50_us", 0,
      (("open_cpu_us", "CPU us/conn", 1), ("open_busy_pct", "busy %", 0))),
     ("new connection's request at 2000/s, p99", "us", "open_p99_us", 0,
@@ -44,6 +44,7 @@ BARS = (
     ("shared store: keep-alive req/s", "keepalive_rps", OURS, ">=", 0.97, SHARED),
     ("shared store: bulk Gbit/s", "bulk_gbps", OURS, ">=", 0.97, SHARED),
     ("shared store: connections/s", "conn_cps", OURS, ">=", 0.85, SHARED),
+    ("shared store elsewhere: connections/s", "conn_elsewhere_cps", OURS, ">=", None, SHARED),
     ("shared store: p50 at 2000/s, more us", "open_p50_us", OURS, "<=", 150, SHARED),
 )
 
