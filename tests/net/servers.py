@@ -9,6 +9,7 @@ import subprocess
 from daemon import HTTP, HTTP_B, SSH, TLS, TLS_B
 from tcp import wait_for
 
+CHAT = 8090         # who answers websockets behind nginx, where a test has one
 NGINX = """
 daemon off; master_process off; pid {work}/{name}.pid; error_log {work}/{name}.log;
 events {{ worker_connections 4096; }}
@@ -24,6 +25,10 @@ http {{
         location / {{ return 200 "{name}:$server_port $request_method $host $request_uri $remote_addr\\n"; }}
         location /files/ {{ alias {files}/; }}
         location /put/ {{ alias {files}/{name}-; dav_methods PUT; }}
+        location /chat {{
+            proxy_pass http://127.0.0.1:{chat}; proxy_http_version 1.1; proxy_read_timeout 1h;
+            proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;
+        }}
     }}
 }}
 """
@@ -59,7 +64,7 @@ class Servers:
     def nginx(self, name):
         listen = "\n".join(f"listen {port}; listen [::]:{port};" for port in (HTTP, HTTP_B))
         conf = self.work / f"{name}.conf"
-        conf.write_text(NGINX.format(work=self.work, name=name, files=self.files, listen=listen, tls=TLS, tls_b=TLS_B))
+        conf.write_text(NGINX.format(work=self.work, name=name, files=self.files, listen=listen, tls=TLS, tls_b=TLS_B, chat=CHAT))
         self.spawn(self.net.ns[name], "nginx", "-e", self.work / f"{name}.log", "-c", conf)
 
     def sshd(self, name):
@@ -69,14 +74,16 @@ class Servers:
         conf = self.work / "sshd.conf"
         conf.write_text(f"Port {SSH}\nHostKey {self.work}/host_key\nAuthorizedKeysFile {self.work}/user_key.pub\n"
                         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
-                        "PidFile none\nPrintMotd no\n")
+                        "PidFile none\nPrintMotd no\nSubsystem sftp internal-sftp\n")
         self.spawn(self.net.ns[name], "/usr/sbin/sshd", "-D", "-E", self.work / "sshd.log", "-f", conf)
+
+    def ssh_options(self):
+        return ["-F", "none", "-i", str(self.work / "user_key"), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
+                "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", "-o", f"Port={SSH}"]
 
     def ssh(self, addr):
         """The command line of a client."""
-        return ["ssh", "-F", "none", "-i", str(self.work / "user_key"), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
-                "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10",
-                "-p", str(SSH), f"root@{addr}"]
+        return ["ssh", *self.ssh_options(), f"root@{addr}"]
 
     def file(self, name, size):
         """Of random bytes, made once."""

@@ -93,11 +93,12 @@ async def shots(cluster, backends, late, args):
 def no_agents(cluster):
     """Daemons count since they have begun, datapaths since they were last loaded."""
     counts = [proxy.counters() for proxy in cluster.proxies]
-    split = sum(c["spliced_split"] + c["spliced_adopt"] for c in counts)
+    made = {name: sum(c[f"spliced_{name}"] for c in counts) for name in ("whole", "split", "adopt")}
     if cluster.agents:
-        print(f"{split} of the {sum(c['spliced'] for c in counts)} splices that the proxies remember were with agents")
-        if not split:
-            yield "agents have had no part in it"
+        print("splices that the proxies remember: " + ", ".join(f"{count} {name}" for name, count in made.items()))
+        wanted = ("adopt",) if cluster.mode == "adopt" else ("split", "adopt")
+        if not sum(made[name] for name in wanted):
+            yield f"no connection was {' or '.join(wanted)}"
 
 
 def torture(cluster, stack, args):
