@@ -431,7 +431,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	}
 	sp_ager_init(&f->ager, dp, f->ports, store);
 	f->ager.ended = tell_ended;
-	f->ager.is_hasty = 1;
+	f->ager.is_agent = 1;
 	f->ager.ctx = f;
 	sp_cluster_listen(cluster, &cluster_events, f);
 	f->can = sp_capability_of_host(dp);

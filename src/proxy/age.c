@@ -26,6 +26,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "abi/introduce.h"
 #include "base/log.h"
 
 /*
@@ -57,6 +58,8 @@
  */
 #define SETTLED_NS	1000000000ULL
 #define UNSETTLED_NS	6500000000ULL
+/* An agent must know it for as long as its introduction is believed, also from a clock that is as wrong as it may be. */
+#define INTRODUCED_NS	((2 * SP_INTRODUCE_FRESH_S + 1) * 1000000000ULL)
 
 static struct sp_tuple keys[STRETCH];
 static struct sp_entry entries[STRETCH];
@@ -167,7 +170,7 @@ static int is_settled(const struct sp_ager *a, const struct look *look)
 {
 	const struct sp_use *up = &look->up.use, *down = &look->down->use;
 
-	if (is_shared(a))
+	if (is_shared(a) || a->is_agent)
 		return 0;
 	return down->state & (SP_USE_S_RST | SP_USE_S_PEER_RST) || !look->has_up ||
 	       (up->last_ack == down->next_seq && down->last_ack == up->next_seq);
@@ -191,7 +194,7 @@ static int age_splice(struct sp_ager *a, const struct sp_limits_conf *limits, st
 		return 0;
 	find_up(a, look);
 	if (!is_settled(a, look))
-		limit = limit_ns(a, limits, look, UNSETTLED_NS);
+		limit = limit_ns(a, limits, look, a->is_agent ? INTRODUCED_NS : UNSETTLED_NS);
 	if (quiet_ns(a, last_seen_ns(look)) < limit)
 		return 0;
 	remove_splice(a, look);
@@ -332,7 +335,7 @@ static unsigned int pause_ms(const struct sp_ager *a, const struct sp_limits_con
 	__u64 least_ns = limits->closed_ns < limits->idle_ns ? limits->closed_ns : limits->idle_ns;
 	__u64 ms = least_ns / 8 / 1000000, most = is_shared(a) || a->ended ? PAUSE_SHARED_MS : PAUSE_MAX_MS;
 
-	if (a->is_hasty)
+	if (a->is_agent)
 		most = PAUSE_HASTY_MS;
 	return a->is_short || ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : ms > most ? most : ms;
 }

@@ -10,7 +10,7 @@
  * @ended:	where others carry halves, else NULL: what was seen of the ends of a splice (SP_USE_S_* of its half up),
  *		which other proxies may not have seen: when one end is quiet behind the other's FIN, and when a closed
  *		splice is removed
- * @is_hasty:	until an end is told a client's port can't be used again: an agent's
+ * @is_agent:	until an end is told a client's port can't be used again; and what it was told of may be told again
  * @survivable:	splices that would go on without this machine: live, and lately confirmed by the store
  * All else is the ager's own.
  */
@@ -18,7 +18,7 @@ struct sp_ager {
 	struct sp_datapath	*dp;
 	struct sp_ports		*ports;
 	struct sp_store		*store;
-	int			is_hasty;
+	int			is_agent;
 	void			(*ended)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state);
 	void			*ctx;
 	unsigned int		survivable;

@@ -383,11 +383,29 @@ static void fin_of_a_split_one_is_told_soon(void **state)
 	assert_int_equal(told, 1);
 }
 
-static void a_hasty_one_rests_little(void **state)
+static void an_agent_rests_little(void **state)
 {
 	assert_in_range(sp_ager_turn(&ager, &limits), 201, 1000);
-	ager.is_hasty = 1;
+	ager.is_agent = 1;
 	assert_in_range(sp_ager_turn(&ager, &limits), 1, 200);
+}
+
+/* In a full table, too: whoever recorded the introduction of one that is over must not bring it back. */
+static void an_agent_keeps_what_may_be_introduced_again(void **state)
+{
+	for (int is_agent = 0; is_agent < 2; is_agent++) {
+		begin(NULL);
+		store.engine = &alone;
+		ager.is_agent = is_agent;
+		count.max = 1;
+		set_ends(add(1, 10, 0), SP_USE_S_RST);
+		set_ends(add(2, 10, 0), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+		walk();
+		assert_int_equal(dels, is_agent ? 0 : 4);
+		now_ns += SECOND;
+		walk();
+		assert_int_equal(dels, 4);
+	}
 }
 
 static void fin_of_the_backend_is_told(void **state)
@@ -461,7 +479,8 @@ int main(void)
 		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
 		cmocka_unit_test_setup(idle_ones_only_go, begin), cmocka_unit_test_setup(one_fin_is_told_once, begin),
 		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin),
-		cmocka_unit_test_setup(a_hasty_one_rests_little, begin),
+		cmocka_unit_test_setup(an_agent_rests_little, begin),
+		cmocka_unit_test_setup(an_agent_keeps_what_may_be_introduced_again, begin),
 		cmocka_unit_test_setup(fin_of_the_backend_is_told, begin),
 		cmocka_unit_test_setup(one_box_tells_nobody, begin),
 		cmocka_unit_test_setup(an_end_is_told_without_a_store, begin),
