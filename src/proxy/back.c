@@ -276,10 +276,13 @@ static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splic
 		sp_back_release(f, c);
 	else
 		reset_back(f, c);
-	if (winner && !sp_splice_install(f->dp, winner, c->held.len, winner->up.spliced_s))
+	if (winner && !sp_splice_install(f->dp, winner, c->held.len, winner->up.spliced_s)) {
+		sp_sync_fetched(f, winner);
+		sp_cluster_introduce(f->cluster, winner, winner->up.spliced_s);
 		sp_back_adopt(f, c, &winner->up);
-	else if (sp_stash_owe(f, c))
+	} else if (sp_stash_owe(f, c)) {
 		sp_front_del(f, c);
+	}
 }
 
 /*
@@ -319,9 +322,9 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	}
 	if (!err)
 		err = sp_splice_install(f->dp, &splice, c->held.len, kept_s);
-	if (err) {
+	if (err) {	/* another proxy may rely on it, found in the store; else its SYN-ACK, repeated, is nobody's */
 		f->counters.commit_failed++;
-		reset_back(f, c);
+		sp_back_release(f, c);
 		if (sp_stash_owe(f, c))
 			sp_front_del(f, c);
 		return;
@@ -330,8 +333,7 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	f->counters.spliced++;
 	count_mode(f, c);
 	sp_conn_unlink_back(f->conns, c);
-	if (c->mode != SP_MODE_WHOLE)
-		sp_cluster_introduce(f->cluster, &splice, kept_s);
+	sp_cluster_introduce(f->cluster, &splice, kept_s);
 	if (is_adopting(c))
 		sp_unheard_add(f->unheards, &splice, &c->client, c->window, !c->held.len, sp_now_ns());
 	sp_stash_forward(f, c);

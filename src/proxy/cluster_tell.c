@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "abi/half.h"
+#include "abi/introduce.h"
 #include "base/addr.h"
 #include "proxy/cluster_internal.h"
 #include "proxy/message.h"
@@ -114,13 +116,19 @@ void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __
 		c->counters.ends_sent += tell(c, NULL, &m);
 }
 
+/* An older one is refused, as what is recorded. */
+static int is_fresh(const struct sp_splice *splice)
+{
+	return (__s32)(time(NULL) - splice->up.spliced_s) <= SP_INTRODUCE_FRESH_S;
+}
+
 void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s)
 {
 	const struct sp_endpoint at = { splice->up.out.daddr, splice->up.out.dport };
 	const struct sp_member *agent = sp_cluster_agent_at(c, &at);
 	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .splice = *splice, .kept_s = kept_s };
 
-	if (agent)
+	if (agent && splice->up.flags & SP_HALF_F_SPLIT && is_fresh(splice))
 		c->counters.introductions_sent += tell(c, agent, &m);
 }
 

@@ -200,6 +200,7 @@ static void found(struct sp_front *f, const struct sp_tuple *key, const struct s
 	sp_sync_fetched(f, splice);
 	if (c && c->client.isn_theirs != splice->client_isn)
 		return;		/* of an older connection from the same port */
+	sp_cluster_introduce(f->cluster, splice, splice->up.spliced_s);
 	if (c && is_overtaken(c))
 		adopt(f, c, splice);
 	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, 0, splice->up.spliced_s))

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A proxy has won the claim, and nothing more is heard of it: who goes on with its splice lacks nothing.
+
+    client --- router ---+--- proxy1..3 --- core --- backend1, with an agent
+                         `------------------------------'
+"""
+import pytest
+
+import daemon
+import tcp
+from conftest import Lab, Pairs
+from stores import COUNT
+
+pytestmark = pytest.mark.spliced
+WINNER, OTHER = "proxy1", "proxy2"
+MODES = {"http": "adopt", "tls": "split", "tcp": "whole"}
+ANSWERS_LOST = "chain lose {\n type filter hook input priority 0\n tcp sport 6379 counter drop\n }"
+# By their length: nothing else of what it says to the agent.
+SAYS_NOTHING = """chain lose {
+    type filter hook output priority 0
+    udp dport 7946 udp length 160 counter drop
+}"""
+BYTES = 100000
+
+
+def services(net, source):
+    for service, pool in daemon.raw_services(net, source):
+        yield {**service, "mode": MODES[service["protocol"]]}, pool
+
+
+@pytest.fixture(scope="module")
+def cluster(start_cluster):
+    with start_cluster(services=services, agents=["backend1"], store={"timeout": "500ms", "store_loss": "refuse"}) as cluster:
+        cluster.start_agents(Pairs.PORTS.values())
+        yield cluster
+
+
+@pytest.fixture
+def pairs(cluster, pairs_on):
+    cluster.way.announce([WINNER])
+    yield pairs_on(Lab(cluster))
+    cluster.heal()
+
+
+@pytest.fixture
+def connect(cluster, pairs, family):
+    def connect(kind):
+        pairs.listener(kind)
+        return pairs.stack.enter_context(tcp.connect(cluster.client, family.vip, Pairs.PORTS[kind]))
+    return connect
+
+
+def claims(cluster):
+    return sum(int(store.cli("EVAL", COUNT, "0", "f").split()[0]) for store in cluster.stores)
+
+
+def accepted(pairs, kind):
+    server = pairs.stack.enter_context(tcp.accept(pairs.listener(kind)))
+    assert tcp.read(server, len(Pairs.HEADS[kind])) == Pairs.HEADS[kind]
+    return server
+
+
+def down_at_proxies(cluster, client):
+    return sum(row["bytes_down"] for row in filter(None, (proxy.of(client) for proxy in cluster.proxies)))
+
+
+def both_ways(client, server):
+    tcp.transfer(server, client, BYTES)
+    tcp.transfer(client, server, BYTES)
+
+
+@pytest.fixture
+def untold(cluster):
+    """The agent can neither ask the store, nor be told by the winner."""
+    cluster.agents[0].unplug("stores")
+    with cluster.ns[WINNER].nft(SAYS_NOTHING):
+        yield cluster.agents[0]
+
+
+def test_before_its_adopted_splice_was_introduced(cluster, untold, pairs, connect):
+    client, spliced = connect("http"), cluster.proxies[0].counters()["spliced_adopt"]
+    client.sendall(Pairs.HEADS["http"])
+    tcp.wait_for(lambda: cluster.proxies[0].counters()["spliced_adopt"] > spliced, "a splice", 1)
+    cluster.way.announce([OTHER])
+    both_ways(client, accepted(pairs, "http"))
+
+
+def test_before_its_split_splice_was_introduced(cluster, untold, pairs, connect):
+    client, introduced = connect("tls"), untold.counters()["agent_introduced"]
+    client.sendall(Pairs.HEADS["tls"])
+    server = accepted(pairs, "tls")
+    tcp.transfer(server, client, BYTES)
+    assert untold.counters()["agent_introduced"] == introduced
+    cluster.way.announce([OTHER])
+    tcp.transfer(client, server, BYTES)
+    assert untold.counters()["agent_introduced"] == introduced + 1
+    before = down_at_proxies(cluster, client)
+    tcp.transfer(server, client, BYTES)
+    assert down_at_proxies(cluster, client) == before
+
+
+def test_it_hears_too_late_that_it_has_won(cluster, pairs, connect):
+    """It gives up. Who does what the client repeats finds its splice in the store, and a backend that still waits. (Last, as adopt rests then.)"""
+    winner = cluster.proxies[0]
+    client, failed, before = connect("tls"), winner.counters()["commit_failed"], claims(cluster)
+    with cluster.ns[WINNER].nft(ANSWERS_LOST):
+        client.sendall(Pairs.HEADS["tls"])
+        tcp.wait_for(lambda: winner.counters()["commit_failed"] > failed, "it to give up", 5)
+        cluster.way.announce([OTHER])
+        assert claims(cluster) == before + len(cluster.stores)
+    both_ways(client, accepted(pairs, "tls"))
