@@ -58,7 +58,7 @@
  */
 #define SETTLED_NS	1000000000ULL
 #define UNSETTLED_NS	6500000000ULL
-/* An agent must know it for as long as its introduction is believed, also from a clock that is as wrong as it may be. */
+/* An agent must know it for as long as its introduction is believed, also by a clock as wrong as may be. */
 #define INTRODUCED_NS	((2 * SP_INTRODUCE_FRESH_S + 1) * 1000000000ULL)
 
 static struct sp_tuple keys[STRETCH];
