@@ -99,9 +99,9 @@ void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind, const st
 
 struct sp_splice;
 /*
- * A splice that was committed lately, for the living agent of its backend, where that carries a half of it; else
- * nothing. Whose it is doesn't matter: its own proxy may be dead before it could say so. It goes out at the next
- * sp_cluster_flush(), so that must come before its first bytes do.
+ * A splice that was committed lately, for the agent of its backend, where that carries a half of it; else nothing.
+ * Whose it is doesn't matter: its own proxy may be dead before it could say so. Nor need the agent live, as its
+ * datapath does. It goes out at the next sp_cluster_flush(), so that must come before its first bytes do.
  */
 void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s);
 

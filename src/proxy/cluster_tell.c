@@ -125,11 +125,13 @@ static int is_fresh(const struct sp_splice *splice)
 void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s)
 {
 	const struct sp_endpoint at = { splice->up.out.daddr, splice->up.out.dport };
-	const struct sp_member *agent = sp_cluster_agent_at(c, &at);
 	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .splice = *splice, .kept_s = kept_s };
 
-	if (agent && splice->up.flags & SP_HALF_F_SPLIT && is_fresh(splice))
-		c->counters.introductions_sent += tell(c, agent, &m);
+	if (!c || !(splice->up.flags & SP_HALF_F_SPLIT) || !is_fresh(splice))
+		return;
+	for (unsigned int i = 0; i < c->members.count; i++)
+		if (sp_member_serves(&c->members.others[i], &at))
+			c->counters.introductions_sent += tell(c, &c->members.others[i], &m);
 }
 
 void sp_cluster_say_hello(struct sp_cluster *c)

@@ -66,9 +66,9 @@ struct sp_member *sp_members_by_addr(struct sp_members *ms, const struct sp_addr
 	return NULL;
 }
 
-static int owns(const struct sp_member *m, const struct sp_endpoint *at)
+int sp_member_serves(const struct sp_member *m, const struct sp_endpoint *at)
 {
-	for (unsigned int i = 0; i < m->owned_count; i++)
+	for (unsigned int i = 0; m->state == SP_MEMBER_AGENT && i < m->owned_count; i++)
 		if (!sp_endpoint_compare(&m->owned[i], at))
 			return 1;
 	return 0;
@@ -79,7 +79,7 @@ struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_end
 	for (unsigned int i = 0; i < ms->count; i++) {
 		struct sp_member *m = &ms->others[i];
 
-		if (m->is_alive && m->state == SP_MEMBER_AGENT && owns(m, at))
+		if (m->is_alive && sp_member_serves(m, at))
 			return m;
 	}
 	return NULL;

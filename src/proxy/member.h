@@ -73,6 +73,8 @@ void sp_members_init(struct sp_members *ms, const struct sp_member *self);
 struct sp_member *sp_members_by_id(struct sp_members *ms, __u64 id);
 /* The proxy that owns that address, dead or alive. No agent: where it serves, clients may be as well. */
 struct sp_member *sp_members_by_addr(struct sp_members *ms, const struct sp_addr *addr);
+/* An agent, whose servers listen there. */
+int sp_member_serves(const struct sp_member *m, const struct sp_endpoint *at);
 /* The agent that lives, and serves there. */
 struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_endpoint *at);
 

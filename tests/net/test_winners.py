@@ -30,7 +30,7 @@ def services(net, source):
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):
-    with start_cluster(services=services, agents=["backend1"], store={"timeout": "500ms", "store_loss": "refuse"}) as cluster:
+    with start_cluster(services=services, agents=["backend1"], store={"timeout": "1s", "store_loss": "refuse"}) as cluster:
         cluster.start_agents(Pairs.PORTS.values())
         yield cluster
 
@@ -97,6 +97,21 @@ def test_before_its_split_splice_was_introduced(cluster, untold, pairs, connect)
     before = down_at_proxies(cluster, client)
     tcp.transfer(server, client, BYTES)
     assert down_at_proxies(cluster, client) == before
+
+
+def test_its_agent_dies_before_the_commit(cluster, pairs, connect):
+    """Chosen while it lived, introduced when it doesn't: its datapath is there."""
+    winner, agent = cluster.proxies[0], cluster.agents[0]
+    client = connect("http")
+    for store in cluster.stores:
+        store.freeze()
+    client.sendall(Pairs.HEADS["http"])
+    tcp.wait_for(lambda: winner.status()["pending"] > 0, "the claim")
+    agent.kill9()
+    tcp.wait_for(lambda: not agent.is_known_to(winner), "its death to be noticed")
+    for store in cluster.stores:
+        store.thaw()
+    both_ways(client, accepted(pairs, "http"))
 
 
 def test_it_hears_too_late_that_it_has_won(cluster, pairs, connect):
