@@ -303,6 +303,7 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
 /*
  * The whole head may have come to another proxy, in one segment, as clients repeat it, or in pieces, where we have a
  * part of it from a dead one (heir.c): then the splice is there. What comes behind a hole, or again, tells of that.
+ * And what lies in the hole, another one who went on with the head may have acknowledged: no client repeats it.
  */
 static void ask_store(struct sp_front *f, struct sp_conn *c)
 {
@@ -310,6 +311,8 @@ static void ask_store(struct sp_front *f, struct sp_conn *c)
 		return;
 	c->is_news = 0;
 	f->store->engine->fetch(f->store, &c->front);
+	if (c->acked && c->held.span_count && f->store->engine->heads)
+		f->store->engine->head(f->store, &c->front);
 }
 
 void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)

@@ -162,13 +162,12 @@ def transfer(sender, receiver, count, on_bytes=None):
 
 
 def info(ns, sock):
-    """What ss tells of a socket: {"state": .., "mss": .., "pmtu": .., "retrans": ..}"""
-    host, port = sock.getsockname()[:2]
-    lines = ns.run("ss", "-Htino", f"sport = :{port}").splitlines()
-    for head, detail in zip(lines[::2], lines[1::2]):
-        if head.split()[4].endswith(f":{sock.getpeername()[1]}"):
-            found = {k: v for k, v in re.findall(r"(\w+):([^ ]+)", detail)}
-            return {"state": head.split()[0], "detail": detail, **found}
+    """What ss tells of a socket: {"state": .., "timers": .., "mss": .., "pmtu": .., "retrans": ..}"""
+    said = ns.run("ss", "-Htineo", f"sport = :{sock.getsockname()[1]}").splitlines()
+    inode = f" ino:{os.fstat(sock.fileno()).st_ino} "   # an older one may have had the same ports, and other addresses
+    for head, detail in zip(said[::2], said[1::2]):
+        if inode in f"{head} ":
+            return {"state": head.split()[0], "timers": head, "detail": detail, **dict(re.findall(r"(\w+):([^ ]+)", detail))}
     return None
 
 

@@ -35,10 +35,9 @@ def resumed(proxy):
     return proxy.counters()["heads_resumed"]
 
 
-def test_splice_is_made_elsewhere(lab, pair, family):
+def left_behind(lab, pair, family, data):
+    """Clients whose heads begin alike, at proxies of which one has died. Return (they, who goes on with its heads, the third proxy)."""
     dying, *others = lab.cluster.proxies
-    listener, data = pair.listener("http"), http_head(1000, BODY)
-    cut = len(data) - len(BODY)
     clients = [pair.stack.enter_context(connect(lab.client, family.vip, RAW_HTTP)) for _ in range(CLIENTS)]
     for client in clients:
         client.sendall(data[:BEGINNING])
@@ -47,18 +46,39 @@ def test_splice_is_made_elsewhere(lab, pair, family):
     dying.crash()
     heir = wait_for(lambda: next((proxy for proxy in others if resumed(proxy) > before[proxy]), None), "an heir")
     other, = set(others) - {heir}
-    lab.cluster.way.announce([other.name])
+    return clients, heir, other
+
+
+def say_by(lab, proxy, clients, data):
+    lab.cluster.way.announce([proxy.name])
     for client in clients:
-        client.sendall(data[BEGINNING:cut])
+        client.sendall(data)
+
+
+def test_splice_is_made_elsewhere(lab, pair, family):
+    listener, data = pair.listener("http"), http_head(1000, BODY)
+    cut = len(data) - len(BODY)
+    clients, heir, other = left_behind(lab, pair, family, data)
+    say_by(lab, other, clients, data[BEGINNING:cut])
     servers = [pair.stack.enter_context(accept(listener)) for _ in clients]
     assert all(read(server, cut) == data[:cut] for server in servers)
     assert heir.status()["pending"], "none of them was for another one to splice"
-    lab.cluster.way.announce([heir.name])
     start = time.monotonic()
-    for client in clients:
-        client.sendall(data[cut:])
+    say_by(lab, heir, clients, data[cut:])
     assert all(read(server, len(BODY)) == BODY for server in servers)
     assert time.monotonic() - start < SOON_S
+
+
+def test_head_goes_on_at_two_places(lab, pair, family):
+    """Its home has acknowledged more of it than its heir knows, to whom all else comes."""
+    listener, data = pair.listener("http"), http_head(1000, BODY)
+    clients, heir, other = left_behind(lab, pair, family, data)
+    say_by(lab, other, clients, data[BEGINNING:500])
+    wait_for(lambda: all(map(acknowledged, clients)), "more of the heads to be acknowledged")
+    say_by(lab, heir, clients, data[500:])
+    servers = [pair.stack.enter_context(accept(listener)) for _ in clients]
+    assert all(read(server, len(data)) == data for server in servers)
+
 
 def test_head_in_pieces_whose_home_has_just_died(lab, pair, family):
     """It is told its pieces until its death is noticed; this client repeats nothing."""

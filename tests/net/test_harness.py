@@ -31,7 +31,8 @@ def inode(path):
 def test_signal_takes_everything_down(request, number, tmp_path):
     run = subprocess.Popen([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", HERE / "test_daemon_life.py",
                             "--build", request.config.getoption("--build"), "-k", "test_frozen_daemon"],
-                           stdout=open(tmp_path / "out", "w"), stderr=subprocess.STDOUT)
+                           stdout=open(tmp_path / "out", "w"), stderr=subprocess.STDOUT,
+                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a script's `run test &` ignores it
     wait_for(lambda: any(path.match("/proc/*/ns/net") for path in left_by(run.pid)), "its daemon to run")
     run.send_signal(number)
     assert run.wait(20) == 2, (tmp_path / "out").read_text()

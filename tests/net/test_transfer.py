@@ -137,8 +137,7 @@ def test_window_means_the_same_at_both_ends(raw, pair, way, kind, scales):
 
 
 def is_persisting(ns, sock):
-    detail = ns.run("ss", "-Htino", f"sport = :{sock.getsockname()[1]}", f"dport = :{sock.getpeername()[1]}")
-    return "timer:(persist" in detail
+    return "timer:(persist" in info(ns, sock)["timers"]
 
 
 def test_many_small_writes(pair, way):
