@@ -79,11 +79,11 @@ class Servers:
 
     def ssh_options(self):
         return ["-F", "none", "-i", str(self.work / "user_key"), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
-                "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", "-o", f"Port={SSH}"]
+                "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10"]
 
-    def ssh(self, addr):
+    def ssh(self, addr, port=SSH):
         """The command line of a client."""
-        return ["ssh", *self.ssh_options(), f"root@{addr}"]
+        return ["ssh", *self.ssh_options(), "-p", str(port), f"root@{addr}"]
 
     def file(self, name, size):
         """Of random bytes, made once."""

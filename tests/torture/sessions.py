@@ -2,9 +2,11 @@
 """People who talk for long while every 20 s the host that carries one of them dies, and returns.
 
 Websocket chats, numbered messages both ways; SSE streams; ssh sessions through a `tcp` service. Each connects once. A number
-that is missing, doubled or out of order ends a session, and so does the end of its connection.
+that is missing, doubled or out of order ends a session, and so does the end of its connection. With several modes there is one
+of each kind in each of them, by services of their own.
 """
 import asyncio
+import collections
 import contextlib
 import itertools
 import pathlib
@@ -23,24 +25,29 @@ from servers import Servers
 from topo import VIP
 
 CHAT, SSE, SSH = 8080, 8081, daemon.SSH
+PORTS_APART = 100       # of the services of one kind
 EACH, PACE_S, PERIOD_S, DEAD_S = 3, 0.02, 20, 8
+NEXT_VICTIM = 4         # each time another one of another kind and mode
 GAP_MAX_S = 1.5
 VIP4 = VIP["snat"][4]
 HERE = pathlib.Path(__file__).resolve().parent
 SSE_GET = b"GET /events HTTP/1.1\r\nHost: www.example.org\r\nAccept: text/event-stream\r\n\r\n"
 
 
-def services(view, source="snat"):
-    for name, protocol, port in (("chat", "http", CHAT), ("sse", "http", SSE), ("ssh", "tcp", SSH)):
-        yield (daemon.service(name, source, protocol, port, default=f"{name}-{source}"),
-               daemon.pool(view, name, source, port, ("backend1",)))
+def services(view, source="snat", modes=(None,)):
+    """Of each mode; None leaves it to the cluster."""
+    for nth, mode in enumerate(modes):
+        for kind, protocol, port in (("chat", "http", CHAT), ("sse", "http", SSE), ("ssh", "tcp", SSH)):
+            name = "-".join(filter(None, (kind, mode)))
+            yield ({**daemon.service(name, source, protocol, port + PORTS_APART * nth, default=f"{kind}-{source}"),
+                    **({"mode": mode} if mode else {})}, daemon.pool(view, kind, source, port, ("backend1",)))
 
 
 class Hosts:
     """The servers on backend1."""
 
-    def __init__(self, cluster, work):
-        self.cluster, self.servers = cluster, Servers(cluster, work, work)
+    def __init__(self, cluster, work, modes=(None,)):
+        self.cluster, self.servers, self.modes = cluster, Servers(cluster, work, work), modes
         self.servers.sshd("backend1")
         self.talkers = cluster.backend1.popen(sys.executable, "-B", str(HERE / "talkers.py"), str(CHAT), str(SSE),
                                               stdout=subprocess.PIPE, text=True)
@@ -56,10 +63,13 @@ class Hosts:
 
 class Session:
     """One connection. `latencies` are of echoes, in s; the clock is that of what the server sends by itself, or sends back."""
-    port = None
+    listens = None
 
     def __init__(self, cluster, hosts, number):
-        self.cluster, self.hosts, self.name, self.sport = cluster, hosts, f"{type(self).__name__.lower()}{number}", 0
+        nth = number % len(hosts.modes)
+        self.cluster, self.hosts, self.mode = cluster, hosts, hosts.modes[nth] or cluster.mode
+        self.port, self.sport = self.listens + PORTS_APART * nth, 0
+        self.name = f"{type(self).__name__.lower()}{number} ({self.mode})"
         self.clock, self.latencies, self.received, self.failure = Clock(), [], 0, None
         self.sent_at = {}
 
@@ -89,10 +99,10 @@ class Session:
 
 
 class Chat(Session):
-    port = CHAT
+    listens = CHAT
 
     async def talk(self, stop):
-        async with websockets.connect(f"ws://www.example.org:{CHAT}/", sock=self.connect(), ping_interval=None,
+        async with websockets.connect("ws://www.example.org/", sock=self.connect(), ping_interval=None,
                                       compression=None) as socket:
             listener = asyncio.create_task(self.listen(socket))
             for number in itertools.count():
@@ -126,7 +136,7 @@ class Chat(Session):
 
 
 class Sse(Session):
-    port = SSE
+    listens = SSE
 
     async def talk(self, stop):
         reader, writer = await asyncio.open_connection(sock=self.connect())
@@ -143,11 +153,11 @@ class Sse(Session):
 
 
 class Ssh(Session):
-    port = SSH
+    listens = SSH
 
     async def talk(self, stop):
-        ssh = await asyncio.create_subprocess_exec("nsenter", f"--net={self.cluster.client.path}", *self.hosts.servers.ssh(VIP4), "cat",
-                                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        ssh = await asyncio.create_subprocess_exec("nsenter", f"--net={self.cluster.client.path}", *self.hosts.servers.ssh(VIP4, self.port),
+                                                   "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             self.sport = await asyncio.to_thread(self.find_port, ssh.pid)
             listener = asyncio.create_task(self.listen(ssh.stdout))
@@ -169,7 +179,7 @@ class Ssh(Session):
     def find_port(self, pid):
         """Of the program's own connection."""
         def found():
-            out = self.cluster.client.run("ss", "-Htnp", f"dport = :{SSH}")
+            out = self.cluster.client.run("ss", "-Htnp", f"dport = :{self.port}")
             return [line.split()[3].rsplit(":", 1)[1] for line in out.splitlines() if f"pid={pid}," in line]
         return int(tcp.wait_for(found, "ssh to connect")[0])
 
@@ -199,7 +209,7 @@ async def kill_hosts(cluster, sessions, seconds, say):
         if end - begin < PERIOD_S / 2:
             await asyncio.sleep(max(0, end - begin))
             return
-        victim = sessions[turn % len(sessions)]
+        victim = sessions[turn * NEXT_VICTIM % len(sessions)]
         name = cluster.carriers([victim.sport], victim.port)[0]
         proxy = cluster.proxies[cluster.names.index(name)]
         say(f"{name} dies, which carries {victim.name}")
@@ -222,12 +232,28 @@ def percentiles(sessions):
     return f"echo p50 {cuts[49] * 1000:.2f} ms, p99 {cuts[98] * 1000:.2f} ms, worst {echoes[-1] * 1000:.0f} ms, {len(echoes)} of them"
 
 
+def in_effect(cluster):
+    """Whether each backend gets what its services ask for."""
+    backends = [b for proxy in cluster.proxies for pool in proxy.status()["pools"] for b in pool["backends"]]
+    return all(now["mode"] == asked for b in backends for asked, now in b["modes"].items() if asked != "auto")
+
+
+def in_other_modes(cluster, sessions):
+    """A line for each mode that has fewer connections than should be."""
+    for mode, wanted in collections.Counter(s.mode for s in sessions if s.mode != "auto").items():
+        made = sum(proxy.counters()[f"spliced_{mode}"] for proxy in cluster.proxies)
+        if made < wanted:
+            yield f"{made} connections were {mode}, and not {wanted}"
+
+
 async def run(cluster, hosts, seconds, calm_s, say=print):
     """Return what went wrong, a line for each session."""
     stop = asyncio.Event()
+    await asyncio.to_thread(tcp.wait_for, lambda: in_effect(cluster), "all modes to be had")
     sessions = [kind(cluster, hosts, n) for n in range(EACH) for kind in (Chat, Sse, Ssh)]
     tasks = [asyncio.create_task(s.run(stop)) for s in sessions]
     await asyncio.to_thread(tcp.wait_for, lambda: all(s.received > 10 or s.failure for s in sessions), "all sessions to talk", 30)
+    others = list(in_other_modes(cluster, sessions))
     for s in sessions:
         s.clock.longest, s.latencies = 0.0, []
     await asyncio.sleep(calm_s)
@@ -241,7 +267,7 @@ async def run(cluster, hosts, seconds, calm_s, say=print):
         await asyncio.wait(tasks, timeout=60)
     say(f"with faults: {percentiles(sessions)}, longest gap {max(s.clock.longest for s in sessions):.3f} s, "
         f"{sum(s.received for s in sessions)} messages in {len(sessions)} sessions")
-    return [f"{s.name}: {why}" for s in sessions for why in complaints(s)]
+    return others + [f"{s.name}: {why}" for s in sessions for why in complaints(s)]
 
 
 def complaints(session):
