@@ -17,9 +17,8 @@
  *
  * What is too long to wait (SP_ASK_BYTES_MAX) passes while the store is asked.
  *
- * What passes goes to a proxy, which carries it. "No answer" comes after
- * PATIENCE_NS at the latest; and when the store has left one question
- * unanswered, none is asked for AWAY_NS, and nothing waits.
+ * What passes goes to a proxy, which carries it. "No answer" comes soon, and when the store has left one question
+ * unanswered, none is asked for a while, and nothing waits: questions.c.
  *
  * Ends are told to the proxies, which don't see them any more (age.c), and
  * theirs to us. A splice that is found while an older one of its tuple is here
@@ -28,26 +27,16 @@
 #include "proxy/front.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "abi/ask.h"
-#include "abi/siphash.h"
-#include "base/log.h"
 #include "agent/capability.h"
-#include "proxy/age.h"
+#include "agent/questions.h"
 #include "proxy/program.h"
-#include "proxy/relay.h"
-#include "proxy/stray.h"
+#include "proxy/splice.h"
 
-#define ASKS_MAX	128		/* at once; a stray or two for each */
-#define PATIENCE_NS	50000000ULL
-#define AWAY_NS		1000000000ULL
 #define UNKNOWN_NS	10000000000ULL
 #define WHOLE_NS	3600000000000ULL
 #define STRAY_NS	1000000000ULL	/* of what a proxy sends here: until it has come again, no longer */
@@ -57,121 +46,13 @@ const struct sp_program sp_program = {
 	.name = "spliced-agent", .config_path = "/etc/spliced/spliced-agent.yaml", .load = sp_config_load_agent,
 };
 
-struct ask {
-	struct sp_tuple	tuple;
-	__u64		asked_ns;
-};
-
-/* What front.h calls a front: here it is what the host's servers send. @asks: a ring, oldest at @first */
+/* What front.h calls a front: here it is what the host's servers send. */
 struct sp_front {
-	struct sp_datapath		*dp;
-	struct sp_wire			*wire;
-	struct sp_store			*store;
-	struct sp_cluster		*cluster;
-	struct sp_ports			*ports;		/* of no address: the ager gives ports back */
-	struct sp_strays		*strays;
-	struct sp_ager			ager;
-	struct sp_config		*config;
-	struct sp_front_counters	counters;
-	__u64				key[2];
-	__u64				away_until_ns;
-	unsigned int			first, count;
-	struct ask			asks[ASKS_MAX];
+	SP_CARRIER_FIRST
+	struct sp_questions		questions;
 	__u8				can;
 	unsigned int			ticks;
 };
-
-static __u64 hash_of(const struct sp_front *f, const struct sp_tuple *tuple)
-{
-	__u64 words[5] = { 0 };
-
-	memcpy(words, tuple, sizeof(*tuple));
-	return sp_siphash_words(f->key, words, 5);
-}
-
-/* ---- what waits ---- */
-
-/* As it was, but for SACK blocks; a superpacket in the segments that it stands for, whose size is @seg->mss. */
-static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
-{
-	const struct sp_half same = { .out = seg->tuple };
-	struct sp_front *f = ctx;
-
-	if (flags & SP_STRAY_F_CUT)
-		return;
-	f->counters.relayed++;
-	sp_relay(f->wire, &same, seg, seg->mss ?: UINT16_MAX);
-}
-
-static void release(struct sp_front *f, const struct sp_tuple *tuple)
-{
-	sp_stray_take(f->strays, hash_of(f, tuple), tuple, sp_now_ns(), send_again, f);
-}
-
-static void let_pass(struct sp_front *f, const struct sp_tuple *tuple, __u64 for_ns)
-{
-	sp_datapath_pass(f->dp, tuple, sp_now_ns() + for_ns);
-	f->counters.agent_passed++;
-}
-
-static int is_waiting(const struct sp_front *f, const struct sp_tuple *tuple)
-{
-	__u8 flags;
-
-	return !sp_stray_flags(f->strays, hash_of(f, tuple), tuple, &flags);
-}
-
-static void pop_oldest(struct sp_front *f)
-{
-	f->first = (f->first + 1) % ASKS_MAX;
-	f->count--;
-}
-
-/* Those that have waited longest; what was answered behind one that was not goes with it. */
-static void forget_answered(struct sp_front *f)
-{
-	while (f->count && !is_waiting(f, &f->asks[f->first].tuple))
-		pop_oldest(f);
-}
-
-static void ask(struct sp_front *f, const struct sp_tuple *tuple)
-{
-	f->asks[(f->first + f->count++) % ASKS_MAX] = (struct ask){ .tuple = *tuple, .asked_ns = sp_now_ns() };
-	f->counters.agent_asked++;
-	f->store->engine->fetch(f->store, tuple);
-}
-
-/* No store is shared: what is not introduced is not known. */
-static int is_alone(const struct sp_front *f)
-{
-	return f->config->store.kind == SP_STORE_LOCAL;
-}
-
-static int may_ask(const struct sp_front *f)
-{
-	return !is_alone(f) && f->count < ASKS_MAX && sp_now_ns() >= f->away_until_ns;
-}
-
-static void on_segment(struct sp_front *f, const struct sp_segment *seg)
-{
-	struct sp_entry e;
-	int is_first;
-
-	if (!sp_datapath_get(f->dp, &seg->tuple, &e) && !(e.use.state & SP_USE_S_REUSED)) {
-		send_again(f, seg, 0);	/* its half came while it was on its way up here */
-		return;
-	}
-	is_first = !is_waiting(f, &seg->tuple);
-	if (is_first && !may_ask(f)) {
-		let_pass(f, &seg->tuple, SP_ASK_PASS_NS);
-		send_again(f, seg, 0);
-		return;
-	}
-	sp_stray_add(f->strays, hash_of(f, &seg->tuple), seg, SP_STRAY_F_BACK, sp_now_ns());
-	f->counters.stray_kept++;
-	if (is_first)
-		ask(f, &seg->tuple);
-}
 
 static void on_back(struct sp_front *f, const struct sp_event *ev)
 {
@@ -182,7 +63,7 @@ static void on_back(struct sp_front *f, const struct sp_event *ev)
 		return;
 	}
 	seg.mss = ev->mtu;
-	on_segment(f, &seg);
+	sp_questions_hold(&f->questions, &seg);
 }
 
 /*
@@ -194,18 +75,18 @@ static void on_nobodys(struct sp_front *f, const struct sp_tuple *tuple)
 	const struct sp_tuple from_server = sp_tuple_reverse(tuple);
 
 	f->counters.agent_asked++;
-	if (is_alone(f))
-		sp_datapath_pass(f->dp, tuple, sp_now_ns() + STRAY_NS);
-	else
+	if (sp_carrier_is_shared(&f->carrier))
 		f->store->engine->fetch(f->store, &from_server);
+	else
+		sp_datapath_pass(f->dp, tuple, sp_now_ns() + STRAY_NS);
 }
 
 void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 {
 	if (ev->kind == SP_EVENT_TOO_BIG)
 		sp_wire_send_too_big(f->wire, ev);
-	else if (ev->kind == SP_EVENT_ASK && may_ask(f))
-		ask(f, &ev->tuple);
+	else if (ev->kind == SP_EVENT_ASK)
+		sp_questions_ask(&f->questions, &ev->tuple);
 	else if (ev->kind == SP_EVENT_BACK)
 		on_back(f, ev);
 	else if (ev->kind == SP_EVENT_MISS)
@@ -214,21 +95,9 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 
 void sp_front_tick(struct sp_front *f)
 {
-	__u64 now_ns = sp_now_ns();
-
 	if (f->ticks++ % (SP_HELLO_MS / SP_FRONT_TICK_MS) == 0)
 		sp_capability_tell(f->cluster, f->dp, f->can);
-	while (f->count && now_ns - f->asks[f->first].asked_ns >= PATIENCE_NS) {
-		const struct ask *oldest = &f->asks[f->first];
-
-		pop_oldest(f);
-		if (!is_waiting(f, &oldest->tuple))
-			continue;
-		f->counters.agent_unanswered++;
-		f->away_until_ns = now_ns + AWAY_NS;
-		let_pass(f, &oldest->tuple, SP_ASK_PASS_NS);
-		release(f, &oldest->tuple);
-	}
+	sp_questions_tick(&f->questions, sp_now_ns());
 }
 
 /* ---- the store and the proxies ---- */
@@ -312,99 +181,31 @@ static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const str
 	if (err) {
 		f->counters.agent_no_half += err == -ENOENT;
 		f->counters.agent_whole += err == -EPERM;
-		let_pass(f, key, pass_ns(err));
+		sp_questions_pass(&f->questions, key, pass_ns(err));
 	}
 	if (!err || err == -ENOENT || err == -EPERM)
 		sp_datapath_pass(f->dp, &to_server, sp_now_ns() + STRAY_NS);
-	release(f, key);
-	forget_answered(f);
-}
-
-static void on_emptied(void *ctx)
-{
-	sp_ager_emptied(&((struct sp_front *)ctx)->ager);
-}
-
-static void on_kept(void *ctx, const struct sp_tuple *front, __u32 client_isn)
-{
-	sp_ager_kept(&((struct sp_front *)ctx)->ager, front, client_isn);
-}
-
-static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_isn)
-{
-	sp_ager_outdated(&((struct sp_front *)ctx)->ager, front, client_isn);
-}
-
-static void on_member(void *ctx, const void *record, size_t len)
-{
-	sp_cluster_heard(((struct sp_front *)ctx)->cluster, record, len);
+	sp_questions_answered(&f->questions, key);
 }
 
 static const struct sp_store_events store_events = {
-	.fetched = on_fetched, .emptied = on_emptied, .kept = on_kept, .outdated = on_outdated, .member = on_member,
+	.fetched = on_fetched, .emptied = sp_carrier_emptied, .kept = sp_carrier_kept, .outdated = sp_carrier_outdated,
+	.member = sp_carrier_member,
 };
 
 static void on_foreign_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
 {
 }
 
-static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
-{
-	struct sp_front *f = ctx;
-	__u8 known = sp_splice_ended(f->dp, front, client_isn, state);
-
-	if (known)
-		sp_cluster_tell_ends(f->cluster, front, client_isn, known);
-}
-
 static void on_homes(void *ctx)
 {
 }
 
-static __u32 splices(void *ctx)
-{
-	return sp_datapath_count(((struct sp_front *)ctx)->dp)->splices;
-}
-
 static const struct sp_cluster_events cluster_events = {
-	.segment = on_foreign_segment, .ends = on_ends, .homes = on_homes, .splices = splices,
+	.segment = on_foreign_segment, .ends = sp_carrier_ends, .homes = on_homes, .splices = sp_carrier_splices,
 };
 
-static void tell_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
-{
-	sp_cluster_tell_ends(((struct sp_front *)ctx)->cluster, front, client_isn, state);
-}
-
 /* ---- life ---- */
-
-/*
- * The kernel answers a program's question for a route only where the interface that the packet came through may
- * forward, and what comes from the host itself has come through lo, so to speak. Nothing else passes there.
- */
-static int let_lo_forward(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, "1\n", 2) != 2)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-static void prepare_host(void)
-{
-	static const char *const paths[] = { "/proc/sys/net/ipv4/conf/lo/forwarding", "/proc/sys/net/ipv6/conf/lo/forwarding" };
-	int err;
-
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		err = let_lo_forward(paths[i]);
-		if (err && err != -ENOENT)
-			log_warn("%s: can't be set to 1 (%s): unless it is, no route to clients is found, and proxies "
-				 "carry all", paths[i], strerror(-err));
-	}
-}
 
 int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_cluster *cluster,
 		 struct sp_config *config, struct sp_front **ret_front)
@@ -414,29 +215,19 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 
 	if (!f)
 		return -ENOMEM;
-	f->dp = dp;
-	f->wire = wire;
-	f->store = store;
-	f->cluster = cluster;
-	store->events = &store_events;
-	store->ctx = f;
-	f->strays = sp_strays_new();
-	err = f->strays ? sp_ports_new(NULL, 0, 1, 65535, &f->ports) : -ENOMEM;
-	if (!err && getrandom(f->key, sizeof(f->key), 0) != sizeof(f->key))
-		err = -EIO;
+	err = sp_carrier_init(&f->carrier, dp, wire, store, cluster);
+	err = err ?: sp_ports_new(NULL, 0, 1, 65535, &f->ports);
+	err = err ?: sp_questions_init(&f->questions, &f->carrier);
 	err = err ?: sp_front_configure(f, config);
 	if (err) {
 		sp_front_free(f);
 		return err;
 	}
-	sp_ager_init(&f->ager, dp, f->ports, store);
-	f->ager.ended = tell_ended;
+	sp_carrier_listen(&f->carrier, &store_events, &cluster_events);
 	f->ager.is_agent = 1;
-	f->ager.ctx = f;
-	sp_cluster_listen(cluster, &cluster_events, f);
 	f->can = sp_capability_of_host(dp);
 	sp_capability_tell(cluster, dp, f->can);
-	prepare_host();
+	sp_capability_prepare_host();
 	*ret_front = f;
 	return 0;
 }
@@ -445,41 +236,25 @@ void sp_front_free(struct sp_front *f)
 {
 	if (!f)
 		return;
-	sp_strays_free(f->strays);
-	sp_ports_free(f->ports);
-	sp_config_put(f->config);
+	sp_carrier_fini(&f->carrier);
 	free(f);
 }
 
 int sp_front_configure(struct sp_front *f, struct sp_config *config)
 {
-	sp_config_put(f->config);
-	f->config = sp_config_get(config);
+	sp_carrier_configure(&f->carrier, config);
 	sp_cluster_configure(f->cluster, config);
 	return 0;
 }
 
-void sp_front_rekey(struct sp_front *f, const struct sp_keys *keys)
+struct sp_carrier *sp_front_carrier(struct sp_front *f)
 {
-	if (f->store->engine->rekey)
-		f->store->engine->rekey(f->store, keys);
-	sp_cluster_rekey(f->cluster, keys);
-	sp_ager_rekeyed(&f->ager, f->config->store.timeout_ns);
+	return &f->carrier;
 }
 
 /* Nothing is left behind but splices, which go on. */
 void sp_front_recover(struct sp_front *f)
 {
-}
-
-unsigned int sp_front_age(struct sp_front *f)
-{
-	return sp_ager_turn(&f->ager, &f->config->limits);
-}
-
-unsigned int sp_front_survivable(const struct sp_front *f)
-{
-	return f->ager.survivable;
 }
 
 const struct sp_backends *sp_front_backends(const struct sp_front *f)
@@ -492,21 +267,6 @@ const struct sp_shortfalls *sp_front_shortfalls(const struct sp_front *f)
 	return NULL;
 }
 
-struct sp_ports *sp_front_ports(struct sp_front *f)
-{
-	return f->ports;
-}
-
-struct sp_cluster *sp_front_cluster(const struct sp_front *f)
-{
-	return f->cluster;
-}
-
-const struct sp_front_counters *sp_front_counters(const struct sp_front *f)
-{
-	return &f->counters;
-}
-
 int sp_front_is_in_sync(const struct sp_front *f)
 {
 	return 1;
@@ -514,5 +274,5 @@ int sp_front_is_in_sync(const struct sp_front *f)
 
 unsigned int sp_front_pending(const struct sp_front *f)
 {
-	return f->count;
+	return f->questions.count;
 }

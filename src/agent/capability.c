@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "agent/capability.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "abi/ask.h"
@@ -19,6 +21,35 @@ static int sysctl_digit(const char *path)
 		c = 0;
 	close(fd);
 	return c >= '0' && c <= '9' ? c - '0' : -1;
+}
+
+/*
+ * The kernel answers a program's question for a route only where the interface that the packet came through may
+ * forward, and what comes from the host itself has come through lo, so to speak. Nothing else passes there.
+ */
+static int let_lo_forward(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, "1\n", 2) != 2)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+void sp_capability_prepare_host(void)
+{
+	static const char *const paths[] = { "/proc/sys/net/ipv4/conf/lo/forwarding", "/proc/sys/net/ipv6/conf/lo/forwarding" };
+	int err;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		err = let_lo_forward(paths[i]);
+		if (err && err != -ENOENT)
+			log_warn("%s: can't be set to 1 (%s): unless it is, no route to clients is found, and proxies "
+				 "carry all", paths[i], strerror(-err));
+	}
 }
 
 __u8 sp_capability_of_host(const struct sp_datapath *dp)

@@ -6,6 +6,9 @@
 #include "proxy/cluster.h"
 #include "proxy/datapath.h"
 
+/* Lets routes to clients be found for what servers of this host send. What can't be is logged. */
+void sp_capability_prepare_host(void);
+
 /* SP_CAN_*, by the program that was loaded, and by the host's settings as they are now; logged. */
 __u8 sp_capability_of_host(const struct sp_datapath *dp);
 

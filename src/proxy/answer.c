@@ -73,7 +73,7 @@ void sp_answer(struct sp_front *f, struct sp_conn *c, int status)
 	c->status = status;
 	c->state = SP_CONN_ANSWERED;
 	c->deadline_ns = sp_now_ns() + KEEP_NS;
-	if (!sp_front_is_shared(f)) {
+	if (!sp_carrier_is_shared(&f->carrier)) {
 		say(f, c);
 		return;
 	}

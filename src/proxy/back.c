@@ -369,7 +369,7 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 		   !sp_front_is_in_sync(f)) {
 		leave_port(f, c);
 	} else if (seg->ack != c->backend.isn_ours + 1 && c->pool->source == SP_SOURCE_CLIENT &&
-		   sp_front_is_shared(f)) {
+		   sp_carrier_is_shared(&f->carrier)) {
 		/* perhaps of one that another proxy has made */
 		sp_miss_stray(f, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
 	} else if (seg->ack != c->backend.isn_ours + 1) {

@@ -62,7 +62,7 @@ void sp_front_awake(struct sp_front *f)
 	__u64 now_ns = sp_now_ns(), stopped_ns = now_ns - f->awake_ns;
 
 	f->awake_ns = now_ns;
-	if (!sp_front_is_shared(f) || stopped_ns < STOPPED_NS)
+	if (!sp_carrier_is_shared(&f->carrier) || stopped_ns < STOPPED_NS)
 		return;
 	f->counters.stopped++;
 	log_warn("this daemon was stopped for %llu ms: what it held is left to others", stopped_ns / 1000000);
@@ -212,7 +212,7 @@ static int is_here(void *ctx, const struct sp_tuple *front)
 
 	if (sp_conn_by_front(f->conns, front) || !sp_datapath_get(f->dp, front, &e))
 		return 1;
-	if (sp_front_is_shared(f))
+	if (sp_carrier_is_shared(&f->carrier))
 		f->store->engine->fetch(f->store, front);
 	return 0;
 }
@@ -226,7 +226,7 @@ void sp_front_tick(struct sp_front *f)
 	sp_conns_each(f->conns, tick, f);
 	sp_heir_tick(f, sp_now_ns());
 	sp_shortfalls_tick(&f->shortfalls, f->cluster, sp_now_ns());
-	if (sp_front_is_shared(f))
+	if (sp_carrier_is_shared(&f->carrier))
 		sp_miss_tick(f);
 	f->counters.introduced_again += sp_unheard_tick(f->unheards, f->dp, f->cluster, f->wire, sp_now_ns());
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
@@ -245,11 +245,6 @@ static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_
 	return 0;
 }
 
-static void tell_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
-{
-	sp_cluster_tell_ends(((struct sp_front *)ctx)->cluster, front, client_isn, state);
-}
-
 int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store, struct sp_cluster *cluster,
 		 struct sp_config *config, struct sp_front **ret_front)
 {
@@ -258,27 +253,19 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 
 	if (!f)
 		return -ENOMEM;
-	f->dp = dp;
-	f->wire = wire;
-	f->store = store;
-	f->cluster = cluster;
 	f->awake_ns = sp_now_ns();
-	f->strays = sp_strays_new();
+	err = sp_carrier_init(&f->carrier, dp, wire, store, cluster);
 	f->told = sp_strays_new();
 	f->nudges = sp_nudges_new();
 	f->unheards = sp_unheards_new();
 	f->heir = sp_heir_new();
-	err = f->strays && f->told && f->nudges && f->unheards && f->heir ? 0 : -ENOMEM;
+	if (!f->told || !f->nudges || !f->unheards || !f->heir)
+		err = -ENOMEM;
 	err = err ?: sp_conns_new(config->limits.pending, &f->conns);
 	err = err ?: sp_front_configure(f, config);
 	if (err) {
 		sp_front_free(f);
 		return err;
-	}
-	sp_ager_init(&f->ager, dp, f->ports, store);
-	if (cluster) {
-		f->ager.ended = tell_ended;
-		f->ager.ctx = f;
 	}
 	sp_front_listen(f);
 	*ret_front = f;
@@ -299,18 +286,9 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 	err = f->backends ? sp_backends_configure(f->backends, config) : sp_backends_new(config, &f->backends);
 	if (err)
 		return err;
-	sp_config_put(f->config);
-	f->config = sp_config_get(config);
+	sp_carrier_configure(&f->carrier, config);
 	sp_shortfalls_configure(&f->shortfalls, config, sp_now_ns());
 	return 0;
-}
-
-void sp_front_rekey(struct sp_front *f, const struct sp_keys *keys)
-{
-	if (f->store->engine->rekey)
-		f->store->engine->rekey(f->store, keys);
-	sp_cluster_rekey(f->cluster, keys);
-	sp_ager_rekeyed(&f->ager, f->config->store.timeout_ns);
 }
 
 void sp_front_recover(struct sp_front *f)
@@ -325,25 +303,13 @@ void sp_front_free(struct sp_front *f)
 	if (!f)
 		return;
 	sp_conns_free(f->conns);
-	sp_strays_free(f->strays);
 	sp_strays_free(f->told);
 	sp_nudges_free(f->nudges);
 	sp_unheards_free(f->unheards);
 	sp_heir_free(f->heir);
-	sp_ports_free(f->ports);
 	sp_backends_free(f->backends);
-	sp_config_put(f->config);
+	sp_carrier_fini(&f->carrier);
 	free(f);
-}
-
-unsigned int sp_front_age(struct sp_front *f)
-{
-	return sp_ager_turn(&f->ager, &f->config->limits);
-}
-
-unsigned int sp_front_survivable(const struct sp_front *f)
-{
-	return f->ager.survivable;
 }
 
 const struct sp_backends *sp_front_backends(const struct sp_front *f)
@@ -356,19 +322,9 @@ const struct sp_shortfalls *sp_front_shortfalls(const struct sp_front *f)
 	return &f->shortfalls;
 }
 
-struct sp_ports *sp_front_ports(struct sp_front *f)
+struct sp_carrier *sp_front_carrier(struct sp_front *f)
 {
-	return f->ports;
-}
-
-struct sp_cluster *sp_front_cluster(const struct sp_front *f)
-{
-	return f->cluster;
-}
-
-const struct sp_front_counters *sp_front_counters(const struct sp_front *f)
-{
-	return &f->counters;
+	return &f->carrier;
 }
 
 unsigned int sp_front_pending(const struct sp_front *f)

@@ -26,23 +26,8 @@ static void on_stashed(void *ctx, __u64 ref, int err)
 
 static void on_emptied(void *ctx)
 {
-	sp_ager_emptied(&((struct sp_front *)ctx)->ager);
+	sp_carrier_emptied(ctx);
 	sp_stash_emptied(ctx);
-}
-
-static void on_kept(void *ctx, const struct sp_tuple *front, __u32 client_isn)
-{
-	sp_ager_kept(&((struct sp_front *)ctx)->ager, front, client_isn);
-}
-
-static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_isn)
-{
-	sp_ager_outdated(&((struct sp_front *)ctx)->ager, front, client_isn);
-}
-
-static void on_member(void *ctx, const void *record, size_t len)
-{
-	sp_cluster_heard(((struct sp_front *)ctx)->cluster, record, len);
 }
 
 static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
@@ -60,8 +45,8 @@ static void on_head(void *ctx, const struct sp_tuple *front, int err, const stru
 
 static const struct sp_store_events store_events = {
 	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head,
-	.heads = sp_heir_heads, .emptied = on_emptied, .kept = on_kept, .outdated = on_outdated,
-	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = on_member,
+	.heads = sp_heir_heads, .emptied = on_emptied, .kept = sp_carrier_kept, .outdated = sp_carrier_outdated,
+	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = sp_carrier_member,
 };
 
 /* Another proxy got it. It is not sent on again, wherever we think that its home is: so it can't go round. */
@@ -104,27 +89,12 @@ static void on_died(void *ctx, const char *name)
 	sp_miss_home_died(ctx);
 }
 
-static __u32 splices(void *ctx)
-{
-	return sp_datapath_count(((struct sp_front *)ctx)->dp)->splices;
-}
-
-static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
-{
-	struct sp_front *f = ctx;
-	__u8 known = sp_splice_ended(f->dp, front, client_isn, state);
-
-	if (known)
-		sp_cluster_tell_ends(f->cluster, front, client_isn, known);
-}
-
 static const struct sp_cluster_events cluster_events = {
-	.segment = on_segment, .ends = on_ends, .died = on_died, .homes = on_homes, .splices = splices,
+	.segment = on_segment, .ends = sp_carrier_ends, .died = on_died, .homes = on_homes,
+	.splices = sp_carrier_splices,
 };
 
 void sp_front_listen(struct sp_front *f)
 {
-	f->store->events = &store_events;
-	f->store->ctx = f;
-	sp_cluster_listen(f->cluster, &cluster_events, f);
+	sp_carrier_listen(&f->carrier, &store_events, &cluster_events);
 }

@@ -3,13 +3,11 @@
 #ifndef SP_PROXY_FRONT_INTERNAL_H
 #define SP_PROXY_FRONT_INTERNAL_H
 
-#include "age.h"
 #include "backends.h"
 #include "conn.h"
 #include "front.h"
 #include "heir.h"
 #include "nudge.h"
-#include "stray.h"
 #include "unheard.h"
 
 /* sync.c - @is_sweeping: a round of the store is complete; @next_ns: the next one begins */
@@ -22,21 +20,13 @@ struct sp_sync {
 };
 
 struct sp_front {
-	struct sp_datapath		*dp;
-	struct sp_wire			*wire;
-	struct sp_store			*store;
-	struct sp_cluster		*cluster;	/* NULL: no other proxy */
-	struct sp_ports			*ports;
+	SP_CARRIER_FIRST
 	struct sp_backends		*backends;
 	struct sp_conns			*conns;
-	struct sp_strays		*strays;
 	struct sp_strays		*told;		/* to homes, lately */
 	struct sp_nudges		*nudges;
 	struct sp_unheards		*unheards;
-	struct sp_ager			ager;
 	struct sp_heir			*heir;
-	struct sp_config		*config;
-	struct sp_front_counters	counters;
 	__u64				awake_ns;	/* when anything was done the last time */
 	__u64				store_away_until_ns;	/* it did not answer a commit */
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
@@ -65,12 +55,6 @@ void sp_front_awake(struct sp_front *f);
 
 /* front_events.c - from now on what the store and the cluster say comes here */
 void sp_front_listen(struct sp_front *f);
-
-/* Other proxies may have, or make, what is not known here. A cluster without a store is agents alone. */
-static inline int sp_front_is_shared(const struct sp_front *f)
-{
-	return !!f->store->engine->announce;
-}
 
 /*
  * What may belong to another proxy's connection comes with a flag. @is_home: it is put together here, whatever it is.

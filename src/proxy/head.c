@@ -160,7 +160,7 @@ void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment
 {
 	if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_ANSWERED) {
 		f->counters.segment_foreign++;	/* nothing but our ISN was there to be acknowledged */
-		if (sp_front_is_shared(f))
+		if (sp_carrier_is_shared(&f->carrier))
 			sp_miss_stray(f, seg, SP_STRAY_F_MINE);	/* unless another proxy has made the splice */
 	} else if (c->state == SP_CONN_ANSWERED) {
 		sp_answer_again(f, c, seg);
@@ -307,7 +307,7 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
  */
 static void ask_store(struct sp_front *f, struct sp_conn *c)
 {
-	if (!sp_front_is_shared(f) || !c->is_news)
+	if (!sp_carrier_is_shared(&f->carrier) || !c->is_news)
 		return;
 	c->is_news = 0;
 	f->store->engine->fetch(f->store, &c->front);

@@ -114,7 +114,7 @@ static void on_age(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	uv_timer_start(timer, on_age, sp_front_age(d->front), 0);
+	uv_timer_start(timer, on_age, sp_carrier_age(sp_front_carrier(d->front)), 0);
 }
 
 /* The service manager hears that the loop turns. */
@@ -125,14 +125,8 @@ static void on_watchdog(uv_timer_t *timer)
 
 static void reload(struct daemon *d)
 {
-	struct sp_config *config;
-
-	if (sp_reload(d->path, d->dp, d->front, d->config, &config))
-		return;
-	sp_config_put(d->config);
-	d->config = config;
-	d->report.config = config;
-	log_info("reload of %s done", d->path);
+	if (!sp_reload(d->path, d->front))
+		log_info("reload of %s done", d->path);
 }
 
 static void on_hup(uv_signal_t *signal, int signum)
@@ -237,11 +231,10 @@ static int run(const char *path)
 		return 1;
 	}
 	sp_wire_before(d.wire, before_packets, &d);
-	sp_splice_adopt(d.dp, sp_front_ports(d.front));
+	sp_splice_adopt(d.dp, sp_front_carrier(d.front)->ports);
 	sp_front_recover(d.front);
 	d.report = (struct sp_report){
-		.dp = d.dp, .front = d.front, .wire = d.wire, .store = d.store, .config = d.config,
-		.config_path = path, .start_ns = sp_now_ns(),
+		.front = d.front, .carrier = sp_front_carrier(d.front), .config_path = path, .start_ns = sp_now_ns(),
 	};
 	err = start_loop(&d);
 	if (err) {
@@ -253,6 +246,7 @@ static int run(const char *path)
 		log_err_errno(err, "can't give up privileges");
 		return 1;
 	}
+	sp_config_put(d.config);	/* the front has it, until another one is read */
 	log_info("ready");
 	sd_notify(0, "READY=1");
 	uv_run(&d.loop, UV_RUN_DEFAULT);

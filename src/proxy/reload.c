@@ -75,25 +75,26 @@ static int attach(struct sp_datapath *dp, const struct sp_config *from, const st
 }
 
 /* What most likely fails comes first, and is undone in reverse. */
-static int follow(struct sp_datapath *dp, struct sp_front *front, const struct sp_config *now, struct sp_config *next)
+static int follow(struct sp_front *front, struct sp_config *next)
 {
+	struct sp_carrier *c = sp_front_carrier(front);
+	const struct sp_config *now = c->config;
 	struct sp_keys keys;
 	int err = sp_keys_read(next->key_file, &keys);
 
 	if (err)
 		return err;
-	err = attach(dp, now, next);
-	err = err ?: sp_datapath_apply(dp, next);
+	err = attach(c->dp, now, next);
+	err = err ?: sp_datapath_apply(c->dp, next);
 	err = err ?: sp_front_configure(front, next);
-	if (err && (sp_datapath_apply(dp, now) || attach(dp, next, now)))
+	if (err && (sp_datapath_apply(c->dp, now) || attach(c->dp, next, now)))
 		log_err("what was in force before can't be restored in all: restart spliced");
-	if (!err && sp_datapath_set_keys(dp, &keys))
-		sp_front_rekey(front, &keys);
+	if (!err && sp_datapath_set_keys(c->dp, &keys))
+		sp_carrier_rekey(c, &keys);
 	return err;
 }
 
-int sp_reload(const char *path, struct sp_datapath *dp, struct sp_front *front, const struct sp_config *now,
-	      struct sp_config **ret_config)
+int sp_reload(const char *path, struct sp_front *front)
 {
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *next;
@@ -105,19 +106,16 @@ int sp_reload(const char *path, struct sp_datapath *dp, struct sp_front *front, 
 		log_err("reload refused, nothing is changed: %s", error);
 		return err;
 	}
-	what = needs_start(now, next);
+	what = needs_start(sp_front_carrier(front)->config, next);
 	if (what) {
 		log_err("reload refused, nothing is changed: %s: %s differs, which is read at the start alone; "
 			"restart %s, connections outlive that", path, what, sp_program.name);
 		err = -EBUSY;
 	} else {
-		err = follow(dp, front, now, next);
+		err = follow(front, next);
 		if (err)
 			log_err_errno(err, "reload of %s failed, nothing is changed", path);
 	}
-	if (err)
-		sp_config_put(next);
-	else
-		*ret_config = next;
+	sp_config_put(next);
 	return err;
 }

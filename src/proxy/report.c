@@ -42,12 +42,12 @@ static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backe
 static json_t *backends(const struct sp_report *r, size_t pool_idx)
 {
 	const struct sp_backends *b = sp_front_backends(r->front);
-	const struct sp_pool_conf *p = &r->config->pools[pool_idx];
-	unsigned int wanted = sp_report_wanted(r->config, pool_idx);
+	const struct sp_pool_conf *p = &r->carrier->config->pools[pool_idx];
+	unsigned int wanted = sp_report_wanted(r->carrier->config, pool_idx);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < p->backend_count; i++) {
-		const struct sp_member *agent = sp_cluster_agent_at(sp_front_cluster(r->front), &p->backends[i].at);
+		const struct sp_member *agent = sp_cluster_agent_at(r->carrier->cluster, &p->backends[i].at);
 
 		json_array_append_new(list, backend(&p->backends[i], sp_backends_at(b, p, i), agent,
 						    sp_report_modes(wanted, p, agent, &p->backends[i].at)));
@@ -59,26 +59,26 @@ static json_t *pools(const struct sp_report *r)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->config->pool_count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->config->pools[i].name,
+	for (size_t i = 0; i < r->carrier->config->pool_count; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->carrier->config->pools[i].name,
 						      "backends", backends(r, i)));
 	return list;
 }
 
 static json_t *counters(const struct sp_report *r)
 {
-	const struct sp_cluster_counters *relay = sp_cluster_counters(sp_front_cluster(r->front));
-	const struct sp_front_counters *c = sp_front_counters(r->front);
-	struct sp_wire_stats wire = sp_wire_stats(r->wire);
+	const struct sp_cluster_counters *relay = sp_cluster_counters(r->carrier->cluster);
+	const struct sp_carrier_counters *c = &r->carrier->counters;
+	struct sp_wire_stats wire = sp_wire_stats(r->carrier->wire);
 	json_t *o = json_object();
 
 #define X(name) json_object_set_new(o, #name, json_integer(c->name));
-	SP_FRONT_COUNTERS(X)
+	SP_CARRIER_COUNTERS(X)
 #undef X
 #define X(name) json_object_set_new(o, #name, json_integer(relay->name));
 	SP_CLUSTER_COUNTERS(X)
 #undef X
-#define X(up, low, what) json_object_set_new(o, #low, json_integer(sp_datapath_stat(r->dp, SP_STAT_##up)));
+#define X(up, low, what) json_object_set_new(o, #low, json_integer(sp_datapath_stat(r->carrier->dp, SP_STAT_##up)));
 	SP_STATS(X)
 #undef X
 	json_object_set_new(o, "sent_pkts", json_integer(wire.sent_pkts));
@@ -111,7 +111,7 @@ static json_t *store(struct sp_store *store)
 static json_t *member(const struct sp_report *r, const struct sp_member *m, int is_self)
 {
 	__u64 heard_ns = is_self || !m->heard_ns ? 0 : uv_hrtime() - m->heard_ns;
-	unsigned int splices = is_self ? sp_datapath_count(r->dp)->splices : m->splices;
+	unsigned int splices = is_self ? sp_datapath_count(r->carrier->dp)->splices : m->splices;
 	char relay[SP_ENDPOINT_STRLEN];
 	struct timespec now;
 
@@ -126,7 +126,7 @@ static json_t *member(const struct sp_report *r, const struct sp_member *m, int 
 static json_t *cluster(void *ctx)
 {
 	const struct sp_report *r = ctx;
-	const struct sp_cluster *c = sp_front_cluster(r->front);
+	const struct sp_cluster *c = r->carrier->cluster;
 	json_t *members = json_array();
 	struct sp_member m;
 
@@ -141,7 +141,7 @@ void sp_report_tell(const struct sp_report *r)
 
 	if (r->is_draining)
 		state = SP_MEMBER_DRAINING;
-	sp_cluster_set_state(sp_front_cluster(r->front), r->config->is_agent ? SP_MEMBER_AGENT : state);
+	sp_cluster_set_state(r->carrier->cluster, r->carrier->config->is_agent ? SP_MEMBER_AGENT : state);
 }
 
 /* Return: why this proxy should not be announced; NULL: it should. */
@@ -149,7 +149,7 @@ static const char *unready(const struct sp_report *r)
 {
 	if (r->is_draining)
 		return "draining: splicectl drain-self --undo ends that";
-	if (sp_datapath_heartbeat_age_ns(r->dp) > SP_HEARTBEAT_STALE_NS)
+	if (sp_datapath_heartbeat_age_ns(r->carrier->dp) > SP_HEARTBEAT_STALE_NS)
 		return "the daemon's heartbeat is stale: it was stopped, or is overloaded";
 	if (!sp_front_is_in_sync(r->front))
 		return "not in sync: the store was not read yet";
@@ -177,15 +177,15 @@ static json_t *drain(void *ctx, int is_undo)
 /* Who we are, and whether we should be here. Takes @o over. */
 static json_t *standing(const struct sp_report *r, json_t *o)
 {
-	const char *reason = unready(r), *name = r->config->cluster.name;
+	const char *reason = unready(r), *name = r->carrier->config->cluster.name;
 	struct sp_member self;
 	json_t *more;
 
-	if (!sp_cluster_member(sp_front_cluster(r->front), 0, &self))
+	if (!sp_cluster_member(r->carrier->cluster, 0, &self))
 		name = self.name;
 	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", name, "ready", !reason,
 			 "reason", reason ?: "", "draining", r->is_draining, "in_sync", sp_front_is_in_sync(r->front),
-			 "connections_survivable", (int)sp_front_survivable(r->front), "store", store(r->store));
+			 "connections_survivable", (int)r->carrier->ager.survivable, "store", store(r->carrier->store));
 	json_object_update(o, more);
 	json_decref(more);
 	return o;
@@ -194,12 +194,13 @@ static json_t *standing(const struct sp_report *r, json_t *o)
 static json_t *status(void *ctx)
 {
 	const struct sp_report *r = ctx;
+	const struct sp_carrier *c = r->carrier;
 
 	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
-			 "config", r->config_path, "splices", (int)sp_datapath_count(r->dp)->splices,
-			 "splices_max", (int)r->config->limits.splices, "pending", (int)sp_front_pending(r->front),
-			 "warnings", sp_report_warnings(r->front), "services", sp_report_services(r->config),
+			 "config", r->config_path, "splices", (int)sp_datapath_count(c->dp)->splices,
+			 "splices_max", (int)c->config->limits.splices, "pending", (int)sp_front_pending(r->front),
+			 "warnings", sp_report_warnings(r->front), "services", sp_report_services(c->config),
 			 "pools", pools(r), "counters", counters(r)));
 }
 
@@ -209,7 +210,7 @@ static json_t *drops(void *ctx)
 	json_t *list = json_array();
 
 #define X(up, low, what, why) json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "name", #low, \
-		"what", what, "why", why, "pkts", (json_int_t)sp_datapath_drop_count(r->dp, SP_DROP_##up)));
+		"what", what, "why", why, "pkts", (json_int_t)sp_datapath_drop_count(r->carrier->dp, SP_DROP_##up)));
 	SP_DROP_REASONS(X)
 #undef X
 	return json_pack("{s:o}", "reasons", list);
@@ -252,19 +253,20 @@ static const char *state_name(const struct sp_use *u)
 static void row_fill(const struct sp_report *r, const struct sp_tuple *key, const struct sp_entry *e,
 		     struct sp_connection_row *row)
 {
+	const struct sp_config *config = r->carrier->config;
 	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
 	struct sp_entry peer = {};
 	__u64 now_ns = sp_now_ns(), seen_ns = e->use.seen_ns, now_s = time(NULL), idle_ns, age_ns;
 
-	sp_datapath_get(r->dp, &peer_key, &peer);
+	sp_datapath_get(r->carrier->dp, &peer_key, &peer);
 	if (peer.use.seen_ns > seen_ns)
 		seen_ns = peer.use.seen_ns;
 	idle_ns = now_ns > seen_ns ? now_ns - seen_ns : 0;
 	/* a half knows the second of its commit */
 	age_ns = now_s > e->half.spliced_s ? (now_s - e->half.spliced_s) * 1000000000ULL : 0;
 	*row = (struct sp_connection_row){
-		.front = *key, .back = e->half.out, .service = service_name(r->config, key),
-		.pool = pool_name(r->config, e->half.pool_id), .backend = backend_name(r->config, &e->half.out),
+		.front = *key, .back = e->half.out, .service = service_name(config, key),
+		.pool = pool_name(config, e->half.pool_id), .backend = backend_name(config, &e->half.out),
 		.age_ns = age_ns > idle_ns ? age_ns : idle_ns, .idle_ns = idle_ns,
 		.bytes_up = e->use.bytes, .bytes_down = peer.use.bytes,
 		.pkts_up = e->use.pkts, .pkts_down = peer.use.pkts, .state = state_name(&e->use),
@@ -280,7 +282,8 @@ static int connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows,
 	__u32 at = *cursor;
 	int filled = 0, n;
 
-	n = sp_datapath_walk(r->dp, &at, !(*cursor >> 32), keys, entries, max < STRETCH ? max : STRETCH, is_end);
+	n = sp_datapath_walk(r->carrier->dp, &at, !(*cursor >> 32), keys, entries,
+			     max < STRETCH ? max : STRETCH, is_end);
 	if (n < 0)
 		return n;
 	*cursor = 1ULL << 32 | at;

@@ -9,11 +9,8 @@
 
 /* All borrowed. @is_draining: asked to leave; for as long as the daemon lives, whatever is reloaded. */
 struct sp_report {
-	struct sp_datapath	*dp;
 	struct sp_front		*front;
-	struct sp_wire		*wire;
-	struct sp_store		*store;
-	const struct sp_config	*config;
+	struct sp_carrier	*carrier;	/* the front's */
 	const char		*config_path;
 	__u64			start_ns;
 	int			is_draining;
