@@ -200,9 +200,10 @@ class Cluster(Topology):
                 "serves": [daemon.endpoint(self.ns[name].addr(version, "core"), port) for port in ports for version in (4, 6)],
                 **more}
 
-    def start_agents(self, ports, env=None, **more):
+    def start_agents(self, ports=None, env=None, **more):
+        """@ports: where their servers listen; all ports of backends, if none are named."""
         for name in self.agent_names:
-            self.agents.append(hosts.Agent(self, name, self.agent_config(name, ports, **more)))
+            self.agents.append(hosts.Agent(self, name, self.agent_config(name, ports or self.ports, **more)))
             self.agents[-1].env = env or {}
             self.agents[-1].start()
         for agent in self.agents:
@@ -215,6 +216,7 @@ class Cluster(Topology):
 
     def start(self, services_and_pools, **more):
         """Servers, then daemons, then the way to them. Returns when all are well."""
+        self.ports = sorted({port_of(b) for _, *pools in services_and_pools for pool in pools for b in pool["backends"]})
         for store in self.stores:
             store.start()
         for n in range(1, len(self.names) + 1):
@@ -224,8 +226,7 @@ class Cluster(Topology):
         self.way.start()
         self.wait_well()
         if self.starts_agents:
-            ports = {port_of(b) for _, *pools in services_and_pools for pool in pools for b in pool["backends"]}
-            self.start_agents(sorted(ports), **{key: more[key] for key in ("limits",) if key in more})
+            self.start_agents(**{key: more[key] for key in ("limits",) if key in more})
         return self
 
     def wait_well(self, timeout=20):

@@ -40,6 +40,14 @@ def raw_services(net, source):
         yield service(name, source, protocol, port, default=f"{name}-{source}"), pool(net, name, source, port, ("backend1",))
 
 
+def in_modes(modes):
+    """Those, each in the mode of its protocol; or all in one."""
+    def services(net, source):
+        for one, of in raw_services(net, source):
+            yield {**one, "mode": modes if isinstance(modes, str) else modes[one["protocol"]]}, of
+    return services
+
+
 def config(net, work, services_and_pools, **more):
     """A whole file as a dictionary. services_and_pools: [(service, pool, pool...)...]"""
     services, pools = [], {}

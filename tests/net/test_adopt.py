@@ -13,48 +13,18 @@ import pytest
 
 import daemon
 import tcp
-from cluster import LOSS
-from conftest import AGENT_SAYS_S, Lab, Pairs
-from topo import SNAT
+from agent_lab import BYTES, MIB, AgentLab, agent_lab, as_they_are, with_loss, without_superpackets
+from conftest import AGENT_SAYS_S, Pairs
 
 pytestmark = pytest.mark.spliced
-MIB = 1 << 20
-BYTES = 64 * MIB
-PORTS = (daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS)
 HEAD = Pairs.HEADS["http"]
-# By their length: who else speaks to the agent is heard.
-NO_INTRODUCTIONS = """chain lose {
-    type filter hook forward priority 0
-    udp dport 7946 udp length 160 counter drop
-}"""
 LOSES_THE_FIRST = """chain lose {
     type filter hook forward priority 0
     tcp dport %d meta length 100-400 quota until 350 bytes counter drop
 }""" % daemon.RAW_HTTP
 
 
-def services(net, source):
-    for service, pool in daemon.raw_services(net, source):
-        yield {**service, "mode": "adopt"}, pool
-
-
-class AdoptLab(Lab):
-    @property
-    def agent(self):
-        return self.cluster.agents[0]
-
-    @contextlib.contextmanager
-    def listen(self):
-        with tcp.listen(self.backend1, daemon.RAW_HTTP) as listener:
-            time.sleep(AGENT_SAYS_S)
-            yield listener
-
-    def total(self, counter):
-        return sum(proxy.counters()[counter] for proxy in self.cluster.proxies)
-
-    def down_at_proxies(self, client):
-        return sum(row["bytes_down"] for row in filter(None, (proxy.of(client) for proxy in self.cluster.proxies)))
-
+class AdoptLab(AgentLab):
     @contextlib.contextmanager
     def adopts(self, count=1, whole=0):
         """So many connections are taken over meanwhile, and no proxy makes any other splice."""
@@ -65,11 +35,8 @@ class AdoptLab(Lab):
         assert self.agent.counters()["taken_over"] - here == count
 
 
-@contextlib.contextmanager
 def started(start_cluster, **options):
-    with start_cluster(services=services, agents=["backend1"], **options) as cluster:
-        cluster.start_agents(PORTS)
-        yield AdoptLab(cluster)
+    return agent_lab(start_cluster, "adopt", lab=AdoptLab, **options)
 
 
 @pytest.fixture(scope="module")
@@ -81,24 +48,6 @@ def lab(start_cluster):
 @pytest.fixture
 def pair(lab, pairs_on):
     return pairs_on(lab)
-
-
-@contextlib.contextmanager
-def as_they_are(lab):
-    yield
-
-
-@contextlib.contextmanager
-def without_superpackets(lab):
-    lab.cluster.offloads(False)
-    try:
-        yield
-    finally:
-        lab.cluster.offloads(True)
-
-
-def with_loss(lab):
-    return lab.cluster.router.nft(LOSS)
 
 
 def without_timestamps(lab):
@@ -197,7 +146,7 @@ def test_a_large_head_and_more_behind_it(lab, family):
 
 def test_a_lost_introduction_costs_one_repetition(lab, pair, family, kind):
     """The store is asked, and the first segment comes again: from the client, or from the proxy where the server speaks first."""
-    with lab.cluster.core.nft(NO_INTRODUCTIONS):
+    with lab.introductions_lost():
         before, start = lab.agent.drops()["adopt_asked"], time.monotonic()
         with lab.adopts():
             client, server = pair(family, kind)
@@ -323,12 +272,7 @@ def test_from_one_port_again_and_again(lab, family):
 @pytest.fixture(scope="module")
 def few_ports(start_cluster):
     with started(start_cluster, proxies=1, stores=1, limits={"closed": "1s"}) as lab:
-        proxy, = lab.cluster.proxies
-        proxy.end(daemon.signal.SIGTERM)
-        proxy.unload()
-        proxy.write({**proxy.conf, "source": {**proxy.conf["source"], "ports": "20000-20003"}})
-        proxy.start()
-        lab.cluster.wait_well()
+        lab.have_ports("20000-20003")
         lab.agent.wait_well()
         yield lab
 
@@ -341,7 +285,7 @@ def test_a_source_port_that_comes_again_meets_time_wait(few_ports, family, intro
     before = lab.agent.counters()["older_reset"]
     with contextlib.ExitStack() as stack:
         if not introduced:
-            stack.enter_context(lab.cluster.core.nft(NO_INTRODUCTIONS))
+            stack.enter_context(lab.introductions_lost())
         listener = stack.enter_context(lab.listen())
         stack.enter_context(lab.adopts(16))
         for n in range(16):
@@ -377,10 +321,10 @@ def test_nothing_reaches_a_backend_before_the_commit(start_cluster, tmp_path_fac
 @pytest.mark.parametrize("env, sysctls", [({"SPLICED_ADOPT": "no"}, {}), ({}, {"tcp_rfc1337": 1}), ({}, {"tcp_syncookies": 0})],
                          ids=["an_older_kernel", "rfc1337", "no_syncookies"])
 def test_what_can_not_be_adopted_is_split(start_cluster, family, env, sysctls):
-    with start_cluster(services=services, proxies=1, stores=1, agents=["backend1"]) as cluster:
+    with start_cluster(services=daemon.in_modes("adopt"), proxies=1, stores=1, agents=["backend1"]) as cluster:
         for key, value in sysctls.items():
             cluster.backend1.sysctl("ipv4." + key, value)
-        cluster.start_agents(PORTS, env=env)
+        cluster.start_agents(env=env)
         proxy, = cluster.proxies
         with AdoptLab(cluster).listen() as listener, tcp.connect(cluster.client, family.vip, daemon.RAW_HTTP) as client:
             client.sendall(HEAD)

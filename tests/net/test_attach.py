@@ -6,9 +6,9 @@ import signal
 import pytest
 
 import daemon
+from agent_lab import AgentLab
 from tcp import MIB, nothing_lost, transfer
 from test_daemon_life import at_bytes
-from test_split import Split
 from web import WHERE, get, tls_get, web_services
 
 pytestmark = pytest.mark.spliced
@@ -141,7 +141,7 @@ def agents_host(start_cluster, monkeypatch):
     monkeypatch.setenv("SPLICED_ATTACH", "clsact")
     with start_cluster(agents=["backend1"]) as cluster:
         cluster.start_agents((daemon.RAW_HTTP,))
-        yield Split(cluster)
+        yield AgentLab(cluster)
 
 
 def agents_filters(lab):
@@ -166,10 +166,10 @@ def test_an_agent_by_clsact(agents_host, pairs_on, monkeypatch, family):
         assert agents_filters(lab) == (at if to == "clsact" else {})
     with nothing_lost(client, server):
         transfer(server, client, 200 * MIB, at_bytes({50 * MIB: lambda: change("tcx"), 100 * MIB: lambda: change("clsact")}))
-    assert lab.at_proxies(client)[1] == 0
-    before, counters = agent.counters()["agent_introduced"], [proxy.counters()["introductions_sent"] for proxy in lab.cluster.proxies]
+    assert lab.down_at_proxies(client) == 0
+    before, sent = agent.counters()["agent_introduced"], lab.total("introductions_sent")
     pair(family, "http")
     assert agent.counters()["agent_introduced"] == before + 1
-    assert sum(proxy.counters()["introductions_sent"] for proxy in lab.cluster.proxies) == sum(counters) + 1
+    assert lab.total("introductions_sent") == sent + 1
     agent.end(signal.SIGTERM)
     assert agent.unload() == "" and agents_filters(lab) == {} and not agent.state_dir.exists()

@@ -12,23 +12,19 @@ import pytest
 import daemon
 import hosts
 import tcp
-from conftest import Lab, Pairs
+from agent_lab import MIB, AgentLab
+from conftest import Pairs
 from topo import VIP
 
 pytestmark = pytest.mark.spliced
-MIB = 1 << 20
-
-
-def services(net, source):
-    for service, pool in daemon.raw_services(net, source):
-        yield {**service, "mode": "split" if service["protocol"] == "http" else "whole"}, pool
+MODES = {"http": "split", "tcp": "whole", "tls": "whole"}
 
 
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with start_cluster(services=services, proxies=1, stores=0, agents=["backend1"]) as cluster:
+    with start_cluster(services=daemon.in_modes(MODES), proxies=1, stores=0, agents=["backend1"]) as cluster:
         cluster.start_agents((daemon.RAW_TCP, daemon.RAW_HTTP))
-        yield Lab(cluster)
+        yield AgentLab(cluster)
 
 
 @pytest.fixture
@@ -46,7 +42,7 @@ def states(host):
 
 
 def test_both_know_each_other(lab):
-    for host in (lab.cluster.proxies[0], lab.cluster.agents[0]):
+    for host in (lab.cluster.proxies[0], lab.agent):
         tcp.wait_for(lambda: states(host) == {"proxy1": "ready", "backend1": "agent"}, "all to be known", 5)
     tcp.wait_for(lambda: at_backend(lab) == ("backend1", "split", None), "the agent to have told what it serves", 5)
     assert lab.cluster.proxies[0].counters()["relay_refused_unknown"] == 0
@@ -59,7 +55,7 @@ def test_what_is_introduced_is_split(lab, pair, family, kind):
     tcp.transfer(server, client, MIB)
     tcp.transfer(client, server, MIB)
     assert (lab.cluster.proxies[0].of(client)["bytes_down"] == 0) == (kind == "http")
-    assert lab.cluster.agents[0].counters()["agent_asked"] == 0
+    assert lab.agent.counters()["agent_asked"] == 0
 
 
 @pytest.mark.parametrize("first", ["client", "server"])
@@ -68,7 +64,7 @@ def test_both_sides_hear_of_ends(lab, pair, family, first):
     client, server = pair(family, "http")
     tcp.transfer(server, client, MIB)
     one, other = (client, server) if first == "client" else (server, client)
-    hosts = (lab.cluster.proxies[0], lab.cluster.agents[0])
+    hosts = (lab.cluster.proxies[0], lab.agent)
     one.shutdown(tcp.socket.SHUT_WR)
     assert tcp.read_to_end(other) == b""
     other.shutdown(tcp.socket.SHUT_WR)
@@ -77,7 +73,7 @@ def test_both_sides_hear_of_ends(lab, pair, family, first):
 
 
 def test_an_agent_that_comes_again_is_known_again(lab):
-    agent = lab.cluster.agents[0]
+    agent = lab.agent
     agent.kill9()
     tcp.wait_for(lambda: at_backend(lab) == (None, "whole", "no_agent"), "the proxy to know that it is dead", 5)
     agent.start()
@@ -86,7 +82,7 @@ def test_an_agent_that_comes_again_is_known_again(lab):
 
 def test_a_list_of_servers_changes(lab):
     """By SIGHUP: the proxy hears of it, and asks for nothing that the agent doesn't do."""
-    agent = lab.cluster.agents[0]
+    agent = lab.agent
     usual = agent.conf
     agent.reload({**usual, "serves": [at for at in usual["serves"] if not at.endswith(f":{daemon.RAW_HTTP}")]})
     try:
@@ -113,7 +109,7 @@ def test_nobody_else_did_what_was_held(lab):
 
 def test_who_is_not_named_is_not_believed(lab):
     """A proxy of the same key, at an endpoint that the agent's configuration does not have."""
-    agent, proxy = lab.cluster.agents[0], lab.cluster.proxies[0]
+    agent, proxy = lab.agent, lab.cluster.proxies[0]
     proxy.end(daemon.signal.SIGTERM)
     usual = proxy.conf
     before = agent.counters()["relay_refused_unknown"]

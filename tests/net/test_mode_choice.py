@@ -9,16 +9,14 @@ import pytest
 
 import daemon
 import tcp
-from conftest import Lab
+from agent_lab import MIB, AgentLab
 
 pytestmark = pytest.mark.spliced
-MIB = 1 << 20
 MODES = {"http": "whole", "tcp": "split", "tls": "auto"}
 
 
 def services(net, source):
-    for service, pool in daemon.raw_services(net, source):
-        yield {**service, "mode": MODES[service["protocol"]]}, pool
+    yield from daemon.in_modes(MODES)(net, source)
     yield ({**daemon.service("lonely", source, "tcp", 7001, default=f"lonely-{source}"), "mode": "split"},
            daemon.pool(net, "lonely", source, 7001, ("backend2",)))
 
@@ -27,20 +25,12 @@ def services(net, source):
 def lab(start_cluster):
     with start_cluster(("snat", "client"), services=services, proxies=2, stores=1, agents=["backend1"]) as cluster:
         cluster.start_agents((daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS))
-        yield Lab(cluster)
+        yield AgentLab(cluster)
 
 
 @pytest.fixture
 def pair(lab, pairs_on):
     return pairs_on(lab)
-
-
-def total(lab, counter):
-    return sum(proxy.counters()[counter] for proxy in lab.cluster.proxies)
-
-
-def down_at_proxies(lab, client):
-    return sum(row["bytes_down"] for row in (proxy.of(client) for proxy in lab.cluster.proxies) if row)
 
 
 def in_effect(proxy, pool, wanted):
@@ -55,17 +45,17 @@ def warnings(proxy, service):
 
 def download(lab, pair, way, kind):
     """(whether proxies have carried it down, counters of modes that have counted it)"""
-    before = {name: total(lab, f"spliced_{name}") for name in ("whole", "split", "adopt")}
+    before = {name: lab.total(f"spliced_{name}") for name in ("whole", "split", "adopt")}
     client, server = pair(way, kind)
     tcp.transfer(server, client, MIB)
-    counted = [name for name in before if total(lab, f"spliced_{name}") > before[name]]
-    down = down_at_proxies(lab, client)     # what is repeated counts again
+    counted = [name for name in before if lab.total(f"spliced_{name}") > before[name]]
+    down = lab.down_at_proxies(client)     # what is repeated counts again
     assert down == 0 or down >= MIB
     return down > 0, counted
 
 
 def test_whole_is_whole_where_an_agent_lives(lab, pair, way):
-    agent = lab.cluster.agents[0]
+    agent = lab.agent
     before = agent.counters()
     assert download(lab, pair, way, "http") == (True, ["whole"])
     after = agent.counters()
@@ -87,12 +77,12 @@ def test_auto_is_the_best_there_is(lab, pair, way):
 
 
 def test_split_without_an_agent_goes_whole_and_says_so(lab, family):
-    before = total(lab, "fell_back_no_agent")
+    before = lab.total("fell_back_no_agent")
     with tcp.listen(lab.cluster.ns["backend2"], 7001) as listener:
         with tcp.connect(lab.client, family.vip, 7001) as client, tcp.accept(listener) as server:
             tcp.transfer(server, client, MIB)
-            assert down_at_proxies(lab, client) >= MIB
-    assert total(lab, "fell_back_no_agent") == before + 1
+            assert lab.down_at_proxies(client) >= MIB
+    assert lab.total("fell_back_no_agent") == before + 1
     for proxy in lab.cluster.proxies:
         assert in_effect(proxy, "lonely-snat", "split") == {("whole", "no_agent")}
         said = tcp.wait_for(lambda: warnings(proxy, "lonely-snat"), "a warning", 5)
@@ -108,7 +98,7 @@ def lines(proxy):
 
 def test_the_agent_dies_and_comes_back(lab, pair, family):
     """New connections go whole within a second, and then split again. Said once, however many connections there are."""
-    agent, before = lab.cluster.agents[0], {proxy: len(lines(proxy)) for proxy in lab.cluster.proxies}
+    agent, before = lab.agent, {proxy: len(lines(proxy)) for proxy in lab.cluster.proxies}
     agent.kill9()
     died_s = time.monotonic()
     tcp.wait_for(lambda: all(in_effect(proxy, "raw-tcp-snat", "split") == {("whole", "no_agent")} for proxy in lab.cluster.proxies),

@@ -9,29 +9,23 @@ import json
 
 import pytest
 
-import daemon
 import tcp
+from agent_lab import MIB, agent_lab
 from capture import Capture, has_bytes_of, tcp_payload
-from conftest import Lab, Pairs
+from conftest import Pairs
 
 pytestmark = pytest.mark.spliced
-KINDS = {"whole": "tcp", "split": "http", "adopt": "tls"}
-GIB, MIB = 1 << 30, 1 << 20
+MODES = {"tcp": "whole", "http": "split", "tls": "adopt"}
+KINDS = {mode: kind for kind, mode in MODES.items()}
+GIB = 1 << 30
 SHARE_MAX = 0.03
 LARGE = "greater 200"       # than acknowledgements are, and what proxies tell each other of their lives
 
 
-def services(net, source):
-    modes = {kind: mode for mode, kind in KINDS.items()}
-    for service, pool in daemon.raw_services(net, source):
-        yield {**service, "mode": modes[service["protocol"]]}, pool
-
-
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with start_cluster(services=services, agents=["backend1"]) as cluster:
-        cluster.start_agents(Pairs.PORTS.values())
-        yield Lab(cluster)
+    with agent_lab(start_cluster, MODES) as lab:
+        yield lab
 
 
 @pytest.fixture
@@ -68,20 +62,16 @@ class AtProxies:
         return self.wire_bytes() - self.before
 
 
-def counted(lab, mode):
-    return sum(proxy.counters()[f"spliced_{mode}"] for proxy in lab.cluster.proxies)
-
-
 @contextlib.contextmanager
 def watched(lab, pair, family, mode):
     """(client's end, server's end, what proxies see), of a new connection of that mode."""
-    before, kind = counted(lab, mode), KINDS[mode]
+    before, kind = lab.total(f"spliced_{mode}"), KINDS[mode]
     pair.listener(kind)
     with contextlib.ExitStack() as stack:
         seen = AtProxies(lab, Pairs.PORTS[kind], stack)
         client, server = pair(family, kind)
         yield client, server, seen
-    assert counted(lab, mode) == before + 1
+    assert lab.total(f"spliced_{mode}") == before + 1
 
 
 @pytest.mark.parametrize("how", ["split", "adopt"])

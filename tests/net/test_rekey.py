@@ -12,21 +12,18 @@ import pytest
 
 import daemon
 import tcp
-from cluster import Cluster
-from conftest import Pairs, Way, is_live
+from agent_lab import AgentLab, agent_lab
+from conftest import Pairs, Way
 
 pytestmark = pytest.mark.spliced
-PORTS = (daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS)
 REFUSED = ("foreign", "forged", "record")
 LONG_HEAD = b"POST /x HTTP/1.1\r\nHost: www.example.org\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n"
 
 
-class Lab:
-    """A cluster, as Pairs wants a rig."""
-
-    def __init__(self, cluster):
-        self.cluster, self.client, self.backend1 = cluster, cluster.client, cluster.backend1
-        self.members = cluster.proxies + cluster.agents
+class RekeyLab(AgentLab):
+    @property
+    def members(self):
+        return self.cluster.proxies + self.cluster.agents
 
     def refused(self):
         """What somebody would not believe, of the store or of another one."""
@@ -56,14 +53,9 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(request, direct, tmp_path_factory):
-    if direct:
-        pytest.skip("needs the daemon")
-    cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), agents=["backend1"])
-    with is_live(cluster):
-        cluster.start(list(daemon.raw_services(cluster.view(1), "snat")), limits={"closed": "1s"})
-        cluster.start_agents(PORTS)
-        yield Lab(cluster)
+def lab(start_cluster):
+    with agent_lab(start_cluster, "auto", limits={"closed": "1s"}, lab=RekeyLab) as lab:
+        yield lab
 
 
 @pytest.fixture

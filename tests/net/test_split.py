@@ -13,26 +13,14 @@ import pytest
 import daemon
 import tcp
 from addresses import CLIENT_NETS, addr
-from cluster import LOSS
-from conftest import Lab, Pairs
+from agent_lab import BYTES, MIB, AgentLab, agent_lab, as_they_are, with_loss, without_superpackets
+from conftest import Pairs
 from test_heads import http_head
 
 pytestmark = pytest.mark.spliced
-MIB = 1 << 20
-BYTES = 64 * MIB
-PORTS = (daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS)
 
 
-class Split(Lab):
-    @property
-    def agent(self):
-        return self.cluster.agents[0]
-
-    def at_proxies(self, client):
-        """(bytes up, bytes down, packets down) that the proxies have carried of this connection."""
-        rows = list(filter(None, (proxy.of(client) for proxy in self.cluster.proxies)))
-        return [sum(row[key] for row in rows) for key in ("bytes_up", "bytes_down", "pkts_down")]
-
+class Split(AgentLab):
     def up_at(self, proxy, client):
         row = proxy.of(client)
         return row["bytes_up"] if row else 0
@@ -43,46 +31,15 @@ class Split(Lab):
         return sum(link["stats64"]["rx"]["bytes"] for link in links if link["ifname"] in ("front", "back"))
 
 
-def services(net, source):
-    for service, pool in daemon.raw_services(net, source):
-        yield {**service, "mode": "split"}, pool
-
-
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with start_cluster(("snat", "client"), services=services, agents=["backend1"]) as cluster:
-        cluster.start_agents(PORTS)
-        yield Split(cluster)
+    with agent_lab(start_cluster, "split", ("snat", "client"), lab=Split) as lab:
+        yield lab
 
 
 @pytest.fixture
 def pair(lab, pairs_on):
     return pairs_on(lab)
-
-
-def download(lab, client, server, count=BYTES, on_bytes=None):
-    """Return (payload that the agent has carried, payload down that the proxies have carried, longest gap in s)."""
-    before, (_, down, _) = lab.agent.counters()["spliced_bytes"], lab.at_proxies(client)
-    gap = tcp.transfer(server, client, count, on_bytes)
-    return lab.agent.counters()["spliced_bytes"] - before, lab.at_proxies(client)[1] - down, gap
-
-
-def is_split(lab, pair, way):
-    client, server = pair(way, "http")
-    return download(lab, client, server, MIB)[1] == 0
-
-
-@contextlib.contextmanager
-def as_they_are(lab):
-    yield
-
-
-def without_superpackets(lab):
-    return lab.cluster.no_superpackets()
-
-
-def with_loss(lab):
-    return lab.cluster.router.nft(LOSS)
 
 
 @pytest.mark.parametrize("how", [as_they_are, without_superpackets, with_loss], ids=lambda how: how.__name__)
@@ -91,13 +48,13 @@ def test_no_answer_crosses_a_proxy(lab, pair, way, kind, how):
     with how(lab):
         client, server = pair(way, kind)
         before = lab.wire_bytes()
-        carried, down, _ = download(lab, client, server)
+        carried, down, _ = lab.download(client, server)
         wire = lab.wire_bytes() - before
         assert (down, carried >= BYTES) == (0, True)
         if how is not without_superpackets:     # an acknowledgement for each two segments is what they are then
             assert wire <= 0.03 * BYTES, wire / BYTES
         tcp.transfer(client, server, BYTES)
-        assert lab.at_proxies(client)[1] == 0
+        assert lab.down_at_proxies(client) == 0
 
 
 def test_what_is_no_splice_is_left_alone(lab, family):
@@ -115,7 +72,7 @@ def test_what_is_no_splice_is_left_alone(lab, family):
 def test_the_agent_is_killed_and_comes_back(lab, pair, way):
     """Of what is spliced, no packet is lost."""
     client, server = pair(way, "http")
-    download(lab, client, server, MIB)
+    lab.download(client, server, MIB)
     done = []
 
     def fault(got):
@@ -123,10 +80,10 @@ def test_the_agent_is_killed_and_comes_back(lab, pair, way):
             done.append(lab.agent.kill9())
         elif len(done) == 1 and got > BYTES // 2:
             done.append(lab.agent.start())
-    _, _, gap = 0, 0, tcp.transfer(server, client, BYTES, fault)
-    assert len(done) == 2 and lab.at_proxies(client)[1] == 0
+    tcp.transfer(server, client, BYTES, fault)
+    assert len(done) == 2 and lab.down_at_proxies(client) == 0
     lab.agent.wait_well()
-    assert download(lab, client, server)[1] == 0
+    assert lab.download(client, server)[1] == 0
 
 
 def test_without_a_daemon_new_connections_go_whole(lab, pair, way):
@@ -135,7 +92,7 @@ def test_without_a_daemon_new_connections_go_whole(lab, pair, way):
         time.sleep(2)       # its heartbeat is stale
         client, server = pair(way, "http")
         gap = tcp.transfer(server, client, BYTES)
-        assert gap < 0.15 and lab.at_proxies(client)[1] >= 0.99 * BYTES     # a few are relayed by daemons
+        assert gap < 0.15 and lab.down_at_proxies(client) >= 0.99 * BYTES     # a few are relayed by daemons
     finally:
         lab.agent.start()
         lab.agent.wait_well()
@@ -149,14 +106,14 @@ def test_a_transfer_under_way_is_taken_over(lab, pair, way):
     tcp.transfer(server, client, BYTES)
     lab.agent.start()
     lab.agent.wait_well()
-    _, _, gap = download(lab, client, server)
-    carried, down, _ = download(lab, client, server)
+    _, _, gap = lab.download(client, server)
+    carried, down, _ = lab.download(client, server)
     assert carried >= BYTES and down == 0 and gap < 0.15, (carried, down, gap)
     assert lab.agent.counters()["stray_kept"] < 8       # what is shorter, before the store has answered
 
 
 def owed(lab):
-    return [sum(proxy.counters()[name] for proxy in lab.cluster.proxies) for name in ("fell_back_head_acked", "owed_lost")]
+    return [lab.total(name) for name in ("fell_back_head_acked", "owed_lost")]
 
 
 def test_a_head_that_was_acknowledged_goes_whole(lab, pair, family):
@@ -175,22 +132,13 @@ def test_a_head_that_was_acknowledged_goes_whole(lab, pair, family):
     assert owed(lab) == [fell_back + 1, lost] and lab.agent.counters()["spliced_pkts"] == split
 
 
-@contextlib.contextmanager
-def introductions_lost(lab):
-    """And all else that proxies tell the agent."""
-    relay = lab.agent.conf["cluster"]["relay"].rsplit(":", 1)
-    rule = f"chain lose {{\ntype filter hook forward priority 0\nip daddr {relay[0]} udp dport {relay[1]} drop\n}}"
-    with lab.cluster.core.nft(rule):
-        yield
-
-
 def test_a_frozen_daemon_costs_one_retransmission(lab, pair, way):
     lab.agent.signal(daemon.signal.SIGSTOP)
     try:
-        with introductions_lost(lab):
+        with lab.introductions_lost():
             client, server = pair(way, "http")
             gap = tcp.transfer(server, client, BYTES)
-        assert gap < 0.6 and lab.at_proxies(client)[1] >= 0.99 * BYTES
+        assert gap < 0.6 and lab.down_at_proxies(client) >= 0.99 * BYTES
     finally:
         lab.agent.signal(daemon.signal.SIGCONT)
     lab.agent.wait_well()
@@ -198,19 +146,19 @@ def test_a_frozen_daemon_costs_one_retransmission(lab, pair, way):
 
 def test_without_a_store_new_ones_go_whole_and_others_as_they_went(lab, pair, way):
     client, server = pair(way, "http")
-    assert download(lab, client, server, MIB)[1] == 0
+    assert lab.download(client, server, MIB)[1] == 0
     for store in lab.cluster.stores:
         store.freeze()
     try:
-        assert download(lab, client, server)[1] == 0
-        with introductions_lost(lab):
+        assert lab.download(client, server)[1] == 0
+        with lab.introductions_lost():
             other, its_server = pair(way, "http")
-            carried, _, gap = download(lab, other, its_server)
+            carried, _, gap = lab.download(other, its_server)
         # past other proxies the answer of a backend that sees clients is handed on by daemons, which ask the store first
         assert gap < (0.5 if way.source == "snat" else 2) and carried == 0, (gap, carried)
     finally:
         lab.cluster.heal()
-    tcp.wait_for(lambda: is_split(lab, pair, way), "the agent to ask again")
+    tcp.wait_for(lambda: lab.is_past(pair, way), "the agent to ask again")
 
 
 def states(lab, client):
@@ -222,7 +170,7 @@ def states(lab, client):
 def test_both_sides_hear_of_ends(lab, pair, way, first):
     """One FIN passes a proxy and the other one the agent: it is closed at both, and the store forgets it in the end."""
     ends = dict(zip(("client", "server"), pair(way, "http")))
-    download(lab, ends["client"], ends["server"], MIB)
+    lab.download(ends["client"], ends["server"], MIB)
     one, other = (ends[first], ends["server" if first == "client" else "client"])
     one.shutdown(tcp.socket.SHUT_WR)
     assert tcp.read_to_end(other) == b""
@@ -235,7 +183,7 @@ def test_both_sides_hear_of_ends(lab, pair, way, first):
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_a_reset_arrives_and_closes(lab, pair, way, who):
     client, server = pair(way, "http")
-    download(lab, client, server, MIB)
+    lab.download(client, server, MIB)
     me = daemon.endpoint(*client.getsockname()[:2])
     tcp.reset(client if who == "client" else server)
     with pytest.raises(ConnectionResetError):
@@ -281,7 +229,7 @@ def test_the_server_learns_the_path_mtu(lab, pair, way, where):
     try:
         with where(lab):
             client, server = pair(way, "http")
-            carried, down, _ = download(lab, client, server)
+            carried, down, _ = lab.download(client, server)
             assert down == 0 and carried >= BYTES
             assert tcp.info(lab.backend1, server)["pmtu"] == "1300"
     finally:
@@ -293,7 +241,7 @@ def test_a_proxys_host_dies_during_a_download(lab, pair, family):
     """All that is lost are acknowledgements, until the router knows."""
     cluster = lab.cluster
     client, server = pair(family, "http")
-    download(lab, client, server, MIB)
+    lab.download(client, server, MIB)
     proxy, = [proxy for proxy in cluster.proxies if lab.up_at(proxy, client)]
     done = []
 
@@ -315,15 +263,9 @@ def test_a_proxys_host_dies_during_a_download(lab, pair, family):
 
 @pytest.fixture(scope="module")
 def few_ports(start_cluster):
-    with start_cluster(services=services, proxies=1, agents=["backend1"], limits={"closed": "1s"}) as cluster:
-        for proxy in cluster.proxies:
-            proxy.end(daemon.signal.SIGTERM)
-            proxy.unload()
-            proxy.write({**proxy.conf, "source": {**proxy.conf["source"], "ports": "20000-20015"}})
-            proxy.start()
-        cluster.wait_well()
-        cluster.start_agents(PORTS, limits={"closed": "30s"})
-        yield Split(cluster)
+    with agent_lab(start_cluster, "split", proxies=1, limits={"closed": "1s"}, agent={"limits": {"closed": "30s"}}) as lab:
+        lab.have_ports("20000-20015")
+        yield lab
 
 
 def test_a_backends_tuple_that_comes_again_is_a_new_connection(few_ports, family):
@@ -337,6 +279,6 @@ def test_a_backends_tuple_that_comes_again_is_a_new_connection(few_ports, family
                 client.sendall(Pairs.HEADS["http"])
                 with tcp.accept(listener) as server:
                     tcp.read(server, len(Pairs.HEADS["http"]))
-                    carried, down, _ = download(lab, client, server, 64 << 10)
+                    carried, down, _ = lab.download(client, server, 64 << 10)
                     assert (down, carried >= 64 << 10) == (0, True), n
     assert lab.agent.status()["splices"] <= 32       # one of each family for each port

@@ -6,39 +6,34 @@
 """
 import pytest
 
-import daemon
 import tcp
-from conftest import Lab, Pairs
+from agent_lab import INTRODUCTION, agent_lab
+from conftest import Pairs
 from stores import COUNT
 
 pytestmark = pytest.mark.spliced
 WINNER, OTHER = "proxy1", "proxy2"
 MODES = {"http": "adopt", "tls": "split", "tcp": "whole"}
 ANSWERS_LOST = "chain lose {\n type filter hook input priority 0\n tcp sport 6379 counter drop\n }"
-# By their length: nothing else of what it says to the agent.
-SAYS_NOTHING = """chain lose {
-    type filter hook output priority 0
-    udp dport 7946 udp length 160 counter drop
-}"""
+SAYS_NOTHING = f"chain lose {{\n type filter hook output priority 0\n {INTRODUCTION} counter drop\n }}"
 BYTES = 100000
 
 
-def services(net, source):
-    for service, pool in daemon.raw_services(net, source):
-        yield {**service, "mode": MODES[service["protocol"]]}, pool
-
-
 @pytest.fixture(scope="module")
-def cluster(start_cluster):
-    with start_cluster(services=services, agents=["backend1"], store={"timeout": "1s", "store_loss": "refuse"}) as cluster:
-        cluster.start_agents(Pairs.PORTS.values())
-        yield cluster
+def lab(start_cluster):
+    with agent_lab(start_cluster, MODES, store={"timeout": "1s", "store_loss": "refuse"}) as lab:
+        yield lab
 
 
 @pytest.fixture
-def pairs(cluster, pairs_on):
+def cluster(lab):
+    return lab.cluster
+
+
+@pytest.fixture
+def pairs(lab, cluster, pairs_on):
     cluster.way.announce([WINNER])
-    yield pairs_on(Lab(cluster))
+    yield pairs_on(lab)
     cluster.heal()
 
 
@@ -58,10 +53,6 @@ def accepted(pairs, kind):
     server = pairs.stack.enter_context(tcp.accept(pairs.listener(kind)))
     assert tcp.read(server, len(Pairs.HEADS[kind])) == Pairs.HEADS[kind]
     return server
-
-
-def down_at_proxies(cluster, client):
-    return sum(row["bytes_down"] for row in filter(None, (proxy.of(client) for proxy in cluster.proxies)))
 
 
 def both_ways(client, server):
@@ -85,7 +76,7 @@ def test_before_its_adopted_splice_was_introduced(cluster, untold, pairs, connec
     both_ways(client, accepted(pairs, "http"))
 
 
-def test_before_its_split_splice_was_introduced(cluster, untold, pairs, connect):
+def test_before_its_split_splice_was_introduced(lab, cluster, untold, pairs, connect):
     client, introduced = connect("tls"), untold.counters()["agent_introduced"]
     client.sendall(Pairs.HEADS["tls"])
     server = accepted(pairs, "tls")
@@ -94,9 +85,9 @@ def test_before_its_split_splice_was_introduced(cluster, untold, pairs, connect)
     cluster.way.announce([OTHER])
     tcp.transfer(client, server, BYTES)
     assert untold.counters()["agent_introduced"] == introduced + 1
-    before = down_at_proxies(cluster, client)
+    before = lab.down_at_proxies(client)
     tcp.transfer(server, client, BYTES)
-    assert down_at_proxies(cluster, client) == before
+    assert lab.down_at_proxies(client) == before
 
 
 def test_its_agent_dies_before_the_commit(cluster, pairs, connect):
