@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""One proxy, no store, mode adopt: all that the agent knows of a connection it was told by the proxy, when it was committed.
+
+    client --- router --- proxy1 --- core --- backend1, with an agent
+"""
+import contextlib
+
+import pytest
+
+import daemon
+import tcp
+from conftest import Lab, Pairs, Way
+
+pytestmark = pytest.mark.spliced
+MIB = 1 << 20
+BYTES = 64 * MIB
+# By its length: what proxy and agent say of their lives is heard.
+LOSES_ONE = """chain lose {
+    type filter hook forward priority 0
+    udp dport 7946 udp length 160 quota until 200 bytes counter drop
+}"""
+
+
+def services(net, source):
+    for service, pool in daemon.raw_services(net, source):
+        yield {**service, "mode": "adopt"}, pool
+
+
+class Two(Lab):
+    @property
+    def proxy(self):
+        return self.cluster.proxies[0]
+
+    @property
+    def agent(self):
+        return self.cluster.agents[0]
+
+    @contextlib.contextmanager
+    def goes(self, mode, count=1):
+        """So many connections are made meanwhile, all in this mode."""
+        modes = ("whole", "split", "adopt")
+        before = self.proxy.counters()
+        yield
+        after = self.proxy.counters()
+        assert {m: after[f"spliced_{m}"] - before[f"spliced_{m}"] for m in modes} == {m: count * (m == mode) for m in modes}
+
+    def down_at_proxy(self, client):
+        return self.proxy.of(client)["bytes_down"]
+
+    def in_effect(self, kind):
+        """(mode, reason) at the backends of that service."""
+        pool, = [pool for pool in self.proxy.status()["pools"] if pool["name"] == f"raw-{kind}-snat"]
+        return {(b["modes"]["adopt"]["mode"], b["modes"]["adopt"]["reason"]) for b in pool["backends"]}
+
+    def wait_for(self, kind, mode, reason=None):
+        tcp.wait_for(lambda: self.in_effect(kind) == {(mode, reason)}, f"the proxy to know that {mode} is to be had ({reason})", 5)
+
+
+@pytest.fixture(scope="module")
+def lab(start_cluster):
+    with start_cluster(services=services, proxies=1, stores=0, agents=["backend1"]) as cluster:
+        cluster.start_agents(Pairs.PORTS.values())
+        yield Two(cluster)
+
+
+@pytest.fixture
+def pair(lab, pairs_on, kind):
+    """Not before the proxy has heard that somebody listens."""
+    pairs = pairs_on(lab)
+    pairs.listener(kind)
+    lab.wait_for(kind, "adopt")
+    return pairs
+
+
+def test_nothing_is_asked(lab, pair, family, kind):
+    with lab.goes("adopt"):
+        client, server = pair(family, kind)
+    tcp.transfer(server, client, BYTES)
+    tcp.transfer(client, server, BYTES)
+    assert lab.down_at_proxy(client) == 0 and lab.agent.counters()["agent_asked"] == 0
+
+
+def test_a_lost_introduction_is_repeated(lab, pair, family, kind):
+    before = lab.proxy.counters()["introduced_again"]
+    with lab.cluster.core.nft(LOSES_ONE), lab.goes("adopt"):
+        client, server = pair(family, kind)
+    assert lab.proxy.counters()["introduced_again"] > before
+    tcp.transfer(server, client, MIB)
+    tcp.transfer(client, server, MIB)
+    assert lab.down_at_proxy(client) == 0
+
+
+def once(what):
+    """In the middle of a transfer."""
+    left = [what]
+    return lambda got: left and got > BYTES // 4 and left.pop()()
+
+
+def test_the_agent_is_killed_and_comes_back(lab, pair, family, kind):
+    """In the middle of transfers, either way: nothing is lost. New ones go whole until it is back."""
+    client, server = pair(family, kind)
+    tcp.transfer(server, client, MIB)
+    with tcp.nothing_lost(client, server):
+        tcp.transfer(server, client, BYTES, once(lab.agent.kill9))
+        tcp.transfer(client, server, BYTES)
+        lab.wait_for(kind, "whole", "no_agent")
+        with lab.goes("whole"):
+            other = pair(family, kind)
+        tcp.transfer(client, server, BYTES, once(lab.agent.start))
+        tcp.transfer(server, client, BYTES)
+    assert lab.down_at_proxy(client) == 0
+    for one, its_server in ((client, server), other):
+        tcp.transfer(its_server, one, MIB)
+        tcp.transfer(one, its_server, MIB)
+    lab.wait_for(kind, "adopt")
+    with lab.goes("adopt"):
+        pair(family, kind)
+
+
+def test_an_agent_that_knows_nothing_any_more(lab, pair, family, kind):
+    """As after an upgrade that changes what is pinned. There is nobody to ask: the proxy carries all from then on."""
+    client, server = pair(family, kind)
+
+    def goes_by_the_proxy():
+        before = lab.down_at_proxy(client)
+        tcp.transfer(server, client, MIB)
+        return lab.down_at_proxy(client) - before >= MIB
+    assert not goes_by_the_proxy()
+    lab.agent.end(daemon.signal.SIGTERM)
+    lab.agent.unload()
+    try:
+        tcp.wait_for(goes_by_the_proxy, "the last of its program to be gone")
+    finally:
+        lab.agent.start()
+    tcp.transfer(client, server, MIB)
+    assert goes_by_the_proxy()
+    lab.wait_for(kind, "adopt")
+    with lab.goes("adopt"):
+        pair(family, kind)
+
+
+def test_the_proxys_daemon_is_killed_and_comes_back(lab, pair, family, kind):
+    client, server = pair(family, kind)
+    tcp.transfer(server, client, MIB)
+    with tcp.nothing_lost(client, server):
+        lab.proxy.kill9()
+        tcp.transfer(server, client, BYTES)
+        tcp.transfer(client, server, BYTES)
+        lab.proxy.start()
+        tcp.transfer(server, client, MIB)
+    assert lab.down_at_proxy(client) == 0
+    lab.wait_for(kind, "adopt")
+    with lab.goes("adopt"):
+        pair(family, kind)
+
+
+def test_both_sides_hear_of_ends(lab, pair, family, kind):
+    ends = pair(family, kind)
+    client = ends[0]
+    for one, other in (ends, ends[::-1]):
+        one.shutdown(tcp.socket.SHUT_WR)
+        assert tcp.read_to_end(other) == b""
+    tcp.wait_for(lambda: all(host.of(client)["state"] == "closed" for host in (lab.proxy, lab.agent)), "both to know that it is closed", 10)
+
+
+def test_the_server_ends_and_comes_back(lab):
+    """What nobody takes over is not committed to be taken over."""
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP):
+        lab.wait_for("http", "adopt")
+    lab.wait_for("http", "split", "no_listener")
+    with tcp.connect(lab.client, Way(4, "snat").vip, daemon.RAW_HTTP) as client:
+        client.sendall(Pairs.HEADS["http"])
+        assert b" 503 " in client.recv(100)
+    with tcp.listen(lab.backend1, daemon.RAW_HTTP):
+        lab.wait_for("http", "adopt")
