@@ -259,13 +259,19 @@ static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struc
 	return now_ns - down->use.seen_ns < EARLY_NS ? -SP_DROP_ADOPT_EARLY : 0;
 }
 
+/* As @last_ack counts; where a splice is split, the server's numbers are others. */
+static __always_inline __u32 clients_seq(const struct sp_pkt *pkt, const struct sp_entry *down)
+{
+	return pkt->seq + down->half.ack_delta;
+}
+
 /* What the server's host sees of the client's end, so that it need not be told by a proxy. */
 static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct sp_entry *down)
 {
 	struct sp_entry *up = peer_of(down);
 	__u8 ends = 0;
 
-	if (pkt->flags & TH_RST && pkt->seq == down->use.last_ack)
+	if (pkt->flags & TH_RST && clients_seq(pkt, down) == down->use.last_ack)
 		ends = SP_USE_S_RST;
 	else if (pkt->flags & TH_FIN)
 		ends = SP_USE_S_FIN;
@@ -282,7 +288,7 @@ static __always_inline int is_settled(const struct sp_pkt *pkt, const struct sp_
 {
 	if (!down->use.pkts || down->use.state & SP_USE_S_REUSED)
 		return 0;
-	return !sp_use_is_closed(&down->use) || down->use.last_ack - pkt->seq <= 1;
+	return !sp_use_is_closed(&down->use) || down->use.last_ack - clients_seq(pkt, down) <= 1;
 }
 
 static __always_inline int is_nobodys(const struct bpf_sock *skc)

@@ -166,8 +166,8 @@ class Cluster(Topology):
                              cluster={"name": f"proxy{number}", "relay": f"{addr(3, 10 + number)}:7946",
                                       "sources": [snat(n, version) for n in range(1, len(self.names) + 1) for version in (4, 6)],
                                       **(cluster or {})}, **more)
-        for service in conf["services"] if self.mode else ():
-            service["mode"] = self.mode_of(service, conf["pools"])
+        if self.mode:
+            daemon.set_mode(conf, self.mode)
         conf["source"]["addresses"] = [snat(number, version) for version in (4, 6)]
         if self.stores:
             conf["store"] = {"engine": "redis", "servers": [s.endpoint for s in self.stores],
@@ -175,12 +175,6 @@ class Cluster(Topology):
         elif self.agent_names:
             conf["cluster"]["members"] = [{"name": name, "at": self.agent_relay(name)} for name in self.agent_names]
         return conf
-
-    def mode_of(self, service, pools):
-        """Who sees a client's own address adopts nothing; a file may not ask for it."""
-        named = {service.get("default"), *(route["pool"] for route in service.get("routes", ()))}
-        sees_clients = any(pool["source"] == "client" for pool in pools if pool["name"] in named)
-        return "auto" if self.mode == "adopt" and sees_clients else self.mode
 
     def agent_relay(self, name):
         return f"{self.ns[name].addr(4, 'core')}:7946"

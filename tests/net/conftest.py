@@ -2,7 +2,7 @@
 """Fixtures of the end-to-end tests. Run as root: /usr/bin/python3 -m pytest tests/net --build DIR
 
 --mode direct puts plain routing in the place of the daemon, to test the tests. The other modes are those of
-splices: with all but `whole`, backends of several proxies have agents. SPLICED_MODE says the same.
+splices: with all but `whole`, backends have agents. SPLICED_MODE says the same.
 """
 import contextlib
 import ctypes
@@ -24,7 +24,8 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 import daemon       # noqa: E402
 import tcp          # noqa: E402
-from cluster import MODES, Cluster      # noqa: E402
+from agents import Agents       # noqa: E402
+from cluster import MODES, WITH_AGENTS, Cluster      # noqa: E402
 from hello import client_hello  # noqa: E402
 from servers import Servers     # noqa: E402
 from topo import Net, VIP       # noqa: E402
@@ -186,40 +187,52 @@ def direct(mode):
 
 
 class Rig:
-    """Namespaces, and in the proxy one a daemon (None in direct mode)."""
-    def __init__(self, net, work, spliced):
-        self.net, self.work, self.spliced = net, work, spliced
+    """Namespaces, in the proxy's a daemon (None in direct mode), and in those of backends agents, where the mode takes them."""
+    def __init__(self, net, work, spliced, agents):
+        self.net, self.work, self.spliced, self.agents = net, work, spliced, agents
         self.client, self.backend1, self.backend2 = net.client, net.backend1, net.backend2
 
     def report(self):
-        return self.spliced.report() if self.spliced else []
+        hosts = [("proxy", self.spliced), *((agent.name, agent) for agent in self.agents)] if self.spliced else []
+        return [(f"{name}: {title}", text) for name, host in hosts for title, text in host.report()]
+
+    def rekey(self, *keys):
+        """Everybody reads these."""
+        for host in (self.spliced, *self.agents):
+            host.key = list(keys)
+            host.write_key()
+            host.hangup()
 
 
 @pytest.fixture(scope="session")
-def start_rig(request, direct):
+def start_rig(request, mode, direct):
     """A context manager: a daemon with the configuration that `configure(net, work)` makes, on the net."""
     @contextlib.contextmanager
     def start(net, configure):
         with contextlib.ExitStack() as stack:
             work = stack.enter_context(tempfile.TemporaryDirectory(prefix="sp-net-"))
+            build = request.config.getoption("--build")
+            agents = stack.enter_context(contextlib.closing(Agents(net, build, pathlib.Path(work))))
             spliced = None
             if not direct:
                 daemon.mount_bpffs()
-                spliced = daemon.Spliced(net, request.config.getoption("--build"), work, configure(net, work))
+                conf = configure(net, work)
+                spliced = daemon.Spliced(net, build, work, agents.configure(conf, mode) if mode in WITH_AGENTS else conf)
                 stack.callback(spliced.close)
-            rig = Rig(net, pathlib.Path(work), spliced)
+            rig = Rig(net, pathlib.Path(work), spliced, agents.agents)
             stack.enter_context(is_live(rig))
             if spliced:
                 spliced.start()
+                agents.start(spliced)
             yield rig
     return start
 
 
 @pytest.fixture(scope="session")
-def make_net(direct):
+def make_net(mode, direct):
     @contextlib.contextmanager
     def make(**options):
-        net = Net(direct=direct, **options)
+        net = Net(direct=direct, past=mode in WITH_AGENTS, **options)
         try:
             yield net
         finally:
@@ -251,6 +264,7 @@ class Lab:
     """Several proxies, as what one proxy's tests want of a rig."""
     def __init__(self, cluster):
         self.cluster, self.net, self.client, self.backend1 = cluster, cluster, cluster.client, cluster.backend1
+        self.agents = cluster.agents
 
 
 @pytest.fixture(scope="session")
@@ -291,8 +305,7 @@ class Pairs:
     def listener(self, kind, **options):
         if kind not in self.listeners:
             self.listeners[kind] = self.stack.enter_context(tcp.listen(self.rig.backend1, self.PORTS[kind], **options))
-            cluster = getattr(self.rig, "cluster", None)
-            if cluster and cluster.agents:
+            if self.rig.agents:
                 time.sleep(AGENT_SAYS_S)
         return self.listeners[kind]
 

@@ -60,6 +60,14 @@ def config(net, work, services_and_pools, **more):
             "pools": list(pools.values()), "services": services, **more}
 
 
+def set_mode(conf, mode):
+    """Of all services. Who sees a client's own address adopts nothing; a file may not ask for it."""
+    sees_clients = {pool["name"] for pool in conf["pools"] if pool["source"] == "client"}
+    for service in conf["services"]:
+        named = {service.get("default"), *(route["pool"] for route in service.get("routes", ()))}
+        service["mode"] = "auto" if mode == "adopt" and named & sees_clients else mode
+
+
 def raw_config(net, work, **more):
     return config(net, work, [pair for source in ("snat", "client") for pair in raw_services(net, source)], **more)
 
@@ -142,6 +150,12 @@ class Spliced:
 
     def status(self):
         return json.loads(self.ctl("status", "--json"))
+
+    def counters(self):
+        return self.status()["counters"]
+
+    def members(self):
+        return json.loads(self.ctl("cluster", "--json"))["members"]
 
     def drops(self):
         return {r["name"]: r["pkts"] for r in json.loads(self.ctl("drops", "--json"))["reasons"]}

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The hosts of a cluster (cluster.py), and what may happen to them."""
-import json
 import shutil
 import signal
 import subprocess
@@ -61,18 +60,12 @@ class Member(daemon.Spliced, Host):
             self.boot()
         self.plug()
 
-    def members(self):
-        return json.loads(self.ctl("cluster", "--json"))["members"]
-
     def has_store(self):
         return all(server["state"] == "up" for server in self.status()["store"]["servers"])
 
     def wait_well(self, timeout=20):
         wait_for(self.is_ready, f"{self.name} to answer", timeout)
         wait_for(self.is_well, f"{self.name} to be well", timeout)
-
-    def counters(self):
-        return self.status()["counters"]
 
 
 class Proxy(Member):

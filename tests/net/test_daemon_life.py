@@ -421,17 +421,13 @@ def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
     listener, head = pair.listener("http"), pair.HEADS["http"]
     with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, 9997) as client:
         client.handshake()
-        raw.spliced.key = ["0123456789abcdef0123456789abcdef", raw.spliced.key[0]]
-        raw.spliced.write_key()
-        raw.spliced.hangup()
+        raw.rekey("0123456789abcdef0123456789abcdef", raw.spliced.key[0])
         client.send(ACK | PSH, head)
         with accept(listener) as server:
             assert read(server, len(head)) == head
     with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, 9996) as client:
         client.handshake()
-        raw.spliced.key = ["f" * 32]
-        raw.spliced.write_key()
-        raw.spliced.hangup()
+        raw.rekey("f" * 32)
         reset_when_repeated(client, lambda: client.send(ACK | PSH, head))
     client, server = pair(family)
     transfer(client, server, MIB)

@@ -42,6 +42,20 @@ def test_nothing_is_left_after_close(raw, pair, way, kind, first):
     wait_for(lambda: not lingering(raw.backend1, "dport", names[1]), "the backend's end to be gone")
 
 
+def test_last_fin_finds_a_server_that_is_done(raw, pair, way, kind):
+    """All that is left of its socket are numbers, but the client's FIN is acknowledged at once."""
+    client, server = pair(way, kind)
+    ours, theirs = client.getsockname()[1], server.getpeername()[1]
+    transfer(client, server, 3000)
+    server.close()
+    assert client.recv(1) == b""
+    wait_for(lambda: any(line.startswith("FIN-WAIT-2") for line in lingering(raw.backend1, "dport", theirs)), "an acknowledgement")
+    before = raw.client.counter("TcpRetransSegs")
+    client.close()
+    wait_for(lambda: not lingering(raw.client, "sport", ours), "the client's end to be gone")
+    assert raw.client.counter("TcpRetransSegs") == before
+
+
 def lingering(ns, which, port):
     lines = ns.run("ss", "-Htan", f"{which} = :{port}").splitlines()
     return [line for line in lines if line.split()[0] not in ("TIME-WAIT", "LISTEN")]

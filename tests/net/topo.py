@@ -17,6 +17,8 @@ One arm:
 The k-th link is 10.k.0.0/24 and fd00:k::/64; its first end is .1, the second .2.
 192.0.2.0/24 and 2001:db8:10::/64 (services) and 10.99.0.1, fd99::1 (SNAT) are routed to the
 proxy, which itself has a blackhole there: what the datapath lets slip gets nowhere.
+With `past` what has a service's address goes from the backends to the router without the proxy, as agents
+on their hosts want it: by a cable of its own between core and router, or, with one arm, at once.
 In direct mode nothing runs on the proxy and it routes the services on to backend1, which has
 the addresses: so the tests can be tested with nothing but the kernel between the two ends.
 """
@@ -187,14 +189,16 @@ class Topology:
 class Net(Topology):
     ends = ("client", "backend1")
 
-    def __init__(self, arms=2, mtu=1500, narrow=None, narrow_mtu=1300, direct=False):
+    def __init__(self, arms=2, mtu=1500, narrow=None, narrow_mtu=1300, direct=False, past=False):
         super().__init__()
-        self.arms, self.direct = arms, direct
+        self.arms, self.direct, self.past = arms, direct, past
         try:
             self.links = links_of(arms, narrow)
             for k, (a, b, is_narrow) in enumerate(self.links, 1):
                 self.connect(k, a, b, narrow_mtu if is_narrow else mtu)
             self.route()
+            if past:
+                self.route_past(mtu)
         except BaseException:
             self.close()
             raise
@@ -260,6 +264,17 @@ class Net(Topology):
         self.router.ip(f"route add 10.{k}.0.0/24 via {via[0]} table 100\n"
                        f"route add fd00:{k}::/64 via {via[1]} table 100\n")
         self.errors_through_proxy()
+
+    def route_past(self, mtu):
+        """Afterwards, as nothing else may find this way."""
+        if self.arms == 2:
+            self.connect(len(self.links) + 1, "router", "core", mtu)
+        for version in (4, 6):
+            at, table = (self.core, "200") if self.arms == 2 else (self.router, "main")
+            at.run("ip", f"-{version}", "rule", "add", "from", VIP_NETS[version == 6], "lookup", table)
+            if self.arms == 2:
+                default = "default" if version == 4 else "::/0"
+                at.ip(f"route add {default} via {self.router.addr(version, 'core')} table 200\n")
 
     def errors_through_proxy(self):
         """The router's own ICMP errors about what the proxy sends with a client's address, too: they bear that packet's mark."""
