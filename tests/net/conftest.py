@@ -4,6 +4,7 @@
 --mode direct puts plain routing in the place of the daemon, to test the tests. The other modes are those of
 splices: with all but `whole`, backends have agents. SPLICED_MODE says the same.
 """
+import collections
 import contextlib
 import ctypes
 import itertools
@@ -33,6 +34,7 @@ from topo import Net, VIP       # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEST_LIMIT_S = 90
 live = []           # what is up: objects with report(), and nets
+made = collections.Counter()    # connections of one proxy, by mode
 
 
 def pytest_addoption(parser):
@@ -44,6 +46,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "spliced: needs the daemon, skipped in direct mode")
     config.addinivalue_line("markers", "whole(reason): why it is about splices that no agent carries a half of")
+    config.addinivalue_line("markers", "syn(reason): why backends must see a SYN of each connection, so that nothing can be adopted")
     config.addinivalue_line("markers", "limit(seconds): other than the usual limit of a test")
     config.addinivalue_line("markers", "slow: takes more than 5 s")
     if os.geteuid():
@@ -62,11 +65,25 @@ def interrupt(number, _):
 def pytest_collection_modifyitems(config, items):
     mode = config.getoption("--mode")
     for item in items:
-        whole = item.get_closest_marker("whole")
+        whole, syn = item.get_closest_marker("whole"), item.get_closest_marker("syn")
         if mode == "direct" and item.get_closest_marker("spliced"):
             item.add_marker(pytest.mark.skip(reason="needs the daemon"))
         elif whole and mode != "whole":
             item.add_marker(pytest.mark.skip(reason=f"whole only: {whole.args[0]}"))
+        elif syn and mode in ("adopt", "auto"):
+            item.add_marker(pytest.mark.skip(reason=f"not adopted: {syn.args[0]}"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if made:
+        terminalreporter.write_line("connections of one proxy: " + ", ".join(f"{n} {mode}" for mode, n in made.items()))
+
+
+def pytest_sessionfinish(session):
+    """Without this an agent that does nothing would fail no test: all goes whole."""
+    mode = session.config.getoption("--mode")
+    if mode in ("split", "adopt") and sum(made.values()) > 100 and not made[mode]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -225,6 +242,8 @@ def start_rig(request, mode, direct):
                 spliced.start()
                 agents.start(spliced)
             yield rig
+            if spliced and spliced.is_running():
+                made.update({name: spliced.counters()[f"spliced_{name}"] for name in ("whole", "split", "adopt")})
     return start
 
 
@@ -307,7 +326,18 @@ class Pairs:
             self.listeners[kind] = self.stack.enter_context(tcp.listen(self.rig.backend1, self.PORTS[kind], **options))
             if self.rig.agents:
                 time.sleep(AGENT_SAYS_S)
+                self.drain(self.listeners[kind])
         return self.listeners[kind]
+
+    @staticmethod
+    def drain(listener):
+        """Nobody is here yet but who belongs to a test before."""
+        timeout = listener.gettimeout()
+        listener.settimeout(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                listener.accept()[0].close()
+        listener.settimeout(timeout)
 
     def __call__(self, way, kind="tcp", server_options={}, **options):
         """(client's end, server's end); the head has been sent and read."""

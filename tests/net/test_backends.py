@@ -9,7 +9,7 @@ from daemon import HTTP, backends, service
 from tcp import wait_for
 from web import WHERE, get
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, pytest.mark.syn("a firewall that refuses connections by their SYN plays the failing backend")]
 PORT, CONNECT_S, RETRY_S = 8200, 0.3, 2
 VERDICT = {"refused": "reject with tcp reset", "silent": "drop"}
 

@@ -210,6 +210,7 @@ def spare_interface(rig, name="spare.7"):
 def test_reload_follows_the_interfaces(raw, pair, family):
     """One that is new is attached, one that is not in the file any more is let go; connections notice nothing."""
     before, (client, server) = attached(raw), pair(family)
+    transfer(server, client, 1000)      # until the client has acknowledged something, a proxy repeats the handshake that is adopted
     with spare_interface(raw) as name, nothing_lost(client, server):
         raw.spliced.reload({**raw.usual, "interfaces": raw.usual["interfaces"] + [name]})
         more = attached(raw)
@@ -367,7 +368,9 @@ def test_connections(raw, pair, way, kind):
     assert row["front"] == {"from": text(ours), "to": text(vip)}
     assert row["back"] == {"from": text(peer), "to": daemon.endpoint(raw.backend1.addr(way.version), here[1])}
     repeated = 65536    # a busy machine makes a sender repeat itself
-    assert base + 300000 <= row["bytes_up"] < base + 300000 + repeated and 700000 <= row["bytes_down"] < 700000 + repeated
+    down = row["bytes_down"] + sum(there["bytes_down"] for agent in raw.agents if (there := agent.of(client)))
+    assert base + 300000 <= row["bytes_up"] < base + 300000 + repeated and 700000 <= down < 700000 + repeated
+    assert not raw.agents or not row["bytes_down"]
     assert row["pool"] == f"raw-{kind}-{way.source}" and row["state"] == "open"
     assert 0 <= row["idle_ms"] <= row["age_ms"] < 20000
     assert text(ours) in raw.spliced.ctl("connections", text(ours))

@@ -17,7 +17,7 @@ from stores import Stores
 from tcp import MIB, accept, connect, read, transfer, unsent, wait_for
 from test_heads import http_head
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, pytest.mark.whole("its store is on the proxy's host, where no agent gets to")]
 NAME = "proxy1"
 
 

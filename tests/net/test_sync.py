@@ -12,7 +12,7 @@ from daemon import RAW_HTTP
 from tcp import transfer, wait_for
 from web import exchange, status_of
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, pytest.mark.whole("its store is on the proxy's host, where no agent gets to")]
 PORTS, LIVE = 12, 5
 GIVE_UP_S = 5           # as sync.c has it
 
