@@ -13,7 +13,7 @@
 
 #define SP_INTRODUCE_FORMAT	2	/* of the seal */
 #define SP_INTRODUCE_KIND	4
-#define SP_INTRODUCE_VERSION	2
+#define SP_INTRODUCE_VERSION	3
 #define SP_INTRODUCE_BYTES	144	/* of the text that is sealed */
 
 /**

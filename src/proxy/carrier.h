@@ -18,8 +18,8 @@
 #define SP_CARRIER_COUNTERS(X) \
 	X(spliced) X(spliced_whole) X(spliced_split) X(spliced_adopt) \
 	X(fell_back_no_agent) X(fell_back_agent_lacks_split) X(fell_back_agent_lacks_adopt) \
-	X(fell_back_no_listener) X(fell_back_source_client) X(fell_back_not_in_sync) X(fell_back_store_away) \
-	X(fell_back_small_mss) X(fell_back_head_acked) \
+	X(fell_back_no_listener) X(fell_back_clock_off) X(fell_back_source_client) X(fell_back_not_in_sync) \
+	X(fell_back_store_away) X(fell_back_small_mss) X(fell_back_head_acked) \
 	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
 	X(reset_unknown) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) X(sent_home) X(told_again) \
 	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(ports_exhausted) X(ports_found) \

@@ -68,6 +68,7 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len)
 	case SP_MEMBER_FULL: c->counters.member_refused_full++; break;
 	case SP_MEMBER_NEWS: homes_changed(c); break;
 	case SP_MEMBER_REPLAYED:	/* a server that was away for a while still has the one before */
+	case SP_MEMBER_SKEWED:
 	case SP_MEMBER_UNKNOWN:
 	case SP_MEMBER_SAME:
 		break;
@@ -90,11 +91,20 @@ static int is_of_use(struct sp_cluster *c, const char *name, enum sp_member_stat
 	return 0;
 }
 
-static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const struct sp_endpoint *from)
+static void clocks_differ(struct sp_cluster *c, const struct sp_member *m)
+{
+	assert(m);	/* else it is not known, and of no time */
+	c->counters.relay_refused_skewed++;
+	log_warn_limited("cluster: what says that %s lives was said %lld ms %s by our clock, so it is not believed",
+			 m->name, llabs(m->ahead_ms), m->ahead_ms < 0 ? "ago" : "ahead");
+}
+
+static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const struct sp_endpoint *from, __s64 old_ns)
 {
 	struct sp_member said = {
 		.id = m->from, .relay = *from, .started_ns = m->started_ns, .seq = m->seq, .state = m->state,
 		.can = m->can, .adopts = m->adopts, .splices = m->splices,
+		.ahead_ms = (__s64)m->said_ms - (sp_cluster_real_ms() - old_ns / 1000000),
 	}, *member = sp_members_by_id(&c->members, m->from);
 	int was_alive = member && member->is_alive;
 
@@ -112,6 +122,7 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 		break;
 	case SP_MEMBER_UNKNOWN: c->counters.relay_refused_unknown++; break;
 	case SP_MEMBER_REPLAYED: c->counters.relay_refused_replayed++; break;
+	case SP_MEMBER_SKEWED: clocks_differ(c, member); break;
 	case SP_MEMBER_NAME_TAKEN: name_taken(c, from); break;
 	}
 }
@@ -125,7 +136,7 @@ static void hear(struct sp_cluster *c, const struct sp_message *m, const struct 
 	}
 	switch (m->kind) {
 	case SP_MESSAGE_HELLO:
-		hear_hello(c, m, from);
+		hear_hello(c, m, from, old_ns);
 		break;
 	case SP_MESSAGE_SEGMENT:
 		c->counters.segments_heard++;

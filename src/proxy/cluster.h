@@ -44,6 +44,7 @@ struct sp_cluster_events {
 	X(members_died) X(relay_not_sent) \
 	X(relay_refused_length) X(relay_refused_magic) X(relay_refused_version) X(relay_refused_foreign) \
 	X(relay_refused_forged) X(relay_refused_unknown) X(relay_refused_replayed) X(relay_refused_old) \
+	X(relay_refused_skewed) \
 	X(relay_refused_malformed) \
 	X(member_refused_record) X(member_refused_name) X(member_refused_full) X(member_refused_role)
 

@@ -3,6 +3,7 @@
 #ifndef SP_PROXY_CLUSTER_INTERNAL_H
 #define SP_PROXY_CLUSTER_INTERNAL_H
 
+#include <time.h>
 #include <uv.h>
 
 #include "proxy/cluster.h"
@@ -25,6 +26,15 @@ struct sp_cluster {
 	uv_poll_t			poll;
 	uv_timer_t			timer;
 };
+
+/* CLOCK_REALTIME, which others are told of. */
+static inline __s64 sp_cluster_real_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
 
 /* cluster_tell.c */
 /* To the dead as well: they may only seem so. */

@@ -7,6 +7,7 @@
  */
 #include "proxy/member.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -164,6 +165,12 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 	return is_news ? SP_MEMBER_NEWS : SP_MEMBER_SAME;
 }
 
+/* Of a life that we have heard of, numbers tell what is new; of any other, only the clock does. */
+static int is_of_now(const struct sp_member *m, const struct sp_member *said)
+{
+	return (m->seq && said->started_ns == m->started_ns) || llabs(said->ahead_ms) <= SP_HELLO_FRESH_MS;
+}
+
 enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
 {
 	struct sp_member *m = sp_members_by_id(ms, said->id);
@@ -175,6 +182,9 @@ enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_m
 		return m->is_alive ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_UNKNOWN;
 	if (said->started_ns < m->started_ns || (said->started_ns == m->started_ns && said->seq <= m->seq))
 		return SP_MEMBER_REPLAYED;
+	m->ahead_ms = said->ahead_ms;
+	if (!is_of_now(m, said))
+		return SP_MEMBER_SKEWED;
 	is_news = !m->is_alive || m->state != said->state || m->can != said->can;
 	m->started_ns = said->started_ns;
 	m->seq = said->seq;

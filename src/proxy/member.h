@@ -11,6 +11,8 @@
 
 #define SP_HELLO_MS		100
 #define SP_HELLO_SILENT_NS	400000000ULL
+#define SP_CLOCK_OFF_MS		4000	/* what is introduced would soon be too old, or too young */
+#define SP_HELLO_FRESH_MS	10000	/* the first one of a life: else it was recorded, or a clock is wrong */
 
 #define SP_MEMBER_STATES(X) X(SYNCING, syncing) X(READY, ready) X(DRAINING, draining) X(AGENT, agent)
 
@@ -44,6 +46,7 @@ const char *sp_member_state_name(enum sp_member_state state);
  * @splices:	that it carries
  * @heard_ns:	when its last HELLO came (monotonic; 0: never)
  * @seq:	of its latest HELLO in this life of it
+ * @ahead_ms:	its clock, of ours, when it said the latest one, refused or not
  */
 struct sp_member {
 	char			name[SP_NAME_MAX + 1];
@@ -57,6 +60,7 @@ struct sp_member {
 	__u32			splices;
 	__u64			heard_ns;
 	__u64			seq;
+	__s64			ahead_ms;
 	__u8			is_alive;
 	__u64			adopts;
 };
@@ -84,6 +88,7 @@ enum sp_member_verdict {
 	SP_MEMBER_NEWS,		/* alive now, or in another state, or able to other things, or owner of others */
 	SP_MEMBER_UNKNOWN,	/* a HELLO of nobody that the store knows */
 	SP_MEMBER_REPLAYED,	/* a HELLO, or record, older than what was seen */
+	SP_MEMBER_SKEWED,	/* the first HELLO of a life, and of another time than ours */
 	SP_MEMBER_NAME_TAKEN,	/* the name is that of another one, which lives */
 	SP_MEMBER_FULL,
 };

@@ -61,7 +61,8 @@ static __u8 *put_hello(__u8 *p, const struct sp_message *m)
 {
 	p = put_number(p, (__u64)m->state << 24 | m->can << 16, 4);
 	p = put_number(p, m->splices, 4);
-	return put_number(p, m->adopts, 8);
+	p = put_number(p, m->adopts, 8);
+	return put_number(p, m->said_ms, 8);
 }
 
 static __u8 *put_segment(__u8 *p, const struct sp_message *m)
@@ -167,7 +168,7 @@ static enum sp_message_refusal open_text(const struct sp_seal *seal, const char 
 
 static enum sp_message_refusal get_hello(const __u8 *p, size_t len, struct sp_message *m)
 {
-	if (len != 16)
+	if (len != 24)
 		return SP_MESSAGE_REFUSED_LENGTH;
 	if (p[0] >= SP_MEMBER_STATE_COUNT || p[1] & ~SP_CAN_ALL || get_number(p + 2, 2))
 		return SP_MESSAGE_REFUSED_MALFORMED;
@@ -175,6 +176,7 @@ static enum sp_message_refusal get_hello(const __u8 *p, size_t len, struct sp_me
 	m->can = p[1];
 	m->splices = get_number(p + 4, 4);
 	m->adopts = get_number(p + 8, 8);
+	m->said_ms = get_number(p + 16, 8);
 	return SP_MESSAGE_OK;
 }
 

@@ -10,14 +10,14 @@
 #include "proxy/splice.h"
 
 /*
- * The messages, version 2: 1 had no word of what an agent can do, nor of its servers' ports
+ * The messages, version 3: 2 had no time in HELLO; 1 no word of what an agent can do, nor of its servers' ports
  *
  * Each is one UDP datagram between the `relay` endpoints of two proxies, and
  * one sealed text (seal.h), lying under "sp relay". All numbers are big endian;
  * offsets count from the text's first byte.
  *
  *	 0	head of the seal: 'S', its format, id of the key
- *	 4	'R', version 2, kind, 0
+ *	 4	'R', version 3, kind, 0
  *	 8	sender: sp_member_id() of its name
  *	16	started_ns: its start, CLOCK_REALTIME
  *	24	seq: of its messages, rising from 1
@@ -26,7 +26,8 @@
  *
  * HELLO, each 100 ms to each member that the store has named: "I live"
  *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 zero, 4 splices carried, 8 of which of its servers'
- *		ports handshakes can be taken over: a bit for each, in the order of its record
+ *		ports handshakes can be taken over: a bit for each, in the order of its record, 8 when it was said:
+ *		CLOCK_REALTIME in ms
  *
  * SEGMENT, of a TCP connection, from the proxy that got it to one that may
  * know what to do with it; one of more than SP_MESSAGE_PIECE bytes in several
@@ -42,7 +43,9 @@
  * INTRODUCE, of a splice that was just committed, to the agent of its backend: see abi/introduce.h. Its host's datapath
  * takes it, so that an agent's daemon gets none but those which came by an interface that isn't its own.
  *
- * A HELLO counts once: one that was recorded can't keep a dead proxy alive. The
+ * A HELLO counts once, and the first one of a daemon's life only while it is fresh
+ * by both clocks (SP_HELLO_FRESH_MS): one that was recorded can't keep a dead
+ * proxy alive, nor bring it to life for a daemon that knows nothing yet. The
  * other two may be repeated by whoever has recorded them, as the TCP segments
  * could be that they stand for. A SEGMENT of kind FRONT has its cookie checked
  * by the one who gets it: once that has expired, it begins nothing any more. An
@@ -51,12 +54,12 @@
  * The record of a member in the store, or as a datagram of its own where the configuration names the members; sealed
  * under "sp member":
  *
- *	 4	'M', version 2, state, length of the name
+ *	 4	'M', version 3, state, length of the name
  *	 8	started_ns
  *	16	16 address, 2 port of its relay, 1 number of endpoints that it owns, 1 SP_CAN_*
  *	36	16 address, 2 port (0: all) of each; the name
  */
-#define SP_MESSAGE_VERSION	2
+#define SP_MESSAGE_VERSION	3
 #define SP_MESSAGE_PIECE		1280
 #define SP_MESSAGE_BYTES_MAX	(92 + SP_MESSAGE_PIECE + SP_SEAL_TAIL_BYTES)
 #define SP_MEMBER_RECORD_MAX	(36 + 18 * SP_MEMBER_OWNED_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
@@ -91,7 +94,7 @@ struct sp_ends {
 /**
  * struct sp_message - one of them
  * @from, @started_ns, @seq: see above
- * @state, @can, @splices, @adopts: of HELLO
+ * @state, @can, @splices, @adopts, @said_ms: of HELLO
  * @event, @segment: of SEGMENT; the payload is borrowed
  * @ends:	of ENDS
  * @splice, @kept_s: of INTRODUCE
@@ -104,6 +107,7 @@ struct sp_message {
 	enum sp_member_state	state;
 	__u8			can;
 	__u64			adopts;
+	__u64			said_ms;
 	__u32			splices;
 	enum sp_event_kind	event;
 	struct sp_segment	segment;

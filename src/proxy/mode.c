@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "proxy/mode.h"
 
+#include <stdlib.h>
+
 #include "abi/half.h"
 
 enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
@@ -39,7 +41,11 @@ static int adopts_at(const struct sp_member *agent, const struct sp_endpoint *at
 
 enum sp_mode_reason sp_mode_obstacle_at(const struct sp_member *agent, const struct sp_endpoint *backend)
 {
-	return agent && !adopts_at(agent, backend) ? SP_MODE_NO_LISTENER : SP_MODE_AS_ASKED;
+	if (!agent)
+		return SP_MODE_AS_ASKED;
+	if (llabs(agent->ahead_ms) >= SP_CLOCK_OFF_MS)
+		return SP_MODE_CLOCK_OFF;
+	return adopts_at(agent, backend) ? SP_MODE_AS_ASKED : SP_MODE_NO_LISTENER;
 }
 
 __u8 sp_mode_flags(enum sp_mode mode)

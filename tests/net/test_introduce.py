@@ -114,7 +114,7 @@ def test_without_a_store(lab, pair, way):
 def test_forged_ones_are_refused_by_name(lab):
     """By anybody who reaches the relay. A whole one of another cluster, and noise of the right length."""
     relay = lab.agent.conf["cluster"]["relay"].rsplit(":", 1)
-    head = b"S" + bytes([2, 0, 0]) + b"R" + bytes([2, 4, 0])
+    head = b"S" + bytes([2, 0, 0]) + b"R" + bytes([3, 4, 0])
     with lab.cluster.core.inside(), tcp.socket.socket(tcp.socket.AF_INET, tcp.socket.SOCK_DGRAM) as sock:
         for text in (head + bytes(144), head + bytes(143), head + bytes(145), head):
             sock.sendto(text, (relay[0], int(relay[1])))

@@ -157,6 +157,30 @@ static void homes_are_those_that_are_ready(void **state)
 	}
 }
 
+/* Nothing but a clock tells a daemon that has just started what is recorded; later, numbers do. */
+static void the_first_hello_must_be_of_now(void **state)
+{
+	struct sp_member m = hello(2, 7);
+
+	start(1);
+	sp_members_record(&ms, &m, now_ns);
+	for (int sign = -1; sign < 2; sign += 2) {
+		m.ahead_ms = sign * (SP_HELLO_FRESH_MS + 1);
+		assert_int_equal(hear(&m), SP_MEMBER_SKEWED);
+		assert_false(ms.others[0].is_alive);
+		assert_int_equal(ms.others[0].ahead_ms, m.ahead_ms);
+	}
+	m.ahead_ms = SP_HELLO_FRESH_MS;
+	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	m.seq++;
+	m.ahead_ms *= 2;
+	assert_int_equal(hear(&m), SP_MEMBER_SAME);
+	m.started_ns++;
+	assert_int_equal(hear(&m), SP_MEMBER_SKEWED);
+	m.ahead_ms = 0;
+	assert_int_equal(hear(&m), SP_MEMBER_SAME);
+}
+
 static void a_hello_counts_once(void **state)
 {
 	struct sp_member m;
@@ -357,6 +381,7 @@ int main(void)
 		cmocka_unit_test(a_dead_home_is_replaced_and_no_other),
 		cmocka_unit_test(who_was_stopped_buries_nobody),
 		cmocka_unit_test(homes_are_those_that_are_ready),
+		cmocka_unit_test(the_first_hello_must_be_of_now),
 		cmocka_unit_test(a_hello_counts_once),
 		cmocka_unit_test(strangers_are_not_heard),
 		cmocka_unit_test(a_name_belongs_to_the_one_that_lives),

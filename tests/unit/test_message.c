@@ -62,6 +62,7 @@ static struct sp_message any_message(int i)
 		m.can = i / 3 & SP_CAN_ALL;
 		m.splices = any32();
 		m.adopts = (__u64)any32() << 32 | any32();
+		m.said_ms = (__u64)any32() << 32 | any32();
 		break;
 	case SP_MESSAGE_SEGMENT:
 		m.event = events[i / 4 % 3];
@@ -97,6 +98,8 @@ static void check_same(const struct sp_message *a, const struct sp_message *b)
 	assert_int_equal(x.state, y.state);
 	assert_int_equal(x.can, y.can);
 	assert_int_equal(x.splices, y.splices);
+	assert_int_equal(x.adopts, y.adopts);
+	assert_int_equal(x.said_ms, y.said_ms);
 	assert_int_equal(x.event, y.event);
 	assert_memory_equal(&x.segment, &y.segment, offsetof(struct sp_segment, payload));
 	assert_int_equal(x.segment.payload_len, y.segment.payload_len);

@@ -77,6 +77,8 @@ static void a_listener_for_each_port(void **state)
 	assert_int_equal(sp_mode_obstacle_at(&agent, &at[1]), SP_MODE_AS_ASKED);
 	assert_int_equal(sp_mode_obstacle_at(&agent, &at[2]), SP_MODE_NO_LISTENER);
 	assert_int_equal(sp_mode_obstacle_at(NULL, &at[0]), SP_MODE_AS_ASKED);
+	agent.ahead_ms = -SP_CLOCK_OFF_MS;
+	assert_int_equal(sp_mode_obstacle_at(&agent, &at[1]), SP_MODE_CLOCK_OFF);
 }
 
 /* An agent carries what was made for it, and nothing else. */
