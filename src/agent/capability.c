@@ -54,8 +54,11 @@ void sp_capability_prepare_host(void)
 
 __u8 sp_capability_of_host(const struct sp_datapath *dp)
 {
-	if (!sp_datapath_can_adopt(dp))
+	if (!sp_datapath_can_adopt(dp)) {
+		log_warn("mode adopt is not offered: it needs a kernel that can take over a handshake (Linux 6.9); "
+			 "going on with split");
 		return SP_CAN_SPLIT;
+	}
 	if (!sysctl_digit("/proc/sys/net/ipv4/tcp_syncookies") || sysctl_digit("/proc/sys/net/ipv4/tcp_rfc1337") > 0) {
 		log_warn("mode adopt is not offered: it needs net.ipv4.tcp_syncookies=1 (or 2) and "
 			 "net.ipv4.tcp_rfc1337=0; going on with split");

@@ -333,3 +333,10 @@ def test_what_can_not_be_adopted_is_split(start_cluster, family, env, sysctls):
                 tcp.transfer(server, client, MIB)
         counters = proxy.counters()
         assert [counters[name] for name in ("spliced_adopt", "spliced_split", "fell_back_agent_lacks_adopt")] == [0, 1, 1]
+        assert "mode adopt is not offered" in cluster.agents[0].log.read_text()
+        tcp.wait_for(lambda: len(proxy.status()["warnings"]) == 3, "a warning for each service", 5)
+        status = proxy.status()
+        assert {(b["modes"]["adopt"]["mode"], b["modes"]["adopt"]["reason"]) for pool in status["pools"] for b in pool["backends"]} == {
+            ("split", "agent_lacks_adopt")}
+        assert all("agent_lacks_adopt" in line for line in status["warnings"]), status["warnings"]
+        assert "WARNING: service raw-http-snat: mode adopt" in proxy.ctl("status")

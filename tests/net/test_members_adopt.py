@@ -9,31 +9,20 @@ import pytest
 
 import daemon
 import tcp
-from conftest import Lab, Pairs, Way
+from agent_lab import BYTES, INTRODUCTION, MIB, AgentLab, agent_lab
+from conftest import Pairs, Way
 
 pytestmark = pytest.mark.spliced
-MIB = 1 << 20
-BYTES = 64 * MIB
-# By its length: what proxy and agent say of their lives is heard.
 LOSES_ONE = """chain lose {
     type filter hook forward priority 0
-    udp dport 7946 udp length 160 quota until 200 bytes counter drop
-}"""
+    %s quota until 200 bytes counter drop
+}""" % INTRODUCTION
 
 
-def services(net, source):
-    for service, pool in daemon.raw_services(net, source):
-        yield {**service, "mode": "adopt"}, pool
-
-
-class Two(Lab):
+class Two(AgentLab):
     @property
     def proxy(self):
         return self.cluster.proxies[0]
-
-    @property
-    def agent(self):
-        return self.cluster.agents[0]
 
     @contextlib.contextmanager
     def goes(self, mode, count=1):
@@ -43,9 +32,6 @@ class Two(Lab):
         yield
         after = self.proxy.counters()
         assert {m: after[f"spliced_{m}"] - before[f"spliced_{m}"] for m in modes} == {m: count * (m == mode) for m in modes}
-
-    def down_at_proxy(self, client):
-        return self.proxy.of(client)["bytes_down"]
 
     def in_effect(self, kind):
         """(mode, reason) at the backends of that service."""
@@ -58,9 +44,8 @@ class Two(Lab):
 
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with start_cluster(services=services, proxies=1, stores=0, agents=["backend1"]) as cluster:
-        cluster.start_agents(Pairs.PORTS.values())
-        yield Two(cluster)
+    with agent_lab(start_cluster, "adopt", lab=Two, proxies=1, stores=0) as lab:
+        yield lab
 
 
 @pytest.fixture
@@ -77,7 +62,7 @@ def test_nothing_is_asked(lab, pair, family, kind):
         client, server = pair(family, kind)
     tcp.transfer(server, client, BYTES)
     tcp.transfer(client, server, BYTES)
-    assert lab.down_at_proxy(client) == 0 and lab.agent.counters()["agent_asked"] == 0
+    assert lab.down_at_proxies(client) == 0 and lab.agent.counters()["agent_asked"] == 0
 
 
 def test_a_lost_introduction_is_repeated(lab, pair, family, kind):
@@ -87,7 +72,7 @@ def test_a_lost_introduction_is_repeated(lab, pair, family, kind):
     assert lab.proxy.counters()["introduced_again"] > before
     tcp.transfer(server, client, MIB)
     tcp.transfer(client, server, MIB)
-    assert lab.down_at_proxy(client) == 0
+    assert lab.down_at_proxies(client) == 0
 
 
 def once(what):
@@ -108,7 +93,7 @@ def test_the_agent_is_killed_and_comes_back(lab, pair, family, kind):
             other = pair(family, kind)
         tcp.transfer(client, server, BYTES, once(lab.agent.start))
         tcp.transfer(server, client, BYTES)
-    assert lab.down_at_proxy(client) == 0
+    assert lab.down_at_proxies(client) == 0
     for one, its_server in ((client, server), other):
         tcp.transfer(its_server, one, MIB)
         tcp.transfer(one, its_server, MIB)
@@ -122,9 +107,9 @@ def test_an_agent_that_knows_nothing_any_more(lab, pair, family, kind):
     client, server = pair(family, kind)
 
     def goes_by_the_proxy():
-        before = lab.down_at_proxy(client)
+        before = lab.down_at_proxies(client)
         tcp.transfer(server, client, MIB)
-        return lab.down_at_proxy(client) - before >= MIB
+        return lab.down_at_proxies(client) - before >= MIB
     assert not goes_by_the_proxy()
     lab.agent.end(daemon.signal.SIGTERM)
     lab.agent.unload()
@@ -148,7 +133,7 @@ def test_the_proxys_daemon_is_killed_and_comes_back(lab, pair, family, kind):
         tcp.transfer(client, server, BYTES)
         lab.proxy.start()
         tcp.transfer(server, client, MIB)
-    assert lab.down_at_proxy(client) == 0
+    assert lab.down_at_proxies(client) == 0
     lab.wait_for(kind, "adopt")
     with lab.goes("adopt"):
         pair(family, kind)

@@ -12,13 +12,15 @@ import tcp
 from agent_lab import MIB, AgentLab
 
 pytestmark = pytest.mark.spliced
+LONELY = {"split": 7001, "adopt": 7002}     # at backend2
 MODES = {"http": "whole", "tcp": "split", "tls": "auto"}
 
 
 def services(net, source):
     yield from daemon.in_modes(MODES)(net, source)
-    yield ({**daemon.service("lonely", source, "tcp", 7001, default=f"lonely-{source}"), "mode": "split"},
-           daemon.pool(net, "lonely", source, 7001, ("backend2",)))
+    for mode, port in LONELY.items() if source == "snat" else ():
+        yield ({**daemon.service(f"lonely-{mode}", source, "tcp", port, default=f"lonely-{mode}-{source}"), "mode": mode},
+               daemon.pool(net, f"lonely-{mode}", source, port, ("backend2",)))
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,9 @@ def download(lab, pair, way, kind):
     client, server = pair(way, kind)
     tcp.transfer(server, client, MIB)
     counted = [name for name in before if lab.total(f"spliced_{name}") > before[name]]
-    down = lab.down_at_proxies(client)     # what is repeated counts again
-    assert down == 0 or down >= MIB
+    # What is repeated counts again. A first window may come by a proxy that does not know it yet: its daemon hands that on, uncounted.
+    down = lab.down_at_proxies(client)
+    assert down == 0 or down >= 0.98 * MIB
     return down > 0, counted
 
 
@@ -76,20 +79,21 @@ def test_auto_is_the_best_there_is(lab, pair, way):
                                          else "agent_lacks_adopt")
 
 
-def test_split_without_an_agent_goes_whole_and_says_so(lab, family):
-    before = lab.total("fell_back_no_agent")
-    with tcp.listen(lab.cluster.ns["backend2"], 7001) as listener:
-        with tcp.connect(lab.client, family.vip, 7001) as client, tcp.accept(listener) as server:
+@pytest.mark.parametrize("wanted, port", LONELY.items(), ids=LONELY)
+def test_without_an_agent_all_goes_whole_and_is_said(lab, family, wanted, port):
+    before, name = lab.total("fell_back_no_agent"), f"lonely-{wanted}-snat"
+    with tcp.listen(lab.cluster.ns["backend2"], port) as listener:
+        with tcp.connect(lab.client, family.vip, port) as client, tcp.accept(listener) as server:
             tcp.transfer(server, client, MIB)
             assert lab.down_at_proxies(client) >= MIB
     assert lab.total("fell_back_no_agent") == before + 1
     for proxy in lab.cluster.proxies:
-        assert in_effect(proxy, "lonely-snat", "split") == {("whole", "no_agent")}
-        said = tcp.wait_for(lambda: warnings(proxy, "lonely-snat"), "a warning", 5)
+        assert in_effect(proxy, name, wanted) == {("whole", "no_agent")}
+        said = tcp.wait_for(lambda: warnings(proxy, name), "a warning", 5)
         assert len(said) == 1 and "no_agent" in said[0], said
-        assert proxy.log.read_text().count("service lonely-snat: mode split can't be had") == 1
+        assert proxy.log.read_text().count(f"service {name}: mode {wanted} can't be had") == 1
         text = proxy.ctl("status")
-        assert "WARNING: service lonely-snat" in text and "IN EFFECT" in text
+        assert f"WARNING: service {name}" in text and "IN EFFECT" in text
 
 
 def lines(proxy):

@@ -10,29 +10,19 @@ import time
 
 import pytest
 
-import daemon
 import tcp
-from conftest import Lab, Pairs, Way
+from agent_lab import MIB, AgentLab, agent_lab
+from conftest import Pairs, Way
 
 pytestmark = [pytest.mark.spliced, pytest.mark.slow]
-MIB = 1 << 20
-KINDS = {"whole": "tcp", "split": "http", "adopt": "tls"}
+MODES = {"tcp": "whole", "http": "split", "tls": "adopt"}
+KINDS = {mode: kind for kind, mode in MODES.items()}
 BULK, TICKS = (128 << 10, 0.005), (100, 0.01)       # bytes of a piece, and seconds until the next one
 CALM_S, FOR_A_WHILE_S, AFTER_S = 0.3, 1.0, 0.7
 REPEATS_S, LATE_S = (0.2, 0.6, 1.4), 0.5        # when TCP repeats what was lost, and how late we may see it
 
 
-def services(net, source):
-    modes = {kind: mode for mode, kind in KINDS.items()}
-    for service, pool in daemon.raw_services(net, source):
-        yield {**service, "mode": modes[service["protocol"]]}, pool
-
-
-class Faults(Lab):
-    @property
-    def agent(self):
-        return self.cluster.agents[0]
-
+class Faults(AgentLab):
     def sports(self, proxy, kind, family, count):
         """Source ports whose packets this proxy gets."""
         self.next_sport += 100
@@ -43,7 +33,7 @@ class Faults(Lab):
     next_sport = 20000
 
     def counted(self, how):
-        return sum(proxy.counters()[f"spliced_{how}"] for proxy in self.cluster.proxies)
+        return self.total(f"spliced_{how}")
 
     @contextlib.contextmanager
     def host_dies(self, proxy):
@@ -65,9 +55,8 @@ class Faults(Lab):
 
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with start_cluster(services=services, way="bird", agents=["backend1"]) as cluster:
-        cluster.start_agents(Pairs.PORTS.values())
-        yield Faults(cluster)
+    with agent_lab(start_cluster, MODES, lab=Faults, way="bird") as lab:
+        yield lab
 
 
 @pytest.fixture
