@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "fuzz.h"
+#include "fuzz_head.h"
 
 static void check_inside(const struct sp_str *str, const char *head, size_t len)
 {
@@ -92,20 +92,11 @@ static void check_ok(const struct sp_http1 *h, const char *buf, size_t size)
 	PROMISE(sp_http1_parse(buf, h->head_len - 1, &again) == SP_HEAD_INCOMPLETE);
 }
 
-/* INCOMPLETE for a while, then one verdict for ever. Long inputs: at a sample of lengths. */
-static void check_monotony(enum sp_head_verdict whole, const char *buf, size_t size)
+static enum sp_head_verdict verdict_of(const uint8_t *data, size_t size)
 {
 	static struct sp_http1 h;
-	enum sp_head_verdict seen = SP_HEAD_INCOMPLETE;
-	size_t len;
 
-	for (len = 0; len < size; len += 1 + size / 256) {
-		enum sp_head_verdict v = sp_http1_parse(buf, len, &h);
-
-		PROMISE(seen == SP_HEAD_INCOMPLETE || v == seen);
-		PROMISE(v == SP_HEAD_INCOMPLETE || v == whole);
-		seen = v;
-	}
+	return sp_http1_parse((const char *)data, size, &h);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -117,6 +108,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PROMISE((h.why != NULL) == (v == SP_HEAD_BAD));
 	if (v == SP_HEAD_OK)
 		check_ok(&h, buf, size);
-	check_monotony(v, buf, size);
+	check_monotony(verdict_of, v, data, size);
 	return 0;
 }

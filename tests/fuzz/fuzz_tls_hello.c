@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "fuzz.h"
+#include "fuzz_head.h"
 
 #define HEADER 5 /* of a record */
 #define BODY_MAX 8192
@@ -107,20 +107,11 @@ static void check_cuts(const struct sp_tls_hello *h, const uint8_t *data, size_t
 	check_other_cut(h, body, len, len);
 }
 
-/* INCOMPLETE for a while, then one verdict for ever. Long inputs: at a sample of lengths. */
-static void check_monotony(enum sp_head_verdict whole, const uint8_t *data, size_t size)
+static enum sp_head_verdict verdict_of(const uint8_t *data, size_t size)
 {
 	static struct sp_tls_hello h;
-	enum sp_head_verdict seen = SP_HEAD_INCOMPLETE;
-	size_t len;
 
-	for (len = 0; len < size; len += 1 + size / 256) {
-		enum sp_head_verdict v = sp_tls_hello_parse(data, len, &h);
-
-		PROMISE(seen == SP_HEAD_INCOMPLETE || v == seen);
-		PROMISE(v == SP_HEAD_INCOMPLETE || v == whole);
-		seen = v;
-	}
+	return sp_tls_hello_parse(data, size, &h);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -134,6 +125,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_protocols(&h);
 		check_cuts(&h, data, size);
 	}
-	check_monotony(v, data, size);
+	check_monotony(verdict_of, v, data, size);
 	return 0;
 }

@@ -31,6 +31,15 @@ class AgentLab(Lab):
     def total(self, counter):
         return sum(proxy.counters()[counter] for proxy in self.cluster.proxies)
 
+    @contextlib.contextmanager
+    def made(self, **counts):
+        """So many connections meanwhile in these modes, and in no other one."""
+        modes = ("whole", "split", "adopt")
+        before = [self.total(f"spliced_{mode}") for mode in modes]
+        yield
+        made = {mode: self.total(f"spliced_{mode}") - n for mode, n in zip(modes, before)}
+        assert made == {mode: counts.get(mode, 0) for mode in modes}
+
     def down_at_proxies(self, client):
         """Bytes of answers that the proxies have carried of this connection."""
         return sum(row["bytes_down"] for row in filter(None, (proxy.of(client) for proxy in self.cluster.proxies)))

@@ -161,6 +161,16 @@ def transfer(sender, receiver, count, on_bytes=None):
         return read_pattern(receiver, count, on_bytes)
 
 
+def at_bytes(events):
+    """For read_pattern(): do things when so much has been read."""
+    left = sorted(events.items())
+
+    def on_bytes(got):
+        while left and got >= left[0][0]:
+            left.pop(0)[1]()
+    return on_bytes
+
+
 def info(ns, sock):
     """What ss tells of a socket: {"state": .., "timers": .., "mss": .., "pmtu": .., "retrans": ..}"""
     said = ns.run("ss", "-Htineo", f"sport = :{sock.getsockname()[1]}").splitlines()

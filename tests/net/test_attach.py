@@ -7,8 +7,7 @@ import pytest
 
 import daemon
 from agent_lab import AgentLab
-from tcp import MIB, nothing_lost, transfer
-from test_daemon_life import at_bytes
+from tcp import MIB, at_bytes, nothing_lost, transfer
 from web import WHERE, get, tls_get, web_services
 
 pytestmark = pytest.mark.spliced

@@ -3,8 +3,6 @@
 
     client --- router --- proxy1 --- core --- backend1, with an agent
 """
-import contextlib
-
 import pytest
 
 import daemon
@@ -24,15 +22,6 @@ class Two(AgentLab):
     def proxy(self):
         return self.cluster.proxies[0]
 
-    @contextlib.contextmanager
-    def goes(self, mode, count=1):
-        """So many connections are made meanwhile, all in this mode."""
-        modes = ("whole", "split", "adopt")
-        before = self.proxy.counters()
-        yield
-        after = self.proxy.counters()
-        assert {m: after[f"spliced_{m}"] - before[f"spliced_{m}"] for m in modes} == {m: count * (m == mode) for m in modes}
-
     def in_effect(self, kind):
         """(mode, reason) at the backends of that service."""
         pool, = [pool for pool in self.proxy.status()["pools"] if pool["name"] == f"raw-{kind}-snat"]
@@ -44,7 +33,7 @@ class Two(AgentLab):
 
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with agent_lab(start_cluster, "adopt", lab=Two, proxies=1, stores=0) as lab:
+    with agent_lab(start_cluster, "adopt", proxies=1, stores=0, lab=Two) as lab:
         yield lab
 
 
@@ -58,7 +47,7 @@ def pair(lab, pairs_on, kind):
 
 
 def test_nothing_is_asked(lab, pair, family, kind):
-    with lab.goes("adopt"):
+    with lab.made(adopt=1):
         client, server = pair(family, kind)
     tcp.transfer(server, client, BYTES)
     tcp.transfer(client, server, BYTES)
@@ -67,7 +56,7 @@ def test_nothing_is_asked(lab, pair, family, kind):
 
 def test_a_lost_introduction_is_repeated(lab, pair, family, kind):
     before = lab.proxy.counters()["introduced_again"]
-    with lab.cluster.core.nft(LOSES_ONE), lab.goes("adopt"):
+    with lab.cluster.core.nft(LOSES_ONE), lab.made(adopt=1):
         client, server = pair(family, kind)
     assert lab.proxy.counters()["introduced_again"] > before
     tcp.transfer(server, client, MIB)
@@ -89,7 +78,7 @@ def test_the_agent_is_killed_and_comes_back(lab, pair, family, kind):
         tcp.transfer(server, client, BYTES, once(lab.agent.kill9))
         tcp.transfer(client, server, BYTES)
         lab.wait_for(kind, "whole", "no_agent")
-        with lab.goes("whole"):
+        with lab.made(whole=1):
             other = pair(family, kind)
         tcp.transfer(client, server, BYTES, once(lab.agent.start))
         tcp.transfer(server, client, BYTES)
@@ -98,7 +87,7 @@ def test_the_agent_is_killed_and_comes_back(lab, pair, family, kind):
         tcp.transfer(its_server, one, MIB)
         tcp.transfer(one, its_server, MIB)
     lab.wait_for(kind, "adopt")
-    with lab.goes("adopt"):
+    with lab.made(adopt=1):
         pair(family, kind)
 
 
@@ -120,7 +109,7 @@ def test_an_agent_that_knows_nothing_any_more(lab, pair, family, kind):
     tcp.transfer(client, server, MIB)
     assert goes_by_the_proxy()
     lab.wait_for(kind, "adopt")
-    with lab.goes("adopt"):
+    with lab.made(adopt=1):
         pair(family, kind)
 
 
@@ -135,7 +124,7 @@ def test_the_proxys_daemon_is_killed_and_comes_back(lab, pair, family, kind):
         tcp.transfer(server, client, MIB)
     assert lab.down_at_proxies(client) == 0
     lab.wait_for(kind, "adopt")
-    with lab.goes("adopt"):
+    with lab.made(adopt=1):
         pair(family, kind)
 
 

@@ -32,9 +32,6 @@ class Faults(AgentLab):
 
     next_sport = 20000
 
-    def counted(self, how):
-        return self.total(f"spliced_{how}")
-
     @contextlib.contextmanager
     def host_dies(self, proxy):
         """Yields at once, and leaves it dead until the end."""
@@ -55,7 +52,7 @@ class Faults(AgentLab):
 
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with agent_lab(start_cluster, MODES, lab=Faults, way="bird") as lab:
+    with agent_lab(start_cluster, MODES, way="bird", lab=Faults) as lab:
         yield lab
 
 
@@ -149,9 +146,9 @@ def versions(how):
 def fours(lab, pair, how, victim=None):
     pair.listener(KINDS[how])
     sports = {v: lab.sports(victim, KINDS[how], Way(v, "snat"), 4) if victim else (0,) * 4 for v in versions(how)}
-    before = lab.counted(how)
+    before = lab.total(f"spliced_{how}")
     found = [Four(pair, Way(v, "snat"), how, sports[v]) for v in versions(how)]
-    assert lab.counted(how) == before + 4 * len(found)
+    assert lab.total(f"spliced_{how}") == before + 4 * len(found)
     time.sleep(CALM_S)
     return found
 
@@ -204,12 +201,12 @@ def test_what_is_there_needs_no_daemon_and_no_store(lab, pair, how, strike, heal
     strike(lab)
     try:
         time.sleep(FOR_A_WHILE_S)
-        before = lab.counted(how)
+        before = lab.total(f"spliced_{how}")
         others = [pair(Way(v, "snat"), KINDS[how]) for v in versions(how)]
         for client, server in others:
             tcp.transfer(server, client, MIB)
         if strike is kill_agent:
-            assert lab.counted(how) == before
+            assert lab.total(f"spliced_{how}") == before
     finally:
         heal(lab)
     time.sleep(AFTER_S)
@@ -223,6 +220,6 @@ def test_what_is_there_needs_no_daemon_and_no_store(lab, pair, how, strike, heal
 
 
 def grows(lab, pair, how):
-    before = lab.counted(how)
+    before = lab.total(f"spliced_{how}")
     pair(Way(4, "snat"), KINDS[how])
-    return lab.counted(how) > before
+    return lab.total(f"spliced_{how}") > before

@@ -73,15 +73,8 @@ def test_the_agent_is_killed_and_comes_back(lab, pair, way):
     """Of what is spliced, no packet is lost."""
     client, server = pair(way, "http")
     lab.download(client, server, MIB)
-    done = []
-
-    def fault(got):
-        if not done and got > BYTES // 4:
-            done.append(lab.agent.kill9())
-        elif len(done) == 1 and got > BYTES // 2:
-            done.append(lab.agent.start())
-    tcp.transfer(server, client, BYTES, fault)
-    assert len(done) == 2 and lab.down_at_proxies(client) == 0
+    tcp.transfer(server, client, BYTES, tcp.at_bytes({BYTES // 4: lab.agent.kill9, BYTES // 2: lab.agent.start}))
+    assert lab.down_at_proxies(client) == 0
     lab.agent.wait_well()
     assert lab.download(client, server)[1] == 0
 
@@ -243,16 +236,13 @@ def test_a_proxys_host_dies_during_a_download(lab, pair, family):
     client, server = pair(family, "http")
     lab.download(client, server, MIB)
     proxy, = [proxy for proxy in cluster.proxies if lab.up_at(proxy, client)]
-    done = []
 
-    def fault(got):
-        if not done and got > BYTES // 2:
-            done.append(1)
-            proxy.crash()
-            cluster.way.announce([other for other in cluster.names if other != proxy.name])
+    def die():
+        proxy.crash()
+        cluster.way.announce([other for other in cluster.names if other != proxy.name])
     try:
-        gap = tcp.transfer(server, client, 4 * BYTES, fault)
-        assert done and gap < 1.4, gap
+        gap = tcp.transfer(server, client, 4 * BYTES, tcp.at_bytes({BYTES // 2: die}))
+        assert gap < 1.4, gap
         tcp.transfer(client, server, MIB)
     finally:
         proxy.boot()

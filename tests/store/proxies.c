@@ -350,3 +350,15 @@ int is_same_splice(const struct sp_splice *a, const struct sp_splice *b)
 {
 	return !memcmp(a, b, sizeof(*a));
 }
+
+int server_has_splice(struct servers *servers, int idx, const struct sp_splice *s)
+{
+	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
+	redisContext *c = server_connect(servers, idx);
+	redisReply *reply = redisCommand(c, "EXISTS %b", key.bytes, (size_t)key.len);
+	int has = reply->integer;
+
+	freeReplyObject(reply);
+	redisFree(c);
+	return has;
+}

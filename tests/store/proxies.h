@@ -76,6 +76,9 @@ struct sp_splice splice_of(unsigned int id, unsigned int maker);
 struct sp_tuple down_of(const struct sp_splice *s);
 int is_same_splice(const struct sp_splice *a, const struct sp_splice *b);
 
+/* Past the code under test. */
+int server_has_splice(struct servers *servers, int idx, const struct sp_splice *s);
+
 extern struct sp_seal test_seal;
 
 #endif

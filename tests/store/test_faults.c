@@ -22,18 +22,6 @@ static struct servers servers;
 static struct proxy *a, *b;
 static long trials = 250, seed = 1;
 
-static int has_key(int idx, const struct sp_splice *s)
-{
-	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
-	redisContext *c = server_connect(&servers, idx);
-	redisReply *reply = redisCommand(c, "EXISTS %b", key.bytes, (size_t)key.len);
-	int has = reply->integer;
-
-	freeReplyObject(reply);
-	redisFree(c);
-	return has;
-}
-
 static void wait_up(struct proxy *p, int count)
 {
 	run_for(20);	/* to see what has gone */
@@ -131,7 +119,7 @@ static void late_claims_are_not_done(void **state)
 		server_signal(&servers, i, SIGCONT);
 	wait_up(a, 3);
 	for (int i = 0; i < 3; i++)
-		assert_false(has_key(i, &s));
+		assert_false(server_has_splice(&servers, i, &s));
 	assert_int_equal(commit(a, &again, 1400), 0);
 }
 
@@ -193,7 +181,7 @@ static void refused_claims_are_taken_back(void **state)
 	run_for(20);
 	assert_int_equal(commit(p, &s, 1700), -EAGAIN);
 	run_for(20);
-	assert_false(has_key(2, &s));
+	assert_false(server_has_splice(&servers, 2, &s));
 	proxy_close(p);
 }
 

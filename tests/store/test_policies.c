@@ -15,18 +15,6 @@
 
 static struct servers servers;
 
-static int has_splice(int idx, const struct sp_splice *s)
-{
-	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
-	redisContext *c = server_connect(&servers, idx);
-	redisReply *reply = redisCommand(c, "EXISTS %b", key.bytes, (size_t)key.len);
-	int has = reply->integer;
-
-	freeReplyObject(reply);
-	redisFree(c);
-	return has;
-}
-
 static void one_copy(void **state)
 {
 	struct proxy *a = proxy_open(&servers, 1, 0), *b = proxy_open(&servers, 1, 0);
@@ -132,7 +120,7 @@ static void five_servers(void **state)
 		assert_int_equal(fetch(b, id & 1 ? &s.front : &down), 0);
 		assert_true(is_same_splice(&b->fetched.splice, &s));
 		for (int i = 0; i < 5; i++) {
-			int has = has_splice(i, &s);
+			int has = server_has_splice(&servers, i, &s);
 
 			copies += has;
 			share[i] += has;

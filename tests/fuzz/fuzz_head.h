@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* fuzz_head.h - what holds for each parser of a head */
+#ifndef SP_FUZZ_HEAD_H
+#define SP_FUZZ_HEAD_H
+
+#include "fuzz.h"
+#include "l7/head.h"
+
+/* INCOMPLETE for a while, then one verdict for ever. Long inputs: at a sample of lengths. */
+static inline void check_monotony(enum sp_head_verdict (*verdict_of)(const uint8_t *data, size_t size),
+				  enum sp_head_verdict whole, const uint8_t *data, size_t size)
+{
+	enum sp_head_verdict seen = SP_HEAD_INCOMPLETE;
+
+	for (size_t len = 0; len < size; len += 1 + size / 256) {
+		enum sp_head_verdict v = verdict_of(data, len);
+
+		PROMISE(seen == SP_HEAD_INCOMPLETE || v == seen);
+		PROMISE(v == SP_HEAD_INCOMPLETE || v == whole);
+		seen = v;
+	}
+}
+
+#endif
