@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "any.h"
 #include "proxy/message.c"
 #include "proxy/seal.c"
 
@@ -14,46 +15,11 @@ static const __u64 keys[2][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 }, { 
 static struct sp_seal seal;
 static __u8 payload[SP_MESSAGE_PIECE];
 
-static __u32 any32(void)
-{
-	return (__u32)random() << 16 ^ (__u32)random();
-}
-
-static struct sp_tuple any_tuple(int is_v6)
-{
-	struct sp_tuple t = { sp_addr_v4(any32()), sp_addr_v4(any32()), any32() | 1, any32() | 1 };
-
-	if (is_v6)
-		t.saddr.w[0] = t.daddr.w[0] = 0x000000fd;
-	return t;
-}
-
-static struct sp_splice any_splice(int is_v6)
-{
-	struct sp_splice s = {
-		.front = any_tuple(is_v6), .client_isn = any32(), .up = {
-			.out = any_tuple(is_v6), .seq_delta = any32(), .ack_delta = any32(), .tsval_delta = any32(),
-			.tsecr_delta = any32(), .window_shift = random() % 29 - 14, .version = any32(),
-			.spliced_s = any32(), .pool_id = any32(),
-			.flags = SP_HALF_F_SPLIT | (random() & 1 ? SP_HALF_F_ADOPTED : 0),
-		},
-	};
-
-	s.down = (struct sp_half){
-		.out = { s.front.daddr, s.front.saddr, s.front.dport, s.front.sport },
-		.flags = SP_HALF_F_FROM_BACKEND | s.up.flags,
-		.seq_delta = -s.up.ack_delta, .ack_delta = -s.up.seq_delta, .tsval_delta = -s.up.tsecr_delta,
-		.tsecr_delta = -s.up.tsval_delta, .window_shift = random() % 29 - 14, .version = s.up.version,
-		.spliced_s = s.up.spliced_s, .pool_id = s.up.pool_id,
-	};
-	return s;
-}
-
 static struct sp_message any_message(int i)
 {
 	static const enum sp_event_kind events[] = { SP_EVENT_FRONT, SP_EVENT_BACK, SP_EVENT_MISS };
 	struct sp_message m = {
-		.kind = 1 + i % 4, .from = (__u64)any32() << 32 | any32(), .started_ns = (__u64)any32() << 32, .seq = i,
+		.kind = 1 + i % 4, .from = any64(), .started_ns = (__u64)any32() << 32, .seq = i,
 	};
 
 	switch (m.kind) {
@@ -61,8 +27,8 @@ static struct sp_message any_message(int i)
 		m.state = i % SP_MEMBER_STATE_COUNT;
 		m.can = i / 3 & SP_CAN_ALL;
 		m.splices = any32();
-		m.adopts = (__u64)any32() << 32 | any32();
-		m.said_ms = (__u64)any32() << 32 | any32();
+		m.adopts = any64();
+		m.said_ms = any64();
 		break;
 	case SP_MESSAGE_SEGMENT:
 		m.event = events[i / 4 % 3];
@@ -76,6 +42,8 @@ static struct sp_message any_message(int i)
 		break;
 	case SP_MESSAGE_INTRODUCE:
 		m.splice = any_splice(i >> 2 & 1);
+		m.splice.up.flags |= SP_HALF_F_SPLIT;
+		m.splice.down.flags |= SP_HALF_F_SPLIT;
 		m.kept_s = any32();
 		break;
 	default:
@@ -145,17 +113,24 @@ static void any_change_is_refused(void **state)
 }
 
 /* Whoever has the key may still be of another version, or mad. */
-static enum sp_message_refusal sealed_anew(__u8 *bytes, size_t len, size_t at, __u8 value)
+static enum sp_message_refusal changed(const char *where, __u8 *bytes, size_t len, size_t at, __u8 value)
 {
-	struct sp_message out;
-	__u8 before = bytes[at];
 	enum sp_message_refusal refusal;
+	struct sp_message message;
+	struct sp_member member;
+	__u8 before = bytes[at];
 
 	bytes[at] = value;
-	sp_seal_close(&seal, RELAY_WHERE, strlen(RELAY_WHERE), bytes, len);
-	refusal = sp_message_read(&seal, bytes, len, &out);
+	sp_seal_close(&seal, where, strlen(where), bytes, len);
+	refusal = strcmp(where, MEMBER_WHERE) ? sp_message_read(&seal, bytes, len, &message) :
+						sp_member_record_read(&seal, bytes, len, &member);
 	bytes[at] = before;
 	return refusal;
+}
+
+static enum sp_message_refusal sealed_anew(__u8 *bytes, size_t len, size_t at, __u8 value)
+{
+	return changed(RELAY_WHERE, bytes, len, at, value);
 }
 
 static void what_makes_no_sense_is_refused(void **state)
@@ -170,6 +145,8 @@ static void what_makes_no_sense_is_refused(void **state)
 	struct sp_message m = any_message(1);	/* a segment, IPv6 */
 	size_t len;
 
+	m.segment.tuple.saddr = sp_addr_v4(any32());
+	m.segment.tuple.saddr.w[0] = htonl(0xfd000000);
 	m.segment.payload_len = 100;
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(sealed_anew(bytes, len, 4, 'X'), SP_MESSAGE_REFUSED_MAGIC);
@@ -249,15 +226,7 @@ static void records_there_and_back(void **state)
 
 static enum sp_message_refusal record_anew(__u8 *bytes, size_t len, size_t at, __u8 value)
 {
-	struct sp_member out;
-	__u8 before = bytes[at];
-	enum sp_message_refusal refusal;
-
-	bytes[at] = value;
-	sp_seal_close(&seal, MEMBER_WHERE, strlen(MEMBER_WHERE), bytes, len);
-	refusal = sp_member_record_read(&seal, bytes, len, &out);
-	bytes[at] = before;
-	return refusal;
+	return changed(MEMBER_WHERE, bytes, len, at, value);
 }
 
 static void mad_records_are_refused(void **state)

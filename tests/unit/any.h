@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* any.h - tuples and splices at random, for what must come back as it went */
+#ifndef SP_TESTS_ANY_H
+#define SP_TESTS_ANY_H
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "proxy/splice.h"
+
+static inline __u32 any32(void)
+{
+	return (__u32)random() << 16 ^ (__u32)random();
+}
+
+static inline __u64 any64(void)
+{
+	return (__u64)any32() << 32 | any32();
+}
+
+static inline struct sp_addr any_addr(int is_v6)
+{
+	if (!is_v6)
+		return sp_addr_v4(any32());
+	return (struct sp_addr){ .w = { htonl(0xfd000000 | (any32() >> 8)), any32(), any32(), any32() } };
+}
+
+/* Somebody is at both ends. */
+static inline struct sp_tuple any_tuple(int is_v6)
+{
+	return (struct sp_tuple){ any_addr(is_v6), any_addr(is_v6), any32() | 1, any32() | 1 };
+}
+
+/* As splice.c makes it of two handshakes: each number is what the one side says of what the other has heard. */
+static inline struct sp_splice any_splice(int is_v6)
+{
+	__u32 client = any32(), to_client = any32(), backend = any32(), to_backend = any32();
+	__u32 ts_client = any32(), ts_to_client = any32(), ts_backend = any32(), ts_to_backend = any32();
+	struct sp_splice s = { .front = any_tuple(is_v6), .client_isn = client };
+
+	s.up = (struct sp_half){
+		.out = any_tuple(is_v6), .seq_delta = to_backend - client, .ack_delta = backend - to_client,
+		.tsval_delta = ts_to_backend - ts_client, .tsecr_delta = ts_backend - ts_to_client,
+		.window_shift = random() % 29 - 14, .version = any32(), .spliced_s = any32(), .pool_id = any32(),
+		.flags = any32() & SP_HALF_F_SHARED,
+	};
+	s.down = (struct sp_half){
+		.out = sp_tuple_reverse(&s.front), .seq_delta = to_client - backend, .ack_delta = client - to_backend,
+		.tsval_delta = ts_to_client - ts_backend, .tsecr_delta = ts_client - ts_to_backend,
+		.window_shift = random() % 29 - 14, .version = s.up.version, .spliced_s = s.up.spliced_s,
+		.pool_id = s.up.pool_id, .flags = SP_HALF_F_FROM_BACKEND | s.up.flags,
+	};
+	return s;
+}
+
+#endif
