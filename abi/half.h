@@ -125,6 +125,27 @@ struct sp_entry {
 };
 _Static_assert(sizeof(struct sp_entry) == 136, "struct sp_entry is ABI");
 
+/* Difference for the checksum: the new words plus the complements of the old ones (RFC 1624), folded to 32 bits. */
+sp_inline __u32 sp_csum_difference(const __be32 *from, const __be32 *to, int words)
+{
+	__u64 sum = 0;
+
+	for (int i = 0; i < words; i++)
+		sum += (__u64)(__u32)~from[i] + to[i];
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (sum & 0xffffffff) + (sum >> 32);
+}
+
+/* What whoever installs a half under @key sets beside the rule. */
+sp_inline void sp_use_begin(struct sp_use *u, const struct sp_tuple *key, const struct sp_half *half, __u64 now_ns)
+{
+	const struct sp_tuple *out = &half->out;
+
+	u->seen_ns = now_ns;
+	u->addr_csum = sp_csum_difference(key->saddr.w, out->saddr.w, 8);
+	u->port_csum = sp_csum_difference((const __be32 *)&key->sport, (const __be32 *)&out->sport, 1);
+}
+
 /*
  * The way out is looked up afresh about four times a second, so that a changed route is seen with
  * no help of the daemon.

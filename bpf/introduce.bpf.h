@@ -16,7 +16,6 @@
 
 #include "abi/introduce.h"
 #include "abi/siphash.h"
-#include "csum.bpf.h"
 #include "handshake.bpf.h"
 
 #define IP_FRAGMENT	0x3fff	/* an offset, or more to come */
@@ -190,18 +189,10 @@ static __always_inline void begin_entry(struct sp_desk *desk, const struct sp_tu
 					__u64 now_ns)
 {
 	struct sp_entry *e = &desk->entry;
-	__u64 addr_sum = 0, port_sum = 0;
 
 	__builtin_memset(e, 0, sizeof(*e));
 	e->half = *half;
-	e->use.seen_ns = now_ns;
-	for (int i = 0; i < 4; i++) {
-		csum_word(&addr_sum, key->saddr.w[i], half->out.saddr.w[i]);
-		csum_word(&addr_sum, key->daddr.w[i], half->out.daddr.w[i]);
-	}
-	csum_word(&port_sum, *(const __u32 *)&key->sport, *(const __u32 *)&half->out.sport);
-	e->use.addr_csum = csum_fold32(addr_sum);
-	e->use.port_csum = csum_fold32(port_sum);
+	sp_use_begin(&e->use, key, half, now_ns);
 	e->tag.client_isn = bpf_ntohl(desk->text.text.client_isn);
 	e->tag.kept_s = bpf_ntohl(desk->text.text.kept_s);
 }

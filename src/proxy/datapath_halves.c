@@ -12,17 +12,6 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
 	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, ret_entry) ? -errno : 0;
 }
 
-/* Differences for the checksum: the new words plus the complements of the old ones (RFC 1624). */
-static __u32 csum_words(const __u32 *from, const __u32 *to, int n)
-{
-	__u64 sum = 0;
-
-	for (int i = 0; i < n; i++)
-		sum += (__u64)(__u32)~from[i] + to[i];
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (sum & 0xffffffff) + (sum >> 32);
-}
-
 /* What the datapath has counted is a change, too. */
 const struct sp_count *sp_datapath_count(struct sp_datapath *dp)
 {
@@ -80,9 +69,7 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 		e.use = *start;
 	if (tag)
 		e.tag = *tag;
-	e.use.seen_ns = sp_now_ns();
-	e.use.addr_csum = csum_words(key->saddr.w, half->out.saddr.w, 8);
-	e.use.port_csum = csum_words((const __u32 *)&key->sport, (const __u32 *)&half->out.sport, 1);
+	sp_use_begin(&e.use, key, half, sp_now_ns());
 	err = replace(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &counted);
 	if (!err)
 		count_by(dp, is_counted(&e) - (int)counted);
