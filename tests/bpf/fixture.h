@@ -32,9 +32,8 @@
 #define FRAME_MAX	4096
 
 /*
- * @gso_size, @gso_segs: of the skb that run() makes.
- * @is_out: it goes through sp_egress, as from the machine itself; @is_agent: through sp_agent_in. @skb: what became of
- * it. @events: since the last call of listen().
+ * @prog: what the skb that run() makes goes through. @gso_size, @gso_segs, @mark: of it; @skb: what became of it.
+ * @events: since the last call of listen_to().
  */
 struct fixture {
 	struct proxy_bpf	*skel;
@@ -42,8 +41,8 @@ struct fixture {
 	struct sp_control	control;
 	struct __sk_buff	skb;
 	unsigned int		ifindex;
-	__u32			gso_size, gso_segs;
-	int			is_out, is_agent;
+	struct bpf_program	*prog;
+	__u32			gso_size, gso_segs, mark;
 	int			events;
 	union {
 		struct sp_event	event;		/* the last one */
@@ -124,6 +123,7 @@ static inline int fixture_open(struct fixture *f)
 	err = proxy_bpf__load(f->skel);
 	if (err)
 		return err;
+	f->prog = f->skel->progs.sp_ingress;
 	f->ring = ring_buffer__new(bpf_map__fd(f->skel->maps.sp_events), take_event, f, NULL);
 	return f->ring ? 0 : -errno;
 }
@@ -159,16 +159,15 @@ static inline void fixture_close(struct fixture *f)
 /* @out: FRAME_MAX bytes. Return: the verdict, or -1000 when the kernel did not run it. */
 static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, __u32 *out_len, int repeat, __u32 *ns)
 {
-	struct bpf_program *prog = f->is_out ? f->skel->progs.sp_egress :
-				   f->is_agent ? f->skel->progs.sp_agent_in : f->skel->progs.sp_ingress;
-	struct __sk_buff ctx = { .ingress_ifindex = f->is_out ? 0 : f->ifindex, .ifindex = f->ifindex,
+	int is_out = f->prog == f->skel->progs.sp_egress;	/* from the machine itself */
+	struct __sk_buff ctx = { .ingress_ifindex = is_out ? 0 : f->ifindex, .ifindex = f->ifindex, .mark = f->mark,
 				 .gso_size = f->gso_size, .gso_segs = f->gso_segs };
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = len, .data_out = out,
 		    .data_size_out = FRAME_MAX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
 		    .ctx_out = &f->skb, .ctx_size_out = sizeof(f->skb), .repeat = repeat);
 
 	*out_len = 0;
-	if (bpf_prog_test_run_opts(bpf_program__fd(prog), &o))
+	if (bpf_prog_test_run_opts(bpf_program__fd(f->prog), &o))
 		return -1000;
 	*out_len = o.data_size_out;
 	if (ns)

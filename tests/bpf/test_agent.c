@@ -44,7 +44,7 @@ static struct sp_ask ask_of(struct fixture *f, const struct sp_tuple *t)
 /* No halves, nothing asked yet; a daemon that lives; both families' ports are served, for proxies that are known. */
 static void begin(struct fixture *f)
 {
-	f->is_out = 1;
+	f->prog = f->skel->progs.sp_egress;
 	f->control = (struct sp_control){ .heartbeat_ns = now_ns(CLOCK_MONOTONIC_COARSE) };
 	assert_int_equal(set_control(f), 0);
 	for_each_family(v6) {

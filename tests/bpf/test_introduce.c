@@ -64,7 +64,7 @@ static void begin(struct fixture *f, int is_v6)
 	__u64 coarse_ns = now_ns(CLOCK_MONOTONIC_COARSE), real_ns = now_ns(CLOCK_REALTIME);
 	__u32 nothing = 0;
 
-	f->is_agent = 1;
+	f->prog = f->skel->progs.sp_agent_in;
 	now_s = real_ns / 1000000000;
 	f->control = (struct sp_control){
 		.heartbeat_ns = coarse_ns - 60000000000ULL, .key_count = 2, .splices_max = 100,
@@ -190,9 +190,8 @@ static void answers_are_carried_from_then_on(void **state)
 		p.tuple = down_key(v6);
 		want = expect_carried(p, &s.down);
 		len = build(&p, in);
-		f->is_out = 1;
+		f->prog = f->skel->progs.sp_egress;
 		check_run(f, "answer", in, len, TC_ACT_REDIRECT, out, &len);
-		f->is_out = 0;
 		check_bytes("answer", &want, out, len);
 	}
 }
