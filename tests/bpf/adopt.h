@@ -80,7 +80,7 @@ static inline struct packet first_segment(int is_v6, __u32 client_isn)
 	return p;
 }
 
-/* Neither halves nor questions; a daemon that lives and has two keys; the port is served, for proxies that are known. */
+/* Neither halves nor questions; a daemon that lives and has two keys; the port is served, and proxies are known. */
 static inline void begin_adopt(struct fixture *f, int is_v6)
 {
 	struct sp_tuple front = TUPLE_IN(is_v6), at = at_host(is_v6), down = from_host(is_v6);
