@@ -140,6 +140,39 @@ static inline void check_dropped(struct fixture *f, const char *name, const stru
 	check_reason(f, name, in, len, TC_ACT_SHOT, reason);
 }
 
+/* @who: as in bpf/upcall.bpf.h. No more of them may go up, until the coarse clock goes on. */
+static inline void empty_bucket(struct fixture *f, __u32 who)
+{
+	struct { __u64 filled_ns, tokens; } empty[1024] = { 0 };
+
+	for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++)
+		empty[cpu].filled_ns = now_ns(CLOCK_MONOTONIC_COARSE);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_buckets), &who, empty, BPF_ANY), 0);
+}
+
+/* Each try is of another of the proxy's ports. The clock may go on in the middle of one. */
+static inline void check_limited(struct fixture *f, const struct packet *packet, __u32 who, int verdict)
+{
+	__u64 before = drops(f, SP_DROP_RATE_LIMITED);
+	struct packet p = *packet;
+	__be16 *port = f->prog == f->skel->progs.sp_egress ? &p.tuple.dport : &p.tuple.sport;
+	__u8 in[FRAME_MAX], out[FRAME_MAX];
+	int is = -1;
+	__u32 len;
+
+	for (int i = 0; i < 100 && drops(f, SP_DROP_RATE_LIMITED) == before; i++) {
+		listen_to(f);
+		*port = htons(30000 + i);
+		len = build(&p, in);
+		empty_bucket(f, who);
+		is = run(f, in, len, out, &len, 1, NULL);
+	}
+	assert_int_equal(is, verdict);
+	assert_int_equal(drops(f, SP_DROP_RATE_LIMITED), before + 1);
+	assert_int_equal(listen_to(f), 0);
+	usleep(20000);		/* some tokens for what follows */
+}
+
 static inline void add_at(__u8 *p, __u32 delta)
 {
 	put32(p, get32(p) + delta);

@@ -253,6 +253,16 @@ static void first_data_is_asked_about(void **state)
 		}
 }
 
+static void questions_are_limited(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = server_packet(v6);
+
+		begin(*state);
+		check_limited(*state, &p, 1, TC_ACT_UNSPEC);
+	}
+}
+
 static void all_destinations_when_none_are_told(void **state)
 {
 	struct fixture *f = *state;
@@ -347,6 +357,7 @@ int main(void)
 		cmocka_unit_test(without_a_route_it_passes),
 		cmocka_unit_test(half_of_a_client_is_none_of_a_server),
 		cmocka_unit_test(first_data_is_asked_about),
+		cmocka_unit_test(questions_are_limited),
 		cmocka_unit_test(all_destinations_when_none_are_told),
 		cmocka_unit_test(no_answer_is_waited_for_a_moment_only),
 		cmocka_unit_test(answer_that_there_is_no_half_is_remembered),
