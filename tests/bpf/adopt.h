@@ -65,10 +65,10 @@ static inline __u32 cookie(int is_v6, const __u64 key[2], __u32 client_isn, __u3
 	return sp_cookie_make(key, &in, period, data);
 }
 
-/* As it comes from the proxy, of a client that has offered everything. */
+/* As it comes from the proxy, of a client that has offered everything. The later one's clock is behind. */
 static inline struct packet first_segment(int is_v6, __u32 client_isn)
 {
-	static const __u8 timestamps[12] = { 1, 1, 8, 10, 0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77 };
+	static const __u8 timestamps[12] = { 1, 1, 8, 10, 0, 0, 0, 0, 0x44, 0x55, 0x66, 0x77 };
 	const __u8 data = sp_cookie_data(3, CLIENT_WSCALE, 1);
 	struct packet p = {
 		.tuple = at_host(is_v6), .is_v6 = is_v6, .ttl = 62, .is_df = 1, .seq = client_isn + 1,
@@ -77,6 +77,7 @@ static inline struct packet first_segment(int is_v6, __u32 client_isn)
 	};
 
 	memcpy(p.opt, timestamps, sizeof(timestamps));
+	put32(p.opt + 4, 0x00112233 - (client_isn - CLIENT_ISN) / 16);
 	return p;
 }
 

@@ -205,6 +205,21 @@ static void cookie_of_another_connection_is_none(void **state)
 	}
 }
 
+/* What nobody understands nobody answers for. */
+static void first_segment_with_damaged_options(void **state)
+{
+	for_each_family(v6) {
+		struct packet p = first_segment(v6, CLIENT_ISN);
+		int listener = make_listener(v6, 0);
+
+		begin_adopt(*state, v6);
+		put_adopted(*state, v6, CLIENT_ISN);
+		p.opt[3] = 9;
+		check_to_stack(*state, "timestamps of another length", &p, SP_DROP_BAD_HEADER);
+		close(listener);
+	}
+}
+
 static void nobody_listens(void **state)
 {
 	for_each_family(v6) {
@@ -340,6 +355,7 @@ int main(void)
 		cmocka_unit_test(questions_are_limited),
 		cmocka_unit_test(first_segment_is_known_by_its_cookie),
 		cmocka_unit_test(cookie_of_another_connection_is_none),
+		cmocka_unit_test(first_segment_with_damaged_options),
 		cmocka_unit_test(nobody_listens),
 		cmocka_unit_test(what_is_not_the_first_waits_for_a_moment_only),
 		cmocka_unit_test(what_its_server_has_answered_is_settled),

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What an agent's program does with the packets that its host's servers send: all that it does not carry goes as it is. */
+#include <linux/if_packet.h>
+#include <sys/socket.h>
+
 #include "check.h"
 
 static struct sp_tuple from_backend(int is_v6)
@@ -302,7 +305,115 @@ static void answer_that_there_is_no_half_is_remembered(void **state)
 		check_passes(*state, "no half", &p);
 		put_ask(*state, &p.tuple, -2000000000, -1000000000);
 		check_asked(*state, "a while later", &p);
+		assert_int_equal(ask_of(*state, &p.tuple).pass_until_ns, 0);
 	}
+}
+
+/* For whoever sends it again, in segments of that size. */
+static void superpacket_is_asked_about(void **state)
+{
+	struct fixture *f = *state;
+
+	for_each_family(v6) {
+		struct packet p = server_packet(v6);
+
+		begin(f);
+		p.payload = 2500;
+		f->gso_size = 1000;
+		f->gso_segs = 3;
+		check_asked(f, "superpacket", &p);
+		f->gso_size = f->gso_segs = 0;
+		assert_int_equal(f->event.mtu, 1000);
+		check_asked(f, "packet", &p);
+		assert_int_equal(f->event.mtu, 0);
+	}
+}
+
+/* Its lengths lie: it goes as it is, and nothing is learnt from it. */
+static void damaged_ones_pass(void **state)
+{
+	for (int has_half = 0; has_half < 2; has_half++)
+		for_each_family(v6) {
+			struct packet p = server_packet(v6);
+			__u8 in[FRAME_MAX];
+			__u32 len;
+
+			begin(*state);
+			if (has_half)
+				put_splice(*state, v6);
+			p.payload = has_half ? 0 : 40;
+			p.flags |= has_half ? FIN : 0;
+			len = build(&p, in);
+			in[l4_off(v6) + 12] = 0x40;
+			in[l4_off(v6) - (v6 ? 35 : 17)] -= has_half ? 4 : 0;	/* of IP: or there were data */
+			check_untouched(*state, "damaged", v6, in, len);
+			assert_int_equal(listen_to(*state), 0);
+			if (has_half)
+				assert_int_equal(use_of(*state, &p.tuple).state, 0);
+			else
+				assert_int_equal(ask_of(*state, &p.tuple).asked_ns, 0);
+		}
+}
+
+/* From a socket, as a test run has no room for it. Return: reason that was counted. */
+static int send_long(struct fixture *f, int wire, int is_v6, __u32 payload)
+{
+	static const __u32 reasons[] = { SP_DROP_ASKED, SP_DROP_NO_HALF };
+	struct packet p = server_packet(is_v6);
+	__u64 before[COUNT(reasons)];
+	static __u8 frame[32768];
+	__u32 len;
+
+	p.payload = payload;
+	len = build(&p, frame);
+	for (size_t i = 0; i < COUNT(reasons); i++)
+		before[i] = drops(f, reasons[i]);
+	assert_int_equal(send(wire, frame, len, 0), len);
+	for (size_t i = 0; i < COUNT(reasons); i++)
+		if (drops(f, reasons[i]) != before[i])
+			return reasons[i];
+	return 0;
+}
+
+static int open_egress(struct fixture *f)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(0x0003), .sll_ifindex = f->ifindex };
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = f->ifindex, .attach_point = BPF_TC_EGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(f->skel->progs.sp_egress));
+	int wire = socket(AF_PACKET, SOCK_RAW, 0);
+
+	assert_int_equal(system("ip link set v0 mtu 32000 && ip link set v1 mtu 32000"), 0);
+	assert_int_equal(bind(wire, (void *)&at, sizeof(at)), 0);
+	assert_int_equal(bpf_tc_hook_create(&hook), 0);
+	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
+	return wire;
+}
+
+static void what_is_long_does_not_wait(void **state)
+{
+	struct fixture *f = *state;
+	int wire = open_egress(f);
+
+	for_each_family(v6) {
+		struct sp_tuple t = from_backend(v6);
+		__u64 now;
+
+		begin(f);
+		assert_int_equal(send_long(f, wire, v6, SP_ASK_BYTES_MAX), SP_DROP_ASKED);
+		assert_int_equal(listen_to(f), 1);
+		assert_int_equal(f->event.kind, SP_EVENT_BACK);
+		assert_int_equal(ask_of(f, &t).pass_until_ns, 0);
+		begin(f);
+		now = now_ns(CLOCK_MONOTONIC_COARSE);
+		assert_int_equal(send_long(f, wire, v6, SP_ASK_BYTES_MAX + 1), SP_DROP_NO_HALF);
+		assert_int_equal(listen_to(f), 1);
+		assert_int_equal(f->event.kind, SP_EVENT_ASK);
+		assert_int_equal(f->event.len, l4_off(v6) - 14 + 20);
+		assert_true(ask_of(f, &t).pass_until_ns >= now + SP_ASK_PASS_NS);
+		assert_int_equal(send_long(f, wire, v6, SP_ASK_BYTES_MAX + 1), SP_DROP_NO_HALF);
+		assert_int_equal(listen_to(f), 0);
+	}
+	close(wire);
 }
 
 static void new_connection_forgets_the_old_one(void **state)
@@ -363,6 +474,9 @@ int main(void)
 		cmocka_unit_test(answer_that_there_is_no_half_is_remembered),
 		cmocka_unit_test(new_connection_forgets_the_old_one),
 		cmocka_unit_test(segments_must_fit_the_way_to_the_client),
+		cmocka_unit_test(superpacket_is_asked_about),
+		cmocka_unit_test(damaged_ones_pass),
+		cmocka_unit_test(what_is_long_does_not_wait),
 	};
 
 	return cmocka_run_group_tests(tests, open_host, close_all);

@@ -156,19 +156,28 @@ static void check_entry(struct fixture *f, const struct sp_tuple *key, const str
 	assert_int_equal(e.tag.kept_s, now_s);
 }
 
+static void check_installed(struct fixture *f, int is_v6)
+{
+	struct sp_tuple front = TUPLE_IN(is_v6), back_reply = down_key(is_v6);
+	struct sp_splice s = splice_of(is_v6);
+
+	check_splice(f, "good", is_v6, &s, 0);
+	check_entry(f, &front, &s.up, (struct sp_use){ .next_seq = 0xfffffff1 });
+	check_entry(f, &back_reply, &s.down, (struct sp_use){ .last_ack = 0xfffffff1 });
+	assert_int_equal(control_of(f).splices, 1);
+	assert_int_equal(control_of(f).introduced, 1);
+}
+
 static void both_halves_are_installed(void **state)
 {
-	for_each_family(v6) {
-		struct sp_tuple front = TUPLE_IN(v6), back_reply = down_key(v6);
-		struct sp_splice s;
+	struct fixture *f = *state;
 
-		begin(*state, v6);
-		s = splice_of(v6);
-		check_splice(*state, "good", v6, &s, 0);
-		check_entry(*state, &front, &s.up, (struct sp_use){ .next_seq = 0xfffffff1 });
-		check_entry(*state, &back_reply, &s.down, (struct sp_use){ .last_ack = 0xfffffff1 });
-		assert_int_equal(control_of(*state).splices, 1);
-		assert_int_equal(control_of(*state).introduced, 1);
+	for_each_family(v6) {
+		begin(f, v6);
+		check_installed(f, v6);
+		begin(f, v6);
+		f->prog = f->skel->progs.sp_agent_adopt;
+		check_installed(f, v6);
 	}
 }
 
@@ -451,6 +460,9 @@ static void all_else_passes(void **state)
 		n = datagram(v6, text, len, frame);
 		frame[l4_off(v6) - 1] ^= 1;
 		check_untouched(*state, "another host", v6, frame, n);
+		n = datagram(v6, text, len, frame);
+		frame[5] ^= 4;
+		check_untouched(*state, "another host's frame, flooded by a switch", v6, frame, n);
 		if (!v6) {
 			n = datagram(v6, text, len, frame);
 			frame[20] = 0x20;
