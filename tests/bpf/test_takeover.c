@@ -357,8 +357,37 @@ static void time_wait_without_a_half_is_asked_about(void **state)
 	}
 }
 
-/* One that does not give way (tcp_rfc1337) must not have the two go round for ever. */
-static void it_goes_round_once(void **state)
+static __u64 waited_for(struct fixture *f, __u32 reason, __u64 count)
+{
+	for (int ms = 0; ms < WAIT_MS && drops(f, reason) < count; ms++)
+		usleep(1000);
+	return drops(f, reason);
+}
+
+/* Or the two would go round for ever. */
+static void what_does_not_give_way_is_met_once(void **state)
+{
+	for_each_family(v6) {
+		int listener = make_listener(v6, 0), fd;
+		struct packet p = first_segment(v6, CLIENT_ISN + 1000);
+		__u64 before = drops(*state, SP_DROP_ADOPT_OCCUPIED), resets;
+
+		begin_adopt(*state, v6);
+		go_to_time_wait(*state, v6, listener);
+		put_adopted(*state, v6, CLIENT_ISN + 1000);
+		resets = stat_of(*state, SP_STAT_OLDER_RESET);
+		assert_int_equal(system("echo 1 >/proc/sys/net/ipv4/tcp_rfc1337"), 0);
+		send_packet(&p);
+		assert_int_equal(waited_for(*state, SP_DROP_ADOPT_OCCUPIED, before + 1), before + 1);
+		assert_int_equal(stat_of(*state, SP_STAT_OLDER_RESET), resets + 1);
+		assert_int_equal(system("echo 0 >/proc/sys/net/ipv4/tcp_rfc1337"), 0);
+		fd = adopt(*state, v6, listener, CLIENT_ISN + 1000);
+		close_hard(fd);
+		close(listener);
+	}
+}
+
+static void second_round_meets_an_open_one(void **state)
 {
 	struct fixture *f = *state;
 
@@ -452,7 +481,8 @@ int main(void)
 		cmocka_unit_test(older_connection_gives_way),
 		cmocka_unit_test(time_wait_gives_way),
 		cmocka_unit_test(time_wait_without_a_half_is_asked_about),
-		cmocka_unit_test(it_goes_round_once),
+		cmocka_unit_test(what_does_not_give_way_is_met_once),
+		cmocka_unit_test(second_round_meets_an_open_one),
 		cmocka_unit_test(host_says_that_nobody_listens),
 		cmocka_unit_test(listener_that_takes_nothing_over),
 		cmocka_unit_test(what_listens_is_told),
