@@ -16,17 +16,26 @@
  *	 1 bit	SACK permitted
  *
  * All that a client offered is in the ISN itself, since many send no
- * timestamps. Whether it sends them shows in its first data segment.
+ * timestamps. Whether it sends them shows in its first data segment, and
+ * whether ECN was agreed upon in which of two MACs it is.
  * A cookie is good for the rest of its period and the whole of the next:
  * 64 to 128 seconds.
  */
 #define SP_COOKIE_PERIOD_NS	(64ULL * 1000000000ULL)
 #define SP_COOKIE_MAC_BITS	24
 #define SP_COOKIE_WSCALE_NONE	15
+#define SP_COOKIE_DATA_ECN	0x100	/* beside the eight bits of sp_cookie_data(): known to the MAC only */
 
 struct sp_cookie_in {
 	struct sp_tuple	tuple;		/* client -> service */
 	__u32		client_isn;	/* host order */
+};
+
+/* What an ISN turns out to be. */
+enum sp_cookie {
+	SP_COOKIE_INVALID = 0,
+	SP_COOKIE_PLAIN,
+	SP_COOKIE_ECN,
 };
 
 /* MSS classes: the largest one that is not above what the client offered is taken. */
@@ -60,7 +69,7 @@ sp_inline __u8 sp_cookie_data_wscale(__u8 data) { return data >> 1 & 15; }
 sp_inline __u8 sp_cookie_data_is_sack(__u8 data) { return data & 1; }
 
 sp_inline __u32 sp_cookie_mac(const __u64 key[2], const struct sp_cookie_in *in,
-			      __u32 period, __u8 data)
+			      __u32 period, __u32 data)
 {
 	const struct sp_tuple *t = &in->tuple;
 	__u64 words[6] = {
@@ -80,29 +89,30 @@ sp_inline __u32 sp_cookie_mac(const __u64 key[2], const struct sp_cookie_in *in,
  * @key:	of the cluster
  * @in:		tuple and ISN of the SYN
  * @period:	clock / SP_COOKIE_PERIOD_NS
- * @data:	sp_cookie_data()
+ * @data:	sp_cookie_data(), with SP_COOKIE_DATA_ECN when ECN is agreed upon
  */
 sp_inline __u32 sp_cookie_make(const __u64 key[2], const struct sp_cookie_in *in,
-			       __u32 period, __u8 data)
+			       __u32 period, __u32 data)
 {
 	data |= (period & 1) << 7;
-	return sp_cookie_mac(key, in, period, data) << 8 | data;
+	return sp_cookie_mac(key, in, period, data) << 8 | (data & 0xff);
 }
 
 /**
- * sp_cookie_is_valid() - did we make this ISN, for this SYN, within the last two periods?
+ * sp_cookie_read() - did we make this ISN, for this SYN, within the last two periods?
  * @isn:	acknowledgement number of the client's segment, less one
  *
- * The data is the lowest byte of @isn. One SipHash.
+ * The data is the lowest byte of @isn. One SipHash, two for what is not PLAIN.
  */
-sp_inline int sp_cookie_is_valid(const __u64 key[2], const struct sp_cookie_in *in,
-				 __u32 period, __u32 isn)
+sp_inline enum sp_cookie sp_cookie_read(const __u64 key[2], const struct sp_cookie_in *in, __u32 period, __u32 isn)
 {
-	__u8 data = isn & 0xff;
+	__u32 data = isn & 0xff;
 
 	if ((period & 1) != data >> 7)
 		period--;
-	return sp_cookie_mac(key, in, period, data) == isn >> 8;
+	if (sp_cookie_mac(key, in, period, data) == isn >> 8)
+		return SP_COOKIE_PLAIN;
+	return sp_cookie_mac(key, in, period, data | SP_COOKIE_DATA_ECN) == isn >> 8 ? SP_COOKIE_ECN : SP_COOKIE_INVALID;
 }
 
 #endif

@@ -26,6 +26,7 @@
 	X(BAD_SYN,	bad_syn,	"drop", "SYN to a service with FIN, RST, data, or damaged options") \
 	X(BAD_HEADER,	bad_header,	"drop", "TCP header of a flow of ours is damaged or cut off") \
 	X(TTL_EXPIRED,	ttl_expired,	"drop", "TTL or hop limit used up") \
+	X(ECN_MARK,	ecn_mark,	"drop", "marked CE on the way to a backend that does no ECN: counts as lost") \
 	X(NO_ROUTE,	no_route,	"drop", "no route to where the half points") \
 	X(REWRITE_FAILED, rewrite_failed, "drop", "the kernel refused to write to the packet") \
 	X(OTHER_HOST,	other_host,	"stack", "frame for another machine, flooded by a switch") \

@@ -11,9 +11,10 @@ enum {
 	SP_HALF_F_ANSWERED	= 1 << 2, /* with TO_DAEMON: answered by us, what still comes may be acknowledged */
 	SP_HALF_F_SPLIT		= 1 << 3, /* an agent on the backend's host carries the half from there */
 	SP_HALF_F_ADOPTED	= 1 << 4, /* with SPLIT: the backend took over the client's handshake */
+	SP_HALF_F_NOT_ECT	= 1 << 5, /* the client was granted ECN, its backend does none: no router may mark */
 };
 /* What belongs to the splice on every machine, and in both halves of it. */
-#define SP_HALF_F_SHARED (SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED)
+#define SP_HALF_F_SHARED (SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED | SP_HALF_F_NOT_ECT)
 
 /**
  * struct sp_half - one direction of a splice; complete in itself, never changed once committed
@@ -82,6 +83,7 @@ enum {
  * @nexthop:	gateway, or the destination itself when on the link
  * @mtu:	of the route
  * @state:	SP_USE_S_*
+ * @is_mark_lost: with NOT_ECT: the packet before was marked, and dropped for it
  * @next_seq:	where the stream of this direction ends so far, before translation (host order); 0: not known
  *
  * Owner: zeroed by whoever installs, but for the two sums, @last_ack and @next_seq; the datapath writes the rest.
@@ -98,7 +100,7 @@ struct sp_use {
 	struct sp_addr	nexthop;
 	__u16		mtu;
 	__u8		state;
-	__u8		pad;
+	__u8		is_mark_lost;
 	__u32		next_seq;
 };
 _Static_assert(sizeof(struct sp_use) == 64, "struct sp_use is ABI");
@@ -172,6 +174,12 @@ sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window)
 	if (w > 0xffff)
 		return 0xffff;
 	return w ? w : !!window;
+}
+
+/* Whether an introduction may have these: it is about a half that an agent carries. */
+sp_inline int sp_half_flags_introduce(__u8 flags)
+{
+	return flags & SP_HALF_F_SPLIT && !(flags & ~SP_HALF_F_SHARED);
 }
 
 /* The half down out of the half up, which matches @front: its deltas are those of the other direction, sign changed. */

@@ -27,6 +27,7 @@ enum {
 	SP_SERVICE_F_TIMESTAMPS	= 1 << 2,
 	SP_SERVICE_F_WSCALE	= 1 << 3,
 	SP_SERVICE_F_SHARED	= 1 << 4, /* other proxies may know a connection that this one does not */
+	SP_SERVICE_F_ECN	= 1 << 5, /* agreed to, where a client asks for it */
 };
 
 /**

@@ -54,24 +54,25 @@ extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struc
 				   int attrs__sz) __ksym __weak;
 
 /* The period of the cookies is that of the commit: whoever commits has accepted the cookie a moment ago. */
-static __always_inline int is_cookie_of(const struct sp_pkt *pkt, const struct sp_entry *down, const __u64 key[2])
+static __always_inline enum sp_cookie cookie_of(const struct sp_pkt *pkt, const struct sp_entry *down,
+						const __u64 key[2])
 {
 	struct sp_cookie_in in = { .tuple = sp_tuple_reverse(&down->half.out), .client_isn = pkt->seq - 1 };
 	__u32 period = down->half.spliced_s / (__u32)(SP_COOKIE_PERIOD_NS / 1000000000ULL);
 
-	return sp_cookie_is_valid(key, &in, period, pkt->ack - 1) ||
-		sp_cookie_is_valid(key, &in, period - 1, pkt->ack - 1);
+	return sp_cookie_read(key, &in, period, pkt->ack - 1) ?:
+		sp_cookie_read(key, &in, period - 1, pkt->ack - 1);
 }
 
-/* Whether it is the segment by which a client ends its handshake. */
-static __noinline int is_first(const struct sp_pkt *pkt, const struct sp_entry *down)
+/* Return: SP_COOKIE_INVALID unless it is the segment by which a client ends its handshake. */
+static __noinline int cookie_of_first(const struct sp_pkt *pkt, const struct sp_entry *down)
 {
 	const struct sp_control *c = control();
 
 	if (!c || !down || !(pkt->flags & TH_ACK) || pkt->seq - 1 != down->tag.client_isn)
-		return 0;
-	return is_cookie_of(pkt, down, c->cookie_key[0]) ||
-		(c->key_count > 1 && is_cookie_of(pkt, down, c->cookie_key[1]));
+		return SP_COOKIE_INVALID;
+	return cookie_of(pkt, down, c->cookie_key[0]) ?:
+		(c->key_count > 1 ? cookie_of(pkt, down, c->cookie_key[1]) : SP_COOKIE_INVALID);
 }
 
 static __always_inline int read_timestamps(const struct sp_pkt *pkt, struct bpf_tcp_req_attrs *attrs)
@@ -155,7 +156,7 @@ static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
 	return 0;
 }
 
-static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener, struct sp_entry *down)
+static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener, struct sp_entry *down, int is_ecn)
 {
 	struct sock *sk = (struct sock *)bpf_skc_to_tcp_sock(listener);
 	struct bpf_tcp_req_attrs attrs;
@@ -166,6 +167,7 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
 	err = attributes(pkt, down, &attrs);
 	if (err)
 		return err;
+	attrs.ecn_ok = is_ecn;
 	if (bpf_sk_assign_tcp_reqsk(pkt->skb, sk, &attrs, sizeof(attrs)))
 		return -SP_DROP_ADOPT_FAILED;
 	count_stat(SP_STAT_TAKEN_OVER, 1);
@@ -180,14 +182,14 @@ static __always_inline int began_with(const struct tcp_sock *sk, __u32 client_is
 	return begin - (client_isn + 1) <= 1;	/* a FIN counts, too */
 }
 
-/* @skc: what has the tuple here; @down: of the segment's connection. */
-static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down)
+/* @skc: what has the tuple here; @down: of the segment's connection; @is_ecn: both of its ends do ECN. */
+static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down, int is_ecn)
 {
 	struct tcp_timewait_sock *tw;
 	struct tcp_sock *sk;
 
 	if (skc->state == BPF_TCP_LISTEN)
-		return give_to(pkt, skc, down);
+		return give_to(pkt, skc, down, is_ecn);
 	if (skc->state == BPF_TCP_TIME_WAIT) {
 		tw = bpf_skc_to_tcp_timewait_sock(skc);
 		return tw ? reset_older(pkt, tw->tw_sk.__tw_common.skc_tw_rcv_nxt) : 0;
@@ -252,8 +254,11 @@ static __always_inline int ask_who(const struct sp_pkt *pkt, __u64 now_ns)
 /* A segment of an adopted connection whose server hasn't answered yet. */
 static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down, __u64 now_ns)
 {
-	if (is_first(pkt, down))
-		return skc ? meet(pkt, skc, down) : -SP_DROP_ADOPT_NO_LISTENER;
+	int cookie = cookie_of_first(pkt, down), is_ecn;
+
+	is_ecn = cookie == SP_COOKIE_ECN && !(down->half.flags & SP_HALF_F_NOT_ECT);
+	if (cookie)
+		return skc ? meet(pkt, skc, down, is_ecn) : -SP_DROP_ADOPT_NO_LISTENER;
 	if (skc && skc->state != BPF_TCP_LISTEN && skc->state != BPF_TCP_TIME_WAIT)
 		return 0;
 	return now_ns - down->use.seen_ns < EARLY_NS ? -SP_DROP_ADOPT_EARLY : 0;

@@ -83,6 +83,18 @@ static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_
 		u->next_seq = end;
 }
 
+/*
+ * A mark that the receiver would not tell the sender of counts as a loss, as it does where a tunnel ends (RFC 6040, 4.2).
+ * Of marks in a row only each second one: on a way where all is marked, whatever it is, nothing would ever arrive.
+ */
+static __always_inline int is_mark_lost(const struct sp_pkt *pkt, struct sp_entry *e)
+{
+	if (!(e->half.flags & SP_HALF_F_NOT_ECT) || !pkt->payload_bytes)
+		return 0;
+	e->use.is_mark_lost = pkt->ecn == ECN_CE && !e->use.is_mark_lost;
+	return e->use.is_mark_lost;
+}
+
 static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	if (!(pkt->flags & TH_RST))
@@ -159,6 +171,8 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return err;
 	if (!wayout_fits(pkt, &e->use))
 		return too_big(pkt, &e->use, now_ns);
+	if (is_mark_lost(pkt, e))
+		return -SP_DROP_ECN_MARK;
 	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->use.state & SP_USE_S_RST))
 		track_end(pkt, e);
 	err = rewrite(pkt, e);

@@ -64,6 +64,14 @@ static __always_inline __u32 tsval_offset(const struct sp_pkt *pkt, const struct
 	return sp_siphash_words(c->cookie_key[0], words, 4);
 }
 
+/* Of a SYN. Whoever asks for AccECN goes on with this (RFC 9768, 3.1.2). */
+static __always_inline int is_ecn_agreed(const struct sp_pkt *pkt, const struct sp_service *svc)
+{
+	const __u8 both = TH_ECE | TH_CWR;
+
+	return (pkt->flags & both) == both && svc->flags & SP_SERVICE_F_ECN;
+}
+
 static __always_inline __u32 synack_isn(const struct sp_pkt *pkt, const struct sp_options *o,
 					const struct sp_service *svc, const struct sp_control *c)
 {
@@ -72,7 +80,7 @@ static __always_inline __u32 synack_isn(const struct sp_pkt *pkt, const struct s
 
 	if (o->wscale != TCP_NO_WSCALE && svc->flags & SP_SERVICE_F_WSCALE)
 		wscale = o->wscale;
-	return sp_cookie_make(c->cookie_key[0], &in, c->period,
+	return sp_cookie_make(c->cookie_key[0], &in, c->period, (is_ecn_agreed(pkt, svc) ? SP_COOKIE_DATA_ECN : 0) |
 			      sp_cookie_data(sp_cookie_mss_class(o->mss ? o->mss : 536, svc->mss), wscale,
 					     o->is_sack_ok && svc->flags & SP_SERVICE_F_SACK));
 }
@@ -89,6 +97,7 @@ static __always_inline void synack_header(const struct sp_pkt *pkt, const struct
 	tcp->doff = SYNACK_LEN / 4;
 	tcp->syn = 1;
 	tcp->ack = 1;
+	tcp->ece = is_ecn_agreed(pkt, svc);
 	tcp->window = bpf_htons(svc->window);
 	tcp->check = ((const struct tcphdr *)o->hdr)->check;
 }
@@ -119,6 +128,7 @@ static __always_inline int answer_ip_v6(struct sp_pkt *pkt, __u16 l4_len)
 		return -SP_DROP_REWRITE_FAILED;
 	ip->payload_len = bpf_htons(l4_len);
 	ip->hop_limit = SYNACK_TTL;
+	ip->flow_lbl[0] &= ~(ECN_MASK << 4);
 	__builtin_memcpy(&ip->saddr, &pkt->tuple.daddr, 16);
 	__builtin_memcpy(&ip->daddr, &pkt->tuple.saddr, 16);
 	return 0;
@@ -180,8 +190,8 @@ static __noinline int cookie_is_valid(const struct sp_pkt *pkt, const struct sp_
 
 	if (!c)
 		return 0;
-	return sp_cookie_is_valid(c->cookie_key[0], &in, c->period, pkt->ack - 1) ||
-	       (c->key_count > 1 && sp_cookie_is_valid(c->cookie_key[1], &in, c->period, pkt->ack - 1));
+	return sp_cookie_read(c->cookie_key[0], &in, c->period, pkt->ack - 1) ||
+	       (c->key_count > 1 && sp_cookie_read(c->cookie_key[1], &in, c->period, pkt->ack - 1));
 }
 
 static __always_inline int miss(struct sp_pkt *pkt, __u64 now_ns)

@@ -126,7 +126,7 @@ static __always_inline int is_pair(const struct sp_tuple *t)
 
 static __always_inline int check_sense(const struct sp_introduce *m)
 {
-	if (!is_pair(&m->front) || !is_pair(&m->back) || (m->flags | SP_HALF_F_ADOPTED) != SP_HALF_F_SHARED ||
+	if (!is_pair(&m->front) || !is_pair(&m->back) || !sp_half_flags_introduce(m->flags) ||
 	    m->zeros[0] | m->zeros[1] | m->zeros[2])
 		return -SP_DROP_INTRO_MALFORMED;
 	return 0;

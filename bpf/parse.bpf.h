@@ -8,8 +8,12 @@
 
 /* linux/tcp.h gives the flags as bit-fields; one byte is handier. */
 enum {
-	TH_FIN = 0x01, TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10,
+	TH_FIN = 0x01, TH_SYN = 0x02, TH_RST = 0x04, TH_ACK = 0x10, TH_ECE = 0x40, TH_CWR = 0x80,
 };
+
+/* The two bits of an IP header: may be marked, and is marked (RFC 3168, 5). */
+#define ECN_MASK	3
+#define ECN_CE		3
 
 #define L4_OFF_V4	(sizeof(struct ethhdr) + sizeof(struct iphdr))
 #define L4_OFF_V6	(sizeof(struct ethhdr) + sizeof(struct ipv6hdr))
@@ -20,6 +24,7 @@ enum {
  * @l4_off:	offset of the TCP or ICMP header in the skb: L4_OFF_V4 or L4_OFF_V6
  * @payload_bytes: of TCP, without padding of the frame
  * @doff_bytes:	of the TCP header
+ * @ecn:	ECN_MASK of the IP header
  * @is_round:	an agent has sent it round once
  * @action:	what the program returns when no step has a reason against it
  *
@@ -38,6 +43,7 @@ struct sp_pkt {
 	__u8			flags;
 	__u8			ttl;
 	__u8			is_v6;
+	__u8			ecn;
 	__u8			is_round;
 };
 
@@ -89,6 +95,7 @@ static __always_inline int parse_v4(struct sp_pkt *pkt, __u32 *ret_l4_len)
 	pkt->tuple.saddr = sp_addr_v4(ip->saddr);
 	pkt->tuple.daddr = sp_addr_v4(ip->daddr);
 	pkt->ttl = ip->ttl;
+	pkt->ecn = ip->tos & ECN_MASK;
 	pkt->l4_off = L4_OFF_V4;
 	/* 0: a superpacket too large for the field */
 	*ret_l4_len = ip->tot_len ? bpf_ntohs(ip->tot_len) - sizeof(*ip) : pkt->skb->len - L4_OFF_V4;
@@ -110,6 +117,7 @@ static __always_inline int parse_v6(struct sp_pkt *pkt, __u32 *ret_l4_len)
 	if (sp_addr_is_v4(&pkt->tuple.saddr) || sp_addr_is_v4(&pkt->tuple.daddr))
 		return 0;
 	pkt->ttl = ip->hop_limit;
+	pkt->ecn = ip->flow_lbl[0] >> 4 & ECN_MASK;
 	pkt->l4_off = L4_OFF_V6;
 	pkt->is_v6 = 1;
 	*ret_l4_len = ip->payload_len ? bpf_ntohs(ip->payload_len) : pkt->skb->len - L4_OFF_V6;

@@ -39,8 +39,20 @@ static __always_inline void rewrite_ip_v4(struct iphdr *ip, const struct sp_entr
 	ip->check = ~csum_fold16(sum);
 }
 
+/* So that routers drop instead of marking what nobody would tell the sender. */
+static __always_inline void clear_ect_v4(struct iphdr *ip)
+{
+	__be16 word = *(__be16 *)ip, cleared = word & bpf_htons(0xffff & ~ECN_MASK);
+	__u64 sum = (__u16)~ip->check;
+
+	csum_half_word(&sum, word, cleared);
+	*(__be16 *)ip = cleared;
+	ip->check = ~csum_fold16(sum);
+}
+
 static __always_inline int rewrite_ip(struct sp_pkt *pkt, const struct sp_entry *e)
 {
+	int is_not_ect = pkt->ecn && e->half.flags & SP_HALF_F_NOT_ECT;
 	void *ip = pkt_data(pkt) + sizeof(struct ethhdr);
 
 	if (pkt->is_v6) {
@@ -50,10 +62,14 @@ static __always_inline int rewrite_ip(struct sp_pkt *pkt, const struct sp_entry 
 			return -SP_DROP_REWRITE_FAILED;
 		__builtin_memcpy(&ip6->saddr, &e->half.out.saddr, 32);
 		ip6->hop_limit--;
+		if (is_not_ect)
+			ip6->flow_lbl[0] &= ~(ECN_MASK << 4);
 		return 0;
 	}
 	if (ip + sizeof(struct iphdr) > pkt_end(pkt))
 		return -SP_DROP_REWRITE_FAILED;
+	if (is_not_ect)
+		clear_ect_v4(ip);
 	rewrite_ip_v4(ip, e);
 	return 0;
 }

@@ -67,6 +67,12 @@ __u8 sp_capability_of_host(const struct sp_datapath *dp)
 	return SP_CAN_SPLIT | SP_CAN_ADOPT;
 }
 
+/* As the kernel looks when it takes a handshake over: it may be set at any time. */
+static __u8 ecn_of_host(void)
+{
+	return sysctl_digit("/proc/sys/net/ipv4/tcp_ecn") > 0 ? SP_CAN_ECN : 0;
+}
+
 void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can)
 {
 	struct sp_member self;
@@ -76,5 +82,5 @@ void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8
 		return;
 	for (unsigned int i = 0; can & SP_CAN_ADOPT && i < self.owned_count; i++)
 		adopts |= (__u64)(sp_datapath_listener(dp, &self.owned[i]) == SP_LISTENER_PLAIN) << i;
-	sp_cluster_set_can(cluster, can, adopts);
+	sp_cluster_set_can(cluster, can & SP_CAN_ADOPT ? can | ecn_of_host() : can, adopts);
 }

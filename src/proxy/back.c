@@ -31,10 +31,11 @@ void sp_back_release(struct sp_front *f, struct sp_conn *c)
 	memset(&c->back, 0, sizeof(c->back));
 }
 
-static void send_syn(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+/* @ecn: SP_TCP_ECE and CWR where it is asked for, which a repetition does not: who drops such SYNs drops none then. */
+static void send_syn(struct sp_front *f, struct sp_conn *c, __u8 ecn, __u64 now_ns)
 {
 	struct sp_segment seg = {
-		.tuple = c->back, .seq = c->backend.isn_ours, .flags = SP_TCP_SYN, .window = 65535,
+		.tuple = c->back, .seq = c->backend.isn_ours, .flags = SP_TCP_SYN | ecn, .window = 65535,
 		.mss = c->mss, .wscale = c->backend.wscale_ours, .is_sack = c->is_sack,
 		.has_ts = c->client.has_ts, .tsval = c->backend.tsval_ours,
 	};
@@ -80,9 +81,10 @@ static int is_adopting(const struct sp_conn *c)
 static struct sp_splice splice_of(const struct sp_conn *c)
 {
 	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
+	__u8 flags = sp_mode_flags(c->mode) | (c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
 
-	s.up.flags |= sp_mode_flags(c->mode);
-	s.down.flags |= sp_mode_flags(c->mode);
+	s.up.flags |= flags;
+	s.down.flags |= flags;
 	if (is_adopting(c))
 		sp_splice_adopted(&s, c->mss, c->client.wscale_ours < 0 ? 0 : c->client.wscale_ours);
 	return s;
@@ -147,7 +149,7 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 	choose_numbers(f, c);
 	c->state = SP_CONN_CONNECTING;
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;
-	send_syn(f, c, now_ns);
+	send_syn(f, c, c->is_ecn ? SP_TCP_ECE | SP_TCP_CWR : 0, now_ns);
 	return 0;
 }
 
@@ -172,6 +174,7 @@ static void choose_mode(const struct sp_front *f, struct sp_conn *c)
 		c->mode = SP_MODE_WHOLE;
 		c->mode_reason = SP_MODE_HEAD_ACKED;
 	}
+	c->is_ecn_back = is_adopting(c) && c->is_ecn && agent->can & SP_CAN_ECN;
 }
 
 static void count_mode(struct sp_front *f, const struct sp_conn *c)
@@ -237,6 +240,7 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	c->backend.has_ts = seg->has_ts && c->client.has_ts;
 	c->backend.tsval_theirs = seg->tsval;
 	c->backend.wscale_theirs = c->backend.wscale_ours < 0 ? -1 : seg->wscale;
+	c->is_ecn_back = c->is_ecn && (seg->flags & (SP_TCP_ECE | SP_TCP_CWR)) == SP_TCP_ECE;
 	c->window_bytes = seg->window;
 	sp_backends_connected(f->backends, c->pool, c->backend_idx);
 	commit(f, c, seg->mss ?: MSS_DEFAULT);
@@ -374,7 +378,7 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 		sp_miss_stray(f, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
 	} else if (seg->ack != c->backend.isn_ours + 1) {
 		sp_answer_reset(f, seg);	/* of an older connection: gone with this, the SYN is repeated */
-		send_syn(f, c, sp_now_ns());
+		send_syn(f, c, 0, sp_now_ns());
 	} else if (seg->flags & SP_TCP_RST) {
 		failed(f, c, SP_BACKEND_REFUSED);
 	} else if (seg->flags & SP_TCP_SYN) {
@@ -387,5 +391,5 @@ void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 	if (now_ns >= c->deadline_ns)
 		failed(f, c, SP_BACKEND_SILENT);
 	else if (now_ns >= c->again_ns)
-		send_syn(f, c, now_ns);
+		send_syn(f, c, 0, now_ns);
 }

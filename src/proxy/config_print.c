@@ -183,8 +183,8 @@ static void print_offer(const struct sp_service *offer, FILE *out)
 		fprintf(out, "%u", offer->wscale);
 	else
 		fputs("\"off\"", out);
-	fprintf(out, ", sack: %s, timestamps: %s}\n", bool_text(offer->flags & SP_SERVICE_F_SACK),
-		bool_text(offer->flags & SP_SERVICE_F_TIMESTAMPS));
+	fprintf(out, ", sack: %s, timestamps: %s, ecn: %s}\n", bool_text(offer->flags & SP_SERVICE_F_SACK),
+		bool_text(offer->flags & SP_SERVICE_F_TIMESTAMPS), bool_text(offer->flags & SP_SERVICE_F_ECN));
 }
 
 static void print_methods(char *const *methods, FILE *out)

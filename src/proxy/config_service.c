@@ -131,12 +131,18 @@ static int value_timestamps(struct sp_doc *doc, const struct sp_doc_key *key, ya
 	return value_flag(doc, key, node, into, SP_SERVICE_F_TIMESTAMPS);
 }
 
+static int value_ecn(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	return value_flag(doc, key, node, into, SP_SERVICE_F_ECN);
+}
+
 static const struct sp_doc_key offer_keys[] = {
 	{ .name = "mss", .parse = value_mss, .allowed = "auto, or a whole number from 536 to 65495" },
 	{ .name = "window_scale", .parse = value_window_scale,
 	  .allowed = "off, or a whole number from 0 to 14" },
 	{ .name = "sack", .parse = value_sack, .allowed = "true or false" },
 	{ .name = "timestamps", .parse = value_timestamps, .allowed = "true or false" },
+	{ .name = "ecn", .parse = value_ecn, .allowed = "true or false" },
 	{ 0 }
 };
 
@@ -227,7 +233,7 @@ int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *ite
 	service->offer = (struct sp_service){
 		.window = WINDOW,
 		.wscale = WSCALE_DEFAULT,
-		.flags = SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE,
+		.flags = SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE | SP_SERVICE_F_ECN,
 	};
 	err = sp_doc_map(doc, node, "a service", service_keys, service);
 	if (err)

@@ -51,6 +51,8 @@ enum sp_conn_state {
  * @is_marked:	a half under @front sends its packets here
  * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
  * @is_unsaid:	ANSWERED: not before the store says that nobody has
+ * @is_ecn, @is_ecn_back: ECN was agreed upon with the client, and with the backend as well
+ * @is_ce:	something of what is held was marked on its way to us, and the backend does not know yet
  * @is_late:	COMMITTING: the daemon was stopped since, see sp_front_awake()
  * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
  * @is_looked:	it was asked
@@ -80,6 +82,7 @@ struct sp_conn {
 	__u64				tried;
 	__u8				is_sack, is_marked, is_news, is_unsaid, is_late, tries;
 	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;
+	__u8				is_ecn, is_ecn_back, is_ce;
 	int				status;
 };
 

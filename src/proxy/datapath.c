@@ -19,7 +19,6 @@
 #include <bpf/libbpf.h>
 
 #include "abi/ask.h"
-#include "abi/cookie.h"
 #include "abi/drop.h"
 #include "abi/stats.h"
 #include "attach.h"
@@ -232,15 +231,16 @@ int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)
 	return !is_same;
 }
 
-int sp_datapath_cookie_is_valid(const struct sp_datapath *dp, const struct sp_segment *seg)
+enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_segment *seg)
 {
 	struct sp_cookie_in in = { .tuple = seg->tuple, .client_isn = seg->seq - 1 };
 	const struct sp_control *c = dp->control;
+	enum sp_cookie cookie = SP_COOKIE_INVALID;
 
-	for (__u32 i = 0; i < c->key_count; i++)
-		if (sp_cookie_is_valid(c->cookie_key[i], &in, c->period, seg->ack - 1))
-			return 1;
-	return 0;
+	for (__u32 i = 0; !cookie && i < c->key_count; i++)
+		cookie = sp_cookie_read(c->cookie_key[i], &in, c->period, seg->ack - 1) ?:
+			sp_cookie_read(c->cookie_key[i], &in, c->period - 1, seg->ack - 1);
+	return cookie;
 }
 
 void sp_datapath_heartbeat(struct sp_datapath *dp)

@@ -3,6 +3,7 @@
 #ifndef SP_PROXY_DATAPATH_H
 #define SP_PROXY_DATAPATH_H
 
+#include "abi/cookie.h"
 #include "abi/event.h"
 #include "abi/half.h"
 #include "abi/note.h"
@@ -38,8 +39,8 @@ int sp_datapath_listener(struct sp_datapath *dp, const struct sp_endpoint *at);
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);
 
 struct sp_segment;
-/* The datapath's question, for a segment that came another way. */
-int sp_datapath_cookie_is_valid(const struct sp_datapath *dp, const struct sp_segment *seg);
+/* The datapath's question, of a segment that came another way, or has waited: so for one period more. */
+enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_segment *seg);
 
 void sp_datapath_heartbeat(struct sp_datapath *dp);
 __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp);

@@ -57,7 +57,7 @@ static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segme
 	sp_front_awake(f);
 	if (kind == SP_EVENT_BACK) {
 		sp_back_event(f, seg, 1);
-	} else if (kind == SP_EVENT_FRONT && sp_datapath_cookie_is_valid(f->dp, seg)) {
+	} else if (kind == SP_EVENT_FRONT && sp_datapath_cookie(f->dp, seg)) {
 		sp_head_begin(f, seg, 1);
 	} else {
 		f->counters.cookie_expired += kind == SP_EVENT_FRONT;

@@ -139,6 +139,7 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 	if (seg->has_ts)
 		note_tsval(c, seg->tsval);
 	c->window = seg->window;
+	c->is_ce |= seg->is_ce;
 	grew = sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);
 	f->held_bytes += sp_head_pages(c) - before;
 	if (seg->flags & SP_TCP_FIN && at + (__s64)seg->payload_len >= 0 && at + seg->payload_len <= SP_CONN_BUF)
@@ -208,6 +209,7 @@ static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg)
 	c->config = sp_config_get(f->config);
 	c->service = service;
 	client_offered(c, seg, offer, (seg->ack - 1) & 0xff);
+	c->is_ecn = sp_datapath_cookie(f->dp, seg) == SP_COOKIE_ECN;
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	return c;
 }
@@ -290,7 +292,8 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
 	struct sp_segment seg = {
 		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
 		.window = c->window, .wscale = -1, .has_ts = c->client.has_ts, .tsval = c->client.tsval_theirs,
-		.tsecr = c->client.tsval_ours, .payload = sp_conn_buf(f->conns, c), .payload_len = c->held.len,
+		.tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
+		.payload = sp_conn_buf(f->conns, c), .payload_len = c->held.len,
 		.flags = SP_TCP_ACK | (c->held.len == c->fin_at ? SP_TCP_FIN : 0),
 	};
 

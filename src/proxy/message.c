@@ -20,7 +20,7 @@
 #define ENDPOINT	18
 #define NO_WSCALE	255
 
-enum { BIT_SACK = 1, BIT_TS = 2 };
+enum { BIT_SACK = 1, BIT_TS = 2, BIT_CE = 4 };
 
 static __u8 *put_number(__u8 *p, __u64 value, int bytes)
 {
@@ -79,7 +79,7 @@ static __u8 *put_segment(__u8 *p, const struct sp_message *m)
 	p = put_number(p, s->mss, 2);
 	*p++ = s->wscale < 0 ? NO_WSCALE : s->wscale;
 	*p++ = s->flags;
-	*p++ = (s->is_sack ? BIT_SACK : 0) | (s->has_ts ? BIT_TS : 0);
+	*p++ = (s->is_sack ? BIT_SACK : 0) | (s->has_ts ? BIT_TS : 0) | (s->is_ce ? BIT_CE : 0);
 	*p++ = m->event;
 	return s->payload_len ? put_bytes(p, s->payload, s->payload_len) : p;
 }
@@ -214,10 +214,12 @@ static enum sp_message_refusal get_segment(const __u8 *p, size_t len, struct sp_
 	s->flags = p[57];
 	s->is_sack = !!(p[58] & BIT_SACK);
 	s->has_ts = !!(p[58] & BIT_TS);
+	s->is_ce = !!(p[58] & BIT_CE);
 	m->event = p[59];
 	s->payload = p + head;
 	s->payload_len = len - head;
-	if (!is_tuple(&s->tuple) || !is_event(p[59]) || !is_wscale(p[56]) || p[58] & ~(BIT_SACK | BIT_TS))
+	if (!is_tuple(&s->tuple) || !is_event(p[59]) || !is_wscale(p[56]) ||
+	    p[58] & ~(BIT_SACK | BIT_TS | BIT_CE))
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	return SP_MESSAGE_OK;
 }
@@ -243,7 +245,7 @@ static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct s
 	if (len != offsetof(struct sp_introduce, mac) - BODY)
 		return SP_MESSAGE_REFUSED_LENGTH;
 	memcpy(&said.front, p, len);
-	if (!is_tuple(&said.front) || !is_tuple(&said.back) || (said.flags | SP_HALF_F_ADOPTED) != SP_HALF_F_SHARED ||
+	if (!is_tuple(&said.front) || !is_tuple(&said.back) || !sp_half_flags_introduce(said.flags) ||
 	    said.zeros[0] | said.zeros[1] | said.zeros[2])
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	*up = (struct sp_half){

@@ -33,7 +33,8 @@
  * know what to do with it; one of more than SP_MESSAGE_PIECE bytes in several
  *	32	36 tuple, as it was on the wire
  *	68	4 seq, 4 ack, 4 tsval, 4 tsecr
- *	84	2 window, 2 mss, 1 wscale (255: none), 1 TCP flags, 1 bits (1 SACK permitted, 2 timestamps),
+ *	84	2 window, 2 mss, 1 wscale (255: none), 1 TCP flags, 1 bits (1 SACK permitted, 2 timestamps,
+ *		4 marked CE),
  *	91	1 kind of event: FRONT, BACK or MISS of enum sp_event_kind
  *	92	payload
  *

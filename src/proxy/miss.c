@@ -117,7 +117,7 @@ static void unmarked(struct sp_front *f, const struct sp_segment *seg)
 
 	if (!sp_config_service_at(f->config, &seg->tuple))
 		sp_miss_back(f, seg, 0);
-	else if (!sp_datapath_cookie_is_valid(f->dp, seg))
+	else if (!sp_datapath_cookie(f->dp, seg))
 		sp_miss_event(f, seg, is_home);
 	else if (seg->payload_len || seg->flags & SP_TCP_FIN)
 		sp_head_begin(f, seg, is_home);

@@ -14,6 +14,7 @@ static struct sp_segment translate(const struct sp_half *half, const struct sp_s
 	}
 	out.window = sp_half_window(half, seg->window);
 	out.wscale = -1;
+	out.is_ce = seg->is_ce && !(half->flags & SP_HALF_F_NOT_ECT);
 	return out;
 }
 

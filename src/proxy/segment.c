@@ -16,6 +16,7 @@
 
 #define TTL		64
 #define IP_DF		0x4000
+#define IP_CE		3	/* of the TOS, or traffic class */
 #define QUOTE_MAX	512	/* of the packet behind its IP header, in an ICMP error */
 #define TCP_OPTIONS_MAX	40
 
@@ -62,10 +63,10 @@ static size_t ip_header_len(const struct sp_tuple *t)
 	return sp_addr_is_v4(&t->daddr) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 }
 
-static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len)
+static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos)
 {
 	struct iphdr ip = {
-		.version = 4, .ihl = sizeof(ip) / 4, .ttl = TTL, .protocol = proto,
+		.version = 4, .ihl = sizeof(ip) / 4, .tos = tos, .ttl = TTL, .protocol = proto,
 		.tot_len = htons(sizeof(ip) + l4_len), .frag_off = htons(IP_DF),
 		.saddr = t->saddr.w[3], .daddr = t->daddr.w[3],
 	};
@@ -74,10 +75,10 @@ static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_
 	memcpy(buf, &ip, sizeof(ip));
 }
 
-static void put_ipv6(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len)
+static void put_ipv6(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos)
 {
 	struct ipv6hdr ip = {
-		.version = 6, .payload_len = htons(l4_len), .nexthdr = proto, .hop_limit = TTL,
+		.version = 6, .priority = tos >> 4, .flow_lbl = { tos << 4 }, .payload_len = htons(l4_len), .nexthdr = proto, .hop_limit = TTL,
 	};
 
 	memcpy(&ip.saddr, &t->saddr, sizeof(ip.saddr));
@@ -85,12 +86,12 @@ static void put_ipv6(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_
 	memcpy(buf, &ip, sizeof(ip));
 }
 
-static void put_ip(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len)
+static void put_ip(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos)
 {
 	if (sp_addr_is_v4(&t->daddr))
-		put_ipv4(buf, t, proto, l4_len);
+		put_ipv4(buf, t, proto, l4_len, tos);
 	else
-		put_ipv6(buf, t, proto, l4_len);
+		put_ipv6(buf, t, proto, l4_len, tos);
 }
 
 static __u8 *put_be32(__u8 *p, __u32 value)
@@ -159,7 +160,7 @@ int sp_segment_build(const struct sp_segment *seg, void *buf, size_t size)
 	tcp_len = header_len + seg->payload_len;
 
 	tcp = tcp_header(seg, header_len);
-	put_ip(buf, &seg->tuple, IPPROTO_TCP, tcp_len);
+	put_ip(buf, &seg->tuple, IPPROTO_TCP, tcp_len, seg->is_ce ? IP_CE : 0);
 	memcpy(out, &tcp, sizeof(tcp));
 	memcpy(out + sizeof(tcp), opts, header_len - sizeof(tcp));
 	if (seg->payload_len)
@@ -238,6 +239,13 @@ static int parse_ip_end(const struct sp_event *ev, size_t *ret_end)
 	return 0;
 }
 
+static int is_ce(const struct sp_event *ev)
+{
+	__u8 tos = ev->packet[0] >> 4 == 6 ? ev->packet[1] >> 4 : ev->packet[1];
+
+	return (tos & IP_CE) == IP_CE;
+}
+
 int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg)
 {
 	struct sp_segment seg = { .tuple = ev->tuple, .wscale = -1 };
@@ -255,6 +263,7 @@ int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg)
 	seg.ack = get_be32(tcp + 8);
 	seg.flags = tcp[13];
 	seg.window = get_be16(tcp + 14);
+	seg.is_ce = is_ce(ev);
 	if (parse_options(tcp + sizeof(struct tcphdr), header_len - sizeof(struct tcphdr), &seg))
 		return -EBADMSG;
 	seg.payload = tcp + header_len;
@@ -306,7 +315,7 @@ int sp_segment_build_too_big(const struct sp_event *ev, void *buf)
 		icmp.type = ICMP_DEST_UNREACH;
 		icmp.code = ICMP_FRAG_NEEDED;
 	}
-	put_ip(buf, &t, is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, len);
+	put_ip(buf, &t, is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, len, 0);
 	memcpy(out, &icmp, sizeof(icmp));
 	memcpy(out + sizeof(icmp), ev->packet, quote_len);
 	icmp.checksum = sum_fold(sum_add(is_v4 ? 0 : sum_pseudo(&t, IPPROTO_ICMPV6, len), out, len));

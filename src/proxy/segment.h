@@ -10,7 +10,7 @@
 
 enum {
 	SP_TCP_FIN = 0x01, SP_TCP_SYN = 0x02, SP_TCP_RST = 0x04,
-	SP_TCP_PSH = 0x08, SP_TCP_ACK = 0x10,
+	SP_TCP_PSH = 0x08, SP_TCP_ACK = 0x10, SP_TCP_ECE = 0x40, SP_TCP_CWR = 0x80,
 };
 
 /**
@@ -21,6 +21,7 @@ enum {
  * @wscale:	window scale option, for SYN; -1: none
  * @is_sack:	SACK-permitted option, for SYN
  * @has_ts:	timestamps option with @tsval, @tsecr
+ * @is_ce:	a router has marked it: congestion experienced (RFC 3168)
  * @payload:	borrowed until the call returns
  */
 struct sp_segment {
@@ -35,6 +36,7 @@ struct sp_segment {
 	__u8		flags;
 	__u8		is_sack;
 	__u8		has_ts;
+	__u8		is_ce;
 	const void	*payload;
 	size_t		payload_len;
 };

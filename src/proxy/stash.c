@@ -72,7 +72,7 @@ static __u32 later_tsval(__u32 a, __u32 b)
 static struct sp_stash_offer offer_of(const struct sp_conn *c)
 {
 	return (struct sp_stash_offer){
-		.client = c->client, .mss = c->mss, .is_sack = c->is_sack, .begun_ms = c->begun_ms,
+		.client = c->client, .mss = c->mss, .is_sack = c->is_sack, .is_ecn = c->is_ecn, .begun_ms = c->begun_ms,
 	};
 }
 
@@ -180,11 +180,12 @@ static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to,
 	struct sp_segment seg = {
 		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from, .ack = c->client.isn_ours + 1,
 		.window = c->window, .has_ts = c->backend.has_ts,
-		.tsval = tsval, .tsecr = c->client.tsval_ours,
+		.tsval = tsval, .tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
 		.payload = sp_conn_buf(f->conns, c) + from, .payload_len = to - from,
 		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) | (to == c->fin_at ? SP_TCP_FIN : 0),
 	};
 
+	c->is_ce = 0;
 	sp_front_relay(f, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
 }
 
@@ -383,6 +384,7 @@ struct sp_conn *sp_stash_resume(struct sp_front *f, const struct sp_tuple *front
 	c->heard_tsval = offer->client.tsval_theirs;
 	c->mss = offer->mss;
 	c->is_sack = offer->is_sack;
+	c->is_ecn = offer->is_ecn;
 	c->is_looked = 1;
 	c->window = 65535;
 	take(f, c, offer, bytes, len);

@@ -14,13 +14,14 @@
  * @client:	both numbers of the front connection
  * @mss:	offered by the client, or the service's when less
  * @is_sack:	offered by the client, and to it
+ * @is_ecn:	agreed upon with the client
  * @begun_ms:	CLOCK_REALTIME when its first bytes came
  */
 struct sp_stash_offer {
 	struct sp_side	client;
 	__u16		mss;
 	__u8		is_sack;
-	__u8		pad;
+	__u8		is_ecn;
 	__u64		begun_ms;
 };
 

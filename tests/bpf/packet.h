@@ -16,6 +16,7 @@ struct packet {
 	__u8		ttl;
 	__u16		id;
 	__u8		is_df;
+	__u8		ecn;		/* of the IP header, with what DSCP is given */
 	__u32		seq;
 	__u32		ack;
 	__u8		flags;
@@ -86,7 +87,7 @@ static inline void build_ip(const struct packet *p, __u8 *ip, __u8 proto, __u32 
 {
 	memset(ip, 0, p->is_v6 ? 40 : 20);
 	if (p->is_v6) {
-		ip[0] = 0x60;
+		put16(ip, 0x6000 | p->ecn << 4);
 		put16(ip + 4, l4_len);
 		ip[6] = proto;
 		ip[7] = p->ttl;
@@ -94,7 +95,7 @@ static inline void build_ip(const struct packet *p, __u8 *ip, __u8 proto, __u32 
 		memcpy(ip + 24, &p->tuple.daddr, 16);
 		return;
 	}
-	ip[0] = 0x45;
+	put16(ip, 0x4500 | p->ecn);
 	put16(ip + 2, 20 + l4_len);
 	put16(ip + 4, p->id);
 	ip[6] = p->is_df ? 0x40 : 0;

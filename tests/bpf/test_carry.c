@@ -213,6 +213,60 @@ static void padding_is_no_payload(void **state)
 	}
 }
 
+/* @dscp_ecn: of each packet of a client, one after the other; -1: no more. @went: what it goes on with; -1: dropped */
+struct ecn_case {
+	const char	*name;
+	__u8		half_flags;
+	__u32		payload;
+	int		came[5], went[4];
+};
+
+static const struct ecn_case ecns[] = {
+	{ "both ends do it: nothing changes",	0, 10, { 0, 1, 2, 3, -1 }, { 0, 1, 2, 3 } },
+	{ "nor does the DSCP",			0, 10, { 0xb8, 0xba, 0xbb, 0xff, -1 }, { 0xb8, 0xba, 0xbb, 0xff } },
+	{ "the backend does not",		SP_HALF_F_NOT_ECT, 10, { 0, 1, 2, 0xb8, -1 }, { 0, 0, 0, 0xb8 } },
+	{ "but the DSCP stays",			SP_HALF_F_NOT_ECT, 10, { 0xb9, 0xba, 0xfe, 0xfc, -1 }, { 0xb8, 0xb8, 0xfc, 0xfc } },
+	{ "adopted",				SP_HALF_F_NOT_ECT | SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED, 10,
+	  { 2, 0xba, 1, 0, -1 }, { 0, 0xb8, 0, 0 } },
+	{ "each mark alone is a loss",		SP_HALF_F_NOT_ECT, 10, { 3, 2, 0xbb, 2, -1 }, { -1, 0, -1, 0 } },
+	{ "of those in a row the first and third", SP_HALF_F_NOT_ECT, 10, { 3, 3, 3, 3, -1 }, { -1, 0, -1, 0 } },
+	{ "what has no data is not lost",	SP_HALF_F_NOT_ECT, 0, { 3, 2, 3, 3, -1 }, { 0, 0, 0, 0 } },
+};
+
+static void check_ecn(struct fixture *f, int is_v6, const struct ecn_case *c, int i)
+{
+	struct packet p = plain_packet(is_v6), want;
+	struct sp_half h = full_half(is_v6);
+	__u8 in[FRAME_MAX], out[FRAME_MAX];
+	__u32 len;
+
+	p.payload = c->payload;
+	p.ecn = c->came[i];
+	if (c->went[i] < 0) {
+		check_dropped(f, c->name, &p, SP_DROP_ECN_MARK);
+		return;
+	}
+	len = build(&p, in);
+	want = expect_carried(p, &h);
+	want.ecn = c->went[i];
+	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
+	check_bytes(c->name, &want, out, len);
+}
+
+static void marks_are_not_lost_on_anybody(void **state)
+{
+	for (size_t n = 0; n < COUNT(ecns); n++)
+		for_each_family(v6) {
+			struct sp_tuple in = TUPLE_IN(v6);
+			struct sp_half h = full_half(v6);
+
+			h.flags = ecns[n].half_flags;
+			assert_int_equal(put_half(*state, &in, &h), 0);
+			for (int i = 0; ecns[n].came[i] >= 0; i++)
+				check_ecn(*state, v6, &ecns[n], i);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +278,7 @@ int main(void)
 		cmocka_unit_test(no_route_no_packet),
 		cmocka_unit_test(segments_must_fit_the_way_out),
 		cmocka_unit_test(padding_is_no_payload),
+		cmocka_unit_test(marks_are_not_lost_on_anybody),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

@@ -46,11 +46,12 @@ static struct packet usual_syn(int is_v6)
 	return syn_packet(is_v6, syns[0].opt, syns[0].opt_len);
 }
 
-static void check_cookie(struct fixture *f, const struct packet *p, const struct syn_case *c, __u32 isn)
+static void check_cookie(struct fixture *f, const struct packet *p, const struct syn_case *c, enum sp_cookie cookie,
+			 __u32 isn)
 {
 	struct sp_cookie_in in = { p->tuple, p->seq };
 
-	assert_true(sp_cookie_is_valid(f->control.cookie_key[0], &in, f->control.period, isn));
+	assert_int_equal(sp_cookie_read(f->control.cookie_key[0], &in, f->control.period, isn), cookie);
 	assert_int_equal(sp_cookie_data_mss_class(isn), c->mss_class);
 	assert_int_equal(sp_cookie_data_wscale(isn), c->wscale);
 	assert_int_equal(sp_cookie_data_is_sack(isn), c->is_sack);
@@ -76,17 +77,19 @@ static struct packet answer_to(const struct packet *syn, const char opt[20])
 	return p;
 }
 
-static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c, __u8 syn_flags)
+static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c, __u8 syn_flags, __u8 flags)
 {
 	struct packet p = syn_packet(is_v6, c->opt, c->opt_len), want = answer_to(&p, c->answer);
 	__u8 in[FRAME_MAX], out[FRAME_MAX] = "", *tcp = out + l4_off(is_v6);
 	__u32 tsval = want_tsval(f, &p.tuple), len;
 
 	p.flags |= syn_flags;
+	p.ecn = syn_flags ? 3 : 0;	/* of no meaning there */
+	want.flags |= flags;
 	len = build(&p, in);
 	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
 	want.seq = get32(tcp + 4);
-	check_cookie(f, &p, c, want.seq);
+	check_cookie(f, &p, c, flags ? SP_COOKIE_ECN : SP_COOKIE_PLAIN, want.seq);
 	if (want.opt[6] == 8) {
 		assert_in_range(get32(tcp + 28) - tsval, 0, 500);
 		memcpy(want.opt + 8, tcp + 28, 4);
@@ -99,9 +102,21 @@ static void syn_is_answered_with_a_cookie(void **state)
 	for_each_family(v6) {
 		put_service(*state, v6, 0);
 		for (size_t i = 0; i < COUNT(syns); i++)
-			check_answer(*state, v6, &syns[i], 0);
-		/* a client that asks for ECN is answered without */
-		check_answer(*state, v6, &syns[0], ECE | CWR);
+			check_answer(*state, v6, &syns[i], 0, 0);
+	}
+}
+
+static void ecn_is_agreed_where_both_want_it(void **state)
+{
+	for_each_family(v6) {
+		put_service(*state, v6, SP_SERVICE_F_ECN);
+		for (size_t i = 0; i < COUNT(syns); i++)
+			check_answer(*state, v6, &syns[i], ECE | CWR, ECE);
+		check_answer(*state, v6, &syns[0], 0, 0);
+		check_answer(*state, v6, &syns[0], ECE, 0);
+		check_answer(*state, v6, &syns[0], CWR, 0);
+		put_service(*state, v6, 0);
+		check_answer(*state, v6, &syns[0], ECE | CWR, 0);
 	}
 }
 
@@ -123,7 +138,7 @@ static void what_is_not_offered_is_not_agreed(void **state)
 
 	for_each_family(v6) {
 		put_plain_service(*state, v6);
-		check_answer(*state, v6, &plain, 0);
+		check_answer(*state, v6, &plain, ECE | CWR, 0);
 	}
 }
 
@@ -169,24 +184,28 @@ struct cookie_case {
 	const char	*name;
 	int		periods_ago, key;		/* of the answer; 0: the first one of the daemon's keys */
 	int		key_count;
-	int		seq, ack, sport, data;		/* added to, or flipped in, what it should be */
+	int		seq, ack, sport, data, is_ecn;	/* added to, or flipped in, what it should be */
 	__u32		reason;
 };
 
 static const struct cookie_case cookies[] = {
-	{ "of this period",			0, 0, 1, 0, 0, 0, 0, SP_DROP_HEAD },
-	{ "of the last one",			1, 0, 1, 0, 0, 0, 0, SP_DROP_HEAD },
-	{ "of the one before",			2, 0, 1, 0, 0, 0, 0, SP_DROP_MISS },
-	{ "of the one before that",		3, 0, 1, 0, 0, 0, 0, SP_DROP_MISS },
-	{ "of the next period",			-1, 0, 1, 0, 0, 0, 0, SP_DROP_MISS },
-	{ "by the second key",			0, 1, 2, 0, 0, 0, 0, SP_DROP_HEAD },
-	{ "by the second key, last period",	1, 1, 2, 0, 0, 0, 0, SP_DROP_HEAD },
-	{ "by the second key, too old",		2, 1, 2, 0, 0, 0, 0, SP_DROP_MISS },
-	{ "by a key that is gone",		0, 1, 1, 0, 0, 0, 0, SP_DROP_MISS },
-	{ "another byte of the stream",		0, 0, 1, 1, 0, 0, 0, SP_DROP_MISS },
-	{ "another acknowledgement",		0, 0, 1, 0, 0x100, 0, 0, SP_DROP_MISS },
-	{ "another client",			0, 0, 1, 0, 0, 1, 0, SP_DROP_MISS },
-	{ "data bits that we did not give",	0, 0, 1, 0, 0, 0, 2, SP_DROP_MISS },
+	{ "of this period",			0, 0, 1, 0, 0, 0, 0, 0, SP_DROP_HEAD },
+	{ "of the last one",			1, 0, 1, 0, 0, 0, 0, 0, SP_DROP_HEAD },
+	{ "of the one before",			2, 0, 1, 0, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "of the one before that",		3, 0, 1, 0, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "of the next period",			-1, 0, 1, 0, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "by the second key",			0, 1, 2, 0, 0, 0, 0, 0, SP_DROP_HEAD },
+	{ "by the second key, last period",	1, 1, 2, 0, 0, 0, 0, 0, SP_DROP_HEAD },
+	{ "by the second key, too old",		2, 1, 2, 0, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "by a key that is gone",		0, 1, 1, 0, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "another byte of the stream",		0, 0, 1, 1, 0, 0, 0, 0, SP_DROP_MISS },
+	{ "another acknowledgement",		0, 0, 1, 0, 0x100, 0, 0, 0, SP_DROP_MISS },
+	{ "another client",			0, 0, 1, 0, 0, 1, 0, 0, SP_DROP_MISS },
+	{ "of a client with ECN",		0, 0, 1, 0, 0, 0, 0, 1, SP_DROP_HEAD },
+	{ "the same, by the second key",	1, 1, 2, 0, 0, 0, 0, 1, SP_DROP_HEAD },
+	{ "the same, too old",			2, 0, 2, 0, 0, 0, 0, 1, SP_DROP_MISS },
+	{ "the same, another client",		0, 0, 1, 0, 0, 1, 0, 1, SP_DROP_MISS },
+	{ "data bits that we did not give",	0, 0, 1, 0, 0, 0, 2, 0, SP_DROP_MISS },
 };
 
 static __u32 old_isn(const struct fixture *f, const struct packet *syn, const struct cookie_case *c)
@@ -194,7 +213,7 @@ static __u32 old_isn(const struct fixture *f, const struct packet *syn, const st
 	struct sp_cookie_in in = { syn->tuple, syn->seq };
 
 	return sp_cookie_make(f->control.cookie_key[c->key], &in, f->control.period - c->periods_ago,
-			      sp_cookie_data(3, 7, 1));
+			      sp_cookie_data(3, 7, 1) | (c->is_ecn ? SP_COOKIE_DATA_ECN : 0));
 }
 
 static struct packet first_segment(struct fixture *f, int is_v6, const struct cookie_case *c)
@@ -311,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(syn_is_answered_with_a_cookie),
+		cmocka_unit_test(ecn_is_agreed_where_both_want_it),
 		cmocka_unit_test(what_is_not_offered_is_not_agreed),
 		cmocka_unit_test(bad_syn_is_dropped),
 		cmocka_unit_test(only_fresh_cookies_of_ours_count),

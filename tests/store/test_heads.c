@@ -25,7 +25,7 @@ static struct sp_stash_offer offer_of(unsigned int id)
 	return (struct sp_stash_offer){
 		.client = { .isn_ours = 0x80000000u + id, .isn_theirs = 0xfffffff0u + id, .tsval_ours = 5,
 			    .tsval_theirs = 100, .wscale_ours = 7, .wscale_theirs = -1, .has_ts = 1 },
-		.mss = 1448, .is_sack = 1, .begun_ms = 1795000000000ULL + id,
+		.mss = 1448, .is_sack = 1, .is_ecn = id & 1, .begun_ms = 1795000000000ULL + id,
 	};
 }
 
@@ -81,6 +81,7 @@ static void expect_head(struct proxy *p, const struct sp_tuple *front, const str
 	assert_memory_equal(&p->head.offer.client, &offer->client, offsetof(struct sp_side, has_ts) + 1);
 	assert_int_equal(p->head.offer.mss, offer->mss);
 	assert_int_equal(p->head.offer.is_sack, offer->is_sack);
+	assert_int_equal(p->head.offer.is_ecn, offer->is_ecn);
 	assert_int_equal(p->head.offer.begun_ms, offer->begun_ms);
 }
 

@@ -183,7 +183,8 @@ static void example_fills_every_field(void **state)
 	assert_int_equal(service->offer.mss, 1460);
 	assert_int_equal(service->offer.window, 65535);
 	assert_int_equal(service->offer.wscale, 7);
-	assert_int_equal(service->offer.flags, SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE);
+	assert_int_equal(service->offer.flags,
+			 SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE | SP_SERVICE_F_ECN);
 	assert_int_equal(service->route_count, 2);
 	assert_string_equal(route->methods[1], "HEAD");
 	assert_null(route->methods[2]);

@@ -26,12 +26,13 @@ static void every_data_comes_back_in_both_periods(void **state)
 	struct sp_cookie_in in = some_syn();
 
 	for (__u32 period = 1000; period < 1002; period++) {
-		for (unsigned int data = 0; data < 128; data++) {
-			__u32 isn = sp_cookie_make(key, &in, period, data);
+		for (unsigned int data = 0; data < 256; data++) {
+			__u32 ecn = data & 128 ? SP_COOKIE_DATA_ECN : 0;
+			__u32 isn = sp_cookie_make(key, &in, period, (data & 127) | ecn);
 
-			assert_int_equal(isn & 0x7f, data);
-			assert_true(sp_cookie_is_valid(key, &in, period, isn));
-			assert_true(sp_cookie_is_valid(key, &in, period + 1, isn));
+			assert_int_equal(isn & 0x7f, data & 127);
+			assert_int_equal(sp_cookie_read(key, &in, period, isn), ecn ? SP_COOKIE_ECN : SP_COOKIE_PLAIN);
+			assert_int_equal(sp_cookie_read(key, &in, period + 1, isn), ecn ? SP_COOKIE_ECN : SP_COOKIE_PLAIN);
 		}
 	}
 }
@@ -45,8 +46,8 @@ static void expires_after_two_periods(void **state)
 			__u32 isn = sp_cookie_make(key, &in, period, data);
 
 			for (__u32 later = 2; later < 10; later++)
-				assert_false(sp_cookie_is_valid(key, &in, period + later, isn));
-			assert_false(sp_cookie_is_valid(key, &in, period - 1, isn));
+				assert_false(sp_cookie_read(key, &in, period + later, isn));
+			assert_false(sp_cookie_read(key, &in, period - 1, isn));
 		}
 	}
 }
@@ -56,9 +57,9 @@ static void lives_over_the_wrap_of_periods(void **state)
 	struct sp_cookie_in in = some_syn();
 	__u32 isn = sp_cookie_make(key, &in, 0xffffffff, 5);
 
-	assert_true(sp_cookie_is_valid(key, &in, 0xffffffff, isn));
-	assert_true(sp_cookie_is_valid(key, &in, 0, isn));
-	assert_false(sp_cookie_is_valid(key, &in, 1, isn));
+	assert_true(sp_cookie_read(key, &in, 0xffffffff, isn));
+	assert_true(sp_cookie_read(key, &in, 0, isn));
+	assert_false(sp_cookie_read(key, &in, 1, isn));
 }
 
 static void data_packs_and_unpacks(void **state)
@@ -88,7 +89,7 @@ static void refuses_any_other_tuple(void **state)
 		struct sp_cookie_in other = in;
 
 		((__u8 *)&other.tuple)[i / 8] ^= 1 << i % 8;
-		assert_false(sp_cookie_is_valid(key, &other, 7, isn));
+		assert_false(sp_cookie_read(key, &other, 7, isn));
 	}
 }
 
@@ -101,8 +102,8 @@ static void refuses_any_other_isn(void **state)
 		struct sp_cookie_in other = in;
 
 		other.client_isn ^= 1U << i;
-		assert_false(sp_cookie_is_valid(key, &other, 7, isn));
-		assert_false(sp_cookie_is_valid(key, &in, 7, isn ^ 1U << i));
+		assert_false(sp_cookie_read(key, &other, 7, isn));
+		assert_false(sp_cookie_read(key, &in, 7, isn ^ 1U << i));
 	}
 }
 
@@ -115,7 +116,7 @@ static void refuses_any_other_key(void **state)
 		__u64 other[2] = { key[0], key[1] };
 
 		other[i / 64] ^= 1ULL << i % 64;
-		assert_false(sp_cookie_is_valid(other, &in, 7, isn));
+		assert_false(sp_cookie_read(other, &in, 7, isn));
 	}
 }
 

@@ -36,7 +36,7 @@ static struct sp_message any_message(int i)
 			.tuple = any_tuple(~i >> 2 & 1), .seq = any32(), .ack = any32(), .tsval = any32(),
 			.tsecr = any32(),
 			.window = any32(), .mss = any32(), .wscale = i % 16 - 1, .flags = any32(),
-			.is_sack = i >> 3 & 1, .has_ts = i >> 4 & 1,
+			.is_sack = i >> 3 & 1, .has_ts = i >> 4 & 1, .is_ce = i >> 5 & 1,
 			.payload = payload, .payload_len = i * 7 % (SP_MESSAGE_PIECE + 1),
 		};
 		break;
@@ -138,6 +138,7 @@ static void what_makes_no_sense_is_refused(void **state)
 	static const struct { size_t at; __u8 value; } mad[] = {	/* of an introduction */
 		{ offsetof(struct sp_introduce, front), 9 },
 		{ offsetof(struct sp_introduce, flags), 0 },
+		{ offsetof(struct sp_introduce, flags), SP_HALF_F_NOT_ECT },
 		{ offsetof(struct sp_introduce, flags), SP_HALF_F_SPLIT | SP_HALF_F_TO_DAEMON },
 		{ offsetof(struct sp_introduce, zeros), 1 },
 	};
@@ -158,7 +159,7 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_int_equal(sealed_anew(bytes, len, 32, 0), SP_MESSAGE_REFUSED_MALFORMED);	/* one end IPv4 */
 	assert_int_equal(sealed_anew(bytes, len, 88, 15), SP_MESSAGE_REFUSED_MALFORMED);	/* window scale */
 	assert_int_equal(sealed_anew(bytes, len, 88, 253), SP_MESSAGE_REFUSED_MALFORMED);
-	assert_int_equal(sealed_anew(bytes, len, 90, 4), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 90, 8), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 91, SP_EVENT_HELD), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 33, bytes[33]), SP_MESSAGE_OK);
 	assert_int_equal(sealed_anew(bytes, 92 - 1 + 8, 33, 0), SP_MESSAGE_REFUSED_LENGTH);

@@ -68,17 +68,17 @@ static unsigned int naive_l4_sum(const __u8 *packet, size_t len)
 	return naive_sum(packet + ip_len, len - ip_len, sum);
 }
 
-static void check_ip_header(const __u8 *p, size_t len, const struct sp_tuple *t, __u8 proto)
+static void check_ip_header(const __u8 *p, size_t len, const struct sp_tuple *t, __u8 proto, __u8 ecn)
 {
 	if (sp_addr_is_v4(&t->daddr)) {
-		const __u8 fixed[] = { 0x45, 0, len >> 8, len & 0xff, 0, 0, 0x40, 0, 64, proto };
+		const __u8 fixed[] = { 0x45, ecn, len >> 8, len & 0xff, 0, 0, 0x40, 0, 64, proto };
 
 		assert_memory_equal(p, fixed, sizeof(fixed));
 		assert_int_equal(naive_sum(p, 20, 0), 0xffff);
 		assert_memory_equal(p + 12, &t->saddr.w[3], 4);
 		assert_memory_equal(p + 16, &t->daddr.w[3], 4);
 	} else {
-		const __u8 fixed[] = { 0x60, 0, 0, 0, (len - 40) >> 8, (len - 40) & 0xff, proto, 64 };
+		const __u8 fixed[] = { 0x60, ecn << 4, 0, 0, (len - 40) >> 8, (len - 40) & 0xff, proto, 64 };
 
 		assert_memory_equal(p, fixed, sizeof(fixed));
 		assert_memory_equal(p + 8, &t->saddr, 16);
@@ -96,6 +96,7 @@ static void check_equal(const struct sp_segment *a, const struct sp_segment *b)
 	assert_int_equal(a->window, b->window);
 	assert_int_equal(a->flags, b->flags);
 	assert_int_equal(a->has_ts, b->has_ts);
+	assert_int_equal(a->is_ce, b->is_ce);
 	assert_int_equal(a->has_ts ? a->tsval : 0, b->tsval);
 	assert_int_equal(a->has_ts ? a->tsecr : 0, b->tsecr);
 	assert_int_equal(is_syn ? a->mss : 0, b->mss);
@@ -113,7 +114,7 @@ static void round_trip(const struct sp_segment *seg)
 	int len = sp_segment_build(seg, packet, sizeof(packet));
 
 	assert_in_range(len, 1, sizeof(packet));
-	check_ip_header(packet, len, &seg->tuple, IPPROTO_TCP);
+	check_ip_header(packet, len, &seg->tuple, IPPROTO_TCP, seg->is_ce ? 3 : 0);
 	assert_int_equal(naive_l4_sum(packet, len), 0xffff);
 	ev = event_new(&seg->tuple, packet, len);
 	assert_memory_equal(ev->packet + ev->l4_off, &seg->tuple.sport, 2);
@@ -129,7 +130,7 @@ static struct sp_segment combination(const struct sp_tuple *t, __u8 flags, unsig
 	return (struct sp_segment){
 		.tuple = *t, .flags = flags, .seq = 0xfffffff0, .ack = 0x80000001, .window = 0xabcd,
 		.mss = bits & 1 ? 1460 : 0, .wscale = bits & 2 ? 7 : -1, .is_sack = !!(bits & 4),
-		.has_ts = !!(bits & 8), .tsval = 0x01020304, .tsecr = 0xf1f2f3f4,
+		.has_ts = !!(bits & 8), .is_ce = !!(bits & 16), .tsval = 0x01020304, .tsecr = 0xf1f2f3f4,
 		.payload = text, .payload_len = payload_len,
 	};
 }
@@ -144,7 +145,7 @@ static void every_combination_round_trips(void **state)
 
 	for (size_t f = 0; f < COUNT(families); f++)
 		for (size_t i = 0; i < COUNT(flags); i++)
-			for (unsigned int bits = 0; bits < 16; bits++)
+			for (unsigned int bits = 0; bits < 32; bits++)
 				for (size_t n = 0; n < COUNT(lens); n++) {
 					struct sp_segment seg = combination(families[f], flags[i], bits, lens[n]);
 
@@ -476,7 +477,7 @@ static void too_big_names_mtu_and_packet(void **state)
 
 		ev->mtu = 1300;
 		assert_int_equal(sp_segment_build_too_big(ev, out), ip_len + 8 + quoted);
-		check_ip_header(out, ip_len + 8 + quoted, &back, is_v6 ? 58 : 1);
+		check_ip_header(out, ip_len + 8 + quoted, &back, is_v6 ? 58 : 1, 0);
 		assert_memory_equal(out + ip_len + 8, packet, quoted);
 		if (is_v6)
 			assert_int_equal(naive_l4_sum(out, ip_len + 8 + quoted), 0xffff);
