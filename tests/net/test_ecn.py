@@ -5,7 +5,6 @@
                          `------------------------------'      (front, see cluster.py)
 """
 import contextlib
-import time
 
 import pytest
 
@@ -45,6 +44,18 @@ class EcnLab(Lab):
 
     def total(self, counter):
         return sum(proxy.counters()[counter] for proxy in self.cluster.proxies)
+
+    @contextlib.contextmanager
+    def backend_without(self):
+        """And the proxies know it."""
+        with self.backend1.sysctls(tcp_ecn=0):
+            self.wait_ecn(False)
+            yield
+        self.wait_ecn(True)
+
+    def wait_ecn(self, is_on):
+        tcp.wait_for(lambda: all(member["adopts_ecn"] == is_on for proxy in self.cluster.proxies
+                                 for member in proxy.members() if member["state"] == "agent"), "proxies to have heard it")
 
     def marks_lost(self):
         return sum(proxy.drops().get("ecn_mark", 0) for proxy in self.cluster.proxies)
@@ -127,7 +138,7 @@ def seen(ns):
 
 
 def test_backend_without_sees_loss_in_the_place_of_marks(lab, pair, family, kind):
-    with lab.client.sysctls(tcp_ecn=1), lab.backend1.sysctls(tcp_ecn=0):
+    with lab.client.sysctls(tcp_ecn=1), lab.backend_without():
         client, server = pair(family, kind)
     assert "ecn" in words(lab.client, client) and "ecn" not in words(lab.backend1, server)
     before = lab.marks_lost()
