@@ -78,7 +78,8 @@ static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_
 static void put_ipv6(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos)
 {
 	struct ipv6hdr ip = {
-		.version = 6, .priority = tos >> 4, .flow_lbl = { tos << 4 }, .payload_len = htons(l4_len), .nexthdr = proto, .hop_limit = TTL,
+		.version = 6, .priority = tos >> 4, .flow_lbl = { tos << 4 },
+		.payload_len = htons(l4_len), .nexthdr = proto, .hop_limit = TTL,
 	};
 
 	memcpy(&ip.saddr, &t->saddr, sizeof(ip.saddr));
