@@ -112,7 +112,8 @@ sp_inline enum sp_cookie sp_cookie_read(const __u64 key[2], const struct sp_cook
 		period--;
 	if (sp_cookie_mac(key, in, period, data) == isn >> 8)
 		return SP_COOKIE_PLAIN;
-	return sp_cookie_mac(key, in, period, data | SP_COOKIE_DATA_ECN) == isn >> 8 ? SP_COOKIE_ECN : SP_COOKIE_INVALID;
+	data |= SP_COOKIE_DATA_ECN;
+	return sp_cookie_mac(key, in, period, data) == isn >> 8 ? SP_COOKIE_ECN : SP_COOKIE_INVALID;
 }
 
 #endif

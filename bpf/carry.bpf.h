@@ -84,7 +84,7 @@ static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_
 }
 
 /*
- * A mark that the receiver would not tell the sender of counts as a loss, as it does where a tunnel ends (RFC 6040, 4.2).
+ * A mark that the receiver would not tell the sender of counts as a loss, as where a tunnel ends (RFC 6040, 4.2).
  * Of marks in a row only each second one: on a way where all is marked, whatever it is, nothing would ever arrive.
  */
 static __always_inline int is_mark_lost(const struct sp_pkt *pkt, struct sp_entry *e)
