@@ -10,12 +10,11 @@ import pytest
 
 import daemon
 import tcp
-from conftest import Lab, Pairs
+from agent_lab import MIB, AgentLab, agent_lab
+from conftest import Pairs
 
 pytestmark = pytest.mark.spliced
-MIB = 1 << 20
 BYTES = 4 * MIB
-PORTS = (daemon.RAW_TCP, daemon.RAW_HTTP, daemon.RAW_TLS)
 HEAD = Pairs.HEADS["http"]
 # Each 40th packet that may be marked is.
 MARKS = """chain congest {
@@ -37,14 +36,7 @@ MARKS_THE_HEAD = """chain congest {
 }""" % (daemon.RAW_HTTP, daemon.RAW_HTTP)
 
 
-class EcnLab(Lab):
-    def __init__(self, cluster, mode):
-        super().__init__(cluster)
-        self.mode = mode
-
-    def total(self, counter):
-        return sum(proxy.counters()[counter] for proxy in self.cluster.proxies)
-
+class EcnLab(AgentLab):
     @contextlib.contextmanager
     def backend_without(self):
         """And the proxies know it."""
@@ -70,12 +62,9 @@ class EcnLab(Lab):
 
 @pytest.fixture(scope="module", params=["whole", "split", "adopt"])
 def lab(request, start_cluster):
-    def services(net, source):
-        for service, pool in daemon.raw_services(net, source):
-            yield {**service, "mode": request.param}, pool
-    with start_cluster(services=services, agents=["backend1"]) as cluster:
-        cluster.start_agents(PORTS)
-        yield EcnLab(cluster, request.param)
+    with agent_lab(start_cluster, request.param, lab=EcnLab) as lab:
+        lab.mode = request.param
+        yield lab
 
 
 @pytest.fixture
