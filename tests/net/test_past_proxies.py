@@ -9,10 +9,11 @@ import json
 
 import pytest
 
+import daemon
 import tcp
-from agent_lab import MIB, agent_lab
+from agent_lab import MIB, AgentLab
 from capture import Capture, has_bytes_of, tcp_payload
-from conftest import Pairs
+from conftest import Pairs, Way
 
 pytestmark = pytest.mark.spliced
 MODES = {"tcp": "whole", "http": "split", "tls": "adopt"}
@@ -22,10 +23,16 @@ SHARE_MAX = 0.03
 LARGE = "greater 200"       # than acknowledgements are, and what proxies tell each other of their lives
 
 
+def services(net, source):
+    """Who sees clients' own addresses adopts nothing."""
+    return daemon.in_modes(MODES if source == "snat" else {**MODES, "tls": "split"})(net, source)
+
+
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with agent_lab(start_cluster, MODES) as lab:
-        yield lab
+    with start_cluster(("snat", "client"), services=services, agents=["backend1"]) as cluster:
+        cluster.start_agents()
+        yield AgentLab(cluster)
 
 
 @pytest.fixture
@@ -76,7 +83,15 @@ def watched(lab, pair, family, mode):
 
 @pytest.mark.parametrize("how", ["split", "adopt"])
 def test_no_byte_of_a_1_gib_download(lab, pair, family, how):
-    with watched(lab, pair, family, how) as (client, server, seen):
+    nothing_is_seen(lab, pair, family, how)
+
+
+def test_nor_where_the_server_sees_its_clients(lab, pair, family):
+    nothing_is_seen(lab, pair, Way(family.version, "client"), "split")
+
+
+def nothing_is_seen(lab, pair, way, how):
+    with watched(lab, pair, way, how) as (client, server, seen):
         tcp.transfer(server, client, GIB)
         assert seen.payload_pkts() == 0 and not seen.wrapped_up()
         assert 0 < seen.bytes() <= SHARE_MAX * GIB, seen.bytes() / GIB
