@@ -186,6 +186,10 @@ def unsent(sock):
     return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
 
 
+def acknowledged(sock):
+    return unsent(sock) == 0
+
+
 def windows(sock):
     """(what the peer lets us send, what we let the peer send): tcpi_snd_wnd and tcpi_rcv_wnd, in bytes."""
     return struct.unpack_from("II", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 228)

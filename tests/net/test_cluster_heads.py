@@ -4,9 +4,9 @@ import pytest
 
 from conftest import Lab
 from daemon import RAW_HTTP
-from tcp import MIB, accept, connect, read, transfer, wait_for
+from tcp import MIB, accept, acknowledged, connect, read, transfer, wait_for
 from test_heads import http_head
-from test_shared_heads import acknowledged, losing, only_one
+from test_shared_heads import losing, only_one
 
 pytestmark = pytest.mark.spliced
 

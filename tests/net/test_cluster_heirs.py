@@ -7,9 +7,8 @@ import pytest
 from conftest import Lab, Pairs
 from daemon import RAW_HTTP
 from rawtcp import ACK, PSH, Raw
-from tcp import accept, connect, read, wait_for
+from tcp import accept, acknowledged, connect, read, wait_for
 from test_heads import http_head, sports
-from test_shared_heads import acknowledged
 
 pytestmark = pytest.mark.spliced
 CLIENTS = 30            # the dead one's and neither his heir's are a sixth of them

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """How connections end, and what may come after: half-close, RST, port reuse, forged segments."""
+import time
+
 import pytest
 
 import rawtcp
 from daemon import RAW_TCP
+from rawtcp import ACK, PSH
 from tcp import (MIB, accept, connect, info, in_thread, open_socket, read, read_to_end, reset, transfer, vanish, wait_for)
 
 
@@ -239,3 +242,23 @@ def test_nobody_listens(raw, way):
         client.connect((way.vip, RAW_TCP))
         client.recv(1)
         raise AssertionError("an end without RST")
+
+
+def reset_when_repeated(client, send):
+    """It may be the second segment of a head that comes first: only one that is repeated a second later is refused."""
+    start = time.monotonic()
+    while time.monotonic() < start + 5:
+        send()
+        answer = client.receive(0.3, lambda seg: seg.flags & rawtcp.RST)
+        if answer:
+            assert time.monotonic() > start + 0.9, "refused at once"
+            return answer
+    raise AssertionError("not refused")
+
+
+@pytest.mark.spliced
+def test_segment_of_an_unknown_connection_is_reset(raw, family):
+    """Nothing knows it, and the store is here: a client that believes in it must hear so. But not at once (law 4)."""
+    with rawtcp.Raw(raw.net, family.vip, RAW_TCP, 9998) as forger:
+        answer = reset_when_repeated(forger, lambda: forger.send(ACK | PSH, b"hello", seq=5000, ack=77777))
+        assert answer.seq == 77777

@@ -14,7 +14,7 @@ import pytest
 import daemon
 from daemon import RAW_HTTP
 from stores import Stores
-from tcp import MIB, accept, connect, read, transfer, unsent, wait_for
+from tcp import MIB, accept, acknowledged, connect, read, transfer, unsent, wait_for
 from test_heads import http_head
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("its store is on the proxy's host, where no agent gets to")]
@@ -62,10 +62,6 @@ def wait_up(stores):
 
 def counters(rig):
     return rig.spliced.status()["counters"]
-
-
-def acknowledged(sock):
-    return unsent(sock) == 0
 
 
 def forget_all(rig):

@@ -115,7 +115,7 @@ def test_a_head_that_was_acknowledged_goes_whole(lab, pair, family):
     (fell_back, lost), split = owed(lab), lab.agent.counters()["spliced_pkts"]
     with tcp.connect(lab.client, family.vip, daemon.RAW_HTTP) as client:
         client.sendall(data[:-10])
-        tcp.wait_for(lambda: tcp.unsent(client) == 0, "a head to be acknowledged")
+        tcp.wait_for(lambda: tcp.acknowledged(client), "a head to be acknowledged")
         client.sendall(data[-10:])
         with tcp.accept(listener) as server:
             tcp.transfer(server, client, MIB)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Small limits: each test has a daemon of its own, in namespaces of its own."""
+import contextlib
+
+import pytest
+
+from daemon import RAW_HTTP
+from one_daemon import small
+from tcp import connect, transfer, wait_for
+from test_edges import is_reset
+
+pytestmark = pytest.mark.spliced
+
+
+def test_idle_splices_age_out(make_net, start_rig, pairs_on, family):
+    """And one that is not idle stays."""
+    with small(make_net, start_rig, idle="2s", closed="1s") as rig:
+        pair = pairs_on(rig)
+        idle, busy, closed = pair(family), pair(family), pair(family)
+        transfer(*idle, 1000)       # without a byte it could be taken for a new one: its cookie is still good
+        for sock in closed:
+            sock.close()
+
+        def only_busy():
+            transfer(*busy, 1000)
+            rows = rig.spliced.connections()
+            return len(rows) == 1 and rows[0]["front"]["from"].endswith(f":{busy[0].getsockname()[1]}")
+        wait_for(only_busy, "only the busy connection to be left", every=0.2)
+        idle[0].sendall(b"x")
+        assert is_reset(idle[0])
+
+
+def test_full_table_refuses_new_and_keeps_old(make_net, start_rig, pairs_on, family):
+    with small(make_net, start_rig, splices=16, closed="1s") as rig:
+        pair = pairs_on(rig)
+        ends = []
+        with contextlib.suppress(OSError):
+            while len(ends) < 40:
+                ends.append(pair(family, timeout=1, server_options={"timeout": 1}))
+        assert len(ends) == rig.spliced.status()["splices"] == 16
+        assert rig.spliced.drops()["table_full"]
+        for client, server in ends:
+            transfer(client, server, 100000)
+            transfer(server, client, 100000)
+        for client, server in ends[:8]:
+            client.close()
+            server.close()
+        wait_for(lambda: rig.spliced.status()["splices"] == len(rig.spliced.connections()) == 8, "closed splices to go")
+        pair.listener("tcp").settimeout(0.1)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                pair.listener("tcp").accept()[0].close()
+        pair.listener("tcp").settimeout(10)
+        client, server = pair(family)
+        transfer(client, server, 100000)
+
+
+def test_burst_at_a_full_table_is_answered(make_net, start_rig, pairs_on, family):
+    """More handshakes were answered than there is room for: who comes too late hears 503, and not all have to wait."""
+    with small(make_net, start_rig, splices=4) as rig:
+        pair = pairs_on(rig)
+        pair.listener("http")
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(connect(rig.client, family.vip, RAW_HTTP, timeout=5)) for _ in range(12)]
+            for client in clients[:4]:
+                client.sendall(pair.HEADS["http"])
+            wait_for(lambda: rig.spliced.status()["splices"] == 4, "the table to be full")
+            for client in clients[4:]:
+                client.sendall(pair.HEADS["http"])
+            answers = [client.recv(100) for client in clients[4:]]
+            assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in answers), answers
+            assert rig.spliced.status()["splices"] == 4

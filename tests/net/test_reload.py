@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""SIGHUP: from one configuration to the next as a whole, or not at all; connections notice nothing."""
+import contextlib
+import json
+import re
+import signal
+
+import pytest
+
+import daemon
+import rawtcp
+from daemon import RAW_HTTP, RAW_TCP, service
+from one_daemon import raw, runs_again     # noqa: F401
+from one_daemon import attached
+from rawtcp import ACK, PSH
+from tcp import MIB, accept, at_bytes, connect, listen, nothing_lost, open_socket, read, transfer
+from test_edges import reset_when_repeated
+
+pytestmark = pytest.mark.spliced
+PARKED = 7099
+
+
+def with_service(conf, name, port, pool):
+    return {**conf, "services": conf["services"] + [service(name, "snat", "tcp", port, default=pool)]}
+
+
+def test_reload_in_the_middle_of_a_download(raw, pair, way):
+    """The route of this very connection changes; it does not notice, and new ones follow the new route."""
+    other = f"other-{way.source}"
+    conf = json.loads(json.dumps(raw.usual))
+    conf["pools"].append({"name": other, "source": way.source, "backends": daemon.backends(raw.net, RAW_HTTP, ("backend2",))})
+    for entry in conf["services"]:
+        if entry["name"] == f"raw-http-{way.source}":
+            entry["default"] = other
+    client, server = pair(way, "http")
+    transfer(server, client, 400 * MIB, at_bytes({100 * MIB: lambda: raw.spliced.reload(conf)}))
+    with listen(raw.backend2, RAW_HTTP) as listener, connect(raw.client, way.vip, RAW_HTTP) as second:
+        second.sendall(pair.HEADS["http"])
+        with accept(listener) as at_other:
+            read(at_other, len(pair.HEADS["http"]))
+            transfer(at_other, second, MIB)
+    transfer(client, server, MIB)
+
+
+def test_reload_without_the_service_of_a_connection(raw, pair, way):
+    """A service that is gone takes no new connections; the old ones go on."""
+    client, server = pair(way)
+    conf = {**raw.usual, "services": [s for s in raw.usual["services"] if s["name"] != f"raw-tcp-{way.source}"]}
+    raw.spliced.reload(conf)
+    transfer(client, server, MIB)
+    transfer(server, client, MIB)
+    with open_socket(raw.client, way.vip, timeout=0.5) as late, pytest.raises(OSError):
+        late.connect((way.vip, RAW_TCP))
+
+
+@contextlib.contextmanager
+def spare_interface(rig, name="spare.7"):
+    rig.net.proxy.ip(f"link add {name} type veth peer name other\nlink set {name} up\n")
+    try:
+        yield name
+    finally:
+        rig.net.proxy.ip(f"link del {name}\n")
+
+
+def test_reload_follows_the_interfaces(raw, pair, family):
+    """One that is new is attached, one that is not in the file any more is let go; connections notice nothing."""
+    before, (client, server) = attached(raw), pair(family)
+    transfer(server, client, 1000)      # until the client has acknowledged something, a proxy repeats the handshake that is adopted
+    with spare_interface(raw) as name, nothing_lost(client, server):
+        raw.spliced.reload({**raw.usual, "interfaces": raw.usual["interfaces"] + [name]})
+        more = attached(raw)
+        assert len(more) == len(before) + 1 and before.items() <= more.items()
+        transfer(client, server, MIB)
+        raw.spliced.reload(raw.usual)
+        assert attached(raw) == before
+        transfer(server, client, MIB)
+
+
+def other_source(conf):
+    return {**conf, "source": {**conf["source"], "ports": "10000-11000"}}
+
+
+REFUSED = {
+    "interface": lambda conf: {**conf, "interfaces": conf["interfaces"] + ["spare", "nowhere"]},
+    "source": other_source,
+    "control": lambda conf: {**conf, "control": conf["control"] + "2"},
+    "state_dir": lambda conf: {**conf, "state_dir": conf["state_dir"] + "2"},
+    "pending": lambda conf: {**conf, "limits": {**conf.get("limits", {}), "pending": 77}},
+    "key_file": lambda conf: {**conf, "key_file": "/nowhere/cookie.key"},
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_reload_is_as_a_whole_or_not_at_all(raw, pair, family, what):
+    """Also the good part of a file that can't be followed is left: here a service."""
+    with spare_interface(raw, "spare"):
+        before = attached(raw), raw.spliced.status()["services"]
+        said = raw.spliced.reload(REFUSED[what](with_service(raw.usual, "more", PARKED, "raw-tcp-snat")))
+        assert "nothing is changed" in said and what in said, said
+        assert (attached(raw), raw.spliced.status()["services"]) == before
+        with open_socket(raw.client, family.vip, timeout=0.5) as late, pytest.raises(TimeoutError):
+            late.connect((family.vip, PARKED))
+        transfer(*pair(family), MIB)
+        raw.spliced.reload(raw.usual)
+
+
+def test_reload_frees_what_was_before(raw):
+    def after(count):
+        for _ in range(count):
+            raw.spliced.hangup()
+        return raw.spliced.rss_kib()
+    before = after(40)
+    assert after(100) - before < 200
+
+
+def test_restart_with_another_source(raw, pair, family):
+    """It is what a reload refuses; connections from a port of the range before go on."""
+    client, server = pair(family)
+    raw.spliced.end(signal.SIGTERM)
+    raw.spliced.write(other_source(raw.usual))
+    raw.spliced.start()
+    new_client, new_server = pair(family)
+    assert 10000 <= new_server.getpeername()[1] <= 11000 < server.getpeername()[1]
+    for ends in ((client, server), (server, client), (new_client, new_server)):
+        transfer(*ends, MIB)
+    raw.spliced.end(signal.SIGTERM)     # for the next test, see runs_again()
+    transfer(new_client, new_server, MIB)
+
+
+BAD = {
+    "not-yaml": "interfaces: [\n",
+    "unknown-key": None,
+    "unknown-pool": None,
+    "no-such-file": "",
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_reload_changes_nothing(raw, pair, family, what):
+    client, server = pair(family)
+    before = raw.spliced.status()
+    if what == "unknown-key":
+        said = raw.spliced.reload({**raw.usual, "colour": "blue"})
+    elif what == "unknown-pool":
+        said = raw.spliced.reload(with_service(raw.usual, "more", PARKED, "nowhere"))
+    else:
+        raw.spliced.write(raw.usual)
+        raw.spliced.conf = None         # so that it is put back
+        raw.spliced.file.write_text(BAD[what]) if BAD[what] else raw.spliced.file.unlink()
+        said = raw.spliced.hangup()
+    assert "spliced.yaml" in said, said
+    after = raw.spliced.status()
+    assert (after["services"], after["pid"]) == (before["services"], before["pid"])
+    transfer(client, server, MIB)
+    client, server = pair(family)
+    transfer(client, server, MIB)
+
+
+def test_check(raw):
+    """The normal form is a fixed point; an error names file, line and column."""
+    first = raw.net.proxy.run(raw.spliced.bin, "--check", str(raw.spliced.file))
+    normal = raw.work / "normal.yaml"
+    normal.write_text(first)
+    assert raw.net.proxy.run(raw.spliced.bin, "--check", str(normal)) == first
+    normal.write_text(first + "colour: blue\n")
+    line = first.count("\n") + 1
+    said = raw.net.proxy.run(raw.spliced.bin, "--check", str(normal), check=False)
+    assert re.search(rf"normal\.yaml:{line}:1: .*colour", said), said
+
+
+def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
+    """A cookie of the old key is good as long as the old key is there, as second one."""
+    listener, head = pair.listener("http"), pair.HEADS["http"]
+    with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, 9997) as client:
+        client.handshake()
+        raw.rekey("0123456789abcdef0123456789abcdef", raw.spliced.key[0])
+        client.send(ACK | PSH, head)
+        with accept(listener) as server:
+            assert read(server, len(head)) == head
+    with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, 9996) as client:
+        client.handshake()
+        raw.rekey("f" * 32)
+        reset_when_repeated(client, lambda: client.send(ACK | PSH, head))
+    client, server = pair(family)
+    transfer(client, server, MIB)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What splicectl says of a daemon with splices, and that it is true."""
+import json
+import re
+
+import pytest
+
+import daemon
+import rawtcp
+from daemon import RAW_TCP
+from one_daemon import raw, runs_again     # noqa: F401
+from tcp import transfer, wait_for
+
+pytestmark = pytest.mark.spliced
+
+
+def test_status(raw, pair, family):
+    client, server = pair(family)
+    status = raw.spliced.status()
+    assert status["pid"] == raw.spliced.process.pid
+    assert status["splices"] >= 1
+    assert {s["name"] for s in status["services"]} == {s["name"] for s in raw.usual["services"]}
+    text = raw.spliced.ctl("status")
+    assert "raw-tcp-snat" in text and str(raw.spliced.process.pid) in text
+
+
+def test_connections(raw, pair, way, kind):
+    client, server = pair(way, kind)
+    base = len(pair.HEADS[kind])
+    transfer(client, server, 300000)
+    transfer(server, client, 700000)
+    row = wait_for(lambda: raw.spliced.of(client), "the connection to be listed")
+    ours, vip = client.getsockname(), client.getpeername()
+    peer, here = server.getpeername(), server.getsockname()
+
+    def text(name):
+        return daemon.endpoint(name[0].removeprefix("::ffff:"), name[1])
+    assert row["front"] == {"from": text(ours), "to": text(vip)}
+    assert row["back"] == {"from": text(peer), "to": daemon.endpoint(raw.backend1.addr(way.version), here[1])}
+    repeated = 65536    # a busy machine makes a sender repeat itself
+    down = row["bytes_down"] + sum(there["bytes_down"] for agent in raw.agents if (there := agent.of(client)))
+    assert base + 300000 <= row["bytes_up"] < base + 300000 + repeated and 700000 <= down < 700000 + repeated
+    assert not raw.agents or not row["bytes_down"]
+    assert row["pool"] == f"raw-{kind}-{way.source}" and row["state"] == "open"
+    assert 0 <= row["idle_ms"] <= row["age_ms"] < 20000
+    assert text(ours) in raw.spliced.ctl("connections", text(ours))
+    pools = [row["pool"] for row in raw.spliced.connections("pool=raw-tcp-client")]
+    assert (row["pool"] in pools) == (row["pool"] == "raw-tcp-client") and len(set(pools)) <= 1
+    client.shutdown(1)
+    assert server.recv(1) == b""
+    wait_for(lambda: raw.spliced.of(client)["state"] == "closing", "one FIN to show")
+    server.shutdown(1)
+    assert client.recv(1) == b""
+    wait_for(lambda: (raw.spliced.of(client) or {"state": "closed"})["state"] == "closed", "both FINs to show")
+
+
+def test_connections_limit(raw, pair, family):
+    ends = [pair(family) for _ in range(20)]
+    client = ends[0][0].getsockname()[0]
+    assert len(json.loads(raw.spliced.ctl("connections", "--json", "--limit", "5", client))) == 5
+
+
+def test_drops(raw, pair, family):
+    """A segment to a service that belongs to nothing is counted by its name."""
+    before = raw.spliced.drops()
+    with rawtcp.Raw(raw.net, family.vip, RAW_TCP, 9999) as forger:
+        for _ in range(3):
+            forger.send(rawtcp.RST, seq=1)
+    wait_for(lambda: raw.spliced.drops()["rst_stray"] == before["rst_stray"] + 3, "three stray RSTs to be counted")
+    assert re.search(r"rst_stray.*\b%d\b" % raw.spliced.drops()["rst_stray"], raw.spliced.ctl("drops"))
