@@ -15,9 +15,10 @@
 #define SP_INTRODUCE_KIND	4
 #define SP_INTRODUCE_VERSION	3
 #define SP_INTRODUCE_BYTES	144	/* of the text that is sealed */
+#define SP_INTRODUCE_TOGETHER	8	/* at most, in one datagram, one behind the other */
 
 /**
- * struct sp_introduce - the whole datagram, see src/proxy/message.h; numbers are big endian
+ * struct sp_introduce - a datagram, or one of several in it, see src/proxy/message.h; numbers are big endian
  * @seal_magic, @seal_format, @key_id: head of the seal (src/proxy/seal.h)
  * @magic, @version, @kind: of the message
  * @from, @started_ns, @seq: of its sender; no datapath reads them
@@ -58,7 +59,7 @@ _Static_assert(sizeof(struct sp_introduce) == SP_INTRODUCE_BYTES + 8, "struct sp
  * struct sp_introduce_text - what the MAC is over, as mac() of src/proxy/seal.c puts it together
  * @lengths:	of the two that follow, in bytes: @where in the upper half, the text in the lower one
  * @where:	"sp relay"
- * @text:	the datagram
+ * @text:	the message
  */
 struct sp_introduce_text {
 	__u64			lengths;

@@ -354,7 +354,7 @@ int sp_agent_adopt(struct __sk_buff *skb)
 
 	if (pkt.is_round)
 		skb->mark = 0;
-	if (take_introduction(&pkt, now_ns))
+	if (take_introductions(&pkt, now_ns))
 		return TC_ACT_SHOT;
 	if (parse(&pkt) != IPPROTO_TCP)
 		return TC_ACT_UNSPEC;

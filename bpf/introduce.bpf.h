@@ -2,8 +2,8 @@
 /*
  * introduce.bpf.h - an introduction: a proxy tells of a splice just before it forwards its first bytes.
  *
- *	datagram -> for our relay, and an INTRODUCE? else it passes, to the daemon
- *		 -> whole, sealed with a key of the cluster's, for a port that is served, fresh
+ *	datagram -> for our relay, and an INTRODUCE, or several of them? else it passes, to the daemon
+ *	each     -> whole, sealed with a key of the cluster's, for a port that is served, fresh
  *		 -> nothing newer on either of its tuples
  *		 -> both halves are installed, as sp_splice_install() does it
  *
@@ -86,11 +86,11 @@ static __always_inline int relayed_at(struct sp_pkt *pkt, const struct sp_contro
 }
 
 /* By the first 8 bytes: those of another version are for the daemon to count. */
-static __always_inline int is_introduction(const struct sp_pkt *pkt, __u32 off)
+static __always_inline int is_introduction(struct __sk_buff *skb, __u32 off)
 {
 	__u8 head[8];
 
-	if (bpf_skb_load_bytes(pkt->skb, off, head, sizeof(head)))
+	if (bpf_skb_load_bytes(skb, off, head, sizeof(head)))
 		return 0;
 	return head[0] == 'S' && head[1] == SP_INTRODUCE_FORMAT && head[4] == 'R' && head[5] == SP_INTRODUCE_VERSION &&
 	       head[6] == SP_INTRODUCE_KIND;
@@ -265,21 +265,40 @@ static __noinline int install(struct sp_desk *desk, struct sp_control *c, __u64 
 	return 0;
 }
 
-static __always_inline int introduce(struct sp_pkt *pkt, __u32 off, __u32 udp_len, struct sp_control *c, __u64 now_ns)
+/* Not static, so that the verifier looks at it once, and not for each of a datagram. Return: 0 or a reason. */
+__noinline int introduce(struct __sk_buff *skb, __u32 off, __u64 now_ns)
 {
 	__u32 zero = 0;
+	struct sp_control *c = bpf_map_lookup_elem(&sp_control, &zero);
 	struct sp_desk *desk = bpf_map_lookup_elem(&sp_desks, &zero);
 	int err;
 
-	if (!desk || udp_len != sizeof(struct udphdr) + sizeof(desk->text.text) ||
-	    bpf_skb_load_bytes(pkt->skb, off, &desk->text.text, sizeof(desk->text.text)))
+	if (!c || !desk || bpf_skb_load_bytes(skb, off, &desk->text.text, sizeof(desk->text.text)))
 		return -SP_DROP_INTRO_SHORT;
+	if (!is_introduction(skb, off))
+		return -SP_DROP_INTRO_MALFORMED;
 	desk->text.lengths = SP_INTRODUCE_LENGTHS;
 	desk->text.where = SP_INTRODUCE_WHERE;
 	err = check_seal(desk, c) ?: check_sense(&desk->text.text);
 	err = err ?: check_port(&desk->text.text);
 	err = err ?: check_age(&desk->text.text, c, now_ns);
 	return err ?: install(desk, c, now_ns);
+}
+
+static __always_inline void introduce_each(struct __sk_buff *skb, __u32 off, __u32 bytes, __u64 now_ns)
+{
+	__u32 n = bytes / sizeof(struct sp_introduce);
+	int err;
+
+	if (!n || n > SP_INTRODUCE_TOGETHER || bytes % sizeof(struct sp_introduce)) {
+		count_drop(SP_DROP_INTRO_SHORT);
+		return;
+	}
+	for (__u32 i = 0; i < SP_INTRODUCE_TOGETHER && i < n; i++) {
+		err = introduce(skb, off + i * sizeof(struct sp_introduce), now_ns);
+		if (err)
+			count_drop(-err);
+	}
 }
 
 #endif

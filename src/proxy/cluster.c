@@ -188,19 +188,29 @@ static int hear_record(struct sp_cluster *c, const void *bytes, size_t len, cons
 	return 1;
 }
 
-static void on_datagram(void *ctx, const void *bytes, size_t len, const struct sp_endpoint *from, __s64 age_ns)
+static void on_message(struct sp_cluster *c, const void *bytes, size_t len, const struct sp_endpoint *from,
+		       __s64 age_ns)
 {
-	struct sp_cluster *c = ctx;
-	struct sp_message m;
 	enum sp_message_refusal refusal;
+	struct sp_message m;
 
-	if (hear_record(c, bytes, len, from))
-		return;
 	refusal = sp_message_read(&c->seal, bytes, len, &m);
 	if (refusal == SP_MESSAGE_OK)
 		hear(c, &m, from, age_ns);
 	else
 		refused(c, refusal);
+}
+
+static void on_datagram(void *ctx, const void *bytes, size_t len, const struct sp_endpoint *from, __s64 age_ns)
+{
+	size_t step = sp_message_step(bytes, len), i = 0;
+	struct sp_cluster *c = ctx;
+
+	if (hear_record(c, bytes, len, from))
+		return;
+	do
+		on_message(c, (const __u8 *)bytes + i, step, from, age_ns);
+	while ((i += step) < len);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

@@ -25,6 +25,15 @@ static int may_hear(const struct sp_member *m, enum sp_message_kind kind)
 	return m->is_alive && (kind == SP_MESSAGE_ENDS || m->state != SP_MEMBER_AGENT);
 }
 
+static void send_to(struct sp_cluster *c, const struct sp_member *to, enum sp_message_kind kind, const __u8 *bytes,
+		    size_t len)
+{
+	if (sp_message_unit(kind))
+		sp_datagrams_join(c->datagrams, &to->relay, bytes, len, SP_MESSAGES_BYTES_MAX);
+	else
+		sp_datagrams_add(c->datagrams, &to->relay, bytes, len);
+}
+
 /* @to: NULL: all that live. Return: to how many. */
 static unsigned int tell(struct sp_cluster *c, const struct sp_member *to, struct sp_message *m)
 {
@@ -33,13 +42,13 @@ static unsigned int tell(struct sp_cluster *c, const struct sp_member *to, struc
 	unsigned int n = 0;
 
 	if (to) {
-		sp_datagrams_add(c->datagrams, &to->relay, bytes, len);
+		send_to(c, to, m->kind, bytes, len);
 		return 1;
 	}
 	for (unsigned int i = 0; i < c->members.count; i++) {
 		if (!may_hear(&c->members.others[i], m->kind))
 			continue;
-		sp_datagrams_add(c->datagrams, &c->members.others[i].relay, bytes, len);
+		send_to(c, &c->members.others[i], m->kind, bytes, len);
 		n++;
 	}
 	return n;

@@ -30,6 +30,8 @@ struct queue {
 	struct mmsghdr	msgs[BATCH];
 	struct iovec	iovs[BATCH];
 	union endpoint	to[BATCH];
+	size_t		unit[BATCH];	/* of those that others may join, else 0 */
+	struct sp_endpoint at[BATCH];	/* the same as @to, of these */
 	__u8		bytes[BATCH][SP_MESSAGE_BYTES_MAX];
 };
 
@@ -106,11 +108,37 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 		sp_datagrams_flush(d);
 	i = q->count++;
 	memcpy(q->bytes[i], bytes, len);
+	q->unit[i] = 0;
 	q->iovs[i] = (struct iovec){ .iov_base = q->bytes[i], .iov_len = len };
 	q->msgs[i].msg_hdr = (struct msghdr){
 		.msg_name = &q->to[i], .msg_namelen = to_sockaddr(to, &q->to[i]), .msg_iov = &q->iovs[i],
 		.msg_iovlen = 1,
 	};
+}
+
+/* The newest first: those before it are full. */
+static struct iovec *find_joinable(struct queue *q, const struct sp_endpoint *to, size_t unit)
+{
+	for (unsigned int i = q->count; i-- > 0;)
+		if (q->unit[i] == unit && !sp_endpoint_compare(&q->at[i], to))
+			return &q->iovs[i];
+	return NULL;
+}
+
+void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes, size_t len,
+		       size_t most)
+{
+	struct iovec *iov = find_joinable(&d->out, to, len);
+
+	assert(most <= SP_MESSAGE_BYTES_MAX);
+	if (iov && iov->iov_len + len <= most) {
+		memcpy((__u8 *)iov->iov_base + iov->iov_len, bytes, len);
+		iov->iov_len += len;
+		return;
+	}
+	sp_datagrams_add(d, to, bytes, len);
+	d->out.unit[d->out.count - 1] = len;
+	d->out.at[d->out.count - 1] = *to;
 }
 
 /* Since the kernel had it. What a change of the clock makes older is repeated. */

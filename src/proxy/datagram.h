@@ -19,6 +19,13 @@ int sp_datagrams_fd(const struct sp_datagrams *d);
 
 /* Queue one, copied: sent at the next flush, or when the queue is full. @len: SP_MESSAGE_BYTES_MAX at most */
 void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes, size_t len);
+/**
+ * sp_datagrams_join() - as sp_datagrams_add(), but behind others of its kind that wait for the same endpoint
+ * @len:	that of all of the kind, and of no other's
+ * @most:	bytes of a datagram
+ */
+void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes, size_t len,
+		       size_t most);
 void sp_datagrams_flush(struct sp_datagrams *d);
 
 /* @age_ns: since it came; @bytes: borrowed; a message that is too long is cut, and still too long */

@@ -57,6 +57,26 @@ static const __u8 *get_endpoint(const __u8 *p, struct sp_endpoint *ret_at)
 	return p + ENDPOINT;
 }
 
+#define ENDS_BYTES	(BODY + sizeof(struct sp_tuple) + 8 + SP_SEAL_TAIL_BYTES)
+_Static_assert(SP_INTRODUCE_TOGETHER == SP_MESSAGES_BYTES_MAX / sizeof(struct sp_introduce), "abi/introduce.h: together");
+
+size_t sp_message_unit(enum sp_message_kind kind)
+{
+	switch (kind) {
+	case SP_MESSAGE_ENDS: return ENDS_BYTES;
+	case SP_MESSAGE_INTRODUCE: return sizeof(struct sp_introduce);
+	default: return 0;
+	}
+}
+
+size_t sp_message_step(const void *bytes, size_t len)
+{
+	const __u8 *head = bytes;
+	size_t unit = len > BODY && head[4] == RELAY_MAGIC ? sp_message_unit(head[6]) : 0;
+
+	return unit && len % unit == 0 ? unit : len;
+}
+
 static __u8 *put_hello(__u8 *p, const struct sp_message *m)
 {
 	p = put_number(p, (__u64)m->state << 24 | m->can << 16, 4);

@@ -12,9 +12,10 @@
 /*
  * The messages, version 3: 2 had no time in HELLO; 1 no word of what an agent can do, nor of its servers' ports
  *
- * Each is one UDP datagram between the `relay` endpoints of two proxies, and
- * one sealed text (seal.h), lying under "sp relay". All numbers are big endian;
- * offsets count from the text's first byte.
+ * Each is a sealed text (seal.h), lying under "sp relay", in a UDP datagram
+ * between the `relay` endpoints of two proxies. What is of one size may come
+ * several in a datagram, all of one kind, one behind the other. All numbers are
+ * big endian; offsets count from the text's first byte.
  *
  *	 0	head of the seal: 'S', its format, id of the key
  *	 4	'R', version 3, kind, 0
@@ -63,6 +64,7 @@
 #define SP_MESSAGE_VERSION	3
 #define SP_MESSAGE_PIECE		1280
 #define SP_MESSAGE_BYTES_MAX	(92 + SP_MESSAGE_PIECE + SP_SEAL_TAIL_BYTES)
+#define SP_MESSAGES_BYTES_MAX	1232	/* of several: what any path of IPv6 takes */
 #define SP_MEMBER_RECORD_MAX	(36 + 18 * SP_MEMBER_OWNED_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
 
 #define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends) X(INTRODUCE, introduce)
@@ -117,6 +119,10 @@ struct sp_message {
 	__u32			kept_s;
 };
 
+/* Return: bytes of each message of kind @kind; 0: they differ, and each is a datagram of its own. */
+size_t sp_message_unit(enum sp_message_kind kind);
+/* Return: of how many bytes each message of a datagram seems to be, before any of it is believed. */
+size_t sp_message_step(const void *bytes, size_t len);
 /* @buf: SP_MESSAGE_BYTES_MAX bytes; a segment's payload is at most SP_MESSAGE_PIECE. Return: bytes written. */
 size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, __u8 *buf);
 /* @ret_m: borrows from @bytes; only when SP_MESSAGE_OK is returned */

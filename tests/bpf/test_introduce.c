@@ -281,6 +281,78 @@ static void lengths_that_lie_are_refused(void **state)
 	}
 }
 
+/* So many, of clients' ports that follow one another. Return: bytes. */
+static size_t write_texts(int is_v6, int count, __u8 *texts)
+{
+	struct sp_splice s = splice_of(is_v6);
+	size_t len = 0;
+
+	for (int i = 0; i < count; i++) {
+		s.front.sport = htons(2000 + i);
+		s.up.out.sport = htons(3000 + i);
+		s.down = sp_half_turn(&s.up, &s.front, s.down.window_shift);
+		len += write_text(&seals[0], &s, texts + len);
+	}
+	return len;
+}
+
+static void check_texts(struct fixture *f, int is_v6, const __u8 *texts, size_t len, __u32 installed)
+{
+	__u8 frame[FRAME_MAX], out[FRAME_MAX];
+	__u32 n = datagram(is_v6, texts, len, frame), before = control_of(f).splices;
+
+	check_run(f, "together", frame, n, TC_ACT_SHOT, out, &n);
+	assert_int_equal(control_of(f).splices - before, installed);
+}
+
+static void several_come_together(void **state)
+{
+	const __u32 most = SP_INTRODUCE_TOGETHER;
+
+	for_each_family(v6) {
+		__u8 texts[SP_MESSAGES_BYTES_MAX + SP_MESSAGE_BYTES_MAX];
+
+		for (__u32 count = 2; count <= most; count++) {
+			begin(*state, v6);
+			check_texts(*state, v6, texts, write_texts(v6, count, texts), count);
+		}
+	}
+}
+
+static void more_than_fit_are_refused(void **state)
+{
+	for_each_family(v6) {
+		__u8 texts[SP_MESSAGES_BYTES_MAX + SP_MESSAGE_BYTES_MAX];
+		size_t len;
+
+		begin(*state, v6);
+		len = write_texts(v6, SP_INTRODUCE_TOGETHER + 1, texts);
+		check_text(*state, "one too many", v6, texts, len, SP_DROP_INTRO_SHORT);
+		len = write_texts(v6, 2, texts);
+		check_text(*state, "a part", v6, texts, len - 8, SP_DROP_INTRO_SHORT);
+	}
+}
+
+/* Damaged, or of another kind: what is before and behind it is installed. */
+static void one_that_is_refused_leaves_the_others(void **state)
+{
+	static const struct { size_t at; __u32 reason; } bad[] = {
+		{ 60, SP_DROP_INTRO_FORGED }, { 6, SP_DROP_INTRO_MALFORMED },
+	};
+
+	for_each_family(v6)
+		for (int i = 0; i < 3 * 2; i++) {
+			__u8 texts[SP_MESSAGES_BYTES_MAX + SP_MESSAGE_BYTES_MAX];
+			__u64 refused = drops(*state, bad[i % 2].reason);
+			size_t len = write_texts(v6, 4, texts);
+
+			begin(*state, v6);
+			texts[len / 4 * (1 + i / 2) + bad[i % 2].at] ^= 1;
+			check_texts(*state, v6, texts, len, 3);
+			assert_int_equal(drops(*state, bad[i % 2].reason), refused + 1);
+		}
+}
+
 /* Whoever has the key may still be mad. */
 static void what_makes_no_sense_is_refused(void **state)
 {
@@ -520,6 +592,9 @@ int main(void)
 		cmocka_unit_test(any_change_is_refused),
 		cmocka_unit_test(other_lengths_are_refused),
 		cmocka_unit_test(lengths_that_lie_are_refused),
+		cmocka_unit_test(several_come_together),
+		cmocka_unit_test(more_than_fit_are_refused),
+		cmocka_unit_test(one_that_is_refused_leaves_the_others),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 		cmocka_unit_test(replayed_ones_are_refused),
 		cmocka_unit_test(newer_splice_of_a_tuple_wins),

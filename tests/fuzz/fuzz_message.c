@@ -52,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(bytes, data + 1, len);
 	if (!(data[0] & 2))
 		sp_seal_close(&seal, where, strlen(where), bytes, len);
+	assert(sp_message_step(bytes, len) > 0 && len % sp_message_step(bytes, len) == 0);
 	if (sp_message_read(&seal, bytes, len, &message) == SP_MESSAGE_OK)
 		check_message(&message, bytes, len);
 	if (sp_member_record_read(&seal, bytes, len, &member) == SP_MESSAGE_OK)

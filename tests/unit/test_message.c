@@ -92,6 +92,27 @@ static void there_and_back(void **state)
 	}
 }
 
+/* Of ENDS and INTRODUCE, as many as fit; all else is alone, and so is what is no whole number of them. */
+static void several_are_taken_apart(void **state)
+{
+	__u8 bytes[SP_MESSAGES_BYTES_MAX + SP_MESSAGE_BYTES_MAX];
+
+	for (int i = 0; i < 40; i++) {
+		struct sp_message in = any_message(i), out;
+		size_t unit = sp_message_unit(in.kind), one = sp_message_write(&seal, &in, bytes), len = one;
+
+		assert_int_equal(unit, in.kind == SP_MESSAGE_ENDS || in.kind == SP_MESSAGE_INTRODUCE ? one : 0);
+		while (unit && len + unit <= SP_MESSAGES_BYTES_MAX)
+			len += sp_message_write(&seal, &in, bytes + len);
+		assert_int_equal(sp_message_step(bytes, len), one);
+		assert_int_equal(sp_message_read(&seal, bytes + len - one, one, &out), SP_MESSAGE_OK);
+		check_same(&in, &out);
+		assert_int_equal(sp_message_step(bytes, len - 1), len - 1);
+	}
+	for (size_t len = 0; len < sizeof(bytes); len++)
+		assert_in_range(sp_message_step(bytes, len), !!len, len);
+}
+
 static void any_change_is_refused(void **state)
 {
 	__u8 bytes[SP_MESSAGE_BYTES_MAX + 1] = { 0 };
@@ -260,6 +281,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(several_are_taken_apart),
 		cmocka_unit_test(any_change_is_refused),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 		cmocka_unit_test(other_clusters_are_foreign),
