@@ -43,6 +43,7 @@
 #define PAUSE_MAX_MS	5000
 #define PAUSE_SHARED_MS	1000	/* others wait for what is found */
 #define PAUSE_HASTY_MS	200	/* ports of clients, too */
+#define PAUSE_WALKS	2	/* as long as so many walks: a large table is looked at less often, not all the time */
 
 #define KEEP_MAX_S	600	/* between two refreshes of what moves */
 #define QUIET_NS	1000000000ULL
@@ -330,13 +331,21 @@ static int is_nearly_full(struct sp_ager *a)
 	return count->splices > count->max - count->max / 8;
 }
 
+static __u64 most_ms(const struct sp_ager *a)
+{
+	__u64 ms = is_shared(a) || a->ended ? PAUSE_SHARED_MS : PAUSE_MAX_MS;
+	__u64 walks_ms = PAUSE_WALKS * (a->now_ns - a->walk_ns) / 1000000;
+
+	if (a->is_agent)
+		ms = PAUSE_HASTY_MS;
+	return walks_ms > ms ? walks_ms : ms;
+}
+
 static unsigned int pause_ms(const struct sp_ager *a, const struct sp_limits_conf *limits)
 {
 	__u64 least_ns = limits->closed_ns < limits->idle_ns ? limits->closed_ns : limits->idle_ns;
-	__u64 ms = least_ns / 8 / 1000000, most = is_shared(a) || a->ended ? PAUSE_SHARED_MS : PAUSE_MAX_MS;
+	__u64 ms = least_ns / 8 / 1000000, most = most_ms(a);
 
-	if (a->is_agent)
-		most = PAUSE_HASTY_MS;
 	return a->is_short || ms < PAUSE_MIN_MS ? PAUSE_MIN_MS : ms > most ? most : ms;
 }
 

@@ -408,6 +408,24 @@ static void an_agent_keeps_what_may_be_introduced_again(void **state)
 	}
 }
 
+/* At most as long as a closed one may be late. */
+static void a_long_walk_is_followed_by_a_long_rest(void **state)
+{
+	static const struct { __u64 walk_ms; unsigned int least_ms, most_ms; } walks[] = {
+		{ 10, 1, 200 }, { 500, 1000, 1000 }, { 1500, 3000, 3000 }, { 60000, 3750, 3750 },
+	};
+
+	ager.is_agent = 1;
+	for (unsigned int id = 1; id <= STRETCH; id++)
+		add(id, 0, 0);
+	for (size_t i = 0; i < sizeof(walks) / sizeof(walks[0]); i++) {
+		assert_int_equal(sp_ager_turn(&ager, &limits), TURN_MS);
+		now_ns += walks[i].walk_ms * 1000000;
+		assert_in_range(sp_ager_turn(&ager, &limits), walks[i].least_ms, walks[i].most_ms);
+		assert_false(ager.is_walking);
+	}
+}
+
 static void fin_of_the_backend_is_told(void **state)
 {
 	set_ends(add(1, 5, 0), SP_USE_S_PEER_FIN);
@@ -481,6 +499,7 @@ int main(void)
 		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin),
 		cmocka_unit_test_setup(an_agent_rests_little, begin),
 		cmocka_unit_test_setup(an_agent_keeps_what_may_be_introduced_again, begin),
+		cmocka_unit_test_setup(a_long_walk_is_followed_by_a_long_rest, begin),
 		cmocka_unit_test_setup(fin_of_the_backend_is_told, begin),
 		cmocka_unit_test_setup(one_box_tells_nobody, begin),
 		cmocka_unit_test_setup(an_end_is_told_without_a_store, begin),
