@@ -3,7 +3,6 @@
 """Measures what the loss of a proxy and of a store server costs those who are connected; see METHOD.md."""
 import argparse
 import contextlib
-import math
 import os
 import pathlib
 import resource
@@ -22,21 +21,19 @@ sys.path[:0] = [str(HERE), str(ROOT / "tests/net")]
 import bench        # noqa: E402
 import lab          # noqa: E402
 import measures     # noqa: E402
-import table        # noqa: E402
 from addresses import addr      # noqa: E402
 from cluster import Cluster     # noqa: E402
 from daemon import pool, service        # noqa: E402
+from failover_table import print_failover       # noqa: E402
+from observers import Difference, Live, Routes, Watch   # noqa: E402
 from tcp import connect, wait_for       # noqa: E402
-from topo import VIP, VIP_NETS      # noqa: E402
+from topo import VIP        # noqa: E402
 
 PORT = 80
 SPORTS = (10000, 60000)
 V6_CONNECTIONS = 64
 WARM_S, AFTER_S, STORM_S, REST_S = 3, 5, 4, 2
 LOSS_S, LOSS_AT_S = 3, 1
-REASONS = ("ring_full", "rate_limited", "daemon_stale", "table_full", "no_route")
-COUNTERS = ("fetched", "relayed", "stray_kept", "reset_unknown")
-STORE_COUNTERS = ("fetch_hits", "fetch_misses", "fetch_again", "table_full")
 
 # Keys of one kind on one server: how many, bytes of key and value, and what the server needs for them.
 RECORDS = """
@@ -58,38 +55,6 @@ for kind, sum in pairs(sums) do out[#out + 1] = kind .. ' ' .. table.concat(sum,
 return table.concat(out, ',')
 """
 
-SECTIONS = (    # title, unit, digits, names of what is printed in one line
-    ("a store server is lost, {rate:.0f} new connections/s: their requests", "us", 0, tuple(
-        (f"{what}, {when}", tuple(f"store_{what}_{when}_{x}" for x in ("p50_us", "p99_us", "max_us", "errors", "stuck")))
-        for what in ("killed", "frozen") for when in ("before", "during", "after"))),
-    ("the proxy of {live_connections:.0f} connections is lost: what each of them waits for an answer", "ms", 1, (
-        ("before", ("live_before_stall_p50_ms", "live_before_stall_p99_ms", "live_before_stall_max_ms")),
-        ("stall", ("live_stall_p50_ms", "live_stall_p99_ms", "live_stall_max_ms", "live_broken", "live_waiting")),
-        ("first at a cold proxy", ("live_first_p50_ms", "live_first_p99_ms", "live_first_max_ms")),
-        ("answered again", ("live_back_p50_ms", "live_back_p99_ms", "live_back_max_ms")))),
-    ("... comes back, is lost again, and all ask at once", "ms", 1, (
-        ("stall", ("storm_stall_p50_ms", "storm_stall_p99_ms", "storm_stall_max_ms", "storm_broken", "storm_waiting")),)),
-)
-HEADS = ("p50", "p99", "max", "errors", "stuck")
-BARS = (    # what, value, sign, bar; None: told, not judged
-    ("record over IPv4, bytes with its key", "record_v4_front_bytes", "<=", 160),
-    ("... and with the key that leads to it", "record_v4_bytes", "<=", 160),
-    ("... MEMORY USAGE of both", "record_v4_memory", "<=", None),
-    ("... growth of the server's used_memory", "record_v4_growth", "<=", None),
-    ("record over IPv6, bytes with its key", "record_v6_front_bytes", "<=", 160),
-    ("... and with the key that leads to it", "record_v6_bytes", "<=", 160),
-    ("... MEMORY USAGE of both", "record_v6_memory", "<=", None),
-    ("requests that failed while a store server was lost", "store_failed", "<=", 0),
-    ("connections broken by the loss of a proxy", "live_broken", "<=", 0),
-    ("median stall, ms", "live_stall_p50_ms", "<=", 400),
-    ("worst stall, ms", "live_stall_max_ms", "<=", 1400),
-    ("all splices at the survivor after, s", "live_carried_s", "<=", None),
-    ("fetches per second, at most", "live_fetches_per_s", ">=", None),
-    ("connections broken by a storm at a cold proxy", "storm_broken", "<=", 0),
-    ("worst stall in the storm, ms", "storm_stall_max_ms", "<=", 1400),
-    ("all splices at the survivor after, storm, s", "storm_carried_s", "<=", None),
-)
-
 
 def parse_arguments():
     p = argparse.ArgumentParser(description=__doc__)
@@ -103,106 +68,6 @@ def parse_arguments():
     p.add_argument("--strict", action="store_true", help="exit 1 when a bar falls short")
     p.add_argument("--table", type=pathlib.Path, metavar="CSV", help="only print the table of an earlier run")
     return p.parse_args()
-
-
-class Live:
-    """gen_live, and what it says."""
-
-    def __init__(self, cluster, binary, ports, rest):
-        path = cluster.work / "ports"
-        path.write_text("".join(f"{port}\n" for port in ports))
-        low, high = rest.split("-")
-        self.log = open(cluster.work / "live.log", "w+")
-        self.process = cluster.client.popen(str(binary), "-s", addr(1, 1), "-a", low, "-b", high, str(path), VIP["snat"][4], str(PORT),
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
-
-    def read(self):
-        values = {}
-        for line in self.process.stdout:
-            name, value = line.split()
-            if name == "end":
-                return values
-            values[name] = float(value)
-        self.log.seek(0)
-        raise measures.MeasureError(f"gen_live ended: {self.log.read()[-1000:]}")
-
-    def tell(self, letter):
-        self.process.stdin.write(letter)
-        self.process.stdin.flush()
-
-    def mark(self, letter="m"):
-        self.tell(letter)
-        return self.read()
-
-    def finish(self):
-        self.process.stdin.close()
-        return self.read()
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.log.seek(0)
-        for line in self.log.readlines()[:20]:
-            bench.say(f"  gen_live: {line.rstrip()}")
-        self.log.close()
-
-
-class Routes:
-    """How often the router has changed its mind about where the services are: once is what a loss should cost."""
-
-    def __init__(self, cluster):
-        self.path = cluster.work / "routes"
-        with open(self.path, "w") as out:
-            self.process = cluster.router.popen("ip", "-4", "-ts", "monitor", "route", stdout=out, stdin=subprocess.DEVNULL)
-
-    def count(self):
-        return sum(VIP_NETS[0] in line for line in self.path.read_text().splitlines())
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-
-
-class Watch(threading.Thread):
-    """What a proxy has fetched, seen every 50 ms."""
-
-    def __init__(self, proxy, count):
-        super().__init__()
-        self.proxy, self.seen, self.is_over = proxy, [], False
-        self.wanted = proxy.counters()["fetched"] + count
-        self.start_s = time.monotonic()
-        self.start()
-
-    def run(self):
-        while not self.is_over:
-            fetched = self.proxy.counters()["fetched"]
-            self.seen.append((time.monotonic() - self.start_s, fetched))
-            time.sleep(0.05)
-
-    def finish(self):
-        """When as many as wanted had come, and the most in a second."""
-        self.is_over = True
-        self.join()
-        at = next((at for at, fetched in self.seen if fetched >= self.wanted), math.nan)
-        rates = [(later - earlier) / (b - a) for (a, earlier), (b, later) in zip(self.seen, self.seen[4:]) if b > a]
-        return {"carried_s": at, "fetches_per_s": max(rates, default=0)}
-
-
-class Difference:
-    """What the counters of a proxy have grown by."""
-
-    def __init__(self, proxy):
-        self.proxy, self.begin = proxy, self.read(proxy)
-
-    @staticmethod
-    def read(proxy):
-        status, drops = proxy.status(), proxy.drops()
-        return {**{name: drops[name] for name in REASONS}, **{name: status["counters"][name] for name in COUNTERS},
-                **{f"store_{name}": status["store"]["counters"][name] for name in STORE_COUNTERS},
-                "store_reconnects": sum(server["reconnects"] for server in status["store"]["servers"])}
-
-    def __call__(self):
-        return {name: value - self.begin[name] for name, value in self.read(self.proxy).items()}
 
 
 class Round:
@@ -284,7 +149,7 @@ class Round:
 
     def lose_proxy(self):
         there, memory = self.records(), self.used_memory()
-        live = Live(self.cluster, self.work.parent / "gen_live", self.victims_ports(), self.options.rest)
+        live = Live(self.cluster, self.work.parent / "gen_live", PORT, self.victims_ports(), self.options.rest)
         self.stack.callback(live.close)
         opened = live.read()
         bench.say(f"  {opened['open']:.0f} connections are open")
@@ -374,39 +239,6 @@ class Round:
 
 def describe(values):
     return " ".join(f"{name}={value:.6g}" for name, value in values.items() if value)
-
-
-def medians(rows):
-    samples = table.Samples(rows)
-    return {measure: samples.median(measure, contender) for measure, contender in samples.values}
-
-
-def print_failover(rows):
-    values = medians(rows)
-    values["store_failed"] = sum(values.get(f"store_{what}_{when}_{how}", 0) for what in ("killed", "frozen")
-                                 for when in ("before", "during", "after") for how in ("errors", "stuck"))
-    table.print_noise(rows)
-    for title, unit, digits, lines in SECTIONS:
-        print("\n" + title.format_map(values) + f", {unit}\n  {'':24}" + "".join(f"{head:>10}" for head in HEADS))
-        for name, columns in lines:
-            print(f"  {name:24}" + "".join(f"{values.get(c, float('nan')):10.{digits if c.endswith('s') and '_us' in c or '_ms' in c else 0}f}"
-                                           for c in columns))
-    for prefix in ("live_", "storm_"):
-        print(f"  the survivor's counters, {prefix[:-1]}: " + ", ".join(
-            f"{name} {values.get(prefix + name, 0):.0f}" for name in (*COUNTERS, *REASONS, *(f"store_{n}" for n in STORE_COUNTERS),
-                                                                     "store_reconnects")))
-    return print_bars(values)
-
-
-def print_bars(values):
-    short = 0
-    print(f"\n{'bar':54}{'bar':>9}{'measured':>10}")
-    for what, name, sign, bar in BARS:
-        value = values.get(name, math.nan)
-        verdict = table.verdict_of(value, sign, bar)
-        short += verdict == "SHORT"
-        print(f"  {what:52}{'none' if bar is None else f'{sign} {bar:g}':>9}{value:10.{3 if name.endswith('_s') and value < 100 else 0}f}{verdict:>7}")
-    return short
 
 
 def compile_generators(folder):
