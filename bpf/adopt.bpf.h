@@ -177,9 +177,7 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
 /* Its own connection's, for which this segment is a repetition, or the first one of another? */
 static __always_inline int began_with(const struct tcp_sock *sk, __u32 client_isn)
 {
-	__u32 begin = sk->rcv_nxt - (__u32)sk->bytes_received;
-
-	return begin - (client_isn + 1) <= 1;	/* a FIN counts, too */
+	return sk->rcv_nxt - (__u32)sk->bytes_received == client_isn + 1;	/* both count a FIN */
 }
 
 /* @skc: what has the tuple here; @down: of the segment's connection; @is_ecn: both of its ends do ECN. */
@@ -309,14 +307,12 @@ static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
 	struct bpf_sock *skc;
 	int err;
 
-	if (pkt->flags & TH_SYN || !bpf_map_lookup_elem(&sp_origins, &at))
+	if (pkt->flags & TH_SYN || !bpf_map_lookup_elem(&sp_origins, &at) || is_damaged(pkt))
 		return 0;
 	down = bpf_map_lookup_elem(&sp_halves, &down_key);
 	if (down && pkt->flags & (TH_FIN | TH_RST))
 		track_clients_end(pkt, down);
 	if (pkt->flags & TH_RST || (down && is_settled(pkt, down)) || (!down && !is_of_cluster(&pkt->tuple.saddr)))
-		return 0;
-	if (is_damaged(pkt))
 		return 0;
 	skc = socket_of(pkt);
 	if (down && down->half.flags & SP_HALF_F_ADOPTED && !down->use.pkts && !(down->use.state & SP_USE_S_REUSED))

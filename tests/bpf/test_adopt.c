@@ -311,11 +311,13 @@ struct end_case {
 	__u8		flags;
 	int		seq;
 	__u8		up, down;
+	int		is_damaged;
 };
 
 static const struct end_case ends[] = {
 	{ "data",			ACK, 0, 0, 0 },
 	{ "FIN",			ACK | FIN, 100, SP_USE_S_FIN, SP_USE_S_PEER_FIN },
+	{ "damaged FIN",		ACK | FIN, 100, 0, 0, 1 },
 	{ "RST",			RST, 0, SP_USE_S_RST, SP_USE_S_PEER_RST },
 	{ "RST of another number",	RST, 1, 0, 0 },
 };
@@ -324,7 +326,9 @@ static void check_end(struct fixture *f, const struct end_case *c, int is_v6)
 {
 	struct packet p = first_segment(is_v6, CLIENT_ISN);
 	struct sp_tuple front = TUPLE_IN(is_v6), down = from_host(is_v6);
+	__u8 in[FRAME_MAX];
 	struct sp_entry e;
+	__u32 len;
 
 	begin_adopt(f, is_v6);
 	put_adopted(f, is_v6, CLIENT_ISN);
@@ -333,7 +337,10 @@ static void check_end(struct fixture *f, const struct end_case *c, int is_v6)
 	set_entry(f, &down, &e);
 	p.flags = c->flags;
 	p.seq = e.use.last_ack + c->seq;
-	check_to_stack(f, c->name, &p, 0);
+	len = build(&p, in);
+	if (c->is_damaged)
+		in[l4_off(is_v6) + 12] = 0x40;
+	check_untouched(f, c->name, is_v6, in, len);
 	assert_int_equal(use_of(f, &front).state, c->up);
 	assert_int_equal(use_of(f, &down).state, c->down);
 }

@@ -364,6 +364,9 @@ static void what_makes_no_sense_is_refused(void **state)
 		s.front.sport = 0;
 		check_splice(*state, "no port", v6, &s, SP_DROP_INTRO_MALFORMED);
 		s = good;
+		s.up.out.dport = 0;
+		check_splice(*state, "no port of the backend's", v6, &s, SP_DROP_INTRO_MALFORMED);
+		s = good;
 		s.up.out.saddr = TUPLE_OUT(!v6).saddr;
 		check_splice(*state, "two families", v6, &s, SP_DROP_INTRO_MALFORMED);
 		s = good;
@@ -375,6 +378,39 @@ static void what_makes_no_sense_is_refused(void **state)
 		s = good;
 		s.up.out.dport = htons(9);
 		check_splice(*state, "not served", v6, &s, SP_DROP_INTRO_ELSEWHERE);
+	}
+}
+
+static void room_for_later_is_empty(void **state)
+{
+	for_each_family(v6)
+		for (int i = 0; i < 3; i++) {
+			__u8 text[SP_MESSAGE_BYTES_MAX];
+			struct sp_splice s;
+			size_t len;
+
+			begin(*state, v6);
+			s = splice_of(v6);
+			len = write_text(&seals[0], &s, text);
+			text[offsetof(struct sp_introduce, zeros) + i] = 1;
+			sp_seal_close(&seals[0], RELAY_WHERE, strlen(RELAY_WHERE), text, len);
+			check_text(*state, "not zero", v6, text, len, SP_DROP_INTRO_MALFORMED);
+		}
+}
+
+static void adopted_ones_are_taken(void **state)
+{
+	for_each_family(v6) {
+		struct sp_tuple key = down_key(v6);
+		struct sp_splice s;
+		struct sp_entry e;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		s.up.flags |= SP_HALF_F_ADOPTED;
+		check_splice(*state, "adopted", v6, &s, 0);
+		assert_int_equal(get(*state, &key, &e), 0);
+		assert_int_equal(e.half.flags, SP_HALF_F_FROM_BACKEND | SP_HALF_F_SHARED);
 	}
 }
 
@@ -454,6 +490,97 @@ static void newer_splice_of_a_client_stays(void **state)
 		assert_int_equal(get(*state, &first.front, &e), 0);
 		assert_memory_equal(&e.half.out, &second.up.out, sizeof(second.up.out));
 	}
+}
+
+/* A client may come again from the same port with the same number. */
+static void newer_splice_with_an_old_isn(void **state)
+{
+	for_each_family(v6) {
+		struct sp_splice s;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		check_splice(*state, "first", v6, &s, 0);
+		s.up.spliced_s++;
+		check_splice(*state, "newer", v6, &s, 0);
+		assert_int_equal(control_of(*state).splices, 1);
+	}
+}
+
+static void missing_half_is_put_back(void **state)
+{
+	for_each_family(v6) {
+		struct sp_tuple key = down_key(v6);
+		struct sp_splice s;
+		struct sp_entry e;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		check_splice(*state, "first", v6, &s, 0);
+		remove_half(*state, &key);
+		check_splice(*state, "again", v6, &s, 0);
+		assert_int_equal(get(*state, &key, &e), 0);
+	}
+}
+
+/* A half that only holds packets is none, whatever else it says. */
+static void mark_is_in_nobodys_way(void **state)
+{
+	for_each_family(v6) {
+		struct sp_half mark = { .flags = SP_HALF_F_TO_DAEMON, .spliced_s = now_s + 1000 };
+		struct sp_splice s;
+		struct sp_entry e;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		assert_int_equal(put_half(*state, &s.front, &mark), 0);
+		check_splice(*state, "on a mark", v6, &s, 0);
+		assert_int_equal(get(*state, &s.front, &e), 0);
+		assert_memory_equal(&e.half, &s.up, sizeof(s.up));
+	}
+}
+
+/* Of @back: the same backend's address by another port of the proxy's, and so on. */
+static struct sp_tuple other_back(struct sp_tuple back, int is_v6, int what)
+{
+	switch (what) {
+	case 0: back.sport = htons(30000); break;
+	case 1: back.dport = htons(8081); break;
+	case 2: back.saddr = addr_of(is_v6 ? "fd09::77" : "10.9.0.77"); break;
+	case 3: back.daddr = addr_of(is_v6 ? "fd09::78" : "10.9.0.78"); break;
+	}
+	return back;
+}
+
+/*
+ * The client's port has got a newer splice by another way meanwhile: when the backend's end of the older one is
+ * replaced, that one must stay.
+ */
+static void other_end_of_another_splice_stays(void **state)
+{
+	for (int what = 0; what < 4; what++)
+		for_each_family(v6) {
+			struct sp_splice first, newer, third;
+			struct fixture *f = *state;
+			struct sp_listen serve = { 0 };
+			struct sp_entry e;
+			__u32 nothing = 0;
+
+			begin(f, v6);
+			first = newer = third = splice_of(v6);
+			check_splice(f, "first", v6, &first, 0);
+			newer.up.out = other_back(first.up.out, v6, what);
+			newer.client_isn++;
+			newer.up.spliced_s++;
+			serve = (struct sp_listen){ newer.up.out.daddr, newer.up.out.dport, 0 };
+			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &serve, &nothing, BPF_ANY);
+			check_splice(f, "newer one of the client's port", v6, &newer, 0);
+			third.front.sport = htons(40001);
+			third.up.spliced_s += 2;
+			check_splice(f, "newer one of the backend's tuple", v6, &third, 0);
+			assert_int_equal(get(f, &newer.front, &e), 0);
+			assert_memory_equal(&e.half.out, &newer.up.out, sizeof(newer.up.out));
+		}
 }
 
 static void what_was_replayed_revives_nothing(void **state)
@@ -596,9 +723,15 @@ int main(void)
 		cmocka_unit_test(more_than_fit_are_refused),
 		cmocka_unit_test(one_that_is_refused_leaves_the_others),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(room_for_later_is_empty),
+		cmocka_unit_test(adopted_ones_are_taken),
 		cmocka_unit_test(replayed_ones_are_refused),
 		cmocka_unit_test(newer_splice_of_a_tuple_wins),
 		cmocka_unit_test(newer_splice_of_a_client_stays),
+		cmocka_unit_test(newer_splice_with_an_old_isn),
+		cmocka_unit_test(missing_half_is_put_back),
+		cmocka_unit_test(mark_is_in_nobodys_way),
+		cmocka_unit_test(other_end_of_another_splice_stays),
 		cmocka_unit_test(what_was_replayed_revives_nothing),
 		cmocka_unit_test(full_table_takes_none),
 		cmocka_unit_test(other_messages_pass),
