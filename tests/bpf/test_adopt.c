@@ -315,11 +315,11 @@ struct end_case {
 };
 
 static const struct end_case ends[] = {
-	{ "data",			ACK, 0, 0, 0 },
-	{ "FIN",			ACK | FIN, 100, SP_USE_S_FIN, SP_USE_S_PEER_FIN },
+	{ "data",			ACK, 0, 0, 0, 0 },
+	{ "FIN",			ACK | FIN, 100, SP_USE_S_FIN, SP_USE_S_PEER_FIN, 0 },
 	{ "damaged FIN",		ACK | FIN, 100, 0, 0, 1 },
-	{ "RST",			RST, 0, SP_USE_S_RST, SP_USE_S_PEER_RST },
-	{ "RST of another number",	RST, 1, 0, 0 },
+	{ "RST",			RST, 0, SP_USE_S_RST, SP_USE_S_PEER_RST, 0 },
+	{ "RST of another number",	RST, 1, 0, 0, 0 },
 };
 
 static void check_end(struct fixture *f, const struct end_case *c, int is_v6)

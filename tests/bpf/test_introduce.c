@@ -622,6 +622,46 @@ static void full_table_takes_none(void **state)
 	}
 }
 
+static void what_is_no_half_down_stays(void **state)
+{
+	for_each_family(v6) {
+		struct sp_half mark = { .flags = SP_HALF_F_TO_DAEMON };
+		struct sp_tuple key = down_key(v6);
+		struct sp_splice s;
+		struct sp_entry e;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		assert_int_equal(put_half(*state, &key, &mark), 0);
+		check_splice(*state, "in a mark's place", v6, &s, SP_DROP_INTRO_FULL);
+		assert_int_equal(get(*state, &key, &e), 0);
+		assert_int_equal(e.half.flags, SP_HALF_F_TO_DAEMON);
+		assert_int_equal(control_of(*state).splices, 0);
+	}
+}
+
+/* Room for one of two. */
+static void no_half_alone_is_left(void **state)
+{
+	for_each_family(v6) {
+		struct sp_tuple key = down_key(v6), other = TUPLE_IN(v6);
+		struct sp_half up = full_half(v6);
+		struct sp_splice s;
+		struct sp_entry e;
+
+		begin(*state, v6);
+		s = splice_of(v6);
+		for (int i = 1; i < 1024; i++) {
+			other.sport = htons(i);
+			assert_int_equal(put_half(*state, &other, &up), 0);
+		}
+		check_splice(*state, "full", v6, &s, SP_DROP_INTRO_FULL);
+		assert_int_not_equal(get(*state, &key, &e), 0);
+		assert_int_equal(control_of(*state).splices, 0);
+		empty_table(*state);
+	}
+}
+
 /* Not touched: the daemon counts those of a version that is not known. */
 static void other_messages_pass(void **state)
 {
@@ -734,6 +774,8 @@ int main(void)
 		cmocka_unit_test(other_end_of_another_splice_stays),
 		cmocka_unit_test(what_was_replayed_revives_nothing),
 		cmocka_unit_test(full_table_takes_none),
+		cmocka_unit_test(what_is_no_half_down_stays),
+		cmocka_unit_test(no_half_alone_is_left),
 		cmocka_unit_test(other_messages_pass),
 		cmocka_unit_test(what_is_not_for_us_passes),
 		cmocka_unit_test(nobody_hears_without_a_relay),
