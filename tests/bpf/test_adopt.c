@@ -133,6 +133,36 @@ static void questions_are_limited(void **state)
 	}
 }
 
+/* By first segments of heads, of which no number is too much. */
+static void fill_ring(struct fixture *f)
+{
+	struct packet p = plain_packet(0);
+	struct sp_cookie_in in = { .client_isn = p.seq - 1 };
+	__u8 frame[FRAME_MAX], out[FRAME_MAX];
+	__u32 len;
+
+	put_service(f, 0, 0);
+	p.tuple.dport = htons(SERVICE_PORT);
+	in.tuple = p.tuple;
+	p.ack = sp_cookie_make(f->control.cookie_key[0], &in, f->control.period, 0) + 1;
+	f->prog = f->skel->progs.sp_ingress;
+	for (p.payload = 1400; p.payload; p.payload = p.payload > 100 ? 100 : 0) {	/* records of both sizes */
+		len = build(&p, frame);
+		assert_int_equal(run(f, frame, len, out, &len, 20000, NULL), TC_ACT_SHOT);
+	}
+	f->prog = f->skel->progs.sp_agent_adopt;
+}
+
+static void daemon_that_does_not_read_is_not_asked(void **state)
+{
+	struct packet p = first_segment(0, CLIENT_ISN);
+
+	begin_adopt(*state, 0);
+	fill_ring(*state);
+	check_dropped(*state, "no room", &p, SP_DROP_RING_FULL);
+	assert_true(listen_to(*state) > 1000);
+}
+
 /* A cookie is right for its client's ISN, by either key, from when the commit was until two periods before. */
 struct cookie_case {
 	const char	*name;
@@ -360,6 +390,7 @@ int main(void)
 		cmocka_unit_test(all_sources_when_none_are_told),
 		cmocka_unit_test(nobody_can_be_asked),
 		cmocka_unit_test(questions_are_limited),
+		cmocka_unit_test(daemon_that_does_not_read_is_not_asked),
 		cmocka_unit_test(first_segment_is_known_by_its_cookie),
 		cmocka_unit_test(cookie_of_another_connection_is_none),
 		cmocka_unit_test(first_segment_with_damaged_options),
