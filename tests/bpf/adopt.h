@@ -10,6 +10,7 @@
 #define CLIENT_WSCALE	7
 #define OUR_WSCALE	5
 #define SERVED_PORT	8080
+#define ADOPTED		(SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED)
 #define SPLICED_S	1764014433	/* in the middle of a period */
 #define PERIOD		(SPLICED_S / (__u32)(SP_COOKIE_PERIOD_NS / 1000000000))
 
@@ -32,7 +33,7 @@ static inline struct sp_tuple from_host(int is_v6)
 /* Both halves, not used yet. */
 static inline void put_adopted(struct fixture *f, int is_v6, __u32 client_isn)
 {
-	struct sp_half up = { .out = at_host(is_v6), .spliced_s = SPLICED_S, .flags = SP_HALF_F_SHARED,
+	struct sp_half up = { .out = at_host(is_v6), .spliced_s = SPLICED_S, .flags = ADOPTED,
 			      .tsecr_delta = -sp_half_adopted(CLIENT_MSS, OUR_WSCALE) };
 	struct sp_entry e = { .half = up, .tag.client_isn = client_isn, .use.seen_ns = now_ns(CLOCK_MONOTONIC_COARSE) };
 	struct sp_tuple front = TUPLE_IN(is_v6), down = from_host(is_v6);
@@ -58,7 +59,7 @@ static inline void set_entry(struct fixture *f, const struct sp_tuple *key, cons
 }
 
 /* What was answered to the client. @data: sp_cookie_data() */
-static inline __u32 cookie(int is_v6, const __u64 key[2], __u32 client_isn, __u32 period, __u8 data)
+static inline __u32 cookie(int is_v6, const __u64 key[2], __u32 client_isn, __u32 period, __u32 data)
 {
 	struct sp_cookie_in in = { .tuple = TUPLE_IN(is_v6), .client_isn = client_isn };
 

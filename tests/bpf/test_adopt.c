@@ -174,6 +174,7 @@ struct cookie_case {
 static const struct cookie_case cookies[] = {
 	{ "right",			0, 2,  0, 0, ACK | PSH, 0, 1 },
 	{ "with FIN",			0, 2,  0, 0, ACK | FIN, 0, 1 },
+	{ "with ECN",			0, 2,  0, 0, ACK, 3, 1 },
 	{ "the key before",		1, 2,  0, 0, ACK, 0, 1 },
 	{ "a key that is gone",		1, 1,  0, 0, ACK, 0, 0 },
 	{ "another cluster's key",	2, 2,  0, 0, ACK, 0, 0 },
@@ -200,7 +201,7 @@ static void check_cookie(struct fixture *f, const struct cookie_case *c, int is_
 	p.flags = c->flags;
 	p.seq += c->seq_off;
 	p.ack = cookie(is_v6, cookie_keys[c->key_idx], CLIENT_ISN, PERIOD + c->later,
-		       sp_cookie_data(3, CLIENT_WSCALE, 1)) + 1;
+		       sp_cookie_data(3, CLIENT_WSCALE, 1) | (c->change == 3 ? SP_COOKIE_DATA_ECN : 0)) + 1;
 	p.ack ^= c->change == 1 ? 1 << 20 : 0;
 	p.ack += c->change == 2 ? 2 : 0;
 	if (c->is_right)
@@ -296,15 +297,15 @@ struct settled_case {
 static const struct settled_case settled[] = {
 	{ "split, nothing answered yet",	SP_HALF_F_SPLIT, 0, 0, 0, 0 },
 	{ "split",				SP_HALF_F_SPLIT, 1, 0, 1000, 1 },
-	{ "adopted",				SP_HALF_F_SHARED, 1, 0, 1000, 1 },
-	{ "its server has taken another one",	SP_HALF_F_SHARED, 1, SP_USE_S_REUSED, 0, 0 },
-	{ "and had not answered",		SP_HALF_F_SHARED, 0, SP_USE_S_REUSED, 0, 0 },
-	{ "half closed",			SP_HALF_F_SHARED, 1, SP_USE_S_FIN, 1000, 1 },
-	{ "closed, last acknowledgement",	SP_HALF_F_SHARED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 0, 1 },
-	{ "closed, last FIN",			SP_HALF_F_SHARED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -1, 1 },
-	{ "closed, another one",		SP_HALF_F_SHARED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 1, 0 },
-	{ "closed, an older one",		SP_HALF_F_SHARED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -2, 0 },
-	{ "reset, another one",			SP_HALF_F_SHARED, 1, SP_USE_S_PEER_RST, 1000, 0 },
+	{ "adopted",				ADOPTED, 1, 0, 1000, 1 },
+	{ "its server has taken another one",	ADOPTED, 1, SP_USE_S_REUSED, 0, 0 },
+	{ "and had not answered",		ADOPTED, 0, SP_USE_S_REUSED, 0, 0 },
+	{ "half closed",			ADOPTED, 1, SP_USE_S_FIN, 1000, 1 },
+	{ "closed, last acknowledgement",	ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 0, 1 },
+	{ "closed, last FIN",			ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -1, 1 },
+	{ "closed, another one",		ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 1, 0 },
+	{ "closed, an older one",		ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -2, 0 },
+	{ "reset, another one",			ADOPTED, 1, SP_USE_S_PEER_RST, 1000, 0 },
 };
 
 static void check_settled(struct fixture *f, const struct settled_case *c, int is_v6)

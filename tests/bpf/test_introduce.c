@@ -410,7 +410,7 @@ static void adopted_ones_are_taken(void **state)
 		s.up.flags |= SP_HALF_F_ADOPTED;
 		check_splice(*state, "adopted", v6, &s, 0);
 		assert_int_equal(get(*state, &key, &e), 0);
-		assert_int_equal(e.half.flags, SP_HALF_F_FROM_BACKEND | SP_HALF_F_SHARED);
+		assert_int_equal(e.half.flags, SP_HALF_F_FROM_BACKEND | SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED);
 	}
 }
 

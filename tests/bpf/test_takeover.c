@@ -149,17 +149,20 @@ static void close_hard(int fd)
 /* What the proxy offered, what the client did. */
 struct offer_case {
 	const char	*name;
-	int		has_wscale, has_sack, has_ts;
+	int		has_wscale, has_sack, has_ts, has_ecn;
 	__u16		mss, mss_v4, mss_v6;	/* of the client; as the server has it */
+	__u8		flags;			/* of the half */
 };
 
 static const struct offer_case offers[] = {
-	{ "everything",		1, 1, 1, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS },
-	{ "no timestamps",	1, 1, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS },
-	{ "no SACK",		1, 0, 1, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS },
-	{ "no window scale",	0, 1, 1, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS },
-	{ "nothing",		0, 0, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS },
-	{ "a small MSS",	1, 1, 1, 100, 536, 1220 },
+	{ "everything",		1, 1, 1, 1, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
+	{ "no ECN",		1, 1, 1, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
+	{ "ECN, not by the host", 1, 1, 1, 1, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, SP_HALF_F_NOT_ECT },
+	{ "no timestamps",	1, 1, 0, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
+	{ "no SACK",		1, 0, 1, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
+	{ "no window scale",	0, 1, 1, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
+	{ "nothing",		0, 0, 0, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
+	{ "a small MSS",	1, 1, 1, 0, 100, 536, 1220, 0 },
 };
 
 static void check_info(const struct offer_case *c, int is_v6, int fd)
@@ -169,6 +172,7 @@ static void check_info(const struct offer_case *c, int is_v6, int fd)
 	assert_int_equal(!!(info.tcpi_options & TCPI_OPT_TIMESTAMPS), c->has_ts);
 	assert_int_equal(!!(info.tcpi_options & TCPI_OPT_SACK), c->has_sack);
 	assert_int_equal(!!(info.tcpi_options & TCPI_OPT_WSCALE), c->has_wscale);
+	assert_int_equal(!!(info.tcpi_options & TCPI_OPT_ECN), c->has_ecn && !c->flags);
 	assert_int_equal(info.tcpi_snd_wscale, c->has_wscale ? CLIENT_WSCALE : 0);
 	assert_int_equal(info.tcpi_rcv_wscale, c->has_wscale ? OUR_WSCALE : 0);
 	assert_int_equal(info.tcpi_snd_mss, (is_v6 ? c->mss_v6 : c->mss_v4) - 12 * c->has_ts);
@@ -206,8 +210,10 @@ static void check_offer(struct fixture *f, const struct offer_case *c, int is_v6
 	put_adopted(f, is_v6, CLIENT_ISN);
 	e = entry_of(f, &down);
 	e.half.tsval_delta = sp_half_adopted(c->mss, OUR_WSCALE);
+	e.half.flags |= c->flags;
 	set_entry(f, &down, &e);
-	p.ack = cookie(is_v6, cookie_keys[0], CLIENT_ISN, PERIOD, sp_cookie_data(3, wscale, c->has_sack)) + 1;
+	p.ack = 1 + cookie(is_v6, cookie_keys[0], CLIENT_ISN, PERIOD, sp_cookie_data(3, wscale, c->has_sack) |
+			   (c->has_ecn ? SP_COOKIE_DATA_ECN : 0));
 	p.opt_len *= c->has_ts;
 	send_packet(&p);
 	fd = take(listener);
