@@ -372,9 +372,9 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 	} else if (seg->ack != c->backend.isn_ours + 1 && c->pool->source == SP_SOURCE_SNAT &&
 		   !sp_front_is_in_sync(f)) {
 		leave_port(f, c);
-	} else if (seg->ack != c->backend.isn_ours + 1 && c->pool->source == SP_SOURCE_CLIENT &&
-		   sp_carrier_is_shared(&f->carrier)) {
-		/* perhaps of one that another proxy has made */
+	} else if (c->pool->source == SP_SOURCE_CLIENT && sp_carrier_is_shared(&f->carrier) &&
+		   (seg->ack != c->backend.isn_ours + 1 || !(seg->flags & (SP_TCP_SYN | SP_TCP_RST)))) {
+		/* perhaps of one that another proxy has made, and whose client has not sent a byte so far */
 		sp_miss_stray(f, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
 	} else if (seg->ack != c->backend.isn_ours + 1) {
 		sp_answer_reset(f, seg);	/* of an older connection: gone with this, the SYN is repeated */

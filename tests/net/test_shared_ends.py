@@ -98,11 +98,13 @@ def test_fin_is_the_first_that_a_proxy_sees(lab, pair, way, first):
     lab.cluster.way.announce(["proxy1"])
     pairs = [pair(way) for _ in range(20)]
     lab.cluster.way.announce(["proxy2"])
+    start = time.monotonic()
     for client, server in pairs:
         one, other = (server, client) if first == "server" else (client, server)
         one.close()
         assert other.recv(1) == b""
         other.close()
+    assert time.monotonic() - start < SOON_S, "they went on by repetition alone"
     wait_for(lambda: not any(splices(lab)), "all proxies to let them go", 2 * CLOSED_S + SOON_S)
     wait_for(lambda: not any(keys(lab)), "the store to forget them", SOON_S)
     lab.cluster.way.announce(lab.cluster.names)
