@@ -190,25 +190,6 @@ static void adopt(struct sp_front *f, struct sp_conn *c, const struct sp_splice 
 		sp_back_adopt(f, c, &splice->up);
 }
 
-/* A splice of another proxy: ours as well from now on. */
-static void found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
-{
-	struct sp_conn *c = sp_conn_by_front(f->conns, &splice->front);
-	struct through through = { .front = f, .client_isn = splice->client_isn };
-
-	f->counters.fetched++;
-	sp_sync_fetched(f, splice);
-	if (c && c->client.isn_theirs != splice->client_isn)
-		return;		/* of an older connection from the same port */
-	sp_cluster_introduce(f->cluster, splice, splice->up.spliced_s);
-	if (c && is_overtaken(c))
-		adopt(f, c, splice);
-	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, 0, splice->up.spliced_s))
-		return;
-	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
-	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
-}
-
 void sp_miss_tell_home(struct sp_front *f, enum sp_event_kind kind, const struct sp_segment *seg)
 {
 	__u8 flags = SP_STRAY_F_MINE | (kind == SP_EVENT_FRONT ? SP_STRAY_F_FIRST : 0);
@@ -277,6 +258,38 @@ static void not_found(struct sp_front *f, const struct sp_tuple *key, int err)
 		sp_stray_take(f->strays, hash, key, now_ns, send_on, f);
 	else if (err == -ENOENT && (sp_stray_nobody(f->strays, hash, key, now_ns) || flags & SP_STRAY_F_BACK))
 		sp_stray_take(f->strays, hash, key, now_ns, reset_stray, f);
+}
+
+/* The port came again: we have just sent another connection's first segment home, to which the strays belong. */
+static int is_older(struct sp_front *f, const struct sp_splice *splice)
+{
+	__u32 isn;
+
+	return !sp_stray_isn(f->told, sp_conns_hash(f->conns, &splice->front), &splice->front, sp_now_ns(), &isn) &&
+	       isn != splice->client_isn;
+}
+
+/* A splice of another proxy: ours as well from now on. */
+static void found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
+{
+	struct sp_conn *c = sp_conn_by_front(f->conns, &splice->front);
+	struct through through = { .front = f, .client_isn = splice->client_isn };
+
+	f->counters.fetched++;
+	sp_sync_fetched(f, splice);
+	if (c && c->client.isn_theirs != splice->client_isn)
+		return;		/* of an older connection from the same port */
+	if (!c && is_older(f, splice)) {
+		not_found(f, key, -ENOENT);
+		return;
+	}
+	sp_cluster_introduce(f->cluster, splice, splice->up.spliced_s);
+	if (c && is_overtaken(c))
+		adopt(f, c, splice);
+	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, 0, splice->up.spliced_s))
+		return;
+	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
+	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
 }
 
 void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)

@@ -197,6 +197,22 @@ static int is_early(const struct stray *stray, __u64 now_ns, __u64 limit_ns)
 	return now_ns - stray->came_ns < limit_ns;
 }
 
+int sp_stray_isn(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns, __u32 *ret_isn)
+{
+	int err = -ENOENT;
+
+	for (unsigned int i = chain_of(s, hash)->first; i != NONE; i = s->ring[i].next) {
+		const struct stray *stray = &s->ring[i];
+
+		if (!is_of(stray, hash, tuple) || !(stray->flags & SP_STRAY_F_FIRST) ||
+		    !is_early(stray, now_ns, SP_STRAY_EARLY_NS))
+			continue;
+		*ret_isn = stray->seg.seq - 1;
+		err = 0;
+	}
+	return err;
+}
+
 static void hand_over(struct sp_strays *s, const struct stray *stray, sp_stray_fn fn, void *ctx)
 {
 	__u8 flags = stray->flags;

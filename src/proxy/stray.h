@@ -34,6 +34,9 @@ void sp_stray_add(struct sp_strays *strays, __u64 hash, const struct sp_segment 
 /* Of the latest segment of a connection. Return: 0; -ENOENT */
 int sp_stray_flags(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u8 *ret_flags);
 
+/* Of the first one that is younger than SP_STRAY_EARLY_NS: what the client's numbers begin with. Return: 0; -ENOENT */
+int sp_stray_isn(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns, __u32 *ret_isn);
+
 /**
  * sp_stray_nobody() - the store has said that nobody has this connection
  * Return: whether it said so before, at least SP_STRAY_DEAD_NS ago: then it is dead. In all that time a head would have

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A client's port comes again while the store still has its closed splice, at a proxy that knows nothing of that one."""
+import socket
+
+import pytest
+
+from conftest import Lab, Pairs
+from daemon import RAW_HTTP
+from tcp import accept, connect, read, transfer
+from test_heads import http_head, sports
+
+pytestmark = pytest.mark.spliced
+CLIENTS, MSS_PAYLOAD = 12, 1000     # two thirds of them have another proxy for their home
+
+
+@pytest.fixture(scope="module")
+def lab(start_cluster):
+    with start_cluster(way="flow") as cluster:
+        yield Lab(cluster)
+
+
+@pytest.fixture
+def pair(lab):
+    pairs = Pairs(lab)
+    with pairs.stack:
+        yield pairs
+    lab.cluster.heal()
+
+
+def close(client, server):
+    """The server first, so that the client's port is free."""
+    server.close()
+    assert client.recv(1) == b""
+    client.close()
+
+
+def in_two_segments(client, data):
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.sendall(data[:MSS_PAYLOAD])
+    client.sendall(data[MSS_PAYLOAD:])
+
+
+def test_head_of_two_segments_from_a_port_that_comes_again(lab, pair, family):
+    listener, data = pair.listener("http"), http_head(2 * MSS_PAYLOAD)
+    ports = [next(sports) for _ in range(CLIENTS)]
+    lab.cluster.way.announce(["proxy1"])
+    for port in ports:
+        close(*pair(family, "http", sport=port))
+    lab.cluster.way.announce(["proxy2"])
+    for port in ports:
+        with connect(lab.client, family.vip, RAW_HTTP, sport=port, timeout=5) as client:
+            in_two_segments(client, data)
+            with accept(listener) as server:
+                assert read(server, len(data)) == data
+                transfer(server, client, 10000)
+                transfer(client, server, 10000)
