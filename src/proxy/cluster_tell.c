@@ -19,10 +19,13 @@ static size_t write_message(struct sp_cluster *c, struct sp_message *m, __u8 byt
 	return sp_message_write(&c->seal, m, bytes);
 }
 
-/* An agent makes no splices, and has none of another agent's. */
+/*
+ * An agent makes no splices, and has none of another agent's. Ends are told once, so also to who seems dead: one that
+ * was only slow would keep the splice until `idle`.
+ */
 static int may_hear(const struct sp_member *m, enum sp_message_kind kind)
 {
-	return m->is_alive && (kind == SP_MESSAGE_ENDS || m->state != SP_MEMBER_AGENT);
+	return kind == SP_MESSAGE_ENDS || (m->is_alive && m->state != SP_MEMBER_AGENT);
 }
 
 static void send_to(struct sp_cluster *c, const struct sp_member *to, enum sp_message_kind kind, const __u8 *bytes,
@@ -34,7 +37,7 @@ static void send_to(struct sp_cluster *c, const struct sp_member *to, enum sp_me
 		sp_datagrams_add(c->datagrams, &to->relay, bytes, len);
 }
 
-/* @to: NULL: all that live. Return: to how many. */
+/* @to: NULL: all whom it concerns. Return: to how many. */
 static unsigned int tell(struct sp_cluster *c, const struct sp_member *to, struct sp_message *m)
 {
 	__u8 bytes[SP_MESSAGE_BYTES_MAX];

@@ -73,4 +73,4 @@ def test_host_dies_with_what_it_owes(lab, pair, family):
             transfer(server, client, MIB)
             transfer(client, server, MIB)
             only_one(listener)
-        assert sum(proxy.counters()["heads_owed"] for proxy in lab.cluster.proxies if proxy is not dying) >= 1
+        assert sum(proxy.counters()["heads_resumed"] for proxy in lab.cluster.proxies if proxy is not dying) >= 1
