@@ -84,6 +84,7 @@ enum {
  * @mtu:	of the route
  * @state:	SP_USE_S_*
  * @is_mark_lost: with NOT_ECT: the packet before was marked, and dropped for it
+ * @is_wide:	it has carried a window of more than one unit of its reader's scale
  * @next_seq:	where the stream of this direction ends so far, before translation (host order); 0: not known
  *
  * Owner: zeroed by whoever installs, but for the two sums, @last_ack and @next_seq; the datapath writes the rest.
@@ -100,7 +101,7 @@ struct sp_use {
 	struct sp_addr	nexthop;
 	__u16		mtu;
 	__u8		state;
-	__u8		is_mark_lost;
+	__u8		is_mark_lost : 1, is_wide : 1;
 	__u32		next_seq;
 };
 _Static_assert(sizeof(struct sp_use) == 64, "struct sp_use is ABI");
@@ -158,12 +159,12 @@ sp_inline __u32 sp_route_tick(__u64 now_ns)
 }
 
 /*
- * A window field, for whoever reads it at another scale: no more than it can
- * say, and rounded down to what it can say, but never to zero. A window that
- * seems closed while it is not costs a round of probes for each byte; one
- * that seems a little too wide costs a retransmission.
+ * A window field, for whoever reads it at another scale: no more than it can say, and rounded down to what it can say.
+ * Of who had a wide one it may be zero, as what is left is about to close: what reached beyond it would be dropped
+ * (Linux 6.17), and repeated after ever longer times. Of who never had one it is never zero, since that would cost a
+ * round of probes for each byte.
  */
-sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window)
+sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window, int is_wide)
 {
 	__u32 w = window;
 
@@ -173,7 +174,7 @@ sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window)
 		w >>= -h->window_shift & 15;
 	if (w > 0xffff)
 		return 0xffff;
-	return w ? w : !!window;
+	return w ? w : window && !is_wide;
 }
 
 /* Whether an introduction may have these: it is about a half that an agent carries. */

@@ -74,21 +74,29 @@ static __always_inline int rewrite_ip(struct sp_pkt *pkt, const struct sp_entry 
 	return 0;
 }
 
-/* Ports, sequence and acknowledgement number, window. */
-static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr *tcp,
-					const struct sp_half *h, __u64 *sum)
+static __always_inline void rewrite_window(const struct sp_pkt *pkt, struct tcphdr *tcp, struct sp_entry *e, __u64 *sum)
 {
+	__u16 w = sp_half_window(&e->half, pkt->window, e->use.is_wide);
+	__be16 window = bpf_htons(w);
+
+	if (w > 1 && !e->use.is_wide)
+		e->use.is_wide = 1;
+	csum_half_word(sum, tcp->window, window);
+	tcp->window = window;
+}
+
+/* Ports, sequence and acknowledgement number, window. */
+static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr *tcp, struct sp_entry *e, __u64 *sum)
+{
+	const struct sp_half *h = &e->half;
+
 	tcp->source = h->out.sport;
 	tcp->dest = h->out.dport;
 	shift_word(&tcp->seq, h->seq_delta, sum);
 	if (pkt->flags & TH_ACK)
 		shift_word(&tcp->ack_seq, h->ack_delta, sum);
-	if (h->window_shift && !(pkt->flags & TH_SYN)) {
-		__be16 window = bpf_htons(sp_half_window(h, pkt->window));
-
-		csum_half_word(sum, tcp->window, window);
-		tcp->window = window;
-	}
+	if (h->window_shift && !(pkt->flags & TH_SYN))
+		rewrite_window(pkt, tcp, e, sum);
 }
 
 /* @word: TSval, then TSecr, which is void (0) in a SYN */
@@ -186,7 +194,7 @@ static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct
  * Invalidates pointers into the packet.
  * Return: 0, or a reason; the packet is damaged then and must be dropped.
  */
-static __always_inline int rewrite(struct sp_pkt *pkt, const struct sp_entry *e)
+static __always_inline int rewrite(struct sp_pkt *pkt, struct sp_entry *e)
 {
 	__u64 sum = e->use.port_csum;
 	__u32 csum_off = pkt->l4_off + offsetof(struct tcphdr, check);
@@ -201,7 +209,7 @@ static __always_inline int rewrite(struct sp_pkt *pkt, const struct sp_entry *e)
 	tcp = pkt_l4(pkt);
 	if ((void *)(tcp + 1) > pkt_end(pkt))
 		return -SP_DROP_REWRITE_FAILED;
-	rewrite_tcp(pkt, tcp, &e->half, &sum);
+	rewrite_tcp(pkt, tcp, e, &sum);
 	if (!(e->half.flags & SP_HALF_F_ADOPTED) && !rewrite_usual_options(pkt, tcp, &e->half, &sum))
 		err = rewrite_odd_options(pkt, &e->half, &sum);
 	/* with the pseudo header's part apart, both are right for CHECKSUM_PARTIAL too */

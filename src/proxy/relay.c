@@ -12,7 +12,7 @@ static struct sp_segment translate(const struct sp_half *half, const struct sp_s
 		out.tsval += half->tsval_delta;
 		out.tsecr += out.tsecr ? half->tsecr_delta : 0;
 	}
-	out.window = sp_half_window(half, seg->window);
+	out.window = sp_half_window(half, seg->window, 0);
 	out.wscale = -1;
 	out.is_ce = seg->is_ce && !(half->flags & SP_HALF_F_NOT_ECT);
 	return out;

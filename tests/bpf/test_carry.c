@@ -83,6 +83,28 @@ static void window_means_the_same(void **state)
 		}
 }
 
+/* What is left of a wide window is smaller than the reader's scale can say. */
+static void window_that_is_about_to_close(void **state)
+{
+	static const struct { __u16 in, out; } steps[] = {
+		{ 7, 1 }, { 9, 1 }, { 7, 1 }, { 0x0817, 0x0102 }, { 7, 0 }, { 8, 1 }, { 0, 0 },
+	};
+
+	for_each_family(v6) {
+		struct packet p = plain_packet(v6), want;
+		struct sp_half h = full_half(v6);
+
+		h.window_shift = -3;
+		put_half(*state, &p.tuple, &h);
+		for (size_t i = 0; i < COUNT(steps); i++) {
+			p.window = steps[i].in;
+			want = expect_carried(p, &h);
+			want.window = steps[i].out;
+			check_forwarded(*state, "about to close", &p, &want);
+		}
+	}
+}
+
 /* Once in 10^9 packets the folded sum carries again: here it does. */
 static void sum_that_carries_twice(void **state)
 {
@@ -272,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header_is_rewritten),
 		cmocka_unit_test(window_means_the_same),
+		cmocka_unit_test(window_that_is_about_to_close),
 		cmocka_unit_test(sum_that_carries_twice),
 		cmocka_unit_test(every_sum_of_an_ipv4_header),
 		cmocka_unit_test(ttl_runs_out),
