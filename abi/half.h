@@ -101,7 +101,8 @@ struct sp_use {
 	struct sp_addr	nexthop;
 	__u16		mtu;
 	__u8		state;
-	__u8		is_mark_lost : 1, is_wide : 1;
+	__u8		is_mark_lost : 1;
+	__u8		is_wide : 1;
 	__u32		next_seq;
 };
 _Static_assert(sizeof(struct sp_use) == 64, "struct sp_use is ABI");

@@ -68,6 +68,7 @@ def functions(lines):
 
 def members(body):
     body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+    body = re.sub(r" : \d+;", ";", body)
     body = FUNCTION_POINTER.sub(r"\1", body[body.index("{") + 1:body.rindex("}")])
     return {name for name in MEMBER.findall(body) if not name.startswith("pad")}
 
