@@ -26,7 +26,8 @@ struct sp_ask {
 };
 _Static_assert(sizeof(struct sp_ask) == 16, "struct sp_ask is ABI");
 
-/* What listens at a port of the agent's host: answers of program sp_listener. No handshake can be handed to MPTCP. */
+/* What listens at a port of the agent's host: answers of program sp_listeners. No handshake can be handed to MPTCP. */
 enum { SP_LISTENER_NONE, SP_LISTENER_PLAIN, SP_LISTENER_MPTCP };
+#define SP_LISTENERS_MAX	64	/* asked for at once */
 
 #endif

@@ -361,17 +361,12 @@ int sp_agent_adopt(struct __sk_buff *skb)
 	return adopt_verdict(-err);
 }
 
-/* What would take a connection to a port of this host: asked by the daemon, with struct sp_listen for a packet. */
-SEC("tc")
-int sp_listener(struct __sk_buff *skb)
+static __always_inline int listener_at(struct __sk_buff *skb, const struct sp_listen *at)
 {
-	const struct sp_listen *at = (const void *)(long)skb->data;
 	struct sp_pkt pkt = { .skb = skb };
 	int answer = SP_LISTENER_NONE;
 	struct bpf_sock *skc;
 
-	if ((const void *)(at + 1) > (const void *)(long)skb->data_end)
-		return answer;
 	pkt.tuple.daddr = at->addr;
 	pkt.tuple.dport = at->port;
 	pkt.is_v6 = !sp_addr_is_v4(&at->addr);
@@ -382,6 +377,21 @@ int sp_listener(struct __sk_buff *skb)
 		answer = bpf_skc_to_mptcp_sock(skc) ? SP_LISTENER_MPTCP : SP_LISTENER_PLAIN;
 	bpf_sk_release(skc);
 	return answer;
+}
+
+/*
+ * What would take connections to ports of this host: asked by the daemon, with SP_LISTENERS_MAX of struct sp_listen at
+ * most for a packet, in which the answer to each takes the place of its padding. Return: how many were answered.
+ */
+SEC("tc")
+int sp_listeners(struct __sk_buff *skb)
+{
+	struct sp_listen *at = (void *)(long)skb->data;
+	int i;
+
+	for (i = 0; i < SP_LISTENERS_MAX && (void *)(at + 1) <= (void *)(long)skb->data_end; i++, at++)
+		at->pad = listener_at(skb, at);
+	return i;
 }
 
 #endif

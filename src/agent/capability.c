@@ -75,12 +75,13 @@ static __u8 ecn_of_host(void)
 
 void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can)
 {
-	struct sp_member self;
+	const struct sp_member *self = sp_cluster_self(cluster);
 	__u64 adopts = 0;
 
-	if (sp_cluster_member(cluster, 0, &self))
+	_Static_assert(SP_MEMBER_OWNED_MAX <= SP_LISTENERS_MAX, "asked for at once");
+	if (!self)
 		return;
-	for (unsigned int i = 0; can & SP_CAN_ADOPT && i < self.owned_count; i++)
-		adopts |= (__u64)(sp_datapath_listener(dp, &self.owned[i]) == SP_LISTENER_PLAIN) << i;
+	if (can & SP_CAN_ADOPT)
+		adopts = sp_datapath_listeners(dp, self->owned, self->owned_count);
 	sp_cluster_set_can(cluster, can & SP_CAN_ADOPT ? can | ecn_of_host() : can, adopts);
 }

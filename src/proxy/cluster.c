@@ -440,6 +440,11 @@ int sp_cluster_member(const struct sp_cluster *c, unsigned int idx, struct sp_me
 	return 0;
 }
 
+const struct sp_member *sp_cluster_self(const struct sp_cluster *c)
+{
+	return c ? &c->members.self : NULL;
+}
+
 const struct sp_cluster_counters *sp_cluster_counters(const struct sp_cluster *c)
 {
 	static const struct sp_cluster_counters none;

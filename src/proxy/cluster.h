@@ -82,6 +82,8 @@ void sp_cluster_configure(struct sp_cluster *c, const struct sp_config *config);
 enum sp_member_state sp_cluster_state(const struct sp_cluster *c);
 /* The @idx-th member, 0 is this proxy. Return: 0; -ENOENT: no more. */
 int sp_cluster_member(const struct sp_cluster *c, unsigned int idx, struct sp_member *ret_member);
+/* NULL: there is no cluster. Borrowed. */
+const struct sp_member *sp_cluster_self(const struct sp_cluster *c);
 const struct sp_cluster_counters *sp_cluster_counters(const struct sp_cluster *c);
 
 /* The living agent of the server that listens there; NULL: none. */

@@ -91,7 +91,7 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in, is_agent && !dp->can_adopt);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_adopt, is_agent && dp->can_adopt);
-	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_listener, is_agent && dp->can_adopt);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_listeners, is_agent && dp->can_adopt);
 	return err ?: bpf_program__set_autoload(dp->skel->progs.sp_egress, is_agent);
 }
 
@@ -299,14 +299,21 @@ int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
 	return opts.retval ? 0 : -ENOENT;
 }
 
-int sp_datapath_listener(struct sp_datapath *dp, const struct sp_endpoint *at)
+__u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at, unsigned int count)
 {
-	struct sp_listen listen = { .addr = at->addr, .port = at->port_be };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &listen, .data_size_in = sizeof(listen));
+	struct sp_listen ports[SP_LISTENERS_MAX];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = ports, .data_size_in = count * sizeof(ports[0]), .data_out = ports,
+		    .data_size_out = sizeof(ports));
+	__u64 plain = 0;
 
-	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_listener), &opts))
-		return -errno;
-	return opts.retval;
+	assert(count <= SP_LISTENERS_MAX);
+	for (unsigned int i = 0; i < count; i++)
+		ports[i] = (struct sp_listen){ .addr = at[i].addr, .port = at[i].port_be };
+	if (!count || bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_listeners), &opts))
+		return 0;
+	for (unsigned int i = 0; i < count; i++)
+		plain |= (__u64)(ports[i].pad == SP_LISTENER_PLAIN) << i;
+	return plain;
 }
 
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns)

@@ -32,8 +32,8 @@ int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys);
 
 /* Of an agent: whether the kernel takes over handshakes, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
 int sp_datapath_can_adopt(const struct sp_datapath *dp);
-/* Only if it can adopt. Return: SP_LISTENER_* (abi/ask.h), or -errno. */
-int sp_datapath_listener(struct sp_datapath *dp, const struct sp_endpoint *at);
+/* Only if it can adopt. Return: bit i: SP_LISTENER_PLAIN at @at[i]; of SP_LISTENERS_MAX at most. */
+__u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at, unsigned int count);
 
 /* What is offered where a service is, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);

@@ -451,12 +451,22 @@ static void listener_that_takes_nothing_over(void **state)
 	}
 }
 
-static int asked_listener(struct fixture *f, const struct sp_listen *at, int len)
+static int asked(struct fixture *f, struct sp_listen *ports, int len)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = at, .data_size_in = len);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = ports, .data_size_in = len, .data_out = ports, .data_size_out = len);
 
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_listener), &o), 0);
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_listeners), &o), 0);
 	return o.retval;
+}
+
+static int asked_listener(struct fixture *f, const struct sp_listen *at)
+{
+	struct sp_listen port = *at;
+
+	assert_int_equal(asked(f, &port, sizeof(port)), 1);
+	assert_memory_equal(&port.addr, &at->addr, sizeof(at->addr));
+	assert_int_equal(port.port, at->port);
+	return port.pad;
 }
 
 static void what_listens_is_told(void **state)
@@ -467,13 +477,30 @@ static void what_listens_is_told(void **state)
 		struct sp_listen other = { .addr = t.saddr, .port = t.dport };
 		int listener = make_listener(v6, 0);
 
-		assert_int_equal(asked_listener(*state, &at, sizeof(at)), SP_LISTENER_PLAIN);
-		assert_int_equal(asked_listener(*state, &other, sizeof(other)), SP_LISTENER_NONE);
-		assert_int_equal(asked_listener(*state, &at, sizeof(at) - 1), SP_LISTENER_NONE);
+		assert_int_equal(asked_listener(*state, &at), SP_LISTENER_PLAIN);
+		assert_int_equal(asked_listener(*state, &other), SP_LISTENER_NONE);
+		assert_int_equal(asked(*state, &at, sizeof(at) - 1), 0);
 		close(listener);
-		assert_int_equal(asked_listener(*state, &at, sizeof(at)), SP_LISTENER_NONE);
+		assert_int_equal(asked_listener(*state, &at), SP_LISTENER_NONE);
 		listener = make_listener(v6, IPPROTO_MPTCP);
-		assert_int_equal(asked_listener(*state, &at, sizeof(at)), SP_LISTENER_MPTCP);
+		assert_int_equal(asked_listener(*state, &at), SP_LISTENER_MPTCP);
+		close(listener);
+	}
+}
+
+/* Those of an agent that serves as many as can be told of: a listener at every third. */
+static void what_listens_is_told_of_all_at_once(void **state)
+{
+	for_each_family(v6) {
+		struct sp_tuple t = at_host(v6);
+		struct sp_listen ports[SP_LISTENERS_MAX];
+		int listener = make_listener(v6, 0);
+
+		for (int i = 0; i < SP_LISTENERS_MAX; i++)
+			ports[i] = (struct sp_listen){ .addr = i % 3 ? t.saddr : t.daddr, .port = t.dport, .pad = 7 };
+		assert_int_equal(asked(*state, ports, sizeof(ports)), SP_LISTENERS_MAX);
+		for (int i = 0; i < SP_LISTENERS_MAX; i++)
+			assert_int_equal(ports[i].pad, i % 3 ? SP_LISTENER_NONE : SP_LISTENER_PLAIN);
 		close(listener);
 	}
 }
@@ -492,6 +519,7 @@ int main(void)
 		cmocka_unit_test(host_says_that_nobody_listens),
 		cmocka_unit_test(listener_that_takes_nothing_over),
 		cmocka_unit_test(what_listens_is_told),
+		cmocka_unit_test(what_listens_is_told_of_all_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, open_wire, close_all);
