@@ -302,8 +302,8 @@ int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
 __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at, unsigned int count)
 {
 	struct sp_listen ports[SP_LISTENERS_MAX];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = ports, .data_size_in = count * sizeof(ports[0]), .data_out = ports,
-		    .data_size_out = sizeof(ports));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = ports, .data_size_in = count * sizeof(ports[0]),
+		    .data_out = ports, .data_size_out = sizeof(ports));
 	__u64 plain = 0;
 
 	assert(count <= SP_LISTENERS_MAX);

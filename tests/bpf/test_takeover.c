@@ -453,7 +453,8 @@ static void listener_that_takes_nothing_over(void **state)
 
 static int asked(struct fixture *f, struct sp_listen *ports, int len)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = ports, .data_size_in = len, .data_out = ports, .data_size_out = len);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = ports, .data_size_in = len, .data_out = ports,
+		    .data_size_out = len);
 
 	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_listeners), &o), 0);
 	return o.retval;
