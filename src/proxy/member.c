@@ -139,7 +139,7 @@ static int is_owned_same(const struct sp_member *a, const struct sp_member *b)
 enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
 {
 	struct sp_member *m = sp_members_by_id(ms, sp_member_id(said->name));
-	int is_moved, is_news;
+	int is_moved, is_heard, is_news;
 	__u64 old_ns;
 
 	if (!strcmp(said->name, ms->self.name))
@@ -154,10 +154,11 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 	old_ns = m->started_ns;
 	if (said->started_ns > old_ns)
 		m->seq = 0;
-	is_news = m->is_alive && (m->can != said->can || !is_owned_same(m, said));
+	is_heard = m->is_alive && said->started_ns == old_ns;	/* what it says itself is newer than any record */
+	is_news = m->is_alive && ((!is_heard && m->can != said->can) || !is_owned_same(m, said));
 	m->started_ns = said->started_ns;
 	m->relay = said->relay;
-	m->can = said->can;
+	m->can = is_heard ? m->can : said->can;
 	if (said->started_ns > old_ns || !is_owned_same(m, said))
 		m->adopts = 0;	/* until it says so itself, of what it owns now */
 	m->owned_count = said->owned_count;

@@ -347,6 +347,25 @@ static void who_lives_and_serves_elsewhere_is_news(void **state)
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
 }
 
+/* A store has what was so a moment ago. */
+static void what_it_says_itself_is_newer_than_its_record(void **state)
+{
+	struct sp_member m = agent(4), record = m, *is;
+
+	start(3);
+	m.can = SP_CAN_ALL;
+	record.can = SP_CAN_SPLIT;
+	sp_members_record(&ms, &record, now_ns);
+	hear(&m);
+	is = &ms.others[ms.count - 1];
+	assert_int_equal(is->can, SP_CAN_ALL);
+	assert_int_equal(sp_members_record(&ms, &record, now_ns), SP_MEMBER_SAME);
+	assert_int_equal(is->can, SP_CAN_ALL);
+	is->is_alive = 0;
+	assert_int_equal(sp_members_record(&ms, &record, now_ns), SP_MEMBER_SAME);
+	assert_int_equal(is->can, SP_CAN_SPLIT);
+}
+
 /* Where it listens, and while it lives. One that had the same servers before it, under another name, is in no way. */
 static void agents_are_found_by_what_they_serve(void **state)
 {
@@ -392,6 +411,7 @@ int main(void)
 		cmocka_unit_test(owners_are_found_by_address),
 		cmocka_unit_test(an_agent_owns_no_client),
 		cmocka_unit_test(who_lives_and_serves_elsewhere_is_news),
+		cmocka_unit_test(what_it_says_itself_is_newer_than_its_record),
 		cmocka_unit_test(agents_are_found_by_what_they_serve),
 	};
 
