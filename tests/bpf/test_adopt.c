@@ -303,6 +303,8 @@ static const struct settled_case settled[] = {
 	{ "half closed",			ADOPTED, 1, SP_USE_S_FIN, 1000, 1 },
 	{ "closed, last acknowledgement",	ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 0, 1 },
 	{ "closed, last FIN",			ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -1, 1 },
+	{ "split, closed, last FIN",		SP_HALF_F_SPLIT, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -1, 1 },
+	{ "split, closed, another one",		SP_HALF_F_SPLIT, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 1, 0 },
 	{ "closed, another one",		ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 1, 0 },
 	{ "closed, an older one",		ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -2, 0 },
 	{ "reset, another one",			ADOPTED, 1, SP_USE_S_PEER_RST, 1000, 0 },
@@ -321,8 +323,9 @@ static void check_settled(struct fixture *f, const struct settled_case *c, int i
 	e.use.pkts = c->pkts;
 	e.use.state = c->state;
 	e.use.last_ack = 0xfffffff0;
+	e.half.ack_delta = c->flags & SP_HALF_F_ADOPTED ? 0 : 0x1000;
 	set_entry(f, &down, &e);
-	p.seq = e.use.last_ack + c->seq;
+	p.seq = e.use.last_ack - e.half.ack_delta + c->seq;
 	if (c->is_settled)
 		check_to_stack(f, c->name, &p, 0);
 	else
