@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * fuzz_datapath.c - what the programs of proxies and agents take from the network, by BPF_PROG_TEST_RUN: any packet, and
- * well-formed ones with bytes changed, introductions before or after they are sealed. Needs root.
+ * fuzz_datapath.c - what the programs of proxies and agents take from the network, by test runs: any packet, and good
+ * ones with bytes changed, introductions before or after they are sealed. Needs root.
  *
  * The kernel tells libFuzzer nothing of the branches that are taken; reasons, counters and verdicts do, in their place.
  */
