@@ -15,8 +15,8 @@ from conftest import AGENT_SAYS_S, Lab
 
 MIB = 1 << 20
 BYTES = 64 * MIB
-# By their length: whatever else proxies tell the agent is heard.
-INTRODUCTION = "udp dport 7946 udp length 160"
+# By their length, of one or of several together: whatever else proxies tell the agent is heard.
+INTRODUCTION = "udp dport 7946 udp length { %s }" % ", ".join(str(8 + 152 * n) for n in range(1, 9))
 NO_INTRODUCTIONS = """chain lose {
     type filter hook forward priority 0
     %s counter drop
