@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 #include <uv.h>
@@ -18,6 +19,8 @@
 #include "store.h"
 
 #define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
+/* Until proxies have missed an agent that has just ended, and what they gave to its datapath till then has come. */
+#define UNLOAD_AFTER_US	1000000
 
 struct daemon {
 	struct sp_datapath		*dp;
@@ -279,6 +282,8 @@ static int unload(const char *path)
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
+	if (config->is_agent)
+		usleep(UNLOAD_AFTER_US);
 	err = sp_state_remove(config->state_dir);
 	sp_config_free(config);
 	return !!err;
