@@ -127,6 +127,7 @@ static __always_inline int is_pair(const struct sp_tuple *t)
 static __always_inline int check_sense(const struct sp_introduce *m)
 {
 	if (!is_pair(&m->front) || !is_pair(&m->back) || !sp_half_flags_introduce(m->flags) ||
+	    bpf_ntohs(m->half_version) > 0xff || bpf_ntohl(m->pool_id) > 0xffff ||
 	    m->zeros[0] | m->zeros[1] | m->zeros[2])
 		return -SP_DROP_INTRO_MALFORMED;
 	return 0;

@@ -383,8 +383,14 @@ static void what_makes_no_sense_is_refused(void **state)
 
 static void room_for_later_is_empty(void **state)
 {
+	static const size_t empty[] = {
+		offsetof(struct sp_introduce, zeros), offsetof(struct sp_introduce, zeros) + 1,
+		offsetof(struct sp_introduce, zeros) + 2, offsetof(struct sp_introduce, half_version),
+		offsetof(struct sp_introduce, pool_id), offsetof(struct sp_introduce, pool_id) + 1,
+	};
+
 	for_each_family(v6)
-		for (int i = 0; i < 3; i++) {
+		for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
 			__u8 text[SP_MESSAGE_BYTES_MAX];
 			struct sp_splice s;
 			size_t len;
@@ -392,7 +398,7 @@ static void room_for_later_is_empty(void **state)
 			begin(*state, v6);
 			s = splice_of(v6);
 			len = write_text(&seals[0], &s, text);
-			text[offsetof(struct sp_introduce, zeros) + i] = 1;
+			text[empty[i]] = 1;
 			sp_seal_close(&seals[0], RELAY_WHERE, strlen(RELAY_WHERE), text, len);
 			check_text(*state, "not zero", v6, text, len, SP_DROP_INTRO_MALFORMED);
 		}
