@@ -266,7 +266,7 @@ static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct s
 		return SP_MESSAGE_REFUSED_LENGTH;
 	memcpy(&said.front, p, len);
 	if (!is_tuple(&said.front) || !is_tuple(&said.back) || !sp_half_flags_introduce(said.flags) ||
-	    ntohs(said.half_version) > UINT8_MAX || ntohl(said.pool_id) > UINT16_MAX ||
+	    ntohs(said.half_version) > 0xff || ntohl(said.pool_id) > 0xffff ||
 	    said.zeros[0] | said.zeros[1] | said.zeros[2])
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	*up = (struct sp_half){
