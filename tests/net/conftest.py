@@ -311,7 +311,7 @@ AGENT_SAYS_S = 0.3      # until proxies have heard that a server listens: before
 
 
 class Pairs:
-    """Connections of which the test holds both ends."""
+    """Connections of which the test holds both ends, until the block is over."""
     PORTS = {"tcp": daemon.RAW_TCP, "http": daemon.RAW_HTTP, "tls": daemon.RAW_TLS}
     HEADS = {"tcp": b"", "tls": client_hello("www.example.org"),
              "http": b"POST /upload HTTP/1.1\r\nHost: www.example.org\r\nContent-Length: 99999999999\r\n\r\n"}
@@ -320,6 +320,12 @@ class Pairs:
         self.rig = rig
         self.stack = contextlib.ExitStack()
         self.listeners = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return self.stack.__exit__(*exc)
 
     def listener(self, kind, **options):
         if kind not in self.listeners:
@@ -351,8 +357,7 @@ class Pairs:
 
 @pytest.fixture
 def pair(raw):
-    pairs = Pairs(raw)
-    with pairs.stack:
+    with Pairs(raw) as pairs:
         yield pairs
 
 
@@ -361,9 +366,7 @@ def pairs_on():
     """For other rigs than `raw`."""
     with contextlib.ExitStack() as stack:
         def on(rig):
-            pairs = Pairs(rig)
-            stack.enter_context(pairs.stack)
-            return pairs
+            return stack.enter_context(Pairs(rig))
         yield on
 
 

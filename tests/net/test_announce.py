@@ -40,8 +40,7 @@ def lab(start_cluster):
 
 @pytest.fixture
 def streams(lab):
-    pairs = Pairs(lab)
-    with pairs.stack, Streams([pairs(Way(4, "snat"), "http") for _ in range(CONNECTIONS)]) as streams:
+    with Pairs(lab) as pairs, Streams([pairs(Way(4, "snat"), "http") for _ in range(CONNECTIONS)]) as streams:
         yield streams
 
 

@@ -21,8 +21,7 @@ def lab(start_cluster):
 
 @pytest.fixture
 def pair(lab):
-    pairs = Pairs(lab)
-    with pairs.stack:
+    with Pairs(lab) as pairs:
         yield pairs
     lab.cluster.heal()
 

@@ -60,8 +60,7 @@ def lab(start_cluster):
 
 @pytest.fixture
 def pair(lab):
-    pairs = Pairs(lab)
-    with pairs.stack:
+    with Pairs(lab) as pairs:
         yield pairs
     lab.cluster.way.announce(lab.cluster.names)
     tcp.wait_for(lambda: all(p.status()["splices"] == 0 for p in lab.cluster.proxies), "the splices to go", 20)
