@@ -133,6 +133,16 @@ static void check_splice(struct fixture *f, const char *name, int is_v6, const s
 	check_text(f, name, is_v6, text, len, reason);
 }
 
+static struct sp_splice introduce_first(struct fixture *f, int is_v6)
+{
+	struct sp_splice s;
+
+	begin(f, is_v6);
+	s = splice_of(is_v6);
+	check_splice(f, "first", is_v6, &s, 0);
+	return s;
+}
+
 static int get(struct fixture *f, const struct sp_tuple *key, struct sp_entry *ret_e)
 {
 	return bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_halves), key, ret_e);
@@ -504,9 +514,7 @@ static void newer_splice_with_an_old_isn(void **state)
 	for_each_family(v6) {
 		struct sp_splice s;
 
-		begin(*state, v6);
-		s = splice_of(v6);
-		check_splice(*state, "first", v6, &s, 0);
+		s = introduce_first(*state, v6);
 		s.up.spliced_s++;
 		check_splice(*state, "newer", v6, &s, 0);
 		assert_int_equal(control_of(*state).splices, 1);
@@ -520,9 +528,7 @@ static void missing_half_is_put_back(void **state)
 		struct sp_splice s;
 		struct sp_entry e;
 
-		begin(*state, v6);
-		s = splice_of(v6);
-		check_splice(*state, "first", v6, &s, 0);
+		s = introduce_first(*state, v6);
 		remove_half(*state, &key);
 		check_splice(*state, "again", v6, &s, 0);
 		assert_int_equal(get(*state, &key, &e), 0);
@@ -596,9 +602,7 @@ static void what_was_replayed_revives_nothing(void **state)
 		struct sp_splice s;
 		struct sp_entry e;
 
-		begin(*state, v6);
-		s = splice_of(v6);
-		check_splice(*state, "first", v6, &s, 0);
+		s = introduce_first(*state, v6);
 		assert_int_equal(get(*state, &key, &e), 0);
 		e.use.state = SP_USE_S_REUSED;
 		bpf_map_update_elem(bpf_map__fd(((struct fixture *)*state)->skel->maps.sp_halves), &key, &e, BPF_EXIST);

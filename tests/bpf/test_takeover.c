@@ -414,6 +414,16 @@ static void second_round_meets_an_open_one(void **state)
 	}
 }
 
+/* @ret_frame: the RST that the first segment of a connection is answered with. */
+static void reset_first(struct fixture *f, int is_v6, const struct packet *first, __u8 *ret_frame)
+{
+	begin_adopt(f, is_v6);
+	forget_wire();
+	put_adopted(f, is_v6, CLIENT_ISN);
+	send_packet(first);
+	next_with(is_v6, RST, 0, ret_frame);
+}
+
 /* The host's own RST, which the half down takes to the client. */
 static void host_says_that_nobody_listens(void **state)
 {
@@ -422,11 +432,7 @@ static void host_says_that_nobody_listens(void **state)
 		__u64 before = drops(*state, SP_DROP_ADOPT_NO_LISTENER);
 		__u8 frame[FRAME_MAX];
 
-		begin_adopt(*state, v6);
-		forget_wire();
-		put_adopted(*state, v6, CLIENT_ISN);
-		send_packet(&p);
-		next_with(v6, RST, 0, frame);
+		reset_first(*state, v6, &p, frame);
 		assert_int_equal(get32(frame + l4_off(v6) + 4), p.ack);
 		assert_int_equal(drops(*state, SP_DROP_ADOPT_NO_LISTENER), before + 1);
 	}
@@ -440,11 +446,7 @@ static void listener_that_takes_nothing_over(void **state)
 		__u64 before = drops(*state, SP_DROP_ADOPT_FAILED), taken = stat_of(*state, SP_STAT_TAKEN_OVER);
 		__u8 frame[FRAME_MAX];
 
-		begin_adopt(*state, v6);
-		forget_wire();
-		put_adopted(*state, v6, CLIENT_ISN);
-		send_packet(&p);
-		next_with(v6, RST, 0, frame);
+		reset_first(*state, v6, &p, frame);
 		assert_int_equal(drops(*state, SP_DROP_ADOPT_FAILED), before + 1);
 		assert_int_equal(stat_of(*state, SP_STAT_TAKEN_OVER), taken);
 		close(listener);
