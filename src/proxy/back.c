@@ -147,6 +147,7 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 		return 0;
 	}
 	choose_numbers(f, c);
+	c->is_news = c->pool->source == SP_SOURCE_CLIENT;
 	c->state = SP_CONN_CONNECTING;
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;
 	send_syn(f, c, c->is_ecn ? SP_TCP_ECE | SP_TCP_CWR : 0, now_ns);
@@ -386,8 +387,13 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 	}
 }
 
+/*
+ * Where the backend sees clients' own addresses, it may have this connection from another proxy, by which the client's
+ * handshake went; and in mode split what it says to our SYN doesn't come here.
+ */
 void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 {
+	sp_head_ask_store(f, c);
 	if (now_ns >= c->deadline_ns)
 		failed(f, c, SP_BACKEND_SILENT);
 	else if (now_ns >= c->again_ns)

@@ -66,6 +66,8 @@ void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, int is_home
 /* A segment of a connection that is in the table. */
 void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg);
 void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
+/* Has another proxy made the splice of @c? Once for what has come since. */
+void sp_head_ask_store(struct sp_front *f, struct sp_conn *c);
 /* Bytes of memory behind the connection's buffer. */
 __u32 sp_head_pages(const struct sp_conn *c);
 

@@ -308,7 +308,7 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
  * part of it from a dead one (heir.c): then the splice is there. What comes behind a hole, or again, tells of that.
  * And what lies in the hole, another one who went on with the head may have acknowledged: no client repeats it.
  */
-static void ask_store(struct sp_front *f, struct sp_conn *c)
+void sp_head_ask_store(struct sp_front *f, struct sp_conn *c)
 {
 	if (!sp_carrier_is_shared(&f->carrier) || !c->is_news)
 		return;
@@ -327,5 +327,5 @@ void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 	if (c->state == SP_CONN_HEAD)
 		sp_stash_tick(f, c, now_ns);
 	if (c->state == SP_CONN_HEAD)
-		ask_store(f, c);
+		sp_head_ask_store(f, c);
 }
