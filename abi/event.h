@@ -14,11 +14,12 @@
  * SYNACK	what a SYN was answered with, where the server speaks first (@tuple is the SYN's)
  * MISS		client -> service, neither half nor cookie: a later segment of a head, or one to ask the store about
  * TOO_BIG	larger than @mtu of its way out: tell the sender by ICMP
+ * REUSED	a client's SYN meets the half of its closed connection: others may have that, too
  * ASK		of an agent: as BACK, but the packet has passed, and only its headers are here
  */
 #define SP_EVENT_KINDS(X) \
 	X(FRONT, front) X(BACK, back) X(HELD, held) \
-	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask)
+	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask) X(REUSED, reused)
 
 enum sp_event_kind {
 #define X(up, low) SP_EVENT_##up,

@@ -69,6 +69,7 @@ enum {
 	SP_USE_S_REUSED		= 1 << 4, /* closed, and the client has opened a new connection from this port */
 };
 #define SP_USE_S_ENDS (SP_USE_S_FIN | SP_USE_S_PEER_FIN | SP_USE_S_RST | SP_USE_S_PEER_RST)
+#define SP_USE_S_TOLD (SP_USE_S_ENDS | SP_USE_S_REUSED) /* what proxies tell each other */
 
 /**
  * struct sp_use - what one machine knows of a half it uses; not part of the store's record

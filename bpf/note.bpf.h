@@ -32,7 +32,7 @@ static __always_inline int note(const struct sp_note *n)
 	down = peer_of(up);
 	if (!down || !is_meant(down, n))
 		return 0;
-	note_half(up, n->kept_s, n->state & SP_USE_S_ENDS);
+	note_half(up, n->kept_s, n->state & SP_USE_S_TOLD);
 	note_half(down, n->kept_s, sp_ends_mirrored(n->state));
 	return 1;
 }

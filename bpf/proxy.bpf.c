@@ -40,6 +40,17 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+static __always_inline int is_syn(const struct sp_pkt *pkt)
+{
+	return (pkt->flags & (TH_SYN | TH_ACK)) == TH_SYN;
+}
+
+/* Its SYN was answered by another proxy. */
+static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->tag.client_isn && cookie_is_valid(pkt, control());
+}
+
 /*
  * A closed connection's half does not stand in the way of the client's next
  * one from the same port; nor does one that only holds packets for the daemon.
@@ -47,14 +58,25 @@ char _license[] SEC("license") = "Dual BSD/GPL";
  */
 static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_entry *e)
 {
+	int is_mark = e->half.flags & SP_HALF_F_TO_DAEMON, is_closed = sp_use_is_closed(&e->use);
+
 	if (e->use.state & SP_USE_S_REUSED)
 		return 1;
-	if ((pkt->flags & (TH_SYN | TH_ACK)) != TH_SYN || e->half.flags & SP_HALF_F_FROM_BACKEND)
+	if (e->half.flags & SP_HALF_F_FROM_BACKEND || (!is_mark && !is_closed))
 		return 0;
-	if (!(e->half.flags & SP_HALF_F_TO_DAEMON) && !sp_use_is_closed(&e->use))
+	if (!is_syn(pkt) && (is_mark || !is_first_of_next(pkt, e)))
 		return 0;
 	e->use.state |= SP_USE_S_REUSED;
 	return 1;
+}
+
+/* What comes next may pass another proxy, which must not carry it by the half of before. */
+static __always_inline void tell_left_behind(const struct sp_pkt *pkt, const struct sp_entry *e,
+					     const struct sp_service *svc, __u64 now_ns)
+{
+	if (is_syn(pkt) && svc->flags & SP_SERVICE_F_SHARED && !(e->half.flags & SP_HALF_F_TO_DAEMON) &&
+	    upcall_is_allowed(UPCALL_HANDSHAKE, now_ns))
+		upcall(pkt, SP_EVENT_REUSED, upcall_whole(pkt), 0, 0);
 }
 
 static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
@@ -97,6 +119,8 @@ static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 	if (e && !is_left_behind(pkt, e))
 		return carry(pkt, e, now_ns);
 	svc = bpf_map_lookup_elem(&sp_services, &at);
+	if (svc && e)
+		tell_left_behind(pkt, e, svc, now_ns);
 	if (svc)
 		return front(pkt, svc, now_ns);
 	return is_to_snat(pkt) || is_from_origin(pkt) ? back(pkt, now_ns) : 0;

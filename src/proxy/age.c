@@ -13,8 +13,8 @@
  *	unprotected	was made while the store was out of reach: put there as soon as it answers
  *	emptied		a server has lost what it had, or we have only begun and don't know: each is refreshed once
  *	rekeyed		its record is sealed with a key that goes: as emptied
- *	half closed	the FIN of one end, then silence: the others are told, once, since the answer to it may have
- *			passed another proxy
+ *	ended		FIN or RST, then silence: the others are told, once. The other end's may have passed there, or
+ *			nothing of this, and the client's next connection from its port may come to them
  *
  * A splice counts as kept when a majority of its servers has said so, and from
  * that moment. What the answer to a refresh calls outdated is removed: the next
@@ -137,8 +137,10 @@ static __u8 ends_of(const struct look *look)
 
 static void tell_ends(struct sp_ager *a, const struct look *look)
 {
+	struct sp_tuple front = sp_tuple_reverse(&look->down->half.out);
+
 	if (a->ended)
-		a->ended(a->ctx, &look->front, look->down->tag.client_isn, ends_of(look));
+		a->ended(a->ctx, &front, look->down->tag.client_isn, ends_of(look));
 }
 
 static void remove_splice(struct sp_ager *a, struct look *look)
@@ -226,21 +228,21 @@ static void age_mark(struct sp_ager *a, const struct sp_limits_conf *limits, con
 
 /* ---- what others should know ---- */
 
-static int has_one_fin(__u8 state)
-{
-	return !(state & SP_USE_S_FIN) != !(state & SP_USE_S_PEER_FIN);
-}
-
-/* It had not been quiet for long enough when the last walk began, so this is found once. */
+/*
+ * It had not been quiet for long enough when the last walk began, so this is found once. There are many closed ones: of
+ * those the half down is enough.
+ */
 static void check_ends(struct sp_ager *a, struct look *look)
 {
+	const struct sp_use *down = &look->down->use;
 	__u64 quiet_at_ns;
 
-	if (!a->ended || !has_one_fin(look->down->use.state))
+	if (!a->ended || !(down->state & SP_USE_S_ENDS))
 		return;
-	find_up(a, look);
+	if (!sp_use_is_closed(down))
+		find_up(a, look);
 	quiet_at_ns = last_seen_ns(look) + (look->down->half.flags & SP_HALF_F_SPLIT ? QUIET_SPLIT_NS : QUIET_NS);
-	if (quiet_at_ns <= a->walk_ns && quiet_at_ns > a->last_walk_ns && has_one_fin(ends_of(look)))
+	if (quiet_at_ns <= a->walk_ns && quiet_at_ns > a->last_walk_ns)
 		tell_ends(a, look);
 }
 
@@ -303,10 +305,10 @@ static void look_at(struct sp_ager *a, const struct sp_limits_conf *limits, cons
 		return;
 	}
 	a->counting++;
-	if (age_splice(a, limits, &look) || !sp_entry_is_live(e))
+	if (age_splice(a, limits, &look))
 		return;
 	check_ends(a, &look);
-	if (is_shared(a))
+	if (is_shared(a) && sp_entry_is_live(e))
 		check_kept(a, &look);
 }
 

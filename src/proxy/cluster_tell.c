@@ -121,7 +121,7 @@ void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind, const st
 void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
 	struct sp_message m = {
-		.kind = SP_MESSAGE_ENDS, .ends = { *front, client_isn, state & SP_USE_S_ENDS },
+		.kind = SP_MESSAGE_ENDS, .ends = { *front, client_isn, state & SP_USE_S_TOLD },
 	};
 
 	if (c)

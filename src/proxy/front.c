@@ -150,6 +150,15 @@ void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client
 		sp_datapath_note(f->dp, &note);
 }
 
+/* All others that have the closed splice leave it behind, too. */
+static void on_reused(struct sp_front *f, const struct sp_tuple *front)
+{
+	struct sp_entry e;
+
+	if (!sp_datapath_get(f->dp, front, &e) && e.use.state & SP_USE_S_REUSED)
+		sp_cluster_tell_ends(f->cluster, front, e.tag.client_isn, e.use.state);
+}
+
 void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 {
 	struct sp_segment seg;
@@ -175,6 +184,7 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 	case SP_EVENT_FRONT: sp_head_begin(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple)); break;
 	case SP_EVENT_BACK: sp_back_event(f, &seg, 0); break;
 	case SP_EVENT_HELD: on_held(f, ev, &seg); break;
+	case SP_EVENT_REUSED: on_reused(f, &seg.tuple); break;
 	case SP_EVENT_MISS: sp_miss_event(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple)); break;
 	}
 }

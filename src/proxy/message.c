@@ -251,7 +251,7 @@ static enum sp_message_refusal get_ends(const __u8 *p, size_t len, struct sp_mes
 	memcpy(&m->ends.front, p, sizeof(m->ends.front));
 	m->ends.client_isn = get_number(p + 36, 4);
 	m->ends.state = p[40];
-	if (!is_tuple(&m->ends.front) || p[40] & ~SP_USE_S_ENDS || get_number(p + 41, 3))
+	if (!is_tuple(&m->ends.front) || p[40] & ~SP_USE_S_TOLD || get_number(p + 41, 3))
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	return SP_MESSAGE_OK;
 }

@@ -77,7 +77,7 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __
 /* Else two who tell each other of one end each would end up with one that knows, and does not tell any more. */
 __u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
-	struct sp_note note = { .front = *front, .client_isn = client_isn, .state = state & SP_USE_S_ENDS };
+	struct sp_note note = { .front = *front, .client_isn = client_isn, .state = state & SP_USE_S_TOLD };
 	struct sp_use told = { .state = state };
 	struct sp_entry up;
 

@@ -330,7 +330,7 @@ static void notes_change_only_what_they_say(void **state)
 		assert_int_equal(note(f, &n, sizeof(n)), 1);
 		is_up = entry_of(f, &up.tuple);
 		is_down = entry_of(f, &down.tuple);
-		assert_int_equal(is_up.use.state, SP_USE_S_FIN | SP_USE_S_PEER_RST);
+		assert_int_equal(is_up.use.state, SP_USE_S_FIN | SP_USE_S_PEER_RST | SP_USE_S_REUSED);
 		assert_int_equal(is_down.use.state, SP_USE_S_PEER_FIN | SP_USE_S_RST);
 		assert_int_equal(is_up.tag.kept_s, 1234567);
 		check_untouched_entry(&is_up, &was_up);

@@ -250,6 +250,101 @@ static void only_fresh_cookies_of_ours_count(void **state)
 		}
 }
 
+/* ---- on the half of the client's connection before ---- */
+
+#define BOTH_FINS (SP_USE_S_FIN | SP_USE_S_PEER_FIN)
+
+static void put_last(struct fixture *f, const struct packet *p, __u8 flags, __u8 state, __u32 client_isn)
+{
+	struct sp_entry e = { .half = full_half(p->is_v6), .use.state = state, .tag.client_isn = client_isn };
+
+	e.half.flags = flags;
+	sp_use_begin(&e.use, &p->tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &p->tuple, &e, BPF_ANY), 0);
+}
+
+/* @reason: 0: the half carries it */
+struct last_case {
+	const char	*name;
+	__u8		flags, state;
+	int		is_same, cookie_off;
+	__u32		reason;
+};
+
+static const struct last_case lasts[] = {
+	{ "on a closed one",			0, BOTH_FINS, 0, 0, SP_DROP_HEAD },
+	{ "on one that was reset",		0, SP_USE_S_PEER_RST, 0, 0, SP_DROP_HEAD },
+	{ "on its own",				0, BOTH_FINS, 1, 0, 0 },
+	{ "no first one",			0, BOTH_FINS, 0, 0x100, 0 },
+	{ "on one of which one end is done",	0, SP_USE_S_FIN, 0, 0, 0 },
+	{ "on a live one",			0, 0, 0, 0, 0 },
+	{ "on a mark",				SP_HALF_F_TO_DAEMON, 0, 0, 0, SP_DROP_HELD },
+	{ "on a half of a backend",		SP_HALF_F_FROM_BACKEND, BOTH_FINS, 0, 0, 0 },
+};
+
+static void check_first_on(struct fixture *f, int is_v6, const struct last_case *c)
+{
+	struct packet p = first_segment(f, is_v6, &cookies[0]);
+	__u8 in[FRAME_MAX], out[FRAME_MAX];
+	__u32 len;
+
+	put_last(f, &p, c->flags, c->state, c->is_same ? p.seq - 1 : p.seq - 5000);
+	p.ack += c->cookie_off;
+	len = build(&p, in);
+	if (c->reason)
+		check_dropped(f, c->name, &p, c->reason);
+	else
+		check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
+	assert_int_equal(!!(use_of(f, &p.tuple).state & SP_USE_S_REUSED), c->reason == SP_DROP_HEAD);
+	remove_half(f, &p.tuple);
+}
+
+/* Another proxy has answered its SYN. */
+static void first_segment_finds_the_half_of_before(void **state)
+{
+	for (size_t i = 0; i < COUNT(lasts); i++)
+		for_each_family(v6) {
+			put_keys(*state, v6, 1);
+			check_first_on(*state, v6, &lasts[i]);
+		}
+}
+
+struct reuse_case {
+	const char	*name;
+	__u8		service_flags, flags, state;
+	__u32		events;
+};
+
+static const struct reuse_case reuses[] = {
+	{ "others may have it",		SP_SERVICE_F_SHARED, 0, BOTH_FINS, 1 },
+	{ "the SYN comes again",	SP_SERVICE_F_SHARED, 0, BOTH_FINS | SP_USE_S_REUSED, 1 },
+	{ "there are no others",	0, 0, BOTH_FINS, 0 },
+	{ "a mark",			SP_SERVICE_F_SHARED, SP_HALF_F_TO_DAEMON, 0, 0 },
+};
+
+static void others_hear_what_a_syn_leaves_behind(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT(reuses); i++)
+		for_each_family(v6) {
+			struct packet syn = usual_syn(v6);
+			__u8 in[FRAME_MAX];
+
+			put_service(f, v6, reuses[i].service_flags);
+			put_last(f, &syn, reuses[i].flags, reuses[i].state, 7);
+			listen_to(f);
+			check_reason(f, reuses[i].name, in, build(&syn, in), TC_ACT_REDIRECT, SP_DROP_SYN_ANSWERED);
+			assert_int_equal(listen_to(f), reuses[i].events);
+			if (reuses[i].events) {
+				assert_int_equal(f->event.kind, SP_EVENT_REUSED);
+				assert_memory_equal(&f->event.tuple, &syn.tuple, sizeof(syn.tuple));
+			}
+			assert_true(use_of(f, &syn.tuple).state & SP_USE_S_REUSED);
+			remove_half(f, &syn.tuple);
+		}
+}
+
 struct front_case {
 	const char	*name;
 	__u8		flags, service_flags;
@@ -334,6 +429,8 @@ int main(void)
 		cmocka_unit_test(what_is_not_offered_is_not_agreed),
 		cmocka_unit_test(bad_syn_is_dropped),
 		cmocka_unit_test(only_fresh_cookies_of_ours_count),
+		cmocka_unit_test(first_segment_finds_the_half_of_before),
+		cmocka_unit_test(others_hear_what_a_syn_leaves_behind),
 		cmocka_unit_test(what_follows_the_answer),
 		cmocka_unit_test(without_a_daemon_nothing_begins),
 	};

@@ -120,6 +120,32 @@ def test_a_dead_home_is_replaced(raw, pair, family):
             tcp.wait_for(lambda: know_each_other(raw.cluster), "the proxies to know each other")
 
 
+def closed_everywhere(lab, ports):
+    """Who has seen neither end was told of both."""
+    rows = [row for proxy in lab.cluster.proxies for row in proxy.connections()]
+    return all(row["state"] == "closed" for row in rows if int(row["front"]["from"].rpartition(":")[2]) in ports)
+
+
+@pytest.mark.parametrize("closes", ["server", "client"])
+def test_a_port_that_comes_again(raw, pair, family, closes):
+    """Its SYN comes to one proxy, and the others have the closed splice of before."""
+    ports, listener, data = [next(sports) for _ in range(8)], pair.listener("http"), http_head(3000)
+    with raw.client.sysctls(tcp_tw_reuse=1):
+        for client, server in [pair(family, "http", sport=port) for port in ports]:
+            first, last = (server, client) if closes == "server" else (client, server)
+            first.close()
+            assert last.recv(1) == b""
+            last.close()
+        tcp.wait_for(lambda: closed_everywhere(raw, ports), "all to know that these are closed")
+        for port in ports:
+            with tcp.connect(raw.client, family.vip, daemon.RAW_HTTP, sport=port) as client:
+                client.sendall(data)
+                with tcp.accept(listener) as server:
+                    assert tcp.read(server, len(data)) == data
+                    tcp.transfer(server, client, MIB)
+                    tcp.transfer(client, server, MIB)
+
+
 def test_who_knows_nothing_says_nothing(raw, pair, family):
     """A connection that only the store knows goes on; one that nobody knows is reset, but not at its first segment."""
     client, server = pair(family, "http")

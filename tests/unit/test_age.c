@@ -317,6 +317,7 @@ static void closed_ones_are_forgotten_and_told(void **state)
 	up[1].use.seen_ns = now_ns - 29 * SECOND;
 	walk();
 	assert_int_equal(dels, 0);
+	told = 0;
 	now_ns += 2 * SECOND;
 	walk();
 	assert_int_equal(dels, 2);
@@ -362,12 +363,28 @@ static void one_fin_is_told_once(void **state)
 		now_ns += SECOND / 4;
 	}
 	assert_int_equal(told, 2);
-	/* what two halves know together is no single FIN */
+	/* what two halves know together */
 	up[0].use.state |= SP_USE_S_PEER_FIN;
 	up[0].use.seen_ns = now_ns;
 	now_ns += 2 * SECOND;
 	walk();
-	assert_int_equal(told, 2);
+	assert_int_equal(told, 3);
+	assert_int_equal(told_state, SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+}
+
+/* Long before it is removed: the client's next connection may come to one that has seen nothing of this. */
+static void closed_one_is_told_once(void **state)
+{
+	struct sp_entry *up = add(1, 0, 0);
+
+	set_ends(up, SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	for (int i = 0; i < 40; i++) {
+		walk();
+		now_ns += SECOND / 4;
+		assert_int_equal(told, i > 3);
+	}
+	assert_memory_equal(&told_front, &table_keys[0], sizeof(told_front));
+	assert_int_equal(dels, 0);
 }
 
 static void fin_of_a_split_one_is_told_soon(void **state)
@@ -496,6 +513,7 @@ int main(void)
 		cmocka_unit_test_setup(turns_are_bounded, begin),
 		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
 		cmocka_unit_test_setup(idle_ones_only_go, begin), cmocka_unit_test_setup(one_fin_is_told_once, begin),
+		cmocka_unit_test_setup(closed_one_is_told_once, begin),
 		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin),
 		cmocka_unit_test_setup(an_agent_rests_little, begin),
 		cmocka_unit_test_setup(an_agent_keeps_what_may_be_introduced_again, begin),

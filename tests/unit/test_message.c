@@ -47,7 +47,7 @@ static struct sp_message any_message(int i)
 		m.kept_s = any32();
 		break;
 	default:
-		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), any32() & SP_USE_S_ENDS };
+		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), any32() & SP_USE_S_TOLD };
 		break;
 	}
 	return m;
