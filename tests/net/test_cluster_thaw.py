@@ -69,6 +69,7 @@ def test_what_was_in_the_ring_does_not_run_again(lab, listener, stopped):
     assert stopped.counters()["event_old"] > 0
 
 
+@pytest.mark.syn("no SYN is waited for")
 def test_what_waited_for_a_backend_does_not_run_again(lab, listener, stopped):
     with no_syns(lab.backend1):
         client = connect(lab.client, VIP["snat"][4], RAW_HTTP)

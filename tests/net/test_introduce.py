@@ -81,6 +81,7 @@ def test_without_the_agents_daemon(lab, pair, way):
     """Killed, and not missed yet: what proxies introduce is carried all the same, and adopted by the next daemon."""
     before = lab.at_agent()[0]
     made = lab.total("introductions_sent")
+    pair.listener("http")       # of which the agent has to say so, where it adopts
     lab.agent.kill9()
     try:
         pairs = [pair(way, "http") for _ in range(5)]
