@@ -107,6 +107,7 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 		.ahead_ms = (__s64)m->said_ms - (sp_cluster_real_ms() - old_ns / 1000000),
 	}, *member = sp_members_by_id(&c->members, m->from);
 	int was_alive = member && member->is_alive;
+	enum sp_member_state was = member ? member->state : 0;
 
 	c->counters.hellos_heard++;
 	if (member && !is_of_use(c, member->name, m->state))
@@ -117,7 +118,8 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 		break;
 	case SP_MEMBER_NEWS:
 		assert(member);	/* else it is not known, and nothing new */
-		log_member(member, was_alive ? sp_member_state_name(member->state) : "lives");
+		if (!was_alive || member->state != was)
+			log_member(member, was_alive ? sp_member_state_name(member->state) : "lives");
 		homes_changed(c);
 		break;
 	case SP_MEMBER_UNKNOWN: c->counters.relay_refused_unknown++; break;

@@ -79,7 +79,7 @@ static void on_homes(void *ctx)
 	struct sp_front *f = ctx;
 
 	sp_front_awake(f);
-	sp_shortfalls_changed(&f->shortfalls);
+	sp_shortfalls_changed(&f->shortfalls, sp_now_ns());
 	sp_conns_each(f->conns, hand_over, f);
 }
 

@@ -186,7 +186,7 @@ enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_m
 	m->ahead_ms = said->ahead_ms;
 	if (!is_of_now(m, said))
 		return SP_MEMBER_SKEWED;
-	is_news = !m->is_alive || m->state != said->state || m->can != said->can;
+	is_news = !m->is_alive || m->state != said->state || m->can != said->can || m->adopts != said->adopts;
 	m->started_ns = said->started_ns;
 	m->seq = said->seq;
 	m->state = said->state;

@@ -7,6 +7,7 @@
 
 #define START_NS	2000000000ULL
 #define INTERVAL_NS	1000000000ULL
+#define SETTLE_NS	300000000ULL	/* three HELLOs */
 #define POOLS_MAX	1024	/* of a configuration */
 
 static void add_backend(struct sp_shortfall *s, enum sp_mode wanted, const struct sp_cluster *cluster,
@@ -82,8 +83,10 @@ void sp_shortfalls_configure(struct sp_shortfalls *s, const struct sp_config *co
 	*s = (struct sp_shortfalls){ .config = config, .next_ns = s->next_ns, .is_stale = 1 };
 }
 
-void sp_shortfalls_changed(struct sp_shortfalls *s)
+void sp_shortfalls_changed(struct sp_shortfalls *s, __u64 now_ns)
 {
+	if (!s->is_stale && s->next_ns < now_ns + SETTLE_NS)
+		s->next_ns = now_ns + SETTLE_NS;
 	s->is_stale = 1;
 }
 

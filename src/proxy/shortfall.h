@@ -36,8 +36,8 @@ struct sp_shortfalls {
 
 /* @config: borrowed until the next call. For two seconds nothing is said: agents are not heard of at once. */
 void sp_shortfalls_configure(struct sp_shortfalls *s, const struct sp_config *config, __u64 now_ns);
-/* Some member came, or is gone, or can do other things: the next tick looks again. */
-void sp_shortfalls_changed(struct sp_shortfalls *s);
+/* Some member came, or is gone, or can do other things: it is looked at again as soon as it has had time to say all. */
+void sp_shortfalls_changed(struct sp_shortfalls *s, __u64 now_ns);
 /* Looks at most once a second, and logs what is different for a service. */
 void sp_shortfalls_tick(struct sp_shortfalls *s, const struct sp_cluster *cluster, __u64 now_ns);
 

@@ -137,13 +137,20 @@ def test_both_sides_hear_of_ends(lab, pair, family, kind):
     tcp.wait_for(lambda: all(host.of(client)["state"] == "closed" for host in (lab.proxy, lab.agent)), "both to know that it is closed", 10)
 
 
+def last_said(lab):
+    lines = [line for line in lab.proxy.log.read_text().splitlines() if "service raw-http-snat: mode adopt" in line]
+    return lines[-1] if lines else ""
+
+
 def test_the_server_ends_and_comes_back(lab):
     """What nobody takes over is not committed to be taken over."""
     with tcp.listen(lab.backend1, daemon.RAW_HTTP):
         lab.wait_for("http", "adopt")
     lab.wait_for("http", "split", "no_listener")
+    tcp.wait_for(lambda: "no_listener" in last_said(lab), "the log to say so")
     with tcp.connect(lab.client, Way(4, "snat").vip, daemon.RAW_HTTP) as client:
         client.sendall(Pairs.HEADS["http"])
         assert b" 503 " in client.recv(100)
     with tcp.listen(lab.backend1, daemon.RAW_HTTP):
         lab.wait_for("http", "adopt")
+        tcp.wait_for(lambda: "mode adopt at all" in last_said(lab), "the log to say so")

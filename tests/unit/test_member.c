@@ -387,6 +387,11 @@ static void agents_are_found_by_what_they_serve(void **state)
 	m.can = SP_CAN_ALL;
 	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
 	assert_int_equal(sp_members_agent_at(&ms, &at)->can, SP_CAN_ALL);
+	m.seq++;
+	m.adopts = 1;
+	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
+	m.seq++;
+	assert_int_equal(hear(&m), SP_MEMBER_SAME);
 	now_ns += SP_HELLO_SILENT_NS;
 	while (sp_members_tick(&ms, now_ns, 0))
 		;
