@@ -277,7 +277,7 @@ int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *r
 	dp->ring = ring_buffer__new(bpf_map__fd(dp->skel->maps.sp_events), on_event, dp, NULL);
 	if (!dp->ring)
 		return -errno;
-	*ret_fd = ring_buffer__epoll_fd(dp->ring);
+	*ret_fd = bpf_map__fd(dp->skel->maps.sp_events);	/* libbpf's own is an epoll, which would wake ours */
 	return 0;
 }
 
