@@ -230,14 +230,14 @@ static void age_mark(struct sp_ager *a, const struct sp_limits_conf *limits, con
 
 /*
  * It had not been quiet for long enough when the last walk began, so this is found once. There are many closed ones: of
- * those the half down is enough.
+ * those the half down is enough, and an agent says nothing, as some proxy has seen one of the ends.
  */
 static void check_ends(struct sp_ager *a, struct look *look)
 {
 	const struct sp_use *down = &look->down->use;
 	__u64 quiet_at_ns;
 
-	if (!a->ended || !(down->state & SP_USE_S_ENDS))
+	if (!a->ended || !(down->state & SP_USE_S_ENDS) || (a->is_agent && sp_use_is_closed(down)))
 		return;
 	if (!sp_use_is_closed(down))
 		find_up(a, look);

@@ -385,6 +385,12 @@ static void closed_one_is_told_once(void **state)
 	}
 	assert_memory_equal(&told_front, &table_keys[0], sizeof(told_front));
 	assert_int_equal(dels, 0);
+	begin(NULL);
+	ager.is_agent = 1;
+	set_ends(add(1, 0, 0), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	now_ns += 2 * SECOND;
+	walk();
+	assert_int_equal(told, 0);
 }
 
 static void fin_of_a_split_one_is_told_soon(void **state)
