@@ -62,7 +62,8 @@ def test_whole_is_whole_where_an_agent_lives(lab, pair, way):
     before = agent.counters()
     assert download(lab, pair, way, "http") == (True, ["whole"])
     after = agent.counters()
-    assert (after["spliced_bytes"], after["agent_whole"]) == (before["spliced_bytes"], before["agent_whole"] + 1)
+    assert after["spliced_bytes"] == before["spliced_bytes"]
+    assert after["agent_whole"] > before["agent_whole"]     # twice, where the answer of the store took long
     assert in_effect(lab.cluster.proxies[0], f"raw-http-{way.source}", "whole") == {("whole", None)}
 
 
