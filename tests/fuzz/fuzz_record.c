@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * fuzz_record.c - a key of the store and its value, as they are read there: what is taken for a splice is sealed and
+ * lies under its own key alone, and written again it is the same.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "proxy/claim.h"
+
+#define NOT_SEALED	1	/* in the first byte: the seal is as it came, not made anew */
+#define OUT_AT		33	/* of a record */
+#define FLAGS_AT	13	/* three bits mean nothing yet, and are not kept */
+#define FLAGS_FREE	0xe0
+
+static const __u64 key[1][2] = { { 1, 2 } };
+static struct sp_seal seal;
+
+static void check_tuple(const struct sp_tuple *t, const uint8_t *bytes, size_t len)
+{
+	__u8 again[SP_PACKED_MAX];
+
+	PROMISE(sp_tuple_pack(t, again) == len);
+	PROMISE(!memcmp(again, bytes, len));
+}
+
+static void check_answer(const struct sp_answer *a, const uint8_t *bytes, size_t len)
+{
+	const size_t digits = SP_BALLOT_STRLEN - 1;
+	char text[SP_BALLOT_STRLEN];
+
+	PROMISE(a->kind == SP_ANSWER_VALUE && a->state == bytes[0] && a->record.len < len);
+	PROMISE(!memcmp(a->record.bytes, bytes + (a->state == 'P' ? 2 + 2 * digits : 1), a->record.len));
+	if (a->state != 'P') {
+		PROMISE(!a->promised && !a->accepted);
+		return;
+	}
+	PROMISE(!memcmp(sp_ballot_format(a->promised, text), bytes + 1, digits));
+	PROMISE(!memcmp(sp_ballot_format(a->accepted, text), bytes + 1 + digits, digits));
+	PROMISE(a->origin != '-' || !a->record.len);
+}
+
+static void check_splice(const struct sp_splice *s, const struct sp_tuple *front, const __u8 *bytes, size_t len)
+{
+	struct sp_record again = sp_record_make(&seal, s);
+	struct sp_tuple other = *front;
+	struct sp_splice same;
+
+	PROMISE(!memcmp(&s->front, front, sizeof(*front)));
+	PROMISE(!(s->up.flags & ~SP_HALF_F_SHARED));
+	PROMISE(again.len == len && again.bytes[FLAGS_AT] == (bytes[FLAGS_AT] & ~FLAGS_FREE));
+	PROMISE(!memcmp(again.bytes, bytes, FLAGS_AT));
+	PROMISE(!memcmp(again.bytes + FLAGS_AT + 1, bytes + FLAGS_AT + 1, len - FLAGS_AT - 1 - SP_SEAL_TAIL_BYTES));
+	PROMISE(sp_record_read(&seal, front, again.bytes, len, &same) == SP_SEAL_OK);
+	PROMISE(!memcmp(s, &same, sizeof(same)));
+	other.sport ^= htons(1);
+	PROMISE(sp_record_read(&seal, &other, bytes, len, &same) == SP_SEAL_FORGED);
+}
+
+/* Whoever has the key may say anything about a splice, but for a tuple that is none. */
+static int is_record(const __u8 *bytes, size_t len)
+{
+	struct sp_tuple out;
+
+	return len > OUT_AT + SP_SEAL_TAIL_BYTES &&
+	       !sp_tuple_unpack(bytes + OUT_AT, len - OUT_AT - SP_SEAL_TAIL_BYTES, &out);
+}
+
+/* @bytes: exactly @len of them, for the sanitizer */
+static void read_record(const struct sp_tuple *front, __u8 *bytes, size_t len, int is_sealed)
+{
+	struct sp_key where = sp_key_make(SP_KEY_FRONT, front);
+	struct sp_splice s = { .client_isn = 1 }, untouched = s;
+	enum sp_seal_refusal refusal;
+
+	if (is_sealed && len >= SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES)
+		sp_seal_close(&seal, where.bytes, where.len, bytes, len);
+	refusal = sp_record_read(&seal, front, bytes, len, &s);
+	if (refusal == SP_SEAL_OK)
+		check_splice(&s, front, bytes, len);
+	else
+		PROMISE(!memcmp(&s, &untouched, sizeof(s)));
+	if (is_sealed)
+		PROMISE(refusal == (is_record(bytes, len) ? SP_SEAL_OK : SP_SEAL_LENGTH));
+}
+
+/* The first byte says how, the second is the length of the tuple in the key; behind it is the value. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct sp_answer answer;
+	struct sp_tuple front;
+	size_t key_len;
+	__u8 *bytes;
+
+	if (size < 2 || size - 2 < data[1])
+		return 0;
+	if (!seal.count)
+		sp_seal_init(&seal, key, 1);
+	key_len = data[1];
+	if (sp_tuple_unpack(data + 2, key_len, &front))
+		return 0;
+	check_tuple(&front, data + 2, key_len);
+	if (sp_answer_parse(data + 2 + key_len, size - 2 - key_len, &answer))
+		return 0;
+	check_answer(&answer, data + 2 + key_len, size - 2 - key_len);
+	bytes = malloc(answer.record.len ?: 1);
+	memcpy(bytes, answer.record.bytes, answer.record.len);
+	read_record(&front, bytes, answer.record.len, !(data[0] & NOT_SEALED));
+	free(bytes);
+	return 0;
+}
