@@ -195,7 +195,7 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_int_equal(sealed_anew(bytes, len, 34, 1), SP_MESSAGE_REFUSED_MALFORMED);
 	m = any_message(2);
 	len = sp_message_write(&seal, &m, bytes);
-	assert_int_equal(sealed_anew(bytes, len, 72, SP_USE_S_REUSED), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 72, SP_USE_S_TOLD + 1), SP_MESSAGE_REFUSED_MALFORMED);
 	m = any_message(3);
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(len, sizeof(struct sp_introduce));
