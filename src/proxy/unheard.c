@@ -7,7 +7,7 @@
 
 #define RING		1024
 #define FIRST_NS	50000000ULL
-#define LAST_NS		12800000000ULL
+#define LAST_NS		3200000000ULL	/* an introduction is fresh for not much longer */
 #define BACKOFF		4
 #define PER_TICK	64
 
@@ -85,7 +85,7 @@ unsigned int sp_unheard_tick(struct sp_unheards *u, struct sp_datapath *dp, stru
 
 		if (!one->due_ns || now_ns < one->due_ns)
 			continue;
-		if (one->wait_ns > LAST_NS || is_heard(dp, one)) {
+		if (is_heard(dp, one)) {
 			done(u, one);
 			continue;
 		}
@@ -93,6 +93,8 @@ unsigned int sp_unheard_tick(struct sp_unheards *u, struct sp_datapath *dp, stru
 		n++;
 		one->wait_ns *= BACKOFF;
 		one->due_ns = now_ns + one->wait_ns;
+		if (one->wait_ns > LAST_NS)
+			done(u, one);
 	}
 	return n;
 }
