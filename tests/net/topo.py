@@ -51,7 +51,14 @@ class Namespace:
         self.full = f"{run_id}-{name}"
         self.path = f"/run/netns/{self.full}"
         self.links = {}         # name of the neighbour -> (subnet, our last digit)
-        subprocess.run(["ip", "netns", "add", self.full], check=True)
+        try:
+            subprocess.run(["ip", "netns", "add", self.full], check=True)
+        except BaseException:       # a signal, too: nobody else knows of it yet
+            self.delete()
+            raise
+
+    def delete(self):
+        subprocess.run(["ip", "netns", "del", self.full], check=False)
 
     def prepare(self, is_router):
         for key, value in {"ipv4.ip_forward": int(is_router), "ipv6.conf.all.forwarding": int(is_router),
@@ -182,7 +189,7 @@ class Topology:
 
     def close(self):
         for ns in self.ns.values():
-            subprocess.run(["ip", "netns", "del", ns.full], check=False)
+            ns.delete()
         self.ns = {}
 
 
