@@ -162,7 +162,7 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return -SP_DROP_BAD_HEADER;
 	if (e->half.flags & SP_HALF_F_TO_DAEMON)
 		return held(pkt, e, now_ns);
-	if ((pkt->flags & (TH_SYN | TH_ACK)) == TH_SYN)
+	if (is_syn(pkt))
 		return challenge(pkt, now_ns);
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;

@@ -141,6 +141,11 @@ static __always_inline int parse_tcp(struct sp_pkt *pkt, __u32 l4_len)
 	return IPPROTO_TCP;
 }
 
+static __always_inline int is_syn(const struct sp_pkt *pkt)
+{
+	return (pkt->flags & (TH_SYN | TH_ACK)) == TH_SYN;
+}
+
 /* A packet of ours whose lengths lie. Checked only once it is known to be ours: others' damage is theirs. */
 static __always_inline int is_damaged(const struct sp_pkt *pkt)
 {

@@ -40,11 +40,6 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-static __always_inline int is_syn(const struct sp_pkt *pkt)
-{
-	return (pkt->flags & (TH_SYN | TH_ACK)) == TH_SYN;
-}
-
 /* Its SYN was answered by another proxy. */
 static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {

@@ -69,23 +69,26 @@ static struct sp_entry entries[STRETCH];
 struct look {
 	const struct sp_tuple	*down_key;
 	const struct sp_entry	*down;
-	struct sp_tuple		front;
 	struct sp_entry		up;
 	int			has_up;
 };
 
+static struct sp_tuple front_of(const struct look *look)
+{
+	return sp_tuple_reverse(&look->down->half.out);
+}
+
 static void find_up(struct sp_ager *a, struct look *look)
 {
-	struct sp_tuple back = sp_tuple_reverse(look->down_key);
+	struct sp_tuple back = sp_tuple_reverse(look->down_key), front = front_of(look);
 
-	look->front = sp_tuple_reverse(&look->down->half.out);
-	look->has_up = !sp_datapath_get(a->dp, &look->front, &look->up) &&
+	look->has_up = !sp_datapath_get(a->dp, &front, &look->up) &&
 		       !memcmp(&look->up.half.out, &back, sizeof(back));
 }
 
 static struct sp_splice splice_of(const struct look *look)
 {
-	return (struct sp_splice){ .front = look->front, .client_isn = look->down->tag.client_isn,
+	return (struct sp_splice){ .front = front_of(look), .client_isn = look->down->tag.client_isn,
 				   .up = look->up.half, .down = look->down->half };
 }
 
@@ -137,7 +140,7 @@ static __u8 ends_of(const struct look *look)
 
 static void tell_ends(struct sp_ager *a, const struct look *look)
 {
-	struct sp_tuple front = sp_tuple_reverse(&look->down->half.out);
+	struct sp_tuple front = front_of(look);
 
 	if (a->ended)
 		a->ended(a->ctx, &front, look->down->tag.client_isn, ends_of(look));
@@ -156,7 +159,7 @@ static void remove_splice(struct sp_ager *a, struct look *look)
 		tell_ends(a, look);
 	}
 	if (look->has_up)
-		sp_datapath_del(a->dp, &look->front);
+		sp_datapath_del(a->dp, &splice.front);
 	sp_datapath_del(a->dp, look->down_key);
 	give_port(a->ports, &back, sp_use_is_closed(&look->down->use));
 }

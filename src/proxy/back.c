@@ -147,7 +147,7 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 		return 0;
 	}
 	choose_numbers(f, c);
-	c->is_news = c->pool->source == SP_SOURCE_CLIENT;
+	c->is_news = 1;
 	c->state = SP_CONN_CONNECTING;
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;
 	send_syn(f, c, c->is_ecn ? SP_TCP_ECE | SP_TCP_CWR : 0, now_ns);
@@ -393,7 +393,8 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
  */
 void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 {
-	sp_head_ask_store(f, c);
+	if (c->pool->source == SP_SOURCE_CLIENT)
+		sp_head_ask_store(f, c);
 	if (now_ns >= c->deadline_ns)
 		failed(f, c, SP_BACKEND_SILENT);
 	else if (now_ns >= c->again_ns)

@@ -104,6 +104,13 @@ def reset(sock):
     sock.close()
 
 
+def close_both(first, last):
+    """One behind the other. A client's port is free when its server was the first."""
+    first.close()
+    assert last.recv(1) == b""
+    last.close()
+
+
 def send_pattern(sock, count):
     sent = 0
     while sent < count:

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import Lab, Pairs
 from daemon import RAW_HTTP
-from tcp import accept, connect, read, transfer
+from tcp import accept, close_both, connect, read, transfer
 from test_heads import http_head, sports
 
 pytestmark = pytest.mark.spliced
@@ -26,13 +26,6 @@ def pair(lab):
     lab.cluster.heal()
 
 
-def close(client, server):
-    """The server first, so that the client's port is free."""
-    server.close()
-    assert client.recv(1) == b""
-    client.close()
-
-
 def in_two_segments(client, data):
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.sendall(data[:MSS_PAYLOAD])
@@ -44,7 +37,8 @@ def test_head_of_two_segments_from_a_port_that_comes_again(lab, pair, family):
     ports = [next(sports) for _ in range(CLIENTS)]
     lab.cluster.way.announce(["proxy1"])
     for port in ports:
-        close(*pair(family, "http", sport=port))
+        client, server = pair(family, "http", sport=port)
+        close_both(server, client)
     lab.cluster.way.announce(["proxy2"])
     for port in ports:
         with connect(lab.client, family.vip, RAW_HTTP, sport=port, timeout=5) as client:

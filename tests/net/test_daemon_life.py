@@ -14,7 +14,8 @@ import pytest
 from daemon import RAW_HTTP, RAW_TCP
 from one_daemon import raw, runs_again     # noqa: F401
 from one_daemon import attached, bpftool, is_silent, pins, small
-from tcp import MIB, accept, acknowledged, at_bytes, connect, in_thread, nothing_lost, open_socket, read, transfer, wait_for
+from tcp import (MIB, accept, acknowledged, at_bytes, close_both, connect, in_thread, nothing_lost, open_socket, read, transfer,
+                 wait_for)
 from test_heads import http_head
 
 pytestmark = pytest.mark.spliced
@@ -53,9 +54,7 @@ def test_close_without_a_daemon(raw, pair, way):
     ports = []
     for client, server in ends:
         ports.append(client.getsockname()[1])
-        server.close()
-        assert client.recv(1) == b""
-        client.close()
+        close_both(server, client)
     raw.spliced.start()
     for port in ports:
         client, server = pair(way, sport=port)

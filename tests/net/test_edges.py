@@ -7,7 +7,8 @@ import pytest
 import rawtcp
 from daemon import RAW_TCP
 from rawtcp import ACK, PSH
-from tcp import (MIB, accept, connect, info, in_thread, open_socket, read, read_to_end, reset, transfer, vanish, wait_for)
+from tcp import (MIB, accept, close_both, connect, info, in_thread, open_socket, read, read_to_end, reset, transfer, vanish,
+                 wait_for)
 
 
 def is_reset(sock):
@@ -94,9 +95,7 @@ def test_same_port_after_close(pair, way, kind):
     port = client.getsockname()[1]
     for i in range(50):
         transfer(client, server, 3000)
-        server.close()
-        assert client.recv(1) == b""
-        client.close()
+        close_both(server, client)
         client, server = pair(way, kind, sport=port)
 
 

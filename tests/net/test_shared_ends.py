@@ -66,10 +66,9 @@ def test_ends_are_told(lab, pair, way, first):
         one, other = (server, client) if first == "server" else (client, server)
         if first == "reset":
             tcp.reset(one)
+            other.close()
         else:
-            one.close()
-            assert other.recv(1) == b""
-        other.close()
+            tcp.close_both(one, other)
     wait_for(lambda: not any(splices(lab)), "all proxies to let them go", 2 * CLOSED_S + SOON_S)
     wait_for(lambda: not any(keys(lab)), "the store to forget them", SOON_S)
 
@@ -86,9 +85,7 @@ def test_half_closed_goes_on(lab, pair, way):
             tcp.transfer(server, client, 50000)
     assert keys(lab) == [10] * 6
     for client, server in pairs:
-        server.close()
-        assert client.recv(1) == b""
-        client.close()
+        tcp.close_both(server, client)
     wait_for(lambda: not any(splices(lab)) and not any(keys(lab)), "all to be gone", 2 * CLOSED_S + SOON_S)
 
 
@@ -100,10 +97,7 @@ def test_fin_is_the_first_that_a_proxy_sees(lab, pair, way, first):
     lab.cluster.way.announce(["proxy2"])
     start = time.monotonic()
     for client, server in pairs:
-        one, other = (server, client) if first == "server" else (client, server)
-        one.close()
-        assert other.recv(1) == b""
-        other.close()
+        tcp.close_both(*((server, client) if first == "server" else (client, server)))
     assert time.monotonic() - start < SOON_S, "they went on by repetition alone"
     wait_for(lambda: not any(splices(lab)), "all proxies to let them go", 2 * CLOSED_S + SOON_S)
     wait_for(lambda: not any(keys(lab)), "the store to forget them", SOON_S)

@@ -132,10 +132,7 @@ def test_a_port_that_comes_again(raw, pair, family, closes):
     ports, listener, data = [next(sports) for _ in range(8)], pair.listener("http"), http_head(3000)
     with raw.client.sysctls(tcp_tw_reuse=1):
         for client, server in [pair(family, "http", sport=port) for port in ports]:
-            first, last = (server, client) if closes == "server" else (client, server)
-            first.close()
-            assert last.recv(1) == b""
-            last.close()
+            tcp.close_both(*((server, client) if closes == "server" else (client, server)))
         tcp.wait_for(lambda: closed_everywhere(raw, ports), "all to know that these are closed")
         for port in ports:
             with tcp.connect(raw.client, family.vip, daemon.RAW_HTTP, sport=port) as client:
