@@ -17,6 +17,7 @@ struct sp_conns {
 	__u64		secret[2];
 	__u32		by_front[BUCKETS], by_back[BUCKETS];
 	__u32		free_head, live_head, walk_next, count, slots;
+	__u32		begun;	/* from here on none was ever in use, nor its memory touched */
 	char		*bufs;
 	struct sp_conn	*all;
 };
@@ -119,15 +120,25 @@ static void unlink_front(struct sp_conns *cs, struct sp_conn *c)
 	cs->count--;
 }
 
-struct sp_conn *sp_conn_add(struct sp_conns *cs, const struct sp_tuple *front)
+static __u32 take(struct sp_conns *cs)
 {
 	__u32 i = cs->free_head;
+
+	if (i != NONE)
+		cs->free_head = cs->all[i].next_live;
+	else if (cs->begun < cs->slots)
+		i = cs->begun++;
+	return i;
+}
+
+struct sp_conn *sp_conn_add(struct sp_conns *cs, const struct sp_tuple *front)
+{
+	__u32 i = take(cs);
 	struct sp_conn *c;
 
 	if (i == NONE)
 		return NULL;
 	c = &cs->all[i];
-	cs->free_head = c->next_live;
 	*c = (struct sp_conn){
 		.state = SP_CONN_HEAD, .front = *front, .fin_at = SP_CONN_NO_FIN, .generation = c->generation + 1,
 	};
@@ -178,10 +189,6 @@ int sp_conns_new(unsigned int slots, struct sp_conns **ret_conns)
 	cs->live_head = NONE;
 	cs->walk_next = NONE;
 	cs->free_head = NONE;
-	while (slots--) {
-		cs->all[slots].next_live = cs->free_head;
-		cs->free_head = slots;
-	}
 	*ret_conns = cs;
 	return 0;
 }

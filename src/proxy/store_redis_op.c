@@ -19,10 +19,11 @@
 #define SLOT_BITS	16
 #define GEN_BITS	24
 
-/* @active: in the order in which they began */
+/* @begun: from here on none was ever in use, nor its memory touched; @active: in the order in which they began */
 struct sp_store_ops {
 	struct sp_op	at[SP_OPS_MAX];
 	struct sp_op	*free;
+	unsigned int	begun;
 	struct sp_op	active;
 	struct sp_op	*buckets[BUCKETS];
 };
@@ -35,10 +36,6 @@ int sp_store_ops_new(struct sp_store_ops **ret_ops)
 		return -ENOMEM;
 	ops->active.next = &ops->active;
 	ops->active.prev = &ops->active;
-	for (int i = SP_OPS_MAX - 1; i >= 0; i--) {
-		ops->at[i].next = ops->free;
-		ops->free = &ops->at[i];
-	}
 	*ret_ops = ops;
 	return 0;
 }
@@ -56,16 +53,26 @@ static struct sp_op **bucket(struct sp_store_ops *ops, const struct sp_tuple *ke
 	return &ops->buckets[h >> 20];
 }
 
+static struct sp_op *take(struct sp_store_ops *ops)
+{
+	struct sp_op *op = ops->free;
+
+	if (op)
+		ops->free = op->next;
+	else if (ops->begun < SP_OPS_MAX)
+		op = &ops->at[ops->begun++];
+	return op;
+}
+
 static struct sp_op *begin(struct sp_store_redis *l, __u64 now_ns)
 {
 	struct sp_store_ops *ops = l->ops;
-	struct sp_op *op = ops->free;
+	struct sp_op *op = take(ops);
 
 	if (!op) {
 		l->store.counters.table_full++;
 		return NULL;
 	}
-	ops->free = op->next;
 	op->gen++;
 	op->next = &ops->active;
 	op->prev = ops->active.prev;
