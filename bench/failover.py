@@ -209,7 +209,7 @@ class Round:
 
     def records(self):
         """Of each kind of key on one server: how many, bytes with keys, MEMORY USAGE."""
-        said = self.cluster.stores[0].cli("eval", RECORDS, "0").strip('"')
+        said = self.cluster.stores[0].cli("eval", RECORDS, "0")
         return {kind: [int(n) for n in numbers] for kind, *numbers in (part.split() for part in said.split(",") if part)}
 
     def used_memory(self):

@@ -11,7 +11,7 @@ import time
 import daemon
 import tcp
 from cluster import LOSS
-from conftest import AGENT_SAYS_S, Lab
+from conftest import Lab, wait_until_heard
 
 MIB = 1 << 20
 BYTES = 64 * MIB
@@ -58,7 +58,7 @@ class AgentLab(Lab):
     def listen(self):
         """Proxies know of it."""
         with tcp.listen(self.backend1, daemon.RAW_HTTP) as listener:
-            time.sleep(AGENT_SAYS_S)
+            wait_until_heard(self, daemon.RAW_HTTP)
             yield listener
 
     def introductions_lost(self):

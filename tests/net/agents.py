@@ -32,11 +32,10 @@ class Agents:
         return conf
 
     def config(self, conf, name):
-        limits = {key: value for key, value in conf.get("limits", {}).items() if key in ("idle", "closed")}
         return {"interfaces": list(self.ns[name].links), "key_file": f"{self.work}/{name}/cookie.key",
                 "state_dir": f"/sys/fs/bpf/sp-{self.net.id}-{name}", "control": f"{self.work}/{name}/ctl.sock",
                 "cluster": {"name": name, "relay": self.relay(name), "members": [{"name": "proxy", "at": self.relay("proxy")}]},
-                "serves": self.serves(conf, name), "limits": limits}
+                "serves": self.serves(conf, name), "limits": hosts.agent_limits(conf)}
 
     def start(self, proxy):
         self.proxies, self.key = [proxy], proxy.key[0]

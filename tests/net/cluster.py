@@ -30,7 +30,7 @@ import types
 
 from addresses import CLIENT_NETS, LANS, SNAT_NETS, addr, mac, snat
 from tcp import open_socket, reset, wait_for
-from topo import Topology, VIP, VIP_NETS
+from topo import Topology, VIP, VIP_NETS, undisturbed
 import daemon
 import hosts
 import ways
@@ -54,10 +54,6 @@ LOSS = """chain lose {
     type filter hook forward priority 0
     meta l4proto tcp numgen random mod 100 < 1 counter drop
 }"""
-
-
-def port_of(backend):
-    return int(backend["address"].rpartition(":")[2])
 
 
 class Cluster(Topology):
@@ -210,7 +206,7 @@ class Cluster(Topology):
 
     def start(self, services_and_pools, **more):
         """Servers, then daemons, then the way to them. Returns when all are well."""
-        self.ports = sorted({port_of(b) for _, *pools in services_and_pools for pool in pools for b in pool["backends"]})
+        self.ports = sorted({daemon.port_of(b) for _, *pools in services_and_pools for pool in pools for b in pool["backends"]})
         for store in self.stores:
             store.start()
         for n in range(1, len(self.names) + 1):
@@ -220,7 +216,7 @@ class Cluster(Topology):
         self.way.start()
         self.wait_well()
         if self.starts_agents:
-            self.start_agents(**{key: more[key] for key in ("limits",) if key in more})
+            self.start_agents(limits=hosts.agent_limits(more))
         return self
 
     def wait_well(self, timeout=20):
@@ -276,8 +272,9 @@ class Cluster(Topology):
         return [(f"{proxy.name}: {title}", text) for proxy in self.proxies + self.agents for title, text in proxy.report()] + self.way.report()
 
     def close(self):
-        for thing in (self.way, *self.agents, *self.proxies, *self.stores):
-            if thing:
-                thing.close()
-        super().close()
+        with undisturbed():
+            for thing in (self.way, *self.agents, *self.proxies, *self.stores):
+                if thing:
+                    thing.close()
+            super().close()
         self.proxies, self.stores, self.agents, self.way = [], [], [], None

@@ -33,6 +33,7 @@ from topo import Net, VIP       # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEST_LIMIT_S = 90
+SPLICES = {"splices": 100000}       # for a tenth of what a daemon's start costs the kernel by default
 live = []           # what is up: objects with report(), and nets
 made = collections.Counter()    # connections of one proxy, by mode
 
@@ -40,6 +41,7 @@ made = collections.Counter()    # connections of one proxy, by mode
 def pytest_addoption(parser):
     parser.addoption("--mode", choices=("direct", *MODES), default=os.environ.get("SPLICED_MODE", "whole"),
                      help="what stands between client and backends")
+    parser.addoption("--patient", action="store_true", help="the machine has other work: all may take three times as long")
     parser.addoption("--build", default=os.environ.get("SP_BUILD", str(ROOT / "build")), help="Meson build directory")
 
 
@@ -49,6 +51,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "syn(reason): why backends must see a SYN of each connection, so that nothing can be adopted")
     config.addinivalue_line("markers", "limit(seconds): other than the usual limit of a test")
     config.addinivalue_line("markers", "slow: takes more than 5 s")
+    tcp.patience = 3 if config.getoption("--patient") else 1
     if os.geteuid():
         pytest.exit("the tests in tests/net need root", 77)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -207,6 +210,7 @@ class Rig:
     """Namespaces, in the proxy's a daemon (None in direct mode), and in those of backends agents, where the mode takes them."""
     def __init__(self, net, work, spliced, agents):
         self.net, self.work, self.spliced, self.agents = net, work, spliced, agents
+        self.proxies = [spliced] if spliced else []
         self.client, self.backend1, self.backend2 = net.client, net.backend1, net.backend2
 
     def report(self):
@@ -234,6 +238,7 @@ def start_rig(request, mode, direct):
             if not direct:
                 daemon.mount_bpffs()
                 conf = configure(net, work)
+                conf["limits"] = {**SPLICES, **conf.get("limits", {})}
                 spliced = daemon.Spliced(net, build, work, agents.configure(conf, mode) if mode in WITH_AGENTS else conf)
                 stack.callback(spliced.close)
             rig = Rig(net, pathlib.Path(work), spliced, agents.agents)
@@ -283,20 +288,20 @@ class Lab:
     """Several proxies, as what one proxy's tests want of a rig."""
     def __init__(self, cluster):
         self.cluster, self.net, self.client, self.backend1 = cluster, cluster, cluster.client, cluster.backend1
-        self.agents = cluster.agents
+        self.proxies, self.agents = cluster.proxies, cluster.agents
 
 
 @pytest.fixture(scope="session")
 def start_cluster(request, mode, tmp_path_factory):
     """A context manager: several proxies with raw services, or with those of `services(view, source)`."""
     @contextlib.contextmanager
-    def start(sources=("snat",), services=daemon.raw_services, limits=None, store=None, **options):
+    def start(sources=("snat",), services=daemon.raw_services, limits={}, store=None, **options):
         if mode == "direct":
             pytest.skip("needs the daemon")
         cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), **(options if "agents" in options else {"mode": mode, **options}))
         with is_live(cluster):
-            more = {key: value for key, value in (("limits", limits), ("store", store)) if value}
-            yield cluster.start([entry for source in sources for entry in services(cluster.view(1), source)], **more)
+            yield cluster.start([entry for source in sources for entry in services(cluster.view(1), source)],
+                                limits={**SPLICES, **limits}, **({"store": store} if store else {}))
     return start
 
 
@@ -307,7 +312,15 @@ def raw(net, start_rig):
         yield rig
 
 
-AGENT_SAYS_S = 0.3      # until proxies have heard that a server listens: before, nothing is adopted
+AGENT_SAYS_S = 0.15     # more than the time between two words of an agent
+
+
+def wait_until_heard(rig, port):
+    """All proxies know that backend1's server listens: before, nothing is adopted."""
+    time.sleep(AGENT_SAYS_S)    # they may know of one before it
+    for proxy in rig.proxies:
+        if proxy.is_awake():
+            tcp.wait_for(lambda: not proxy.misses_listener(port), "it to hear that a server listens")
 
 
 class Pairs:
@@ -331,7 +344,7 @@ class Pairs:
         if kind not in self.listeners:
             self.listeners[kind] = self.stack.enter_context(tcp.listen(self.rig.backend1, self.PORTS[kind], **options))
             if self.rig.agents:
-                time.sleep(AGENT_SAYS_S)
+                wait_until_heard(self.rig, self.PORTS[kind])
                 self.drain(self.listeners[kind])
         return self.listeners[kind]
 

@@ -6,6 +6,7 @@ import subprocess
 import types
 
 import daemon
+import stores
 from tcp import wait_for
 
 
@@ -48,6 +49,9 @@ class Member(daemon.Spliced, Host):
         if self.is_running():
             self.signal(signal.SIGCONT)
         self.is_frozen = False
+
+    def is_awake(self):
+        return self.is_running() and not self.is_frozen
 
     def boot(self):
         self.start()
@@ -96,6 +100,11 @@ class Proxy(Member):
         return self.has_store() and (not members or len(members) == len(self.cluster.names) and all(m["state"] == "ready" for m in members))
 
 
+def agent_limits(conf):
+    """From a proxy's file."""
+    return {key: value for key, value in conf.get("limits", {}).items() if key in ("idle", "closed")}
+
+
 class Agent(Member):
     """On a backend's host."""
     PROGRAM = "spliced-agent"
@@ -136,13 +145,13 @@ class Store(Host):
 
     def cli(self, *args):
         """Works from the host itself, plugged in or not."""
-        return self.host_ns.run("redis-cli", "-h", self.addr, "-p", str(self.PORT), *args, check=False).strip()
+        return stores.command(self.host_ns, *args, host=self.addr, port=self.PORT)
 
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
     def wait_well(self, timeout):
-        wait_for(lambda: self.cli("ping") == "PONG", f"{self.name} to answer", timeout)
+        wait_for(lambda: stores.answers(self.host_ns, host=self.addr, port=self.PORT), f"{self.name} to answer", timeout)
 
     def kill(self):
         if self.is_running():

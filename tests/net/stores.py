@@ -4,6 +4,8 @@ import pathlib
 import signal
 import subprocess
 
+import redis
+
 from daemon import endpoint
 from tcp import wait_for
 
@@ -18,6 +20,26 @@ end
 return {n, least}"""
 
 
+def command(ns, *args, **where):
+    """What a server in a namespace answers."""
+    connection = (redis.UnixDomainSocketConnection if "path" in where else redis.Connection)(
+        **where, decode_responses=True, socket_timeout=20)
+    try:
+        with ns.inside():
+            connection.connect()
+        connection.send_command(*args)
+        return connection.read_response()
+    finally:
+        connection.disconnect()
+
+
+def answers(ns, **where):
+    try:
+        return command(ns, "PING", **where) == "PONG"
+    except (redis.ConnectionError, redis.TimeoutError):
+        return False
+
+
 class Stores:
     """Nothing is written to disk: a server that is started again is empty."""
     def __init__(self, ns, work, count=3, password=None):
@@ -25,13 +47,13 @@ class Stores:
         self.processes = [None] * count
 
     def where(self, idx):
-        """(entry for `servers`, options of redis-server, options of redis-cli)"""
+        """(entry for `servers`, options of redis-server, where command() finds it)"""
         port = str(PORT + idx)
         if idx % 3 == 2:
             path = f"{self.work}/store{idx}.sock"
-            return f"unix:{path}", ["--port", "0", "--unixsocket", path, "--unixsocketperm", "700"], ["-s", path]
+            return f"unix:{path}", ["--port", "0", "--unixsocket", path, "--unixsocketperm", "700"], {"path": path}
         addr = ("127.0.0.1", "::1")[idx % 3]
-        return endpoint(addr, port), ["--port", port, "--bind", addr], ["-h", addr, "-p", port]
+        return endpoint(addr, port), ["--port", port, "--bind", addr], {"host": addr, "port": port}
 
     def conf(self, **more):
         """Section `store` of a configuration."""
@@ -48,7 +70,7 @@ class Stores:
             self.processes[idx] = self.ns.popen("redis-server", *self.where(idx)[1], *password, "--save", "", "--appendonly", "no",
                                                 "--dir", str(self.work), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         for idx in which:
-            wait_for(lambda: self.cli(idx, "PING", check=False).strip() == "PONG", f"redis-server {idx} to answer")
+            wait_for(lambda: self.answers(idx), f"redis-server {idx} to answer")
         return self
 
     def start_missing(self):
@@ -71,13 +93,15 @@ class Stores:
         for idx in which or range(len(self.processes)):
             self.processes[idx].send_signal(signal.SIGCONT)
 
-    def cli(self, idx, *args, check=True):
-        password = ["--no-auth-warning", "-a", self.password] if self.password else []
-        return self.ns.run("redis-cli", *self.where(idx)[2], *password, *args, check=check)
+    def cli(self, idx, *args):
+        return command(self.ns, *args, **self.where(idx)[2], password=self.password)
+
+    def answers(self, idx):
+        return answers(self.ns, **self.where(idx)[2], password=self.password)
 
     def keys(self, idx, kind="f"):
         """(how many, the least ms that one has left)"""
-        return tuple(int(line) for line in self.cli(idx, "EVAL", COUNT, "0", kind).split())
+        return tuple(self.cli(idx, "EVAL", COUNT, "0", kind))
 
     def have(self, count):
         """All servers that run have so many splices."""

@@ -118,8 +118,8 @@ def test_leaving_and_joining_stalls_nothing(lab, streams, command):
     worst = max(worst, streams.settle())
     lost = lab.lost() - before
     print(f"{command}: withdrawn after {after * 1e3:.0f} ms, longest gap {worst * 1e3:.0f} ms, {lost} segments lost")
-    assert after < 0.7
-    assert worst < 0.4
+    assert after < tcp.bound(0.7)
+    assert worst < tcp.bound(0.4)
     if command == "drain-self":
         assert lost <= 0
 
@@ -137,8 +137,8 @@ def test_silent_host_is_left_out(lab, streams):
     lab.way.wait_for(BOTH, 10)
     streams.settle()
     print(f"unplugged: withdrawn after {after * 1e3:.0f} ms, longest gap {worst * 1e3:.0f} ms")
-    assert after < 0.3
-    assert worst < 1.4
+    assert after < tcp.bound(0.3)
+    assert worst < tcp.bound(1.4)
 
 
 @pytest.mark.parametrize("side", ["router", "core"])
@@ -156,7 +156,7 @@ def test_router_loses_all_proxies_at_once(lab, streams, side):
     lab.way.wait_for(BOTH, 10)
     worst = max(worst, streams.settle())
     print(f"BIRD of {side} held up: longest gap {worst * 1e3:.0f} ms")
-    assert worst < 0.4
+    assert worst < tcp.bound(0.4)
 
 
 def test_cold_proxy_joins_without_a_stall(lab, streams):
@@ -172,7 +172,7 @@ def test_cold_proxy_joins_without_a_stall(lab, streams):
     lost, fetched = lab.lost() - before, lab.leaver.counters()["fetched"]
     print(f"cold proxy: {fetched} fetched, longest gap {worst * 1e3:.0f} ms, {lost} segments lost")
     assert fetched > 10
-    assert worst < 0.4
+    assert worst < tcp.bound(0.4)
     assert lost <= 0
 
 
@@ -187,7 +187,7 @@ def test_restarted_daemon_stays_announced(lab, streams):
     worst = max(worst, streams.settle(1.5))
     assert lab.way.announced("router", 2) == set(BOTH)
     assert lab.lost() <= before
-    assert worst < 0.2
+    assert worst < tcp.bound(0.2)
 
 
 def test_returning_proxy_is_announced_when_it_is_ready(lab):
@@ -224,7 +224,7 @@ def test_ready_answers_in_time_when_the_daemon_is_frozen(lab):
             ready = lab.leaver.ctl_run("ready")
             took = time.monotonic() - begun
             assert ready.returncode == 4 and "may hang" in ready.stderr, ready
-            assert took < 0.4, f"{took * 1e3:.0f} ms"
+            assert took < tcp.bound(0.4), f"{took * 1e3:.0f} ms"
     finally:
         lab.leaver.thaw()
     lab.way.wait_for(BOTH, 5)

@@ -40,7 +40,7 @@ def run_elsewhere(lab, clients, listener):
     for client in clients:
         assert read_to_end(client) == b"done"
         client.close()
-    wait_for(lambda: not any(int(store.cli("EVAL", "return #redis.call('KEYS', '[fd]*')", "0")) for store in lab.cluster.stores),
+    wait_for(lambda: not any(store.cli("EVAL", "return #redis.call('KEYS', '[fd]*')", "0") for store in lab.cluster.stores),
              "the store to forget the connections", 30)
 
 

@@ -91,8 +91,8 @@ def test_without_the_agents_daemon(lab, pair, way):
     finally:
         lab.agent.start()
         lab.agent.wait_well()
-    assert made == 5, "too slow for this test"
-    assert down == [0] * 5 and max(gaps) < 0.15, (down, gaps)
+    assert made >= 5, "too slow for this test"
+    assert down == [0] * 5 and max(gaps) < tcp.bound(0.15), (down, gaps)
     assert lab.at_agent()[0] - before == 5
     assert all(lab.agent.of(client)["state"] == "open" for client, _ in pairs)
     tcp.wait_for(lambda: lab.agent.status()["splices"] == len(lab.agent.connections()), "count and table to agree")

@@ -3,7 +3,6 @@
 
     client --- router --- proxy1 --- core --- backend1, with an agent
 """
-import json
 import time
 import types
 
@@ -38,7 +37,7 @@ def at_backend(lab):
 
 
 def states(host):
-    return {member["name"]: member["state"] for member in json.loads(host.ctl("cluster", "--json"))["members"]}
+    return {member["name"]: member["state"] for member in host.members()}
 
 
 def test_both_know_each_other(lab):

@@ -11,7 +11,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 import websockets
@@ -19,7 +18,7 @@ import websockets
 import daemon
 import servers
 import tcp
-from conftest import AGENT_SAYS_S, Lab
+from conftest import Lab, wait_until_heard
 from test_apps import sha256, ssh_service
 from web import WHERE, pool_at, tls_get, web_services
 
@@ -72,7 +71,6 @@ class Apps(servers.Servers):
         self.spawn(backend, sys.executable, "-B", TALKERS, servers.CHAT, servers.CHAT + 1)
         for port in (REDIS, servers.CHAT):
             tcp.wait_for(lambda: self.answers("backend1", port), f"{port} to listen")
-        time.sleep(AGENT_SAYS_S)
         return self
 
 
@@ -82,7 +80,10 @@ def lab(request, start_cluster, tmp_path_factory):
         apps = Apps(cluster, tmp_path_factory.mktemp("servers"), tmp_path_factory.mktemp("files"))
         try:
             apps.start()
-            yield AppLab(cluster, apps)
+            lab = AppLab(cluster, apps)
+            for port in (daemon.HTTP, daemon.TLS, daemon.SSH, REDIS):
+                wait_until_heard(lab, port)
+            yield lab
         finally:
             apps.close()
 

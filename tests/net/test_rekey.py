@@ -98,7 +98,7 @@ def busy(lab, pairs, way):
 
 def on_stores(lab, script):
     for store in lab.cluster.stores:
-        assert store.cli("EVAL", f"for _, k in ipairs(redis.call('KEYS', '[fd]*')) do {script} end return 1", "0") == "1"
+        assert store.cli("EVAL", f"for _, k in ipairs(redis.call('KEYS', '[fd]*')) do {script} end return 1", "0") == 1
 
 
 def only(lab, *names):

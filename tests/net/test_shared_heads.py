@@ -247,7 +247,7 @@ LATE_S = 0.15
 def late(stores, work):
     """Section `store` of a configuration, by which all servers' answers come late."""
     paths = [str(work / f"late{idx}.sock") for idx in range(3)]
-    servers = [options[-1] if options[0] == "-s" else f"{options[1]},{options[3]}" for _, _, options in map(stores.where, range(3))]
+    servers = [where.get("path") or f"{where['host']},{where['port']}" for _, _, where in map(stores.where, range(3))]
     relay = stores.ns.popen(sys.executable, "-B", str(pathlib.Path(__file__).parent / "slow_store.py"), str(LATE_S),
                             *(arg for pair in zip(paths, servers) for arg in pair), stdout=subprocess.PIPE, text=True)
     try:

@@ -46,7 +46,7 @@ def connect(cluster, pairs, family):
 
 
 def claims(cluster):
-    return sum(int(store.cli("EVAL", COUNT, "0", "f").split()[0]) for store in cluster.stores)
+    return sum(store.cli("EVAL", COUNT, "0", "f")[0] for store in cluster.stores)
 
 
 def accepted(pairs, kind):

@@ -27,7 +27,9 @@ import ctypes
 import itertools
 import os
 import pathlib
+import signal
 import subprocess
+import threading
 
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -43,6 +45,26 @@ run_ids = itertools.count()
 def setns(fd):
     if libc.setns(fd, CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """Signals to end wait until this is done: half of it would be left behind."""
+    came = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number))
+              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)} if in_main_thread() else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+def in_main_thread():
+    """Others may not set handlers, and are not interrupted."""
+    return threading.current_thread() is threading.main_thread()
 
 
 class Namespace:
@@ -72,14 +94,15 @@ class Namespace:
 
     def run(self, *cmd, check=True, **kw):
         """Output of a command in here. Not `ip netns exec`, which hides /sys/fs/bpf."""
-        done = subprocess.run(["nsenter", "--net=" + self.path, *cmd], text=True, timeout=60,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
+        with self.inside():
+            done = subprocess.run(cmd, text=True, timeout=60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
         if check and done.returncode:
             raise RuntimeError(f"{self.name}: {' '.join(cmd)}: {done.stdout}")
         return done.stdout
 
     def popen(self, *cmd, **kw):
-        return subprocess.Popen(["nsenter", "--net=" + self.path, *cmd], **kw)
+        with self.inside():
+            return subprocess.Popen(cmd, **kw)
 
     def ip(self, lines):
         self.run("ip", "-batch", "-", input=lines)
@@ -188,8 +211,9 @@ class Topology:
             self.offloads(True, self.ends)
 
     def close(self):
-        for ns in self.ns.values():
-            ns.delete()
+        with undisturbed():
+            for ns in self.ns.values():
+                ns.delete()
         self.ns = {}
 
 

@@ -141,7 +141,7 @@ class Shot:
 
     def records(self):
         """In all servers."""
-        return sum(int(store.cli("dbsize")) for store in self.cluster.stores)
+        return sum(store.cli("dbsize") for store in self.cluster.stores)
 
     @staticmethod
     def off_phase(clients, why):
