@@ -42,8 +42,14 @@
 #define STRAY_NS	1000000000ULL	/* of what a proxy sends here: until it has come again, no longer */
 #define FRESH_S		10		/* an older one has got its first segment, or its host was started since */
 
+static void tell_host(void)
+{
+	sp_capability_of_host(sp_datapath_kernel_adopts());
+}
+
 const struct sp_program sp_program = {
 	.name = "spliced-agent", .config_path = "/etc/spliced/spliced-agent.yaml", .load = sp_config_load_agent,
+	.tell_host = tell_host,
 };
 
 /* What front.h calls a front: here it is what the host's servers send. */
@@ -225,7 +231,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	}
 	sp_carrier_listen(&f->carrier, &store_events, &cluster_events);
 	f->ager.is_agent = 1;
-	f->can = sp_capability_of_host(dp);
+	f->can = sp_capability_of_host(sp_datapath_can_adopt(dp));
 	sp_capability_tell(cluster, dp, f->can);
 	sp_capability_prepare_host();
 	*ret_front = f;

@@ -52,9 +52,9 @@ void sp_capability_prepare_host(void)
 	}
 }
 
-__u8 sp_capability_of_host(const struct sp_datapath *dp)
+__u8 sp_capability_of_host(int can_adopt)
 {
-	if (!sp_datapath_can_adopt(dp)) {
+	if (!can_adopt) {
 		log_warn("mode adopt is not offered: it needs a kernel that can take over a handshake (Linux 6.9); "
 			 "going on with split");
 		return SP_CAN_SPLIT;

@@ -9,8 +9,8 @@
 /* Lets routes to clients be found for what servers of this host send. What can't be is logged. */
 void sp_capability_prepare_host(void);
 
-/* SP_CAN_*, by the program that was loaded, and by the host's settings as they are now; logged. */
-__u8 sp_capability_of_host(const struct sp_datapath *dp);
+/* SP_CAN_*, by what the kernel has (@can_adopt) and the host's settings as they are now; what is missing is logged. */
+__u8 sp_capability_of_host(int can_adopt);
 
 /**
  * sp_capability_tell() - tell proxies of which servers the handshakes can be taken over at this moment

@@ -96,7 +96,7 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 }
 
 /* SPLICED_ADOPT=no: as an older kernel, for tests. */
-static int kernel_adopts(void)
+int sp_datapath_kernel_adopts(void)
 {
 	const char *wish = getenv("SPLICED_ADOPT");
 	struct btf *btf = wish && !strcmp(wish, "no") ? NULL : btf__load_vmlinux_btf();
@@ -121,7 +121,7 @@ static int load_best(struct sp_datapath *dp, const struct sp_config *config)
 {
 	int err;
 
-	dp->can_adopt = config->is_agent && kernel_adopts();
+	dp->can_adopt = config->is_agent && sp_datapath_kernel_adopts();
 	err = load(dp, config);
 	if (!err || !dp->can_adopt)
 		return err;

@@ -32,6 +32,8 @@ int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys);
 
 /* Of an agent: whether the kernel takes over handshakes, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
 int sp_datapath_can_adopt(const struct sp_datapath *dp);
+/* Whether it says that it has that function. It may still refuse the program. */
+int sp_datapath_kernel_adopts(void);
 /* Only if it can adopt. Return: bit i: SP_LISTENER_PLAIN at @at[i]; of SP_LISTENERS_MAX at most. */
 __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at, unsigned int count);
 

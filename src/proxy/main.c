@@ -269,6 +269,10 @@ static int check(const char *path)
 	}
 	sp_config_print(config, stdout);
 	sp_config_free(config);
+	fflush(stdout);
+	sp_log_init(sp_program.name, SP_LOG_INFO);
+	if (sp_program.tell_host)
+		sp_program.tell_host();
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 struct sp_program {
 	const char	*name;
 	const char	*config_path;
+	void		(*tell_host)(void);	/* at --check: logs what this host does not offer; may be NULL */
 	int		(*load)(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
 };
 extern const struct sp_program sp_program;

@@ -73,6 +73,7 @@ class Raw:
         self.sock.bind((peer, kind))
         self.seq, self.ack = isn, 0
         self.longest = 0        # payload received
+        self.sent = []          # what a client would repeat
 
     def __enter__(self):
         return self
@@ -86,7 +87,14 @@ class Raw:
         return build(self.src, self.dst, self.sport, self.port, seq, fields.get("ack", self.ack), flags, payload, options)
 
     def send(self, flags, payload=b"", at=None, options=b"", **fields):
-        self.sock.send(self.header + self.packet(flags, payload, at, options, **fields))
+        frame = self.header + self.packet(flags, payload, at, options, **fields)
+        self.sent += [frame] if payload else []
+        self.sock.send(frame)
+
+    def repeat(self):
+        """All bytes, in the order and by the segments of before."""
+        for frame in self.sent:
+            self.sock.send(frame)
 
     def receive(self, timeout=5, want=lambda seg: True):
         """The next segment to us that is wanted, or None."""

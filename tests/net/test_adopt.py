@@ -5,6 +5,7 @@
                          `------------------------------'      (front, see cluster.py)
 """
 import contextlib
+import os
 import socket
 import subprocess
 import time
@@ -325,7 +326,9 @@ def test_what_can_not_be_adopted_is_split(start_cluster, family, env, sysctls):
                 tcp.transfer(server, client, MIB)
         counters = proxy.counters()
         assert [counters[name] for name in ("spliced_adopt", "spliced_split", "fell_back_agent_lacks_adopt")] == [0, 1, 1]
-        assert "mode adopt is not offered" in cluster.agents[0].log.read_text()
+        agent, why = cluster.agents[0], "mode adopt is not offered"
+        assert why in agent.log.read_text()
+        assert why in cluster.backend1.run(agent.bin, "--check", str(agent.file), env={**os.environ, **env})
         tcp.wait_for(lambda: sum("agent_lacks_adopt" in line for line in proxy.status()["warnings"]) == 3, "a warning for each service", 5)
         status = proxy.status()
         assert {(b["modes"]["adopt"]["mode"], b["modes"]["adopt"]["reason"]) for pool in status["pools"] for b in pool["backends"]} == {
