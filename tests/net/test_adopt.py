@@ -241,13 +241,16 @@ def test_without_a_store_what_is_there_goes_on(lab, pair, family):
     finally:
         lab.cluster.heal()
     tcp.transfer(client, server, MIB)
-    tcp.wait_for(lambda: all(is_adopted(lab, pair, family) for _ in range(12)), "all proxies to have the store again")
+    tcp.wait_for(lambda: all_adopt(lab, pair, family), "all proxies to have the store again")
 
 
-def is_adopted(lab, pair, family):
-    before = lab.total("spliced_adopt")
-    pair(family, "http")
-    return lab.total("spliced_adopt") > before
+def all_adopt(lab, pair, family):
+    """Each proxy, at least one of some connections, and none goes another way."""
+    before = [proxy.counters()["spliced_adopt"] for proxy in lab.proxies]
+    for _ in range(12):
+        pair(family, "http")
+    made = [proxy.counters()["spliced_adopt"] - n for proxy, n in zip(lab.proxies, before)]
+    return sum(made) == 12 and min(made) > 0
 
 
 def test_from_one_port_again_and_again(lab, family):
