@@ -159,8 +159,8 @@ PIECES = {
 
 
 def finish(client, got_len):
-    """Read the answer, then close as a kernel does. One that has overtaken its splice may be dropped, of several ways."""
-    has_ways = hasattr(client.net, "way")
+    """Read the answer, then close as a kernel does. Beside other proxies or agents one that overtakes may be dropped."""
+    has_ways = hasattr(client.net, "way") or client.net.past
     answer, flags = client.collect(lambda data: False, 5 if has_ways else 10)
     if has_ways and not answer:
         client.repeat()
