@@ -269,10 +269,11 @@ static int check(const char *path)
 	}
 	sp_config_print(config, stdout);
 	sp_config_free(config);
-	fflush(stdout);
-	sp_log_init(sp_program.name, SP_LOG_INFO);
-	if (sp_program.tell_host)
+	if (sp_program.tell_host) {
+		fflush(stdout);
+		sp_log_init(sp_program.name, SP_LOG_INFO);
 		sp_program.tell_host();
+	}
 	return 0;
 }
 

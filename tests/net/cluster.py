@@ -65,6 +65,7 @@ class Cluster(Topology):
         self.lans, self.proxies, self.stores, self.agents, self.way = {}, [], [], [], None
         self.mode, self.starts_agents = mode, mode in WITH_AGENTS and not agents
         self.agent_names = BACKENDS if self.starts_agents else agents
+        self.past = bool(self.agent_names)      # as of topo.Net
         self.key = os.urandom(16).hex()
         daemon.mount_bpffs()
         try:

@@ -79,6 +79,7 @@ def raw_config(net, work, **more):
 
 class Spliced:
     PROGRAM = "spliced"
+    is_frozen = False
 
     def __init__(self, net, build, work, conf):
         self.net, self.work = net, pathlib.Path(work)
@@ -117,7 +118,7 @@ class Spliced:
         return self.process is not None and self.process.poll() is None
 
     def is_awake(self):
-        return self.is_running()
+        return self.is_running() and not self.is_frozen
 
     def signal(self, number):
         os.kill(self.process.pid, number)
@@ -165,10 +166,11 @@ class Spliced:
             sock.settimeout(20)
             sock.connect(self.socket)
             sock.sendall(json.dumps({"version": 1, "command": command, **more}).encode() + b"\n")
-            with sock.makefile() as lines:
-                answer = [json.loads(line) for line in lines]
-        if not answer:
-            raise ConnectionError(f"{command}: no answer")
+            with sock.makefile() as stream:
+                lines = stream.readlines()
+        if not lines or not lines[-1].endswith("\n"):
+            raise ConnectionError(f"{command}: the daemon broke off")
+        answer = [json.loads(line) for line in lines]
         assert "error" not in answer[-1], answer[-1]
         return answer
 

@@ -38,7 +38,7 @@ class Member(daemon.Spliced, Host):
     def __init__(self, cluster, name, view, conf):
         Host.__init__(self, cluster, name)
         daemon.Spliced.__init__(self, view, cluster.build, cluster.work / name, conf)
-        self.key, self.is_frozen = [cluster.key], False
+        self.key = [cluster.key]
         self.write_key()
 
     def freeze(self):
@@ -49,9 +49,6 @@ class Member(daemon.Spliced, Host):
         if self.is_running():
             self.signal(signal.SIGCONT)
         self.is_frozen = False
-
-    def is_awake(self):
-        return self.is_running() and not self.is_frozen
 
     def boot(self):
         self.start()

@@ -140,7 +140,6 @@ def read_pattern(sock, count, on_bytes=None):
         got += n
         if on_bytes:
             on_bytes(got)
-            last = time.monotonic()     # what that took is its own
     return gap
 
 

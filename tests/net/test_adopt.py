@@ -332,7 +332,7 @@ def test_what_can_not_be_adopted_is_split(start_cluster, family, env, sysctls):
         agent, why = cluster.agents[0], "mode adopt is not offered"
         assert why in agent.log.read_text()
         assert why in cluster.backend1.run(agent.bin, "--check", str(agent.file), env={**os.environ, **env})
-        tcp.wait_for(lambda: sum("agent_lacks_adopt" in line for line in proxy.status()["warnings"]) == 3, "a warning for each service", 5)
+        tcp.wait_for(lambda: ["agent_lacks_adopt" in line for line in proxy.status()["warnings"]] == [True] * 3, "a warning for each service", 5)
         status = proxy.status()
         assert {(b["modes"]["adopt"]["mode"], b["modes"]["adopt"]["reason"]) for pool in status["pools"] for b in pool["backends"]} == {
             ("split", "agent_lacks_adopt")}

@@ -159,10 +159,9 @@ PIECES = {
 
 
 def finish(client, got_len):
-    """Read the answer, then close as a kernel does. Beside other proxies or agents one that overtakes may be dropped."""
-    has_ways = hasattr(client.net, "way") or client.net.past
-    answer, flags = client.collect(lambda data: False, 5 if has_ways else 10)
-    if has_ways and not answer:
+    """Read the answer, then close as a kernel does. An agent drops what overtakes the first segment."""
+    answer, flags = client.collect(lambda data: False, 5 if client.net.past else 10)
+    if client.net.past and not answer:
         client.repeat()
         answer, flags = client.collect(lambda data: False)
     assert answer == b"answer" and flags & FIN, (answer, flags)
