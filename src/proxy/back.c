@@ -12,7 +12,6 @@
 
 #define SYN_AGAIN_NS	200000000ULL
 #define MSS_DEFAULT	536	/* RFC 9293, 3.7.1 */
-#define TS_BYTES	12	/* the option with its padding */
 #define ADOPT_MSS_MIN_V6 1220	/* a kernel takes over no less; of IPv4 it is our smallest class */
 #define STORE_AWAY_NS	1000000000ULL
 
@@ -104,7 +103,7 @@ static void commit(struct sp_front *f, struct sp_conn *c, __u16 mss)
 {
 	struct sp_splice splice = splice_of(c);
 
-	c->forward_mss = (mss < c->mss ? mss : c->mss) - (c->backend.has_ts ? TS_BYTES : 0);
+	c->forward_mss = mss < c->mss ? mss : c->mss;
 	c->state = SP_CONN_COMMITTING;
 	c->up = splice.up;
 	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
@@ -266,7 +265,7 @@ void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *
 	c->is_marked = 0;
 	c->up = *up;
 	c->backend.has_ts = c->client.has_ts && (up->tsval_delta || up->tsecr_delta);
-	c->forward_mss = (c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS) - (c->backend.has_ts ? TS_BYTES : 0);
+	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
 	c->window_bytes = 65535;
 	sp_stash_forward(f, c);
 }

@@ -44,7 +44,7 @@ enum sp_conn_state {
  * @left_by:	another proxy that had to deliver its head, see heir.h; 0: none
  * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
  * @window_bytes: of the backend, as its SYN-ACK said
- * @forward_mss: largest payload that we send to the backend
+ * @forward_mss: MSS of the backend, or less
  * @backend_idx: in @pool
  * @mode, @mode_reason: what its splice will be, and why not more
  * @tried:	backends, see sp_backends_choose()

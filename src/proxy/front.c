@@ -137,7 +137,7 @@ static int is_old(const struct sp_front *f, const struct sp_event *ev)
 }
 
 void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
-		    __u32 mss)
+		    __u16 mss)
 {
 	int is_down = half->flags & SP_HALF_F_FROM_BACKEND;
 	struct sp_note note = {

@@ -48,7 +48,7 @@ struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ac
  * an RST is not, since only its receiver knows whether it counts.
  */
 void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
-		    __u32 mss);
+		    __u16 mss);
 
 /* Each time that something happens: were we stopped before? See there. */
 void sp_front_awake(struct sp_front *f);

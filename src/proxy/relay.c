@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "relay.h"
 
+#define MSS_LEAST	48	/* a receiver that says less is not obeyed, as by Linux (tcp_min_snd_mss) */
+#define MSS_MOST	(SP_SEGMENT_PACKET_MAX - 60)	/* IPv6 and TCP header */
+#define TS_BYTES	12	/* the option with its padding */
+
 static struct sp_segment translate(const struct sp_half *half, const struct sp_segment *seg)
 {
 	struct sp_segment out = *seg;
@@ -18,15 +22,26 @@ static struct sp_segment translate(const struct sp_half *half, const struct sp_s
 	return out;
 }
 
-void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u32 mss)
+/* Payload for one packet: never none, whatever the receiver says. */
+static size_t room(const struct sp_segment *seg, __u16 mss)
+{
+	if (mss < MSS_LEAST)
+		mss = MSS_LEAST;
+	if (mss > MSS_MOST)
+		mss = MSS_MOST;
+	return mss - (seg->has_ts ? TS_BYTES : 0);
+}
+
+void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss)
 {
 	struct sp_segment piece = translate(half, seg);
+	size_t max = room(seg, mss);
 	const char *payload = seg->payload;
 	size_t left = seg->payload_len;
 
 	do {
 		piece.payload = payload;
-		piece.payload_len = left < mss ? left : mss;
+		piece.payload_len = left < max ? left : max;
 		left -= piece.payload_len;
 		payload += piece.payload_len;
 		piece.flags = left ? seg->flags & ~SP_TCP_FIN : seg->flags;

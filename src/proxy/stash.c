@@ -292,7 +292,7 @@ static int owe_by(struct sp_front *f, struct sp_conn *c)
 	c->up = e.half;
 	c->client.tsval_theirs = c->stashed_tsval;
 	c->backend.has_ts = c->client.has_ts && (e.half.tsval_delta || e.half.tsecr_delta);
-	c->forward_mss = c->mss - (c->backend.has_ts ? 12 : 0);
+	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
 	c->is_marked = 0;
 	owe(c, 0);
 	return 0;

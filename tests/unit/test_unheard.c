@@ -51,7 +51,7 @@ void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, 
 }
 
 /* An agent that doesn't know the splice yet can do nothing with the acknowledgement. */
-void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u32 mss)
+void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss)
 {
 	assert_memory_equal(&last.front, &seg->tuple, sizeof(seg->tuple));
 	assert_memory_equal(half, &last.up, sizeof(*half));
