@@ -52,8 +52,11 @@ static __always_inline void synack_options(__u8 opt[20], const struct sp_options
 	}
 }
 
-/* The clock of our timestamps starts elsewhere for each pair of addresses: it tells nothing of the machine's uptime. */
-static __always_inline __u32 tsval_offset(const struct sp_pkt *pkt, const struct sp_control *c)
+/*
+ * The clock of our timestamps starts elsewhere for each pair of addresses: it tells nothing of the machine's uptime.
+ * A function of its own, as synack_isn() is, so that answer_syn() has stack left for the answer.
+ */
+static __noinline __u32 tsval_offset(const struct sp_pkt *pkt, const struct sp_control *c)
 {
 	const struct sp_tuple *t = &pkt->tuple;
 	__u64 words[4] = {
@@ -61,7 +64,7 @@ static __always_inline __u32 tsval_offset(const struct sp_pkt *pkt, const struct
 		(__u64)t->daddr.w[0] << 32 | t->daddr.w[1], (__u64)t->daddr.w[2] << 32 | t->daddr.w[3],
 	};
 
-	return sp_siphash_words(c->cookie_key[0], words, 4);
+	return c ? sp_siphash_words(c->cookie_key[0], words, 4) : 0;
 }
 
 /* Of a SYN. Whoever asks for AccECN goes on with this (RFC 9768, 3.1.2). */
@@ -72,12 +75,14 @@ static __always_inline int is_ecn_agreed(const struct sp_pkt *pkt, const struct 
 	return (pkt->flags & both) == both && svc->flags & SP_SERVICE_F_ECN;
 }
 
-static __always_inline __u32 synack_isn(const struct sp_pkt *pkt, const struct sp_options *o,
-					const struct sp_service *svc, const struct sp_control *c)
+static __noinline __u32 synack_isn(const struct sp_pkt *pkt, const struct sp_options *o, const struct sp_service *svc,
+				   const struct sp_control *c)
 {
 	struct sp_cookie_in in = { .tuple = pkt->tuple, .client_isn = pkt->seq };
 	__u8 wscale = SP_COOKIE_WSCALE_NONE;
 
+	if (!svc || !c)
+		return 0;
 	if (o->wscale != TCP_NO_WSCALE && svc->flags & SP_SERVICE_F_WSCALE)
 		wscale = o->wscale;
 	return sp_cookie_make(c->cookie_key[0], &in, c->period, (is_ecn_agreed(pkt, svc) ? SP_COOKIE_DATA_ECN : 0) |
@@ -85,10 +90,12 @@ static __always_inline __u32 synack_isn(const struct sp_pkt *pkt, const struct s
 					     o->is_sack_ok && svc->flags & SP_SERVICE_F_SACK));
 }
 
-/* The TCP header of the answer, with the checksum still that of the SYN. */
-static __always_inline void synack_header(const struct sp_pkt *pkt, const struct sp_options *o,
-					  const struct sp_service *svc, __u32 isn, struct tcphdr *tcp)
+/* The TCP header of the answer, in the place of the SYN's, whose checksum stays. */
+static __always_inline void synack_header(const struct sp_pkt *pkt, const struct sp_service *svc, __u32 isn,
+					  struct tcphdr *tcp)
 {
+	__sum16 check = tcp->check;
+
 	__builtin_memset(tcp, 0, sizeof(*tcp));
 	tcp->source = pkt->tuple.dport;
 	tcp->dest = pkt->tuple.sport;
@@ -99,7 +106,7 @@ static __always_inline void synack_header(const struct sp_pkt *pkt, const struct
 	tcp->ack = 1;
 	tcp->ece = is_ecn_agreed(pkt, svc);
 	tcp->window = bpf_htons(svc->window);
-	tcp->check = ((const struct tcphdr *)o->hdr)->check;
+	tcp->check = check;
 }
 
 static __always_inline int answer_ip_v4(struct sp_pkt *pkt, __u16 l4_len)
@@ -151,11 +158,12 @@ static __always_inline int answer_ethernet(struct sp_pkt *pkt)
  * Turns the SYN in the skb into the answer. The checksum goes by differences,
  * which is right whether the SYN came with a whole one or, out of a local
  * stack, with the pseudo header's alone. Swapped addresses make none.
+ * @removed: the difference that the SYN's header makes by its absence
  */
-static __always_inline int answer_in_place(struct sp_pkt *pkt, const struct sp_options *o, __u8 answer[SYNACK_LEN])
+static __noinline int answer_in_place(struct sp_pkt *pkt, __u8 answer[SYNACK_LEN], __u32 removed)
 {
 	__u32 csum_off = pkt->l4_off + offsetof(struct tcphdr, check);
-	__s64 content = bpf_csum_diff((__be32 *)o->hdr, TCP_HEADER_MAX, (__be32 *)answer, SYNACK_LEN, 0);
+	__s64 content = bpf_csum_diff(0, 0, (__be32 *)answer, SYNACK_LEN, removed);
 	__u64 length = 0;
 
 	csum_half_word(&length, bpf_htons(pkt->doff_bytes), bpf_htons(SYNACK_LEN));
@@ -167,21 +175,22 @@ static __always_inline int answer_in_place(struct sp_pkt *pkt, const struct sp_o
 	return (pkt->is_v6 ? answer_ip_v6(pkt, SYNACK_LEN) : answer_ip_v4(pkt, SYNACK_LEN)) ?: answer_ethernet(pkt);
 }
 
+/* The answer takes the place of the SYN's header in @o: both are too much for the stack. */
 static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *svc, const struct sp_control *c,
 				 __u64 now_ns)
 {
-	__u8 answer[SYNACK_LEN] __attribute__((aligned(8)));
-	struct sp_options o;
-	__u32 isn;
+	struct sp_options o __attribute__((aligned(8)));
+	__u32 isn, removed;
 
 	if (!svc || !c)
 		return -SP_DROP_BAD_SYN;
 	if (pkt->flags & (TH_FIN | TH_RST | TH_ACK) || pkt->payload_bytes || options_find(pkt, &o))
 		return -SP_DROP_BAD_SYN;
 	isn = synack_isn(pkt, &o, svc, c);
-	synack_header(pkt, &o, svc, isn, (struct tcphdr *)answer);
-	synack_options(answer + sizeof(struct tcphdr), &o, svc, now_ns / 1000000 + tsval_offset(pkt, c));
-	return answer_in_place(pkt, &o, answer);
+	removed = bpf_csum_diff((__be32 *)o.hdr, TCP_HEADER_MAX, 0, 0, 0);
+	synack_header(pkt, svc, isn, (struct tcphdr *)o.hdr);
+	synack_options(o.hdr + sizeof(struct tcphdr), &o, svc, now_ns / 1000000 + tsval_offset(pkt, c));
+	return answer_in_place(pkt, o.hdr, removed);
 }
 
 static __noinline int cookie_is_valid(const struct sp_pkt *pkt, const struct sp_control *c)

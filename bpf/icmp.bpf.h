@@ -41,8 +41,9 @@ static __always_inline int is_error_v6(__u8 type)
 /*
  * The quoted packet went out of a half B; its reverse is what half A matches,
  * and A's @out is the reverse of what B matched: the packet as it was sent.
+ * A function of its own, as its key would not fit into the callers' stack.
  */
-static __always_inline struct sp_entry *half_of_quote(const struct sp_addr *saddr, const struct sp_addr *daddr,
+static __noinline struct sp_entry *half_of_quote(const struct sp_addr *saddr, const struct sp_addr *daddr,
 						      const struct quoted_tcp *tcp)
 {
 	struct sp_tuple key = { .saddr = *daddr, .daddr = *saddr, .sport = tcp->dest, .dport = tcp->source };

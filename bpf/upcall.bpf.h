@@ -58,8 +58,12 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
 		return -SP_DROP_RING_FULL;
 	__builtin_memcpy(ev, head, sizeof(*ev));
 	ev->len = len;
-	barrier_var(n);		/* 64 bits, so that clang 16 checks the register that it passes on */
-	if (n < 1 || n > room || bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), ev->packet, n)) {
+	/*
+	 * 64 bits, so that clang 16 checks the register that it passes on. By one comparison, as a verifier before
+	 * Linux 6.8 learns no lower bound from n != 0, which clang makes of n < 1.
+	 */
+	barrier_var(n);
+	if (n - 1 >= room || bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), ev->packet, n)) {
 		bpf_ringbuf_discard(ev, 0);
 		return -SP_DROP_RING_FULL;
 	}

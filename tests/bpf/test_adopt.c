@@ -404,5 +404,5 @@ int main(void)
 		cmocka_unit_test(ends_of_the_client_are_noted),
 	};
 
-	return cmocka_run_group_tests(tests, open_all, close_all);
+	return skipped_without_adopt() ?: cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -396,7 +396,8 @@ static const struct daemon_case daemons[] = {
 static void put_daemon(struct fixture *f, int is_v6, const struct daemon_case *c)
 {
 	put_service(f, is_v6, 0);
-	f->control.heartbeat_ns -= c->age_ms * 1000000LL;
+	f->control.heartbeat_ns = c->age_ms < 0 ? heartbeat_ago(0) - c->age_ms * 1000000LL :
+						  heartbeat_ago(c->age_ms * 1000000LL);
 	f->control.is_full = c->is_full;
 	assert_int_equal(set_control(f), 0);
 }

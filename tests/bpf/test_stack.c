@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The stack of each program: of its deepest chain of calls, counted as Linux 6.1 does. Each frame is rounded up to 32
+ * bytes; later kernels round to 16 where there is a JIT. The bound is below the kernel's 512 bytes, so that a change
+ * that comes near to them fails here, on any kernel, and not at a user's.
+ */
+#include <ctype.h>
+
+#include "check.h"
+
+#define STACK_BOUND	448
+#define FRAME_UNIT	32
+#define FRAMES_MAX	8	/* MAX_CALL_FRAMES of the kernel */
+#define FUNCS_MAX	64
+
+/* @starts: the first instruction of each function; @frames: bytes of its stack, as the verifier saw them. */
+struct program {
+	const struct bpf_insn	*insns;
+	int			insn_count, func_count;
+	int			starts[FUNCS_MAX + 1], frames[FUNCS_MAX];
+};
+
+/* A call, or the address of a callback: the first instruction that it leads to; else -1. */
+static int called_at(const struct bpf_insn *insn, int at)
+{
+	int is_call = insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_CALL;
+	int is_address = insn->code == (BPF_LD | BPF_IMM | BPF_DW) && insn->src_reg == BPF_PSEUDO_FUNC;
+
+	return is_call || is_address ? at + 1 + insn->imm : -1;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Sorted, as the verifier numbers them. */
+static void find_functions(struct program *p)
+{
+	int n = 1;
+
+	p->starts[0] = 0;
+	for (int i = 0; i < p->insn_count; i++) {
+		int at = called_at(&p->insns[i], i), is_new = at >= 0;
+
+		for (int j = 0; is_new && j < n; j++)
+			is_new = p->starts[j] != at;
+		assert_true(n < FUNCS_MAX);
+		if (is_new)
+			p->starts[n++] = at;
+	}
+	qsort(p->starts, n, sizeof(p->starts[0]), compare);
+	p->starts[n] = p->insn_count;
+	p->func_count = n;
+}
+
+/* "stack depth 64+0+176", in the statistics of the log. */
+static void read_frames(struct program *p, const char *log)
+{
+	const char *at = strstr(log, "stack depth ");
+	int n = 0;
+
+	assert_non_null(at);
+	at += strlen("stack depth ");
+	for (char *end; isdigit(*at); at = end + (*end == '+')) {
+		assert_true(n < p->func_count);
+		p->frames[n++] = strtol(at, &end, 10);
+	}
+	assert_int_equal(n, p->func_count);
+}
+
+static int index_of(const struct program *p, int start)
+{
+	int i = 0;
+
+	while (p->starts[i] != start)
+		i++;
+	return i;
+}
+
+static int deepest(const struct program *p, int func, int level)
+{
+	int frame = p->frames[func] ? p->frames[func] : 1, below = 0;
+
+	assert_true(level < FRAMES_MAX);
+	for (int i = p->starts[func]; i < p->starts[func + 1]; i++) {
+		int at = called_at(&p->insns[i], i);
+		int bytes = at < 0 ? 0 : deepest(p, index_of(p, at), level + 1);
+
+		if (bytes > below)
+			below = bytes;
+	}
+	return (frame + FRAME_UNIT - 1) / FRAME_UNIT * FRAME_UNIT + below;
+}
+
+static void check_stack(struct bpf_program *prog, const char *log)
+{
+	struct program p = { .insns = bpf_program__insns(prog), .insn_count = bpf_program__insn_cnt(prog) };
+	int bytes;
+
+	find_functions(&p);
+	read_frames(&p, log);
+	bytes = deepest(&p, 0, 0);
+	print_message("%-15s %d of %d bytes; frames of its functions:", bpf_program__name(prog), bytes, STACK_BOUND);
+	for (int i = 0; i < p.func_count; i++)
+		print_message(" %d", p.frames[i]);
+	print_message("\n");
+	if (bytes > STACK_BOUND)
+		fail_msg("%s: its chain of calls takes %d bytes of stack, %d at most", bpf_program__name(prog), bytes,
+			 STACK_BOUND);
+}
+
+static void stack_of_each_program(void **state)
+{
+	static char logs[16][65536];
+	struct proxy_bpf *skel = proxy_bpf__open();
+	struct bpf_program *prog;
+	int n = 0;
+
+	assert_non_null(skel);
+	assert_int_equal(leave_out_adopt(skel), 0);
+	bpf_map__set_max_entries(skel->maps.sp_halves, 1024);
+	bpf_object__for_each_program(prog, skel->obj) {
+		assert_true(n < (int)COUNT(logs));
+		assert_int_equal(bpf_program__set_log_level(prog, 4), 0);	/* BPF_LOG_STATS */
+		assert_int_equal(bpf_program__set_log_buf(prog, logs[n], sizeof(logs[n])), 0);
+		n++;
+	}
+	assert_int_equal(proxy_bpf__load(skel), 0);
+	n = 0;
+	bpf_object__for_each_program(prog, skel->obj) {
+		if (bpf_program__autoload(prog))
+			check_stack(prog, logs[n]);
+		n++;
+	}
+	proxy_bpf__destroy(skel);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(stack_of_each_program) };
+
+	return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
+}
