@@ -32,6 +32,7 @@
 #include <time.h>
 
 #include "abi/ask.h"
+#include "base/clock.h"
 #include "agent/capability.h"
 #include "agent/questions.h"
 #include "proxy/program.h"

@@ -8,6 +8,7 @@
 
 #include "abi/ask.h"
 #include "abi/siphash.h"
+#include "base/clock.h"
 #include "proxy/relay.h"
 
 #define PATIENCE_NS	50000000ULL

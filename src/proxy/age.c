@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "abi/introduce.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 /*

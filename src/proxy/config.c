@@ -354,15 +354,6 @@ int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], stru
 	return load(path, &before, error, ret_config);
 }
 
-__u32 sp_name_id(const char *name)
-{
-	__u32 id = 2166136261u;
-
-	for (; *name; name++)
-		id = (id ^ (unsigned char)*name) * 16777619u;
-	return id;
-}
-
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front)
 {
 	struct sp_listen_conf key = { .at = { front->daddr, front->dport } }, *found;

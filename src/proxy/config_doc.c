@@ -289,3 +289,12 @@ yaml_node_t *sp_doc_item(struct sp_doc *doc, const struct sp_doc_items *list, si
 {
 	return list->only ? list->only : yaml_document_get_node(&doc->tree, list->items[idx]);
 }
+
+__u32 sp_name_id(const char *name)
+{
+	__u32 id = 2166136261u;
+
+	for (; *name; name++)
+		id = (id ^ (unsigned char)*name) * 16777619u;
+	return id;
+}

@@ -22,18 +22,11 @@
 #include "abi/drop.h"
 #include "abi/stats.h"
 #include "attach.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "datapath_internal.h"
 #include "seal.h"
 #include "segment.h"
-
-__u64 sp_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (__u64)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
 
 static int libbpf_message(enum libbpf_print_level level, const char *fmt, va_list ap)
 {

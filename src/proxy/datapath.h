@@ -96,6 +96,4 @@ __u32 sp_datapath_stash_fronts(struct sp_datapath *dp, struct sp_tuple **ret_fro
 __u64 sp_datapath_drop_count(struct sp_datapath *dp, __u32 reason);
 __u64 sp_datapath_stat(struct sp_datapath *dp, __u32 stat);
 
-__u64 sp_now_ns(void);
-
 #endif

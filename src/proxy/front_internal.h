@@ -4,6 +4,7 @@
 #define SP_PROXY_FRONT_INTERNAL_H
 
 #include "backends.h"
+#include "base/clock.h"
 #include "conn.h"
 #include "front.h"
 #include "heir.h"

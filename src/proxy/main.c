@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "confine.h"
 #include "program.h"

@@ -8,6 +8,7 @@
 #include "abi/drop.h"
 #include "abi/service.h"
 #include "abi/stats.h"
+#include "base/clock.h"
 #include "base/addr.h"
 #include "base/log.h"
 #include "report_mode.h"
