@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* show.c - the daemon's answers as text for people. Whatever is missing in an answer shows as "-" or 0. */
 #include <string.h>
+#include <time.h>
 
 #include "show.h"
 
@@ -78,8 +79,6 @@ static void show_head(const json_t *object, FILE *out)
 {
 	const char *engine = text_of(json_object_get(object, "store"), "engine");
 	int is_ready = is_true(object, "ready");
-	const json_t *warning;
-	size_t i;
 	char up[SP_HUMAN_MAX];
 
 	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s\n", text_of(object, "version"),
@@ -91,8 +90,30 @@ static void show_head(const json_t *object, FILE *out)
 	fprintf(out, "  config      %s\n", text_of(object, "config"));
 	fprintf(out, "  store       %s, %s\n", engine, is_true(object, "in_sync") ? "in sync" : "NOT IN SYNC");
 	show_splices(object, out);
-	json_array_foreach(json_object_get(object, "warnings"), i, warning)
-		fprintf(out, "WARNING: %s\n", json_string_value(warning));
+}
+
+static void show_since(json_int_t since, FILE *out)
+{
+	time_t at = since;
+	char text[32];
+	struct tm tm;
+
+	if (since && gmtime_r(&at, &tm) && strftime(text, sizeof(text), "%F %TZ", &tm))
+		fprintf(out, "  since:  %s\n", text);
+}
+
+static void show_warnings(const json_t *warnings, FILE *out)
+{
+	const json_t *warning;
+	size_t i;
+
+	if (json_array_size(warnings))
+		fputs("\nWARNINGS\n", out);
+	json_array_foreach(warnings, i, warning) {
+		fprintf(out, "WARNING: %s\n", text_of(warning, "text"));
+		show_since(int_of(warning, "since"), out);
+		fprintf(out, "  remedy: %s\n", text_of(warning, "remedy"));
+	}
 }
 
 /* A blank line between tables, and none for one without rows. */
@@ -270,6 +291,7 @@ void sp_show_status(const json_t *object, FILE *out)
 	const json_t *store = json_object_get(object, "store");
 
 	show_head(object, out);
+	show_warnings(json_object_get(object, "warning_details"), out);
 	show_services(json_object_get(object, "services"), out);
 	show_modes(object, out);
 	show_pools(json_object_get(object, "pools"), out);

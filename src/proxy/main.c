@@ -13,11 +13,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "confine.h"
+#include "firewall.h"
 #include "program.h"
 #include "reload.h"
 #include "report.h"
 #include "state.h"
 #include "store.h"
+#include "warnings.h"
 
 #define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
 /* Until proxies have missed an agent that has just ended, and what they gave to its datapath till then has come. */
@@ -104,6 +106,8 @@ static void on_beat(uv_timer_t *timer)
 
 	sp_datapath_heartbeat(d->dp);
 	sp_report_tell(&d->report);
+	sp_firewall_tick(d->wire, sp_front_carrier(d->front)->config, sp_now_ns());
+	sp_warnings_tick(sp_now_ns());
 }
 
 static void on_tick(uv_timer_t *timer)

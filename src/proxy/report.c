@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "base/log.h"
 #include "report_mode.h"
+#include "report_warnings.h"
 
 #define STRETCH 1024
 
@@ -197,13 +198,14 @@ static json_t *status(void *ctx)
 {
 	const struct sp_report *r = ctx;
 	const struct sp_carrier *c = r->carrier;
+	json_t *warnings = sp_report_warnings(r->front);
 
-	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
+	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
 			 "config", r->config_path, "splices", (int)sp_datapath_count(c->dp)->splices,
 			 "splices_max", (int)c->config->limits.splices, "pending", (int)sp_front_pending(r->front),
-			 "warnings", sp_report_warnings(r->front), "services", sp_report_services(c->config),
-			 "pools", pools(r), "counters", counters(r)));
+			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
+			 "services", sp_report_services(c->config), "pools", pools(r), "counters", counters(r)));
 }
 
 static json_t *drops(void *ctx)

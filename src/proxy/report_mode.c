@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "report_mode.h"
 
-#include <stdlib.h>
-
 #include "base/addr.h"
 #include "mode.h"
-#include "shortfall.h"
-
-#define CLOCK_WARN_MS	2000	/* of SP_CLOCK_OFF_MS */
 
 static int reaches(const struct sp_service_conf *service, int pool_idx)
 {
@@ -80,30 +75,4 @@ json_t *sp_report_modes(unsigned int wanted, const struct sp_pool_conf *pool, co
 								      "reason", sp_mode_reason_name(reason)));
 	}
 	return modes;
-}
-
-static void warn_of_clocks(const struct sp_cluster *c, json_t *list)
-{
-	struct sp_member m;
-
-	for (unsigned int i = 1; !sp_cluster_member(c, i, &m); i++)
-		if (llabs(m.ahead_ms) >= CLOCK_WARN_MS)
-			json_array_append_new(list, json_sprintf("the clock of %s is %lld ms %s ours: from %d s on "
-								 "nothing is adopted, from %d s on it is unknown",
-								 m.name, llabs(m.ahead_ms),
-								 m.ahead_ms < 0 ? "behind" : "ahead of",
-								 SP_CLOCK_OFF_MS / 1000, SP_HELLO_FRESH_MS / 1000));
-}
-
-json_t *sp_report_warnings(struct sp_front *front)
-{
-	const struct sp_shortfalls *s = sp_front_shortfalls(front);
-	char text[SP_SHORTFALL_STRLEN];
-	json_t *list = json_array();
-
-	for (size_t i = 0; s && i < s->config->service_count; i++)
-		if (sp_shortfall_format(&s->config->services[i], &s->of[i], text))
-			json_array_append_new(list, json_string(text));
-	warn_of_clocks(sp_front_carrier(front)->cluster, list);
-	return list;
 }

@@ -13,7 +13,5 @@ unsigned int sp_report_wanted(const struct sp_config *config, size_t pool_idx);
 /* For each of those, what is in effect at a backend: {mode, reason}. @agent: there, or NULL */
 json_t *sp_report_modes(unsigned int wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
 			const struct sp_endpoint *backend);
-/* What whoever looks at the status should do something about: lines of text. */
-json_t *sp_report_warnings(struct sp_front *front);
 
 #endif

@@ -3,6 +3,8 @@
 #include "proxy/wire.h"
 
 #include <errno.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +99,24 @@ void sp_wire_close(struct sp_wire *wire)
 	free(wire);
 }
 
+static void failed(struct sp_wire_stats *stats, const struct msghdr *msg, int err)
+{
+	const struct iphdr *v4 = msg->msg_iov->iov_base;
+	const struct ipv6hdr *v6 = msg->msg_iov->iov_base;
+
+	stats->failed_pkts++;
+	if (err != EPERM)
+		return;
+	stats->refused_pkts++;
+	if (v4->version == 4) {
+		stats->refused_from = sp_addr_v4(v4->saddr);
+		stats->refused_to = sp_addr_v4(v4->daddr);
+	} else {
+		memcpy(&stats->refused_from, &v6->saddr, sizeof(stats->refused_from));
+		memcpy(&stats->refused_to, &v6->daddr, sizeof(stats->refused_to));
+	}
+}
+
 /* sendmmsg() stops at the first packet that fails: that one is skipped, unless there is no room for more either. */
 static void queue_flush(struct sp_wire *wire, struct wire_queue *q)
 {
@@ -114,7 +134,7 @@ static void queue_flush(struct sp_wire *wire, struct wire_queue *q)
 		} else if (errno == EAGAIN) {
 			break;
 		} else if (errno != EINTR) {
-			stats->failed_pkts++;
+			failed(stats, &q->msgs[done].msg_hdr, errno);
 			done++;
 		}
 	}

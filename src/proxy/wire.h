@@ -26,9 +26,12 @@ void sp_wire_before(struct sp_wire *wire, void (*fn)(void *ctx), void *ctx);
 /* sendmmsg() of all that is queued. */
 void sp_wire_flush(struct sp_wire *wire);
 
+/* @refused_pkts: of those that failed: a packet filter said no (EPERM); the last one's addresses */
 struct sp_wire_stats {
-	__u64	sent_pkts;
-	__u64	failed_pkts;
+	__u64		sent_pkts;
+	__u64		failed_pkts;
+	__u64		refused_pkts;
+	struct sp_addr	refused_from, refused_to;
 };
 struct sp_wire_stats sp_wire_stats(const struct sp_wire *wire);
 

@@ -51,41 +51,47 @@ static void ages_have_their_two_largest_units(void **state)
 		assert_string_equal(sp_human_ms(cases[i].ms, buf), cases[i].text);
 }
 
+static const char aligned_status[] =
+	"spliced 0.1.0, pid 7, up 2m05s, ready\n"
+	"  proxy       proxy1\n"
+	"  config      /etc/spliced/spliced.yaml\n"
+	"  store       redis, in sync\n"
+	"  splices     250000 of 1000000 (25.0 %)\n"
+	"  survivable  249000\n"
+	"  pending     3\n"
+	"\nWARNINGS\n"
+	"WARNING: service www: mode split can't be had at 1 of 2 backends\n"
+	"  remedy: see below\n"
+	"WARNING: b0 is gone\n"
+	"  since:  2026-11-29 12:00:00Z\n"
+	"  remedy: bring it back\n"
+	"\n"
+	"SERVICE  PROTOCOL  MODE   LISTEN\n"
+	"www      http      split  192.0.2.1:80\n                          [2001:db8::1]:80\n"
+	"ssh      tcp       auto   192.0.2.1:22\n"
+	"\n"
+	"SERVICE  MODE   POOL  BACKEND      AGENT  IN EFFECT  BECAUSE\n"
+	"www      split  wäb   10.0.2.1:80  h1     split      -\n"
+	"www      split  wäb   b2           -      whole      no_agent\n"
+	"ssh      auto   wäb   10.0.2.1:80  h1     split      agent_lacks_adopt\n"
+	"\n"
+	"POOL  BACKEND      ADDRESS         STATE  WEIGHT  FAILURES  CONNECTIONS  REFUSED  SILENT\n"
+	"wäb   10.0.2.1:80  10.0.2.1:80     up          2         0         1200        0       0\n"
+	"      b2           [fd00:2::1]:80  down        1        12            3       40       7\n"
+	"\n"
+	"STORE SERVER   STATE  LATENCY  IN FLIGHT  COMMANDS  ERRORS  RECONNECTS\n"
+	"10.0.8.1:6379  up        87us          3      1000       0           1\n"
+	"10.0.8.2:6379  down       0us          0         0       0           9\n"
+	"\n"
+	"STORE COUNTER  VALUE\n"
+	"commits_ok        12\n"
+	"\n"
+	"COUNTER  VALUE\n"
+	"heads    12345\n"
+	"bad          7\n";
+
 static void status_is_aligned(void **state)
 {
-	static const char expected[] =
-		"spliced 0.1.0, pid 7, up 2m05s, ready\n"
-		"  proxy       proxy1\n"
-		"  config      /etc/spliced/spliced.yaml\n"
-		"  store       redis, in sync\n"
-		"  splices     250000 of 1000000 (25.0 %)\n"
-		"  survivable  249000\n"
-		"  pending     3\n"
-		"WARNING: service www: mode split can't be had at 1 of 2 backends\n"
-		"\n"
-		"SERVICE  PROTOCOL  MODE   LISTEN\n"
-		"www      http      split  192.0.2.1:80\n                          [2001:db8::1]:80\n"
-		"ssh      tcp       auto   192.0.2.1:22\n"
-		"\n"
-		"SERVICE  MODE   POOL  BACKEND      AGENT  IN EFFECT  BECAUSE\n"
-		"www      split  wäb   10.0.2.1:80  h1     split      -\n"
-		"www      split  wäb   b2           -      whole      no_agent\n"
-		"ssh      auto   wäb   10.0.2.1:80  h1     split      agent_lacks_adopt\n"
-		"\n"
-		"POOL  BACKEND      ADDRESS         STATE  WEIGHT  FAILURES  CONNECTIONS  REFUSED  SILENT\n"
-		"wäb   10.0.2.1:80  10.0.2.1:80     up          2         0         1200        0       0\n"
-		"      b2           [fd00:2::1]:80  down        1        12            3       40       7\n"
-		"\n"
-		"STORE SERVER   STATE  LATENCY  IN FLIGHT  COMMANDS  ERRORS  RECONNECTS\n"
-		"10.0.8.1:6379  up        87us          3      1000       0           1\n"
-		"10.0.8.2:6379  down       0us          0         0       0           9\n"
-		"\n"
-		"STORE COUNTER  VALUE\n"
-		"commits_ok        12\n"
-		"\n"
-		"COUNTER  VALUE\n"
-		"heads    12345\n"
-		"bad          7\n";
 	json_t *object = json("{\"version\":\"0.1.0\",\"pid\":7,\"uptime_s\":125,\"ready\":true,"
 			      "\"config\":\"/etc/spliced/spliced.yaml\",\"splices\":250000,\"splices_max\":1000000,"
 			      "\"pending\":3,\"proxy\":\"proxy1\",\"in_sync\":true,\"connections_survivable\":249000,"
@@ -93,7 +99,9 @@ static void status_is_aligned(void **state)
 			      "{\"name\":\"10.0.8.1:6379\",\"state\":\"up\",\"latency_us\":87,\"in_flight\":3,"
 			      "\"commands\":1000,\"errors\":0,\"reconnects\":1},"
 			      "{\"name\":\"10.0.8.2:6379\",\"state\":\"down\",\"reconnects\":9}],"
-			      "\"counters\":{\"commits_ok\":12}},\"warnings\":[\"service www: mode split can't be had at 1 of 2 backends\"],"
+			      "\"counters\":{\"commits_ok\":12}},\"warning_details\":["
+			      "{\"text\":\"service www: mode split can't be had at 1 of 2 backends\",\"remedy\":\"see below\",\"since\":null},"
+			      "{\"text\":\"b0 is gone\",\"remedy\":\"bring it back\",\"since\":1795953600}],"
 			      "\"services\":[{\"name\":\"www\",\"protocol\":\"http\",\"mode\":\"split\",\"pools\":[\"wäb\"],"
 			      "\"listen\":[\"192.0.2.1:80\",\"[2001:db8::1]:80\"]},"
 			      "{\"name\":\"ssh\",\"protocol\":\"tcp\",\"mode\":\"auto\",\"pools\":[\"wäb\"],\"listen\":[\"192.0.2.1:22\"]}],"
@@ -110,7 +118,7 @@ static void status_is_aligned(void **state)
 
 	sp_show_status(object, out);
 	fclose(out);
-	assert_string_equal(text, expected);
+	assert_string_equal(text, aligned_status);
 	free(text);
 	json_decref(object);
 }
