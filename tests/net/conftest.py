@@ -49,6 +49,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "spliced: needs the daemon, skipped in direct mode")
     config.addinivalue_line("markers", "whole(reason): why it is about splices that no agent carries a half of")
     config.addinivalue_line("markers", "syn(reason): why backends must see a SYN of each connection, so that nothing can be adopted")
+    config.addinivalue_line("markers", "each_mode: promises something that agents have a part in, so ./run test does it in split and adopt, too")
     config.addinivalue_line("markers", "limit(seconds): other than the usual limit of a test")
     config.addinivalue_line("markers", "slow: takes more than 5 s")
     tcp.patience = 3 if config.getoption("--patient") else 1

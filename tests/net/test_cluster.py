@@ -7,7 +7,7 @@ import tcp
 import ways
 from conftest import Lab
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, pytest.mark.each_mode]
 BYTES = 32 << 20
 
 

@@ -38,6 +38,7 @@ def test_transfer_outlives_the_daemon(raw, pair, way, how, up):
     transfer(again, other, MIB)
 
 
+@pytest.mark.each_mode
 def test_idle_connection_outlives_three_daemons(raw, pair, way, kind):
     client, server = pair(way, kind)
     for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):

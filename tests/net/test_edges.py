@@ -19,6 +19,7 @@ def is_reset(sock):
         return True
 
 
+@pytest.mark.each_mode
 @pytest.mark.parametrize("first", ["client", "server"])
 def test_half_close(pair, way, kind, first):
     """One end says it is done, the other one goes on sending, then is done too."""
@@ -46,6 +47,7 @@ def test_nothing_is_left_after_close(raw, pair, way, kind, first):
     wait_for(lambda: not lingering(raw.backend1, "dport", names[1]), "the backend's end to be gone")
 
 
+@pytest.mark.each_mode
 def test_last_fin_finds_a_server_that_is_done(raw, pair, way, kind):
     """All that is left of its socket are numbers, but the client's FIN is acknowledged at once."""
     client, server = pair(way, kind)
@@ -65,6 +67,7 @@ def lingering(ns, which, port):
     return [line for line in lines if line.split()[0] not in ("TIME-WAIT", "LISTEN")]
 
 
+@pytest.mark.each_mode
 @pytest.mark.parametrize("end", ["client", "server"])
 @pytest.mark.parametrize("before", [0, MIB], ids=["at-once", "after-data"])
 def test_rst_is_seen_at_the_other_end(pair, way, kind, end, before):
@@ -125,6 +128,7 @@ def test_same_port_after_rst(pair, way, kind, end):
         client, server = pair(way, kind, sport=port)
 
 
+@pytest.mark.each_mode
 def test_client_that_forgot_its_connection(pair, way):
     """A SYN on a live connection is answered by a challenge ACK, whose RST frees the port (RFC 5961)."""
     client, server = pair(way)
@@ -161,6 +165,7 @@ def test_forged_rst_kills_nothing(raw, pair, way):
     transfer(server, client, MIB)
 
 
+@pytest.mark.each_mode
 def test_forged_rst_near_by_opens_no_door(raw, pair, way):
     """A number that is nearly right: the backend does not believe it, so a SYN behind it must not find the splice closed."""
     client, server = pair(way, isn=1000)

@@ -168,6 +168,7 @@ def test_check(raw):
     assert re.search(rf"normal\.yaml:{line}:1: .*colour", said), said
 
 
+@pytest.mark.each_mode
 def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
     """A cookie of the old key is good as long as the old key is there, as second one."""
     listener, head = pair.listener("http"), pair.HEADS["http"]

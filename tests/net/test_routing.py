@@ -129,6 +129,7 @@ def test_curl_by_name(rig, way):
     assert curl(rig, way, *at, "-k", "https://two.example.org/").startswith(WHERE["s-two"])
 
 
+@pytest.mark.each_mode
 def test_kept_alive_connection(rig, way):
     """Later requests follow the first one."""
     with connect(rig.client, way.vip, HTTP) as sock:
@@ -161,6 +162,7 @@ def test_weight_zero_gets_nothing(rig, way):
     assert counts(rig, way, ZERO, 10) == {"backend2": 10}
 
 
+@pytest.mark.each_mode
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "close"])
 def test_wrk(rig, family, keep_alive):
     """Half a second of load on one service, without a failed request."""

@@ -56,6 +56,7 @@ def everywhere(lab, pair, way, count):
     return pairs
 
 
+@pytest.mark.each_mode
 @pytest.mark.parametrize("first", ["client", "server", "reset"])
 def test_ends_are_told(lab, pair, way, first):
     if first == "reset" and lab.cluster.agents and way.source == "snat":
@@ -89,6 +90,7 @@ def test_half_closed_goes_on(lab, pair, way):
     wait_for(lambda: not any(splices(lab)) and not any(keys(lab)), "all to be gone", 2 * CLOSED_S + SOON_S)
 
 
+@pytest.mark.each_mode
 @pytest.mark.parametrize("first", ["client", "server"])
 def test_fin_is_the_first_that_a_proxy_sees(lab, pair, way, first):
     """It goes on through the daemon, which has asked the store first: it counts all the same."""

@@ -24,6 +24,7 @@ def test_status(raw, pair, family):
     assert "raw-tcp-snat" in text and str(raw.spliced.process.pid) in text
 
 
+@pytest.mark.each_mode
 def test_connections(raw, pair, way, kind):
     client, server = pair(way, kind)
     base = len(pair.HEADS[kind])

@@ -14,7 +14,7 @@ from test_apps import sha256, ssh_service
 from test_heads import *    # noqa: F401,F403: each promise about heads, with the `raw` of this file
 from web import get, request, exchange, status_of, web_services
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, pytest.mark.each_mode]
 MIB = 1 << 20
 
 

@@ -46,6 +46,7 @@ def test_transfer_outlives_the_daemon(rig, pair, way):
     transfer(*again, MIB)
 
 
+@pytest.mark.each_mode
 def test_close_and_reset(pair, way):
     import test_edges
     test_edges.test_half_close(pair, way, "http", "client")

@@ -1,0 +1,304 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""All tests, and how they are counted. Run as root by ./run test; the last line says "N passed, N failed".
+
+Tests of tests/net mostly wait. So WORKERS of them run beside each other, a file at a time, the largest file first. Those
+marked each_mode run in the modes split and adopt, too. What fails beside others is tried again with nothing else at work.
+"""
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import queue
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"
+LOGS = BUILD / "gate"
+WORKERS = 4
+AGAIN_MAX = 16              # failed tests that are tried again; more have a reason
+UNIT_LIMIT_S = 900          # for a file of tests
+FUZZ_SECONDS = 5            # for each target
+TORTURE_TRIALS = 108        # each fault meets each phase
+AGENT_TRIALS = 36           # the same, of the faults that agents have
+
+
+@dataclasses.dataclass
+class Result:
+    """Of a part: how many passed, and what failed, by name."""
+    passed: int = 0
+    failed: list = dataclasses.field(default_factory=list)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+
+
+class Tally:
+    """Counts parts. One that ended badly without naming a test, or ran none, has failed as a whole."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def count(self, name, result, status=0):
+        failed = len(result.failed) or int(status != 0 or not result.passed)
+        self.passed += result.passed
+        self.failed += failed
+        print(f"== {name}: {result.passed} passed, {failed} failed", flush=True)
+
+    def close(self):
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        return 1 if self.failed or not self.passed else 0
+
+
+def meson_result(path):
+    """Of a testlog.json of Meson, a line each test."""
+    result = Result()
+    for line in path.read_text().splitlines():
+        test = json.loads(line)
+        if test["result"] in ("OK", "EXPECTEDFAIL"):
+            result.passed += 1
+        elif test["result"] != "SKIP":
+            result.failed.append(test["name"].split(" / ")[-1])
+    return result
+
+
+def pytest_result(path):
+    """Of a JUnit file of pytest. Failed tests are named as pytest takes them."""
+    result = Result()
+    for case in xml.etree.ElementTree.parse(path).iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            result.failed.append(f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}")
+        elif "skipped" not in kinds:
+            result.passed += 1
+    return result
+
+
+def fuzz_result(text):
+    """Of what tests/fuzz/run.sh prints."""
+    result = Result()
+    for line in text.splitlines():
+        if line.startswith("fuzz "):
+            name, _, verdict = line[len("fuzz "):].partition(": ")
+            if verdict.startswith("ok"):
+                result.passed += 1
+            elif verdict.startswith(("FAILED", "no seeds")):
+                result.failed.append(name)
+    return result
+
+
+def torture_result(path):
+    """Of torture's table, a line each trial."""
+    result = Result()
+    for line in path.read_text().splitlines()[1:]:
+        if ",ok,1," in line:
+            result.passed += 1
+        else:
+            result.failed.append(line)
+    return result
+
+
+def run(command, log=None, limit_s=3600):
+    """Return its status; 124 when it took too long."""
+    out = open(log, "w") if log else None
+    try:
+        return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out and subprocess.STDOUT,
+                              timeout=limit_s).returncode
+    except subprocess.TimeoutExpired:
+        return 124
+    finally:
+        if out:
+            out.close()
+
+
+def read(reader, path):
+    """What a part left behind; nothing, if it did not get so far."""
+    try:
+        return reader(path)
+    except (OSError, ValueError, KeyError, xml.etree.ElementTree.ParseError):
+        return Result()
+
+
+# ---- unit tests, tests of the datapath and of the store ----
+
+def meson(options):
+    log = BUILD / "meson-logs/testlog.json"
+    log.unlink(missing_ok=True)
+    status = run(["meson", "test", "-C", BUILD, "--print-errorlogs", *options])
+    return read(meson_result, log), status
+
+
+def unit(tally):
+    result = BUILD / "gate/counting.xml"
+    status = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_gate.py", "--junit-xml", result])
+    tally.count("counting", read(pytest_result, result), status)
+    result, status = meson([])
+    if 0 < len(result.failed) <= AGAIN_MAX:
+        again, status = meson(["--no-rebuild", "--num-processes", "1", *result.failed])
+        print(f"== unit and bpf: {again.passed} passed when tried again alone, of: {' '.join(result.failed)}")
+        result = Result(result.passed + again.passed, again.failed)
+    tally.count("unit and bpf", result, status)
+
+
+# ---- tests/net ----
+
+@dataclasses.dataclass
+class Unit:
+    """What one pytest runs: a file of tests in a mode. @part: under whose name it is counted."""
+    part: str
+    path: str
+    options: list
+
+    @property
+    def name(self):
+        return f"{self.part}-{pathlib.Path(self.path).stem}"
+
+
+def pytest(unit, *options):
+    """Return: what passed and failed, and pytest's status. 5, no test at all, is well for a file."""
+    xml_path, log = LOGS / f"{unit.name}.xml", LOGS / f"{unit.name}.log"
+    xml_path.unlink(missing_ok=True)
+    status = run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", unit.path, *unit.options, *options,
+                  "--build", BUILD, "--junit-xml", xml_path], log, UNIT_LIMIT_S)
+    return read(pytest_result, xml_path), 0 if status == 5 else status
+
+
+def size_of(unit):
+    return os.path.getsize(ROOT / unit.path)
+
+
+def files_marked(marker):
+    """Files of tests/net with a test that has this marker."""
+    listed = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", "-m", marker,
+                             "tests/net"], cwd=ROOT, capture_output=True, text=True).stdout
+    return sorted({line.partition("::")[0] for line in listed.splitlines() if "::" in line})
+
+
+def net_units(mode):
+    """@mode: of all of tests/net; None: whole, and what agents have a part in also in split and adopt"""
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/net").glob("test_*.py"))
+    units = [Unit(mode or "net", path, ["--mode", mode or "whole"]) for path in files]
+    if not mode:
+        units += [Unit(each, path, ["--mode", each, "-m", "each_mode"])
+                  for path in files_marked("each_mode") for each in ("split", "adopt")]
+    return sorted(units, key=size_of, reverse=True)
+
+
+def work_off(units, done):
+    """Runs all @units, WORKERS at a time; @done is called with each one and what became of it, one after the other."""
+    waiting, lock = queue.SimpleQueue(), threading.Lock()
+    for unit in units:
+        waiting.put(unit)
+
+    def worker():
+        while True:
+            try:
+                unit = waiting.get_nowait()
+            except queue.Empty:
+                return
+            begin = time.monotonic()
+            result, status = pytest(unit, "--patient")
+            with lock:
+                done(unit, result, status, time.monotonic() - begin)
+    threads = [threading.Thread(target=worker) for _ in range(WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def try_again(unit, result):
+    """Alone, with the bounds of time as they are written. Return: what is still wrong."""
+    functions = sorted({name.split("::")[-1].split("[")[0] for name in result.failed})
+    again, _ = pytest(unit, "-k", " or ".join(functions))
+    ran_all = again.passed + len(again.failed) >= len(result.failed)
+    still = [name for name in result.failed if name in again.failed or not ran_all]
+    print(f"== {unit.name}: tried again alone: {', '.join(result.failed)}; still failed: {', '.join(still) or 'none'}")
+    return Result(result.passed + len(result.failed) - len(still), still)
+
+
+def net(tally, mode=None):
+    parts, bad = {}, []
+
+    def done(unit, result, status, took_s):
+        print(f"{unit.name}: {result.passed} passed, {len(result.failed)} failed, {took_s:.0f} s", flush=True)
+        if result.failed or status:
+            print((LOGS / f"{unit.name}.log").read_text(errors="replace"), flush=True)
+            bad.append((unit, result, status))
+        else:
+            parts.setdefault(unit.part, Result()).add(result)
+    work_off(net_units(mode), done)
+    few = sum(len(result.failed) for _, result, _ in bad) <= AGAIN_MAX
+    for unit, result, status in bad:
+        if not result.failed:
+            result = Result(result.passed, [f"{unit.name} ended with status {status}"])
+        elif few:
+            result = try_again(unit, result)
+        parts.setdefault(unit.part, Result()).add(result)
+    for part, result in parts.items():
+        tally.count(part, result)
+
+
+# ---- the rest ----
+
+class Fuzz:
+    """Behind all else, as it never waits: it gets what the tests of processors leave."""
+
+    def __init__(self):
+        self.log = LOGS / "fuzz.log"
+        with open(self.log, "w") as out:
+            self.process = subprocess.Popen(["nice", "-n", "10", "tests/fuzz/run.sh", str(FUZZ_SECONDS)], cwd=ROOT,
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+
+    def count(self, tally):
+        status = self.process.wait()
+        text = self.log.read_text(errors="replace")
+        print(text)
+        tally.count("fuzz", fuzz_result(text), status)
+
+
+def torture(tally, name, trials, *options):
+    """The same trials every time. How long they stall is for a machine at rest."""
+    csv = BUILD / f"{name}.csv"
+    csv.unlink(missing_ok=True)
+    status = run([sys.executable, "tests/torture/torture.py", "--build", BUILD, "--csv", csv, "--seed", "1", "--trials",
+                  str(trials), "--clients", "1", "--patient", *options])
+    tally.count(name, read(torture_result, csv), status)
+
+
+def everything(tally):
+    unit(tally)
+    fuzz = Fuzz()
+    net(tally)
+    fuzz.count(tally)
+    torture(tally, "torture", TORTURE_TRIALS)
+    for mode in ("split", "adopt"):
+        torture(tally, f"torture-{mode}", AGENT_TRIALS, "--mode", mode, "--only", "agents,")
+
+
+def one_mode(tally, mode):
+    net(tally, mode)
+    torture(tally, f"torture-{mode}", TORTURE_TRIALS + AGENT_TRIALS, "--mode", mode)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--mode", choices=("whole", "split", "adopt", "auto"), help="all of tests/net and torture in one mode, nothing else")
+    mode = parser.parse_args().mode
+    LOGS.mkdir(parents=True, exist_ok=True)
+    tally = Tally()
+    if mode:
+        one_mode(tally, mode)
+    else:
+        everything(tally)
+    return tally.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

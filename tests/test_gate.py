@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""How the gate counts: nothing that went wrong may come out as passed."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import gate     # noqa: E402
+from gate import Result     # noqa: E402
+
+
+def tallied(result, status, capsys):
+    tally = gate.Tally()
+    tally.count("part", result, status)
+    code = tally.close()
+    return code, capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("result, status, code, line", [
+    (Result(3), 0, 0, "3 passed, 0 failed"),
+    (Result(3, ["a", "b"]), 1, 1, "3 passed, 2 failed"),
+    (Result(3, ["a"]), 0, 1, "3 passed, 1 failed"),
+    (Result(3), 1, 1, "3 passed, 1 failed"),        # ended badly without naming a test
+    (Result(0), 0, 1, "0 passed, 1 failed"),        # ran nothing
+])
+def test_a_part_is_counted(capsys, result, status, code, line):
+    assert tallied(result, status, capsys) == (code, line)
+
+
+def test_nothing_at_all_is_a_failure():
+    assert gate.Tally().close() == 1
+
+
+def test_meson(tmp_path):
+    log = tmp_path / "testlog.json"
+    log.write_text("\n".join('{"name": "spliced:unit / %s", "result": "%s"}' % pair for pair in [
+        ("a", "OK"), ("b", "FAIL"), ("c", "SKIP"), ("d", "TIMEOUT"), ("e", "EXPECTEDFAIL"), ("f", "INTERRUPT")]))
+    assert gate.meson_result(log) == Result(2, ["b", "d", "f"])
+
+
+def test_pytest(tmp_path):
+    path = tmp_path / "x.xml"
+    path.write_text('<testsuites><testsuite>'
+                    '<testcase classname="tests.net.test_a" name="test_x[v4]"/>'
+                    '<testcase classname="tests.net.test_a" name="test_y"><failure/></testcase>'
+                    '<testcase classname="tests.net.test_a" name="test_z"><error/></testcase>'
+                    '<testcase classname="tests.net.test_a" name="test_s"><skipped/></testcase>'
+                    '</testsuite></testsuites>')
+    assert gate.pytest_result(path) == Result(1, ["tests/net/test_a.py::test_y", "tests/net/test_a.py::test_z"])
+
+
+def test_fuzz():
+    assert gate.fuzz_result("fuzz a: ok, 7 runs in 5 s\nINFO: noise\nfuzz b: FAILED, see above\nfuzz c: no seeds in x\n"
+                            "fuzz d: left out, it needs root") == Result(1, ["b", "c"])
+
+
+def test_torture(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("fault,phase,verdict,right\nkill,idle,ok,1,\nkill,idle,broken,1,\nkill,idle,ok,0,\n")
+    result = gate.torture_result(path)
+    assert result.passed == 1 and len(result.failed) == 2
+
+
+@pytest.mark.parametrize("text", ["", "<testsuites>", "{"])
+def test_what_broke_off_counts_for_nothing(tmp_path, text):
+    path = tmp_path / "x"
+    path.write_text(text)
+    for reader in (gate.pytest_result, gate.meson_result):
+        assert gate.read(reader, path) == Result()
+    assert gate.read(gate.meson_result, tmp_path / "missing") == Result()
+
+
+def test_each_unit_is_run_once(monkeypatch):
+    ran, reported = [], []
+
+    def pretend(unit, *options):
+        ran.append(unit.name)
+        return Result(1), 0
+    monkeypatch.setattr(gate, "pytest", pretend)
+    units = [gate.Unit("net", f"tests/net/test_{i}.py", []) for i in range(20)]
+    gate.work_off(units, lambda unit, result, status, took_s: reported.append(unit.name))
+    assert sorted(ran) == sorted(reported) == sorted(unit.name for unit in units)
+
+
+def pretend_net(monkeypatch, capsys, first, again):
+    """A single file of tests: what it says beside others, and alone. Return: the last line and what was run."""
+    answers = [first, again]
+    monkeypatch.setattr(gate, "net_units", lambda mode: [gate.Unit("net", "tests/net/test_a.py", [])])
+    monkeypatch.setattr(gate, "pytest", lambda unit, *options: answers.pop(0))
+    monkeypatch.setattr(gate, "LOGS", pathlib.Path("/dev"))
+    monkeypatch.setattr(pathlib.Path, "read_text", lambda *_, **__: "log")
+    tally = gate.Tally()
+    gate.net(tally)
+    return (tally.passed, tally.failed), answers
+
+
+A = "tests/net/test_a.py::test_x"
+
+
+def test_what_fails_only_beside_others(monkeypatch, capsys):
+    assert pretend_net(monkeypatch, capsys, (Result(5, [A]), 1), (Result(1), 0)) == ((6, 0), [])
+
+
+def test_what_fails_alone_too(monkeypatch, capsys):
+    assert pretend_net(monkeypatch, capsys, (Result(5, [A]), 1), (Result(0, [A]), 1)) == ((5, 1), [])
+
+
+def test_a_second_try_that_runs_nothing(monkeypatch, capsys):
+    assert pretend_net(monkeypatch, capsys, (Result(5, [A]), 1), (Result(), 4))[0] == (5, 1)
+
+
+def test_a_file_that_breaks_off(monkeypatch, capsys):
+    assert pretend_net(monkeypatch, capsys, (Result(5), 3), None)[0] == (5, 1)
+
+
+def test_too_many_are_not_tried_again(monkeypatch, capsys):
+    many = [f"{A}[{i}]" for i in range(gate.AGAIN_MAX + 1)]
+    assert pretend_net(monkeypatch, capsys, (Result(5, many), 1), (Result(17), 0))[0] == (5, 17)
