@@ -2,15 +2,16 @@
 /*
  * route.c - content rules
  *
- * Paths are compared as sent: neither percent signs nor dot segments are resolved, since the server behind does that in
- * a way of its own. Rules distribute requests; they do not protect what lies behind one path from those who ask
- * for another.
+ * Paths are compared in their normal form (path.c), as the server behind reads them. A request is refused for its path
+ * only where a rule would be decided by it: what no rule asks for needs no single meaning here.
  */
 #include "l7/route.h"
 
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
+
+#include "l7/path.h"
 
 static struct sp_str str_of(const char *text)
 {
@@ -56,20 +57,26 @@ static bool host_matches(const char *rule, struct sp_str name)
 	return str_is_nocase(&name, &want);
 }
 
+/* Servers that know parameters of a segment, as in "/v1;a=b/x", find the same under "/v1/x". */
+static const char *skip_parameters(const char *p, const char *end)
+{
+	const char *slash = memchr(p, '/', end - p);
+
+	return slash ? slash : end;
+}
+
+/* @path: in its normal form */
 static bool path_matches(const char *rule, struct sp_str path)
 {
-	size_t len;
+	const char *p = path.p, *end = path.p + path.len, *at;
 
-	if (!rule)
-		return true;
-	if (!path.p)
-		return false;
-	if (path.len == 0)
-		path = str_of("/");
-	len = strlen(rule);
-	if (path.len < len || memcmp(path.p, rule, len) != 0)
-		return false;
-	return path.len == len || (len && rule[len - 1] == '/') || path.p[len] == '/';
+	for (at = rule; *at; at++, p++) {
+		if (p < end && *p == ';' && *at == '/')
+			p = skip_parameters(p, end);
+		if (p == end || *p != *at)
+			return false;
+	}
+	return p == end || *p == '/' || *p == ';' || (at > rule && at[-1] == '/');
 }
 
 static bool method_matches(char *const *methods, const struct sp_str *method)
@@ -99,10 +106,9 @@ static bool header_matches(const struct sp_route *route, const struct sp_http1 *
 	return false;
 }
 
-static bool http1_matches(const struct sp_route *route, const struct sp_http1 *head)
+static bool all_but_path_matches(const struct sp_route *route, const struct sp_http1 *head)
 {
 	return !route->alpn && host_matches(route->host, head->host) &&
-	       path_matches(route->path, head->path) &&
 	       method_matches(route->methods, &head->method) && header_matches(route, head);
 }
 
@@ -118,13 +124,28 @@ static bool tls_matches(const struct sp_route *route, const struct sp_tls_hello 
 	       (!route->alpn || sp_tls_hello_has_alpn(hello, route->alpn));
 }
 
-int sp_route_http1(const struct sp_route *routes, size_t count, const struct sp_http1 *head)
+int sp_route_http1(const struct sp_route *routes, size_t count, enum sp_ambiguous_paths policy,
+		   const struct sp_http1 *head)
 {
+	static char buf[SP_PATH_MAX]; /* one thread routes */
+	struct sp_str path = {};
+	const char *why = NULL;
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (http1_matches(&routes[i], head))
+	for (i = 0; i < count; i++) {
+		if (!all_but_path_matches(&routes[i], head))
+			continue;
+		if (!routes[i].path)
 			return i;
+		if (!head->path.p || head->path.len > sizeof(buf))
+			continue;
+		if (!path.p)
+			path = sp_path_normalize(head->path, buf, &why);
+		if (why && policy == SP_AMBIGUOUS_PATHS_REJECT)
+			return SP_ROUTE_AMBIGUOUS;
+		if (path_matches(routes[i].path, path))
+			return i;
+	}
 	return -1;
 }
 

@@ -65,6 +65,7 @@ struct sp_service_conf {
 	size_t			listen_count;
 	struct sp_endpoint	*listens;
 	struct sp_service	offer;		/* mss 0: from the MTU of the interfaces */
+	enum sp_ambiguous_paths	ambiguous_paths; /* default reject */
 	size_t			route_count;
 	struct sp_route		*routes;
 	int			default_pool_idx; /* -1: no default, no route means 404 */

@@ -254,6 +254,9 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 	fputs("]\n", out);
 	print_mode(service->mode, out);
 	print_offer(&service->offer, out);
+	if (service->protocol == SP_PROTOCOL_HTTP)
+		fprintf(out, "    ambiguous_paths: %s\n",
+			service->ambiguous_paths == SP_AMBIGUOUS_PATHS_PASS ? "pass" : "reject");
 	if (service->protocol != SP_PROTOCOL_TCP)
 		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
 	for (size_t i = 0; i < service->route_count; i++)

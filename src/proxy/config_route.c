@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/addr.h"
+#include "l7/path.h"
 
 #define HOST_MAX	253	/* RFC 1035, 2.3.4, as text */
 #define LABEL_MAX	63
@@ -16,9 +17,10 @@
 #define POOLS_STRLEN	200
 #define TOKEN_CHARS	SP_ALNUM "!#$%&'*+-.^_`|~" /* RFC 9110, 5.6.2 */
 
-/* As in the file, where several ALPN names may stand in one route. */
+/* As in the file, where several ALPN names may stand in one route. @path_why: servers disagree about the path */
 struct route_conf {
 	struct sp_route	route;
+	const char	*path_why;
 	size_t		alpn_count;
 	char		**alpns;
 };
@@ -75,6 +77,20 @@ static int value_host(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 		return err;
 	for (char *p = *(char **)into; *p; p++)
 		*p = tolower((unsigned char)*p);
+	return 0;
+}
+
+/* Paths are compared in their normal form, which is never longer. */
+static int value_path(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	struct route_conf *conf = into;
+	char *path;
+	int err = sp_value_text(doc, key, node, &path);
+
+	if (err)
+		return err;
+	path[sp_path_normalize((struct sp_str){ path, strlen(path) }, path, &conf->path_why).len] = 0;
+	conf->route.path = path;
 	return 0;
 }
 
@@ -213,7 +229,7 @@ int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at, const stru
 static const struct sp_doc_key route_keys[] = {
 	{ .name = "host", .parse = value_host, .offset = ROUTE(host), .min = 1, .max = HOST_MAX,
 	  .is_valid = is_host, .allowed = "a host, as in example.org or \"*.example.org\"" },
-	{ .name = "path", .parse = sp_value_text, .offset = ROUTE(path), .min = 1, .max = PATH_MAX_LEN,
+	{ .name = "path", .parse = value_path, .min = 1, .max = PATH_MAX_LEN,
 	  .is_valid = is_path, .allowed = "a path, as in /v1, without blank, ? and #" },
 	{ .name = "method", .parse = value_method, .offset = ROUTE(methods), .min = 1,
 	  .max = SP_CONFIG_METHODS_MAX, .allowed = "a method or a list of them, as in [GET, HEAD]" },
@@ -244,6 +260,21 @@ static int route_check_protocol(struct sp_doc *doc, yaml_node_t *node, enum sp_p
 	return 0;
 }
 
+/* No request could have it. */
+static int route_check_path(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service,
+			    const struct route_conf *conf)
+{
+	char found[SP_FOUND_STRLEN];
+	yaml_node_t *path = sp_doc_get(doc, node, "path");
+
+	if (!conf->path_why || service->ambiguous_paths == SP_AMBIGUOUS_PATHS_PASS)
+		return 0;
+	return sp_doc_refuse(doc, path, "path: found %s, and requests for it are rejected: %s; allowed: another path, or "
+			     "\"ambiguous_paths: pass\" in service \"%s\"",
+			     sp_found_format(sp_scalar_text(path), path->data.scalar.length, found), conf->path_why,
+			     service->name);
+}
+
 static int takes_all(const struct sp_route *route)
 {
 	return !route->host && !route->path && !route->methods && !route->header && !route->alpn;
@@ -260,6 +291,8 @@ static int route_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service_c
 	err = sp_doc_map(doc, node, "a route", route_keys, &conf);
 	if (!err)
 		err = route_check_protocol(doc, node, service->protocol);
+	if (!err)
+		err = route_check_path(doc, node, service, &conf);
 	if (!err)
 		err = sp_pool_check_families(doc, sp_doc_get(doc, node, "pool"), service, conf.route.pool_idx);
 	if (err)

@@ -42,6 +42,23 @@ static int value_mode(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 	return 0;
 }
 
+static int value_ambiguous_paths(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	static const char *const words[] = {
+		[SP_AMBIGUOUS_PATHS_REJECT] = "reject", [SP_AMBIGUOUS_PATHS_PASS] = "pass", NULL,
+	};
+	struct sp_service_conf *service = into;
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	if (service->protocol != SP_PROTOCOL_HTTP)
+		return sp_doc_refuse(doc, node, "ambiguous_paths: found in service \"%s\", which is not of protocol http "
+				     "and reads no path", service->name);
+	service->ambiguous_paths = word;
+	return 0;
+}
+
 /* Replies to the proxy's own connections would be taken for clients. */
 static int is_snat(const struct sp_config *config, const struct sp_endpoint *at)
 {
@@ -173,6 +190,7 @@ static const struct sp_doc_key service_keys[] = {
 	{ .name = "mode", .parse = value_mode, .offset = offsetof(struct sp_service_conf, mode),
 	  .allowed = "auto, whole, split or adopt" },
 	{ .name = "offer", .parse = value_offer, .offset = offsetof(struct sp_service_conf, offer) },
+	{ .name = "ambiguous_paths", .parse = value_ambiguous_paths, .allowed = "reject or pass" },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
 	{ .name = "default", .parse = value_default, .allowed = "the name of a pool" },

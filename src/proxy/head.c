@@ -28,7 +28,8 @@ static enum sp_head_verdict route_http1(const struct sp_conn *c, const char *buf
 	enum sp_head_verdict v = sp_http1_parse(buf, head_bytes(c), &head);
 
 	if (v == SP_HEAD_OK)
-		*ret_idx = sp_route_http1(c->service->routes, c->service->route_count, &head);
+		*ret_idx = sp_route_http1(c->service->routes, c->service->route_count,
+					  c->service->ambiguous_paths, &head);
 	return v;
 }
 
@@ -69,7 +70,20 @@ static void incomplete(struct sp_front *f, struct sp_conn *c)
 
 static int pool_of(const struct sp_conn *c, int route_idx)
 {
+	if (route_idx == SP_ROUTE_AMBIGUOUS)
+		return -1;
 	return route_idx < 0 ? c->service->default_pool_idx : c->service->routes[route_idx].pool_idx;
+}
+
+static void routed(struct sp_front *f, struct sp_conn *c, int route_idx)
+{
+	if (route_idx == SP_ROUTE_AMBIGUOUS) {
+		f->counters.path_ambiguous++;
+		sp_answer(f, c, 400);
+		return;
+	}
+	c->ack_ns = 0;
+	sp_back_start(f, c, pool_of(c, route_idx));
 }
 
 static void look(struct sp_front *f, struct sp_conn *c)
@@ -85,8 +99,7 @@ static void look(struct sp_front *f, struct sp_conn *c)
 		incomplete(f, c);
 		break;
 	case SP_HEAD_OK:
-		c->ack_ns = 0;
-		sp_back_start(f, c, pool_of(c, idx));
+		routed(f, c, idx);
 		break;
 	}
 }

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "fuzz_head.h"
+#include "l7/path.h"
 
 static void check_inside(const struct sp_str *str, const char *head, size_t len)
 {
@@ -79,6 +80,33 @@ static void check_framing(const struct sp_http1 *h)
 	PROMISE(codings == 0 || h->minor == 1);
 }
 
+static struct sp_str normal_of(struct sp_str path, char *buf, const char **ret_why)
+{
+	struct sp_str normal = sp_path_normalize(path, buf, ret_why);
+
+	PROMISE(normal.p == buf && normal.len > 0 && normal.p[0] == '/');
+	PROMISE(normal.len <= path.len || (path.len == 0 && normal.len == 1));
+	return normal;
+}
+
+/* The normal form is its own; where servers agree on a path, it has nothing left to disagree about. */
+static void check_path(const struct sp_http1 *h)
+{
+	static char once_buf[SP_PATH_MAX], twice_buf[SP_PATH_MAX];
+	struct sp_str once, twice;
+	const char *why, *again;
+
+	if (!h->path.p || h->path.len > SP_PATH_MAX)
+		return;
+	once = normal_of(h->path, once_buf, &why);
+	twice = normal_of(once, twice_buf, &again);
+	PROMISE(once.len == twice.len && memcmp(once.p, twice.p, once.len) == 0);
+	if (why)
+		return;
+	PROMISE(!again && !memmem(once.p, once.len, "//", 2));
+	PROMISE(!memmem(once.p, once.len, "/./", 3) && !memmem(once.p, once.len, "/../", 4));
+}
+
 static void check_ok(const struct sp_http1 *h, const char *buf, size_t size)
 {
 	static struct sp_http1 again;
@@ -87,6 +115,7 @@ static void check_ok(const struct sp_http1 *h, const char *buf, size_t size)
 	check_strings(h, buf);
 	check_bytes(h, buf);
 	check_framing(h);
+	check_path(h);
 	PROMISE(sp_http1_parse(buf, h->head_len, &again) == SP_HEAD_OK);
 	PROMISE(again.head_len == h->head_len && again.header_count == h->header_count);
 	PROMISE(sp_http1_parse(buf, h->head_len - 1, &again) == SP_HEAD_INCOMPLETE);

@@ -9,7 +9,7 @@ from daemon import HTTP, HTTP_B, TLS, backends, service
 from tcp import read_to_end, connect
 from web import WHERE, exchange, get, request, status_of, tls_get, web_services
 
-WEIGHTED, TURNS, ZERO = 8001, 8002, 8003
+WEIGHTED, TURNS, ZERO, PASSING = 8001, 8002, 8003, 8004
 
 
 def balancing(net, source):
@@ -18,6 +18,8 @@ def balancing(net, source):
                 backends(net, HTTP, ("backend1",), weight=w1) + backends(net, HTTP, ("backend2",), weight=w2)}
     for name, port, weights in (("weighted", WEIGHTED, (3, 1)), ("turns", TURNS, (1, 1)), ("zero", ZERO, (0, 1))):
         yield service(name, source, "http", port, default=f"{name}-{source}"), weighted(name, *weights)
+    yield ({**service("passing", source, "http", PASSING, default=f"one-{source}",
+                      routes=[{"path": "/two/deep", "pool": f"two-{source}"}]), "ambiguous_paths": "pass"},)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,45 @@ HTTP_CASES = [
     ("two", {"version": "1.0", "host": "two.example.org"}),
     ("two", {"path": "http://two.example.org/x", "host": "two.example.org"}),
 ]
+
+
+# Paths that nginx, behind, reads as the route's.
+SAME_PATH = ["/two/deep", "//two//deep", "/./two/deep/.", "/x/../two/deep", "/x/%2e%2E/two/deep", "/%74wo/deep?a=/..", "/two/deep;a=b",
+             "http://other.example.org//two/deep"]
+OTHER_PATH = ["/two/deep/..", "/two/deep/%2e%2e/x", "/two/deeper", "/Two/deep", "/two%20/deep", "/?/../two/deep", "/two/%64eep%41"]
+AMBIGUOUS = ["/two%2fdeep", "/x%2f..%2ftwo/deep", "/two/deep%00", "/two\\deep", "/x/..%5cdeep", "/../two/deep", "/two//../two/deep",
+             "/%zz", "/x/..;/two/deep"]
+
+
+@pytest.mark.spliced
+@pytest.mark.parametrize("pool, path", [("two", path) for path in SAME_PATH] + [("one", path) for path in OTHER_PATH])
+def test_route_by_the_normal_form_of_a_path(rig, family, pool, path):
+    """And what is forwarded is the path as it was sent."""
+    body = get(rig.client, family, path, host="other.example.org")
+    assert body.startswith(WHERE[pool]) and f" {path.removeprefix('http://other.example.org')} " in body, body
+
+
+@pytest.mark.spliced
+@pytest.mark.parametrize("path", AMBIGUOUS)
+def test_ambiguous_path_is_400(rig, family, path):
+    before = rig.spliced.counters()["path_ambiguous"]
+    assert status_of(exchange(rig.client, family, request(path, host="other.example.org"))) == 400
+    assert rig.spliced.counters()["path_ambiguous"] == before + 1
+
+
+@pytest.mark.spliced
+def test_path_that_no_route_asks_for_may_be_ambiguous(rig, family):
+    """The first service decides by the host, the second one passes it to its pool, as sent."""
+    assert get(rig.client, family, "/a%2fb", host="two.example.org").startswith(WHERE["two"])
+    assert " /a%2fb " in get(rig.client, family, "/a%2fb", port=PASSING)
+
+
+@pytest.mark.spliced
+@pytest.mark.parametrize("pool, path", [("one", "/two%2fdeep"), ("two", "/../two/deep"), ("one", "/two/deep%2f..")])
+def test_ambiguous_path_may_pass(rig, family, pool, path):
+    """nginx refuses some of them."""
+    answer = exchange(rig.client, family, request(path), PASSING)
+    assert b"nginx" in answer and (status_of(answer) == 400 or WHERE[pool].encode() in answer), answer
 
 
 @pytest.mark.spliced

@@ -18,13 +18,18 @@ static void parse(const char *text, struct sp_http1 *head)
 		fail_msg("%s: %s", head->why ? head->why : "incomplete", text);
 }
 
-static bool matches(const struct sp_route *route, const char *text)
+static int route(const struct sp_route *routes, size_t count, const struct sp_http1 *head)
+{
+	return sp_route_http1(routes, count, SP_AMBIGUOUS_PATHS_REJECT, head);
+}
+
+static bool matches(const struct sp_route *rule, const char *text)
 {
 	struct sp_http1 head;
 	int at;
 
 	parse(text, &head);
-	at = sp_route_http1(route, 1, &head);
+	at = route(rule, 1, &head);
 	assert_in_range(at + 1, 0, 1);
 	return at == 0;
 }
@@ -60,10 +65,10 @@ static void host_rule(void **state)
 	size_t i;
 
 	for (i = 0; i < COUNT(cases); i++) {
-		struct sp_route route = {.host = cases[i].rule};
+		struct sp_route rule = {.host = cases[i].rule};
 
 		snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].host);
-		if (matches(&route, text) != cases[i].matches)
+		if (matches(&rule, text) != cases[i].matches)
 			fail_msg("%s, %s", cases[i].rule, cases[i].host);
 	}
 }
@@ -98,18 +103,67 @@ static void path_rule(void **state)
 		{"/v1/", "/v1/x", true},    {"/v1/", "/v1/?q", true},
 		{"/v1/", "/v1", false},     {"/v1/", "/v1?/", false},
 		{"/v1/", "/v10/", false},   {"/v1/x", "/v1/x/y", true},
-		{"/v1/x", "/v1/xy", false}, {"/v1", "/%761", false},
+		{"/v1/x", "/v1/xy", false}, {"/v1", "/%761", true},
+		{"/v1", "//v1", true},      {"/v1", "/./v1/x", true},
+		{"/v1", "/x/../v1", true},  {"/v1", "http://a//v1", true},
+		{"/v1", "/v1/../x", false}, {"/v1", "/x?/../v1", false},
+		{"/", "/x/..", true},       {"/v1", "/v1;a=b", true},
+		{"/v1", "/v1;a/x", true},   {"/v1/x", "/v1;a=b;c/x", true},
+		{"/v1/x", "/v1;/x", true},  {"/v1/x", "/v1;/y/x", false},
+		{"/v1/x", "/v1;", false},   {"/v1/", "/v1;a", false},
+		{"/v1/", "/v1;a/", true},   {"/v1;a", "/v1;a/x", true},
+		{"/v1;a", "/v1", false},    {"/v1;a", "/v1;b", false},
+		{"/v1;a/x", "/v1;a/x", true},
 	};
 	char text[256];
 	size_t i;
 
 	for (i = 0; i < COUNT(cases); i++) {
-		struct sp_route route = {.path = cases[i].rule};
+		struct sp_route rule = {.path = cases[i].rule};
 
 		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", cases[i].target);
-		if (matches(&route, text) != cases[i].matches)
+		if (matches(&rule, text) != cases[i].matches)
 			fail_msg("%s, %s", cases[i].rule, cases[i].target);
 	}
+}
+
+static void ambiguous_path_follows_the_policy(void **state)
+{
+	static const char text[] = "GET /v1%2fx HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct sp_route v1 = {.path = "/v1"}, encoded = {.path = "/v1%2Fx"}, last = {.path = "/x"};
+	struct sp_http1 head;
+
+	parse(text, &head);
+	assert_int_equal(route(&v1, 1, &head), SP_ROUTE_AMBIGUOUS);
+	assert_int_equal(route(&last, 1, &head), SP_ROUTE_AMBIGUOUS);
+	assert_int_equal(sp_route_http1(&v1, 1, SP_AMBIGUOUS_PATHS_PASS, &head), -1);
+	assert_int_equal(sp_route_http1(&encoded, 1, SP_AMBIGUOUS_PATHS_PASS, &head), 0);
+}
+
+/* Many services send encoded slashes on purpose, and where no rule asks for the path, any will do. */
+static void ambiguous_path_matters_only_to_a_rule_with_a_path(void **state)
+{
+	static const char text[] = "GET /v1%2fx HTTP/1.1\r\nHost: a\r\n\r\n";
+	char *post[] = {"POST", NULL};
+	struct sp_route before[] = {{.host = "a"}, {.path = "/v1"}}, other = {.host = "b", .path = "/v1"};
+	struct sp_route method = {.methods = post, .path = "/v1"}, header = {.header = "X", .path = "/v1"};
+	struct sp_http1 head;
+
+	parse(text, &head);
+	assert_int_equal(route(before, COUNT(before), &head), 0);
+	assert_int_equal(route(before + 1, 1, &head), SP_ROUTE_AMBIGUOUS);
+	assert_int_equal(route(&other, 1, &head), -1);
+	assert_int_equal(route(&method, 1, &head), -1);
+	assert_int_equal(route(&header, 1, &head), -1);
+	assert_int_equal(route(NULL, 0, &head), -1);
+}
+
+static void query_is_not_looked_at(void **state)
+{
+	struct sp_route v1 = {.path = "/v1"};
+
+	assert_true(matches(&v1, "GET /v1?/../%2f\\%00%zz HTTP/1.1\r\nHost: a\r\n\r\n"));
+	assert_false(matches(&v1, "GET /?/../%2f\\%00%zz HTTP/1.1\r\nHost: a\r\n\r\n"));
 }
 
 static void path_rule_needs_a_path(void **state)
@@ -125,14 +179,14 @@ static void path_rule_needs_a_path(void **state)
 static void method_rule(void **state)
 {
 	char *reads[] = {"GET", "HEAD", NULL}, *none[] = {NULL};
-	struct sp_route route = {.methods = reads}, never = {.methods = none};
+	struct sp_route rule = {.methods = reads}, never = {.methods = none};
 
-	assert_true(matches(&route, "GET / HTTP/1.0\r\n\r\n"));
-	assert_true(matches(&route, "HEAD / HTTP/1.0\r\n\r\n"));
-	assert_false(matches(&route, "POST / HTTP/1.0\r\n\r\n"));
-	assert_false(matches(&route, "get / HTTP/1.0\r\n\r\n"));
-	assert_false(matches(&route, "GE / HTTP/1.0\r\n\r\n"));
-	assert_false(matches(&route, "GETX / HTTP/1.0\r\n\r\n"));
+	assert_true(matches(&rule, "GET / HTTP/1.0\r\n\r\n"));
+	assert_true(matches(&rule, "HEAD / HTTP/1.0\r\n\r\n"));
+	assert_false(matches(&rule, "POST / HTTP/1.0\r\n\r\n"));
+	assert_false(matches(&rule, "get / HTTP/1.0\r\n\r\n"));
+	assert_false(matches(&rule, "GE / HTTP/1.0\r\n\r\n"));
+	assert_false(matches(&rule, "GETX / HTTP/1.0\r\n\r\n"));
 	assert_false(matches(&never, "GET / HTTP/1.0\r\n\r\n"));
 }
 
@@ -155,24 +209,24 @@ static void header_rule(void **state)
 
 static void value_of_header_matters_in_case(void **state)
 {
-	struct sp_route route = {.header = "X-Beta", .value = "Yes"};
+	struct sp_route rule = {.header = "X-Beta", .value = "Yes"};
 
-	assert_true(matches(&route, "GET / HTTP/1.0\r\nX-Beta: Yes\r\n\r\n"));
-	assert_false(matches(&route, "GET / HTTP/1.0\r\nX-Beta: yes\r\n\r\n"));
+	assert_true(matches(&rule, "GET / HTTP/1.0\r\nX-Beta: Yes\r\n\r\n"));
+	assert_false(matches(&rule, "GET / HTTP/1.0\r\nX-Beta: yes\r\n\r\n"));
 }
 
 static void all_conditions_must_hold(void **state)
 {
 	char *get[] = {"GET", NULL};
-	struct sp_route route = {.host = "a", .path = "/v1", .methods = get, .header = "X"};
+	struct sp_route rule = {.host = "a", .path = "/v1", .methods = get, .header = "X"};
 
-	assert_true(matches(&route, "GET /v1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"));
-	assert_false(matches(&route, "GET /v1 HTTP/1.1\r\nHost: b\r\nX: 1\r\n\r\n"));
-	assert_false(matches(&route, "GET /v2 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"));
-	assert_false(matches(&route, "PUT /v1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"));
-	assert_false(matches(&route, "GET /v1 HTTP/1.1\r\nHost: a\r\nY: 1\r\n\r\n"));
-	route.alpn = "h2";
-	assert_false(matches(&route, "GET /v1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"));
+	assert_true(matches(&rule, "GET /v1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"));
+	assert_false(matches(&rule, "GET /v1 HTTP/1.1\r\nHost: b\r\nX: 1\r\n\r\n"));
+	assert_false(matches(&rule, "GET /v2 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"));
+	assert_false(matches(&rule, "PUT /v1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"));
+	assert_false(matches(&rule, "GET /v1 HTTP/1.1\r\nHost: a\r\nY: 1\r\n\r\n"));
+	rule.alpn = "h2";
+	assert_false(matches(&rule, "GET /v1 HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n"));
 }
 
 static void first_match_wins(void **state)
@@ -183,15 +237,15 @@ static void first_match_wins(void **state)
 	struct sp_http1 head;
 
 	parse("GET /x HTTP/1.1\r\nHost: a\r\n\r\n", &head);
-	assert_int_equal(sp_route_http1(routes, COUNT(routes), &head), 1);
+	assert_int_equal(route(routes, COUNT(routes), &head), 1);
 	parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &head);
-	assert_int_equal(sp_route_http1(routes, COUNT(routes), &head), 2);
+	assert_int_equal(route(routes, COUNT(routes), &head), 2);
 	parse("GET /x HTTP/1.1\r\nHost: c\r\n\r\n", &head);
-	assert_int_equal(sp_route_http1(routes, COUNT(routes), &head), 3);
+	assert_int_equal(route(routes, COUNT(routes), &head), 3);
 	parse("GET / HTTP/1.1\r\nHost: c\r\n\r\n", &head);
-	assert_int_equal(sp_route_http1(routes, COUNT(routes), &head), 4);
-	assert_int_equal(sp_route_http1(routes, COUNT(routes) - 1, &head), -1);
-	assert_int_equal(sp_route_http1(NULL, 0, &head), -1);
+	assert_int_equal(route(routes, COUNT(routes), &head), 4);
+	assert_int_equal(route(routes, COUNT(routes) - 1, &head), -1);
+	assert_int_equal(route(NULL, 0, &head), -1);
 }
 
 static void tls_rule(void **state)
@@ -242,6 +296,9 @@ int main(void)
 		cmocka_unit_test(host_rule),
 		cmocka_unit_test(host_rule_needs_a_host),
 		cmocka_unit_test(path_rule),
+		cmocka_unit_test(ambiguous_path_follows_the_policy),
+		cmocka_unit_test(ambiguous_path_matters_only_to_a_rule_with_a_path),
+		cmocka_unit_test(query_is_not_looked_at),
 		cmocka_unit_test(path_rule_needs_a_path),
 		cmocka_unit_test(method_rule),
 		cmocka_unit_test(header_rule),
