@@ -3,6 +3,8 @@
 #ifndef SP_BPF_CSUM_H
 #define SP_BPF_CSUM_H
 
+#include "parse.bpf.h"
+
 /*
  * A difference is collected in 64 bits out of 32-bit or 16-bit words as they
  * are in the packet (network byte order), and folded once at the end.
@@ -39,6 +41,35 @@ static __always_inline __u32 csum_swap(__u64 sum)
 	__u32 s = csum_fold32(sum);
 
 	return s << 8 | s >> 24;
+}
+
+/* In the first word of an IPv6 header ECN is in the third of four digits: version, class, flow label. */
+static __always_inline __be16 csum_ecn_v6(const struct sp_pkt *pkt)
+{
+	return bpf_htons(pkt->ecn << 4);
+}
+
+/* Of the word "next header, hop limit", when there is one hop less. */
+#define CSUM_HOP_LESS	bpf_htons(0xfffe)
+
+/**
+ * csum_replace_pseudo() - the pseudo header's part of a checksum
+ * @off:	of the checksum
+ * @pseudo:	its difference
+ * @header:	that of the IPv6 header as a whole
+ *
+ * For CHECKSUM_PARTIAL the kernel must be told that it is that part. Then it takes, for CHECKSUM_COMPLETE, the
+ * difference out of the sum over the packet. That is right for IPv4, whose header has a checksum of its own against it,
+ * and wrong for IPv6, where only what does not count in the pseudo header is out of balance. (The flag BPF_F_IPV6 is
+ * younger than Linux 6.1.)
+ */
+static __always_inline int csum_replace_pseudo(const struct sp_pkt *pkt, __u32 off, __u32 pseudo, __u64 header)
+{
+	if (bpf_l4_csum_replace(pkt->skb, off, 0, pseudo, BPF_F_PSEUDO_HDR))
+		return -SP_DROP_REWRITE_FAILED;
+	if (pkt->is_v6)
+		bpf_csum_update(pkt->skb, csum_fold32(header));		/* refused where there is no such sum */
+	return 0;
 }
 
 #endif

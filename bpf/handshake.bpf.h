@@ -141,6 +141,16 @@ static __always_inline int answer_ip_v6(struct sp_pkt *pkt, __u16 l4_len)
 	return 0;
 }
 
+/* What answer_ip_v6() changes, but for the length. */
+static __always_inline __u64 answer_csum_v6(const struct sp_pkt *pkt)
+{
+	__u64 sum = 0;
+
+	csum_half_word(&sum, bpf_htons(pkt->ttl), bpf_htons(SYNACK_TTL));
+	csum_half_word(&sum, csum_ecn_v6(pkt), 0);
+	return sum;
+}
+
 static __always_inline int answer_ethernet(struct sp_pkt *pkt)
 {
 	struct ethhdr *eth = pkt_data(pkt);
@@ -169,7 +179,7 @@ static __noinline int answer_in_place(struct sp_pkt *pkt, __u8 answer[SYNACK_LEN
 	csum_half_word(&length, bpf_htons(pkt->doff_bytes), bpf_htons(SYNACK_LEN));
 	if (bpf_skb_change_tail(pkt->skb, pkt->l4_off + SYNACK_LEN, 0) ||
 	    bpf_skb_store_bytes(pkt->skb, pkt->l4_off, answer, SYNACK_LEN, 0) ||
-	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(length), BPF_F_PSEUDO_HDR) ||
+	    csum_replace_pseudo(pkt, csum_off, csum_fold32(length), length + answer_csum_v6(pkt)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(content & 0xffffffff), 0))
 		return -SP_DROP_REWRITE_FAILED;
 	return (pkt->is_v6 ? answer_ip_v6(pkt, SYNACK_LEN) : answer_ip_v4(pkt, SYNACK_LEN)) ?: answer_ethernet(pkt);

@@ -7,6 +7,7 @@
 #define SP_BPF_ICMP_H
 
 #include "carry.bpf.h"
+#include "csum.bpf.h"
 
 /* All that an error must quote of TCP. */
 struct quoted_tcp {
@@ -103,13 +104,13 @@ static __always_inline int outer_v6(struct sp_pkt *pkt, const struct sp_half *a,
 {
 	const __u32 addrs_len = 2 * sizeof(struct in6_addr), ip_off = sizeof(struct ethhdr);
 	__s64 diff = bpf_csum_diff((__be32 *)&pkt->tuple, addrs_len, (__be32 *)&a->out, addrs_len, 0);
+	__u32 addrs = csum_fold32(diff & 0xffffffff);
 	__u8 hops = pkt->ttl - 1;
 
 	if (bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, saddr), &a->out, addrs_len, 0) ||
-	    bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, hop_limit), &hops, 1, 0) ||
-	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(diff & 0xffffffff), BPF_F_PSEUDO_HDR))
+	    bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, hop_limit), &hops, 1, 0))
 		return -SP_DROP_REWRITE_FAILED;
-	return 0;
+	return csum_replace_pseudo(pkt, csum_off, addrs, (__u64)addrs + CSUM_HOP_LESS);
 }
 
 /* The message in its new words. @len: of @old and @new */

@@ -74,6 +74,16 @@ static __always_inline int rewrite_ip(struct sp_pkt *pkt, const struct sp_entry 
 	return 0;
 }
 
+/* What rewrite_ip() changes of an IPv6 header. */
+static __always_inline __u64 header_csum_v6(const struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	__u64 sum = (__u64)e->use.addr_csum + CSUM_HOP_LESS;
+
+	if (e->half.flags & SP_HALF_F_NOT_ECT)
+		csum_half_word(&sum, csum_ecn_v6(pkt), 0);
+	return sum;
+}
+
 static __always_inline void rewrite_window(const struct sp_pkt *pkt, struct tcphdr *tcp, struct sp_entry *e, __u64 *sum)
 {
 	__u16 w = sp_half_window(&e->half, pkt->window, e->use.is_wide);
@@ -212,8 +222,7 @@ static __always_inline int rewrite(struct sp_pkt *pkt, struct sp_entry *e)
 	rewrite_tcp(pkt, tcp, e, &sum);
 	if (!(e->half.flags & SP_HALF_F_ADOPTED) && !rewrite_usual_options(pkt, tcp, &e->half, &sum))
 		err = rewrite_odd_options(pkt, &e->half, &sum);
-	/* with the pseudo header's part apart, both are right for CHECKSUM_PARTIAL too */
-	if (err || bpf_l4_csum_replace(pkt->skb, csum_off, 0, e->use.addr_csum, BPF_F_PSEUDO_HDR) ||
+	if (err || csum_replace_pseudo(pkt, csum_off, e->use.addr_csum, header_csum_v6(pkt, e)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(sum), 0))
 		return err ? err : -SP_DROP_REWRITE_FAILED;
 	return 0;

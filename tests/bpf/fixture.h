@@ -32,9 +32,12 @@
 
 #define FRAME_MAX	4096
 
+/* BPF_F_TEST_SKB_CHECKSUM_COMPLETE (Linux 6.15), younger than Debian 12's headers */
+#define SUM_COMPLETE	(1U << 2)
+
 /*
  * @prog: what the skb that run() makes goes through. @gso_size, @gso_segs, @mark: of it; @skb: what became of it.
- * @events: since the last call of listen_to().
+ * @flags: of a run. @sum_flag: SUM_COMPLETE, where the kernel has it. @events: since the last call of listen_to().
  */
 struct fixture {
 	struct proxy_bpf	*skel;
@@ -43,7 +46,7 @@ struct fixture {
 	struct __sk_buff	skb;
 	unsigned int		ifindex;
 	struct bpf_program	*prog;
-	__u32			gso_size, gso_segs, mark;
+	__u32			gso_size, gso_segs, mark, flags, sum_flag;
 	int			events;
 	union {
 		struct sp_event	event;		/* the last one */
@@ -134,6 +137,15 @@ static inline int leave_out_adopt(struct proxy_bpf *skel)
 	return bpf_program__set_autoload(skel->progs.sp_agent_adopt, kernel_adopts());
 }
 
+/* By a frame that is nobody's. */
+static inline int kernel_tests_sums(struct fixture *f)
+{
+	__u8 frame[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame), .flags = SUM_COMPLETE);
+
+	return !bpf_prog_test_run_opts(bpf_program__fd(f->prog), &o);
+}
+
 static inline int fixture_open(struct fixture *f)
 {
 	int err = stay_here() ?: make_net(f);
@@ -148,6 +160,7 @@ static inline int fixture_open(struct fixture *f)
 	if (err)
 		return err;
 	f->prog = f->skel->progs.sp_ingress;
+	f->sum_flag = SUM_COMPLETE * kernel_tests_sums(f);
 	f->ring = ring_buffer__new(bpf_map__fd(f->skel->maps.sp_events), take_event, f, NULL);
 	return f->ring ? 0 : -errno;
 }
@@ -188,7 +201,7 @@ static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, _
 				 .gso_size = f->gso_size, .gso_segs = f->gso_segs };
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = len, .data_out = out,
 		    .data_size_out = FRAME_MAX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
-		    .ctx_out = &f->skb, .ctx_size_out = sizeof(f->skb), .repeat = repeat);
+		    .ctx_out = &f->skb, .ctx_size_out = sizeof(f->skb), .repeat = repeat, .flags = f->flags);
 
 	*out_len = 0;
 	if (bpf_prog_test_run_opts(bpf_program__fd(f->prog), &o))

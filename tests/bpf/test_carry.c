@@ -271,7 +271,7 @@ static void check_ecn(struct fixture *f, int is_v6, const struct ecn_case *c, in
 	len = build(&p, in);
 	want = expect_carried(p, &h);
 	want.ecn = c->went[i];
-	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
+	check_run_summed(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
 	check_bytes(c->name, &want, out, len);
 }
 

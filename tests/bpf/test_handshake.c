@@ -87,7 +87,10 @@ static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c,
 	p.ecn = syn_flags ? 3 : 0;	/* of no meaning there */
 	want.flags |= flags;
 	len = build(&p, in);
+	/* of the same size: what grows has no such sum any more, and of what is cut it is not kept right */
+	f->flags = c->opt_len == 20 ? f->sum_flag : 0;
 	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
+	f->flags = 0;
 	want.seq = get32(tcp + 4);
 	check_cookie(f, &p, c, flags ? SP_COOKIE_ECN : SP_COOKIE_PLAIN, want.seq);
 	if (want.opt[6] == 8) {

@@ -75,7 +75,7 @@ static void check_error(struct fixture *f, int is_v6, int to, const struct error
 	e.outer.tuple = answers.out;
 	e.outer.ttl--;
 	build_icmp(&e, want);
-	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &out_len);
+	check_run_summed(f, c->name, in, len, TC_ACT_REDIRECT, out, &out_len);
 	check_same(c->name, is_v6, want, len, out, out_len);
 	assert_int_equal(icmp_sum(out, out_len, is_v6), 0xffff);
 }
