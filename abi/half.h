@@ -80,7 +80,8 @@ enum {
  * @addr_csum:	checksum difference of the addresses, which the pseudo header holds too
  * @port_csum:	checksum difference of the ports
  * @ifindex:	egress interface; 0 while not resolved
- * @route_tick:	sp_route_tick() at which @ifindex, @nexthop and @mtu were looked up
+ * @route_tick:	sp_route_tick() at which @ifindex, @nexthop and @mtu were looked up, modulo 2^16
+ * @window:	field of the packet carried last, as it came (host order)
  * @nexthop:	gateway, or the destination itself when on the link
  * @mtu:	of the route
  * @state:	SP_USE_S_*
@@ -98,7 +99,8 @@ struct sp_use {
 	__u32		addr_csum;
 	__u32		port_csum;
 	__u32		ifindex;
-	__u32		route_tick;
+	__u16		route_tick;
+	__u16		window;
 	struct sp_addr	nexthop;
 	__u16		mtu;
 	__u8		state;
@@ -155,7 +157,7 @@ sp_inline void sp_use_begin(struct sp_use *u, const struct sp_tuple *key, const 
  * The way out is looked up afresh about four times a second, so that a changed route is seen with
  * no help of the daemon.
  */
-sp_inline __u32 sp_route_tick(__u64 now_ns)
+sp_inline __u16 sp_route_tick(__u64 now_ns)
 {
 	return now_ns >> 28;
 }

@@ -101,6 +101,7 @@ static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e
 		note_stream_end(pkt, &e->use);
 	e->use.seen_ns = now_ns;
 	e->use.pkts++;
+	e->use.window = pkt->window;
 	if (pkt->flags & TH_ACK)
 		e->use.last_ack = pkt->ack + e->half.ack_delta;
 	if (pkt->payload_bytes)

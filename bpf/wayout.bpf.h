@@ -33,7 +33,7 @@ static __always_inline void fib_key(const struct sp_pkt *pkt, const struct sp_ha
 }
 
 /* A frame of its own: its lookup key would not fit into the callers' stack. */
-static __noinline int wayout_lookup(const struct sp_pkt *pkt, struct sp_entry *e, __u32 tick)
+static __noinline int wayout_lookup(const struct sp_pkt *pkt, struct sp_entry *e, __u16 tick)
 {
 	struct bpf_fib_lookup fib;
 	long rc;
@@ -65,7 +65,7 @@ static __noinline int wayout_lookup(const struct sp_pkt *pkt, struct sp_entry *e
  */
 static __always_inline int wayout_find(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
-	__u32 tick = sp_route_tick(now_ns);
+	__u16 tick = sp_route_tick(now_ns);
 
 	if (e->use.ifindex && e->use.route_tick == tick)
 		return 0;

@@ -266,8 +266,8 @@ void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *
 	c->up = *up;
 	c->backend.has_ts = c->client.has_ts && (up->tsval_delta || up->tsecr_delta);
 	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
-	c->window_bytes = 65535;
-	sp_stash_forward(f, c);
+	c->window_bytes = SP_WINDOW_UNKNOWN;
+	sp_owe_forward(f, c);
 }
 
 /*
@@ -340,7 +340,7 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	sp_cluster_introduce(f->cluster, &splice, kept_s);
 	if (is_adopting(c))
 		sp_unheard_add(f->unheards, &splice, &c->client, c->window, !c->held.len, sp_now_ns());
-	sp_stash_forward(f, c);
+	sp_owe_forward(f, c);
 }
 
 /* Before we are in sync, that port may be of a splice that another proxy carries, and an RST would end it. */

@@ -26,7 +26,7 @@
 	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \
 	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(path_ambiguous) X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
-	X(owed_repeated) X(owed_lost) X(owed_unseen) X(introduced_again) \
+	X(owed_repeated) X(owed_probed) X(owed_lost) X(owed_unseen) X(introduced_again) \
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed)
 
 struct sp_carrier_counters {

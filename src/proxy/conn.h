@@ -18,7 +18,7 @@
  * CONNECTING		pool, back, backend (our numbers), backend_idx, mode, tried, tries; again_ns: next SYN;
  *			deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
- * OWING		up, una, sent; again_ns: next repetition; deadline_ns: given up
+ * OWING		up, una, sent, cwnd, is_repeating; again_ns: next repetition; deadline_ns: given up
  * ANSWERED		status, is_unsaid; deadline_ns: forgotten
  */
 #define SP_CONN_STATES(X) X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(OWING) X(ANSWERED)
@@ -43,6 +43,7 @@ enum sp_conn_state {
  * @begun_ms:	CLOCK_REALTIME when its first bytes came
  * @left_by:	another proxy that had to deliver its head, see heir.h; 0: none
  * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
+ * @cwnd:	OWING: bytes that may be on their way
  * @window_bytes: of the backend, as its SYN-ACK said
  * @forward_mss: MSS of the backend, or less
  * @backend_idx: in @pool
@@ -53,6 +54,7 @@ enum sp_conn_state {
  * @is_unsaid:	ANSWERED: not before the store says that nobody has
  * @is_ecn, @is_ecn_back: ECN was agreed upon with the client, and with the backend as well
  * @is_ce:	something of what is held was marked on its way to us, and the backend does not know yet
+ * @is_repeating: OWING: something was sent twice
  * @is_late:	COMMITTING: the daemon was stopped since, see sp_front_awake()
  * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
  * @is_looked:	it was asked
@@ -74,7 +76,7 @@ struct sp_conn {
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns;
 	__u64				begun_ms;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval, heard_tsval;
-	__u32				una, sent, window_bytes;
+	__u32				una, sent, cwnd, window_bytes;
 	int				backend_idx;
 	enum sp_mode			mode;
 	enum sp_mode_reason		mode_reason;
@@ -82,7 +84,7 @@ struct sp_conn {
 	__u64				tried;
 	__u8				is_sack, is_marked, is_news, is_unsaid, is_late, tries;
 	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;
-	__u8				is_ecn, is_ecn_back, is_ce;
+	__u8				is_ecn, is_ecn_back, is_ce, is_repeating;
 	int				status;
 };
 

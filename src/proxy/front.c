@@ -14,7 +14,7 @@
  * From HEAD: to CONNECTING (a pool was found), to ANSWERED (400, 404, 408, 431).
  * From CONNECTING: to COMMITTING; to CONNECTING with another backend after a
  * refusal or silence; to ANSWERED (503). From COMMITTING: to the splice, which
- * ends it here, or by way of OWING when stash.c had to acknowledge something.
+ * ends it here, or by way of OWING when stash.c had to acknowledge something (owe.c).
  *
  * Nothing that only we hold is acknowledged (law 1): what is lost here, the
  * client repeats. The halves are committed before any byte is forwarded (law 3).

@@ -121,8 +121,6 @@ void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
 void sp_stash_grown(struct sp_front *f, struct sp_conn *c);
 void sp_stash_done(struct sp_front *f, struct sp_conn *c, int err);
 void sp_stash_drop(struct sp_front *f, struct sp_conn *c);
-/* The splice is there: forward what is held, and stay with it until the backend has what we acknowledged. */
-void sp_stash_forward(struct sp_front *f, struct sp_conn *c);
 /*
  * No splice came of @c. Return: 0 when bytes of it were acknowledged: they go through the splice that another proxy
  * has made, or all begins again.
@@ -139,6 +137,13 @@ struct sp_conn *sp_stash_resume(struct sp_front *f, const struct sp_tuple *front
 /* The store may have forgotten something: give it all again. */
 void sp_stash_again(struct sp_conn *c);
 void sp_stash_emptied(struct sp_front *f);
+
+/* owe.c - the splice is there: forward what is held, and stay with it until the backend has what we acknowledged */
+#define SP_WINDOW_UNKNOWN	65535	/* of the backend: another proxy has had its SYN-ACK */
+void sp_owe_forward(struct sp_front *f, struct sp_conn *c);
+/* The same, from the next tick on. */
+void sp_owe_begin(struct sp_conn *c);
+void sp_owe_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
 
 /* sync.c - which of our ports the store has splices on */
 void sp_sync_start(struct sp_front *f);

@@ -6,10 +6,7 @@
  * not acknowledged: its initial window, or a single small segment (Nagle's
  * algorithm, RFC 1122, 4.2.3.4). So where a head isn't whole and the client
  * seems to wait, the bytes are given to the store, and acknowledged only when
- * they are safe there. From then on they are ours to deliver: after the splice
- * they are sent to the backend, and again, until its acknowledgement covers
- * them. That one passes through the datapath, which leaves it in the backend's
- * half (last_ack); we look there now and then.
+ * they are safe there. From then on they are ours to deliver: owe.c.
  *
  * All that we have acknowledged of such a head bears the TSval that the store
  * surely has: one who repeats it after us knows no later one, and the backend
@@ -22,11 +19,6 @@
  * before they acknowledge anything (@lent), since not all of what they found
  * need be safe. Before the splice they go on as if nothing had been, after it
  * with the repetition.
- *
- * The backend's acknowledgement need not pass here: packets of one connection
- * may take the ways of several proxies. So a repetition does not wait for it,
- * but is all that is owed, and where nothing of the connection comes by, a
- * shorter time must do.
  */
 #include <errno.h>
 #include <string.h>
@@ -38,11 +30,7 @@
 #define ACK_BYTES	8192		/* acknowledge at once when so much is new */
 #define ACK_DELAY_NS	40000000ULL	/* and else after this */
 #define AGAIN_NS	200000000ULL
-#define AGAIN_MAX_NS	10000000000ULL
-#define GIVE_UP_NS	900000000000ULL	/* as a kernel does after its 15 repetitions */
-#define UNSEEN_NS	30000000000ULL	/* the same, where the backend's packets go another way */
 #define CLAIM_AGAIN_NS	500000000ULL	/* another proxy was at this connection: by then it has a splice, or is gone */
-#define FLIGHT_BYTES	16384		/* in one tick */
 #define LENT_TRIES	6
 #define TIME_LEFT_MIN_NS 1000000000ULL
 
@@ -174,104 +162,12 @@ void sp_stash_drop(struct sp_front *f, struct sp_conn *c)
 	c->stashing = 0;
 }
 
-/* Bytes [@from, @to) of what is held, as if the client sent them now. */
-static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
-{
-	struct sp_segment seg = {
-		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from, .ack = c->client.isn_ours + 1,
-		.window = c->window, .has_ts = c->backend.has_ts,
-		.tsval = tsval, .tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
-		.payload = sp_conn_buf(f->conns, c) + from, .payload_len = to - from,
-		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) | (to == c->fin_at ? SP_TCP_FIN : 0),
-	};
-
-	c->is_ce = 0;
-	sp_front_relay(f, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
-}
-
-/* @sent: bytes that the backend was sent just now */
-static void owe(struct sp_conn *c, __u32 sent)
-{
-	c->state = SP_CONN_OWING;
-	c->una = 0;
-	c->sent = sent;
-	c->backoff_ns = AGAIN_NS;
-	c->again_ns = sent ? sp_now_ns() + AGAIN_NS : 0;
-	c->deadline_ns = sp_now_ns() + GIVE_UP_NS;
-}
-
-void sp_stash_forward(struct sp_front *f, struct sp_conn *c)
-{
-	__u32 sent = earlier(c->held.len, c->window_bytes), owed = earlier(sent, c->acked);
-
-	if (c->acked)
-		c->client.tsval_theirs = c->stashed_tsval;
-	if (owed)
-		forward(f, c, 0, owed, c->stashed_tsval);
-	if (sent > owed || !owed)
-		forward(f, c, owed, sent, c->heard_tsval);
-	if (c->acked)
-		owe(c, owed);
-	else
-		sp_front_del(f, c);
-}
-
-/* Bytes that the backend has acknowledged, as the datapath saw it; -1: the splice is over. */
-static __s64 acknowledged(struct sp_front *f, const struct sp_conn *c, int *ret_is_seen)
-{
-	struct sp_tuple key = sp_tuple_reverse(&c->up.out);
-	struct sp_entry e;
-	__u32 bytes;
-
-	if (sp_datapath_get(f->dp, &key, &e) || e.use.state & (SP_USE_S_RST | SP_USE_S_PEER_RST))
-		return -1;
-	*ret_is_seen = !!e.use.pkts;
-	bytes = e.use.last_ack - (c->client.isn_theirs + 1);
-	return e.use.last_ack && bytes < 1U << 31 ? bytes : 0;
-}
-
-static void owing_pump(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
-{
-	__u32 to = earlier(c->acked, c->sent + FLIGHT_BYTES);
-
-	if (c->sent == c->acked && now_ns >= c->again_ns) {
-		f->counters.owed_repeated++;
-		c->sent = c->una;
-		c->again_ns = now_ns + c->backoff_ns;
-		c->backoff_ns = c->backoff_ns * 2 < AGAIN_MAX_NS ? c->backoff_ns * 2 : AGAIN_MAX_NS;
-	} else if (to > c->sent) {
-		forward(f, c, c->sent, to, c->stashed_tsval);
-		c->sent = to;
-	}
-}
-
-static void owing_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
-{
-	int is_seen = 0;
-	__s64 una = acknowledged(f, c, &is_seen);
-	int is_unseen = !is_seen && now_ns >= c->deadline_ns - GIVE_UP_NS + UNSEEN_NS;
-
-	f->counters.owed_unseen += una >= 0 && is_unseen;
-	f->counters.owed_lost += now_ns >= c->deadline_ns;
-	if (una < 0 || una >= c->acked || is_unseen || now_ns >= c->deadline_ns) {
-		sp_front_del(f, c);
-		return;
-	}
-	if (una > c->una) {
-		c->una = una;
-		c->sent = later(c->sent, una);
-		c->backoff_ns = AGAIN_NS;
-		c->again_ns = now_ns + AGAIN_NS;
-	}
-	owing_pump(f, c, now_ns);
-}
-
 void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 {
 	if (c->ack_ns && now_ns >= c->ack_ns)
 		give(f, c);
 	if (c->state == SP_CONN_OWING) {
-		owing_tick(f, c, now_ns);
+		sp_owe_tick(f, c, now_ns);
 	} else if (c->again_ns && now_ns >= c->again_ns) {
 		c->again_ns = 0;
 		c->parsed = 0;
@@ -280,7 +176,7 @@ void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 
 /* ---- what others have acknowledged ---- */
 
-/* By the splice that is there, if one is: as sp_stash_forward() would have left it, with what the half alone tells. */
+/* By the splice that is there, if one is: as sp_owe_forward() would have left it, with what the half alone tells. */
 static int owe_by(struct sp_front *f, struct sp_conn *c)
 {
 	struct sp_entry e;
@@ -294,7 +190,8 @@ static int owe_by(struct sp_front *f, struct sp_conn *c)
 	c->backend.has_ts = c->client.has_ts && (e.half.tsval_delta || e.half.tsecr_delta);
 	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
 	c->is_marked = 0;
-	owe(c, 0);
+	c->window_bytes = SP_WINDOW_UNKNOWN;
+	sp_owe_begin(c);
 	return 0;
 }
 

@@ -19,7 +19,7 @@
 
 #define LATE_NS		100000000ULL	/* between two ticks: we were stopped */
 #define MEMBERS_KEY	"sp:members"
-#define OWING_MS	960000		/* longer than stash.c tries to deliver a head */
+#define OWING_MS	960000		/* longer than owe.c tries to deliver a head */
 
 void sp_store_redis_refused(struct sp_store_redis *l, enum sp_seal_refusal refusal)
 {

@@ -10,7 +10,7 @@ from daemon import RAW_HTTP, RAW_TLS
 from hello import client_hello
 from rawtcp import ACK, FIN, PSH
 from reorder import reordering
-from tcp import MIB, accept, connect, in_thread, read, transfer
+from tcp import MIB, accept, connect, in_thread, read, transfer, wait_for
 
 sports = itertools.count(10000)
 
@@ -244,3 +244,26 @@ def test_syn_with_options(raw, pair, way, options):
             got, _ = client.collect(lambda data: len(data) >= len(answer))
             assert got == answer
             assert client.longest <= mss
+
+
+@contextlib.contextmanager
+def closed_window(raw):
+    """The server does not read until the end of this."""
+    def counters():
+        return raw.spliced.status()["counters"]
+    before = counters()
+    yield lambda: counters()["owed_probed"] - before["owed_probed"]
+    assert counters()["owed_repeated"] == before["owed_repeated"]
+
+
+def test_acknowledged_bytes_wait_for_a_window(raw, pair, family):
+    """Of a server that does not read: it is asked now and then, by a byte, and gets the rest when it does."""
+    data = http_head(60000)
+    listener = pair.listener("http", rcvbuf=4096)
+    with connect(raw.client, family.vip, RAW_HTTP) as client:
+        client.sendall(data)
+        with accept(listener) as server:
+            with closed_window(raw) as probes:
+                wait_for(lambda: probes() > 1, "probes")
+            assert read(server, len(data)) == data
+            transfer(server, client, MIB)
