@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* params.h - all that can be said on the command line or in a file. Read by src/plan/ and its tests. */
+#ifndef SP_PLAN_PARAMS_H
+#define SP_PLAN_PARAMS_H
+
+#include "measures.h"
+#include "model.h"
+
+enum sp_param_kind {
+	SP_PARAM_COUNT, SP_PARAM_PROBABILITY, SP_PARAM_RATE, SP_PARAM_HOURS, SP_PARAM_PRICES,
+};
+
+/**
+ * struct sp_plan_params - the bare model
+ * @model:	as given
+ * @price:	per hour
+ * @at_hours:	when; SP_PLAN_STEADY
+ */
+struct sp_plan_params {
+	struct sp_plan_model	model;
+	double			price[SP_PLAN_PRICE_COUNT];
+	double			at_hours;
+};
+
+/**
+ * struct sp_param - one that has a name
+ * @name:	without the --
+ * @kind:	how it is written
+ * @at:		offset of its value
+ * @what:	for --help, in capitals what takes the place of the value
+ * @names:	of SP_PARAM_PRICES: what has a price, NULL behind the last; their values are doubles from @at on
+ */
+struct sp_param {
+	const char		*name;
+	enum sp_param_kind	kind;
+	size_t			at;
+	const char		*what;
+	const char		*(*names)(int number);
+};
+
+extern const struct sp_param sp_plan_model_params[]; /* up to one without a name */
+
+void sp_plan_params_init(struct sp_plan_params *params);
+
+/**
+ * sp_param_set() - read one value
+ * @list:	of those that there are
+ * @params:	the struct that their offsets are in
+ * @name:	borrowed
+ * @value:	borrowed
+ * @error:	what is wrong, with name and value
+ *
+ * Return: 0; -ENOENT: there is no such parameter; -EINVAL.
+ */
+int sp_param_set(const struct sp_param *list, void *params, const char *name, const char *value,
+		 char error[SP_PLAN_ERROR_MAX]);
+
+/* A file of lines `name = value`; what follows a # is not read. Errors say file and line. */
+int sp_param_read(const struct sp_param *list, void *params, const char *path, char error[SP_PLAN_ERROR_MAX]);
+
+#endif
