@@ -20,10 +20,11 @@
  *    user information in an authority
  *  - lines that continue the one before (obs-fold); a blank between name and colon; an empty name; characters in a
  *    name that are not a token's: each of them hides a header from one server and shows it to the next
- *  - Host missing in 1.1, given twice, empty, or no host[:port]: host names are letters, digits, `-`, `_` and `.`
- *    without empty labels (no percent signs: one decodes them, another does not); IPv6 literals must be valid
+ *  - Host missing in 1.1, given twice, empty, or no host[:port]. A host is a reg-name (RFC 3986, 3.2.2) without empty
+ *    labels, or a valid IPv6 literal. Refused are escapes of ASCII, since some servers decode them and others don't;
+ *    zones, which never leave a host (RFC 6874, 4); IP literals of kinds to come. Port 0 means no port to some
  *  - an absolute-form or CONNECT target whose authority is not that of Host (without case; the scheme's port counts
- *    as given)
+ *    as given, and behind CONNECT Host may be without one: RFC 9112, 3.2.3)
  *  - Content-Length that is not one number below 2^63, or is given twice, even with equal values: RFC 9110, 8.6 wants a
  *    list reduced to one value before it is forwarded
  *  - Transfer-Encoding next to Content-Length, in HTTP/1.0, given twice, with an empty element or a parameter, without
@@ -159,12 +160,13 @@ static enum sp_head_verdict take_request_line(struct scan *s)
 static bool agrees(const struct scan *s, const struct authority *host)
 {
 	const struct authority *target = &s->target;
+	unsigned int port = host->port ? host->port : s->default_port;
 
 	if (!target->host.p)
 		return true;
 	return host->host.len == target->host.len &&
 	       strncasecmp(host->host.p, target->host.p, host->host.len) == 0 &&
-	       (host->port ? host->port : s->default_port) == target->port;
+	       (port == 0 || port == target->port);
 }
 
 static enum sp_head_verdict take_host(struct scan *s)

@@ -17,8 +17,9 @@ enum class {
 	VALUE = 2, /* of a header */
 	PATH = 4,  /* printable, but neither '#' nor '?' */
 	QUERY = 8, /* the same and '?' */
-	NAME = 16, /* host name */
+	NAME = 16, /* of a host: RFC 3986, 3.2.2, reg-name */
 	DIGIT = 32,
+	HEX = 64,
 };
 
 #define PRINT (VALUE | PATH | QUERY)
@@ -27,35 +28,41 @@ enum class {
 static const unsigned char classes[256] = {
 	['\t'] = VALUE,
 	[' '] = VALUE,
-	['!'] = TOKEN | PRINT,
+	['!'] = TOKEN | PRINT | NAME,
 	['"'] = PRINT,
 	['#'] = TOKEN | VALUE,
-	['$' ... '\''] = TOKEN | PRINT,
-	['(' ... ')'] = PRINT,
-	['*' ... '+'] = TOKEN | PRINT,
-	[','] = PRINT,
+	['$' ... '\''] = TOKEN | PRINT | NAME,
+	['(' ... ')'] = PRINT | NAME,
+	['*' ... '+'] = TOKEN | PRINT | NAME,
+	[','] = PRINT | NAME,
 	['-' ... '.'] = TOKEN | PRINT | NAME,
 	['/'] = PRINT,
-	['0' ... '9'] = ALNUM | DIGIT,
-	[':' ... '>'] = PRINT,
+	['0' ... '9'] = ALNUM | DIGIT | HEX,
+	[':'] = PRINT,
+	[';'] = PRINT | NAME,
+	['<'] = PRINT,
+	['='] = PRINT | NAME,
+	['>'] = PRINT,
 	['?'] = VALUE | QUERY,
 	['@'] = PRINT,
-	['A' ... 'Z'] = ALNUM,
+	['A' ... 'F'] = ALNUM | HEX,
+	['G' ... 'Z'] = ALNUM,
 	['[' ... ']'] = PRINT,
 	['^'] = TOKEN | PRINT,
 	['_'] = TOKEN | PRINT | NAME,
 	['`'] = TOKEN | PRINT,
-	['a' ... 'z'] = ALNUM,
+	['a' ... 'f'] = ALNUM | HEX,
+	['g' ... 'z'] = ALNUM,
 	['{'] = PRINT,
 	['|'] = TOKEN | PRINT,
 	['}'] = PRINT,
-	['~'] = TOKEN | PRINT,
+	['~'] = TOKEN | PRINT | NAME,
 	[0x80 ... 0xff] = VALUE,
 };
 
 struct authority {
 	struct sp_str host;
-	unsigned int port; /* 0: not given */
+	unsigned int port; /* 0: not given, or empty */
 };
 
 struct scan {
@@ -160,8 +167,12 @@ static inline enum sp_head_verdict take_ip6(struct scan *s, struct sp_str *ret)
 	size_t len = 0;
 
 	ret->p = s->p++;
+	if (s->p < s->end && (*s->p | 0x20) == 'v')
+		return bad(s, "IP literal of a kind that is not known");
 	while (s->p < s->end && *s->p != ']') {
-		if (len == sizeof(text) - 1 || !strchr("0123456789abcdefABCDEF:.", *s->p) || !*s->p)
+		if (*s->p == '%')
+			return bad(s, "zone in an IPv6 literal");
+		if (len == sizeof(text) - 1 || (!is(*s->p, HEX) && *s->p != ':' && *s->p != '.'))
 			return bad_byte(s, why);
 		text[len++] = *s->p++;
 	}
@@ -175,15 +186,37 @@ static inline enum sp_head_verdict take_ip6(struct scan *s, struct sp_str *ret)
 	return SP_HEAD_OK;
 }
 
+/* The cursor is behind the percent sign. */
+static inline enum sp_head_verdict take_host_escape(struct scan *s)
+{
+	int i;
+
+	for (i = 0; i < 2; i++, s->p++) {
+		if (s->p == s->end)
+			return SP_HEAD_INCOMPLETE;
+		if (!is(*s->p, HEX))
+			return bad_byte(s, "malformed escape in host name");
+		if (i == 0 && *s->p < '8')
+			return bad(s, "escape of ASCII in host name");
+	}
+	return SP_HEAD_OK;
+}
+
 static inline enum sp_head_verdict take_host_name(struct scan *s, struct sp_str *ret)
 {
+	enum sp_head_verdict v = SP_HEAD_OK;
+
 	ret->p = s->p;
-	for (; s->p < s->end && is(*s->p, NAME); s->p++) {
+	while (v == SP_HEAD_OK && s->p < s->end && is(*s->p, NAME)) {
 		if (*s->p == '.' && (s->p == ret->p || s->p[-1] == '.'))
 			return bad(s, "empty label in host name");
-		if (s->p - ret->p == HOST_MAX)
+		if (s->p - ret->p >= HOST_MAX)
 			return bad(s, "host name too long");
+		if (*s->p++ == '%')
+			v = take_host_escape(s);
 	}
+	if (v != SP_HEAD_OK)
+		return v;
 	if (s->p == s->end)
 		return SP_HEAD_INCOMPLETE;
 	ret->len = s->p - ret->p;
@@ -192,18 +225,18 @@ static inline enum sp_head_verdict take_host_name(struct scan *s, struct sp_str 
 
 static inline enum sp_head_verdict take_port(struct scan *s, unsigned int *ret_port)
 {
+	const char *start = s->p;
 	unsigned int port = 0;
-	int digits;
 
-	for (digits = 0; s->p < s->end && is(*s->p, DIGIT); digits++, s->p++) {
+	for (; s->p < s->end && is(*s->p, DIGIT); s->p++) {
 		port = port * 10 + (*s->p - '0');
-		if (port > 65535 || digits == 5)
+		if (port > 65535)
 			return bad(s, "port out of range");
 	}
 	if (s->p == s->end)
 		return SP_HEAD_INCOMPLETE;
-	if (port == 0)
-		return bad_byte(s, "malformed port");
+	if (s->p > start && port == 0)
+		return bad_byte(s, "port 0");
 	*ret_port = port;
 	return SP_HEAD_OK;
 }
