@@ -52,18 +52,18 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
 					__u32 len, const __u32 room)
 {
 	struct sp_event *ev = bpf_ringbuf_reserve(&sp_events, sizeof(*ev) + room, 0);
-	__u64 n = len;
+	__u64 last = (__u64)len - 1;
 
 	if (!ev)
 		return -SP_DROP_RING_FULL;
 	__builtin_memcpy(ev, head, sizeof(*ev));
 	ev->len = len;
 	/*
-	 * 64 bits, so that clang 16 checks the register that it passes on. By one comparison, as a verifier before
-	 * Linux 6.8 learns no lower bound from n != 0, which clang makes of n < 1.
+	 * Both bounds by one comparison, of 64 bits: a verifier before Linux 6.8 learns no lower bound from n != 0,
+	 * which clang 16 makes of n < 1, and of 32 bits it may check another register than it passes on.
 	 */
-	barrier_var(n);
-	if (n - 1 >= room || bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), ev->packet, n)) {
+	barrier_var(last);
+	if (last >= room || bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), ev->packet, last + 1)) {
 		bpf_ringbuf_discard(ev, 0);
 		return -SP_DROP_RING_FULL;
 	}
