@@ -22,7 +22,6 @@
 	X(RATE_LIMITED,	rate_limited,	"drop", "more misses or oversized packets than are worth an answer") \
 	X(TABLE_FULL,	table_full,	"drop", "SYN while the table of halves is full") \
 	X(ACK_EMPTY,	ack_empty,	"drop", "third segment of a handshake: nothing to do before the head") \
-	X(RST_STRAY,	rst_stray,	"drop", "RST to a service, without a half") \
 	X(BAD_SYN,	bad_syn,	"drop", "SYN to a service with FIN, RST, data, or damaged options") \
 	X(BAD_HEADER,	bad_header,	"drop", "TCP header of a flow of ours is damaged or cut off") \
 	X(TTL_EXPIRED,	ttl_expired,	"drop", "TTL or hop limit used up") \

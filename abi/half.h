@@ -215,6 +215,27 @@ sp_inline int sp_use_is_closed(const struct sp_use *u)
 	       (u->state & (SP_USE_S_RST | SP_USE_S_PEER_RST));
 }
 
+/*
+ * An RST counts when it lies between what its receiver has acknowledged and
+ * where its sender's stream ends: on an idle connection that is one number, so
+ * a blind one ends nothing (RFC 5961, 3). What the peer carried last is the
+ * acknowledgement of this direction, in the numbers of this packet. Where
+ * segments were lost or went another way, the end lags behind, and only the
+ * acknowledged number counts. Where the peer's packets all go another way (past
+ * other proxies, or straight from the backend's host), nothing was acknowledged
+ * here since the splice was made, and of all that lies between only the end
+ * counts: else the more was sent, the easier would be a guess.
+ * @seq: of the RST; @own: of the half that it takes, @peer: of the other one
+ */
+sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_use *own, const struct sp_use *peer)
+{
+	if (!peer->last_ack || seq == peer->last_ack)
+		return 1;
+	if (!peer->pkts)
+		return own->next_seq && seq == own->next_seq;
+	return own->next_seq && (__s32)(seq - peer->last_ack) > 0 && (__s32)(seq - own->next_seq) <= 0;
+}
+
 /* A splice that goes on: neither closed nor left behind, and no mark. */
 sp_inline int sp_entry_is_live(const struct sp_entry *e)
 {

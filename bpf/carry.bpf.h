@@ -19,28 +19,6 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
 	return peer && peer->tag.client_isn == e->tag.client_isn ? peer : NULL;
 }
 
-/*
- * An RST counts when it lies between what its receiver has acknowledged and
- * where its sender's stream ends: on an idle connection that is one number, so
- * a blind one ends nothing (RFC 5961, 3). What the peer carried last is the
- * acknowledgement of this direction, in the numbers of this packet. Where
- * segments were lost or went another way, the end lags behind, and only the
- * acknowledged number counts. Where the peer's packets all go another way (past
- * other proxies, or straight from the backend's host), nothing was acknowledged
- * here since the splice was made, and of all that lies between only the end
- * counts: else the more was sent, the easier would be a guess.
- */
-static __always_inline int rst_is_plausible(const struct sp_pkt *pkt, const struct sp_entry *e,
-					    const struct sp_entry *peer)
-{
-	if (!peer->use.last_ack || pkt->seq == peer->use.last_ack)
-		return 1;
-	if (!peer->use.pkts)
-		return e->use.next_seq && pkt->seq == e->use.next_seq;
-	return e->use.next_seq && (__s32)(pkt->seq - peer->use.last_ack) > 0 &&
-	       (__s32)(pkt->seq - e->use.next_seq) <= 0;
-}
-
 static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, __u8 own, __u8 peers)
 {
 	e->use.state |= own;
@@ -60,7 +38,7 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 		return 0;
 	peer = peer_of(e);
 	if (pkt->flags & TH_RST) {
-		if (peer && !rst_is_plausible(pkt, e, peer))
+		if (peer && !sp_rst_is_plausible(pkt->seq, &e->use, &peer->use))
 			return 0;
 		set_ends(e, peer, SP_USE_S_RST, SP_USE_S_PEER_RST);
 	} else if (e->use.state & SP_USE_S_RST) {

@@ -223,14 +223,14 @@ static __always_inline int miss(struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_MISS;
 }
 
-/* What follows the SYN-ACK. An RST is said only once, so where others may have its connection it is not lost on us. */
+/* What follows the SYN-ACK. An RST is sent only once, and may end a connection that the daemon or another proxy has. */
 static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_service *svc,
 					 const struct sp_control *c, __u64 now_ns)
 {
 	int err;
 
 	if (pkt->flags & TH_RST)
-		return svc->flags & SP_SERVICE_F_SHARED ? miss(pkt, now_ns) : -SP_DROP_RST_STRAY;
+		return miss(pkt, now_ns);
 	if (!(pkt->flags & TH_ACK))
 		return -SP_DROP_BAD_HEADER;
 	if (!cookie_is_valid(pkt, c))

@@ -246,16 +246,33 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	commit(f, c, seg->mss ?: MSS_DEFAULT);
 }
 
-static void reset_back(struct sp_front *f, struct sp_conn *c)
+/* Before the backend has answered there is nothing to acknowledge. */
+void sp_back_reset(struct sp_front *f, struct sp_conn *c)
 {
 	struct sp_segment rst = {
-		.tuple = c->back, .flags = SP_TCP_RST | SP_TCP_ACK, .wscale = -1,
+		.tuple = c->back, .flags = SP_TCP_RST | (c->state == SP_CONN_COMMITTING ? SP_TCP_ACK : 0), .wscale = -1,
 		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
 	};
 
 	if (!is_adopting(c))	/* else the backend knows nothing of it */
 		sp_wire_send(f->wire, &rst);
 	sp_back_release(f, c);
+}
+
+/* The splice is there. A client that has reset it meanwhile gets no byte to its backend, only the RST. */
+static void forward(struct sp_front *f, struct sp_conn *c)
+{
+	struct sp_segment rst = {
+		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
+		.flags = SP_TCP_RST | SP_TCP_ACK,
+	};
+
+	if (!c->is_reset) {
+		sp_owe_forward(f, c);
+		return;
+	}
+	sp_front_relay(f, &c->up, c->client.isn_theirs, &rst, c->forward_mss);
+	sp_front_del(f, c);
 }
 
 /* What the half alone tells of the handshake with the backend must do. */
@@ -267,7 +284,7 @@ void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *
 	c->backend.has_ts = c->client.has_ts && (up->tsval_delta || up->tsecr_delta);
 	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
 	c->window_bytes = SP_WINDOW_UNKNOWN;
-	sp_owe_forward(f, c);
+	forward(f, c);
 }
 
 /*
@@ -279,7 +296,7 @@ static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splic
 	if (winner && !memcmp(&winner->up.out, &c->back, sizeof(c->back)))
 		sp_back_release(f, c);
 	else
-		reset_back(f, c);
+		sp_back_reset(f, c);
 	if (winner && !sp_splice_install(f->dp, winner, c->held.len, winner->up.spliced_s)) {
 		sp_sync_fetched(f, winner);
 		sp_cluster_introduce(f->cluster, winner, winner->up.spliced_s);
@@ -296,7 +313,7 @@ static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splic
 static void too_late(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
 	if (err == -EEXIST && memcmp(&winner->up.out, &c->back, sizeof(c->back)))
-		reset_back(f, c);
+		sp_back_reset(f, c);
 	else if (err)
 		sp_back_release(f, c);
 	c->stashing = 0;	/* the servers keep what was acknowledged, for whoever goes on with it */
@@ -338,9 +355,9 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	count_mode(f, c);
 	sp_conn_unlink_back(f->conns, c);
 	sp_cluster_introduce(f->cluster, &splice, kept_s);
-	if (is_adopting(c))
+	if (is_adopting(c) && !c->is_reset)
 		sp_unheard_add(f->unheards, &splice, &c->client, c->window, !c->held.len, sp_now_ns());
-	sp_owe_forward(f, c);
+	forward(f, c);
 }
 
 /* Before we are in sync, that port may be of a splice that another proxy carries, and an RST would end it. */

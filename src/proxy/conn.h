@@ -55,6 +55,7 @@ enum sp_conn_state {
  * @is_ecn, @is_ecn_back: ECN was agreed upon with the client, and with the backend as well
  * @is_ce:	something of what is held was marked on its way to us, and the backend does not know yet
  * @is_repeating: OWING: something was sent twice
+ * @is_reset:	COMMITTING: the client has ended it meanwhile
  * @is_late:	COMMITTING: the daemon was stopped since, see sp_front_awake()
  * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
  * @is_looked:	it was asked
@@ -82,7 +83,7 @@ struct sp_conn {
 	enum sp_mode_reason		mode_reason;
 	__u16				mss, forward_mss, window;
 	__u64				tried;
-	__u8				is_sack, is_marked, is_news, is_unsaid, is_late, tries;
+	__u8				is_sack, is_marked, is_news, is_unsaid, is_reset, is_late, tries;
 	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating;
 	int				status;

@@ -136,17 +136,32 @@ static int is_old(const struct sp_front *f, const struct sp_event *ev)
 	return age_ms >= (closed_ms < EVENT_OLD_MS ? closed_ms : EVENT_OLD_MS) && age_ms < 1U << 31;
 }
 
+/* As in the datapath, see track_end(). */
+static int rst_counts(struct sp_front *f, const struct sp_half *half, const struct sp_segment *seg)
+{
+	struct sp_tuple peer_key = sp_tuple_reverse(&half->out);
+	struct sp_entry own, peer;
+
+	return !sp_datapath_get(f->dp, &seg->tuple, &own) && !sp_datapath_get(f->dp, &peer_key, &peer) &&
+	       sp_rst_is_plausible(seg->seq, &own.use, &peer.use);
+}
+
 void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
 		    __u16 mss)
 {
 	int is_down = half->flags & SP_HALF_F_FROM_BACKEND;
 	struct sp_note note = {
 		.front = is_down ? sp_tuple_reverse(&half->out) : seg->tuple, .client_isn = client_isn,
-		.state = is_down ? SP_USE_S_PEER_FIN : SP_USE_S_FIN,
 	};
 
-	sp_relay(f->wire, half, seg, mss);
 	if (seg->flags & SP_TCP_FIN)
+		note.state |= SP_USE_S_FIN;
+	if (seg->flags & SP_TCP_RST && rst_counts(f, half, seg))
+		note.state |= SP_USE_S_RST;
+	if (is_down)
+		note.state = sp_ends_mirrored(note.state);
+	sp_relay(f->wire, half, seg, mss);
+	if (note.state)
 		sp_datapath_note(f->dp, &note);
 }
 
@@ -185,7 +200,11 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 	case SP_EVENT_BACK: sp_back_event(f, &seg, 0); break;
 	case SP_EVENT_HELD: on_held(f, ev, &seg); break;
 	case SP_EVENT_REUSED: on_reused(f, &seg.tuple); break;
-	case SP_EVENT_MISS: sp_miss_event(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple)); break;
+	case SP_EVENT_MISS:
+		if (seg.flags & SP_TCP_RST)
+			sp_miss_rst(f, &seg);
+		sp_miss_event(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple));
+		break;
 	}
 }
 

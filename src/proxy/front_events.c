@@ -59,6 +59,8 @@ static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segme
 		sp_back_event(f, seg, 1);
 	} else if (kind == SP_EVENT_FRONT && sp_datapath_cookie(f->dp, seg)) {
 		sp_head_begin(f, seg, 1);
+	} else if (seg->flags & SP_TCP_RST && sp_datapath_cookie(f->dp, seg)) {
+		sp_miss_rst_told(f, seg);
 	} else {
 		f->counters.cookie_expired += kind == SP_EVENT_FRONT;
 		sp_miss_event(f, seg, 1);

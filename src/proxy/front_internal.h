@@ -45,8 +45,8 @@ void sp_front_mark(struct sp_front *f, struct sp_conn *c);
 struct sp_segment sp_front_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
 
 /*
- * A segment goes on by a half of a splice with this client ISN. The datapath does not see it, so its FIN is noted here;
- * an RST is not, since only its receiver knows whether it counts.
+ * A segment goes on by a half of a splice with this client ISN. The datapath does not see it, so its FIN is noted here,
+ * and its RST if the datapath would count it.
  */
 void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
 		    __u16 mss);
@@ -77,6 +77,10 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c);
 
 /* miss.c - what belongs to no connection of ours */
 void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home);
+/* Before sp_miss_event(): a client's RST, which any proxy may be waiting for. */
+void sp_miss_rst(struct sp_front *f, const struct sp_segment *seg);
+/* The same of another proxy. */
+void sp_miss_rst_told(struct sp_front *f, const struct sp_segment *seg);
 /* Ask the store what becomes of it. @flags: SP_STRAY_F_* */
 void sp_miss_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags);
 /* From a backend, and not the answer to a SYN of ours. */
@@ -111,6 +115,8 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
 /* Give up the connection to the backend and its port. */
 void sp_back_release(struct sp_front *f, struct sp_conn *c);
+/* The same, and the backend hears of it. */
+void sp_back_reset(struct sp_front *f, struct sp_conn *c);
 void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner);
 /* Another proxy was first: what is held here goes the way of its splice, which is in the datapath. */
 void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *up);

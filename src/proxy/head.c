@@ -143,8 +143,6 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 	__s64 at = (__s32)(seg->seq - (c->client.isn_theirs + 1));
 	__u32 before = sp_head_pages(c), grew;
 
-	if (seg->flags & SP_TCP_RST)
-		return 0;
 	if (f->held_bytes + seg->payload_len > c->config->limits.held_bytes) {
 		f->counters.held_full++;
 		return 0;
@@ -170,9 +168,61 @@ static void not_grown(struct sp_front *f, const struct sp_conn *c, const struct 
 		sp_wire_send(f->wire, &ack);
 }
 
+/*
+ * Whether an RST ends @c (RFC 9293, 3.10.7.4; RFC 5961, 3): its number is the next one of what is held here, or the one
+ * that was acknowledged, which a client bears that has forgotten the connection and answers to us.
+ */
+static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
+{
+	__u32 at = seg->seq - (c->client.isn_theirs + 1);
+
+	if (seg->flags & SP_TCP_ACK && seg->ack != c->client.isn_ours + 1)
+		return 0;
+	return at == c->acked || at == c->held.len + (c->held.len >= c->fin_at);
+}
+
+/* What is being committed may be relied upon by other proxies already: it becomes a splice, and ends as one. */
+static void end_by_rst(struct sp_front *f, struct sp_conn *c)
+{
+	f->counters.client_reset++;
+	sp_nudge_forget(f->nudges, &c->front, c->client.isn_theirs);
+	if (c->state == SP_CONN_COMMITTING) {
+		c->is_reset = 1;
+		return;
+	}
+	if (c->state == SP_CONN_CONNECTING)
+		sp_back_reset(f, c);
+	sp_front_del(f, c);
+}
+
+/*
+ * Other numbers: this proxy may not have all that the client sent. If the client has no connection any more, it answers
+ * the acknowledgement by an RST that fits (RFC 5961, 3.2). Another proxy's splice may be meant, too.
+ */
+static void rst(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+{
+	struct sp_segment challenge = sp_front_segment(c, SP_TCP_ACK, c->acked);
+
+	if (rst_fits(c, seg))
+		end_by_rst(f, c);
+	else if (seg->seq - challenge.ack < SP_CONN_BUF)
+		sp_wire_send(f->wire, &challenge);
+	else
+		f->counters.segment_foreign++;
+	if (sp_carrier_is_shared(&f->carrier))
+		sp_miss_stray(f, seg, SP_STRAY_F_MINE);
+}
+
+static int is_unspliced(const struct sp_conn *c)
+{
+	return c->state != SP_CONN_OWING && (c->state != SP_CONN_ANSWERED || c->is_unsaid);
+}
+
 void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
-	if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_ANSWERED) {
+	if (seg->flags & SP_TCP_RST && is_unspliced(c)) {
+		rst(f, c, seg);
+	} else if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_ANSWERED) {
 		f->counters.segment_foreign++;	/* nothing but our ISN was there to be acknowledged */
 		if (sp_carrier_is_shared(&f->carrier))
 			sp_miss_stray(f, seg, SP_STRAY_F_MINE);	/* unless another proxy has made the splice */
@@ -230,13 +280,16 @@ static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg)
 struct early {
 	struct sp_front	*front;
 	struct sp_conn	*conn;
+	int		is_reset;
 };
 
 static void take_early(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	struct early *early = ctx;
 
-	if (seg->ack == early->conn->client.isn_ours + 1 && !(flags & SP_STRAY_F_CUT))
+	if (seg->flags & SP_TCP_RST)
+		early->is_reset |= rst_fits(early->conn, seg);
+	else if (seg->ack == early->conn->client.isn_ours + 1 && !(flags & SP_STRAY_F_CUT))
 		hold(early->front, early->conn, seg);
 }
 
@@ -274,7 +327,10 @@ static void begin_or_send_home(struct sp_front *f, const struct sp_segment *seg,
 		return;
 	}
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, &seg->tuple), &seg->tuple, sp_now_ns(), take_early, &early);
-	look(f, c);
+	if (early.is_reset)
+		end_by_rst(f, c);
+	else
+		look(f, c);
 }
 
 /* The first segment, with a valid cookie: the client's port may have been used before. */

@@ -75,6 +75,33 @@ void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home
 		sp_miss_overtaken(f, &e, seg);
 }
 
+/*
+ * A client that has sent nothing but its handshake sends nothing more behind this RST, and its backend may have nothing
+ * to say to which the client would answer by another one. So all proxies hear of it: one of them may be connecting.
+ * The cookie proves that there was a handshake: each costs the cluster this message once.
+ */
+void sp_miss_rst(struct sp_front *f, const struct sp_segment *seg)
+{
+	sp_nudge_forget(f->nudges, &seg->tuple, seg->seq - 1);
+	if (!sp_conn_by_front(f->conns, &seg->tuple) && sp_carrier_is_shared(&f->carrier) &&
+	    sp_datapath_cookie(f->dp, seg))
+		sp_cluster_tell_all(f->cluster, SP_EVENT_MISS, seg);
+}
+
+/* The proxy that got the RST asks the store. Here it waits for the first segment of its connection, if that is late. */
+void sp_miss_rst_told(struct sp_front *f, const struct sp_segment *seg)
+{
+	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
+	struct sp_entry e;
+
+	if (c)
+		sp_head_more(f, c, seg);
+	else if (!sp_datapath_get(f->dp, &seg->tuple, &e) && sp_entry_is_live(&e))
+		sp_miss_overtaken(f, &e, seg);
+	else
+		sp_stray_add(f->strays, sp_conns_hash(f->conns, &seg->tuple), seg, 0, sp_now_ns());
+}
+
 /* A SYN-ACK is of no use to anybody but the one who has sent the SYN. */
 void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relayed)
 {

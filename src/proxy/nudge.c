@@ -2,6 +2,7 @@
 #include "nudge.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define RING	1024
 #define TIMES	2
@@ -46,6 +47,19 @@ static void done(struct sp_nudges *n, struct nudge *nudge)
 {
 	nudge->due_ns = 0;
 	n->count--;
+}
+
+void sp_nudge_forget(struct sp_nudges *n, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct sp_tuple key = sp_tuple_reverse(front);
+
+	for (unsigned int i = 0; n->count && i < RING; i++) {
+		struct nudge *nudge = &n->ring[i];
+
+		if (nudge->due_ns && nudge->synack.ack == client_isn + 1 &&
+		    !memcmp(&nudge->synack.tuple, &key, sizeof(key)))
+			done(n, nudge);
+	}
 }
 
 void sp_nudge_tick(struct sp_nudges *n, struct sp_wire *wire, __u64 now_ns, sp_nudge_fn is_here, void *ctx)

@@ -21,6 +21,9 @@ void sp_nudges_free(struct sp_nudges *nudges);
 /* @synack: as it was sent, service -> client */
 void sp_nudge_add(struct sp_nudges *nudges, const struct sp_segment *synack, __u64 now_ns);
 
+/* The client has answered by RST, or reset the connection since. */
+void sp_nudge_forget(struct sp_nudges *nudges, const struct sp_tuple *front, __u32 client_isn);
+
 /**
  * sp_nudge_tick() - repeat what is due
  * @is_here:	whether the connection client -> service has come. It is asked twice, with a pause between in which

@@ -197,7 +197,7 @@ static int owe_by(struct sp_front *f, struct sp_conn *c)
 
 int sp_stash_owe(struct sp_front *f, struct sp_conn *c)
 {
-	if (!c->acked)
+	if (!c->acked || c->is_reset)
 		return -ENOENT;
 	if (!owe_by(f, c))
 		return 0;

@@ -15,7 +15,7 @@
 #include "attach.h"
 #include "base/log.h"
 
-#define LAYOUT		"v3"	/* of what is pinned: another layout is another directory */
+#define LAYOUT		"v4"	/* of what is pinned: another layout is another directory */
 #define BPFFS_MAGIC	0xcafe4a11
 #define LOCK_TRIES	50
 #define LOCK_PAUSE_US	20000

@@ -360,8 +360,8 @@ static const struct front_case fronts[] = {
 	{ "the same, the server speaks first",	ACK, SP_SERVICE_F_SERVER_FIRST, 0, SP_DROP_HEAD },
 	{ "data",				ACK | PSH, 0, 1, SP_DROP_HEAD },
 	{ "FIN at once",			ACK | FIN, 0, 0, SP_DROP_HEAD },
-	{ "RST",				RST, 0, 0, SP_DROP_RST_STRAY },
-	{ "RST with ACK",			RST | ACK, 0, 0, SP_DROP_RST_STRAY },
+	{ "RST",				RST, 0, 0, SP_DROP_MISS },
+	{ "RST with ACK",			RST | ACK, 0, 0, SP_DROP_MISS },
 	{ "RST, others may know it",		RST, SP_SERVICE_F_SHARED, 0, SP_DROP_MISS },
 	{ "no ACK",				PSH, 0, 1, SP_DROP_BAD_HEADER },
 };
