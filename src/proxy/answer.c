@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "front_internal.h"
 
@@ -19,6 +20,7 @@ static const char *text_of(int status)
 	case 400: return "400 Bad Request";
 	case 404: return "404 Not Found";
 	case 408: return "408 Request Timeout";
+	case 414: return "414 URI Too Long";
 	case 431: return "431 Request Header Fields Too Large";
 	default: return "503 Service Unavailable";
 	}
@@ -27,9 +29,11 @@ static const char *text_of(int status)
 static void count(struct sp_front *f, int status)
 {
 	switch (status) {
+	case SP_ANSWER_NOTHING: f->counters.closed_empty++; break;
 	case 400: f->counters.answered_400++; break;
 	case 404: f->counters.answered_404++; break;
 	case 408: f->counters.answered_408++; break;
+	case 414: f->counters.answered_414++; break;
 	case 431: f->counters.answered_431++; break;
 	case 503: f->counters.answered_503++; break;
 	}
@@ -40,22 +44,41 @@ static __u32 seen_bytes(const struct sp_conn *c)
 	return c->held.len + (c->held.len >= c->fin_at);
 }
 
+/* The answer to HEAD has no body (RFC 9110, 9.3.2). An empty line may come first (RFC 9112, 2.2). */
+static int is_head(struct sp_front *f, const struct sp_conn *c)
+{
+	const char *buf = sp_conn_buf(f->conns, c);
+	__u32 at = c->held.len >= 2 && !memcmp(buf, "\r\n", 2) ? 2 : 0;
+
+	return c->held.len >= at + 5 && !memcmp(buf + at, "HEAD ", 5);
+}
+
+/* Of the same length at any time, so that a repetition, here or from another proxy, fills the same place. */
+static __u32 format(struct sp_front *f, const struct sp_conn *c, char *buf, size_t size)
+{
+	const char *text = text_of(c->status);
+	char date[sizeof("Sun, 06 Nov 1994 08:49:37 GMT")];
+	time_t said_s = c->said_s;
+	struct tm tm;
+
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&said_s, &tm));
+	return snprintf(buf, size, "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+			"Connection: close\r\n\r\n%s%s", text, date, strlen(text) + 1, is_head(f, c) ? "" : text,
+			is_head(f, c) ? "" : "\n");
+}
+
 /* RST where the protocol has no words for it. */
 static void send(struct sp_front *f, const struct sp_conn *c)
 {
 	struct sp_segment seg = sp_front_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN, seen_bytes(c));
-	const char *text = text_of(c->status);
-	char buf[256];
+	char buf[320];
 
-	if (c->service->protocol != SP_PROTOCOL_HTTP) {
-		seg.flags = SP_TCP_RST | SP_TCP_ACK;
-		sp_wire_send(f->wire, &seg);
-		return;
+	if (c->status != SP_ANSWER_NOTHING && c->service->protocol == SP_PROTOCOL_HTTP) {
+		seg.payload_len = format(f, c, buf, sizeof(buf));
+		seg.payload = buf;
+	} else {
+		seg.flags = SP_TCP_ACK | (c->status == SP_ANSWER_NOTHING ? SP_TCP_FIN : SP_TCP_RST);
 	}
-	seg.payload_len = snprintf(buf, sizeof(buf),
-				   "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-				   "Connection: close\r\n\r\n%s\n", text, strlen(text) + 1, text);
-	seg.payload = buf;
 	sp_wire_send(f->wire, &seg);
 }
 
@@ -63,6 +86,7 @@ static void say(struct sp_front *f, struct sp_conn *c)
 {
 	count(f, c->status);
 	c->is_unsaid = 0;
+	c->said_s = time(NULL);
 	sp_front_mark(f, c);
 	send(f, c);	/* the stash keeps what was acknowledged: should we die, another proxy says the same */
 }

@@ -19,7 +19,7 @@
  *			deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
  * OWING		up, una, sent, cwnd, is_repeating; again_ns: next repetition; deadline_ns: given up
- * ANSWERED		status, is_unsaid; deadline_ns: forgotten
+ * ANSWERED		status, said_s, is_unsaid; deadline_ns: forgotten
  */
 #define SP_CONN_STATES(X) X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(OWING) X(ANSWERED)
 
@@ -49,6 +49,7 @@ enum sp_conn_state {
  * @backend_idx: in @pool
  * @mode, @mode_reason: what its splice will be, and why not more
  * @tried:	backends, see sp_backends_choose()
+ * @said_s:	CLOCK_REALTIME when the answer was said for the first time
  * @is_marked:	a half under @front sends its packets here
  * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
  * @is_unsaid:	ANSWERED: not before the store says that nobody has
@@ -75,7 +76,7 @@ struct sp_conn {
 	struct sp_half			up;
 	struct sp_held			held;
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns;
-	__u64				begun_ms;
+	__u64				begun_ms, said_s;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval, heard_tsval;
 	__u32				una, sent, cwnd, window_bytes;
 	int				backend_idx;

@@ -99,7 +99,8 @@ void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struc
 void sp_miss_headless(struct sp_front *f, const struct sp_tuple *key, int err);
 void sp_miss_fetched(void *front, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 
-/* answer.c - answers of our own, and resets */
+/* answer.c - answers of our own, and resets. A status of HTTP, or a FIN alone for a client that has asked nothing. */
+#define SP_ANSWER_NOTHING	0
 void sp_answer(struct sp_front *f, struct sp_conn *c, int status);
 /* The store has said whether somebody else has made the splice: @err 0 never comes here. */
 void sp_answer_now(struct sp_front *f, struct sp_conn *c, int err);

@@ -56,12 +56,18 @@ static enum sp_head_verdict parse(struct sp_front *f, const struct sp_conn *c, i
 	return SP_HEAD_OK;
 }
 
+/* The target alone may be too long: RFC 9112, 3. A line feed before it ends an empty line. */
+static int too_large(struct sp_front *f, const struct sp_conn *c)
+{
+	return memchr(sp_conn_buf(f->conns, c) + 2, '\n', head_bytes(c) - 2) ? 431 : 414;
+}
+
 static void incomplete(struct sp_front *f, struct sp_conn *c)
 {
 	if (c->held.len >= c->fin_at) {
-		sp_answer(f, c, 400);
+		sp_answer(f, c, c->held.len ? 400 : SP_ANSWER_NOTHING);
 	} else if (c->held.len > c->config->limits.head_bytes) {
-		sp_answer(f, c, 431);
+		sp_answer(f, c, too_large(f, c));
 	} else {
 		sp_front_mark(f, c);
 		sp_stash_grown(f, c);

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Answers of the proxy itself, on connections that end cleanly; and backends that fail, for which others step in."""
 import contextlib
+import email.utils
+import re
+import socket
 import time
 
 import pytest
 
 import daemon
+import rawtcp
 from daemon import HTTP, backends, service
 from tcp import connect, read_to_end, wait_for
 from web import WHERE, exchange, get, request, status_of
@@ -90,6 +94,57 @@ MALFORMED = {
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_is_400(rig, way, data):
     assert status_of(answered_cleanly(rig, way, data)) == 400
+
+
+def fields_of(answer):
+    lines = answer.split(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def test_answer_says_when_and_how_long(rig, way):
+    """RFC 9110, 6.6.1: Date is required of who has a clock."""
+    answer = answered_cleanly(rig, way, request(host="nobody.example.org"))
+    fields, body = fields_of(answer), answer.split(b"\r\n\r\n", 1)[1]
+    assert abs(email.utils.parsedate_to_datetime(fields["Date"]).timestamp() - time.time()) < 5, fields
+    assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", fields["Date"])
+    assert body == b"404 Not Found\n" and fields["Content-Length"] == str(len(body))
+    assert fields["Connection"] == "close" and fields["Content-Type"] == "text/plain"
+
+
+@pytest.mark.parametrize("before", ["", "\r\n"], ids=["", "empty-line"])
+def test_head_is_answered_without_a_body(rig, way, before):
+    """RFC 9110, 9.3.2; with the length that a GET's would have."""
+    answer = answered_cleanly(rig, way, before.encode() + request(host="nobody.example.org", method="HEAD"))
+    assert status_of(answer) == 404 and answer.endswith(b"\r\n\r\n") and fields_of(answer)["Content-Length"] == "14"
+
+
+def test_repeated_answer_is_the_same(rig, family):
+    """Also in another second: a client may have a part of it."""
+    answers = []
+    with rawtcp.Raw(rig.net, family.vip, ONE, 31000 + family.version) as client:
+        client.handshake()
+        for _ in range(2):
+            client.send(rawtcp.ACK | rawtcp.PSH, request(host="nobody.example.org"))
+            answers.append(client.receive(want=lambda seg: seg.payload).payload)
+            time.sleep(1.1)
+    assert answers[0] == answers[1] and status_of(answers[0]) == 404
+
+
+@pytest.mark.parametrize("port", [ONE, 7003], ids=["http", "tls"])
+def test_nothing_but_a_fin_hears_a_fin(rig, way, port):
+    before = rig.spliced.counters()["closed_empty"]
+    with connect(rig.client, way.vip, port) as sock:
+        sport = sock.getsockname()[1]
+        sock.shutdown(socket.SHUT_WR)
+        assert read_to_end(sock) == b""
+    gone(rig, sport)
+    assert rig.spliced.counters()["closed_empty"] == before + 1
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n"], ids=["", "empty-line"])
+def test_too_long_target_is_414(rig, way, before):
+    """RFC 9112, 3"""
+    assert status_of(answered_cleanly(rig, way, before + b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nHost: www.example.org\r\n\r\n")) == 414
 
 
 def test_malformed_in_pieces_is_400(rig, family):
