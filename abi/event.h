@@ -16,10 +16,12 @@
  * TOO_BIG	larger than @mtu of its way out: tell the sender by ICMP
  * REUSED	a client's SYN meets the half of its closed connection: others may have that, too
  * ASK		of an agent: as BACK, but the packet has passed, and only its headers are here
+ * QUOTE	an ICMP error, of which so much is here: about a packet of ours without a half. @tuple is of what would
+ *		answer that packet
  */
 #define SP_EVENT_KINDS(X) \
 	X(FRONT, front) X(BACK, back) X(HELD, held) \
-	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask) X(REUSED, reused)
+	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask) X(REUSED, reused) X(QUOTE, quote)
 
 enum sp_event_kind {
 #define X(up, low) SP_EVENT_##up,
@@ -35,7 +37,7 @@ enum sp_event_kind {
  * @tuple:	of the packet
  * @kind:	enum sp_event_kind
  * @len:	bytes of the packet in @packet (its IP header first)
- * @l4_off:	offset of the TCP header in @packet
+ * @l4_off:	offset of the TCP header in @packet, of QUOTE the ICMP header
  * @mtu:	of the way out, for TOO_BIG; of an agent's BACK: payload of each segment of a superpacket; 0: it is none
  * @cookie_data: for FRONT, see cookie.h
  * @came_ms:	when, CLOCK_MONOTONIC_COARSE, modulo 2^32

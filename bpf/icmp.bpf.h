@@ -29,6 +29,12 @@ struct quote_v6 {
 };
 _Static_assert(sizeof(struct quote_v6) == 56, "as on the wire");
 
+#define QUOTES_STRANGER	1	/* beside 0 and the negative reasons */
+
+/* With the IP header before them. */
+#define QUOTE_V4_LEN	(sizeof(struct iphdr) + sizeof(struct quote_v4))
+#define QUOTE_V6_LEN	(sizeof(struct ipv6hdr) + sizeof(struct quote_v6))
+
 static __always_inline int is_error_v4(__u8 type)
 {
 	return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
@@ -51,6 +57,42 @@ static __noinline struct sp_entry *half_of_quote(const struct sp_addr *saddr, co
 	struct sp_entry *a = bpf_map_lookup_elem(&sp_halves, &key);
 
 	return a && !(a->half.flags & SP_HALF_F_TO_DAEMON) ? a : NULL;
+}
+
+static __always_inline int is_to_shared_service(const struct sp_tuple *t)
+{
+	struct sp_listen at = { .addr = t->daddr, .port = t->dport };
+	const struct sp_service *svc = bpf_map_lookup_elem(&sp_services, &at);
+
+	return svc && svc->flags & SP_SERVICE_F_SHARED;
+}
+
+/* For quotes_stranger(), which is called when the quotes are off the stack. */
+static __always_inline int is_stranger(struct sp_pkt *pkt, const struct sp_addr *saddr, const struct sp_addr *daddr,
+				       const struct quoted_tcp *tcp)
+{
+	pkt->tuple.saddr = *daddr;
+	pkt->tuple.daddr = *saddr;
+	pkt->tuple.sport = tcp->dest;
+	pkt->tuple.dport = tcp->source;
+	return QUOTES_STRANGER;
+}
+
+/*
+ * Nothing here answers the quoted packet. Perhaps the daemon has sent it, before there was a splice, or a router has
+ * led the error to another proxy than the packets (RFC 7690).
+ */
+static __noinline int quotes_stranger(struct sp_pkt *pkt, __u64 now_ns)
+{
+	int err;
+
+	if (!is_to_snat(&pkt->tuple) && !is_to_shared_service(&pkt->tuple) && !is_from_origin(&pkt->tuple) &&
+	    !bpf_map_lookup_elem(&sp_halves, &pkt->tuple))
+		return 0;
+	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, SP_EVENT_QUOTE, pkt->is_v6 ? QUOTE_V6_LEN : QUOTE_V4_LEN, 0, 0);
+	return err ? err : -SP_DROP_QUOTE;
 }
 
 static __always_inline void quote_ports(struct quoted_tcp *tcp, const struct sp_half *a)
@@ -147,7 +189,7 @@ static __noinline int error_v4(struct sp_pkt *pkt, __u64 now_ns)
 	daddr = sp_addr_v4(old.ip.daddr);
 	a = half_of_quote(&saddr, &daddr, &old.tcp);
 	if (!a)
-		return 0;
+		return is_stranger(pkt, &saddr, &daddr, &old.tcp);
 	new = old;
 	quote_v4(&new, &a->half);
 	err = wayout_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?: outer_v4(pkt, &a->half);
@@ -167,7 +209,7 @@ static __noinline int error_v6(struct sp_pkt *pkt, __u64 now_ns)
 		return 0;
 	a = half_of_quote((void *)&old.ip.saddr, (void *)&old.ip.daddr, &old.tcp);
 	if (!a)
-		return 0;
+		return is_stranger(pkt, (void *)&old.ip.saddr, (void *)&old.ip.daddr, &old.tcp);
 	new = old;
 	quote_v6(&new, &a->half);
 	/* in this order: the old message has the old checksum in it */
@@ -182,13 +224,16 @@ static __noinline int error_v6(struct sp_pkt *pkt, __u64 now_ns)
  */
 static __always_inline int icmp(struct sp_pkt *pkt, __u64 now_ns)
 {
+	int err = 0;
 	__u8 type;
 
 	if (pkt->ttl <= 1 || bpf_skb_load_bytes(pkt->skb, pkt->l4_off, &type, 1))
 		return 0;
-	if (pkt->is_v6)
-		return is_error_v6(type) ? error_v6(pkt, now_ns) : 0;
-	return is_error_v4(type) ? error_v4(pkt, now_ns) : 0;
+	if (pkt->is_v6 && is_error_v6(type))
+		err = error_v6(pkt, now_ns);
+	else if (!pkt->is_v6 && is_error_v4(type))
+		err = error_v4(pkt, now_ns);
+	return err == QUOTES_STRANGER ? quotes_stranger(pkt, now_ns) : err;
 }
 
 #endif

@@ -6,7 +6,7 @@
  *			-> service? -> SYN: answered with a cookie
  *				       else: up to the daemon
  *			-> SNAT address, or a backend that sees clients' own? -> up to the daemon
- *			-> ICMP error about one of ours? -> translate, send on
+ *			-> ICMP error about one of ours? -> translate, send on; without a half: up to the daemon
  *			-> anything else: the kernel's own stack
  *
  * A step returns 0 when the packet is dealt with, or the negative reason why
@@ -89,22 +89,6 @@ static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_FROM_BACKEND;
 }
 
-static __always_inline int is_to_snat(const struct sp_pkt *pkt)
-{
-	const struct sp_snat *snat = bpf_map_lookup_elem(&sp_snats, &pkt->tuple.daddr);
-	__u16 port = bpf_ntohs(pkt->tuple.dport);
-
-	return snat && port >= snat->port_first && port <= snat->port_last;
-}
-
-/* In a cluster, what a backend sends to a client's own address may belong to a splice that only others have so far. */
-static __always_inline int is_from_origin(const struct sp_pkt *pkt)
-{
-	struct sp_listen from = { .addr = pkt->tuple.saddr, .port = pkt->tuple.sport };
-
-	return !!bpf_map_lookup_elem(&sp_origins, &from);
-}
-
 static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
@@ -118,7 +102,7 @@ static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 		tell_left_behind(pkt, e, svc, now_ns);
 	if (svc)
 		return front(pkt, svc, now_ns);
-	return is_to_snat(pkt) || is_from_origin(pkt) ? back(pkt, now_ns) : 0;
+	return is_to_snat(&pkt->tuple) || is_from_origin(&pkt->tuple) ? back(pkt, now_ns) : 0;
 }
 
 static __always_inline int ingress(struct sp_pkt *pkt)

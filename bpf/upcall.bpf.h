@@ -101,4 +101,20 @@ static __always_inline __u32 upcall_whole(const struct sp_pkt *pkt)
 	return pkt->skb->len - sizeof(struct ethhdr);
 }
 
+static __always_inline int is_to_snat(const struct sp_tuple *t)
+{
+	const struct sp_snat *snat = bpf_map_lookup_elem(&sp_snats, &t->daddr);
+	__u16 port = bpf_ntohs(t->dport);
+
+	return snat && port >= snat->port_first && port <= snat->port_last;
+}
+
+/* In a cluster, what a backend sends to a client's own address may belong to a splice that only others have so far. */
+static __always_inline int is_from_origin(const struct sp_tuple *t)
+{
+	struct sp_listen from = { .addr = t->saddr, .port = t->sport };
+
+	return !!bpf_map_lookup_elem(&sp_origins, &from);
+}
+
 #endif

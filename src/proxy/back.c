@@ -404,6 +404,24 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 }
 
 /*
+ * An ICMP error. That there is no way for our SYN ends the try, as it does for Linux, if it quotes its very number
+ * (RFC 5927, 4.1). Where others have splices, it may be about one of theirs.
+ */
+void sp_back_quoted(struct sp_front *f, const struct sp_event *ev)
+{
+	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);
+	struct sp_conn *c = sp_conn_by_back(f->conns, &back);
+	struct sp_quote quote;
+
+	if (sp_segment_parse_quote(ev, &quote))
+		f->counters.segment_bad++;
+	else if (!c)
+		sp_miss_quoted(f, &ev->tuple);
+	else if (c->state == SP_CONN_CONNECTING && quote.seq == c->backend.isn_ours && !quote.is_too_big)
+		failed(f, c, SP_BACKEND_REFUSED);
+}
+
+/*
  * Where the backend sees clients' own addresses, it may have this connection from another proxy, by which the client's
  * handshake went; and in mode split what it says to our SYN doesn't come here.
  */

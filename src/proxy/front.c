@@ -35,6 +35,7 @@
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
 #define EVENT_OLD_MS	2000
 #define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
+#define QUOTES_PER_TICK	64
 #define STOPPED_NS	1000000000ULL	/* nobody has heard of us for so long: others did our work */
 
 /* What was acknowledged stays with the servers: its heir has it, or we are that (heir.c). */
@@ -187,6 +188,10 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 		sp_wire_send_too_big(f->wire, ev);
 		return;
 	}
+	if (ev->kind == SP_EVENT_QUOTE) {
+		sp_back_quoted(f, ev);
+		return;
+	}
 	if (sp_segment_parse(ev, &seg) || !sp_segment_is_intact(ev)) {
 		f->counters.segment_bad++;
 		return;
@@ -251,6 +256,7 @@ void sp_front_tick(struct sp_front *f)
 	sp_front_awake(f);
 	f->parse_budget = PARSE_PER_TICK;
 	f->reclaim_budget = RECLAIM_PER_TICK;
+	f->quote_budget = QUOTES_PER_TICK;
 	sp_sync_tick(f, sp_now_ns());
 	sp_conns_each(f->conns, tick, f);
 	sp_heir_tick(f, sp_now_ns());

@@ -35,6 +35,7 @@ struct sp_front {
 	struct sp_shortfalls		shortfalls;
 	__u32				parse_budget;	/* bytes that this tick may still look at again */
 	__u32				reclaim_budget;	/* splices that it may still look at for their ports */
+	__u32				quote_budget;	/* ICMP errors that it may still ask the store about */
 };
 
 /* front.c */
@@ -95,6 +96,8 @@ void sp_miss_tick(struct sp_front *f);
 void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg);
 /* The splice @e was made while @seg was on its way up here. */
 void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *seg);
+/* An ICMP error quotes a packet that @key would answer. */
+void sp_miss_quoted(struct sp_front *f, const struct sp_tuple *key);
 /* No head was found in the store, either. */
 void sp_miss_headless(struct sp_front *f, const struct sp_tuple *key, int err);
 void sp_miss_fetched(void *front, const struct sp_tuple *key, int err, const struct sp_splice *splice);
@@ -113,6 +116,8 @@ void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg);
 /* back.c - the connection to the backend, until it is established or all tries are used up */
 void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx);
 void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_relayed);
+/* @ev: SP_EVENT_QUOTE */
+void sp_back_quoted(struct sp_front *f, const struct sp_event *ev);
 void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
 /* Give up the connection to the backend and its port. */
 void sp_back_release(struct sp_front *f, struct sp_conn *c);

@@ -137,6 +137,19 @@ static void challenge(struct sp_front *f, const struct sp_entry *e, const struct
 	sp_wire_send(f->wire, &ack);
 }
 
+/*
+ * The error itself is lost, but not the next one about what its sender repeats: by then the half is here, and the
+ * datapath translates it.
+ */
+void sp_miss_quoted(struct sp_front *f, const struct sp_tuple *key)
+{
+	if (!sp_carrier_is_shared(&f->carrier) || !f->quote_budget)
+		return;
+	f->quote_budget--;
+	f->counters.quote_asked++;
+	f->store->engine->fetch(f->store, key);
+}
+
 /* As if it had found no mark: of a client's segments the first one begins it all. */
 static void unmarked(struct sp_front *f, const struct sp_segment *seg)
 {

@@ -323,3 +323,17 @@ int sp_segment_build_too_big(const struct sp_event *ev, void *buf)
 	memcpy(out, &icmp, sizeof(icmp));
 	return ip_len + len;
 }
+
+int sp_segment_parse_quote(const struct sp_event *ev, struct sp_quote *ret_quote)
+{
+	int is_v4 = sp_addr_is_v4(&ev->tuple.daddr);
+	const __u8 *icmp = ev->packet + ev->l4_off;
+	size_t tcp_off = sizeof(struct icmp_too_big) + ip_header_len(&ev->tuple);
+
+	if (ev->len < ev->l4_off + tcp_off + 8)
+		return -EBADMSG;
+	ret_quote->seq = get_be32(icmp + tcp_off + 4);
+	ret_quote->is_too_big = is_v4 ? icmp[0] == ICMP_DEST_UNREACH && icmp[1] == ICMP_FRAG_NEEDED :
+		icmp[0] == ICMPV6_PKT_TOOBIG;
+	return 0;
+}

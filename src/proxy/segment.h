@@ -69,6 +69,19 @@ int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg);
 int sp_segment_is_intact(const struct sp_event *ev);
 
 /**
+ * struct sp_quote - what an ICMP error says, and of which segment of ours
+ * @seq:	of the segment, in our numbers
+ * @is_too_big:	it asks for smaller packets; else it says that there is no way
+ */
+struct sp_quote {
+	__u32	seq;
+	int	is_too_big;
+};
+
+/* @ev: SP_EVENT_QUOTE. Return: 0; -EBADMSG when it is cut off. */
+int sp_segment_parse_quote(const struct sp_event *ev, struct sp_quote *ret_quote);
+
+/**
  * sp_segment_build_too_big() - an ICMP error: "fragmentation needed", or ICMPv6 "packet too big", with @ev->mtu
  * @ev:		of a packet, which is quoted: the error goes to its source, from its destination address
  * @buf:	at least SP_SEGMENT_PACKET_MAX bytes

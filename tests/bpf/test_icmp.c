@@ -157,18 +157,77 @@ static void others_icmp_is_untouched(void **state)
 		}
 }
 
-/* Of the daemon's own connections, such as a SYN to a backend. */
-static void error_about_a_held_half_is_untouched(void **state)
+/* Goes up as far as it is needed, with the tuple of what would answer the quoted packet. */
+static void check_goes_up(struct fixture *f, const char *name, const struct icmp_packet *e,
+			  const struct sp_tuple *answers)
+{
+	__u32 want_len = l4_off(e->outer.is_v6) - 14 + 8 + l4_off(e->outer.is_v6) - 14 + 8, len;
+	__u8 in[2048];
+
+	len = build_icmp(e, in);
+	listen_to(f);
+	check_reason(f, name, in, len, TC_ACT_SHOT, SP_DROP_QUOTE);
+	assert_int_equal(listen_to(f), 1);
+	assert_int_equal(f->event.kind, SP_EVENT_QUOTE);
+	assert_int_equal(f->event.len, want_len);
+	assert_int_equal(f->event.l4_off, l4_off(e->outer.is_v6) - 14);
+	assert_memory_equal(f->event.packet, in + 14, want_len);
+	assert_memory_equal(&f->event.tuple, answers, sizeof(*answers));
+}
+
+/* Such as a SYN to a backend that is told the client's own address. */
+static void error_about_a_marked_tuple_goes_up(void **state)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
 		struct icmp_packet e = error_packet(v6, TO_CLIENT, &errors[0]);
 		struct sp_half h = full_half(v6);
 		struct sp_tuple key = sp_tuple_reverse(&h.out);
-		__u8 in[2048];
 
 		h.flags = SP_HALF_F_TO_DAEMON;
 		assert_int_equal(put_half(*state, &key, &h), 0);
-		check_untouched(*state, "held", v6, in, build_icmp(&e, in));
+		check_goes_up(*state, "marked", &e, &key);
+		remove_half(*state, &key);
+	}
+}
+
+/* The daemon's SYN, or a packet of another proxy's splice on an address of ours. */
+static void error_about_a_source_address_goes_up(void **state)
+{
+	const struct sp_snat all = { 1, 65535 };
+	struct fixture *f = *state;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct icmp_packet e = error_packet(v6, TO_CLIENT, &errors[0]);
+		struct sp_half h = full_half(v6);
+		struct sp_tuple key = sp_tuple_reverse(&h.out);
+
+		remove_half(f, &key);
+		bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &key.daddr, &all, BPF_ANY);
+		check_goes_up(f, "source address", &e, &key);
+		bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_snats), &key.daddr);
+	}
+}
+
+/* What another proxy has sent to a client, where others may have a splice of this service. */
+static void error_about_a_service_goes_up(void **state)
+{
+	static const __u8 flags[] = { 0, SP_SERVICE_F_SHARED };
+	struct fixture *f = *state;
+	__u8 in[2048];
+
+	for (int i = 0; i < 4; i++) {
+		struct icmp_packet e = error_packet(i & 1, TO_BACKEND, &errors[0]);
+		struct sp_tuple key = TUPLE_IN(i & 1);
+		__be16 port = htons(SERVICE_PORT);
+
+		key.dport = port;
+		memcpy(e.quote + l4_off(i & 1) - 14, &port, sizeof(port));
+		remove_half(f, &key);
+		put_service(f, i & 1, flags[i / 2]);
+		if (flags[i / 2])
+			check_goes_up(f, "shared service", &e, &key);
+		else
+			check_untouched(f, "service", i & 1, in, build_icmp(&e, in));
 	}
 }
 
@@ -178,7 +237,9 @@ int main(void)
 		cmocka_unit_test(error_reaches_the_sender),
 		cmocka_unit_test(short_quote_is_left_alone),
 		cmocka_unit_test(others_icmp_is_untouched),
-		cmocka_unit_test(error_about_a_held_half_is_untouched),
+		cmocka_unit_test(error_about_a_marked_tuple_goes_up),
+		cmocka_unit_test(error_about_a_source_address_goes_up),
+		cmocka_unit_test(error_about_a_service_goes_up),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

@@ -78,6 +78,19 @@ def test_backend_goes_down_and_comes_back(rig, way, how):
     assert log.count(f"{name} up: a connection was answered") == 1
 
 
+@pytest.mark.parametrize("error", ["port-unreachable", "host-unreachable", "admin-prohibited"])
+def test_icmp_error_is_a_refusal(rig, way, error):
+    """The next backend is tried at once."""
+    before = first_of(rig, way)["refused"]
+    with rig.backend1.nft("chain failing {\n type filter hook input priority 0\n"
+                          f" tcp dport {HTTP} ct state new reject with icmpx {error}\n }}"):
+        moment = time.monotonic()
+        assert {answers(rig, way) for _ in range(2)} == {answers(rig, way)}
+        assert time.monotonic() - moment < CONNECT_S
+        assert first_of(rig, way)["refused"] > before
+    come_back(rig, way)
+
+
 def test_reload_keeps_the_state(rig, family):
     with failing(rig, "refused"):
         _, down = fail_until_down(rig, family, "refused")
