@@ -232,6 +232,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	}
 	sp_carrier_listen(&f->carrier, &store_events, &cluster_events);
 	f->ager.is_agent = 1;
+	f->ager.expired = NULL;
 	f->can = sp_capability_of_host(sp_datapath_can_adopt(dp));
 	sp_capability_tell(cluster, dp, f->can);
 	sp_capability_prepare_host();

@@ -5,10 +5,10 @@
  * Every splice has one half from its backend; a walk over the table looks at
  * that one, and at the other only where it must.
  *
- *	closed		removed when quiet for limits.closed, or less where ports or room run short; the store
- *			forgets it, the others are told
- *	idle		removed when quiet for limits.idle, and when the store has let it go, too. It is not told:
- *			another proxy may carry it
+ *	closed		removed when quiet for long enough (lifetime.h); the store forgets it, the others are told
+ *	expired		not closed, and quiet for too long. Its ends are told by RST; then all is as with a closed one.
+ *			With a shared store only when that has let it go, and says so: else another proxy may carry it,
+ *			and it is only removed here. An agent leaves the ends to proxies
  *	moved		refreshed when the store has heard nothing for a quarter of its TTL
  *	unprotected	was made while the store was out of reach: put there as soon as it answers
  *	emptied		a server has lost what it had, or we have only begun and don't know: each is refreshed once
@@ -26,9 +26,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "abi/introduce.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "lifetime.h"
 
 /*
  * A turn of ageing may keep the loop from packets for a moment: 0.4 us for each
@@ -46,22 +46,10 @@
 #define PAUSE_HASTY_MS	200	/* ports of clients, too */
 #define PAUSE_WALKS	2	/* as long as so many walks: a large table is looked at less often, not all the time */
 
+#define EMPTIED_NS	60000000000ULL	/* until then all that lives is put back; or for `idle`, if that is less */
 #define KEEP_MAX_S	600	/* between two refreshes of what moves */
 #define QUIET_NS	1000000000ULL
 #define QUIET_SPLIT_NS	100000000ULL	/* no proxy will ever see the server's FIN */
-
-/*
- * Where ports or room run short, a closed splice gives way before its time. Its
- * backend may be in TIME-WAIT: the numbers of the next SYN are higher
- * (choose_numbers()), and where the client's went faster than our clock, the
- * backend's ACK is answered with RST (sp_back_event()). But an end that lacks a
- * segment must get it: unless all was acknowledged before our eyes, there is
- * time for five repetitions.
- */
-#define SETTLED_NS	1000000000ULL
-#define UNSETTLED_NS	6500000000ULL
-/* An agent must know it for as long as its introduction is believed, also by a clock as wrong as may be. */
-#define INTRODUCED_NS	((2 * SP_INTRODUCE_FRESH_S + 1) * 1000000000ULL)
 
 static struct sp_tuple keys[STRETCH];
 static struct sp_entry entries[STRETCH];
@@ -147,7 +135,8 @@ static void tell_ends(struct sp_ager *a, const struct look *look)
 		a->ended(a->ctx, &front, look->down->tag.client_isn, ends_of(look));
 }
 
-static void remove_splice(struct sp_ager *a, struct look *look)
+/* @is_over: nobody carries it any more, and nobody else should */
+static void remove_splice(struct sp_ager *a, struct look *look, int is_over)
 {
 	struct sp_tuple back = sp_tuple_reverse(look->down_key);
 	struct sp_splice splice = splice_of(look);
@@ -155,56 +144,99 @@ static void remove_splice(struct sp_ager *a, struct look *look)
 	/* where a newer splice has taken the client's half's place, its pointer is left in the store: that goes */
 	if (!look->has_up)
 		splice.up = (struct sp_half){ .out = back };
-	if (sp_use_is_closed(&look->down->use) && is_shared(a)) {
+	if (is_over && is_shared(a)) {
 		a->store->engine->forget(a->store, &splice);
 		tell_ends(a, look);
 	}
 	if (look->has_up)
 		sp_datapath_del(a->dp, &splice.front);
 	sp_datapath_del(a->dp, look->down_key);
-	give_port(a->ports, &back, sp_use_is_closed(&look->down->use));
+	give_port(a->ports, &back, is_over);
 }
 
-/* Whether the store may still have it, as far as we know. */
+/* It is not closed: its ends hear of it, and so do the others, as if both had been reset. */
+static void expire(struct sp_ager *a, struct look *look)
+{
+	struct sp_entry down = *look->down;
+	struct sp_splice splice = splice_of(look);
+
+	if (!look->has_up)
+		splice.up = sp_half_turn(&splice.down, look->down_key, 0);
+	a->expired(a->ctx, &splice, look->has_up ? &look->up.use : NULL, &down.use);
+	down.use.state |= SP_USE_S_RST | SP_USE_S_PEER_RST;
+	look->down = &down;
+	remove_splice(a, look, 1);
+}
+
+/* Whether the store may still have it from us: if it has it afterwards, another proxy has refreshed it. */
 static int may_be_kept(const struct sp_ager *a, const struct sp_entry *e)
 {
 	return is_shared(a) && e->tag.kept_s && !sp_use_is_closed(&e->use) &&
-	       a->now_real_ns < e->tag.kept_s * 1000000000LL + (__s64)a->store->ttl_ns;
+	       a->now_real_ns < (e->tag.kept_s + 1LL) * 1000000000LL + (__s64)a->store->ttl_ns;
 }
 
-/* Where others carry packets of it, we know too little. */
-static int is_settled(const struct sp_ager *a, const struct look *look)
+static struct sp_lifetime lifetime_of(const struct sp_ager *a, const struct look *look)
 {
-	const struct sp_use *up = &look->up.use, *down = &look->down->use;
+	return (struct sp_lifetime){
+		.up = look->has_up ? &look->up.use : NULL, .down = &look->down->use, .is_shared = is_shared(a),
+		.is_split = !!(look->down->half.flags & SP_HALF_F_SPLIT), .is_agent = a->is_agent,
+		.is_short = a->is_short,
+	};
+}
 
-	if (is_shared(a) || a->is_agent)
+/*
+ * By the half down alone, as far as that tells: of one that is only quiet, the other half is looked at each time that
+ * the shorter time has passed once more.
+ */
+static int may_be_over(const struct sp_ager *a, const struct sp_limits_conf *limits, const struct look *look)
+{
+	const struct sp_lifetime l = lifetime_of(a, look);
+	__u64 least_ns = sp_lifetime_least_ns(limits, &l), seen_ns = look->down->use.seen_ns;
+	__u64 quiet = quiet_ns(a, seen_ns), before = a->last_walk_ns > seen_ns ? a->last_walk_ns - seen_ns : 0;
+
+	if (quiet < least_ns)
 		return 0;
-	return down->state & (SP_USE_S_RST | SP_USE_S_PEER_RST) || !look->has_up ||
-	       (up->last_ack == down->next_seq && down->last_ack == up->next_seq);
+	return look->down->use.state & SP_USE_S_ENDS || quiet >= limits->idle_ns ||
+	       quiet / least_ns > before / least_ns;
 }
 
-/* @least_ns: for a closed one, while something is short */
-static __u64 limit_ns(const struct sp_ager *a, const struct sp_limits_conf *limits, const struct look *look,
-		      __u64 least_ns)
+static int is_over(struct sp_ager *a, const struct sp_limits_conf *limits, struct look *look)
 {
-	if (!sp_use_is_closed(&look->down->use))
-		return limits->idle_ns;
-	return a->is_short && least_ns < limits->closed_ns ? least_ns : limits->closed_ns;
+	struct sp_lifetime l;
+
+	find_up(a, look);
+	l = lifetime_of(a, look);
+	return quiet_ns(a, last_seen_ns(look)) >= sp_lifetime_ns(limits, &l);
+}
+
+/* Whether another proxy has kept it alive: sp_ager_fetched() hears. */
+static int ask_others(struct sp_ager *a, const struct look *look)
+{
+	struct sp_tuple front = front_of(look);
+
+	if (!is_shared(a) || !a->expired || !look->has_up)
+		return 0;
+	if (a->budget) {
+		a->budget--;
+		a->is_asking = 1;
+		a->store->engine->fetch(a->store, &front);
+	}
+	return 1;
 }
 
 /* Return: whether the splice is gone. */
 static int age_splice(struct sp_ager *a, const struct sp_limits_conf *limits, struct look *look)
 {
-	__u64 limit = limit_ns(a, limits, look, SETTLED_NS);
-
-	if (quiet_ns(a, look->down->use.seen_ns) < limit || may_be_kept(a, look->down))
+	if (!may_be_over(a, limits, look) || may_be_kept(a, look->down) || !is_over(a, limits, look))
 		return 0;
-	find_up(a, look);
-	if (!is_settled(a, look))
-		limit = limit_ns(a, limits, look, a->is_agent ? INTRODUCED_NS : UNSETTLED_NS);
-	if (quiet_ns(a, last_seen_ns(look)) < limit)
+	if (sp_use_is_closed(&look->down->use))
+		remove_splice(a, look, 1);
+	else if (ask_others(a, look))
 		return 0;
-	remove_splice(a, look);
+	else if (a->expired && !is_shared(a))
+		expire(a, look);
+	else
+		remove_splice(a, look, 0);
 	return 1;
 }
 
@@ -362,6 +394,7 @@ static void begin_walk(struct sp_ager *a)
 	a->changes = sp_datapath_count(a->dp)->changes;
 	a->last_walk_ns = a->walk_ns;
 	a->walk_ns = a->now_ns;
+	a->is_asking = 0;
 	a->is_slow = a->was_short;
 	a->was_short = 0;
 }
@@ -393,6 +426,36 @@ unsigned int sp_ager_turn(struct sp_ager *a, const struct sp_limits_conf *limits
 }
 
 /* ---- what the store says ---- */
+
+static int is_just_emptied(const struct sp_ager *a, const struct sp_limits_conf *limits)
+{
+	__u64 ns = limits->idle_ns < EMPTIED_NS ? limits->idle_ns : EMPTIED_NS;
+
+	return a->now_real_ns <= a->emptied_s * 1000000000LL + (__s64)ns;
+}
+
+/*
+ * Of one that seems expired. A server that was emptied may not have it back yet: then the next walk asks again.
+ */
+void sp_ager_fetched(struct sp_ager *a, const struct sp_limits_conf *limits, const struct sp_tuple *front, int err)
+{
+	struct sp_entry up, down;
+	struct sp_tuple down_key;
+	struct look look = { .down_key = &down_key, .down = &down };
+
+	if (!a->is_asking || (err && err != -ENOENT) || sp_datapath_get(a->dp, front, &up))
+		return;
+	down_key = sp_tuple_reverse(&up.half.out);
+	if (up.half.flags & (SP_HALF_F_TO_DAEMON | SP_HALF_F_FROM_BACKEND) || sp_datapath_get(a->dp, &down_key, &down))
+		return;
+	read_clocks(a);
+	if (sp_use_is_closed(&down.use) || may_be_kept(a, &down) || !is_over(a, limits, &look) || !look.has_up)
+		return;
+	if (!err)
+		remove_splice(a, &look, 0);
+	else if (!is_just_emptied(a, limits))
+		expire(a, &look);
+}
 
 void sp_ager_emptied(struct sp_ager *a)
 {

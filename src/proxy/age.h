@@ -10,6 +10,8 @@
  * @ended:	where others carry halves, else NULL: what was seen of the ends of a splice (SP_USE_S_* of its half up),
  *		which other proxies may not have seen: when one end is quiet behind the other's FIN, and when a closed
  *		splice is removed
+ * @expired:	a splice that may be in use is given up, and nobody else carries it: its ends should hear of that. NULL:
+ *		they hear from others. @up as in sp_expiry_tell()
  * @is_agent:	until an end is told a client's port can't be used again; and what it was told of may be told again
  * @survivable:	splices that would go on without this machine: live, and lately confirmed by the store
  * All else is the ager's own.
@@ -20,6 +22,8 @@ struct sp_ager {
 	struct sp_store		*store;
 	int			is_agent;
 	void			(*ended)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+	void			(*expired)(void *ctx, const struct sp_splice *splice, const struct sp_use *up,
+					   const struct sp_use *down);
 	void			*ctx;
 	unsigned int		survivable;
 	__u32			cursor;
@@ -28,6 +32,7 @@ struct sp_ager {
 	int			is_short;	/* of ports or room: closed splices go early */
 	int			was_short;	/* the same, in this walk */
 	unsigned int		budget;		/* of this turn: splices to refresh */
+	int			is_asking;	/* others about what seems expired */
 	int			is_refused;	/* the store takes no more in this turn */
 	unsigned int		counting, counting_survivable;
 	__u64			changes;	/* sp_count, when the walk began */
@@ -53,6 +58,7 @@ unsigned int sp_ager_turn(struct sp_ager *ager, const struct sp_limits_conf *lim
 int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits, const struct sp_tuple *back);
 
 /* Events of the store. */
+void sp_ager_fetched(struct sp_ager *ager, const struct sp_limits_conf *limits, const struct sp_tuple *front, int err);
 void sp_ager_emptied(struct sp_ager *ager);
 /* What lies in the store is sealed with a key that goes, or may for @in_flight_ns more. */
 void sp_ager_rekeyed(struct sp_ager *ager, __u64 in_flight_ns);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "expiry.h"
 #include "splice.h"
 
 int sp_carrier_init(struct sp_carrier *c, struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store,
@@ -29,6 +30,14 @@ void sp_carrier_configure(struct sp_carrier *c, struct sp_config *config)
 	c->config = sp_config_get(config);
 }
 
+static void tell_expired(void *ctx, const struct sp_splice *splice, const struct sp_use *up, const struct sp_use *down)
+{
+	struct sp_carrier *c = ctx;
+
+	c->counters.expired++;
+	sp_expiry_tell(c->wire, splice, up, down);
+}
+
 static void tell_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
 	struct sp_carrier *c = ctx;
@@ -40,10 +49,10 @@ void sp_carrier_listen(struct sp_carrier *c, const struct sp_store_events *of_st
 		       const struct sp_cluster_events *of_cluster)
 {
 	sp_ager_init(&c->ager, c->dp, c->ports, c->store);
-	if (c->cluster) {
+	c->ager.ctx = c;
+	c->ager.expired = tell_expired;
+	if (c->cluster)
 		c->ager.ended = tell_ended;
-		c->ager.ctx = c;
-	}
 	c->store->events = of_store;
 	c->store->ctx = c;
 	sp_cluster_listen(c->cluster, of_cluster, c);

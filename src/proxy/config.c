@@ -32,7 +32,8 @@ static const struct sp_config defaults = {
 		.head_ns = 10 * SP_SECOND_NS,
 		.connect_ns = SP_SECOND_NS,
 		.tries = 3,
-		.idle_ns = 2 * SP_HOUR_NS,
+		.idle_ns = 130 * SP_MINUTE_NS,
+		.transitory_ns = 5 * SP_MINUTE_NS,
 		.closed_ns = 30 * SP_SECOND_NS,
 	},
 	.store.timeout_ns = 3 * SP_SECOND_NS / 10,
@@ -134,6 +135,8 @@ static const struct sp_doc_key limit_keys[] = {
 	{ .name = "tries", .parse = sp_value_uint, .offset = LIMIT(tries), .min = 1, .max = 16 },
 	{ .name = "idle", .parse = sp_value_time, .offset = LIMIT(idle_ns), .min = SP_TIME_MIN_NS,
 	  .max = 30 * SP_DAY_NS },
+	{ .name = "transitory", .parse = sp_value_time, .offset = LIMIT(transitory_ns), .min = SP_TIME_MIN_NS,
+	  .max = SP_DAY_NS },
 	{ .name = "closed", .parse = sp_value_time, .offset = LIMIT(closed_ns), .min = SP_TIME_MIN_NS,
 	  .max = SP_HOUR_NS },
 	{ 0 }

@@ -85,7 +85,8 @@ struct sp_limits_conf {
 	__u64		head_ns;		/* to send a head in, default 10s: 408 */
 	__u64		connect_ns;		/* of one try of a backend, default 1s */
 	unsigned int	tries;			/* backends asked before 503, default 3 */
-	__u64		idle_ns;		/* default 2h */
+	__u64		idle_ns;		/* without packets, default 130m */
+	__u64		transitory_ns;		/* the same while half-closed or unacknowledged, default 5m */
 	__u64		closed_ns;		/* how long a closed splice stays, default 30s */
 };
 

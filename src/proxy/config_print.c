@@ -73,6 +73,24 @@ static void print_source(const struct sp_config *config, FILE *out)
 	fprintf(out, "]\n  ports: %u-%u\n", config->snat_port_first, config->snat_port_last);
 }
 
+/* RFC 5382, REQ-5: what is below these cuts connections that are alive. For whoever checks the file. */
+#define IDLE_LEAST_NS		(124 * SP_MINUTE_NS)
+#define TRANSITORY_LEAST_NS	(4 * SP_MINUTE_NS)
+
+static const char *idle_comment(const struct sp_limits_conf *limits)
+{
+	if (limits->idle_ns >= IDLE_LEAST_NS)
+		return "";
+	return "  # warning: less than 124m: a keepalive of 2 h, the default of most systems, comes too late";
+}
+
+static const char *transitory_comment(const struct sp_limits_conf *limits)
+{
+	if (limits->transitory_ns >= TRANSITORY_LEAST_NS)
+		return "";
+	return "  # warning: less than 4m: TCP may repeat what is not acknowledged after 2 minutes of silence";
+}
+
 static void print_limits(const struct sp_limits_conf *limits, FILE *out)
 {
 	char text[SP_QUANTITY_STRLEN];
@@ -83,7 +101,8 @@ static void print_limits(const struct sp_limits_conf *limits, FILE *out)
 	fprintf(out, "  head_time: %s\n", sp_time_format(limits->head_ns, text));
 	fprintf(out, "  connect_time: %s\n", sp_time_format(limits->connect_ns, text));
 	fprintf(out, "  tries: %u\n", limits->tries);
-	fprintf(out, "  idle: %s\n", sp_time_format(limits->idle_ns, text));
+	fprintf(out, "  idle: %s%s\n", sp_time_format(limits->idle_ns, text), idle_comment(limits));
+	fprintf(out, "  transitory: %s%s\n", sp_time_format(limits->transitory_ns, text), transitory_comment(limits));
 	fprintf(out, "  closed: %s\n", sp_time_format(limits->closed_ns, text));
 }
 

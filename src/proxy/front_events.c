@@ -32,8 +32,11 @@ static void on_emptied(void *ctx)
 
 static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
 {
-	sp_front_awake(ctx);
-	sp_miss_fetched(ctx, key, err, splice);
+	struct sp_front *f = ctx;
+
+	sp_front_awake(f);
+	sp_miss_fetched(f, key, err, splice);
+	sp_ager_fetched(&f->ager, &f->config->limits, key, err);
 }
 
 static void on_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,

@@ -99,7 +99,7 @@ class Proxy(Member):
 
 def agent_limits(conf):
     """From a proxy's file."""
-    return {key: value for key, value in conf.get("limits", {}).items() if key in ("idle", "closed")}
+    return {key: value for key, value in conf.get("limits", {}).items() if key in ("idle", "transitory", "closed")}
 
 
 class Agent(Member):

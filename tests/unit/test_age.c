@@ -11,11 +11,12 @@
 #define TABLE_MAX	4096
 #define SECOND		1000000000ULL
 #define IDLE_S		100
+#define TRANSITORY_S	60
 #define START_NS	(1000000 * SECOND)
 
 static struct sp_tuple table_keys[TABLE_MAX];
 static struct sp_entry table[TABLE_MAX];
-static int table_count, dels, refreshes, forgets, told, ports_back, refresh_err;
+static int table_count, dels, refreshes, forgets, fetches, told, expired, ports_back, refresh_err;
 static struct sp_splice refreshed;
 static struct sp_tuple told_front;
 static __u8 told_state;
@@ -24,7 +25,8 @@ static struct sp_count count;
 static struct sp_ager ager;
 
 static const struct sp_limits_conf limits = {
-	.head_ns = 10 * SECOND, .connect_ns = SECOND, .idle_ns = IDLE_S * SECOND, .closed_ns = 30 * SECOND,
+	.head_ns = 10 * SECOND, .connect_ns = SECOND, .idle_ns = IDLE_S * SECOND,
+	.transitory_ns = TRANSITORY_S * SECOND, .closed_ns = 30 * SECOND,
 };
 
 /* ---- what the ager calls ---- */
@@ -122,7 +124,14 @@ static void on_forget(struct sp_store *store, const struct sp_splice *splice)
 	forgets++;
 }
 
-static const struct sp_store_engine shared = { .name = "shared", .refresh = on_refresh, .forget = on_forget };
+static void on_fetch(struct sp_store *store, const struct sp_tuple *key)
+{
+	fetches++;
+}
+
+static const struct sp_store_engine shared = {
+	.name = "shared", .refresh = on_refresh, .forget = on_forget, .fetch = on_fetch,
+};
 static const struct sp_store_engine alone = { .name = "alone" };
 static struct sp_store store;
 
@@ -133,11 +142,22 @@ static void on_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, 
 	told_state = state;
 }
 
+static struct sp_splice expired_splice;
+
+static void on_expired(void *ctx, const struct sp_splice *splice, const struct sp_use *up, const struct sp_use *down)
+{
+	expired++;
+	expired_splice = *splice;
+	assert_int_equal(!up, find(&splice->front) < 0 || memcmp(&table[find(&splice->front)].half.out, &splice->up.out,
+								 sizeof(splice->up.out)));
+	assert_non_null(down);
+}
+
 /* ---- what there is ---- */
 
 static int begin(void **state)
 {
-	table_count = dels = refreshes = forgets = told = ports_back = refresh_err = 0;
+	table_count = dels = refreshes = forgets = fetches = told = expired = ports_back = refresh_err = 0;
 	count = (struct sp_count){ .max = 1000000 };
 	memset(&ager, 0, sizeof(ager));
 	memset(&store, 0, sizeof(store));
@@ -146,6 +166,7 @@ static int begin(void **state)
 	store.ttl_ns = limits.idle_ns;
 	sp_ager_init(&ager, NULL, NULL, &store);
 	ager.ended = on_ended;
+	ager.expired = on_expired;
 	ager.emptied_s = 0;	/* but for the tests of just that */
 	return 0;
 }
@@ -156,7 +177,7 @@ static struct sp_entry *add(unsigned int id, int quiet_s, int kept_s)
 	struct sp_tuple front = { sp_addr_v4(id), sp_addr_v4(0x01020304), 1, 2 };
 	struct sp_tuple back = { sp_addr_v4(0x05060708), sp_addr_v4(0x090a0b0c), id, 3 };
 	struct sp_entry e = {
-		.use.seen_ns = now_ns - quiet_s * SECOND,
+		.use = { .seen_ns = now_ns - quiet_s * SECOND, .last_ack = 1, .next_seq = 1 },
 		.tag = { .client_isn = id, .kept_s = kept_s < 0 ? 0 : time(NULL) - kept_s },
 	};
 
@@ -329,19 +350,104 @@ static void closed_ones_are_forgotten_and_told(void **state)
 	assert_int_equal(forgets, 1);
 }
 
-/* Not before the store has let it go; and then it is not told: who else carries it has put it there again. */
-static void idle_ones_only_go(void **state)
+/* Not before the store has let it go, and has said so: who else carries it has put it there again. */
+static void an_idle_one_is_asked_about(void **state)
 {
-	struct sp_entry *up = add(1, IDLE_S + 1, IDLE_S - 10);
+	static const struct { int err, dels, expired; } answers[] = {
+		{ -EAGAIN, 0, 0 }, { 0, 2, 0 }, { -ENOENT, 2, 1 },
+	};
 
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct sp_entry *up;
+
+		begin(NULL);
+		up = add(1, IDLE_S + 1, IDLE_S - 10);
+		walk();
+		assert_int_equal(fetches, 0);
+		up[0].tag.kept_s = up[1].tag.kept_s = time(NULL) - IDLE_S - 1;
+		walk();
+		assert_int_equal(fetches, 1);
+		assert_int_equal(dels, 0);
+		sp_ager_fetched(&ager, &limits, &table_keys[0], answers[i].err);
+		assert_int_equal(dels, answers[i].dels);
+		assert_int_equal(expired, answers[i].expired);
+		assert_int_equal(ports_back, answers[i].dels / 2);
+		assert_int_equal(forgets, answers[i].expired);
+		assert_int_equal(told, answers[i].expired);
+		if (answers[i].expired)
+			assert_int_equal(told_state, SP_USE_S_RST | SP_USE_S_PEER_RST);
+	}
+}
+
+/* A server that has lost everything knows nothing; and a packet may come while the question is on its way. */
+static void nobody_has_it_may_be_wrong(void **state)
+{
+	struct sp_entry *up = add(1, IDLE_S + 1, IDLE_S + 1);
+
+	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);	/* of somebody else's question */
 	walk();
+	sp_ager_emptied(&ager);
+	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
 	assert_int_equal(dels, 0);
-	up[0].tag.kept_s = up[1].tag.kept_s = time(NULL) - IDLE_S - 1;
+	ager.emptied_s = 0;
+	up[0].use.seen_ns = now_ns;
+	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
+	assert_int_equal(dels, 0);
+	up[0].use.seen_ns = up[1].use.seen_ns;
+	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
+	assert_int_equal(expired, 1);
+}
+
+/* An agent's proxies tell; where the client's port has another connection, its backend alone can be told. */
+static void who_is_told_of_expiry(void **state)
+{
+	struct sp_entry *up;
+
+	store.engine = &alone;
+	up = add(1, IDLE_S + 1, 0);
+	up[1].half.seq_delta = 7;
+	up[1].half.ack_delta = -5;
+	up[0].half.seq_delta = 5;
 	walk();
-	assert_int_equal(dels, 2);
-	assert_int_equal(ports_back, 1);
-	assert_int_equal(forgets, 0);
-	assert_int_equal(told, 0);
+	assert_int_equal(expired, 1);
+	assert_int_equal(expired_splice.up.seq_delta, 5);
+	up = add(2, IDLE_S + 1, 0);
+	up[1].half.ack_delta = -5;
+	up[0].half.out.sport = 99;
+	walk();
+	assert_int_equal(expired, 2);
+	assert_int_equal(expired_splice.up.seq_delta, 5);
+	assert_int_equal(expired_splice.up.out.sport, 2);
+	assert_int_equal(dels, 3);
+	ager.expired = NULL;
+	add(3, IDLE_S + 1, 0);
+	walk();
+	assert_int_equal(expired, 2);
+	assert_int_equal(dels, 5);
+}
+
+/* Whether something is missing, the half up tells, which is not looked at in each walk. */
+static void unacknowledged_ones_go_earlier(void **state)
+{
+	store.engine = &alone;
+	for (int is_late = 0; is_late < 2; is_late++) {
+		struct sp_entry *up;
+
+		begin(NULL);
+		store.engine = &alone;
+		up = add(1, 0, 0);
+		up[1].use.next_seq = 1000;
+		up[0].use.last_ack = 999;
+		up[0].use.seen_ns += is_late * 30 * SECOND;	/* the client has said something since */
+		for (int s = 0; s < TRANSITORY_S; s++, now_ns += SECOND)
+			walk();
+		assert_int_equal(dels, 0);
+		walk();
+		assert_int_equal(dels, is_late ? 0 : 2);
+		for (int s = 0; s < TRANSITORY_S; s++, now_ns += SECOND)
+			walk();
+		assert_int_equal(dels, 2);
+	}
 }
 
 static void one_fin_is_told_once(void **state)
@@ -518,7 +624,11 @@ int main(void)
 		cmocka_unit_test_setup(closed_and_left_behind_are_not_refreshed, begin),
 		cmocka_unit_test_setup(turns_are_bounded, begin),
 		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
-		cmocka_unit_test_setup(idle_ones_only_go, begin), cmocka_unit_test_setup(one_fin_is_told_once, begin),
+		cmocka_unit_test_setup(an_idle_one_is_asked_about, begin),
+		cmocka_unit_test_setup(nobody_has_it_may_be_wrong, begin),
+		cmocka_unit_test_setup(who_is_told_of_expiry, begin),
+		cmocka_unit_test_setup(unacknowledged_ones_go_earlier, begin),
+		cmocka_unit_test_setup(one_fin_is_told_once, begin),
 		cmocka_unit_test_setup(closed_one_is_told_once, begin),
 		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin),
 		cmocka_unit_test_setup(an_agent_rests_little, begin),

@@ -172,7 +172,7 @@ static void example_fills_every_field(void **state)
 	assert_int_equal(config->limits.held_bytes, 134217728);
 	assert_int_equal(config->limits.head_bytes, 65536);
 	assert_int_equal(config->limits.connect_ns, 1000000000);
-	assert_true(config->limits.idle_ns == 7200000000000);
+	assert_true(config->limits.idle_ns == 7800000000000);
 	assert_int_equal(config->pools[0].id, sp_name_id("web"));
 	assert_int_equal(config->pools[0].failures, 3);
 	assert_true(config->pools[0].retry_ns == 5000000000);
