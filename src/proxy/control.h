@@ -38,8 +38,9 @@
  *	 "ready":BOOL, "reason":TEXT, "draining":BOOL, "in_sync":BOOL,
  *	 "splices":N, "splices_max":N, "connections_survivable":N, "pending":N,
  *	 "store":{"engine":TEXT, "servers":[{"name":TEXT, "state":"up"|"down"|
- *	   "connecting", "latency_us":N, "in_flight":N, "commands":N, "writes":N,
- *	   "errors":N, "reconnects":N}...], "counters":{NAME:N...}},
+ *	   "connecting"|"refusing", "why":TEXT, "latency_us":N, "in_flight":N, "commands":N,
+ *	   "writes":N, "errors":N, "nonsense":N, "reconnects":N}...],
+ *	   "counters":{NAME:N...}},
  *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,

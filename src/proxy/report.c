@@ -90,10 +90,12 @@ static json_t *counters(const struct sp_report *r)
 
 static json_t *store_server(const struct sp_store_server *s)
 {
-	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I}", "name", s->name, "state", s->state,
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "state", s->state,
+			 "why", s->why,
 			 "latency_us", (int)s->latency_us, "in_flight", (int)s->in_flight,
 			 "commands", (json_int_t)s->commands, "writes", (json_int_t)s->writes,
-			 "errors", (json_int_t)s->errors, "reconnects", (json_int_t)s->reconnects);
+			 "errors", (json_int_t)s->errors, "nonsense", (json_int_t)s->nonsense,
+			 "reconnects", (json_int_t)s->reconnects);
 }
 
 static json_t *store(struct sp_store *store)

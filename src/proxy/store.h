@@ -78,6 +78,8 @@ struct sp_store_counters {
  * struct sp_store_server - a server of a shared store
  * @latency_us:	moving average of a command's round trip
  * @writes:	system calls that @commands took
+ * @nonsense:	how often it was left, because what it said was no answer
+ * @why:	it is down, or refuses writes; else ""
  */
 struct sp_store_server {
 	const char	*name;
@@ -88,6 +90,8 @@ struct sp_store_server {
 	__u64		commands;
 	__u64		writes;
 	__u64		errors;
+	__u64		nonsense;
+	const char	*why;
 };
 
 typedef void (*sp_stash_fn)(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer,

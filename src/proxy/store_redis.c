@@ -16,18 +16,20 @@
 #include "proxy/keys.h"
 #include "proxy/member.h"
 #include "proxy/piece.h"
+#include "proxy/warnings.h"
 
 #define LATE_NS		100000000ULL	/* between two ticks: we were stopped */
+#define SHORT_NS	1000000000ULL	/* of too few servers, before it is said */
 #define MEMBERS_KEY	"sp:members"
 #define OWING_MS	960000		/* longer than owe.c tries to deliver a head */
 
-void sp_store_redis_refused(struct sp_store_redis *l, enum sp_seal_refusal refusal)
+void sp_store_redis_refused(struct sp_store_redis *l, unsigned int server_idx, enum sp_seal_refusal refusal)
 {
 	switch (refusal) {
 #define X(up, low, what)						\
 	case SP_SEAL_##up:						\
 		l->store.counters.refused_##low++;			\
-		log_warn_limited("store: refused a record: %s", what);	\
+		log_warn_limited("store server %s: refused a record: %s", l->conf->servers[server_idx].text, what); \
 		break;
 	SP_SEAL_REFUSALS(X)
 #undef X
@@ -80,16 +82,28 @@ void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splic
 	sp_store_redis_send_all(l, splice, SP_SCRIPT_DROP, state, SP_REF_NOBODY);
 }
 
-static void listed(struct sp_store_redis *l, const redisReply *reply)
+int sp_store_redis_is_list(const redisReply *reply)
 {
-	if (!reply || reply->type != REDIS_REPLY_ARRAY || !l->store.events->member)
-		return;
+	if (reply->type != REDIS_REPLY_ARRAY)
+		return 0;
 	for (size_t i = 0; i < reply->elements; i++)
-		if (reply->element[i]->type == REDIS_REPLY_STRING)
-			l->store.events->member(l->store.ctx, reply->element[i]->str, reply->element[i]->len);
+		if (reply->element[i]->type != REDIS_REPLY_STRING)
+			return 0;
+	return 1;
 }
 
-static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisReply *reply)
+static int listed(struct sp_store_redis *l, const redisReply *reply)
+{
+	if (!reply)
+		return 0;
+	if (!sp_store_redis_is_list(reply))
+		return -EBADMSG;
+	for (size_t i = 0; l->store.events->member && i < reply->elements; i++)
+		l->store.events->member(l->store.ctx, reply->element[i]->str, reply->element[i]->len);
+	return 0;
+}
+
+static int on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisReply *reply)
 {
 	struct sp_store_redis *l = ctx;
 
@@ -97,21 +111,17 @@ static void on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisR
 	case SP_REF_NOBODY:
 		break;
 	case SP_REF_KEEP:
-		sp_store_keeps_reply(l, ref, reply);
-		break;
+		return sp_store_keeps_reply(l, ref, reply);
 	case SP_REF_MEMBERS:
-		listed(l, reply);
-		break;
+		return listed(l, reply);
 	case SP_REF_OP:
-		sp_store_ops_reply(l, server_idx, ref, reply);
-		break;
+		return sp_store_ops_reply(l, server_idx, ref, reply);
 	case SP_REF_SCAN:
-		sp_store_scan_reply(l, server_idx, ref, reply);
-		break;
+		return sp_store_scan_reply(l, server_idx, ref, reply);
 	case SP_REF_HEAD:
-		sp_store_heads_reply(l, server_idx, ref, reply);
-		break;
+		return sp_store_heads_reply(l, server_idx, ref, reply);
 	}
+	return 0;
 }
 
 static void on_changed(void *ctx, unsigned int server_idx, int is_emptied)
@@ -134,6 +144,26 @@ static void on_prepare(uv_prepare_t *handle)
 		sp_redis_flush(l->servers[i]);
 }
 
+/* Some splices' servers, at least, are no majority any more. */
+static void warn_if_short(struct sp_store_redis *l, __u64 now_ns)
+{
+	unsigned int up = 0;
+
+	for (unsigned int i = 0; i < l->server_count; i++)
+		up += sp_redis_takes_writes(l->servers[i]);
+	if (l->server_count - up <= l->copies - l->quorum) {
+		if (l->short_ns)
+			sp_warn_over(SP_WARNING_STORE_SHORT, "store");
+		l->short_ns = 0;
+		return;
+	}
+	l->short_ns = l->short_ns ?: now_ns;
+	if (now_ns - l->short_ns >= SHORT_NS)
+		sp_warn(SP_WARNING_STORE_SHORT, now_ns, "store", "%u of %u store servers take writes, which is too few: %s",
+			up, l->server_count, l->conf->loss == SP_LOSS_REFUSE ? "new connections wait" :
+			"new connections are unprotected");
+}
+
 /* When we were stopped ourselves, what has come meanwhile is read first. */
 static void on_tick(uv_timer_t *handle)
 {
@@ -146,6 +176,7 @@ static void on_tick(uv_timer_t *handle)
 		sp_redis_tick(l->servers[i], now_ns, is_late);
 	if (is_late)
 		return;
+	warn_if_short(l, now_ns);
 	sp_store_ops_tick(l, now_ns);
 	sp_store_scan_tick(l, now_ns);
 	sp_store_heads_tick(l, now_ns);
@@ -258,9 +289,10 @@ static int redis_server(struct sp_store *store, unsigned int idx, struct sp_stor
 		return -ENOENT;
 	s = sp_redis_stats(l->servers[idx]);
 	*ret_server = (struct sp_store_server){
-		.name = l->conf->servers[idx].text, .state = states[s->state], .in_flight = s->in_flight,
+		.name = l->conf->servers[idx].text, .state = s->is_refusing ? "refusing" : states[s->state],
+		.in_flight = s->in_flight,
 		.latency_us = s->latency_us, .reconnects = s->reconnects, .commands = s->commands, .writes = s->writes,
-		.errors = s->errors,
+		.errors = s->errors, .nonsense = s->nonsense, .why = s->why,
 	};
 	return 0;
 }
@@ -287,6 +319,7 @@ static void redis_close(struct sp_store *store)
 	l->heads = NULL;
 	for (unsigned int i = 0; i < l->server_count; i++)
 		sp_redis_free(l->servers[i]);
+	sp_warn_over(SP_WARNING_STORE_SHORT, "store");
 	l->local->engine->close(l->local);
 	sp_config_put(l->config);
 	free(l);

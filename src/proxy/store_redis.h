@@ -28,6 +28,7 @@ struct sp_scan {
 	int			is_running;
 	int			is_paced;	/* a page in each tick */
 	__u64			page_ns;	/* when the last one came */
+	__u64			enough_ns;	/* since when those that are done would do; 0: they don't */
 	struct sp_scan_server	at[SP_SERVERS_MAX];
 };
 
@@ -53,6 +54,7 @@ struct sp_store_redis {
 	uv_prepare_t			*prepare;
 	uv_timer_t			*timer;
 	__u64				ticked_ns;
+	__u64				short_ns;	/* since when too few servers are up; 0: enough are */
 	__u64				random;
 };
 
@@ -60,12 +62,18 @@ struct sp_store_redis {
 enum sp_ref_kind { SP_REF_NOBODY, SP_REF_KEEP, SP_REF_OP, SP_REF_SCAN, SP_REF_MEMBERS, SP_REF_HEAD };
 #define SP_REF_KIND_BITS 4
 
+/* Functions called ..._reply() return as sp_redis_events.reply() does. */
+
+/* An array of texts. */
+int sp_store_redis_is_list(const redisReply *reply);
+
 /* store_redis_place.c - where a server is among the others, by its text in the configuration. */
 __u64 sp_store_redis_place(const char *text);
 /* The servers that hold what belongs to a connection, by its front tuple. */
 void sp_store_redis_servers(const struct sp_store_redis *l, const struct sp_tuple *front,
 			    __u8 ret_servers[SP_COPIES_MAX]);
-void sp_store_redis_refused(struct sp_store_redis *l, enum sp_seal_refusal refusal);
+/* A record that @server_idx has is not believed. */
+void sp_store_redis_refused(struct sp_store_redis *l, unsigned int server_idx, enum sp_seal_refusal refusal);
 /* EVALSHA, up to the keys; the script's arguments follow. @down may be NULL: one key. */
 void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, struct sp_cmd *cmd, enum sp_script script,
 			   const struct sp_tuple *front, const struct sp_tuple *down, unsigned int args);
@@ -79,7 +87,7 @@ void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splic
 int sp_store_keeps_new(struct sp_store_keeps **ret_keeps);
 void sp_store_keeps_free(struct sp_store_keeps *keeps);
 int sp_store_keeps_refresh(struct sp_store_redis *l, const struct sp_splice *splice);
-void sp_store_keeps_reply(struct sp_store_redis *l, __u64 ref, const redisReply *reply);
+int sp_store_keeps_reply(struct sp_store_redis *l, __u64 ref, const redisReply *reply);
 /* Tell all servers what was chosen, for nobody to wait for. */
 void sp_store_redis_keep_chosen(struct sp_store_redis *l, const struct sp_splice *splice);
 
@@ -88,11 +96,11 @@ int sp_store_ops_new(struct sp_store_ops **ret_ops);
 void sp_store_ops_free(struct sp_store_ops *ops);
 void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref);
 void sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key);
-void sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
+int sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
 void sp_store_ops_tick(struct sp_store_redis *l, __u64 now_ns);
 
 void sp_store_scan_start(struct sp_store_redis *l, int is_paced);
-void sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
+int sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
 void sp_store_scan_emptied(struct sp_store_redis *l, unsigned int server_idx);
 void sp_store_scan_tick(struct sp_store_redis *l, __u64 now_ns);
 
@@ -106,7 +114,7 @@ void sp_store_heads_unstash(struct sp_store_redis *l, const struct sp_tuple *fro
 void sp_store_heads_disown(struct sp_store_redis *l, const char *owner, const struct sp_tuple *front);
 void sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front);
 void sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_ms);
-void sp_store_heads_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
+int sp_store_heads_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
 void sp_store_heads_tick(struct sp_store_redis *l, __u64 now_ns);
 
 #endif

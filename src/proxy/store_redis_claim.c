@@ -135,9 +135,9 @@ void sp_op_claim(struct sp_store_redis *l, struct sp_op *op, const struct sp_spl
 	sp_op_claim_go(l, op, now_ns);
 }
 
-/* What a server says, as far as it may be believed. */
-static void read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
-			const redisReply *reply, struct sp_answer *ret_answer)
+/* What a server says, as far as it may be believed. Return: as of a reply. */
+static int read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
+		       const redisReply *reply, struct sp_answer *ret_answer)
 {
 	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
 	struct sp_answer a = { .kind = SP_ANSWER_ABSENT };
@@ -146,41 +146,44 @@ static void read_answer(struct sp_store_redis *l, const struct sp_op *op, unsign
 
 	*ret_answer = a;
 	if (!reply)
-		return;
+		return 0;
 	if (reply->type == REDIS_REPLY_NIL && !is_blank)
 		ret_answer->kind = SP_ANSWER_NOTHING;
 	if (reply->type != REDIS_REPLY_STRING)
-		return;
+		return reply->type == REDIS_REPLY_NIL ? 0 : -EBADMSG;
 	if (reply->len == 1 && reply->str[0] == 'L') {
 		l->store.counters.late++;
-		return;
+		return 0;
 	}
 	if (sp_answer_parse(reply->str, reply->len, &a))
 		refusal = SP_SEAL_MAGIC;
 	else if (a.record.len)
 		refusal = sp_record_read(&l->seal, &op->front, a.record.bytes, a.record.len, &splice);
 	if (refusal != SP_SEAL_OK)
-		sp_store_redis_refused(l, refusal);
+		sp_store_redis_refused(l, server_idx, refusal);
 	else if (a.record.len ? splice.client_isn != op->client_isn : is_blank)
-		return;
+		return 0;
 	else if (is_blank && a.state != 'C' && (a.state == 'P' || sp_record_is_same(&a.record, &op->claim.record)))
-		return;
+		return 0;
 	else
 		*ret_answer = a;
+	return 0;
 }
 
-void sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, unsigned int server_idx,
-		       const redisReply *reply)
+int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, unsigned int server_idx,
+		      const redisReply *reply)
 {
 	struct sp_answer answer;
+	int err;
 
 	if (round != (op->claim.round & ((1 << SP_OP_ROUND_BITS) - 1)))
-		return;
-	read_answer(l, op, server_idx, reply, &answer);
+		return 0;
+	err = read_answer(l, op, server_idx, reply, &answer);
 	for (unsigned int i = 0; i < l->copies; i++)
 		if (op->servers[i] == server_idx)
 			sp_claim_answer(&op->claim, op->claim.round, i, &answer);
 	sp_op_claim_go(l, op, uv_hrtime());
+	return err;
 }
 
 void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref)

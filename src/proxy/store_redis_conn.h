@@ -3,7 +3,7 @@
 #ifndef SP_PROXY_STORE_REDIS_CONN_H
 #define SP_PROXY_STORE_REDIS_CONN_H
 
-#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
 #include <uv.h>
 
 #include "proxy/config.h"
@@ -13,11 +13,12 @@ struct sp_redis;
 
 /**
  * struct sp_redis_events - called from the event loop, reply() also from sp_redis_free()
- * @reply:	@ref as given; @reply is NULL when none will come, and borrowed
+ * @reply:	@ref as given; @reply is NULL when none will come, and borrowed. Return: 0; -EBADMSG: that is no answer
+ *		to this question, whatever else may be there
  * @changed:	up, or no longer up; @is_emptied: up (again), and it has forgotten what it knew
  */
 struct sp_redis_events {
-	void (*reply)(void *ctx, unsigned int server_idx, __u64 ref, const redisReply *reply);
+	int (*reply)(void *ctx, unsigned int server_idx, __u64 ref, const redisReply *reply);
 	void (*changed)(void *ctx, unsigned int server_idx, int is_emptied);
 };
 
@@ -35,11 +36,13 @@ struct sp_redis_conf {
 /*
  * DOWN		no connection; the next try is at @again
  * CONNECTING	connect(2) is under way
- * GREETING	password, INFO, scripts and TIME are under way
- * UP		commands are taken
+ * GREETING	password, INFO, scripts and the first probe are under way
+ * UP		commands are taken, though writes may be refused
  * From any of them to DOWN.
  */
 enum sp_redis_state { SP_REDIS_DOWN, SP_REDIS_CONNECTING, SP_REDIS_GREETING, SP_REDIS_UP };
+
+#define SP_REDIS_WHY_MAX 128
 
 struct sp_redis_stats {
 	enum sp_redis_state	state;
@@ -49,6 +52,9 @@ struct sp_redis_stats {
 	__u64			commands;
 	__u64			writes;		/* write(2)s that they took */
 	__u64			errors;		/* replies that are errors */
+	__u64			nonsense;	/* what is no answer, or not to what was asked: it was left for that */
+	int			is_refusing;	/* the probe's write, and so those of the store */
+	char			why[SP_REDIS_WHY_MAX];	/* it is down, or refuses; else "" */
 };
 
 int sp_redis_new(const struct sp_redis_conf *conf, struct sp_redis **ret_redis);
@@ -64,6 +70,7 @@ void sp_redis_flush(struct sp_redis *r);
 void sp_redis_tick(struct sp_redis *r, __u64 now_ns, int is_late);
 
 int sp_redis_is_up(const struct sp_redis *r);
+int sp_redis_takes_writes(const struct sp_redis *r);
 /* It was started anew not long ago: that it has nothing proves nothing. */
 int sp_redis_is_blank(const struct sp_redis *r, __u64 now_ns);
 /* @in_ns from now by the server's clock, in ms; a little early rather than late. */

@@ -258,37 +258,37 @@ void sp_store_heads_disown(struct sp_store_redis *l, const char *owner, const st
 
 /* ---- answers ---- */
 
-static void stash_reply(struct sp_store_redis *l, struct sp_head_op *op, const redisReply *reply)
+static int stash_reply(struct sp_store_redis *l, struct sp_head_op *op, const redisReply *reply)
 {
-	if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1)
-		op->yes++;
-	else if (reply && reply->type == REDIS_REPLY_STRING)
-		l->store.counters.late++;
+	int is_said = reply && reply->type == REDIS_REPLY_INTEGER, is_late = reply && reply->type == REDIS_REPLY_STRING;
+
+	op->yes += is_said && reply->integer == 1;
+	l->store.counters.late += is_late;
 	stash_go(l, op, 0);
+	return !reply || is_said || is_late ? 0 : -EBADMSG;
 }
 
-void sp_store_heads_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply)
+int sp_store_heads_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply)
 {
 	__u64 slot = ref >> SP_REF_KIND_BITS & ((1 << SLOT_BITS) - 1);
 	struct sp_head_op *op;
 
 	if (!l->heads || slot >= SP_HEAD_OPS_MAX)
-		return;
+		return 0;
 	op = &l->heads->ops[slot];
 	if (ref != ref_of(l, op) || !(op->waiting & 1u << server_idx))
-		return;
+		return 0;
 	op->waiting &= ~(1u << server_idx);
 	switch (op->kind) {
 	case SP_HEAD_FREE:
 		break;
 	case SP_HEAD_STASH:
-		stash_reply(l, op, reply);
-		break;
+		return stash_reply(l, op, reply);
 	case SP_HEAD_READ:
 	case SP_HEAD_LIST:
-		sp_head_left_reply(l, op, server_idx, reply);
-		break;
+		return sp_head_left_reply(l, op, server_idx, reply);
 	}
+	return 0;
 }
 
 void sp_store_heads_tick(struct sp_store_redis *l, __u64 now_ns)

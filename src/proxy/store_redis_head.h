@@ -59,8 +59,8 @@ int sp_head_op_ask(struct sp_store_redis *l, struct sp_head_op *op, unsigned int
 void sp_head_put_owner(const struct sp_store_redis *l, struct sp_cmd *cmd, const char *owner);
 
 /* store_redis_left.c. @is_over: no more answers are waited for */
-void sp_head_left_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
-			const redisReply *reply);
+int sp_head_left_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
+		       const redisReply *reply);
 void sp_head_left_go(struct sp_store_redis *l, struct sp_head_op *op, int is_over);
 
 #endif

@@ -142,18 +142,20 @@ static void settle(struct sp_store_redis *l, struct keep *k)
 		events->outdated(l->store.ctx, &copy.front, copy.client_isn);
 }
 
-void sp_store_keeps_reply(struct sp_store_redis *l, __u64 ref, const redisReply *reply)
+int sp_store_keeps_reply(struct sp_store_redis *l, __u64 ref, const redisReply *reply)
 {
 	__u64 slot = ref >> SP_REF_KIND_BITS & NO_SLOT;
 	__u64 gen = ref >> (SP_REF_KIND_BITS + SLOT_BITS);
+	int err = reply && reply->type != REDIS_REPLY_INTEGER ? -EBADMSG : 0;
 	struct keep *k;
 
 	count(&l->store.counters, reply);
 	if (!l->keeps || slot >= KEEPS_MAX)
-		return;
+		return err;
 	k = &l->keeps->at[slot];
 	if (!k->is_used || k->gen != gen)
-		return;
+		return err;
 	answered(k, reply);
 	settle(l, k);
+	return err;
 }

@@ -37,7 +37,8 @@ static void read_done(struct sp_store_redis *l, struct sp_head_op *op)
 }
 
 /* Return: whether the server has any of it. */
-static int read_pieces(struct sp_store_redis *l, struct sp_head_op *op, const redisReply *reply)
+static int read_pieces(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
+		       const redisReply *reply)
 {
 	int has = 0;
 
@@ -45,22 +46,21 @@ static int read_pieces(struct sp_store_redis *l, struct sp_head_op *op, const re
 		const redisReply *name = reply->element[i], *piece = reply->element[i + 1];
 		enum sp_seal_refusal refusal;
 
-		if (name->type != REDIS_REPLY_STRING || piece->type != REDIS_REPLY_STRING || name->str[0] == 'c')
+		if (name->str[0] == 'c')
 			continue;
 		refusal = sp_gather_read(&l->heads->reads[op->slot], &l->seal, &op->front,
 					 strtoul(name->str, NULL, 10), piece->str, piece->len);
 		if (refusal != SP_SEAL_OK)
-			sp_store_redis_refused(l, refusal);
+			sp_store_redis_refused(l, server_idx, refusal);
 		has |= refusal == SP_SEAL_OK;
 	}
 	return has;
 }
 
-static void read_reply(struct sp_store_redis *l, struct sp_head_op *op, int is_blank, const redisReply *reply)
+static void read_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx, int is_blank,
+		       const redisReply *reply)
 {
-	if (!reply || reply->type != REDIS_REPLY_ARRAY)
-		return;
-	if (read_pieces(l, op, reply))
+	if (read_pieces(l, op, server_idx, reply))
 		op->yes++;
 	else if (!is_blank)
 		op->no++;
@@ -126,12 +126,13 @@ static void list_done(struct sp_store_redis *l, struct sp_head_op *op)
 	sp_head_op_end(l, op);
 }
 
-static void add_front(struct sp_store_redis *l, struct sp_head_list *list, const redisReply *packed)
+static void add_front(struct sp_store_redis *l, struct sp_head_list *list, unsigned int server_idx,
+		      const redisReply *packed)
 {
 	struct sp_tuple front;
 
-	if (packed->type != REDIS_REPLY_STRING || sp_tuple_unpack(packed->str, packed->len, &front)) {
-		sp_store_redis_refused(l, SP_SEAL_LENGTH);
+	if (sp_tuple_unpack(packed->str, packed->len, &front)) {
+		sp_store_redis_refused(l, server_idx, SP_SEAL_LENGTH);
 		return;
 	}
 	for (unsigned int i = 0; i < list->count; i++)
@@ -142,16 +143,15 @@ static void add_front(struct sp_store_redis *l, struct sp_head_list *list, const
 }
 
 /* A server that was started anew may have forgotten some: what it has counts, but it does not say that this is all. */
-static void list_reply(struct sp_store_redis *l, struct sp_head_op *op, int is_blank, const redisReply *reply)
+static void list_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx, int is_blank,
+		       const redisReply *reply)
 {
 	struct sp_head_list *list = &l->heads->lists[op->slot];
 
-	if (!reply || reply->type != REDIS_REPLY_ARRAY)
-		return;
 	op->yes += !is_blank;
 	list->is_cut |= reply->elements >= SP_HEAD_LIST_MAX;
 	for (size_t i = 0; i < reply->elements && i < SP_HEAD_LIST_MAX; i++)
-		add_front(l, list, reply->element[i]);
+		add_front(l, list, server_idx, reply->element[i]);
 }
 
 static void make_list(struct sp_store_redis *l, unsigned int server_idx, const char *owner, __u64 age_ms,
@@ -202,14 +202,16 @@ void sp_head_left_go(struct sp_store_redis *l, struct sp_head_op *op, int is_ove
 		list_done(l, op);
 }
 
-void sp_head_left_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
-			const redisReply *reply)
+int sp_head_left_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
+		       const redisReply *reply)
 {
 	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
+	int is_list = reply && sp_store_redis_is_list(reply);
 
-	if (op->kind == SP_HEAD_READ)
-		read_reply(l, op, is_blank, reply);
-	else
-		list_reply(l, op, is_blank, reply);
+	if (is_list && op->kind == SP_HEAD_READ)
+		read_reply(l, op, server_idx, is_blank, reply);
+	else if (is_list)
+		list_reply(l, op, server_idx, is_blank, reply);
 	sp_head_left_go(l, op, 0);
+	return !reply || is_list ? 0 : -EBADMSG;
 }

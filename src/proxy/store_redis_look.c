@@ -103,20 +103,22 @@ static enum sp_seal_refusal read_found(struct sp_store_redis *l, struct sp_op *o
 	return SP_SEAL_OK;
 }
 
-void sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx, const redisReply *reply)
+int sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx, const redisReply *reply)
 {
 	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
+	int is_nil = reply && reply->type == REDIS_REPLY_NIL;
+	int is_pair = reply && sp_store_redis_is_list(reply) && reply->elements == 2;
 	enum sp_seal_refusal refusal = SP_SEAL_OK;
 
-	if (reply && reply->type == REDIS_REPLY_NIL && !is_blank)
+	if (is_nil && !is_blank)
 		sp_lookup_nothing(&op->lookup, server_idx);
-	else if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
-		 reply->element[0]->type == REDIS_REPLY_STRING && reply->element[1]->type == REDIS_REPLY_STRING)
+	else if (is_pair)
 		refusal = read_found(l, op, server_idx, reply->element[0], reply->element[1]);
 	if (refusal != SP_SEAL_OK)
-		sp_store_redis_refused(l, refusal);
+		sp_store_redis_refused(l, server_idx, refusal);
 	sp_lookup_absent(&op->lookup, server_idx);	/* unless it has answered */
 	sp_op_look_go(l, op, uv_hrtime(), 0);
+	return !reply || is_nil || is_pair ? 0 : -EBADMSG;
 }
 
 static void look(struct sp_store_redis *l, struct sp_op *op)

@@ -142,7 +142,7 @@ __u64 sp_op_ref(const struct sp_store_redis *l, const struct sp_op *op)
 	return ((round << GEN_BITS | gen) << SLOT_BITS | (op - l->ops->at)) << SP_REF_KIND_BITS | SP_REF_OP;
 }
 
-void sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply)
+int sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply)
 {
 	__u64 slot = ref >> SP_REF_KIND_BITS & ((1 << SLOT_BITS) - 1);
 	__u64 gen = ref >> (SP_REF_KIND_BITS + SLOT_BITS) & ((1 << GEN_BITS) - 1);
@@ -150,14 +150,15 @@ void sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64
 	struct sp_op *op;
 
 	if (!l->ops)
-		return;
+		return 0;
 	op = &l->ops->at[slot];
 	if (op->state == SP_OP_FREE || gen != (op->gen & ((1 << GEN_BITS) - 1)))
-		return;
+		return 0;
 	if (op->state == SP_OP_CLAIMING && round)
-		sp_op_claim_reply(l, op, round, server_idx, reply);
-	else if (op->state == SP_OP_LOOKING && !round)
-		sp_op_look_reply(l, op, server_idx, reply);
+		return sp_op_claim_reply(l, op, round, server_idx, reply);
+	if (op->state == SP_OP_LOOKING && !round)
+		return sp_op_look_reply(l, op, server_idx, reply);
+	return 0;
 }
 
 static void tick(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)

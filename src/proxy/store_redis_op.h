@@ -40,12 +40,12 @@ void sp_op_end(struct sp_store_redis *l, struct sp_op *op);
 /* store_redis_claim.c. The op may have ended when they return. */
 void sp_op_claim(struct sp_store_redis *l, struct sp_op *op, const struct sp_splice *splice,
 		 const struct sp_record *record, __u64 now_ns);
-void sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, unsigned int server_idx,
-		       const redisReply *reply);
+int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, unsigned int server_idx,
+		      const redisReply *reply);
 void sp_op_claim_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns);
 
 /* store_redis_look.c */
-void sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx, const redisReply *reply);
+int sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx, const redisReply *reply);
 void sp_op_look_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over);
 /* The claim that a look-up has led to is done. */
 void sp_op_look_settled(struct sp_store_redis *l, struct sp_op *op);

@@ -21,6 +21,7 @@
 
 #define PAGE_KEYS	"512"		/* looked at for each page: some 0.3 ms of a server's time */
 #define PATIENCE_NS	2000000000ULL	/* without a page */
+#define LINGER_NS	10000000000ULL	/* for the others, when enough are done: a cursor need not come to an end */
 #define SCAN_BEGIN	"0"		/* the first cursor, and what comes after the last one */
 #define ADDRS_MAX	128		/* that fit into a command */
 
@@ -70,6 +71,7 @@ static void end(struct sp_store_redis *l, int err)
 static void check_end(struct sp_store_redis *l, __u64 now_ns)
 {
 	unsigned int done = 0, going = 0;
+	int is_enough;
 
 	for (unsigned int i = 0; i < l->server_count; i++) {
 		if (l->scan.at[i].state == SP_SCAN_DONE)
@@ -77,9 +79,13 @@ static void check_end(struct sp_store_redis *l, __u64 now_ns)
 		else
 			going += can_tell(l, i, now_ns);
 	}
-	if (going && now_ns - l->scan.page_ns < PATIENCE_NS)
+	is_enough = done + l->quorum > l->server_count;
+	if (is_enough && !l->scan.enough_ns)
+		l->scan.enough_ns = now_ns;
+	if (going && now_ns - l->scan.page_ns < PATIENCE_NS &&
+	    (!is_enough || now_ns - l->scan.enough_ns < LINGER_NS))
 		return;
-	if (done + l->quorum > l->server_count)
+	if (is_enough)
 		end(l, 0);
 	else if (now_ns - l->scan.page_ns >= PATIENCE_NS)
 		end(l, -EAGAIN);
@@ -93,8 +99,8 @@ static enum sp_seal_refusal read_pair(struct sp_store_redis *l, const redisReply
 	struct sp_answer answer;
 	struct sp_tuple front;
 
-	if (key->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING || !key->len ||
-	    sp_tuple_unpack(key->str + 1, key->len - 1, &front) || sp_answer_parse(value->str, value->len, &answer))
+	if (!key->len || sp_tuple_unpack(key->str + 1, key->len - 1, &front) ||
+	    sp_answer_parse(value->str, value->len, &answer))
 		return SP_SEAL_MAGIC;
 	if (!answer.record.len)
 		return SP_SEAL_OK;
@@ -104,34 +110,36 @@ static enum sp_seal_refusal read_pair(struct sp_store_redis *l, const redisReply
 	return refusal;
 }
 
-static void read_page(struct sp_store_redis *l, const redisReply *pairs)
+static void read_page(struct sp_store_redis *l, unsigned int server_idx, const redisReply *pairs)
 {
 	for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
 		enum sp_seal_refusal refusal = read_pair(l, pairs->element[i], pairs->element[i + 1]);
 
 		if (refusal != SP_SEAL_OK)
-			sp_store_redis_refused(l, refusal);
+			sp_store_redis_refused(l, server_idx, refusal);
 	}
 }
 
 static int is_page(const redisReply *r)
 {
-	return r && r->type == REDIS_REPLY_ARRAY && r->elements == 2 && r->element[0]->type == REDIS_REPLY_STRING &&
+	return r->type == REDIS_REPLY_ARRAY && r->elements == 2 && r->element[0]->type == REDIS_REPLY_STRING &&
 	       r->element[0]->len < sizeof(((struct sp_scan_server *)0)->cursor) &&
-	       r->element[1]->type == REDIS_REPLY_ARRAY;
+	       sp_store_redis_is_list(r->element[1]);
 }
 
-void sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply)
+int sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply)
 {
 	struct sp_scan_server *at = &l->scan.at[server_idx];
 	__u64 now_ns = uv_hrtime();
 
 	if (!l->scan.is_running || at->state != SP_SCAN_ASKED || ref >> SP_REF_KIND_BITS != at->gen)
-		return;
-	at->state = SP_SCAN_READY;
+		return 0;
+	at->state = SP_SCAN_READY;	/* asked for again, by the tick */
+	if (!reply)
+		return 0;
 	if (!is_page(reply))
-		return;		/* asked for again, by the tick */
-	read_page(l, reply->element[1]);
+		return -EBADMSG;
+	read_page(l, server_idx, reply->element[1]);
 	memcpy(at->cursor, reply->element[0]->str, reply->element[0]->len + 1);
 	l->scan.page_ns = now_ns;
 	if (!strcmp(at->cursor, SCAN_BEGIN)) {
@@ -140,6 +148,7 @@ void sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u6
 	} else if (!l->scan.is_paced && can_tell(l, server_idx, now_ns)) {
 		ask(l, server_idx);
 	}
+	return 0;
 }
 
 void sp_store_scan_emptied(struct sp_store_redis *l, unsigned int server_idx)
@@ -167,6 +176,7 @@ void sp_store_scan_start(struct sp_store_redis *l, int is_paced)
 	l->scan.is_running = 1;
 	l->scan.is_paced = is_paced;
 	l->scan.page_ns = uv_hrtime();
+	l->scan.enough_ns = 0;
 	for (unsigned int i = 0; i < l->server_count; i++)
 		begin(&l->scan.at[i]);
 }

@@ -166,6 +166,11 @@ static const char *const texts[SP_SCRIPT_COUNT] = {
 		"local ms = now[1] * 1000 + math.floor(now[2] / 1000)\n"
 		"local max = ARGV[1] == '0' and '+inf' or ms + ARGV[2] - ARGV[1]\n"
 		"return redis.call('ZRANGEBYSCORE', KEYS[1], ms, max, 'LIMIT', 0, ARGV[3])\n",
+	/* a write that a server which takes none refuses, whether there is anything to write or not */
+	[SP_SCRIPT_PROBE] =
+		"redis.call('SET', KEYS[1], ARGV[1], 'NX')\n"
+		"local t = redis.call('TIME')\n"
+		"return {redis.call('GET', KEYS[1]), t[1], t[2]}\n",
 };
 
 const char *sp_script_text(enum sp_script script)

@@ -9,7 +9,7 @@
 
 #define SP_SCRIPTS(X) \
 	X(CLAIM) X(PREPARE) X(ACCEPT) X(LOOK) X(KEEP) X(DROP) \
-	X(SCAN) X(ANNOUNCE) X(STASH) X(UNSTASH) X(LEFT)
+	X(SCAN) X(ANNOUNCE) X(STASH) X(UNSTASH) X(LEFT) X(PROBE)
 
 enum sp_script {
 #define X(up) SP_SCRIPT_##up,
@@ -42,6 +42,10 @@ enum sp_script {
  *	STASH	who TTL DUE piece# piece full	1: it has this piece, and all before it; 0: it can't; "L"
  *	UNSTASH	who piece# length		removed, unless it has more than that
  *	LEFT	age TTL max			fronts in that index that were not written for so many ms; 0: all
+ *
+ * Of the server itself. Key: the marker.
+ *
+ *	PROBE	marker			the marker that is there, put there if there was none; the time, as by TIME
  */
 const char *sp_script_text(enum sp_script script);
 

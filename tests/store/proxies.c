@@ -127,7 +127,8 @@ static void on_heads(void *ctx, const char *owner, int err, const struct sp_tupl
 
 	p->heads.err = err;
 	p->heads.count = count;
-	memcpy(p->heads.fronts, fronts, (count < HEADS_MAX ? count : HEADS_MAX) * sizeof(*fronts));
+	if (count)
+		memcpy(p->heads.fronts, fronts, (count < HEADS_MAX ? count : HEADS_MAX) * sizeof(*fronts));
 }
 
 static void on_emptied(void *ctx)

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "proxies.h"
+#include "proxy/warnings.h"
 
 #define BLANK_MS 5000	/* as store_redis_conn.c has it */
 
@@ -255,6 +256,52 @@ static void mute_server(void **state)
 	close(fd);
 }
 
+static void set_maxmemory(const char *bytes)
+{
+	for (int i = 0; i < 3; i++) {
+		redisContext *c = server_connect(&servers, i);
+
+		freeReplyObject(redisCommand(c, "CONFIG SET maxmemory %s", bytes));
+		redisFree(c);
+	}
+}
+
+static int is_warned_of(enum sp_warning_kind kind)
+{
+	const struct sp_warning *w = NULL;
+
+	while ((w = sp_warnings_next(w)))
+		if (w->kind == kind)
+			return 1;
+	return 0;
+}
+
+/* Full servers take nothing new, and still say what they have. */
+static void full_servers_are_still_asked(void **state)
+{
+	struct sp_splice kept = splice_of(1950, 1), s = splice_of(1951, 1);
+	struct sp_store_server server;
+	double start;
+
+	assert_int_equal(commit(a, &kept, 1950), 0);
+	a->store->engine->refresh(a->store, &kept);
+	run_for(20);
+	set_maxmemory("1");
+	run_for(2200);
+	a->store->engine->server(a->store, 0, &server);
+	assert_string_equal(server.state, "refusing");
+	assert_memory_equal(server.why, "OOM", 3);
+	assert_true(is_warned_of(SP_WARNING_STORE_SERVER) && is_warned_of(SP_WARNING_STORE_SHORT));
+	start = now_ms();
+	assert_int_equal(commit(a, &s, 1951), -EAGAIN);
+	assert_in_range(now_ms() - start, 0, 100);
+	assert_int_equal(fetch(b, &kept.front), 0);
+	set_maxmemory("0");
+	run_for(1200);
+	assert_int_equal(commit(a, &s, 1951), 0);
+	assert_false(is_warned_of(SP_WARNING_STORE_SERVER) || is_warned_of(SP_WARNING_STORE_SHORT));
+}
+
 /* ---- anything goes ---- */
 
 struct contest {
@@ -393,7 +440,7 @@ int main(int argc, char **argv)
 		FAULT(two_killed), FAULT(two_stopped),
 		FAULT(late_claims_are_not_done), FAULT(who_has_forgotten_has_no_say), FAULT(all_have_forgotten),
 		FAULT(refused_claims_are_taken_back), FAULT(being_stopped_is_nobodys_fault),
-		FAULT(being_stopped_does_not_turn_clocks), FAULT(mute_server),
+		FAULT(being_stopped_does_not_turn_clocks), FAULT(mute_server), FAULT(full_servers_are_still_asked),
 		FAULT(whatever_happens),
 	};
 
