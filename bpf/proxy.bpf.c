@@ -89,15 +89,22 @@ static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_FROM_BACKEND;
 }
 
+/* A function of its own, so that its key takes no stack where packets are carried. */
+static __noinline struct sp_service *service_of(const struct sp_pkt *pkt)
+{
+	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };
+
+	return bpf_map_lookup_elem(&sp_services, &at);
+}
+
 static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
-	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };
 	struct sp_service *svc;
 
 	if (e && !is_left_behind(pkt, e))
 		return carry(pkt, e, now_ns);
-	svc = bpf_map_lookup_elem(&sp_services, &at);
+	svc = service_of(pkt);
 	if (svc && e)
 		tell_left_behind(pkt, e, svc, now_ns);
 	if (svc)
