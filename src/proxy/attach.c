@@ -231,3 +231,17 @@ int sp_attach(const char *path, const struct sp_config *config, int in_fd, int o
 	closedir(dir);
 	return err;
 }
+
+int sp_attach_is_by_clsact(const char *path)
+{
+	DIR *dir = opendir(path);
+	char interface[IFNAMSIZ];
+	struct dirent *entry;
+	int is = 0;
+
+	while (dir && !is && (entry = readdir(dir)))
+		is = pin_parse(entry->d_name, CLSACT, interface) || pin_parse(entry->d_name, CLSACT_OUT, interface);
+	if (dir)
+		closedir(dir);
+	return is;
+}

@@ -18,6 +18,9 @@
  */
 int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd);
 
+/* Return: whether clsact filters are ours in @path: they change by netlink, which a confined daemon has no right to. */
+int sp_attach_is_by_clsact(const char *path);
+
 /* Remove one thing that is pinned in @dir_fd; what it keeps attached is detached. Return: 0 or -errno. */
 int sp_unpin(int dir_fd, const char *name);
 

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "datapath_internal.h"
+#include "kernel.h"
 #include "seal.h"
 #include "segment.h"
 
@@ -145,7 +146,8 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 		return -ENOMEM;
 	libbpf_set_print(libbpf_message);
 	dp->state.lock_fd = -1;
-	err = sp_state_open(config->state_dir, &dp->state);
+	err = sp_kernel_check();
+	err = err ?: sp_state_open(config->state_dir, &dp->state);
 	if (err)
 		goto fail;
 	err = load_best(dp, config);
@@ -180,6 +182,11 @@ int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 	int out_fd = config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
 
 	return sp_attach(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), out_fd);
+}
+
+int sp_datapath_can_attach(const struct sp_datapath *dp)
+{
+	return !sp_attach_is_by_clsact(dp->state.dir);
 }
 
 int sp_datapath_can_adopt(const struct sp_datapath *dp)

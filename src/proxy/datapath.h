@@ -25,6 +25,8 @@ void sp_datapath_close(struct sp_datapath *dp);
 
 /* Services, SNAT addresses, limits and cookie keys of a new configuration. A bad key file changes nothing. */
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
+/* Whether interfaces can change while the daemon runs: not where the kernel has no tcx. */
+int sp_datapath_can_attach(const struct sp_datapath *dp);
 /* Let the interfaces of a new configuration through it, and no others any more. */
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 /* Return: whether they are others than before. */

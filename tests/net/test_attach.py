@@ -135,6 +135,21 @@ def test_interface_comes_and_goes(rig, monkeypatch, by):
         proxy.ip("link del a.100\n")
 
 
+def test_reload_leaves_the_interfaces(rig, family):
+    """A daemon without privileges can't change filters; it says so once, and all is as before."""
+    usual, before = rig.spliced.conf, filters(rig.net)
+    rig.net.proxy.ip("link add spare type veth peer name other\nlink set spare up\n")
+    try:
+        for interfaces in ([*usual["interfaces"], "spare"], usual["interfaces"][:1]):
+            said = rig.spliced.reload({**usual, "interfaces": interfaces})
+            assert said.count("\n") == 1 and "nothing is changed" in said and "interfaces (by clsact)" in said, said
+            assert filters(rig.net) == before and len(pinned(rig, "tc")) == len(before)
+        assert "done" in rig.spliced.reload(usual)
+        assert get(rig.client, family).startswith(WHERE["one"])
+    finally:
+        rig.net.proxy.ip("link del spare\n")
+
+
 @pytest.fixture
 def agents_host(start_cluster, monkeypatch):
     monkeypatch.setenv("SPLICED_ATTACH", "clsact")
