@@ -57,18 +57,23 @@ static void leave(void *ctx, struct sp_conn *c)
  * We were stopped, and go on. Other proxies did meanwhile what clients repeated, and where that is over, the store has
  * forgotten it: a request that we still hold might win its claim, and run again. So all goes on as if we had just been
  * started: clients repeat what nobody did. What is being claimed was claimed in time, or is late for the servers.
+ *
+ * Strays go on a lone proxy, too. Those of before the stop have aged, while the segment that explains them lies in the
+ * ring: the next one would be taken for the second of a connection that nobody knows, and its client be reset.
  */
 void sp_front_awake(struct sp_front *f)
 {
 	__u64 now_ns = sp_now_ns(), stopped_ns = now_ns - f->awake_ns;
 
 	f->awake_ns = now_ns;
-	if (!sp_carrier_is_shared(&f->carrier) || stopped_ns < STOPPED_NS)
+	if (stopped_ns < STOPPED_NS)
+		return;
+	sp_strays_clear(f->strays);
+	if (!sp_carrier_is_shared(&f->carrier))
 		return;
 	f->counters.stopped++;
 	log_warn("this daemon was stopped for %llu ms: what it held is left to others", stopped_ns / 1000000);
 	sp_conns_each(f->conns, leave, f);
-	sp_strays_clear(f->strays);
 	sp_strays_clear(f->told);
 	sp_heir_start(f);
 }
