@@ -26,5 +26,6 @@ int sp_command_parse(int argc, char **argv, const struct sp_param *list, void *p
 
 /* Both: argv[0] is the command. Return: enum sp_exit. */
 int sp_command_model(int argc, char **argv);
+int sp_command_cluster(int argc, char **argv);
 
 #endif

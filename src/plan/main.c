@@ -10,5 +10,5 @@ int main(int argc, char **argv)
 	gsl_set_error_handler_off();
 	if (argc > 1 && !strcmp(argv[1], "model"))
 		return sp_command_model(argc - 1, argv + 1);
-	return sp_fail(SP_EXIT_USAGE, "`spliced-plan model --help` says how it is used");
+	return sp_command_cluster(argc, argv);
 }

@@ -16,9 +16,9 @@ static const char *price_name(int number)
 	return number < SP_PLAN_PRICE_COUNT ? sp_plan_price_name(number) : NULL;
 }
 
-#define UNITS(member, what) { #member, SP_PARAM_COUNT, offsetof(struct sp_plan_params, model.member), what, NULL }
-#define RATE(member, kind, what) \
-	{ #member, kind, offsetof(struct sp_plan_params, model.rate[SP_PLAN_RATE_##member]), what, NULL }
+#define UNITS(member, help) { #member, SP_PARAM_COUNT, offsetof(struct sp_plan_params, model.member), .what = (help) }
+#define RATE(member, how, help) \
+	{ #member, how, offsetof(struct sp_plan_params, model.rate[SP_PLAN_RATE_##member]), .what = (help) }
 
 const struct sp_param sp_plan_model_params[] = {
 	UNITS(operating, "N\tM, units that work at once (1)"),
@@ -32,9 +32,11 @@ const struct sp_param sp_plan_model_params[] = {
 	RATE(breakdown, SP_PARAM_RATE, "RATE\tb, the repairman breaks down (0)"),
 	RATE(mend, SP_PARAM_RATE, "RATE\tr, the repairman is mended (1)"),
 	RATE(theta, SP_PARAM_RATE, "RATE\tthe repairman returns from vacation (1)"),
-	{ "at", SP_PARAM_HOURS, offsetof(struct sp_plan_params, at_hours), "TIME\tso long after the beginning (steady state)", NULL },
-	{ "cost", SP_PARAM_PRICES, offsetof(struct sp_plan_params, price), "X=N,...\tprices per hour of X: operating, warm, cold,\n"
-	  "failed (each unit), unsafe, short, vacation, busy, down (while it is so)", price_name },
+	{ "at", SP_PARAM_HOURS, offsetof(struct sp_plan_params, at_hours),
+	  .what = "TIME\tso long after the beginning (steady state)" },
+	{ "cost", SP_PARAM_PRICES, offsetof(struct sp_plan_params, price),
+	  .what = "X=N,...\tprices per hour of X: operating, warm, cold,\n"
+	  "failed (each unit), unsafe, short, vacation, busy, down (while it is so)", .names = price_name },
 	{ 0 },
 };
 
@@ -81,8 +83,22 @@ static int set_prices(const struct sp_param *param, double *price, const char *t
 	return err;
 }
 
-static int set(const struct sp_param *param, void *at, const char *value, char error[SP_PLAN_ERROR_MAX])
+static int set_choice(const struct sp_param *param, unsigned int *choice, const char *value, const char **ret_why)
 {
+	const char *name;
+
+	for (unsigned int i = 0; (name = param->names((int)i)); i++)
+		if (!strcmp(value, name)) {
+			*choice = i;
+			return 0;
+		}
+	*ret_why = strchr(param->what, '\t') + 1;
+	return -EINVAL;
+}
+
+static int set(const struct sp_param *param, void *params, const char *value, char error[SP_PLAN_ERROR_MAX])
+{
+	void *at = (char *)params + param->at;
 	const char *why = "";
 	int err = -EINVAL;
 
@@ -99,8 +115,16 @@ static int set(const struct sp_param *param, void *at, const char *value, char e
 	case SP_PARAM_HOURS:
 		err = sp_parse_hours(value, at, &why);
 		break;
+	case SP_PARAM_NUMBER:
+		err = sp_parse_number(value, at, &why);
+		break;
 	case SP_PARAM_PRICES:
 		return set_prices(param, at, value, error);
+	case SP_PARAM_CHOICE:
+		err = set_choice(param, at, value, &why);
+		break;
+	case SP_PARAM_IMPORT:
+		return param->import(value, params, error);
 	}
 	if (err)
 		snprintf(error, SP_PLAN_ERROR_MAX, "%s `%s`: %s", param->name, value, why);
@@ -112,7 +136,7 @@ int sp_param_set(const struct sp_param *list, void *params, const char *name, co
 {
 	for (const struct sp_param *p = list; p->name; p++)
 		if (!strcmp(p->name, name))
-			return set(p, (char *)params + p->at, value, error);
+			return set(p, params, value, error);
 	snprintf(error, SP_PLAN_ERROR_MAX, "there is no parameter `%s`", name);
 	return -ENOENT;
 }

@@ -7,7 +7,8 @@
 #include "model.h"
 
 enum sp_param_kind {
-	SP_PARAM_COUNT, SP_PARAM_PROBABILITY, SP_PARAM_RATE, SP_PARAM_HOURS, SP_PARAM_PRICES,
+	SP_PARAM_COUNT, SP_PARAM_PROBABILITY, SP_PARAM_RATE, SP_PARAM_HOURS, SP_PARAM_NUMBER, SP_PARAM_PRICES,
+	SP_PARAM_CHOICE, SP_PARAM_IMPORT,
 };
 
 /**
@@ -28,7 +29,9 @@ struct sp_plan_params {
  * @kind:	how it is written
  * @at:		offset of its value
  * @what:	for --help, in capitals what takes the place of the value
- * @names:	of SP_PARAM_PRICES: what has a price, NULL behind the last; their values are doubles from @at on
+ * @names:	of SP_PARAM_PRICES: what has a price, NULL behind the last; their values are doubles from @at on.
+ *		Of SP_PARAM_CHOICE: the words; the value is the number of one
+ * @import:	of SP_PARAM_IMPORT: reads several parameters out of a file; 0, or -errno with the reason
  */
 struct sp_param {
 	const char		*name;
@@ -36,6 +39,7 @@ struct sp_param {
 	size_t			at;
 	const char		*what;
 	const char		*(*names)(int number);
+	int			(*import)(const char *path, void *params, char error[SP_PLAN_ERROR_MAX]);
 };
 
 extern const struct sp_param sp_plan_model_params[]; /* up to one without a name */

@@ -56,6 +56,8 @@ static int jumps_init(struct jumps *w, double mean)
 		w->weights[n - 1 - w->first] = w->weights[n - w->first] * n / mean;
 	for (size_t n = mode; n + 1 < w->first + w->count && w->weights[n - w->first] > NEGLIGIBLE; n++)
 		w->weights[n + 1 - w->first] = w->weights[n - w->first] * mean / (n + 1);
+	while (!w->weights[w->count - 1])
+		w->count--;
 	for (size_t i = 0; i < w->count; i++)
 		sum += w->weights[i];
 	for (size_t i = 0; i < w->count; i++)
@@ -85,7 +87,7 @@ static int work_init(struct work *w, const struct sp_chain *chain, double rate)
 
 static void sum_jumps(const struct sp_chain *chain, double rate, const struct jumps *jumps, struct work *w, double *p)
 {
-	double total = 0;
+	double begin = 0, end = 0;
 
 	memcpy(w->now, p, chain->count * sizeof(double));
 	memset(w->sum, 0, chain->count * sizeof(double));
@@ -94,16 +96,16 @@ static void sum_jumps(const struct sp_chain *chain, double rate, const struct ju
 
 		for (size_t i = 0; weight && i < chain->count; i++)
 			w->sum[i] += weight * w->now[i];
-		if (n > jumps->first && !weight)
-			break;
 		jump(chain, rate, w->stays, w->now, w->next);
 		w->now = w->next;
 		w->next = swap;
 	}
+	for (size_t i = 0; i < chain->count; i++) {
+		begin += p[i];
+		end += w->sum[i];
+	}
 	for (size_t i = 0; i < chain->count; i++)
-		total += w->sum[i];
-	for (size_t i = 0; i < chain->count; i++)
-		p[i] = w->sum[i] / total;
+		p[i] = end > 0 ? w->sum[i] * begin / end : 0;
 }
 
 int sp_transient_by_jumps(const struct sp_chain *chain, double hours, double *p)

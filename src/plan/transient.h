@@ -9,7 +9,7 @@
  * sp_transient() - probabilities of all states after a time
  * @chain:	borrowed
  * @hours:	0 or more
- * @p:		probabilities at the beginning, and then those at the end
+ * @p:		probabilities at the beginning, and then those at the end; their sum, any, stays the same
  *
  * By whichever costs less. Both are without a subtraction, as sp_steady() is.
  * Return: 0; -ENOMEM.

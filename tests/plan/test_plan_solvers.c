@@ -36,8 +36,10 @@ static size_t models(struct sp_plan_model list[3])
 
 static void assert_same(size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		assert_true(isfinite(one[i]) && isfinite(other[i]));
 		assert_float_equal(one[i], other[i], AGREED);
+	}
 }
 
 static void steady(void **state)
@@ -72,7 +74,7 @@ static void time_to_an_event(void **state)
 			sum += one[s];
 			other_sum += other[s];
 		}
-		assert_float_equal(other_sum / sum, 1, AGREED);
+		assert_true(fabs(other_sum / sum - 1) < AGREED);
 		sp_chain_fini(&chain);
 	}
 }
@@ -118,7 +120,7 @@ static void transient_becomes_steady(void **state)
 	assert_int_equal(sp_transient(&chain, 1e5, one), 0);
 	assert_int_equal(sp_steady(&chain, other), 0);
 	for (size_t i = 0; i < chain.count; i++)
-		assert_float_equal(one[i] / other[i], 1, 1e-9);
+		assert_true(fabs(one[i] / other[i] - 1) < 1e-9);
 	sp_chain_fini(&chain);
 }
 
