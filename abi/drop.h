@@ -49,6 +49,7 @@
 	X(ADOPT_ASKED,	adopt_asked,	"drop", "agent: from a proxy, and neither half nor socket; the store is asked") \
 	X(ADOPT_OCCUPIED, adopt_occupied, "drop", "agent: an older connection on this tuple does not give way") \
 	X(ADOPT_NO_LISTENER, adopt_no_listener, "stack", "agent: first segment of a connection that no server takes") \
+	X(ADOPT_UNTAKEN, adopt_untaken,	"daemon", "agent: a first segment comes again: this host has dropped the one before it") \
 	X(ADOPT_FAILED,	adopt_failed,	"stack", "agent: the kernel does not hand this listener a connection")
 
 enum sp_drop {

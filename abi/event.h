@@ -18,10 +18,13 @@
  * ASK		of an agent: as BACK, but the packet has passed, and only its headers are here
  * QUOTE	an ICMP error, of which so much is here: about a packet of ours without a half. @tuple is of what would
  *		answer that packet
+ * UNTAKEN	of an agent: the first segment of an adopted connection comes again, and the kernel, which was given it,
+ *		has no socket: something of this host has dropped it
  */
 #define SP_EVENT_KINDS(X) \
 	X(FRONT, front) X(BACK, back) X(HELD, held) \
-	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask) X(REUSED, reused) X(QUOTE, quote)
+	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask) X(REUSED, reused) X(QUOTE, quote) \
+	X(UNTAKEN, untaken)
 
 enum sp_event_kind {
 #define X(up, low) SP_EVENT_##up,

@@ -67,9 +67,12 @@ enum {
 	SP_USE_S_RST		= 1 << 2, /* this half carried an RST in the window */
 	SP_USE_S_PEER_RST	= 1 << 3,
 	SP_USE_S_REUSED		= 1 << 4, /* closed, and the client has opened a new connection from this port */
+	SP_USE_S_GIVEN		= 1 << 5, /* of an agent: its first segment was handed to the kernel, at @seen_ns */
 };
 #define SP_USE_S_ENDS (SP_USE_S_FIN | SP_USE_S_PEER_FIN | SP_USE_S_RST | SP_USE_S_PEER_RST)
 #define SP_USE_S_TOLD (SP_USE_S_ENDS | SP_USE_S_REUSED) /* what proxies tell each other */
+/* What an agent tells of a splice whose handshake its host has not taken over: it never was, and is removed. */
+#define SP_USE_S_UNTAKEN (SP_USE_S_RST | SP_USE_S_PEER_RST | SP_USE_S_REUSED)
 
 /**
  * struct sp_use - what one machine knows of a half it uses; not part of the store's record

@@ -23,6 +23,8 @@
 #define ROUND_MARK	0x73706c63
 /* A half from so long ago, and nothing was answered: what comes now belongs to a connection that is gone. */
 #define EARLY_NS	10000000000ULL
+/* A first segment that comes again so much later is a repetition: the one before it should have been enough. */
+#define UNTAKEN_NS	100000000ULL
 #define MSS_MIN_V4	536	/* the kernel refuses less */
 #define MSS_MIN_V6	1220
 #define TCPHDR_RST_ONLY	0x5004	/* data offset 5 words, and RST */
@@ -156,7 +158,24 @@ static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
 	return 0;
 }
 
-static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener, struct sp_entry *down, int is_ecn)
+/*
+ * The kernel was given this segment before, and made no socket of it: netfilter has dropped it, or the listener's queue
+ * is full. The daemon decides. Meanwhile it is not given again: what the server has run must not be begun anew.
+ */
+static __always_inline int untaken(const struct sp_pkt *pkt, struct sp_entry *down, __u64 now_ns)
+{
+	const struct sp_control *c = control();
+
+	if (now_ns - down->use.seen_ns < UNTAKEN_NS || !c || daemon_is_stale(c, now_ns) ||
+	    !upcall_is_allowed(UPCALL_STRANGER, now_ns) ||
+	    upcall(pkt, SP_EVENT_UNTAKEN, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0))
+		return 0;
+	down->use.state &= ~SP_USE_S_GIVEN;
+	return -SP_DROP_ADOPT_UNTAKEN;
+}
+
+static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener, struct sp_entry *down, int is_ecn,
+				   __u64 now_ns)
 {
 	struct sock *sk = (struct sock *)bpf_skc_to_tcp_sock(listener);
 	struct bpf_tcp_req_attrs attrs;
@@ -164,12 +183,18 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
 
 	if (!sk)
 		return -SP_DROP_ADOPT_FAILED;
+	err = down->use.state & SP_USE_S_GIVEN ? untaken(pkt, down, now_ns) : 0;
+	if (err)
+		return err;
 	err = attributes(pkt, down, &attrs);
 	if (err)
 		return err;
 	attrs.ecn_ok = is_ecn;
 	if (bpf_sk_assign_tcp_reqsk(pkt->skb, sk, &attrs, sizeof(attrs)))
 		return -SP_DROP_ADOPT_FAILED;
+	if (!(down->use.state & SP_USE_S_GIVEN))
+		down->use.seen_ns = now_ns;
+	down->use.state |= SP_USE_S_GIVEN;
 	count_stat(SP_STAT_TAKEN_OVER, 1);
 	return 0;
 }
@@ -181,13 +206,14 @@ static __always_inline int began_with(const struct tcp_sock *sk, __u32 client_is
 }
 
 /* @skc: what has the tuple here; @down: of the segment's connection; @is_ecn: both of its ends do ECN. */
-static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down, int is_ecn)
+static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down, int is_ecn,
+				__u64 now_ns)
 {
 	struct tcp_timewait_sock *tw;
 	struct tcp_sock *sk;
 
 	if (skc->state == BPF_TCP_LISTEN)
-		return give_to(pkt, skc, down, is_ecn);
+		return give_to(pkt, skc, down, is_ecn, now_ns);
 	if (skc->state == BPF_TCP_TIME_WAIT) {
 		tw = bpf_skc_to_tcp_timewait_sock(skc);
 		return tw ? reset_older(pkt, tw->tw_sk.__tw_common.skc_tw_rcv_nxt) : 0;
@@ -256,7 +282,7 @@ static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struc
 
 	is_ecn = cookie == SP_COOKIE_ECN && !(down->half.flags & SP_HALF_F_NOT_ECT);
 	if (cookie)
-		return skc ? meet(pkt, skc, down, is_ecn) : -SP_DROP_ADOPT_NO_LISTENER;
+		return skc ? meet(pkt, skc, down, is_ecn, now_ns) : -SP_DROP_ADOPT_NO_LISTENER;
 	if (skc && skc->state != BPF_TCP_LISTEN && skc->state != BPF_TCP_TIME_WAIT)
 		return 0;
 	return now_ns - down->use.seen_ns < EARLY_NS ? -SP_DROP_ADOPT_EARLY : 0;
@@ -331,6 +357,7 @@ static __always_inline int adopt_verdict(int reason)
 	case SP_DROP_ADOPT_EARLY:
 	case SP_DROP_ADOPT_ASKED:
 	case SP_DROP_ADOPT_OCCUPIED:
+	case SP_DROP_ADOPT_UNTAKEN:
 	case SP_DROP_DAEMON_STALE:
 	case SP_DROP_RATE_LIMITED:
 	case SP_DROP_RING_FULL:

@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "agent/capability.h"
 #include "agent/questions.h"
+#include "agent/untaken.h"
 #include "proxy/program.h"
 #include "proxy/splice.h"
 
@@ -57,6 +58,7 @@ const struct sp_program sp_program = {
 struct sp_front {
 	SP_CARRIER_FIRST
 	struct sp_questions		questions;
+	struct sp_untaken		untaken;
 	__u8				can;
 	unsigned int			ticks;
 };
@@ -88,6 +90,25 @@ static void on_nobodys(struct sp_front *f, const struct sp_tuple *tuple)
 		sp_datapath_pass(f->dp, tuple, sp_now_ns() + STRAY_NS);
 }
 
+/* The splice never was: its client's next repetition begins anew, and is not adopted then. */
+static void on_untaken(struct sp_front *f, const struct sp_tuple *tuple)
+{
+	const struct sp_tuple from_server = sp_tuple_reverse(tuple);
+	const struct sp_endpoint at = { tuple->daddr, tuple->dport };
+	struct sp_tuple front;
+	struct sp_entry down;
+
+	f->counters.agent_untaken++;
+	if (!sp_untaken_note(&f->untaken, &at, sp_untaken_overflows(), sp_now_ns()) ||
+	    sp_datapath_get(f->dp, &from_server, &down))
+		return;
+	front = sp_tuple_reverse(&down.half.out);
+	if (sp_ager_remove(&f->ager, &front, down.tag.client_isn))
+		return;
+	sp_capability_tell(f->cluster, f->dp, f->can, &f->untaken);
+	sp_cluster_tell_ends(f->cluster, &front, down.tag.client_isn, SP_USE_S_UNTAKEN);
+}
+
 void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 {
 	if (ev->kind == SP_EVENT_TOO_BIG)
@@ -98,12 +119,14 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 		on_back(f, ev);
 	else if (ev->kind == SP_EVENT_MISS)
 		on_nobodys(f, &ev->tuple);
+	else if (ev->kind == SP_EVENT_UNTAKEN)
+		on_untaken(f, &ev->tuple);
 }
 
 void sp_front_tick(struct sp_front *f)
 {
 	if (f->ticks++ % (SP_HELLO_MS / SP_FRONT_TICK_MS) == 0)
-		sp_capability_tell(f->cluster, f->dp, f->can);
+		sp_capability_tell(f->cluster, f->dp, f->can, &f->untaken);
 	sp_questions_tick(&f->questions, sp_now_ns());
 }
 
@@ -234,7 +257,8 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->ager.is_agent = 1;
 	f->ager.expired = NULL;
 	f->can = sp_capability_of_host(sp_datapath_can_adopt(dp));
-	sp_capability_tell(cluster, dp, f->can);
+	f->untaken.overflows = sp_untaken_overflows();
+	sp_capability_tell(cluster, dp, f->can, &f->untaken);
 	sp_capability_prepare_host();
 	*ret_front = f;
 	return 0;

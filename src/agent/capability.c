@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "abi/ask.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 /* Of this network namespace. Return: its first digit; -1: can't be read. */
@@ -52,6 +53,19 @@ void sp_capability_prepare_host(void)
 	}
 }
 
+/* Its rules can't be seen from here. What they drop is found out by the first connections (untaken.h). */
+static void warn_of_conntrack(void)
+{
+	int is_loose = sysctl_digit("/proc/sys/net/netfilter/nf_conntrack_tcp_loose");
+
+	if (is_loose > 0)
+		log_info("connection tracking is there (nf_conntrack): a firewall rule that drops what is new, but no SYN, would "
+			 "drop adopted connections; then they go split");
+	else if (!is_loose)
+		log_warn("net.netfilter.nf_conntrack_tcp_loose=0: a firewall rule that drops what connection tracking calls "
+			 "invalid drops adopted connections; then they go split");
+}
+
 __u8 sp_capability_of_host(int can_adopt)
 {
 	if (!can_adopt) {
@@ -64,6 +78,7 @@ __u8 sp_capability_of_host(int can_adopt)
 			 "net.ipv4.tcp_rfc1337=0; going on with split");
 		return SP_CAN_SPLIT;
 	}
+	warn_of_conntrack();
 	return SP_CAN_SPLIT | SP_CAN_ADOPT;
 }
 
@@ -73,15 +88,18 @@ static __u8 ecn_of_host(void)
 	return sysctl_digit("/proc/sys/net/ipv4/tcp_ecn") > 0 ? SP_CAN_ECN : 0;
 }
 
-void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can)
+void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can, const struct sp_untaken *untaken)
 {
 	const struct sp_member *self = sp_cluster_self(cluster);
-	__u64 adopts = 0;
+	__u64 adopts = 0, filtered;
 
 	_Static_assert(SP_MEMBER_OWNED_MAX <= SP_LISTENERS_MAX, "asked for at once");
 	if (!self)
 		return;
-	if (can & SP_CAN_ADOPT)
-		adopts = sp_datapath_listeners(dp, self->owned, self->owned_count);
-	sp_cluster_set_can(cluster, can & SP_CAN_ADOPT ? can | ecn_of_host() : can, adopts);
+	if (can & SP_CAN_ADOPT) {
+		filtered = sp_untaken_at(untaken, self->owned, self->owned_count, sp_now_ns());
+		adopts = sp_datapath_listeners(dp, self->owned, self->owned_count) & ~filtered;
+		can |= ecn_of_host() | (filtered ? SP_CAN_NOT_ALL : 0);
+	}
+	sp_cluster_set_can(cluster, can, adopts);
 }

@@ -3,6 +3,7 @@
 #ifndef SP_AGENT_CAPABILITY_H
 #define SP_AGENT_CAPABILITY_H
 
+#include "agent/untaken.h"
 #include "proxy/cluster.h"
 #include "proxy/datapath.h"
 
@@ -15,8 +16,9 @@ __u8 sp_capability_of_host(int can_adopt);
 /**
  * sp_capability_tell() - tell proxies of which servers the handshakes can be taken over at this moment
  * @can:	of the host
+ * @untaken:	those of which the host drops what they should take
  * What has no listener would answer RST, and no proxy would mark it down; one that listens by MPTCP takes no handshake.
  */
-void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can);
+void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can, const struct sp_untaken *untaken);
 
 #endif

@@ -486,23 +486,30 @@ static void forget_outdated(struct sp_ager *a, const struct sp_tuple *front, con
 	if (sp_datapath_get(a->dp, down_key, &down))
 		return;
 	splice.down = down.half;
-	a->store->engine->forget(a->store, &splice);
+	if (is_shared(a))
+		a->store->engine->forget(a->store, &splice);
 }
 
-void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
+int sp_ager_remove(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
 {
 	struct sp_tuple down_key;
 	struct sp_entry up;
 
 	if (sp_datapath_get(a->dp, front, &up) || up.half.flags & SP_HALF_F_TO_DAEMON ||
 	    up.tag.client_isn != client_isn)
-		return;
-	log_warn_limited("a splice of ours is outdated, says the store: removed");
+		return -ENOENT;
 	down_key = sp_tuple_reverse(&up.half.out);
 	forget_outdated(a, front, &down_key, &up);
 	sp_datapath_del(a->dp, front);
 	sp_datapath_del(a->dp, &down_key);
 	give_port(a->ports, &up.half.out, 1);
+	return 0;
+}
+
+void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
+{
+	if (!sp_ager_remove(a, front, client_isn))
+		log_warn_limited("a splice of ours is outdated, says the store: removed");
 }
 
 void sp_ager_init(struct sp_ager *a, struct sp_datapath *dp, struct sp_ports *ports, struct sp_store *store)

@@ -63,6 +63,8 @@ void sp_ager_emptied(struct sp_ager *ager);
 /* What lies in the store is sealed with a key that goes, or may for @in_flight_ns more. */
 void sp_ager_rekeyed(struct sp_ager *ager, __u64 in_flight_ns);
 void sp_ager_kept(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
+/* The splice never came to be. Return: 0; -ENOENT: it is not here. */
+int sp_ager_remove(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 void sp_ager_outdated(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 
 #endif

@@ -18,8 +18,9 @@
 #define SP_CARRIER_COUNTERS(X) \
 	X(spliced) X(spliced_whole) X(spliced_split) X(spliced_adopt) \
 	X(fell_back_no_agent) X(fell_back_agent_lacks_split) X(fell_back_agent_lacks_adopt) \
-	X(fell_back_no_listener) X(fell_back_clock_off) X(fell_back_source_client) X(fell_back_not_in_sync) \
-	X(fell_back_store_away) X(fell_back_small_mss) X(fell_back_head_acked) \
+	X(fell_back_no_listener) X(fell_back_filtered) X(fell_back_clock_off) \
+	X(fell_back_source_client) X(fell_back_not_in_sync) X(fell_back_store_away) \
+	X(fell_back_small_mss) X(fell_back_head_acked) \
 	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
 	X(reset_unknown) X(client_reset) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) \
 	X(sent_home) X(told_again) X(expired) \
@@ -29,7 +30,8 @@
 	X(path_ambiguous) X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
 	X(owed_repeated) X(owed_probed) X(owed_lost) X(owed_unseen) X(introduced_again) \
 	X(answered_414) X(closed_empty) X(quote_asked) \
-	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed)
+	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
+	X(agent_untaken) X(adopted_in_vain)
 
 struct sp_carrier_counters {
 #define X(name) __u64 name;

@@ -215,6 +215,7 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 			sp_miss_rst(f, &seg);
 		sp_miss_event(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple));
 		break;
+	case SP_EVENT_UNTAKEN: break;	/* an agent's */
 	}
 }
 

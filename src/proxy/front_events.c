@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* front_events.c - what the store and other proxies say, and whose it is */
+#include "base/addr.h"
 #include "front_internal.h"
+#include "warnings.h"
 
 static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
 {
@@ -94,8 +96,36 @@ static void on_died(void *ctx, const char *name)
 	sp_miss_home_died(ctx);
 }
 
+/*
+ * The host of a backend has not taken over a handshake: the splice never was. Its client repeats what it has said, and
+ * all begins anew. Where the server was to speak first the client has nothing to repeat: its acknowledgement is here.
+ */
+static void on_untaken(struct sp_front *f, const struct sp_tuple *front, __u32 client_isn)
+{
+	char at[SP_ENDPOINT_STRLEN];
+	struct sp_segment ack;
+	struct sp_entry up;
+
+	if (sp_datapath_get(f->dp, front, &up) || sp_ager_remove(&f->ager, front, client_isn))
+		return;
+	f->counters.adopted_in_vain++;
+	sp_endpoint_format(&up.half.out.daddr, up.half.out.dport, at);
+	sp_warn(SP_WARNING_ADOPT_FILTERED, sp_now_ns(), at, "backend %s: a firewall or connection tracking of its host drops "
+		"what it should take over, says its agent: connections go split there, and adoption is tried now and then", at);
+	if (!sp_unheard_take(f->unheards, front, client_isn, &ack))
+		sp_head_begin(f, &ack, sp_cluster_is_home(f->cluster, front));
+}
+
+static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	if ((state & SP_USE_S_UNTAKEN) == SP_USE_S_UNTAKEN)
+		on_untaken(ctx, front, client_isn);
+	else
+		sp_carrier_ends(ctx, front, client_isn, state);
+}
+
 static const struct sp_cluster_events cluster_events = {
-	.segment = on_segment, .ends = sp_carrier_ends, .died = on_died, .homes = on_homes,
+	.segment = on_segment, .ends = on_ends, .died = on_died, .homes = on_homes,
 	.splices = sp_carrier_splices,
 };
 

@@ -28,8 +28,9 @@ enum {
 	SP_CAN_SPLIT	= 1 << 0,
 	SP_CAN_ADOPT	= 1 << 1,
 	SP_CAN_ECN	= 1 << 2,	/* with ADOPT: what is taken over may use it */
+	SP_CAN_NOT_ALL	= 1 << 3,	/* with ADOPT: its host drops what some listeners should take over */
 };
-#define SP_CAN_ALL (SP_CAN_SPLIT | SP_CAN_ADOPT | SP_CAN_ECN)
+#define SP_CAN_ALL (SP_CAN_SPLIT | SP_CAN_ADOPT | SP_CAN_ECN | SP_CAN_NOT_ALL)
 
 /* What the configuration calls this proxy, or the name of its machine: the same when the daemon is started anew. */
 void sp_member_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);

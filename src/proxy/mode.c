@@ -45,7 +45,9 @@ enum sp_mode_reason sp_mode_obstacle_at(const struct sp_member *agent, const str
 		return SP_MODE_AS_ASKED;
 	if (llabs(agent->ahead_ms) >= SP_CLOCK_OFF_MS)
 		return SP_MODE_CLOCK_OFF;
-	return adopts_at(agent, backend) ? SP_MODE_AS_ASKED : SP_MODE_NO_LISTENER;
+	if (adopts_at(agent, backend))
+		return SP_MODE_AS_ASKED;
+	return agent->can & SP_CAN_NOT_ALL ? SP_MODE_FILTERED : SP_MODE_NO_LISTENER;
 }
 
 __u8 sp_mode_flags(enum sp_mode mode)

@@ -11,6 +11,7 @@
 	X(AGENT_LACKS_SPLIT, agent_lacks_split, "the backend's agent can't carry answers") \
 	X(AGENT_LACKS_ADOPT, agent_lacks_adopt, "the kernel of the backend's host can't take over a handshake") \
 	X(NO_LISTENER, no_listener, "no server listens at the backend, or by MPTCP, to take over a handshake") \
+	X(FILTERED, filtered, "a firewall or connection tracking of the backend's host drops what it should take over") \
 	X(CLOCK_OFF, clock_off, "the clock of the agent's host differs, so that it refuses what it is told") \
 	X(SOURCE_CLIENT, source_client, "the pool's backends see the client's own address") \
 	X(NOT_IN_SYNC, not_in_sync, "its source port may be another proxy's, and no SYN would tell") \

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "unheard.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay.h"
 
@@ -73,6 +75,21 @@ static void done(struct sp_unheards *u, struct unheard *one)
 {
 	one->due_ns = 0;
 	u->count--;
+}
+
+int sp_unheard_take(struct sp_unheards *u, const struct sp_tuple *front, __u32 client_isn, struct sp_segment *ret_ack)
+{
+	for (struct unheard *one = u->ring; one < u->ring + RING; one++) {
+		if (!one->due_ns || one->splice.client_isn != client_isn ||
+		    memcmp(&one->splice.front, front, sizeof(*front)))
+			continue;
+		done(u, one);
+		if (!one->is_greeting)
+			return -ENOENT;
+		*ret_ack = one->ack;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 unsigned int sp_unheard_tick(struct sp_unheards *u, struct sp_datapath *dp, struct sp_cluster *cluster,

@@ -23,6 +23,13 @@ void sp_unheards_free(struct sp_unheards *unheards);
 void sp_unheard_add(struct sp_unheards *unheards, const struct sp_splice *splice, const struct sp_side *client,
 		    __u16 window, int is_greeting, __u64 now_ns);
 
+/*
+ * A splice is not to be heard of any more.
+ * Return: 0, where its server was to speak first, with the client's acknowledgement, to begin anew with; -ENOENT.
+ */
+int sp_unheard_take(struct sp_unheards *unheards, const struct sp_tuple *front, __u32 client_isn,
+		    struct sp_segment *ret_ack);
+
 /* Return: how many were repeated. */
 unsigned int sp_unheard_tick(struct sp_unheards *unheards, struct sp_datapath *dp, struct sp_cluster *cluster,
 			     struct sp_wire *wire, __u64 now_ns);

@@ -21,6 +21,9 @@
 	X(MODE_SHORTFALL, mode_shortfall, 0, "see IN EFFECT and BECAUSE below; mode `auto` takes what can be had, silently") \
 	X(CLOCK_OFF, clock_off, 0, "set the clocks by NTP, on all proxies and backends' hosts") \
 	X(BACKEND_LACKS, backend_lacks, 600, "switch it on at the backend, or promise less: `offer` of the service") \
+	X(ADOPT_FILTERED, adopt_filtered, 4000, "on the backend's host, let packets from the proxies' source addresses to " \
+	  "the server's port pass before rules of connection tracking: `ip saddr ... tcp dport ... notrack` in a chain of " \
+	  "prerouting at priority raw, and `ct state untracked accept`; or set the service's mode to split") \
 	X(SEND_REFUSED, send_refused, 60, "exempt what this daemon sends from connection tracking, and let it pass") \
 	X(STORE_SERVER, store_server, 0, "the text says what the server does, or what it answered; see what runs there") \
 	X(STORE_SHORT, store_short, 0, "bring store servers back, until a majority of each splice's copies is there")

@@ -265,6 +265,43 @@ static void nobody_listens(void **state)
 }
 
 /* A half from so long ago was found in the store: its connection is gone, and the stack says so. */
+static void given_ago(struct fixture *f, int is_v6, __u64 ago_ns)
+{
+	struct sp_tuple down = from_host(is_v6);
+	struct sp_entry e = entry_of(f, &down);
+
+	e.use.state |= SP_USE_S_GIVEN;
+	e.use.seen_ns = now_ns(CLOCK_MONOTONIC_COARSE) - ago_ns;
+	set_entry(f, &down, &e);
+}
+
+/* The kernel had it, and has no socket: the daemon is told, and it is not given again, but the next one is. */
+static void what_the_kernel_was_given_in_vain(void **state)
+{
+	struct fixture *f = *state;
+
+	for_each_family(v6) {
+		int listener = make_listener(v6, 0);
+		struct packet p = first_segment(v6, CLIENT_ISN);
+
+		begin_adopt(f, v6);
+		put_adopted(f, v6, CLIENT_ISN);
+		given_ago(f, v6, 50000000);
+		check_to_stack(f, "a copy behind it", &p, 0);
+		given_ago(f, v6, 200000000);
+		check_dropped(f, "repeated", &p, SP_DROP_ADOPT_UNTAKEN);
+		assert_int_equal(listen_to(f), 1);
+		assert_int_equal(f->event.kind, SP_EVENT_UNTAKEN);
+		assert_memory_equal(&f->event.tuple, &p.tuple, sizeof(p.tuple));
+		check_to_stack(f, "once more", &p, 0);
+		given_ago(f, v6, 200000000);
+		f->control.heartbeat_ns = heartbeat_ago(SP_HEARTBEAT_STALE_NS + 100000000);
+		set_control(f);
+		check_to_stack(f, "nobody to be told", &p, 0);
+		close(listener);
+	}
+}
+
 static void what_is_not_the_first_waits_for_a_moment_only(void **state)
 {
 	for_each_family(v6) {
@@ -399,6 +436,7 @@ int main(void)
 		cmocka_unit_test(cookie_of_another_connection_is_none),
 		cmocka_unit_test(first_segment_with_damaged_options),
 		cmocka_unit_test(nobody_listens),
+		cmocka_unit_test(what_the_kernel_was_given_in_vain),
 		cmocka_unit_test(what_is_not_the_first_waits_for_a_moment_only),
 		cmocka_unit_test(what_its_server_has_answered_is_settled),
 		cmocka_unit_test(ends_of_the_client_are_noted),

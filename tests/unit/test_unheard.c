@@ -241,6 +241,20 @@ static void a_full_ring_lets_the_oldest_go(void **state)
 	assert_int_equal(tick(50), 1);
 }
 
+static void what_never_was_is_given_back(void **state)
+{
+	struct sp_segment got;
+
+	add_of(1, 1);
+	add(2);
+	assert_int_equal(sp_unheard_take(u, &u->ring[0].splice.front, client.isn_theirs + 1, &got), -ENOENT);
+	assert_int_equal(sp_unheard_take(u, &u->ring[0].splice.front, client.isn_theirs, &got), 0);
+	assert_int_equal(got.seq, client.isn_theirs + 1);
+	assert_int_equal(sp_unheard_take(u, &u->ring[1].splice.front, client.isn_theirs, &got), -ENOENT);
+	assert_int_equal(u->count, 0);
+	assert_int_equal(tick(50), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +265,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_few_in_each_tick, begin, end),
 		cmocka_unit_test_setup_teardown(heard_ones_cost_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(a_full_ring_lets_the_oldest_go, begin, end),
+		cmocka_unit_test_setup_teardown(what_never_was_is_given_back, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
