@@ -24,6 +24,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -50,6 +51,10 @@
 #define KEEP_MAX_S	600	/* between two refreshes of what moves */
 #define QUIET_NS	1000000000ULL
 #define QUIET_SPLIT_NS	100000000ULL	/* no proxy will ever see the server's FIN */
+
+#define ROOM_LEFT	8	/* the table is nearly full when one of so many parts is free */
+#define SHARE		4	/* one of so many is the most that a client may hold then */
+#define HOLDS_MORE	16
 
 static struct sp_tuple keys[STRETCH];
 static struct sp_entry entries[STRETCH];
@@ -225,9 +230,9 @@ static int ask_others(struct sp_ager *a, const struct look *look)
 }
 
 /* Return: whether the splice is gone. */
-static int age_splice(struct sp_ager *a, const struct sp_limits_conf *limits, struct look *look)
+static int end_if_over(struct sp_ager *a, const struct sp_limits_conf *limits, struct look *look)
 {
-	if (!may_be_over(a, limits, look) || may_be_kept(a, look->down) || !is_over(a, limits, look))
+	if (may_be_kept(a, look->down) || !is_over(a, limits, look))
 		return 0;
 	if (sp_use_is_closed(&look->down->use))
 		remove_splice(a, look, 1);
@@ -246,12 +251,45 @@ int sp_ager_reclaim(struct sp_ager *a, const struct sp_limits_conf *limits, cons
 	struct look look = { .down_key = &key };
 	struct sp_entry e;
 
-	if (sp_datapath_get(a->dp, &key, &e) || !(e.half.flags & SP_HALF_F_FROM_BACKEND) || !sp_use_is_closed(&e.use))
+	if (sp_datapath_get(a->dp, &key, &e) || !(e.half.flags & SP_HALF_F_FROM_BACKEND))
 		return 0;
 	look.down = &e;
 	read_clocks(a);
 	a->is_short = 1;
-	return age_splice(a, limits, &look);
+	return end_if_over(a, limits, &look);
+}
+
+/* ---- who holds how much ---- */
+
+static struct sp_addr *client_of(struct sp_entry *down)
+{
+	return &down->half.out.daddr;
+}
+
+__u32 sp_ager_held_by(const struct sp_ager *a, const struct sp_addr *client)
+{
+	return sp_holders_count(&a->holders[a->holders_idx], a->holders_key, client);
+}
+
+void sp_ager_made(struct sp_ager *a, const struct sp_addr *client)
+{
+	for (int i = 0; i < 2; i++)
+		sp_holders_add(&a->holders[i], a->holders_key, client);
+}
+
+int sp_ager_give_way(struct sp_ager *a, const struct sp_tuple *back, const struct sp_addr *client)
+{
+	struct sp_tuple key = sp_tuple_reverse(back);
+	struct look look = { .down_key = &key };
+	struct sp_entry e;
+
+	if (!a->expired || sp_datapath_get(a->dp, &key, &e) || !(e.half.flags & SP_HALF_F_FROM_BACKEND) ||
+	    !sp_entry_is_live(&e) || sp_ager_held_by(a, client_of(&e)) < 2 * sp_ager_held_by(a, client) + HOLDS_MORE)
+		return 0;
+	look.down = &e;
+	find_up(a, &look);
+	expire(a, &look);
+	return 1;
 }
 
 /* The daemon that held it is gone, else it would have removed it: these are the longest times that it waits. */
@@ -341,7 +379,9 @@ static void look_at(struct sp_ager *a, const struct sp_limits_conf *limits, cons
 		return;
 	}
 	a->counting++;
-	if (age_splice(a, limits, &look))
+	if (sp_entry_is_live(e) && !a->is_agent)
+		sp_holders_add(&a->holders[!a->holders_idx], a->holders_key, &e->half.out.daddr);
+	if (may_be_over(a, limits, &look) && end_if_over(a, limits, &look))
 		return;
 	check_ends(a, &look);
 	if (is_shared(a) && sp_entry_is_live(e))
@@ -366,7 +406,13 @@ static int is_nearly_full(struct sp_ager *a)
 {
 	const struct sp_count *count = sp_datapath_count(a->dp);
 
-	return count->splices > count->max - count->max / 8;
+	return count->splices > count->max - count->max / ROOM_LEFT;
+}
+
+int sp_ager_is_greedy(struct sp_ager *a, const struct sp_addr *client)
+{
+	return a->is_share_known && is_nearly_full(a) &&
+	       sp_ager_held_by(a, client) >= sp_datapath_count(a->dp)->max / SHARE;
 }
 
 static __u64 most_ms(const struct sp_ager *a)
@@ -395,6 +441,8 @@ static void begin_walk(struct sp_ager *a)
 	a->last_walk_ns = a->walk_ns;
 	a->walk_ns = a->now_ns;
 	a->is_asking = 0;
+	a->is_short_walk = a->is_short;
+	memset(&a->holders[!a->holders_idx], 0, sizeof(a->holders[0]));
 	a->is_slow = a->was_short;
 	a->was_short = 0;
 }
@@ -403,6 +451,8 @@ static void end_walk(struct sp_ager *a)
 {
 	check_count(a);
 	a->survivable = a->counting_survivable;
+	a->holders_idx = !a->holders_idx;
+	a->is_share_known = a->is_short_walk;
 }
 
 unsigned int sp_ager_turn(struct sp_ager *a, const struct sp_limits_conf *limits)
@@ -518,4 +568,6 @@ void sp_ager_init(struct sp_ager *a, struct sp_datapath *dp, struct sp_ports *po
 	a->ports = ports;
 	a->store = store;
 	sp_ager_emptied(a);	/* for all we know */
+	if (getrandom(a->holders_key, sizeof(a->holders_key), 0) != sizeof(a->holders_key))
+		log_warn("no random bytes: who holds many splices may hide behind others");
 }

@@ -3,6 +3,7 @@
 #ifndef SP_PROXY_AGE_H
 #define SP_PROXY_AGE_H
 
+#include "holders.h"
 #include "store.h"
 
 /**
@@ -14,7 +15,7 @@
  *		they hear from others. @up as in sp_expiry_tell()
  * @is_agent:	until an end is told a client's port can't be used again; and what it was told of may be told again
  * @survivable:	splices that would go on without this machine: live, and lately confirmed by the store
- * All else is the ager's own.
+ * All else is the ager's own. @holders: of the last walk, and of this one; what is made meanwhile counts in both.
  */
 struct sp_ager {
 	struct sp_datapath	*dp;
@@ -35,6 +36,11 @@ struct sp_ager {
 	int			is_asking;	/* others about what seems expired */
 	int			is_refused;	/* the store takes no more in this turn */
 	unsigned int		counting, counting_survivable;
+	struct sp_holders	holders[2];
+	__u64			holders_key[2];
+	int			holders_idx;	/* of the last walk */
+	int			is_short_walk;	/* room was short when this one began */
+	int			is_share_known;	/* the same of the last one */
 	__u64			changes;	/* sp_count, when the walk began */
 	__u64			now_ns, walk_ns, last_walk_ns;
 	__s64			now_real_ns;
@@ -52,10 +58,23 @@ void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports 
 unsigned int sp_ager_turn(struct sp_ager *ager, const struct sp_limits_conf *limits);
 
 /*
- * Its port is wanted: removes the splice of proxy -> backend @back if it is closed, and its ends need it no more.
+ * Its port is wanted: removes the splice of proxy -> backend @back if it is over, as far as it must be while ports are
+ * short (lifetime.h).
  * Return: whether it has.
  */
 int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits, const struct sp_tuple *back);
+
+/*
+ * Its port is wanted by @client: a splice that lives gives way if its own client holds at least twice as many, and 16
+ * more. Both ends are told. Return: whether it has.
+ */
+int sp_ager_give_way(struct sp_ager *ager, const struct sp_tuple *back, const struct sp_addr *client);
+/* How many live splices this client has, at most. */
+__u32 sp_ager_held_by(const struct sp_ager *ager, const struct sp_addr *client);
+/* A splice of this client was made. */
+void sp_ager_made(struct sp_ager *ager, const struct sp_addr *client);
+/* The table is nearly full, and this client holds a quarter of it: what is left is for others. */
+int sp_ager_is_greedy(struct sp_ager *ager, const struct sp_addr *client);
 
 /* Events of the store. */
 void sp_ager_fetched(struct sp_ager *ager, const struct sp_limits_conf *limits, const struct sp_tuple *front, int err);

@@ -129,6 +129,7 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 	__u64 now_ns = sp_now_ns();
 	int err = 0;
 
+	f->wanting = &c->front.saddr;
 	if (c->pool->source == SP_SOURCE_SNAT)
 		err = sp_ports_get(f->ports, to, &from);
 	f->counters.ports_exhausted += err == -EADDRNOTAVAIL;
@@ -213,7 +214,10 @@ static int is_full(const struct sp_front *f)
 /* With a full table no new SYN is answered, but some have been. */
 void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)
 {
-	if (pool_idx < 0 || is_full(f)) {
+	int is_greedy = pool_idx >= 0 && sp_ager_is_greedy(&f->ager, &c->front.saddr);
+
+	f->counters.share_full += is_greedy;
+	if (pool_idx < 0 || is_greedy || is_full(f)) {
 		sp_answer(f, c, pool_idx < 0 ? 404 : 503);
 		return;
 	}
@@ -352,6 +356,7 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 	}
 	c->is_marked = 0;	/* the half of the splice has taken the mark's place */
 	f->counters.spliced++;
+	sp_ager_made(&f->ager, &c->front.saddr);
 	count_mode(f, c);
 	sp_conn_unlink_back(f->conns, c);
 	sp_cluster_introduce(f->cluster, &splice, kept_s);

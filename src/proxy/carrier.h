@@ -24,7 +24,8 @@
 	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
 	X(reset_unknown) X(client_reset) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) \
 	X(sent_home) X(told_again) X(expired) \
-	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(ports_exhausted) X(ports_found) \
+	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(gave_way) X(share_full) \
+	 X(ports_exhausted) X(ports_found) \
 	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \
 	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(path_ambiguous) X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \

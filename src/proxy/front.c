@@ -36,6 +36,7 @@
 #define EVENT_OLD_MS	2000
 #define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
 #define QUOTES_PER_TICK	64
+#define HOLDS_MANY	64
 #define STOPPED_NS	1000000000ULL	/* nobody has heard of us for so long: others did our work */
 
 /* What was acknowledged stays with the servers: its heir has it, or we are that (heir.c). */
@@ -273,7 +274,10 @@ void sp_front_tick(struct sp_front *f)
 	sp_nudge_tick(f->nudges, f->wire, sp_now_ns(), is_here, f);
 }
 
-/* All ports towards a backend are taken: what has ended gives way before its time. */
+/*
+ * All ports towards a backend are taken: what has ended gives way before its time, and else what belongs to a client
+ * that holds much more than the one who wants it.
+ */
 static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr, .dport = to->port_be };
@@ -281,8 +285,14 @@ static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_
 
 	if (!f->reclaim_budget)
 		return -EBUSY;
+	/* who holds many will hardly find a port, and must not keep others from looking */
+	if (f->reclaim_budget < RECLAIM_PER_TICK / 2 && sp_ager_held_by(&f->ager, f->wanting) >= HOLDS_MANY)
+		return -EBUSY;
 	f->reclaim_budget--;
-	f->counters.ports_reclaimed += sp_ager_reclaim(&f->ager, &f->config->limits, &back);
+	if (sp_ager_reclaim(&f->ager, &f->config->limits, &back))
+		f->counters.ports_reclaimed++;
+	else
+		f->counters.gave_way += sp_ager_give_way(&f->ager, &back, f->wanting);
 	return 0;
 }
 

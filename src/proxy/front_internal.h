@@ -34,6 +34,7 @@ struct sp_front {
 	struct sp_sync			sync;
 	struct sp_shortfalls		shortfalls;
 	__u32				parse_budget;	/* bytes that this tick may still look at again */
+	const struct sp_addr		*wanting;	/* the client for whom a port is sought */
 	__u32				reclaim_budget;	/* splices that it may still look at for their ports */
 	__u32				quote_budget;	/* ICMP errors that it may still ask the store about */
 };

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Small limits: each test has a daemon of its own, in namespaces of its own."""
 import contextlib
+import time
 
 import pytest
 
 from daemon import RAW_HTTP
 from one_daemon import small
-from tcp import connect, transfer, wait_for
+from tcp import accept, connect, transfer, wait_for
 from test_edges import is_reset
 
 pytestmark = pytest.mark.spliced
@@ -30,21 +31,21 @@ def test_idle_splices_age_out(make_net, start_rig, pairs_on, family):
 
 
 def test_full_table_refuses_new_and_keeps_old(make_net, start_rig, pairs_on, family):
-    with small(make_net, start_rig, splices=16, closed="1s") as rig:
+    with small(make_net, start_rig, splices=7, closed="1s") as rig:
         pair = pairs_on(rig)
         ends = []
         with contextlib.suppress(OSError):
             while len(ends) < 40:
                 ends.append(pair(family, timeout=1, server_options={"timeout": 1}))
-        assert len(ends) == rig.spliced.status()["splices"] == 16
+        assert len(ends) == rig.spliced.status()["splices"] == 7
         assert rig.spliced.drops()["table_full"]
         for client, server in ends:
             transfer(client, server, 100000)
             transfer(server, client, 100000)
-        for client, server in ends[:8]:
+        for client, server in ends[:4]:
             client.close()
             server.close()
-        wait_for(lambda: rig.spliced.status()["splices"] == len(rig.spliced.connections()) == 8, "closed splices to go")
+        wait_for(lambda: rig.spliced.status()["splices"] == len(rig.spliced.connections()) == 3, "closed splices to go")
         pair.listener("tcp").settimeout(0.1)
         with contextlib.suppress(TimeoutError):
             while True:
@@ -52,6 +53,23 @@ def test_full_table_refuses_new_and_keeps_old(make_net, start_rig, pairs_on, fam
         pair.listener("tcp").settimeout(10)
         client, server = pair(family)
         transfer(client, server, 100000)
+
+
+def test_what_is_left_is_for_others(make_net, start_rig, pairs_on, family):
+    """A client with seven eighths of the table hears 503; another one is served."""
+    with small(make_net, start_rig, splices=40, closed="1s") as rig:
+        pair = pairs_on(rig)
+        for _ in range(36):
+            pair(family, "http")
+        time.sleep(0.5)     # until they were counted
+        with connect(rig.client, family.vip, RAW_HTTP) as client:
+            client.sendall(pair.HEADS["http"])
+            assert client.recv(100).startswith(b"HTTP/1.1 503 ")
+        assert rig.spliced.counters()["share_full"] == 1
+        with connect(rig.net.router, family.vip, RAW_HTTP) as other:
+            other.sendall(pair.HEADS["http"])
+            with accept(pair.listener("http")) as server:
+                transfer(server, other, 1000)
 
 
 def test_burst_at_a_full_table_is_answered(make_net, start_rig, pairs_on, family):

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """More connections than ports, or than splices, in the time that a closed one is kept: what is over gives way."""
 import contextlib
+import socket
 import time
 
 import pytest
 
 import daemon
+import tcp
 from daemon import HTTP
-from tcp import MIB, connect, read_to_end, transfer, wait_for
+from tcp import MIB, accept, connect, read, read_to_end, transfer, wait_for
 from web import exchange, pool_at, request, status_of
 
 pytestmark = pytest.mark.spliced
+TCP_CLOSE = 7
 PORTS = 300
 PER_S, COUNT = 220, 1000                    # a closed one has to be quiet for 1 s
 PER_S_AGENTS, COUNT_AGENTS = 34, 380        # 6.5 s where an agent carries acknowledgements, and it hears of the end 1 to 2 s later
@@ -39,6 +42,10 @@ def ask_often(rig, family):
 
 def count(rig, name):
     return rig.spliced.status()["counters"][name]
+
+
+def is_over(sock):
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE
 
 
 @contextlib.contextmanager
@@ -87,6 +94,47 @@ def test_all_ports_are_needed(net, start_rig, pairs_on, family):
         transfer(client, server, MIB)
         for client, server in ends[:3] + ends[-3:]:
             transfer(server, client, 10000)
+
+
+def test_who_holds_most_gives_way(net, start_rig, pairs_on, family):
+    """To another client; both ends of what gives way hear of it. The one who holds all gets no more of it."""
+    with start_rig(net, configure()) as rig:
+        pair = pairs_on(rig)
+        ends = [pair(family, "http") for _ in range(PORTS)]
+        listener = pair.listener("http")
+        for i in range(10):
+            with connect(rig.net.router, family.vip, daemon.RAW_HTTP) as other:
+                other.sendall(pair.HEADS["http"])
+                with accept(listener) as server:
+                    assert read(server, len(pair.HEADS["http"])) == pair.HEADS["http"]
+                    transfer(server, other, 1000)
+                    assert status_of(exchange(rig.client, family, pair.HEADS["http"], daemon.RAW_HTTP)) == 503
+                    tcp.reset(other)    # else its port would serve the next one, a second after
+                    with pytest.raises(ConnectionResetError):
+                        server.recv(1)
+        assert count(rig, "gave_way") == 10 - count(rig, "ports_reclaimed")
+        reset = [(client, server) for client, server in ends if is_over(client) or is_over(server)]
+        assert len(reset) == count(rig, "gave_way") >= 1
+        assert all(is_over(client) and is_over(server) for client, server in reset)
+
+
+def test_vanished_ones_give_way_earlier(net, start_rig, pairs_on, family):
+    """Of many clients that hold one each: those whose server has said FIN, and that are silent for half a minute."""
+    with start_rig(net, configure(transitory="1h")) as rig:
+        pair = pairs_on(rig)
+        ends = [pair(family, "http") for _ in range(PORTS)]
+        start = time.monotonic()
+        for client, server in ends[:3]:
+            server.shutdown(1)
+        assert status_of(exchange(rig.client, family, pair.HEADS["http"], daemon.RAW_HTTP)) == 503
+        with contextlib.ExitStack() as stack:
+            def one_more():
+                with contextlib.suppress(AssertionError, OSError):
+                    return stack.enter_context(contextlib.closing(pair(family, "http", timeout=1, server_options={"timeout": 1})[0]))
+            pair.listener("http").settimeout(0.2)
+            wait_for(one_more, "a port", 45, every=1)
+        assert time.monotonic() - start > 25
+        assert count(rig, "expired") >= 1 and count(rig, "gave_way") == 0
 
 
 def test_unacknowledged_end_keeps_its_port(net, start_rig, pairs_on, family):

@@ -426,6 +426,73 @@ static void who_is_told_of_expiry(void **state)
 	assert_int_equal(dels, 5);
 }
 
+/* Three clients: 1 has 50, 2 has 18, 3 has one. */
+static void who_holds_much_gives_way(void **state)
+{
+	static const struct { __u32 victim, wants; int gives_way; } cases[] = {
+		{ 1, 9, 1 }, { 1, 3, 1 }, { 1, 2, 0 }, { 1, 1, 0 }, { 2, 9, 1 }, { 2, 3, 1 }, { 2, 1, 0 }, { 3, 9, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sp_addr wants = sp_addr_v4(cases[i].wants);
+		struct sp_tuple back = { 0 };
+
+		begin(NULL);
+		store.engine = &alone;
+		for (int n = 1; n <= 69; n++) {
+			struct sp_entry *up = add(n, 0, 0);
+			__u32 client = n <= 50 ? 1 : n <= 68 ? 2 : 3;
+
+			up[1].half.out.daddr = table_keys[table_count - 2].saddr = sp_addr_v4(client);
+			table_keys[table_count - 2].sport = up[1].half.out.dport = n;
+			if (client == cases[i].victim)
+				back = up[0].half.out;
+		}
+		walk();
+		assert_int_equal(sp_ager_give_way(&ager, &back, &wants), cases[i].gives_way);
+		assert_int_equal(expired, cases[i].gives_way);
+		assert_int_equal(dels, 2 * cases[i].gives_way);
+	}
+}
+
+/* What a walk has not seen yet counts as well; what is closed does not. */
+static void what_is_made_counts_at_once(void **state)
+{
+	struct sp_addr client = sp_addr_v4(1), other = sp_addr_v4(2);
+	struct sp_tuple back;
+
+	for (int i = 0; i < HOLDS_MORE; i++)
+		sp_ager_made(&ager, &client);
+	add(1, 0, 0);
+	back = table[0].half.out;
+	assert_int_equal(sp_ager_give_way(&ager, &back, &client), 0);
+	set_ends(&table[0], SP_USE_S_RST);
+	assert_int_equal(sp_ager_give_way(&ager, &back, &other), 0);
+	set_ends(&table[0], 0);
+	assert_int_equal(sp_ager_give_way(&ager, &back, &other), 1);
+	assert_int_equal(forgets, 1);
+	assert_int_equal(told_state, SP_USE_S_RST | SP_USE_S_PEER_RST);
+}
+
+/* Only once a walk has counted, while room was short: before, closed ones may have taken the room. */
+static void a_share_is_a_quarter(void **state)
+{
+	struct sp_addr one = sp_addr_v4(1), two = sp_addr_v4(2);
+
+	count.max = 40;
+	for (int n = 1; n <= 36; n++) {
+		struct sp_entry *up = add(n, 0, 0);
+
+		up[1].half.out.daddr = sp_addr_v4(n <= 9 ? 1 : n <= 19 ? 2 : 100 + n);
+	}
+	assert_false(sp_ager_is_greedy(&ager, &two));
+	walk();
+	assert_true(sp_ager_is_greedy(&ager, &two));
+	assert_false(sp_ager_is_greedy(&ager, &one));
+	count.splices = 35;
+	assert_false(sp_ager_is_greedy(&ager, &two));
+}
+
 /* Whether something is missing, the half up tells, which is not looked at in each walk. */
 static void unacknowledged_ones_go_earlier(void **state)
 {
@@ -628,6 +695,9 @@ int main(void)
 		cmocka_unit_test_setup(nobody_has_it_may_be_wrong, begin),
 		cmocka_unit_test_setup(who_is_told_of_expiry, begin),
 		cmocka_unit_test_setup(unacknowledged_ones_go_earlier, begin),
+		cmocka_unit_test_setup(who_holds_much_gives_way, begin),
+		cmocka_unit_test_setup(what_is_made_counts_at_once, begin),
+		cmocka_unit_test_setup(a_share_is_a_quarter, begin),
 		cmocka_unit_test_setup(one_fin_is_told_once, begin),
 		cmocka_unit_test_setup(closed_one_is_told_once, begin),
 		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin),
