@@ -23,13 +23,16 @@
 	X(RATE_LIMITED,	rate_limited,	"drop", "more misses or oversized packets than are worth an answer") \
 	X(TABLE_FULL,	table_full,	"drop", "SYN while the table of halves is full") \
 	X(ACK_EMPTY,	ack_empty,	"drop", "third segment of a handshake: nothing to do before the head") \
-	X(BAD_SYN,	bad_syn,	"drop", "SYN to a service with FIN, RST, data, or damaged options") \
+	X(BAD_SYN,	bad_syn,	"drop", "SYN to a service with FIN, RST, or damaged options") \
+	X(MARTIAN,	martian,	"drop", "to a service, from a source address that no client can have") \
 	X(BAD_HEADER,	bad_header,	"drop", "TCP header of a flow of ours is damaged or cut off") \
 	X(TTL_EXPIRED,	ttl_expired,	"drop", "TTL or hop limit used up") \
 	X(ECN_MARK,	ecn_mark,	"drop", "marked CE on the way to a backend that does no ECN: counts as lost") \
 	X(NO_ROUTE,	no_route,	"drop", "no route to where the half points") \
 	X(REWRITE_FAILED, rewrite_failed, "drop", "the kernel refused to write to the packet") \
 	X(OTHER_HOST,	other_host,	"stack", "frame for another machine, flooded by a switch") \
+	X(VLAN_TAG,	vlan_tag,	"stack", "frame tagged for a VLAN, which is another interface") \
+	X(BROADCAST,	broadcast,	"stack", "TCP in a frame that was sent to many (RFC 1122, 4.2.3.10)") \
 	X(ICMP_SHORT,	icmp_short,	"stack", "ICMP error that quotes too little") \
 	X(FRAGMENT,	fragment,	"stack", "IP fragment") \
 	X(IP_OPTIONS,	ip_options,	"stack", "TCP behind IPv4 options or IPv6 extension headers") \

@@ -335,6 +335,8 @@ static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
 
 	if (pkt->flags & TH_SYN || !bpf_map_lookup_elem(&sp_origins, &at) || is_damaged(pkt))
 		return 0;
+	if (is_of_vlan(pkt->skb))
+		return -SP_DROP_VLAN_TAG;
 	down = bpf_map_lookup_elem(&sp_halves, &down_key);
 	if (down && pkt->flags & (TH_FIN | TH_RST))
 		track_clients_end(pkt, down);

@@ -125,6 +125,8 @@ static __always_inline int egress(struct sp_pkt *pkt)
 	from.port = pkt->tuple.sport;
 	if (!bpf_map_lookup_elem(&sp_origins, &from))
 		return 0;
+	if (pkt->skb->vlan_present)
+		return -SP_DROP_VLAN_TAG;
 	if (pkt->flags & TH_SYN) {
 		begins_anew(pkt);
 		return 0;

@@ -17,7 +17,7 @@ static __always_inline int take_introductions(struct sp_pkt *pkt, __u64 now_ns)
 	struct sp_control *c = bpf_map_lookup_elem(&sp_control, &zero);
 	int off;
 
-	if (!c || pkt->skb->pkt_type == PACKET_OTHERHOST)
+	if (!c || pkt->skb->pkt_type == PACKET_OTHERHOST || is_of_vlan(pkt->skb))
 		return 0;
 	off = relayed_at(pkt, c, &udp_len);
 	if (!off || udp_len < sizeof(struct udphdr) || !is_introduction(pkt->skb, off))

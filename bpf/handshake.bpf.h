@@ -14,6 +14,8 @@
 /* MSS; SACK permitted or NOPs; timestamps or NOPs; NOP, window scale or NOPs: of one length, whatever is left out. */
 #define SYNACK_LEN	40
 #define SYNACK_TTL	64
+#define SYN_DATA_PIECE	128
+#define SYN_DATA_PIECES	512	/* 64 KiB: more than a packet holds */
 
 static __always_inline const struct sp_control *control(void)
 {
@@ -109,12 +111,15 @@ static __always_inline void synack_header(const struct sp_pkt *pkt, const struct
 	tcp->check = check;
 }
 
+/* The header's own checksum is made anew, so that of the SYN must be right (RFC 1122, 3.2.1.2). */
 static __always_inline int answer_ip_v4(struct sp_pkt *pkt, __u16 l4_len)
 {
 	struct iphdr *ip = pkt_data(pkt) + sizeof(struct ethhdr);
 
 	if ((void *)(ip + 1) > pkt_end(pkt))
 		return -SP_DROP_REWRITE_FAILED;
+	if (csum_fold16(bpf_csum_diff(0, 0, (__be32 *)ip, sizeof(*ip), 0)) != 0xffff)
+		return -SP_DROP_BAD_HEADER;
 	ip->tos = 0;
 	ip->tot_len = bpf_htons(sizeof(*ip) + l4_len);
 	ip->id = 0;
@@ -135,7 +140,6 @@ static __always_inline int answer_ip_v6(struct sp_pkt *pkt, __u16 l4_len)
 		return -SP_DROP_REWRITE_FAILED;
 	ip->payload_len = bpf_htons(l4_len);
 	ip->hop_limit = SYNACK_TTL;
-	ip->flow_lbl[0] &= ~(ECN_MASK << 4);
 	__builtin_memcpy(&ip->saddr, &pkt->tuple.daddr, 16);
 	__builtin_memcpy(&ip->daddr, &pkt->tuple.saddr, 16);
 	return 0;
@@ -147,8 +151,16 @@ static __always_inline __u64 answer_csum_v6(const struct sp_pkt *pkt)
 	__u64 sum = 0;
 
 	csum_half_word(&sum, bpf_htons(pkt->ttl), bpf_htons(SYNACK_TTL));
-	csum_half_word(&sum, csum_ecn_v6(pkt), 0);
 	return sum;
+}
+
+/* Class and flow label are the client's own, and none of ours. */
+static __always_inline int clear_class_v6(const struct sp_pkt *pkt)
+{
+	__be32 word = bpf_htonl(6 << 28);
+
+	return bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr), &word, sizeof(word), BPF_F_RECOMPUTE_CSUM) ?
+		-SP_DROP_REWRITE_FAILED : 0;
 }
 
 static __always_inline int answer_ethernet(struct sp_pkt *pkt)
@@ -176,13 +188,55 @@ static __noinline int answer_in_place(struct sp_pkt *pkt, __u8 answer[SYNACK_LEN
 	__s64 content = bpf_csum_diff(0, 0, (__be32 *)answer, SYNACK_LEN, removed);
 	__u64 length = 0;
 
-	csum_half_word(&length, bpf_htons(pkt->doff_bytes), bpf_htons(SYNACK_LEN));
-	if (bpf_skb_change_tail(pkt->skb, pkt->l4_off + SYNACK_LEN, 0) ||
+	csum_half_word(&length, bpf_htons(pkt->doff_bytes + pkt->payload_bytes), bpf_htons(SYNACK_LEN));
+	if (bpf_skb_change_tail(pkt->skb, pkt->l4_off + SYNACK_LEN, 0) || (pkt->is_v6 && clear_class_v6(pkt)) ||
 	    bpf_skb_store_bytes(pkt->skb, pkt->l4_off, answer, SYNACK_LEN, 0) ||
 	    csum_replace_pseudo(pkt, csum_off, csum_fold32(length), length + answer_csum_v6(pkt)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(content & 0xffffffff), 0))
 		return -SP_DROP_REWRITE_FAILED;
 	return (pkt->is_v6 ? answer_ip_v6(pkt, SYNACK_LEN) : answer_ip_v4(pkt, SYNACK_LEN)) ?: answer_ethernet(pkt);
+}
+
+/* @sum: the difference that the bytes before @off make by their absence */
+struct syn_data {
+	__u8		piece[SYN_DATA_PIECE];
+	struct __sk_buff *skb;
+	__u32		off;
+	__u32		left;
+	__s64		sum;
+};
+
+static long data_step(__u32 i, struct syn_data *d)
+{
+	__u64 last = (__u64)(d->left < SYN_DATA_PIECE ? d->left : SYN_DATA_PIECE) - 1;
+
+	barrier_var(last);	/* see upcall_sized() */
+	if (last >= SYN_DATA_PIECE)
+		return 1;
+	__builtin_memset(d->piece, 0, SYN_DATA_PIECE);
+	if (bpf_skb_load_bytes(d->skb, d->off, d->piece, last + 1))
+		return 1;
+	d->sum = bpf_csum_diff((__be32 *)d->piece, SYN_DATA_PIECE, 0, 0, d->sum);
+	d->off += last + 1;
+	d->left -= last + 1;
+	return 0;
+}
+
+/*
+ * Data in a SYN are the client's to repeat (RFC 7413, 4.1.3; RFC 9293, 3.10.7.2). They will be cut off: here they go
+ * out of the checksum, which stays as right or wrong as it was.
+ */
+static __noinline int forget_data(const struct sp_pkt *pkt)
+{
+	__u32 csum_off = pkt->l4_off + offsetof(struct tcphdr, check);
+	struct syn_data d __attribute__((aligned(8))) = {
+		.skb = pkt->skb, .off = pkt->l4_off + pkt->doff_bytes, .left = pkt->payload_bytes,
+	};
+
+	bpf_loop(SYN_DATA_PIECES, data_step, &d, 0);
+	if (d.left || bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(d.sum & 0xffffffff), 0))
+		return -SP_DROP_REWRITE_FAILED;
+	return 0;
 }
 
 /* The answer takes the place of the SYN's header in @o: both are too much for the stack. */
@@ -194,7 +248,7 @@ static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *sv
 
 	if (!svc || !c)
 		return -SP_DROP_BAD_SYN;
-	if (pkt->flags & (TH_FIN | TH_RST | TH_ACK) || pkt->payload_bytes || options_find(pkt, &o))
+	if (pkt->flags & (TH_FIN | TH_RST | TH_ACK) || options_find(pkt, &o))
 		return -SP_DROP_BAD_SYN;
 	isn = synack_isn(pkt, &o, svc, c);
 	removed = bpf_csum_diff((__be32 *)o.hdr, TCP_HEADER_MAX, 0, 0, 0);
@@ -241,6 +295,30 @@ static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_ser
 	return err ? err : -SP_DROP_HEAD;
 }
 
+static __always_inline int is_martian_v4(__u32 addr)
+{
+	__u32 net = addr >> 24;
+
+	return !net || net == 127 || addr >> 28 == 14 || addr == 0xffffffff;
+}
+
+/* Link-local ones, too: a splice knows no link that it could answer on. */
+static __always_inline int is_martian_v6(const struct sp_addr *a)
+{
+	__u32 first = bpf_ntohl(a->w[0]);
+
+	return first >> 24 == 0xff || first >> 22 == 0x3fa || (!a->w[0] && !a->w[1] && !a->w[2]);
+}
+
+/* A source that is nobody's (RFC 1122, 3.2.1.3; RFC 4291, 2.7), or the service's own. */
+static __always_inline int is_martian(const struct sp_pkt *pkt)
+{
+	const struct sp_addr *from = &pkt->tuple.saddr;
+
+	return sp_addr_equal(from, &pkt->tuple.daddr) ||
+	       (pkt->is_v6 ? is_martian_v6(from) : is_martian_v4(bpf_ntohl(from->w[3])));
+}
+
 /**
  * front() - a packet from a client to a service, without a half
  * Return: a reason always; for SYN_ANSWERED the packet has become the answer.
@@ -254,11 +332,14 @@ static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *sv
 		return -SP_DROP_DAEMON_STALE;
 	if (is_damaged(pkt))
 		return -SP_DROP_BAD_HEADER;
+	if (is_martian(pkt))
+		return -SP_DROP_MARTIAN;
 	if (!(pkt->flags & TH_SYN))
 		return front_segment(pkt, svc, c, now_ns);
 	if (c->is_full)
 		return -SP_DROP_TABLE_FULL;
-	err = answer_syn(pkt, svc, c, now_ns);
+	err = pkt->payload_bytes ? forget_data(pkt) : 0;
+	err = err ?: answer_syn(pkt, svc, c, now_ns);
 	if (err)
 		return err;
 	if (svc->flags & SP_SERVICE_F_SERVER_FIRST && upcall_is_allowed(UPCALL_HANDSHAKE, now_ns))

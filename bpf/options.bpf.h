@@ -11,6 +11,7 @@ enum {
 };
 
 #define TCP_NO_WSCALE 0xff
+#define SACK_BLOCKS_MAX	4	/* in all of a header */
 
 /**
  * struct sp_options - a TCP header and where its options are
@@ -18,8 +19,8 @@ enum {
  * @len:	bytes of the header
  * @off:	where the next step begins
  * @tsval:	as in the packet
- * @ts_off, @sack_off: offset in @hdr of the option's first byte, 0: not there
- * @sack_blocks: number of them
+ * @ts_off:	offset in @hdr of the option's first byte, 0: not there
+ * @sack_at:	offsets of the blocks, in whichever option; @sack_blocks: number of them
  * @is_bad:	an option runs over the end, or has a length that is not its own
  */
 struct sp_options {
@@ -29,7 +30,7 @@ struct sp_options {
 	__u16	mss;
 	__u8	tsval[4];
 	__u8	ts_off;
-	__u8	sack_off;
+	__u8	sack_at[SACK_BLOCKS_MAX];
 	__u8	sack_blocks;
 	__u8	wscale;
 	__u8	is_sack_ok;
@@ -53,8 +54,9 @@ static __always_inline void option_take(struct sp_options *o, __u32 off, __u8 ki
 		break;
 	case TCPOPT_SACK:
 		o->is_bad |= len < 10 || len > 34 || (len & 7) != 2;
-		o->sack_off = off;
-		o->sack_blocks = len >> 3;
+		for (__u32 end = 10; end <= 34; end += 8)
+			if (end <= len)
+				o->sack_at[o->sack_blocks++ & (SACK_BLOCKS_MAX - 1)] = off + end - 8;
 		break;
 	case TCPOPT_TS:
 		o->is_bad |= len != 10;

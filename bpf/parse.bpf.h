@@ -154,6 +154,16 @@ static __always_inline int is_damaged(const struct sp_pkt *pkt)
 	       pkt->l4_off + pkt->doff_bytes + pkt->payload_bytes > pkt->skb->len;
 }
 
+/*
+ * A tag that the card or the kernel has taken out of the frame. VLAN 0 is none: the tag bears a priority only (IEEE
+ * 802.1Q, 9.6), and must not travel on. A tag inside of it takes its place then; one inside of a VLAN's own stays in
+ * the frame, which is not IP.
+ */
+static __always_inline int is_of_vlan(struct __sk_buff *skb)
+{
+	return skb->vlan_present && ((skb->vlan_tci & 0x0fff) || bpf_skb_vlan_pop(skb) || skb->vlan_present);
+}
+
 /**
  * parse() - fill @pkt
  * Return: IPPROTO_TCP, IPPROTO_ICMP or IPPROTO_ICMPV6; 0 when it is none of

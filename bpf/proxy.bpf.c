@@ -112,6 +112,11 @@ static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 	return is_to_snat(&pkt->tuple) || is_from_origin(&pkt->tuple) ? back(pkt, now_ns) : 0;
 }
 
+static __always_inline int is_to_many(const struct __sk_buff *skb)
+{
+	return skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST;
+}
+
 static __always_inline int ingress(struct sp_pkt *pkt)
 {
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
@@ -120,10 +125,12 @@ static __always_inline int ingress(struct sp_pkt *pkt)
 	/* A switch that has lost a neighbour floods what was meant for it: two of us would carry one packet. */
 	if (pkt->skb->pkt_type == PACKET_OTHERHOST)
 		return -SP_DROP_OTHER_HOST;
+	if (is_of_vlan(pkt->skb))
+		return -SP_DROP_VLAN_TAG;
 	proto = parse(pkt);
 	switch (proto) {
 	case IPPROTO_TCP:
-		return tcp(pkt, now_ns);
+		return is_to_many(pkt->skb) ? -SP_DROP_BROADCAST : tcp(pkt, now_ns);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return icmp(pkt, now_ns);
@@ -142,6 +149,8 @@ static __always_inline int verdict(const struct sp_pkt *pkt, int reason)
 	case SP_DROP_SYN_ANSWERED:
 		return pkt->action;
 	case SP_DROP_OTHER_HOST:
+	case SP_DROP_VLAN_TAG:
+	case SP_DROP_BROADCAST:
 	case SP_DROP_ICMP_SHORT:
 	case SP_DROP_FRAGMENT:
 	case SP_DROP_IP_OPTIONS:

@@ -10,7 +10,6 @@
 /* The layouts that nearly every segment has: NOP NOP TS, NOP NOP SACK. */
 #define NOP_NOP_TS	bpf_htonl(0x0101080a)
 #define NOP_NOP_SACK	bpf_htonl(0x01010500)
-#define SACK_BLOCKS_MAX	4
 
 static __always_inline __be32 add_be32(__be32 word, __u32 delta)
 {
@@ -190,9 +189,9 @@ static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct
 	if (!err && o.ts_off)
 		err = rewrite_two_words(pkt, o.ts_off + 2, h->tsval_delta, h->tsecr_delta, 1, sum);
 	for (int i = 0; i < SACK_BLOCKS_MAX; i++) {
-		if (err || !o.sack_off || i >= o.sack_blocks)
+		if (err || i >= o.sack_blocks)
 			break;
-		err = rewrite_two_words(pkt, o.sack_off + 2 + 8 * i, h->ack_delta, h->ack_delta, 0, sum);
+		err = rewrite_two_words(pkt, o.sack_at[i], h->ack_delta, h->ack_delta, 0, sum);
 	}
 	return err;
 }

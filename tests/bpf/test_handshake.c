@@ -10,22 +10,23 @@ struct syn_case {
 	__u32		opt_len;
 	const char	answer[21];	/* TSval zero */
 	__u8		mss_class, wscale, is_sack;
+	__u32		payload;
 };
 
 static const struct syn_case syns[] = {
 	{ "all", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7",
-	  3, 9, 1 },
-	{ "no ts", OPT("\2\4\4\xc4\1\1\4\2\1\3\3\2"), "\2\4\5\x78\4\2\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 1, 2, 1 },
+	  3, 9, 1, 0 },
+	{ "no ts", OPT("\2\4\4\xc4\1\1\4\2\1\3\3\2"), "\2\4\5\x78\4\2\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 1, 2, 1, 0 },
 	{ "no sack", OPT("\2\4\5\xb4\1\1\x8\xa\1\2\3\4\0\0\0\0\1\3\3\0"),
-	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 0, 0 },
+	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 0, 0, 0 },
 	{ "no wscale", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", 3,
-	  15, 1 },
-	{ "none", OPT(""), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0 },
-	{ "MSS of 1399", OPT("\2\4\5\x77"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 1, 15, 0 },
-	{ "MSS of 1219", OPT("\2\4\4\xc3"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0 },
-	{ "wscale beyond 14", OPT("\3\3\xff\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 0, 14, 0 },
+	  15, 1, 0 },
+	{ "none", OPT(""), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0, 0 },
+	{ "MSS of 1399", OPT("\2\4\5\x77"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 1, 15, 0, 0 },
+	{ "MSS of 1219", OPT("\2\4\4\xc3"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0, 0 },
+	{ "wscale beyond 14", OPT("\3\3\xff\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 0, 14, 0, 0 },
 	{ "everything at odd places", OPT("\1\2\4\5\xb4\x8\xa\1\2\3\4\0\0\0\0\4\2\3\3\5\xfd\3\0\0"),
-	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 5, 1 },
+	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 5, 1, 0 },
 };
 
 static struct packet syn_packet(int is_v6, const char *opt, __u32 opt_len)
@@ -84,11 +85,12 @@ static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c,
 	__u32 tsval = want_tsval(f, &p.tuple), len;
 
 	p.flags |= syn_flags;
-	p.ecn = syn_flags ? 3 : 0;	/* of no meaning there */
+	p.payload = c->payload;
+	p.ecn = syn_flags ? 3 : 0xb8;	/* of no meaning there, neither mark nor class */
 	want.flags |= flags;
 	len = build(&p, in);
 	/* of the same size: what grows has no such sum any more, and of what is cut it is not kept right */
-	f->flags = c->opt_len == 20 ? f->sum_flag : 0;
+	f->flags = c->opt_len == 20 && !c->payload ? f->sum_flag : 0;
 	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
 	f->flags = 0;
 	want.seq = get32(tcp + 4);
@@ -107,6 +109,131 @@ static void syn_is_answered_with_a_cookie(void **state)
 		for (size_t i = 0; i < COUNT(syns); i++)
 			check_answer(*state, v6, &syns[i], 0, 0);
 	}
+}
+
+/* Fast Open (RFC 7413): a cookie is asked for, or comes with data; in the option's number of before it had one, too. */
+static const struct syn_case fast_syns[] = {
+	{ "cookie asked for", OPT("\2\4\5\xb4\x22\2\1\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
+	{ "cookie of 8", OPT("\2\4\5\xb4\x22\xa" "cookie78" "\1\1"),
+	  "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
+	{ "cookie of 16", OPT("\2\4\5\xb4\x22\x12" "cookie7890123456" "\1\1"),
+	  "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
+	{ "cookie asked for, experimental", OPT("\2\4\5\xb4\xfe\4\xf9\x89"),
+	  "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
+	{ "cookie of 8, experimental, with all else", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\3\3\x9\xfe\xc\xf9\x89" "cookie78" "\1"),
+	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 9, 1, 0 },
+};
+
+static void check_with_data(struct fixture *f, int is_v6, const struct syn_case *syn)
+{
+	static const __u32 sizes[] = { 0, 1, 2, 3, 42, 127, 128, 129, 255, 256, 257, 536, 1419, 1460, 3001 };
+	struct syn_case c = *syn;
+
+	put_service(f, is_v6, 0);
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		c.payload = sizes[i];
+		check_answer(f, is_v6, &c, 0, 0);
+	}
+}
+
+/* The SYN alone is acknowledged, and none of it stays in the checksum. */
+static void data_in_a_syn_are_ignored(void **state)
+{
+	for_each_family(v6) {
+		for (size_t i = 0; i < COUNT(syns); i++)
+			check_with_data(*state, v6, &syns[i]);
+		for (size_t i = 0; i < COUNT(fast_syns); i++)
+			check_with_data(*state, v6, &fast_syns[i]);
+	}
+}
+
+/* A damaged SYN, whose options may be none that the client sent, gets an answer that is damaged as much. */
+static void wrong_checksum_stays_wrong(void **state)
+{
+	static const __u32 sizes[] = { 0, 5, 300 };
+
+	for (size_t i = 0; i < COUNT(sizes); i++)
+		for_each_family(v6) {
+			struct packet p = usual_syn(v6);
+			__u8 in[FRAME_MAX], out[FRAME_MAX];
+			__u32 len;
+
+			put_service(*state, v6, 0);
+			p.payload = sizes[i];
+			len = build(&p, in);
+			in[len - 1] ^= 1;
+			check_run(*state, "damaged", in, len, TC_ACT_REDIRECT, out, &len);
+			assert_int_not_equal(tcp_sum(out, len, v6), 0xffff);
+		}
+}
+
+static void ip_checksum_must_be_right(void **state)
+{
+	struct packet p = usual_syn(0);
+	__u8 in[FRAME_MAX];
+	__u32 len = build(&p, in);
+
+	put_service(*state, 0, 0);
+	in[22]--;	/* TTL */
+	check_reason(*state, "TTL changed", in, len, TC_ACT_SHOT, SP_DROP_BAD_HEADER);
+}
+
+/* Flow label and class are the client's own. */
+static void nothing_of_ipv6s_first_word_is_copied(void **state)
+{
+	struct packet p = usual_syn(1);
+	__u8 in[FRAME_MAX], out[FRAME_MAX];
+	__u32 len = build(&p, in);
+
+	put_service(*state, 1, 0);
+	put32(in + 14, 0x6b8abcde);
+	check_run_summed(*state, "class and label", in, len, TC_ACT_REDIRECT, out, &len);
+	assert_int_equal(get32(out + 14), 0x60000000);
+}
+
+static const char *const martians[] = {
+	"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.254", "224.0.0.1", "239.255.255.255", "255.255.255.255",
+	"10.9.0.80", "::", "::1", "::10.1.0.1", "ff02::1", "ff0e::1", "fe80::1", "febf:ffff::1", "fd09::80",
+};
+
+static void check_source(struct fixture *f, const char *addr, __u32 reason)
+{
+	int is_v6 = !!strchr(addr, ':');
+	struct packet p = usual_syn(is_v6);
+	__u8 in[FRAME_MAX];
+
+	put_service(f, is_v6, 0);
+	p.tuple.saddr = addr_of(addr);
+	check_reason(f, addr, in, build(&p, in), reason == SP_DROP_MARTIAN ? TC_ACT_SHOT : TC_ACT_REDIRECT, reason);
+}
+
+static void nobody_is_at_such_an_address(void **state)
+{
+	static const char *const near_by[] = { "1.0.0.1", "126.255.255.255", "128.0.0.1", "223.255.255.255", "240.0.0.1",
+					       "255.255.255.254", "10.9.0.81", "::1:0:0:1", "fe00::1", "fec0::1" };
+
+	for (size_t i = 0; i < COUNT(martians); i++)
+		check_source(*state, martians[i], SP_DROP_MARTIAN);
+	for (size_t i = 0; i < COUNT(near_by); i++)
+		check_source(*state, near_by[i], SP_DROP_SYN_ANSWERED);
+}
+
+/* RFC 1122, 4.2.3.10: left to the stack, which drops it. The answer would come from that address. */
+static void frame_to_many_is_not_answered(void **state)
+{
+	static const char macs[][7] = { "\xff\xff\xff\xff\xff\xff", "\1\0\x5e\0\0\1", "\x33\x33\0\0\0\1" };
+
+	for (size_t i = 0; i < COUNT(macs); i++)
+		for_each_family(v6) {
+			struct packet p = usual_syn(v6);
+			__u8 in[FRAME_MAX];
+			__u32 len = build(&p, in);
+
+			put_service(*state, v6, 0);
+			memcpy(in, macs[i], 6);
+			check_reason(*state, "to many", in, len, TC_ACT_UNSPEC, SP_DROP_BROADCAST);
+			check_untouched(*state, "to many", v6, in, len);
+		}
 }
 
 static void ecn_is_agreed_where_both_want_it(void **state)
@@ -137,7 +264,7 @@ static void what_is_not_offered_is_not_agreed(void **state)
 {
 	static const struct syn_case plain = { "all, to a plain service",
 					       OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
-					       "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0 };
+					       "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 };
 
 	for_each_family(v6) {
 		put_plain_service(*state, v6);
@@ -155,8 +282,8 @@ struct bad_syn_case {
 };
 
 static const struct bad_syn_case bad_syns[] = {
-	{ "with data",		0, 1, OPT(""), SP_DROP_BAD_SYN },
 	{ "with FIN",		FIN, 0, OPT(""), SP_DROP_BAD_SYN },
+	{ "with FIN and data",	FIN, 100, OPT(""), SP_DROP_BAD_SYN },
 	{ "with RST",		RST, 0, OPT(""), SP_DROP_BAD_SYN },
 	{ "with ACK",		ACK, 0, OPT(""), SP_DROP_BAD_SYN },
 	{ "all flags",		FIN | RST | PSH | ACK | URG, 0, OPT(""), SP_DROP_BAD_SYN },
@@ -429,6 +556,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(syn_is_answered_with_a_cookie),
+		cmocka_unit_test(data_in_a_syn_are_ignored),
+		cmocka_unit_test(wrong_checksum_stays_wrong),
+		cmocka_unit_test(ip_checksum_must_be_right),
+		cmocka_unit_test(nothing_of_ipv6s_first_word_is_copied),
+		cmocka_unit_test(nobody_is_at_such_an_address),
+		cmocka_unit_test(frame_to_many_is_not_answered),
 		cmocka_unit_test(ecn_is_agreed_where_both_want_it),
 		cmocka_unit_test(what_is_not_offered_is_not_agreed),
 		cmocka_unit_test(bad_syn_is_dropped),

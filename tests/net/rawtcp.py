@@ -64,10 +64,11 @@ class Raw:
         (peer, (k, _)), *_ = net.client.links.items()
         self.addr = f"fd00:{k}::{HOST_DIGIT:x}" if ":" in vip else f"10.{k}.0.{HOST_DIGIT}"
         self.src, self.dst = pack_addr(self.addr), pack_addr(vip)
-        ours, theirs = mac_of(net.client, peer), mac_of(net.ns[peer], "client")
-        net.ns[peer].run("ip", "neigh", "replace", self.addr, "lladdr", ours, "dev", "client", "nud", "permanent")
+        ours, theirs = mac_of(net.client, peer), mac_of(net.ns[peer], net.client.name)
+        net.ns[peer].run("ip", "neigh", "replace", self.addr, "lladdr", ours, "dev", net.client.name, "nud", "permanent")
         kind = 0x86dd if ":" in vip else 0x0800
-        self.header = bytes.fromhex((theirs + ours).replace(":", "")) + struct.pack("!H", kind)
+        self.macs = bytes.fromhex((theirs + ours).replace(":", ""))
+        self.header = self.macs + struct.pack("!H", kind)
         with net.client.inside():
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(kind))
         self.sock.bind((peer, kind))

@@ -9,7 +9,7 @@ import rawtcp
 from daemon import RAW_HTTP, RAW_TCP, RAW_TLS
 from hello import client_hello
 from rawtcp import ACK, PSH, RST
-from tcp import connect, reset, wait_for
+from tcp import MIB, TIMEOUT, accept, connect, open_socket, read, reset, transfer, wait_for
 
 HEADS = {RAW_HTTP: b"GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n", RAW_TLS: client_hello("www.example.org")}
 sports = itertools.count(14000)
@@ -115,3 +115,43 @@ def test_reset_by_a_stranger_ends_no_head(raw, pair, family):
         with pair.listener("http").accept()[0] as server:
             assert server.recv(100) == HEADS[RAW_HTTP]
             client.send(RST, at=len(HEADS[RAW_HTTP]))
+
+
+# ---- data in a SYN ----
+
+MSG_FASTOPEN = 0x20000000
+
+
+@pytest.mark.spliced
+@pytest.mark.parametrize("size", [len(HEADS[RAW_HTTP]), 1000, 1400, 9000], ids=["request", "odd-checksum", "whole-segment", "more-than-a-segment"])
+def test_fast_open_costs_no_time(raw, pair, family, size):
+    """The client sends its request in the SYN, and all of it again at once, as the SYN alone is acknowledged (RFC 7413)."""
+    head = b"GET /" + b"a" * (size - len(HEADS[RAW_HTTP])) + HEADS[RAW_HTTP][5:]
+    listener = pair.listener("http")
+    before = raw.client.counter("TcpExtTCPTimeouts"), raw.client.counter("TcpExtTCPSynRetrans")
+    with raw.client.sysctls(tcp_fastopen=5), open_socket(raw.client, family.vip) as client:     # data without a cookie
+        client.sendall(head[client.sendto(head, MSG_FASTOPEN, (family.vip, RAW_HTTP)):])
+        with accept(listener) as server:
+            assert read(server, len(head)) == head
+            transfer(server, client, MIB)
+    assert (raw.client.counter("TcpExtTCPTimeouts"), raw.client.counter("TcpExtTCPSynRetrans")) == before
+
+
+@pytest.mark.spliced
+@pytest.mark.parametrize("option", [b"", b"\x22\x02", b"\x22\x0acookie78", b"\xfe\x04\xf9\x89"], ids=["plain", "asked", "cookie", "experimental"])
+def test_what_came_in_the_syn_runs_once(raw, pair, family, option):
+    """Whether it came in one SYN or in three: only what is sent behind the handshake counts."""
+    listener, head = pair.listener("http"), HEADS[RAW_HTTP]
+    with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, next(sports)) as client:
+        for _ in range(3):
+            client.send(rawtcp.SYN, head, seq=client.isn, options=client.OPTIONS + option)
+            answer = client.receive(2)
+            assert answer.flags == rawtcp.SYN | ACK and answer.ack == client.isn + 1 and b"\x22" not in answer.options
+        client.their_isn, client.seq, client.ack = answer.seq, client.isn + 1, answer.seq + 1
+        client.send(ACK | PSH, head)
+        with accept(listener) as server:
+            assert server.recv(1000) == head
+            listener.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+            listener.settimeout(TIMEOUT)
