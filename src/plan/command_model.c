@@ -67,6 +67,9 @@ static int solve(const struct sp_plan_params *params, struct sp_plan_result *res
 {
 	int err = sp_plan_measure(&params->model, params->price, params->at_hours, result->value);
 
+	result->group.units = 0;
+	if (params->at_hours < 0 && sp_plan_units(&params->model) <= SP_PLAN_UNITS_MAX)
+		err = err ?: sp_group_solve(&params->model, &result->group);
 	return err ?: sp_plan_sensitivity(&params->model, params->price, params->at_hours, result->slope);
 }
 

@@ -6,10 +6,12 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "group.h"
 #include "params.h"
 
-/* All that is known of the bare model. */
+/* All that is known of the bare model; @group in the steady state, and if its units are not 0. */
 struct sp_plan_result {
+	struct sp_group	group;
 	double	value[SP_PLAN_MEASURE_COUNT];
 	double	slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT];
 };

@@ -47,7 +47,7 @@ ip6 daddr %s tcp dport %d tcp flags & (syn | ack) == syn add @at { ether daddr .
 BACKENDS = ("backend1", "backend2")
 WITH_AGENTS = ("split", "adopt", "auto")
 MODES = ("whole", *WITH_AGENTS)
-WAYS = {"flow": ways.Flow, "spray": ways.Spray, "bird": ways.Bird}
+WAYS = {"flow": ways.Flow, "spray": ways.Spray, "bird": ways.Bird, "bird-hold": ways.BirdHold}
 
 # One in a hundred segments, at a router: for Namespace.nft().
 LOSS = """chain lose {

@@ -4,6 +4,7 @@
 Flow    kernel ECMP by addresses and ports; who is announced is said by announce()
 Spray   each packet to the next proxy in turn, both ways; announce() as well
 Bird    BGP with BFD between the routers and the proxies (contrib/bird), which announce themselves while they are ready
+BirdHold  the same without BFD: a lost host is noticed when BGP's hold time is over
 """
 import os
 import pathlib
@@ -202,3 +203,20 @@ class Bird(Flow):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+class BirdHold(Bird):
+    def run_bird(self, name, conf):
+        super().run_bird(name, conf.replace(f"{ROOT}/contrib/bird/", f"{self.without_bfd()}/"))
+
+    def without_bfd(self):
+        """Of contrib/bird, a copy."""
+        copy = self.work / "without-bfd"
+        if not copy.exists():
+            copy.mkdir()
+            for path in (ROOT / "contrib/bird").glob("*.conf"):
+                (copy / path.name).write_text(path.read_text().replace("bfd on;", ""))
+        return copy
+
+    def is_watched(self, side, names, k):
+        return True

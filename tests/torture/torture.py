@@ -27,6 +27,7 @@ from cluster import MODES, WITH_AGENTS, Cluster # noqa: E402
 from faults import AGENT_FAULTS, FAULTS # noqa: E402
 from late import Late           # noqa: E402
 from shot import LATE_S, PORT, Backends, Ports, Shot    # noqa: E402
+import plan         # noqa: E402
 import sessions     # noqa: E402
 import table        # noqa: E402
 
@@ -48,9 +49,14 @@ def arguments():
     parser.add_argument("--build", default=str(ROOT / "build"))
     parser.add_argument("--sessions", type=int, nargs="?", const=600, metavar="SECONDS",
                         help="instead of trials: chats, event streams and ssh sessions while hosts die (default %(const)s)")
+    parser.add_argument("--plan", type=float, nargs="?", const=20, metavar="MINUTES",
+                        help="instead of trials: hosts fail and are repaired at random, as spliced-plan predicts (default %(const)s)")
+    parser.add_argument("--no-bfd", action="store_true", help="with --plan: routers notice a lost host by BGP's hold time alone")
     parser.add_argument("--patient", action="store_true", help="stalls and repeated packets are told, not judged")
     parser.add_argument("--verbose", action="store_true", help="what the daemons say, where a trial failed or took long")
     args = parser.parse_args()
+    if args.no_bfd and not args.plan:
+        parser.error("--no-bfd: only with --plan")
     args.seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
     fault, _, phase = args.only.partition(",")
     faults = [*FAULTS, *(AGENT_FAULTS if args.mode in WITH_AGENTS else ())]
@@ -126,6 +132,14 @@ def talk(cluster, stack, args):
     return asyncio.run(sessions.run(cluster, hosts, args.sessions, CALM_S))
 
 
+def predict(cluster, stack, args):
+    print(f"seed {args.seed}", flush=True)
+    backends = Backends(cluster)
+    stack.callback(backends.close)
+    cluster.start(list(services(cluster, args.source)))
+    return plan.run(cluster, args.build, 60 * args.plan, args.seed, args.source, csv_path=args.csv)
+
+
 def main():
     args = arguments()
     if os.geteuid():
@@ -133,9 +147,9 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="sp-torture-") as work, contextlib.ExitStack() as stack:
-        cluster = Cluster(args.build, work, way=args.way, mode=args.mode)
+        cluster = Cluster(args.build, work, way="bird-hold" if args.no_bfd else args.way, mode=args.mode)
         stack.callback(cluster.close)
-        failures = (talk if args.sessions else torture)(cluster, stack, args)
+        failures = (predict if args.plan else talk if args.sessions else torture)(cluster, stack, args)
     print("; ".join(failures) or "all as promised")
     return bool(failures)
 
