@@ -56,5 +56,10 @@ def attached(rig):
     return {link["id"]: link["prog_id"] for link in found}
 
 
+def programs(rig):
+    """Ids of what runs at its interfaces, by tcx or by clsact."""
+    return set(attached(rig).values()) | {bpftool("prog", "show", "pinned", path)["id"] for path in rig.spliced.state_dir.rglob("tc_*")}
+
+
 def pins(rig):
     return {str(path) for path in rig.spliced.state_dir.rglob("*")}

@@ -16,8 +16,9 @@ import daemon
 import tcp
 from agent_lab import BYTES, MIB, AgentLab, agent_lab, as_they_are, with_loss, without_superpackets
 from conftest import Pairs
+from kernel import needs_adopt
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, needs_adopt]
 HEAD = Pairs.HEADS["http"]
 LOSES_THE_FIRST = """chain lose {
     type filter hook forward priority 0

@@ -7,6 +7,7 @@ import pytest
 
 import daemon
 from agent_lab import AgentLab
+from kernel import can_adopt, has_tcx, needs_tcx
 from tcp import MIB, at_bytes, nothing_lost, transfer
 from web import WHERE, get, tls_get, web_services
 
@@ -79,6 +80,7 @@ def restart(rig):
     return how
 
 
+@needs_tcx
 def test_from_one_to_the_other(rig, pairs_on, monkeypatch, way):
     """As after a new kernel, but with connections that notice nothing."""
     client, server = pairs_on(rig)(way, "http")
@@ -116,7 +118,7 @@ def test_unload_after_the_qdisc_was_removed(rig):
     assert not rig.spliced.state_dir.exists()
 
 
-@pytest.mark.parametrize("by", WAYS)
+@pytest.mark.parametrize("by", [pytest.param("tcx", marks=needs_tcx), "clsact"])
 def test_interface_comes_and_goes(rig, monkeypatch, by):
     """A name with a dot, as a VLAN has, which is not allowed in a bpffs; then it is configured no more."""
     monkeypatch.setenv("SPLICED_ATTACH", WAYS[by])
@@ -170,14 +172,15 @@ def test_an_agent_by_clsact(agents_host, pairs_on, monkeypatch, family):
     lab = agents_host
     agent, pair = lab.agent, pairs_on(lab)
     client, server = pair(family, "http")
-    at = {(interface, way): name for interface in agent.conf["interfaces"] for way, name in (("ingress", "sp_agent_adopt"), ("egress", "sp_egress"))}
+    ingress = "sp_agent_adopt" if can_adopt() else "sp_agent_in"
+    at = {(interface, way): name for interface in agent.conf["interfaces"] for way, name in (("ingress", ingress), ("egress", "sp_egress"))}
     assert agents_filters(lab) == at
 
     def change(to):
         monkeypatch.setenv("SPLICED_ATTACH", WAYS[to])
         agent.end(signal.SIGTERM)
         agent.start()
-        assert agents_filters(lab) == (at if to == "clsact" else {})
+        assert agents_filters(lab) == (at if to == "clsact" or not has_tcx() else {})
     with nothing_lost(client, server):
         transfer(server, client, 200 * MIB, at_bytes({50 * MIB: lambda: change("tcx"), 100 * MIB: lambda: change("clsact")}))
     assert lab.down_at_proxies(client) == 0

@@ -12,6 +12,7 @@ import daemon
 import tcp
 from agent_lab import MIB, AgentLab, agent_lab
 from conftest import Pairs
+from kernel import ADOPT
 
 pytestmark = pytest.mark.spliced
 BYTES = 4 * MIB
@@ -60,7 +61,7 @@ class EcnLab(AgentLab):
         assert self.total("spliced_" + self.mode) - before == 1
 
 
-@pytest.fixture(scope="module", params=["whole", "split", "adopt"])
+@pytest.fixture(scope="module", params=["whole", "split", ADOPT])
 def lab(request, start_cluster):
     with agent_lab(start_cluster, request.param, lab=EcnLab) as lab:
         lab.mode = request.param

@@ -11,8 +11,9 @@ import daemon
 import tcp
 from agent_lab import BYTES, INTRODUCTION, MIB, AgentLab, agent_lab
 from conftest import Pairs, Way
+from kernel import needs_adopt
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, needs_adopt]
 LOSES_ONE = """chain lose {
     type filter hook forward priority 0
     %s quota until 200 bytes counter drop

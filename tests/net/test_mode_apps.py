@@ -20,6 +20,7 @@ import servers
 import tcp
 from conftest import Lab, wait_until_heard
 from test_apps import sha256, ssh_service
+from kernel import ADOPT
 from web import WHERE, pool_at, tls_get, web_services
 
 pytestmark = pytest.mark.spliced
@@ -74,7 +75,7 @@ class Apps(servers.Servers):
         return self
 
 
-@pytest.fixture(scope="module", params=["split", "adopt"])
+@pytest.fixture(scope="module", params=["split", ADOPT])
 def lab(request, start_cluster, tmp_path_factory):
     with start_cluster(services=services, mode=request.param) as cluster:
         apps = Apps(cluster, tmp_path_factory.mktemp("servers"), tmp_path_factory.mktemp("files"))

@@ -13,6 +13,7 @@ import pytest
 import tcp
 from agent_lab import MIB, AgentLab, agent_lab
 from conftest import Pairs, Way
+from kernel import ADOPT
 
 pytestmark = [pytest.mark.spliced, pytest.mark.slow]
 MODES = {"tcp": "whole", "http": "split", "tls": "adopt"}
@@ -194,7 +195,7 @@ def find_stores(lab):
 
 
 @pytest.mark.parametrize("strike, heal", [(kill_agent, start_agent), (lose_stores, find_stores)], ids=["agent_killed", "stores_gone"])
-@pytest.mark.parametrize("how", ["split", "adopt"])
+@pytest.mark.parametrize("how", ["split", ADOPT])
 def test_what_is_there_needs_no_daemon_and_no_store(lab, pair, how, strike, heal):
     """Nothing is lost, neither way; what begins meanwhile goes on afterwards."""
     connections = fours(lab, pair, how)

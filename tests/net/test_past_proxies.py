@@ -14,6 +14,7 @@ import tcp
 from agent_lab import MIB, AgentLab
 from capture import Capture, has_bytes_of, tcp_payload
 from conftest import Pairs, Way
+from kernel import ADOPT
 
 pytestmark = pytest.mark.spliced
 MODES = {"tcp": "whole", "http": "split", "tls": "adopt"}
@@ -81,7 +82,7 @@ def watched(lab, pair, family, mode):
     assert lab.total(f"spliced_{mode}") == before + 1
 
 
-@pytest.mark.parametrize("how", ["split", "adopt"])
+@pytest.mark.parametrize("how", ["split", ADOPT])
 def test_no_byte_of_a_1_gib_download(lab, pair, family, how):
     nothing_is_seen(lab, pair, family, how)
 

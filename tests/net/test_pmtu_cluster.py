@@ -9,6 +9,7 @@ import pytest
 
 import topo
 from agent_lab import MIB, agent_lab
+from kernel import ADOPT
 from tcp import info, transfer
 
 pytestmark = pytest.mark.spliced
@@ -26,7 +27,7 @@ def lead(router, version, proto, pref, proxy):
     router.ip(f"route replace {default} via {hop} table {table}\n")
 
 
-@pytest.fixture(scope="module", params=["whole", "split", "adopt"])
+@pytest.fixture(scope="module", params=["whole", "split", ADOPT])
 def lab(request, start_cluster):
     with agent_lab(start_cluster, request.param) as lab:
         router = lab.cluster.router

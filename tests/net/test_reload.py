@@ -10,6 +10,7 @@ import pytest
 import daemon
 import rawtcp
 from daemon import RAW_HTTP, RAW_TCP, service
+from kernel import needs_tcx
 from one_daemon import raw, runs_again     # noqa: F401
 from one_daemon import attached
 from rawtcp import ACK, PSH
@@ -62,6 +63,7 @@ def spare_interface(rig, name="spare.7"):
         rig.net.proxy.ip(f"link del {name}\n")
 
 
+@needs_tcx
 def test_reload_follows_the_interfaces(raw, pair, family):
     """One that is new is attached, one that is not in the file any more is let go; connections notice nothing."""
     before, (client, server) = attached(raw), pair(family)

@@ -11,6 +11,7 @@ import pytest
 import daemon
 import tcp
 from conftest import Lab, Pairs
+from kernel import needs_adopt
 
 pytestmark = pytest.mark.spliced
 UNITS = pathlib.Path(__file__).resolve().parents[2] / "contrib" / "systemd"
@@ -62,6 +63,7 @@ def test_they_have_no_more(lab):
         assert caps(host, "CapEff") == 0 and caps(host, "NoNewPrivs") == 1, "when it is started, it needs none"
 
 
+@needs_adopt
 def test_connections_are_adopted(lab, pairs_on, family):
     before = lab.cluster.proxies[0].counters()["spliced_adopt"]
     client, server = pairs_on(lab)(family, "http")

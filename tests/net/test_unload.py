@@ -7,8 +7,9 @@ import pytest
 
 import tcp
 from conftest import Lab, Pairs
+from kernel import needs_adopt
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, needs_adopt]
 BYTES = 10000
 
 

@@ -9,6 +9,7 @@ import pytest
 import tcp
 from agent_lab import INTRODUCTION, agent_lab
 from conftest import Pairs
+from kernel import needs_adopt
 from stores import COUNT
 
 pytestmark = pytest.mark.spliced
@@ -68,6 +69,7 @@ def untold(cluster):
         yield cluster.agents[0]
 
 
+@needs_adopt
 def test_before_its_adopted_splice_was_introduced(cluster, untold, pairs, connect):
     client, spliced = connect("http"), cluster.proxies[0].counters()["spliced_adopt"]
     client.sendall(Pairs.HEADS["http"])
