@@ -28,6 +28,7 @@ enum {
  * @version:	a newer version of a half always wins
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
  * @pool_id:	the lowest bits of sp_name_id() of the pool's name, for people
+ * @mss:	of the receiver, where its sender was told a larger one; 0: it was not. See sp_half_packet_max()
  *
  * With ADOPTED all deltas and the shift are void; in the place of @tsval_delta are MSS and window scale of the
  * handshake that the backend's kernel goes on with: sp_half_adopted().
@@ -48,7 +49,7 @@ struct sp_half {
 	__u8		pad;
 	__u32		spliced_s;
 	__u16		pool_id;
-	__u16		pad2;
+	__u16		mss;
 };
 _Static_assert(sizeof(struct sp_half) == 64, "struct sp_half is ABI");
 
@@ -86,7 +87,7 @@ enum {
  * @route_tick:	sp_route_tick() at which @ifindex, @nexthop and @mtu were looked up, modulo 2^16
  * @window:	field of the packet carried last, as it came (host order)
  * @nexthop:	gateway, or the destination itself when on the link
- * @mtu:	of the route
+ * @mtu:	of the route, or what the receiver's MSS allows; 0: not known
  * @state:	SP_USE_S_*
  * @is_mark_lost: with NOT_ECT: the packet before was marked, and dropped for it
  * @is_wide:	it has carried a window of more than one unit of its reader's scale
@@ -163,6 +164,20 @@ sp_inline void sp_use_begin(struct sp_use *u, const struct sp_tuple *key, const 
 sp_inline __u16 sp_route_tick(__u64 now_ns)
 {
 	return now_ns >> 28;
+}
+
+/*
+ * The largest IP packet that the receiver's MSS allows (RFC 9293, 3.7.1), but what every host takes in any case: 576
+ * bytes (RFC 1122, 3.3.2), 1280 (RFC 8200, 5). 0: any.
+ */
+sp_inline __u16 sp_half_packet_max(const struct sp_half *h)
+{
+	int is_v4 = sp_addr_is_v4(&h->out.daddr);
+	__u32 max = h->mss + (is_v4 ? 40 : 60), least = is_v4 ? 576 : 1280;
+
+	if (!h->mss || max > 0xffff)
+		return 0;
+	return max > least ? max : least;
 }
 
 /*

@@ -30,7 +30,8 @@
  * @seq_delta, @ack_delta, @tsval_delta, @tsecr_delta, @pool_id, @half_version, @up_shift: of the half up
  * @down_shift:	of the half down, of which all else follows from the half up: sp_half_turn()
  * @flags:	of both; SP_HALF_F_SPLIT is one of them: an agent carries no others
- * @zero, @zeros: nothing
+ * @mss:	of the half up. Who does not know of it takes no other one than 0
+ * @zero, @zero2: nothing
  * @mac:	SipHash over all before it, see struct sp_introduce_text
  *
  * Of one size, and in words of 64 bits, so that a datapath can check the seal.
@@ -50,7 +51,8 @@ struct sp_introduce {
 	__be16		half_version;
 	__s8		up_shift, down_shift;
 	__u8		flags;
-	__u8		zeros[3];
+	__u8		zero2;
+	__be16		mss;
 	__be64		mac;
 };
 _Static_assert(sizeof(struct sp_introduce) == SP_INTRODUCE_BYTES + 8, "struct sp_introduce is ABI");

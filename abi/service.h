@@ -32,7 +32,8 @@ enum {
 
 /**
  * struct sp_service - value of map sp_services: what is offered to a client before its backend is known
- * @mss:	offered to clients, and the largest that is assumed of one (host order)
+ * @mss:	offered to clients: @mss_max, or less, as their backends do (host order)
+ * @mss_max:	the largest that is assumed of a client
  * @window:	of the SYN-ACK, unscaled (host order)
  * @wscale:	0..SP_WSCALE_MAX, see SP_SERVICE_F_WSCALE
  * @flags:	SP_SERVICE_F_*
@@ -42,7 +43,7 @@ struct sp_service {
 	__u16	window;
 	__u8	wscale;
 	__u8	flags;
-	__u16	pad;
+	__u16	mss_max;
 };
 _Static_assert(sizeof(struct sp_service) == 8, "struct sp_service is ABI");
 

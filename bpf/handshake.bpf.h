@@ -88,7 +88,7 @@ static __noinline __u32 synack_isn(const struct sp_pkt *pkt, const struct sp_opt
 	if (o->wscale != TCP_NO_WSCALE && svc->flags & SP_SERVICE_F_WSCALE)
 		wscale = o->wscale;
 	return sp_cookie_make(c->cookie_key[0], &in, c->period, (is_ecn_agreed(pkt, svc) ? SP_COOKIE_DATA_ECN : 0) |
-			      sp_cookie_data(sp_cookie_mss_class(o->mss ? o->mss : 536, svc->mss), wscale,
+			      sp_cookie_data(sp_cookie_mss_class(o->mss ? o->mss : 536, svc->mss_max), wscale,
 					     o->is_sack_ok && svc->flags & SP_SERVICE_F_SACK));
 }
 

@@ -128,7 +128,7 @@ static __always_inline int check_sense(const struct sp_introduce *m)
 {
 	if (!is_pair(&m->front) || !is_pair(&m->back) || !sp_half_flags_introduce(m->flags) ||
 	    bpf_ntohs(m->half_version) > 0xff || bpf_ntohl(m->pool_id) > 0xffff ||
-	    m->zeros[0] | m->zeros[1] | m->zeros[2])
+	    m->zero2)
 		return -SP_DROP_INTRO_MALFORMED;
 	return 0;
 }
@@ -183,6 +183,7 @@ static __always_inline void read_halves(struct sp_desk *desk)
 	up->version = bpf_ntohs(m->half_version);
 	up->spliced_s = bpf_ntohl(m->spliced_s);
 	up->pool_id = bpf_ntohl(m->pool_id);
+	up->mss = bpf_ntohs(m->mss);
 	desk->down = sp_half_turn(up, &m->front, m->down_shift);
 }
 

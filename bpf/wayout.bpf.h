@@ -32,6 +32,12 @@ static __always_inline void fib_key(const struct sp_pkt *pkt, const struct sp_ha
 	}
 }
 
+/* 0 is no limit. */
+static __always_inline __u16 smaller(__u16 a, __u16 b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
 /* A frame of its own: its lookup key would not fit into the callers' stack. */
 static __noinline int wayout_lookup(const struct sp_pkt *pkt, struct sp_entry *e, __u16 tick)
 {
@@ -49,7 +55,7 @@ static __noinline int wayout_lookup(const struct sp_pkt *pkt, struct sp_entry *e
 		e->use.nexthop = sp_addr_v4(fib.ipv4_dst);
 	else
 		__builtin_memcpy(&e->use.nexthop, fib.ipv6_dst, 16);
-	e->use.mtu = rc ? 0 : fib.mtu_result;
+	e->use.mtu = smaller(rc ? 0 : fib.mtu_result, sp_half_packet_max(&e->half));
 	e->use.route_tick = rc ? tick - 1 : tick;
 	e->use.ifindex = fib.ifindex;
 	return 0;

@@ -105,7 +105,7 @@ static void on_untaken(struct sp_front *f, const struct sp_tuple *tuple)
 	front = sp_tuple_reverse(&down.half.out);
 	if (sp_ager_remove(&f->ager, &front, down.tag.client_isn))
 		return;
-	sp_capability_tell(f->cluster, f->dp, f->can, &f->untaken);
+	sp_capability_tell(f->cluster, f->dp, f->config, f->can, &f->untaken);
 	sp_cluster_tell_ends(f->cluster, &front, down.tag.client_isn, SP_USE_S_UNTAKEN);
 }
 
@@ -126,7 +126,7 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 void sp_front_tick(struct sp_front *f)
 {
 	if (f->ticks++ % (SP_HELLO_MS / SP_FRONT_TICK_MS) == 0)
-		sp_capability_tell(f->cluster, f->dp, f->can, &f->untaken);
+		sp_capability_tell(f->cluster, f->dp, f->config, f->can, &f->untaken);
 	sp_questions_tick(&f->questions, sp_now_ns());
 }
 
@@ -258,7 +258,7 @@ int sp_front_new(struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *
 	f->ager.expired = NULL;
 	f->can = sp_capability_of_host(sp_datapath_can_adopt(dp));
 	f->untaken.overflows = sp_untaken_overflows();
-	sp_capability_tell(cluster, dp, f->can, &f->untaken);
+	sp_capability_tell(cluster, dp, f->config, f->can, &f->untaken);
 	sp_capability_prepare_host();
 	*ret_front = f;
 	return 0;

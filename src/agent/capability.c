@@ -88,7 +88,8 @@ static __u8 ecn_of_host(void)
 	return sysctl_digit("/proc/sys/net/ipv4/tcp_ecn") > 0 ? SP_CAN_ECN : 0;
 }
 
-void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can, const struct sp_untaken *untaken)
+void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, const struct sp_config *config, __u8 can,
+			const struct sp_untaken *untaken)
 {
 	const struct sp_member *self = sp_cluster_self(cluster);
 	__u64 adopts = 0, filtered;
@@ -101,5 +102,5 @@ void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8
 		adopts = sp_datapath_listeners(dp, self->owned, self->owned_count) & ~filtered;
 		can |= ecn_of_host() | (filtered ? SP_CAN_NOT_ALL : 0);
 	}
-	sp_cluster_set_can(cluster, can, adopts);
+	sp_cluster_set_can(cluster, can, adopts, sp_datapath_mtu(config));
 }

@@ -14,11 +14,12 @@ void sp_capability_prepare_host(void);
 __u8 sp_capability_of_host(int can_adopt);
 
 /**
- * sp_capability_tell() - tell proxies of which servers the handshakes can be taken over at this moment
+ * sp_capability_tell() - tell proxies of which servers the handshakes can be taken over at this moment, and the MTU
  * @can:	of the host
  * @untaken:	those of which the host drops what they should take
  * What has no listener would answer RST, and no proxy would mark it down; one that listens by MPTCP takes no handshake.
  */
-void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, __u8 can, const struct sp_untaken *untaken);
+void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, const struct sp_config *config, __u8 can,
+			const struct sp_untaken *untaken);
 
 #endif

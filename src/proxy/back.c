@@ -8,10 +8,13 @@
 #include <time.h>
 
 #include "front_internal.h"
+#include "offer.h"
 #include "relay.h"
 
 #define SYN_AGAIN_NS	200000000ULL
-#define MSS_DEFAULT	536	/* RFC 9293, 3.7.1 */
+#define MSS_DEFAULT_V4	536	/* RFC 9293, 3.7.1 */
+#define MSS_DEFAULT_V6	1220
+#define MSS_ANY		65535
 #define ADOPT_MSS_MIN_V6 1220	/* a kernel takes over no less; of IPv4 it is our smallest class */
 #define STORE_AWAY_NS	1000000000ULL
 
@@ -82,6 +85,7 @@ static struct sp_splice splice_of(const struct sp_conn *c)
 	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
 	__u8 flags = sp_mode_flags(c->mode) | (c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
 
+	s.up.mss = c->limit_mss;
 	s.up.flags |= flags;
 	s.down.flags |= flags;
 	if (is_adopting(c))
@@ -99,11 +103,20 @@ static struct sp_splice splice_committed(const struct sp_conn *c)
 	return s;
 }
 
-static void commit(struct sp_front *f, struct sp_conn *c, __u16 mss)
+static void limit_mss(struct sp_front *f, struct sp_conn *c)
 {
-	struct sp_splice splice = splice_of(c);
+	const struct sp_service *offer = sp_datapath_service(f->dp, &c->front);
 
-	c->forward_mss = mss < c->mss ? mss : c->mss;
+	c->forward_mss = c->backend_mss < c->mss ? c->backend_mss : c->mss;
+	c->limit_mss = offer && c->backend_mss >= offer->mss_max ? 0 : c->backend_mss;
+}
+
+static void commit(struct sp_front *f, struct sp_conn *c)
+{
+	struct sp_splice splice;
+
+	limit_mss(f, c);
+	splice = splice_of(c);
 	c->state = SP_CONN_COMMITTING;
 	c->up = splice.up;
 	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
@@ -120,7 +133,7 @@ static void adopt(struct sp_front *f, struct sp_conn *c)
 		.wscale_ours = client->wscale_theirs, .wscale_theirs = client->wscale_ours,
 	};
 	c->window_bytes = c->service->offer.window;
-	commit(f, c, c->mss);
+	commit(f, c);
 }
 
 static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoint *to)
@@ -176,6 +189,7 @@ static void choose_mode(const struct sp_front *f, struct sp_conn *c)
 		c->mode_reason = SP_MODE_HEAD_ACKED;
 	}
 	c->is_ecn_back = is_adopting(c) && c->is_ecn && agent->can & SP_CAN_ECN;
+	c->backend_mss = is_adopting(c) && agent->mtu ? agent->mtu - (sp_addr_is_v4(&at->addr) ? 40 : 60) : MSS_ANY;
 }
 
 static void count_mode(struct sp_front *f, const struct sp_conn *c)
@@ -245,9 +259,11 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	c->backend.tsval_theirs = seg->tsval;
 	c->backend.wscale_theirs = c->backend.wscale_ours < 0 ? -1 : seg->wscale;
 	c->is_ecn_back = c->is_ecn && (seg->flags & (SP_TCP_ECE | SP_TCP_CWR)) == SP_TCP_ECE;
+	c->backend_mss = seg->mss ?: sp_addr_is_v4(&c->back.daddr) ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
 	c->window_bytes = seg->window;
 	sp_backends_connected(f->backends, c->pool, c->backend_idx);
-	commit(f, c, seg->mss ?: MSS_DEFAULT);
+	sp_offer_learn(f, c, seg);
+	commit(f, c);
 }
 
 /* Before the backend has answered there is nothing to acknowledge. */

@@ -133,6 +133,18 @@ void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *poo
 	backend->is_down = 0;
 }
 
+int sp_backends_learn(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, __u16 mss, __u8 asked, __u8 had)
+{
+	struct sp_backend *backend = find(b, pool, idx), before;
+
+	if (!backend)
+		return 0;
+	before = *backend;
+	backend->mss = mss;
+	backend->lacks = (backend->lacks & ~asked) | (asked & ~had);
+	return backend->mss != before.mss || backend->lacks != before.lacks;
+}
+
 const struct sp_backend *sp_backends_at(const struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
 {
 	return find(b, pool, idx);
@@ -172,6 +184,8 @@ static void carry(const struct sp_backends *from, const struct sp_pool_conf *poo
 		return;
 	*backend = *known;
 	backend->current = 0;
+	backend->mss = 0;
+	backend->lacks = 0;
 	backend->is_down = known->is_down && pool->failures;
 }
 

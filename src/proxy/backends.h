@@ -28,6 +28,8 @@ enum sp_backend_failure { SP_BACKEND_REFUSED, SP_BACKEND_SILENT };
  * @connections, @refused, @silent: of all connections tried since the start, how they ended
  * @retry_at_ns: when a backend that is down may be tried again
  * @current:	for the turns (weights that were skipped, less what was given)
+ * @mss:	in its last SYN-ACK; 0: none was seen
+ * @lacks:	SP_SERVICE_F_*: asked for, and not had
  */
 struct sp_backend {
 	__u32			pool_id;
@@ -39,6 +41,8 @@ struct sp_backend {
 	__u64			refused;
 	__u64			silent;
 	__u64			retry_at_ns;
+	__u16			mss;
+	__u8			lacks;
 };
 
 struct sp_backends;
@@ -67,6 +71,14 @@ int sp_backends_choose(struct sp_backends *backends, const struct sp_pool_conf *
 void sp_backends_failed(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
 			enum sp_backend_failure why, __u64 now_ns);
 void sp_backends_connected(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx);
+
+/**
+ * sp_backends_learn() - what a SYN-ACK tells of its backend's TCP, until a reload
+ * @asked, @had: SP_SERVICE_F_* of the SYN and of the answer
+ * Return: whether something is new
+ */
+int sp_backends_learn(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx, __u16 mss, __u8 asked,
+		      __u8 had);
 
 /* For showing. NULL: the pool's backend is not in the configuration any more. */
 const struct sp_backend *sp_backends_at(const struct sp_backends *backends, const struct sp_pool_conf *pool, int idx);

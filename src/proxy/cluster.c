@@ -103,7 +103,7 @@ static void hear_hello(struct sp_cluster *c, const struct sp_message *m, const s
 {
 	struct sp_member said = {
 		.id = m->from, .relay = *from, .started_ns = m->started_ns, .seq = m->seq, .state = m->state,
-		.can = m->can, .adopts = m->adopts, .splices = m->splices,
+		.can = m->can, .mtu = m->mtu, .adopts = m->adopts, .splices = m->splices,
 		.ahead_ms = (__s64)m->said_ms - (sp_cluster_real_ms() - old_ns / 1000000),
 	}, *member = sp_members_by_id(&c->members, m->from);
 	int was_alive = member && member->is_alive;
@@ -261,12 +261,15 @@ void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state)
 	homes_changed(c);
 }
 
-void sp_cluster_set_can(struct sp_cluster *c, __u8 can, __u64 adopts)
+void sp_cluster_set_can(struct sp_cluster *c, __u8 can, __u64 adopts, __u16 mtu)
 {
-	if (!c || (c->members.self.can == can && c->members.self.adopts == adopts))
+	struct sp_member *self = c ? &c->members.self : NULL;
+
+	if (!c || (self->can == can && self->adopts == adopts && self->mtu == mtu))
 		return;
-	c->members.self.can = can;
-	c->members.self.adopts = adopts;
+	self->can = can;
+	self->adopts = adopts;
+	self->mtu = mtu;
 	sp_cluster_say_hello(c);
 }
 

@@ -76,7 +76,7 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len);
 /* Of this proxy, for others to know. SYNCING until it is set. */
 void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state);
 /* Of an agent: SP_CAN_*, for proxies to know. */
-void sp_cluster_set_can(struct sp_cluster *c, __u8 can, __u64 adopts);
+void sp_cluster_set_can(struct sp_cluster *c, __u8 can, __u64 adopts, __u16 mtu);
 /* The sources of a proxy, or what an agent serves, have changed. */
 void sp_cluster_configure(struct sp_cluster *c, const struct sp_config *config);
 enum sp_member_state sp_cluster_state(const struct sp_cluster *c);

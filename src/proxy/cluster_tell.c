@@ -149,7 +149,8 @@ void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, 
 void sp_cluster_say_hello(struct sp_cluster *c)
 {
 	struct sp_message m = { .kind = SP_MESSAGE_HELLO, .state = c->members.self.state, .can = c->members.self.can,
-				.adopts = c->members.self.adopts, .said_ms = sp_cluster_real_ms() };
+				.mtu = c->members.self.mtu, .adopts = c->members.self.adopts,
+				.said_ms = sp_cluster_real_ms() };
 	__u8 bytes[SP_MESSAGE_BYTES_MAX];
 	size_t len;
 

@@ -45,7 +45,8 @@ enum sp_conn_state {
  * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
  * @cwnd:	OWING: bytes that may be on their way
  * @window_bytes: of the backend, as its SYN-ACK said
- * @forward_mss: MSS of the backend, or less
+ * @backend_mss: of the backend, as its SYN-ACK says, or its agent; @forward_mss: the same, or less
+ * @limit_mss:	the same, where the client was told a larger one; 0: it was not
  * @backend_idx: in @pool
  * @mode, @mode_reason: what its splice will be, and why not more
  * @tried:	backends, see sp_backends_choose()
@@ -82,7 +83,7 @@ struct sp_conn {
 	int				backend_idx;
 	enum sp_mode			mode;
 	enum sp_mode_reason		mode_reason;
-	__u16				mss, forward_mss, window;
+	__u16				mss, backend_mss, forward_mss, limit_mss, window;
 	__u64				tried;
 	__u8				is_sack, is_marked, is_news, is_unsaid, is_reset, is_late, tries;
 	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;

@@ -42,6 +42,16 @@ __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at
 /* What is offered where a service is, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);
 
+/**
+ * sp_datapath_offer_less() - from now on clients are offered what backends turned out to do
+ * @mss:	no more than this; @lacks: SP_SERVICE_F_* that are left out
+ * Return: whether that is another offer than before. The next sp_datapath_apply() makes it whole again.
+ */
+int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss, __u8 lacks);
+
+/* The smallest of the configured interfaces'; 1500 where none says anything sensible. */
+__u16 sp_datapath_mtu(const struct sp_config *config);
+
 struct sp_segment;
 /* The datapath's question, of a segment that came another way, or has waited: so for one period more. */
 enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_segment *seg);

@@ -7,9 +7,11 @@
 #include "proxy.skel.h"
 #include "state.h"
 
+/* @all: flags of @offer, as configured */
 struct sp_offered {
 	struct sp_listen	at;
 	struct sp_service	offer;
+	__u8			all;
 };
 
 /*

@@ -33,7 +33,7 @@ static void sweep(int fd, size_t key_size, const void *keep, size_t keep_count)
 	}
 }
 
-static __u16 default_mss(const struct sp_config *config, int is_v4)
+__u16 sp_datapath_mtu(const struct sp_config *config)
 {
 	unsigned int mtu = 65535;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -46,14 +46,17 @@ static __u16 default_mss(const struct sp_config *config, int is_v4)
 			mtu = req.ifr_mtu;
 	}
 	close(fd);
-	if (mtu < 576 || mtu == 65535)
-		mtu = 1500;
-	return mtu - (is_v4 ? 40 : 60);
+	return mtu < 576 || mtu == 65535 ? 1500 : mtu;
 }
 
 static int compare_listen(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct sp_listen));
+}
+
+static int put_offer(struct sp_datapath *dp, const struct sp_offered *o)
+{
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_services), &o->at, &o->offer, BPF_ANY) ? -errno : 0;
 }
 
 static int offer_at(struct sp_datapath *dp, const struct sp_config *config, const struct sp_service_conf *service,
@@ -67,9 +70,25 @@ static int offer_at(struct sp_datapath *dp, const struct sp_config *config, cons
 	if (config->store.kind == SP_STORE_REDIS)
 		o->offer.flags |= SP_SERVICE_F_SHARED;
 	if (!o->offer.mss)
-		o->offer.mss = default_mss(config, sp_addr_is_v4(&at->addr));
+		o->offer.mss = sp_datapath_mtu(config) - (sp_addr_is_v4(&at->addr) ? 40 : 60);
+	o->offer.mss_max = o->offer.mss;
+	o->all = o->offer.flags;
 	dp->offered_count++;
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_services), &o->at, &o->offer, BPF_ANY) ? -errno : 0;
+	return put_offer(dp, o);
+}
+
+int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss, __u8 lacks)
+{
+	struct sp_listen at = { .addr = listen->addr, .port = listen->port_be };
+	struct sp_offered *o = bsearch(&at, dp->offered, dp->offered_count, sizeof(*o), compare_listen);
+	struct sp_service before;
+
+	if (!o)
+		return 0;
+	before = o->offer;
+	o->offer.mss = mss < o->offer.mss_max ? mss : o->offer.mss_max;
+	o->offer.flags = o->all & ~lacks;
+	return memcmp(&before, &o->offer, sizeof(before)) && !put_offer(dp, o);
 }
 
 static int apply_services(struct sp_datapath *dp, const struct sp_config *config)

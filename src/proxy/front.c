@@ -30,6 +30,7 @@
 
 #include "base/log.h"
 #include "front_internal.h"
+#include "offer.h"
 #include "relay.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
@@ -267,6 +268,7 @@ void sp_front_tick(struct sp_front *f)
 	sp_sync_tick(f, sp_now_ns());
 	sp_conns_each(f->conns, tick, f);
 	sp_heir_tick(f, sp_now_ns());
+	sp_offer_tick(f, sp_now_ns());
 	sp_shortfalls_tick(&f->shortfalls, f->cluster, sp_now_ns());
 	if (sp_carrier_is_shared(&f->carrier))
 		sp_miss_tick(f);
@@ -334,6 +336,8 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 			return err;
 		sp_ports_on_shortage(f->ports, on_shortage, f);
 	}
+	if (f->backends)
+		sp_offer_forget(f);
 	err = f->backends ? sp_backends_configure(f->backends, config) : sp_backends_new(config, &f->backends);
 	if (err)
 		return err;

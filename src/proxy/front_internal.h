@@ -33,6 +33,7 @@ struct sp_front {
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
 	struct sp_sync			sync;
 	struct sp_shortfalls		shortfalls;
+	__u64				offer_warned_ns;	/* of what backends lack */
 	__u32				parse_budget;	/* bytes that this tick may still look at again */
 	const struct sp_addr		*wanting;	/* the client for whom a port is sought */
 	__u32				reclaim_budget;	/* splices that it may still look at for their ports */

@@ -258,7 +258,7 @@ static void client_offered(struct sp_conn *c, const struct sp_segment *seg, cons
 	c->heard_tsval = seg->tsval;
 	c->client.wscale_theirs = wscale == SP_COOKIE_WSCALE_NONE ? -1 : wscale;
 	c->client.wscale_ours = wscale == SP_COOKIE_WSCALE_NONE ? -1 : offer->wscale;
-	c->mss = sp_cookie_mss(sp_cookie_data_mss_class(data), offer->mss);
+	c->mss = sp_cookie_mss(sp_cookie_data_mss_class(data), offer->mss_max);
 	c->is_sack = sp_cookie_data_is_sack(data);
 }
 

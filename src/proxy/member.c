@@ -191,6 +191,7 @@ enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_m
 	m->seq = said->seq;
 	m->state = said->state;
 	m->can = said->can;
+	m->mtu = said->mtu;
 	m->adopts = said->adopts;
 	m->splices = said->splices;
 	m->heard_ns = now_ns;

@@ -42,6 +42,7 @@ const char *sp_member_state_name(enum sp_member_state state);
  * @relay:	where its messages come from, and are sent to
  * @started_ns:	CLOCK_REALTIME at its start: a later one is a later life of it
  * @can:	SP_CAN_*, of an agent
+ * @mtu:	of an agent's host: what its servers can be sent; 0: not known
  * @adopts:	of an agent: bit i: at @owned[i] is a listener whose handshakes it can take over now
  * @owned:	a proxy's source addresses, with port 0 for all; where an agent's servers listen. Those beyond
  *		SP_MEMBER_OWNED_MAX are not told
@@ -57,6 +58,7 @@ struct sp_member {
 	__u64			started_ns;
 	enum sp_member_state	state;
 	__u8			can;
+	__u16			mtu;
 	unsigned int		owned_count;
 	struct sp_endpoint	owned[SP_MEMBER_OWNED_MAX];
 	__u32			splices;
@@ -97,7 +99,7 @@ enum sp_member_verdict {
 
 /* @m: name, relay, started_ns, state, can and owned as a record says */
 enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *m, __u64 now_ns);
-/* @m: id, started_ns, seq, state, can, splices as a HELLO says, and relay: where it came from */
+/* @m: id, started_ns, seq, state, can, mtu, splices as a HELLO says, and relay: where it came from */
 enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *m, __u64 now_ns);
 /*
  * Return: one that has been silent for too long, and is not alive any more, or NULL: call it again until then.

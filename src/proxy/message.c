@@ -79,7 +79,7 @@ size_t sp_message_step(const void *bytes, size_t len)
 
 static __u8 *put_hello(__u8 *p, const struct sp_message *m)
 {
-	p = put_number(p, (__u64)m->state << 24 | m->can << 16, 4);
+	p = put_number(p, (__u64)m->state << 24 | m->can << 16 | m->mtu, 4);
 	p = put_number(p, m->splices, 4);
 	p = put_number(p, m->adopts, 8);
 	return put_number(p, m->said_ms, 8);
@@ -127,6 +127,7 @@ static __u8 *put_introduce(__u8 *p, const struct sp_message *m)
 		.tsval_delta = htonl(up->tsval_delta), .tsecr_delta = htonl(up->tsecr_delta),
 		.pool_id = htonl(up->pool_id), .half_version = htons(up->version),
 		.up_shift = up->window_shift, .down_shift = m->splice.down.window_shift, .flags = up->flags,
+		.mss = htons(up->mss),
 	};
 
 	return put_bytes(p, &said.front, offsetof(struct sp_introduce, mac) - BODY);
@@ -190,10 +191,11 @@ static enum sp_message_refusal get_hello(const __u8 *p, size_t len, struct sp_me
 {
 	if (len != 24)
 		return SP_MESSAGE_REFUSED_LENGTH;
-	if (p[0] >= SP_MEMBER_STATE_COUNT || p[1] & ~SP_CAN_ALL || get_number(p + 2, 2))
+	if (p[0] >= SP_MEMBER_STATE_COUNT || p[1] & ~SP_CAN_ALL)
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	m->state = p[0];
 	m->can = p[1];
+	m->mtu = get_number(p + 2, 2);
 	m->splices = get_number(p + 4, 4);
 	m->adopts = get_number(p + 8, 8);
 	m->said_ms = get_number(p + 16, 8);
@@ -267,13 +269,13 @@ static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct s
 	memcpy(&said.front, p, len);
 	if (!is_tuple(&said.front) || !is_tuple(&said.back) || !sp_half_flags_introduce(said.flags) ||
 	    ntohs(said.half_version) > 0xff || ntohl(said.pool_id) > 0xffff ||
-	    said.zeros[0] | said.zeros[1] | said.zeros[2])
+	    said.zero2)
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	*up = (struct sp_half){
 		.out = said.back, .seq_delta = ntohl(said.seq_delta), .ack_delta = ntohl(said.ack_delta),
 		.tsval_delta = ntohl(said.tsval_delta), .tsecr_delta = ntohl(said.tsecr_delta),
 		.window_shift = said.up_shift, .flags = said.flags, .version = ntohs(said.half_version),
-		.spliced_s = ntohl(said.spliced_s), .pool_id = ntohl(said.pool_id),
+		.spliced_s = ntohl(said.spliced_s), .pool_id = ntohl(said.pool_id), .mss = ntohs(said.mss),
 	};
 	m->splice.front = said.front;
 	m->splice.client_isn = ntohl(said.client_isn);

@@ -26,7 +26,7 @@
  *	-8	MAC
  *
  * HELLO, each 100 ms to each member that the store has named: "I live"
- *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 zero, 4 splices carried, 8 of which of its servers'
+ *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 the MTU of an agent's host, 4 splices carried, 8 of which of its servers'
  *		ports handshakes can be taken over: a bit for each, in the order of its record, 8 when it was said:
  *		CLOCK_REALTIME in ms
  *
@@ -97,7 +97,7 @@ struct sp_ends {
 /**
  * struct sp_message - one of them
  * @from, @started_ns, @seq: see above
- * @state, @can, @splices, @adopts, @said_ms: of HELLO
+ * @state, @can, @mtu, @splices, @adopts, @said_ms: of HELLO
  * @event, @segment: of SEGMENT; the payload is borrowed
  * @ends:	of ENDS
  * @splice, @kept_s: of INTRODUCE
@@ -109,6 +109,7 @@ struct sp_message {
 	__u64			seq;
 	enum sp_member_state	state;
 	__u8			can;
+	__u16			mtu;
 	__u64			adopts;
 	__u64			said_ms;
 	__u32			splices;

@@ -12,6 +12,7 @@
 #define PACKED_V6	36
 #define OUT_AT		33
 #define FRAME_BYTES	(OUT_AT + SP_SEAL_TAIL_BYTES)
+#define MSS_BYTES	2
 #define FLAGS_AT	3	/* SP_HALF_F_SHARED */
 #define FLAGS_MASK	63
 
@@ -125,7 +126,12 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 	put32(r.bytes + 21, up->ack_delta);
 	put32(r.bytes + 25, up->tsval_delta);
 	put32(r.bytes + 29, up->tsecr_delta);
-	r.len = FRAME_BYTES + sp_tuple_pack(&up->out, r.bytes + OUT_AT);
+	r.len = OUT_AT + sp_tuple_pack(&up->out, r.bytes + OUT_AT);
+	if (up->mss) {
+		put16(r.bytes + r.len, up->mss);
+		r.len += MSS_BYTES;
+	}
+	r.len += SP_SEAL_TAIL_BYTES;
 	sp_seal_close(seal, key.bytes, key.len, r.bytes, r.len);
 	return r;
 }
@@ -145,12 +151,17 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 {
 	struct sp_splice s = { .front = *front };
 	const __u8 *b = bytes;
+	size_t packed = len < FRAME_BYTES ? 0 : len - FRAME_BYTES;
 
-	if (len != FRAME_BYTES + PACKED_V4 && len != FRAME_BYTES + PACKED_V6)
+	if (packed == PACKED_V4 + MSS_BYTES || packed == PACKED_V6 + MSS_BYTES)
+		packed -= MSS_BYTES;
+	if (packed != PACKED_V4 && packed != PACKED_V6)
 		return SP_SEAL_LENGTH;
 	s.client_isn = get32(b + 4);
 	s.up = read_up(b);
-	if (sp_tuple_unpack(b + OUT_AT, len - FRAME_BYTES, &s.up.out))
+	if (len != FRAME_BYTES + packed)
+		s.up.mss = get16(b + OUT_AT + packed);
+	if (sp_tuple_unpack(b + OUT_AT, packed, &s.up.out))
 		return SP_SEAL_LENGTH;
 	s.down = sp_half_turn(&s.up, front, shift(get16(b + 13)));
 	*ret_splice = s;

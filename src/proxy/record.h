@@ -42,11 +42,12 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
  *	 4  client's ISN	 8  spliced_s		12  version
  *	13  from the highest bit: 6 for SP_HALF_F_SHARED, 5 each for the window shifts, up and down
  *	15  pool_id		17  four deltas of the half up	33  packed tuple proxy -> backend
+ *	behind it  2 bytes: mss of the half up, unless that is 0. Who does not know of it takes no such record
  *
  * The half down follows from the half up: its deltas are those of the other
  * direction with their signs changed.
  */
-#define SP_RECORD_MAX		(SP_SEAL_HEAD_BYTES + 29 + SP_PACKED_MAX + SP_SEAL_TAIL_BYTES)
+#define SP_RECORD_MAX		(SP_SEAL_HEAD_BYTES + 29 + SP_PACKED_MAX + 2 + SP_SEAL_TAIL_BYTES)
 
 struct sp_record {
 	__u8	len;

@@ -121,11 +121,12 @@ static json_t *member(const struct sp_report *r, const struct sp_member *m, int 
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	sp_endpoint_format(&m->relay.addr, m->relay.port_be, relay);
-	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:b}", "name", m->name, "relay", relay, "is_self", is_self,
+	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:b, s:i}", "name", m->name, "relay", relay, "is_self", is_self,
 			 "state", is_self || m->is_alive ? sp_member_state_name(m->state) : "dead",
 			 "up_s", (json_int_t)(now.tv_sec - m->started_ns / 1000000000),
 			 "heard_ms", (json_int_t)(heard_ns / 1000000), "splices", (json_int_t)splices,
-			 "clock_ahead_ms", (json_int_t)m->ahead_ms, "adopts_ecn", !!(m->can & SP_CAN_ECN));
+			 "clock_ahead_ms", (json_int_t)m->ahead_ms, "adopts_ecn", !!(m->can & SP_CAN_ECN),
+			 "mtu", m->mtu);
 }
 
 static json_t *cluster(void *ctx)

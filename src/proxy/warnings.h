@@ -20,7 +20,7 @@
 #define SP_WARNINGS(X) \
 	X(MODE_SHORTFALL, mode_shortfall, 0, "see IN EFFECT and BECAUSE below; mode `auto` takes what can be had, silently") \
 	X(CLOCK_OFF, clock_off, 0, "set the clocks by NTP, on all proxies and backends' hosts") \
-	X(BACKEND_LACKS, backend_lacks, 600, "switch it on at the backend, or promise less: `offer` of the service") \
+	X(BACKEND_LACKS, backend_lacks, 600, "switch it on at the backend and reload, or promise less: `offer` of the service") \
 	X(ADOPT_FILTERED, adopt_filtered, 4000, "on the backend's host, let packets from the proxies' source addresses to " \
 	  "the server's port pass before rules of connection tracking: `ip saddr ... tcp dport ... notrack` in a chain of " \
 	  "prerouting at priority raw, and `ct state untracked accept`; or set the service's mode to split") \

@@ -82,7 +82,7 @@ static inline void put_service(struct fixture *f, int is_v6, __u8 more_flags)
 {
 	struct sp_tuple t = TUPLE_IN(is_v6);
 	struct sp_listen at = { .addr = t.daddr, .port = htons(SERVICE_PORT) };
-	struct sp_service svc = { .mss = 1400, .window = 0x7654, .wscale = 7, .flags = more_flags |
+	struct sp_service svc = { .mss = 1400, .mss_max = 1400, .window = 0x7654, .wscale = 7, .flags = more_flags |
 				  SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE };
 
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc, BPF_ANY), 0);

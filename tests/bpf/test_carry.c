@@ -220,6 +220,35 @@ static void segments_must_fit_the_way_out(void **state)
 	f->gso_size = f->gso_segs = 0;
 }
 
+/* @mss: of the receiver, where the route has 1500; @packet_max: what its sender may send then */
+static const struct { __u16 mss, packet_max_v4, packet_max_v6; } limits[] = {
+	{ 0, 1500, 1500 }, { 1360, 1400, 1420 }, { 1460, 1500, 1500 }, { 9000, 1500, 1500 }, { 1, 576, 1280 },
+	{ 65535, 1500, 1500 },
+};
+
+static void check_limit(struct fixture *f, int is_v6, __u16 mss, int packet_max)
+{
+	struct packet p = plain_packet(is_v6), want;
+	struct sp_half h = full_half(is_v6);
+
+	h.mss = mss;
+	p.payload = packet_max - (l4_off(is_v6) - 14) - 20;
+	want = expect_carried(p, &h);
+	check_carried(f, "as much as the receiver takes", &p, &h, &want);
+	p.payload++;
+	listen_to(f);
+	check_dropped(f, "more than the receiver takes", &p, SP_DROP_TOO_BIG);
+	assert_int_equal(listen_to(f), 1);
+	assert_int_equal(f->event.mtu, packet_max);
+}
+
+static void receivers_mss_is_a_limit(void **state)
+{
+	for (size_t i = 0; i < COUNT(limits); i++)
+		for_each_family(v6)
+			check_limit(*state, v6, limits[i].mss, v6 ? limits[i].packet_max_v6 : limits[i].packet_max_v4);
+}
+
 static void padding_is_no_payload(void **state)
 {
 	for_each_family(v6) {
@@ -300,6 +329,7 @@ int main(void)
 		cmocka_unit_test(ttl_runs_out),
 		cmocka_unit_test(no_route_no_packet),
 		cmocka_unit_test(segments_must_fit_the_way_out),
+		cmocka_unit_test(receivers_mss_is_a_limit),
 		cmocka_unit_test(padding_is_no_payload),
 		cmocka_unit_test(marks_are_not_lost_on_anybody),
 	};

@@ -254,7 +254,7 @@ static void put_plain_service(struct fixture *f, int is_v6)
 {
 	struct sp_tuple t = TUPLE_IN(is_v6);
 	struct sp_listen at = { .addr = t.daddr, .port = htons(SERVICE_PORT) };
-	struct sp_service svc = { .mss = 1400, .window = 0x7654, .wscale = 7 };
+	struct sp_service svc = { .mss = 1400, .mss_max = 1400, .window = 0x7654, .wscale = 7 };
 
 	put_service(f, is_v6, 0);
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc, BPF_ANY), 0);

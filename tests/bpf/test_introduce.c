@@ -24,6 +24,7 @@ static struct sp_splice splice_of(int is_v6)
 	s.up.window_shift = 3;
 	s.up.version = 2;
 	s.up.pool_id = 0xabcd;
+	s.up.mss = 1360;
 	s.up.flags = SP_HALF_F_SPLIT;
 	s.down = peer_half(is_v6);
 	s.down.spliced_s = now_s;
@@ -396,8 +397,7 @@ static void what_makes_no_sense_is_refused(void **state)
 static void room_for_later_is_empty(void **state)
 {
 	static const size_t empty[] = {
-		offsetof(struct sp_introduce, zeros), offsetof(struct sp_introduce, zeros) + 1,
-		offsetof(struct sp_introduce, zeros) + 2, offsetof(struct sp_introduce, half_version),
+		offsetof(struct sp_introduce, zero2), offsetof(struct sp_introduce, half_version),
 		offsetof(struct sp_introduce, pool_id), offsetof(struct sp_introduce, pool_id) + 1,
 	};
 

@@ -42,6 +42,7 @@ static inline struct sp_splice any_splice(int is_v6)
 		.out = any_tuple(is_v6), .seq_delta = to_backend - client, .ack_delta = backend - to_client,
 		.tsval_delta = ts_to_backend - ts_client, .tsecr_delta = ts_backend - ts_to_client,
 		.window_shift = random() % 29 - 14, .version = any32(), .spliced_s = any32(), .pool_id = any32(),
+		.mss = random() & 4 ? any32() : 0,
 		.flags = any32() & SP_HALF_F_SHARED,
 	};
 	s.down = (struct sp_half){

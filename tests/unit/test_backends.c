@@ -468,6 +468,41 @@ static void without_memory_nothing_changes(void **state)
 	close_backends(b, old);
 }
 
+static void what_a_synack_tells(void **state)
+{
+	const __u8 ts = SP_SERVICE_F_TIMESTAMPS, sack = SP_SERVICE_F_SACK;
+	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}");
+	const struct sp_pool_conf *w = &config->pools[0];
+	struct sp_backends *b = open_backends(config);
+
+	assert_int_equal(sp_backends_at(b, w, 0)->mss, 0);
+	assert_true(sp_backends_learn(b, w, 0, 1460, ts | sack, ts | sack));
+	assert_false(sp_backends_learn(b, w, 0, 1460, ts | sack, ts | sack));
+	assert_true(sp_backends_learn(b, w, 0, 1360, ts | sack, ts | sack));
+	assert_true(sp_backends_learn(b, w, 0, 1360, ts | sack, sack));
+	assert_int_equal(sp_backends_at(b, w, 0)->lacks, ts);
+	/* what was not asked for tells nothing */
+	assert_false(sp_backends_learn(b, w, 0, 1360, sack, sack));
+	assert_int_equal(sp_backends_at(b, w, 0)->lacks, ts);
+	assert_true(sp_backends_learn(b, w, 0, 1360, ts, ts));
+	assert_int_equal(sp_backends_at(b, w, 0)->lacks, 0);
+	assert_int_equal(sp_backends_at(b, w, 1)->mss, 0);
+	close_backends(b, config);
+}
+
+static void reload_forgets_what_a_synack_told(void **state)
+{
+	struct sp_config *old = load("{name: w, backends: [" A "]}"), *new = load("{name: w, backends: [" A "]}");
+	struct sp_backends *b = open_backends(old);
+
+	sp_backends_learn(b, &old->pools[0], 0, 1360, SP_SERVICE_F_SACK, 0);
+	assert_int_equal(sp_backends_configure(b, new), 0);
+	assert_int_equal(sp_backends_at(b, &new->pools[0], 0)->mss, 0);
+	assert_int_equal(sp_backends_at(b, &new->pools[0], 0)->lacks, 0);
+	sp_config_free(old);
+	close_backends(b, new);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,6 +521,8 @@ int main(void)
 		cmocka_unit_test(a_pool_of_another_configuration_is_not_taken_for_one_of_this),
 		cmocka_unit_test(connections_of_before_a_reload_go_on),
 		cmocka_unit_test(reload_may_switch_marking_off),
+		cmocka_unit_test(what_a_synack_tells),
+		cmocka_unit_test(reload_forgets_what_a_synack_told),
 		cmocka_unit_test(large_pools),
 		cmocka_unit_test(large_pools_survive_reloads),
 		cmocka_unit_test(without_memory_nothing_changes),

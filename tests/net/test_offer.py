@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A backend takes less than its clients were promised: the first one gets on with it, later ones are promised less.
+
+    client --- router ---+--- proxy1..3 --- core ---(1500 | 1400)--- backend1, with an agent
+                         `------------------------------'      (front, see cluster.py)
+"""
+import contextlib
+
+import pytest
+
+import tcp
+from agent_lab import MIB, agent_lab
+from tcp import info, transfer
+
+pytestmark = pytest.mark.spliced
+NARROW = 1400       # nobody tells of it but the backend's MSS, or its agent
+OPTIONS = {"timestamps": "ts", "sack": "sack", "window_scaling": "wscale"}      # by their sysctl; as ss has them
+
+
+@pytest.fixture(scope="module", params=["whole", "split", "adopt"])
+def lab(request, start_cluster):
+    with agent_lab(start_cluster, request.param) as lab:
+        lab.mode = request.param
+        with lab.cluster.no_superpackets():
+            yield lab
+
+
+@contextlib.contextmanager
+def narrow_backend(lab):
+    lab.backend1.ip(f"link set core mtu {NARROW}\n")
+    tcp.wait_for(lambda: agent_mtus(lab) == {NARROW}, "proxies to have heard of it")
+    yield
+    lab.backend1.ip("link set core mtu 1500\n")
+    tcp.wait_for(lambda: agent_mtus(lab) == {1500}, "proxies to have heard of it")
+
+
+def agent_mtus(lab):
+    return {member["mtu"] for proxy in lab.cluster.proxies for member in proxy.members() if member["state"] == "agent"}
+
+
+def reload_all(lab):
+    for proxy in lab.cluster.proxies:
+        proxy.reload(proxy.conf)
+
+
+@pytest.fixture
+def pair(lab, pairs_on):
+    """Proxies know nothing of the backend at first."""
+    pairs = pairs_on(lab)
+    reload_all(lab)
+    for version in ("-4", "-6"):
+        lab.client.run("ip", version, "route", "flush", "cache")
+    return pairs
+
+
+def promised(lab, sock):
+    """Options and MSS of a client's connection."""
+    said = info(lab.client, sock)
+    return {word.split(":")[0] for word in said["detail"].split()}, int(said["advmss"])
+
+
+def test_narrow_backend(lab, pair, family, kind):
+    """On one link, so that no router says anything: the client hears of it by an error of ours."""
+    with narrow_backend(lab):
+        client, server = pair(family, kind)
+        transfer(client, server, 2 * MIB)
+        transfer(server, client, MIB)
+        assert int(info(lab.client, client)["pmtu"]) == NARROW
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_backend_lacks_an_option(lab, pair, family, option):
+    """Who is told so by the first one's SYN-ACK promises it no more, and warns, until a reload."""
+    if lab.mode == "adopt":
+        pytest.skip("there is no SYN-ACK")
+    with lab.backend1.sysctls(**{f"tcp_{option}": 0}):
+        for n in range(12):     # by all proxies
+            client, server = pair(family, "http")
+            assert OPTIONS[option] in promised(lab, client)[0] or n
+            transfer(client, server, MIB // 16)
+            transfer(server, client, MIB // 16)
+        warned = [proxy for proxy in lab.cluster.proxies if any("backend1" in text for text in proxy.status()["warnings"])]
+        assert warned
+        for _ in range(24):
+            client, server = pair(family, "http")
+            if OPTIONS[option] not in promised(lab, client)[0]:
+                break
+        else:
+            pytest.fail("it is still promised")
+        transfer(client, server, MIB // 16)
+        transfer(server, client, MIB // 16)
+    reload_all(lab)
+    assert not any(proxy.status()["warnings"] for proxy in lab.cluster.proxies)
