@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* cluster_params.h - what can be said of a cluster. Read by src/plan/ and its tests. */
+/* cluster_params.h - parameters of a cluster. Read by src/plan/ and its tests. */
 #ifndef SP_PLAN_CLUSTER_PARAMS_H
 #define SP_PLAN_CLUSTER_PARAMS_H
 

@@ -32,7 +32,7 @@ int sp_group_solve(const struct sp_plan_model *model, struct sp_group *ret_group
 /* Probability that fewer than are needed serve, or that some clients are not served. */
 double sp_group_short(const struct sp_group *group);
 
-/* The same, that none serves or that some clients are not served. */
+/* Probability that no machine serves, or that some clients are not served. */
 double sp_group_not_for_all(const struct sp_group *group);
 
 /**

@@ -14,7 +14,7 @@ enum sp_improve_kind {
 };
 
 /**
- * struct sp_improvement - what one parameter alone would have to be
+ * struct sp_improvement - the value that one parameter alone would need
  * @name:	of the parameter
  * @kind:	which way is better; LIKELIER: 1 minus it is to be smaller
  * @at:		its offset in struct sp_plan_cluster
@@ -37,7 +37,7 @@ struct sp_improvement {
 #define SP_IMPROVEMENTS 8
 
 /**
- * sp_improve() - for each parameter alone: what makes a tenth of `service_lost`?
+ * sp_improve() - find, for each parameter alone, the value that divides `service_lost` by ten
  * @cluster:	checked
  * @ret_list:	those that are enough first, by how little they need; then the others, by how much they do
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* params.h - all that can be said on the command line or in a file. Read by src/plan/ and its tests. */
+/* params.h - parameters of the command line and of files. Read by src/plan/ and its tests. */
 #ifndef SP_PLAN_PARAMS_H
 #define SP_PLAN_PARAMS_H
 
@@ -12,10 +12,10 @@ enum sp_param_kind {
 };
 
 /**
- * struct sp_plan_params - the bare model
- * @model:	as given
- * @price:	per hour
- * @at_hours:	when; SP_PLAN_STEADY
+ * struct sp_plan_params - parameters of the bare model
+ * @model:	units and rates
+ * @price:	per hour, by enum sp_plan_price
+ * @at_hours:	time since the beginning; SP_PLAN_STEADY
  */
 struct sp_plan_params {
 	struct sp_plan_model	model;
@@ -24,7 +24,7 @@ struct sp_plan_params {
 };
 
 /**
- * struct sp_param - one that has a name
+ * struct sp_param - description of a parameter
  * @name:	without the --
  * @kind:	how it is written
  * @at:		offset of its value

@@ -28,7 +28,7 @@ static int is_better(const struct best *best, double price, const struct sp_plan
 	return price < best->price || (price == best->price && worth->service_lost < best->worth.service_lost);
 }
 
-/* Not solved, if it is dearer than what is found. */
+/* A cluster that costs more than the best so far is not solved. */
 static int try(const struct sp_plan_cluster *c, struct best *best)
 {
 	double price = sp_plan_cluster_price(c);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* A chain whose last states are taken out one by one: what passes through them becomes rates between those before. */
+/* States are eliminated from the last to the first. Flow through one becomes rates between the states before it. */
 struct elimination {
 	struct sp_chain chain;
 	double *leaves; /* rate to states before it, or to the end */
@@ -43,7 +43,7 @@ static double sum_before(const struct elimination *e, size_t state)
 	return sum;
 }
 
-/* Rates into the set are to the end, those out of it are nothing. */
+/* Rates into the set count as exits. States of the set keep no rates. */
 static void cut_off_set(struct elimination *e)
 {
 	for (size_t from = 0; from < e->chain.count; from++)
@@ -70,7 +70,7 @@ static int eliminate(struct elimination *e)
 	return 0;
 }
 
-/* Each state from those before it. */
+/* The probability of each state follows from those of the states before it. */
 static void put_back(const struct elimination *e, double *p)
 {
 	for (size_t state = 1; state < e->chain.count; state++) {

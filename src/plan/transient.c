@@ -20,7 +20,7 @@ static double fastest(const struct sp_chain *chain)
 	return rate;
 }
 
-/* One jump, or stay: at @rate, the same in all states. */
+/* One step of the uniformized chain: each state jumps or stays, at the same @rate. */
 static void jump(const struct sp_chain *chain, double rate, const double *stays, const double *from, double *to)
 {
 	for (size_t i = 0; i < chain->count; i++)
@@ -34,7 +34,7 @@ static void jump(const struct sp_chain *chain, double rate, const double *stays,
 	}
 }
 
-/* How many jumps there are: a law of Poisson, from its middle outwards, so that none of its weights is out of range. */
+/* Poisson weights for the number of jumps, computed from the mode outwards, so that none is out of range. */
 struct jumps {
 	size_t first;
 	size_t count;
@@ -129,7 +129,7 @@ int sp_transient_by_jumps(const struct sp_chain *chain, double hours, double *p)
 	return err;
 }
 
-/* The sum of each row is 1. Of a state that is hardly ever left, what is left over says more than what was computed. */
+/* Each row sums to 1. If a state is rarely left, the exact part of its row is what leaves: the diagonal is the rest. */
 static void settle(double *matrix, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

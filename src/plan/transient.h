@@ -11,7 +11,7 @@
  * @hours:	0 or more
  * @p:		probabilities at the beginning, and then those at the end; their sum, any, stays the same
  *
- * By whichever costs less. Both are without a subtraction, as sp_steady() is.
+ * Chooses the cheaper of the two methods below. Neither subtracts, as sp_steady() does not.
  * Return: 0; -ENOMEM.
  */
 int sp_transient(const struct sp_chain *chain, double hours, double *p);
