@@ -2,7 +2,7 @@
 /*
  * Theory of operation
  *
- * A tcx link (Linux 6.6) is pinned as "link_INTERFACE" and detaches when that
+ * A tcx link (Linux 6.6, tcx.c) is pinned as "link_INTERFACE" and detaches when that
  * pin goes. A clsact filter belongs to its interface, and no pin holds it:
  * the program is pinned as "tc_INTERFACE" to tell where there is one, at
  * PRIORITY and HANDLE. The clsact qdisc stays: it may be shared, and costs
@@ -18,21 +18,25 @@
 #include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "tcx.h"
+#include "warnings.h"
 
-/* BPF_TCX_INGRESS and BPF_TCX_EGRESS, younger than Debian 12's headers */
-#define TCX_INGRESS	46
-#define TCX_EGRESS	47
 #define PRIORITY	1	/* as tcx: before whatever else filters */
 #define HANDLE		0x5350
+#define FRONT_AGAIN_NS	10000000000ULL	/* two that want to be the first take turns, not more often */
 #define PIN_MAX		(IFNAMSIZ + 8)
 #define PATH_LEN	600
 
@@ -66,25 +70,6 @@ static int pin_parse(const char *name, enum way way, char interface[IFNAMSIZ])
 	snprintf(interface, IFNAMSIZ, "%s", name + len);
 	swap(interface, ':', '.');
 	return 1;
-}
-
-static int attach_tcx(const char *path, unsigned int ifindex, int prog_fd, int is_out)
-{
-	int fd = bpf_obj_get(path), err;
-
-	if (fd >= 0) {
-		err = bpf_link_update(fd, prog_fd, NULL);
-		close(fd);
-		if (!err)
-			return 0;
-		unlink(path);	/* the interface is another one of the same name */
-	}
-	fd = bpf_link_create(prog_fd, ifindex, is_out ? TCX_EGRESS : TCX_INGRESS, NULL);
-	if (fd < 0)
-		return fd;
-	err = bpf_obj_pin(fd, path);
-	close(fd);
-	return err;
 }
 
 static int attach_clsact(const char *path, unsigned int ifindex, int prog_fd, int is_out)
@@ -146,7 +131,10 @@ static int attach_by(enum way way, const char *dir, const char *interface, unsig
 
 	pin_name(name, named_way(way, is_out), interface);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return way == TCX ? attach_tcx(path, ifindex, prog_fd, is_out) : attach_clsact(path, ifindex, prog_fd, is_out);
+	if (way == CLSACT)
+		return attach_clsact(path, ifindex, prog_fd, is_out);
+	return sp_tcx_attach(&(struct sp_tcx){ .interface = interface, .path = path, .ifindex = ifindex,
+					       .prog_fd = prog_fd, .is_out = is_out }, sp_now_ns());
 }
 
 static int is_clsact_wanted(void)
@@ -169,13 +157,35 @@ static int take(enum way way, const char *dir, const char *interface, unsigned i
 	return err;
 }
 
+/* Where packets have an Ethernet header, by ARP's numbers. */
+static int check_link_type(const char *interface)
+{
+	struct ifreq request = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	err = ioctl(fd, SIOCGIFHWADDR, &request) ? -errno : 0;
+	close(fd);
+	if (err || request.ifr_hwaddr.sa_family == ARPHRD_ETHER || request.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK)
+		return err;
+	log_err("interface %s: its packets have no Ethernet header (link type %u: tun, WireGuard, ipip, gre and the like); "
+		"spliced can't work there", interface, request.ifr_hwaddr.sa_family);
+	return -EPROTONOSUPPORT;
+}
+
 static int attach(const char *dir, const char *interface, int prog_fd, int dir_fd, int is_out)
 {
 	unsigned int ifindex = if_nametoindex(interface);
-	int err = -EOPNOTSUPP;
+	int err;
 
 	if (!ifindex)
 		return -errno;
+	err = check_link_type(interface);
+	if (err)
+		return err;
+	err = -EOPNOTSUPP;
 	if (!is_clsact_wanted())
 		err = take(TCX, dir, interface, ifindex, prog_fd, dir_fd, is_out);
 	/* -EINVAL: a kernel that has never heard of tcx */
@@ -230,6 +240,96 @@ int sp_attach(const char *path, const struct sp_config *config, int in_fd, int o
 		sweep(dir, config);
 	closedir(dir);
 	return err;
+}
+
+/* ---- while we run ---- */
+
+static void warn_of_change(const struct sp_tcx *t, int err, __u64 now_ns)
+{
+	if (err)
+		sp_warn(SP_WARNING_DETACHED, now_ns, t->interface, "interface %s: the datapath is not attached there, and can't be "
+			"attached again: %s", t->interface, strerror(-err));
+	else
+		sp_warn(SP_WARNING_CHAIN_CHANGED, now_ns, t->interface, "interface %s: another program was attached or taken away "
+			"(%s); ours has put itself in front again", t->interface, t->is_out ? "egress" : "ingress");
+}
+
+static int check_tcx(struct sp_tcx *t, struct sp_hook *hook, __u64 now_ns)
+{
+	int err;
+
+	t->revision = hook->revision;
+	err = sp_tcx_check(t);
+	if (err == -ESTALE) {
+		if (now_ns < hook->next_ns)
+			return 0;
+		hook->next_ns = now_ns + FRONT_AGAIN_NS;
+		err = sp_tcx_to_front(t);
+		warn_of_change(t, err, now_ns);
+	} else if (err) {
+		err = sp_tcx_attach(t, now_ns);
+		if (err)
+			warn_of_change(t, err, now_ns);
+		else
+			log_warn("interface %s: the datapath was not attached any more; it is again", t->interface);
+	}
+	hook->revision = t->revision;
+	return err;
+}
+
+/* A filter of clsact is its interface's. Without capabilities there is nothing to be done about one that is new. */
+static int check_clsact(const char *interface, unsigned int ifindex, struct sp_hook *hook, __u64 now_ns)
+{
+	if (!hook->ifindex || hook->ifindex == ifindex)
+		return 0;
+	sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is another one than when spliced was started; by clsact "
+		"the datapath can't be attached again while it runs", interface);
+	return -ENOLINK;
+}
+
+static int check(const char *dir, const char *interface, int prog_fd, int is_out, struct sp_hook *hook, __u64 now_ns)
+{
+	unsigned int ifindex = if_nametoindex(interface);
+	struct sp_tcx t = { .interface = interface, .ifindex = ifindex, .prog_fd = prog_fd, .is_out = is_out };
+	char name[PIN_MAX], path[PATH_LEN];
+	int err;
+
+	if (!ifindex) {
+		sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is gone", interface);
+		return -ENODEV;
+	}
+	pin_name(name, named_way(CLSACT, is_out), interface);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (!access(path, F_OK)) {
+		err = check_clsact(interface, ifindex, hook, now_ns);
+	} else {
+		pin_name(name, named_way(TCX, is_out), interface);
+		snprintf(path, sizeof(path), "%s/%s", dir, name);
+		t.path = path;
+		err = check_tcx(&t, hook, now_ns);
+	}
+	if (!hook->ifindex)
+		hook->ifindex = ifindex;
+	return err;
+}
+
+const char *sp_attach_check(const char *path, const struct sp_config *config, int in_fd, int out_fd,
+			    struct sp_hooks *hooks, __u64 now_ns)
+{
+	const char *missing = NULL;
+
+	for (size_t i = 0; i < config->interface_count; i++) {
+		const char *interface = config->interfaces[i];
+		int err = check(path, interface, in_fd, 0, &hooks->in[i], now_ns);
+
+		if (!err && out_fd >= 0)
+			err = check(path, interface, out_fd, 1, &hooks->out[i], now_ns);
+		if (err)
+			missing = interface;
+		else
+			sp_warn_over(SP_WARNING_DETACHED, interface);
+	}
+	return missing;
 }
 
 int sp_attach_is_by_clsact(const char *path)

@@ -21,6 +21,32 @@ int sp_attach(const char *path, const struct sp_config *config, int in_fd, int o
 /* Return: whether clsact filters are ours in @path: they change by netlink, which a confined daemon has no right to. */
 int sp_attach_is_by_clsact(const char *path);
 
+/**
+ * struct sp_hook - what is remembered of one direction of an interface
+ * @ifindex:	when it was attached
+ * @revision:	see struct sp_tcx
+ * @next_ns:	we don't put ourselves in front again before
+ */
+struct sp_hook {
+	unsigned int	ifindex;
+	__u64		revision, next_ns;
+};
+
+struct sp_hooks {
+	struct sp_hook	in[SP_CONFIG_INTERFACES_MAX], out[SP_CONFIG_INTERFACES_MAX];
+};
+
+/**
+ * sp_attach_check() - about once a second while we run: is all still attached, and first?
+ * @hooks:	zeroed whenever sp_attach() was called
+ *
+ * An interface that has come back is attached again, as long as that is possible without capabilities: by tcx. What is
+ * not as it should be is a warning.
+ * Return: the name of an interface without our programs; NULL: all is well.
+ */
+const char *sp_attach_check(const char *path, const struct sp_config *config, int in_fd, int out_fd,
+			    struct sp_hooks *hooks, __u64 now_ns);
+
 /* Remove one thing that is pinned in @dir_fd; what it keeps attached is detached. Return: 0 or -errno. */
 int sp_unpin(int dir_fd, const char *name);
 

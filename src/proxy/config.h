@@ -9,6 +9,7 @@
 #include "abi/service.h"
 #include "l7/route.h"
 
+#define SP_CONFIG_INTERFACES_MAX 64
 #define SP_NAME_MAX	63	/* of a pool, a service, a backend, a proxy */
 #define SP_SERVERS_MAX	16	/* of the store */
 #define SP_COPIES_MAX	5	/* of a splice, among them */

@@ -50,7 +50,7 @@ static const struct rule allowed[] = {
 	CALL(writev), CALL(readv), CALL(fcntl), CALL(poll), CALL(ppoll),
 	SOCKET(AF_UNIX, SOCK_DGRAM), SOCKET(AF_UNIX, SOCK_STREAM), SOCKET(AF_INET, SOCK_DGRAM),
 	SOCKET(AF_INET, SOCK_STREAM), SOCKET(AF_INET6, SOCK_STREAM),
-	IOCTL(FIONBIO), IOCTL(FIOCLEX), IOCTL(FIONREAD), IOCTL(SIOCGIFMTU), IOCTL(SIOCGIFINDEX),
+	IOCTL(FIONBIO), IOCTL(FIOCLEX), IOCTL(FIONREAD), IOCTL(SIOCGIFMTU), IOCTL(SIOCGIFINDEX), IOCTL(SIOCGIFHWADDR),
 	/* files to read; the control socket and pins to remove */
 	WITHOUT(openat, 2, WRITES), CALL(newfstatat), CALL(fstat), CALL(statx), CALL(lseek), CALL(getdents64),
 	CALL(access), CALL(faccessat), CALL(faccessat2),

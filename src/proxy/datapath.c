@@ -163,6 +163,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 	err = sp_datapath_attach(dp, config);
 	if (err)
 		goto fail;
+	sp_state_sweep(config->state_dir);
 	*ret_dp = dp;
 	return 0;
 fail:
@@ -177,11 +178,21 @@ static struct bpf_program *ingress(const struct sp_datapath *dp, const struct sp
 	return dp->can_adopt ? dp->skel->progs.sp_agent_adopt : dp->skel->progs.sp_agent_in;
 }
 
+static int egress_fd(const struct sp_datapath *dp, const struct sp_config *config)
+{
+	return config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
+}
+
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 {
-	int out_fd = config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
+	memset(&dp->hooks, 0, sizeof(dp->hooks));
+	return sp_attach(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config));
+}
 
-	return sp_attach(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), out_fd);
+const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns)
+{
+	return sp_attach_check(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config),
+			       &dp->hooks, now_ns);
 }
 
 int sp_datapath_can_attach(const struct sp_datapath *dp)

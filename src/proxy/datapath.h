@@ -32,6 +32,8 @@ int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 /* Return: whether they are others than before. */
 int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys);
 
+/* See sp_attach_check(). */
+const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns);
 /* Of an agent: whether the kernel takes over handshakes, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
 int sp_datapath_can_adopt(const struct sp_datapath *dp);
 /* Whether it says that it has that function. It may still refuse the program. */

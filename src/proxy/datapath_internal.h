@@ -3,6 +3,7 @@
 #ifndef SP_PROXY_DATAPATH_INTERNAL_H
 #define SP_PROXY_DATAPATH_INTERNAL_H
 
+#include "attach.h"
 #include "datapath.h"
 #include "proxy.skel.h"
 #include "state.h"
@@ -30,6 +31,7 @@ struct sp_datapath {
 	struct sp_count		count;
 	__u32			introduced;
 	int			can_adopt;
+	struct sp_hooks		hooks;
 	struct sp_offered		offered[SP_SERVICES_MAX];
 	size_t			offered_count;
 };

@@ -21,6 +21,7 @@
 #include "store.h"
 #include "warnings.h"
 
+#define LOOK_BEATS	4	/* of the heart: between two looks at interfaces */
 #define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
 /* Until proxies have missed an agent that has just ended, and what they gave to its datapath till then has come. */
 #define UNLOAD_AFTER_US	1000000
@@ -35,6 +36,7 @@ struct daemon {
 	struct sp_report		report;
 	struct sp_control_server	*control;
 	const char			*path;
+	unsigned int			beats;
 	uv_loop_t			loop;
 	uv_poll_t			events;
 	uv_prepare_t			flush;
@@ -107,6 +109,8 @@ static void on_beat(uv_timer_t *timer)
 	sp_datapath_heartbeat(d->dp);
 	sp_report_tell(&d->report);
 	sp_firewall_tick(d->wire, sp_front_carrier(d->front)->config, sp_now_ns());
+	if (!(d->beats++ % LOOK_BEATS))
+		d->report.detached = sp_datapath_check_attached(d->dp, sp_front_carrier(d->front)->config, sp_now_ns());
 	sp_warnings_tick(sp_now_ns());
 }
 

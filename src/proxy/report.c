@@ -157,6 +157,8 @@ static const char *unready(const struct sp_report *r)
 		return "draining: splicectl drain-self --undo ends that";
 	if (sp_datapath_heartbeat_age_ns(r->carrier->dp) > SP_HEARTBEAT_STALE_NS)
 		return "the daemon's heartbeat is stale: it was stopped, or is overloaded";
+	if (r->detached)
+		return "an interface is gone, or the datapath is not attached there: see the warnings of status";
 	if (!sp_front_is_in_sync(r->front))
 		return "not in sync: the store was not read yet";
 	return NULL;

@@ -7,13 +7,17 @@
 #include "front.h"
 #include "splice.h"
 
-/* All borrowed. @is_draining: asked to leave; for as long as the daemon lives, whatever is reloaded. */
+/*
+ * All borrowed. @is_draining: asked to leave; for as long as the daemon lives, whatever is reloaded. @detached: an
+ * interface without our program, see sp_attach_check()
+ */
 struct sp_report {
 	struct sp_front		*front;
 	struct sp_carrier	*carrier;	/* the front's */
 	const char		*config_path;
 	__u64			start_ns;
 	int			is_draining;
+	const char		*detached;
 };
 
 /* Tell the other proxies whether this one is ready: now and then. */

@@ -158,6 +158,21 @@ static int remove_layouts(const char *state_dir)
 	return err;
 }
 
+void sp_state_sweep(const char *state_dir)
+{
+	DIR *dir = opendir(state_dir);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_layout(entry->d_name) && strcmp(entry->d_name, LAYOUT)) {
+			log_warn("state_dir %s: %s is of another version and is removed; connections spliced by that end", state_dir,
+				 entry->d_name);
+			remove_layout(dirfd(dir), entry->d_name);
+		}
+	if (dir)
+		closedir(dir);
+}
+
 int sp_state_remove(const char *state_dir)
 {
 	int fd, err = lock_or_say(state_dir, &fd);

@@ -20,6 +20,8 @@ int sp_state_open(const char *state_dir, struct sp_state *ret_state);
 void sp_state_close(struct sp_state *state);
 
 /* Unpins all that is in there, of any layout; programs whose link goes are detached. Return: as sp_state_open(). */
+/* What a version with another layout has left there is removed, and detached: it would take our packets for its own. */
+void sp_state_sweep(const char *state_dir);
 int sp_state_remove(const char *state_dir);
 
 #endif

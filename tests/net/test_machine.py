@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What the proxy's own host does to it is met, or said as a warning with its remedy."""
+import contextlib
+import signal
+
 import pytest
 
-from daemon import RAW_HTTP
+import foreign
+from daemon import RAW_HTTP, Spliced
 from one_daemon import raw, runs_again     # noqa: F401
-from tcp import connect, wait_for
+from tcp import MIB, connect, transfer, wait_for
 
 pytestmark = pytest.mark.spliced
 
@@ -43,3 +47,94 @@ def test_firewall_that_refuses_is_named(raw, family):
             assert answer(raw, family).startswith(b"HTTP/1.1 ")
         finally:
             raw.net.proxy.run("nft", "delete table inet spliced")
+
+
+def is_silent(rig, way):
+    try:
+        return answer(rig, way) is None
+    except TimeoutError:
+        return True
+
+
+@pytest.mark.parametrize("when", ["before", "later"])
+def test_foreign_program_stands_behind(raw, pair, family, when):
+    """One that takes all it gets: attached before us, or in front of us while we run."""
+    if when == "before":
+        raw.spliced.end(signal.SIGTERM)
+        raw.spliced.unload()
+    with contextlib.ExitStack() as stack:
+        for interface in raw.net.interfaces:
+            stack.enter_context(foreign.attached(raw.net.proxy, interface))
+        if when == "before":
+            raw.spliced.start()
+            assert "stands behind ours" in raw.spliced.log.read_text() and not warnings(raw.spliced, "foreign_program")
+        else:
+            said = warned(raw.spliced, "chain_changed")
+            assert said["object"] in raw.net.interfaces
+            wait_for(lambda: len(warnings(raw.spliced, "chain_changed")) == 2, "both", 5)
+        transfer(*pair(family), MIB)
+    assert raw.spliced.ctl_run("ready").returncode == 0
+
+
+def test_detached_program_is_attached_again(raw, pair, family):
+    client, server = pair(family)
+    for path in raw.spliced.state_dir.rglob("link_*"):
+        foreign.detach(path)
+    wait_for(lambda: raw.spliced.log.read_text().count("it is again") >= 2, "to be attached again", 5)
+    transfer(client, server, MIB)
+    assert raw.spliced.ctl_run("ready").returncode == 0 and not warnings(raw.spliced, "detached")
+
+
+def test_program_of_another_state_dir_is_named(raw, pair, family, tmp_path):
+    """The newer one serves; the older one is to be unloaded."""
+    raw.spliced.end(signal.SIGTERM)
+    conf = {**raw.usual, "state_dir": raw.usual["state_dir"] + "-b", "control": str(tmp_path / "b.sock")}
+    newer = Spliced(raw.net, raw.spliced.bin.rsplit("/src/", 1)[0], tmp_path, {**conf, "key_file": str(tmp_path / "cookie.key")})
+    try:
+        newer.start()
+        said = warned(newer, "older_program")
+        assert "sp_ingress" in said["text"] and "--unload" in said["remedy"]
+        transfer(*pair(family), MIB)
+    finally:
+        newer.close()
+
+
+def test_pins_of_another_layout_go(raw):
+    """Else its program would stand before ours, and drop what ours is for."""
+    old = raw.spliced.state_dir / "v1"
+    raw.spliced.end(signal.SIGTERM)
+    old.mkdir()
+    raw.spliced.start()
+    assert not old.exists() and "v1 is of another version" in raw.spliced.log.read_text()
+
+
+def test_interface_that_comes_back_is_attached_again(raw):
+    """Of the same name, and another index."""
+    proxy = raw.net.proxy
+    proxy.ip("link add w0 type veth peer name w1\nlink set w0 up\n")
+    try:
+        assert "done" in raw.spliced.reload({**raw.usual, "interfaces": [*raw.usual["interfaces"], "w0"]})
+        proxy.ip("link del w0\n")
+        assert warned(raw.spliced, "detached")["object"] == "w0"
+        assert "interface" in raw.spliced.ctl_run("ready").stdout
+        proxy.ip("link add w0 type veth peer name w1\nlink set w0 up\n")
+        wait_for(lambda: not warnings(raw.spliced, "detached"), "the warning to go", 5)
+        assert raw.spliced.ctl_run("ready").returncode == 0
+        # gone and back between two looks
+        proxy.ip("link del w0\nlink add w0 type veth peer name w1\nlink set w0 up\n")
+        seen = raw.spliced.log.read_text().count("interface w0: the datapath was not attached")
+        wait_for(lambda: raw.spliced.log.read_text().count("interface w0: the datapath was not attached") > seen, "to be attached again", 5)
+    finally:
+        raw.spliced.reload(raw.usual)
+        proxy.ip("link del w0\n")
+
+
+def test_interface_without_ethernet_header_is_refused_by_name(raw, pair, family):
+    proxy = raw.net.proxy
+    proxy.ip("tuntap add dev t0 mode tun\n")
+    try:
+        said = raw.spliced.reload({**raw.usual, "interfaces": [*raw.usual["interfaces"], "t0"]})
+        assert "interface t0: its packets have no Ethernet header" in said and "nothing is changed" in said
+        transfer(*pair(family), MIB)
+    finally:
+        proxy.ip("link del t0\n")
