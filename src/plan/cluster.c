@@ -126,7 +126,7 @@ int sp_plan_cluster_worth(const struct sp_plan_cluster *c, struct sp_plan_worth 
 	err = add_proxies(c, c->proxies, c->proxies_needed, c->detect, &proxies, ret_worth);
 	err = err ?: add_stores(c, &stores, ret_worth);
 	err = err ?: add_backends(c, ret_worth);
-	err = err ?: sp_group_kept_waiting(&proxies, c->patience, &waiting);
+	err = err ?: sp_group_kept_waiting(&proxies, c->detect, c->patience, &waiting);
 	if (err)
 		return err;
 	gone = sp_lost_records(c, &proxies, &stores);

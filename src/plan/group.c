@@ -128,10 +128,11 @@ out:
 	return err;
 }
 
-int sp_group_kept_waiting(const struct sp_group *group, double patience_hours, double *ret_share)
+int sp_group_kept_waiting(const struct sp_group *group, double detect_hours, double patience_hours, double *ret_share)
 {
-	double unnoticed = (1 - group->model.rate[SP_PLAN_RATE_coverage]) *
-			   exp(-group->model.rate[SP_PLAN_RATE_beta] * patience_hours);
+	double coverage = group->model.rate[SP_PLAN_RATE_coverage];
+	double unnoticed = (1 - coverage) * exp(-group->model.rate[SP_PLAN_RATE_beta] * patience_hours) +
+			   (detect_hours > patience_hours ? coverage : 0);
 	double sum = 0, rate;
 	int err = long_outages(group, patience_hours, &rate);
 

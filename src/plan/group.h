@@ -48,11 +48,12 @@ double sp_group_hit(const struct sp_group *group);
 /**
  * sp_group_kept_waiting() - share of all connections that have to wait too long, per hour
  * @group:		solved
+ * @detect_hours:	for so long a covered failure is not noticed, always
  * @patience_hours:	so long a client waits
  * @ret_share:		of those whose machine's failure is not noticed for so long, or leaves none for so long
  *
  * Return: 0; -ENOMEM.
  */
-int sp_group_kept_waiting(const struct sp_group *group, double patience_hours, double *ret_share);
+int sp_group_kept_waiting(const struct sp_group *group, double detect_hours, double patience_hours, double *ret_share);
 
 #endif

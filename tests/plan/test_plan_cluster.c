@@ -75,10 +75,13 @@ static void unnoticed_deaths(void **state)
 	assert_near(w.lost_waiting, c.connections * SP_PLAN_HOURS_A_YEAR * per_hour * exp(-c.patience / c.reboot),
 		    1e-3);
 	c.coverage = 1;
-	c.detect = 0.01;
+	c.detect = 0.005;
 	w = worth_of(c);
 	assert_near(w.service_lost, per_hour * c.detect, 1e-3);
 	assert_true(w.lost_waiting < 1e-3);
+	c.patience = c.detect / 2; /* nobody waits until a death is noticed */
+	w = worth_of(c);
+	assert_near(w.lost_waiting, c.connections * SP_PLAN_HOURS_A_YEAR * per_hour, 1e-3);
 }
 
 /* Against all ways to choose the copies. */
