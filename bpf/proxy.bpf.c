@@ -47,6 +47,40 @@ static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp
 }
 
 /*
+ * What still comes of a closed connection is repeated: it lies a window, at most, before where that ended, or a little
+ * behind where we believe so. The next connection's numbers lie behind it, further with each millisecond (RFC 6528).
+ */
+#define CLOSED_BEFORE	(4 << 20)
+#define CLOSED_BEHIND	(32 << 10)
+
+static __always_inline int is_near(__u32 seq, __u32 end)
+{
+	return end && end - seq + CLOSED_BEHIND <= CLOSED_BEFORE + CLOSED_BEHIND;
+}
+
+/*
+ * The client's next connection from this port may have begun at other proxies, none of which had this half and told of
+ * it; then, as one dies, the rest of it comes here. By this half it would end at a backend that knows nothing of it.
+ * Where the store has no other splice, the daemon carries the segment by this one.
+ */
+static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	const struct sp_entry *peer;
+	const struct sp_service *svc;
+	struct sp_listen at = {};
+
+	if (!e)
+		return 0;
+	at.addr = e->half.flags & SP_HALF_F_FROM_BACKEND ? e->half.out.saddr : pkt->tuple.daddr;
+	at.port = e->half.flags & SP_HALF_F_FROM_BACKEND ? e->half.out.sport : pkt->tuple.dport;
+	svc = bpf_map_lookup_elem(&sp_services, &at);
+	if (!svc || !(svc->flags & SP_SERVICE_F_SHARED) || is_near(pkt->seq, e->use.next_seq))
+		return 0;
+	peer = peer_of(e);
+	return !peer || !is_near(pkt->seq, peer->use.last_ack);
+}
+
+/*
  * A closed connection's half does not stand in the way of the client's next
  * one from the same port; nor does one that only holds packets for the daemon.
  * A live half is asked first, see challenge().
@@ -57,10 +91,10 @@ static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_en
 
 	if (e->use.state & SP_USE_S_REUSED)
 		return 1;
-	if (e->half.flags & SP_HALF_F_FROM_BACKEND || (!is_mark && !is_closed))
+	if (!is_mark && !is_closed)
 		return 0;
-	if (!is_syn(pkt) && (is_mark || !is_first_of_next(pkt, e)))
-		return 0;
+	if (e->half.flags & SP_HALF_F_FROM_BACKEND || (!is_syn(pkt) && (is_mark || !is_first_of_next(pkt, e))))
+		return !is_mark && !is_syn(pkt) && may_be_of_next(pkt, e);
 	e->use.state |= SP_USE_S_REUSED;
 	return 1;
 }

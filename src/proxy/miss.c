@@ -59,6 +59,12 @@ void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struc
 	sp_front_relay(f, &e->half, e->tag.client_isn, seg, SP_RELAY_MSS);
 }
 
+/* The datapath takes it for one of the client's next connection from that port: the store knows. */
+static int is_of_closed(const struct sp_front *f, const struct sp_entry *e)
+{
+	return sp_carrier_is_shared(&f->carrier) && sp_use_is_closed(&e->use);
+}
+
 /* Neither half nor cookie: a later segment of a head, one that came too early, or a connection that is gone. */
 void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home)
 {
@@ -67,7 +73,7 @@ void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home
 
 	if (c)
 		sp_head_more(f, c, seg);
-	else if (sp_datapath_get(f->dp, &seg->tuple, &e) || e.use.state & SP_USE_S_REUSED)
+	else if (sp_datapath_get(f->dp, &seg->tuple, &e) || e.use.state & SP_USE_S_REUSED || is_of_closed(f, &e))
 		sp_miss_stray(f, seg, is_home ? SP_STRAY_F_MINE : 0);
 	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
 		sp_miss_left_behind(f, seg);
@@ -108,7 +114,7 @@ void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relay
 	int is_mine = is_own(f, &seg->tuple.daddr);
 	struct sp_entry e;
 
-	if (!sp_datapath_get(f->dp, &seg->tuple, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON))
+	if (!sp_datapath_get(f->dp, &seg->tuple, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(f, &e))
 		sp_miss_overtaken(f, &e, seg);
 	else if (is_mine || !(seg->flags & SP_TCP_SYN))
 		sp_miss_stray(f, seg, SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));

@@ -439,6 +439,68 @@ static void first_segment_finds_the_half_of_before(void **state)
 		}
 }
 
+#define ENDED	3000000000U	/* where a closed one's stream has ended */
+
+struct late_case {
+	const char	*name;
+	__u8		service_flags, flags, state;
+	__u32		seq;
+	__u32		reason;		/* 0: the half carries it */
+};
+
+static const struct late_case lates[] = {
+	{ "its last one",		SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED, 0 },
+	{ "one that comes again",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED - 60000, 0 },
+	{ "one that was not seen",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED + 10000, 0 },
+	{ "one of the next",		SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED + 100000, SP_DROP_MISS },
+	{ "one of the next, behind",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED - 15000000, SP_DROP_MISS },
+	{ "behind an RST",		SP_SERVICE_F_SHARED, 0, SP_USE_S_RST, ENDED + 15000000, SP_DROP_MISS },
+	{ "of one that lives",		SP_SERVICE_F_SHARED, 0, SP_USE_S_FIN, ENDED + 15000000, 0 },
+	{ "of its backend",		SP_SERVICE_F_SHARED, SP_HALF_F_FROM_BACKEND, BOTH_FINS, ENDED, 0 },
+	{ "of the next one's backend",	SP_SERVICE_F_SHARED, SP_HALF_F_FROM_BACKEND, BOTH_FINS, ENDED + 15000000,
+	  SP_DROP_FROM_BACKEND },
+	{ "where nobody else is",	0, 0, BOTH_FINS, ENDED + 15000000, 0 },
+};
+
+/* A segment in the midst of a connection; a backend's comes in by a tuple that leads to our source address. */
+static void check_late(struct fixture *f, int is_v6, const struct late_case *c)
+{
+	const struct sp_half half = full_half(is_v6);
+	struct sp_entry e = { .half = half, .use = { .state = c->state, .next_seq = ENDED } };
+	struct packet p = { .is_v6 = is_v6, .tuple = TUPLE_IN(is_v6), .ttl = 64, .flags = ACK, .seq = c->seq,
+			    .window = 100, .payload = 100 };
+	const struct sp_snat all = { 1, 65535 };
+	__u8 in[FRAME_MAX], out[FRAME_MAX];
+	__u32 len;
+
+	p.tuple.dport = htons(SERVICE_PORT);
+	put_service(f, is_v6, c->service_flags);
+	e.half.flags = c->flags;
+	if (c->flags & SP_HALF_F_FROM_BACKEND) {
+		e.half.out = sp_tuple_reverse(&p.tuple);
+		p.tuple = sp_tuple_reverse(&half.out);
+		bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &p.tuple.daddr, &all, BPF_ANY);
+	}
+	sp_use_begin(&e.use, &p.tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &p.tuple, &e, BPF_ANY), 0);
+	len = build(&p, in);
+	if (c->reason)
+		check_dropped(f, c->name, &p, c->reason);
+	else
+		check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
+	assert_false(use_of(f, &p.tuple).state & SP_USE_S_REUSED);
+	bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_snats), &p.tuple.daddr);
+	remove_half(f, &p.tuple);
+}
+
+/* Its SYN and its first segment have passed other proxies, which had nothing of the closed one. */
+static void later_segment_finds_the_half_of_before(void **state)
+{
+	for (size_t i = 0; i < COUNT(lates); i++)
+		for_each_family(v6)
+			check_late(*state, v6, &lates[i]);
+}
+
 struct reuse_case {
 	const char	*name;
 	__u8		service_flags, flags, state;
@@ -567,6 +629,7 @@ int main(void)
 		cmocka_unit_test(bad_syn_is_dropped),
 		cmocka_unit_test(only_fresh_cookies_of_ours_count),
 		cmocka_unit_test(first_segment_finds_the_half_of_before),
+		cmocka_unit_test(later_segment_finds_the_half_of_before),
 		cmocka_unit_test(others_hear_what_a_syn_leaves_behind),
 		cmocka_unit_test(what_follows_the_answer),
 		cmocka_unit_test(without_a_daemon_nothing_begins),

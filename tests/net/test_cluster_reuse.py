@@ -10,12 +10,12 @@ from tcp import accept, close_both, connect, read, transfer
 from test_heads import http_head, sports
 
 pytestmark = pytest.mark.spliced
-CLIENTS, MSS_PAYLOAD = 12, 1000     # two thirds of them have another proxy for their home
+CLIENTS, MSS_PAYLOAD, WAIT_S = 12, 1000, 1.5     # two thirds of them have another proxy for their home
 
 
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with start_cluster(way="flow") as cluster:
+    with start_cluster(("snat", "client"), way="flow") as cluster:
         yield Lab(cluster)
 
 
@@ -47,3 +47,19 @@ def test_head_of_two_segments_from_a_port_that_comes_again(lab, pair, family):
                 assert read(server, len(data)) == data
                 transfer(server, client, 10000)
                 transfer(client, server, 10000)
+
+
+def test_connection_from_a_port_that_comes_again(lab, pair, way):
+    """It begins where nobody knows of the closed one; its packets come to a proxy that does when the first one is gone."""
+    ports = [next(sports) for _ in range(CLIENTS)]
+    lab.cluster.way.announce(["proxy1"])
+    for port in ports:
+        client, server = pair(way, "http", sport=port)
+        close_both(server, client)
+    lab.cluster.way.announce(["proxy2"])
+    pairs = [pair(way, "http", sport=port) for port in ports]
+    for client, server in pairs:
+        transfer(client, server, 10000)
+    lab.cluster.way.announce(["proxy1"])
+    waits = [max(transfer(client, server, 10000), transfer(server, client, 10000)) for client, server in pairs]
+    assert max(waits) < WAIT_S, waits
