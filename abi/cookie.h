@@ -17,14 +17,16 @@
  *
  * All that a client offered is in the ISN itself, since many send no
  * timestamps. Whether it sends them shows in its first data segment, and
- * whether ECN was agreed upon in which of two MACs it is.
+ * whether ECN was agreed upon, or its MSS is small, in which of three MACs it is.
  * A cookie is good for the rest of its period and the whole of the next:
  * 64 to 128 seconds.
  */
 #define SP_COOKIE_PERIOD_NS	(64ULL * 1000000000ULL)
 #define SP_COOKIE_MAC_BITS	24
 #define SP_COOKIE_WSCALE_NONE	15
-#define SP_COOKIE_DATA_ECN	0x100	/* beside the eight bits of sp_cookie_data(): known to the MAC only */
+/* Beside the eight bits of sp_cookie_data(): known to the MAC only. One of them at most. */
+#define SP_COOKIE_DATA_ECN	0x100
+#define SP_COOKIE_DATA_SMALL	0x200
 
 struct sp_cookie_in {
 	struct sp_tuple	tuple;		/* client -> service */
@@ -36,7 +38,52 @@ enum sp_cookie {
 	SP_COOKIE_INVALID = 0,
 	SP_COOKIE_PLAIN,
 	SP_COOKIE_ECN,
+	SP_COOKIE_SMALL,
 };
+
+/*
+ * A small MSS, for which the classes of all others are too coarse: below 536, or between that and 1220. ECN is not
+ * agreed to then.
+ *
+ *	class 1, 2, 3	660, 810, 1000: less than a quarter below what the client takes
+ *	class 0		below 536, in steps of 16 that take the place of window scale and SACK, which are not agreed to
+ */
+#define SP_COOKIE_TINY_LEAST	48	/* as Linux' tcp_min_snd_mss */
+#define SP_COOKIE_TINY_STEP	16
+
+sp_inline int sp_cookie_mss_is_tiny(__u16 mss)
+{
+	return mss < 536;
+}
+
+sp_inline int sp_cookie_mss_is_small(__u16 mss, __u16 service_mss)
+{
+	return mss < service_mss && (sp_cookie_mss_is_tiny(mss) || (mss >= 660 && mss < 1220));
+}
+
+/* The data bits, without the period, of a small one. @scale_and_sack: the bits of these */
+sp_inline __u8 sp_cookie_data_small(__u16 mss, __u8 scale_and_sack)
+{
+	if (sp_cookie_mss_is_tiny(mss))
+		return mss < SP_COOKIE_TINY_LEAST ? 0 : (mss - SP_COOKIE_TINY_LEAST) / SP_COOKIE_TINY_STEP;
+	return (mss >= 1000 ? 3 : mss >= 810 ? 2 : 1) << 5 | (scale_and_sack & 31);
+}
+
+/* Is in the place of scale and SACK something else? */
+sp_inline int sp_cookie_small_is_tiny(__u8 data)
+{
+	return !(data >> 5 & 3);
+}
+
+sp_inline __u16 sp_cookie_mss_small(__u8 data)
+{
+	switch (data >> 5 & 3) {
+	case 0: return SP_COOKIE_TINY_LEAST + (data & 31) * SP_COOKIE_TINY_STEP;
+	case 1: return 660;
+	case 2: return 810;
+	default: return 1000;
+	}
+}
 
 /* MSS classes: the largest one that is not above what the client offered is taken. */
 sp_inline __u16 sp_cookie_mss(__u8 class, __u16 service_mss)
@@ -89,7 +136,8 @@ sp_inline __u32 sp_cookie_mac(const __u64 key[2], const struct sp_cookie_in *in,
  * @key:	of the cluster
  * @in:		tuple and ISN of the SYN
  * @period:	clock / SP_COOKIE_PERIOD_NS
- * @data:	sp_cookie_data(), with SP_COOKIE_DATA_ECN when ECN is agreed upon
+ * @data:	sp_cookie_data(), with SP_COOKIE_DATA_ECN when ECN is agreed upon; or sp_cookie_data_small(), with
+ *		SP_COOKIE_DATA_SMALL
  */
 sp_inline __u32 sp_cookie_make(const __u64 key[2], const struct sp_cookie_in *in,
 			       __u32 period, __u32 data)
@@ -102,7 +150,7 @@ sp_inline __u32 sp_cookie_make(const __u64 key[2], const struct sp_cookie_in *in
  * sp_cookie_read() - did we make this ISN, for this SYN, within the last two periods?
  * @isn:	acknowledgement number of the client's segment, less one
  *
- * The data is the lowest byte of @isn. One SipHash, two for what is not PLAIN.
+ * The data is the lowest byte of @isn. One SipHash, two for ECN, three for SMALL and INVALID.
  */
 sp_inline enum sp_cookie sp_cookie_read(const __u64 key[2], const struct sp_cookie_in *in, __u32 period, __u32 isn)
 {
@@ -112,8 +160,10 @@ sp_inline enum sp_cookie sp_cookie_read(const __u64 key[2], const struct sp_cook
 		period--;
 	if (sp_cookie_mac(key, in, period, data) == isn >> 8)
 		return SP_COOKIE_PLAIN;
-	data |= SP_COOKIE_DATA_ECN;
-	return sp_cookie_mac(key, in, period, data) == isn >> 8 ? SP_COOKIE_ECN : SP_COOKIE_INVALID;
+	if (sp_cookie_mac(key, in, period, data | SP_COOKIE_DATA_ECN) == isn >> 8)
+		return SP_COOKIE_ECN;
+	return sp_cookie_mac(key, in, period, data | SP_COOKIE_DATA_SMALL) == isn >> 8 ? SP_COOKIE_SMALL :
+		SP_COOKIE_INVALID;
 }
 
 #endif

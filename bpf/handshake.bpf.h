@@ -77,19 +77,37 @@ static __always_inline int is_ecn_agreed(const struct sp_pkt *pkt, const struct 
 	return (pkt->flags & both) == both && svc->flags & SP_SERVICE_F_ECN;
 }
 
-static __noinline __u32 synack_isn(const struct sp_pkt *pkt, const struct sp_options *o, const struct sp_service *svc,
-				   const struct sp_control *c)
-{
-	struct sp_cookie_in in = { .tuple = pkt->tuple, .client_isn = pkt->seq };
-	__u8 wscale = SP_COOKIE_WSCALE_NONE;
+/* RFC 9293, 3.7.1 */
+#define MSS_DEFAULT_V4	536
+#define MSS_DEFAULT_V6	1220
 
-	if (!svc || !c)
+/* What no cookie of a small MSS can hold is not agreed to. Return: the cookie's data. */
+static __noinline __u32 cookie_data(struct sp_pkt *pkt, struct sp_options *o, const struct sp_service *svc)
+{
+	__u16 mss = o->mss ?: pkt->is_v6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4;
+	__u8 wscale = SP_COOKIE_WSCALE_NONE, data;
+
+	if (!svc)
 		return 0;
 	if (o->wscale != TCP_NO_WSCALE && svc->flags & SP_SERVICE_F_WSCALE)
 		wscale = o->wscale;
-	return sp_cookie_make(c->cookie_key[0], &in, c->period, (is_ecn_agreed(pkt, svc) ? SP_COOKIE_DATA_ECN : 0) |
-			      sp_cookie_data(sp_cookie_mss_class(o->mss ? o->mss : 536, svc->mss_max), wscale,
-					     o->is_sack_ok && svc->flags & SP_SERVICE_F_SACK));
+	data = sp_cookie_data(sp_cookie_mss_class(mss, svc->mss_max), wscale,
+			      o->is_sack_ok && svc->flags & SP_SERVICE_F_SACK);
+	if (!sp_cookie_mss_is_small(mss, svc->mss_max))
+		return data | (is_ecn_agreed(pkt, svc) ? SP_COOKIE_DATA_ECN : 0);
+	pkt->flags &= ~(TH_ECE | TH_CWR);
+	if (sp_cookie_mss_is_tiny(mss)) {
+		o->wscale = TCP_NO_WSCALE;
+		o->is_sack_ok = 0;
+	}
+	return sp_cookie_data_small(mss, data) | SP_COOKIE_DATA_SMALL;
+}
+
+static __noinline __u32 synack_isn(const struct sp_pkt *pkt, __u32 data, const struct sp_control *c)
+{
+	struct sp_cookie_in in = { .tuple = pkt->tuple, .client_isn = pkt->seq };
+
+	return c ? sp_cookie_make(c->cookie_key[0], &in, c->period, data) : 0;
 }
 
 /* The TCP header of the answer, in the place of the SYN's, whose checksum stays. */
@@ -250,7 +268,7 @@ static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *sv
 		return -SP_DROP_BAD_SYN;
 	if (pkt->flags & (TH_FIN | TH_RST | TH_ACK) || options_find(pkt, &o))
 		return -SP_DROP_BAD_SYN;
-	isn = synack_isn(pkt, &o, svc, c);
+	isn = synack_isn(pkt, cookie_data(pkt, &o, svc), c);
 	removed = bpf_csum_diff((__be32 *)o.hdr, TCP_HEADER_MAX, 0, 0, 0);
 	synack_header(pkt, svc, isn, (struct tcphdr *)o.hdr);
 	synack_options(o.hdr + sizeof(struct tcphdr), &o, svc, now_ns / 1000000 + tsval_offset(pkt, c));

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "front_internal.h"
+#include "relay.h"
 
 #define KEEP_NS	5000000000ULL	/* the slot, for a client that neither closes nor repeats itself */
 
@@ -79,7 +80,7 @@ static void send(struct sp_front *f, const struct sp_conn *c)
 	} else {
 		seg.flags = SP_TCP_ACK | (c->status == SP_ANSWER_NOTHING ? SP_TCP_FIN : SP_TCP_RST);
 	}
-	sp_wire_send(f->wire, &seg);
+	sp_relay_pieces(f->wire, &seg, c->mss);
 }
 
 static void say(struct sp_front *f, struct sp_conn *c)

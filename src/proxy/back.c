@@ -15,7 +15,8 @@
 #define MSS_DEFAULT_V4	536	/* RFC 9293, 3.7.1 */
 #define MSS_DEFAULT_V6	1220
 #define MSS_ANY		65535
-#define ADOPT_MSS_MIN_V6 1220	/* a kernel takes over no less; of IPv4 it is our smallest class */
+#define ADOPT_MSS_MIN_V4 536	/* a kernel takes over no less */
+#define ADOPT_MSS_MIN_V6 1220
 #define STORE_AWAY_NS	1000000000ULL
 
 void sp_back_release(struct sp_front *f, struct sp_conn *c)
@@ -174,7 +175,8 @@ static enum sp_mode_reason obstacle(const struct sp_front *f, const struct sp_co
 		return SP_MODE_NOT_IN_SYNC;
 	if (sp_now_ns() < f->store_away_until_ns)
 		return SP_MODE_STORE_AWAY;
-	return !sp_addr_is_v4(&c->front.daddr) && c->mss < ADOPT_MSS_MIN_V6 ? SP_MODE_SMALL_MSS : SP_MODE_AS_ASKED;
+	return c->mss < (sp_addr_is_v4(&c->front.daddr) ? ADOPT_MSS_MIN_V4 : ADOPT_MSS_MIN_V6) ? SP_MODE_SMALL_MSS :
+		SP_MODE_AS_ASKED;
 }
 
 static void choose_mode(const struct sp_front *f, struct sp_conn *c)

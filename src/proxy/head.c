@@ -246,9 +246,21 @@ void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment
 	}
 }
 
-static void client_offered(struct sp_conn *c, const struct sp_segment *seg, const struct sp_service *offer, __u8 data)
+/* What of window scale, SACK and MSS the cookie has. */
+static void cookie_holds(struct sp_conn *c, enum sp_cookie cookie, __u8 data, __u16 mss_max)
 {
-	__u8 wscale = sp_cookie_data_wscale(data);
+	int is_small = cookie == SP_COOKIE_SMALL, is_tiny = is_small && sp_cookie_small_is_tiny(data);
+	__u8 wscale = is_tiny ? SP_COOKIE_WSCALE_NONE : sp_cookie_data_wscale(data);
+
+	c->client.wscale_theirs = wscale == SP_COOKIE_WSCALE_NONE ? -1 : wscale;
+	c->is_sack = !is_tiny && sp_cookie_data_is_sack(data);
+	c->mss = is_small ? sp_cookie_mss_small(data) : sp_cookie_mss(sp_cookie_data_mss_class(data), mss_max);
+}
+
+static void client_offered(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg,
+			   const struct sp_service *offer)
+{
+	enum sp_cookie cookie = sp_datapath_cookie(f->dp, seg);
 
 	c->client.isn_ours = seg->ack - 1;
 	c->client.isn_theirs = seg->seq - 1;
@@ -256,10 +268,9 @@ static void client_offered(struct sp_conn *c, const struct sp_segment *seg, cons
 	c->client.tsval_ours = seg->tsecr;
 	c->client.tsval_theirs = seg->tsval;
 	c->heard_tsval = seg->tsval;
-	c->client.wscale_theirs = wscale == SP_COOKIE_WSCALE_NONE ? -1 : wscale;
-	c->client.wscale_ours = wscale == SP_COOKIE_WSCALE_NONE ? -1 : offer->wscale;
-	c->mss = sp_cookie_mss(sp_cookie_data_mss_class(data), offer->mss_max);
-	c->is_sack = sp_cookie_data_is_sack(data);
+	c->is_ecn = cookie == SP_COOKIE_ECN;
+	cookie_holds(c, cookie, (seg->ack - 1) & 0xff, offer->mss_max);
+	c->client.wscale_ours = c->client.wscale_theirs < 0 ? -1 : offer->wscale;
 }
 
 static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg)
@@ -277,8 +288,7 @@ static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg)
 	}
 	c->config = sp_config_get(f->config);
 	c->service = service;
-	client_offered(c, seg, offer, (seg->ack - 1) & 0xff);
-	c->is_ecn = sp_datapath_cookie(f->dp, seg) == SP_COOKIE_ECN;
+	client_offered(f, c, seg, offer);
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	return c;
 }

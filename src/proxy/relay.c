@@ -34,8 +34,15 @@ static size_t room(const struct sp_segment *seg, __u16 mss)
 
 void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss)
 {
-	struct sp_segment piece = translate(half, seg);
-	size_t max = room(seg, half->mss && half->mss < mss ? half->mss : mss);
+	struct sp_segment translated = translate(half, seg);
+
+	sp_relay_pieces(wire, &translated, half->mss && half->mss < mss ? half->mss : mss);
+}
+
+void sp_relay_pieces(struct sp_wire *wire, const struct sp_segment *seg, __u16 mss)
+{
+	struct sp_segment piece = *seg;
+	size_t max = room(seg, mss);
 	const char *payload = seg->payload;
 	size_t left = seg->payload_len;
 

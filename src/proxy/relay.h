@@ -19,4 +19,7 @@
  */
 void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss);
 
+/* A segment of our own to a receiver of this MSS. */
+void sp_relay_pieces(struct sp_wire *wire, const struct sp_segment *seg, __u16 mss);
+
 #endif

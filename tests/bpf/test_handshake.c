@@ -3,6 +3,8 @@
 #include "check.h"
 
 #define OPT(bytes) bytes, sizeof(bytes) - 1
+#define SMALL 4	/* beside the class: of those of a small MSS */
+#define NO_MSS 8	/* 536; 1220 of IPv6 */
 
 struct syn_case {
 	const char	*name;
@@ -21,10 +23,16 @@ static const struct syn_case syns[] = {
 	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 0, 0, 0 },
 	{ "no wscale", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", 3,
 	  15, 1, 0 },
-	{ "none", OPT(""), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0, 0 },
+	{ "none", OPT(""), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", NO_MSS, 15, 0, 0 },
 	{ "MSS of 1399", OPT("\2\4\5\x77"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 1, 15, 0, 0 },
-	{ "MSS of 1219", OPT("\2\4\4\xc3"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0, 0 },
-	{ "wscale beyond 14", OPT("\3\3\xff\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 0, 14, 0, 0 },
+	{ "MSS of 1219", OPT("\2\4\4\xc3"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", SMALL | 3, 15, 0, 0 },
+	{ "MSS of 700 and all", OPT("\2\4\2\xbc\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
+	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", SMALL | 1, 9, 1, 0 },
+	{ "MSS of 659", OPT("\2\4\2\x93"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0, 0 },
+	/* in the place of scale and SACK, which are not agreed to, (400 - 48) / 16 */
+	{ "MSS of 400 and all", OPT("\2\4\1\x90\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
+	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", SMALL, 11, 0, 0 },
+	{ "wscale beyond 14", OPT("\3\3\xff\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\3\3\7", NO_MSS, 14, 0, 0 },
 	{ "everything at odd places", OPT("\1\2\4\5\xb4\x8\xa\1\2\3\4\0\0\0\0\4\2\3\3\5\xfd\3\0\0"),
 	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 5, 1, 0 },
 };
@@ -53,7 +61,7 @@ static void check_cookie(struct fixture *f, const struct packet *p, const struct
 	struct sp_cookie_in in = { p->tuple, p->seq };
 
 	assert_int_equal(sp_cookie_read(f->control.cookie_key[0], &in, f->control.period, isn), cookie);
-	assert_int_equal(sp_cookie_data_mss_class(isn), c->mss_class);
+	assert_int_equal(sp_cookie_data_mss_class(isn), c->mss_class == NO_MSS ? p->is_v6 : c->mss_class & ~SMALL);
 	assert_int_equal(sp_cookie_data_wscale(isn), c->wscale);
 	assert_int_equal(sp_cookie_data_is_sack(isn), c->is_sack);
 }
@@ -84,6 +92,8 @@ static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c,
 	__u8 in[FRAME_MAX], out[FRAME_MAX] = "", *tcp = out + l4_off(is_v6);
 	__u32 tsval = want_tsval(f, &p.tuple), len;
 
+	if (c->mss_class & SMALL)
+		flags = 0;
 	p.flags |= syn_flags;
 	p.payload = c->payload;
 	p.ecn = syn_flags ? 3 : 0xb8;	/* of no meaning there, neither mark nor class */
@@ -94,7 +104,8 @@ static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c,
 	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
 	f->flags = 0;
 	want.seq = get32(tcp + 4);
-	check_cookie(f, &p, c, flags ? SP_COOKIE_ECN : SP_COOKIE_PLAIN, want.seq);
+	check_cookie(f, &p, c, c->mss_class & SMALL ? SP_COOKIE_SMALL : flags ? SP_COOKIE_ECN : SP_COOKIE_PLAIN,
+		     want.seq);
 	if (want.opt[6] == 8) {
 		assert_in_range(get32(tcp + 28) - tsval, 0, 500);
 		memcpy(want.opt + 8, tcp + 28, 4);

@@ -221,16 +221,22 @@ OPTIONS = {
     "sack-only": b"\2\4\5\xb4\1\1\4\2",
     "mss-536": b"\2\4\2\x18\4\2\1\3\3\7",
     "mss-1300": b"\2\4\5\x14\4\2\1\3\3\7",
+    "mss-64": b"\2\4\0\x40\4\2\1\3\3\7",
+    "mss-535": b"\2\4\2\x17\4\2\1\3\3\7",
+    "mss-1000": b"\2\4\3\xe8\4\2\1\3\3\7",
     "unknown-option": b"\2\4\5\xb4\x99\4ab\4\2\1\3\3\7",
     "end-of-list": b"\2\4\5\xb4\0\4\2\3",
     "windows": b"\2\4\5\xb4\1\3\3\x08\1\1\4\2",
 }
 
 
+MSS = {f"mss-{mss}": mss for mss in (64, 535, 536, 1000, 1300)}
+
+
 @pytest.mark.parametrize("options", OPTIONS)
 def test_syn_with_options(raw, pair, way, options):
     """Every kind of SYN leads to a connection on which no segment is longer than its MSS allows."""
-    mss = {"none": 536 if way.version == 4 else 1220, "mss-536": 536, "mss-1300": 1300}.get(options, 1460)
+    mss = {"none": 536 if way.version == 4 else 1220}.get(options) or MSS.get(options, 1460)
     data = http_head(200)
     answer = b"0123456789" * 2000
     listener = pair.listener("http")
@@ -243,7 +249,15 @@ def test_syn_with_options(raw, pair, way, options):
             server.sendall(answer)
             got, _ = client.collect(lambda data: len(data) >= len(answer))
             assert got == answer
-            assert client.longest <= mss
+            assert mss * 3 / 4 < client.longest <= mss
+
+
+def test_our_own_answer_obeys_the_mss(raw, family):
+    with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, next(sports), options=OPTIONS["mss-64"]) as client:
+        client.handshake()
+        client.send(ACK | PSH, b"nonsense\r\n\r\n")
+        got, flags = client.collect(lambda data: False)
+        assert got.startswith(b"HTTP/1.1 400 ") and flags & FIN and client.longest <= 64
 
 
 @contextlib.contextmanager

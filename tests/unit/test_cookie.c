@@ -25,13 +25,17 @@ static void every_data_comes_back_in_both_periods(void **state)
 {
 	struct sp_cookie_in in = some_syn();
 
-	for (__u32 period = 1000; period < 1002; period++) {
-		for (unsigned int data = 0; data < 256; data++) {
-			enum sp_cookie want = data & 128 ? SP_COOKIE_ECN : SP_COOKIE_PLAIN;
-			__u32 isn = sp_cookie_make(key, &in, period,
-						   (data & 127) | (data & 128 ? SP_COOKIE_DATA_ECN : 0));
+	static const struct { __u32 more; enum sp_cookie cookie; } kinds[] = {
+		{ 0, SP_COOKIE_PLAIN }, { SP_COOKIE_DATA_ECN, SP_COOKIE_ECN },
+		{ SP_COOKIE_DATA_SMALL, SP_COOKIE_SMALL },
+	};
 
-			assert_int_equal(isn & 0x7f, data & 127);
+	for (__u32 period = 1000; period < 1002; period++) {
+		for (unsigned int i = 0; i < 3 * 128; i++) {
+			enum sp_cookie want = kinds[i / 128].cookie;
+			__u32 isn = sp_cookie_make(key, &in, period, (i & 127) | kinds[i / 128].more);
+
+			assert_int_equal(isn & 0x7f, i & 127);
 			assert_int_equal(sp_cookie_read(key, &in, period, isn), want);
 			assert_int_equal(sp_cookie_read(key, &in, period + 1, isn), want);
 		}
@@ -121,7 +125,25 @@ static void refuses_any_other_key(void **state)
 	}
 }
 
-/* Never more than the client takes (but 536, which everyone must) nor than the service has. */
+/* Never more than the client takes, but 48, nor less than it by more than a fifth or 16 bytes. */
+static void small_mss_is_rounded_down(void **state)
+{
+	for (unsigned int mss = 0; mss < 1220; mss++) {
+		unsigned int got = sp_cookie_mss_small(sp_cookie_data_small(mss, 31));
+
+		if (!sp_cookie_mss_is_small(mss, 1460)) {
+			assert_in_range(mss, 536, 659);
+			continue;
+		}
+		assert_true(got <= mss || got == 48);
+		assert_true(mss < 536 ? got + 16 > mss : got * 125 >= mss * 100);
+		assert_int_equal(sp_cookie_small_is_tiny(sp_cookie_data_small(mss, 31)), mss < 536);
+	}
+	assert_false(sp_cookie_mss_is_small(1219, 1219));
+	assert_false(sp_cookie_mss_is_small(1220, 1460));
+}
+
+/* Never more than the client takes, unless it is small, nor than the service has. */
 static void mss_is_rounded_down(void **state)
 {
 	static const __u16 services[] = { 536, 1200, 1220, 1300, 1400, 1440, 1460, 8960 };
@@ -161,6 +183,7 @@ int main(void)
 		cmocka_unit_test(refuses_any_other_isn),
 		cmocka_unit_test(refuses_any_other_key),
 		cmocka_unit_test(mss_is_rounded_down),
+		cmocka_unit_test(small_mss_is_rounded_down),
 		cmocka_unit_test(mss_of_common_clients),
 	};
 
