@@ -258,7 +258,7 @@ def without_jit():
 def run_net_tests(arguments):
     """Instead of all that."""
     os.chdir(RUN)
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments, "--build", BUILD, "--patient", "-q"]).returncode
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments, "--build", BUILD, "--patient", "-v"]).returncode
 
 
 def main():
