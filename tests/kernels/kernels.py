@@ -198,7 +198,7 @@ def main():
         results[kernel.version] = test(kernel, options.pytest)
     table(results)
     counts = [result for found in results.values() for result in found.values()]
-    print(f"{sum(r != 'failed' for r in counts)} passed, {counts.count('failed')} failed")
+    print(f"{counts.count('ok')} passed, {counts.count('failed')} failed")
     return "failed" in counts
 
 
