@@ -11,8 +11,9 @@ import pytest
 import daemon
 import tcp
 from agent_lab import MIB, AgentLab, agent_lab
+from kernel import needs_adopt
 
-pytestmark = pytest.mark.spliced
+pytestmark = [pytest.mark.spliced, needs_adopt]
 PORTS = f"{{ {daemon.RAW_TCP}, {daemon.RAW_HTTP}, {daemon.RAW_TLS} }}"
 RULES = {"not-syn": "tcp flags & (fin|syn|rst|ack) != syn ct state new", "invalid": "ct state invalid"}
 SHARES = {"cluster": {}, "alone": {"proxies": 1, "stores": 0}}

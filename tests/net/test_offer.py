@@ -10,6 +10,7 @@ import pytest
 
 import tcp
 from agent_lab import MIB, agent_lab
+from kernel import ADOPT
 from tcp import info, transfer
 
 pytestmark = pytest.mark.spliced
@@ -17,7 +18,7 @@ NARROW = 1400       # nobody tells of it but the backend's MSS, or its agent
 OPTIONS = {"timestamps": "ts", "sack": "sack", "window_scaling": "wscale"}      # by their sysctl; as ss has them
 
 
-@pytest.fixture(scope="module", params=["whole", "split", "adopt"])
+@pytest.fixture(scope="module", params=["whole", "split", ADOPT])
 def lab(request, start_cluster):
     with agent_lab(start_cluster, request.param) as lab:
         lab.mode = request.param
