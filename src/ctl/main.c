@@ -101,6 +101,33 @@ static int fail(int code, const char *fmt, ...)
 	return code;
 }
 
+/* What the daemon says may quote what somebody else has sent: no control character of it is the terminal's business. */
+static char *escape(const char *text)
+{
+	char *escaped = malloc(4 * strlen(text) + 1), *to = escaped;
+
+	for (; escaped && *text; text++) {
+		unsigned char c = *text;
+
+		if (c < ' ' || c > '~')
+			to += sprintf(to, "\\x%02x", c);
+		else
+			*to++ = c;
+	}
+	if (escaped)
+		*to = 0;
+	return escaped;
+}
+
+static int fail_as_said(const char *error)
+{
+	char *text = escape(error);
+	int code = fail(EXIT_ANSWER, "%s", text ?: "out of memory");
+
+	free(text);
+	return code;
+}
+
 /* ---- answers ---- */
 
 /* The next line of the answer. Says itself what went wrong. */
@@ -120,7 +147,7 @@ static int next_object(struct sp_client *client, json_t **ret_object)
 	error = json_string_value(json_object_get(*ret_object, "error"));
 	if (!error)
 		return EXIT_OK;
-	code = fail(EXIT_ANSWER, "%s", error);
+	code = fail_as_said(error);
 	json_decref(*ret_object);
 	return code;
 }
@@ -188,6 +215,7 @@ static int show_ready(struct sp_client *client, const struct options *options)
 {
 	const char *reason;
 	json_t *object;
+	char *text;
 	int code = next_object(client, &object);
 
 	if (code)
@@ -198,7 +226,9 @@ static int show_ready(struct sp_client *client, const struct options *options)
 		json_dumpf(object, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		printf("%s%s%s\n", code ? "not ready" : "ready", reason && *reason ? ": " : "", reason ?: "");
+		text = escape(reason ?: "");
+		printf("%s%s%s\n", code ? "not ready" : "ready", text && *text ? ": " : "", text ?: "");
+		free(text);
 	}
 	json_decref(object);
 	return code;

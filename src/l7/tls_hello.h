@@ -9,7 +9,7 @@
 #include "head.h"
 
 #define SP_TLS_SNI_MAX		255
-#define SP_TLS_ALPN_MAX		256	/* bytes of the protocol list, as on the wire */
+#define SP_TLS_ALPN_MAX		1024	/* bytes of the protocol list, as on the wire */
 #define SP_TLS_HELLO_MAX	65535
 
 /**

@@ -170,9 +170,13 @@ static int plainness_check(struct sp_doc *doc, const void *bytes, size_t size)
 
 int sp_doc_open(struct sp_doc *doc, const void *bytes, size_t size)
 {
+	static const char bom[] = "\xef\xbb\xbf";
+	size_t bom_len = size >= strlen(bom) && !memcmp(bytes, bom, strlen(bom)) ? strlen(bom) : 0;
 	yaml_parser_t parser;
 	int err;
 
+	bytes = (const char *)bytes + bom_len;
+	size -= bom_len;
 	err = plainness_check(doc, bytes, size);
 	if (!err)
 		err = parser_start(doc, &parser, bytes, size);

@@ -4,13 +4,15 @@
  *
  * Theory of operation. A fixed table of clients, each with one state:
  *
- *	FREE -> READING -> LISTING <-> WRITING -> CLOSING -> FREE
+ *	FREE -> READING -> LISTING <-> WRITING -> [DRAINING ->] CLOSING -> FREE
  *
  *	READING	collects the request in @in; limit SP_CONTROL_REQUEST_MS
  *	LISTING	a batch of the list is due: the idle handle makes one, of one client, per turn of the loop, so that
  *		neither a long list nor many of them keep the loop from packets
  *	WRITING	@out belongs to libuv; limit PIECE_MS. Nothing is produced for a client that does not read, so
  *		@out is never longer than FLUSH_BYTES and a batch.
+ *	DRAINING the rest of a request that was too long is thrown away; limit DRAIN_MS. To close before it was read
+ *		would be an error for the client, which may then not read the answer
  *	CLOSING	until libuv gives the handle back
  */
 #include <assert.h>
@@ -24,6 +26,7 @@
 
 #define FLUSH_BYTES 16384
 #define PIECE_MS    30000
+#define DRAIN_MS    2000
 
 static void on_written(uv_write_t *write, int status);
 
@@ -87,6 +90,8 @@ static uint64_t deadline_of(const struct sp_client *client, enum sp_client_state
 		return now_ms + SP_CONTROL_REQUEST_MS;
 	case SP_CLIENT_WRITING:
 		return now_ms + PIECE_MS;
+	case SP_CLIENT_DRAINING:
+		return now_ms + DRAIN_MS;
 	case SP_CLIENT_FREE:
 	case SP_CLIENT_LISTING:
 	case SP_CLIENT_CLOSING:
@@ -149,6 +154,28 @@ void sp_client_refuse(struct sp_client *client, const char *fmt, ...)
 	va_end(ap);
 }
 
+static void on_drain_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	struct sp_client *client = handle->data;
+
+	*buf = uv_buf_init(client->in, sizeof(client->in));
+}
+
+static void on_drained(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+	if (nread < 0)
+		sp_client_close(stream->data);
+}
+
+/* The client hears the end of the answer at once. */
+static void drain(struct sp_client *client)
+{
+	sp_client_enter(client, SP_CLIENT_DRAINING);
+	if (uv_shutdown(&client->shutdown, (uv_stream_t *)&client->pipe, NULL) ||
+	    uv_read_start((uv_stream_t *)&client->pipe, on_drain_alloc, on_drained))
+		sp_client_close(client);
+}
+
 static void on_written(uv_write_t *write, int status)
 {
 	struct sp_client *client = write->data;
@@ -156,7 +183,9 @@ static void on_written(uv_write_t *write, int status)
 	if (client->state == SP_CLIENT_CLOSING) /* written before, or cancelled */
 		return;
 	client->out.len = 0;
-	if (status || client->is_last)
+	if (!status && client->is_last && client->in_len == sizeof(client->in))	/* so there may be more */
+		drain(client);
+	else if (status || client->is_last)
 		sp_client_close(client);
 	else
 		sp_client_enter(client, SP_CLIENT_LISTING);

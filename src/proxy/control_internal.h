@@ -14,7 +14,9 @@
 #define SP_CONTROL_REQUEST_MS 5000
 #define SP_CONTROL_NEVER_MS   UINT64_MAX
 
-enum sp_client_state { SP_CLIENT_FREE, SP_CLIENT_READING, SP_CLIENT_LISTING, SP_CLIENT_WRITING, SP_CLIENT_CLOSING };
+enum sp_client_state {
+	SP_CLIENT_FREE, SP_CLIENT_READING, SP_CLIENT_LISTING, SP_CLIENT_WRITING, SP_CLIENT_DRAINING, SP_CLIENT_CLOSING,
+};
 
 struct sp_client_out {
 	char *data;
@@ -28,6 +30,7 @@ struct sp_client {
 	uint64_t deadline_ms;
 	uv_pipe_t pipe;
 	uv_write_t write;
+	uv_shutdown_t shutdown;
 	char in[SP_CONTROL_REQUEST_MAX];
 	size_t in_len;
 	struct sp_client_out out;

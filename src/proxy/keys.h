@@ -13,7 +13,11 @@ struct sp_keys {
 	__u64		key[SP_KEYS_MAX][2];
 };
 
-/* Return: 0 or -errno, logged. */
+#define SP_KEYS_ERROR_MAX 512
+
+/* Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. Then @error is one line. */
+int sp_keys_load(const char *path, char error[SP_KEYS_ERROR_MAX], struct sp_keys *ret_keys);
+/* The same, logged. */
 int sp_keys_read(const char *path, struct sp_keys *ret_keys);
 int sp_keys_are_same(const struct sp_keys *a, const struct sp_keys *b);
 

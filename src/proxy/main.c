@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "confine.h"
+#include "keys.h"
 #include "firewall.h"
 #include "program.h"
 #include "reload.h"
@@ -267,23 +268,36 @@ static int run(const char *path)
 	return 0;
 }
 
+/* Who checks a file need not be root, nor on the proxy's machine. */
+static int check_keys(const char *path)
+{
+	char error[SP_KEYS_ERROR_MAX];
+	struct sp_keys keys;
+	int err = sp_keys_load(path, error, &keys);
+
+	if (err)
+		sp_log(err == -EINVAL ? SP_LOG_ERR : SP_LOG_WARN, "%s", error);
+	return err == -EINVAL ? err : 0;
+}
+
 static int check(const char *path)
 {
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *config;
+	int err;
 
 	if (sp_program.load(path, error, &config)) {
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
 	sp_config_print(config, stdout);
+	fflush(stdout);
+	sp_log_init(sp_program.name, SP_LOG_INFO);
+	err = check_keys(config->key_file);
 	sp_config_free(config);
-	if (sp_program.tell_host) {
-		fflush(stdout);
-		sp_log_init(sp_program.name, SP_LOG_INFO);
+	if (sp_program.tell_host)
 		sp_program.tell_host();
-	}
-	return 0;
+	return err ? 1 : 0;
 }
 
 static int unload(const char *path)

@@ -170,6 +170,20 @@ def test_check(raw):
     assert re.search(rf"normal\.yaml:{line}:1: .*colour", said), said
 
 
+@pytest.mark.parametrize("keys, says", [(3, r":3: found a third key"), (0, r":1: found no key")])
+def test_check_looks_at_the_keys(raw, keys, says):
+    """Of a file that can be read; where there is none, this may be another machine."""
+    key_file, conf = raw.work / "checked.key", raw.work / "checked.yaml"
+    conf.write_text(json.dumps({**raw.spliced.conf, "key_file": str(key_file)}))
+    key_file.unlink(missing_ok=True)
+    assert "can't read it" in raw.net.proxy.run(raw.spliced.bin, "--check", str(conf))
+    key_file.write_text("".join(f"{i:032x}\n" for i in range(keys)))
+    with pytest.raises(RuntimeError):
+        raw.net.proxy.run(raw.spliced.bin, "--check", str(conf))
+    said = raw.net.proxy.run(raw.spliced.bin, "--check", str(conf), check=False)
+    assert re.search(rf"key_file {key_file}{says}", said), said
+
+
 @pytest.mark.each_mode
 def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
     """A cookie of the old key is good as long as the old key is there, as second one."""

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What splicectl says of a daemon with splices, and that it is true."""
+import concurrent.futures
 import json
+import os
 import re
+import socket
+import subprocess
 
 import pytest
 
@@ -69,3 +73,39 @@ def test_drops(raw, pair, family):
             forger.send(rawtcp.ACK, seq=1)
     wait_for(lambda: raw.spliced.drops()["miss"] == before["miss"] + 3, "three stray segments to be counted")
     assert re.search(r"miss.*\b%d\b" % raw.spliced.drops()["miss"], raw.spliced.ctl("drops"))
+
+
+@pytest.fixture
+def impostor(raw):
+    """Who answers every request with these bytes, on a socket of its own."""
+    with socket.socket(socket.AF_UNIX) as listener, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        listener.bind(f"{raw.work}/impostor.sock")
+        listener.listen()
+
+        def answer(text):
+            with listener.accept()[0] as sock:
+                sock.recv(4096)
+                sock.sendall(text.encode())
+
+        def ask(command, text):
+            pool.submit(answer, text)
+            return subprocess.run([raw.spliced.ctl_bin, "--socket", f"{raw.work}/impostor.sock", command], capture_output=True, timeout=10)
+        yield ask
+    os.unlink(f"{raw.work}/impostor.sock")
+
+
+def test_control_characters_are_escaped(impostor):
+    """Nobody's terminal follows what an answer quotes."""
+    said = json.dumps({"error": "\x1b[31mred\x07\u009b1m", "ready": False, "reason": "no\x1b"})
+    assert impostor("status", said + "\n").stderr == rb"splicectl: \x1b[31mred\x07\xc2\x9b1m" + b"\n"
+    said = json.dumps({"ready": False, "reason": "no\x1b[0m"})
+    assert impostor("ready", said + "\n").stdout == rb"not ready: no\x1b[0m" + b"\n"
+
+
+def test_long_request_hears_the_error(raw):
+    """Also one that is longer than a socket holds."""
+    with raw.net.proxy.inside(), socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(5)
+        sock.connect(f"{raw.work}/ctl.sock")
+        sock.sendall(b"x" * (1 << 20))
+        assert b"longer than 4096 bytes" in b"".join(iter(lambda: sock.recv(4096), b""))

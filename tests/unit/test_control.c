@@ -479,6 +479,24 @@ static void long_requests_are_refused(void **state)
 	expect_error(*state, request, "not a line of JSON");
 }
 
+/* More than a socket holds: the client could not even send it, if nobody read on. */
+static void endless_request_hears_the_error_and_an_end(void **state)
+{
+	struct fixture *f = *state;
+	char piece[16384 + 1], *text;
+	int fd = open_client(f);
+
+	memset(piece, 'x', sizeof(piece) - 1);
+	piece[sizeof(piece) - 1] = 0;
+	for (int i = 0; i < 64; i++) {
+		send_text(fd, piece);
+		turn(f, 8);
+	}
+	text = read_all(f, fd);
+	assert_non_null(strstr(text, "longer than 4096 bytes"));
+	free(text);
+}
+
 static void half_a_request_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -844,6 +862,7 @@ int main(void)
 		TEST(more_means_more_that_match),
 		TEST(bad_requests_are_refused_with_what_is_allowed),
 		TEST(long_requests_are_refused),
+		TEST(endless_request_hears_the_error_and_an_end),
 		TEST(half_a_request_is_refused),
 		TEST(half_closed_client_gets_its_list),
 		TEST(list_that_fails_says_so_at_its_end),

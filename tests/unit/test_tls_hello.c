@@ -499,27 +499,32 @@ static void length_of_name_is_limited(void **state)
 
 static void build_protocols(struct bytes *b, size_t len)
 {
+	size_t step;
+
 	start(b);
 	put_uint(b, 2, len + 6);
 	put_uint(b, 2, EXT_ALPN);
 	put_uint(b, 2, len + 2);
 	put_uint(b, 2, len);
 	put(b, LIT("\x01x"));
-	put_uint(b, 1, len - 3);
-	put_filler(b, len - 3);
+	for (len -= 2; len; len -= step) {
+		step = len < 256 ? len : 256;
+		put_uint(b, 1, step - 1);
+		put_filler(b, step - 1);
+	}
 	finish(b);
 }
 
 static void length_of_alpn_is_limited(void **state)
 {
-	static unsigned char input[1024];
+	static unsigned char input[2 * SP_TLS_ALPN_MAX];
 	static struct bytes b;
 	struct sp_tls_hello hello;
 
 	build_protocols(&b, SP_TLS_ALPN_MAX);
 	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_HEAD_OK);
 	assert_int_equal(hello.alpn_len, SP_TLS_ALPN_MAX);
-	assert_memory_equal(hello.alpn, "\x01x\xfd", 3);
+	assert_memory_equal(hello.alpn, "\x01x\xff", 3);
 	build_protocols(&b, SP_TLS_ALPN_MAX + 1);
 	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_HEAD_BAD);
 	assert_string_equal(hello.why, "ALPN list empty or too long");
