@@ -106,6 +106,18 @@ void sp_answer(struct sp_front *f, struct sp_conn *c, int status)
 	f->store->engine->fetch(f->store, &c->front);
 }
 
+/* A mark stays, as behind any answer. Other proxies may have the splice, so that only the client's repetition tells. */
+void sp_answer_last(struct sp_front *f, struct sp_conn *c, int status)
+{
+	if (!sp_carrier_is_shared(&f->carrier)) {
+		c->status = status;
+		c->state = SP_CONN_ANSWERED;
+		say(f, c);
+		c->is_marked = 0;
+	}
+	sp_front_del(f, c);
+}
+
 void sp_answer_now(struct sp_front *f, struct sp_conn *c, int err)
 {
 	if (err == -ENOENT || c->config->store.loss == SP_LOSS_CONTINUE)

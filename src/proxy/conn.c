@@ -17,6 +17,7 @@ struct sp_conns {
 	__u64		secret[2];
 	__u32		by_front[BUCKETS], by_back[BUCKETS];
 	__u32		free_head, live_head, walk_next, count, slots;
+	__u32		look_next;
 	__u32		begun;	/* from here on none was ever in use, nor its memory touched */
 	char		*bufs;
 	struct sp_conn	*all;
@@ -163,6 +164,24 @@ void sp_conns_each(struct sp_conns *cs, sp_conn_fn fn, void *ctx)
 		cs->walk_next = cs->all[i].next_live;
 		fn(ctx, &cs->all[i]);
 	}
+}
+
+struct sp_conn *sp_conns_most(struct sp_conns *cs, sp_conn_weigh_fn weigh, __u64 now_ns)
+{
+	struct sp_conn *most = NULL;
+	__u32 weight, most_weight = 0;
+
+	for (__u32 i = 0; i < SP_CONNS_LOOK && i < cs->begun; i++) {
+		struct sp_conn *c = &cs->all[cs->look_next];
+
+		cs->look_next = cs->look_next + 1 < cs->begun ? cs->look_next + 1 : 0;
+		weight = c->state == SP_CONN_FREE ? 0 : weigh(c, now_ns);
+		if (weight > most_weight) {
+			most = c;
+			most_weight = weight;
+		}
+	}
+	return most;
 }
 
 unsigned int sp_conns_count(const struct sp_conns *cs)

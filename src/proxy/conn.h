@@ -121,6 +121,14 @@ char *sp_conn_buf(struct sp_conns *conns, const struct sp_conn *c);
 typedef void (*sp_conn_fn)(void *ctx, struct sp_conn *c);
 void sp_conns_each(struct sp_conns *conns, sp_conn_fn fn, void *ctx);
 
+/*
+ * Of the next SP_CONNS_LOOK slots, in turns, the connection that weighs most; NULL when none weighs anything.
+ * @now_ns: for @weigh
+ */
+#define SP_CONNS_LOOK	64
+typedef __u32 (*sp_conn_weigh_fn)(const struct sp_conn *c, __u64 now_ns);
+struct sp_conn *sp_conns_most(struct sp_conns *conns, sp_conn_weigh_fn weigh, __u64 now_ns);
+
 unsigned int sp_conns_count(const struct sp_conns *conns);
 /* A hash with a secret, for other tables of tuples. */
 __u64 sp_conns_hash(const struct sp_conns *conns, const struct sp_tuple *t);

@@ -115,6 +115,16 @@ void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segm
 void sp_answer_end(struct sp_front *f, const struct sp_segment *seg);
 void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg);
 
+/* Say it once, and forget the connection: another one needs its place. */
+void sp_answer_last(struct sp_front *f, struct sp_conn *c, int status);
+
+/*
+ * room.c - make room where `held` or `pending` is full: another connection, whose head is incomplete, gives way.
+ * Return: whether there is room. @bytes: to come, beside what @c holds
+ */
+int sp_room_for_bytes(struct sp_front *f, const struct sp_conn *c, __u32 bytes);
+int sp_room_for_one(struct sp_front *f);
+
 /* back.c - the connection to the backend, until it is established or all tries are used up */
 void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx);
 void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_relayed);

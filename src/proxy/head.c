@@ -68,6 +68,9 @@ static void incomplete(struct sp_front *f, struct sp_conn *c)
 		sp_answer(f, c, c->held.len ? 400 : SP_ANSWER_NOTHING);
 	} else if (c->held.len > c->config->limits.head_bytes) {
 		sp_answer(f, c, too_large(f, c));
+	} else if (!sp_room_for_bytes(f, c, 0)) {
+		f->counters.held_full++;
+		sp_answer(f, c, 503);
 	} else {
 		sp_front_mark(f, c);
 		sp_stash_grown(f, c);
@@ -143,13 +146,17 @@ static void note_tsval(struct sp_conn *c, __u32 tsval)
 		c->client.tsval_theirs = c->heard_tsval;
 }
 
-/* Return: whether there is more of the stream now without a hole. */
+/*
+ * The first bytes are held in any case: a whole head needs its place for no longer than its backend takes to answer;
+ * incomplete() decides of one that is not.
+ * Return: whether there is more of the stream now without a hole.
+ */
 static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
 	__s64 at = (__s32)(seg->seq - (c->client.isn_theirs + 1));
 	__u32 before = sp_head_pages(c), grew;
 
-	if (f->held_bytes + seg->payload_len > c->config->limits.held_bytes) {
+	if (c->held.top && !sp_room_for_bytes(f, c, seg->payload_len)) {
 		f->counters.held_full++;
 		return 0;
 	}
@@ -282,6 +289,8 @@ static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg)
 	if (!service || !offer)
 		return NULL;
 	c = sp_conn_add(f->conns, &seg->tuple);
+	if (!c && sp_room_for_one(f))
+		c = sp_conn_add(f->conns, &seg->tuple);
 	if (!c) {
 		f->counters.pending_full++;
 		return NULL;

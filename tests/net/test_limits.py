@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Small limits: each test has a daemon of its own, in namespaces of its own."""
 import contextlib
+import select
 import time
 
 import pytest
@@ -87,3 +88,65 @@ def test_burst_at_a_full_table_is_answered(make_net, start_rig, pairs_on, family
             answers = [client.recv(100) for client in clients[4:]]
             assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in answers), answers
             assert rig.spliced.status()["splices"] == 4
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: www.example.org\r\n"
+
+
+@contextlib.contextmanager
+def slow_heads(rig, family, count, size, pause_s=0):
+    """Clients whose heads never end. Each has sent so many bytes, and the daemon has them."""
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for i in range(count):
+            clients.append(stack.enter_context(connect(rig.client, family.vip, RAW_HTTP, timeout=8)))
+            clients[-1].sendall(HEAD + b"X: " + b"a" * size)
+            wait_for(lambda: rig.spliced.status()["pending"] == i + 1, "the daemon to have it")
+        time.sleep(pause_s)
+        yield clients
+
+
+def test_whole_head_needs_no_room_among_held_ones(make_net, start_rig, pairs_on, family):
+    """Nor has a large one to give way to it."""
+    with small(make_net, start_rig, held="64KiB", head_time="8s") as rig:
+        pair = pairs_on(rig)
+        with slow_heads(rig, family, 2, 30000):
+            start = time.monotonic()
+            transfer(*pair(family, "http"), 10000)
+            assert time.monotonic() - start < 3
+            assert rig.spliced.counters()["head_gave_way"] == 0
+
+
+def test_larger_head_gives_way_to_a_smaller_one(make_net, start_rig, pairs_on, family):
+    with small(make_net, start_rig, held="64KiB", head_time="8s") as rig:
+        pair = pairs_on(rig)
+        listener = pair.listener("http")
+        with slow_heads(rig, family, 2, 31000) as slow, connect(rig.client, family.vip, RAW_HTTP, timeout=8) as client:
+            start = time.monotonic()
+            client.sendall(HEAD)
+            wait_for(lambda: rig.spliced.counters()["head_gave_way"] == 1, "a slow head to give way")
+            client.sendall(b"\r\n")
+            listener.accept()[0].close()
+            ended, _, _ = select.select(slow, [], [], 0)
+            assert len(ended) == 1 and ended[0].recv(100).startswith(b"HTTP/1.1 408 ")
+            assert time.monotonic() - start < 5
+
+
+def test_equal_heads_do_not_push_each_other_out(make_net, start_rig, family):
+    """Who comes when there is no room for an incomplete head is told so at once."""
+    with small(make_net, start_rig, held="64KiB", head_time="8s") as rig:
+        with slow_heads(rig, family, 16, 100), connect(rig.client, family.vip, RAW_HTTP, timeout=3) as client:
+            client.sendall(HEAD)
+            assert client.recv(100).startswith(b"HTTP/1.1 503 ")
+            assert rig.spliced.counters()["held_full"] == 1 and rig.spliced.counters()["head_gave_way"] == 0
+
+
+def test_oldest_head_gives_way_where_slots_run_short(make_net, start_rig, pairs_on, family):
+    with small(make_net, start_rig, pending=4, head_time="8s") as rig:
+        pair = pairs_on(rig)
+        with slow_heads(rig, family, 4, 100, pause_s=1.2) as slow:
+            start = time.monotonic()
+            transfer(*pair(family, "http"), 10000)
+            assert time.monotonic() - start < 3
+            assert select.select(slow, [], [], 0)[0] == slow[:1] and slow[0].recv(100).startswith(b"HTTP/1.1 408 ")
+            assert rig.spliced.counters()["head_gave_way"] == 1
