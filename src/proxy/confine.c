@@ -49,6 +49,7 @@ static const struct rule allowed[] = {
 	CALL(setsockopt), CALL(shutdown), CALL(sendmsg), CALL(recvmsg), CALL(recvmmsg), CALL(sendto), CALL(recvfrom),
 	CALL(writev), CALL(readv), CALL(fcntl), CALL(poll), CALL(ppoll),
 	SOCKET(AF_UNIX, SOCK_DGRAM), SOCKET(AF_UNIX, SOCK_STREAM), SOCKET(AF_INET, SOCK_DGRAM),
+	SOCKET(AF_INET6, SOCK_DGRAM),
 	SOCKET(AF_INET, SOCK_STREAM), SOCKET(AF_INET6, SOCK_STREAM),
 	IOCTL(FIONBIO), IOCTL(FIOCLEX), IOCTL(FIONREAD), IOCTL(SIOCGIFMTU), IOCTL(SIOCGIFINDEX), IOCTL(SIOCGIFHWADDR),
 	/* files to read; the control socket and pins to remove */

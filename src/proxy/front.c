@@ -31,6 +31,7 @@
 #include "base/log.h"
 #include "front_internal.h"
 #include "offer.h"
+#include "local.h"
 #include "relay.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
@@ -343,6 +344,7 @@ int sp_front_configure(struct sp_front *f, struct sp_config *config)
 		return err;
 	sp_carrier_configure(&f->carrier, config);
 	sp_shortfalls_configure(&f->shortfalls, config, sp_now_ns());
+	sp_local_warn(config);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "confine.h"
 #include "keys.h"
+#include "local.h"
 #include "firewall.h"
 #include "program.h"
 #include "reload.h"
@@ -294,6 +295,7 @@ static int check(const char *path)
 	fflush(stdout);
 	sp_log_init(sp_program.name, SP_LOG_INFO);
 	err = check_keys(config->key_file);
+	sp_local_warn(config);
 	sp_config_free(config);
 	if (sp_program.tell_host)
 		sp_program.tell_host();

@@ -28,6 +28,7 @@
 	X(OLDER_PROGRAM, older_program, 0, "`spliced --unload --config FILE` with the file of that one (its state_dir)") \
 	X(CHAIN_CHANGED, chain_changed, 120, "see `bpftool net` for who is there; what wants packets before us is no use") \
 	X(DETACHED, detached, 0, "bring the interface back, or take it out of `interfaces`; else restart spliced") \
+	X(BACKEND_LOCAL, backend_local, 0, "put the backend on another host, or into a network namespace of its own") \
 	X(SEND_REFUSED, send_refused, 60, "exempt what this daemon sends from connection tracking, and let it pass") \
 	X(STORE_SERVER, store_server, 0, "the text says what the server does, or what it answered; see what runs there") \
 	X(STORE_SHORT, store_short, 0, "bring store servers back, until a majority of each splice's copies is there")

@@ -200,3 +200,21 @@ def test_key_rotation_in_the_middle_of_a_handshake(raw, pair, family):
         reset_when_repeated(client, lambda: client.send(ACK | PSH, head))
     client, server = pair(family)
     transfer(client, server, MIB)
+
+
+@pytest.mark.parametrize("where", ["own", "loopback"])
+def test_backend_on_the_proxy_is_named(raw, family, where):
+    """Its connections would be answered with 503 and no hint. At --check, at a reload, and until the next one."""
+    at = {"own": raw.net.proxy.addr(family.version), "loopback": {4: "127.0.0.7", 6: "::1"}[family.version]}[where]
+    conf = json.loads(json.dumps(raw.usual))
+    conf["pools"][0]["backends"].append({"address": daemon.endpoint(at, 9999), "name": "here"})
+    file = raw.work / "local.yaml"
+    file.write_text(json.dumps(conf))
+    assert "backend here of pool" in raw.net.proxy.run(raw.spliced.bin, "--check", str(file))
+    raw.spliced.reload(conf)
+
+    def said():
+        return [w["object"] for w in raw.spliced.status()["warning_details"] if w["kind"] == "backend_local"]
+    assert said() == [daemon.endpoint(at, 9999)]
+    raw.spliced.reload(raw.usual)
+    assert not said()

@@ -171,6 +171,20 @@ static const struct good goods[] = {
 	{LIT(SNI_A), "a", ""},
 	{LIT(ALPN_H2), "", "\x02h2"},
 	{LIT(GREASE SNI_A VERSIONS ALPN_H2 "\xfa\xfa\x00\x00"), "a", "\x02h2"},
+	{LIT(ALPN_H2 VERSIONS SNI_A), "a", "\x02h2"},		   /* in any order: RFC 8446, 4.2 */
+	{LIT("\x00\x23\x00\x04tick" SNI_A), "a", ""},		   /* session ticket: RFC 5077, 3.2 */
+	{LIT("\x00\x23\x00\x00" SNI_A), "a", ""},
+	{LIT(SNI_A "\x00\x2a\x00\x00"				   /* early data, a ticket: RFC 8446, 4.2.10 */
+		   "\x00\x2d\x00\x02\x01\x01"
+		   "\x00\x29\x00\x0f\x00\x07\x00\x01t\x00\x00\x00\x01\x00\x04\x03mac"),
+	 "a", ""},
+	{LIT(SNI_A "\x00\x2c\x00\x03\x00\x01\x63"), "a", ""},	   /* a cookie: RFC 8446, 4.2.2 */
+	{LIT("\xfe\x0d\x00\x12\x00\x00\x01\x00\x01\x07\x00\x04keys\x00\x04load" SNI_A), "a", ""}, /* ECH, outer */
+	{LIT("\x00\x15\x00\x03\x00\x00\x00" SNI_A), "a", ""},	   /* padding: RFC 7685, and not last */
+	{LIT("\x00\x01\x00\x01\x04\x00\x16\x00\x00\x00\x17\x00\x00\xff\x01\x00\x01\x00" SNI_A), "a", ""},
+	{LIT("\x00\x00\x00\x0e\x00\x0c\x00\x00\x09"
+	     "192.0.2.1"),
+	 "192.0.2.1", ""}, /* RFC 6066, 3 forbids it, and clients do it */
 	{LIT("\x00\x00\x00\x11\x00\x0f\x00\x00\x0c"
 	     "Ex-4_m.PLE.a"),
 	 "ex-4_m.ple.a", ""},
