@@ -29,6 +29,7 @@ from late import Late           # noqa: E402
 from shot import LATE_S, PORT, Backends, Ports, Shot    # noqa: E402
 import plan         # noqa: E402
 import sessions     # noqa: E402
+import streams      # noqa: E402
 import table        # noqa: E402
 
 CALM_S, VERBOSE_S = 10, 2
@@ -52,6 +53,8 @@ def arguments():
     parser.add_argument("--plan", type=float, nargs="?", const=20, metavar="MINUTES",
                         help="instead of trials: hosts fail and are repaired at random, as spliced-plan predicts (default %(const)s)")
     parser.add_argument("--no-bfd", action="store_true", help="with --plan: routers notice a lost host by BGP's hold time alone")
+    parser.add_argument("--streams", type=int, nargs="?", const=120, metavar="SECONDS",
+                        help="instead of trials: streams of requests, and short connections, whose ports come again soon (default %(const)s)")
     parser.add_argument("--patient", action="store_true", help="stalls and repeated packets are told, not judged")
     parser.add_argument("--verbose", action="store_true", help="what the daemons say, where a trial failed or took long")
     args = parser.parse_args()
@@ -140,6 +143,14 @@ def predict(cluster, stack, args):
     return plan.run(cluster, args.build, 60 * args.plan, args.seed, args.source, csv_path=args.csv)
 
 
+def stream(cluster, stack, args):
+    print(f"seed {args.seed}", flush=True)
+    backends = Backends(cluster)
+    stack.callback(backends.close)
+    cluster.start(list(services(cluster, args.source)))
+    return asyncio.run(streams.run(cluster, backends, args.source, args.streams, random.Random(args.seed)))
+
+
 def main():
     args = arguments()
     if os.geteuid():
@@ -149,7 +160,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sp-torture-") as work, contextlib.ExitStack() as stack:
         cluster = Cluster(args.build, work, way="bird-hold" if args.no_bfd else args.way, mode=args.mode)
         stack.callback(cluster.close)
-        failures = (predict if args.plan else talk if args.sessions else torture)(cluster, stack, args)
+        failures = (predict if args.plan else talk if args.sessions else stream if args.streams else torture)(cluster, stack, args)
     print("; ".join(failures) or "all as promised")
     return bool(failures)
 
