@@ -338,20 +338,30 @@ static void found(struct sp_front *f, const struct sp_tuple *key, const struct s
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
 }
 
+/* What we say ourselves waits for the store. @older: what it has, which may be of the port's last connection. */
+static void say_unsaid(struct sp_front *f, const struct sp_tuple *key, int err, const struct sp_splice *older)
+{
+	struct sp_conn *c = sp_conn_by_front(f->conns, key);
+
+	if (!c || c->state != SP_CONN_ANSWERED || !c->is_unsaid)
+		return;
+	if (!older || older->client_isn != c->client.isn_theirs)
+		sp_answer_now(f, c, err);
+}
+
 void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
 {
 	struct sp_front *f = ctx;
-	struct sp_conn *c = sp_conn_by_front(f->conns, key);
 
 	if (!err) {
 		found(f, key, splice);
 		sp_heir_fetched(f, key, 0);
+		say_unsaid(f, key, -ENOENT, splice);
 		return;
 	}
 	if (!sp_heir_fetched(f, key, err))
 		not_found(f, key, err);
-	if (c && c->state == SP_CONN_ANSWERED && c->is_unsaid)
-		sp_answer_now(f, c, err);
+	say_unsaid(f, key, err, NULL);
 }
 
 void sp_miss_headless(struct sp_front *f, const struct sp_tuple *key, int err)

@@ -63,3 +63,14 @@ def test_connection_from_a_port_that_comes_again(lab, pair, way):
     lab.cluster.way.announce(["proxy1"])
     waits = [max(transfer(client, server, 10000), transfer(server, client, 10000)) for client, server in pairs]
     assert max(waits) < WAIT_S, waits
+
+
+def test_answer_of_our_own_to_a_port_that_comes_again(lab, pair, family):
+    """The store is asked before it is said, and has the closed splice of before."""
+    lab.cluster.way.announce(["proxy1"])
+    for port in [next(sports) for _ in range(CLIENTS)]:
+        client, server = pair(family, "http", sport=port)
+        close_both(server, client)
+        with connect(lab.client, family.vip, RAW_HTTP, sport=port, timeout=WAIT_S) as client:
+            client.sendall(b"nonsense\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 400")
