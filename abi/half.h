@@ -254,6 +254,54 @@ sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_use *own, const str
 	return own->next_seq && (__s32)(seq - peer->last_ack) > 0 && (__s32)(seq - own->next_seq) <= 0;
 }
 
+/*
+ * What a stream may leave out before it goes on: a packet that was lost, or, sprayed over several proxies, some that
+ * went another way. A blind guess of a number is right once in 2^15.
+ */
+#define SP_STREAM_GAP (1 << 17)
+
+/* Data of the sender of @own, @seq up to @end, moves the end of its stream. */
+sp_inline int sp_stream_goes_on(__u32 seq, __u32 end, const struct sp_use *own)
+{
+	return !own->next_seq ||
+	       ((__s32)(end - own->next_seq) > 0 && (__s32)(seq - own->next_seq) <= SP_STREAM_GAP);
+}
+
+/**
+ * struct sp_fin - numbers of a segment with FIN
+ * @seq, @end:	where it begins, and behind its FIN, as its sender counts
+ * @ack:	its acknowledgement number, as the receiver counts
+ */
+struct sp_fin {
+	__u32	seq;
+	__u32	end;
+	__u32	ack;
+};
+
+enum sp_fin_verdict { SP_FIN_FITS, SP_FIN_UNKNOWN, SP_FIN_FOREIGN };
+
+/*
+ * A FIN counts when it ends the stream, or ends it again, or lies shortly behind what its receiver has acknowledged. In
+ * mode split neither passes a proxy: what the FIN acknowledges must fit then. With two numbers of nobody's, a blind one
+ * ends nothing.
+ * @own: of the half that it takes, @peer: of the other one
+ */
+sp_inline enum sp_fin_verdict sp_fin_judge(const struct sp_fin *fin, const struct sp_use *own,
+					   const struct sp_use *peer)
+{
+	__u32 ahead = fin->end - 1 - peer->last_ack;
+
+	if (own->next_seq && (__s32)(fin->end - own->next_seq) < 0)
+		return SP_FIN_FOREIGN;
+	if (own->next_seq && (__s32)(fin->seq - own->next_seq) <= SP_STREAM_GAP)
+		return SP_FIN_FITS;
+	if (peer->pkts && peer->last_ack && ahead <= SP_STREAM_GAP)
+		return SP_FIN_FITS;
+	if (!own->pkts && peer->next_seq)
+		return fin->ack - peer->next_seq + SP_STREAM_GAP <= 2 * SP_STREAM_GAP ? SP_FIN_FITS : SP_FIN_FOREIGN;
+	return own->next_seq ? SP_FIN_FOREIGN : SP_FIN_UNKNOWN;
+}
+
 /* A splice that goes on: neither closed nor left behind, and no mark. */
 sp_inline int sp_entry_is_live(const struct sp_entry *e)
 {

@@ -294,7 +294,10 @@ static __always_inline __u32 clients_seq(const struct sp_pkt *pkt, const struct 
 	return pkt->seq + down->half.ack_delta;
 }
 
-/* What the server's host sees of the client's end, so that it need not be told by a proxy. */
+/*
+ * What the server's host sees of the client's end, so that it need not be told by a proxy. A FIN lies shortly behind what
+ * the server has acknowledged; with more of the stream on its way, the proxy tells.
+ */
 static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct sp_entry *down)
 {
 	struct sp_entry *up = peer_of(down);
@@ -302,7 +305,8 @@ static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct s
 
 	if (pkt->flags & TH_RST && clients_seq(pkt, down) == down->use.last_ack)
 		ends = SP_USE_S_RST;
-	else if (pkt->flags & TH_FIN)
+	else if (pkt->flags & TH_FIN &&
+		 clients_seq(pkt, down) + pkt->payload_bytes - down->use.last_ack <= SP_STREAM_GAP)
 		ends = SP_USE_S_FIN;
 	down->use.state |= sp_ends_mirrored(ends);
 	if (up)

@@ -108,7 +108,8 @@ static __always_inline int pass_end(const struct sp_pkt *pkt, struct sp_entry *e
 {
 	if (is_damaged(pkt))
 		return 0;
-	track_end(pkt, e);
+	if (track_end(pkt, e))
+		set_ends(e, peer_of(e), SP_USE_S_FIN, SP_USE_S_PEER_FIN);
 	account(pkt, e, now_ns);
 	return 0;
 }
@@ -133,7 +134,7 @@ static __always_inline int egress(struct sp_pkt *pkt)
 	}
 	e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
 	if (e && e->half.flags & SP_HALF_F_FROM_BACKEND && !(e->use.state & SP_USE_S_REUSED))
-		return is_bare_end(pkt) ? pass_end(pkt, e, now_ns) : carry(pkt, e, now_ns);
+		return is_bare_end(pkt) ? pass_end(pkt, e, now_ns) : carry(pkt, e, now_ns, 1);
 	return ask(pkt, now_ns);
 }
 

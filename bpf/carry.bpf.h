@@ -26,9 +26,22 @@ static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, 
 		peer->use.state |= peers;
 }
 
+/* Return: whether it counts, as far as is known here. One that has been left alone has nobody to compare with. */
+static __always_inline int fin_counts(const struct sp_pkt *pkt, struct sp_entry *e, const struct sp_entry *peer)
+{
+	struct sp_fin fin = { .seq = pkt->seq, .end = pkt->seq + pkt->payload_bytes + 1,
+			      .ack = pkt->ack + e->half.ack_delta };
+
+	if (peer && sp_fin_judge(&fin, &e->use, &peer->use) != SP_FIN_FITS)
+		return 0;
+	if (!e->use.next_seq || (__s32)(fin.end - e->use.next_seq) > 0)
+		e->use.next_seq = fin.end;
+	return 1;
+}
+
 /*
  * FIN and RST are remembered in both halves, so that either tells whether the splice is closed. One that has been left
- * alone remembers its own, and is closed by any RST.
+ * alone remembers its own, and is closed by any RST. Return: 1: a FIN that others may know more of; else 0.
  */
 static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 {
@@ -47,17 +60,20 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 		if (peer)
 			peer->use.state &= ~SP_USE_S_PEER_RST;
 	}
-	if (pkt->flags & TH_FIN)
-		set_ends(e, peer, SP_USE_S_FIN, SP_USE_S_PEER_FIN);
+	if (!(pkt->flags & TH_FIN) || e->use.state & SP_USE_S_FIN)
+		return 0;
+	if (!fin_counts(pkt, e, peer))
+		return 1;
+	set_ends(e, peer, SP_USE_S_FIN, SP_USE_S_PEER_FIN);
 	return 0;
 }
 
-/* Only what joins on moves the end: a forged segment anywhere else must not. */
+/* Only what joins on, or nearly so, moves the end: a forged segment anywhere else must not. */
 static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_use *u)
 {
 	__u32 end = pkt->seq + pkt->payload_bytes + !!(pkt->flags & TH_FIN);
 
-	if (!u->next_seq || ((__s32)(pkt->seq - u->next_seq) <= 0 && (__s32)(end - u->next_seq) > 0))
+	if (sp_stream_goes_on(pkt->seq, end, u))
 		u->next_seq = end;
 }
 
@@ -127,13 +143,20 @@ static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_SYN_CHALLENGED;
 }
 
+/* The daemon sends it on, and asks others whether it ends the stream. Without it, it is carried, and ends nothing. */
+static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns)
+{
+	return upcall_is_allowed(UPCALL_STRANGER, now_ns) && !upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
+}
+
 /**
  * carry() - rewrite a packet by its half and send it on
  * @e:	entry of sp_halves under the packet's tuple
+ * @is_local: what its sender says is true: it is a server of this host
  *
  * Return: 0 with @pkt->action set, or a reason.
  */
-static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns, int is_local)
 {
 	int err;
 
@@ -152,8 +175,13 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return too_big(pkt, &e->use, now_ns);
 	if (is_mark_lost(pkt, e))
 		return -SP_DROP_ECN_MARK;
-	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->use.state & SP_USE_S_RST))
-		track_end(pkt, e);
+	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->use.state & SP_USE_S_RST)) {
+		err = track_end(pkt, e);
+		if (err && is_local)
+			set_ends(e, peer_of(e), SP_USE_S_FIN, SP_USE_S_PEER_FIN);
+		else if (err && is_asked_about(pkt, now_ns))
+			return -SP_DROP_HELD;
+	}
 	err = rewrite(pkt, e);
 	if (err)
 		return err;

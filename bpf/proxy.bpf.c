@@ -137,7 +137,7 @@ static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 	struct sp_service *svc;
 
 	if (e && !is_left_behind(pkt, e))
-		return carry(pkt, e, now_ns);
+		return carry(pkt, e, now_ns, 0);
 	svc = service_of(pkt);
 	if (svc && e)
 		tell_left_behind(pkt, e, svc, now_ns);

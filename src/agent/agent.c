@@ -170,7 +170,7 @@ static int install(struct sp_front *f, const struct sp_tuple *key, const struct 
 {
 	const struct sp_use answered = { .pkts = 1, .last_ack = splice->client_isn + 1 };
 	const struct sp_tag tag = { .client_isn = splice->client_isn, .kept_s = splice->up.spliced_s };
-	int err = sp_splice_install(f->dp, splice, 0, tag.kept_s);
+	int err = sp_splice_install(f->dp, splice, &(struct sp_streams){ 0 }, tag.kept_s);
 
 	if (err || !(splice->down.flags & SP_HALF_F_ADOPTED) || is_fresh(splice))
 		return err;

@@ -315,11 +315,13 @@ void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *
  */
 static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splice *winner)
 {
+	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->held.len };
+
 	if (winner && !memcmp(&winner->up.out, &c->back, sizeof(c->back)))
 		sp_back_release(f, c);
 	else
 		sp_back_reset(f, c);
-	if (winner && !sp_splice_install(f->dp, winner, c->held.len, winner->up.spliced_s)) {
+	if (winner && !sp_splice_install(f->dp, winner, &at, winner->up.spliced_s)) {
 		sp_sync_fetched(f, winner);
 		sp_cluster_introduce(f->cluster, winner, winner->up.spliced_s);
 		sp_back_adopt(f, c, &winner->up);
@@ -346,6 +348,8 @@ static void too_late(struct sp_front *f, struct sp_conn *c, int err, const struc
 void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
 	struct sp_splice splice = splice_committed(c);
+	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->held.len,
+				       .backend = c->backend.isn_theirs + 1 };
 	__u32 kept_s = splice.up.spliced_s;
 
 	if (c->is_late) {
@@ -364,7 +368,7 @@ void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const str
 		return;
 	}
 	if (!err)
-		err = sp_splice_install(f->dp, &splice, c->held.len, kept_s);
+		err = sp_splice_install(f->dp, &splice, &at, kept_s);
 	if (err) {	/* another proxy may rely on it, found in the store; else its SYN-ACK, repeated, is nobody's */
 		f->counters.commit_failed++;
 		sp_back_release(f, c);

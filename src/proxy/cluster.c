@@ -146,6 +146,11 @@ static void hear(struct sp_cluster *c, const struct sp_message *m, const struct 
 		if (c->events && old_ns < OLD_NS)
 			c->events->segment(c->ctx, m->event, &m->segment);
 		break;
+	case SP_MESSAGE_FIN:
+		c->counters.fins_heard++;
+		if (c->events && c->events->fin)
+			c->events->fin(c->ctx, &m->ends.front, m->ends.client_isn, &m->fin);
+		break;
 	case SP_MESSAGE_ENDS:
 		c->counters.ends_heard++;
 		if (c->events && c->events->ends)

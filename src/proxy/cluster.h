@@ -7,6 +7,7 @@
 #define SP_PROXY_CLUSTER_H
 
 #include "abi/event.h"
+#include "abi/half.h"
 #include "proxy/config.h"
 #include "proxy/keys.h"
 #include "proxy/member.h"
@@ -24,6 +25,7 @@ typedef struct uv_loop_s uv_loop_t;
 /**
  * struct sp_cluster_events - what others tell, and what becomes of them
  * @segment:	a segment that belongs here (or might), as if the datapath had sent it up; borrowed
+ * @fin:	of the packets of @tuple, another proxy has seen a FIN and does not know whether it fits (may be NULL)
  * @ends:	others have seen ends of a splice: SP_USE_S_* as of its half client -> service (may be NULL)
  * @died:	a member is silent. Its heir (sp_cluster_is_heir()) goes on with what it has left (may be NULL)
  * @homes:	some connections have another home than before
@@ -32,6 +34,7 @@ typedef struct uv_loop_s uv_loop_t;
 struct sp_cluster_events {
 	void (*segment)(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg);
 	void (*ends)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+	void (*fin)(void *ctx, const struct sp_tuple *tuple, __u32 client_isn, const struct sp_fin *fin);
 	void (*died)(void *ctx, const char *name);
 	void (*homes)(void *ctx);
 	__u32 (*splices)(void *ctx);
@@ -40,6 +43,7 @@ struct sp_cluster_events {
 /* What was refused is in the counters, by name; so is what the socket did not take. */
 #define SP_CLUSTER_COUNTERS(X) \
 	X(hellos_sent) X(hellos_heard) X(segments_sent) X(segments_heard) X(ends_sent) X(ends_heard) \
+	X(fins_sent) X(fins_heard) \
 	X(introductions_sent) X(introductions_astray) \
 	X(members_died) X(relay_not_sent) \
 	X(relay_refused_length) X(relay_refused_magic) X(relay_refused_version) X(relay_refused_foreign) \
@@ -109,6 +113,9 @@ struct sp_splice;
 void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s);
 
 /* To all others: @state is SP_USE_S_* of the half under @front. */
+/* A FIN of @tuple, which a half of that splice matches: perhaps others know whether it fits. */
+void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
+			 const struct sp_fin *fin);
 void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn, __u8 state);
 
 #endif

@@ -128,6 +128,15 @@ void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __
 		c->counters.ends_sent += tell(c, NULL, &m);
 }
 
+void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
+			 const struct sp_fin *fin)
+{
+	struct sp_message m = { .kind = SP_MESSAGE_FIN, .ends = { *tuple, client_isn, 0 }, .fin = *fin };
+
+	if (c)
+		c->counters.fins_sent += tell(c, NULL, &m);
+}
+
 /* An older one is refused, as what is recorded. */
 static int is_fresh(const struct sp_splice *splice)
 {

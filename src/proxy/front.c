@@ -155,6 +155,21 @@ static int rst_counts(struct sp_front *f, const struct sp_half *half, const stru
 	       sp_rst_is_plausible(seg->seq, &own.use, &peer.use);
 }
 
+/* Where others may know more of the stream, they are asked: who finds that it fits tells all of it (ENDS). */
+static int fin_counts(struct sp_front *f, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg)
+{
+	const struct sp_fin fin = { .seq = seg->seq, .end = seg->seq + seg->payload_len + 1,
+				    .ack = seg->ack + half->ack_delta };
+	enum sp_fin_verdict verdict = sp_splice_judge(f->dp, &seg->tuple, client_isn, &fin);
+
+	if (verdict == SP_FIN_FITS)
+		return 1;
+	if (!sp_carrier_is_shared(&f->carrier))
+		return verdict == SP_FIN_UNKNOWN;
+	sp_cluster_tell_fin(f->cluster, &seg->tuple, client_isn, &fin);
+	return 0;
+}
+
 void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
 		    __u16 mss)
 {
@@ -163,7 +178,7 @@ void sp_front_relay(struct sp_front *f, const struct sp_half *half, __u32 client
 		.front = is_down ? sp_tuple_reverse(&half->out) : seg->tuple, .client_isn = client_isn,
 	};
 
-	if (seg->flags & SP_TCP_FIN)
+	if (seg->flags & SP_TCP_FIN && fin_counts(f, half, client_isn, seg))
 		note.state |= SP_USE_S_FIN;
 	if (seg->flags & SP_TCP_RST && rst_counts(f, half, seg))
 		note.state |= SP_USE_S_RST;

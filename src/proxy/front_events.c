@@ -124,8 +124,25 @@ static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, _
 		sp_carrier_ends(ctx, front, client_isn, state);
 }
 
+/* Who asked hears it at once, and so do all. */
+static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn, const struct sp_fin *fin)
+{
+	struct sp_front *f = ctx;
+	struct sp_note note = { .front = *tuple, .client_isn = client_isn, .state = SP_USE_S_FIN };
+	struct sp_entry e;
+
+	if (sp_splice_judge(f->dp, tuple, client_isn, fin) != SP_FIN_FITS || sp_datapath_get(f->dp, tuple, &e))
+		return;
+	if (e.half.flags & SP_HALF_F_FROM_BACKEND) {
+		note.front = sp_tuple_reverse(&e.half.out);
+		note.state = SP_USE_S_PEER_FIN;
+	}
+	if (!sp_datapath_note(f->dp, &note))
+		sp_cluster_tell_ends(f->cluster, &note.front, client_isn, note.state);
+}
+
 static const struct sp_cluster_events cluster_events = {
-	.segment = on_segment, .ends = on_ends, .died = on_died, .homes = on_homes,
+	.segment = on_segment, .ends = on_ends, .fin = on_fin, .died = on_died, .homes = on_homes,
 	.splices = sp_carrier_splices,
 };
 

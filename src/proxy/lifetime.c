@@ -8,8 +8,8 @@
  *			kernels do), so one of the ends is gone
  *	any other	`idle`
  *
- * The two times of RFC 5382, REQ-5. What is acknowledged is known only where both directions pass this machine. With a
- * shared store the other proxies may carry packets of a live splice, so that one has `idle`.
+ * The two times of RFC 5382, REQ-5. What is acknowledged is known only where both directions pass this machine: in mode
+ * whole, and without a shared store. With one, other proxies may carry packets of it, so `transitory` is not used.
  *
  * Where ports or room run short, a splice that is over gives way before its time. Its backend may be in TIME-WAIT: the
  * numbers of the next SYN are higher (choose_numbers()), and where the client's went faster than our clock, the
@@ -39,7 +39,7 @@ static int lacks_ack(const struct sp_use *from, const struct sp_use *to)
 
 static int is_unacked(const struct sp_lifetime *l)
 {
-	if (!l->up || l->is_split || l->is_agent || (l->is_shared && !(l->up->pkts && l->down->pkts)))
+	if (!l->up || l->is_split || l->is_agent || l->is_shared)
 		return 0;
 	return lacks_ack(l->up, l->down) || lacks_ack(l->down, l->up);
 }

@@ -111,6 +111,15 @@ static __u8 *put_ends(__u8 *p, const struct sp_message *m)
 	return put_number(p, (__u64)m->ends.state << 24, 4);
 }
 
+static __u8 *put_fin(__u8 *p, const struct sp_message *m)
+{
+	p = put_ends(p, m);
+	p = put_number(p, m->fin.seq, 4);
+	p = put_number(p, m->fin.end, 4);
+	p = put_number(p, m->fin.ack, 4);
+	return put_number(p, 0, 4);
+}
+
 /* What a datapath looks for. */
 _Static_assert(SP_INTRODUCE_KIND == SP_MESSAGE_INTRODUCE, "abi/introduce.h: kind");
 _Static_assert(SP_INTRODUCE_VERSION == SP_MESSAGE_VERSION, "abi/introduce.h: version");
@@ -146,6 +155,7 @@ size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, 
 	case SP_MESSAGE_HELLO: p = put_hello(p, m); break;
 	case SP_MESSAGE_SEGMENT: p = put_segment(p, m); break;
 	case SP_MESSAGE_ENDS: p = put_ends(p, m); break;
+	case SP_MESSAGE_FIN: p = put_fin(p, m); break;
 	case SP_MESSAGE_INTRODUCE: p = put_introduce(p, m); break;
 	case SP_MESSAGE_NONE:
 	case SP_MESSAGE_KIND_COUNT:
@@ -258,6 +268,22 @@ static enum sp_message_refusal get_ends(const __u8 *p, size_t len, struct sp_mes
 	return SP_MESSAGE_OK;
 }
 
+static enum sp_message_refusal get_fin(const __u8 *p, size_t len, struct sp_message *m)
+{
+	const size_t ends = sizeof(m->ends.front) + 8;
+	enum sp_message_refusal refusal;
+
+	if (len != ends + 16)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	refusal = get_ends(p, ends, m);
+	m->fin.seq = get_number(p + ends, 4);
+	m->fin.end = get_number(p + ends + 4, 4);
+	m->fin.ack = get_number(p + ends + 8, 4);
+	if (m->ends.state || get_number(p + ends + 12, 4))
+		return SP_MESSAGE_REFUSED_MALFORMED;
+	return refusal;
+}
+
 /* What a datapath makes of it: bpf/introduce.bpf.h. */
 static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct sp_message *m)
 {
@@ -304,6 +330,7 @@ enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *
 	case SP_MESSAGE_HELLO: refusal = get_hello(p, len, &m); break;
 	case SP_MESSAGE_SEGMENT: refusal = get_segment(p, len, &m); break;
 	case SP_MESSAGE_ENDS: refusal = get_ends(p, len, &m); break;
+	case SP_MESSAGE_FIN: refusal = get_fin(p, len, &m); break;
 	case SP_MESSAGE_INTRODUCE: refusal = get_introduce(p, len, &m); break;
 	default: refusal = SP_MESSAGE_REFUSED_MALFORMED; break;	/* of another version's proxy */
 	}

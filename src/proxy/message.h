@@ -42,13 +42,18 @@
  * ENDS: of a splice, FIN or RST has been seen
  *	32	36 tuple client -> service, 4 ISN of the client, 1 SP_USE_S_* of its half, 3 zero
  *
+ * FIN: of a splice, one was seen, and whether it ends the stream is not known where it was
+ *	32	36 tuple that it bore, 4 ISN of the client, 4 zero,
+ *	76	4 where it begins, 4 behind it, both as its sender counts, 4 its acknowledgement as its receiver counts,
+ *		4 zero
+ *
  * INTRODUCE, of a splice that was just committed, to the agent of its backend: see abi/introduce.h. Its host's datapath
  * takes it, so that an agent's daemon gets none but those which came by an interface that isn't its own.
  *
  * A HELLO counts once, and the first one of a daemon's life only while it is fresh
  * by both clocks (SP_HELLO_FRESH_MS): one that was recorded can't keep a dead
  * proxy alive, nor bring it to life for a daemon that knows nothing yet. The
- * other two may be repeated by whoever has recorded them, as the TCP segments
+ * others may be repeated by whoever has recorded them, as the TCP segments
  * could be that they stand for. A SEGMENT of kind FRONT has its cookie checked
  * by the one who gets it: once that has expired, it begins nothing any more. An
  * INTRODUCE of some seconds ago is refused.
@@ -67,7 +72,7 @@
 #define SP_MESSAGES_BYTES_MAX	1232	/* of several: what any path of IPv6 takes */
 #define SP_MEMBER_RECORD_MAX	(36 + 18 * SP_MEMBER_OWNED_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
 
-#define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends) X(INTRODUCE, introduce)
+#define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends) X(INTRODUCE, introduce) X(FIN, fin)
 
 enum sp_message_kind {
 	SP_MESSAGE_NONE,
@@ -99,7 +104,8 @@ struct sp_ends {
  * @from, @started_ns, @seq: see above
  * @state, @can, @mtu, @splices, @adopts, @said_ms: of HELLO
  * @event, @segment: of SEGMENT; the payload is borrowed
- * @ends:	of ENDS
+ * @ends:	of ENDS; of FIN, with the tuple that it bears in the place of front, and no state
+ * @fin:	of FIN
  * @splice, @kept_s: of INTRODUCE
  */
 struct sp_message {
@@ -116,6 +122,7 @@ struct sp_message {
 	enum sp_event_kind	event;
 	struct sp_segment	segment;
 	struct sp_ends	ends;
+	struct sp_fin		fin;
 	struct sp_splice	splice;
 	__u32			kept_s;
 };

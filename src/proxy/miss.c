@@ -230,9 +230,11 @@ static int is_overtaken(const struct sp_conn *c)
 
 static void adopt(struct sp_front *f, struct sp_conn *c, const struct sp_splice *splice)
 {
+	const struct sp_streams at = { .client = splice->client_isn + 1 + c->held.len };
+
 	if (c->state == SP_CONN_CONNECTING)
 		sp_back_release(f, c);
-	if (is_here(f, splice) || !sp_splice_install(f->dp, splice, c->held.len, splice->up.spliced_s))
+	if (is_here(f, splice) || !sp_splice_install(f->dp, splice, &at, splice->up.spliced_s))
 		sp_back_adopt(f, c, &splice->up);
 }
 
@@ -318,6 +320,7 @@ static int is_older(struct sp_front *f, const struct sp_splice *splice)
 /* A splice of another proxy: ours as well from now on. */
 static void found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
 {
+	static const struct sp_streams unknown;
 	struct sp_conn *c = sp_conn_by_front(f->conns, &splice->front);
 	struct through through = { .front = f, .client_isn = splice->client_isn };
 
@@ -332,7 +335,7 @@ static void found(struct sp_front *f, const struct sp_tuple *key, const struct s
 	sp_cluster_introduce(f->cluster, splice, splice->up.spliced_s);
 	if (c && is_overtaken(c))
 		adopt(f, c, splice);
-	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, 0, splice->up.spliced_s))
+	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, &unknown, splice->up.spliced_s))
 		return;
 	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
 	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);

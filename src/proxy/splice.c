@@ -58,11 +58,12 @@ void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale)
 	}
 }
 
-int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes, __u32 kept_s)
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, const struct sp_streams *at,
+		      __u32 kept_s)
 {
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);
-	struct sp_use down = { .last_ack = splice->client_isn + 1 };
-	struct sp_use up = { .next_seq = splice->client_isn + 1 + held_bytes, .bytes = held_bytes };
+	struct sp_use down = { .last_ack = splice->client_isn + 1, .next_seq = at->backend };
+	struct sp_use up = { .next_seq = at->client, .bytes = at->client ? at->client - splice->client_isn - 1 : 0 };
 	const struct sp_tag tag = { .client_isn = splice->client_isn, .kept_s = kept_s };
 	int err = sp_datapath_put(dp, &from_backend, &splice->down, &down, &tag);
 
@@ -84,6 +85,21 @@ __u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32
 	if (sp_datapath_note(dp, &note) || sp_use_is_closed(&told) || sp_datapath_get(dp, front, &up))
 		return 0;
 	return up.tag.client_isn == client_isn && sp_use_is_closed(&up.use) ? up.use.state & SP_USE_S_ENDS : 0;
+}
+
+enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple, __u32 client_isn,
+				    const struct sp_fin *fin)
+{
+	struct sp_entry own, peer;
+	struct sp_tuple peer_key;
+
+	if (sp_datapath_get(dp, tuple, &own) || own.half.flags & SP_HALF_F_TO_DAEMON ||
+	    own.tag.client_isn != client_isn)
+		return SP_FIN_UNKNOWN;
+	peer_key = sp_tuple_reverse(&own.half.out);
+	if (sp_datapath_get(dp, &peer_key, &peer) || peer.tag.client_isn != client_isn)
+		return SP_FIN_UNKNOWN;
+	return sp_fin_judge(fin, &own.use, &peer.use);
 }
 
 void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports)

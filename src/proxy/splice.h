@@ -45,13 +45,20 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
 /* Of one with SP_HALF_F_ADOPTED, whose two handshakes are the same. @mss, @wscale: see sp_half_adopted() */
 void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale);
 
+/* Where the streams of both ends stand, as they count (host order); 0: not known, as nobody here has seen them. */
+struct sp_streams {
+	__u32	client;
+	__u32	backend;
+};
+
 /**
  * sp_splice_install() - make a committed splice known to the datapath
- * @held_bytes:	of the client's stream that we forward ourselves
+ * @at:		the client's with what we forward ourselves of it
  * @kept_s:	as in struct sp_tag: up.spliced_s when the store has it, for all we know only since then
  * Return: 0; -E2BIG when the table is full, and then nothing is left of it.
  */
-int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __u32 held_bytes, __u32 kept_s);
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, const struct sp_streams *at,
+		      __u32 kept_s);
 
 /**
  * sp_splice_ended() - another proxy has seen FIN or RST of a splice that may be here, too
@@ -63,6 +70,10 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, __
  * Return: what the one who told should hear, which is that the splice is closed, and why; 0: nothing.
  */
 __u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+
+/* A FIN of @tuple, which a half matches, ends its stream, as far as is known here. SP_FIN_UNKNOWN: no such splice. */
+enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple, __u32 client_isn,
+				    const struct sp_fin *fin);
 
 /* At start: counts the splices that are there, and marks their ports. */
 void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports);

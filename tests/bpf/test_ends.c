@@ -108,6 +108,87 @@ static void two_fins_close(void **state)
 		}
 }
 
+struct fin_case {
+	const char	*name;
+	int		at;
+	__u32		payload;
+	int		counts;
+};
+
+static const struct fin_case fins[] = {
+	{ "where the stream ends",	0, 0, 1 },
+	{ "with the last data",		0, 500, 1 },
+	{ "data and FIN repeated",	-50, 50, 1 },
+	{ "after a lost packet",	1448, 0, 1 },
+	{ "in the middle",		-20, 0, 0 },
+	{ "before it all",		-5000, 0, 0 },
+	{ "far ahead",			2 * SP_STREAM_GAP + 300, 0, 0 },
+	{ "at half the numbers",	-0x7fffff00, 0, 0 },
+	{ "at a quarter",		0x40000000, 0, 0 },
+};
+
+/* A FIN of nobody's passes, as the end it is for knows best; two of them must not end a connection (RFC 5961, 5). */
+static void fins_must_fit(void **state)
+{
+	for (size_t i = 0; i < COUNT(fins); i++)
+		for_each_family(v6)
+			for (int end = 0; end < 2; end++) {
+				const struct fin_case *c = &fins[i];
+				struct packet other = from(v6, !end, FIN | ACK, end ? 100 : 200);
+				struct packet p = from(v6, end, FIN | ACK, (end ? 200 : 100) + c->at);
+
+				p.payload = c->payload;
+				exchange(*state, v6);
+				send_packet(*state, &other);
+				if (c->counts)
+					send_packet(*state, &p);
+				else
+					check_dropped(*state, c->name, &p, SP_DROP_HELD);
+				if (is_closed(*state, v6) != c->counts)
+					fail_msg("FIN %s: closed %d", c->name, !c->counts);
+			}
+}
+
+/* The other end's acknowledgements tell where it must be, and in mode split what it acknowledges itself. */
+static const struct { const char *name; int acked, down_pkts, up_next, at, ack, counts; } seen_elsewhere[] = {
+	{ "nothing is known",			 0, 0, 0, 777, 0, 0 },
+	{ "just what was acknowledged",		 7000, 1, 0, 7000, 0, 1 },
+	{ "a little more than acknowledged",	 7000, 1, 0, 7000 + SP_STREAM_GAP, 0, 1 },
+	{ "less than acknowledged",		 7000, 1, 0, 6999, 0, 0 },
+	{ "far more than acknowledged",		 7000, 1, 0, 7001 + SP_STREAM_GAP, 0, 0 },
+	{ "acknowledges what was sent",		 0, 0, 3000, 777, 3000, 1 },
+	{ "acknowledges what never was",	 0, 0, 3000, 777, 3001 + SP_STREAM_GAP, 0 },
+};
+
+static void fins_of_a_stream_that_went_elsewhere(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT(seen_elsewhere); i++)
+		for_each_family(v6) {
+			struct sp_half up = full_half(v6), down = peer_half(v6);
+			struct sp_tuple down_key = sp_tuple_reverse(&up.out);
+			struct sp_entry own = { .half = down, .use.state = SP_USE_S_PEER_FIN };
+			struct sp_entry peer = { .half = up, .use = { .state = SP_USE_S_FIN,
+				.last_ack = seen_elsewhere[i].acked, .pkts = seen_elsewhere[i].down_pkts,
+				.next_seq = seen_elsewhere[i].up_next } };
+			struct packet p = from(v6, 1, FIN | ACK, 0);
+			struct sp_tuple up_key = from(v6, 0, 0, 0).tuple;
+
+			put_splice(f, v6);
+			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &down_key, &own, BPF_ANY);
+			p.seq = seen_elsewhere[i].at;
+			p.ack = seen_elsewhere[i].ack - down.ack_delta;
+			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &up_key, &peer, BPF_ANY);
+			if (seen_elsewhere[i].counts)
+				send_packet(f, &p);
+			else
+				check_dropped(f, seen_elsewhere[i].name, &p, SP_DROP_HELD);
+			if (is_closed(f, v6) != seen_elsewhere[i].counts)
+				fail_msg("%s: closed %d", seen_elsewhere[i].name, !seen_elsewhere[i].counts);
+		}
+}
+
 /* The RST was somebody else's. */
 static void who_goes_on_sending_has_not_reset(void **state)
 {
@@ -201,7 +282,9 @@ static const struct stream_case streams[] = {
 	{ "overlaps",			90, 30, ACK, 120 },
 	{ "sent again",			0, 100, ACK, 100 },
 	{ "a keep-alive probe",		99, 0, ACK, 100 },
-	{ "leaves a gap",		101, 10, ACK, 100 },
+	{ "leaves a gap",		101, 10, ACK, 111 },
+	{ "leaves the widest gap",	100 + SP_STREAM_GAP, 10, ACK, 110 + SP_STREAM_GAP },
+	{ "leaves a wider gap",		101 + SP_STREAM_GAP, 10, ACK, 100 },
 	{ "far ahead",			0x70000000, 10, ACK, 100 },
 	{ "far behind",			-0x70000000, 10, ACK, 100 },
 	{ "RST says nothing",		100, 10, RST | ACK, 100 },
@@ -390,6 +473,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plausible_ends_close),
 		cmocka_unit_test(two_fins_close),
+		cmocka_unit_test(fins_must_fit),
+		cmocka_unit_test(fins_of_a_stream_that_went_elsewhere),
 		cmocka_unit_test(who_goes_on_sending_has_not_reset),
 		cmocka_unit_test(rst_counts_before_anything_was_acknowledged),
 		cmocka_unit_test(rst_of_one_way_is_at_the_end),

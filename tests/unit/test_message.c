@@ -19,7 +19,7 @@ static struct sp_message any_message(int i)
 {
 	static const enum sp_event_kind events[] = { SP_EVENT_FRONT, SP_EVENT_BACK, SP_EVENT_MISS };
 	struct sp_message m = {
-		.kind = 1 + i % 4, .from = any64(), .started_ns = (__u64)any32() << 32, .seq = i,
+		.kind = 1 + i % 5, .from = any64(), .started_ns = (__u64)any32() << 32, .seq = i,
 	};
 
 	switch (m.kind) {
@@ -46,6 +46,10 @@ static struct sp_message any_message(int i)
 		m.splice.up.flags |= SP_HALF_F_SPLIT;
 		m.splice.down.flags |= SP_HALF_F_SPLIT;
 		m.kept_s = any32();
+		break;
+	case SP_MESSAGE_FIN:
+		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), 0 };
+		m.fin = (struct sp_fin){ any32(), any32(), any32() };
 		break;
 	default:
 		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), any32() & SP_USE_S_TOLD };
@@ -76,6 +80,7 @@ static void check_same(const struct sp_message *a, const struct sp_message *b)
 	assert_memory_equal(&x.ends.front, &y.ends.front, sizeof(x.ends.front));
 	assert_int_equal(x.ends.client_isn, y.ends.client_isn);
 	assert_int_equal(x.ends.state, y.ends.state);
+	assert_memory_equal(&x.fin, &y.fin, sizeof(x.fin));
 	assert_memory_equal(&x.splice, &y.splice, sizeof(x.splice));
 	assert_int_equal(x.kept_s, y.kept_s);
 }
