@@ -29,6 +29,7 @@
 	X(TTL_EXPIRED,	ttl_expired,	"drop", "TTL or hop limit used up") \
 	X(ECN_MARK,	ecn_mark,	"drop", "marked CE on the way to a backend that does no ECN: counts as lost") \
 	X(NO_ROUTE,	no_route,	"drop", "no route to where the half points") \
+	X(IPSEC,	ipsec,		"drop", "an IPsec policy of this host wants it encrypted, or not sent at all") \
 	X(REWRITE_FAILED, rewrite_failed, "drop", "the kernel refused to write to the packet") \
 	X(OTHER_HOST,	other_host,	"stack", "frame for another machine, flooded by a switch") \
 	X(VLAN_TAG,	vlan_tag,	"stack", "frame tagged for a VLAN, which is another interface") \

@@ -5,6 +5,7 @@
 
 #include "abi/drop.h"
 #include "abi/half.h"
+#include "abi/policy.h"
 #include "abi/service.h"
 #include "abi/stash.h"
 #include "abi/stats.h"
@@ -75,6 +76,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } sp_stats SEC(".maps");
+
+/* One entry. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sp_policies);
+} sp_policies SEC(".maps");
 
 struct sp_bucket {
 	__u64	filled_ns;

@@ -36,6 +36,7 @@
 
 #define PRIORITY	1	/* as tcx: before whatever else filters */
 #define HANDLE		0x5350
+#define LOOK_NS		10000000000ULL
 #define FRONT_AGAIN_NS	10000000000ULL	/* two that want to be the first take turns, not more often */
 #define PIN_MAX		(IFNAMSIZ + 8)
 #define PATH_LEN	600
@@ -298,6 +299,9 @@ static int check(const char *dir, const char *interface, int prog_fd, int is_out
 		sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is gone", interface);
 		return -ENODEV;
 	}
+	if (ifindex == hook->ifindex && !hook->err && now_ns < hook->look_ns)
+		return 0;
+	hook->look_ns = now_ns + LOOK_NS;
 	pin_name(name, named_way(CLSACT, is_out), interface);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (!access(path, F_OK)) {
@@ -308,8 +312,9 @@ static int check(const char *dir, const char *interface, int prog_fd, int is_out
 		t.path = path;
 		err = check_tcx(&t, hook, now_ns);
 	}
-	if (!hook->ifindex)
+	if (!hook->ifindex || !err)
 		hook->ifindex = ifindex;
+	hook->err = err;
 	return err;
 }
 

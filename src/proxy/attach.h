@@ -25,11 +25,14 @@ int sp_attach_is_by_clsact(const char *path);
  * struct sp_hook - what is remembered of one direction of an interface
  * @ifindex:	when it was attached
  * @revision:	see struct sp_tcx
+ * @look_ns:	the chain is not looked at before, unless the interface is another one
  * @next_ns:	we don't put ourselves in front again before
+ * @err:	of the last look
  */
 struct sp_hook {
 	unsigned int	ifindex;
-	__u64		revision, next_ns;
+	__u64		revision, look_ns, next_ns;
+	int		err;
 };
 
 struct sp_hooks {
@@ -40,8 +43,9 @@ struct sp_hooks {
  * sp_attach_check() - about once a second while we run: is all still attached, and first?
  * @hooks:	zeroed whenever sp_attach() was called
  *
- * An interface that has come back is attached again, as long as that is possible without capabilities: by tcx. What is
- * not as it should be is a warning.
+ * Interfaces are looked for each time; their chains, for which the kernel's lock of all interfaces is taken, each 10 s,
+ * or when something is wrong. An interface that has come back is attached again, as long as that is possible without
+ * capabilities: by tcx. What is not as it should be is a warning.
  * Return: the name of an interface without our programs; NULL: all is well.
  */
 const char *sp_attach_check(const char *path, const struct sp_config *config, int in_fd, int out_fd,

@@ -10,6 +10,7 @@
 #include "front_internal.h"
 #include "offer.h"
 #include "relay.h"
+#include "warnings.h"
 
 #define SYN_AGAIN_NS	200000000ULL
 #define MSS_DEFAULT_V4	536	/* RFC 9293, 3.7.1 */
@@ -137,6 +138,20 @@ static void adopt(struct sp_front *f, struct sp_conn *c)
 	commit(f, c);
 }
 
+/* What leaves from here; in mode split and adopt the backend's host sends to the client. */
+static int is_forbidden(const struct sp_front *f, const struct sp_conn *c)
+{
+	const char *name = c->pool->backends[c->backend_idx].name;
+	struct sp_tuple to_client = sp_tuple_reverse(&c->front);
+
+	if (!sp_datapath_is_forbidden(f->dp, &c->back) &&
+	    (c->mode != SP_MODE_WHOLE || !sp_datapath_is_forbidden(f->dp, &to_client)))
+		return 0;
+	sp_warn(SP_WARNING_IPSEC, sp_now_ns(), name, "backend %s gets no connections: an IPsec policy of this host wants packets to "
+		"it, or to its client, encrypted or not sent, and the datapath can't encrypt", name);
+	return 1;
+}
+
 static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoint *to)
 {
 	struct sp_endpoint from = { c->front.saddr, c->front.sport };
@@ -156,6 +171,10 @@ static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoi
 		return err;
 	}
 	sp_conn_link_back(f->conns, c);
+	if (is_forbidden(f, c)) {
+		sp_back_release(f, c);
+		return -EACCES;
+	}
 	if (is_adopting(c)) {
 		adopt(f, c);
 		return 0;

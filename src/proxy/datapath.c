@@ -156,6 +156,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 	if (!err)
 		sp_datapath_set_keys(dp, &keys);
 	err = err ?: sp_datapath_apply(dp, config);
+	err = err ?: sp_datapath_policies_open(dp);
 	if (err) {
 		log_err_errno(err, "can't load the datapath");
 		goto fail;
@@ -213,6 +214,7 @@ void sp_datapath_close(struct sp_datapath *dp)
 	if (dp->control)
 		munmap(dp->control, sysconf(_SC_PAGESIZE));
 	proxy_bpf__destroy(dp->skel);
+	sp_policy_watch_close(dp->policies);
 	sp_state_close(&dp->state);
 	free(dp);
 }

@@ -32,6 +32,14 @@ int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 /* Return: whether they are others than before. */
 int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys);
 
+/* IPsec policies. Return: a descriptor to be polled for changes; -1: this kernel has none. */
+int sp_datapath_policies_fd(const struct sp_datapath *dp);
+/* They may have changed. */
+void sp_datapath_policies_changed(struct sp_datapath *dp, __u64 now_ns);
+/* Now and then: has the datapath dropped anything for them? */
+void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns);
+/* Whether what leaves with this tuple would have to be encrypted, or must not leave. */
+int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple *out);
 /* See sp_attach_check(). */
 const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns);
 /* Of an agent: whether the kernel takes over handshakes, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */

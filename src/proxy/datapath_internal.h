@@ -5,6 +5,7 @@
 
 #include "attach.h"
 #include "datapath.h"
+#include "policy.h"
 #include "proxy.skel.h"
 #include "state.h"
 
@@ -32,8 +33,13 @@ struct sp_datapath {
 	__u32			introduced;
 	int			can_adopt;
 	struct sp_hooks		hooks;
+	struct sp_policy_watch	*policies;
+	__u64			forbidden_pkts;		/* dropped for them, as last seen */
 	struct sp_offered		offered[SP_SERVICES_MAX];
 	size_t			offered_count;
 };
+
+/* datapath_policy.c - once, before anything is attached. Return: 0 or -errno. */
+int sp_datapath_policies_open(struct sp_datapath *dp);
 
 #endif

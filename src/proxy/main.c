@@ -40,7 +40,7 @@ struct daemon {
 	const char			*path;
 	unsigned int			beats;
 	uv_loop_t			loop;
-	uv_poll_t			events;
+	uv_poll_t			events, policies;
 	uv_prepare_t			flush;
 	uv_timer_t			beat, tick, age, watchdog;
 	uv_signal_t			hup, term, intr;
@@ -104,6 +104,13 @@ static void on_flush(uv_prepare_t *prepare)
 	sp_cluster_flush(d->cluster);
 }
 
+static void on_policies(uv_poll_t *handle, int status, int events)
+{
+	struct daemon *d = handle->data;
+
+	sp_datapath_policies_changed(d->dp, sp_now_ns());
+}
+
 static void on_beat(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
@@ -113,6 +120,7 @@ static void on_beat(uv_timer_t *timer)
 	sp_firewall_tick(d->wire, sp_front_carrier(d->front)->config, sp_now_ns());
 	if (!(d->beats++ % LOOK_BEATS))
 		d->report.detached = sp_datapath_check_attached(d->dp, sp_front_carrier(d->front)->config, sp_now_ns());
+	sp_datapath_policies_tick(d->dp, sp_now_ns());
 	sp_warnings_tick(sp_now_ns());
 }
 
@@ -181,6 +189,11 @@ static int start_loop(struct daemon *d)
 	uv_poll_init(&d->loop, &d->events, fd);
 	d->events.data = d;
 	uv_poll_start(&d->events, UV_READABLE, on_events);
+	if (sp_datapath_policies_fd(d->dp) >= 0) {
+		uv_poll_init(&d->loop, &d->policies, sp_datapath_policies_fd(d->dp));
+		d->policies.data = d;
+		uv_poll_start(&d->policies, UV_READABLE, on_policies);
+	}
 	uv_prepare_init(&d->loop, &d->flush);
 	d->flush.data = d;
 	uv_prepare_start(&d->flush, on_flush);

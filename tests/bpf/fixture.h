@@ -19,6 +19,7 @@
 #include "abi/ask.h"
 #include "abi/cookie.h"
 #include "abi/note.h"
+#include "abi/policy.h"
 #include "abi/drop.h"
 #include "abi/event.h"
 #include "abi/half.h"

@@ -318,6 +318,48 @@ static void marks_are_not_lost_on_anybody(void **state)
 		}
 }
 
+static void set_policies(struct fixture *f, const struct sp_policies *p)
+{
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_policies), &zero, p, BPF_ANY), 0);
+}
+
+/* The datapath can't encrypt. The first policy that fits decides. */
+static void ipsec_policies_are_heeded(void **state)
+{
+	const struct sp_policies none = { 0 };
+	struct fixture *f = *state;
+
+	for_each_family(v6) {
+		struct sp_policies p = { .count = SP_POLICIES_MAX };
+		struct packet seg = plain_packet(v6), want;
+		struct sp_half h = full_half(v6);
+		struct sp_policy *last = &p.of[SP_POLICIES_MAX - 1];
+
+		for (int i = 0; i < SP_POLICIES_MAX; i++)
+			p.of[i] = (struct sp_policy){ .dport = 1, .dport_mask = 0xffff };
+		*last = (struct sp_policy){ .saddr = h.out.saddr, .daddr = h.out.daddr, .dport = h.out.dport,
+					    .dport_mask = 0xffff };
+		memset(&last->smask, 0xff, sizeof(last->smask));
+		memset(&last->dmask, 0xff, sizeof(last->dmask));
+		set_policies(f, &p);
+		assert_int_equal(put_half(f, &seg.tuple, &h), 0);
+		check_dropped(f, "the last one fits", &seg, SP_DROP_IPSEC);
+		check_dropped(f, "and again", &seg, SP_DROP_IPSEC);
+		p.of[0] = (struct sp_policy){ .is_pass = 1 };
+		set_policies(f, &p);
+		want = expect_carried(seg, &h);
+		check_carried(f, "one before it lets all pass", &seg, &h, &want);
+		p.of[0] = p.of[1];
+		last->sport = htons(ntohs(h.out.sport) + 1);
+		last->sport_mask = 0xffff;
+		set_policies(f, &p);
+		check_carried(f, "none fits", &seg, &h, &want);
+	}
+	set_policies(f, &none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +374,7 @@ int main(void)
 		cmocka_unit_test(receivers_mss_is_a_limit),
 		cmocka_unit_test(padding_is_no_payload),
 		cmocka_unit_test(marks_are_not_lost_on_anybody),
+		cmocka_unit_test(ipsec_policies_are_heeded),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

@@ -2,12 +2,14 @@
 """What the proxy's own host does to it is met, or said as a warning with its remedy."""
 import contextlib
 import signal
+import time
 
 import pytest
 
 import foreign
 from daemon import RAW_HTTP, Spliced
 from one_daemon import raw, runs_again     # noqa: F401
+from topo import SNAT
 from tcp import MIB, connect, transfer, wait_for
 
 pytestmark = pytest.mark.spliced
@@ -69,9 +71,9 @@ def test_foreign_program_stands_behind(raw, pair, family, when):
             raw.spliced.start()
             assert "stands behind ours" in raw.spliced.log.read_text() and not warnings(raw.spliced, "foreign_program")
         else:
-            said = warned(raw.spliced, "chain_changed")
+            said = warned(raw.spliced, "chain_changed", 15)
             assert said["object"] in raw.net.interfaces
-            wait_for(lambda: len(warnings(raw.spliced, "chain_changed")) == 2, "both", 5)
+            wait_for(lambda: len(warnings(raw.spliced, "chain_changed")) == 2, "both", 15)
         transfer(*pair(family), MIB)
     assert raw.spliced.ctl_run("ready").returncode == 0
 
@@ -80,7 +82,7 @@ def test_detached_program_is_attached_again(raw, pair, family):
     client, server = pair(family)
     for path in raw.spliced.state_dir.rglob("link_*"):
         foreign.detach(path)
-    wait_for(lambda: raw.spliced.log.read_text().count("it is again") >= 2, "to be attached again", 5)
+    wait_for(lambda: raw.spliced.log.read_text().count("it is again") >= 2, "to be attached again", 15)
     transfer(client, server, MIB)
     assert raw.spliced.ctl_run("ready").returncode == 0 and not warnings(raw.spliced, "detached")
 
@@ -106,6 +108,37 @@ def test_pins_of_another_layout_go(raw):
     old.mkdir()
     raw.spliced.start()
     assert not old.exists() and "v1 is of another version" in raw.spliced.log.read_text()
+
+
+@pytest.mark.parametrize("what", ["block", "esp"])
+def test_ipsec_policy_is_heeded(raw, pair, family, what):
+    """What it says must be encrypted, or not sent, does not leave in clear; with the policy gone it goes on."""
+    proxy, version = raw.net.proxy, family.version
+    ends = ["src", SNAT[version], "dst", raw.net.backend1.addr(version), "dir", "out"]
+    needs = ["action", "block"] if what == "block" else ["tmpl", "proto", "esp", "mode", "transport"]
+    client, server = pair(family)
+    transfer(client, server, MIB)
+    before = raw.spliced.drops()["ipsec"]
+    proxy.run("ip", "xfrm", "policy", "add", *ends, *needs)
+    try:
+        wait_for(lambda: raw.spliced.drops()["ipsec"] > before or not client.send(b"."), "the policy to be heeded", 5)
+        warned(raw.spliced, "ipsec")
+        server.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while server.recv(65536):
+                pass
+        client.sendall(b"secret")
+        time.sleep(0.5)
+        with pytest.raises(BlockingIOError):
+            server.recv(1)
+        server.settimeout(20)
+        assert answer(raw, family).startswith(b"HTTP/1.1 503")
+        assert any("gets no connections" in one["text"] for one in warnings(raw.spliced, "ipsec"))
+    finally:
+        proxy.run("ip", "xfrm", "policy", "delete", *ends)
+    got = b""
+    while b"secret" not in got:
+        got += server.recv(65536)
 
 
 def test_interface_that_comes_back_is_attached_again(raw):

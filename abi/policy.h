@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* policy.h - IPsec policies of this host that concern what leaves it. Layout is ABI. */
+#ifndef SP_ABI_POLICY_H
+#define SP_ABI_POLICY_H
+
+#include "tuple.h"
+
+#define SP_POLICIES_MAX 32
+
+/**
+ * struct sp_policy - packets with these ends, as they leave (network byte order)
+ * @saddr, @daddr: addresses
+ * @smask, @dmask: which bits of those count
+ * @sport, @dport: ports
+ * @sport_mask, @dport_mask: which bits of those count
+ * @is_pass:	they may leave as they are; else not by us
+ */
+struct sp_policy {
+	struct sp_addr	saddr, daddr, smask, dmask;
+	__be16		sport, dport, sport_mask, dport_mask;
+	__u32		is_pass;
+	__u32		pad;
+};
+_Static_assert(sizeof(struct sp_policy) == 80, "struct sp_policy is ABI");
+
+/* Value of the one entry of map sp_policies: @count of them, of which the first that fits decides. */
+struct sp_policies {
+	__u32			count;
+	__u32			pad;
+	struct sp_policy	of[SP_POLICIES_MAX];
+};
+_Static_assert(sizeof(struct sp_policies) == 2568, "struct sp_policies is ABI");
+
+sp_inline int sp_policy_has_addr(const struct sp_addr *addr, const struct sp_addr *want, const struct sp_addr *mask)
+{
+	return !(((addr->w[0] ^ want->w[0]) & mask->w[0]) | ((addr->w[1] ^ want->w[1]) & mask->w[1]) |
+		 ((addr->w[2] ^ want->w[2]) & mask->w[2]) | ((addr->w[3] ^ want->w[3]) & mask->w[3]));
+}
+
+sp_inline int sp_policy_fits(const struct sp_policy *p, const struct sp_tuple *t)
+{
+	return sp_policy_has_addr(&t->saddr, &p->saddr, &p->smask) &&
+	       sp_policy_has_addr(&t->daddr, &p->daddr, &p->dmask) &&
+	       !((t->sport ^ p->sport) & p->sport_mask) && !((t->dport ^ p->dport) & p->dport_mask);
+}
+
+#endif
