@@ -214,11 +214,20 @@ def whole():
 def both_killed(lab, said, mode):
     """Daemon and agents are dead until the download is over."""
     wanted = {"adopt": "split"}.get(mode, mode) if release < ADOPT else mode
-    tcp.wait_for(lambda: not lab.spliced.misses_listener(daemon.HTTP), "the proxy to hear that a server listens")
-    before = lab.spliced.counters()[f"spliced_{wanted}"]
+
+    def counted():
+        return lab.spliced.counters()[f"spliced_{wanted}"]
+
+    def is_wanted():
+        """Whether a connection gets that mode: not while the machine stalls, so that an agent seems to be dead."""
+        before = counted()
+        lab.short_ones(1)
+        return counted() > before
+    tcp.wait_for(is_wanted, f"a connection in mode {wanted}", every=0.5)
+    before = counted()
 
     def meanwhile():
-        assert lab.spliced.counters()[f"spliced_{wanted}"] == before + 1
+        assert counted() > before, lab.spliced.counters()
         for one in (lab.spliced, *lab.agents):
             one.kill9()
     lab.download(WAYS[0], "--limit-rate", RATE, meanwhile=meanwhile)
