@@ -17,6 +17,7 @@
 	X(SYN_CHALLENGED, syn_challenged, "daemon", "SYN on a live splice: its end is asked whether it means it (RFC 5961)") \
 	X(MISS,		miss,		"daemon", "to a service, neither half nor valid cookie") \
 	X(TOO_BIG,	too_big,	"daemon", "larger than the MTU of its way out") \
+	X(PIECES,	pieces,		"daemon", "the same, without DF: sent on in pieces") \
 	X(QUOTE,	quote,		"daemon", "ICMP error about a packet of ours, without a half") \
 	X(DAEMON_STALE,	daemon_stale,	"drop", "SYN or head while the daemon's heartbeat is stale") \
 	X(RING_FULL,	ring_full,	"drop", "the daemon does not keep up; TCP repeats it") \

@@ -14,6 +14,7 @@
  * SYNACK	what a SYN was answered with, where the server speaks first (@tuple is the SYN's)
  * MISS		client -> service, neither half nor cookie: a later segment of a head, or one to ask the store about
  * TOO_BIG	larger than @mtu of its way out: tell the sender by ICMP
+ * PIECES	the same, but its sender lets routers fragment it: to be sent on in pieces that fit
  * REUSED	a client's SYN meets the half of its closed connection: others may have that, too
  * ASK		of an agent: as BACK, but the packet has passed, and only its headers are here
  * QUOTE	an ICMP error, of which so much is here: about a packet of ours without a half. @tuple is of what would
@@ -24,7 +25,7 @@
 #define SP_EVENT_KINDS(X) \
 	X(FRONT, front) X(BACK, back) X(HELD, held) \
 	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask) X(REUSED, reused) X(QUOTE, quote) \
-	X(UNTAKEN, untaken)
+	X(PIECES, pieces) X(UNTAKEN, untaken)
 
 enum sp_event_kind {
 #define X(up, low) SP_EVENT_##up,
@@ -41,7 +42,7 @@ enum sp_event_kind {
  * @kind:	enum sp_event_kind
  * @len:	bytes of the packet in @packet (its IP header first)
  * @l4_off:	offset of the TCP header in @packet, of QUOTE the ICMP header
- * @mtu:	of the way out, for TOO_BIG; of an agent's BACK: payload of each segment of a superpacket; 0: it is none
+ * @mtu:	of the way out: TOO_BIG, PIECES; of an agent's BACK: payload of a superpacket's segments; 0: it is none
  * @cookie_data: for FRONT, see cookie.h
  * @came_ms:	when, CLOCK_MONOTONIC_COARSE, modulo 2^32
  * @packet:	as it came, network byte order

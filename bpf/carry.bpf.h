@@ -115,6 +115,30 @@ static __always_inline int too_big(const struct sp_pkt *pkt, const struct sp_use
 	return err ? err : -SP_DROP_TOO_BIG;
 }
 
+#define IP_DF_AT (sizeof(struct ethhdr) + offsetof(struct iphdr, frag_off))
+
+static __always_inline int may_be_cut(const struct sp_pkt *pkt)
+{
+	__be16 frag_off = bpf_htons(0x4000);
+
+	return !pkt->is_v6 && !bpf_skb_load_bytes(pkt->skb, IP_DF_AT, &frag_off, sizeof(frag_off)) &&
+	       !(frag_off & bpf_htons(0x4000));
+}
+
+/* As a router fragments what has no DF (RFC 791, 2.3): the daemon makes smaller segments of it. */
+static __noinline int in_pieces(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	int err;
+
+	if (!e || !upcall_is_allowed(UPCALL_PIECES, now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, SP_EVENT_PIECES, upcall_whole(pkt), 0, e->use.mtu);
+	if (err)
+		return err;
+	account(pkt, e, now_ns);
+	return -SP_DROP_PIECES;
+}
+
 static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	int err;
@@ -172,7 +196,7 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 	if (err)
 		return err;
 	if (!wayout_fits(pkt, &e->use))
-		return too_big(pkt, &e->use, now_ns);
+		return may_be_cut(pkt) ? in_pieces(pkt, e, now_ns) : too_big(pkt, &e->use, now_ns);
 	if (is_mark_lost(pkt, e))
 		return -SP_DROP_ECN_MARK;
 	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->use.state & SP_USE_S_RST)) {

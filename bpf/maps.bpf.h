@@ -93,7 +93,7 @@ struct sp_bucket {
 /* Limits what a packet of no known connection may make the daemon do. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 3);
+	__uint(max_entries, 4);
 	__type(key, __u32);
 	__type(value, struct sp_bucket);
 } sp_buckets SEC(".maps");

@@ -12,6 +12,7 @@ enum {
 	UPCALL_STRANGER,	/* of no known connection */
 	UPCALL_BACKEND,		/* every new connection needs one of its backend */
 	UPCALL_HANDSHAKE,	/* SYNs of services where the server speaks first */
+	UPCALL_PIECES,		/* packets that the daemon cuts */
 };
 
 static __always_inline __u64 upcall_rate_per_s(__u32 who)

@@ -38,6 +38,8 @@
 #define EVENT_OLD_MS	2000
 #define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
 #define QUOTES_PER_TICK	64
+#define IP_MTU_LEAST	68	/* RFC 791, 3.2 */
+#define IP_TCP_BYTES	40
 #define HOLDS_MANY	64
 #define STOPPED_NS	1000000000ULL	/* nobody has heard of us for so long: others did our work */
 
@@ -198,6 +200,16 @@ static void on_reused(struct sp_front *f, const struct sp_tuple *front)
 		sp_cluster_tell_ends(f->cluster, front, e.tag.client_isn, e.use.state);
 }
 
+/* Of IPv4. */
+static void on_pieces(struct sp_front *f, const struct sp_event *ev, const struct sp_segment *seg)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(f->dp, &ev->tuple, &e) || e.half.flags & SP_HALF_F_TO_DAEMON || ev->mtu < IP_MTU_LEAST)
+		return;
+	sp_front_relay(f, &e.half, e.tag.client_isn, seg, ev->mtu - IP_TCP_BYTES);
+}
+
 void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 {
 	struct sp_segment seg;
@@ -226,6 +238,7 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 		break;
 	case SP_EVENT_FRONT: sp_head_begin(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple)); break;
 	case SP_EVENT_BACK: sp_back_event(f, &seg, 0); break;
+	case SP_EVENT_PIECES: on_pieces(f, ev, &seg); break;
 	case SP_EVENT_HELD: on_held(f, ev, &seg); break;
 	case SP_EVENT_REUSED: on_reused(f, &seg.tuple); break;
 	case SP_EVENT_MISS:

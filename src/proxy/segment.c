@@ -63,11 +63,12 @@ static size_t ip_header_len(const struct sp_tuple *t)
 	return sp_addr_is_v4(&t->daddr) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 }
 
-static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos)
+/* Without DF it needs an ID: the kernel puts one in the place of 0. */
+static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos, __u16 frag_off)
 {
 	struct iphdr ip = {
 		.version = 4, .ihl = sizeof(ip) / 4, .tos = tos, .ttl = TTL, .protocol = proto,
-		.tot_len = htons(sizeof(ip) + l4_len), .frag_off = htons(IP_DF),
+		.tot_len = htons(sizeof(ip) + l4_len), .frag_off = htons(frag_off),
 		.saddr = t->saddr.w[3], .daddr = t->daddr.w[3],
 	};
 
@@ -87,10 +88,10 @@ static void put_ipv6(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_
 	memcpy(buf, &ip, sizeof(ip));
 }
 
-static void put_ip(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos)
+static void put_ip(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos, __u16 frag_off)
 {
 	if (sp_addr_is_v4(&t->daddr))
-		put_ipv4(buf, t, proto, l4_len, tos);
+		put_ipv4(buf, t, proto, l4_len, tos, frag_off);
 	else
 		put_ipv6(buf, t, proto, l4_len, tos);
 }
@@ -161,7 +162,7 @@ int sp_segment_build(const struct sp_segment *seg, void *buf, size_t size)
 	tcp_len = header_len + seg->payload_len;
 
 	tcp = tcp_header(seg, header_len);
-	put_ip(buf, &seg->tuple, IPPROTO_TCP, tcp_len, seg->is_ce ? IP_CE : 0);
+	put_ip(buf, &seg->tuple, IPPROTO_TCP, tcp_len, seg->is_ce ? IP_CE : 0, seg->is_cuttable ? 0 : IP_DF);
 	memcpy(out, &tcp, sizeof(tcp));
 	memcpy(out + sizeof(tcp), opts, header_len - sizeof(tcp));
 	if (seg->payload_len)
@@ -247,6 +248,11 @@ static int is_ce(const struct sp_event *ev)
 	return (tos & IP_CE) == IP_CE;
 }
 
+static int is_cuttable(const struct sp_event *ev)
+{
+	return ev->packet[0] >> 4 == 4 && !(get_be16(ev->packet + 6) & IP_DF);
+}
+
 int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg)
 {
 	struct sp_segment seg = { .tuple = ev->tuple, .wscale = -1 };
@@ -265,6 +271,7 @@ int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg)
 	seg.flags = tcp[13];
 	seg.window = get_be16(tcp + 14);
 	seg.is_ce = is_ce(ev);
+	seg.is_cuttable = is_cuttable(ev);
 	if (parse_options(tcp + sizeof(struct tcphdr), header_len - sizeof(struct tcphdr), &seg))
 		return -EBADMSG;
 	seg.payload = tcp + header_len;
@@ -316,7 +323,7 @@ int sp_segment_build_too_big(const struct sp_event *ev, void *buf)
 		icmp.type = ICMP_DEST_UNREACH;
 		icmp.code = ICMP_FRAG_NEEDED;
 	}
-	put_ip(buf, &t, is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, len, 0);
+	put_ip(buf, &t, is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, len, 0, IP_DF);
 	memcpy(out, &icmp, sizeof(icmp));
 	memcpy(out + sizeof(icmp), ev->packet, quote_len);
 	icmp.checksum = sum_fold(sum_add(is_v4 ? 0 : sum_pseudo(&t, IPPROTO_ICMPV6, len), out, len));

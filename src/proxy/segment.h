@@ -21,6 +21,7 @@ enum {
  * @wscale:	window scale option, for SYN; -1: none
  * @is_sack:	SACK-permitted option, for SYN
  * @has_ts:	timestamps option with @tsval, @tsecr
+ * @is_cuttable: of IPv4: routers may fragment it (DF is clear)
  * @is_ce:	a router has marked it: congestion experienced (RFC 3168)
  * @payload:	borrowed until the call returns
  */
@@ -37,6 +38,7 @@ struct sp_segment {
 	__u8		is_sack;
 	__u8		has_ts;
 	__u8		is_ce;
+	__u8		is_cuttable;
 	const void	*payload;
 	size_t		payload_len;
 };

@@ -249,6 +249,27 @@ static void receivers_mss_is_a_limit(void **state)
 			check_limit(*state, v6, limits[i].mss, v6 ? limits[i].packet_max_v6 : limits[i].packet_max_v4);
 }
 
+/* Of IPv4: all of it goes up. */
+static void without_df_it_is_cut(void **state)
+{
+	struct packet p = plain_packet(0);
+	struct fixture *f = *state;
+	__u8 in[FRAME_MAX];
+	__u32 len;
+
+	p.is_df = 0;
+	p.payload = 1500 - 40 + 1;
+	put_splice(f, 0);
+	listen_to(f);
+	check_dropped(f, "no DF", &p, SP_DROP_PIECES);
+	assert_int_equal(listen_to(f), 1);
+	len = build(&p, in);
+	assert_int_equal(f->event.kind, SP_EVENT_PIECES);
+	assert_int_equal(f->event.mtu, 1500);
+	assert_int_equal(f->event.len, len - 14);
+	assert_int_equal(use_of(f, &p.tuple).bytes, p.payload);
+}
+
 static void padding_is_no_payload(void **state)
 {
 	for_each_family(v6) {
@@ -372,6 +393,7 @@ int main(void)
 		cmocka_unit_test(no_route_no_packet),
 		cmocka_unit_test(segments_must_fit_the_way_out),
 		cmocka_unit_test(receivers_mss_is_a_limit),
+		cmocka_unit_test(without_df_it_is_cut),
 		cmocka_unit_test(padding_is_no_payload),
 		cmocka_unit_test(marks_are_not_lost_on_anybody),
 		cmocka_unit_test(ipsec_policies_are_heeded),

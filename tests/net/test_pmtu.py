@@ -5,6 +5,7 @@ With agents only requests meet what is narrow at the proxy's front.
 
 far-front: client -- cpe == router;  front: router == proxy;  back: proxy == core;  far-back: core == edge -- backend1
 """
+import contextlib
 import re
 
 import pytest
@@ -57,3 +58,16 @@ def test_sender_learns_the_path_mtu(rig, pairs_on, way, kind, tso):
     down = learnt(rig.backend1, server, server.getpeername()[0].removeprefix("::ffff:"))
     upload_meets_it = rig.narrow in ("back", "backend") or (rig.narrow == "front" and rig.agents)
     assert (up if upload_meets_it else down) == (NARROW, NARROW), (up, down)
+
+
+@pytest.mark.parametrize("tso", [True, False], ids=["tso", "no-tso"])
+def test_sender_without_df(rig, pairs_on, kind, tso, way):
+    """It obeys no error: routers, and so the proxy at its own narrow link, have to cut what it sends."""
+    if way.version == 6 or rig.agents or rig.narrow not in ("front", "back") or rig.net.arms == 1:
+        pytest.skip("only IPv4 has that, only at a proxy, and fragments are not served")
+    pair = pairs_on(rig)
+    with rig.client.sysctls(ip_no_pmtu_disc=2), rig.backend1.sysctls(ip_no_pmtu_disc=2), \
+            contextlib.nullcontext() if tso else rig.net.no_superpackets():
+        client, server = pair(way, kind)
+        transfer(*((client, server) if rig.narrow == "back" else (server, client)), MIB)
+    assert rig.spliced.drops()["pieces"]
