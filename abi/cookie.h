@@ -19,9 +19,11 @@
  * timestamps. Whether it sends them shows in its first data segment, and
  * whether ECN was agreed upon, or its MSS is small, in which of three MACs it is.
  * A cookie is good for the rest of its period and the whole of the next:
- * 64 to 128 seconds.
+ * 64 to 128 seconds. What the datapath does not take any more, the daemon does
+ * for SP_COOKIE_LATE_PERIODS in all: 320 to 384 seconds.
  */
 #define SP_COOKIE_PERIOD_NS	(64ULL * 1000000000ULL)
+#define SP_COOKIE_LATE_PERIODS	6	/* even */
 #define SP_COOKIE_MAC_BITS	24
 #define SP_COOKIE_WSCALE_NONE	15
 /* Beside the eight bits of sp_cookie_data(): known to the MAC only. One of them at most. */

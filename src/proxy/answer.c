@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "abi/cookie.h"
 #include "front_internal.h"
 #include "relay.h"
 
@@ -157,6 +158,21 @@ void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segm
 	}
 	c->is_marked = 0;
 	sp_front_del(f, c);
+}
+
+void sp_answer_probe(struct sp_front *f, const struct sp_segment *seg)
+{
+	const struct sp_service *offer = sp_datapath_service(f->dp, &seg->tuple);
+	int is_scaled = sp_cookie_data_wscale((seg->ack - 1) & 0xff) != SP_COOKIE_WSCALE_NONE;
+	__u32 window = SP_CONN_BUF >> (offer && is_scaled ? offer->wscale : 0);
+	struct sp_segment ack = {
+		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_ACK, .seq = seg->ack, .ack = seg->seq + 1,
+		.window = window < 65535 ? window : 65535, .wscale = -1,
+		.has_ts = seg->has_ts, .tsval = seg->tsecr, .tsecr = seg->tsval,
+	};
+
+	f->counters.probes_answered++;
+	sp_wire_send(f->wire, &ack);
 }
 
 void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg)

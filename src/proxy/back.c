@@ -18,6 +18,7 @@
 #define MSS_ANY		65535
 #define ADOPT_MSS_MIN_V4 536	/* a kernel takes over no less */
 #define ADOPT_MSS_MIN_V6 1220
+#define PORTS_LEFT_MAX	8	/* others' ports, tried in the time between two SYNs */
 #define STORE_AWAY_NS	1000000000ULL
 
 void sp_back_release(struct sp_front *f, struct sp_conn *c)
@@ -422,6 +423,30 @@ static void leave_port(struct sp_front *f, struct sp_conn *c)
 		c->deadline_ns = deadline_ns;
 }
 
+/*
+ * Of an older connection on this port (RFC 9293, 3.10.7.3): it is reset, and the SYN repeated at once. A backend that
+ * goes on like this is heard once for each SYN that the timer sends.
+ */
+static void foreign_ack(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+{
+	int is_others = c->pool->source == SP_SOURCE_SNAT && !sp_front_is_in_sync(f);
+
+	if (c->reactions >= (is_others ? PORTS_LEFT_MAX : 1))
+		return;
+	c->reactions++;
+	if (is_others) {
+		leave_port(f, c);
+		return;
+	}
+	sp_answer_reset(f, seg);
+	send_syn(f, c, 0, sp_now_ns());
+}
+
+static int acks_our_syn(const struct sp_conn *c, const struct sp_segment *seg)
+{
+	return seg->flags & SP_TCP_ACK && seg->ack == c->backend.isn_ours + 1;
+}
+
 /* @seg: from a backend; no half carries it */
 void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_relayed)
 {
@@ -432,16 +457,13 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
 		sp_miss_back(f, seg, is_relayed);
 	} else if (c->state != SP_CONN_CONNECTING) {
 		return;
-	} else if (seg->ack != c->backend.isn_ours + 1 && c->pool->source == SP_SOURCE_SNAT &&
-		   !sp_front_is_in_sync(f)) {
-		leave_port(f, c);
 	} else if (c->pool->source == SP_SOURCE_CLIENT && sp_carrier_is_shared(&f->carrier) &&
-		   (seg->ack != c->backend.isn_ours + 1 || !(seg->flags & (SP_TCP_SYN | SP_TCP_RST)))) {
+		   (!acks_our_syn(c, seg) || !(seg->flags & (SP_TCP_SYN | SP_TCP_RST)))) {
 		/* perhaps of one that another proxy has made, and whose client has not sent a byte so far */
 		sp_miss_stray(f, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
-	} else if (seg->ack != c->backend.isn_ours + 1) {
-		sp_answer_reset(f, seg);	/* of an older connection: gone with this, the SYN is repeated */
-		send_syn(f, c, 0, sp_now_ns());
+	} else if (!acks_our_syn(c, seg)) {
+		if ((seg->flags & (SP_TCP_ACK | SP_TCP_RST)) == SP_TCP_ACK)
+			foreign_ack(f, c, seg);
 	} else if (seg->flags & SP_TCP_RST) {
 		failed(f, c, SP_BACKEND_REFUSED);
 	} else if (seg->flags & SP_TCP_SYN) {
@@ -475,8 +497,10 @@ void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 {
 	if (c->pool->source == SP_SOURCE_CLIENT)
 		sp_head_ask_store(f, c);
-	if (now_ns >= c->deadline_ns)
+	if (now_ns >= c->deadline_ns) {
 		failed(f, c, SP_BACKEND_SILENT);
-	else if (now_ns >= c->again_ns)
+	} else if (now_ns >= c->again_ns) {
+		c->reactions = 0;
 		send_syn(f, c, 0, now_ns);
+	}
 }

@@ -23,7 +23,7 @@
 	X(fell_back_small_mss) X(fell_back_head_acked) \
 	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
 	X(reset_unknown) X(client_reset) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) \
-	X(sent_home) X(told_again) X(expired) \
+	X(sent_home) X(told_again) X(probes_answered) X(heads_late) X(expired) \
 	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(gave_way) X(share_full) \
 	 X(ports_exhausted) X(ports_found) \
 	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \

@@ -57,6 +57,7 @@ enum sp_conn_state {
  * @is_ecn, @is_ecn_back: ECN was agreed upon with the client, and with the backend as well
  * @is_ce:	something of what is held was marked on its way to us, and the backend does not know yet
  * @is_repeating: OWING: something was sent twice
+ * @reactions:	CONNECTING: to answers of the backend that fit nothing, since the timer sent a SYN
  * @is_reset:	COMMITTING: the client has ended it meanwhile
  * @is_late:	COMMITTING: the daemon was stopped since, see sp_front_awake()
  * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
@@ -87,7 +88,7 @@ struct sp_conn {
 	__u64				tried;
 	__u8				is_sack, is_marked, is_news, is_unsaid, is_reset, is_late, tries;
 	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;
-	__u8				is_ecn, is_ecn_back, is_ce, is_repeating;
+	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, reactions;
 	int				status;
 };
 

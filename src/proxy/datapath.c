@@ -250,9 +250,10 @@ enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_
 	const struct sp_control *c = dp->control;
 	enum sp_cookie cookie = SP_COOKIE_INVALID;
 
-	for (__u32 i = 0; !cookie && i < c->key_count; i++)
-		cookie = sp_cookie_read(c->cookie_key[i], &in, c->period, seg->ack - 1) ?:
-			sp_cookie_read(c->cookie_key[i], &in, c->period - 1, seg->ack - 1);
+	/* each reads two periods, of which a bit of the cookie says the right one */
+	for (__u32 i = 0; i < c->key_count; i++)
+		for (__u32 age = 0; !cookie && age < SP_COOKIE_LATE_PERIODS; age += 2)
+			cookie = sp_cookie_read(c->cookie_key[i], &in, c->period - age, seg->ack - 1);
 	return cookie;
 }
 

@@ -63,7 +63,10 @@ int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *lis
 __u16 sp_datapath_mtu(const struct sp_config *config);
 
 struct sp_segment;
-/* The datapath's question, of a segment that came another way, or has waited: so for one period more. */
+/*
+ * The datapath's question, of a segment that came another way, has waited, or is the first one of a client that has
+ * been silent for long: so for SP_COOKIE_LATE_PERIODS.
+ */
 enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_segment *seg);
 
 void sp_datapath_heartbeat(struct sp_datapath *dp);

@@ -113,6 +113,8 @@ void sp_answer_now(struct sp_front *f, struct sp_conn *c, int err);
 void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg);
 /* The same for an answer of a daemon before us. */
 void sp_answer_end(struct sp_front *f, const struct sp_segment *seg);
+/* A keepalive probe from before the client's first byte. */
+void sp_answer_probe(struct sp_front *f, const struct sp_segment *seg);
 void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg);
 
 /* Say it once, and forget the connection: another one needs its place. */

@@ -172,12 +172,13 @@ static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *
 	return grew || c->held.len >= c->fin_at;
 }
 
-/* A repetition, so our acknowledgement was lost; or what lies before it went another way. */
+/* A repetition, so our acknowledgement was lost; what lies before it went another way; or a keepalive probe. */
 static void not_grown(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *seg)
 {
 	struct sp_segment ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
+	int is_probe = (__s32)(seg->seq - ack.ack) < 0;
 
-	if (c->state == SP_CONN_HEAD && c->acked && !c->lent && seg->payload_len)
+	if (c->state == SP_CONN_HEAD && !c->lent && (is_probe || (c->acked && seg->payload_len)))
 		sp_wire_send(f->wire, &ack);
 }
 

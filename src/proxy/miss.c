@@ -65,6 +65,49 @@ static int is_of_closed(const struct sp_front *f, const struct sp_entry *e)
 	return sp_carrier_is_shared(&f->carrier) && sp_use_is_closed(&e->use);
 }
 
+/*
+ * A client that has sent nothing so far asks whether we are there: by the number before its first byte, with or without
+ * a byte of garbage (RFC 1122, 4.2.3.6).
+ */
+static int is_probe(const struct sp_front *f, const struct sp_segment *seg)
+{
+	struct sp_segment first = *seg;
+
+	first.seq++;
+	return seg->payload_len <= 1 && !(seg->flags & SP_TCP_FIN) && sp_datapath_cookie(f->dp, &first);
+}
+
+/*
+ * What it opened a while ago is still there, as nothing has to be kept for it: no stray. Where the server speaks first
+ * there has been a splice since the handshake, perhaps at another proxy.
+ */
+static int is_of_silent_client(struct sp_front *f, const struct sp_segment *seg, int is_home)
+{
+	const struct sp_service_conf *service = sp_config_service_at(f->config, &seg->tuple);
+	__u8 flags = seg->flags & (SP_TCP_SYN | SP_TCP_RST | SP_TCP_ACK);
+
+	if (!service || service->protocol == SP_PROTOCOL_TCP || flags != SP_TCP_ACK)
+		return 0;
+	if (is_probe(f, seg)) {
+		sp_answer_probe(f, seg);
+		return 1;
+	}
+	if (!sp_datapath_cookie(f->dp, seg))
+		return 0;
+	if (seg->payload_len || seg->flags & SP_TCP_FIN) {
+		f->counters.heads_late++;
+		sp_head_begin(f, seg, is_home);
+	}
+	return 1;
+}
+
+/* @e: half of an older connection; NULL: there is none. What began that one does not begin anything again. */
+static void unknown(struct sp_front *f, const struct sp_segment *seg, const struct sp_entry *e, int is_home)
+{
+	if ((e && e->tag.client_isn == seg->seq - 1) || !is_of_silent_client(f, seg, is_home))
+		sp_miss_stray(f, seg, is_home ? SP_STRAY_F_MINE : 0);
+}
+
 /* Neither half nor cookie: a later segment of a head, one that came too early, or a connection that is gone. */
 void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home)
 {
@@ -73,8 +116,10 @@ void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home
 
 	if (c)
 		sp_head_more(f, c, seg);
-	else if (sp_datapath_get(f->dp, &seg->tuple, &e) || e.use.state & SP_USE_S_REUSED || is_of_closed(f, &e))
-		sp_miss_stray(f, seg, is_home ? SP_STRAY_F_MINE : 0);
+	else if (sp_datapath_get(f->dp, &seg->tuple, &e))
+		unknown(f, seg, NULL, is_home);
+	else if (e.use.state & SP_USE_S_REUSED || is_of_closed(f, &e))
+		unknown(f, seg, &e, is_home);
 	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
 		sp_miss_left_behind(f, seg);
 	else

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""From the SYN to the splice: what ends a connection then."""
+"""From the SYN to the splice: data that come too early, silence, and what ends a connection then."""
 import contextlib
 import itertools
+import socket
+import time
 
 import pytest
 
@@ -9,7 +11,7 @@ import rawtcp
 from daemon import RAW_HTTP, RAW_TCP, RAW_TLS
 from hello import client_hello
 from rawtcp import ACK, PSH, RST
-from tcp import MIB, TIMEOUT, accept, connect, open_socket, read, reset, transfer, wait_for
+from tcp import MIB, TIMEOUT, accept, connect, in_thread, open_socket, read, reset, transfer, wait_for
 
 HEADS = {RAW_HTTP: b"GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n", RAW_TLS: client_hello("www.example.org")}
 sports = itertools.count(14000)
@@ -155,3 +157,108 @@ def test_what_came_in_the_syn_runs_once(raw, pair, family, option):
             with pytest.raises(TimeoutError):
                 listener.accept()
             listener.settimeout(TIMEOUT)
+
+
+# ---- silence before the first byte ----
+
+@pytest.mark.spliced
+@pytest.mark.parametrize("port", HEADS, ids=["http", "tls"])
+def test_probes_before_the_first_byte_are_answered(raw, pair, family, port):
+    """RFC 1122, 4.2.3.6: browsers open connections in advance, and ask whether they are still there."""
+    listener = pair.listener({RAW_HTTP: "http", RAW_TLS: "tls"}[port])
+    resets = count(raw, "reset_unknown")
+    with rawtcp.Raw(raw.net, family.vip, port, next(sports)) as client:
+        client.handshake()
+        client.acknowledge()
+        for garbage in (b"", b"\0") * 3:
+            client.send(ACK, garbage, seq=client.isn)
+            answer = client.receive(2)
+            assert answer and (answer.flags, answer.seq, answer.ack, answer.payload) == (ACK, client.their_isn + 1, client.isn + 1, b"")
+            assert answer.window
+            time.sleep(0.4)     # in all longer than a stray has until it is refused
+        client.send(ACK | PSH, HEADS[port])
+        with accept(listener) as server:
+            assert read(server, len(HEADS[port])) == HEADS[port]
+    assert count(raw, "reset_unknown") == resets
+
+
+@pytest.mark.spliced
+def test_probe_of_a_stranger_is_not_answered(raw, family):
+    """It has not shaken hands."""
+    with rawtcp.Raw(raw.net, family.vip, RAW_HTTP, next(sports)) as client:
+        client.send(ACK, seq=client.isn, ack=12345)
+        assert not client.receive(0.5)
+
+
+@pytest.mark.spliced
+def test_probe_between_pieces_of_a_head_is_answered(raw, family):
+    with half_a_head(raw, family, RAW_HTTP) as client:
+        wait_for(lambda: client.receive(1, lambda seg: seg.ack == client.isn + 21), "the beginning to be acknowledged")
+        client.send(ACK, at=19)
+        answer = client.receive(2)
+        assert answer and answer.flags == ACK and answer.ack == client.isn + 21
+        client.send(RST, at=20)
+
+
+@pytest.mark.spliced
+def test_kernel_keeps_an_unused_connection_alive(raw, pair, family):
+    listener = pair.listener("http")
+    with connect(raw.client, family.vip, RAW_HTTP) as client:
+        for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2)):
+            client.setsockopt(socket.IPPROTO_TCP, option, value)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        time.sleep(4.5)
+        client.sendall(HEADS[RAW_HTTP])
+        with accept(listener) as server:
+            assert read(server, len(HEADS[RAW_HTTP])) == HEADS[RAW_HTTP]
+
+
+# ---- a backend that answers nonsense ----
+
+class Backend:
+    """In the place of one that listens: each SYN gets the same answer, and is counted."""
+
+    def __init__(self, raw, flags, ack):
+        (self.device, _), *_ = raw.backend1.links.items()
+        self.flags, self.ack, self.syns, self.is_done = flags, ack, 0, False
+        with raw.backend1.inside():
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.sock.bind((self.device, 3))
+        self.sock.settimeout(0.1)
+
+    def answer(self):
+        while not self.is_done:
+            with contextlib.suppress(TimeoutError):
+                frame = self.sock.recv(2000)
+                if frame[12:14] not in (b"\x08\x00", b"\x86\xdd"):
+                    continue
+                syn = rawtcp.Segment(frame[14:])
+                if syn.proto != 6 or syn.dport != RAW_TCP or syn.flags & (rawtcp.SYN | ACK) != rawtcp.SYN:
+                    continue
+                self.syns += 1
+                ack = syn.seq + self.ack if self.ack is not None else 0
+                self.sock.send(frame[6:12] + frame[:6] + frame[12:14] +
+                               rawtcp.build(syn.dst, syn.src, syn.dport, syn.sport, 77, ack, self.flags))
+
+
+NONSENSE = {"rst-without-ack": (RST, None), "rst-of-another": (RST | ACK, 7), "ack-of-another": (ACK, 5000),
+            "syn-ack-of-another": (rawtcp.SYN | ACK, 5000), "syn": (rawtcp.SYN, None)}
+
+
+@pytest.mark.spliced
+@pytest.mark.syn("it is a backend's answer to one")
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_backend_that_answers_nonsense_is_not_flooded(raw, family, nonsense):
+    """RFC 9293, 3.10.7.3. Three tries of five SYNs go to one that is silent; each may be repeated once."""
+    backend = Backend(raw, *NONSENSE[nonsense])
+    drop = f"chain d {{\n type filter hook input priority 0\n tcp dport {RAW_TCP} tcp flags & (syn | ack) == syn drop\n }}"
+    with raw.backend1.nft(drop), in_thread(backend.answer):
+        try:
+            with open_socket(raw.client, family.vip) as client, pytest.raises((ConnectionRefusedError, ConnectionResetError)):
+                client.connect((family.vip, RAW_TCP))
+                client.recv(1)
+                raise AssertionError("an end without RST")
+        finally:
+            backend.is_done = True
+    # the SYN-ACK is repeated to a client that waits, and its answer may come to another proxy
+    assert 3 <= backend.syns <= 33 * len(raw.proxies)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Spliced connections outlive the daemon; new ones work again as soon as there is one."""
 import contextlib
+import glob
 import json
 import pathlib
 import re
@@ -17,6 +18,7 @@ from one_daemon import raw, runs_again     # noqa: F401
 from one_daemon import attached, bpftool, is_silent, pins, programs, small
 from tcp import (MIB, accept, acknowledged, at_bytes, bound, close_both, connect, in_thread, nothing_lost, open_socket, read, transfer,
                  wait_for)
+from test_edges import is_reset
 from test_heads import http_head
 
 pytestmark = pytest.mark.spliced
@@ -236,3 +238,40 @@ def test_second_daemon_with_the_same_state_is_refused(raw, pair, family, option,
     assert raw.spliced.is_running() and pins(raw) == before
     client, server = pair(family)
     transfer(client, server, MIB)
+
+
+@pytest.fixture
+def clock(raw):
+    """Sets the daemon's clock ahead, as if so many seconds had passed."""
+    library, = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+
+    def ahead(seconds):
+        raw.spliced.end(signal.SIGTERM)
+        raw.spliced.env = {"LD_PRELOAD": library, "FAKETIME": f"+{seconds}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        raw.spliced.start()
+    yield ahead
+    raw.spliced.end(signal.SIGTERM)
+    raw.spliced.env = {}
+    raw.spliced.start()
+
+
+@pytest.mark.parametrize("kind", ["http", "tls"])
+def test_silent_client_is_served_for_five_minutes(raw, pair, clock, family, kind):
+    """Its cookie tells that it has shaken hands; nothing else is kept."""
+    listener, head = pair.listener(kind), pair.HEADS[kind]
+    with connect(raw.client, family.vip, pair.PORTS[kind]) as client:
+        clock(310)
+        client.sendall(head)
+        with accept(listener) as server:
+            assert read(server, len(head)) == head
+            transfer(server, client, MIB)
+    assert raw.spliced.counters()["heads_late"] == 1
+
+
+def test_silent_client_is_refused_after_that(raw, clock, family):
+    with connect(raw.client, family.vip, RAW_HTTP) as client:
+        clock(400)
+        start = time.monotonic()
+        client.sendall(b"GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
+        assert is_reset(client)
+        assert time.monotonic() - start < bound(2.5)
