@@ -247,6 +247,18 @@ static int is_full(const struct sp_front *f)
 	return count->splices >= count->max;
 }
 
+/*
+ * What the store was given, another proxy may have acknowledged on our behalf, if we were suspended and it took us for
+ * dead: no client repeats that.
+ */
+static void own_up(struct sp_conn *c)
+{
+	if (c->stashing <= c->acked)
+		return;
+	c->acked = c->stashing;
+	c->stashed_tsval = c->giving_tsval;
+}
+
 /* With a full table no new SYN is answered, but some have been. */
 void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)
 {
@@ -258,6 +270,7 @@ void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)
 		return;
 	}
 	c->pool = &c->config->pools[pool_idx];
+	own_up(c);
 	try_next(f, c);
 }
 
