@@ -92,6 +92,7 @@ static void on_homes(void *ctx)
 
 static void on_died(void *ctx, const char *name)
 {
+	((struct sp_front *)ctx)->died_ns = sp_now_ns();
 	sp_heir_died(ctx, name);
 	sp_miss_home_died(ctx);
 }

@@ -28,6 +28,7 @@ struct sp_front {
 	struct sp_nudges		*nudges;
 	struct sp_unheards		*unheards;
 	struct sp_heir			*heir;
+	__u64				died_ns;	/* another proxy was last missed */
 	__u64				awake_ns;	/* when anything was done the last time */
 	__u64				store_away_until_ns;	/* it did not answer a commit */
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */

@@ -26,6 +26,7 @@
 #include "front_internal.h"
 #include "relay.h"
 
+#define MISSED_NS	5000000000ULL	/* a client repeats itself twice at least */
 #define TELL_AGAIN_MAX	4096	/* of what a dead home was told: one that was told more has a flood of small pieces */
 #define AGAIN_PER_TICK	256	/* what a flood makes us ask over again: 12800 a second */
 
@@ -340,6 +341,12 @@ static void reset_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 	sp_answer_reset(f, seg);
 }
 
+/* A proxy that is missed may have the beginning of a connection, and have told nobody: it may only be suspended. */
+static int may_be_with_the_dead(const struct sp_front *f, __u64 now_ns)
+{
+	return f->died_ns && now_ns - f->died_ns < MISSED_NS;
+}
+
 static void not_found(struct sp_front *f, const struct sp_tuple *key, int err)
 {
 	__u64 hash = sp_conns_hash(f->conns, key), now_ns = sp_now_ns();
@@ -349,7 +356,8 @@ static void not_found(struct sp_front *f, const struct sp_tuple *key, int err)
 		return;
 	if (!(flags & SP_STRAY_F_MINE))
 		sp_stray_take(f->strays, hash, key, now_ns, send_on, f);
-	else if (err == -ENOENT && (sp_stray_nobody(f->strays, hash, key, now_ns) || flags & SP_STRAY_F_BACK))
+	else if (err == -ENOENT && !may_be_with_the_dead(f, now_ns) &&
+		 (sp_stray_nobody(f->strays, hash, key, now_ns) || flags & SP_STRAY_F_BACK))
 		sp_stray_take(f->strays, hash, key, now_ns, reset_stray, f);
 }
 
@@ -362,6 +370,16 @@ static int is_older(struct sp_front *f, const struct sp_splice *splice)
 	       isn != splice->client_isn;
 }
 
+/*
+ * The client's port has come again: its handshake proves that. Proxies that did not see the old connection end would
+ * carry the new one's segments by the old halves, and the store gives these to any proxy that asks.
+ */
+static void leave_behind(struct sp_front *f, const struct sp_splice *old)
+{
+	f->store->engine->forget(f->store, old);
+	sp_cluster_tell_ends(f->cluster, &old->front, old->client_isn, SP_USE_S_REUSED);
+}
+
 /* A splice of another proxy: ours as well from now on. */
 static void found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
 {
@@ -371,8 +389,10 @@ static void found(struct sp_front *f, const struct sp_tuple *key, const struct s
 
 	f->counters.fetched++;
 	sp_sync_fetched(f, splice);
-	if (c && c->client.isn_theirs != splice->client_isn)
-		return;		/* of an older connection from the same port */
+	if (c && c->client.isn_theirs != splice->client_isn) {
+		leave_behind(f, splice);
+		return;
+	}
 	if (!c && is_older(f, splice)) {
 		not_found(f, key, -ENOENT);
 		return;
