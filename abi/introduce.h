@@ -7,7 +7,7 @@
 
 /*
  * What comes from elsewhere, or too late, is not believed: a splice that is over must not come again. The shortest time
- * after which an agent removes a closed one is longer (src/proxy/age.c).
+ * after which an agent removes a closed one is longer (src/node/age.c).
  */
 #define SP_INTRODUCE_FRESH_S	5
 
@@ -18,8 +18,8 @@
 #define SP_INTRODUCE_TOGETHER	8	/* at most, in one datagram, one behind the other */
 
 /**
- * struct sp_introduce - a datagram, or one of several in it, see src/proxy/message.h; numbers are big endian
- * @seal_magic, @seal_format, @key_id: head of the seal (src/proxy/seal.h)
+ * struct sp_introduce - a datagram, or one of several in it, see src/cluster/message.h; numbers are big endian
+ * @seal_magic, @seal_format, @key_id: head of the seal (src/base/seal.h)
  * @magic, @version, @kind: of the message
  * @from, @started_ns, @seq: of its sender; no datapath reads them
  * @front:	client -> service
@@ -58,7 +58,7 @@ struct sp_introduce {
 _Static_assert(sizeof(struct sp_introduce) == SP_INTRODUCE_BYTES + 8, "struct sp_introduce is ABI");
 
 /**
- * struct sp_introduce_text - what the MAC is over, as mac() of src/proxy/seal.c puts it together
+ * struct sp_introduce_text - what the MAC is over, as mac() of src/base/seal.c puts it together
  * @lengths:	of the two that follow, in bytes: @where in the upper half, the text in the lower one
  * @where:	"sp relay"
  * @text:	the message

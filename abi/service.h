@@ -69,7 +69,7 @@ struct sp_snat {
  * @splices_max: limits.splices
  * @introduced:	how many the datapath has added to @splices, ever: only it writes this, atomic
  * @real_offset_ns: CLOCK_REALTIME - CLOCK_MONOTONIC_COARSE
- * @seal_key:	of messages, derived from the cluster's keys (src/proxy/seal.h): @key_count of them
+ * @seal_key:	of messages, derived from the cluster's keys (src/base/seal.h): @key_count of them
  * @seal_id:	names of these keys in a message (network byte order)
  * @relay:	where the others send messages; port 0: nowhere
  */

@@ -24,7 +24,7 @@
  * theirs to us. A splice that is found while an older one of its tuple is here
  * replaces it: the server has said by its SYN-ACK that the old one is over.
  */
-#include "proxy/front.h"
+#include "node/front.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,8 +36,8 @@
 #include "agent/capability.h"
 #include "agent/questions.h"
 #include "agent/untaken.h"
-#include "proxy/program.h"
-#include "proxy/splice.h"
+#include "node/program.h"
+#include "splice/splice.h"
 
 #define UNKNOWN_NS	10000000000ULL
 #define WHOLE_NS	3600000000000ULL

@@ -4,8 +4,8 @@
 #define SP_AGENT_CAPABILITY_H
 
 #include "agent/untaken.h"
-#include "proxy/cluster.h"
-#include "proxy/datapath.h"
+#include "cluster/cluster.h"
+#include "datapath/datapath.h"
 
 /* Lets routes to clients be found for what servers of this host send. What can't be is logged. */
 void sp_capability_prepare_host(void);

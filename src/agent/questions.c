@@ -9,7 +9,7 @@
 #include "abi/ask.h"
 #include "abi/siphash.h"
 #include "base/clock.h"
-#include "proxy/relay.h"
+#include "tcp/relay.h"
 
 #define PATIENCE_NS	50000000ULL
 #define AWAY_NS		1000000000ULL

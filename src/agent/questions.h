@@ -3,7 +3,7 @@
 #ifndef SP_AGENT_QUESTIONS_H
 #define SP_AGENT_QUESTIONS_H
 
-#include "proxy/carrier.h"
+#include "node/carrier.h"
 
 #define SP_QUESTIONS_MAX	128	/* at once; a stray or two for each */
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/addr.h"
-#include "proxy/warnings.h"
+#include "base/warnings.h"
 
 #define FIRST_NS	60000000000ULL
 #define LONGEST_NS	3600000000000ULL

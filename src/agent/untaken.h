@@ -3,7 +3,7 @@
 #ifndef SP_AGENT_UNTAKEN_H
 #define SP_AGENT_UNTAKEN_H
 
-#include "proxy/carrier.h"
+#include "node/carrier.h"
 
 /*
  * Theory of operation

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
-#include "proxy/control.h"
-#include "show.h"
+#include "ctl/client.h"
+#include "control/control.h"
+#include "ctl/show.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "show.h"
+#include "ctl/show.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "table.h"
+#include "ctl/table.h"
 
 /* @object: the answer to "status" */
 void sp_show_status(const json_t *object, FILE *out);

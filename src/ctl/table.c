@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "table.h"
+#include "ctl/table.h"
 
 /* In characters, not bytes: names may be UTF-8. */
 static size_t width_of(const char *text)

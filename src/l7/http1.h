@@ -3,7 +3,7 @@
 #ifndef SP_L7_HTTP1_H
 #define SP_L7_HTTP1_H
 
-#include "head.h"
+#include "l7/head.h"
 
 #define SP_HTTP1_HEADERS_MAX 128
 

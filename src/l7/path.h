@@ -3,7 +3,7 @@
 #ifndef SP_L7_PATH_H
 #define SP_L7_PATH_H
 
-#include "head.h"
+#include "l7/head.h"
 
 #define SP_PATH_MAX	65536	/* no head is longer: spliced.yaml(5), head_size */
 

@@ -3,8 +3,8 @@
 #ifndef SP_L7_ROUTE_H
 #define SP_L7_ROUTE_H
 
-#include "http1.h"
-#include "tls_hello.h"
+#include "l7/http1.h"
+#include "l7/tls_hello.h"
 
 /**
  * struct sp_route - all conditions that are set must hold

@@ -6,7 +6,7 @@
 #ifndef SP_L7_TLS_HELLO_H
 #define SP_L7_TLS_HELLO_H
 
-#include "head.h"
+#include "l7/head.h"
 
 #define SP_TLS_SNI_MAX		255
 #define SP_TLS_ALPN_MAX		1024	/* bytes of the protocol list, as on the wire */

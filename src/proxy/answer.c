@@ -11,8 +11,8 @@
 #include <time.h>
 
 #include "abi/cookie.h"
-#include "front_internal.h"
-#include "relay.h"
+#include "proxy/front_internal.h"
+#include "tcp/relay.h"
 
 #define KEEP_NS	5000000000ULL	/* the slot, for a client that neither closes nor repeats itself */
 

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "front_internal.h"
-#include "offer.h"
-#include "relay.h"
-#include "warnings.h"
+#include "proxy/front_internal.h"
+#include "proxy/offer.h"
+#include "tcp/relay.h"
+#include "base/warnings.h"
 
 #define SYN_AGAIN_NS	200000000ULL
 #define MSS_DEFAULT_V4	536	/* RFC 9293, 3.7.1 */

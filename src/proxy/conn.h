@@ -6,10 +6,10 @@
 #ifndef SP_PROXY_CONN_H
 #define SP_PROXY_CONN_H
 
-#include "config.h"
-#include "held.h"
-#include "mode.h"
-#include "splice.h"
+#include "config/config.h"
+#include "tcp/held.h"
+#include "node/mode.h"
+#include "splice/splice.h"
 
 /*
  * State		fields that mean something, beside front, client, service, config, held

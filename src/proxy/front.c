@@ -23,16 +23,16 @@
  * the connection to the backend, answer.c what we say ourselves, miss.c what
  * belongs to no connection here, and sync.c which ports others use for us.
  */
-#include "front.h"
+#include "node/front.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "front_internal.h"
-#include "offer.h"
-#include "local.h"
-#include "relay.h"
+#include "proxy/front_internal.h"
+#include "proxy/offer.h"
+#include "node/local.h"
+#include "tcp/relay.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
 #define EVENT_OLD_MS	2000

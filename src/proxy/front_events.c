@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* front_events.c - what the store and other proxies say, and whose it is */
 #include "base/addr.h"
-#include "front_internal.h"
-#include "warnings.h"
+#include "proxy/front_internal.h"
+#include "base/warnings.h"
 
 static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
 {

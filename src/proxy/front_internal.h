@@ -3,13 +3,13 @@
 #ifndef SP_PROXY_FRONT_INTERNAL_H
 #define SP_PROXY_FRONT_INTERNAL_H
 
-#include "backends.h"
+#include "node/backends.h"
 #include "base/clock.h"
-#include "conn.h"
-#include "front.h"
-#include "heir.h"
-#include "nudge.h"
-#include "unheard.h"
+#include "proxy/conn.h"
+#include "node/front.h"
+#include "proxy/heir.h"
+#include "proxy/nudge.h"
+#include "proxy/unheard.h"
 
 /* sync.c - @is_sweeping: a round of the store is complete; @next_ns: the next one begins */
 struct sp_sync {

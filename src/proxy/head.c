@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* head.c - the first bytes of a connection: held until they say where it goes. */
 #include "abi/cookie.h"
-#include "front_internal.h"
+#include "proxy/front_internal.h"
 #include "l7/http1.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
-#include "relay.h"
+#include "tcp/relay.h"
 
 #define PAGE	4096
 

@@ -20,7 +20,7 @@
  * than heads may get, a splice stays known for some time after its end, and
  * the shorter of both times decides.
  */
-#include "heir.h"
+#include "proxy/heir.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "front_internal.h"
+#include "proxy/front_internal.h"
 
 #define OWNERS_MAX	16
 #define NAME_MAX_BYTES	64

@@ -3,7 +3,7 @@
 #ifndef SP_PROXY_HEIR_H
 #define SP_PROXY_HEIR_H
 
-#include "store.h"
+#include "store/store.h"
 
 struct sp_front;
 struct sp_heir;

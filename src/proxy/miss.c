@@ -23,8 +23,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "front_internal.h"
-#include "relay.h"
+#include "proxy/front_internal.h"
+#include "tcp/relay.h"
 
 #define MISSED_NS	5000000000ULL	/* a client repeats itself twice at least */
 #define TELL_AGAIN_MAX	4096	/* of what a dead home was told: one that was told more has a flood of small pieces */

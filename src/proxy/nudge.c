@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "nudge.h"
+#include "proxy/nudge.h"
 
 #include <stdlib.h>
 #include <string.h>

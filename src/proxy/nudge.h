@@ -3,7 +3,7 @@
 #ifndef SP_PROXY_NUDGE_H
 #define SP_PROXY_NUDGE_H
 
-#include "wire.h"
+#include "tcp/wire.h"
 
 /*
  * A SYN is answered without keeping anything, so nobody repeats the SYN-ACK.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "offer.h"
+#include "proxy/offer.h"
 
 #include <stdio.h>
 
 #include "base/addr.h"
 #include "base/log.h"
-#include "warnings.h"
+#include "base/warnings.h"
 
 #define MSS_LEAST	536	/* as of the configuration */
 #define WARN_AGAIN_NS	60000000000ULL

@@ -11,7 +11,7 @@
 #ifndef SP_PROXY_OFFER_H
 #define SP_PROXY_OFFER_H
 
-#include "front_internal.h"
+#include "proxy/front_internal.h"
 
 /* @syn_ack: of the backend of @c, which it was not before */
 void sp_offer_learn(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *syn_ack);

@@ -15,8 +15,8 @@
  * and a repetition can't wait for an acknowledgement: each one takes for granted that what was sent has been read, and
  * goes further. Where nothing comes by for UNSEEN_NS, the bytes count as delivered.
  */
-#include "front_internal.h"
-#include "relay.h"
+#include "proxy/front_internal.h"
+#include "tcp/relay.h"
 
 #define SEGMENTS_FIRST	10
 #define AGAIN_NS	200000000ULL

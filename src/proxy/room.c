@@ -7,7 +7,7 @@
  * where slots run short, the oldest one, if it has had ROOM_MIN_MS. A look is at SP_CONNS_LOOK slots, in turns, so that
  * it costs the same however many there are. What is on its way to a backend goes on, and answers of our own are heard.
  */
-#include "front_internal.h"
+#include "proxy/front_internal.h"
 
 #define GIVE_WAY_MAX	32	/* at once: more than a segment ever needs */
 #define ROOM_MIN_MS	1000	/* what a client on a bad line needs to repeat the rest of its head */

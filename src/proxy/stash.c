@@ -24,8 +24,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "front_internal.h"
-#include "relay.h"
+#include "proxy/front_internal.h"
+#include "tcp/relay.h"
 
 #define ACK_BYTES	8192		/* acknowledge at once when so much is new */
 #define ACK_DELAY_NS	40000000ULL	/* and else after this */

@@ -15,7 +15,7 @@
 #include <errno.h>
 
 #include "base/log.h"
-#include "front_internal.h"
+#include "proxy/front_internal.h"
 
 #define AGAIN_NS	60000000000ULL	/* after a round; or the time that an idle splice has, if that is shorter */
 #define RETRY_NS	500000000ULL	/* after one that failed */

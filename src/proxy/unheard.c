@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "unheard.h"
+#include "proxy/unheard.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay.h"
+#include "tcp/relay.h"
 
 #define RING		1024
 #define FIRST_NS	50000000ULL

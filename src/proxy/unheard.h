@@ -3,9 +3,9 @@
 #ifndef SP_PROXY_UNHEARD_H
 #define SP_PROXY_UNHEARD_H
 
-#include "cluster.h"
-#include "splice.h"
-#include "wire.h"
+#include "cluster/cluster.h"
+#include "splice/splice.h"
+#include "tcp/wire.h"
 
 /*
  * Nobody repeats a handshake that a backend's kernel has not taken over yet. A client with something to say repeats

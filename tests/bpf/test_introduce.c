@@ -2,8 +2,8 @@
 /* What an agent's program at ingress does with introductions: what it believes, and what it leaves to the daemon. */
 #include "check.h"
 
-#include "proxy/message.c"
-#include "proxy/seal.c"
+#include "cluster/message.c"
+#include "base/seal.c"
 
 #define RELAY_PORT	7946
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/config_doc.h"
+#include "config/doc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

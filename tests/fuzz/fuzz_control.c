@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "proxy/control_request.h"
+#include "control/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

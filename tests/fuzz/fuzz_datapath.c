@@ -8,8 +8,8 @@
 #include <assert.h>
 
 #include "../bpf/adopt.h"
-#include "proxy/message.h"
-#include "proxy/seal.h"
+#include "cluster/message.h"
+#include "base/seal.h"
 
 #include "fuzz.h"
 

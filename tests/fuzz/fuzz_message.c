@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "abi/half.h"
-#include "proxy/message.h"
+#include "cluster/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "proxy/claim.h"
+#include "store/claim.h"
 
 #define NOT_SEALED	1	/* in the first byte: the seal is as it came, not made anew */
 #define OUT_AT		33	/* of a record */

@@ -60,7 +60,7 @@ def test_transfer_during_a_flood(raw, pair, family, packets, record_property):
     if spliced:
         now = spliced.drops()
         figures.update(rss_growth_kib=spliced.rss_kib() - rss, drops={k: now[k] - drops[k] for k in now if now[k] - drops[k]})
-        assert figures["rss_growth_kib"] < 6144, figures     # the rings of strays, once: see src/proxy/stray.c
+        assert figures["rss_growth_kib"] < 6144, figures     # the rings of strays, once: see src/tcp/stray.c
         assert spliced.status()["splices"] <= splices + 2 * 10, figures
         if packets == "syn":
             assert figures["drops"]["syn_answered"] > 0.9 * sent["sent"], figures

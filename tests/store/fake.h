@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <uv.h>
 
-#include "proxy/store_script.h"
+#include "store/redis/script.h"
 
 /* Which commands are answered otherwise than a server would that knows nothing. Scripts by their number. */
 enum fake_at { AT_ANY = -4, AT_INFO, AT_LOAD, AT_CONNECT };

@@ -3,7 +3,7 @@
 #ifndef SP_TEST_PROXIES_H
 #define SP_TEST_PROXIES_H
 
-#include "proxy/store_redis.h"
+#include "store/redis/engine.h"
 #include "servers.h"
 
 #define ANSWERS_MAX	20000

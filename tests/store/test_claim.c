@@ -23,9 +23,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "proxy/claim.h"
-#include "proxy/lookup.h"
-#include "proxy/store_script.h"
+#include "store/claim.h"
+#include "store/lookup.h"
+#include "store/redis/script.h"
 #include "servers.h"
 
 #define PROXIES_MAX	6

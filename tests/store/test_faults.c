@@ -15,9 +15,9 @@
 #include <cmocka.h>
 
 #include "proxies.h"
-#include "proxy/warnings.h"
+#include "base/warnings.h"
 
-#define BLANK_MS 5000	/* as store_redis_conn.c has it */
+#define BLANK_MS 5000	/* as store/redis/conn.c has it */
 
 static struct servers servers;
 static struct proxy *a, *b;

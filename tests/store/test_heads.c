@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "proxies.h"
-#include "proxy/piece.h"
+#include "store/piece.h"
 
 #define BLANK_MS 5100	/* in which the "nothing" of a server that was started anew counts for nothing */
 

@@ -16,7 +16,7 @@
 
 #include "fake.h"
 #include "proxies.h"
-#include "proxy/warnings.h"
+#include "base/warnings.h"
 
 #define MEMORY_MAX (8 * 1024 * 1024)
 #define COMMIT_MS 280		/* less than the time that a server is given */

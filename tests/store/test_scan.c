@@ -16,7 +16,7 @@
 #define OURS	4000		/* splices of maker 1, whose address is ours; ids from 0 */
 #define THEIRS	1000		/* of maker 2, ids from OURS */
 #define BATCH	500
-#define PATIENCE_MS 2000	/* as store_redis_scan.c has it */
+#define PATIENCE_MS 2000	/* as store/redis/scan.c has it */
 
 static struct servers servers;
 static struct sp_addr ours[200];

@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-#include "proxy/splice.h"
+#include "splice/splice.h"
 
 static inline __u32 any32(void)
 {

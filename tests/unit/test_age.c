@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/age.c"
+#include "node/age.c"
 
 #define TABLE_MAX	4096
 #define SECOND		1000000000ULL

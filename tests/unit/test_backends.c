@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_backends.c - src/proxy/backends.c, in virtual time */
+/* test_backends.c - src/node/backends.c, in virtual time */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,10 +21,10 @@ static void *scarce_calloc(size_t n, size_t size)
 }
 
 #define calloc scarce_calloc
-#include "proxy/backends.c"
+#include "node/backends.c"
 #undef calloc
 
-#include "proxy/config_doc.h"
+#include "config/doc.h"
 
 #define S SP_SECOND_NS
 

@@ -20,8 +20,8 @@ static void *scarce_calloc(size_t count, size_t size)
 }
 
 #define calloc scarce_calloc
-#include "proxy/config.c"
-#include "proxy/config_doc.c"
+#include "config/config.c"
+#include "config/doc.c"
 #undef calloc
 
 #include <arpa/inet.h>

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../src/proxy/confine.c"
+#include "node/confine.c"
 
 /* Return: the errno of @fn when confined, 0 if it worked; 200: could not be confined. */
 static int confined(int (*fn)(void))

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/control.c"
-#include "proxy/control_client.c"
+#include "control/control.c"
+#include "control/client.c"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>

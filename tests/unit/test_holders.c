@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "proxy/holders.c"
+#include "node/holders.c"
 
 static const __u64 key[2] = { 0x0123456789abcdefULL, 0xfedcba9876543210ULL };
 static struct sp_holders holders;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* test_keys.c - key files good and bad, and what is said of them */
-#include "proxy/keys.c"
+#include "base/keys.c"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/lifetime.c"
+#include "node/lifetime.c"
 
 #define SECOND		1000000000ULL
 #define CLIENT		1000	/* where the streams stand, in the numbers of their senders */

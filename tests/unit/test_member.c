@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_member.c - src/proxy/member.c: who lives, whose a connection is, and what is not believed */
+/* test_member.c - src/cluster/member.c: who lives, whose a connection is, and what is not believed */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-#include "proxy/member.c"
+#include "cluster/member.c"
 
 #define MS 1000000ULL
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_message.c - src/proxy/message.c: what proxies tell one another, there and back, and what is refused */
+/* test_message.c - src/cluster/message.c: what proxies tell one another, there and back, and what is refused */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "any.h"
-#include "proxy/message.c"
-#include "proxy/seal.c"
+#include "cluster/message.c"
+#include "base/seal.c"
 
 static const __u64 keys[2][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 }, { 42, 43 } };
 static struct sp_seal seal;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_mode.c - src/proxy/mode.c: what a connection gets of what its service asks for */
+/* test_mode.c - src/node/mode.c: what a connection gets of what its service asks for */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "proxy/mode.c"
+#include "node/mode.c"
 
 enum { NOBODY = 0xff };
 

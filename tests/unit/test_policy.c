@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_policy.c - src/proxy/policy.c: what the kernel says of IPsec policies, and what that forbids */
+/* test_policy.c - src/datapath/policy.c: what the kernel says of IPsec policies, and what that forbids */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/policy.c"
+#include "datapath/policy.c"
 
 static struct sp_policy_watch w;
 static int warned;

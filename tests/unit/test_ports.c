@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_ports.c - src/proxy/ports.c */
+/* test_ports.c - src/splice/ports.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <time.h>
 
-#include "proxy/ports.c"
+#include "splice/ports.c"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define FIRST 20000

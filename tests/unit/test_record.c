@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_record.c - src/proxy/record.c and seal.c: a splice there and back, and what is refused on the way */
+/* test_record.c - src/splice/record.c and seal.c: a splice there and back, and what is refused on the way */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "any.h"
-#include "proxy/record.c"
-#include "proxy/seal.c"
+#include "splice/record.c"
+#include "base/seal.c"
 
 static const __u64 cluster[2][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 }, { 42, 43 } };
 static struct sp_seal seal;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_relay.c - src/proxy/relay.c: a segment in pieces that the receiver takes; nothing is sent. */
+/* test_relay.c - src/tcp/relay.c: a segment in pieces that the receiver takes; nothing is sent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/relay.c"
+#include "tcp/relay.c"
 
 #define PIECES_MAX	4096
 #define ISN		0xffffff00u	/* wraps on the way */

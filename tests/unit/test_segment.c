@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_segment.c - src/proxy/segment.c, wire.c: bytes built, bytes parsed, and the queue; no socket is opened. */
+/* test_segment.c - src/tcp/segment.c, wire.c: bytes built, bytes parsed, and the queue; no socket is opened. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "proxy/segment.c"
-#include "proxy/wire.c"
+#include "tcp/segment.c"
+#include "tcp/wire.c"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

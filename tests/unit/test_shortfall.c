@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_shortfall.c - src/proxy/shortfall.c: what is said of services that get less than they ask for, and when */
+/* test_shortfall.c - src/node/shortfall.c: what is said of services that get less than they ask for, and when */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,8 @@
 
 #include <arpa/inet.h>
 
-#include "proxy/mode.c"
-#include "proxy/shortfall.c"
+#include "node/mode.c"
+#include "node/shortfall.c"
 
 #define MS	1000000ULL
 #define PORT	80

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_stray.c - src/proxy/stray.c: what waits, in which order it is handed over, and what is overwritten */
+/* test_stray.c - src/tcp/stray.c: what waits, in which order it is handed over, and what is overwritten */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "proxy/stray.c"
+#include "tcp/stray.c"
 
 #define MS	1000000ULL
 #define START	(3600 * 1000 * MS)

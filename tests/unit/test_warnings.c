@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_warnings.c - src/proxy/warnings.c: what is in force, for how long, and what the log has of it */
+/* test_warnings.c - src/base/warnings.c: what is in force, for how long, and what the log has of it */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/warnings.c"
+#include "base/warnings.c"
 
 #define LASTING	SP_WARNING_CLOCK_OFF
 #define PASSING	SP_WARNING_SEND_REFUSED

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * warnings.h - what an operator should know as long as it is true. Anybody in proxy or agent may include it.
+ *
+ * A warning has a kind, which has a remedy, and an object: a backend, an interface, an address. Whoever notices
+ * something calls sp_warn() each time that it is noticed; one warning comes of it. `splicectl status` shows it, and the
+ * log has a line when it appears and when it goes. Like the log, there is one table in a process.
+ *
+ *	sp_warn(SP_WARNING_BACKEND_LACKS, now_ns, backend->name,
+ *		"backend %s does not do timestamps, which clients were promised", backend->name);
+ *
+ * It goes by sp_warn_over(), or when the seconds of its kind have passed since sp_warn() was called last.
+ */
+#ifndef SP_BASE_WARNINGS_H
+#define SP_BASE_WARNINGS_H
+
+#include "abi/ktypes.h"
+
+/* X(up, low, seconds, remedy) - 0 seconds: it stays until it is said to be over */
+#define SP_WARNINGS(X) \
+	X(MODE_SHORTFALL, mode_shortfall, 0, "see IN EFFECT and BECAUSE below; mode `auto` takes what can be had, silently") \
+	X(CLOCK_OFF, clock_off, 0, "set the clocks by NTP, on all proxies and backends' hosts") \
+	X(BACKEND_LACKS, backend_lacks, 600, "switch it on at the backend and reload, or promise less: `offer` of the service") \
+	X(ADOPT_FILTERED, adopt_filtered, 4000, "on the backend's host, let packets from the proxies' source addresses to " \
+	  "the server's port pass before rules of connection tracking: `ip saddr ... tcp dport ... notrack` in a chain of " \
+	  "prerouting at priority raw, and `ct state untracked accept`; or set the service's mode to split") \
+	X(FOREIGN_PROGRAM, foreign_program, 0, "attach that one behind ours, or restart spliced, which attaches first") \
+	X(OLDER_PROGRAM, older_program, 0, "`spliced --unload --config FILE` with the file of that one (its state_dir)") \
+	X(CHAIN_CHANGED, chain_changed, 120, "see `bpftool net` for who is there; what wants packets before us is no use") \
+	X(DETACHED, detached, 0, "bring the interface back, or take it out of `interfaces`; else restart spliced") \
+	X(BACKEND_LOCAL, backend_local, 0, "put the backend on another host, or into a network namespace of its own") \
+	X(IPSEC, ipsec, 60, "let the policies leave out what has the services' or the source addresses, or lead it to an xfrm " \
+	  "interface, behind which it is encrypted") \
+	X(SEND_REFUSED, send_refused, 60, "exempt what this daemon sends from connection tracking, and let it pass") \
+	X(STORE_SERVER, store_server, 0, "the text says what the server does, or what it answered; see what runs there") \
+	X(STORE_SHORT, store_short, 0, "bring store servers back, until a majority of each splice's copies is there")
+
+enum sp_warning_kind {
+#define X(up, low, seconds, remedy) SP_WARNING_##up,
+	SP_WARNINGS(X)
+#undef X
+	SP_WARNING_KINDS
+};
+
+#define SP_WARNINGS_MAX		64
+#define SP_WARNING_OBJECT_MAX	64
+#define SP_WARNING_TEXT_MAX	320
+#define SP_WARNING_REMEDY_MAX	768
+
+/**
+ * struct sp_warning - one that is in force
+ * @remedy:	its kind's, or one of its own
+ * @since_s:	CLOCK_REALTIME
+ * @until_ns:	CLOCK_MONOTONIC; 0: until it is said to be over
+ */
+struct sp_warning {
+	enum sp_warning_kind	kind;
+	int			is_set;
+	char			object[SP_WARNING_OBJECT_MAX];
+	char			text[SP_WARNING_TEXT_MAX];
+	char			remedy[SP_WARNING_REMEDY_MAX];
+	__s64			since_s;
+	__u64			until_ns;
+};
+
+/**
+ * sp_warn() - it is so, or still so
+ * @now_ns:	sp_now_ns()
+ * @object:	copied; together with @kind it names the warning. What does not fit is cut off
+ * @fmt:	a sentence that names the object and what comes of it. It is printed and kept anew by each call, so that
+ *		numbers in it are the last ones; the log has the first
+ *
+ * Cheap enough for each tick, and not for each packet. Is the table full, the log alone has it.
+ */
+void sp_warn(enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The same with a remedy of its own: lines to copy. */
+void sp_warn_with(const char *remedy, enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* It is no longer so. Nothing happens if it was not. */
+void sp_warn_over(enum sp_warning_kind kind, const char *object);
+
+/* Those whose time has passed are over. A few times a second. */
+void sp_warnings_tick(__u64 now_ns);
+
+const char *sp_warning_kind_name(enum sp_warning_kind kind);
+const char *sp_warning_kind_remedy(enum sp_warning_kind kind);
+
+/* The next one behind @at, or the first behind NULL. Return: NULL: there are no more. */
+const struct sp_warning *sp_warnings_next(const struct sp_warning *at);
+
+#endif

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* tell.c - what this proxy tells the others, and the store about itself */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "abi/half.h"
+#include "abi/introduce.h"
+#include "base/addr.h"
+#include "cluster/internal.h"
+#include "cluster/message.h"
+
+static size_t write_message(struct sp_cluster *c, struct sp_message *m, __u8 bytes[SP_MESSAGE_BYTES_MAX])
+{
+	m->from = c->members.self.id;
+	m->started_ns = c->members.self.started_ns;
+	m->seq = ++c->seq;
+	return sp_message_write(&c->seal, m, bytes);
+}
+
+/*
+ * An agent makes no splices, and has none of another agent's. Ends are told once, so also to who seems dead: one that
+ * was only slow would keep the splice until `idle`.
+ */
+static int may_hear(const struct sp_member *m, enum sp_message_kind kind)
+{
+	return kind == SP_MESSAGE_ENDS || (m->is_alive && m->state != SP_MEMBER_AGENT);
+}
+
+static void send_to(struct sp_cluster *c, const struct sp_member *to, enum sp_message_kind kind, const __u8 *bytes,
+		    size_t len)
+{
+	if (sp_message_unit(kind))
+		sp_datagrams_join(c->datagrams, &to->relay, bytes, len, SP_MESSAGES_BYTES_MAX);
+	else
+		sp_datagrams_add(c->datagrams, &to->relay, bytes, len);
+}
+
+/* @to: NULL: all whom it concerns. Return: to how many. */
+static unsigned int tell(struct sp_cluster *c, const struct sp_member *to, struct sp_message *m)
+{
+	__u8 bytes[SP_MESSAGE_BYTES_MAX];
+	size_t len = write_message(c, m, bytes);
+	unsigned int n = 0;
+
+	if (to) {
+		send_to(c, to, m->kind, bytes, len);
+		return 1;
+	}
+	for (unsigned int i = 0; i < c->members.count; i++) {
+		if (!may_hear(&c->members.others[i], m->kind))
+			continue;
+		send_to(c, &c->members.others[i], m->kind, bytes, len);
+		n++;
+	}
+	return n;
+}
+
+/* A superpacket goes in pieces: only the first one has the cookie, only the last one the FIN. */
+static void tell_segment(struct sp_cluster *c, const struct sp_member *to, enum sp_event_kind kind,
+			 const struct sp_segment *seg)
+{
+	struct sp_message m = { .kind = SP_MESSAGE_SEGMENT, .event = kind, .segment = *seg };
+	struct sp_segment *piece = &m.segment;
+	size_t left = seg->payload_len;
+	const __u8 *payload = seg->payload;
+
+	do {
+		piece->payload = payload;
+		piece->payload_len = left < SP_MESSAGE_PIECE ? left : SP_MESSAGE_PIECE;
+		payload += piece->payload_len;
+		left -= piece->payload_len;
+		piece->flags = left ? seg->flags & ~SP_TCP_FIN : seg->flags;
+		c->counters.segments_sent += tell(c, to, &m);
+		piece->seq += piece->payload_len;
+		if (m.event == SP_EVENT_FRONT)
+			m.event = SP_EVENT_MISS;
+	} while (left);
+}
+
+static struct sp_member *home(const struct sp_cluster *c, const struct sp_tuple *front)
+{
+	return sp_members_choose((struct sp_members *)&c->members, front, sizeof(*front));
+}
+
+int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front)
+{
+	return !c || !home(c, front);
+}
+
+int sp_cluster_is_heir(const struct sp_cluster *c, const char *name)
+{
+	return !c || !sp_members_choose((struct sp_members *)&c->members, name, strlen(name));
+}
+
+void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	struct sp_member *to = c ? home(c, &seg->tuple) : NULL;
+
+	if (to)
+		tell_segment(c, to, kind, seg);
+}
+
+int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	struct sp_member *to = c ? sp_members_by_addr(&c->members, &seg->tuple.daddr) : NULL;
+
+	if (!to || !to->is_alive)
+		return -ENOENT;
+	tell_segment(c, to, kind, seg);
+	return 0;
+}
+
+void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	if (c)
+		tell_segment(c, NULL, kind, seg);
+}
+
+void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	struct sp_message m = {
+		.kind = SP_MESSAGE_ENDS, .ends = { *front, client_isn, state & SP_USE_S_TOLD },
+	};
+
+	if (c)
+		c->counters.ends_sent += tell(c, NULL, &m);
+}
+
+void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
+			 const struct sp_fin *fin)
+{
+	struct sp_message m = { .kind = SP_MESSAGE_FIN, .ends = { *tuple, client_isn, 0 }, .fin = *fin };
+
+	if (c)
+		c->counters.fins_sent += tell(c, NULL, &m);
+}
+
+/* An older one is refused, as what is recorded. */
+static int is_fresh(const struct sp_splice *splice)
+{
+	return (__s32)(time(NULL) - splice->up.spliced_s) <= SP_INTRODUCE_FRESH_S;
+}
+
+void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s)
+{
+	const struct sp_endpoint at = { splice->up.out.daddr, splice->up.out.dport };
+	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .splice = *splice, .kept_s = kept_s };
+
+	if (!c || !(splice->up.flags & SP_HALF_F_SPLIT) || !is_fresh(splice))
+		return;
+	for (unsigned int i = 0; i < c->members.count; i++)
+		if (sp_member_serves(&c->members.others[i], &at))
+			c->counters.introductions_sent += tell(c, &c->members.others[i], &m);
+}
+
+void sp_cluster_say_hello(struct sp_cluster *c)
+{
+	struct sp_message m = { .kind = SP_MESSAGE_HELLO, .state = c->members.self.state, .can = c->members.self.can,
+				.mtu = c->members.self.mtu, .adopts = c->members.self.adopts,
+				.said_ms = sp_cluster_real_ms() };
+	__u8 bytes[SP_MESSAGE_BYTES_MAX];
+	size_t len;
+
+	if (c->events)
+		m.splices = c->events->splices(c->ctx);
+	c->members.self.splices = m.splices;
+	len = write_message(c, &m, bytes);
+	for (unsigned int i = 0; i < c->members.count; i++) {
+		if (c->members.self.state == SP_MEMBER_AGENT && c->members.others[i].state == SP_MEMBER_AGENT)
+			continue;
+		sp_datagrams_add(c->datagrams, &c->members.others[i].relay, bytes, len);
+		c->counters.hellos_sent++;
+	}
+}
+
+/* Under its name and its endpoint: so that two of one name see each other. */
+void sp_cluster_announce(struct sp_cluster *c)
+{
+	const struct sp_member *self = &c->members.self;
+	char name[SP_NAME_MAX + SP_ENDPOINT_STRLEN + 2], at[SP_ENDPOINT_STRLEN];
+	__u8 record[SP_MEMBER_RECORD_MAX];
+	size_t len = sp_member_record_write(&c->seal, self, record);
+
+	for (unsigned int i = 0; c->is_static && i < c->members.count; i++)
+		sp_datagrams_add(c->datagrams, &c->members.others[i].relay, record, len);
+	if (c->is_static)
+		return;
+	snprintf(name, sizeof(name), "%s %s", self->name, sp_endpoint_format(&self->relay.addr, self->relay.port_be, at));
+	c->store->engine->announce(c->store, name, record, len);
+}
+
+void sp_cluster_flush(struct sp_cluster *c)
+{
+	if (c)
+		sp_datagrams_flush(c->datagrams);
+}

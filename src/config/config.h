@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* config.h - what the file said (spliced.yaml(5)). Immutable once loaded; what runs points into it. */
+#ifndef SP_CONFIG_CONFIG_H
+#define SP_CONFIG_CONFIG_H
+
+#include <stdio.h>
+#include <string.h>
+
+#include "abi/service.h"
+#include "l7/route.h"
+
+#define SP_CONFIG_INTERFACES_MAX 64
+#define SP_NAME_MAX	63	/* of a pool, a service, a backend, a proxy */
+#define SP_SERVERS_MAX	16	/* of the store */
+#define SP_COPIES_MAX	5	/* of a splice, among them */
+
+enum sp_protocol { SP_PROTOCOL_HTTP, SP_PROTOCOL_TLS, SP_PROTOCOL_TCP };
+enum sp_source { SP_SOURCE_SNAT, SP_SOURCE_CLIENT };
+
+/* Where the half from the backend is: at the proxies; on the backend's host; nowhere, since its kernel took over. */
+#define SP_MODES(X) X(WHOLE, whole) X(SPLIT, split) X(ADOPT, adopt)
+
+/* AUTO: of a service: the best of them that can be had */
+enum sp_mode {
+#define X(up, low) SP_MODE_##up,
+	SP_MODES(X)
+#undef X
+	SP_MODE_AUTO,
+	SP_MODE_COUNT = SP_MODE_AUTO,
+};
+
+struct sp_endpoint {
+	struct sp_addr	addr;
+	__be16		port_be;
+};
+
+/* As memcmp(), in some order. */
+sp_inline int sp_endpoint_compare(const struct sp_endpoint *a, const struct sp_endpoint *b)
+{
+	if (a->port_be != b->port_be)
+		return a->port_be < b->port_be ? -1 : 1;
+	return memcmp(&a->addr, &b->addr, sizeof(a->addr));
+}
+
+/* One server. A pool serves IPv4 services with its IPv4 backends and IPv6 ones with its IPv6 backends. */
+struct sp_backend_conf {
+	char			*name;		/* defaults to the text of its address */
+	struct sp_endpoint	at;
+	unsigned int		weight;		/* 0..256, default 1; 0: no new connections */
+};
+
+struct sp_pool_conf {
+	char			*name;
+	__u32			id;		/* sp_name_id(name) */
+	enum sp_source		source;
+	unsigned int		failures;	/* in a row, and a backend is down; default 3; 0: never */
+	__u64			retry_ns;	/* how long it is left alone then, default 5s */
+	size_t			backend_count;
+	struct sp_backend_conf	*backends;
+};
+
+struct sp_service_conf {
+	char			*name;
+	enum sp_protocol	protocol;
+	enum sp_mode		mode;		/* default auto */
+	size_t			listen_count;
+	struct sp_endpoint	*listens;
+	struct sp_service	offer;		/* mss 0: from the MTU of the interfaces */
+	enum sp_ambiguous_paths	ambiguous_paths; /* default reject */
+	size_t			route_count;
+	struct sp_route		*routes;
+	int			default_pool_idx; /* -1: no default, no route means 404 */
+};
+
+/* Where a service listens, for sp_config_service_at(). */
+struct sp_listen_conf {
+	struct sp_endpoint		at;
+	const struct sp_service_conf	*service;
+};
+
+struct sp_limits_conf {
+	unsigned int	splices;		/* default 1000000 */
+	unsigned int	pending;		/* connections before their splice, default 16384 */
+	unsigned int	head_bytes;		/* default 64KiB, the most */
+	unsigned int	held_bytes;		/* of all pending connections together, default 128MiB */
+	__u64		head_ns;		/* to send a head in, default 10s: 408 */
+	__u64		connect_ns;		/* of one try of a backend, default 1s */
+	unsigned int	tries;			/* backends asked before 503, default 3 */
+	__u64		idle_ns;		/* without packets, default 130m */
+	__u64		transitory_ns;		/* the same while half-closed or unacknowledged, default 5m */
+	__u64		closed_ns;		/* how long a closed splice stays, default 30s */
+};
+
+enum sp_store_kind { SP_STORE_LOCAL, SP_STORE_REDIS };
+enum sp_commit_policy { SP_COMMIT_MAJORITY, SP_COMMIT_ONE };
+enum sp_loss_policy { SP_LOSS_CONTINUE, SP_LOSS_REFUSE };
+
+/* A server of the store: at an endpoint, or at a Unix socket. */
+struct sp_store_server_conf {
+	char			*text;		/* as it is printed */
+	char			*path;		/* NULL: @at */
+	struct sp_endpoint	at;
+};
+
+/* But for @kind, only with SP_STORE_REDIS. */
+struct sp_store_conf {
+	enum sp_store_kind		kind;		/* default local */
+	size_t				server_count;
+	struct sp_store_server_conf	*servers;
+	char				*password_file;	/* NULL: none */
+	unsigned int			copies;		/* of each splice, default 3, or as many as there are servers */
+	enum sp_commit_policy		commit;		/* default majority */
+	enum sp_loss_policy		loss;		/* default continue */
+	__u64				timeout_ns;	/* default 300ms */
+};
+
+#define SP_PEERS_MAX	96
+
+/* A member that is named by the configuration, as there is no store to do so. */
+struct sp_peer_conf {
+	char			*name;
+	struct sp_endpoint	at;		/* its relay */
+};
+
+/* This proxy among the others. */
+struct sp_cluster_conf {
+	char			*name;		/* NULL: the name of the host */
+	struct sp_endpoint	relay;		/* where other proxies send what is ours; port 0: none */
+	size_t			source_count;
+	struct sp_addr		*sources;	/* source addresses of all members; ours may be among them */
+	size_t			peer_count;	/* only with SP_STORE_LOCAL: a proxy's agents, an agent's proxies */
+	struct sp_peer_conf	*peers;
+};
+
+struct sp_config {
+	unsigned int		refs;		/* see sp_config_put() */
+	size_t			interface_count;
+	char			**interfaces;
+	char			*key_file;
+	char			*state_dir;	/* under a bpffs; default /sys/fs/bpf/spliced */
+	char			*control;	/* Unix socket; default /run/spliced.sock */
+	size_t			snat_count;
+	struct sp_addr		*snat_addrs;
+	__u16			snat_port_first;
+	__u16			snat_port_last;
+	struct sp_limits_conf	limits;
+	struct sp_store_conf	store;
+	struct sp_cluster_conf	cluster;
+	int			is_agent;	/* of spliced-agent: no pools, services, source */
+	size_t			serve_count;
+	struct sp_endpoint	*serves;	/* where servers listen whose answers the agent carries */
+	size_t			pool_count;
+	struct sp_pool_conf	*pools;
+	size_t			service_count;
+	struct sp_service_conf	*services;
+	size_t			listen_count;
+	struct sp_listen_conf	*listens;	/* of all services, in the order of sp_endpoint_compare() */
+};
+
+#define SP_CONFIG_ERROR_MAX 512
+
+/**
+ * sp_config_load() - read, parse and validate a file
+ * @path:	file
+ * @error:	on failure one line: "FILE:LINE:COLUMN: what was found, what is allowed"
+ * @ret_config:	taken over by the caller, with one reference: see sp_config_put(), sp_config_free()
+ *
+ * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set for all of them.
+ */
+int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+/* The same for the file of an agent, spliced-agent.yaml(5). */
+int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+void sp_config_free(struct sp_config *config);
+
+/* Connections on their way to a splice keep the configuration that they came under. The last one to put it frees it. */
+struct sp_config *sp_config_get(struct sp_config *config);
+void sp_config_put(struct sp_config *config);
+
+/* The normal form: every default spelled out; it parses again to the same configuration. */
+void sp_config_print(const struct sp_config *config, FILE *out);
+
+/* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
+const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front);
+
+/* As in the file, with the largest unit that fits; into @buf of SP_QUANTITY_STRLEN bytes, returned. */
+#define SP_QUANTITY_STRLEN 32
+char *sp_time_format(__u64 ns, char *buf);
+
+/* FNV-1a of a name: a stable id that survives reloads and means the same on every proxy. */
+__u32 sp_name_id(const char *name);
+
+#endif

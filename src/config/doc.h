@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* doc.h - a YAML document read by tables of keys. Only for config*.c and their tests. */
+#ifndef SP_CONFIG_DOC_H
+#define SP_CONFIG_DOC_H
+
+#include <stddef.h>
+#include <yaml.h>
+
+#include "config/config.h"
+
+#define SP_SECOND_NS	1000000000ULL
+#define SP_MINUTE_NS	(60 * SP_SECOND_NS)
+#define SP_HOUR_NS	(60 * SP_MINUTE_NS)
+#define SP_DAY_NS	(24 * SP_HOUR_NS)
+#define SP_TIME_MIN_NS	(SP_SECOND_NS / 100)
+
+#define SP_CONFIG_FILE_BYTES_MAX	(4u << 20)
+#define SP_CONFIG_NODES_MAX		(1u << 20)
+#define SP_CONFIG_DEPTH_MAX		8
+#define SP_CONFIG_SNAT_ADDRS_MAX	256
+#define SP_CONFIG_POOLS_MAX		1024
+#define SP_CONFIG_BACKENDS_MAX		4096	/* per pool */
+#define SP_CONFIG_SERVICES_MAX		256
+#define SP_CONFIG_LISTENS_MAX		64	/* per service */
+#define SP_CONFIG_ROUTES_MAX		1024	/* per service */
+#define SP_CONFIG_METHODS_MAX		32	/* per route */
+#define SP_CONFIG_ALPNS_MAX		16	/* per route */
+#define SP_CONFIG_TEXT_MAX		4095
+
+/**
+ * struct sp_doc - the document, and what is being made of it
+ * @path:	for messages (borrowed)
+ * @error:	SP_CONFIG_ERROR_MAX bytes (borrowed); the first refusal is written there
+ * @tree:	libyaml's nodes, each with its position
+ * @chunks:	all memory of @config, for sp_chunks_free()
+ * @config:	being filled
+ */
+struct sp_doc {
+	const char		*path;
+	char			*error;
+	yaml_document_t		tree;
+	struct sp_doc_chunk		*chunks;
+	struct sp_config	*config;
+};
+
+/**
+ * struct sp_doc_key - one key that a mapping may have; a table ends with a NULL @name
+ * @name:	as in the file
+ * @parse:	makes something of the key's value and puts it at @into; 0 or a negative errno after sp_doc_refuse()
+ * @offset:	of the field in the structure of the mapping
+ * @min, @max:	of numbers, of texts' lengths, of lists' lengths; for @parse to look at
+ * @is_valid:	of texts
+ * @allowed:	for messages: what the value may be
+ * @is_required: the mapping can't do without
+ * @size, @count, @read: of sp_value_array(): size of an item; offset of their number; fills one, @base is the
+ *		structure of the mapping, which has those before it
+ * @is_scalar_enough: of sp_value_array(): one scalar may stand for a list of one
+ */
+struct sp_doc_key {
+	const char	*name;
+	int		(*parse)(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+	size_t		offset;
+	__u64		min;
+	__u64		max;
+	int		(*is_valid)(const char *text);
+	const char	*allowed;
+	int		is_required;
+	size_t		size;
+	size_t		count;
+	int		(*read)(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
+	int		is_scalar_enough;
+};
+
+/* A list, or one scalar in the place of a list of one. */
+struct sp_doc_items {
+	size_t			count;
+	yaml_node_t		*only;
+	yaml_node_item_t	*items;
+};
+
+/**
+ * sp_doc_open() - check that @bytes are one plain YAML document, and load it
+ * @doc:	@path and @error are set, the rest is zero
+ *
+ * Plain: no anchors, aliases, tags, NULs in texts; bounded in nodes and depth.
+ * Return: 0; -EINVAL; -ENOMEM.
+ */
+int sp_doc_open(struct sp_doc *doc, const void *bytes, size_t size);
+void sp_doc_close(struct sp_doc *doc);
+
+/* Zeroed memory that lives as long as the configuration. NULL: refused already. */
+void *sp_doc_alloc(struct sp_doc *doc, size_t count, size_t size);
+char *sp_doc_strdup(struct sp_doc *doc, const char *text);
+void sp_chunks_free(struct sp_doc_chunk *chunks);
+
+/* What stands in the file, quoted, on one line and not too long, into @buf of SP_FOUND_STRLEN bytes; returns @buf. */
+#define SP_FOUND_STRLEN 112
+char *sp_found_format(const char *text, size_t len, char *buf);
+
+/* Writes "FILE:LINE:COLUMN: message" and returns -EINVAL. */
+int sp_doc_refuse(struct sp_doc *doc, const yaml_node_t *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int sp_doc_refuse_mark(struct sp_doc *doc, yaml_mark_t mark, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The usual one: "KEY: found VALUE; allowed: @allowed". */
+int sp_doc_refuse_value(struct sp_doc *doc, const struct sp_doc_key *key, const yaml_node_t *at, const char *allowed);
+
+/**
+ * sp_doc_map() - read a mapping by its table
+ * @what:	what the mapping is, for messages: "a backend"
+ * @base:	structure that the keys' offsets are in
+ *
+ * Unknown and repeated keys are refused first, in the order of the file. Then the values are read in the order
+ * of the table: a key can build upon those before it.
+ */
+int sp_doc_map(struct sp_doc *doc, yaml_node_t *node, const char *what, const struct sp_doc_key *keys, void *base);
+/* Value of @name in a mapping, or NULL. */
+yaml_node_t *sp_doc_get(struct sp_doc *doc, yaml_node_t *map, const char *name);
+#define SP_KEYS_STRLEN 256
+/* The table's names with commas between, into @buf; returns @buf. */
+char *sp_keys_format(const struct sp_doc_key *keys, char *buf, size_t size);
+
+/* @key->min and max bound the number of items. */
+int sp_doc_list(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_doc_items *ret_list);
+int sp_doc_list_or_one(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		       struct sp_doc_items *ret_list);
+yaml_node_t *sp_doc_item(struct sp_doc *doc, const struct sp_doc_items *list, size_t idx);
+
+#define SP_ALNUM		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define SP_NAME_ALLOWED		"a letter or digit, then letters, digits, '-', '_' and '.'"
+#define SP_ENDPOINT_ALLOWED	"ADDRESS:PORT in quotes, as in \"192.0.2.1:80\" or \"[2001:db8::1]:80\""
+
+/* Parsers of values, for tables; the type of @into is in the name of each, or as said. */
+int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* char * */
+/* What pools and services may be called. */
+int sp_text_is_name(const char *text);
+int sp_text_is_absolute(const char *text);
+/* All items of @list; NULL-terminated, each once. @item_key is for one of them. */
+int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key, const struct sp_doc_items *list,
+		   char ***ret_texts);
+/* A list into an array. @into: pointer to the first item */
+int sp_value_array(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_value_uint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_value_size(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* unsigned int */
+int sp_value_time(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* __u64 of ns */
+int sp_value_addr(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_addr *ret_addr);
+int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* @words ends with NULL. Return: index in it, or -EINVAL */
+int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, const char *const *words);
+/* The digits of a plain decimal number, without sign or needless zero, up to @max. 0 or -EINVAL, says nothing. */
+int sp_uint_parse(const char *text, size_t len, __u64 max, __u64 *ret_number);
+const char *sp_scalar_text(const yaml_node_t *node); /* NULL: no scalar */
+
+char *sp_size_format(__u64 bytes, char *buf);
+
+/* Of names: what the candidate nearest to a misspelt @text is, or NULL when none is near. */
+struct sp_nearest {
+	const char	*text;
+	const char	*best;
+	size_t		best_edits;
+};
+void sp_nearest_try(struct sp_nearest *nearest, const char *candidate);
+
+/* Items of the top level's lists. */
+int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
+int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
+/* Mappings of the top level. @into: struct sp_store_conf; struct sp_cluster_conf */
+int sp_value_store(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_value_cluster(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* Refuses a shared store without a cluster. */
+int sp_cluster_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config);
+/* @into: struct sp_service_conf */
+int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* The name of a pool that was read before. @into: int, its index */
+int sp_value_pool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* Refuses a pool (named @at) that lacks backends of a family that the service listens on. */
+int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at, const struct sp_service_conf *service,
+			   int pool_idx);
+
+/* sp_config_load() of bytes; @path for messages only. */
+int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
+			 struct sp_config **ret_config);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* pool.c - pools and their backends: tables and checks. */
+#include "config/doc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/addr.h"
+
+#define WEIGHT_MAX	256
+#define FAILURES_DEFAULT 3
+#define FAILURES_MAX	1000
+#define RETRY_DEFAULT_NS (5 * SP_SECOND_NS)
+
+/* The text of an address too, which is what a backend is called otherwise. */
+static int is_backend_name(const char *text)
+{
+	return strchr(SP_ALNUM "[", text[0]) && !text[strspn(text, SP_ALNUM "-_.:[]")];
+}
+
+static const struct sp_doc_key backend_keys[] = {
+	{ .name = "address", .parse = sp_value_endpoint, .offset = offsetof(struct sp_backend_conf, at),
+	  .is_required = 1, .allowed = SP_ENDPOINT_ALLOWED },
+	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_backend_conf, name), .min = 1,
+	  .max = SP_NAME_MAX, .is_valid = is_backend_name,
+	  .allowed = "letters, digits, and - _ . : [ ] between them" },
+	{ .name = "weight", .parse = sp_value_uint, .offset = offsetof(struct sp_backend_conf, weight),
+	  .min = 0, .max = WEIGHT_MAX },
+	{ 0 }
+};
+
+static int has_snat(const struct sp_config *config, int is_v4)
+{
+	for (size_t i = 0; i < config->snat_count; i++)
+		if (sp_addr_is_v4(&config->snat_addrs[i]) == is_v4)
+			return 1;
+	return 0;
+}
+
+/* Against those of its pool that come before it. */
+static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
+			 const struct sp_backend_conf *backend)
+{
+	yaml_node_t *address = sp_doc_get(doc, node, "address"), *name = sp_doc_get(doc, node, "name");
+	int is_v4 = sp_addr_is_v4(&backend->at.addr);
+
+	if (pool->source == SP_SOURCE_SNAT && !has_snat(doc->config, is_v4))
+		return sp_doc_refuse(doc, address,
+				     "address: found an %s backend in pool \"%s\" with \"source: snat\"; required: an "
+				     "%s address in \"addresses\" of the top level's \"source\"",
+				     is_v4 ? "IPv4" : "IPv6", pool->name, is_v4 ? "IPv4" : "IPv6");
+	for (const struct sp_backend_conf *other = pool->backends; other < backend; other++) {
+		if (!sp_endpoint_compare(&other->at, &backend->at))
+			return sp_doc_refuse(doc, address, "address: found %s again, backend \"%s\" has it; allowed: "
+					     "each one once in a pool", sp_scalar_text(address), other->name);
+		if (!strcmp(other->name, backend->name))
+			return sp_doc_refuse(doc, name ? name : address, "name: found a second backend \"%s\"; "
+					     "allowed: each name once in a pool", backend->name);
+	}
+	return 0;
+}
+
+static int backend_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
+{
+	struct sp_backend_conf *backend = item;
+	char text[SP_ENDPOINT_STRLEN];
+	int err;
+
+	backend->weight = 1;
+	err = sp_doc_map(doc, node, "a backend", backend_keys, backend);
+	if (err)
+		return err;
+	if (!backend->name)
+		backend->name = sp_doc_strdup(doc, sp_endpoint_format(&backend->at.addr, backend->at.port_be, text));
+	if (!backend->name)
+		return -ENOMEM;
+	return backend_check(doc, node, base, backend);
+}
+
+static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	static const char *const words[] = { [SP_SOURCE_SNAT] = "snat", [SP_SOURCE_CLIENT] = "client", NULL };
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	*(enum sp_source *)into = word;
+	return 0;
+}
+
+static const struct sp_doc_key pool_keys[] = {
+	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_pool_conf, name), .min = 1,
+	  .max = SP_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED,
+	  .is_required = 1 },
+	{ .name = "source", .parse = value_source, .offset = offsetof(struct sp_pool_conf, source),
+	  .allowed = "snat or client" },
+	{ .name = "failures", .parse = sp_value_uint, .offset = offsetof(struct sp_pool_conf, failures),
+	  .min = 0, .max = FAILURES_MAX },
+	{ .name = "retry", .parse = sp_value_time, .offset = offsetof(struct sp_pool_conf, retry_ns),
+	  .min = SP_TIME_MIN_NS, .max = SP_HOUR_NS },
+	{ .name = "backends", .parse = sp_value_array, .offset = offsetof(struct sp_pool_conf, backends),
+	  .count = offsetof(struct sp_pool_conf, backend_count), .size = sizeof(struct sp_backend_conf),
+	  .read = backend_read, .min = 1, .max = SP_CONFIG_BACKENDS_MAX, .is_required = 1,
+	  .allowed = "a list of backends, as in {address: \"192.0.2.1:80\", name: a, weight: 1}" },
+	{ 0 }
+};
+
+static int weights_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool)
+{
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (pool->backends[i].weight)
+			return 0;
+	return sp_doc_refuse(doc, sp_doc_get(doc, node, "backends"), "backends: found none with a weight above 0 in "
+			     "pool \"%s\"; required: at least one", pool->name);
+}
+
+/* Ids stand for names in maps and on other proxies, so two of a kind would be one pool. */
+static int pool_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool)
+{
+	for (const struct sp_pool_conf *other = doc->config->pools; other < pool; other++) {
+		if (other->id != pool->id)
+			continue;
+		node = sp_doc_get(doc, node, "name");
+		if (!strcmp(other->name, pool->name))
+			return sp_doc_refuse(doc, node, "name: found a second pool \"%s\"; allowed: each name once",
+					     pool->name);
+		return sp_doc_refuse(doc, node, "name: found \"%s\", whose id is that of pool \"%s\"; allowed: another "
+				     "name", pool->name, other->name);
+	}
+	return 0;
+}
+
+int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
+{
+	struct sp_pool_conf *pool = item;
+	int err;
+
+	pool->failures = FAILURES_DEFAULT;
+	pool->retry_ns = RETRY_DEFAULT_NS;
+	err = sp_doc_map(doc, node, "a pool", pool_keys, pool);
+	if (err)
+		return err;
+	pool->id = sp_name_id(pool->name);
+	err = weights_check(doc, node, pool);
+	return err ? err : pool_check(doc, node, pool);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* print.c - the normal form of a configuration: every default spelled out, keys in one order. */
+#include "config/doc.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/addr.h"
+
+/* Only what no reader of YAML can take for anything but a text stays without quotes. */
+static int is_plain(const char *text)
+{
+	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "null", "y", "n", NULL };
+
+	if (!strchr(SP_ALNUM "/", text[0]) || !text[0] || (text[0] >= '0' && text[0] <= '9'))
+		return 0;
+	if (text[strspn(text, SP_ALNUM "/_.-")])
+		return 0;
+	for (const char *const *word = words; *word; word++)
+		if (!strcasecmp(text, *word))
+			return 0;
+	return 1;
+}
+
+static void print_text(const char *text, FILE *out)
+{
+	if (is_plain(text)) {
+		fputs(text, out);
+		return;
+	}
+	fputc('"', out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void print_key(const char *key, const char *text, FILE *out)
+{
+	fprintf(out, "%s: ", key);
+	print_text(text, out);
+}
+
+static void print_endpoint(const struct sp_endpoint *at, FILE *out)
+{
+	char text[SP_ENDPOINT_STRLEN];
+
+	print_text(sp_endpoint_format(&at->addr, at->port_be, text), out);
+}
+
+static void print_interfaces(const struct sp_config *config, FILE *out)
+{
+	fputs("interfaces: [", out);
+	for (size_t i = 0; i < config->interface_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(config->interfaces[i], out);
+	}
+	fputs("]\n", out);
+}
+
+static void print_source(const struct sp_config *config, FILE *out)
+{
+	char text[SP_ADDR_STRLEN];
+
+	fputs("source:\n  addresses: [", out);
+	for (size_t i = 0; i < config->snat_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(sp_addr_format(&config->snat_addrs[i], text), out);
+	}
+	fprintf(out, "]\n  ports: %u-%u\n", config->snat_port_first, config->snat_port_last);
+}
+
+/* RFC 5382, REQ-5: what is below these cuts connections that are alive. For whoever checks the file. */
+#define IDLE_LEAST_NS		(124 * SP_MINUTE_NS)
+#define TRANSITORY_LEAST_NS	(4 * SP_MINUTE_NS)
+
+static const char *idle_comment(const struct sp_limits_conf *limits)
+{
+	if (limits->idle_ns >= IDLE_LEAST_NS)
+		return "";
+	return "  # warning: less than 124m: a keepalive of 2 h, the default of most systems, comes too late";
+}
+
+static const char *transitory_comment(const struct sp_limits_conf *limits)
+{
+	if (limits->transitory_ns >= TRANSITORY_LEAST_NS)
+		return "";
+	return "  # warning: less than 4m: TCP may repeat what is not acknowledged after 2 minutes of silence";
+}
+
+static void print_limits(const struct sp_limits_conf *limits, FILE *out)
+{
+	char text[SP_QUANTITY_STRLEN];
+
+	fprintf(out, "limits:\n  splices: %u\n  pending: %u\n", limits->splices, limits->pending);
+	fprintf(out, "  head_size: %s\n", sp_size_format(limits->head_bytes, text));
+	fprintf(out, "  held: %s\n", sp_size_format(limits->held_bytes, text));
+	fprintf(out, "  head_time: %s\n", sp_time_format(limits->head_ns, text));
+	fprintf(out, "  connect_time: %s\n", sp_time_format(limits->connect_ns, text));
+	fprintf(out, "  tries: %u\n", limits->tries);
+	fprintf(out, "  idle: %s%s\n", sp_time_format(limits->idle_ns, text), idle_comment(limits));
+	fprintf(out, "  transitory: %s%s\n", sp_time_format(limits->transitory_ns, text), transitory_comment(limits));
+	fprintf(out, "  closed: %s\n", sp_time_format(limits->closed_ns, text));
+}
+
+/* What fewer copies cost, for whoever checks the file. */
+static const char *copies_comment(const struct sp_store_conf *store)
+{
+	if (store->copies == 1)
+		return "  # while its one server is away, a connection can't be committed, nor survive its proxy";
+	if (store->copies == 2 && store->commit == SP_COMMIT_MAJORITY)
+		return "  # both are needed: while either server is away, a connection can't be committed";
+	return "";
+}
+
+/* Of one copy, one is a majority. */
+static const char *commit_comment(const struct sp_store_conf *store)
+{
+	if (store->commit == SP_COMMIT_MAJORITY || store->copies == 1)
+		return "";
+	return "  # while proxies don't reach the same servers, a request may run twice";
+}
+
+static void print_store(const struct sp_store_conf *store, FILE *out)
+{
+	char text[SP_QUANTITY_STRLEN];
+
+	fputs("store:\n  engine: redis\n  servers: [", out);
+	for (size_t i = 0; i < store->server_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(store->servers[i].text, out);
+	}
+	fputs("]\n", out);
+	if (store->password_file) {
+		print_key("  password_file", store->password_file, out);
+		fputc('\n', out);
+	}
+	fprintf(out, "  copies: %u%s\n", store->copies, copies_comment(store));
+	fprintf(out, "  commit: %s%s\n", store->commit == SP_COMMIT_MAJORITY ? "majority" : "one", commit_comment(store));
+	fprintf(out, "  store_loss: %s\n  timeout: %s\n", store->loss == SP_LOSS_CONTINUE ? "continue" : "refuse",
+		sp_time_format(store->timeout_ns, text));
+}
+
+static void print_cluster(const struct sp_cluster_conf *cluster, FILE *out)
+{
+	char text[SP_ADDR_STRLEN];
+
+	fputs("cluster: {", out);
+	if (cluster->name) {
+		print_key("name", cluster->name, out);
+		fputs(", ", out);
+	}
+	fputs("relay: ", out);
+	print_endpoint(&cluster->relay, out);
+	for (size_t i = 0; i < cluster->source_count; i++) {
+		fputs(i ? ", " : ", sources: [", out);
+		print_text(sp_addr_format(&cluster->sources[i], text), out);
+	}
+	fputs(cluster->source_count ? "]" : "", out);
+	for (size_t i = 0; i < cluster->peer_count; i++) {
+		print_key(i ? ", {name" : ", members: [{name", cluster->peers[i].name, out);
+		fputs(", at: ", out);
+		print_endpoint(&cluster->peers[i].at, out);
+		fputc('}', out);
+	}
+	fputs(cluster->peer_count ? "]}\n" : "}\n", out);
+}
+
+static void print_pool(const struct sp_pool_conf *pool, FILE *out)
+{
+	char text[SP_QUANTITY_STRLEN];
+
+	print_key("  - name", pool->name, out);
+	fprintf(out, "\n    source: %s\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
+	fprintf(out, "    failures: %u\n    retry: %s\n    backends:\n", pool->failures,
+		sp_time_format(pool->retry_ns, text));
+	for (const struct sp_backend_conf *b = pool->backends; b < pool->backends + pool->backend_count; b++) {
+		fputs("      - {address: ", out);
+		print_endpoint(&b->at, out);
+		print_key(", name", b->name, out);
+		fprintf(out, ", weight: %u}\n", b->weight);
+	}
+}
+
+static const char *bool_text(int flag)
+{
+	return flag ? "true" : "false";
+}
+
+static void print_offer(const struct sp_service *offer, FILE *out)
+{
+	fputs("    offer: {mss: ", out);
+	if (offer->mss)
+		fprintf(out, "%u", offer->mss);
+	else
+		fputs("auto", out);
+	fputs(", window_scale: ", out);
+	if (offer->flags & SP_SERVICE_F_WSCALE)
+		fprintf(out, "%u", offer->wscale);
+	else
+		fputs("\"off\"", out);
+	fprintf(out, ", sack: %s, timestamps: %s, ecn: %s}\n", bool_text(offer->flags & SP_SERVICE_F_SACK),
+		bool_text(offer->flags & SP_SERVICE_F_TIMESTAMPS), bool_text(offer->flags & SP_SERVICE_F_ECN));
+}
+
+static void print_methods(char *const *methods, FILE *out)
+{
+	fputs("method: [", out);
+	for (char *const *method = methods; *method; method++) {
+		fputs(method == methods ? "" : ", ", out);
+		print_text(*method, out);
+	}
+	fputs("], ", out);
+}
+
+static void print_header(const struct sp_route *route, FILE *out)
+{
+	print_key("header: {name", route->header, out);
+	if (route->value)
+		print_key(", value", route->value, out);
+	fputs("}, ", out);
+}
+
+static void print_condition(const char *key, const char *text, FILE *out)
+{
+	if (!text)
+		return;
+	print_key(key, text, out);
+	fputs(", ", out);
+}
+
+static void print_route(const struct sp_config *config, const struct sp_route *route, FILE *out)
+{
+	fputs("      - {", out);
+	print_condition("host", route->host, out);
+	print_condition("path", route->path, out);
+	if (route->methods)
+		print_methods(route->methods, out);
+	if (route->header)
+		print_header(route, out);
+	print_condition("alpn", route->alpn, out);
+	print_key("pool", config->pools[route->pool_idx].name, out);
+	fputs("}\n", out);
+}
+
+/* What the file can't promise, for whoever checks it. */
+static void print_mode(enum sp_mode mode, FILE *out)
+{
+	static const char *const texts[] = {
+		[SP_MODE_WHOLE] = "whole", [SP_MODE_AUTO] = "auto",
+		[SP_MODE_SPLIT] = "split  # where an agent lives at the backend, else whole: splicectl status says",
+		[SP_MODE_ADOPT] = "adopt  # where the agent at the backend can, else split or whole: splicectl status says",
+	};
+
+	fprintf(out, "    mode: %s\n", texts[mode]);
+}
+
+static void print_service(const struct sp_config *config, const struct sp_service_conf *service, FILE *out)
+{
+	static const char *const protocols[] = {
+		[SP_PROTOCOL_HTTP] = "http", [SP_PROTOCOL_TLS] = "tls", [SP_PROTOCOL_TCP] = "tcp",
+	};
+
+	print_key("  - name", service->name, out);
+	fprintf(out, "\n    protocol: %s\n    listen: [", protocols[service->protocol]);
+	for (size_t i = 0; i < service->listen_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_endpoint(&service->listens[i], out);
+	}
+	fputs("]\n", out);
+	print_mode(service->mode, out);
+	print_offer(&service->offer, out);
+	if (service->protocol == SP_PROTOCOL_HTTP)
+		fprintf(out, "    ambiguous_paths: %s\n",
+			service->ambiguous_paths == SP_AMBIGUOUS_PATHS_PASS ? "pass" : "reject");
+	if (service->protocol != SP_PROTOCOL_TCP)
+		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
+	for (size_t i = 0; i < service->route_count; i++)
+		print_route(config, &service->routes[i], out);
+	if (service->default_pool_idx < 0)
+		return;
+	print_key("    default", config->pools[service->default_pool_idx].name, out);
+	fputc('\n', out);
+}
+
+static void print_serves(const struct sp_config *config, FILE *out)
+{
+	fputs("serves:\n", out);
+	for (size_t i = 0; i < config->serve_count; i++) {
+		fputs("  - ", out);
+		print_endpoint(&config->serves[i], out);
+		fputc('\n', out);
+	}
+}
+
+void sp_config_print(const struct sp_config *config, FILE *out)
+{
+	print_interfaces(config, out);
+	print_key("key_file", config->key_file, out);
+	print_key("\nstate_dir", config->state_dir, out);
+	print_key("\ncontrol", config->control, out);
+	fputc('\n', out);
+	if (!config->is_agent)
+		print_source(config, out);
+	print_limits(&config->limits, out);
+	if (config->store.kind == SP_STORE_REDIS)	/* local has nothing to say */
+		print_store(&config->store, out);
+	if (config->cluster.relay.port_be)
+		print_cluster(&config->cluster, out);
+	if (config->is_agent) {
+		print_serves(config, out);
+		return;
+	}
+	fputs("pools:\n", out);
+	for (size_t i = 0; i < config->pool_count; i++)
+		print_pool(&config->pools[i], out);
+	fputs("services:\n", out);
+	for (size_t i = 0; i < config->service_count; i++)
+		print_service(config, &config->services[i], out);
+}

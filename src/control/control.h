@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* control.h - control socket of the daemon: protocol and server. Read by src/proxy and src/ctl. */
+#ifndef SP_CONTROL_CONTROL_H
+#define SP_CONTROL_CONTROL_H
+
+#include <jansson.h>
+
+#include "abi/tuple.h"
+
+/*
+ * The protocol, version 1
+ *
+ * A stream socket in the file system (mode 0660). A connection carries one
+ * request and its answer, then the daemon closes it. Both are lines of JSON
+ * (UTF-8), each ended by one newline; what follows a request is not read.
+ *
+ * Request: one object of at most 4096 bytes with its newline.
+ *	"version"	1; required
+ *	"command"	"status", "connections", "drops", "cluster", "ready" or
+ *			"drain-self"; required
+ *	"limit"		connections only: at most so many, 0: all; default 100
+ *	"filter"	connections only: terms joined by blanks, all must hold:
+ *			ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT (any of the four
+ *			ends), pool=NAME, service=NAME, backend=NAME, state=STATE
+ *	"undo"		drain-self only: true: stay after all; default false
+ * Any other key is an error, so that a misspelt one can't widen an answer.
+ *
+ * All but drain-self only ask, and are for everybody who can open the socket.
+ * drain-self is for root and for the owner of the socket's file (SO_PEERCRED).
+ *
+ *	{"version":1,"command":"connections","limit":100,"filter":"192.0.2.1 pool=web"}
+ *
+ * Answer to anything that can't be done, also in the middle of a list: the line
+ *	{"error":"what was found, what is allowed"}
+ *
+ * Answer to "status": one line
+ *	{"version":TEXT, "pid":N, "uptime_s":N, "config":TEXT, "proxy":TEXT,
+ *	 "ready":BOOL, "reason":TEXT, "draining":BOOL, "in_sync":BOOL,
+ *	 "splices":N, "splices_max":N, "connections_survivable":N, "pending":N,
+ *	 "store":{"engine":TEXT, "servers":[{"name":TEXT, "state":"up"|"down"|
+ *	   "connecting"|"refusing", "why":TEXT, "latency_us":N, "in_flight":N, "commands":N,
+ *	   "writes":N, "errors":N, "nonsense":N, "reconnects":N}...],
+ *	   "counters":{NAME:N...}},
+ *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT}...],
+ *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
+ *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
+ *	   "failures":N, "connections":N, "refused":N, "silent":N,
+ *	   "agent":TEXT}...]}...],
+ *	 "counters":{NAME:N...}}
+ * where a backend's failures are those in a row, and retry_ms is the time until
+ * one that is down is tried again; the other three count, since the daemon
+ * started, connections to it that were answered, refused, and not answered; agent
+ * is the one on its host that lives and carries what it answers, or null.
+ * connections_survivable counts splices that the other proxies could go on with
+ * if this machine were gone now.
+ *
+ * Answer to "cluster": one line
+ *	{"members":[{"name":TEXT, "relay":TEXT, "state":"syncing"|"ready"|
+ *	  "draining"|"agent"|"dead", "is_self":BOOL, "up_s":N, "heard_ms":N, "splices":N}...]}
+ * this proxy first; without a cluster the list is empty.
+ *
+ * Answer to "ready": one line
+ *	{"ready":BOOL, "reason":TEXT}
+ * whether this proxy should be announced, and why (not).
+ *
+ * Answer to "drain-self": one line
+ *	{"draining":BOOL}
+ * From now on "ready" says no, until it is undone or the daemon ends; nothing
+ * else changes.
+ *
+ * Answer to "drops": one line
+ *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}
+ *
+ * Answer to "connections": a line for each splice, in no order,
+ *	{"front":{"from":CLIENT, "to":VIP}, "back":{"from":PROXY, "to":BACKEND},
+ *	 "service":NAME, "pool":NAME, "backend":NAME, "state":STATE,
+ *	 "age_ms":N, "idle_ms":N, "bytes_up":N, "bytes_down":N,
+ *	 "pkts_up":N, "pkts_down":N}
+ * where ends are "192.0.2.1:80" or "[2001:db8::1]:80"; a NAME that the running
+ * configuration does not have any more is null; STATE is "open", "closing" or
+ * "closed"; up is from the client to the backend. Then one line
+ *	{"end":true, "shown":N, "total_seen":N, "more":BOOL}
+ * with the splices looked at, and whether others matched behind the limit.
+ * Without that line the list is not complete. It is no snapshot: splices that
+ * come and go while it is written may be in it or not.
+ *
+ * A client has 5 s for its request, and must take each piece (some 64 KiB) of
+ * an answer within 30 s, else it is cut off. The daemon serves 16 at a time;
+ * the next one is told so.
+ *
+ * History: 1, the first; cluster, ready and drain-self came later, and are not
+ * known to older daemons, which say so.
+ */
+#define SP_CONTROL_VERSION	1
+#define SP_CONTROL_REQUEST_MAX	4096
+#define SP_CONTROL_CLIENTS_MAX	16
+#define SP_CONTROL_LIMIT	100
+#define SP_CONTROL_PATH		"/run/spliced.sock"
+
+/**
+ * struct sp_connection_row - one splice, for "connections"
+ * @front:	client -> service
+ * @back:	proxy -> backend
+ * @service:	name, or NULL
+ * @pool:	name, or NULL
+ * @backend:	name, or NULL
+ * @age_ns:	since it was committed
+ * @idle_ns:	since its last packet
+ * @bytes_up:	TCP payload from the client to the backend
+ * @bytes_down:	and back
+ * @pkts_up:	packets likewise
+ * @pkts_down:	packets likewise
+ * @state:	"open", "closing" or "closed"
+ */
+struct sp_connection_row {
+	struct sp_tuple	front;
+	struct sp_tuple	back;
+	const char	*service;
+	const char	*pool;
+	const char	*backend;
+	__u64		age_ns;
+	__u64		idle_ns;
+	__u64		bytes_up;
+	__u64		bytes_down;
+	__u64		pkts_up;
+	__u64		pkts_down;
+	const char	*state;
+};
+
+/**
+ * struct sp_control_ops - what the server asks the daemon for
+ * @status:	a new JSON object, taken over by the server; NULL: out of memory
+ * @drops:	likewise
+ * @cluster:	likewise
+ * @ready:	likewise
+ * @drain:	likewise; leave, or with @is_undo stay
+ * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of @rows.
+ *		Return the rows filled, also 0, or -errno; set *@is_end when there are no more. Must come to an
+ *		end although the table changes meanwhile. Strings in @rows are borrowed until the next call;
+ *		lists of several clients are made in turns, so all that a list knows is in its cursor.
+ *
+ * Called from the event loop; must not block.
+ */
+struct sp_control_ops {
+	json_t *(*status)(void *ctx);
+	json_t *(*drops)(void *ctx);
+	json_t *(*cluster)(void *ctx);
+	json_t *(*ready)(void *ctx);
+	json_t *(*drain)(void *ctx, int is_undo);
+	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max, int *is_end);
+};
+
+typedef struct uv_loop_s uv_loop_t;
+struct sp_control_server;
+
+/**
+ * sp_control_open() - listen on a socket and serve it from an event loop
+ * @loop:	borrowed until the server is closed
+ * @path:	of the socket (copied). A socket which is there already is replaced when nobody answers on it.
+ * @ops:	borrowed until the server is closed
+ * @ctx:	first argument of @ops (borrowed)
+ *
+ * From here on the process ignores SIGPIPE.
+ *
+ * Return: 0; -EADDRINUSE when another process answers at @path; -EEXIST when @path is something else than a
+ * socket; -ENAMETOOLONG; another -errno of the system calls. On failure nothing is left behind at @path.
+ */
+int sp_control_open(uv_loop_t *loop, const char *path, const struct sp_control_ops *ops, void *ctx,
+		    struct sp_control_server **ret_server);
+
+/* Cut off all clients, remove the socket. The memory goes in the next turns of the loop, which must still run:
+ * @ops and @ctx are not used any more. NULL is ignored. */
+void sp_control_close(struct sp_control_server *server);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* request.c - the one validator between the clients of the control socket and the daemon. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/addr.h"
+#include "control/request.h"
+
+#define COMMANDS_ALLOWED "status, connections, drops, cluster, ready or drain-self"
+#define TERMS_ALLOWED	 "ADDRESS, ADDRESS:PORT, pool=NAME, service=NAME, backend=NAME or state=STATE"
+#define STATES_ALLOWED	 "open, closing or closed"
+
+static const char *const command_names[SP_CONTROL_COMMAND_COUNT] = {
+	[SP_CONTROL_STATUS] = "status",
+	[SP_CONTROL_CONNECTIONS] = "connections",
+	[SP_CONTROL_DROPS] = "drops",
+	[SP_CONTROL_CLUSTER] = "cluster",
+	[SP_CONTROL_READY] = "ready",
+	[SP_CONTROL_DRAIN] = "drain-self",
+};
+
+static const struct {
+	const char *prefix;
+	enum sp_control_term_kind kind;
+} named_terms[] = {
+	{ "pool=", SP_CONTROL_TERM_POOL },
+	{ "service=", SP_CONTROL_TERM_SERVICE },
+	{ "backend=", SP_CONTROL_TERM_BACKEND },
+	{ "state=", SP_CONTROL_TERM_STATE },
+};
+
+static const char *const states[] = { "open", "closing", "closed" };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The text goes back to a terminal, so only what is printable passes. */
+static int refuse(char *error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int refuse(char *error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error, SP_CONTROL_ERROR_MAX, fmt, ap);
+	va_end(ap);
+	for (; *error; error++)
+		if (*error < ' ' || *error > '~')
+			*error = '?';
+	return -EINVAL;
+}
+
+static int parse_state(const char *value, char *error)
+{
+	for (size_t i = 0; i < COUNT(states); i++)
+		if (!strcmp(value, states[i]))
+			return 0;
+	return refuse(error, "filter: state '%.40s' is not known; allowed: " STATES_ALLOWED, value);
+}
+
+static int parse_term(const char *text, char *error, struct sp_control_term *term)
+{
+	for (size_t i = 0; i < COUNT(named_terms); i++) {
+		size_t len = strlen(named_terms[i].prefix);
+
+		if (strncmp(text, named_terms[i].prefix, len))
+			continue;
+		term->kind = named_terms[i].kind;
+		term->value = text + len;
+		if (!*term->value)
+			return refuse(error, "filter: '%s' has no value", text);
+		return term->kind == SP_CONTROL_TERM_STATE ? parse_state(term->value, error) : 0;
+	}
+	term->kind = SP_CONTROL_TERM_ADDR;
+	if (!sp_addr_parse(text, &term->addr))
+		return 0;
+	term->kind = SP_CONTROL_TERM_ENDPOINT;
+	if (!sp_endpoint_parse(text, &term->addr, &term->port_be))
+		return 0;
+	return refuse(error, "filter: '%.40s' is not known; allowed: " TERMS_ALLOWED, text);
+}
+
+static int parse_filter(const json_t *value, char *error, struct sp_control_request *request)
+{
+	const char *text = json_string_value(value);
+	char *save = NULL;
+	int err;
+
+	if (!text || strlen(text) >= sizeof(request->filter))
+		return refuse(error, "'filter' must be a string; allowed: terms joined by blanks");
+	strcpy(request->filter, text);
+	for (char *term = strtok_r(request->filter, " ", &save); term; term = strtok_r(NULL, " ", &save)) {
+		if (request->term_count == SP_CONTROL_TERMS_MAX)
+			return refuse(error, "filter: more than %d terms", SP_CONTROL_TERMS_MAX);
+		err = parse_term(term, error, &request->terms[request->term_count++]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int parse_limit(const json_t *value, char *error, struct sp_control_request *request)
+{
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return refuse(error, "'limit' must be a whole number, 0 for all");
+	request->limit = json_integer_value(value);
+	return 0;
+}
+
+static int parse_undo(const json_t *value, char *error, struct sp_control_request *request)
+{
+	if (!json_is_boolean(value))
+		return refuse(error, "'undo' must be true or false");
+	request->is_undo = json_is_true(value);
+	return 0;
+}
+
+static int parse_version(const json_t *value, char *error)
+{
+	if (!json_is_integer(value))
+		return refuse(error, "'version' is missing or no whole number; allowed: %d", SP_CONTROL_VERSION);
+	if (json_integer_value(value) != SP_CONTROL_VERSION)
+		return refuse(error, "version %lld of the protocol is not known; allowed: %d",
+			      (long long)json_integer_value(value), SP_CONTROL_VERSION);
+	return 0;
+}
+
+static int parse_command(const json_t *value, char *error, struct sp_control_request *request)
+{
+	const char *name = json_string_value(value);
+
+	if (!name)
+		return refuse(error, "'command' is missing or no string; allowed: " COMMANDS_ALLOWED);
+	for (int i = 0; i < SP_CONTROL_COMMAND_COUNT; i++) {
+		if (!strcmp(name, command_names[i])) {
+			request->command = i;
+			return 0;
+		}
+	}
+	return refuse(error, "command '%.40s' is not known; allowed: " COMMANDS_ALLOWED, name);
+}
+
+/* The keys besides "version" and "command". */
+static int parse_option(const char *key, const json_t *value, char *error, struct sp_control_request *request)
+{
+	int is_list = request->command == SP_CONTROL_CONNECTIONS, is_drain = request->command == SP_CONTROL_DRAIN;
+
+	if (!strcmp(key, "limit") && is_list)
+		return parse_limit(value, error, request);
+	if (!strcmp(key, "filter") && is_list)
+		return parse_filter(value, error, request);
+	if (!strcmp(key, "undo") && is_drain)
+		return parse_undo(value, error, request);
+	return refuse(error, "key '%.40s' is not known; allowed with %s: version, command%s%s", key,
+		      command_names[request->command], is_list ? ", limit, filter" : "", is_drain ? ", undo" : "");
+}
+
+static int parse_object(json_t *root, char *error, struct sp_control_request *request)
+{
+	const char *key;
+	json_t *value;
+	int err;
+
+	/* The version first: it says what the other keys mean. */
+	err = parse_version(json_object_get(root, "version"), error);
+	if (!err)
+		err = parse_command(json_object_get(root, "command"), error, request);
+	if (err)
+		return err;
+	json_object_foreach(root, key, value) {
+		if (!strcmp(key, "version") || !strcmp(key, "command"))
+			continue;
+		err = parse_option(key, value, error, request);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL_ERROR_MAX],
+			     struct sp_control_request *ret_request)
+{
+	json_error_t json_error;
+	json_t *root;
+	int err;
+
+	ret_request->limit = SP_CONTROL_LIMIT;
+	ret_request->is_undo = 0;
+	ret_request->term_count = 0;
+	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &json_error);
+	if (!root)
+		return refuse(error, "request is not a line of JSON: %.160s (column %d)", json_error.text,
+			      json_error.column);
+	if (json_is_object(root))
+		err = parse_object(root, error, ret_request);
+	else
+		err = refuse(error, "request must be a JSON object");
+	json_decref(root);
+	return err;
+}
+
+int sp_control_request_changes(const struct sp_control_request *request)
+{
+	return request->command == SP_CONTROL_DRAIN;
+}
+
+static int match_addr(const struct sp_addr *addr, const struct sp_tuple *tuple)
+{
+	return sp_addr_equal(addr, &tuple->saddr) || sp_addr_equal(addr, &tuple->daddr);
+}
+
+static int match_endpoint(const struct sp_control_term *term, const struct sp_tuple *tuple)
+{
+	return (sp_addr_equal(&term->addr, &tuple->saddr) && term->port_be == tuple->sport) ||
+	       (sp_addr_equal(&term->addr, &tuple->daddr) && term->port_be == tuple->dport);
+}
+
+static int match_name(const char *wanted, const char *name)
+{
+	return name && !strcmp(wanted, name);
+}
+
+static int match_term(const struct sp_control_term *term, const struct sp_connection_row *row)
+{
+	switch (term->kind) {
+	case SP_CONTROL_TERM_ADDR:
+		return match_addr(&term->addr, &row->front) || match_addr(&term->addr, &row->back);
+	case SP_CONTROL_TERM_ENDPOINT:
+		return match_endpoint(term, &row->front) || match_endpoint(term, &row->back);
+	case SP_CONTROL_TERM_POOL:
+		return match_name(term->value, row->pool);
+	case SP_CONTROL_TERM_SERVICE:
+		return match_name(term->value, row->service);
+	case SP_CONTROL_TERM_BACKEND:
+		return match_name(term->value, row->backend);
+	case SP_CONTROL_TERM_STATE:
+		return match_name(term->value, row->state);
+	}
+	return 0;
+}
+
+int sp_control_request_match(const struct sp_control_request *request, const struct sp_connection_row *row)
+{
+	for (unsigned int i = 0; i < request->term_count; i++)
+		if (!match_term(&request->terms[i], row))
+			return 0;
+	return 1;
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * datapath.c - the program's maps: opened, pinned, read and written. The halves: datapath/halves.c; what the
+ * configuration offers: datapath/offer.c
+ */
+#include "datapath/datapath.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "abi/ask.h"
+#include "abi/drop.h"
+#include "abi/stats.h"
+#include "datapath/attach.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "datapath/internal.h"
+#include "datapath/kernel.h"
+#include "base/seal.h"
+#include "tcp/segment.h"
+
+static int libbpf_message(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (level == LIBBPF_WARN)
+		sp_vlog(SP_LOG_INFO, fmt, ap);
+	return 0;
+}
+
+/* A map that is pinned already keeps its size: the splices in it are worth more than a new limit. */
+static int size_map(struct sp_datapath *dp, struct bpf_map *map, __u32 entries, const char *limit)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[600];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dp->state.dir, bpf_map__name(map));
+	fd = bpf_obj_get(path);
+	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) && info.max_entries != entries) {
+		log_warn("limits: %s: what is pinned has room for %u entries instead of %u, and keeps it until --unload",
+			 limit, info.max_entries, entries);
+		entries = info.max_entries;
+	}
+	if (fd >= 0)
+		close(fd);
+	return bpf_map__set_max_entries(map, entries);
+}
+
+static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
+{
+	struct bpf_map *map;
+	char path[600];
+	int err;
+
+	/* two halves each; and what waits for the daemon may have a mark at either side */
+	err = size_map(dp, dp->skel->maps.sp_halves, (config->limits.splices + config->limits.pending) * 2, "splices");
+	err = err ?: size_map(dp, dp->skel->maps.sp_stash, config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
+	bpf_object__for_each_map(map, dp->skel->obj) {
+		if (!err && !bpf_map__autocreate(map))
+			continue;
+		if (err || bpf_map__is_internal(map))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dp->state.dir, bpf_map__name(map));
+		err = bpf_map__set_pin_path(map, path);
+	}
+	return err;
+}
+
+/* The programs of a proxy, or of an agent. */
+static int choose_programs(struct sp_datapath *dp, int is_agent)
+{
+	int err = bpf_map__set_autocreate(dp->skel->maps.sp_asks, is_agent);
+
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_desks, is_agent);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in, is_agent && !dp->can_adopt);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_adopt, is_agent && dp->can_adopt);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_listeners, is_agent && dp->can_adopt);
+	return err ?: bpf_program__set_autoload(dp->skel->progs.sp_egress, is_agent);
+}
+
+/* SPLICED_ADOPT=no: as an older kernel, for tests. */
+int sp_datapath_kernel_adopts(void)
+{
+	const char *wish = getenv("SPLICED_ADOPT");
+	struct btf *btf = wish && !strcmp(wish, "no") ? NULL : btf__load_vmlinux_btf();
+	int is_there = btf && btf__find_by_name_kind(btf, "bpf_sk_assign_tcp_reqsk", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return is_there;
+}
+
+static int load(struct sp_datapath *dp, const struct sp_config *config)
+{
+	int err;
+
+	dp->skel = proxy_bpf__open();
+	err = dp->skel ? choose_programs(dp, config->is_agent) : -errno;
+	err = err ?: pin_maps(dp, config);
+	return err ?: proxy_bpf__load(dp->skel);
+}
+
+/* A kernel that has the function may still refuse the program that calls it: then it goes without. */
+static int load_best(struct sp_datapath *dp, const struct sp_config *config)
+{
+	int err;
+
+	dp->can_adopt = config->is_agent && sp_datapath_kernel_adopts();
+	err = load(dp, config);
+	if (!err || !dp->can_adopt)
+		return err;
+	log_warn_errno(err, "the kernel refuses the program that takes over handshakes: going on without it");
+	proxy_bpf__destroy(dp->skel);
+	dp->can_adopt = 0;
+	return load(dp, config);
+}
+
+static int map_control(struct sp_datapath *dp)
+{
+	dp->control = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED,
+			   bpf_map__fd(dp->skel->maps.sp_control), 0);
+	if (dp->control == MAP_FAILED) {
+		dp->control = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp)
+{
+	struct sp_datapath *dp = calloc(1, sizeof(*dp));
+	struct sp_keys keys;
+	int err;
+
+	if (!dp)
+		return -ENOMEM;
+	libbpf_set_print(libbpf_message);
+	dp->state.lock_fd = -1;
+	err = sp_kernel_check();
+	err = err ?: sp_state_open(config->state_dir, &dp->state);
+	if (err)
+		goto fail;
+	err = load_best(dp, config);
+	err = err ?: map_control(dp);
+	err = err ?: sp_keys_read(config->key_file, &keys);
+	if (!err)
+		sp_datapath_set_keys(dp, &keys);
+	err = err ?: sp_datapath_apply(dp, config);
+	err = err ?: sp_datapath_policies_open(dp);
+	if (err) {
+		log_err_errno(err, "can't load the datapath");
+		goto fail;
+	}
+	err = sp_datapath_attach(dp, config);
+	if (err)
+		goto fail;
+	sp_state_sweep(config->state_dir);
+	*ret_dp = dp;
+	return 0;
+fail:
+	sp_datapath_close(dp);
+	return err;
+}
+
+static struct bpf_program *ingress(const struct sp_datapath *dp, const struct sp_config *config)
+{
+	if (!config->is_agent)
+		return dp->skel->progs.sp_ingress;
+	return dp->can_adopt ? dp->skel->progs.sp_agent_adopt : dp->skel->progs.sp_agent_in;
+}
+
+static int egress_fd(const struct sp_datapath *dp, const struct sp_config *config)
+{
+	return config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
+}
+
+int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
+{
+	memset(&dp->hooks, 0, sizeof(dp->hooks));
+	return sp_attach(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config));
+}
+
+const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns)
+{
+	return sp_attach_check(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config),
+			       &dp->hooks, now_ns);
+}
+
+int sp_datapath_can_attach(const struct sp_datapath *dp)
+{
+	return !sp_attach_is_by_clsact(dp->state.dir);
+}
+
+int sp_datapath_can_adopt(const struct sp_datapath *dp)
+{
+	return dp->can_adopt;
+}
+
+void sp_datapath_close(struct sp_datapath *dp)
+{
+	if (!dp)
+		return;
+	ring_buffer__free(dp->ring);
+	if (dp->control)
+		munmap(dp->control, sysconf(_SC_PAGESIZE));
+	proxy_bpf__destroy(dp->skel);
+	sp_policy_watch_close(dp->policies);
+	sp_state_close(&dp->state);
+	free(dp);
+}
+
+/* Of messages that the datapath takes. Last first: what is made with the new first key must not be refused for long. */
+static void load_seal(struct sp_control *control, const struct sp_keys *keys)
+{
+	struct sp_seal seal;
+
+	sp_seal_init(&seal, keys->key, keys->count);
+	for (int i = seal.count - 1; i >= 0; i--) {
+		memcpy(control->seal_key[i], seal.key[i], sizeof(seal.key[i]));
+		control->seal_id[i] = htons(seal.id[i]);
+	}
+}
+
+int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)
+{
+	int is_same = sp_keys_are_same(&dp->keys, keys);
+
+	assert(dp->control && keys->count);
+	dp->keys = *keys;
+	memcpy(dp->control->cookie_key[1], keys->key[keys->count - 1], 16);
+	memcpy(dp->control->cookie_key[0], keys->key[0], 16);
+	load_seal(dp->control, keys);
+	dp->control->key_count = keys->count;
+	return !is_same;
+}
+
+enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_segment *seg)
+{
+	struct sp_cookie_in in = { .tuple = seg->tuple, .client_isn = seg->seq - 1 };
+	const struct sp_control *c = dp->control;
+	enum sp_cookie cookie = SP_COOKIE_INVALID;
+
+	/* each reads two periods, of which a bit of the cookie says the right one */
+	for (__u32 i = 0; i < c->key_count; i++)
+		for (__u32 age = 0; !cookie && age < SP_COOKIE_LATE_PERIODS; age += 2)
+			cookie = sp_cookie_read(c->cookie_key[i], &in, c->period - age, seg->ack - 1);
+	return cookie;
+}
+
+void sp_datapath_heartbeat(struct sp_datapath *dp)
+{
+	struct timespec ts;
+	__u64 now_ns;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now_ns = sp_now_ns();
+	dp->control->period = (__u64)ts.tv_sec * 1000000000ULL / SP_COOKIE_PERIOD_NS;
+	dp->control->real_offset_ns = ts.tv_sec * 1000000000ULL + ts.tv_nsec - now_ns;
+	__atomic_store_n(&dp->control->heartbeat_ns, now_ns, __ATOMIC_RELEASE);
+}
+
+__u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp)
+{
+	return sp_now_ns() - dp->control->heartbeat_ns;
+}
+
+static int on_event(void *ctx, void *data, size_t size)
+{
+	struct sp_datapath *dp = ctx;
+	const struct sp_event *ev = data;
+
+	if (size >= sizeof(*ev) && ev->len <= size - sizeof(*ev))
+		dp->fn(dp->ctx, ev);
+	return --dp->events_left ? 0 : -EAGAIN;	/* this one counts as handled either way */
+}
+
+int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd)
+{
+	dp->fn = fn;
+	dp->ctx = ctx;
+	dp->ring = ring_buffer__new(bpf_map__fd(dp->skel->maps.sp_events), on_event, dp, NULL);
+	if (!dp->ring)
+		return -errno;
+	*ret_fd = bpf_map__fd(dp->skel->maps.sp_events);	/* libbpf's own is an epoll, which would wake ours */
+	return 0;
+}
+
+int sp_datapath_consume(struct sp_datapath *dp)
+{
+	int n;
+
+	dp->events_left = SP_EVENTS_AT_ONCE;
+	n = ring_buffer__consume(dp->ring);
+	return n == -EAGAIN ? SP_EVENTS_AT_ONCE : n;
+}
+
+int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = note, .data_size_in = sizeof(*note));
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_note), &opts))
+		return -errno;
+	return opts.retval ? 0 : -ENOENT;
+}
+
+__u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at, unsigned int count)
+{
+	struct sp_listen ports[SP_LISTENERS_MAX];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = ports, .data_size_in = count * sizeof(ports[0]),
+		    .data_out = ports, .data_size_out = sizeof(ports));
+	__u64 plain = 0;
+
+	assert(count <= SP_LISTENERS_MAX);
+	for (unsigned int i = 0; i < count; i++)
+		ports[i] = (struct sp_listen){ .addr = at[i].addr, .port = at[i].port_be };
+	if (!count || bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_listeners), &opts))
+		return 0;
+	for (unsigned int i = 0; i < count; i++)
+		plain |= (__u64)(ports[i].pad == SP_LISTENER_PLAIN) << i;
+	return plain;
+}
+
+int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns)
+{
+	const struct sp_ask ask = { .asked_ns = sp_now_ns(), .pass_until_ns = until_ns };
+
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_asks), key, &ask, BPF_ANY) ? -errno : 0;
+}
+
+int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk)
+{
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_stash), key, chunk, BPF_ANY) ? -errno : 0;
+}
+
+int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key, struct sp_stash_chunk *ret_chunk)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_stash), key, ret_chunk) ? -errno : 0;
+}
+
+int sp_datapath_stash_del(struct sp_datapath *dp, const struct sp_stash_key *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_stash), key) ? -errno : 0;
+}
+
+__u32 sp_datapath_stash_fronts(struct sp_datapath *dp, struct sp_tuple **ret_fronts)
+{
+	int fd = bpf_map__fd(dp->skel->maps.sp_stash);
+	__u32 max = bpf_map__max_entries(dp->skel->maps.sp_stash), n = 0;
+	struct sp_tuple *fronts = calloc(max, sizeof(*fronts));
+	struct sp_stash_key key, *last = NULL;
+
+	while (fronts && n < max && !bpf_map_get_next_key(fd, last, &key)) {
+		if (!key.index)
+			fronts[n++] = key.front;
+		last = &key;
+	}
+	*ret_fronts = fronts;
+	return n;
+}
+
+static __u64 percpu_sum(int fd, __u32 key)
+{
+	static __u64 values[1024];
+	int cpus = libbpf_num_possible_cpus();
+	__u64 sum = 0;
+
+	if (cpus > 1024 || bpf_map_lookup_elem(fd, &key, values))
+		return 0;
+	for (int i = 0; i < cpus; i++)
+		sum += values[i];
+	return sum;
+}
+
+__u64 sp_datapath_drop_count(struct sp_datapath *dp, __u32 reason)
+{
+	return percpu_sum(bpf_map__fd(dp->skel->maps.sp_drops), reason);
+}
+
+__u64 sp_datapath_stat(struct sp_datapath *dp, __u32 stat)
+{
+	return percpu_sum(bpf_map__fd(dp->skel->maps.sp_stats), stat);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* internal.h - only for datapath*.c */
+#ifndef SP_DATAPATH_INTERNAL_H
+#define SP_DATAPATH_INTERNAL_H
+
+#include "datapath/attach.h"
+#include "datapath/datapath.h"
+#include "datapath/policy.h"
+#include "proxy.skel.h"
+#include "datapath/state.h"
+
+/* @all: flags of @offer, as configured */
+struct sp_offered {
+	struct sp_listen	at;
+	struct sp_service	offer;
+	__u8			all;
+};
+
+/*
+ * @introduced: what sp_control had of it when it was last counted
+ * @offered: what map sp_services holds, in the order of its keys: a look at it is no system call
+ */
+struct sp_datapath {
+	struct proxy_bpf	*skel;
+	struct ring_buffer	*ring;
+	struct sp_control	*control;
+	sp_event_fn		fn;
+	void			*ctx;
+	int			events_left;
+	struct sp_state		state;
+	struct sp_keys		keys;
+	struct sp_count		count;
+	__u32			introduced;
+	int			can_adopt;
+	struct sp_hooks		hooks;
+	struct sp_policy_watch	*policies;
+	__u64			forbidden_pkts;		/* dropped for them, as last seen */
+	struct sp_offered		offered[SP_SERVICES_MAX];
+	size_t			offered_count;
+};
+
+/* policies.c - once, before anything is attached. Return: 0 or -errno. */
+int sp_datapath_policies_open(struct sp_datapath *dp);
+
+#endif

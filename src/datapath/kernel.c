@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "datapath/kernel.h"
+
+#include <errno.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "node/program.h"
+
+/* Ask by a program: net.core.bpf_jit_enable cannot be read in a network namespace. Return: also 1 if that fails. */
+static int has_jit(void)
+{
+	static const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, { .code = BPF_JMP | BPF_EXIT },
+	};
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "sp_nothing", "GPL", nothing, 2, NULL);
+	int err = fd < 0 ? fd : bpf_obj_get_info_by_fd(fd, &info, &len);
+
+	if (fd >= 0)
+		close(fd);
+	return err || info.jited_prog_len;
+}
+
+int sp_kernel_check(void)
+{
+	struct utsname host = {};
+
+	uname(&host);
+	if (!libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_loop, NULL)) {
+		log_err("%s needs Linux 6.1 or later; this is %s, without bpf_loop()", sp_program.name, host.release);
+		return -EOPNOTSUPP;
+	}
+	if (!has_jit()) {
+		log_err("%s needs the kernel's JIT compiler for BPF; this kernel has none, or net.core.bpf_jit_enable=0: "
+			"set it to 1", sp_program.name);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}

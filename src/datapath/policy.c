@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "datapath/policy.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/xfrm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/warnings.h"
+
+#define BUF_BYTES	65536
+#define RECEIVE_BYTES	(1024 * 1024)
+
+struct known {
+	__u32			index, priority;
+	struct sp_policy	policy;
+};
+
+struct sp_policy_watch {
+	int			fd;
+	unsigned int		count;
+	struct known		known[SP_POLICIES_KNOWN_MAX];	/* by priority, then index */
+	struct sp_policies	table;
+	char			buf[BUF_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
+};
+
+/* ---- one policy ---- */
+
+static struct sp_addr mask_of(unsigned int bits)
+{
+	struct sp_addr mask = { 0 };
+
+	for (unsigned int i = 0; i < 128 && i < bits; i++)
+		mask.w[i / 32] |= htonl(0x80000000u >> i % 32);
+	return mask;
+}
+
+static void set_addr(const xfrm_address_t *from, unsigned int prefix_len, int is_v4, struct sp_addr *addr,
+		     struct sp_addr *mask)
+{
+	if (is_v4)
+		*addr = sp_addr_v4(from->a4);
+	else
+		memcpy(addr, from, sizeof(*addr));
+	*mask = mask_of(is_v4 ? 96 + prefix_len : prefix_len);
+}
+
+static struct sp_policy policy_of(const struct xfrm_selector *sel)
+{
+	struct sp_policy p = {
+		.sport = sel->sport, .sport_mask = sel->sport_mask, .dport = sel->dport, .dport_mask = sel->dport_mask,
+	};
+
+	set_addr(&sel->saddr, sel->prefixlen_s, sel->family == AF_INET, &p.saddr, &p.smask);
+	set_addr(&sel->daddr, sel->prefixlen_d, sel->family == AF_INET, &p.daddr, &p.dmask);
+	return p;
+}
+
+/* Return: the payload of an attribute among @len bytes, behind @head of them; NULL: there is none of @least bytes. */
+static const void *attribute(const void *bytes, int len, int head, unsigned short type, int least)
+{
+	const struct nlattr *a = (const void *)((const char *)bytes + NLMSG_ALIGN(head));
+
+	len -= NLMSG_ALIGN(head);
+	while (len >= NLA_HDRLEN && a->nla_len >= NLA_HDRLEN && a->nla_len <= len) {
+		if ((a->nla_type & NLA_TYPE_MASK) == type)
+			return a->nla_len >= NLA_HDRLEN + least ? (const char *)a + NLA_HDRLEN : NULL;
+		len -= NLA_ALIGN(a->nla_len);
+		a = (const void *)((const char *)a + NLA_ALIGN(a->nla_len));
+	}
+	return NULL;
+}
+
+/*
+ * Whether it is about packets that we might send: TCP, out, without a mark, by no xfrm interface. One of a single
+ * interface counts for all.
+ */
+static int concerns_us(const struct xfrm_userpolicy_info *info, const void *bytes, int len)
+{
+	const struct xfrm_mark *mark = attribute(bytes, len, sizeof(*info), XFRMA_MARK, sizeof(*mark));
+	const __u32 *if_id = attribute(bytes, len, sizeof(*info), XFRMA_IF_ID, sizeof(*if_id));
+	const struct xfrm_selector *sel = &info->sel;
+
+	return info->dir == XFRM_POLICY_OUT && (sel->family == AF_INET || sel->family == AF_INET6) &&
+	       (!sel->proto || sel->proto == IPPROTO_TCP) && (!mark || !(mark->v & mark->m)) && (!if_id || !*if_id);
+}
+
+/* ---- all of them ---- */
+
+static void forget(struct sp_policy_watch *w, __u32 index)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < w->count; i++)
+		if (w->known[i].index != index)
+			w->known[n++] = w->known[i];
+	w->count = n;
+}
+
+static int known_compare(const void *a, const void *b)
+{
+	const struct known *x = a, *y = b;
+
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void learn(struct sp_policy_watch *w, const struct xfrm_userpolicy_info *info, const void *bytes, int len)
+{
+	struct known *k = &w->known[w->count];
+
+	if (!concerns_us(info, bytes, len))
+		return;
+	if (w->count == SP_POLICIES_KNOWN_MAX) {
+		log_warn_limited("more than %d IPsec policies: what is beyond is not heeded", SP_POLICIES_KNOWN_MAX);
+		return;
+	}
+	*k = (struct known){ .index = info->index, .priority = info->priority, .policy = policy_of(&info->sel) };
+	k->policy.is_pass = info->action == XFRM_POLICY_ALLOW && !attribute(bytes, len, sizeof(*info), XFRMA_TMPL, 1);
+	w->count++;
+}
+
+/* Who deletes by selector is told no index, but gets the policy along. */
+static void deleted(struct sp_policy_watch *w, const void *bytes, int len)
+{
+	const void *policy = attribute(bytes, len, sizeof(struct xfrm_userpolicy_id), XFRMA_POLICY,
+				       sizeof(struct xfrm_userpolicy_info));
+	struct xfrm_userpolicy_info info;
+	struct xfrm_userpolicy_id id;
+
+	memcpy(&id, bytes, sizeof(id));
+	if (policy)
+		memcpy(&info, policy, sizeof(info));
+	forget(w, policy ? info.index : id.index);
+}
+
+/* Messages and attributes are aligned to 4 bytes, what is in them would like 8: so it is copied. */
+static void take(struct sp_policy_watch *w, const struct nlmsghdr *m)
+{
+	const char *bytes = NLMSG_DATA(m);
+	struct xfrm_user_polexpire expire;
+	struct xfrm_userpolicy_info info;
+	int len = m->nlmsg_len - NLMSG_HDRLEN;
+
+	switch (m->nlmsg_type) {
+	case XFRM_MSG_NEWPOLICY:
+	case XFRM_MSG_UPDPOLICY:
+		if (len < (int)sizeof(info))
+			return;
+		memcpy(&info, bytes, sizeof(info));
+		forget(w, info.index);
+		learn(w, &info, bytes, len);
+		break;
+	case XFRM_MSG_DELPOLICY:
+		if (len >= (int)sizeof(struct xfrm_userpolicy_id))
+			deleted(w, bytes, len);
+		break;
+	case XFRM_MSG_POLEXPIRE:
+		if (len < (int)sizeof(expire))
+			return;
+		memcpy(&expire, bytes, sizeof(expire));
+		if (expire.hard)
+			forget(w, expire.pol.index);
+		break;
+	case XFRM_MSG_FLUSHPOLICY:
+		w->count = 0;
+		break;
+	}
+}
+
+/* What has no place in it is covered by its last one: everything, which is safe. */
+static void make_table(struct sp_policy_watch *w)
+{
+	struct sp_policies *t = &w->table;
+
+	qsort(w->known, w->count, sizeof(w->known[0]), known_compare);
+	memset(t, 0, sizeof(*t));
+	while (t->count < w->count && t->count < SP_POLICIES_MAX) {
+		t->of[t->count] = w->known[t->count].policy;
+		t->count++;
+	}
+	if (w->count > SP_POLICIES_MAX)
+		t->of[SP_POLICIES_MAX - 1] = (struct sp_policy){ 0 };
+}
+
+/* ---- the socket ---- */
+
+/* Return: bytes; -EAGAIN: no more; -ENOBUFS: something was lost. */
+static ssize_t receive(struct sp_policy_watch *w, int flags)
+{
+	ssize_t n = recv(w->fd, w->buf, sizeof(w->buf), flags);
+
+	return n < 0 ? -errno : n;
+}
+
+/* Return: whether a dump is over. */
+static int take_all(struct sp_policy_watch *w, ssize_t len)
+{
+	int left = len;
+
+	for (struct nlmsghdr *m = (void *)w->buf; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) {
+		if (m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR)
+			return 1;
+		take(w, m);
+	}
+	return 0;
+}
+
+static int dump(struct sp_policy_watch *w)
+{
+	struct {
+		struct nlmsghdr			head;
+		struct xfrm_userpolicy_id	id;
+	} request = {
+		.head = { .nlmsg_len = sizeof(request), .nlmsg_type = XFRM_MSG_GETPOLICY,
+			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+	};
+	ssize_t n;
+
+	if (send(w->fd, &request, sizeof(request), 0) < 0)
+		return -errno;
+	do {
+		n = receive(w, 0);
+		if (n < 0)
+			return n;
+	} while (!take_all(w, n));
+	return 0;
+}
+
+static int open_socket(void)
+{
+	struct sockaddr_nl at = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM);
+	int group = XFRMNLGRP_POLICY, expire = XFRMNLGRP_EXPIRE, bytes = RECEIVE_BYTES, err;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+	if (bind(fd, (void *)&at, sizeof(at)) ||
+	    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) ||
+	    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &expire, sizeof(expire))) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int sp_policy_watch_open(struct sp_policy_watch **ret_watch)
+{
+	struct sp_policy_watch *w;
+	int fd = open_socket(), err;
+
+	*ret_watch = NULL;
+	if (fd == -EPROTONOSUPPORT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		close(fd);
+		return -ENOMEM;
+	}
+	w->fd = fd;
+	err = dump(w);
+	if (err) {
+		sp_policy_watch_close(w);
+		return err;
+	}
+	make_table(w);
+	*ret_watch = w;
+	return 0;
+}
+
+void sp_policy_watch_close(struct sp_policy_watch *w)
+{
+	if (!w)
+		return;
+	close(w->fd);
+	free(w);
+}
+
+int sp_policy_watch_fd(const struct sp_policy_watch *w)
+{
+	return w->fd;
+}
+
+int sp_policy_watch_read(struct sp_policy_watch *w, __u64 now_ns)
+{
+	int is_news = 0;
+	ssize_t n;
+
+	while ((n = receive(w, MSG_DONTWAIT)) != -EAGAIN) {
+		if (n == -ENOBUFS)
+			sp_warn(SP_WARNING_IPSEC, now_ns, "lost", "IPsec policies changed faster than could be read: the ones that "
+				"are heeded may be others than the kernel's");
+		else if (n < 0)
+			break;
+		else
+			take_all(w, n);
+		is_news = 1;
+	}
+	if (is_news)
+		make_table(w);
+	return is_news;
+}
+
+const struct sp_policies *sp_policy_watch_table(const struct sp_policy_watch *w)
+{
+	return w ? &w->table : NULL;
+}
+
+int sp_policies_forbid(const struct sp_policies *table, const struct sp_tuple *out)
+{
+	for (__u32 i = 0; table && i < table->count; i++)
+		if (sp_policy_fits(&table->of[i], out))
+			return !table->of[i].is_pass;
+	return 0;
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "node/backends.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+struct sp_backends {
+	const struct sp_config	*config;
+	size_t			count;
+	struct sp_backend	*all;		/* in the order of the configuration */
+	struct sp_backend	**pools;	/* the first one of each pool */
+	struct sp_backend	**sorted;	/* by key_compare() */
+};
+
+static int key_compare(const struct sp_backend *a, const struct sp_backend *b)
+{
+	int diff = sp_endpoint_compare(&a->at, &b->at);
+
+	return diff ? diff : (a->pool_id > b->pool_id) - (a->pool_id < b->pool_id);
+}
+
+static int sorted_compare(const void *a, const void *b)
+{
+	return key_compare(*(struct sp_backend *const *)a, *(struct sp_backend *const *)b);
+}
+
+static struct sp_backend *find_key(const struct sp_backends *b, const struct sp_backend *key)
+{
+	struct sp_backend **found = NULL;
+
+	if (b->count)
+		found = bsearch(&key, b->sorted, b->count, sizeof(*b->sorted), sorted_compare);
+	return found ? *found : NULL;
+}
+
+/* Of the running configuration by its place, of one before it by what it is. */
+static struct sp_backend *find(const struct sp_backends *b, const struct sp_pool_conf *pool, size_t idx)
+{
+	size_t i = ((uintptr_t)pool - (uintptr_t)b->config->pools) / sizeof(*pool);
+	struct sp_backend key = { .pool_id = pool->id, .at = pool->backends[idx].at };
+
+	return i < b->config->pool_count ? &b->pools[i][idx] : find_key(b, &key);
+}
+
+static __u64 tried_bit(size_t idx)
+{
+	return 1ULL << idx % 64;	/* of more than 64 some are left out for others: they are many */
+}
+
+/* Each is given its weight; the one that has most by now pays for all. @is_any: also those that are down */
+static int pick(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4, __u64 tried, int is_any,
+		__u64 now_ns)
+{
+	int total = 0, most = 0, ret = -ENOENT;
+	struct sp_backend *best = NULL;
+
+	for (size_t i = 0; i < pool->backend_count; i++) {
+		const struct sp_backend_conf *conf = &pool->backends[i];
+		struct sp_backend *backend = find(b, pool, i);
+		int has = (int)conf->weight + (backend ? backend->current : 0);
+
+		if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != is_v4 || tried & tried_bit(i))
+			continue;
+		if (backend && backend->is_down && now_ns < backend->retry_at_ns && !is_any)
+			continue;
+		if (backend)
+			backend->current = has;
+		total += conf->weight;
+		if (ret >= 0 && has <= most)
+			continue;
+		most = has;
+		best = backend;
+		ret = i;
+	}
+	if (best)
+		best->current -= total;
+	return ret;
+}
+
+int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4, __u64 *tried, __u64 now_ns)
+{
+	struct sp_backend *backend;
+	int idx;
+
+	idx = pick(b, pool, is_v4, *tried, 0, now_ns);
+	if (idx < 0)
+		idx = pick(b, pool, is_v4, *tried, 1, now_ns);
+	if (idx < 0)
+		idx = pick(b, pool, is_v4, 0, 1, now_ns);
+	if (idx < 0)
+		return idx;
+	*tried |= tried_bit(idx);
+	backend = find(b, pool, idx);
+	if (backend && backend->is_down)
+		backend->retry_at_ns = now_ns + pool->retry_ns;	/* this one is the trial */
+	return idx;
+}
+
+void sp_backends_failed(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, enum sp_backend_failure why,
+			__u64 now_ns)
+{
+	struct sp_backend *backend = find(b, pool, idx);
+	char text[SP_QUANTITY_STRLEN];
+
+	if (!backend)
+		return;
+	backend->refused += why == SP_BACKEND_REFUSED;
+	backend->silent += why == SP_BACKEND_SILENT;
+	backend->failures++;
+	if (backend->is_down || !pool->failures || backend->failures < pool->failures)
+		return;
+	backend->is_down = 1;
+	backend->retry_at_ns = now_ns + pool->retry_ns;
+	log_warn("pool %s: backend %s down for %s: %u connection%s refused or unanswered", pool->name,
+		 pool->backends[idx].name, sp_time_format(pool->retry_ns, text), backend->failures,
+		 backend->failures == 1 ? "" : "s");
+}
+
+void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
+{
+	struct sp_backend *backend = find(b, pool, idx);
+
+	if (!backend)
+		return;
+	if (backend->is_down)
+		log_info("pool %s: backend %s up: a connection was answered", pool->name, pool->backends[idx].name);
+	backend->connections++;
+	backend->failures = 0;
+	backend->is_down = 0;
+}
+
+int sp_backends_learn(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, __u16 mss, __u8 asked, __u8 had)
+{
+	struct sp_backend *backend = find(b, pool, idx), before;
+
+	if (!backend)
+		return 0;
+	before = *backend;
+	backend->mss = mss;
+	backend->lacks = (backend->lacks & ~asked) | (asked & ~had);
+	return backend->mss != before.mss || backend->lacks != before.lacks;
+}
+
+const struct sp_backend *sp_backends_at(const struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
+{
+	return find(b, pool, idx);
+}
+
+static size_t count(const struct sp_config *config)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->pool_count; i++)
+		n += config->pools[i].backend_count;
+	return n;
+}
+
+static int alloc(struct sp_backends *b, const struct sp_config *config)
+{
+	*b = (struct sp_backends){ .config = config, .count = count(config) };
+	b->all = calloc(b->count, sizeof(*b->all));
+	b->pools = calloc(config->pool_count, sizeof(*b->pools));
+	b->sorted = calloc(b->count, sizeof(*b->sorted));
+	return b->all && b->pools && b->sorted ? 0 : -ENOMEM;
+}
+
+static void drop(struct sp_backends *b)
+{
+	free(b->all);
+	free(b->pools);
+	free(b->sorted);
+}
+
+/* What was known of it; turns begin anew, since the weights may be others. */
+static void carry(const struct sp_backends *from, const struct sp_pool_conf *pool, struct sp_backend *backend)
+{
+	const struct sp_backend *known = find_key(from, backend);
+
+	if (!known)
+		return;
+	*backend = *known;
+	backend->current = 0;
+	backend->mss = 0;
+	backend->lacks = 0;
+	backend->is_down = known->is_down && pool->failures;
+}
+
+static void fill(struct sp_backends *b, const struct sp_backends *from)
+{
+	struct sp_backend *backend = b->all;
+
+	for (size_t i = 0; i < b->config->pool_count; i++) {
+		const struct sp_pool_conf *pool = &b->config->pools[i];
+
+		b->pools[i] = backend;
+		for (size_t j = 0; j < pool->backend_count; j++, backend++) {
+			*backend = (struct sp_backend){ .pool_id = pool->id, .at = pool->backends[j].at };
+			carry(from, pool, backend);
+			b->sorted[backend - b->all] = backend;
+		}
+	}
+	qsort(b->sorted, b->count, sizeof(*b->sorted), sorted_compare);
+}
+
+int sp_backends_configure(struct sp_backends *b, const struct sp_config *config)
+{
+	struct sp_backends next;
+	int err;
+
+	err = alloc(&next, config);
+	if (err) {
+		drop(&next);
+		return err;
+	}
+	fill(&next, b);
+	drop(b);
+	*b = next;
+	return 0;
+}
+
+int sp_backends_new(const struct sp_config *config, struct sp_backends **ret_backends)
+{
+	struct sp_backends *b = calloc(1, sizeof(*b));
+	int err = b ? sp_backends_configure(b, config) : -ENOMEM;
+
+	if (err)
+		free(b);
+	else
+		*ret_backends = b;
+	return err;
+}
+
+void sp_backends_free(struct sp_backends *b)
+{
+	if (!b)
+		return;
+	drop(b);
+	free(b);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * carrier.h - who carries splices, proxy or agent: the datapath that has them, those who share them, and what becomes
+ * of them.
+ */
+#ifndef SP_NODE_CARRIER_H
+#define SP_NODE_CARRIER_H
+
+#include "node/age.h"
+#include "cluster/cluster.h"
+#include "config/config.h"
+#include "datapath/datapath.h"
+#include "splice/ports.h"
+#include "store/store.h"
+#include "tcp/stray.h"
+#include "tcp/wire.h"
+
+#define SP_CARRIER_COUNTERS(X) \
+	X(spliced) X(spliced_whole) X(spliced_split) X(spliced_adopt) \
+	X(fell_back_no_agent) X(fell_back_agent_lacks_split) X(fell_back_agent_lacks_adopt) \
+	X(fell_back_no_listener) X(fell_back_filtered) X(fell_back_clock_off) \
+	X(fell_back_source_client) X(fell_back_not_in_sync) X(fell_back_store_away) \
+	X(fell_back_small_mss) X(fell_back_head_acked) \
+	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
+	X(reset_unknown) X(client_reset) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) \
+	X(sent_home) X(told_again) X(probes_answered) X(heads_late) X(expired) \
+	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(gave_way) X(share_full) \
+	 X(ports_exhausted) X(ports_found) \
+	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \
+	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
+	X(path_ambiguous) X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
+	X(owed_repeated) X(owed_probed) X(owed_lost) X(owed_unseen) X(introduced_again) \
+	X(answered_414) X(closed_empty) X(head_gave_way) X(quote_asked) \
+	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
+	X(agent_untaken) X(adopted_in_vain)
+
+struct sp_carrier_counters {
+#define X(name) __u64 name;
+	SP_CARRIER_COUNTERS(X)
+#undef X
+};
+
+/*
+ * cluster:	NULL: there is nobody else
+ * ports:	an agent's have no address: the ager gives ports back
+ * strays:	segments that wait until it is known whose they are
+ * config:	what is followed now
+ */
+#define SP_CARRIER_MEMBERS \
+	struct sp_datapath		*dp; \
+	struct sp_wire			*wire; \
+	struct sp_store			*store; \
+	struct sp_cluster		*cluster; \
+	struct sp_ports			*ports; \
+	struct sp_strays		*strays; \
+	struct sp_ager			ager; \
+	struct sp_config		*config; \
+	struct sp_carrier_counters	counters;
+
+struct sp_carrier {
+	SP_CARRIER_MEMBERS
+};
+
+/* What struct sp_front begins with: a carrier, whose members are the front's own as well (f->dp is f->carrier.dp). */
+#define SP_CARRIER_FIRST \
+	union { \
+		struct sp_carrier carrier; \
+		struct { \
+			SP_CARRIER_MEMBERS \
+		}; \
+	};
+
+/* All borrowed; @c is zeroed. Return: 0 or -ENOMEM; to be ended by sp_carrier_fini() in either case. */
+int sp_carrier_init(struct sp_carrier *c, struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store,
+		    struct sp_cluster *cluster);
+void sp_carrier_fini(struct sp_carrier *c);
+
+/* From now on @config is followed: a reference is taken. */
+void sp_carrier_configure(struct sp_carrier *c, struct sp_config *config);
+
+/* The ager begins, and what store and cluster say comes to these. Once, when ports and configuration are there. */
+void sp_carrier_listen(struct sp_carrier *c, const struct sp_store_events *of_store,
+		       const struct sp_cluster_events *of_cluster);
+
+/* From now on store and cluster use @keys, and what is there already is sealed anew. */
+void sp_carrier_rekey(struct sp_carrier *c, const struct sp_keys *keys);
+
+/* Somebody else may have, or make, what is not known here. A cluster without a store is agents and one proxy. */
+static inline int sp_carrier_is_shared(const struct sp_carrier *c)
+{
+	return !!c->store->engine->announce;
+}
+
+/* A turn of ageing. Return: ms until the next. */
+unsigned int sp_carrier_age(struct sp_carrier *c);
+
+/* What store and cluster say that is the same for all; @carrier: what they have as context. */
+void sp_carrier_emptied(void *carrier);
+void sp_carrier_kept(void *carrier, const struct sp_tuple *front, __u32 client_isn);
+void sp_carrier_outdated(void *carrier, const struct sp_tuple *front, __u32 client_isn);
+void sp_carrier_member(void *carrier, const void *record, size_t len);
+void sp_carrier_ends(void *carrier, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+__u32 sp_carrier_splices(void *carrier);
+
+#endif

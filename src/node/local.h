@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* local.h - backends on the proxy itself, whose packets never come to the datapath. */
+#ifndef SP_NODE_LOCAL_H
+#define SP_NODE_LOCAL_H
+
+#include "config/config.h"
+
+/* Whether the kernel takes @addr for one of this machine. Needs no privileges. */
+int sp_local_is(const struct sp_addr *addr);
+
+/* Warn of such backends, and no longer of those that are gone or elsewhere. */
+void sp_local_warn(const struct sp_config *config);
+
+#endif

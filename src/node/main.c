@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* main.c - the daemon: options, start, event loop. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/confine.h"
+#include "base/keys.h"
+#include "node/local.h"
+#include "node/firewall.h"
+#include "node/program.h"
+#include "node/reload.h"
+#include "node/report.h"
+#include "datapath/state.h"
+#include "store/store.h"
+#include "base/warnings.h"
+
+#define LOOK_BEATS	4	/* of the heart: between two looks at interfaces */
+#define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
+/* Until proxies have missed an agent that has just ended, and what they gave to its datapath till then has come. */
+#define UNLOAD_AFTER_US	1000000
+
+struct daemon {
+	struct sp_datapath		*dp;
+	struct sp_wire			*wire;
+	struct sp_store			*store;
+	struct sp_cluster		*cluster;
+	struct sp_front			*front;
+	struct sp_config		*config;
+	struct sp_report		report;
+	struct sp_control_server	*control;
+	const char			*path;
+	unsigned int			beats;
+	uv_loop_t			loop;
+	uv_poll_t			events, policies;
+	uv_prepare_t			flush;
+	uv_timer_t			beat, tick, age, watchdog;
+	uv_signal_t			hup, term, intr;
+};
+
+static const char usage[] =
+	"usage: %1$s [--config FILE] [--verbose]\n"
+	"       %1$s --check FILE | --unload [--config FILE] | --version | --help\n"
+	"\n"
+	"  --config FILE  configuration, see %1$s.yaml(5); default %2$s\n"
+	"  --check FILE   parse FILE and print its normal form, or where it is wrong\n"
+	"  --unload       detach and remove the datapath of a daemon that has ended; spliced connections end\n"
+	"  --verbose      log more\n"
+	"\n"
+	"SIGHUP reads the configuration again; SIGTERM ends the daemon, not the connections.\n";
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, usage, sp_program.name, sp_program.config_path);
+}
+
+static void on_event(void *ctx, const struct sp_event *ev)
+{
+	struct daemon *d = ctx;
+
+	sp_front_event(d->front, ev);
+}
+
+/*
+ * Sending may bring the answer at once, so look again before sleeping. Are there many, the loop turns in between: the
+ * store works on the first of them while we read the next, and a flood doesn't keep us from our timers.
+ */
+static void consume(struct daemon *d)
+{
+	for (int i = 0; i < CONSUME_MAX; i++) {
+		int n = sp_datapath_consume(d->dp);
+
+		sp_wire_flush(d->wire);
+		if (n <= 0 || n >= SP_EVENTS_AT_ONCE)
+			break;
+	}
+}
+
+static void on_events(uv_poll_t *handle, int status, int events)
+{
+	consume(handle->data);
+}
+
+/* An agent should hear of a splice before its server does. */
+static void before_packets(void *ctx)
+{
+	sp_cluster_flush(((struct daemon *)ctx)->cluster);
+}
+
+/* What the store's and other proxies' answers in this turn have led to. */
+static void on_flush(uv_prepare_t *prepare)
+{
+	struct daemon *d = prepare->data;
+
+	sp_wire_flush(d->wire);
+	sp_cluster_flush(d->cluster);
+}
+
+static void on_policies(uv_poll_t *handle, int status, int events)
+{
+	struct daemon *d = handle->data;
+
+	sp_datapath_policies_changed(d->dp, sp_now_ns());
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	sp_datapath_heartbeat(d->dp);
+	sp_report_tell(&d->report);
+	sp_firewall_tick(d->wire, sp_front_carrier(d->front)->config, sp_now_ns());
+	if (!(d->beats++ % LOOK_BEATS))
+		d->report.detached = sp_datapath_check_attached(d->dp, sp_front_carrier(d->front)->config, sp_now_ns());
+	sp_datapath_policies_tick(d->dp, sp_now_ns());
+	sp_warnings_tick(sp_now_ns());
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	sp_front_tick(d->front);
+	sp_wire_flush(d->wire);
+}
+
+static void on_age(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	uv_timer_start(timer, on_age, sp_carrier_age(sp_front_carrier(d->front)), 0);
+}
+
+/* The service manager hears that the loop turns. */
+static void on_watchdog(uv_timer_t *timer)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static void reload(struct daemon *d)
+{
+	if (!sp_reload(d->path, d->front))
+		log_info("reload of %s done", d->path);
+}
+
+static void on_hup(uv_signal_t *signal, int signum)
+{
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)uv_hrtime() / 1000);
+	reload(signal->data);
+	sd_notify(0, "READY=1");
+}
+
+static void on_term(uv_signal_t *signal, int signum)
+{
+	sd_notify(0, "STOPPING=1");
+	uv_stop(signal->loop);
+}
+
+static void start_timer(struct daemon *d, uv_timer_t *timer, uv_timer_cb fn, int ms)
+{
+	uv_timer_init(&d->loop, timer);
+	timer->data = d;
+	uv_timer_start(timer, fn, 0, ms);
+}
+
+static void start_signal(struct daemon *d, uv_signal_t *signal, uv_signal_cb fn, int signum)
+{
+	uv_signal_init(&d->loop, signal);
+	signal->data = d;
+	uv_signal_start(signal, fn, signum);
+}
+
+static int start_loop(struct daemon *d)
+{
+	uint64_t watchdog_us;
+	int fd, err;
+
+	err = sp_datapath_listen(d->dp, on_event, d, &fd);
+	if (err)
+		return err;
+	uv_poll_init(&d->loop, &d->events, fd);
+	d->events.data = d;
+	uv_poll_start(&d->events, UV_READABLE, on_events);
+	if (sp_datapath_policies_fd(d->dp) >= 0) {
+		uv_poll_init(&d->loop, &d->policies, sp_datapath_policies_fd(d->dp));
+		d->policies.data = d;
+		uv_poll_start(&d->policies, UV_READABLE, on_policies);
+	}
+	uv_prepare_init(&d->loop, &d->flush);
+	d->flush.data = d;
+	uv_prepare_start(&d->flush, on_flush);
+	start_timer(d, &d->beat, on_beat, SP_HEARTBEAT_MS);
+	start_timer(d, &d->tick, on_tick, SP_FRONT_TICK_MS);
+	start_timer(d, &d->age, on_age, 0);
+	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+		start_timer(d, &d->watchdog, on_watchdog, watchdog_us / 3000);
+	start_signal(d, &d->hup, on_hup, SIGHUP);
+	start_signal(d, &d->term, on_term, SIGTERM);
+	start_signal(d, &d->intr, on_term, SIGINT);
+	on_beat(&d->beat);
+	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report, &d->control);
+}
+
+/* Nothing of ours is called any more, so that what is closed is not missed. */
+static void stop_loop(struct daemon *d)
+{
+	uv_poll_stop(&d->events);
+	uv_timer_stop(&d->tick);
+	uv_timer_stop(&d->age);
+	sp_control_close(d->control);
+	sp_cluster_close(d->cluster);
+	d->store->engine->close(d->store);
+	uv_run(&d->loop, UV_RUN_NOWAIT);
+}
+
+static int open_store(struct daemon *d)
+{
+	struct sp_store *local;
+	int err = sp_store_local_open(d->dp, &local);
+
+	if (err)
+		return err;
+	if (d->config->store.kind == SP_STORE_REDIS)
+		return sp_store_redis_open(&d->loop, d->config, local, &d->store);
+	d->store = local;
+	return 0;
+}
+
+static int run(const char *path)
+{
+	static struct daemon d;
+	char error[SP_CONFIG_ERROR_MAX];
+	int err;
+
+	d.path = path;
+	uv_loop_init(&d.loop);
+	err = sp_program.load(path, error, &d.config);
+	if (err) {
+		log_err("%s", error);
+		return 1;
+	}
+	if (sp_datapath_open(d.config, &d.dp))
+		return 1;
+	err = sp_wire_open(&d.wire);
+	err = err ?: open_store(&d);
+	err = err ?: sp_cluster_open(&d.loop, d.config, d.store, &d.cluster);
+	err = err ?: sp_front_new(d.dp, d.wire, d.store, d.cluster, d.config, &d.front);
+	if (err) {
+		log_err_errno(err, "can't start");
+		return 1;
+	}
+	sp_wire_before(d.wire, before_packets, &d);
+	sp_splice_adopt(d.dp, sp_front_carrier(d.front)->ports);
+	sp_front_recover(d.front);
+	d.report = (struct sp_report){
+		.front = d.front, .carrier = sp_front_carrier(d.front), .config_path = path, .start_ns = sp_now_ns(),
+	};
+	err = start_loop(&d);
+	if (err) {
+		log_err_errno(err, "%s: can't start", d.config->control);
+		return 1;
+	}
+	err = sp_confine();
+	if (err) {
+		log_err_errno(err, "can't give up privileges");
+		return 1;
+	}
+	sp_config_put(d.config);	/* the front has it, until another one is read */
+	log_info("ready");
+	sd_notify(0, "READY=1");
+	uv_run(&d.loop, UV_RUN_DEFAULT);
+	stop_loop(&d);
+	log_info("ended; spliced connections go on");
+	return 0;
+}
+
+/* Who checks a file need not be root, nor on the proxy's machine. */
+static int check_keys(const char *path)
+{
+	char error[SP_KEYS_ERROR_MAX];
+	struct sp_keys keys;
+	int err = sp_keys_load(path, error, &keys);
+
+	if (err)
+		sp_log(err == -EINVAL ? SP_LOG_ERR : SP_LOG_WARN, "%s", error);
+	return err == -EINVAL ? err : 0;
+}
+
+static int check(const char *path)
+{
+	char error[SP_CONFIG_ERROR_MAX];
+	struct sp_config *config;
+	int err;
+
+	if (sp_program.load(path, error, &config)) {
+		fprintf(stderr, "%s\n", error);
+		return 1;
+	}
+	sp_config_print(config, stdout);
+	fflush(stdout);
+	sp_log_init(sp_program.name, SP_LOG_INFO);
+	err = check_keys(config->key_file);
+	sp_local_warn(config);
+	sp_config_free(config);
+	if (sp_program.tell_host)
+		sp_program.tell_host();
+	return err ? 1 : 0;
+}
+
+static int unload(const char *path)
+{
+	char error[SP_CONFIG_ERROR_MAX];
+	struct sp_config *config;
+	int err;
+
+	if (sp_program.load(path, error, &config)) {
+		fprintf(stderr, "%s\n", error);
+		return 1;
+	}
+	if (config->is_agent)
+		usleep(UNLOAD_AFTER_US);
+	err = sp_state_remove(config->state_dir);
+	sp_config_free(config);
+	return !!err;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check", required_argument, NULL, 'k' },
+		{ "unload", no_argument, NULL, 'u' }, { "verbose", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, {},
+	};
+	enum sp_log_level level = SP_LOG_INFO;
+	const char *path = sp_program.config_path;
+	int is_unload = 0, opt;
+
+	while ((opt = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c': path = optarg; break;
+		case 'k': return check(optarg);
+		case 'u': is_unload = 1; break;
+		case 'v': level = SP_LOG_DEBUG; break;
+		case 'V': printf("%s %s\n", sp_program.name, SP_VERSION); return 0;
+		case 'h': print_usage(stdout); return 0;
+		default: print_usage(stderr); return 2;
+		}
+	}
+	if (optind < argc) {
+		print_usage(stderr);
+		return 2;
+	}
+	sp_log_init(sp_program.name, level);
+	return is_unload ? unload(path) : run(path);
+}

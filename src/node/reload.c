@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "node/reload.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "node/program.h"
+
+static int is_same_source(const struct sp_config *a, const struct sp_config *b)
+{
+	return a->snat_port_first == b->snat_port_first && a->snat_port_last == b->snat_port_last &&
+	       a->snat_count == b->snat_count &&
+	       !memcmp(a->snat_addrs, b->snat_addrs, a->snat_count * sizeof(*a->snat_addrs));
+}
+
+static int is_same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static int is_same_store(const struct sp_store_conf *a, const struct sp_store_conf *b)
+{
+	if (a->kind != b->kind || a->server_count != b->server_count || a->copies != b->copies ||
+	    a->commit != b->commit || a->loss != b->loss || a->timeout_ns != b->timeout_ns ||
+	    !is_same_text(a->password_file, b->password_file))
+		return 0;
+	for (size_t i = 0; i < a->server_count; i++)
+		if (strcmp(a->servers[i].text, b->servers[i].text))
+			return 0;
+	return 1;
+}
+
+static int is_same_member(const struct sp_cluster_conf *a, const struct sp_cluster_conf *b)
+{
+	if (a->peer_count != b->peer_count)
+		return 0;
+	for (size_t i = 0; i < a->peer_count; i++)
+		if (strcmp(a->peers[i].name, b->peers[i].name) || sp_endpoint_compare(&a->peers[i].at, &b->peers[i].at))
+			return 0;
+	return is_same_text(a->name, b->name) && !sp_endpoint_compare(&a->relay, &b->relay);
+}
+
+static int is_same_interfaces(const struct sp_config *a, const struct sp_config *b)
+{
+	if (a->interface_count != b->interface_count)
+		return 0;
+	for (size_t i = 0; i < a->interface_count; i++)
+		if (strcmp(a->interfaces[i], b->interfaces[i]))
+			return 0;
+	return 1;
+}
+
+/* Return: the first setting that differs, of those which are read at the start alone; or NULL. */
+static const char *needs_start(struct sp_datapath *dp, const struct sp_config *a, const struct sp_config *b)
+{
+	if (!is_same_interfaces(a, b) && !sp_datapath_can_attach(dp))
+		return "interfaces (by clsact)";
+	if (strcmp(a->state_dir, b->state_dir))
+		return "state_dir";
+	if (strcmp(a->control, b->control))
+		return "control";
+	if (!is_same_source(a, b))
+		return "source";
+	if (a->limits.pending != b->limits.pending)
+		return "limits: pending";
+	if (!is_same_store(&a->store, &b->store))
+		return "store";
+	if (!is_same_member(&a->cluster, &b->cluster))
+		return "cluster: name, relay or members";
+	return NULL;
+}
+
+static int attach(struct sp_datapath *dp, const struct sp_config *from, const struct sp_config *to)
+{
+	return is_same_interfaces(from, to) ? 0 : sp_datapath_attach(dp, to);
+}
+
+/* What most likely fails comes first, and is undone in reverse. @ret_is_undone: after an error */
+static int follow(struct sp_front *front, struct sp_config *next, int *ret_is_undone)
+{
+	struct sp_carrier *c = sp_front_carrier(front);
+	const struct sp_config *now = c->config;
+	struct sp_keys keys;
+	int err = sp_keys_read(next->key_file, &keys);
+
+	*ret_is_undone = 1;
+	if (err)
+		return err;
+	err = attach(c->dp, now, next);
+	err = err ?: sp_datapath_apply(c->dp, next);
+	err = err ?: sp_front_configure(front, next);
+	if (err)
+		*ret_is_undone = !sp_datapath_apply(c->dp, now) && !attach(c->dp, next, now);
+	if (!err && sp_datapath_set_keys(c->dp, &keys))
+		sp_carrier_rekey(c, &keys);
+	return err;
+}
+
+int sp_reload(const char *path, struct sp_front *front)
+{
+	struct sp_carrier *c = sp_front_carrier(front);
+	char error[SP_CONFIG_ERROR_MAX];
+	struct sp_config *next;
+	const char *what;
+	int is_undone, err;
+
+	err = sp_program.load(path, error, &next);
+	if (err) {
+		log_err("reload refused, nothing is changed: %s", error);
+		return err;
+	}
+	what = needs_start(c->dp, c->config, next);
+	if (what) {
+		log_err("reload refused, nothing is changed: %s: %s differs, which is read at the start alone; "
+			"restart %s, connections outlive that", path, what, sp_program.name);
+		err = -EBUSY;
+	} else {
+		err = follow(front, next, &is_undone);
+		if (err)
+			log_err_errno(err, "reload of %s failed, %s", path, is_undone ? "nothing is changed" :
+				      "and not all is as it was before: restart the daemon, connections outlive that");
+	}
+	sp_config_put(next);
+	return err;
+}

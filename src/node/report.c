@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "node/report.h"
+
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "abi/drop.h"
+#include "abi/service.h"
+#include "abi/stats.h"
+#include "base/clock.h"
+#include "base/addr.h"
+#include "base/log.h"
+#include "node/report_mode.h"
+#include "node/report_warnings.h"
+
+#define STRETCH 1024
+
+static const char *backend_state(const struct sp_backend_conf *conf, const struct sp_backend *b)
+{
+	if (!conf->weight)
+		return "draining";
+	return b->is_down ? "down" : "up";
+}
+
+/* @b: NULL while a reload is only half done */
+static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backend *b, const struct sp_member *agent,
+		       json_t *modes)
+{
+	static const struct sp_backend unknown;
+	__u64 now_ns = sp_now_ns(), retry_ns;
+	char text[SP_ENDPOINT_STRLEN];
+
+	b = b ?: &unknown;
+	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:s?, s:o}", "name", conf->name,
+			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
+			 "weight", (int)conf->weight, "state", backend_state(conf, b),
+			 "retry_ms", (json_int_t)(retry_ns / 1000000), "failures", (int)b->failures,
+			 "connections", (json_int_t)b->connections, "refused", (json_int_t)b->refused,
+			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name : NULL, "modes", modes);
+}
+
+static json_t *backends(const struct sp_report *r, size_t pool_idx)
+{
+	const struct sp_backends *b = sp_front_backends(r->front);
+	const struct sp_pool_conf *p = &r->carrier->config->pools[pool_idx];
+	unsigned int wanted = sp_report_wanted(r->carrier->config, pool_idx);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->backend_count; i++) {
+		const struct sp_member *agent = sp_cluster_agent_at(r->carrier->cluster, &p->backends[i].at);
+
+		json_array_append_new(list, backend(&p->backends[i], sp_backends_at(b, p, i), agent,
+						    sp_report_modes(wanted, p, agent, &p->backends[i].at)));
+	}
+	return list;
+}
+
+static json_t *pools(const struct sp_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->carrier->config->pool_count; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->carrier->config->pools[i].name,
+						      "backends", backends(r, i)));
+	return list;
+}
+
+static json_t *counters(const struct sp_report *r)
+{
+	const struct sp_cluster_counters *relay = sp_cluster_counters(r->carrier->cluster);
+	const struct sp_carrier_counters *c = &r->carrier->counters;
+	struct sp_wire_stats wire = sp_wire_stats(r->carrier->wire);
+	json_t *o = json_object();
+
+#define X(name) json_object_set_new(o, #name, json_integer(c->name));
+	SP_CARRIER_COUNTERS(X)
+#undef X
+#define X(name) json_object_set_new(o, #name, json_integer(relay->name));
+	SP_CLUSTER_COUNTERS(X)
+#undef X
+#define X(up, low, what) json_object_set_new(o, #low, json_integer(sp_datapath_stat(r->carrier->dp, SP_STAT_##up)));
+	SP_STATS(X)
+#undef X
+	json_object_set_new(o, "sent_pkts", json_integer(wire.sent_pkts));
+	json_object_set_new(o, "send_failed_pkts", json_integer(wire.failed_pkts));
+	return o;
+}
+
+static json_t *store_server(const struct sp_store_server *s)
+{
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "state", s->state,
+			 "why", s->why,
+			 "latency_us", (int)s->latency_us, "in_flight", (int)s->in_flight,
+			 "commands", (json_int_t)s->commands, "writes", (json_int_t)s->writes,
+			 "errors", (json_int_t)s->errors, "nonsense", (json_int_t)s->nonsense,
+			 "reconnects", (json_int_t)s->reconnects);
+}
+
+static json_t *store(struct sp_store *store)
+{
+	const struct sp_store_counters *c = &store->counters;
+	json_t *servers = json_array(), *o = json_object();
+	struct sp_store_server server;
+
+	for (unsigned int i = 0; store->engine->server && !store->engine->server(store, i, &server); i++)
+		json_array_append_new(servers, store_server(&server));
+#define X(name) json_object_set_new(o, #name, json_integer(c->name));
+	SP_STORE_COUNTERS(X)
+#undef X
+	return json_pack("{s:s, s:o, s:o}", "engine", store->engine->name, "servers", servers, "counters", o);
+}
+
+static json_t *member(const struct sp_report *r, const struct sp_member *m, int is_self)
+{
+	__u64 heard_ns = is_self || !m->heard_ns ? 0 : uv_hrtime() - m->heard_ns;
+	unsigned int splices = is_self ? sp_datapath_count(r->carrier->dp)->splices : m->splices;
+	char relay[SP_ENDPOINT_STRLEN];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	sp_endpoint_format(&m->relay.addr, m->relay.port_be, relay);
+	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:b, s:i}", "name", m->name, "relay", relay, "is_self", is_self,
+			 "state", is_self || m->is_alive ? sp_member_state_name(m->state) : "dead",
+			 "up_s", (json_int_t)(now.tv_sec - m->started_ns / 1000000000),
+			 "heard_ms", (json_int_t)(heard_ns / 1000000), "splices", (json_int_t)splices,
+			 "clock_ahead_ms", (json_int_t)m->ahead_ms, "adopts_ecn", !!(m->can & SP_CAN_ECN),
+			 "mtu", m->mtu);
+}
+
+static json_t *cluster(void *ctx)
+{
+	const struct sp_report *r = ctx;
+	const struct sp_cluster *c = r->carrier->cluster;
+	json_t *members = json_array();
+	struct sp_member m;
+
+	for (unsigned int i = 0; !sp_cluster_member(c, i, &m); i++)
+		json_array_append_new(members, member(r, &m, !i));
+	return json_pack("{s:o}", "members", members);
+}
+
+void sp_report_tell(const struct sp_report *r)
+{
+	enum sp_member_state state = sp_front_is_in_sync(r->front) ? SP_MEMBER_READY : SP_MEMBER_SYNCING;
+
+	if (r->is_draining)
+		state = SP_MEMBER_DRAINING;
+	sp_cluster_set_state(r->carrier->cluster, r->carrier->config->is_agent ? SP_MEMBER_AGENT : state);
+}
+
+/* Return: why this proxy should not be announced; NULL: it should. */
+static const char *unready(const struct sp_report *r)
+{
+	if (r->is_draining)
+		return "draining: splicectl drain-self --undo ends that";
+	if (sp_datapath_heartbeat_age_ns(r->carrier->dp) > SP_HEARTBEAT_STALE_NS)
+		return "the daemon's heartbeat is stale: it was stopped, or is overloaded";
+	if (r->detached)
+		return "an interface is gone, or the datapath is not attached there: see the warnings of status";
+	if (!sp_front_is_in_sync(r->front))
+		return "not in sync: the store was not read yet";
+	return NULL;
+}
+
+static json_t *ready(void *ctx)
+{
+	const char *reason = unready(ctx);
+
+	return json_pack("{s:b, s:s}", "ready", !reason, "reason", reason ?: "");
+}
+
+static json_t *drain(void *ctx, int is_undo)
+{
+	struct sp_report *r = ctx;
+
+	if (r->is_draining == is_undo)
+		log_info("splicectl drain-self: %s", is_undo ? "undone" : "from now on this proxy is not ready");
+	r->is_draining = !is_undo;
+	sp_report_tell(r);
+	return json_pack("{s:b}", "draining", r->is_draining);
+}
+
+/* Who we are, and whether we should be here. Takes @o over. */
+static json_t *standing(const struct sp_report *r, json_t *o)
+{
+	const char *reason = unready(r), *name = r->carrier->config->cluster.name;
+	struct sp_member self;
+	json_t *more;
+
+	if (!sp_cluster_member(r->carrier->cluster, 0, &self))
+		name = self.name;
+	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", name, "ready", !reason,
+			 "reason", reason ?: "", "draining", r->is_draining, "in_sync", sp_front_is_in_sync(r->front),
+			 "connections_survivable", (int)r->carrier->ager.survivable, "store", store(r->carrier->store));
+	json_object_update(o, more);
+	json_decref(more);
+	return o;
+}
+
+static json_t *status(void *ctx)
+{
+	const struct sp_report *r = ctx;
+	const struct sp_carrier *c = r->carrier;
+	json_t *warnings = sp_report_warnings(r->front);
+
+	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
+			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
+			 "config", r->config_path, "splices", (int)sp_datapath_count(c->dp)->splices,
+			 "splices_max", (int)c->config->limits.splices, "pending", (int)sp_front_pending(r->front),
+			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
+			 "services", sp_report_services(c->config), "pools", pools(r), "counters", counters(r)));
+}
+
+static json_t *drops(void *ctx)
+{
+	const struct sp_report *r = ctx;
+	json_t *list = json_array();
+
+#define X(up, low, what, why) json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "name", #low, \
+		"what", what, "why", why, "pkts", (json_int_t)sp_datapath_drop_count(r->carrier->dp, SP_DROP_##up)));
+	SP_DROP_REASONS(X)
+#undef X
+	return json_pack("{s:o}", "reasons", list);
+}
+
+static const char *pool_name(const struct sp_config *config, __u16 id)
+{
+	for (size_t i = 0; i < config->pool_count; i++)
+		if ((__u16)config->pools[i].id == id)
+			return config->pools[i].name;
+	return NULL;
+}
+
+static const char *service_name(const struct sp_config *config, const struct sp_tuple *front)
+{
+	const struct sp_service_conf *s = sp_config_service_at(config, front);
+
+	return s ? s->name : NULL;
+}
+
+static const char *backend_name(const struct sp_config *config, const struct sp_tuple *back)
+{
+	for (size_t i = 0; i < config->pool_count; i++)
+		for (size_t j = 0; j < config->pools[i].backend_count; j++) {
+			const struct sp_backend_conf *b = &config->pools[i].backends[j];
+
+			if (b->at.port_be == back->dport && sp_addr_equal(&b->at.addr, &back->daddr))
+				return b->name;
+		}
+	return NULL;
+}
+
+static const char *state_name(const struct sp_use *u)
+{
+	if (sp_use_is_closed(u))
+		return "closed";
+	return u->state & (SP_USE_S_FIN | SP_USE_S_PEER_FIN) ? "closing" : "open";
+}
+
+static void row_fill(const struct sp_report *r, const struct sp_tuple *key, const struct sp_entry *e,
+		     struct sp_connection_row *row)
+{
+	const struct sp_config *config = r->carrier->config;
+	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
+	struct sp_entry peer = {};
+	__u64 now_ns = sp_now_ns(), seen_ns = e->use.seen_ns, now_s = time(NULL), idle_ns, age_ns;
+
+	sp_datapath_get(r->carrier->dp, &peer_key, &peer);
+	if (peer.use.seen_ns > seen_ns)
+		seen_ns = peer.use.seen_ns;
+	idle_ns = now_ns > seen_ns ? now_ns - seen_ns : 0;
+	/* a half knows the second of its commit */
+	age_ns = now_s > e->half.spliced_s ? (now_s - e->half.spliced_s) * 1000000000ULL : 0;
+	*row = (struct sp_connection_row){
+		.front = *key, .back = e->half.out, .service = service_name(config, key),
+		.pool = pool_name(config, e->half.pool_id), .backend = backend_name(config, &e->half.out),
+		.age_ns = age_ns > idle_ns ? age_ns : idle_ns, .idle_ns = idle_ns,
+		.bytes_up = e->use.bytes, .bytes_down = peer.use.bytes,
+		.pkts_up = e->use.pkts, .pkts_down = peer.use.pkts, .state = state_name(&e->use),
+	};
+}
+
+/* The cursor: the map's own, and above it a bit that says that the walk has begun. */
+static int connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max, int *is_end)
+{
+	static struct sp_tuple keys[STRETCH];
+	static struct sp_entry entries[STRETCH];
+	const struct sp_report *r = ctx;
+	__u32 at = *cursor;
+	int filled = 0, n;
+
+	n = sp_datapath_walk(r->carrier->dp, &at, !(*cursor >> 32), keys, entries,
+			     max < STRETCH ? max : STRETCH, is_end);
+	if (n < 0)
+		return n;
+	*cursor = 1ULL << 32 | at;
+	for (int i = 0; i < n; i++)
+		if (!(entries[i].half.flags & (SP_HALF_F_FROM_BACKEND | SP_HALF_F_TO_DAEMON)))
+			row_fill(r, &keys[i], &entries[i], &rows[filled++]);
+	return filled;
+}
+
+const struct sp_control_ops sp_report_ops = {
+	.status = status, .drops = drops, .cluster = cluster, .ready = ready, .drain = drain,
+	.connections = connections,
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* report_warnings.h - what the control socket shows of warnings. For report.c. */
+#ifndef SP_NODE_REPORT_WARNINGS_H
+#define SP_NODE_REPORT_WARNINGS_H
+
+#include <jansson.h>
+
+#include "node/front.h"
+
+/* Objects: kind, object, text, remedy, since (seconds of CLOCK_REALTIME, null where it is not known). */
+json_t *sp_report_warnings(struct sp_front *front);
+
+/* The texts of @details alone. */
+json_t *sp_report_warning_texts(const json_t *details);
+
+#endif

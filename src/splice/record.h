@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* record.h - a splice on its way to other proxies: the keys under which a store has it, and its bytes. */
+#ifndef SP_SPLICE_RECORD_H
+#define SP_SPLICE_RECORD_H
+
+#include "base/seal.h"
+#include "splice/splice.h"
+
+/*
+ * A tuple is packed in 12 bytes where both addresses are IPv4, else in 36:
+ * addresses, then ports, source first, as on the wire.
+ */
+#define SP_PACKED_MAX	36
+size_t sp_tuple_pack(const struct sp_tuple *tuple, __u8 *ret_bytes);
+/* Return: 0; -EINVAL: neither length, or IPv4 in 36 bytes. */
+int sp_tuple_unpack(const void *bytes, size_t len, struct sp_tuple *ret_tuple);
+
+/*
+ * Keys of a store: a letter, and a packed tuple, or a hash (64 bits) of it.
+ *
+ *	"f" client -> service	the record, behind one byte of the store's own
+ *	"d" backend -> proxy	by its hash: a pointer, the packed tuple client -> service. Of two tuples of one hash,
+ *				which is next to never, the later one has it
+ *	"h" client -> service	a head that was acknowledged before its splice: a hash of its pieces (piece.h), and
+ *				whose it is under "c"
+ *	"o" name of a proxy	the packed tuples of heads that are its to deliver: a sorted set, by when they expire
+ *
+ * And "m": a marker, by which one sees that a server was emptied (store/redis/conn.c).
+ */
+#define SP_KEY_MAX	(1 + SP_PACKED_MAX)
+enum sp_key_kind { SP_KEY_FRONT = 'f', SP_KEY_DOWN = 'd', SP_KEY_HEAD = 'h', SP_KEY_OWNER = 'o' };
+
+struct sp_key {
+	__u8	len;
+	__u8	bytes[SP_KEY_MAX];
+};
+struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
+
+/*
+ * The record, big endian, sealed under the front key (seal.h):
+ *
+ *	 4  client's ISN	 8  spliced_s		12  version
+ *	13  from the highest bit: 6 for SP_HALF_F_SHARED, 5 each for the window shifts, up and down
+ *	15  pool_id		17  four deltas of the half up	33  packed tuple proxy -> backend
+ *	behind it  2 bytes: mss of the half up, unless that is 0. Who does not know of it takes no such record
+ *
+ * The half down follows from the half up: its deltas are those of the other
+ * direction with their signs changed.
+ */
+#define SP_RECORD_MAX		(SP_SEAL_HEAD_BYTES + 29 + SP_PACKED_MAX + 2 + SP_SEAL_TAIL_BYTES)
+
+struct sp_record {
+	__u8	len;
+	__u8	bytes[SP_RECORD_MAX];
+};
+struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_splice *splice);
+
+/**
+ * sp_record_read() - the splice of a record, unless it is refused
+ * @front:	the tuple under whose key it lay
+ * @ret_splice: only when SP_SEAL_OK is returned
+ */
+enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_tuple *front,
+				    const void *bytes, size_t len, struct sp_splice *ret_splice);
+
+/* The same of a record that was read already, or made here: its key may be gone by now. */
+enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *bytes, size_t len,
+				     struct sp_splice *ret_splice);
+
+/* Whether two records say the same, whichever of the cluster's keys sealed them. */
+int sp_record_is_same(const struct sp_record *a, const struct sp_record *b);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* splice.h - two halves out of two handshakes; and the datapath's copy of them. */
+#ifndef SP_SPLICE_SPLICE_H
+#define SP_SPLICE_SPLICE_H
+
+#include "datapath/datapath.h"
+#include "splice/ports.h"
+
+/**
+ * struct sp_side - what one handshake agreed upon (host order)
+ * @isn_ours:	ISN of the proxy
+ * @isn_theirs:	ISN of the client, or of the backend
+ * @tsval_ours:	TSval that the proxy sent
+ * @tsval_theirs: TSval seen of them
+ * @wscale_ours, @wscale_theirs: as in the SYNs; -1: none
+ */
+struct sp_side {
+	__u32	isn_ours;
+	__u32	isn_theirs;
+	__u32	tsval_ours;
+	__u32	tsval_theirs;
+	__s8	wscale_ours;
+	__s8	wscale_theirs;
+	__u8	has_ts;
+};
+
+/**
+ * struct sp_splice - both directions of a spliced connection
+ * @front:	client -> service: what @up matches
+ * @up:		its out is proxy -> backend
+ * @down:	matches the reverse of @up's out; its out is the reverse of @front
+ * @client_isn:	tells it from an older connection on the same tuple (host order)
+ */
+struct sp_splice {
+	struct sp_tuple	front;
+	__u32		client_isn;
+	struct sp_half	up;
+	struct sp_half	down;
+};
+
+/* Out of two handshakes. @back: proxy -> backend. */
+struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,
+				const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id);
+
+/* Of one with SP_HALF_F_ADOPTED, whose two handshakes are the same. @mss, @wscale: see sp_half_adopted() */
+void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale);
+
+/* Where the streams of both ends stand, as they count (host order); 0: not known, as nobody here has seen them. */
+struct sp_streams {
+	__u32	client;
+	__u32	backend;
+};
+
+/**
+ * sp_splice_install() - make a committed splice known to the datapath
+ * @at:		the client's with what we forward ourselves of it
+ * @kept_s:	as in struct sp_tag: up.spliced_s when the store has it, for all we know only since then
+ * Return: 0; -E2BIG when the table is full, and then nothing is left of it.
+ */
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, const struct sp_streams *at,
+		      __u32 kept_s);
+
+/**
+ * sp_splice_ended() - another proxy has seen FIN or RST of a splice that may be here, too
+ * @client_isn:	another splice of this tuple is left alone
+ * @state:	SP_USE_S_* as the half up sees them; added to what was seen here
+ *
+ * Packets that still come go on as before: a FIN stays, an RST is forgotten when its sender sends on, and nothing is
+ * removed before limits.closed without a packet.
+ * Return: what the one who told should hear, which is that the splice is closed, and why; 0: nothing.
+ */
+__u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+
+/* A FIN of @tuple, which a half matches, ends its stream, as far as is known here. SP_FIN_UNKNOWN: no such splice. */
+enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple, __u32 client_isn,
+				    const struct sp_fin *fin);
+
+/* At start: counts the splices that are there, and marks their ports. */
+void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports);
+
+#endif

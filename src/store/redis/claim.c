@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * claim.c - claims (claim.c) on the wire: questions, and answers as far as they are believed
+ *
+ * A record that is refused is one that isn't there, and its server is taken
+ * for absent. So is a server that was started anew, when it has nothing to
+ * tell: it may have forgotten.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/redis/op.h"
+
+#define DUE_DIGITS	13
+
+static __u64 next_random(struct sp_store_redis *l)
+{
+	l->random = l->random * 6364136223846793005ULL + 1442695040888963407ULL;
+	return l->random ^ l->random >> 29;
+}
+
+/* Another splice was chosen: what a minority has taken of ours is of no use, and its pointer leads astray. */
+static void drop_lost(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_record *record)
+{
+	struct sp_splice own;
+
+	if (sp_record_parse(front, record->bytes, record->len, &own) == SP_SEAL_OK)
+		sp_store_redis_drop(l, &own, "");
+}
+
+static void commit_done(struct sp_store_redis *l, struct sp_op *op)
+{
+	struct sp_store_counters *c = &l->store.counters;
+	struct sp_claim claim = op->claim;
+	struct sp_tuple front = op->front;
+	struct sp_splice splice;
+	__u64 ref = op->ref;
+	int err = claim.err;
+
+	sp_op_end(l, op);
+	sp_record_parse(&front, err ? claim.record.bytes : claim.chosen.bytes,
+			err ? claim.record.len : claim.chosen.len, &splice);
+	if (!err && !sp_record_is_same(&claim.chosen, &claim.record))
+		err = -EEXIST;
+	c->commits_ok += !err;
+	c->commits_adopted += err == -EEXIST;
+	c->commits_again += err == -EAGAIN;
+	c->commits_contested += err == -EBUSY;
+	c->commits_by_ballot += !claim.err && claim.ballot;
+	if (!claim.err && (claim.ballot || claim.is_contested) && l->quorum > 1)
+		sp_store_redis_keep_chosen(l, &splice);
+	if (err == -EEXIST && l->quorum > 1)
+		drop_lost(l, &front, &claim.record);
+	if (err == -EAGAIN && l->conf->loss == SP_LOSS_REFUSE)
+		sp_store_redis_drop(l, &splice, "F");
+	l->store.events->committed(l->store.ctx, ref, err, err == -EEXIST ? &splice : NULL);
+}
+
+/* DUE has a fixed width, so that the one command is right for each server's clock. */
+static void set_due(const struct sp_redis *r, struct sp_cmd *cmd, size_t at, const struct sp_op *op, __u64 now_ns)
+{
+	__u64 left_ns = op->deadline_ns > now_ns ? op->deadline_ns - now_ns : 0;
+	char text[24];
+
+	snprintf(text, sizeof(text), "%0*llu", DUE_DIGITS, sp_redis_due_ms(r, now_ns, left_ns) % 10000000000000ULL);
+	memcpy(cmd->bytes + at, text, DUE_DIGITS);
+}
+
+/* Return: where DUE is in it. */
+static size_t make_question(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
+			    struct sp_cmd *cmd)
+{
+	static const enum sp_script scripts[] = {
+		[SP_CLAIM_CLAIM] = SP_SCRIPT_CLAIM, [SP_CLAIM_PREPARE] = SP_SCRIPT_PREPARE,
+		[SP_CLAIM_ACCEPT] = SP_SCRIPT_ACCEPT,
+	};
+	const struct sp_claim *c = &op->claim;
+	const struct sp_record *r = c->step == SP_CLAIM_ACCEPT ? &c->proposal : &c->record;
+	char ballot[SP_BALLOT_STRLEN];
+	size_t due_at;
+
+	sp_store_redis_script(l, server_idx, cmd, scripts[c->step], &op->front,
+			      c->step == SP_CLAIM_PREPARE ? NULL : &op->down, c->step == SP_CLAIM_CLAIM ? 3 : 4);
+	sp_cmd_arg(cmd, r->bytes, r->len);
+	sp_cmd_number(cmd, l->store.ttl_ns / 1000000);
+	sp_cmd_text(cmd, "0000000000000");
+	due_at = cmd->len - DUE_DIGITS - 2;
+	if (c->step != SP_CLAIM_CLAIM)
+		sp_cmd_text(cmd, sp_ballot_format(c->ballot, ballot));
+	return due_at;
+}
+
+static void ask(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
+{
+	const struct sp_answer absent = { .kind = SP_ANSWER_ABSENT };
+	struct sp_cmd cmd;
+	size_t due_at;
+
+	for (unsigned int i = 0; i < l->copies; i++) {
+		struct sp_redis *r = l->servers[op->servers[i]];
+
+		if (sp_redis_is_up(r)) {
+			due_at = make_question(l, op, op->servers[i], &cmd);
+			set_due(r, &cmd, due_at, op, now_ns);
+			if (!sp_redis_send(r, &cmd, sp_op_ref(l, op)))
+				continue;
+		}
+		sp_claim_answer(&op->claim, op->claim.round, i, &absent);
+	}
+}
+
+void sp_op_claim_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
+{
+	while (sp_claim_go(&op->claim, now_ns))
+		ask(l, op, now_ns);
+	if (op->claim.step != SP_CLAIM_DONE)
+		return;
+	if (op->is_commit)
+		commit_done(l, op);
+	else
+		sp_op_look_settled(l, op);
+}
+
+void sp_op_claim(struct sp_store_redis *l, struct sp_op *op, const struct sp_splice *splice,
+		 const struct sp_record *record, __u64 now_ns)
+{
+	op->state = SP_OP_CLAIMING;
+	op->front = splice->front;
+	op->down = sp_tuple_reverse(&splice->up.out);
+	op->client_isn = splice->client_isn;
+	sp_store_redis_servers(l, &op->front, op->servers);
+	sp_claim_start(&op->claim, l->copies, l->quorum, record, op->is_commit, next_random(l), now_ns);
+	ask(l, op, now_ns);
+	sp_op_claim_go(l, op, now_ns);
+}
+
+/* What a server says, as far as it may be believed. Return: as of a reply. */
+static int read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
+		       const redisReply *reply, struct sp_answer *ret_answer)
+{
+	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
+	struct sp_answer a = { .kind = SP_ANSWER_ABSENT };
+	enum sp_seal_refusal refusal = SP_SEAL_OK;
+	struct sp_splice splice;
+
+	*ret_answer = a;
+	if (!reply)
+		return 0;
+	if (reply->type == REDIS_REPLY_NIL && !is_blank)
+		ret_answer->kind = SP_ANSWER_NOTHING;
+	if (reply->type != REDIS_REPLY_STRING)
+		return reply->type == REDIS_REPLY_NIL ? 0 : -EBADMSG;
+	if (reply->len == 1 && reply->str[0] == 'L') {
+		l->store.counters.late++;
+		return 0;
+	}
+	if (sp_answer_parse(reply->str, reply->len, &a))
+		refusal = SP_SEAL_MAGIC;
+	else if (a.record.len)
+		refusal = sp_record_read(&l->seal, &op->front, a.record.bytes, a.record.len, &splice);
+	if (refusal != SP_SEAL_OK)
+		sp_store_redis_refused(l, server_idx, refusal);
+	else if (a.record.len ? splice.client_isn != op->client_isn : is_blank)
+		return 0;
+	else if (is_blank && a.state != 'C' && (a.state == 'P' || sp_record_is_same(&a.record, &op->claim.record)))
+		return 0;
+	else
+		*ret_answer = a;
+	return 0;
+}
+
+int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, unsigned int server_idx,
+		      const redisReply *reply)
+{
+	struct sp_answer answer;
+	int err;
+
+	if (round != (op->claim.round & ((1 << SP_OP_ROUND_BITS) - 1)))
+		return 0;
+	err = read_answer(l, op, server_idx, reply, &answer);
+	for (unsigned int i = 0; i < l->copies; i++)
+		if (op->servers[i] == server_idx)
+			sp_claim_answer(&op->claim, op->claim.round, i, &answer);
+	sp_op_claim_go(l, op, uv_hrtime());
+	return err;
+}
+
+void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref)
+{
+	struct sp_record record = sp_record_make(&l->seal, splice);
+	__u64 now_ns = uv_hrtime();
+	struct sp_op *op = sp_op_begin_commit(l, ref, now_ns);
+
+	if (!op) {
+		l->store.counters.commits_again++;
+		l->store.events->committed(l->store.ctx, ref, -EAGAIN, NULL);
+		return;
+	}
+	sp_op_claim(l, op, splice, &record, now_ns);
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* look.c - look-ups (lookup.c) on the wire */
+#include <errno.h>
+#include <string.h>
+
+#include "store/redis/op.h"
+
+static void fetch_done(struct sp_store_redis *l, struct sp_op *op, int err, const struct sp_splice *found)
+{
+	struct sp_store_counters *c = &l->store.counters;
+	struct sp_splice splice = found ? *found : (struct sp_splice){ 0 };
+	struct sp_tuple key = op->key;
+
+	sp_op_end(l, op);
+	c->fetch_hits += !err;
+	c->fetch_misses += err == -ENOENT;
+	c->fetch_again += err == -EAGAIN;
+	l->store.events->fetched(l->store.ctx, &key, err, err ? NULL : &splice);
+}
+
+static int has_half(const struct sp_splice *s, const struct sp_tuple *key)
+{
+	struct sp_tuple down = sp_tuple_reverse(&s->up.out);
+
+	return !memcmp(key, &s->front, sizeof(*key)) || !memcmp(key, &down, sizeof(*key));
+}
+
+/* Of two splices of one connection, the other one may have been chosen: then this key leads nowhere. */
+void sp_op_look_settled(struct sp_store_redis *l, struct sp_op *op)
+{
+	struct sp_claim *c = &op->claim;
+	struct sp_splice splice;
+
+	if (c->err || sp_record_parse(&op->front, c->chosen.bytes, c->chosen.len, &splice)) {
+		fetch_done(l, op, -EAGAIN, NULL);
+		return;
+	}
+	sp_store_redis_keep_chosen(l, &splice);
+	fetch_done(l, op, has_half(&splice, &op->key) ? 0 : -ENOENT, &splice);
+}
+
+void sp_op_look_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over)
+{
+	const struct sp_found *found;
+	struct sp_record record;
+	struct sp_splice splice;
+
+	switch (sp_lookup_go(&op->lookup, now_ns, is_over, &found)) {
+	case SP_LOOKUP_WAIT:
+		break;
+	case SP_LOOKUP_FOUND:
+		fetch_done(l, op, 0, &found->splice);
+		break;
+	case SP_LOOKUP_UNSURE:
+		splice = found->splice;
+		record = found->record;
+		sp_op_claim(l, op, &splice, &record, now_ns);
+		break;
+	case SP_LOOKUP_NOTHING:
+		fetch_done(l, op, -ENOENT, NULL);
+		break;
+	case SP_LOOKUP_AGAIN:
+		fetch_done(l, op, -EAGAIN, NULL);
+		break;
+	}
+}
+
+static __u32 server_bits(struct sp_store_redis *l, const struct sp_tuple *front)
+{
+	__u8 servers[SP_COPIES_MAX];
+	__u32 bits = 0;
+
+	sp_store_redis_servers(l, front, servers);
+	for (unsigned int i = 0; i < l->copies; i++)
+		bits |= 1u << servers[i];
+	return bits;
+}
+
+/* A pointer may be left over from an older connection that had the same tuple to its backend: then it is nothing. */
+static enum sp_seal_refusal read_found(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx,
+				       const redisReply *value, const redisReply *pointer)
+{
+	enum sp_seal_refusal refusal;
+	struct sp_tuple front = op->key;
+	struct sp_answer answer;
+	struct sp_splice splice;
+
+	if (pointer->len && sp_tuple_unpack(pointer->str, pointer->len, &front))
+		return SP_SEAL_POINTER;
+	if (sp_answer_parse(value->str, value->len, &answer))
+		return SP_SEAL_MAGIC;
+	if (!answer.record.len) {
+		sp_lookup_nothing(&op->lookup, server_idx);
+		return SP_SEAL_OK;
+	}
+	refusal = sp_record_read(&l->seal, &front, answer.record.bytes, answer.record.len, &splice);
+	if (refusal != SP_SEAL_OK)
+		return refusal;
+	if (has_half(&splice, &op->key))
+		sp_lookup_value(&op->lookup, server_idx, &answer, &splice, server_bits(l, &front));
+	else
+		sp_lookup_nothing(&op->lookup, server_idx);
+	return SP_SEAL_OK;
+}
+
+int sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx, const redisReply *reply)
+{
+	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
+	int is_nil = reply && reply->type == REDIS_REPLY_NIL;
+	int is_pair = reply && sp_store_redis_is_list(reply) && reply->elements == 2;
+	enum sp_seal_refusal refusal = SP_SEAL_OK;
+
+	if (is_nil && !is_blank)
+		sp_lookup_nothing(&op->lookup, server_idx);
+	else if (is_pair)
+		refusal = read_found(l, op, server_idx, reply->element[0], reply->element[1]);
+	if (refusal != SP_SEAL_OK)
+		sp_store_redis_refused(l, server_idx, refusal);
+	sp_lookup_absent(&op->lookup, server_idx);	/* unless it has answered */
+	sp_op_look_go(l, op, uv_hrtime(), 0);
+	return !reply || is_nil || is_pair ? 0 : -EBADMSG;
+}
+
+static void look(struct sp_store_redis *l, struct sp_op *op)
+{
+	struct sp_cmd cmd;
+
+	for (unsigned int i = 0; i < l->server_count; i++) {
+		if (sp_redis_is_up(l->servers[i])) {
+			sp_store_redis_script(l, i, &cmd, SP_SCRIPT_LOOK, &op->key, &op->key, 0);
+			if (!sp_redis_send(l->servers[i], &cmd, sp_op_ref(l, op)))
+				continue;
+		}
+		sp_lookup_absent(&op->lookup, i);
+	}
+}
+
+void sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key)
+{
+	__u64 now_ns = uv_hrtime();
+	struct sp_op *op;
+
+	if (sp_op_find_fetch(l, key))
+		return;		/* its answer is for everybody */
+	op = sp_op_begin_fetch(l, key, now_ns);
+	if (!op) {
+		l->store.counters.fetch_again++;
+		l->store.events->fetched(l->store.ctx, key, -EAGAIN, NULL);
+		return;
+	}
+	sp_lookup_start(&op->lookup, l->server_count, l->copies, l->quorum, now_ns);
+	look(l, op);
+	sp_op_look_go(l, op, now_ns, 0);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* held.h - the first bytes of a connection, put in order as they come (RFC 9293, 3.10.7.4). No I/O, no heap. */
+#ifndef SP_TCP_HELD_H
+#define SP_TCP_HELD_H
+
+#include "abi/ktypes.h"
+
+#define SP_HELD_SPANS	16	/* as many segments as fly before an acknowledgement, each by another way */
+
+/* Stretches behind a hole: [from, to), offsets from the first byte. */
+struct sp_held_span {
+	__u32	from, to;
+};
+
+/**
+ * struct sp_held - what of a buffer is filled
+ * @len:	bytes without a hole
+ * @top:	end of the last byte that is there
+ * @spans:	behind the first hole, in no order, not touching one another
+ */
+struct sp_held {
+	__u32			len;
+	__u32			top;
+	__u32			span_count;
+	struct sp_held_span	spans[SP_HELD_SPANS];
+};
+
+/**
+ * sp_held_add() - put in a piece
+ * @buf:	of @room bytes; what is behind @room is left out
+ * @at:		offset of the piece; may be negative, since a retransmission may begin before the first byte
+ * Bytes that are there already are kept. A piece that would be one span too many is left out: TCP repeats it.
+ * Return: bytes by which @held->len has grown.
+ */
+__u32 sp_held_add(struct sp_held *held, char *buf, __u32 room, __s64 at, const char *data, __u32 n);
+
+#endif
