@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "any.h"
+#include "tests/any.h"
 #include "splice/record.c"
 #include "base/seal.c"
 

@@ -202,7 +202,7 @@ static void shipped_agent_loads(void **state)
 	char error[SP_CONFIG_ERROR_MAX] = "";
 	struct sp_config *config = NULL;
 
-	if (sp_config_load_agent(SP_TEST_DATA "/../../contrib/spliced-agent.yaml", error, &config))
+	if (sp_config_load_agent(SP_CONTRIB "/spliced-agent.yaml", error, &config))
 		fail_msg("%s", error);
 	assert_int_equal(config->serve_count, 2);
 	sp_config_free(config);
@@ -215,7 +215,7 @@ static void shipped_examples_load(void **state)
 	struct sp_config *config = NULL;
 
 	for (size_t i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/../../contrib/%s", SP_TEST_DATA, names[i]);
+		snprintf(path, sizeof(path), "%s/%s", SP_CONTRIB, names[i]);
 		if (sp_config_load(path, error, &config))
 			fail_msg("%s", error);
 		text = config_text(config);
@@ -559,8 +559,8 @@ int main(void)
 		cmocka_unit_test(uints),
 	};
 
-	if (chdir(SP_TEST_DATA "/config")) {
-		perror(SP_TEST_DATA "/config");
+	if (chdir(SP_CONFIG_CASES)) {
+		perror(SP_CONFIG_CASES);
 		return 1;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
