@@ -23,6 +23,11 @@ CODE = [			# of what is neither text nor comment
     (r"^\w[^;=]*\) \{$", "brace of a function on the line of its name"),
 ]
 
+# Folders of src/: a file includes what stands in its own one, or in one before it. Agent and proxy are beside each other.
+FOLDERS = ["abi", "base", "l7", "tcp", "config", "control", "datapath", "splice", "store", "cluster", "node", "proxy", "agent"]
+BESIDE = {("proxy", "agent"), ("agent", "proxy")}
+INCLUDE = re.compile(r'#include "(?:(\w+)/)?[^"]*"')
+
 DOC = re.compile(r"/\*\*\n(.*?)\*/\n(.*?)(?=\n\n|\Z)", re.S)
 TAG = re.compile(r"^ \*\s+@(\w+(?:, @\w+)*):", re.M)
 MEMBER = re.compile(r"(\w+)(?:\[[^]]*\])*\s*(?=[,;])")
@@ -87,6 +92,21 @@ def comments(path, text):
             yield from ((at, f"{first[2]}: @{name} is not described") for name in sorted(members(doc[2]) - named))
 
 
+def order(path, lines):
+    """No folder includes one below it; splicectl has the control protocol, and nothing else of the daemon's."""
+    folder = path.split("/")[1]
+    for at, line in enumerate(lines, 1):
+        include = INCLUDE.match(line)
+        other = include and include[1]
+        if other in FOLDERS and folder == "ctl" and other not in ("abi", "base", "control"):
+            yield at, f"splicectl includes {other}"
+        elif other in FOLDERS and folder in FOLDERS and (
+                FOLDERS.index(other) > FOLDERS.index(folder) or (folder, other) in BESIDE):
+            yield at, f"{folder} stands above {other}, and does not include it"
+        elif other == "src" or "../" in line and include:
+            yield at, "includes are from src/ on"
+
+
 def document(text, sources):
     for at, line in enumerate(text.split("\n"), 1):
         for name in CALL.findall(line):
@@ -110,6 +130,8 @@ def main():
             found = [*document(text, sources)]
         else:
             found = [*layout(lines[:-1]), *functions(lines), *comments(path, text)]
+            if path.startswith("src/"):
+                found += order(path, lines)
         if lines[-1] or len(lines) > 1 and not lines[-2]:
             found.append((len(lines), "ends with no newline, or with an empty line"))
         for at, what in sorted(found):

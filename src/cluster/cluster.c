@@ -301,7 +301,7 @@ static struct sp_member describe_self(const struct sp_config *config)
 	struct sp_member self = { .relay = config->cluster.relay, .state = SP_MEMBER_SYNCING };
 	struct timespec ts;
 
-	sp_member_own_name(&config->cluster, self.name);
+	sp_config_own_name(&config->cluster, self.name);
 	if (config->is_agent)
 		self.state = SP_MEMBER_AGENT;
 	clock_gettime(CLOCK_REALTIME, &ts);

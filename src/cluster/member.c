@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/hash.h"
 
@@ -19,15 +18,6 @@ static const __u64 home_key[2] = { 0x73706c6963656420, 0x686f6d6520202031 };
 __u64 sp_member_id(const char *name)
 {
 	return sp_siphash_bytes(home_key, name, strlen(name));
-}
-
-void sp_member_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1])
-{
-	memset(ret_name, 0, SP_NAME_MAX + 1);
-	if (conf->name)
-		memcpy(ret_name, conf->name, strnlen(conf->name, SP_NAME_MAX));
-	else
-		gethostname(ret_name, SP_NAME_MAX);
 }
 
 const char *sp_member_state_name(enum sp_member_state state)

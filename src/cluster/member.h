@@ -32,8 +32,6 @@ enum {
 };
 #define SP_CAN_ALL (SP_CAN_SPLIT | SP_CAN_ADOPT | SP_CAN_ECN | SP_CAN_NOT_ALL)
 
-/* What the configuration calls this proxy, or the name of its machine: the same when the daemon is started anew. */
-void sp_member_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);
 const char *sp_member_state_name(enum sp_member_state state);
 
 /**

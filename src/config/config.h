@@ -179,6 +179,9 @@ void sp_config_put(struct sp_config *config);
 /* The normal form: every default spelled out; it parses again to the same configuration. */
 void sp_config_print(const struct sp_config *config, FILE *out);
 
+/* What the configuration calls this proxy, or the name of its machine: the same when the daemon is started anew. */
+void sp_config_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);
+
 /* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front);
 

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PATH_SHOWN_MAX	160
 #define EDITS_TEXT_MAX	64
@@ -297,4 +298,13 @@ __u32 sp_name_id(const char *name)
 	for (; *name; name++)
 		id = (id ^ (unsigned char)*name) * 16777619u;
 	return id;
+}
+
+void sp_config_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1])
+{
+	memset(ret_name, 0, SP_NAME_MAX + 1);
+	if (conf->name)
+		memcpy(ret_name, conf->name, strnlen(conf->name, SP_NAME_MAX));
+	else
+		gethostname(ret_name, SP_NAME_MAX);
 }

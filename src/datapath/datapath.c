@@ -146,7 +146,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 		return -ENOMEM;
 	libbpf_set_print(libbpf_message);
 	dp->state.lock_fd = -1;
-	err = sp_kernel_check();
+	err = sp_kernel_check(config->is_agent ? "spliced-agent" : "spliced");
 	err = err ?: sp_state_open(config->state_dir, &dp->state);
 	if (err)
 		goto fail;

@@ -9,7 +9,6 @@
 #include <bpf/libbpf.h>
 
 #include "base/log.h"
-#include "node/program.h"
 
 /* Ask by a program: net.core.bpf_jit_enable cannot be read in a network namespace. Return: also 1 if that fails. */
 static int has_jit(void)
@@ -27,18 +26,18 @@ static int has_jit(void)
 	return err || info.jited_prog_len;
 }
 
-int sp_kernel_check(void)
+int sp_kernel_check(const char *program)
 {
 	struct utsname host = {};
 
 	uname(&host);
 	if (!libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_loop, NULL)) {
-		log_err("%s needs Linux 6.1 or later; this is %s, without bpf_loop()", sp_program.name, host.release);
+		log_err("%s needs Linux 6.1 or later; this is %s, without bpf_loop()", program, host.release);
 		return -EOPNOTSUPP;
 	}
 	if (!has_jit()) {
 		log_err("%s needs the kernel's JIT compiler for BPF; this kernel has none, or net.core.bpf_jit_enable=0: "
-			"set it to 1", sp_program.name);
+			"set it to 1", program);
 		return -EOPNOTSUPP;
 	}
 	return 0;

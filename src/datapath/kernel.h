@@ -5,8 +5,9 @@
 
 /**
  * sp_kernel_check() - before the datapath is loaded: a line in the log says what is needed, and what is there
+ * @program:	what the line calls it
  * Return: 0, also where the kernel does not tell; -EOPNOTSUPP.
  */
-int sp_kernel_check(void);
+int sp_kernel_check(const char *program);
 
 #endif

@@ -183,7 +183,7 @@ def test_service_manager_is_told(raw, tmp_path):
 
 
 def test_privileges_are_given_up(raw):
-    """No capabilities, and a filter of system calls; tests/unit/test_confine.c has what that means."""
+    """No capabilities, and a filter of system calls; tests/node/test_confine.c has what that means."""
     status = pathlib.Path(f"/proc/{raw.spliced.process.pid}/status").read_text()
     found = dict(re.findall(r"^(CapEff|CapPrm|CapInh|CapAmb|Seccomp|NoNewPrivs):\s*(\w+)$", status, re.M))
     assert all(int(found[name], 16) == 0 for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")), found

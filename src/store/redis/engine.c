@@ -14,7 +14,6 @@
 
 #include "base/log.h"
 #include "base/keys.h"
-#include "cluster/member.h"
 #include "store/piece.h"
 #include "base/warnings.h"
 
@@ -450,7 +449,7 @@ int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_sto
 	l->quorum = l->conf->commit == SP_COMMIT_ONE ? 1 : l->copies / 2 + 1;
 	l->store.ttl_ns = config->limits.idle_ns;
 	l->head_ttl_ms = config->limits.head_ns / 1000000 + OWING_MS;
-	sp_member_own_name(&config->cluster, l->owner);
+	sp_config_own_name(&config->cluster, l->owner);
 	l->local = local;
 	local->events = &local_events;
 	local->ctx = l;
