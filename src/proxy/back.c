@@ -109,7 +109,11 @@ static struct sp_splice splice_committed(const struct sp_conn *c)
 static void limit_mss(struct sp_front *f, struct sp_conn *c)
 {
 	const struct sp_service *offer = sp_datapath_service(f->dp, &c->front);
+	__u32 headers = sp_addr_is_v4(&c->back.daddr) ? 40 : 60;
+	__u32 mtu = sp_route_mtu(&f->route_mtus, &c->back.daddr, sp_now_ns());
 
+	if (mtu > headers && mtu - headers < c->backend_mss)
+		c->backend_mss = mtu - headers;
 	c->forward_mss = c->backend_mss < c->mss ? c->backend_mss : c->mss;
 	c->limit_mss = offer && c->backend_mss >= offer->mss_max ? 0 : c->backend_mss;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "proxy/conn.h"
 #include "node/front.h"
+#include "node/route_mtu.h"
 #include "proxy/heir.h"
 #include "proxy/nudge.h"
 #include "proxy/unheard.h"
@@ -33,6 +34,7 @@ struct sp_front {
 	__u64				store_away_until_ns;	/* it did not answer a commit */
 	__u64				held_bytes;	/* memory behind all buffers, in whole pages */
 	struct sp_sync			sync;
+	struct sp_route_mtus		route_mtus;
 	struct sp_shortfalls		shortfalls;
 	__u64				offer_warned_ns;	/* of what backends lack */
 	__u32				parse_budget;	/* bytes that this tick may still look at again */

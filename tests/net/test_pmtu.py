@@ -71,3 +71,26 @@ def test_sender_without_df(rig, pairs_on, kind, tso, way):
         client, server = pair(way, kind)
         transfer(*((client, server) if rig.narrow == "back" else (server, client)), MIB)
     assert rig.spliced.drops()["pieces"]
+
+
+@pytest.mark.spliced
+@pytest.mark.parametrize("lock", [[], ["lock"]], ids=["", "lock"])
+def test_route_with_an_mtu(make_net, start_rig, pairs_on, way, kind, lock):
+    """As the kernel's own forwarding, we heed the MTU of a route, though all interfaces could take more."""
+    with make_net() as net:
+        version = f"-{way.version}"
+        backend = net.backend1.addr(way.version)
+        hops = net.proxy.run("ip", version, "route", "get", backend).split()
+        gateway = ["via", hops[hops.index("via") + 1]] if "via" in hops else []
+        net.proxy.run("ip", version, "route", "replace", backend, *gateway, "dev", hops[hops.index("dev") + 1], "mtu", *lock,
+                      str(NARROW))
+
+        def configure(net, work):
+            conf = daemon.raw_config(net, work)
+            for service in conf["services"]:
+                service["offer"] = OFFER
+            return conf
+        with start_rig(net, configure) as rig, net.no_superpackets():
+            client, server = pairs_on(rig)(way, kind)
+            transfer(client, server, MIB)
+            assert int(info(rig.client, client)["pmtu"]) == NARROW
