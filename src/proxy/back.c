@@ -259,8 +259,9 @@ static void own_up(struct sp_conn *c)
 {
 	if (c->stashing <= c->acked)
 		return;
+	if (!c->acked)		/* else the store may know no later one than it had before */
+		c->stashed_tsval = c->giving_tsval;
 	c->acked = c->stashing;
-	c->stashed_tsval = c->giving_tsval;
 }
 
 /* With a full table no new SYN is answered, but some have been. */

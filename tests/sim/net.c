@@ -56,8 +56,8 @@ const char *sim_net_format(const struct sp_segment *seg, char *buf)
 			flags[n++] = letters[i];
 	sp_endpoint_format(&seg->tuple.saddr, seg->tuple.sport, from);
 	sp_endpoint_format(&seg->tuple.daddr, seg->tuple.dport, to);
-	snprintf(buf, SIM_SEGMENT_STRLEN, "%s > %s %s %u:%zu ack %u win %u", from, to, flags, seg->seq, seg->payload_len, seg->ack,
-		 seg->window);
+	snprintf(buf, SIM_SEGMENT_STRLEN, "%s > %s %s %u:%zu ack %u win %u ts %u", from, to, flags, seg->seq, seg->payload_len,
+		 seg->ack, seg->window, seg->has_ts ? seg->tsval : 0);
 	return buf;
 }
 
