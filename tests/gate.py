@@ -23,6 +23,7 @@ LOGS = BUILD / "gate"
 WORKERS = 4
 AGAIN_MAX = 16              # failed tests that are tried again; more have a reason
 UNIT_LIMIT_S = 900          # for a file of tests
+MINUTES = ("test_outages.py", "test_sessions.py", "test_cluster_before_splice.py", "test_ports.py")
 FUZZ_SECONDS = 5            # for each target
 TORTURE_TRIALS = 108        # each fault meets each phase
 AGENT_TRIALS = 36           # the same, of the faults that agents have
@@ -169,8 +170,9 @@ def pytest(unit, *options):
     return read(pytest_result, xml_path), 0 if status == 5 else status
 
 
-def size_of(unit):
-    return os.path.getsize(ROOT / unit.path)
+def expected(unit):
+    """What comes first, as it takes longest: by size, but for those that run for minutes by their nature."""
+    return unit.path.endswith(MINUTES), os.path.getsize(ROOT / unit.path)
 
 
 def files_marked(marker):
@@ -187,7 +189,7 @@ def net_units(mode):
     if not mode:
         units += [Unit(each, path, ["--mode", each, "-m", "each_mode"])
                   for path in files_marked("each_mode") for each in ("split", "adopt")]
-    return sorted(units, key=size_of, reverse=True)
+    return sorted(units, key=expected, reverse=True)
 
 
 def work_off(units, done):
