@@ -161,6 +161,8 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 	s.up = read_up(b);
 	if (len != FRAME_BYTES + packed)
 		s.up.mss = get16(b + OUT_AT + packed);
+	if (len != FRAME_BYTES + packed && !s.up.mss)
+		return SP_SEAL_LENGTH;	/* what is not there has no bytes */
 	if (sp_tuple_unpack(b + OUT_AT, packed, &s.up.out))
 		return SP_SEAL_LENGTH;
 	s.down = sp_half_turn(&s.up, front, shift(get16(b + 13)));

@@ -59,13 +59,17 @@ static void check_splice(const struct sp_splice *s, const struct sp_tuple *front
 	PROMISE(sp_record_read(&seal, &other, bytes, len, &same) == SP_SEAL_FORGED);
 }
 
-/* Whoever has the key may say anything about a splice, but for a tuple that is none. */
+/* Whoever has the key may say anything about a splice, but for a tuple that is none. Behind it may be an MSS. */
 static int is_record(const __u8 *bytes, size_t len)
 {
+	size_t tuple_len = len - OUT_AT - SP_SEAL_TAIL_BYTES;
 	struct sp_tuple out;
 
-	return len > OUT_AT + SP_SEAL_TAIL_BYTES &&
-	       !sp_tuple_unpack(bytes + OUT_AT, len - OUT_AT - SP_SEAL_TAIL_BYTES, &out);
+	if (len <= OUT_AT + SP_SEAL_TAIL_BYTES + 2)
+		return 0;
+	if (!sp_tuple_unpack(bytes + OUT_AT, tuple_len, &out))
+		return 1;
+	return (bytes[OUT_AT + tuple_len - 2] || bytes[OUT_AT + tuple_len - 1]) && !sp_tuple_unpack(bytes + OUT_AT, tuple_len - 2, &out);
 }
 
 /* @bytes: exactly @len of them, for the sanitizer */

@@ -99,7 +99,7 @@ static void sealed_nonsense(void **state)
 
 		sp_seal_close(&seal, key.bytes, key.len, text, len);
 		assert_int_equal(sp_record_read(&seal, &s.front, text, len, &out),
-				 len == 53 || len == 55 || len == 77 || len == 79 ? SP_SEAL_OK : SP_SEAL_LENGTH);
+				 len == 53 || len == 77 ? SP_SEAL_OK : SP_SEAL_LENGTH);	/* an MSS of 0 is left out */
 	}
 	memcpy(r.bytes + 33, &mapped, 36);
 	sp_seal_close(&seal, key.bytes, key.len, r.bytes, r.len);
