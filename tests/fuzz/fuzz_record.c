@@ -69,7 +69,8 @@ static int is_record(const __u8 *bytes, size_t len)
 		return 0;
 	if (!sp_tuple_unpack(bytes + OUT_AT, tuple_len, &out))
 		return 1;
-	return (bytes[OUT_AT + tuple_len - 2] || bytes[OUT_AT + tuple_len - 1]) && !sp_tuple_unpack(bytes + OUT_AT, tuple_len - 2, &out);
+	return (bytes[OUT_AT + tuple_len - 2] || bytes[OUT_AT + tuple_len - 1]) &&
+	       !sp_tuple_unpack(bytes + OUT_AT, tuple_len - 2, &out);
 }
 
 /* @bytes: exactly @len of them, for the sanitizer */
