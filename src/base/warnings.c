@@ -14,7 +14,7 @@ static const struct {
 	const char	*name, *remedy;
 	unsigned int	seconds;
 } kinds[] = {
-#define X(up, low, seconds_, remedy_) { .name = #low, .remedy = remedy_, .seconds = seconds_ },
+#define X(up, low, seconds_, remedy_) { .name = #low, .remedy = (remedy_), .seconds = (seconds_) },
 	SP_WARNINGS(X)
 #undef X
 };

@@ -162,7 +162,8 @@ static void remove_splice(struct sp_ager *a, struct look *look, int is_over)
 /* It is not closed: its ends hear of it, and so do the others, as if both had been reset. */
 static void expire(struct sp_ager *a, struct look *look)
 {
-	struct sp_entry down = *look->down;
+	const struct sp_entry *before = look->down;
+	struct sp_entry down = *before;
 	struct sp_splice splice = splice_of(look);
 
 	if (!look->has_up)
@@ -171,6 +172,7 @@ static void expire(struct sp_ager *a, struct look *look)
 	down.use.state |= SP_USE_S_RST | SP_USE_S_PEER_RST;
 	look->down = &down;
 	remove_splice(a, look, 1);
+	look->down = before;
 }
 
 /* Whether the store may still have it from us: if it has it afterwards, another proxy has refreshed it. */
@@ -196,7 +198,7 @@ static struct sp_lifetime lifetime_of(const struct sp_ager *a, const struct look
 static int may_be_over(const struct sp_ager *a, const struct sp_limits_conf *limits, const struct look *look)
 {
 	const struct sp_lifetime l = lifetime_of(a, look);
-	__u64 least_ns = sp_lifetime_least_ns(limits, &l), seen_ns = look->down->use.seen_ns;
+	__u64 least_ns = sp_lifetime_least_ns(limits, &l) ?: 1, seen_ns = look->down->use.seen_ns;
 	__u64 quiet = quiet_ns(a, seen_ns), before = a->last_walk_ns > seen_ns ? a->last_walk_ns - seen_ns : 0;
 
 	if (quiet < least_ns)
