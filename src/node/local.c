@@ -2,6 +2,7 @@
 #include "node/local.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,16 +37,31 @@ static int is_loopback(const struct sp_addr *addr)
 	return sp_addr_is_v4(addr) && ntohl(addr->w[3]) >> 24 == IN_LOOPBACKNET;
 }
 
-/* To itself, a machine speaks from the address that it speaks to. Connecting a datagram socket sends nothing. */
+int sp_local_connect(const struct sp_addr *addr)
+{
+	struct sockaddr_storage to;
+	socklen_t len = fill(addr, &to);
+	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	if (!connect(fd, (struct sockaddr *)&to, len))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* To itself, a machine speaks from the address that it speaks to. */
 int sp_local_is(const struct sp_addr *addr)
 {
 	struct sockaddr_storage to, from = { 0 };
 	socklen_t len = fill(addr, &to), from_len = sizeof(from);
-	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), is_local = is_loopback(addr);
+	int fd = sp_local_connect(addr), is_local = is_loopback(addr);
 
 	if (fd < 0)
 		return is_local;
-	if (!connect(fd, (struct sockaddr *)&to, len) && !getsockname(fd, (struct sockaddr *)&from, &from_len)) {
+	if (!getsockname(fd, (struct sockaddr *)&from, &from_len)) {
 		((struct sockaddr_in *)&from)->sin_port = htons(DISCARD_PORT);	/* at the same place in both families */
 		is_local |= !memcmp(&from, &to, len);
 	}

@@ -5,6 +5,9 @@
 
 #include "config/config.h"
 
+/* A datagram socket connected to @addr, which looks the route up and sends nothing. Return: it, or -errno. */
+int sp_local_connect(const struct sp_addr *addr);
+
 /* Whether the kernel takes @addr for one of this machine. Needs no privileges. */
 int sp_local_is(const struct sp_addr *addr);
 

@@ -2,40 +2,21 @@
 #include "node/route_mtu.h"
 
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "node/local.h"
+
 #define KEEP_NS		10000000000ULL
-#define DISCARD_PORT	9
-
-/* Connecting a datagram socket looks the route up, and sends nothing. */
-static int connect_v4(int fd, const struct sp_addr *to)
-{
-	struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_port = htons(DISCARD_PORT), .sin_addr.s_addr = to->w[3],
-	};
-
-	return connect(fd, (struct sockaddr *)&at, sizeof(at));
-}
-
-static int connect_v6(int fd, const struct sp_addr *to)
-{
-	struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_port = htons(DISCARD_PORT) };
-
-	memcpy(&at.sin6_addr, to, sizeof(*to));
-	return connect(fd, (struct sockaddr *)&at, sizeof(at));
-}
 
 static __u32 ask_kernel(const struct sp_addr *to)
 {
-	int is_v4 = sp_addr_is_v4(to), mtu = 0, fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int is_v4 = sp_addr_is_v4(to), mtu = 0, fd = sp_local_connect(to);
 	socklen_t len = sizeof(mtu);
 
 	if (fd < 0)
 		return 0;
-	if ((is_v4 ? connect_v4(fd, to) : connect_v6(fd, to)) ||
-	    getsockopt(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_MTU : IPV6_MTU, &mtu, &len))
+	if (getsockopt(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_MTU : IPV6_MTU, &mtu, &len))
 		mtu = 0;
 	close(fd);
 	return mtu > 0 ? mtu : 0;
