@@ -22,7 +22,8 @@
 	X(fell_back_source_client) X(fell_back_not_in_sync) X(fell_back_store_away) \
 	X(fell_back_small_mss) X(fell_back_head_acked) \
 	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
-	X(reset_unknown) X(client_reset) X(syn_challenged) X(stray_kept) X(relayed) X(fetched) X(adopted) \
+	X(reset_unknown) X(client_reset) X(syn_challenged) X(rst_challenged) X(challenge_throttled) \
+	X(stray_kept) X(relayed) X(fetched) X(adopted) \
 	X(sent_home) X(told_again) X(probes_answered) X(heads_late) X(expired) \
 	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(gave_way) X(share_full) \
 	 X(ports_exhausted) X(ports_found) \

@@ -57,6 +57,7 @@ enum sp_conn_state {
  * @is_ecn, @is_ecn_back: ECN was agreed upon with the client, and with the backend as well
  * @is_ce:	something of what is held was marked on its way to us, and the backend does not know yet
  * @is_repeating: OWING: something was sent twice
+ * @challenge_ns: an RST in the window is not answered before
  * @reactions:	CONNECTING: to answers of the backend that fit nothing, since the timer sent a SYN
  * @is_reset:	COMMITTING: the client has ended it meanwhile
  * @is_late:	COMMITTING: the daemon was stopped since, see sp_front_awake()
@@ -77,7 +78,7 @@ struct sp_conn {
 	struct sp_config		*config;
 	struct sp_half			up;
 	struct sp_held			held;
-	__u64				deadline_ns, again_ns, ack_ns, backoff_ns;
+	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns;
 	__u64				begun_ms, said_s;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval, heard_tsval;
 	__u32				una, sent, cwnd, window_bytes;

@@ -7,7 +7,8 @@
 #include "l7/tls_hello.h"
 #include "tcp/relay.h"
 
-#define PAGE	4096
+#define PAGE		4096
+#define CHALLENGE_NS	500000000ULL
 
 __u32 sp_head_pages(const struct sp_conn *c)
 {
@@ -210,17 +211,33 @@ static void end_by_rst(struct sp_front *f, struct sp_conn *c)
 }
 
 /*
+ * At most ten in five seconds (RFC 5961, 7), counted for each connection: a count of all would tell a stranger which
+ * numbers are right (CVE-2016-5696).
+ */
+static void challenge_rst(struct sp_front *f, struct sp_conn *c)
+{
+	struct sp_segment ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
+	__u64 now_ns = sp_now_ns();
+
+	if (now_ns < c->challenge_ns) {
+		f->counters.challenge_throttled++;
+		return;
+	}
+	c->challenge_ns = now_ns + CHALLENGE_NS;
+	f->counters.rst_challenged++;
+	sp_wire_send(f->wire, &ack);
+}
+
+/*
  * Other numbers: this proxy may not have all that the client sent. If the client has no connection any more, it answers
  * the acknowledgement by an RST that fits (RFC 5961, 3.2). Another proxy's splice may be meant, too.
  */
 static void rst(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
 {
-	struct sp_segment challenge = sp_front_segment(c, SP_TCP_ACK, c->acked);
-
 	if (rst_fits(c, seg))
 		end_by_rst(f, c);
-	else if (seg->seq - challenge.ack < SP_CONN_BUF)
-		sp_wire_send(f->wire, &challenge);
+	else if (seg->seq - (c->client.isn_theirs + 1 + c->acked) < SP_CONN_BUF)
+		challenge_rst(f, c);
 	else
 		f->counters.segment_foreign++;
 	if (sp_carrier_is_shared(&f->carrier))

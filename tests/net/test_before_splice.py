@@ -106,6 +106,23 @@ def test_reset_out_of_place_is_asked_about(raw, family, port):
 
 
 @pytest.mark.spliced
+def test_challenges_are_throttled(raw, family):
+    """RFC 5961, 7: ten in five seconds, at most. What is not said is counted, and a reset that fits is heard all the same."""
+    with half_a_head(raw, family, RAW_HTTP) as client:
+        wait_for(lambda: client.receive(1, lambda seg: seg.ack == client.isn + 21), "the beginning to be acknowledged")
+        said, suppressed = count(raw, "rst_challenged"), count(raw, "challenge_throttled")
+        for at in range(25, 55):
+            client.send(RST, at=at)
+        wait_for(lambda: count(raw, "rst_challenged") + count(raw, "challenge_throttled") == said + suppressed + 30, "all to be seen")
+        assert count(raw, "rst_challenged") - said <= 2     # they may come at the border of two halves of a second
+        time.sleep(0.5)
+        client.send(RST, at=25)
+        wait_for(lambda: count(raw, "rst_challenged") - said in (2, 3), "another challenge")
+        client.send(RST, at=20)
+        wait_for(lambda: not pending(raw), "its place to be free", timeout=2)
+
+
+@pytest.mark.spliced
 def test_reset_by_a_stranger_ends_no_head(raw, pair, family):
     """It does not know the numbers, and the head goes on."""
     pair.listener("http")
