@@ -98,8 +98,9 @@ def order(path, lines):
     for at, line in enumerate(lines, 1):
         include = INCLUDE.match(line)
         other = include and include[1]
-        if other in FOLDERS and folder == "ctl" and other not in ("abi", "base", "control"):
-            yield at, f"splicectl includes {other}"
+        if folder == "ctl" and (other in FOLDERS and other not in ("abi", "base", "control")
+                                or other == "control" and '"control/control.h"' not in line):
+            yield at, f"splicectl includes {line.split()[1]}"
         elif other in FOLDERS and folder in FOLDERS and (
                 FOLDERS.index(other) > FOLDERS.index(folder) or (folder, other) in BESIDE):
             yield at, f"{folder} stands above {other}, and does not include it"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* socket.h - the file of the control socket. Only for control*.c. */
+/* socket.h - the file of the control socket. Only for src/control. */
 #ifndef SP_CONTROL_SOCKET_H
 #define SP_CONTROL_SOCKET_H
 

@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "control/control.c"
-#include "control/client.c"
+#include "control/output.c"
+#include "control/server.c"
+#include "control/session.c"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -154,21 +155,21 @@ static void turn(struct fixture *f, int turns)
 /* All that comes until the server closes; the caller frees it. Bounds what the server holds on the way. */
 static char *read_all(struct fixture *f, int fd)
 {
-	struct sp_client_out text = { 0 };
+	struct sp_control_output text = { 0 };
 	char buf[65536];
 	ssize_t len = -1;
 
 	for (int i = 0; i < TURNS_MAX; i++) {
 		uv_run(&f->loop, UV_RUN_NOWAIT);
 		while ((len = recv(fd, buf, sizeof(buf), 0)) > 0)
-			out_append(buf, len, &text);
+			append_bytes(buf, len, &text);
 		for (unsigned int c = 0; c < SP_CONTROL_SLOTS; c++)
-			assert_true(f->server->clients[c].out.size < 256 * 1024);
+			assert_true(f->server->sessions.slots[c].out.size < 256 * 1024);
 		if (!len || errno != EAGAIN)
 			break;
 	}
 	assert_true(!len || errno == ECONNRESET);
-	out_append("", 1, &text);
+	append_bytes("", 1, &text);
 	close(fd);
 	return text.data;
 }
@@ -572,8 +573,8 @@ static void client_that_does_not_read_stops_its_list_only(void **state)
 	turn(f, 500);
 	made_count = f->daemon.made_count;
 	assert_in_range(made_count, 1, 20000); /* what the socket holds */
-	assert_int_equal(f->server->listing_count, 0); /* so the loop can sleep */
-	assert_false(uv_is_active((uv_handle_t *)&f->server->idle));
+	assert_int_equal(f->server->sessions.listing_count, 0); /* so the loop can sleep */
+	assert_false(uv_is_active((uv_handle_t *)&f->server->sessions.idle));
 	turn(f, 500);
 	assert_int_equal(f->daemon.made_count, made_count);
 	expect(f, STATUS, "{\"version\":\"0\",\"ready\":true}\n");
@@ -589,9 +590,9 @@ static void client_that_does_not_read_stops_its_list_only(void **state)
 static void expire(struct fixture *f)
 {
 	for (unsigned int i = 0; i < SP_CONTROL_SLOTS; i++)
-		if (f->server->clients[i].deadline_ms != SP_CONTROL_NEVER_MS)
-			f->server->clients[i].deadline_ms = 0;
-	on_tick(&f->server->timer);
+		if (f->server->sessions.slots[i].deadline_ms != SP_CONTROL_NEVER_MS)
+			f->server->sessions.slots[i].deadline_ms = 0;
+	on_tick(&f->server->sessions.timer);
 	turn(f, 2);
 }
 
@@ -604,11 +605,11 @@ static void slow_reader_is_cut_off(void **state)
 	f->daemon.row_count = 2000000;
 	send_text(deaf, CONNECTIONS ",\"limit\":0}\n");
 	turn(f, 500);
-	assert_int_equal(f->server->client_count, 1);
-	on_tick(&f->server->timer);
-	assert_int_equal(f->server->client_count, 1); /* not before its time */
+	assert_int_equal(f->server->sessions.served_count, 1);
+	on_tick(&f->server->sessions.timer);
+	assert_int_equal(f->server->sessions.served_count, 1); /* not before its time */
 	expire(f);
-	assert_int_equal(f->server->client_count, 0);
+	assert_int_equal(f->server->sessions.served_count, 0);
 	text = read_all(f, deaf);
 	assert_null(strstr(text, "\"end\""));
 	free(text);
@@ -621,11 +622,11 @@ static void silent_client_is_told_and_cut_off(void **state)
 	char *text;
 
 	turn(f, 2);
-	assert_in_range(f->server->clients[0].deadline_ms - uv_now(&f->loop), 4000, 5000);
+	assert_in_range(f->server->sessions.slots[0].deadline_ms - uv_now(&f->loop), 4000, 5000);
 	expire(f);
 	text = read_all(f, fd);
 	assert_string_equal(text, "{\"error\":\"no request within 5 s\"}\n");
-	assert_int_equal(f->server->client_count, 0);
+	assert_int_equal(f->server->sessions.served_count, 0);
 	free(text);
 }
 
@@ -636,10 +637,10 @@ static void timer_of_real_time_cuts_off(void **state)
 	char buf[64];
 
 	turn(f, 2);
-	f->server->clients[0].deadline_ms = uv_now(&f->loop) + 100;
-	for (int i = 0; i < 20 && f->server->client_count; i++)
+	f->server->sessions.slots[0].deadline_ms = uv_now(&f->loop) + 100;
+	for (int i = 0; i < 20 && f->server->sessions.served_count; i++)
 		uv_run(&f->loop, UV_RUN_ONCE);
-	assert_int_equal(f->server->client_count, 0);
+	assert_int_equal(f->server->sessions.served_count, 0);
 	assert_true(recv(fd, buf, sizeof(buf), 0) > 0);
 	close(fd);
 }
@@ -687,9 +688,9 @@ static void crowd_is_answered(void **state)
 		assert_non_null(strstr(text, "}\n"));
 		free(text);
 	}
-	assert_int_equal(f->server->client_count, 0);
-	assert_false(uv_is_active((uv_handle_t *)&f->server->timer));
-	assert_false(uv_is_active((uv_handle_t *)&f->server->idle));
+	assert_int_equal(f->server->sessions.served_count, 0);
+	assert_false(uv_is_active((uv_handle_t *)&f->server->sessions.timer));
+	assert_false(uv_is_active((uv_handle_t *)&f->server->sessions.idle));
 }
 
 static void lists_take_turns(void **state)
@@ -709,8 +710,8 @@ static void lists_take_turns(void **state)
 		/* one batch a turn, whoever asks */
 		assert_int_equal(f->daemon.made_count - before, SP_CONTROL_BATCH_ROWS);
 	}
-	assert_in_range(f->server->clients[0].seen, f->server->clients[1].seen - SP_CONTROL_BATCH_ROWS,
-			f->server->clients[1].seen + SP_CONTROL_BATCH_ROWS);
+	assert_in_range(f->server->sessions.slots[0].seen, f->server->sessions.slots[1].seen - SP_CONTROL_BATCH_ROWS,
+			f->server->sessions.slots[1].seen + SP_CONTROL_BATCH_ROWS);
 	text = read_all(f, first);
 	assert_non_null(strstr(text, "\"total_seen\":20000"));
 	free(text);
@@ -731,9 +732,9 @@ static void client_may_leave_at_any_time(void **state)
 		turn(f, turns);
 		close(fd);
 	}
-	for (int i = 0; i < TURNS_MAX && f->server->client_count; i++)
+	for (int i = 0; i < TURNS_MAX && f->server->sessions.served_count; i++)
 		turn(f, 1);
-	assert_int_equal(f->server->client_count, 0);
+	assert_int_equal(f->server->sessions.served_count, 0);
 }
 
 /* Leak and use after free are found by the sanitizer; teardown runs the loop to its end. */
@@ -745,7 +746,7 @@ static void server_may_close_while_it_serves(void **state)
 	f->daemon.row_count = 100000;
 	send_text(list, CONNECTIONS ",\"limit\":0}\n");
 	turn(f, 8);
-	assert_int_equal(f->server->client_count, 2);
+	assert_int_equal(f->server->sessions.served_count, 2);
 	sp_control_close(f->server);
 	f->server = NULL;
 	turn(f, 3);
