@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A TCP client that sends just the segments a test wants, from an address the kernel does not know."""
+import contextlib
 import socket
 import struct
 import time
 
+import tcp
+
 HOST_DIGIT = 0x42
+RTO_S = 1           # a kernel's first one
+TIMEOUT_S = 10
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
@@ -57,6 +62,7 @@ def mac_of(ns, device):
 
 class Raw:
     """One connection. The neighbour is told our address once; nothing answers for it but us."""
+    clients = repeating = 0     # all that there were; those that had to retransmit
     OPTIONS = bytes((2, 4, 1460 >> 8, 1460 & 255, 4, 2, 1, 3, 3, 7))     # MSS, SACK permitted, window scale 7
 
     def __init__(self, net, vip, port, sport, isn=1000, options=OPTIONS):
@@ -74,12 +80,15 @@ class Raw:
         self.sock.bind((peer, kind))
         self.seq, self.ack = isn, 0
         self.longest = 0        # payload received
-        self.sent = []          # what a client would repeat
+        self.sent = []          # (offset of its end, frame): repeated until it is acknowledged
+        self.acked = self.repeated = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        Raw.clients += 1
+        Raw.repeating += bool(self.repeated)
         self.sock.close()
 
     def packet(self, flags, payload=b"", at=None, options=b"", **fields):
@@ -89,13 +98,24 @@ class Raw:
 
     def send(self, flags, payload=b"", at=None, options=b"", **fields):
         frame = self.header + self.packet(flags, payload, at, options, **fields)
-        self.sent += [frame] if payload else []
+        if payload:
+            start = self.seq - self.isn - 1 if at is None else at
+            self.sent.append((start + len(payload), frame))
         self.sock.send(frame)
 
     def repeat(self):
-        """All bytes, in the order and by the segments of before."""
-        for frame in self.sent:
+        """Retransmission: all that the peer has not acknowledged, in the order and by the segments of before."""
+        missing = [frame for end, frame in self.sent if end > self.acked]
+        self.repeated += bool(missing)
+        for frame in missing:
             self.sock.send(frame)
+
+    def close(self):
+        """Sends a FIN, until it is acknowledged."""
+        for _ in range(5):
+            self.send(FIN | ACK)
+            if self.receive(RTO_S, lambda seg: seg.flags & RST or seg.ack == (self.seq + 1) & 0xffffffff):
+                return
 
     def receive(self, timeout=5, want=lambda seg: True):
         """The next segment to us that is wanted, or None."""
@@ -124,13 +144,28 @@ class Raw:
     def acknowledge(self):
         self.send(ACK)
 
-    def collect(self, until, timeout=10, acknowledge=True):
+    def accepted(self, listener):
+        """The server's end. Retransmits meanwhile."""
+        usual = listener.gettimeout()
+        listener.settimeout(RTO_S)
+        try:
+            for _ in range(tcp.bound(TIMEOUT_S)):
+                with contextlib.suppress(TimeoutError):
+                    return tcp.accept(listener)
+                self.repeat()
+        finally:
+            listener.settimeout(usual)
+        raise TimeoutError("no connection arrives at the server")
+
+    def collect(self, until, timeout=TIMEOUT_S, acknowledge=True):
         """The server's stream until `until(bytes)` or FIN or RST. Return (bytes, flags of the last segment)."""
-        pieces, end, got, flags = {}, time.monotonic() + timeout, b"", 0
+        pieces, end, got, flags = {}, time.monotonic() + tcp.bound(timeout), b"", 0
         while time.monotonic() < end and not until(got) and not flags & (FIN | RST):
-            seg = self.receive(end - time.monotonic())
+            seg = self.receive(RTO_S, lambda seg: not seg.flags & SYN)
             if not seg:
-                break
+                self.repeat()
+                continue
+            self.acked = max(self.acked, seg.ack - self.isn - 1 & 0xffffffff)
             at = (seg.seq - self.their_isn - 1) & 0xffffffff
             pieces[at] = max(seg.payload, pieces.get(at, b""), key=len)    # an acknowledgement may be late
             got = b""
