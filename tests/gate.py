@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """All tests, and how they are counted. Run as root by ./run test; the last line says "N passed, N failed".
 
-Tests of tests/net mostly wait. So WORKERS of them run beside each other, a file at a time, the largest file first. Those
-marked each_mode run in the modes split and adopt, too. What fails beside others is tried again with nothing else at work.
+Tests of tests/net mostly wait. So WORKERS of them run beside each other, a file at a time: first those with a test marked
+`minutes`, then the largest. Tests marked each_mode run in the modes split and adopt, too. A failed test has failed. It is
+run once more with nothing else at work, only to print whether it fails alone, too.
 """
 import argparse
 import dataclasses
@@ -21,9 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 LOGS = BUILD / "gate"
 WORKERS = 4
-AGAIN_MAX = 16              # failed tests that are tried again; more have a reason
+AGAIN_MAX = 16              # failed tests that are run alone as well; more have one reason
 UNIT_LIMIT_S = 900          # for a file of tests
-MINUTES = ("test_outages.py", "test_sessions.py", "test_cluster_before_splice.py", "test_ports.py")
 FUZZ_SECONDS = 5            # for each target
 TORTURE_TRIALS = 108        # each fault meets each phase
 AGENT_TRIALS = 36           # the same, of the faults that agents have
@@ -45,14 +45,18 @@ class Tally:
 
     def __init__(self):
         self.passed = self.failed = 0
+        self.names = []         # of what failed
 
     def count(self, name, result, status=0):
         failed = len(result.failed) or int(status != 0 or not result.passed)
         self.passed += result.passed
         self.failed += failed
+        self.names += [f"{name}: {test}" for test in result.failed or [f"ended with status {status}"] * failed]
         print(f"== {name}: {result.passed} passed, {failed} failed", flush=True)
 
     def close(self):
+        for name in self.names:
+            print(f"FAILED {name}")
         print(f"{self.passed} passed, {self.failed} failed", flush=True)
         return 1 if self.failed or not self.passed else 0
 
@@ -126,25 +130,35 @@ def read(reader, path):
         return Result()
 
 
+def say_alone(name, failed, again):
+    """@again: the result of the tests in @failed, run with nothing else at work. For whoever looks for the reason."""
+    for test in failed:
+        ran = test in again.failed or again.passed + len(again.failed) >= len(failed)
+        print(f"== {name}: {test} {'fails' if test in again.failed else 'passes' if ran else 'did not run'} alone", flush=True)
+
+
 # ---- unit tests, tests of the datapath and of the store ----
 
-def meson(options):
-    log = BUILD / "meson-logs/testlog.json"
+def meson(folder, options):
+    log = folder / "meson-logs/testlog.json"
     log.unlink(missing_ok=True)
-    status = run(["meson", "test", "-C", BUILD, "--print-errorlogs", *options])
+    status = run(["meson", "test", "-C", folder, "--print-errorlogs", *options])
     return read(meson_result, log), status
 
 
+def meson_part(tally, name, folder, *options):
+    result, status = meson(folder, options)
+    if 0 < len(result.failed) <= AGAIN_MAX:
+        again, _ = meson(folder, ["--no-rebuild", "--num-processes", "1", *result.failed])
+        say_alone(name, result.failed, again)
+    tally.count(name, result, status)
+
+
 def unit(tally):
-    result = BUILD / "gate/counting.xml"
+    result = LOGS / "counting.xml"
     status = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_gate.py", "--junit-xml", result])
     tally.count("counting", read(pytest_result, result), status)
-    result, status = meson([])
-    if 0 < len(result.failed) <= AGAIN_MAX:
-        again, status = meson(["--no-rebuild", "--num-processes", "1", *result.failed])
-        print(f"== unit and bpf: {again.passed} passed when tried again alone, of: {' '.join(result.failed)}")
-        result = Result(result.passed + again.passed, again.failed)
-    tally.count("unit and bpf", result, status)
+    meson_part(tally, "unit and bpf", BUILD)
 
 
 # ---- tests/net ----
@@ -170,16 +184,16 @@ def pytest(unit, *options):
     return read(pytest_result, xml_path), 0 if status == 5 else status
 
 
-def expected(unit):
-    """What comes first, as it takes longest: by size, but for those that run for minutes by their nature."""
-    return unit.path.endswith(MINUTES), os.path.getsize(ROOT / unit.path)
-
-
 def files_marked(marker):
     """Files of tests/net with a test that has this marker."""
     listed = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", "-m", marker,
                              "tests/net"], cwd=ROOT, capture_output=True, text=True).stdout
-    return sorted({line.partition("::")[0] for line in listed.splitlines() if "::" in line})
+    return {line.partition("::")[0] for line in listed.splitlines() if "::" in line}
+
+
+def in_order(units, long):
+    """The longest begin first. @long: files that run for minutes, whatever their size."""
+    return sorted(units, key=lambda unit: (unit.path in long, os.path.getsize(ROOT / unit.path)), reverse=True)
 
 
 def net_units(mode):
@@ -188,8 +202,8 @@ def net_units(mode):
     units = [Unit(mode or "net", path, ["--mode", mode or "whole"]) for path in files]
     if not mode:
         units += [Unit(each, path, ["--mode", each, "-m", "each_mode"])
-                  for path in files_marked("each_mode") for each in ("split", "adopt")]
-    return sorted(units, key=expected, reverse=True)
+                  for path in sorted(files_marked("each_mode")) for each in ("split", "adopt")]
+    return in_order(units, files_marked("minutes"))
 
 
 def work_off(units, done):
@@ -215,14 +229,11 @@ def work_off(units, done):
         thread.join()
 
 
-def try_again(unit, result):
-    """Alone, with the bounds of time as they are written. Return: what is still wrong."""
-    functions = sorted({name.split("::")[-1].split("[")[0] for name in result.failed})
-    again, _ = pytest(unit, "-k", " or ".join(functions))
-    ran_all = again.passed + len(again.failed) >= len(result.failed)
-    still = [name for name in result.failed if name in again.failed or not ran_all]
-    print(f"== {unit.name}: tried again alone: {', '.join(result.failed)}; still failed: {', '.join(still) or 'none'}")
-    return Result(result.passed + len(result.failed) - len(still), still)
+def try_alone(unit, failed):
+    """With the bounds of time as they are written."""
+    functions = sorted({name.split("::")[-1].split("[")[0] for name in failed})
+    again, _ = pytest(dataclasses.replace(unit, part=f"{unit.part}-alone"), "-k", " or ".join(functions))
+    say_alone(unit.name, failed, again)
 
 
 def net(tally, mode=None):
@@ -232,37 +243,35 @@ def net(tally, mode=None):
         print(f"{unit.name}: {result.passed} passed, {len(result.failed)} failed, {took_s:.0f} s", flush=True)
         if result.failed or status:
             print((LOGS / f"{unit.name}.log").read_text(errors="replace"), flush=True)
-            bad.append((unit, result, status))
-        else:
-            parts.setdefault(unit.part, Result()).add(result)
-    work_off(net_units(mode), done)
-    few = sum(len(result.failed) for _, result, _ in bad) <= AGAIN_MAX
-    for unit, result, status in bad:
-        if not result.failed:
+        if result.failed:
+            bad.append((unit, result.failed))
+        elif status:
             result = Result(result.passed, [f"{unit.name} ended with status {status}"])
-        elif few:
-            result = try_again(unit, result)
         parts.setdefault(unit.part, Result()).add(result)
+    work_off(net_units(mode), done)
+    if sum(len(failed) for _, failed in bad) <= AGAIN_MAX:
+        for unit, failed in bad:
+            try_alone(unit, failed)
     for part, result in parts.items():
         tally.count(part, result)
 
 
 # ---- the rest ----
 
-class Fuzz:
-    """Behind all else, as it never waits: it gets what the tests of processors leave."""
+class Behind:
+    """Behind all else, as it never waits: it gets what the tests of processors leave. @reader: of what it prints."""
 
-    def __init__(self):
-        self.log = LOGS / "fuzz.log"
+    def __init__(self, name, command, reader):
+        self.name, self.reader, self.log = name, reader, LOGS / f"{name}.log"
         with open(self.log, "w") as out:
-            self.process = subprocess.Popen(["nice", "-n", "10", "tests/fuzz/run.sh", str(FUZZ_SECONDS)], cwd=ROOT,
-                                            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(["nice", "-n", "10", *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=subprocess.STDOUT)
 
     def count(self, tally):
         status = self.process.wait()
         text = self.log.read_text(errors="replace")
         print(text)
-        tally.count("fuzz", fuzz_result(text), status)
+        tally.count(self.name, self.reader(text), status)
 
 
 def torture(tally, name, trials, *options):
@@ -276,7 +285,7 @@ def torture(tally, name, trials, *options):
 
 def everything(tally):
     unit(tally)
-    fuzz = Fuzz()
+    fuzz = Behind("fuzz", ["tests/fuzz/run.sh", str(FUZZ_SECONDS)], fuzz_result)
     net(tally)
     fuzz.count(tally)
     torture(tally, "torture", TORTURE_TRIALS)

@@ -83,37 +83,63 @@ def test_each_unit_is_run_once(monkeypatch):
     assert sorted(ran) == sorted(reported) == sorted(unit.name for unit in units)
 
 
-def pretend_net(monkeypatch, capsys, first, again):
-    """A single file of tests: what it says beside others, and alone. Return: the last line and what was run."""
-    answers = [first, again]
+def test_what_runs_for_minutes_begins_first():
+    files = ["tests/net/test_unload.py", "tests/net/test_heads.py", "tests/net/test_spray.py"]
+    units = [gate.Unit("net", path, []) for path in files]
+    assert gate.in_order(units, {files[0]})[0].path == files[0]
+    assert gate.in_order(units, set())[-1].path == files[0]
+
+
+A = "tests/net/test_a.py::test_x"
+
+
+def pretend_net(monkeypatch, capsys, first, alone=None):
+    """A single file of tests: its results beside others, and alone. Return: the count, the text, the answers not asked for."""
+    answers = [first, alone]
     monkeypatch.setattr(gate, "net_units", lambda mode: [gate.Unit("net", "tests/net/test_a.py", [])])
     monkeypatch.setattr(gate, "pytest", lambda unit, *options: answers.pop(0))
     monkeypatch.setattr(gate, "LOGS", pathlib.Path("/dev"))
     monkeypatch.setattr(pathlib.Path, "read_text", lambda *_, **__: "log")
     tally = gate.Tally()
     gate.net(tally)
-    return (tally.passed, tally.failed), answers
+    tally.close()
+    return (tally.passed, tally.failed), capsys.readouterr().out, answers
 
 
-A = "tests/net/test_a.py::test_x"
-
-
-def test_what_fails_only_beside_others(monkeypatch, capsys):
-    assert pretend_net(monkeypatch, capsys, (Result(5, [A]), 1), (Result(1), 0)) == ((6, 0), [])
-
-
-def test_what_fails_alone_too(monkeypatch, capsys):
-    assert pretend_net(monkeypatch, capsys, (Result(5, [A]), 1), (Result(0, [A]), 1)) == ((5, 1), [])
-
-
-def test_a_second_try_that_runs_nothing(monkeypatch, capsys):
-    assert pretend_net(monkeypatch, capsys, (Result(5, [A]), 1), (Result(), 4))[0] == (5, 1)
+@pytest.mark.parametrize("alone, word", [
+    (Result(1), "passes"),          # so the load has a part in it: a failure nonetheless
+    (Result(0, [A]), "fails"),
+    (Result(), "did not run"),
+])
+def test_a_second_run_changes_no_count(monkeypatch, capsys, alone, word):
+    count, text, left = pretend_net(monkeypatch, capsys, (Result(5, [A]), 1), (alone, 0))
+    assert count == (5, 1) and not left
+    assert f"== net-test_a: {A} {word} alone" in text and f"FAILED net: {A}" in text
 
 
 def test_a_file_that_breaks_off(monkeypatch, capsys):
-    assert pretend_net(monkeypatch, capsys, (Result(5), 3), None)[0] == (5, 1)
+    count, text, _ = pretend_net(monkeypatch, capsys, (Result(5), 3))
+    assert count == (5, 1) and "FAILED net: net-test_a ended with status 3" in text
 
 
-def test_too_many_are_not_tried_again(monkeypatch, capsys):
+def test_too_many_are_not_run_again(monkeypatch, capsys):
     many = [f"{A}[{i}]" for i in range(gate.AGAIN_MAX + 1)]
-    assert pretend_net(monkeypatch, capsys, (Result(5, many), 1), (Result(17), 0))[0] == (5, 17)
+    count, _, left = pretend_net(monkeypatch, capsys, (Result(5, many), 1), (Result(17), 0))
+    assert count == (5, 17) and len(left) == 1
+
+
+@pytest.mark.parametrize("alone", [Result(1), Result(0, ["a"])])
+def test_a_unit_test_that_fails_has_failed(monkeypatch, capsys, alone):
+    answers = [(Result(3, ["a"]), 1), (alone, 0)]
+    monkeypatch.setattr(gate, "meson", lambda folder, options: answers.pop(0))
+    tally = gate.Tally()
+    gate.meson_part(tally, "unit", pathlib.Path("/dev"))
+    assert (tally.passed, tally.failed, answers) == (3, 1, [])
+
+
+def test_what_runs_behind_is_counted(monkeypatch, tmp_path):
+    monkeypatch.setattr(gate, "LOGS", tmp_path)
+    tally = gate.Tally()
+    gate.Behind("a", ["echo", "fuzz a: ok, 7 runs in 5 s"], gate.fuzz_result).count(tally)
+    gate.Behind("b", ["false"], gate.fuzz_result).count(tally)
+    assert (tally.passed, tally.failed) == (1, 1)

@@ -52,6 +52,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "each_mode: promises something that agents have a part in, so ./run test does it in split and adopt, too")
     config.addinivalue_line("markers", "limit(seconds): other than the usual limit of a test")
     config.addinivalue_line("markers", "slow: takes more than 5 s")
+    config.addinivalue_line("markers", "minutes: its file takes minutes, so ./run test begins with it")
     tcp.patience = 3 if config.getoption("--patient") else 1
     if os.geteuid():
         pytest.exit("the tests in tests/net need root", 77)
