@@ -18,7 +18,7 @@
  * CONNECTING		pool, back, backend (our numbers), backend_idx, mode, tried, tries; again_ns: next SYN;
  *			deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
- * OWING		up, una, sent, cwnd, is_repeating; again_ns: next repetition; deadline_ns: given up
+ * OWING		up, una, sent, cwnd, is_repeating, owing_ns; again_ns: next repetition; deadline_ns: given up
  * ANSWERED		status, said_s, is_unsaid; deadline_ns: forgotten
  */
 #define SP_CONN_STATES(X) X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(OWING) X(ANSWERED)
@@ -40,6 +40,8 @@ enum sp_conn_state {
  * @stashing:	bytes that the store was given, the latest ones perhaps not successfully
  * @stashed_tsval, @giving_tsval: of the client, as the store has it, and as it will have it
  * @heard_tsval:	latest of the client; that in @client is what its splice begins with
+ * @ask_ns:	HEAD, with bytes acknowledged: when the store is asked about it once more
+ * @owing_ns:	OWING: since when
  * @begun_ms:	CLOCK_REALTIME when its first bytes came
  * @left_by:	another proxy that had to deliver its head, see heir.h; 0: none
  * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
@@ -78,7 +80,7 @@ struct sp_conn {
 	struct sp_config		*config;
 	struct sp_half			up;
 	struct sp_held			held;
-	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns;
+	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns, ask_ns, owing_ns;
 	__u64				begun_ms, said_s;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval, heard_tsval;
 	__u32				una, sent, cwnd, window_bytes;

@@ -9,6 +9,7 @@
 
 #define PAGE		4096
 #define CHALLENGE_NS	500000000ULL
+#define ASK_NS		1000000000ULL	/* no client repeats acknowledged bytes, so nothing new need ever come */
 
 __u32 sp_head_pages(const struct sp_conn *c)
 {
@@ -422,9 +423,13 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
  */
 void sp_head_ask_store(struct sp_front *f, struct sp_conn *c)
 {
-	if (!sp_carrier_is_shared(&f->carrier) || !c->is_news)
+	__u64 now_ns = sp_now_ns();
+	int is_due = c->acked && now_ns >= c->ask_ns;
+
+	if (!sp_carrier_is_shared(&f->carrier) || (!c->is_news && !is_due))
 		return;
 	c->is_news = 0;
+	c->ask_ns = now_ns + ASK_NS;
 	f->store->engine->fetch(f->store, &c->front);
 	if (c->acked && c->held.span_count && f->store->engine->heads)
 		f->store->engine->head(f->store, &c->front);

@@ -11,6 +11,9 @@
  *	congestion	ten segments at first, more as they are acknowledged; one after a loss (RFC 5681, RFC 6928)
  *	narrow ways	what is repeated goes in smaller segments: the error that asks for it goes to the client
  *
+ *	timestamps	a repetition is as much later as the time since: the splice may have begun with a later one than
+ *			we know, and a backend refuses what is earlier for ever (RFC 7323, 5)
+ *
  * In a cluster the backend's packets may take the ways of other proxies. Then nothing is known but its first window,
  * and a repetition can't wait for an acknowledgement: each one takes for granted that what was sent has been read, and
  * goes further. Where nothing comes by for UNSEEN_NS, the bytes count as delivered.
@@ -50,11 +53,17 @@ static void send(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to, __
 	sp_front_relay(f, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
 }
 
+/* The client's clock runs on, by a tick each millisecond as a rule: at a slower one this is ahead, see THREATS.md. */
+static __u32 owed_tsval(const struct sp_conn *c)
+{
+	return c->stashed_tsval + (c->is_repeating ? (sp_now_ns() - c->owing_ns) / 1000000 : 0);
+}
+
 /* stash.c says why the two parts differ in their TSval. */
 static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to)
 {
 	if (from < c->acked)
-		send(f, c, from, earlier(to, c->acked), c->stashed_tsval);
+		send(f, c, from, earlier(to, c->acked), owed_tsval(c));
 	if (to > c->acked || !c->acked)
 		send(f, c, later(from, c->acked), to, c->heard_tsval);
 }
@@ -79,8 +88,9 @@ void sp_owe_begin(struct sp_conn *c)
 	c->is_repeating = 0;
 	c->cwnd = SEGMENTS_FIRST * c->forward_mss;
 	c->backoff_ns = AGAIN_NS;
-	c->again_ns = sp_now_ns() + AGAIN_NS;
-	c->deadline_ns = sp_now_ns() + GIVE_UP_NS;
+	c->owing_ns = sp_now_ns();
+	c->again_ns = c->owing_ns + AGAIN_NS;
+	c->deadline_ns = c->owing_ns + GIVE_UP_NS;
 }
 
 void sp_owe_forward(struct sp_front *f, struct sp_conn *c)
