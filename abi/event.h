@@ -8,7 +8,7 @@
 /*
  * All from the datapath to the daemon. Each carries the packet from its IP header on.
  *
- * FRONT	client -> service, no half, valid cookie (@cookie_data is its data)
+ * FRONT	client -> service, no half, valid cookie
  * BACK		backend -> SNAT address, no half: the answer to a SYN of ours, or a stray
  * HELD		the half says SP_HALF_F_TO_DAEMON; or a SYN meets a live one
  * SYNACK	what a SYN was answered with, where the server speaks first (@tuple is the SYN's)
@@ -43,7 +43,7 @@ enum sp_event_kind {
  * @len:	bytes of the packet in @packet (its IP header first)
  * @l4_off:	offset of the TCP header in @packet, of QUOTE the ICMP header
  * @mtu:	of the way out: TOO_BIG, PIECES; of an agent's BACK: payload of a superpacket's segments; 0: it is none
- * @cookie_data: for FRONT, see cookie.h
+ * @cookie:	of FRONT: enum sp_cookie, so that the daemon need not compute the MAC again
  * @came_ms:	when, CLOCK_MONOTONIC_COARSE, modulo 2^32
  * @packet:	as it came, network byte order
  *
@@ -55,8 +55,9 @@ struct sp_event {
 	__u32		len;
 	__u16		l4_off;
 	__u16		mtu;
-	__u8		cookie_data;
-	__u8		pad[3];
+	__u8		pad;
+	__u8		cookie;
+	__u8		pad2[2];
 	__u32		came_ms;
 	__u8		packet[];
 };

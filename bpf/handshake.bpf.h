@@ -275,14 +275,17 @@ static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *sv
 	return answer_in_place(pkt, o.hdr, removed);
 }
 
-static __noinline int cookie_is_valid(const struct sp_pkt *pkt, const struct sp_control *c)
+static __noinline enum sp_cookie read_cookie(const struct sp_pkt *pkt, const struct sp_control *c)
 {
 	struct sp_cookie_in in = { .tuple = pkt->tuple, .client_isn = pkt->seq - 1 };
+	enum sp_cookie cookie;
 
 	if (!c)
-		return 0;
-	return sp_cookie_read(c->cookie_key[0], &in, c->period, pkt->ack - 1) ||
-	       (c->key_count > 1 && sp_cookie_read(c->cookie_key[1], &in, c->period, pkt->ack - 1));
+		return SP_COOKIE_INVALID;
+	cookie = sp_cookie_read(c->cookie_key[0], &in, c->period, pkt->ack - 1);
+	if (!cookie && c->key_count > 1)
+		cookie = sp_cookie_read(c->cookie_key[1], &in, c->period, pkt->ack - 1);
+	return cookie;
 }
 
 static __always_inline int miss(struct sp_pkt *pkt, __u64 now_ns)
@@ -299,17 +302,19 @@ static __always_inline int miss(struct sp_pkt *pkt, __u64 now_ns)
 static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_service *svc,
 					 const struct sp_control *c, __u64 now_ns)
 {
+	enum sp_cookie cookie;
 	int err;
 
 	if (pkt->flags & TH_RST)
 		return miss(pkt, now_ns);
 	if (!(pkt->flags & TH_ACK))
 		return -SP_DROP_BAD_HEADER;
-	if (!cookie_is_valid(pkt, c))
+	cookie = read_cookie(pkt, c);
+	if (!cookie)
 		return miss(pkt, now_ns);
 	if (!pkt->payload_bytes && !(pkt->flags & TH_FIN) && !(svc->flags & SP_SERVICE_F_SERVER_FIRST))
 		return -SP_DROP_ACK_EMPTY;
-	err = upcall(pkt, SP_EVENT_FRONT, upcall_whole(pkt), (pkt->ack - 1) & 0xff, 0);
+	err = upcall(pkt, SP_EVENT_FRONT, upcall_whole(pkt), cookie, 0);
 	return err ? err : -SP_DROP_HEAD;
 }
 

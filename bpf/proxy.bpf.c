@@ -43,7 +43,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* Its SYN was answered by another proxy. */
 static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
-	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->tag.client_isn && cookie_is_valid(pkt, control());
+	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->tag.client_isn && read_cookie(pkt, control());
 }
 
 /*

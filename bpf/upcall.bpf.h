@@ -76,15 +76,15 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
  * upcall() - copy the packet into the ring
  * @kind:	enum sp_event_kind
  * @len:	bytes from the IP header on
- * @cookie_data, @mtu: see struct sp_event
+ * @cookie, @mtu: see struct sp_event
  *
  * A function of its own, so that the verifier walks its size classes once.
  * Return: 0, or a reason.
  */
-static __noinline int upcall(const struct sp_pkt *pkt, __u32 kind, __u32 len, __u32 cookie_data, __u32 mtu)
+static __noinline int upcall(const struct sp_pkt *pkt, __u32 kind, __u32 len, __u32 cookie, __u32 mtu)
 {
 	struct sp_event head = {
-		.tuple = pkt->tuple, .kind = kind, .mtu = mtu, .cookie_data = cookie_data,
+		.tuple = pkt->tuple, .kind = kind, .mtu = mtu, .cookie = cookie,
 		.l4_off = pkt->l4_off - sizeof(struct ethhdr), .came_ms = bpf_ktime_get_coarse_ns() / 1000000,
 	};
 

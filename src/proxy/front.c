@@ -236,7 +236,9 @@ void sp_front_event(struct sp_front *f, const struct sp_event *ev)
 		seg.tuple = sp_tuple_reverse(&ev->tuple);
 		sp_nudge_add(f->nudges, &seg, sp_now_ns());
 		break;
-	case SP_EVENT_FRONT: sp_head_begin(f, &seg, sp_cluster_is_home(f->cluster, &seg.tuple)); break;
+	case SP_EVENT_FRONT:
+		sp_head_begin(f, &seg, ev->cookie, sp_cluster_is_home(f->cluster, &seg.tuple));
+		break;
 	case SP_EVENT_BACK: sp_back_event(f, &seg, 0); break;
 	case SP_EVENT_PIECES: on_pieces(f, ev, &seg); break;
 	case SP_EVENT_HELD: on_held(f, ev, &seg); break;

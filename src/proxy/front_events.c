@@ -57,14 +57,19 @@ static const struct sp_store_events store_events = {
 /* Another proxy got it. It is not sent on again, wherever we think that its home is: so it can't go round. */
 static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
 {
+	enum sp_cookie cookie = SP_COOKIE_INVALID;
 	struct sp_front *f = ctx;
 
 	sp_front_awake(f);
 	if (kind == SP_EVENT_BACK) {
 		sp_back_event(f, seg, 1);
-	} else if (kind == SP_EVENT_FRONT && sp_datapath_cookie(f->dp, seg)) {
-		sp_head_begin(f, seg, 1);
-	} else if (seg->flags & SP_TCP_RST && sp_datapath_cookie(f->dp, seg)) {
+		return;
+	}
+	if (kind == SP_EVENT_FRONT || seg->flags & SP_TCP_RST)
+		cookie = sp_datapath_cookie(f->dp, seg);
+	if (kind == SP_EVENT_FRONT && cookie) {
+		sp_head_begin(f, seg, cookie, 1);
+	} else if (seg->flags & SP_TCP_RST && cookie) {
 		sp_miss_rst_told(f, seg);
 	} else {
 		f->counters.cookie_expired += kind == SP_EVENT_FRONT;
@@ -114,7 +119,7 @@ static void on_untaken(struct sp_front *f, const struct sp_tuple *front, __u32 c
 	sp_warn(SP_WARNING_ADOPT_FILTERED, sp_now_ns(), at, "backend %s: a firewall or connection tracking of its host drops "
 		"what it should take over, says its agent: connections go split there, and adoption is tried now and then", at);
 	if (!sp_unheard_take(f->unheards, front, client_isn, &ack))
-		sp_head_begin(f, &ack, sp_cluster_is_home(f->cluster, front));
+		sp_head_begin(f, &ack, SP_COOKIE_INVALID, sp_cluster_is_home(f->cluster, front));
 }
 
 static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)

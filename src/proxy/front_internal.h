@@ -68,8 +68,8 @@ void sp_front_listen(struct sp_front *f);
  * @is_relayed: another proxy did not know, either.
  */
 
-/* head.c - the first bytes of a connection. @seg: with a valid cookie */
-void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, int is_home);
+/* head.c - the first bytes of a connection. @cookie: the valid one of @seg; SP_COOKIE_INVALID: not read yet */
+void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, enum sp_cookie cookie, int is_home);
 /* A segment of a connection that is in the table. */
 void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg);
 void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);

@@ -283,11 +283,9 @@ static void cookie_holds(struct sp_conn *c, enum sp_cookie cookie, __u8 data, __
 	c->mss = is_small ? sp_cookie_mss_small(data) : sp_cookie_mss(sp_cookie_data_mss_class(data), mss_max);
 }
 
-static void client_offered(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg,
+static void client_offered(struct sp_conn *c, const struct sp_segment *seg, enum sp_cookie cookie,
 			   const struct sp_service *offer)
 {
-	enum sp_cookie cookie = sp_datapath_cookie(f->dp, seg);
-
 	c->client.isn_ours = seg->ack - 1;
 	c->client.isn_theirs = seg->seq - 1;
 	c->client.has_ts = seg->has_ts;
@@ -299,7 +297,7 @@ static void client_offered(struct sp_front *f, struct sp_conn *c, const struct s
 	c->client.wscale_ours = c->client.wscale_theirs < 0 ? -1 : offer->wscale;
 }
 
-static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg)
+static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg, enum sp_cookie cookie)
 {
 	const struct sp_service_conf *service = sp_config_service_at(f->config, &seg->tuple);
 	const struct sp_service *offer = sp_datapath_service(f->dp, &seg->tuple);
@@ -316,7 +314,7 @@ static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg)
 	}
 	c->config = sp_config_get(f->config);
 	c->service = service;
-	client_offered(f, c, seg, offer);
+	client_offered(c, seg, cookie ?: sp_datapath_cookie(f->dp, seg), offer);
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	return c;
 }
@@ -357,9 +355,9 @@ static int goes_on_here(struct sp_front *f, const struct sp_conn *c)
 	return pool_of(c, idx) >= 0;
 }
 
-static void begin_or_send_home(struct sp_front *f, const struct sp_segment *seg, int is_home)
+static void begin_or_send_home(struct sp_front *f, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
 {
-	struct sp_conn *c = begin(f, seg);
+	struct sp_conn *c = begin(f, seg, cookie);
 	struct early early = { .front = f, .conn = c };
 
 	if (!c)
@@ -378,7 +376,7 @@ static void begin_or_send_home(struct sp_front *f, const struct sp_segment *seg,
 }
 
 /* The first segment, with a valid cookie: the client's port may have been used before. */
-void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, int is_home)
+void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
 {
 	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
 	struct sp_entry e;
@@ -396,7 +394,7 @@ void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, int is_home
 			sp_back_release(f, c);
 		sp_front_del(f, c);
 	}
-	begin_or_send_home(f, seg, is_home);
+	begin_or_send_home(f, seg, cookie, is_home);
 }
 
 /* What is held goes there as the client sent it; what lies behind a hole, it will repeat. */

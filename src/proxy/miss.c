@@ -86,6 +86,7 @@ static int is_of_silent_client(struct sp_front *f, const struct sp_segment *seg,
 {
 	const struct sp_service_conf *service = sp_config_service_at(f->config, &seg->tuple);
 	__u8 flags = seg->flags & (SP_TCP_SYN | SP_TCP_RST | SP_TCP_ACK);
+	enum sp_cookie cookie;
 
 	if (!service || service->protocol == SP_PROTOCOL_TCP || flags != SP_TCP_ACK)
 		return 0;
@@ -93,11 +94,12 @@ static int is_of_silent_client(struct sp_front *f, const struct sp_segment *seg,
 		sp_answer_probe(f, seg);
 		return 1;
 	}
-	if (!sp_datapath_cookie(f->dp, seg))
+	cookie = sp_datapath_cookie(f->dp, seg);
+	if (!cookie)
 		return 0;
 	if (seg->payload_len || seg->flags & SP_TCP_FIN) {
 		f->counters.heads_late++;
-		sp_head_begin(f, seg, is_home);
+		sp_head_begin(f, seg, cookie, is_home);
 	}
 	return 1;
 }
@@ -206,13 +208,17 @@ void sp_miss_quoted(struct sp_front *f, const struct sp_tuple *key)
 static void unmarked(struct sp_front *f, const struct sp_segment *seg)
 {
 	int is_home = sp_cluster_is_home(f->cluster, &seg->tuple);
+	enum sp_cookie cookie;
 
-	if (!sp_config_service_at(f->config, &seg->tuple))
+	if (!sp_config_service_at(f->config, &seg->tuple)) {
 		sp_miss_back(f, seg, 0);
-	else if (!sp_datapath_cookie(f->dp, seg))
+		return;
+	}
+	cookie = sp_datapath_cookie(f->dp, seg);
+	if (!cookie)
 		sp_miss_event(f, seg, is_home);
 	else if (seg->payload_len || seg->flags & SP_TCP_FIN)
-		sp_head_begin(f, seg, is_home);
+		sp_head_begin(f, seg, cookie, is_home);
 }
 
 /*
@@ -304,7 +310,7 @@ static void tell_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 	if (!sp_cluster_is_home(f->cluster, &seg->tuple))
 		sp_cluster_tell_home(f->cluster, kind, seg);
 	else if (kind == SP_EVENT_FRONT)
-		sp_head_begin(f, seg, 1);
+		sp_head_begin(f, seg, SP_COOKIE_INVALID, 1);
 	else
 		sp_miss_event(f, seg, 1);
 }

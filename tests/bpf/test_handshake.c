@@ -379,6 +379,16 @@ static void put_keys(struct fixture *f, int is_v6, int count)
 	assert_int_equal(set_control(f), 0);
 }
 
+/* The daemon takes the datapath's word for which cookie this was. */
+static void check_cookie_event(struct fixture *f, const struct cookie_case *c)
+{
+	assert_int_equal(listen_to(f), 1);
+	if (c->reason == SP_DROP_HEAD)
+		assert_int_equal(f->event.cookie, c->is_ecn ? SP_COOKIE_ECN : SP_COOKIE_PLAIN);
+	else
+		assert_int_equal(f->event.cookie, SP_COOKIE_INVALID);
+}
+
 static void only_fresh_cookies_of_ours_count(void **state)
 {
 	for (size_t i = 0; i < COUNT(cookies); i++)
@@ -388,6 +398,7 @@ static void only_fresh_cookies_of_ours_count(void **state)
 			put_keys(*state, v6, cookies[i].key_count);
 			p = first_segment(*state, v6, &cookies[i]);
 			check_dropped(*state, cookies[i].name, &p, cookies[i].reason);
+			check_cookie_event(*state, &cookies[i]);
 		}
 }
 

@@ -97,7 +97,7 @@ static struct packet packet_of(struct fixture *f, int is_v6, enum kind_of_packet
 	return p;
 }
 
-static void check_event(struct fixture *f, const struct packet *p, const struct event_case *c, __u8 cookie_data,
+static void check_event(struct fixture *f, const struct packet *p, const struct event_case *c, __u8 cookie,
 			const __u8 *frame, __u32 len)
 {
 	const struct sp_event *ev = &f->event;
@@ -109,7 +109,7 @@ static void check_event(struct fixture *f, const struct packet *p, const struct 
 	assert_int_equal(ev->len, len - 14);
 	assert_int_equal(ev->l4_off, l4_off(p->is_v6) - 14);
 	assert_int_equal(ev->mtu, c->mtu);
-	assert_int_equal(ev->cookie_data, cookie_data);
+	assert_int_equal(ev->cookie, cookie);
 	assert_in_range((__u32)(now_ns(CLOCK_MONOTONIC_COARSE) / 1000000 - ev->came_ms), 0, 1000);
 	check_same(c->name, p->is_v6, frame + 14, len - 14, ev->packet, ev->len);
 }
@@ -118,12 +118,12 @@ static void check_upcall(struct fixture *f, int is_v6, enum kind_of_packet kind)
 {
 	const struct event_case *c = &events[kind];
 	struct packet p = packet_of(f, is_v6, kind);
-	__u8 in[FRAME_MAX], data = c->event == SP_EVENT_FRONT ? (p.ack - 1) & 0xff : 0;
+	__u8 in[FRAME_MAX], cookie = c->event == SP_EVENT_FRONT ? SP_COOKIE_PLAIN : SP_COOKIE_INVALID;
 	__u32 len = build(&p, in);
 
 	listen_to(f);
 	check_reason(f, c->name, in, len, TC_ACT_SHOT, c->reason);
-	check_event(f, &p, c, data, in, c->is_headers_only ? l4_off(is_v6) + 20 + p.opt_len : len);
+	check_event(f, &p, c, cookie, in, c->is_headers_only ? l4_off(is_v6) + 20 + p.opt_len : len);
 	check_reason(f, c->name, in, len, TC_ACT_SHOT, c->reason);
 	assert_int_equal(listen_to(f), 1);
 }

@@ -393,11 +393,14 @@ int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)
 	return 1;
 }
 
+static unsigned int cookies_read;
+
 enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_segment *seg)
 {
 	struct sp_cookie_in in = { .tuple = seg->tuple, .client_isn = seg->seq - 1 };
 	const struct sp_control *c = &dp->control;
 
+	cookies_read++;
 	return sp_cookie_read(c->cookie_key[0], &in, c->period, seg->ack - 1) ?:
 		sp_cookie_read(c->cookie_key[0], &in, c->period - 1, seg->ack - 1);
 }
@@ -421,6 +424,16 @@ int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *r
 	return 0;
 }
 
+/* A cookie that the datapath has read is not read again. */
+static void hand_up(struct sp_datapath *dp, const struct sp_event *ev)
+{
+	unsigned int before = cookies_read;
+
+	dp->fn(dp->ctx, ev);
+	if (ev->kind == SP_EVENT_FRONT && cookies_read != before)
+		sim_fail("the daemon has computed the MAC of a cookie again");
+}
+
 int sp_datapath_consume(struct sp_datapath *dp)
 {
 	int n = 0;
@@ -430,7 +443,7 @@ int sp_datapath_consume(struct sp_datapath *dp)
 
 		dp->ring_first = (dp->ring_first + 1) % RING_MAX;
 		dp->ring_count--;
-		dp->fn(dp->ctx, ev);
+		hand_up(dp, ev);
 		free(ev);
 		n++;
 	}
