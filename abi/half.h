@@ -267,6 +267,29 @@ sp_inline int sp_stream_goes_on(__u32 seq, __u32 end, const struct sp_use *own)
 	       ((__s32)(end - own->next_seq) > 0 && (__s32)(seq - own->next_seq) <= SP_STREAM_GAP);
 }
 
+/* What may fly, unacknowledged, at most, and what one acknowledgement may leap over, as others went another way. */
+#define SP_FLIGHT_MAX	(1 << 22)
+#define SP_ACK_LEAP	(1 << 26)
+
+sp_inline int sp_seq_is_within(__u32 seq, __u32 of, __u32 distance)
+{
+	return !of || seq - of + distance <= 2 * distance;
+}
+
+/*
+ * Whether an acknowledgement is remembered (RFC 9293, 3.10.7.4; RFC 5961, 5): its segment is of its sender's stream, as
+ * far as that was seen, and it lies not far from the one before. Both numbers of a blind one fit once in 2^14.
+ * @seq: as its sender counts; @ack: as its receiver does
+ * @own: of the half that takes it; @peer: of the other one, whose acknowledgements are of the same stream; NULL: gone
+ */
+sp_inline int sp_ack_is_plausible(__u32 seq, __u32 ack, const struct sp_use *own, const struct sp_use *peer)
+{
+	if (!sp_seq_is_within(ack, own->last_ack, SP_ACK_LEAP))
+		return 0;
+	return sp_seq_is_within(seq, own->next_seq, SP_STREAM_GAP) ||
+	       (peer && peer->pkts && sp_seq_is_within(seq, peer->last_ack, SP_FLIGHT_MAX));
+}
+
 /**
  * struct sp_fin - numbers of a segment with FIN
  * @seq, @end:	where it begins, and behind its FIN, as its sender counts

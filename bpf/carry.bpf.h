@@ -77,6 +77,42 @@ static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_
 		u->next_seq = end;
 }
 
+/* The service that the client of @e has asked. */
+static __always_inline const struct sp_service *service_of_half(const struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	struct sp_listen at = {};
+
+	at.addr = e->half.flags & SP_HALF_F_FROM_BACKEND ? e->half.out.saddr : pkt->tuple.daddr;
+	at.port = e->half.flags & SP_HALF_F_FROM_BACKEND ? e->half.out.sport : pkt->tuple.dport;
+	return bpf_map_lookup_elem(&sp_services, &at);
+}
+
+/* With several proxies, or past them, the rest of both streams may have gone another way: nothing is known then. */
+static __noinline int ack_counts(const struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	const struct sp_service *svc;
+	const struct sp_entry *peer;
+
+	if (!e)
+		return 0;
+	peer = peer_of(e);
+	if (sp_ack_is_plausible(pkt->seq, pkt->ack + e->half.ack_delta, &e->use, peer ? &peer->use : NULL))
+		return 1;
+	svc = service_of_half(pkt, e);
+	if (!svc || svc->flags & SP_SERVICE_F_SHARED)
+		return 1;
+	count_stat(SP_STAT_ACKS_FOREIGN, 1);
+	return 0;
+}
+
+static __always_inline void note_ack(const struct sp_pkt *pkt, struct sp_entry *e)
+{
+	__u32 ack = pkt->ack + e->half.ack_delta;
+
+	if (ack != e->use.last_ack && (sp_ack_is_plausible(pkt->seq, ack, &e->use, NULL) || ack_counts(pkt, e)))
+		e->use.last_ack = ack;
+}
+
 /*
  * A mark that the receiver would not tell the sender of counts as a loss, as where a tunnel ends (RFC 6040, 4.2).
  * Of marks in a row only each second one: on a way where all is marked, whatever it is, nothing would ever arrive.
@@ -91,13 +127,13 @@ static __always_inline int is_mark_lost(const struct sp_pkt *pkt, struct sp_entr
 
 static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
+	if ((pkt->flags & (TH_ACK | TH_RST)) == TH_ACK)
+		note_ack(pkt, e);
 	if (!(pkt->flags & TH_RST))
 		note_stream_end(pkt, &e->use);
 	e->use.seen_ns = now_ns;
 	e->use.pkts++;
 	e->use.window = pkt->window;
-	if (pkt->flags & TH_ACK)
-		e->use.last_ack = pkt->ack + e->half.ack_delta;
 	if (pkt->payload_bytes)
 		__sync_fetch_and_add(&e->use.bytes, pkt->payload_bytes);
 	count_stat(SP_STAT_SPLICED_PKTS, 1);

@@ -67,13 +67,10 @@ static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_e
 {
 	const struct sp_entry *peer;
 	const struct sp_service *svc;
-	struct sp_listen at = {};
 
 	if (!e)
 		return 0;
-	at.addr = e->half.flags & SP_HALF_F_FROM_BACKEND ? e->half.out.saddr : pkt->tuple.daddr;
-	at.port = e->half.flags & SP_HALF_F_FROM_BACKEND ? e->half.out.sport : pkt->tuple.dport;
-	svc = bpf_map_lookup_elem(&sp_services, &at);
+	svc = service_of_half(pkt, e);
 	if (!svc || !(svc->flags & SP_SERVICE_F_SHARED) || is_near(pkt->seq, e->use.next_seq))
 		return 0;
 	peer = peer_of(e);

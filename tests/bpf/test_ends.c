@@ -327,6 +327,82 @@ static void use_is_accounted(void **state)
 	}
 }
 
+/* What the client acknowledges, counted from what it did before; @at: counted from the end of its stream. */
+static const struct {
+	const char	*name;
+	int		at, ack;
+	__u8		flags;
+	int		counts, is_counted;
+} acks[] = {
+	{ "all that was sent",		0, 200, ACK, 1, 0 },
+	{ "a part of it",		0, 100, ACK, 1, 0 },
+	{ "and asks for a repetition",	-100, 200, ACK, 1, 0 },
+	{ "with an RST",		0, 200, RST | ACK, 0, 0 },
+	{ "repeats an old segment",	-SP_STREAM_GAP - 1, 200, ACK, 1, 0 },
+	{ "flies far ahead",		SP_FLIGHT_MAX - 100, 200, ACK, 1, 0 },
+	{ "a stranger: no number",	0x40000000, 0x20000000, ACK, 0, 1 },
+	{ "a stranger: wrong SEQ",	SP_FLIGHT_MAX + 1, 200, ACK, 0, 1 },
+	{ "a stranger: SEQ of before",	-SP_FLIGHT_MAX - 101, 200, ACK, 0, 1 },
+	{ "what never was sent",	0, SP_ACK_LEAP + 1, ACK, 0, 1 },
+	{ "what is long over",		0, -SP_ACK_LEAP - 1, ACK, 0, 1 },
+	{ "half the numbers ahead",	0, 0x7fffffff, ACK, 0, 1 },
+};
+
+/* Of these connections; @flags: -1: it goes. */
+static void change_service(struct fixture *f, int is_v6, int flags)
+{
+	struct packet p = from(is_v6, 0, 0, 0);
+	struct sp_listen at = { .addr = p.tuple.daddr, .port = p.tuple.dport };
+	struct sp_service svc = { .mss = 1400, .flags = flags };
+	int fd = bpf_map__fd(f->skel->maps.sp_services);
+
+	assert_int_equal(flags < 0 ? bpf_map_delete_elem(fd, &at) : bpf_map_update_elem(fd, &at, &svc, BPF_ANY), 0);
+}
+
+/* Each passes, as the end that it is for knows best. */
+static void acknowledgements_must_fit(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT(acks); i++)
+		for_each_family(v6)
+			for (int is_shared = 0; is_shared < 2; is_shared++) {
+				struct packet first = from(v6, 0, ACK, 100), p = from(v6, 0, acks[i].flags, 100 + acks[i].at);
+				__u64 before = stat_of(f, SP_STAT_ACKS_FOREIGN);
+				int counts = acks[i].counts || (is_shared && !(acks[i].flags & RST));
+
+				change_service(f, v6, is_shared ? SP_SERVICE_F_SHARED : 0);
+				exchange(f, v6);
+				send_packet(f, &first);
+				p.ack += acks[i].ack;
+				send_packet(f, &p);
+				if (use_of(f, &p.tuple).last_ack != (__u32)(BACKEND_SEQ + (counts ? acks[i].ack : 0)))
+					fail_msg("%s: it is remembered: %d", acks[i].name, !counts);
+				assert_int_equal(stat_of(f, SP_STAT_ACKS_FOREIGN) - before, !is_shared && acks[i].is_counted);
+				change_service(f, v6, -1);
+			}
+}
+
+/* Two packets of a stranger, that knows no number, end nothing: the first would make the second one fit. */
+static void forged_acknowledgements_prepare_no_end(void **state)
+{
+	struct fixture *f = *state;
+
+	for_each_family(v6)
+		for (int end = 0; end < 2; end++) {
+			struct packet other = from(v6, end, ACK, 0x30000000), rst = from(v6, !end, RST, 0);
+
+			change_service(f, v6, 0);
+			exchange(f, v6);
+			other.ack += 0x50000000;
+			rst.seq = other.ack + (end ? peer_half(v6) : full_half(v6)).ack_delta;
+			send_packet(f, &other);
+			send_packet(f, &rst);
+			assert_false(is_closed(f, v6));
+			change_service(f, v6, -1);
+		}
+}
+
 static void check_syn_on(struct fixture *f, int is_v6, const char *name, int is_live)
 {
 	struct packet syn = from(is_v6, 0, SYN, 5000);
@@ -481,6 +557,8 @@ int main(void)
 		cmocka_unit_test(an_older_half_ends_alone),
 		cmocka_unit_test(end_of_the_stream_is_known),
 		cmocka_unit_test(use_is_accounted),
+		cmocka_unit_test(acknowledgements_must_fit),
+		cmocka_unit_test(forged_acknowledgements_prepare_no_end),
 		cmocka_unit_test(syn_finds_a_half),
 		cmocka_unit_test(notes_change_only_what_they_say),
 		cmocka_unit_test(notes_for_others_change_nothing),
