@@ -236,12 +236,22 @@ static unsigned int take_first(struct sp_strays *s, __u64 hash, const struct sp_
 	return i;
 }
 
+static unsigned int count_of(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = chain_of(s, hash)->first; i != NONE; i = s->ring[i].next)
+		n += is_of(&s->ring[i], hash, tuple);
+	return n;
+}
+
+/* Strays that @fn adds again stay: each is handed over once. */
 void sp_stray_take(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,
 		   sp_stray_fn fn, void *ctx)
 {
-	unsigned int i;
+	unsigned int i, left = count_of(s, hash, tuple);
 
-	while ((i = take_first(s, hash, tuple)) != NONE)
+	while (left-- && (i = take_first(s, hash, tuple)) != NONE)
 		if (is_early(&s->ring[i], now_ns, SP_STRAY_EARLY_NS))
 			hand_over(s, &s->ring[i], fn, ctx);
 }

@@ -504,6 +504,7 @@ void sim_machine_thaw(struct sim_machine *m)
 		return;
 	sim_trace("%s: its daemon goes on", m->name);
 	m->is_frozen = 0;
+	sp_datapath_heartbeat(m->dp);	/* timers that are overdue come first */
 	wake(m);
 }
 

@@ -136,7 +136,7 @@ static void on_timer(void *tcp, __u64 armed)
 	}
 	t->rto_ns = t->rto_ns * 2 < RTO_MAX_NS ? t->rto_ns * 2 : RTO_MAX_NS;
 	if (t->state == SIM_TCP_OPEN) {
-		t->cwnd = t->mss;
+		t->cwnd = t->mss - (t->has_ts ? TS_BYTES : 0);	/* one segment, and no tail of the next */
 		t->snd_nxt = t->snd_una;
 		t->dup_acks = 0;
 		send_more(t);

@@ -57,6 +57,12 @@ static unsigned int take(__u64 hash, __u16 port, __u64 now_ns)
 	return got.count;
 }
 
+static void add_again(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	got.count++;
+	sp_stray_add(strays, 1, seg, flags, *(const __u64 *)ctx);
+}
+
 static unsigned int young(__u64 now_ns, unsigned int max)
 {
 	memset(&got, 0, sizeof(got));
@@ -197,11 +203,27 @@ static void the_next_connection_of_a_port_is_not_dead(void **state)
 	sp_strays_free(s);
 }
 
+/* A connection whose numbers don't fit has its strays put back by whoever is handed them: the daemon ran in a circle. */
+static void strays_that_come_back_stay(void **state)
+{
+	struct sp_tuple t = tuple(7);
+	__u64 now_ns = START;
+
+	add(1, 7, 100, START);
+	add(1, 7, 200, START);
+	memset(&got, 0, sizeof(got));
+	sp_stray_take(strays, 1, &t, START, add_again, &now_ns);
+	assert_int_equal(got.count, 2);
+	assert_int_equal(take(1, 7, START), 2);
+	assert_int_equal(got.seqs[0], 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_next_connection_of_a_port_is_not_dead, begin, end),
 		cmocka_unit_test_setup_teardown(oldest_first_and_only_its_own, begin, end),
+		cmocka_unit_test_setup_teardown(strays_that_come_back_stay, begin, end),
 		cmocka_unit_test_setup_teardown(late_ones_are_forgotten, begin, end),
 		cmocka_unit_test_setup_teardown(the_ring_overwrites_the_oldest, begin, end),
 		cmocka_unit_test_setup_teardown(payloads_last_as_long_as_there_is_room, begin, end),
