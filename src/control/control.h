@@ -34,30 +34,39 @@
  *	{"error":"what was found, what is allowed"}
  *
  * Answer to "status": one line
- *	{"version":TEXT, "pid":N, "uptime_s":N, "config":TEXT, "proxy":TEXT,
+ *	{"version":TEXT, "pid":N, "uptime_s":N, "config":TEXT, "proxy":TEXT|null,
  *	 "ready":BOOL, "reason":TEXT, "draining":BOOL, "in_sync":BOOL,
  *	 "splices":N, "splices_max":N, "connections_survivable":N, "pending":N,
+ *	 "warnings":[TEXT...],
+ *	 "warning_details":[{"kind":TEXT, "object":TEXT, "text":TEXT,
+ *	   "remedy":TEXT, "since":N|null}...],
  *	 "store":{"engine":TEXT, "servers":[{"name":TEXT, "state":"up"|"down"|
  *	   "connecting"|"refusing", "why":TEXT, "latency_us":N, "in_flight":N, "commands":N,
  *	   "writes":N, "errors":N, "nonsense":N, "reconnects":N}...],
  *	   "counters":{NAME:N...}},
- *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT}...],
+ *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT,
+ *	   "mode":MODE, "pools":[TEXT...]}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
  *	   "failures":N, "connections":N, "refused":N, "silent":N,
- *	   "agent":TEXT}...]}...],
+ *	   "agent":TEXT|null, "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...]}...],
  *	 "counters":{NAME:N...}}
- * where a backend's failures are those in a row, and retry_ms is the time until
- * one that is down is tried again; the other three count, since the daemon
- * started, connections to it that were answered, refused, and not answered; agent
- * is the one on its host that lives and carries what it answers, or null.
- * connections_survivable counts splices that the other proxies could go on with
- * if this machine were gone now.
+ * "warnings" are the texts of "warning_details"; since is in s of Unix time, null
+ * where a warning was found just now. A backend's failures are those in a row, and
+ * retry_ms is the time until one that is down is tried again; connections, refused
+ * and silent count, since the daemon started, connections to it that were
+ * answered, refused, and not answered; agent is the living agent on its host.
+ * modes has, for each mode in which a service asks for this pool, the mode that
+ * its connections get, and why it is another one. connections_survivable counts
+ * splices that the other proxies could go on with if this machine were gone now.
  *
  * Answer to "cluster": one line
  *	{"members":[{"name":TEXT, "relay":TEXT, "state":"syncing"|"ready"|
- *	  "draining"|"agent"|"dead", "is_self":BOOL, "up_s":N, "heard_ms":N, "splices":N}...]}
- * this proxy first; without a cluster the list is empty.
+ *	  "draining"|"agent"|"dead", "is_self":BOOL, "up_s":N, "heard_ms":N, "splices":N,
+ *	  "clock_ahead_ms":N, "adopts_ecn":BOOL, "mtu":N}...]}
+ * this proxy first; without a cluster the list is empty. clock_ahead_ms is the
+ * member's clock less ours; adopts_ecn and mtu are an agent's: whether it takes
+ * over handshakes with ECN, and the MTU of its host, 0 where it said none.
  *
  * Answer to "ready": one line
  *	{"ready":BOOL, "reason":TEXT}
@@ -73,11 +82,11 @@
  *
  * Answer to "connections": a line for each splice, in no order,
  *	{"front":{"from":CLIENT, "to":VIP}, "back":{"from":PROXY, "to":BACKEND},
- *	 "service":NAME, "pool":NAME, "backend":NAME, "state":STATE,
+ *	 "service":NAME|null, "pool":NAME|null, "backend":NAME|null, "state":STATE,
  *	 "age_ms":N, "idle_ms":N, "bytes_up":N, "bytes_down":N,
  *	 "pkts_up":N, "pkts_down":N}
- * where ends are "192.0.2.1:80" or "[2001:db8::1]:80"; a NAME that the running
- * configuration does not have any more is null; STATE is "open", "closing" or
+ * where ends are "192.0.2.1:80" or "[2001:db8::1]:80"; null is a name that the
+ * running configuration does not have any more; STATE is "open", "closing" or
  * "closed"; up is from the client to the backend. Then one line
  *	{"end":true, "shown":N, "total_seen":N, "more":BOOL}
  * with the splices looked at, and whether others matched behind the limit.

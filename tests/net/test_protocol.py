@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What the daemon says on its control socket is what control.h says: all of it, and nothing else.
+
+    client --- router --- proxy1 --- core --- backend1, with an agent that serves two of three ports
+"""
+import pytest
+
+import daemon
+import protocol
+import tcp
+from agent_lab import AgentLab
+from conftest import Pairs, ways
+
+pytestmark = [pytest.mark.spliced, pytest.mark.whole("has modes of its own")]
+FORMS = protocol.forms()
+
+
+@pytest.fixture(scope="module")
+def lab(start_cluster):
+    with start_cluster(services=daemon.in_modes("split"), proxies=1, stores=1, agents=["backend1"]) as cluster:
+        cluster.start_agents((daemon.RAW_TCP, daemon.RAW_HTTP))
+        with Pairs(AgentLab(cluster)) as pairs:
+            pairs(ways[0], "tcp")
+            yield cluster
+
+
+def is_described(answer, command):
+    """Each line has a form of its command, and all forms are met, with nothing left out."""
+    seen = set()
+    for line in answer:
+        protocol.check_any(line, FORMS[command], seen, "")
+    assert seen == {path for form in FORMS[command] for path in protocol.paths(form)}
+
+
+@pytest.mark.parametrize("command, more", [
+    ("ready", {}), ("cluster", {}), ("drops", {}), ("drain-self", {"undo": True}), ("connections", {"limit": 0})])
+def test_answers_are_as_described(lab, command, more):
+    is_described(lab.proxies[0].ask(command, **more), command)
+
+
+def test_status_is_as_described(lab):
+    tcp.wait_for(lambda: lab.proxies[0].status()["warnings"], "a warning: no agent serves port 7443", 20)
+    is_described(lab.proxies[0].ask("status"), "status")
+
+
+def test_an_agent_describes_itself_likewise(lab):
+    for command in ("status", "cluster", "ready", "drops"):
+        for line in lab.agents[0].ask(command):
+            protocol.check_any(line, FORMS[command], set(), "")
+
+
+def test_all_commands_are_described():
+    assert sorted(FORMS) == ["cluster", "connections", "drain-self", "drops", "ready", "status"]
