@@ -348,18 +348,18 @@ void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *
 }
 
 /*
- * The claim is lost. @winner NULL: its splice is in the datapath already, and what the client repeats goes there. Where
- * the backend sees the client's own address, both have opened the very same connection.
+ * The claim is lost. Where the backend sees the client's own address, both proxies have opened the very same
+ * connection.
  */
 static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splice *winner)
 {
 	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->held.len };
 
-	if (winner && !memcmp(&winner->up.out, &c->back, sizeof(c->back)))
+	if (!memcmp(&winner->up.out, &c->back, sizeof(c->back)))
 		sp_back_release(f, c);
 	else
 		sp_back_reset(f, c);
-	if (winner && !sp_splice_install(f->dp, winner, &at, winner->up.spliced_s)) {
+	if (!sp_splice_install(f->dp, winner, &at, winner->up.spliced_s)) {
 		sp_sync_fetched(f, winner);
 		sp_cluster_introduce(f->cluster, winner, winner->up.spliced_s);
 		sp_back_adopt(f, c, &winner->up);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* front_events.c - what the store and other proxies say, and whose it is */
+#include <assert.h>
+#include <errno.h>
+
 #include "base/addr.h"
 #include "proxy/front_internal.h"
 #include "base/warnings.h"
@@ -9,6 +12,7 @@ static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *
 	struct sp_front *f = ctx;
 	struct sp_conn *c;
 
+	assert((err == -EEXIST) == !!winner);
 	sp_front_awake(f);
 	c = sp_conn_by_ref(f->conns, ref);
 	if (c && c->state == SP_CONN_COMMITTING)

@@ -28,9 +28,9 @@ struct sp_stash_offer {
 /**
  * struct sp_store_events - how an engine answers; each is called from the event loop, or before the call that asked
  * returns
- * @committed:	@err: 0; -EEXIST with @winner, the splice of the proxy that was first (NULL where it is in the datapath
- *		already); -EAGAIN when the store is out of reach, and no other proxy was seen at this connection; -EBUSY
- *		when one was: then nothing may be forwarded, the client will repeat itself; @winner is borrowed
+ * @committed:	@err: 0; -EEXIST with @winner, the splice of the proxy that was first; -EAGAIN when the store is out of
+ *		reach, and no other proxy was seen at this connection; -EBUSY when one was: then nothing may be
+ *		forwarded, the client will repeat itself. @winner is borrowed; NULL with all but -EEXIST
  * @fetched:	@err: 0 with the splice that has a half under @key (borrowed); -ENOENT: nobody knows it, and a
  *		majority said so; -EAGAIN: not known whether anybody does (law 4: then nothing is answered)
  * @stashed:	@err: 0, the bytes are safe; -E2BIG: no room; -EAGAIN: this box alone has them

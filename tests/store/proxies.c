@@ -2,6 +2,8 @@
 #include "proxies.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +69,7 @@ static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *
 {
 	struct proxy *p = ctx;
 
+	assert((err == -EEXIST) == !!winner);	/* see struct sp_store_events */
 	p->committed[ref].err = err;
 	if (winner)
 		p->committed[ref].splice = *winner;

@@ -203,12 +203,12 @@ static void stale_server_is_outvoted(void **state)
 	}
 }
 
-static void what_is_in_the_datapath_is_not_asked_for(void **state)
+static void what_this_box_refuses_is_not_asked_for(void **state)
 {
 	struct sp_splice s = splice_of(6, 1);
 
-	a->local_err = -EEXIST;
-	assert_int_equal(commit(a, &s, 6), -EEXIST);
+	a->local_err = -E2BIG;
+	assert_int_equal(commit(a, &s, 6), -E2BIG);
 	a->local_err = 0;
 	assert_int_equal(state_on(0, &s), 0);
 }
@@ -652,7 +652,7 @@ int main(void)
 		cmocka_unit_test(second_proxy_adopts), cmocka_unit_test(both_at_once),
 		cmocka_unit_test(older_connection_is_replaced),
 		cmocka_unit_test(pointer_of_a_newer_connection_stays), cmocka_unit_test(stale_server_is_outvoted),
-		cmocka_unit_test(what_is_in_the_datapath_is_not_asked_for), cmocka_unit_test(forgotten),
+		cmocka_unit_test(what_this_box_refuses_is_not_asked_for), cmocka_unit_test(forgotten),
 		cmocka_unit_test(refresh_leaves_what_it_did_not_make),
 		cmocka_unit_test(claim_of_the_dead_is_finished), cmocka_unit_test(spoilt_records_are_refused),
 		cmocka_unit_test(misled_pointers), cmocka_unit_test(fetches_of_one_key_are_one),
