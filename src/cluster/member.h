@@ -95,10 +95,10 @@ enum sp_member_verdict {
 	SP_MEMBER_FULL,
 };
 
-/* @m: name, relay, started_ns, state, can and owned as a record says */
-enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *m, __u64 now_ns);
-/* @m: id, started_ns, seq, state, can, mtu, splices as a HELLO says, and relay: where it came from */
-enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *m, __u64 now_ns);
+/* @said: name, relay, started_ns, state, can and owned as a record says */
+enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *said, __u64 now_ns);
+/* @said: id, started_ns, seq, state, can, mtu, splices as a HELLO says, and relay: where it came from */
+enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *said, __u64 now_ns);
 /*
  * Return: one that has been silent for too long, and is not alive any more, or NULL: call it again until then.
  * @is_late: this process was stopped, so silence tells nothing.

@@ -124,10 +124,10 @@ int sp_steady(const struct sp_chain *chain, double *ret_p)
 	return err;
 }
 
-int sp_time_before(const struct sp_chain *chain, const unsigned char *set, double *ret_hours)
+int sp_time_before(const struct sp_chain *chain, const unsigned char *is_end, double *ret_hours)
 {
 	struct elimination e;
-	int err = init(&e, chain, set);
+	int err = init(&e, chain, is_end);
 
 	if (err)
 		return err;

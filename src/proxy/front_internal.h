@@ -105,7 +105,7 @@ void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struc
 void sp_miss_quoted(struct sp_front *f, const struct sp_tuple *key);
 /* No head was found in the store, either. */
 void sp_miss_headless(struct sp_front *f, const struct sp_tuple *key, int err);
-void sp_miss_fetched(void *front, const struct sp_tuple *key, int err, const struct sp_splice *splice);
+void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice);
 
 /* answer.c - answers of our own, and resets. A status of HTTP, or a FIN alone for a client that has asked nothing. */
 #define SP_ANSWER_NOTHING	0
@@ -177,9 +177,9 @@ void sp_owe_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns);
 /* sync.c - which of our ports the store has splices on */
 void sp_sync_start(struct sp_front *f);
 void sp_sync_tick(struct sp_front *f, __u64 now_ns);
-void sp_sync_found(void *front, const struct sp_splice *splice);
+void sp_sync_found(void *ctx, const struct sp_splice *splice);
 /* A packet of it has come: its port is in use, whatever was known before. */
 void sp_sync_fetched(struct sp_front *f, const struct sp_splice *splice);
-void sp_sync_scanned(void *front, int err);
+void sp_sync_scanned(void *ctx, int err);
 
 #endif

@@ -255,14 +255,14 @@ void sp_heir_head(void *ctx, const struct sp_tuple *front, int err, const struct
 
 /* ---- owners ---- */
 
-void sp_heir_heads(void *ctx, const char *name, int err, const struct sp_tuple *fronts, unsigned int count)
+void sp_heir_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count)
 {
 	struct sp_front *f = ctx;
 	struct owner *o = f->heir->owners;
 	int i = 0;
 
-	if (name)
-		for (i = 1; i < OWNERS_MAX && (!o[i].is_there || strcmp(o[i].name, name)); i++)
+	if (owner)
+		for (i = 1; i < OWNERS_MAX && (!o[i].is_there || strcmp(o[i].name, owner)); i++)
 			;
 	if (i == OWNERS_MAX)
 		return;

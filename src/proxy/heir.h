@@ -22,9 +22,9 @@ int sp_heir_fetched(struct sp_front *f, const struct sp_tuple *key, int err);
 /* This head was given to the store as ours. @left_by: as in struct sp_conn */
 void sp_heir_taken(struct sp_front *f, const struct sp_tuple *front, __u8 left_by);
 
-/* Events of the store. */
-void sp_heir_head(void *front, const struct sp_tuple *tuple, int err, const struct sp_stash_offer *offer,
+/* Events of the store. @ctx: struct sp_front */
+void sp_heir_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
 		  const char *bytes, __u32 len);
-void sp_heir_heads(void *front, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count);
+void sp_heir_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count);
 
 #endif
