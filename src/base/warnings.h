@@ -43,7 +43,7 @@ enum sp_warning_kind {
 };
 
 #define SP_WARNINGS_MAX		64
-#define SP_WARNING_OBJECT_MAX	64
+#define SP_WARNING_OBJECT_MAX	128	/* "pool/backend", both as long as a name may be */
 #define SP_WARNING_TEXT_MAX	320
 #define SP_WARNING_REMEDY_MAX	768
 

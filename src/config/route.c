@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/addr.h"
+#include "l7/host.h"
 #include "l7/path.h"
 
 #define HOST_MAX	253	/* RFC 1035, 2.3.4, as text */
@@ -68,16 +69,22 @@ static int is_host(const char *text)
 	return strchr(literal, ':') && !sp_addr_parse(literal, &addr);
 }
 
-/* Hosts are compared without case: one spelling in the normal form. */
+/* Hosts are compared without case, and by address: one spelling in the normal form. */
 static int value_host(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
 {
-	int err = sp_value_text(doc, key, node, into);
+	char literal[SP_HOST_LITERAL_MAX], *text;
+	int err = sp_value_text(doc, key, node, &text);
+	struct sp_str host;
 
 	if (err)
 		return err;
-	for (char *p = *(char **)into; *p; p++)
+	for (char *p = text; *p; p++)
 		*p = tolower((unsigned char)*p);
-	return 0;
+	host = sp_host_normalize((struct sp_str){ text, strlen(text) }, literal);
+	if (host.p == literal)
+		text = sp_doc_strdup(doc, literal);
+	*(char **)into = text;
+	return text ? 0 : -ENOMEM;
 }
 
 /* Paths are compared in their normal form, which is never longer. */

@@ -23,8 +23,9 @@
  *  - Host missing in 1.1, given twice, empty, or no host[:port]. A host is a reg-name (RFC 3986, 3.2.2) without empty
  *    labels, or a valid IPv6 literal. Refused are escapes of ASCII, since some servers decode them and others don't;
  *    zones, which never leave a host (RFC 6874, 4); IP literals of kinds to come. Port 0 means no port to some
- *  - an absolute-form or CONNECT target whose authority is not that of Host (without case; the scheme's port counts
- *    as given, and behind CONNECT Host may be without one: RFC 9112, 3.2.3)
+ *  - an absolute-form or CONNECT target whose authority is not that of Host (without case; an IPv6 address may be
+ *    written in another way; the scheme's port counts as given, and behind CONNECT Host may be without one: RFC 9112,
+ *    3.2.3)
  *  - Content-Length that is not one number below 2^63, or is given twice, even with equal values: RFC 9110, 8.6 wants a
  *    list reduced to one value before it is forwarded
  *  - Transfer-Encoding next to Content-Length, in HTTP/1.0, given twice, with an empty element or a parameter, without
@@ -36,6 +37,7 @@
 
 #include <stdint.h>
 
+#include "l7/host.h"
 #include "l7/http1_scan.h"
 
 static enum sp_head_verdict take_path(struct scan *s)
@@ -164,9 +166,7 @@ static bool agrees(const struct scan *s, const struct authority *host)
 
 	if (!target->host.p)
 		return true;
-	return host->host.len == target->host.len &&
-	       strncasecmp(host->host.p, target->host.p, host->host.len) == 0 &&
-	       (port == 0 || port == target->port);
+	return sp_host_is_same(host->host, target->host) && (port == 0 || port == target->port);
 }
 
 static enum sp_head_verdict take_host(struct scan *s)

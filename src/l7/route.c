@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "l7/host.h"
 #include "l7/path.h"
 
 static struct sp_str str_of(const char *text)
@@ -47,7 +48,7 @@ static bool host_matches(const char *rule, struct sp_str name)
 	name = without_dot(name);
 	want = without_dot(str_of(rule));
 	if (want.len < 2 || memcmp(want.p, "*.", 2) != 0)
-		return str_is_nocase(&name, &want);
+		return sp_host_is_same(name, want);
 	want.p++;
 	want.len--;
 	if (name.len <= want.len)

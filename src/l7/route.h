@@ -8,7 +8,8 @@
 
 /**
  * struct sp_route - all conditions that are set must hold
- * @host:	"example.org" exactly, or "*.example.org" for any name below it; without case. HTTP Host or TLS SNI.
+ * @host:	"example.org" exactly, or "*.example.org" for any name below it; without case. HTTP Host or TLS SNI;
+ *		or an IPv6 address in brackets, however it is written.
  *		NULL: any
  * @path:	prefix of the path, at a segment border: "/v1" takes "/v1", "/v1/x", not "/v10"; "/v1/" takes "/v1/",
  *		"/v1/x", not "/v1"; "/" takes all. Both in their normal form: @path is, see sp_path_normalize().

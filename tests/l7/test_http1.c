@@ -65,6 +65,8 @@ static const struct good goods[] = {
 	{LIT("GET / HTTP/1.1\r\nHost: %C3%a4.example\r\n\r\n"), "GET", "/", "/", "%C3%a4.example", 1,
 	 1},
 	{LIT("CONNECT [::1]:22 HTTP/1.0\r\n\r\n"), "CONNECT", "[::1]:22", NULL, "[::1]", 0, 0},
+	{LIT("GET http://[2001:db8::1]/ HTTP/1.1\r\nHost: [2001:DB8:0::1]\r\n\r\n"), "GET",
+	 "http://[2001:db8::1]/", "/", "[2001:DB8:0::1]", 1, 1}, /* RFC 5952, 4 */
 	{LIT("GET http://a/x?y HTTP/1.1\r\nHost: A\r\n\r\n"), "GET", "http://a/x?y", "/x", "A", 1,
 	 1},
 	{LIT("GET HTTP://a:80 HTTP/1.1\r\nHost: a\r\n\r\n"), "GET", "HTTP://a:80", "", "a", 1, 1},
@@ -203,6 +205,8 @@ static const struct wrong wrongs[] = {
 	/* Host against the target */
 	{LIT("GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n"), "Host is not the target's",
 	 UPTO("GET http://a/ HTTP/1.1\r\nHost: b\r")},
+	{LIT("GET http://[::1]/ HTTP/1.1\r\nHost: [::2]\r\n\r\n"), "Host is not the target's",
+	 UPTO("GET http://[::1]/ HTTP/1.1\r\nHost: [::2]\r")},
 	{LIT("GET http://a/ HTTP/1.1\r\nHost: a.\r\n\r\n"), "Host is not the target's",
 	 UPTO("GET http://a/ HTTP/1.1\r\nHost: a.\r")},
 	{LIT("GET http://a/ HTTP/1.1\r\nHost: a:81\r\n\r\n"), "Host is not the target's",

@@ -59,6 +59,13 @@ static void host_rule(void **state)
 		{"*.example.org", "www.example.org.net", false},
 		{"*.org", "org", false},
 		{"[2001:db8::A]", "[2001:DB8::a]:80", true},
+		{"[2001:db8::a]", "[2001:0db8:0:0::000a]", true},
+		{"[2001:db8:0:0:1::]", "[2001:db8::1:0:0:0]", true},
+		{"[2001:0DB8:0:0:0:0:0:1]", "[2001:db8::1]:8080", true},
+		{"[::ffff:192.0.2.1]", "[::FFFF:c000:201]", true},
+		{"[::ffff:192.0.2.1]", "192.0.2.1", false},
+		{"[2001:db8::a]", "[2001:db8::b]", false},
+		{"*.example.org", "[2001:db8::a]", false},
 		{"192.0.2.1", "192.0.2.1", true},
 	};
 	char text[256];

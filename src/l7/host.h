@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* host.h - when two hosts are the same one. What is forwarded is never changed. */
+#ifndef SP_L7_HOST_H
+#define SP_L7_HOST_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+#include "l7/head.h"
+
+#define SP_HOST_LITERAL_MAX	(INET6_ADDRSTRLEN + 2)
+
+/*
+ * "[2001:DB8:0::1]" in the one spelling of its address, "[2001:db8::1]" (RFC 5952, 4), in @buf, with NUL behind
+ * it; any other host as it is.
+ */
+struct sp_str sp_host_normalize(struct sp_str host, char buf[SP_HOST_LITERAL_MAX]);
+
+/* Without case, and however an address is written. A dot at the end counts. */
+bool sp_host_is_same(struct sp_str a, struct sp_str b);
+
+#endif
