@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_policies.c - the engine redis with one, two and five servers, with commit: one, and with a password */
+/*
+ * test_policies.c - the engine redis with one, two and five servers, with commit: one, with a password, and just started
+ */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -175,11 +178,68 @@ static void passwords(void **state)
 	servers_stop(&locked);
 }
 
+/* Asked before the loop has run for the first time. Return: err, and how long it took. */
+static int commit_at_once(unsigned int id, double *ret_ms)
+{
+	struct proxy *p = proxy_new(&servers, 3, 0);
+	struct sp_splice s = splice_of(id, 1);
+	double begun_ms = now_ms();
+	int err;
+
+	proxy_start(p);
+	err = commit(p, &s, id);
+	*ret_ms = now_ms() - begun_ms;
+	proxy_close(p);
+	return err;
+}
+
+static void first_commits_await_the_first_greetings(void **state)
+{
+	struct sp_splice s = splice_of(800, 1);
+	int copies = 0;
+	double ms;
+
+	assert_int_equal(commit_at_once(800, &ms), 0);
+	for (int i = 0; i < 3; i++)
+		copies += server_has_splice(&servers, i, &s);
+	assert_in_range(copies, 2, 3);
+}
+
+static void servers_that_are_not_there_are_not_awaited(void **state)
+{
+	double ms;
+
+	server_kill(&servers, 0);
+	assert_int_equal(commit_at_once(801, &ms), 0);
+	server_kill(&servers, 1);
+	assert_int_equal(commit_at_once(802, &ms), -EAGAIN);
+	assert_true(ms < 250);
+	server_start(&servers, 0);
+	server_start(&servers, 1);
+}
+
+/* The store's time-out, 300 ms, and not the second that a greeting may take. */
+static void silent_servers_are_awaited_no_longer_than_answers(void **state)
+{
+	double ms;
+
+	server_signal(&servers, 0, SIGSTOP);
+	assert_int_equal(commit_at_once(803, &ms), 0);
+	server_signal(&servers, 1, SIGSTOP);
+	assert_int_equal(commit_at_once(804, &ms), -EAGAIN);
+	server_signal(&servers, 0, SIGCONT);
+	server_signal(&servers, 1, SIGCONT);
+	assert_true(ms >= 300 && ms < 700);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_copy), cmocka_unit_test(two_copies_need_both),
 		cmocka_unit_test(one_answer_is_enough), cmocka_unit_test(five_servers), cmocka_unit_test(passwords),
+		cmocka_unit_test(first_commits_await_the_first_greetings),
+		cmocka_unit_test(servers_that_are_not_there_are_not_awaited),
+		cmocka_unit_test(silent_servers_are_awaited_no_longer_than_answers),
 	};
 
 	uv_loop_init(&loop);

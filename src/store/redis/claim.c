@@ -186,6 +186,36 @@ int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, u
 	return err;
 }
 
+/* A majority is not up, and those that have not been tried yet would make one. */
+static int should_wait(const struct sp_store_redis *l, const struct sp_tuple *front)
+{
+	unsigned int up = 0, untried = 0;
+	__u8 servers[SP_COPIES_MAX];
+
+	sp_store_redis_servers(l, front, servers);
+	for (unsigned int i = 0; i < l->copies; i++) {
+		up += sp_redis_is_up(l->servers[servers[i]]);
+		untried += sp_redis_is_untried(l->servers[servers[i]]);
+	}
+	return up < l->quorum && up + untried >= l->quorum;
+}
+
+/*
+ * A daemon that has just been started is asked for splices before its servers have greeted, most often some milliseconds
+ * before: made without them, these would be unprotected.
+ */
+void sp_op_claim_await(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over)
+{
+	struct sp_record record = op->claim.record;
+	struct sp_splice splice;
+
+	if (!is_over && should_wait(l, &op->front))
+		return;
+	op->deadline_ns = now_ns + l->conf->timeout_ns;
+	sp_record_parse(&op->front, record.bytes, record.len, &splice);
+	sp_op_claim(l, op, &splice, &record, now_ns);
+}
+
 void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref)
 {
 	struct sp_record record = sp_record_make(&l->seal, splice);
@@ -197,5 +227,8 @@ void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splic
 		l->store.events->committed(l->store.ctx, ref, -EAGAIN, NULL);
 		return;
 	}
-	sp_op_claim(l, op, splice, &record, now_ns);
+	op->state = SP_OP_WAITING;
+	op->front = splice->front;
+	op->claim.record = record;
+	sp_op_claim_await(l, op, now_ns, 0);
 }

@@ -61,7 +61,7 @@ struct sp_redis {
 	__u64			again_ns, backoff_ns, connect_ns, up_ns;
 	__u64			latency_ns, latency_left;
 	__u64			probe_ns, probed_ns;
-	int			is_probing;
+	int			is_probing, is_tried;
 	__s64			clock_us;	/* the server's minus ours */
 	__u64			blank_ns;	/* until then */
 	int			is_emptied;
@@ -87,6 +87,7 @@ static void lost(struct sp_redis *r, const char *why)
 	if (was_up && now_ns - r->up_ns >= STEADY_NS)
 		r->backoff_ns = BACKOFF_NS;
 	r->stats.state = SP_REDIS_DOWN;
+	r->is_tried = 1;
 	r->stats.is_refusing = 0;
 	r->latency_ns = 0;
 	r->is_probing = 0;
@@ -139,6 +140,7 @@ static int is_hex(const char *text, size_t len)
 static void greeted(struct sp_redis *r, __u64 now_ns)
 {
 	r->stats.state = SP_REDIS_UP;
+	r->is_tried = 1;
 	r->stats.reconnects++;
 	r->up_ns = now_ns;
 	log_info("store server %s: up%s", name(r), r->is_emptied ? ", started anew or emptied: it may have forgotten" :
@@ -492,6 +494,11 @@ int sp_redis_is_up(const struct sp_redis *r)
 int sp_redis_takes_writes(const struct sp_redis *r)
 {
 	return r->stats.state == SP_REDIS_UP && !r->stats.is_refusing;
+}
+
+int sp_redis_is_untried(const struct sp_redis *r)
+{
+	return !r->is_tried;
 }
 
 int sp_redis_is_blank(const struct sp_redis *r, __u64 now_ns)

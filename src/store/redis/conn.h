@@ -71,6 +71,8 @@ void sp_redis_tick(struct sp_redis *r, __u64 now_ns, int is_late);
 
 int sp_redis_is_up(const struct sp_redis *r);
 int sp_redis_takes_writes(const struct sp_redis *r);
+/* It is not known yet whether it is there: since the start it has neither greeted nor failed to. */
+int sp_redis_is_untried(const struct sp_redis *r);
 /* It was started anew not long ago: that it has nothing proves nothing. */
 int sp_redis_is_blank(const struct sp_redis *r, __u64 now_ns);
 /* @in_ns from now by the server's clock, in ms; a little early rather than late. */

@@ -2,12 +2,13 @@
 /*
  * op.c - commits and fetches under way
  *
- *	commit	CLAIMING
+ *	commit	CLAIMING; before it WAITING, while servers that it needs may still greet for the first time
  *	fetch	LOOKING, and CLAIMING when what was found may not have been chosen
  *
  * claim.c and lookup.c say what to ask and what follows; store/redis/claim.c
  * and store/redis/look.c send it, and check what comes back. A reply finds its
- * op by slot and generation; each op ends within the store's time-out.
+ * op by slot and generation; each op ends within the store's time-out, one that
+ * has waited within twice that.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -165,6 +166,10 @@ static void tick(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
 {
 	int is_over = now_ns >= op->deadline_ns;
 
+	if (op->state == SP_OP_WAITING) {
+		sp_op_claim_await(l, op, now_ns, is_over);
+		return;
+	}
 	if (op->state == SP_OP_CLAIMING && is_over)
 		sp_claim_expire(&op->claim);
 	if (op->state == SP_OP_CLAIMING)

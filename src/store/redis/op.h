@@ -7,12 +7,12 @@
 
 #define SP_OPS_MAX	8192
 
-enum sp_op_state { SP_OP_FREE, SP_OP_LOOKING, SP_OP_CLAIMING };
+enum sp_op_state { SP_OP_FREE, SP_OP_WAITING, SP_OP_LOOKING, SP_OP_CLAIMING };
 
 /**
  * struct sp_op - a commit, or a fetch
  * @key:	of a fetch
- * @front, @down, @client_isn, @servers: when CLAIMING
+ * @front, @down, @client_isn, @servers: when CLAIMING; @front and the claim's own record when WAITING, too
  */
 struct sp_op {
 	struct sp_op		*next, *prev, *bucket_next;
@@ -38,6 +38,7 @@ __u64 sp_op_ref(const struct sp_store_redis *l, const struct sp_op *op);
 void sp_op_end(struct sp_store_redis *l, struct sp_op *op);
 
 /* store/redis/claim.c. The op may have ended when they return. */
+void sp_op_claim_await(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over);
 void sp_op_claim(struct sp_store_redis *l, struct sp_op *op, const struct sp_splice *splice,
 		 const struct sp_record *record, __u64 now_ns);
 int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, unsigned int server_idx,
