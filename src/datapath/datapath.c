@@ -29,10 +29,11 @@
 #include "base/seal.h"
 #include "tcp/segment.h"
 
+/* Pages, where the verifier refuses a program. The line for operators is ours. */
 static int libbpf_message(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	if (level == LIBBPF_WARN)
-		sp_vlog(SP_LOG_INFO, fmt, ap);
+		sp_vlog(SP_LOG_DEBUG, fmt, ap);
 	return 0;
 }
 
@@ -151,7 +152,11 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 	if (err)
 		goto fail;
 	err = load_best(dp, config);
-	err = err ?: map_control(dp);
+	if (err) {
+		log_err_errno(err, "the kernel refuses the datapath, and --verbose shows all that it says of it");
+		goto fail;
+	}
+	err = map_control(dp);
 	err = err ?: sp_keys_read(config->key_file, &keys);
 	if (!err)
 		sp_datapath_set_keys(dp, &keys);

@@ -2,6 +2,7 @@
 """What the proxy's own host does to it is met, or said as a warning with its remedy."""
 import contextlib
 import signal
+import subprocess
 import time
 
 import pytest
@@ -108,6 +109,20 @@ def test_pins_of_another_layout_go(raw):
     old.mkdir()
     raw.spliced.start()
     assert not old.exists() and "v1 is of another version" in raw.spliced.log.read_text()
+
+
+def test_refused_datapath_takes_a_line(raw):
+    """What libbpf says of it, which may be pages of the verifier's, is there for those who ask."""
+    services, = raw.spliced.state_dir.glob("v*/sp_services")
+    raw.spliced.end(signal.SIGTERM)
+    services.unlink()
+    subprocess.run(["bpftool", "map", "create", services, *"type hash key 4 value 4 entries 1 name other".split()], check=True)
+    start = [raw.spliced.bin, "--config", raw.spliced.file]
+    quiet, verbose = (raw.net.proxy.run(*start, *more, check=False) for more in ([], ["--verbose"]))
+    services.unlink()
+    raw.spliced.start()
+    assert quiet.count("\n") == 1 and "the kernel refuses the datapath" in quiet, quiet
+    assert quiet in verbose and "libbpf: " in verbose
 
 
 @pytest.mark.parametrize("what", ["block", "esp"])
