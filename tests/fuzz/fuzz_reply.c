@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * fuzz_reply.c - what a store server says: each question has one answer, in order; answers are bounded; after nonsense
+ * nothing comes; and however the bytes are cut, the same is read out of them.
+ */
+#include "store/redis/link.c"
+
+#include "fuzz.h"
+
+#define ASKED		64
+#define DEPTH_MAX	9	/* of hiredis' reader */
+
+/* @digest: of all that has been answered */
+struct seen {
+	unsigned int	answers;
+	int		is_broken;
+	uint64_t	digest;
+};
+
+static void mix(struct seen *seen, const void *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		seen->digest = (seen->digest ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3;
+}
+
+/* Return: its elements, and theirs. */
+static size_t check_reply(struct seen *seen, const redisReply *reply, int depth)
+{
+	size_t elements = 0;
+
+	PROMISE(reply && depth < DEPTH_MAX);
+	mix(seen, &reply->type, sizeof(reply->type));
+	mix(seen, &reply->integer, sizeof(reply->integer));
+	if (reply->type == REDIS_REPLY_ARRAY) {
+		elements = reply->elements;
+		for (size_t i = 0; i < reply->elements; i++)
+			elements += check_reply(seen, reply->element[i], depth + 1);
+	} else if (reply->str) {
+		PROMISE(reply->len <= ANSWER_BYTES_MAX + READ_BYTES && !reply->str[reply->len]);
+		mix(seen, reply->str, reply->len);
+	}
+	return elements;
+}
+
+static void on_answer(void *ctx, struct sp_redis_asked asked, const redisReply *reply)
+{
+	struct seen *seen = ctx;
+
+	PROMISE(!seen->is_broken && asked.ref == seen->answers++);
+	PROMISE(check_reply(seen, reply, 0) <= ANSWER_ELEMENTS_MAX);
+}
+
+/* As sp_redis_link_close(), without what a loop would do later. */
+static void on_broken(void *ctx, const char *why, int is_nonsense)
+{
+	struct seen *seen = ctx;
+
+	PROMISE(why && is_nonsense && !seen->is_broken);
+	seen->is_broken = 1;
+}
+
+/* @piece: bytes that come at once */
+static struct seen read_all(const uint8_t *data, size_t size, size_t piece)
+{
+	static const struct sp_redis_link_events events = { .answer = on_answer, .broken = on_broken };
+	static struct sp_redis_asked asked[ASKED];
+	struct seen seen = {};
+	struct sp_redis_link l = {
+		.events = &events, .ctx = &seen, .asked = asked, .asked_room = ASKED, .asked_count = ASKED - 1,
+	};
+
+	for (unsigned int i = 0; i < ASKED; i++)
+		asked[i].ref = i;
+	PROMISE(!make_reader(&l));
+	for (size_t at = 0; at < size && !seen.is_broken; at += piece) {
+		if (piece > size - at)
+			piece = size - at;
+		PROMISE(redisReaderFeed(l.reader, (const char *)data + at, piece) == REDIS_OK);
+		take_answers(&l);
+		PROMISE(seen.is_broken || l.reader->len - l.reader->pos <= ANSWER_BYTES_MAX);
+	}
+	redisReaderFree(l.reader);
+	return seen;
+}
+
+/* The first byte says how the rest is cut. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct seen whole, cut;
+
+	if (size < 2)
+		return 0;
+	whole = read_all(data + 1, size - 1, size - 1 < READ_BYTES ? size - 1 : READ_BYTES);
+	cut = read_all(data + 1, size - 1, 1 + data[0] % 64);
+	PROMISE(whole.answers == cut.answers && whole.is_broken == cut.is_broken && whole.digest == cut.digest);
+	return 0;
+}
