@@ -14,7 +14,8 @@
  * Where ports or room run short, a splice that is over gives way before its time. Its backend may be in TIME-WAIT: the
  * numbers of the next SYN are higher (choose_numbers()), and where the client's went faster than our clock, the
  * backend's ACK is answered with RST (sp_back_event()). But an end that lacks a segment must get it: unless all was
- * acknowledged before our eyes, there is time for five repetitions.
+ * acknowledged before our eyes, there is time for five repetitions. The same holds where one end has said FIN and the
+ * other one does not acknowledge it, as any end does that lives.
  */
 #include "node/lifetime.h"
 
@@ -37,11 +38,20 @@ static int lacks_ack(const struct sp_use *from, const struct sp_use *to)
 	return from->next_seq && (__s32)(from->next_seq - to->last_ack) > 0;
 }
 
+static int are_acks_known(const struct sp_lifetime *l)
+{
+	return l->up && !l->is_split && !l->is_agent && !l->is_shared;
+}
+
 static int is_unacked(const struct sp_lifetime *l)
 {
-	if (!l->up || l->is_split || l->is_agent || l->is_shared)
-		return 0;
-	return lacks_ack(l->up, l->down) || lacks_ack(l->down, l->up);
+	return are_acks_known(l) && (lacks_ack(l->up, l->down) || lacks_ack(l->down, l->up));
+}
+
+static int is_fin_unacked(const struct sp_lifetime *l)
+{
+	return are_acks_known(l) && ((l->up->state & SP_USE_S_FIN && lacks_ack(l->up, l->down)) ||
+				     (l->down->state & SP_USE_S_FIN && lacks_ack(l->down, l->up)));
 }
 
 static int is_reset(const struct sp_lifetime *l)
@@ -69,11 +79,14 @@ static __u64 of_closed(const struct sp_limits_conf *limits, const struct sp_life
 	return least(ns, is_settled(l) ? SETTLED_NS : l->is_agent ? INTRODUCED_NS : UNSETTLED_NS);
 }
 
-static __u64 of_transitory(const struct sp_limits_conf *limits, const struct sp_lifetime *l)
+/* @may_lack_fin: FIN was said, and its acknowledgement is missing */
+static __u64 of_transitory(const struct sp_limits_conf *limits, const struct sp_lifetime *l, int may_lack_fin)
 {
 	__u64 ns = least(limits->idle_ns, limits->transitory_ns);
 
-	return l->is_short && !l->is_agent ? least(ns, VANISHED_NS) : ns;
+	if (!l->is_short || l->is_agent)
+		return ns;
+	return least(ns, may_lack_fin ? UNSETTLED_NS : VANISHED_NS);
 }
 
 static int is_half_closed(const struct sp_lifetime *l)
@@ -86,7 +99,7 @@ __u64 sp_lifetime_ns(const struct sp_limits_conf *limits, const struct sp_lifeti
 	if (sp_use_is_closed(l->down))
 		return of_closed(limits, l);
 	if (!l->is_shared && (is_half_closed(l) || is_unacked(l)))
-		return of_transitory(limits, l);
+		return of_transitory(limits, l, is_fin_unacked(l));
 	return limits->idle_ns;
 }
 
@@ -96,5 +109,5 @@ __u64 sp_lifetime_least_ns(const struct sp_limits_conf *limits, const struct sp_
 		return l->is_short ? least(limits->closed_ns, SETTLED_NS) : limits->closed_ns;
 	if (l->is_shared || ((l->is_split || l->is_agent) && !is_half_closed(l)))
 		return limits->idle_ns;
-	return of_transitory(limits, l);
+	return of_transitory(limits, l, is_half_closed(l));
 }

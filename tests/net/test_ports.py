@@ -118,23 +118,46 @@ def test_who_holds_most_gives_way(net, start_rig, pairs_on, family):
         assert all(is_over(client) and is_over(server) for client, server in reset)
 
 
+def time_until_a_port(rig, pair, family, most):
+    """Return after how many seconds one more connection is made; at first there is none."""
+    start = time.monotonic()
+    assert status_of(exchange(rig.client, family, pair.HEADS["http"], daemon.RAW_HTTP)) == 503
+    pair.listener("http").settimeout(0.2)
+
+    def one_more():
+        with contextlib.suppress(AssertionError, OSError):
+            return pair(family, "http", timeout=1, server_options={"timeout": 1})
+    for end in wait_for(one_more, "a port", most, every=1):
+        end.close()
+    return time.monotonic() - start
+
+
 def test_vanished_ones_give_way_earlier(net, start_rig, pairs_on, family):
     """Of many clients that hold one each: those whose server has said FIN, and that are silent for half a minute."""
     with start_rig(net, configure(transitory="1h")) as rig:
         pair = pairs_on(rig)
         ends = [pair(family, "http") for _ in range(PORTS)]
-        start = time.monotonic()
         for client, server in ends[:3]:
             server.shutdown(1)
-        assert status_of(exchange(rig.client, family, pair.HEADS["http"], daemon.RAW_HTTP)) == 503
-        with contextlib.ExitStack() as stack:
-            def one_more():
-                with contextlib.suppress(AssertionError, OSError):
-                    return stack.enter_context(contextlib.closing(pair(family, "http", timeout=1, server_options={"timeout": 1})[0]))
-            pair.listener("http").settimeout(0.2)
-            wait_for(one_more, "a port", 45, every=1)
-        assert time.monotonic() - start > 25
+        assert time_until_a_port(rig, pair, family, 45) > 25
         assert count(rig, "expired") >= 1 and count(rig, "gave_way") == 0
+
+
+def test_those_that_leave_a_fin_unacknowledged_give_way_soon(net, start_rig, pairs_on, family):
+    """Their servers have closed, and given up. The others, which are idle, live on."""
+    with start_rig(net, configure(transitory="1h")) as rig:
+        pair = pairs_on(rig)
+        *gone, living = [pair(family, "http") for _ in range(PORTS)]
+        ports = ", ".join(str(client.getsockname()[1]) for client, _ in gone[:3])
+        rig.net.backend1.sysctl("ipv4.tcp_orphan_retries", 2)
+        with rig.client.nft("chain in {\n type filter hook input priority 0\n"
+                            f" tcp sport {daemon.RAW_HTTP} tcp dport {{ {ports} }} drop\n }}"):
+            for _, server in gone[:3]:
+                server.close()
+            assert 5 < time_until_a_port(rig, pair, family, 25) < tcp.bound(20)
+        rig.net.backend1.sysctl("ipv4.tcp_orphan_retries", 0)
+        assert count(rig, "expired") >= 1 and count(rig, "gave_way") == 0
+        transfer(*living, MIB)
 
 
 def test_unacknowledged_end_keeps_its_port(net, start_rig, pairs_on, family):
