@@ -7,6 +7,7 @@
 import contextlib
 import os
 import threading
+import time
 
 import pytest
 
@@ -17,6 +18,12 @@ from conftest import Pairs, Way
 
 pytestmark = pytest.mark.spliced
 REFUSED = ("foreign", "forged", "record")
+# Of the members' records in a store: with which key each is sealed
+SEALS = """local ids = {}
+for _, v in ipairs(redis.call('HVALS', 'sp:members')) do
+  ids[#ids + 1] = string.format('%02x%02x', v:byte(18), v:byte(19))
+end
+return ids"""
 LONG_HEAD = b"POST /x HTTP/1.1\r\nHost: www.example.org\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n"
 
 
@@ -33,22 +40,35 @@ class RekeyLab(AgentLab):
 
     def rekey(self, *keys):
         """One after the other, as an operator would. What they have is sealed anew when they count it as survivable again."""
+        begin = time.monotonic()
         for member in self.members:
             member.key = keys
             member.write_key()
             assert "done" in member.hangup()
             tcp.wait_for(lambda: member.status()["connections_survivable"] == 0, f"{member.name} to count anew", 5)
         for member in self.members:
-            tcp.wait_for(lambda: self.is_sealed_anew(member), f"all of {member.name} to be sealed anew", 20)
+            tcp.wait_for(lambda: self.is_sealed_anew(member, begin), f"all of {member.name} to be sealed anew", 20)
 
-    def is_sealed_anew(self, member):
-        old = [row for row in member.connections() if row["state"] == "open" and row["age_ms"] > 3000]
+    def is_sealed_anew(self, member, begin):
+        """All that was there at @begin."""
+        age_ms = (time.monotonic() - begin) * 1000
+        old = [row for row in member.connections() if row["state"] == "open" and row["age_ms"] > age_ms]
         return member.status()["connections_survivable"] >= len(old)
 
-    def rotate(self, new):
+    def seals(self):
+        """Keys with which the members' own records are sealed."""
+        return {key for store in self.cluster.stores for key in store.cli("EVAL", SEALS, "0")}
+
+    def rotate(self, new, settle=lambda: None):
+        """@settle: waits until the handshakes that have begun before are over."""
         old = self.cluster.key
-        for keys in ((old, new), (new, old), (new,)):
-            self.rekey(*keys)
+        self.rekey(old, new)
+        before = self.seals()
+        assert len(before) == 1
+        self.rekey(new, old)
+        tcp.wait_for(lambda: not self.seals() & before, "the members' own records to be sealed anew")
+        settle()
+        self.rekey(new)
         self.cluster.key = new
 
 
@@ -68,7 +88,8 @@ def pair(lab):
 
 @contextlib.contextmanager
 def busy(lab, pairs, way):
-    """Meanwhile bytes go both ways on all of them, and new connections come, one with a head in many segments among them."""
+    """Meanwhile bytes go both ways on all of them, and new connections come, each with a head in many segments. Yields a
+    function that waits for two more of them: the handshake of the second has begun after the call."""
     over, made = threading.Event(), [0]
 
     def transfer(client, server):
@@ -86,13 +107,17 @@ def busy(lab, pairs, way):
                         server.sendall(b"answer")
                         assert tcp.read(client, 6) == b"answer"
                 made[0] += 1
+
+    def settle():
+        wanted = made[0] + 2
+        tcp.wait_for(lambda: made[0] >= wanted, "two more connections")
     with contextlib.ExitStack() as stack:
         stack.callback(over.set)
         for client, server in pairs:
             stack.enter_context(tcp.in_thread(transfer, client, server))
         stack.enter_context(tcp.in_thread(connect, daemon.RAW_HTTP, LONG_HEAD))
         stack.callback(over.set)
-        yield
+        yield settle
     assert made[0] > 5, "hardly any new connections were made meanwhile"
 
 
@@ -111,8 +136,8 @@ def test_rotation_is_not_noticed(lab, pair, version):
     """Then each connection goes on where no proxy has seen it before: its record is sealed with the new key."""
     way = Way(version, "snat")
     pairs = [pair(way, "tcp") for _ in range(3)] + [pair(way, "tls") for _ in range(3)]
-    with busy(lab, pairs, way):
-        lab.rotate(os.urandom(16).hex())
+    with busy(lab, pairs, way) as settle:
+        lab.rotate(os.urandom(16).hex(), settle)
     assert lab.refused() == {}
     for name in lab.cluster.names:
         only(lab, name)
