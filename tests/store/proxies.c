@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 uv_loop_t loop;
+__u64 store_timeout_ns = 2000000000;
+
+static struct proxy *open_proxies[PROXIES_MAX];
 
 static const __u64 cluster[1][2] = { { 0x1122334455667788, 0x99aabbccddeeff00 } };
 static const char key_text[] = "112233445566778899aabbccddeeff00\n";
@@ -184,7 +187,7 @@ struct proxy *proxy_new(struct servers *s, int count, int copies)
 	for (int i = 0; i < count; i++)
 		p->servers[i] = (struct sp_store_server_conf){ .text = s->at[i].path, .path = s->at[i].path };
 	*conf = (struct sp_store_conf){
-		.kind = SP_STORE_REDIS, .server_count = count, .servers = p->servers, .timeout_ns = 300000000,
+		.kind = SP_STORE_REDIS, .server_count = count, .servers = p->servers, .timeout_ns = store_timeout_ns,
 		.copies = copies ? copies : count < 3 ? count : 3,
 	};
 	p->config.refs = 1;
@@ -196,6 +199,18 @@ struct proxy *proxy_new(struct servers *s, int count, int copies)
 	return p;
 }
 
+/* In the first place that has @old */
+static void remember(const struct proxy *old, struct proxy *p)
+{
+	for (int i = 0; i < PROXIES_MAX; i++) {
+		if (open_proxies[i] == old) {
+			open_proxies[i] = p;
+			return;
+		}
+	}
+	abort();
+}
+
 void proxy_start(struct proxy *p)
 {
 	char template[] = "/tmp/spliced-key-XXXXXX", *path = write_key_file();
@@ -205,6 +220,7 @@ void proxy_start(struct proxy *p)
 		exit(1);
 	p->store->events = &events;
 	p->store->ctx = p;
+	remember(NULL, p);
 	unlink(path);
 	memcpy(path, template, sizeof(template));
 }
@@ -234,6 +250,7 @@ struct proxy *proxy_open(struct servers *s, int count, int copies)
 
 void proxy_close(struct proxy *p)
 {
+	remember(p, NULL);
 	p->store->engine->close(p->store);
 	run_for(1);
 	if (p->config.refs != 1)
@@ -279,11 +296,35 @@ void run_for(int ms)
 	run_until_changed(NULL, 0, ms);
 }
 
+static int is_in_flight(const struct proxy *p)
+{
+	struct sp_store_server server;
+
+	for (int i = 0; p && !p->store->engine->server(p->store, i, &server); i++)
+		if (server.in_flight)
+			return 1;
+	return 0;
+}
+
+void settle(void)
+{
+	int i;
+
+	run_for(20);
+	for (int ms = 0; ms < 5000; ms += 5) {
+		for (i = 0; i < PROXIES_MAX && !is_in_flight(open_proxies[i]); i++)
+			;
+		if (i == PROXIES_MAX)
+			return;
+		run_for(5);
+	}
+}
+
 int commit(struct proxy *p, const struct sp_splice *s, __u64 ref)
 {
 	p->committed[ref].err = NOT_YET;
 	p->store->engine->commit(p->store, s, ref);
-	run_until_changed(&p->committed[ref].err, NOT_YET, 2000);
+	run_until_changed(&p->committed[ref].err, NOT_YET, WAIT_MS);
 	return p->committed[ref].err;
 }
 
@@ -291,7 +332,7 @@ int fetch(struct proxy *p, const struct sp_tuple *key)
 {
 	p->fetched.err = NOT_YET;
 	p->store->engine->fetch(p->store, key);
-	run_until_changed(&p->fetched.err, NOT_YET, 2000);
+	run_until_changed(&p->fetched.err, NOT_YET, WAIT_MS);
 	return p->fetched.err;
 }
 
@@ -300,7 +341,7 @@ int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_o
 {
 	p->stashed = NOT_YET;
 	p->store->engine->stash(p->store, front, offer, bytes, from, to, 1);
-	run_until_changed(&p->stashed, NOT_YET, 2000);
+	run_until_changed(&p->stashed, NOT_YET, WAIT_MS);
 	return p->stashed;
 }
 
@@ -308,7 +349,7 @@ int head(struct proxy *p, const struct sp_tuple *front)
 {
 	p->head.err = NOT_YET;
 	p->store->engine->head(p->store, front);
-	run_until_changed(&p->head.err, NOT_YET, 2000);
+	run_until_changed(&p->head.err, NOT_YET, WAIT_MS);
 	return p->head.err;
 }
 
@@ -316,7 +357,7 @@ int heads(struct proxy *p, const char *owner, __u64 age_ms)
 {
 	p->heads.err = NOT_YET;
 	p->store->engine->heads(p->store, owner, age_ms);
-	run_until_changed(&p->heads.err, NOT_YET, 2000);
+	run_until_changed(&p->heads.err, NOT_YET, WAIT_MS);
 	return p->heads.err;
 }
 

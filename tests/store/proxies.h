@@ -8,6 +8,8 @@
 
 #define ANSWERS_MAX	20000
 #define NOT_YET		1	/* no answer has come */
+#define PROXIES_MAX	8
+#define WAIT_MS		5000	/* for what comes at once where processors are free */
 
 /* What has come for a ref, or for the last fetch. */
 struct answer {
@@ -48,6 +50,9 @@ struct proxy {
 };
 
 extern uv_loop_t loop;
+/* Of proxies that are opened from now on. By default longer than any answer takes on a machine that has other work. */
+extern __u64 store_timeout_ns;
+#define STORE_TIMEOUT_USUAL_NS	300000000
 
 /* A proxy on the first @count servers; @copies 0: the default. It waits until all of them that run are up. */
 struct proxy *proxy_open(struct servers *s, int count, int copies);
@@ -60,6 +65,8 @@ int proxy_servers_up(struct proxy *p);
 /* Runs the loop until *@value has changed from @from, for at most @ms. Return: whether it has. */
 int run_until_changed(const int *value, int from, int ms);
 void run_for(int ms);
+/* Runs the loop until all that proxies have said has been answered, or given up. */
+void settle(void);
 double now_ms(void);
 
 /* One after the other, waited for. Return: err. */

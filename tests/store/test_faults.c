@@ -25,7 +25,7 @@ static long trials = 250, seed = 1;
 
 static void wait_up(struct proxy *p, int count)
 {
-	run_for(20);	/* to see what has gone */
+	settle();	/* to see what has gone */
 	for (int i = 0; i < 800 && proxy_servers_up(p) != count; i++)
 		run_for(5);
 	assert_int_equal(proxy_servers_up(p), count);
@@ -78,10 +78,10 @@ static void two_killed(void **state)
 	assert_int_equal(commit(a, &kept, 1200), 0);
 	assert_int_equal(commit(a, &claimed, 1201), 0);
 	a->store->engine->refresh(a->store, &kept);
-	run_for(20);
+	settle();
 	server_kill(&servers, 0);
 	server_kill(&servers, 2);
-	run_for(20);
+	settle();
 	start = now_ms();
 	assert_int_equal(commit(a, &s, 1202), -EAGAIN);
 	assert_in_range(now_ms() - start, 0, 50);
@@ -163,7 +163,7 @@ static void all_have_forgotten(void **state)
 	assert_int_equal(a->emptied_count, 3);
 	assert_int_equal(fetch(b, &down), -EAGAIN);	/* and not unknown */
 	a->store->engine->refresh(a->store, &s);
-	run_for(20);
+	settle();
 	assert_int_equal(a->store->counters.put_back, 3);
 	assert_int_equal(fetch(b, &down), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &s));
@@ -179,9 +179,9 @@ static void refused_claims_are_taken_back(void **state)
 	wait_up(p, 3);
 	server_kill(&servers, 0);
 	server_kill(&servers, 1);
-	run_for(20);
+	settle();
 	assert_int_equal(commit(p, &s, 1700), -EAGAIN);
-	run_for(20);
+	settle();
 	assert_false(server_has_splice(&servers, 2, &s));
 	proxy_close(p);
 }
@@ -198,7 +198,7 @@ static void being_stopped_is_nobodys_fault(void **state)
 	}
 	uv_run(&loop, UV_RUN_NOWAIT);
 	usleep(600000);
-	run_for(50);
+	settle();
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(a->committed[1800 + i].err, 0);
 	for (int i = 0; i < 3; i++) {
@@ -225,7 +225,7 @@ static void being_stopped_does_not_turn_clocks(void **state)
 		assert_true(tries++ < 2000);
 	} while (now - before < 3);
 	usleep(1500000);
-	run_for(50);
+	settle();
 	assert_int_equal(commit(a, &mine, 1850), 0);
 	assert_int_equal(commit(b, &its, 1851), 0);
 }
@@ -285,7 +285,7 @@ static void full_servers_are_still_asked(void **state)
 
 	assert_int_equal(commit(a, &kept, 1950), 0);
 	a->store->engine->refresh(a->store, &kept);
-	run_for(20);
+	settle();
 	set_maxmemory("1");
 	run_for(2200);
 	a->store->engine->server(a->store, 0, &server);
@@ -448,6 +448,7 @@ int main(int argc, char **argv)
 		trials = atol(argv[1]);
 	if (argc > 2)
 		seed = atol(argv[2]);
+	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* so long are times below */
 	uv_loop_init(&loop);
 	servers_start(&servers, 3, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ static void wait_up(struct proxy *p, int count)
 static void restart(int idx)
 {
 	server_kill(&servers, idx);
-	run_for(20);
+	settle();
 	server_start(&servers, idx);
 	wait_up(a, 3);
 	wait_up(b, 3);
@@ -97,13 +97,13 @@ static void grows_and_is_read_by_another(void **state)
 		len = steps[i];
 		expect_head(b, &front, &offer, len);
 	}
-	run_for(20);
+	settle();
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(number_on(i, "HLEN", &front, ""), SP_PIECES_MAX + 1);
 		assert_in_range(number_on(i, "PTTL", &front, ""), 900000, 1000000);
 	}
 	a->store->engine->unstash(a->store, &front, &offer, len);
-	run_for(20);
+	settle();
 	assert_int_equal(head(b, &front), -ENOENT);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(number_on(i, "EXISTS", &front, ""), 0);
@@ -162,7 +162,7 @@ static void newer_connection_wins(void **state)
 	assert_int_equal(stash(a, &front, &old, bytes, 9000, 9100), -EAGAIN);
 	assert_int_equal(stash(a, &front, &old, bytes, 0, 9100), -EAGAIN);
 	a->store->engine->unstash(a->store, &front, &old, 9000);
-	run_for(20);
+	settle();
 	expect_head(a, &front, &new, 100);
 }
 
@@ -175,7 +175,7 @@ static void forgetting_leaves_what_is_longer(void **state)
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 9000), 0);
 	b->store->engine->unstash(b->store, &front, &offer, 8999);
 	b->store->engine->unstash(b->store, &front, &offer, 3840);
-	run_for(20);
+	settle();
 	expect_head(b, &front, &offer, 9000);
 }
 
@@ -186,10 +186,10 @@ static void majority_is_enough_and_less_is_not(void **state)
 	double start;
 
 	server_kill(&servers, 0);
-	run_for(20);
+	settle();
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 10000), 0);
 	server_kill(&servers, 1);
-	run_for(20);
+	settle();
 	start = now_ms();
 	assert_int_equal(stash(a, &front, &offer, bytes, 10000, 20000), -EAGAIN);
 	assert_in_range(now_ms() - start, 0, 100);
@@ -233,7 +233,7 @@ static void restarted_server_has_no_say_until_it_is_given_all(void **state)
 	assert_int_equal(stash(a, &front, &offer, bytes, 10000, 12000), 0);
 	assert_int_equal(number_on(0, "EXISTS", &front, ""), 0);
 	server_kill(&servers, 1);
-	run_for(20);
+	settle();
 	assert_int_equal(stash(a, &front, &offer, bytes, 12000, 14000), -EAGAIN);
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 14000), 0);
 	server_start(&servers, 1);
@@ -262,7 +262,7 @@ static void hole_is_seen(void **state)
 	server_start(&servers, 1);
 	wait_up(a, 3);
 	wait_up(b, 3);
-	run_for(20);
+	settle();
 	assert_int_equal(number_on(0, "HSTRLEN", &front, " 0"), SP_PIECE_DATA_AT + 100 + SP_SEAL_TAIL_BYTES);
 	assert_int_equal(stash(a, &front, &offer, bytes, 3840, 4000), -EAGAIN);
 	assert_int_equal(number_on(0, "HEXISTS", &front, " 1"), 0);
@@ -276,7 +276,7 @@ static void left_over_is_nothing(void **state)
 
 	run_for(BLANK_MS);
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 5000), 0);
-	run_for(20);
+	settle();
 	server_signal(&servers, 1, SIGSTOP);
 	run_for(1500);
 	assert_int_equal(proxy_servers_up(a), 2);
@@ -299,7 +299,7 @@ static void forged_piece_is_refused(void **state)
 	size_t len;
 
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 5000), 0);
-	run_for(20);
+	settle();
 	offer.begun_ms++;
 	len = sp_piece_make(&test_seal, &other, &offer, bytes, 3840, 0, piece);	/* of another head */
 	for (int i = 0; i < 3; i++) {
@@ -315,7 +315,7 @@ static void forged_piece_is_refused(void **state)
 	/* at one server only it does no harm */
 	offer = offer_of(16);
 	assert_int_equal(stash(a, &other, &offer, bytes, 0, 5000), 0);
-	run_for(20);
+	settle();
 	freeReplyObject(on_server(1, "HSET", &other, " 0 nonsense 1 more"));
 	expect_head(b, &other, &offer, 5000);
 }
@@ -346,7 +346,7 @@ static void dead_owners_heads_are_listed(void **state)
 	assert_int_equal(b->heads.count, 0);
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 100), 0);
 	assert_int_equal(stash(a, &v6, &offer, bytes, 0, 100), 0);
-	run_for(20);
+	settle();
 	assert_int_equal(heads(b, "proxy1", 0), 0);
 	assert_int_equal(b->heads.count, 2);
 	assert_true(is_listed(b, &front) && is_listed(b, &v6));
@@ -354,11 +354,11 @@ static void dead_owners_heads_are_listed(void **state)
 	assert_int_equal(b->heads.count, 0);
 	/* a server that has it may be away, but not two */
 	server_kill(&servers, 0);
-	run_for(20);
+	settle();
 	assert_int_equal(heads(b, "proxy1", 0), 0);
 	assert_int_equal(b->heads.count, 2);
 	server_kill(&servers, 1);
-	run_for(20);
+	settle();
 	assert_int_equal(heads(b, "proxy1", 0), -EAGAIN);
 	assert_int_equal(b->heads.count, 2);
 	server_start(&servers, 0);
@@ -370,7 +370,7 @@ static void dead_owners_heads_are_listed(void **state)
 	assert_int_equal(stash(b, &front, &offer, bytes, 0, 100), 0);
 	b->store->engine->disown(b->store, "proxy1", &front);
 	a->store->engine->unstash(a->store, &v6, &offer, 100);
-	run_for(20);
+	settle();
 	assert_int_equal(heads(b, "proxy1", 0), 0);
 	assert_int_equal(b->heads.count, 0);
 	assert_int_equal(heads(a, "proxy2", 0), 0);
@@ -385,12 +385,12 @@ static void own_heads_of_an_earlier_life_are_listed(void **state)
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 100), 0);
 	run_for(300);
 	assert_int_equal(stash(a, &now, &offer, bytes, 0, 100), 0);
-	run_for(20);
+	settle();
 	assert_int_equal(heads(a, NULL, 200), 0);
 	assert_true(is_listed(a, &front));
 	assert_false(is_listed(a, &now));
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 100), 0);	/* given again: it is this life's */
-	run_for(20);
+	settle();
 	assert_int_equal(heads(a, NULL, 200), 0);
 	assert_int_equal(a->heads.count, 0);
 }
@@ -404,12 +404,12 @@ static void long_list_comes_in_parts(void **state)
 
 		assert_int_equal(stash(a, &front, &offer, bytes, 0, 10), 0);
 	}
-	run_for(50);
+	settle();
 	assert_int_equal(heads(b, "proxy1", 0), -EAGAIN);
 	assert_in_range(b->heads.count, 256, 300);
 	for (unsigned int i = 0; i < b->heads.count; i++)
 		b->store->engine->disown(b->store, "proxy1", &b->heads.fronts[i]);
-	run_for(50);
+	settle();
 	assert_int_equal(heads(b, "proxy1", 0), 0);
 }
 
@@ -442,6 +442,7 @@ static int setup(void **state)
 {
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = i * 2654435761u >> 24;
+	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* so long are times below */
 	uv_loop_init(&loop);
 	servers_start(&servers, 3, NULL);
 	a = proxy_new(&servers, 3, 0);

@@ -300,6 +300,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(beside_two_real_ones), cmocka_unit_test(alone) };
 
+	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* so long are times below */
 	uv_loop_init(&loop);
 	servers_start(&servers, 3, NULL);
 	server_kill(&servers, 0);

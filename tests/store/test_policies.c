@@ -29,7 +29,7 @@ static void one_copy(void **state)
 	assert_true(is_same_splice(&b->committed[1].splice, &s));
 	assert_int_equal(fetch(b, &down), 0);
 	server_kill(&servers, 0);
-	run_for(20);
+	settle();
 	s = splice_of(2, 1);
 	assert_int_equal(commit(a, &s, 2), -EAGAIN);
 	assert_int_equal(fetch(b, &down), -EAGAIN);
@@ -56,7 +56,7 @@ static void two_copies_need_both(void **state)
 		assert_int_equal(!a->committed[id].err + !b->committed[id].err, 1);
 	}
 	server_kill(&servers, 1);
-	run_for(20);
+	settle();
 	s = splice_of(100, 1);
 	assert_int_equal(commit(a, &s, 100), -EAGAIN);
 	server_start(&servers, 1);
@@ -81,11 +81,11 @@ static void one_answer_is_enough(void **state)
 	struct sp_splice s = splice_of(200, 1), other = splice_of(200, 2);
 
 	assert_int_equal(commit(a, &s, 200), 0);
-	run_for(20);
+	settle();
 	assert_int_equal(commit(b, &other, 200), -EEXIST);
 	assert_true(is_same_splice(&b->committed[200].splice, &s));
 	server_kill(&servers, 0);
-	run_for(20);
+	settle();
 	s = splice_of(201, 1);
 	other = splice_of(201, 2);
 	assert_int_equal(commit(a, &s, 201), 0);
@@ -93,7 +93,7 @@ static void one_answer_is_enough(void **state)
 	assert_int_equal(fetch(b, &s.front), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &s));
 	server_kill(&servers, 1);
-	run_for(20);
+	settle();
 	s = splice_of(202, 1);
 	assert_int_equal(commit(a, &s, 202), -EAGAIN);
 	server_start(&servers, 0);
@@ -134,10 +134,10 @@ static void five_servers(void **state)
 		assert_in_range(share[i], 90, 150);	/* 120 on average */
 	/* a miss takes 5 - 3 + 2 that say so */
 	server_kill(&servers, 4);
-	run_for(20);
+	settle();
 	assert_int_equal(fetch(a, &unknown.front), -ENOENT);
 	server_kill(&servers, 3);
-	run_for(20);
+	settle();
 	assert_int_equal(fetch(a, &unknown.front), -EAGAIN);
 	server_start(&servers, 3);
 	server_start(&servers, 4);

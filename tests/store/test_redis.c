@@ -69,7 +69,7 @@ static void committed_is_fetched_from_either_side(void **state)
 	struct sp_tuple down = down_of(&s);
 
 	assert_int_equal(commit(a, &s, 1), 0);
-	run_for(20);
+	settle();
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(state_on(i, &s), 'F');
 		assert_in_range(pttl_on(i, SP_KEY_FRONT, &s.front), 7100000, 7200000);
@@ -98,7 +98,7 @@ static void second_proxy_adopts(void **state)
 	assert_int_equal(commit(a, &first, 3), 0);
 	assert_int_equal(commit(b, &second, 3), -EEXIST);
 	assert_true(is_same_splice(&b->committed[3].splice, &first));
-	run_for(20);
+	settle();
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(state_on(i, &first), 'C');
 	assert_int_equal(commit(b, &second, 3), -EEXIST);
@@ -130,7 +130,7 @@ static void both_at_once(void **state)
 	}
 	print_message("a won %d of 200\n", won);
 	/* what lost leaves nothing behind, be it a minority's copy or a pointer */
-	run_for(50);
+	settle();
 	for (unsigned int id = 100; id < 300; id++) {
 		for (unsigned int maker = 1; maker <= 2; maker++) {
 			struct sp_splice s = splice_of(id, maker);
@@ -153,7 +153,7 @@ static void older_connection_is_replaced(void **state)
 	new.client_isn++;
 	assert_int_equal(commit(a, &old, 4), 0);
 	a->store->engine->refresh(a->store, &old);
-	run_for(20);
+	settle();
 	assert_int_equal(commit(b, &new, 4), 0);
 	assert_int_equal(fetch(a, &new.front), 0);
 	assert_true(is_same_splice(&a->fetched.splice, &new));
@@ -162,7 +162,7 @@ static void older_connection_is_replaced(void **state)
 	/* nor is the newer one taken away by what is left of the older one */
 	a->store->engine->refresh(a->store, &old);
 	a->store->engine->forget(a->store, &old);
-	run_for(20);
+	settle();
 	assert_int_equal(a->store->counters.refresh_outdated, 3);
 	assert_int_equal(fetch(a, &down), 0);
 	assert_true(is_same_splice(&a->fetched.splice, &new));
@@ -180,7 +180,7 @@ static void pointer_of_a_newer_connection_stays(void **state)
 	assert_int_equal(commit(a, &old, 92), 0);
 	assert_int_equal(commit(a, &new, 92), 0);
 	a->store->engine->forget(a->store, &old);
-	run_for(20);
+	settle();
 	for (int i = 0; i < 3; i++)
 		assert_true(pttl_on(i, SP_KEY_DOWN, &down) > 0);
 	assert_int_equal(fetch(b, &down), 0);
@@ -220,10 +220,10 @@ static void forgotten(void **state)
 
 	assert_int_equal(commit(a, &s, 7), 0);
 	a->store->engine->forget(a->store, &other);
-	run_for(20);
+	settle();
 	assert_int_equal(fetch(b, &down), 0);
 	b->store->engine->forget(b->store, &s);
-	run_for(20);
+	settle();
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(pttl_on(i, SP_KEY_FRONT, &s.front), -2);
 		assert_int_equal(pttl_on(i, SP_KEY_DOWN, &down), -2);
@@ -238,11 +238,11 @@ static void refreshed(void **state)
 	struct sp_store_counters before;
 
 	assert_int_equal(commit(a, &s, 8), 0);
-	run_for(20);
+	settle();
 	freeReplyObject(on_server(1, "FLUSHALL"));
 	before = b->store->counters;
 	b->store->engine->refresh(b->store, &s);
-	run_for(20);
+	settle();
 	assert_int_equal(b->store->counters.put_back - before.put_back, 3);	/* 'F' becomes 'C' */
 	for (int i = 0; i < 3; i++) {
 		struct sp_key key = sp_key_make(SP_KEY_FRONT, &s.front);
@@ -251,7 +251,7 @@ static void refreshed(void **state)
 		freeReplyObject(on_server(i, "PEXPIRE %b 1000", key.bytes, (size_t)key.len));
 	}
 	b->store->engine->refresh(b->store, &s);
-	run_for(20);
+	settle();
 	assert_int_equal(b->store->counters.refreshed - before.refreshed, 3);
 	for (int i = 0; i < 3; i++) {
 		assert_in_range(pttl_on(i, SP_KEY_FRONT, &s.front), 7100000, 7200000);
@@ -271,11 +271,11 @@ static void refresh_seals_anew(void **state)
 	assert_int_equal(fetch(b, &s.front), -EAGAIN);
 	b->store->engine->refresh(b->store, &s);
 	b->store->engine->refresh(b->store, &s);
-	run_for(20);
+	settle();
 	assert_int_equal(fetch(b, &s.front), 0);
 	*seal = before;
 	b->store->engine->forget(b->store, &s);
-	run_for(20);
+	settle();
 }
 
 /* Its answers are on their way when the key is replaced. */
@@ -294,7 +294,7 @@ static void claims_outlive_the_key_they_were_sealed_with(void **state)
 	assert_true(is_same_splice(&a->committed[7778].splice, &s));
 	*seal = before;
 	b->store->engine->forget(b->store, &s);
-	run_for(20);
+	settle();
 }
 
 static void refresh_leaves_what_it_did_not_make(void **state)
@@ -303,9 +303,9 @@ static void refresh_leaves_what_it_did_not_make(void **state)
 	__u64 before = a->store->counters.refresh_conflicts;
 
 	assert_int_equal(commit(a, &s, 9), 0);
-	run_for(20);
+	settle();
 	a->store->engine->refresh(a->store, &other);
-	run_for(20);
+	settle();
 	assert_int_equal(a->store->counters.refresh_conflicts - before, 3);
 	assert_int_equal(fetch(b, &s.front), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &s));
@@ -313,7 +313,7 @@ static void refresh_leaves_what_it_did_not_make(void **state)
 	other.up.version = 1;
 	other.down.version = 1;
 	a->store->engine->refresh(a->store, &other);
-	run_for(20);
+	settle();
 	assert_int_equal(fetch(b, &s.front), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &other));
 }
@@ -330,7 +330,7 @@ static void refresh_is_confirmed(void **state)
 	assert_int_equal(b->kept_count, kept + 1);
 	assert_memory_equal(&b->kept.splice.front, &s.front, sizeof(s.front));
 	assert_int_equal(b->kept.splice.client_isn, s.client_isn);
-	run_for(20);
+	settle();
 	assert_int_equal(b->kept_count, kept + 1);
 	assert_int_equal(b->outdated_count, outdated);
 }
@@ -350,7 +350,7 @@ static void majority_says_outdated(void **state)
 			for (int i = 0; i < against; i++)
 				put_on(i, 'C', &other);
 			assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
-			run_for(30);
+			settle();
 			assert_int_equal(b->kept_count - kept, against < 2);
 			assert_int_equal(b->outdated_count - outdated, against >= 2);
 			if (against < 2)
@@ -359,7 +359,7 @@ static void majority_says_outdated(void **state)
 			assert_int_equal(b->outdated.splice.client_isn, s.client_isn);
 			/* a server that had nothing has taken it: as the ager does */
 			b->store->engine->forget(b->store, &s);
-			run_for(20);
+			settle();
 			assert_int_equal(fetch(b, &s.front), 0);
 			assert_true(is_same_splice(&b->fetched.splice, &other));
 		}
@@ -401,23 +401,23 @@ static void refresh_without_servers(void **state)
 	int kept = b->kept_count;
 
 	server_kill(&servers, 2);
-	run_for(50);
+	settle();
 	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
-	run_for(50);
+	settle();
 	assert_int_equal(b->kept_count, kept + 1);
 	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
 	server_kill(&servers, 1);	/* perhaps before it has answered: then nothing is kept */
-	run_for(50);
+	settle();
 	kept = b->kept_count;
 	assert_int_equal(b->store->engine->refresh(b->store, &s), -EAGAIN);
-	run_for(20);
+	settle();
 	assert_int_equal(b->kept_count, kept);
 	server_start(&servers, 1);
 	server_start(&servers, 2);
 	for (int ms = 0; ms < 5000 && proxy_servers_up(b) < 3; ms += 10)
 		run_for(10);
 	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
-	run_for(50);
+	settle();
 	assert_int_equal(b->kept_count, kept + 1);
 }
 
@@ -439,7 +439,7 @@ static void flushed_server_is_noticed(void **state)
 	/* and what it has not, it may have had */
 	put_on(0, 'C', &s);
 	server_kill(&servers, 0);
-	run_for(50);
+	settle();
 	assert_int_equal(fetch(b, &s.front), -EAGAIN);
 	server_start(&servers, 0);
 	run_for(400);
@@ -452,7 +452,7 @@ static void split_claim(void **state)
 
 	put_on(0, 'F', &s);
 	server_kill(&servers, 2);
-	run_for(50);
+	settle();
 	assert_int_equal(commit(b, &own, 10), -EEXIST);
 	assert_true(is_same_splice(&b->committed[10].splice, &s));
 	server_start(&servers, 2);
@@ -471,7 +471,7 @@ static void claim_of_the_dead_is_finished(void **state)
 	assert_int_equal(fetch(b, &s.front), 0);
 	assert_int_equal(b->store->counters.fetch_hits, hits + 1);
 	assert_true(is_same_splice(&b->fetched.splice, &s));
-	run_for(20);
+	settle();
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(state_on(i, &s), 'C');
 }
@@ -520,14 +520,14 @@ static void spoilt_records_are_refused(void **state)
 		__u64 before = refused(b, kind);
 
 		assert_int_equal(commit(a, &s, 20), 0);
-		run_for(20);
+		settle();
 		spoil(kind, 1, &s);
 		assert_int_equal(fetch(b, &s.front), 0);
 		assert_true(is_same_splice(&b->fetched.splice, &s));
 		for (int i = 0; i < 3; i++)
 			spoil(kind, i, &s);
 		assert_int_equal(fetch(b, &s.front), -EAGAIN);
-		run_for(20);
+		settle();
 		assert_in_range(refused(b, kind) - before, 3, 4);
 	}
 }
@@ -543,7 +543,7 @@ static void misled_pointers(void **state)
 
 	assert_int_equal(commit(a, &s, 30), 0);
 	assert_int_equal(commit(a, &other, 31), 0);
-	run_for(20);
+	settle();
 	for (int i = 0; i < 3; i++)
 		freeReplyObject(on_server(i, "SET %b %b", key.bytes, (size_t)key.len, packed, len));
 	assert_int_equal(fetch(b, &down), -ENOENT);
@@ -563,7 +563,7 @@ static void fetches_of_one_key_are_one(void **state)
 	b->store->engine->server(b->store, 0, &before);
 	for (int i = 0; i < 10; i++)
 		b->store->engine->fetch(b->store, &s.front);
-	run_for(50);
+	settle();
 	b->store->engine->server(b->store, 0, &after);
 	assert_int_equal(after.commands - before.commands, 1);
 	assert_int_equal(b->fetched_count, answers + 1);
@@ -585,7 +585,7 @@ static void turns_are_batched(void **state)
 	for (int ms = 0; ms < 2000 && a->committed_count < first + 1000; ms += 10)
 		run_for(10);
 	assert_int_equal(a->committed_count, first + 1000);
-	run_for(50);
+	settle();
 	for (int i = 0; i < 3; i++) {
 		a->store->engine->server(a->store, i, &after[i]);
 		assert_int_equal(after[i].commands - before[i].commands, 1000);
@@ -623,7 +623,7 @@ static void scripts_are_lost(void **state)
 		freeReplyObject(on_server(i, "SCRIPT FLUSH"));
 	for (int tries = 0; tries < 10 && err == -EAGAIN; tries++) {
 		err = commit(a, &s, 50);
-		run_for(50);
+		settle();
 	}
 	assert_int_equal(err, 0);
 	a->store->engine->server(a->store, 0, &server);
