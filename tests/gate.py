@@ -20,6 +20,7 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
+CHECKED = BUILD / "checked"     # built with sanitizers
 LOGS = BUILD / "gate"
 WORKERS = 4
 AGAIN_MAX = 16              # failed tests that are run alone as well; more have one reason
@@ -139,17 +140,18 @@ def say_alone(name, failed, again):
 
 # ---- unit tests, tests of the datapath and of the store ----
 
-def meson(folder, options):
+def meson(command, folder):
     log = folder / "meson-logs/testlog.json"
     log.unlink(missing_ok=True)
-    status = run(["meson", "test", "-C", folder, "--print-errorlogs", *options])
+    status = run(command)
     return read(meson_result, log), status
 
 
-def meson_part(tally, name, folder, *options):
-    result, status = meson(folder, options)
+def meson_part(tally, name, command, folder):
+    """@command: leads to a `meson test` in @folder."""
+    result, status = meson(command, folder)
     if 0 < len(result.failed) <= AGAIN_MAX:
-        again, _ = meson(folder, ["--no-rebuild", "--num-processes", "1", *result.failed])
+        again, _ = meson([*command, "--no-rebuild", "--num-processes", "1", *result.failed], folder)
         say_alone(name, result.failed, again)
     tally.count(name, result, status)
 
@@ -158,7 +160,9 @@ def unit(tally):
     result = LOGS / "counting.xml"
     status = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_gate.py", "--junit-xml", result])
     tally.count("counting", read(pytest_result, result), status)
-    meson_part(tally, "unit and bpf", BUILD)
+    meson_part(tally, "unit", ["./run", "unit"], CHECKED)
+    here = ["meson", "test", "-C", BUILD, "--print-errorlogs", "--no-suite", "checked"]
+    meson_part(tally, "bpf and sim", here, BUILD)
 
 
 # ---- tests/net ----

@@ -131,9 +131,9 @@ def test_too_many_are_not_run_again(monkeypatch, capsys):
 @pytest.mark.parametrize("alone", [Result(1), Result(0, ["a"])])
 def test_a_unit_test_that_fails_has_failed(monkeypatch, capsys, alone):
     answers = [(Result(3, ["a"]), 1), (alone, 0)]
-    monkeypatch.setattr(gate, "meson", lambda folder, options: answers.pop(0))
+    monkeypatch.setattr(gate, "meson", lambda command, folder: answers.pop(0))
     tally = gate.Tally()
-    gate.meson_part(tally, "unit", pathlib.Path("/dev"))
+    gate.meson_part(tally, "unit", ["true"], pathlib.Path("/dev"))
     assert (tally.passed, tally.failed, answers) == (3, 1, [])
 
 
