@@ -77,6 +77,13 @@ static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_e
 	return !peer || !is_near(pkt->seq, peer->use.last_ack);
 }
 
+/* Of a half that has seen one side close, and may have missed the other: data that do not join on. */
+static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	return pkt->payload_bytes && !(e->half.flags & SP_HALF_F_FROM_BACKEND) && e->use.state & SP_USE_S_ENDS &&
+	       (!e->use.next_seq || !sp_seq_is_within(pkt->seq, e->use.next_seq, SP_STREAM_GAP));
+}
+
 /*
  * A closed connection's half does not stand in the way of the client's next
  * one from the same port; nor does one that only holds packets for the daemon.
@@ -88,9 +95,11 @@ static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_en
 
 	if (e->use.state & SP_USE_S_REUSED)
 		return 1;
-	if (!is_mark && !is_closed)
-		return 0;
-	if (e->half.flags & SP_HALF_F_FROM_BACKEND || (!is_syn(pkt) && (is_mark || !is_first_of_next(pkt, e))))
+	if (!is_mark && !is_closed) {
+		if (!is_far_from_stream(pkt, e) || !is_first_of_next(pkt, e))
+			return 0;
+	} else if (e->half.flags & SP_HALF_F_FROM_BACKEND ||
+		   (!is_syn(pkt) && (is_mark || !is_first_of_next(pkt, e))))
 		return !is_mark && !is_syn(pkt) && may_be_of_next(pkt, e);
 	e->use.state |= SP_USE_S_REUSED;
 	return 1;

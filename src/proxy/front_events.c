@@ -128,10 +128,15 @@ static void on_untaken(struct sp_front *f, const struct sp_tuple *front, __u32 c
 
 static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
-	if ((state & SP_USE_S_UNTAKEN) == SP_USE_S_UNTAKEN)
-		on_untaken(ctx, front, client_isn);
-	else
-		sp_carrier_ends(ctx, front, client_isn, state);
+	struct sp_front *f = ctx;
+
+	if ((state & SP_USE_S_UNTAKEN) == SP_USE_S_UNTAKEN) {
+		on_untaken(f, front, client_isn);
+		return;
+	}
+	if (state & SP_USE_S_REUSED)
+		sp_reused_add(&f->reused, sp_conns_hash(f->conns, front), front, client_isn, sp_now_ns());
+	sp_carrier_ends(ctx, front, client_isn, state);
 }
 
 /* Who asked hears it at once, and so do all. */

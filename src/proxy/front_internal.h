@@ -10,6 +10,7 @@
 #include "node/route_mtu.h"
 #include "proxy/heir.h"
 #include "proxy/nudge.h"
+#include "proxy/reused.h"
 #include "proxy/unheard.h"
 
 /* sync.c - @is_sweeping: a round of the store is complete; @next_ns: the next one begins */
@@ -29,6 +30,7 @@ struct sp_front {
 	struct sp_nudges		*nudges;
 	struct sp_unheards		*unheards;
 	struct sp_heir			*heir;
+	struct sp_reused		reused;
 	__u64				died_ns;	/* another proxy was last missed */
 	__u64				awake_ns;	/* when anything was done the last time */
 	__u64				store_away_until_ns;	/* it did not answer a commit */

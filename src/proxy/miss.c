@@ -367,13 +367,22 @@ static void not_found(struct sp_front *f, const struct sp_tuple *key, int err)
 		sp_stray_take(f->strays, hash, key, now_ns, reset_stray, f);
 }
 
-/* The port came again: we have just sent another connection's first segment home, to which the strays belong. */
+/*
+ * The port came again, and the strays belong to the newer connection: its SYN was seen, here or by another proxy, or
+ * its first segment has just been sent home.
+ */
 static int is_older(struct sp_front *f, const struct sp_splice *splice)
 {
+	__u64 hash = sp_conns_hash(f->conns, &splice->front), now_ns = sp_now_ns();
+	struct sp_entry e;
 	__u32 isn;
 
-	return !sp_stray_isn(f->told, sp_conns_hash(f->conns, &splice->front), &splice->front, sp_now_ns(), &isn) &&
-	       isn != splice->client_isn;
+	if (sp_reused_has(&f->reused, hash, &splice->front, splice->client_isn, now_ns))
+		return 1;
+	if (!sp_datapath_get(f->dp, &splice->front, &e) && e.use.state & SP_USE_S_REUSED &&
+	    e.tag.client_isn == splice->client_isn)
+		return 1;
+	return !sp_stray_isn(f->told, hash, &splice->front, now_ns, &isn) && isn != splice->client_isn;
 }
 
 /*

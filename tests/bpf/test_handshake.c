@@ -406,9 +406,10 @@ static void only_fresh_cookies_of_ours_count(void **state)
 
 #define BOTH_FINS (SP_USE_S_FIN | SP_USE_S_PEER_FIN)
 
-static void put_last(struct fixture *f, const struct packet *p, __u8 flags, __u8 state, __u32 client_isn)
+static void put_last(struct fixture *f, const struct packet *p, __u8 flags, __u8 state, __u32 client_isn, __u32 next_seq)
 {
-	struct sp_entry e = { .half = full_half(p->is_v6), .use.state = state, .tag.client_isn = client_isn };
+	struct sp_entry e = { .half = full_half(p->is_v6), .use = { .state = state, .next_seq = next_seq },
+			      .tag.client_isn = client_isn };
 
 	e.half.flags = flags;
 	sp_use_begin(&e.use, &p->tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
@@ -421,17 +422,20 @@ struct last_case {
 	__u8		flags, state;
 	int		is_same, cookie_off;
 	__u32		reason;
+	int		joins;		/* it lies near the stream of the one before */
 };
 
 static const struct last_case lasts[] = {
-	{ "on a closed one",			0, BOTH_FINS, 0, 0, SP_DROP_HEAD },
-	{ "on one that was reset",		0, SP_USE_S_PEER_RST, 0, 0, SP_DROP_HEAD },
-	{ "on its own",				0, BOTH_FINS, 1, 0, 0 },
-	{ "no first one",			0, BOTH_FINS, 0, 0x100, 0 },
-	{ "on one of which one end is done",	0, SP_USE_S_FIN, 0, 0, 0 },
-	{ "on a live one",			0, 0, 0, 0, 0 },
-	{ "on a mark",				SP_HALF_F_TO_DAEMON, 0, 0, 0, SP_DROP_HELD },
-	{ "on a half of a backend",		SP_HALF_F_FROM_BACKEND, BOTH_FINS, 0, 0, 0 },
+	{ "on a closed one",			0, BOTH_FINS, 0, 0, SP_DROP_HEAD, 0 },
+	{ "on one that was reset",		0, SP_USE_S_PEER_RST, 0, 0, SP_DROP_HEAD, 0 },
+	{ "on its own",				0, BOTH_FINS, 1, 0, 0, 0 },
+	{ "no first one",			0, BOTH_FINS, 0, 0x100, 0, 0 },
+	{ "on one of which one end is done",	0, SP_USE_S_FIN, 0, 0, SP_DROP_HEAD, 0 },
+	{ "no first one of the next, either",	0, SP_USE_S_PEER_FIN, 0, 0x100, 0, 0 },
+	{ "on the stream of such a one",	0, SP_USE_S_FIN, 0, 0, 0, 1 },
+	{ "on a live one",			0, 0, 0, 0, 0, 0 },
+	{ "on a mark",				SP_HALF_F_TO_DAEMON, 0, 0, 0, SP_DROP_HELD, 0 },
+	{ "on a half of a backend",		SP_HALF_F_FROM_BACKEND, BOTH_FINS, 0, 0, 0, 0 },
 };
 
 static void check_first_on(struct fixture *f, int is_v6, const struct last_case *c)
@@ -440,7 +444,8 @@ static void check_first_on(struct fixture *f, int is_v6, const struct last_case 
 	__u8 in[FRAME_MAX], out[FRAME_MAX];
 	__u32 len;
 
-	put_last(f, &p, c->flags, c->state, c->is_same ? p.seq - 1 : p.seq - 5000);
+	put_last(f, &p, c->flags, c->state, c->is_same ? p.seq - 1 : p.seq - 5000,
+		 c->joins ? p.seq - 100000 : 0);
 	p.ack += c->cookie_off;
 	len = build(&p, in);
 	if (c->reason)
@@ -546,7 +551,7 @@ static void others_hear_what_a_syn_leaves_behind(void **state)
 			__u8 in[FRAME_MAX];
 
 			put_service(f, v6, reuses[i].service_flags);
-			put_last(f, &syn, reuses[i].flags, reuses[i].state, 7);
+			put_last(f, &syn, reuses[i].flags, reuses[i].state, 7, 0);
 			listen_to(f);
 			check_reason(f, reuses[i].name, in, build(&syn, in), TC_ACT_REDIRECT, SP_DROP_SYN_ANSWERED);
 			assert_int_equal(listen_to(f), reuses[i].events);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * reused.h - splices whose client has opened another connection from the same port, as another proxy says. The store
+ * gives such a splice to every proxy that asks, until the new one is committed.
+ */
+#ifndef SP_PROXY_REUSED_H
+#define SP_PROXY_REUSED_H
+
+#include "abi/tuple.h"
+
+/* The latest, for some seconds: a fixed table, where a new one takes an older one's place. */
+#define SP_REUSED_SLOTS	256
+
+struct sp_reused {
+	struct {
+		struct sp_tuple	front;
+		__u32		client_isn;
+		__u64		until_ns;
+	} slots[SP_REUSED_SLOTS];
+};
+
+/* @hash: of @front */
+void sp_reused_add(struct sp_reused *r, __u64 hash, const struct sp_tuple *front, __u32 client_isn, __u64 now_ns);
+int sp_reused_has(const struct sp_reused *r, __u64 hash, const struct sp_tuple *front, __u32 client_isn, __u64 now_ns);
+
+#endif
