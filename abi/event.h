@@ -24,7 +24,7 @@
  */
 #define SP_EVENT_KINDS(X) \
 	X(FRONT, front) X(BACK, back) X(HELD, held) \
-	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(ASK, ask) X(REUSED, reused) X(QUOTE, quote) \
+	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(QUERY, ask) X(REUSED, reused) X(QUOTE, quote) \
 	X(PIECES, pieces) X(UNTAKEN, untaken)
 
 enum sp_event_kind {

@@ -8,7 +8,7 @@
 enum {
 	SP_HALF_F_FROM_BACKEND	= 1 << 0, /* carries server -> client */
 	SP_HALF_F_TO_DAEMON	= 1 << 1, /* no rule yet, or no more: packets go up to the daemon */
-	SP_HALF_F_ANSWERED	= 1 << 2, /* with TO_DAEMON: answered by us, what still comes may be acknowledged */
+	SP_HALF_F_REPLIED	= 1 << 2, /* with TO_DAEMON: answered by us, what still comes may be acknowledged */
 	SP_HALF_F_SPLIT		= 1 << 3, /* an agent on the backend's host carries the half from there */
 	SP_HALF_F_ADOPTED	= 1 << 4, /* with SPLIT: the backend took over the client's handshake */
 	SP_HALF_F_NOT_ECT	= 1 << 5, /* the client was granted ECN, its backend does none: no router may mark */
@@ -63,20 +63,20 @@ sp_inline __u16 sp_half_adopted_mss(const struct sp_half *h) { return h->tsval_d
 sp_inline __u8 sp_half_adopted_wscale(const struct sp_half *h) { return h->tsval_delta & 15; }
 
 enum {
-	SP_USE_S_FIN		= 1 << 0, /* this half carried FIN */
-	SP_USE_S_PEER_FIN	= 1 << 1, /* the other one did */
-	SP_USE_S_RST		= 1 << 2, /* this half carried an RST in the window */
-	SP_USE_S_PEER_RST	= 1 << 3,
-	SP_USE_S_REUSED		= 1 << 4, /* closed, and the client has opened a new connection from this port */
-	SP_USE_S_GIVEN		= 1 << 5, /* of an agent: its first segment was handed to the kernel, at @seen_ns */
+	SP_STATE_FIN		= 1 << 0, /* this half carried FIN */
+	SP_STATE_PEER_FIN	= 1 << 1, /* the other one did */
+	SP_STATE_RST		= 1 << 2, /* this half carried an RST in the window */
+	SP_STATE_PEER_RST	= 1 << 3,
+	SP_STATE_REUSED		= 1 << 4, /* closed, and the client has opened a new connection from this port */
+	SP_STATE_GIVEN		= 1 << 5, /* of an agent: its first segment was handed to the kernel, at @seen_ns */
 };
-#define SP_USE_S_ENDS (SP_USE_S_FIN | SP_USE_S_PEER_FIN | SP_USE_S_RST | SP_USE_S_PEER_RST)
-#define SP_USE_S_TOLD (SP_USE_S_ENDS | SP_USE_S_REUSED) /* what proxies tell each other */
+#define SP_STATE_ENDS (SP_STATE_FIN | SP_STATE_PEER_FIN | SP_STATE_RST | SP_STATE_PEER_RST)
+#define SP_STATE_TOLD (SP_STATE_ENDS | SP_STATE_REUSED) /* what proxies tell each other */
 /* What an agent tells of a splice whose handshake its host has not taken over: it never was, and is removed. */
-#define SP_USE_S_UNTAKEN (SP_USE_S_RST | SP_USE_S_PEER_RST | SP_USE_S_REUSED)
+#define SP_STATE_UNTAKEN (SP_STATE_RST | SP_STATE_PEER_RST | SP_STATE_REUSED)
 
 /**
- * struct sp_use - what one machine knows of a half it uses; not part of the store's record
+ * struct sp_half_state - what one machine knows of a half it uses; not part of the store's record
  * @seen_ns:	CLOCK_MONOTONIC_COARSE of the last packet
  * @bytes:	TCP payload carried
  * @pkts:	packets carried (a superpacket counts once), or handed to the daemon since @seen_ns
@@ -88,14 +88,14 @@ enum {
  * @window:	field of the packet carried last, as it came (host order)
  * @nexthop:	gateway, or the destination itself when on the link
  * @mtu:	of the route, or what the receiver's MSS allows; 0: not known
- * @state:	SP_USE_S_*
+ * @flags:	SP_STATE_*
  * @is_mark_lost: with NOT_ECT: the packet before was marked, and dropped for it
  * @is_wide:	it has carried a window of more than one unit of its reader's scale
  * @next_seq:	where the stream of this direction ends so far, before translation (host order); 0: not known
  *
  * Owner: zeroed by whoever installs, but for the two sums, @last_ack and @next_seq; the datapath writes the rest.
  */
-struct sp_use {
+struct sp_half_state {
 	__u64		seen_ns;
 	__u64		bytes;
 	__u32		pkts;
@@ -107,23 +107,23 @@ struct sp_use {
 	__u16		window;
 	struct sp_addr	nexthop;
 	__u16		mtu;
-	__u8		state;
+	__u8		flags;
 	__u8		is_mark_lost : 1;
 	__u8		is_wide : 1;
 	__u32		next_seq;
 };
-_Static_assert(sizeof(struct sp_use) == 64, "struct sp_use is ABI");
+_Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI");
 
 /**
- * struct sp_tag - what the daemon remembers of a half's splice; no packet needs it
+ * struct sp_meta - what the daemon remembers of a half's splice; no packet needs it
  * @client_isn:	tells the splice from another connection on the same tuple (host order)
- * @kept_s:	CLOCK_REALTIME seconds when the store last had it from us, or was seen to have it; 0: never
+ * @refreshed_s:	CLOCK_REALTIME seconds when the store last had it from us, or was seen to have it; 0: never
  */
-struct sp_tag {
+struct sp_meta {
 	__u32		client_isn;
-	__u32		kept_s;
+	__u32		refreshed_s;
 };
-_Static_assert(sizeof(struct sp_tag) == 8, "struct sp_tag is ABI");
+_Static_assert(sizeof(struct sp_meta) == 8, "struct sp_meta is ABI");
 
 /*
  * struct sp_entry - value of map sp_halves, key struct sp_tuple: the rule in one cache line, its use in the next,
@@ -131,8 +131,8 @@ _Static_assert(sizeof(struct sp_tag) == 8, "struct sp_tag is ABI");
  */
 struct sp_entry {
 	struct sp_half	half;
-	struct sp_use	use;
-	struct sp_tag	tag;
+	struct sp_half_state	state;
+	struct sp_meta	meta;
 };
 _Static_assert(sizeof(struct sp_entry) == 136, "struct sp_entry is ABI");
 
@@ -148,7 +148,7 @@ sp_inline __u32 sp_csum_difference(const __be32 *from, const __be32 *to, int wor
 }
 
 /* What whoever installs a half under @key sets beside the rule. */
-sp_inline void sp_use_begin(struct sp_use *u, const struct sp_tuple *key, const struct sp_half *half, __u64 now_ns)
+sp_inline void sp_state_begin(struct sp_half_state *u, const struct sp_tuple *key, const struct sp_half *half, __u64 now_ns)
 {
 	const struct sp_tuple *out = &half->out;
 
@@ -220,17 +220,17 @@ sp_inline struct sp_half sp_half_turn(const struct sp_half *up, const struct sp_
 /* The ends of @state as the other half sees them. */
 sp_inline __u8 sp_ends_mirrored(__u8 state)
 {
-	__u8 own = SP_USE_S_FIN | SP_USE_S_RST;
+	__u8 own = SP_STATE_FIN | SP_STATE_RST;
 
 	return (state & own) << 1 | (state >> 1 & own);
 }
 
-sp_inline int sp_use_is_closed(const struct sp_use *u)
+sp_inline int sp_state_is_closed(const struct sp_half_state *u)
 {
-	__u8 both = SP_USE_S_FIN | SP_USE_S_PEER_FIN;
+	__u8 both = SP_STATE_FIN | SP_STATE_PEER_FIN;
 
-	return (u->state & both) == both ||
-	       (u->state & (SP_USE_S_RST | SP_USE_S_PEER_RST));
+	return (u->flags & both) == both ||
+	       (u->flags & (SP_STATE_RST | SP_STATE_PEER_RST));
 }
 
 /*
@@ -245,7 +245,7 @@ sp_inline int sp_use_is_closed(const struct sp_use *u)
  * counts: else the more was sent, the easier would be a guess.
  * @seq: of the RST; @own: of the half that it takes, @peer: of the other one
  */
-sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_use *own, const struct sp_use *peer)
+sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_half_state *own, const struct sp_half_state *peer)
 {
 	if (!peer->last_ack || seq == peer->last_ack)
 		return 1;
@@ -261,7 +261,7 @@ sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_use *own, const str
 #define SP_STREAM_GAP (1 << 17)
 
 /* Data of the sender of @own, @seq up to @end, moves the end of its stream. */
-sp_inline int sp_stream_goes_on(__u32 seq, __u32 end, const struct sp_use *own)
+sp_inline int sp_stream_goes_on(__u32 seq, __u32 end, const struct sp_half_state *own)
 {
 	return !own->next_seq ||
 	       ((__s32)(end - own->next_seq) > 0 && (__s32)(seq - own->next_seq) <= SP_STREAM_GAP);
@@ -282,7 +282,7 @@ sp_inline int sp_seq_is_within(__u32 seq, __u32 of, __u32 distance)
  * @seq: as its sender counts; @ack: as its receiver does
  * @own: of the half that takes it; @peer: of the other one, whose acknowledgements are of the same stream; NULL: gone
  */
-sp_inline int sp_ack_is_plausible(__u32 seq, __u32 ack, const struct sp_use *own, const struct sp_use *peer)
+sp_inline int sp_ack_is_plausible(__u32 seq, __u32 ack, const struct sp_half_state *own, const struct sp_half_state *peer)
 {
 	if (!sp_seq_is_within(ack, own->last_ack, SP_ACK_LEAP))
 		return 0;
@@ -309,8 +309,8 @@ enum sp_fin_verdict { SP_FIN_FITS, SP_FIN_UNKNOWN, SP_FIN_FOREIGN };
  * ends nothing.
  * @own: of the half that it takes, @peer: of the other one
  */
-sp_inline enum sp_fin_verdict sp_fin_judge(const struct sp_fin *fin, const struct sp_use *own,
-					   const struct sp_use *peer)
+sp_inline enum sp_fin_verdict sp_fin_judge(const struct sp_fin *fin, const struct sp_half_state *own,
+					   const struct sp_half_state *peer)
 {
 	__u32 ahead = fin->end - 1 - peer->last_ack;
 
@@ -328,8 +328,8 @@ sp_inline enum sp_fin_verdict sp_fin_judge(const struct sp_fin *fin, const struc
 /* A splice that goes on: neither closed nor left behind, and no mark. */
 sp_inline int sp_entry_is_live(const struct sp_entry *e)
 {
-	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && !(e->use.state & SP_USE_S_REUSED) &&
-		!sp_use_is_closed(&e->use);
+	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && !(e->state.flags & SP_STATE_REUSED) &&
+		!sp_state_is_closed(&e->state);
 }
 
 #endif

@@ -26,7 +26,7 @@
  * @back:	proxy -> backend, which is @out of the half up
  * @client_isn:	tells the splice from another connection on the same tuple
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
- * @kept_s:	as in struct sp_tag
+ * @refreshed_s:	as in struct sp_meta
  * @seq_delta, @ack_delta, @tsval_delta, @tsecr_delta, @pool_id, @half_version, @up_shift: of the half up
  * @down_shift:	of the half down, of which all else follows from the half up: sp_half_turn()
  * @flags:	of both; SP_HALF_F_SPLIT is one of them: an agent carries no others
@@ -45,7 +45,7 @@ struct sp_introduce {
 	struct sp_tuple	back;
 	__be32		client_isn;
 	__be32		spliced_s;
-	__be32		kept_s;
+	__be32		refreshed_s;
 	__be32		seq_delta, ack_delta, tsval_delta, tsecr_delta;
 	__be32		pool_id;
 	__be16		half_version;

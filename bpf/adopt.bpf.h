@@ -20,7 +20,7 @@
 #include "agent_ingress.bpf.h"
 
 /* Of a packet that has been sent round once, while it is on its way. It is 0 when the stack sees it. */
-#define ROUND_MARK	0x73706c63
+#define RECIRCULATED_MARK	0x73706c63
 /* A half from so long ago, and nothing was answered: what comes now belongs to a connection that is gone. */
 #define EARLY_NS	10000000000ULL
 /* A first segment that comes again so much later is a repetition: the one before it should have been enough. */
@@ -67,7 +67,7 @@ static __noinline int cookie_of_first(const struct sp_pkt *pkt, const struct sp_
 	int kind = SP_COOKIE_INVALID;
 	__u32 period;
 
-	if (!c || !down || !(pkt->flags & TH_ACK) || pkt->seq - 1 != down->tag.client_isn)
+	if (!c || !down || !(pkt->flags & TH_ACK) || pkt->seq - 1 != down->meta.client_isn)
 		return kind;
 	in.tuple = sp_tuple_reverse(&down->half.out);
 	period = down->half.spliced_s / (__u32)(SP_COOKIE_PERIOD_NS / 1000000000ULL);
@@ -144,7 +144,7 @@ static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
 	__u32 flags;
 	int err;
 
-	if (pkt->is_round)
+	if (pkt->is_recirculated)
 		return -SP_DROP_ADOPT_OCCUPIED;
 	if (bpf_skb_load_bytes(pkt->skb, pkt->l4_off + offsetof(struct tcphdr, ack_seq) + 4, &word, sizeof(word)))
 		return -SP_DROP_REWRITE_FAILED;
@@ -156,7 +156,7 @@ static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
 	if (err)
 		return err;
 	count_stat(SP_STAT_OLDER_RESET, 1);
-	pkt->skb->mark = ROUND_MARK;
+	pkt->skb->mark = RECIRCULATED_MARK;
 	pkt->action = bpf_redirect(pkt->skb->ifindex, BPF_F_INGRESS);
 	return 0;
 }
@@ -169,11 +169,11 @@ static __always_inline int untaken(const struct sp_pkt *pkt, struct sp_entry *do
 {
 	const struct sp_control *c = control();
 
-	if (now_ns - down->use.seen_ns < UNTAKEN_NS || !c || daemon_is_stale(c, now_ns) ||
+	if (now_ns - down->state.seen_ns < UNTAKEN_NS || !c || daemon_is_stale(c, now_ns) ||
 	    !upcall_is_allowed(UPCALL_STRANGER, now_ns) ||
 	    upcall(pkt, SP_EVENT_UNTAKEN, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0))
 		return 0;
-	down->use.state &= ~SP_USE_S_GIVEN;
+	down->state.flags &= ~SP_STATE_GIVEN;
 	return -SP_DROP_ADOPT_UNTAKEN;
 }
 
@@ -186,7 +186,7 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
 
 	if (!sk)
 		return -SP_DROP_ADOPT_FAILED;
-	err = down->use.state & SP_USE_S_GIVEN ? untaken(pkt, down, now_ns) : 0;
+	err = down->state.flags & SP_STATE_GIVEN ? untaken(pkt, down, now_ns) : 0;
 	if (err)
 		return err;
 	err = attributes(pkt, down, &attrs);
@@ -195,9 +195,9 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
 	attrs.ecn_ok = is_ecn;
 	if (bpf_sk_assign_tcp_reqsk(pkt->skb, sk, &attrs, sizeof(attrs)))
 		return -SP_DROP_ADOPT_FAILED;
-	if (!(down->use.state & SP_USE_S_GIVEN))
-		down->use.seen_ns = now_ns;
-	down->use.state |= SP_USE_S_GIVEN;
+	if (!(down->state.flags & SP_STATE_GIVEN))
+		down->state.seen_ns = now_ns;
+	down->state.flags |= SP_STATE_GIVEN;
 	count_stat(SP_STAT_TAKEN_OVER, 1);
 	return 0;
 }
@@ -222,7 +222,7 @@ static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct
 		return tw ? reset_older(pkt, tw->tw_sk.__tw_common.skc_tw_rcv_nxt) : 0;
 	}
 	sk = bpf_skc_to_tcp_sock(skc);
-	if (!sk || began_with(sk, down->tag.client_isn))
+	if (!sk || began_with(sk, down->meta.client_isn))
 		return 0;
 	return reset_older(pkt, sk->rcv_nxt);
 }
@@ -247,13 +247,13 @@ static __always_inline struct bpf_sock *socket_of(const struct sp_pkt *pkt)
 }
 
 /* Return: whether it should go up now; else it is dropped all the same. An answer is remembered for a moment only. */
-static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_ask *ask, __u64 now_ns)
+static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_query *ask, __u64 now_ns)
 {
-	struct sp_ask fresh = { .asked_ns = now_ns };
+	struct sp_query fresh = { .asked_ns = now_ns };
 
 	if (!ask)
-		return !bpf_map_update_elem(&sp_asks, &pkt->tuple, &fresh, BPF_ANY);
-	if (now_ns - ask->asked_ns < SP_ASK_HOLD_NS)
+		return !bpf_map_update_elem(&sp_queries, &pkt->tuple, &fresh, BPF_ANY);
+	if (now_ns - ask->asked_ns < SP_QUERY_HOLD_NS)
 		return 0;
 	*ask = fresh;
 	return 1;
@@ -262,7 +262,7 @@ static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_
 /* Under the tuple as it came: what is known of the other direction is sp_egress()'s. */
 static __always_inline int ask_who(const struct sp_pkt *pkt, __u64 now_ns)
 {
-	struct sp_ask *ask = bpf_map_lookup_elem(&sp_asks, &pkt->tuple);
+	struct sp_query *ask = bpf_map_lookup_elem(&sp_queries, &pkt->tuple);
 	const struct sp_control *c = control();
 	int err;
 
@@ -288,7 +288,7 @@ static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struc
 		return skc ? meet(pkt, skc, down, is_ecn, now_ns) : -SP_DROP_ADOPT_NO_LISTENER;
 	if (skc && skc->state != BPF_TCP_LISTEN && skc->state != BPF_TCP_TIME_WAIT)
 		return 0;
-	return now_ns - down->use.seen_ns < EARLY_NS ? -SP_DROP_ADOPT_EARLY : 0;
+	return now_ns - down->state.seen_ns < EARLY_NS ? -SP_DROP_ADOPT_EARLY : 0;
 }
 
 /* As @last_ack counts; where a splice is split, the server's numbers are others. */
@@ -306,14 +306,14 @@ static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct s
 	struct sp_entry *up = peer_of(down);
 	__u8 ends = 0;
 
-	if (pkt->flags & TH_RST && clients_seq(pkt, down) == down->use.last_ack)
-		ends = SP_USE_S_RST;
+	if (pkt->flags & TH_RST && clients_seq(pkt, down) == down->state.last_ack)
+		ends = SP_STATE_RST;
 	else if (pkt->flags & TH_FIN &&
-		 clients_seq(pkt, down) + pkt->payload_bytes - down->use.last_ack <= SP_STREAM_GAP)
-		ends = SP_USE_S_FIN;
-	down->use.state |= sp_ends_mirrored(ends);
+		 clients_seq(pkt, down) + pkt->payload_bytes - down->state.last_ack <= SP_STREAM_GAP)
+		ends = SP_STATE_FIN;
+	down->state.flags |= sp_ends_mirrored(ends);
 	if (up)
-		up->use.state |= ends;
+		up->state.flags |= ends;
 }
 
 /*
@@ -322,9 +322,9 @@ static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct s
  */
 static __always_inline int is_settled(const struct sp_pkt *pkt, const struct sp_entry *down)
 {
-	if (!down->use.pkts || down->use.state & SP_USE_S_REUSED)
+	if (!down->state.pkts || down->state.flags & SP_STATE_REUSED)
 		return 0;
-	return !sp_use_is_closed(&down->use) || down->use.last_ack - clients_seq(pkt, down) <= 1;
+	return !sp_state_is_closed(&down->state) || down->state.last_ack - clients_seq(pkt, down) <= 1;
 }
 
 static __always_inline int is_nobodys(const struct bpf_sock *skc)
@@ -363,7 +363,7 @@ static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
 	if (pkt->flags & TH_RST || (down && is_settled(pkt, down)) || (!down && !is_of_cluster(&pkt->tuple.saddr)))
 		return 0;
 	skc = socket_of(pkt);
-	if (down && down->half.flags & SP_HALF_F_ADOPTED && !down->use.pkts && !(down->use.state & SP_USE_S_REUSED))
+	if (down && down->half.flags & SP_HALF_F_ADOPTED && !down->state.pkts && !(down->state.flags & SP_STATE_REUSED))
 		err = await(pkt, skc, down, now_ns);
 	else
 		err = is_nobodys(skc) ? ask_who(pkt, now_ns) : 0;
@@ -393,11 +393,11 @@ static __always_inline int adopt_verdict(int reason)
 SEC("tc")
 int sp_agent_adopt(struct __sk_buff *skb)
 {
-	struct sp_pkt pkt = { .skb = skb, .action = TC_ACT_UNSPEC, .is_round = skb->mark == ROUND_MARK };
+	struct sp_pkt pkt = { .skb = skb, .action = TC_ACT_UNSPEC, .is_recirculated = skb->mark == RECIRCULATED_MARK };
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	int err;
 
-	if (pkt.is_round)
+	if (pkt.is_recirculated)
 		skb->mark = 0;
 	if (take_introductions(&pkt, now_ns))
 		return TC_ACT_SHOT;

@@ -13,7 +13,7 @@
 #ifndef SP_BPF_AGENT_H
 #define SP_BPF_AGENT_H
 
-#include "abi/ask.h"
+#include "abi/query.h"
 #include "carry.bpf.h"
 #include "handshake.bpf.h"
 
@@ -21,10 +21,10 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, SP_ASKS_MAX);
+	__uint(max_entries, SP_QUERIES_TABLE_MAX);
 	__type(key, struct sp_tuple);
-	__type(value, struct sp_ask);
-} sp_asks SEC(".maps");
+	__type(value, struct sp_query);
+} sp_queries SEC(".maps");
 
 /* The address :: in map sp_snats stands for all: where proxies' addresses are not told, or clients' own are used. */
 static __always_inline int is_of_cluster(const struct sp_addr *addr)
@@ -40,33 +40,33 @@ static __always_inline void begins_anew(const struct sp_pkt *pkt)
 	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
 
 	if (e)
-		e->use.state |= SP_USE_S_REUSED;
-	bpf_map_delete_elem(&sp_asks, &pkt->tuple);
+		e->state.flags |= SP_STATE_REUSED;
+	bpf_map_delete_elem(&sp_queries, &pkt->tuple);
 }
 
 static __always_inline int can_wait(const struct sp_pkt *pkt)
 {
-	return pkt->payload_bytes <= SP_ASK_BYTES_MAX;
+	return pkt->payload_bytes <= SP_QUERY_BYTES_MAX;
 }
 
 /* Return: whether the packet should go up. Else it passes. */
 static __always_inline int should_ask(const struct sp_pkt *pkt, __u64 now_ns)
 {
-	struct sp_ask fresh = { .asked_ns = now_ns }, *ask = bpf_map_lookup_elem(&sp_asks, &pkt->tuple);
+	struct sp_query fresh = { .asked_ns = now_ns }, *ask = bpf_map_lookup_elem(&sp_queries, &pkt->tuple);
 
 	if (!can_wait(pkt))
-		fresh.pass_until_ns = now_ns + SP_ASK_PASS_NS;
+		fresh.pass_until_ns = now_ns + SP_QUERY_PASS_NS;
 	if (!ask)
-		return !bpf_map_update_elem(&sp_asks, &pkt->tuple, &fresh, BPF_ANY);
+		return !bpf_map_update_elem(&sp_queries, &pkt->tuple, &fresh, BPF_ANY);
 	if (now_ns < ask->pass_until_ns)
 		return 0;
 	if (ask->pass_until_ns) {
 		*ask = fresh;
 		return 1;
 	}
-	if (now_ns - ask->asked_ns < SP_ASK_HOLD_NS)
+	if (now_ns - ask->asked_ns < SP_QUERY_HOLD_NS)
 		return 1;
-	ask->pass_until_ns = now_ns + SP_ASK_PASS_NS;
+	ask->pass_until_ns = now_ns + SP_QUERY_PASS_NS;
 	return 0;
 }
 
@@ -88,7 +88,7 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 	if (!upcall_is_allowed(UPCALL_BACKEND, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	if (!can_wait(pkt)) {
-		upcall(pkt, SP_EVENT_ASK, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0);
+		upcall(pkt, SP_EVENT_QUERY, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0);
 		return -SP_DROP_NO_HALF;
 	}
 	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, pkt->skb->gso_size);
@@ -109,7 +109,7 @@ static __always_inline int pass_end(const struct sp_pkt *pkt, struct sp_entry *e
 	if (is_damaged(pkt))
 		return 0;
 	if (track_end(pkt, e))
-		set_ends(e, peer_of(e), SP_USE_S_FIN, SP_USE_S_PEER_FIN);
+		set_ends(e, peer_of(e), SP_STATE_FIN, SP_STATE_PEER_FIN);
 	account(pkt, e, now_ns);
 	return 0;
 }
@@ -133,7 +133,7 @@ static __always_inline int egress(struct sp_pkt *pkt)
 		return 0;
 	}
 	e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
-	if (e && e->half.flags & SP_HALF_F_FROM_BACKEND && !(e->use.state & SP_USE_S_REUSED))
+	if (e && e->half.flags & SP_HALF_F_FROM_BACKEND && !(e->state.flags & SP_STATE_REUSED))
 		return is_bare_end(pkt) ? pass_end(pkt, e, now_ns) : carry(pkt, e, now_ns, 1);
 	return ask(pkt, now_ns);
 }

@@ -5,7 +5,7 @@
 
 #include "rewrite.bpf.h"
 #include "upcall.bpf.h"
-#include "wayout.bpf.h"
+#include "nexthop.bpf.h"
 
 /* What one connection may hand to the daemon in a tick of the coarse clock (some milliseconds). */
 #define HELD_PER_TICK 64
@@ -16,14 +16,14 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
 	struct sp_tuple key = sp_tuple_reverse(&e->half.out);
 	struct sp_entry *peer = bpf_map_lookup_elem(&sp_halves, &key);
 
-	return peer && peer->tag.client_isn == e->tag.client_isn ? peer : NULL;
+	return peer && peer->meta.client_isn == e->meta.client_isn ? peer : NULL;
 }
 
 static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, __u8 own, __u8 peers)
 {
-	e->use.state |= own;
+	e->state.flags |= own;
 	if (peer)
-		peer->use.state |= peers;
+		peer->state.flags |= peers;
 }
 
 /* Return: whether it counts, as far as is known here. One that has been left alone has nobody to compare with. */
@@ -32,10 +32,10 @@ static __always_inline int fin_counts(const struct sp_pkt *pkt, struct sp_entry 
 	struct sp_fin fin = { .seq = pkt->seq, .end = pkt->seq + pkt->payload_bytes + 1,
 			      .ack = pkt->ack + e->half.ack_delta };
 
-	if (peer && sp_fin_judge(&fin, &e->use, &peer->use) != SP_FIN_FITS)
+	if (peer && sp_fin_judge(&fin, &e->state, &peer->state) != SP_FIN_FITS)
 		return 0;
-	if (!e->use.next_seq || (__s32)(fin.end - e->use.next_seq) > 0)
-		e->use.next_seq = fin.end;
+	if (!e->state.next_seq || (__s32)(fin.end - e->state.next_seq) > 0)
+		e->state.next_seq = fin.end;
 	return 1;
 }
 
@@ -51,25 +51,25 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 		return 0;
 	peer = peer_of(e);
 	if (pkt->flags & TH_RST) {
-		if (peer && !sp_rst_is_plausible(pkt->seq, &e->use, &peer->use))
+		if (peer && !sp_rst_is_plausible(pkt->seq, &e->state, &peer->state))
 			return 0;
-		set_ends(e, peer, SP_USE_S_RST, SP_USE_S_PEER_RST);
-	} else if (e->use.state & SP_USE_S_RST) {
+		set_ends(e, peer, SP_STATE_RST, SP_STATE_PEER_RST);
+	} else if (e->state.flags & SP_STATE_RST) {
 		/* whoever still sends has not reset anything */
-		e->use.state &= ~SP_USE_S_RST;
+		e->state.flags &= ~SP_STATE_RST;
 		if (peer)
-			peer->use.state &= ~SP_USE_S_PEER_RST;
+			peer->state.flags &= ~SP_STATE_PEER_RST;
 	}
-	if (!(pkt->flags & TH_FIN) || e->use.state & SP_USE_S_FIN)
+	if (!(pkt->flags & TH_FIN) || e->state.flags & SP_STATE_FIN)
 		return 0;
 	if (!fin_counts(pkt, e, peer))
 		return 1;
-	set_ends(e, peer, SP_USE_S_FIN, SP_USE_S_PEER_FIN);
+	set_ends(e, peer, SP_STATE_FIN, SP_STATE_PEER_FIN);
 	return 0;
 }
 
 /* Only what joins on, or nearly so, moves the end: a forged segment anywhere else must not. */
-static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_use *u)
+static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_half_state *u)
 {
 	__u32 end = pkt->seq + pkt->payload_bytes + !!(pkt->flags & TH_FIN);
 
@@ -96,7 +96,7 @@ static __noinline int ack_counts(const struct sp_pkt *pkt, const struct sp_entry
 	if (!e)
 		return 0;
 	peer = peer_of(e);
-	if (sp_ack_is_plausible(pkt->seq, pkt->ack + e->half.ack_delta, &e->use, peer ? &peer->use : NULL))
+	if (sp_ack_is_plausible(pkt->seq, pkt->ack + e->half.ack_delta, &e->state, peer ? &peer->state : NULL))
 		return 1;
 	svc = service_of_half(pkt, e);
 	if (!svc || svc->flags & SP_SERVICE_F_SHARED)
@@ -109,8 +109,8 @@ static __always_inline void note_ack(const struct sp_pkt *pkt, struct sp_entry *
 {
 	__u32 ack = pkt->ack + e->half.ack_delta;
 
-	if (ack != e->use.last_ack && (sp_ack_is_plausible(pkt->seq, ack, &e->use, NULL) || ack_counts(pkt, e)))
-		e->use.last_ack = ack;
+	if (ack != e->state.last_ack && (sp_ack_is_plausible(pkt->seq, ack, &e->state, NULL) || ack_counts(pkt, e)))
+		e->state.last_ack = ack;
 }
 
 /*
@@ -121,8 +121,8 @@ static __always_inline int is_mark_lost(const struct sp_pkt *pkt, struct sp_entr
 {
 	if (!(e->half.flags & SP_HALF_F_NOT_ECT) || !pkt->payload_bytes)
 		return 0;
-	e->use.is_mark_lost = pkt->ecn == ECN_CE && !e->use.is_mark_lost;
-	return e->use.is_mark_lost;
+	e->state.is_mark_lost = pkt->ecn == ECN_CE && !e->state.is_mark_lost;
+	return e->state.is_mark_lost;
 }
 
 static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
@@ -130,17 +130,17 @@ static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e
 	if ((pkt->flags & (TH_ACK | TH_RST)) == TH_ACK)
 		note_ack(pkt, e);
 	if (!(pkt->flags & TH_RST))
-		note_stream_end(pkt, &e->use);
-	e->use.seen_ns = now_ns;
-	e->use.pkts++;
-	e->use.window = pkt->window;
+		note_stream_end(pkt, &e->state);
+	e->state.seen_ns = now_ns;
+	e->state.pkts++;
+	e->state.window = pkt->window;
 	if (pkt->payload_bytes)
-		__sync_fetch_and_add(&e->use.bytes, pkt->payload_bytes);
+		__sync_fetch_and_add(&e->state.bytes, pkt->payload_bytes);
 	count_stat(SP_STAT_SPLICED_PKTS, 1);
 	count_stat(SP_STAT_SPLICED_BYTES, pkt->payload_bytes);
 }
 
-static __always_inline int too_big(const struct sp_pkt *pkt, const struct sp_use *u, __u64 now_ns)
+static __always_inline int too_big(const struct sp_pkt *pkt, const struct sp_half_state *u, __u64 now_ns)
 {
 	int err;
 
@@ -168,7 +168,7 @@ static __noinline int in_pieces(const struct sp_pkt *pkt, struct sp_entry *e, __
 
 	if (!e || !upcall_is_allowed(UPCALL_PIECES, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_PIECES, upcall_whole(pkt), 0, e->use.mtu);
+	err = upcall(pkt, SP_EVENT_PIECES, upcall_whole(pkt), 0, e->state.mtu);
 	if (err)
 		return err;
 	account(pkt, e, now_ns);
@@ -179,11 +179,11 @@ static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __
 {
 	int err;
 
-	if (e->use.seen_ns != now_ns) {
-		e->use.seen_ns = now_ns;
-		e->use.pkts = 0;
+	if (e->state.seen_ns != now_ns) {
+		e->state.seen_ns = now_ns;
+		e->state.pkts = 0;
 	}
-	if (e->use.pkts++ >= HELD_PER_TICK)
+	if (e->state.pkts++ >= HELD_PER_TICK)
 		return -SP_DROP_RATE_LIMITED;
 	err = upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_HELD;
@@ -228,17 +228,17 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return challenge(pkt, now_ns);
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
-	err = wayout_find(pkt, e, now_ns);
+	err = nexthop_find(pkt, e, now_ns);
 	if (err)
 		return err;
-	if (!wayout_fits(pkt, &e->use))
-		return may_be_cut(pkt) ? in_pieces(pkt, e, now_ns) : too_big(pkt, &e->use, now_ns);
+	if (!nexthop_fits(pkt, &e->state))
+		return may_be_cut(pkt) ? in_pieces(pkt, e, now_ns) : too_big(pkt, &e->state, now_ns);
 	if (is_mark_lost(pkt, e))
 		return -SP_DROP_ECN_MARK;
-	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->use.state & SP_USE_S_RST)) {
+	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->state.flags & SP_STATE_RST)) {
 		err = track_end(pkt, e);
 		if (err && is_local)
-			set_ends(e, peer_of(e), SP_USE_S_FIN, SP_USE_S_PEER_FIN);
+			set_ends(e, peer_of(e), SP_STATE_FIN, SP_STATE_PEER_FIN);
 		else if (err && is_asked_about(pkt, now_ns))
 			return -SP_DROP_HELD;
 	}
@@ -246,7 +246,7 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 	if (err)
 		return err;
 	account(pkt, e, now_ns);
-	pkt->action = wayout_send(&e->use);
+	pkt->action = nexthop_send(&e->state);
 	return 0;
 }
 

@@ -166,9 +166,9 @@ static __always_inline int message(struct sp_pkt *pkt, void *old, void *new, __u
 	return 0;
 }
 
-static __always_inline int error_send(struct sp_pkt *pkt, const struct sp_use *u)
+static __always_inline int error_send(struct sp_pkt *pkt, const struct sp_half_state *u)
 {
-	pkt->action = wayout_send(u);
+	pkt->action = nexthop_send(u);
 	count_stat(SP_STAT_ICMP_TRANSLATED, 1);
 	return 0;
 }
@@ -192,8 +192,8 @@ static __noinline int error_v4(struct sp_pkt *pkt, __u64 now_ns)
 		return is_stranger(pkt, &saddr, &daddr, &old.tcp);
 	new = old;
 	quote_v4(&new, &a->half);
-	err = wayout_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?: outer_v4(pkt, &a->half);
-	return err ?: error_send(pkt, &a->use);
+	err = nexthop_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?: outer_v4(pkt, &a->half);
+	return err ?: error_send(pkt, &a->state);
 }
 
 static __noinline int error_v6(struct sp_pkt *pkt, __u64 now_ns)
@@ -213,9 +213,9 @@ static __noinline int error_v6(struct sp_pkt *pkt, __u64 now_ns)
 	new = old;
 	quote_v6(&new, &a->half);
 	/* in this order: the old message has the old checksum in it */
-	err = wayout_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?:
+	err = nexthop_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?:
 	      outer_v6(pkt, &a->half, csum_off);
-	return err ?: error_send(pkt, &a->use);
+	return err ?: error_send(pkt, &a->state);
 }
 
 /**

@@ -22,7 +22,7 @@
 #define NS_PER_S	1000000000ULL
 
 /* @front, @back_reply: the tuples that the halves match. All of this is too much for a stack. */
-struct sp_desk {
+struct sp_scratch {
 	struct sp_introduce_text text;
 	struct sp_half	up, down;
 	struct sp_tuple	front, back_reply;
@@ -33,8 +33,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct sp_desk);
-} sp_desks SEC(".maps");
+	__type(value, struct sp_scratch);
+} sp_scratches SEC(".maps");
 
 static __always_inline int udp_v4(struct sp_pkt *pkt, struct sp_listen *ret_to, __u32 *ret_len)
 {
@@ -97,7 +97,7 @@ static __always_inline int is_introduction(struct __sk_buff *skb, __u32 off)
 }
 
 /* A function of its own, since it is long, and wanted for each key. */
-static __noinline int is_sealed(const struct sp_desk *desk, const struct sp_control *c, __u32 key_idx)
+static __noinline int is_sealed(const struct sp_scratch *desk, const struct sp_control *c, __u32 key_idx)
 {
 	if (!desk || !c || key_idx > 1)
 		return 0;
@@ -105,7 +105,7 @@ static __noinline int is_sealed(const struct sp_desk *desk, const struct sp_cont
 								       SP_INTRODUCE_WORDS));
 }
 
-static __always_inline int check_seal(const struct sp_desk *desk, const struct sp_control *c)
+static __always_inline int check_seal(const struct sp_scratch *desk, const struct sp_control *c)
 {
 	int reason = -SP_DROP_INTRO_FOREIGN;
 
@@ -161,12 +161,12 @@ static __always_inline int check_place(const struct sp_entry *e, const struct sp
 	if (!e || e->half.flags & SP_HALF_F_TO_DAEMON)
 		return 0;
 	newer_s = bpf_ntohl(m->spliced_s) - e->half.spliced_s;
-	if (!newer_s && e->tag.client_isn == bpf_ntohl(m->client_isn))
+	if (!newer_s && e->meta.client_isn == bpf_ntohl(m->client_isn))
 		return -SP_DROP_INTRO_KNOWN;
 	return newer_s < 0 || (!newer_s && sp_entry_is_live(e)) ? -SP_DROP_INTRO_OUTDATED : 0;
 }
 
-static __always_inline void read_halves(struct sp_desk *desk)
+static __always_inline void read_halves(struct sp_scratch *desk)
 {
 	const struct sp_introduce *m = &desk->text.text;
 	struct sp_half *up = &desk->up;
@@ -187,20 +187,20 @@ static __always_inline void read_halves(struct sp_desk *desk)
 	desk->down = sp_half_turn(up, &m->front, m->down_shift);
 }
 
-static __always_inline void begin_entry(struct sp_desk *desk, const struct sp_tuple *key, const struct sp_half *half,
+static __always_inline void begin_entry(struct sp_scratch *desk, const struct sp_tuple *key, const struct sp_half *half,
 					__u64 now_ns)
 {
 	struct sp_entry *e = &desk->entry;
 
 	__builtin_memset(e, 0, sizeof(*e));
 	e->half = *half;
-	sp_use_begin(&e->use, key, half, now_ns);
-	e->tag.client_isn = bpf_ntohl(desk->text.text.client_isn);
-	e->tag.kept_s = bpf_ntohl(desk->text.text.kept_s);
+	sp_state_begin(&e->state, key, half, now_ns);
+	e->meta.client_isn = bpf_ntohl(desk->text.text.client_isn);
+	e->meta.refreshed_s = bpf_ntohl(desk->text.text.refreshed_s);
 }
 
 /* What goes to the half down's place: nothing would remove the other end of an older splice there any more. */
-static __always_inline void remove_older(const struct sp_desk *desk, const struct sp_entry *down)
+static __always_inline void remove_older(const struct sp_scratch *desk, const struct sp_entry *down)
 {
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
 	struct sp_entry *up = bpf_map_lookup_elem(&sp_halves, &front);
@@ -219,12 +219,12 @@ static __always_inline void count_splices(struct sp_control *c, int by)
 }
 
 /* As sp_datapath_put() counts: by the halves from backends. */
-static __always_inline int install_down(struct sp_desk *desk, struct sp_control *c, __u64 now_ns)
+static __always_inline int install_down(struct sp_scratch *desk, struct sp_control *c, __u64 now_ns)
 {
 	struct sp_entry *old = bpf_map_lookup_elem(&sp_halves, &desk->back_reply);
 
 	begin_entry(desk, &desk->back_reply, &desk->down, now_ns);
-	desk->entry.use.last_ack = desk->entry.tag.client_isn + 1;
+	desk->entry.state.last_ack = desk->entry.meta.client_isn + 1;
 	if (old && old->half.flags & SP_HALF_F_FROM_BACKEND) {
 		remove_older(desk, old);
 		return bpf_map_update_elem(&sp_halves, &desk->back_reply, &desk->entry, BPF_EXIST);
@@ -235,10 +235,10 @@ static __always_inline int install_down(struct sp_desk *desk, struct sp_control 
 	return 0;
 }
 
-static __always_inline int install_up(struct sp_desk *desk, struct sp_control *c, __u64 now_ns)
+static __always_inline int install_up(struct sp_scratch *desk, struct sp_control *c, __u64 now_ns)
 {
 	begin_entry(desk, &desk->front, &desk->up, now_ns);
-	desk->entry.use.next_seq = desk->entry.tag.client_isn + 1;
+	desk->entry.state.next_seq = desk->entry.meta.client_isn + 1;
 	if (!bpf_map_update_elem(&sp_halves, &desk->front, &desk->entry, BPF_ANY))
 		return 0;
 	if (!bpf_map_delete_elem(&sp_halves, &desk->back_reply))
@@ -246,7 +246,7 @@ static __always_inline int install_up(struct sp_desk *desk, struct sp_control *c
 	return -1;
 }
 
-static __noinline int install(struct sp_desk *desk, struct sp_control *c, __u64 now_ns)
+static __noinline int install(struct sp_scratch *desk, struct sp_control *c, __u64 now_ns)
 {
 	struct sp_introduce *m;
 	int err;
@@ -272,7 +272,7 @@ __noinline int introduce(struct __sk_buff *skb, __u32 off, __u64 now_ns)
 {
 	__u32 zero = 0;
 	struct sp_control *c = bpf_map_lookup_elem(&sp_control, &zero);
-	struct sp_desk *desk = bpf_map_lookup_elem(&sp_desks, &zero);
+	struct sp_scratch *desk = bpf_map_lookup_elem(&sp_scratches, &zero);
 	int err;
 
 	if (!c || !desk || bpf_skb_load_bytes(skb, off, &desk->text.text, sizeof(desk->text.text)))

@@ -25,7 +25,7 @@ enum {
  * @payload_bytes: of TCP, without padding of the frame
  * @doff_bytes:	of the TCP header
  * @ecn:	ECN_MASK of the IP header
- * @is_round:	an agent has sent it round once
+ * @is_recirculated:	an agent has sent it round once
  * @action:	what the program returns when no step has a reason against it
  *
  * Header fields in host order.
@@ -44,7 +44,7 @@ struct sp_pkt {
 	__u8			ttl;
 	__u8			is_v6;
 	__u8			ecn;
-	__u8			is_round;
+	__u8			is_recirculated;
 };
 
 static __always_inline void *pkt_data(const struct sp_pkt *pkt)

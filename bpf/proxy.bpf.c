@@ -33,7 +33,7 @@
 #include "carry.bpf.h"
 #include "handshake.bpf.h"
 #include "icmp.bpf.h"
-#include "note.bpf.h"
+#include "patch.bpf.h"
 
 /* TCX_NEXT, and for clsact "as if there were no filter" */
 #define TO_STACK TC_ACT_UNSPEC
@@ -43,7 +43,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* Its SYN was answered by another proxy. */
 static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
-	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->tag.client_isn && read_cookie(pkt, control());
+	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->meta.client_isn && read_cookie(pkt, control());
 }
 
 /*
@@ -71,17 +71,17 @@ static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_e
 	if (!e)
 		return 0;
 	svc = service_of_half(pkt, e);
-	if (!svc || !(svc->flags & SP_SERVICE_F_SHARED) || is_near(pkt->seq, e->use.next_seq))
+	if (!svc || !(svc->flags & SP_SERVICE_F_SHARED) || is_near(pkt->seq, e->state.next_seq))
 		return 0;
 	peer = peer_of(e);
-	return !peer || !is_near(pkt->seq, peer->use.last_ack);
+	return !peer || !is_near(pkt->seq, peer->state.last_ack);
 }
 
 /* Of a half that has seen one side close, and may have missed the other: data that do not join on. */
 static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
-	return pkt->payload_bytes && !(e->half.flags & SP_HALF_F_FROM_BACKEND) && e->use.state & SP_USE_S_ENDS &&
-	       (!e->use.next_seq || !sp_seq_is_within(pkt->seq, e->use.next_seq, SP_STREAM_GAP));
+	return pkt->payload_bytes && !(e->half.flags & SP_HALF_F_FROM_BACKEND) && e->state.flags & SP_STATE_ENDS &&
+	       (!e->state.next_seq || !sp_seq_is_within(pkt->seq, e->state.next_seq, SP_STREAM_GAP));
 }
 
 /*
@@ -91,9 +91,9 @@ static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const st
  */
 static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_entry *e)
 {
-	int is_mark = e->half.flags & SP_HALF_F_TO_DAEMON, is_closed = sp_use_is_closed(&e->use);
+	int is_mark = e->half.flags & SP_HALF_F_TO_DAEMON, is_closed = sp_state_is_closed(&e->state);
 
-	if (e->use.state & SP_USE_S_REUSED)
+	if (e->state.flags & SP_STATE_REUSED)
 		return 1;
 	if (!is_mark && !is_closed) {
 		if (!is_far_from_stream(pkt, e) || !is_first_of_next(pkt, e))
@@ -101,7 +101,7 @@ static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_en
 	} else if (e->half.flags & SP_HALF_F_FROM_BACKEND ||
 		   (!is_syn(pkt) && (is_mark || !is_first_of_next(pkt, e))))
 		return !is_mark && !is_syn(pkt) && may_be_of_next(pkt, e);
-	e->use.state |= SP_USE_S_REUSED;
+	e->state.flags |= SP_STATE_REUSED;
 	return 1;
 }
 

@@ -30,7 +30,7 @@ static __always_inline void rewrite_ip_v4(struct iphdr *ip, const struct sp_entr
 	__u64 sum = (__u16)~ip->check;
 
 	/* the TTL is the high byte of its word */
-	sum += e->use.addr_csum;
+	sum += e->state.addr_csum;
 	sum += bpf_htons(0xfeff);
 	ip->saddr = e->half.out.saddr.w[3];
 	ip->daddr = e->half.out.daddr.w[3];
@@ -76,7 +76,7 @@ static __always_inline int rewrite_ip(struct sp_pkt *pkt, const struct sp_entry 
 /* What rewrite_ip() changes of an IPv6 header. */
 static __always_inline __u64 header_csum_v6(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
-	__u64 sum = (__u64)e->use.addr_csum + CSUM_HOP_LESS;
+	__u64 sum = (__u64)e->state.addr_csum + CSUM_HOP_LESS;
 
 	if (e->half.flags & SP_HALF_F_NOT_ECT)
 		csum_half_word(&sum, csum_ecn_v6(pkt), 0);
@@ -85,11 +85,11 @@ static __always_inline __u64 header_csum_v6(const struct sp_pkt *pkt, const stru
 
 static __always_inline void rewrite_window(const struct sp_pkt *pkt, struct tcphdr *tcp, struct sp_entry *e, __u64 *sum)
 {
-	__u16 w = sp_half_window(&e->half, pkt->window, e->use.is_wide);
+	__u16 w = sp_half_window(&e->half, pkt->window, e->state.is_wide);
 	__be16 window = bpf_htons(w);
 
-	if (w > 1 && !e->use.is_wide)
-		e->use.is_wide = 1;
+	if (w > 1 && !e->state.is_wide)
+		e->state.is_wide = 1;
 	csum_half_word(sum, tcp->window, window);
 	tcp->window = window;
 }
@@ -205,7 +205,7 @@ static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct
  */
 static __always_inline int rewrite(struct sp_pkt *pkt, struct sp_entry *e)
 {
-	__u64 sum = e->use.port_csum;
+	__u64 sum = e->state.port_csum;
 	__u32 csum_off = pkt->l4_off + offsetof(struct tcphdr, check);
 	struct tcphdr *tcp;
 	int err;
@@ -221,7 +221,7 @@ static __always_inline int rewrite(struct sp_pkt *pkt, struct sp_entry *e)
 	rewrite_tcp(pkt, tcp, e, &sum);
 	if (!(e->half.flags & SP_HALF_F_ADOPTED) && !rewrite_usual_options(pkt, tcp, &e->half, &sum))
 		err = rewrite_odd_options(pkt, &e->half, &sum);
-	if (err || csum_replace_pseudo(pkt, csum_off, e->use.addr_csum, header_csum_v6(pkt, e)) ||
+	if (err || csum_replace_pseudo(pkt, csum_off, e->state.addr_csum, header_csum_v6(pkt, e)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(sum), 0))
 		return err ? err : -SP_DROP_REWRITE_FAILED;
 	return 0;

@@ -78,7 +78,7 @@ def pytest_result(path):
     """Of a JUnit file of pytest. Failed tests are named as pytest takes them."""
     result = Result()
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
-        kinds = {child.tag for child in case}
+        kinds = {child.meta for child in case}
         if kinds & {"failure", "error"}:
             result.failed.append(f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}")
         elif "skipped" not in kinds:

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "abi/ask.h"
+#include "abi/query.h"
 #include "base/clock.h"
 #include "base/log.h"
 

@@ -3,7 +3,7 @@
 #ifndef SP_AGENT_UNTAKEN_H
 #define SP_AGENT_UNTAKEN_H
 
-#include "node/carrier.h"
+#include "node/node.h"
 
 /*
  * Theory of operation

@@ -429,7 +429,7 @@ void sp_cluster_rekey(struct sp_cluster *c, const struct sp_keys *keys)
 	sp_cluster_say_hello(c);
 }
 
-void sp_cluster_listen(struct sp_cluster *c, const struct sp_cluster_events *events, void *ctx)
+void sp_cluster_subscribe(struct sp_cluster *c, const struct sp_cluster_events *events, void *ctx)
 {
 	if (!c)
 		return;

@@ -26,8 +26,8 @@ typedef struct uv_loop_s uv_loop_t;
  * struct sp_cluster_events - what others tell, and what becomes of them
  * @segment:	a segment that belongs here (or might), as if the datapath had sent it up; borrowed
  * @fin:	of the packets of @tuple, another proxy has seen a FIN and does not know whether it fits (may be NULL)
- * @ends:	others have seen ends of a splice: SP_USE_S_* as of its half client -> service (may be NULL)
- * @died:	a member is silent. Its heir (sp_cluster_is_heir()) goes on with what it has left (may be NULL)
+ * @ends:	others have seen ends of a splice: SP_STATE_* as of its half client -> service (may be NULL)
+ * @died:	a member is silent. Its heir (sp_cluster_is_successor()) goes on with what it has left (may be NULL)
  * @homes:	some connections have another home than before
  * @splices:	how many this proxy carries
  */
@@ -71,7 +71,7 @@ int sp_cluster_open(uv_loop_t *loop, const struct sp_config *config, struct sp_s
 void sp_cluster_close(struct sp_cluster *c);
 /* As the store's rekey; NULL: nothing. */
 void sp_cluster_rekey(struct sp_cluster *c, const struct sp_keys *keys);
-void sp_cluster_listen(struct sp_cluster *c, const struct sp_cluster_events *events, void *ctx);
+void sp_cluster_subscribe(struct sp_cluster *c, const struct sp_cluster_events *events, void *ctx);
 /* Send what is queued: once per turn of the loop. */
 void sp_cluster_flush(struct sp_cluster *c);
 /* What a server of the store says: a member's sealed record. */
@@ -96,7 +96,7 @@ const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const st
 /* Is this the proxy where what comes in pieces is put together? One of those that live is; NULL: yes. */
 int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front);
 /* Of those that live, is it this one that goes on with what @name has left? NULL: yes. */
-int sp_cluster_is_heir(const struct sp_cluster *c, const char *name);
+int sp_cluster_is_successor(const struct sp_cluster *c, const char *name);
 
 /* A segment for the home of its tuple; for the living owner of its destination address; for all others. */
 void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg);
@@ -110,9 +110,9 @@ struct sp_splice;
  * Whose it is doesn't matter: its own proxy may be dead before it could say so. Nor need the agent live, as its
  * datapath does. It goes out at the next sp_cluster_flush(), so that must come before its first bytes do.
  */
-void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s);
+void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 refreshed_s);
 
-/* To all others: @state is SP_USE_S_* of the half under @front. */
+/* To all others: @state is SP_STATE_* of the half under @front. */
 /* A FIN of @tuple, which a half of that splice matches: perhaps others know whether it fits. */
 void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
 			 const struct sp_fin *fin);

@@ -131,7 +131,7 @@ static __u8 *put_introduce(__u8 *p, const struct sp_message *m)
 	const struct sp_half *up = &m->splice.up;
 	const struct sp_introduce said = {
 		.front = m->splice.front, .back = up->out, .client_isn = htonl(m->splice.client_isn),
-		.spliced_s = htonl(up->spliced_s), .kept_s = htonl(m->kept_s),
+		.spliced_s = htonl(up->spliced_s), .refreshed_s = htonl(m->refreshed_s),
 		.seq_delta = htonl(up->seq_delta), .ack_delta = htonl(up->ack_delta),
 		.tsval_delta = htonl(up->tsval_delta), .tsecr_delta = htonl(up->tsecr_delta),
 		.pool_id = htonl(up->pool_id), .half_version = htons(up->version),
@@ -263,7 +263,7 @@ static enum sp_message_refusal get_ends(const __u8 *p, size_t len, struct sp_mes
 	memcpy(&m->ends.front, p, sizeof(m->ends.front));
 	m->ends.client_isn = get_number(p + 36, 4);
 	m->ends.state = p[40];
-	if (!is_tuple(&m->ends.front) || p[40] & ~SP_USE_S_TOLD || get_number(p + 41, 3))
+	if (!is_tuple(&m->ends.front) || p[40] & ~SP_STATE_TOLD || get_number(p + 41, 3))
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	return SP_MESSAGE_OK;
 }
@@ -306,7 +306,7 @@ static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct s
 	m->splice.front = said.front;
 	m->splice.client_isn = ntohl(said.client_isn);
 	m->splice.down = sp_half_turn(up, &said.front, said.down_shift);
-	m->kept_s = ntohl(said.kept_s);
+	m->refreshed_s = ntohl(said.refreshed_s);
 	return SP_MESSAGE_OK;
 }
 

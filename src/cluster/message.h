@@ -40,7 +40,7 @@
  *	92	payload
  *
  * ENDS: of a splice, FIN or RST has been seen
- *	32	36 tuple client -> service, 4 ISN of the client, 1 SP_USE_S_* of its half, 3 zero
+ *	32	36 tuple client -> service, 4 ISN of the client, 1 SP_STATE_* of its half, 3 zero
  *
  * FIN: of a splice, one was seen, and whether it ends the stream is not known where it was
  *	32	36 tuple that it bore, 4 ISN of the client, 4 zero,
@@ -106,7 +106,7 @@ struct sp_ends {
  * @event, @segment: of SEGMENT; the payload is borrowed
  * @ends:	of ENDS; of FIN, with the tuple that it bears in the place of front, and no state
  * @fin:	of FIN
- * @splice, @kept_s: of INTRODUCE
+ * @splice, @refreshed_s: of INTRODUCE
  */
 struct sp_message {
 	enum sp_message_kind	kind;
@@ -124,7 +124,7 @@ struct sp_message {
 	struct sp_ends	ends;
 	struct sp_fin		fin;
 	struct sp_splice	splice;
-	__u32			kept_s;
+	__u32			refreshed_s;
 };
 
 /* Return: bytes of each message of kind @kind; 0: they differ, and each is a datagram of its own. */

@@ -89,7 +89,7 @@ int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front)
 	return !c || !home(c, front);
 }
 
-int sp_cluster_is_heir(const struct sp_cluster *c, const char *name)
+int sp_cluster_is_successor(const struct sp_cluster *c, const char *name)
 {
 	return !c || !sp_members_choose((struct sp_members *)&c->members, name, strlen(name));
 }
@@ -121,7 +121,7 @@ void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind, const st
 void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
 	struct sp_message m = {
-		.kind = SP_MESSAGE_ENDS, .ends = { *front, client_isn, state & SP_USE_S_TOLD },
+		.kind = SP_MESSAGE_ENDS, .ends = { *front, client_isn, state & SP_STATE_TOLD },
 	};
 
 	if (c)
@@ -143,10 +143,10 @@ static int is_fresh(const struct sp_splice *splice)
 	return (__s32)(time(NULL) - splice->up.spliced_s) <= SP_INTRODUCE_FRESH_S;
 }
 
-void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s)
+void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 refreshed_s)
 {
 	const struct sp_endpoint at = { splice->up.out.daddr, splice->up.out.dport };
-	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .splice = *splice, .kept_s = kept_s };
+	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .splice = *splice, .refreshed_s = refreshed_s };
 
 	if (!c || !(splice->up.flags & SP_HALF_F_SPLIT) || !is_fresh(splice))
 		return;

@@ -18,7 +18,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "abi/ask.h"
+#include "abi/query.h"
 #include "abi/drop.h"
 #include "abi/stats.h"
 #include "datapath/attach.h"
@@ -80,9 +80,9 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 /* The programs of a proxy, or of an agent. */
 static int choose_programs(struct sp_datapath *dp, int is_agent)
 {
-	int err = bpf_map__set_autocreate(dp->skel->maps.sp_asks, is_agent);
+	int err = bpf_map__set_autocreate(dp->skel->maps.sp_queries, is_agent);
 
-	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_desks, is_agent);
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_scratches, is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in, is_agent && !dp->can_adopt);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_adopt, is_agent && dp->can_adopt);
@@ -289,7 +289,7 @@ static int on_event(void *ctx, void *data, size_t size)
 	return --dp->events_left ? 0 : -EAGAIN;	/* this one counts as handled either way */
 }
 
-int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd)
+int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd)
 {
 	dp->fn = fn;
 	dp->ctx = ctx;
@@ -309,11 +309,11 @@ int sp_datapath_consume(struct sp_datapath *dp)
 	return n == -EAGAIN ? SP_EVENTS_AT_ONCE : n;
 }
 
-int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
+int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = note, .data_size_in = sizeof(*note));
 
-	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_note), &opts))
+	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_patch), &opts))
 		return -errno;
 	return opts.retval ? 0 : -ENOENT;
 }
@@ -337,9 +337,9 @@ __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at
 
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns)
 {
-	const struct sp_ask ask = { .asked_ns = sp_now_ns(), .pass_until_ns = until_ns };
+	const struct sp_query ask = { .asked_ns = sp_now_ns(), .pass_until_ns = until_ns };
 
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_asks), key, &ask, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_queries), key, &ask, BPF_ANY) ? -errno : 0;
 }
 
 int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk)

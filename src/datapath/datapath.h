@@ -6,7 +6,7 @@
 #include "abi/cookie.h"
 #include "abi/event.h"
 #include "abi/half.h"
-#include "abi/note.h"
+#include "abi/patch.h"
 #include "abi/stash.h"
 #include "config/config.h"
 #include "base/keys.h"
@@ -73,7 +73,7 @@ void sp_datapath_heartbeat(struct sp_datapath *dp);
 __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp);
 
 typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);
-int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);
+int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);
 /* Return: events handled, SP_EVENTS_AT_ONCE at most: then there may be more; let the loop turn before. */
 #define SP_EVENTS_AT_ONCE 256
 int sp_datapath_consume(struct sp_datapath *dp);
@@ -86,11 +86,11 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
  * Return: 0; -E2BIG: as many splices as allowed, or no room.
  */
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_use *start, const struct sp_tag *tag);
+		    const struct sp_half_state *start, const struct sp_meta *tag);
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
 /* Write into a splice while packets use it. Return: 0; -ENOENT: another one is there, or none. */
-int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note);
-/* Map sp_asks of an agent: the packets of this tuple pass until then. */
+int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note);
+/* Map sp_queries of an agent: the packets of this tuple pass until then. */
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns);
 /* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,

@@ -58,7 +58,7 @@ static int replace(int fd, const struct sp_tuple *key, const struct sp_entry *e,
 }
 
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_use *start, const struct sp_tag *tag)
+		    const struct sp_half_state *start, const struct sp_meta *tag)
 {
 	struct sp_entry e = { .half = *half };
 	unsigned int counted;
@@ -67,10 +67,10 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 	if (is_counted(&e) && sp_datapath_count(dp)->splices >= dp->count.max)
 		return -E2BIG;
 	if (start)
-		e.use = *start;
+		e.state = *start;
 	if (tag)
-		e.tag = *tag;
-	sp_use_begin(&e.use, key, half, sp_now_ns());
+		e.meta = *tag;
+	sp_state_begin(&e.state, key, half, sp_now_ns());
 	err = replace(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &counted);
 	if (!err)
 		count_by(dp, is_counted(&e) - (int)counted);

@@ -8,10 +8,10 @@
 
 #include <stddef.h>
 
-enum sp_head_verdict {
-	SP_HEAD_INCOMPLETE,	/* a longer input may be good: come again */
-	SP_HEAD_OK,
-	SP_HEAD_BAD,		/* no continuation can be good */
+enum sp_parse_verdict {
+	SP_PARSE_INCOMPLETE,	/* a longer input may be good: come again */
+	SP_PARSE_OK,
+	SP_PARSE_BAD,		/* no continuation can be good */
 };
 
 /* A stretch of the parsed input (borrowed from it), not NUL-terminated; @p is NULL when absent. */

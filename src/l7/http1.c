@@ -40,24 +40,24 @@
 #include "l7/host.h"
 #include "l7/http1_scan.h"
 
-static enum sp_head_verdict take_path(struct scan *s)
+static enum sp_parse_verdict take_path(struct scan *s)
 {
 	struct sp_str query;
-	enum sp_head_verdict v = take_class(s, PATH, &s->head->path);
+	enum sp_parse_verdict v = take_class(s, PATH, &s->head->path);
 
-	if (v != SP_HEAD_OK || *s->p != '?')
+	if (v != SP_PARSE_OK || *s->p != '?')
 		return v;
 	return take_class(s, QUERY, &query);
 }
 
-static enum sp_head_verdict take_scheme(struct scan *s)
+static enum sp_parse_verdict take_scheme(struct scan *s)
 {
 	static const char why[] = "malformed request target";
 	const char *text;
 
 	for (text = "http"; *text; text++, s->p++) {
 		if (s->p == s->end)
-			return SP_HEAD_INCOMPLETE;
+			return SP_PARSE_INCOMPLETE;
 		if ((*s->p | 0x20) != *text)
 			return bad_byte(s, why);
 	}
@@ -69,13 +69,13 @@ static enum sp_head_verdict take_scheme(struct scan *s)
 	return take_text(s, "://", why);
 }
 
-static enum sp_head_verdict take_absolute(struct scan *s)
+static enum sp_parse_verdict take_absolute(struct scan *s)
 {
-	enum sp_head_verdict v = take_scheme(s);
+	enum sp_parse_verdict v = take_scheme(s);
 
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		v = take_authority(s, &s->target);
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	if (s->target.port == 0)
 		s->target.port = s->default_port;
@@ -84,25 +84,25 @@ static enum sp_head_verdict take_absolute(struct scan *s)
 	/* An empty path means "/", but with OPTIONS it means "*" (RFC 9112, 3.2.4). */
 	if (!str_is(&s->head->method, "OPTIONS"))
 		s->head->path.p = s->p;
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static enum sp_head_verdict take_connect(struct scan *s)
+static enum sp_parse_verdict take_connect(struct scan *s)
 {
-	enum sp_head_verdict v = take_authority(s, &s->target);
+	enum sp_parse_verdict v = take_authority(s, &s->target);
 
-	if (v == SP_HEAD_OK && s->target.port == 0)
+	if (v == SP_PARSE_OK && s->target.port == 0)
 		return bad_byte(s, "CONNECT without port");
 	return v;
 }
 
-static enum sp_head_verdict take_target(struct scan *s)
+static enum sp_parse_verdict take_target(struct scan *s)
 {
-	enum sp_head_verdict v = SP_HEAD_OK;
+	enum sp_parse_verdict v = SP_PARSE_OK;
 	const char *start = s->p;
 
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
+		return SP_PARSE_INCOMPLETE;
 	if (str_is(&s->head->method, "CONNECT"))
 		v = take_connect(s);
 	else if (*s->p == '/')
@@ -115,11 +115,11 @@ static enum sp_head_verdict take_target(struct scan *s)
 	return v;
 }
 
-static enum sp_head_verdict take_method(struct scan *s)
+static enum sp_parse_verdict take_method(struct scan *s)
 {
-	enum sp_head_verdict v = take_class(s, TOKEN, &s->head->method);
+	enum sp_parse_verdict v = take_class(s, TOKEN, &s->head->method);
 
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	if (s->head->method.len == 0)
 		return bad_byte(s, "no method");
@@ -128,33 +128,33 @@ static enum sp_head_verdict take_method(struct scan *s)
 	return take_byte(s, ' ', "malformed method");
 }
 
-static enum sp_head_verdict take_version(struct scan *s)
+static enum sp_parse_verdict take_version(struct scan *s)
 {
-	enum sp_head_verdict v = take_text(s, "HTTP/1.", "not HTTP/1.0 or HTTP/1.1");
+	enum sp_parse_verdict v = take_text(s, "HTTP/1.", "not HTTP/1.0 or HTTP/1.1");
 
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
+		return SP_PARSE_INCOMPLETE;
 	if (*s->p != '0' && *s->p != '1')
 		return bad_byte(s, "not HTTP/1.0 or HTTP/1.1");
 	s->head->minor = *s->p++ - '0';
 	return take_crlf(s, "characters behind the version");
 }
 
-static enum sp_head_verdict take_request_line(struct scan *s)
+static enum sp_parse_verdict take_request_line(struct scan *s)
 {
-	enum sp_head_verdict v = SP_HEAD_OK;
+	enum sp_parse_verdict v = SP_PARSE_OK;
 
 	if (s->p < s->end && *s->p == '\r')
 		v = take_crlf(s, "no method");
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		v = take_method(s);
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		v = take_target(s);
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		v = take_byte(s, ' ', "malformed request target");
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		v = take_version(s);
 	return v;
 }
@@ -169,20 +169,20 @@ static bool agrees(const struct scan *s, const struct authority *host)
 	return sp_host_is_same(host->host, target->host) && (port == 0 || port == target->port);
 }
 
-static enum sp_head_verdict take_host(struct scan *s)
+static enum sp_parse_verdict take_host(struct scan *s)
 {
 	struct authority host = {};
-	enum sp_head_verdict v = take_authority(s, &host);
+	enum sp_parse_verdict v = take_authority(s, &host);
 
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	if (!agrees(s, &host))
 		return bad_byte(s, "Host is not the target's");
 	s->head->host = host.host;
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static enum sp_head_verdict take_length(struct scan *s)
+static enum sp_parse_verdict take_length(struct scan *s)
 {
 	const char *start = s->p;
 	uint64_t length = 0;
@@ -195,25 +195,25 @@ static enum sp_head_verdict take_length(struct scan *s)
 		length = length * 10 + digit;
 	}
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
-	return s->p > start ? SP_HEAD_OK : bad_byte(s, "Content-Length is not a number");
+		return SP_PARSE_INCOMPLETE;
+	return s->p > start ? SP_PARSE_OK : bad_byte(s, "Content-Length is not a number");
 }
 
-static enum sp_head_verdict take_codings(struct scan *s)
+static enum sp_parse_verdict take_codings(struct scan *s)
 {
 	struct sp_str coding;
-	enum sp_head_verdict v;
+	enum sp_parse_verdict v;
 	bool is_chunked;
 
 	for (;;) {
 		v = take_class(s, TOKEN, &coding);
-		if (v != SP_HEAD_OK)
+		if (v != SP_PARSE_OK)
 			return v;
 		if (coding.len == 0)
 			return bad_byte(s, "empty transfer coding");
 		is_chunked = str_is_nocase(&coding, "chunked");
 		v = take_blanks(s);
-		if (v != SP_HEAD_OK)
+		if (v != SP_PARSE_OK)
 			return v;
 		if (*s->p != ',')
 			return is_chunked ? v : bad_byte(s, "last transfer coding is not chunked");
@@ -221,37 +221,37 @@ static enum sp_head_verdict take_codings(struct scan *s)
 			return bad(s, "transfer coding behind chunked");
 		s->p++;
 		v = take_blanks(s);
-		if (v != SP_HEAD_OK)
+		if (v != SP_PARSE_OK)
 			return v;
 	}
 }
 
-static enum sp_head_verdict take_text_value(struct scan *s)
+static enum sp_parse_verdict take_text_value(struct scan *s)
 {
 	struct sp_str unused;
 
 	return take_class(s, VALUE, &unused);
 }
 
-static enum sp_head_verdict admit_host(struct scan *s)
+static enum sp_parse_verdict admit_host(struct scan *s)
 {
 	if (s->has_host)
 		return bad(s, "Host given twice");
 	s->has_host = true;
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static enum sp_head_verdict admit_length(struct scan *s)
+static enum sp_parse_verdict admit_length(struct scan *s)
 {
 	if (s->has_length)
 		return bad(s, "Content-Length given twice");
 	if (s->has_coding)
 		return bad(s, "Content-Length next to Transfer-Encoding");
 	s->has_length = true;
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static enum sp_head_verdict admit_coding(struct scan *s)
+static enum sp_parse_verdict admit_coding(struct scan *s)
 {
 	if (s->has_coding)
 		return bad(s, "Transfer-Encoding given twice");
@@ -260,25 +260,25 @@ static enum sp_head_verdict admit_coding(struct scan *s)
 	if (s->head->minor == 0)
 		return bad(s, "Transfer-Encoding in HTTP/1.0");
 	s->has_coding = true;
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static enum sp_head_verdict admit_never(struct scan *s)
+static enum sp_parse_verdict admit_never(struct scan *s)
 {
 	return bad(s, "underscore in a name that frames the message");
 }
 
-static enum sp_head_verdict admit_any(struct scan *s)
+static enum sp_parse_verdict admit_any(struct scan *s)
 {
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
 /* @admit: may it stand here, known from the name alone; @take: its value, up to blanks and CRLF */
 struct header_kind {
 	const char *name;
 	size_t len;
-	enum sp_head_verdict (*admit)(struct scan *s);
-	enum sp_head_verdict (*take)(struct scan *s);
+	enum sp_parse_verdict (*admit)(struct scan *s);
+	enum sp_parse_verdict (*take)(struct scan *s);
 	const char *why;
 };
 
@@ -307,11 +307,11 @@ static const struct header_kind *kind_of(const struct sp_str *name)
 	return &any_kind;
 }
 
-static enum sp_head_verdict take_name(struct scan *s, struct sp_str *name)
+static enum sp_parse_verdict take_name(struct scan *s, struct sp_str *name)
 {
-	enum sp_head_verdict v = take_class(s, TOKEN, name);
+	enum sp_parse_verdict v = take_class(s, TOKEN, name);
 
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	if (name->len == 0 && (*s->p == ' ' || *s->p == '\t'))
 		return bad(s, "folded line");
@@ -322,18 +322,18 @@ static enum sp_head_verdict take_name(struct scan *s, struct sp_str *name)
 	return take_byte(s, ':', "invalid character in a header's name");
 }
 
-static enum sp_head_verdict take_value(struct scan *s, const struct header_kind *kind,
+static enum sp_parse_verdict take_value(struct scan *s, const struct header_kind *kind,
 				       struct sp_str *value)
 {
-	enum sp_head_verdict v = take_blanks(s);
+	enum sp_parse_verdict v = take_blanks(s);
 
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	value->p = s->p;
 	v = kind->take(s);
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		v = take_blanks(s);
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	value->len = s->p - value->p;
 	while (value->len && (value->p[value->len - 1] == ' ' || value->p[value->len - 1] == '\t'))
@@ -341,27 +341,27 @@ static enum sp_head_verdict take_value(struct scan *s, const struct header_kind 
 	return take_crlf(s, kind->why);
 }
 
-static enum sp_head_verdict take_header(struct scan *s)
+static enum sp_parse_verdict take_header(struct scan *s)
 {
 	struct sp_http1_header *header = &s->head->headers[s->head->header_count];
 	const struct header_kind *kind;
-	enum sp_head_verdict v;
+	enum sp_parse_verdict v;
 
 	if (s->head->header_count == SP_HTTP1_HEADERS_MAX)
 		return bad(s, "too many headers");
 	v = take_name(s, &header->name);
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	kind = kind_of(&header->name);
 	v = kind->admit(s);
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		v = take_value(s, kind, &header->value);
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		s->head->header_count++;
 	return v;
 }
 
-static enum sp_head_verdict take_end(struct scan *s)
+static enum sp_parse_verdict take_end(struct scan *s)
 {
 	if (!s->has_host && s->head->minor == 1)
 		return bad(s, "no Host");
@@ -370,21 +370,21 @@ static enum sp_head_verdict take_end(struct scan *s)
 	return take_crlf(s, "");
 }
 
-static enum sp_head_verdict take_head(struct scan *s)
+static enum sp_parse_verdict take_head(struct scan *s)
 {
-	enum sp_head_verdict v = take_request_line(s);
+	enum sp_parse_verdict v = take_request_line(s);
 
-	while (v == SP_HEAD_OK && s->p < s->end && *s->p != '\r')
+	while (v == SP_PARSE_OK && s->p < s->end && *s->p != '\r')
 		v = take_header(s);
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
-	return s->p < s->end ? take_end(s) : SP_HEAD_INCOMPLETE;
+	return s->p < s->end ? take_end(s) : SP_PARSE_INCOMPLETE;
 }
 
-enum sp_head_verdict sp_http1_parse(const char *buf, size_t len, struct sp_http1 *ret)
+enum sp_parse_verdict sp_http1_parse(const char *buf, size_t len, struct sp_http1 *ret)
 {
 	struct scan s = {.p = buf, .end = buf + len, .head = ret};
-	enum sp_head_verdict v;
+	enum sp_parse_verdict v;
 
 	/* The table behind them is long, and bounded by header_count. */
 	memset(ret, 0, offsetof(struct sp_http1, headers));

@@ -22,7 +22,7 @@ struct sp_http1_header {
  *		Host). An IPv6 literal keeps its brackets. Absent (p == NULL) only in HTTP/1.0.
  * @minor:	0 or 1
  * @head_len:	bytes of the head, the empty line included
- * @why:	for SP_HEAD_BAD: a short English reason (static)
+ * @why:	for SP_PARSE_BAD: a short English reason (static)
  */
 struct sp_http1 {
 	struct sp_str		method;
@@ -40,8 +40,8 @@ struct sp_http1 {
  * sp_http1_parse() - parse the head at the start of @buf
  *
  * Refuses what servers are known to disagree about (request smuggling): see http1.c.
- * Looks at no byte behind the empty line. @ret is complete only for SP_HEAD_OK.
+ * Looks at no byte behind the empty line. @ret is complete only for SP_PARSE_OK.
  */
-enum sp_head_verdict sp_http1_parse(const char *buf, size_t len, struct sp_http1 *ret);
+enum sp_parse_verdict sp_http1_parse(const char *buf, size_t len, struct sp_http1 *ret);
 
 #endif

@@ -91,14 +91,14 @@ static inline bool str_is_nocase(const struct sp_str *str, const char *other)
 	return str->len == strlen(other) && strncasecmp(str->p, other, str->len) == 0;
 }
 
-static inline enum sp_head_verdict bad(struct scan *s, const char *why)
+static inline enum sp_parse_verdict bad(struct scan *s, const char *why)
 {
 	s->head->why = why;
-	return SP_HEAD_BAD;
+	return SP_PARSE_BAD;
 }
 
 /* The byte under the cursor is none of those that may stand there. */
-static inline enum sp_head_verdict bad_byte(struct scan *s, const char *why)
+static inline enum sp_parse_verdict bad_byte(struct scan *s, const char *why)
 {
 	switch (*s->p) {
 	case '\0':
@@ -112,54 +112,54 @@ static inline enum sp_head_verdict bad_byte(struct scan *s, const char *why)
 	return bad(s, (unsigned char)*s->p < ' ' || *s->p == 0x7f ? "control character" : why);
 }
 
-static inline enum sp_head_verdict take_byte(struct scan *s, char byte, const char *why)
+static inline enum sp_parse_verdict take_byte(struct scan *s, char byte, const char *why)
 {
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
+		return SP_PARSE_INCOMPLETE;
 	if (*s->p != byte)
 		return bad_byte(s, why);
 	s->p++;
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static inline enum sp_head_verdict take_text(struct scan *s, const char *text, const char *why)
+static inline enum sp_parse_verdict take_text(struct scan *s, const char *text, const char *why)
 {
-	enum sp_head_verdict v = SP_HEAD_OK;
+	enum sp_parse_verdict v = SP_PARSE_OK;
 
-	while (*text && v == SP_HEAD_OK)
+	while (*text && v == SP_PARSE_OK)
 		v = take_byte(s, *text++, why);
 	return v;
 }
 
 /* OK says that there is a byte behind it, not that there is any of @class. */
-static inline enum sp_head_verdict take_class(struct scan *s, enum class class, struct sp_str *ret)
+static inline enum sp_parse_verdict take_class(struct scan *s, enum class class, struct sp_str *ret)
 {
 	ret->p = s->p;
 	while (s->p < s->end && is(*s->p, class))
 		s->p++;
 	ret->len = s->p - ret->p;
-	return s->p < s->end ? SP_HEAD_OK : SP_HEAD_INCOMPLETE;
+	return s->p < s->end ? SP_PARSE_OK : SP_PARSE_INCOMPLETE;
 }
 
-static inline enum sp_head_verdict take_blanks(struct scan *s)
+static inline enum sp_parse_verdict take_blanks(struct scan *s)
 {
 	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
 		s->p++;
-	return s->p < s->end ? SP_HEAD_OK : SP_HEAD_INCOMPLETE;
+	return s->p < s->end ? SP_PARSE_OK : SP_PARSE_INCOMPLETE;
 }
 
-static inline enum sp_head_verdict take_crlf(struct scan *s, const char *why)
+static inline enum sp_parse_verdict take_crlf(struct scan *s, const char *why)
 {
-	enum sp_head_verdict v = take_byte(s, '\r', why);
+	enum sp_parse_verdict v = take_byte(s, '\r', why);
 
-	if (v != SP_HEAD_OK || s->p == s->end)
-		return v == SP_HEAD_OK ? SP_HEAD_INCOMPLETE : v;
+	if (v != SP_PARSE_OK || s->p == s->end)
+		return v == SP_PARSE_OK ? SP_PARSE_INCOMPLETE : v;
 	if (*s->p++ != '\n')
 		return bad(s, "CR without LF");
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static inline enum sp_head_verdict take_ip6(struct scan *s, struct sp_str *ret)
+static inline enum sp_parse_verdict take_ip6(struct scan *s, struct sp_str *ret)
 {
 	static const char why[] = "malformed IPv6 literal";
 	char text[INET6_ADDRSTRLEN];
@@ -177,37 +177,37 @@ static inline enum sp_head_verdict take_ip6(struct scan *s, struct sp_str *ret)
 		text[len++] = *s->p++;
 	}
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
+		return SP_PARSE_INCOMPLETE;
 	text[len] = '\0';
 	if (inet_pton(AF_INET6, text, &addr) != 1)
 		return bad(s, why);
 	s->p++;
 	ret->len = s->p - ret->p;
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
 /* The cursor is behind the percent sign. */
-static inline enum sp_head_verdict take_host_escape(struct scan *s)
+static inline enum sp_parse_verdict take_host_escape(struct scan *s)
 {
 	int i;
 
 	for (i = 0; i < 2; i++, s->p++) {
 		if (s->p == s->end)
-			return SP_HEAD_INCOMPLETE;
+			return SP_PARSE_INCOMPLETE;
 		if (!is(*s->p, HEX))
 			return bad_byte(s, "malformed escape in host name");
 		if (i == 0 && *s->p < '8')
 			return bad(s, "escape of ASCII in host name");
 	}
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static inline enum sp_head_verdict take_host_name(struct scan *s, struct sp_str *ret)
+static inline enum sp_parse_verdict take_host_name(struct scan *s, struct sp_str *ret)
 {
-	enum sp_head_verdict v = SP_HEAD_OK;
+	enum sp_parse_verdict v = SP_PARSE_OK;
 
 	ret->p = s->p;
-	while (v == SP_HEAD_OK && s->p < s->end && is(*s->p, NAME)) {
+	while (v == SP_PARSE_OK && s->p < s->end && is(*s->p, NAME)) {
 		if (*s->p == '.' && (s->p == ret->p || s->p[-1] == '.'))
 			return bad(s, "empty label in host name");
 		if (s->p - ret->p >= HOST_MAX)
@@ -215,15 +215,15 @@ static inline enum sp_head_verdict take_host_name(struct scan *s, struct sp_str 
 		if (*s->p++ == '%')
 			v = take_host_escape(s);
 	}
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
+		return SP_PARSE_INCOMPLETE;
 	ret->len = s->p - ret->p;
-	return ret->len ? SP_HEAD_OK : bad_byte(s, "no host name");
+	return ret->len ? SP_PARSE_OK : bad_byte(s, "no host name");
 }
 
-static inline enum sp_head_verdict take_port(struct scan *s, unsigned int *ret_port)
+static inline enum sp_parse_verdict take_port(struct scan *s, unsigned int *ret_port)
 {
 	const char *start = s->p;
 	unsigned int port = 0;
@@ -234,27 +234,27 @@ static inline enum sp_head_verdict take_port(struct scan *s, unsigned int *ret_p
 			return bad(s, "port out of range");
 	}
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
+		return SP_PARSE_INCOMPLETE;
 	if (s->p > start && port == 0)
 		return bad_byte(s, "port 0");
 	*ret_port = port;
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
-static inline enum sp_head_verdict take_authority(struct scan *s, struct authority *ret)
+static inline enum sp_parse_verdict take_authority(struct scan *s, struct authority *ret)
 {
-	enum sp_head_verdict v;
+	enum sp_parse_verdict v;
 
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
+		return SP_PARSE_INCOMPLETE;
 	v = *s->p == '[' ? take_ip6(s, &ret->host) : take_host_name(s, &ret->host);
-	if (v != SP_HEAD_OK)
+	if (v != SP_PARSE_OK)
 		return v;
 	if (s->p == s->end)
-		return SP_HEAD_INCOMPLETE;
+		return SP_PARSE_INCOMPLETE;
 	ret->port = 0;
 	if (*s->p != ':')
-		return SP_HEAD_OK;
+		return SP_PARSE_OK;
 	s->p++;
 	return take_port(s, &ret->port);
 }

@@ -40,7 +40,7 @@ struct reader {
 	const unsigned char *end;
 	size_t record_left; /* bytes of the record at @p not read yet */
 	size_t left;        /* bytes of the innermost vector not read yet */
-	enum sp_head_verdict verdict;
+	enum sp_parse_verdict verdict;
 	const char *why;
 	bool has_server_name;
 	bool has_alpn;
@@ -48,23 +48,23 @@ struct reader {
 
 static void bad(struct reader *r, const char *why)
 {
-	if (r->verdict != SP_HEAD_OK)
+	if (r->verdict != SP_PARSE_OK)
 		return;
-	r->verdict = SP_HEAD_BAD;
+	r->verdict = SP_PARSE_BAD;
 	r->why = why;
 }
 
 static bool has_more(const struct reader *r)
 {
-	return r->verdict == SP_HEAD_OK && r->left > 0;
+	return r->verdict == SP_PARSE_OK && r->left > 0;
 }
 
 static unsigned int get_input(struct reader *r)
 {
-	if (r->verdict != SP_HEAD_OK)
+	if (r->verdict != SP_PARSE_OK)
 		return 0;
 	if (r->p == r->end) {
-		r->verdict = SP_HEAD_INCOMPLETE;
+		r->verdict = SP_PARSE_INCOMPLETE;
 		return 0;
 	}
 	return *r->p++;
@@ -97,7 +97,7 @@ static unsigned int get8(struct reader *r)
 	if (r->record_left == 0)
 		get_record(r);
 	byte = get_input(r);
-	if (r->verdict != SP_HEAD_OK)
+	if (r->verdict != SP_PARSE_OK)
 		return 0;
 	r->record_left--;
 	r->left--;
@@ -114,7 +114,7 @@ static unsigned int get16(struct reader *r)
 /* @count: never more than is left; get_length() and HELLO_MIN see to that. */
 static void skip(struct reader *r, size_t count)
 {
-	while (count && r->verdict == SP_HEAD_OK) {
+	while (count && r->verdict == SP_PARSE_OK) {
 		size_t step = r->end - r->p;
 
 		if (r->record_left == 0) {
@@ -126,7 +126,7 @@ static void skip(struct reader *r, size_t count)
 		if (step > count)
 			step = count;
 		if (step == 0)
-			r->verdict = SP_HEAD_INCOMPLETE;
+			r->verdict = SP_PARSE_INCOMPLETE;
 		r->p += step;
 		r->record_left -= step;
 		r->left -= step;
@@ -144,7 +144,7 @@ static size_t get_length(struct reader *r, unsigned int width)
 		if (len + width > r->left)
 			bad(r, "a length crosses the end of what it is in");
 	}
-	return r->verdict == SP_HEAD_OK ? len : 0;
+	return r->verdict == SP_PARSE_OK ? len : 0;
 }
 
 /* The same of a vector that has to fill what is left. */
@@ -271,10 +271,10 @@ static void get_hello(struct reader *r, struct sp_tls_hello *ret)
 		get_extension(r, ret);
 }
 
-enum sp_head_verdict sp_tls_hello_parse(const unsigned char *buf, size_t len,
+enum sp_parse_verdict sp_tls_hello_parse(const unsigned char *buf, size_t len,
 					struct sp_tls_hello *ret)
 {
-	struct reader r = {.p = buf, .end = buf + len, .verdict = SP_HEAD_OK};
+	struct reader r = {.p = buf, .end = buf + len, .verdict = SP_PARSE_OK};
 
 	ret->sni[0] = '\0';
 	ret->alpn_len = 0;

@@ -18,7 +18,7 @@
  *		'_', '.'
  * @alpn:	the ProtocolNameList's entries (length byte, then name), as sent
  * @alpn_len:	bytes in @alpn
- * @why:	for SP_HEAD_BAD: a short English reason (static)
+ * @why:	for SP_PARSE_BAD: a short English reason (static)
  */
 struct sp_tls_hello {
 	char		sni[SP_TLS_SNI_MAX + 1];
@@ -27,8 +27,8 @@ struct sp_tls_hello {
 	const char	*why;
 };
 
-/* SP_HEAD_OK as soon as the whole ClientHello is there; it may span any number of records. */
-enum sp_head_verdict sp_tls_hello_parse(const unsigned char *buf, size_t len, struct sp_tls_hello *ret);
+/* SP_PARSE_OK as soon as the whole ClientHello is there; it may span any number of records. */
+enum sp_parse_verdict sp_tls_hello_parse(const unsigned char *buf, size_t len, struct sp_tls_hello *ret);
 
 int sp_tls_hello_has_alpn(const struct sp_tls_hello *hello, const char *protocol);
 

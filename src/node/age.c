@@ -82,7 +82,7 @@ static void find_up(struct sp_ager *a, struct look *look)
 
 static struct sp_splice splice_of(const struct look *look)
 {
-	return (struct sp_splice){ .front = front_of(look), .client_isn = look->down->tag.client_isn,
+	return (struct sp_splice){ .front = front_of(look), .client_isn = look->down->meta.client_isn,
 				   .up = look->up.half, .down = look->down->half };
 }
 
@@ -106,9 +106,9 @@ static void give_port(struct sp_ports *ports, const struct sp_tuple *back, int i
 	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
 
 	if (is_over)
-		sp_ports_put(ports, &to, &from);
+		sp_port_free(ports, &to, &from);
 	else
-		sp_ports_leave(ports, &to, &from);
+		sp_port_release(ports, &to, &from);
 }
 
 static __u64 quiet_ns(const struct sp_ager *a, __u64 seen_ns)
@@ -118,7 +118,7 @@ static __u64 quiet_ns(const struct sp_ager *a, __u64 seen_ns)
 
 static __u64 last_seen_ns(const struct look *look)
 {
-	__u64 down_ns = look->down->use.seen_ns, up_ns = look->up.use.seen_ns;
+	__u64 down_ns = look->down->state.seen_ns, up_ns = look->up.state.seen_ns;
 
 	return look->has_up && up_ns > down_ns ? up_ns : down_ns;
 }
@@ -127,9 +127,9 @@ static __u64 last_seen_ns(const struct look *look)
 
 static __u8 ends_of(const struct look *look)
 {
-	__u8 state = sp_ends_mirrored(look->down->use.state);
+	__u8 state = sp_ends_mirrored(look->down->state.flags);
 
-	return look->has_up ? state | (look->up.use.state & SP_USE_S_ENDS) : state;
+	return look->has_up ? state | (look->up.state.flags & SP_STATE_ENDS) : state;
 }
 
 static void tell_ends(struct sp_ager *a, const struct look *look)
@@ -137,7 +137,7 @@ static void tell_ends(struct sp_ager *a, const struct look *look)
 	struct sp_tuple front = front_of(look);
 
 	if (a->ended)
-		a->ended(a->ctx, &front, look->down->tag.client_isn, ends_of(look));
+		a->ended(a->ctx, &front, look->down->meta.client_isn, ends_of(look));
 }
 
 /* @is_over: nobody carries it any more, and nobody else should */
@@ -168,8 +168,8 @@ static void expire(struct sp_ager *a, struct look *look)
 
 	if (!look->has_up)
 		splice.up = sp_half_turn(&splice.down, look->down_key, 0);
-	a->expired(a->ctx, &splice, look->has_up ? &look->up.use : NULL, &down.use);
-	down.use.state |= SP_USE_S_RST | SP_USE_S_PEER_RST;
+	a->expired(a->ctx, &splice, look->has_up ? &look->up.state : NULL, &down.state);
+	down.state.flags |= SP_STATE_RST | SP_STATE_PEER_RST;
 	look->down = &down;
 	remove_splice(a, look, 1);
 	look->down = before;
@@ -178,14 +178,14 @@ static void expire(struct sp_ager *a, struct look *look)
 /* Whether the store may still have it from us: if it has it afterwards, another proxy has refreshed it. */
 static int may_be_kept(const struct sp_ager *a, const struct sp_entry *e)
 {
-	return is_shared(a) && e->tag.kept_s && !sp_use_is_closed(&e->use) &&
-	       a->now_real_ns < (e->tag.kept_s + 1LL) * 1000000000LL + (__s64)a->store->ttl_ns;
+	return is_shared(a) && e->meta.refreshed_s && !sp_state_is_closed(&e->state) &&
+	       a->now_real_ns < (e->meta.refreshed_s + 1LL) * 1000000000LL + (__s64)a->store->ttl_ns;
 }
 
 static struct sp_lifetime lifetime_of(const struct sp_ager *a, const struct look *look)
 {
 	return (struct sp_lifetime){
-		.up = look->has_up ? &look->up.use : NULL, .down = &look->down->use, .is_shared = is_shared(a),
+		.up = look->has_up ? &look->up.state : NULL, .down = &look->down->state, .is_shared = is_shared(a),
 		.is_split = !!(look->down->half.flags & SP_HALF_F_SPLIT), .is_agent = a->is_agent,
 		.is_short = a->is_short,
 	};
@@ -198,12 +198,12 @@ static struct sp_lifetime lifetime_of(const struct sp_ager *a, const struct look
 static int may_be_over(const struct sp_ager *a, const struct sp_limits_conf *limits, const struct look *look)
 {
 	const struct sp_lifetime l = lifetime_of(a, look);
-	__u64 least_ns = sp_lifetime_least_ns(limits, &l) ?: 1, seen_ns = look->down->use.seen_ns;
+	__u64 least_ns = sp_lifetime_least_ns(limits, &l) ?: 1, seen_ns = look->down->state.seen_ns;
 	__u64 quiet = quiet_ns(a, seen_ns), before = a->last_walk_ns > seen_ns ? a->last_walk_ns - seen_ns : 0;
 
 	if (quiet < least_ns)
 		return 0;
-	return look->down->use.state & SP_USE_S_ENDS || quiet >= limits->idle_ns ||
+	return look->down->state.flags & SP_STATE_ENDS || quiet >= limits->idle_ns ||
 	       quiet / least_ns > before / least_ns;
 }
 
@@ -236,7 +236,7 @@ static int end_if_over(struct sp_ager *a, const struct sp_limits_conf *limits, s
 {
 	if (may_be_kept(a, look->down) || !is_over(a, limits, look))
 		return 0;
-	if (sp_use_is_closed(&look->down->use))
+	if (sp_state_is_closed(&look->down->state))
 		remove_splice(a, look, 1);
 	else if (ask_others(a, look))
 		return 0;
@@ -298,7 +298,7 @@ int sp_ager_give_way(struct sp_ager *a, const struct sp_tuple *back, const struc
 static void age_mark(struct sp_ager *a, const struct sp_limits_conf *limits, const struct sp_tuple *key,
 		     const struct sp_entry *e)
 {
-	if (quiet_ns(a, e->use.seen_ns) >= limits->head_ns + limits->connect_ns + limits->closed_ns)
+	if (quiet_ns(a, e->state.seen_ns) >= limits->head_ns + limits->connect_ns + limits->closed_ns)
 		sp_datapath_del(a->dp, key);
 }
 
@@ -310,22 +310,22 @@ static void age_mark(struct sp_ager *a, const struct sp_limits_conf *limits, con
  */
 static void check_ends(struct sp_ager *a, struct look *look)
 {
-	const struct sp_use *down = &look->down->use;
+	const struct sp_half_state *down = &look->down->state;
 	__u64 quiet_at_ns;
 
-	if (!a->ended || !(down->state & SP_USE_S_ENDS) || (a->is_agent && sp_use_is_closed(down)))
+	if (!a->ended || !(down->flags & SP_STATE_ENDS) || (a->is_agent && sp_state_is_closed(down)))
 		return;
-	if (!sp_use_is_closed(down))
+	if (!sp_state_is_closed(down))
 		find_up(a, look);
 	quiet_at_ns = last_seen_ns(look) + (look->down->half.flags & SP_HALF_F_SPLIT ? QUIET_SPLIT_NS : QUIET_NS);
 	if (quiet_at_ns <= a->walk_ns && quiet_at_ns > a->last_walk_ns)
 		tell_ends(a, look);
 }
 
-static int is_surely_kept(const struct sp_ager *a, const struct sp_tag *tag)
+static int is_surely_kept(const struct sp_ager *a, const struct sp_meta *tag)
 {
 	/* one from the future is from before a change of the clock */
-	return tag->kept_s && tag->kept_s > a->emptied_s && tag->kept_s <= a->now_real_ns / 1000000000 + 1;
+	return tag->refreshed_s && tag->refreshed_s > a->emptied_s && tag->refreshed_s <= a->now_real_ns / 1000000000 + 1;
 }
 
 static __s64 keep_after_ns(const struct sp_ager *a)
@@ -339,7 +339,7 @@ static int has_moved(const struct sp_ager *a, const struct look *look)
 {
 	__s64 seen_real_ns = a->now_real_ns - (__s64)quiet_ns(a, last_seen_ns(look));
 
-	return seen_real_ns / 1000000000 >= look->down->tag.kept_s;
+	return seen_real_ns / 1000000000 >= look->down->meta.refreshed_s;
 }
 
 static void refresh(struct sp_ager *a, const struct look *look)
@@ -358,8 +358,8 @@ static void refresh(struct sp_ager *a, const struct look *look)
 
 static void check_kept(struct sp_ager *a, struct look *look)
 {
-	const struct sp_tag *tag = &look->down->tag;
-	__s64 kept_ns = a->now_real_ns - tag->kept_s * 1000000000LL;
+	const struct sp_meta *tag = &look->down->meta;
+	__s64 kept_ns = a->now_real_ns - tag->refreshed_s * 1000000000LL;
 	int is_kept = is_surely_kept(a, tag);
 
 	a->counting_survivable += is_kept && kept_ns < (__s64)a->store->ttl_ns;
@@ -501,7 +501,7 @@ void sp_ager_fetched(struct sp_ager *a, const struct sp_limits_conf *limits, con
 	if (up.half.flags & (SP_HALF_F_TO_DAEMON | SP_HALF_F_FROM_BACKEND) || sp_datapath_get(a->dp, &down_key, &down))
 		return;
 	read_clocks(a);
-	if (sp_use_is_closed(&down.use) || may_be_kept(a, &down) || !is_over(a, limits, &look) || !look.has_up)
+	if (sp_state_is_closed(&down.state) || may_be_kept(a, &down) || !is_over(a, limits, &look) || !look.has_up)
 		return;
 	if (!err)
 		remove_splice(a, &look, 0);
@@ -521,8 +521,8 @@ void sp_ager_rekeyed(struct sp_ager *a, __u64 in_flight_ns)
 
 void sp_ager_kept(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
 {
-	struct sp_note note = { .front = *front, .client_isn = client_isn, .kept_s = time(NULL) };
-	int err = sp_datapath_note(a->dp, &note);
+	struct sp_patch note = { .front = *front, .client_isn = client_isn, .refreshed_s = time(NULL) };
+	int err = sp_datapath_patch(a->dp, &note);
 
 	if (err && err != -ENOENT)
 		log_warn_limited("can't note that a splice is kept: %s", strerror(-err));
@@ -532,7 +532,7 @@ void sp_ager_kept(struct sp_ager *a, const struct sp_tuple *front, __u32 client_
 static void forget_outdated(struct sp_ager *a, const struct sp_tuple *front, const struct sp_tuple *down_key,
 			    const struct sp_entry *up)
 {
-	struct sp_splice splice = { .front = *front, .client_isn = up->tag.client_isn, .up = up->half };
+	struct sp_splice splice = { .front = *front, .client_isn = up->meta.client_isn, .up = up->half };
 	struct sp_entry down;
 
 	if (sp_datapath_get(a->dp, down_key, &down))
@@ -548,7 +548,7 @@ int sp_ager_remove(struct sp_ager *a, const struct sp_tuple *front, __u32 client
 	struct sp_entry up;
 
 	if (sp_datapath_get(a->dp, front, &up) || up.half.flags & SP_HALF_F_TO_DAEMON ||
-	    up.tag.client_isn != client_isn)
+	    up.meta.client_isn != client_isn)
 		return -ENOENT;
 	down_key = sp_tuple_reverse(&up.half.out);
 	forget_outdated(a, front, &down_key, &up);

@@ -8,7 +8,7 @@
 
 /**
  * struct sp_ager - see age.c
- * @ended:	where others carry halves, else NULL: what was seen of the ends of a splice (SP_USE_S_* of its half up),
+ * @ended:	where others carry halves, else NULL: what was seen of the ends of a splice (SP_STATE_* of its half up),
  *		which other proxies may not have seen: when one end is quiet behind the other's FIN, and when a closed
  *		splice is removed
  * @expired:	a splice that may be in use is given up, and nobody else carries it: its ends should hear of that. NULL:
@@ -23,8 +23,8 @@ struct sp_ager {
 	struct sp_store		*store;
 	int			is_agent;
 	void			(*ended)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state);
-	void			(*expired)(void *ctx, const struct sp_splice *splice, const struct sp_use *up,
-					   const struct sp_use *down);
+	void			(*expired)(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up,
+					   const struct sp_half_state *down);
 	void			*ctx;
 	unsigned int		survivable;
 	__u32			cursor;

@@ -18,8 +18,8 @@ static void reset(struct sp_wire *wire, const struct sp_half *half, __u32 seq)
 		sp_wire_send(wire, &rst);
 }
 
-void sp_expiry_tell(struct sp_wire *wire, const struct sp_splice *splice, const struct sp_use *up,
-		    const struct sp_use *down)
+void sp_expiry_tell(struct sp_wire *wire, const struct sp_splice *splice, const struct sp_half_state *up,
+		    const struct sp_half_state *down)
 {
 	reset(wire, &splice->up, expected(up ? up->next_seq : 0, down->last_ack));
 	if (up)

@@ -14,7 +14,7 @@
  * An end takes an RST of exactly the number that it expects next; of another one in its window it asks by an ACK
  * (RFC 5961, 3.2), which is answered like all that belongs to nobody.
  */
-void sp_expiry_tell(struct sp_wire *wire, const struct sp_splice *splice, const struct sp_use *up,
-		    const struct sp_use *down);
+void sp_expiry_tell(struct sp_wire *wire, const struct sp_splice *splice, const struct sp_half_state *up,
+		    const struct sp_half_state *down);
 
 #endif

@@ -31,10 +31,10 @@ static __u64 least(__u64 a, __u64 b) { return a < b ? a : b; }
 static __u64 most(__u64 a, __u64 b) { return a > b ? a : b; }
 
 /* Nothing was acknowledged since the splice was made (0), or not all. @to carries the acknowledgements. */
-static int lacks_ack(const struct sp_use *from, const struct sp_use *to)
+static int lacks_ack(const struct sp_half_state *from, const struct sp_half_state *to)
 {
 	if (!to->last_ack)
-		return from->bytes || from->state & SP_USE_S_FIN;
+		return from->bytes || from->flags & SP_STATE_FIN;
 	return from->next_seq && (__s32)(from->next_seq - to->last_ack) > 0;
 }
 
@@ -50,13 +50,13 @@ static int is_unacked(const struct sp_lifetime *l)
 
 static int is_fin_unacked(const struct sp_lifetime *l)
 {
-	return are_acks_known(l) && ((l->up->state & SP_USE_S_FIN && lacks_ack(l->up, l->down)) ||
-				     (l->down->state & SP_USE_S_FIN && lacks_ack(l->down, l->up)));
+	return are_acks_known(l) && ((l->up->flags & SP_STATE_FIN && lacks_ack(l->up, l->down)) ||
+				     (l->down->flags & SP_STATE_FIN && lacks_ack(l->down, l->up)));
 }
 
 static int is_reset(const struct sp_lifetime *l)
 {
-	return !!(l->down->state & (SP_USE_S_RST | SP_USE_S_PEER_RST));
+	return !!(l->down->flags & (SP_STATE_RST | SP_STATE_PEER_RST));
 }
 
 /* Where others carry packets of it, too little is known. */
@@ -91,12 +91,12 @@ static __u64 of_transitory(const struct sp_limits_conf *limits, const struct sp_
 
 static int is_half_closed(const struct sp_lifetime *l)
 {
-	return !!(l->down->state & SP_USE_S_ENDS);
+	return !!(l->down->flags & SP_STATE_ENDS);
 }
 
 __u64 sp_lifetime_ns(const struct sp_limits_conf *limits, const struct sp_lifetime *l)
 {
-	if (sp_use_is_closed(l->down))
+	if (sp_state_is_closed(l->down))
 		return of_closed(limits, l);
 	if (!l->is_shared && (is_half_closed(l) || is_unacked(l)))
 		return of_transitory(limits, l, is_fin_unacked(l));
@@ -105,7 +105,7 @@ __u64 sp_lifetime_ns(const struct sp_limits_conf *limits, const struct sp_lifeti
 
 __u64 sp_lifetime_least_ns(const struct sp_limits_conf *limits, const struct sp_lifetime *l)
 {
-	if (sp_use_is_closed(l->down))
+	if (sp_state_is_closed(l->down))
 		return l->is_short ? least(limits->closed_ns, SETTLED_NS) : limits->closed_ns;
 	if (l->is_shared || ((l->is_split || l->is_agent) && !is_half_closed(l)))
 		return limits->idle_ns;

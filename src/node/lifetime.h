@@ -15,8 +15,8 @@
  * @is_short:	ports or room run short
  */
 struct sp_lifetime {
-	const struct sp_use	*up;
-	const struct sp_use	*down;
+	const struct sp_half_state	*up;
+	const struct sp_half_state	*down;
 	__u8			is_shared;
 	__u8			is_split;
 	__u8			is_agent;

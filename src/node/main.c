@@ -16,9 +16,9 @@
 #include "base/keys.h"
 #include "node/local.h"
 #include "node/firewall.h"
-#include "node/program.h"
 #include "node/reload.h"
 #include "node/report.h"
+#include "node/role.h"
 #include "datapath/state.h"
 #include "store/store.h"
 #include "base/warnings.h"
@@ -29,11 +29,12 @@
 #define UNLOAD_AFTER_US	1000000
 
 struct daemon {
+	const struct sp_role		*role;
 	struct sp_datapath		*dp;
 	struct sp_wire			*wire;
 	struct sp_store			*store;
 	struct sp_cluster		*cluster;
-	struct sp_front			*front;
+	struct sp_node			*node;
 	struct sp_config		*config;
 	struct sp_report		report;
 	struct sp_control_server	*control;
@@ -57,16 +58,16 @@ static const char usage[] =
 	"\n"
 	"SIGHUP reads the configuration again; SIGTERM ends the daemon, not the connections.\n";
 
-static void print_usage(FILE *out)
+static void print_usage(const struct sp_role *role, FILE *out)
 {
-	fprintf(out, usage, sp_program.name, sp_program.config_path);
+	fprintf(out, usage, role->name, role->config_path);
 }
 
 static void on_event(void *ctx, const struct sp_event *ev)
 {
 	struct daemon *d = ctx;
 
-	sp_front_event(d->front, ev);
+	d->role->event(d->node, ev);
 }
 
 /*
@@ -117,9 +118,9 @@ static void on_beat(uv_timer_t *timer)
 
 	sp_datapath_heartbeat(d->dp);
 	sp_report_tell(&d->report);
-	sp_firewall_tick(d->wire, sp_front_carrier(d->front)->config, sp_now_ns());
+	sp_firewall_tick(d->wire, d->node->config, sp_now_ns());
 	if (!(d->beats++ % LOOK_BEATS))
-		d->report.detached = sp_datapath_check_attached(d->dp, sp_front_carrier(d->front)->config, sp_now_ns());
+		d->report.detached = sp_datapath_check_attached(d->dp, d->node->config, sp_now_ns());
 	sp_datapath_policies_tick(d->dp, sp_now_ns());
 	sp_warnings_tick(sp_now_ns());
 }
@@ -128,7 +129,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	sp_front_tick(d->front);
+	d->role->tick(d->node);
 	sp_wire_flush(d->wire);
 }
 
@@ -136,7 +137,7 @@ static void on_age(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	uv_timer_start(timer, on_age, sp_carrier_age(sp_front_carrier(d->front)), 0);
+	uv_timer_start(timer, on_age, sp_node_age(d->node), 0);
 }
 
 /* The service manager hears that the loop turns. */
@@ -147,7 +148,7 @@ static void on_watchdog(uv_timer_t *timer)
 
 static void reload(struct daemon *d)
 {
-	if (!sp_reload(d->path, d->front))
+	if (!sp_reload(d->path, d->node))
 		log_info("reload of %s done", d->path);
 }
 
@@ -183,7 +184,7 @@ static int start_loop(struct daemon *d)
 	uint64_t watchdog_us;
 	int fd, err;
 
-	err = sp_datapath_listen(d->dp, on_event, d, &fd);
+	err = sp_datapath_subscribe(d->dp, on_event, d, &fd);
 	if (err)
 		return err;
 	uv_poll_init(&d->loop, &d->events, fd);
@@ -198,7 +199,7 @@ static int start_loop(struct daemon *d)
 	d->flush.data = d;
 	uv_prepare_start(&d->flush, on_flush);
 	start_timer(d, &d->beat, on_beat, SP_HEARTBEAT_MS);
-	start_timer(d, &d->tick, on_tick, SP_FRONT_TICK_MS);
+	start_timer(d, &d->tick, on_tick, SP_TICK_MS);
 	start_timer(d, &d->age, on_age, 0);
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		start_timer(d, &d->watchdog, on_watchdog, watchdog_us / 3000);
@@ -234,15 +235,17 @@ static int open_store(struct daemon *d)
 	return 0;
 }
 
-static int run(const char *path)
+static int run(const struct sp_role *role, const char *path)
 {
 	static struct daemon d;
+	struct sp_node_parts parts;
 	char error[SP_CONFIG_ERROR_MAX];
 	int err;
 
+	d.role = role;
 	d.path = path;
 	uv_loop_init(&d.loop);
-	err = sp_program.load(path, error, &d.config);
+	err = role->load(path, error, &d.config);
 	if (err) {
 		log_err("%s", error);
 		return 1;
@@ -252,16 +255,18 @@ static int run(const char *path)
 	err = sp_wire_open(&d.wire);
 	err = err ?: open_store(&d);
 	err = err ?: sp_cluster_open(&d.loop, d.config, d.store, &d.cluster);
-	err = err ?: sp_front_new(d.dp, d.wire, d.store, d.cluster, d.config, &d.front);
+	parts = (struct sp_node_parts){ .dp = d.dp, .wire = d.wire, .store = d.store, .cluster = d.cluster };
+	err = err ?: role->open(&parts, d.config, &d.node);
 	if (err) {
 		log_err_errno(err, "can't start");
 		return 1;
 	}
 	sp_wire_before(d.wire, before_packets, &d);
-	sp_splice_adopt(d.dp, sp_front_carrier(d.front)->ports);
-	sp_front_recover(d.front);
+	sp_splice_recount(d.dp, d.node->ports);
+	if (role->recover)
+		role->recover(d.node);
 	d.report = (struct sp_report){
-		.front = d.front, .carrier = sp_front_carrier(d.front), .config_path = path, .start_ns = sp_now_ns(),
+		.node = d.node, .config_path = path, .start_ns = sp_now_ns(),
 	};
 	err = start_loop(&d);
 	if (err) {
@@ -273,7 +278,7 @@ static int run(const char *path)
 		log_err_errno(err, "can't give up privileges");
 		return 1;
 	}
-	sp_config_put(d.config);	/* the front has it, until another one is read */
+	sp_config_put(d.config);	/* the node has it, until another one is read */
 	log_info("ready");
 	sd_notify(0, "READY=1");
 	uv_run(&d.loop, UV_RUN_DEFAULT);
@@ -294,34 +299,34 @@ static int check_keys(const char *path)
 	return err == -EINVAL ? err : 0;
 }
 
-static int check(const char *path)
+static int check(const struct sp_role *role, const char *path)
 {
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *config;
 	int err;
 
-	if (sp_program.load(path, error, &config)) {
+	if (role->load(path, error, &config)) {
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
 	sp_config_print(config, stdout);
 	fflush(stdout);
-	sp_log_init(sp_program.name, SP_LOG_INFO);
+	sp_log_init(role->name, SP_LOG_INFO);
 	err = check_keys(config->key_file);
 	sp_local_warn(config);
 	sp_config_free(config);
-	if (sp_program.tell_host)
-		sp_program.tell_host();
+	if (role->warn_of_host)
+		role->warn_of_host();
 	return err ? 1 : 0;
 }
 
-static int unload(const char *path)
+static int unload(const struct sp_role *role, const char *path)
 {
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *config;
 	int err;
 
-	if (sp_program.load(path, error, &config)) {
+	if (role->load(path, error, &config)) {
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
@@ -332,7 +337,7 @@ static int unload(const char *path)
 	return !!err;
 }
 
-int main(int argc, char **argv)
+int sp_main(const struct sp_role *role, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' }, { "check", required_argument, NULL, 'k' },
@@ -340,24 +345,24 @@ int main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, {},
 	};
 	enum sp_log_level level = SP_LOG_INFO;
-	const char *path = sp_program.config_path;
+	const char *path = role->config_path;
 	int is_unload = 0, opt;
 
 	while ((opt = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c': path = optarg; break;
-		case 'k': return check(optarg);
+		case 'k': return check(role, optarg);
 		case 'u': is_unload = 1; break;
 		case 'v': level = SP_LOG_DEBUG; break;
-		case 'V': printf("%s %s\n", sp_program.name, SP_VERSION); return 0;
-		case 'h': print_usage(stdout); return 0;
-		default: print_usage(stderr); return 2;
+		case 'V': printf("%s %s\n", role->name, SP_VERSION); return 0;
+		case 'h': print_usage(role, stdout); return 0;
+		default: print_usage(role, stderr); return 2;
 		}
 	}
 	if (optind < argc) {
-		print_usage(stderr);
+		print_usage(role, stderr);
 		return 2;
 	}
-	sp_log_init(sp_program.name, level);
-	return is_unload ? unload(path) : run(path);
+	sp_log_init(role->name, level);
+	return is_unload ? unload(role, path) : run(role, path);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "node/program.h"
 
 static int is_same_source(const struct sp_config *a, const struct sp_config *b)
 {
@@ -77,46 +76,44 @@ static int attach(struct sp_datapath *dp, const struct sp_config *from, const st
 }
 
 /* What most likely fails comes first, and is undone in reverse. @ret_is_undone: after an error */
-static int follow(struct sp_front *front, struct sp_config *next, int *ret_is_undone)
+static int follow(struct sp_node *n, struct sp_config *next, int *ret_is_undone)
 {
-	struct sp_carrier *c = sp_front_carrier(front);
-	const struct sp_config *now = c->config;
+	const struct sp_config *now = n->config;
 	struct sp_keys keys;
 	int err = sp_keys_read(next->key_file, &keys);
 
 	*ret_is_undone = 1;
 	if (err)
 		return err;
-	err = attach(c->dp, now, next);
-	err = err ?: sp_datapath_apply(c->dp, next);
-	err = err ?: sp_front_configure(front, next);
+	err = attach(n->dp, now, next);
+	err = err ?: sp_datapath_apply(n->dp, next);
+	err = err ?: n->role->configure(n, next);
 	if (err)
-		*ret_is_undone = !sp_datapath_apply(c->dp, now) && !attach(c->dp, next, now);
-	if (!err && sp_datapath_set_keys(c->dp, &keys))
-		sp_carrier_rekey(c, &keys);
+		*ret_is_undone = !sp_datapath_apply(n->dp, now) && !attach(n->dp, next, now);
+	if (!err && sp_datapath_set_keys(n->dp, &keys))
+		sp_node_rekey(n, &keys);
 	return err;
 }
 
-int sp_reload(const char *path, struct sp_front *front)
+int sp_reload(const char *path, struct sp_node *n)
 {
-	struct sp_carrier *c = sp_front_carrier(front);
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *next;
 	const char *what;
 	int is_undone, err;
 
-	err = sp_program.load(path, error, &next);
+	err = n->role->load(path, error, &next);
 	if (err) {
 		log_err("reload refused, nothing is changed: %s", error);
 		return err;
 	}
-	what = needs_start(c->dp, c->config, next);
+	what = needs_start(n->dp, n->config, next);
 	if (what) {
 		log_err("reload refused, nothing is changed: %s: %s differs, which is read at the start alone; "
-			"restart %s, connections outlive that", path, what, sp_program.name);
+			"restart %s, connections outlive that", path, what, n->role->name);
 		err = -EBUSY;
 	} else {
-		err = follow(front, next, &is_undone);
+		err = follow(n, next, &is_undone);
 		if (err)
 			log_err_errno(err, "reload of %s failed, %s", path, is_undone ? "nothing is changed" :
 				      "and not all is as it was before: restart the daemon, connections outlive that");

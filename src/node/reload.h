@@ -3,9 +3,9 @@
 #ifndef SP_NODE_RELOAD_H
 #define SP_NODE_RELOAD_H
 
-#include "node/front.h"
+#include "node/role.h"
 
 /* Read a file again and follow it. Return: 0 or -errno, logged. */
-int sp_reload(const char *path, struct sp_front *front);
+int sp_reload(const char *path, struct sp_node *node);
 
 #endif

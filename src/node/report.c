@@ -43,13 +43,13 @@ static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backe
 
 static json_t *backends(const struct sp_report *r, size_t pool_idx)
 {
-	const struct sp_backends *b = sp_front_backends(r->front);
-	const struct sp_pool_conf *p = &r->carrier->config->pools[pool_idx];
-	unsigned int wanted = sp_report_wanted(r->carrier->config, pool_idx);
+	const struct sp_backends *b = r->node->role->backends ? r->node->role->backends(r->node) : NULL;
+	const struct sp_pool_conf *p = &r->node->config->pools[pool_idx];
+	unsigned int wanted = sp_report_wanted(r->node->config, pool_idx);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < p->backend_count; i++) {
-		const struct sp_member *agent = sp_cluster_agent_at(r->carrier->cluster, &p->backends[i].at);
+		const struct sp_member *agent = sp_cluster_agent_at(r->node->cluster, &p->backends[i].at);
 
 		json_array_append_new(list, backend(&p->backends[i], sp_backends_at(b, p, i), agent,
 						    sp_report_modes(wanted, p, agent, &p->backends[i].at)));
@@ -61,26 +61,26 @@ static json_t *pools(const struct sp_report *r)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->carrier->config->pool_count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->carrier->config->pools[i].name,
+	for (size_t i = 0; i < r->node->config->pool_count; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->node->config->pools[i].name,
 						      "backends", backends(r, i)));
 	return list;
 }
 
 static json_t *counters(const struct sp_report *r)
 {
-	const struct sp_cluster_counters *relay = sp_cluster_counters(r->carrier->cluster);
-	const struct sp_carrier_counters *c = &r->carrier->counters;
-	struct sp_wire_stats wire = sp_wire_stats(r->carrier->wire);
+	const struct sp_cluster_counters *relay = sp_cluster_counters(r->node->cluster);
+	const struct sp_node_counters *c = &r->node->counters;
+	struct sp_wire_stats wire = sp_wire_stats(r->node->wire);
 	json_t *o = json_object();
 
 #define X(name) json_object_set_new(o, #name, json_integer(c->name));
-	SP_CARRIER_COUNTERS(X)
+	SP_NODE_COUNTERS(X)
 #undef X
 #define X(name) json_object_set_new(o, #name, json_integer(relay->name));
 	SP_CLUSTER_COUNTERS(X)
 #undef X
-#define X(up, low, what) json_object_set_new(o, #low, json_integer(sp_datapath_stat(r->carrier->dp, SP_STAT_##up)));
+#define X(up, low, what) json_object_set_new(o, #low, json_integer(sp_datapath_stat(r->node->dp, SP_STAT_##up)));
 	SP_STATS(X)
 #undef X
 	json_object_set_new(o, "sent_pkts", json_integer(wire.sent_pkts));
@@ -115,7 +115,7 @@ static json_t *store(struct sp_store *store)
 static json_t *member(const struct sp_report *r, const struct sp_member *m, int is_self)
 {
 	__u64 heard_ns = is_self || !m->heard_ns ? 0 : uv_hrtime() - m->heard_ns;
-	unsigned int splices = is_self ? sp_datapath_count(r->carrier->dp)->splices : m->splices;
+	unsigned int splices = is_self ? sp_datapath_count(r->node->dp)->splices : m->splices;
 	char relay[SP_ENDPOINT_STRLEN];
 	struct timespec now;
 
@@ -132,7 +132,7 @@ static json_t *member(const struct sp_report *r, const struct sp_member *m, int 
 static json_t *cluster(void *ctx)
 {
 	const struct sp_report *r = ctx;
-	const struct sp_cluster *c = r->carrier->cluster;
+	const struct sp_cluster *c = r->node->cluster;
 	json_t *members = json_array();
 	struct sp_member m;
 
@@ -143,11 +143,11 @@ static json_t *cluster(void *ctx)
 
 void sp_report_tell(const struct sp_report *r)
 {
-	enum sp_member_state state = sp_front_is_in_sync(r->front) ? SP_MEMBER_READY : SP_MEMBER_SYNCING;
+	enum sp_member_state state = r->node->role->is_in_sync(r->node) ? SP_MEMBER_READY : SP_MEMBER_SYNCING;
 
 	if (r->is_draining)
 		state = SP_MEMBER_DRAINING;
-	sp_cluster_set_state(r->carrier->cluster, r->carrier->config->is_agent ? SP_MEMBER_AGENT : state);
+	sp_cluster_set_state(r->node->cluster, r->node->config->is_agent ? SP_MEMBER_AGENT : state);
 }
 
 /* Return: why this proxy should not be announced; NULL: it should. */
@@ -155,11 +155,11 @@ static const char *unready(const struct sp_report *r)
 {
 	if (r->is_draining)
 		return "draining: splicectl drain-self --undo ends that";
-	if (sp_datapath_heartbeat_age_ns(r->carrier->dp) > SP_HEARTBEAT_STALE_NS)
+	if (sp_datapath_heartbeat_age_ns(r->node->dp) > SP_HEARTBEAT_STALE_NS)
 		return "the daemon's heartbeat is stale: it was stopped, or is overloaded";
 	if (r->detached)
 		return "an interface is gone, or the datapath is not attached there: see the warnings of status";
-	if (!sp_front_is_in_sync(r->front))
+	if (!r->node->role->is_in_sync(r->node))
 		return "not in sync: the store was not read yet";
 	return NULL;
 }
@@ -185,15 +185,15 @@ static json_t *drain(void *ctx, int is_undo)
 /* Who we are, and whether we should be here. Takes @o over. */
 static json_t *standing(const struct sp_report *r, json_t *o)
 {
-	const char *reason = unready(r), *name = r->carrier->config->cluster.name;
+	const char *reason = unready(r), *name = r->node->config->cluster.name;
 	struct sp_member self;
 	json_t *more;
 
-	if (!sp_cluster_member(r->carrier->cluster, 0, &self))
+	if (!sp_cluster_member(r->node->cluster, 0, &self))
 		name = self.name;
 	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", name, "ready", !reason,
-			 "reason", reason ?: "", "draining", r->is_draining, "in_sync", sp_front_is_in_sync(r->front),
-			 "connections_survivable", (int)r->carrier->ager.survivable, "store", store(r->carrier->store));
+			 "reason", reason ?: "", "draining", r->is_draining, "in_sync", r->node->role->is_in_sync(r->node),
+			 "connections_survivable", (int)r->node->ager.survivable, "store", store(r->node->store));
 	json_object_update(o, more);
 	json_decref(more);
 	return o;
@@ -202,13 +202,13 @@ static json_t *standing(const struct sp_report *r, json_t *o)
 static json_t *status(void *ctx)
 {
 	const struct sp_report *r = ctx;
-	const struct sp_carrier *c = r->carrier;
-	json_t *warnings = sp_report_warnings(r->front);
+	const struct sp_node *c = r->node;
+	json_t *warnings = sp_report_warnings(r->node);
 
 	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
 			 "config", r->config_path, "splices", (int)sp_datapath_count(c->dp)->splices,
-			 "splices_max", (int)c->config->limits.splices, "pending", (int)sp_front_pending(r->front),
+			 "splices_max", (int)c->config->limits.splices, "pending", (int)r->node->role->pending(r->node),
 			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
 			 "services", sp_report_services(c->config), "pools", pools(r), "counters", counters(r)));
 }
@@ -219,7 +219,7 @@ static json_t *drops(void *ctx)
 	json_t *list = json_array();
 
 #define X(up, low, what, why) json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "name", #low, \
-		"what", what, "why", why, "pkts", (json_int_t)sp_datapath_drop_count(r->carrier->dp, SP_DROP_##up)));
+		"what", what, "why", why, "pkts", (json_int_t)sp_datapath_drop_count(r->node->dp, SP_DROP_##up)));
 	SP_DROP_REASONS(X)
 #undef X
 	return json_pack("{s:o}", "reasons", list);
@@ -252,24 +252,24 @@ static const char *backend_name(const struct sp_config *config, const struct sp_
 	return NULL;
 }
 
-static const char *state_name(const struct sp_use *u)
+static const char *state_name(const struct sp_half_state *u)
 {
-	if (sp_use_is_closed(u))
+	if (sp_state_is_closed(u))
 		return "closed";
-	return u->state & (SP_USE_S_FIN | SP_USE_S_PEER_FIN) ? "closing" : "open";
+	return u->flags & (SP_STATE_FIN | SP_STATE_PEER_FIN) ? "closing" : "open";
 }
 
 static void row_fill(const struct sp_report *r, const struct sp_tuple *key, const struct sp_entry *e,
 		     struct sp_connection_row *row)
 {
-	const struct sp_config *config = r->carrier->config;
+	const struct sp_config *config = r->node->config;
 	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
 	struct sp_entry peer = {};
-	__u64 now_ns = sp_now_ns(), seen_ns = e->use.seen_ns, now_s = time(NULL), idle_ns, age_ns;
+	__u64 now_ns = sp_now_ns(), seen_ns = e->state.seen_ns, now_s = time(NULL), idle_ns, age_ns;
 
-	sp_datapath_get(r->carrier->dp, &peer_key, &peer);
-	if (peer.use.seen_ns > seen_ns)
-		seen_ns = peer.use.seen_ns;
+	sp_datapath_get(r->node->dp, &peer_key, &peer);
+	if (peer.state.seen_ns > seen_ns)
+		seen_ns = peer.state.seen_ns;
 	idle_ns = now_ns > seen_ns ? now_ns - seen_ns : 0;
 	/* a half knows the second of its commit */
 	age_ns = now_s > e->half.spliced_s ? (now_s - e->half.spliced_s) * 1000000000ULL : 0;
@@ -277,8 +277,8 @@ static void row_fill(const struct sp_report *r, const struct sp_tuple *key, cons
 		.front = *key, .back = e->half.out, .service = service_name(config, key),
 		.pool = pool_name(config, e->half.pool_id), .backend = backend_name(config, &e->half.out),
 		.age_ns = age_ns > idle_ns ? age_ns : idle_ns, .idle_ns = idle_ns,
-		.bytes_up = e->use.bytes, .bytes_down = peer.use.bytes,
-		.pkts_up = e->use.pkts, .pkts_down = peer.use.pkts, .state = state_name(&e->use),
+		.bytes_up = e->state.bytes, .bytes_down = peer.state.bytes,
+		.pkts_up = e->state.pkts, .pkts_down = peer.state.pkts, .state = state_name(&e->state),
 	};
 }
 
@@ -291,7 +291,7 @@ static int connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows,
 	__u32 at = *cursor;
 	int filled = 0, n;
 
-	n = sp_datapath_walk(r->carrier->dp, &at, !(*cursor >> 32), keys, entries,
+	n = sp_datapath_walk(r->node->dp, &at, !(*cursor >> 32), keys, entries,
 			     max < STRETCH ? max : STRETCH, is_end);
 	if (n < 0)
 		return n;

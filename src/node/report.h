@@ -4,7 +4,7 @@
 #define SP_NODE_REPORT_H
 
 #include "control/control.h"
-#include "node/front.h"
+#include "node/role.h"
 #include "splice/splice.h"
 
 /*
@@ -12,8 +12,7 @@
  * interface without our program, see sp_attach_check()
  */
 struct sp_report {
-	struct sp_front		*front;
-	struct sp_carrier	*carrier;	/* the front's */
+	struct sp_node		*node;
 	const char		*config_path;
 	__u64			start_ns;
 	int			is_draining;

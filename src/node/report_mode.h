@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "node/front.h"
+#include "node/role.h"
 
 json_t *sp_report_services(const struct sp_config *config);
 /* The modes of all services that reach a pool: bits 1 << enum sp_mode. */

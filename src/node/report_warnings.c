@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "node/shortfall.h"
+#include "node/degraded.h"
 #include "base/warnings.h"
 
 #define CLOCK_WARN_MS	2000	/* of SP_CLOCK_OFF_MS */
@@ -27,14 +27,14 @@ static struct sp_warning momentary(enum sp_warning_kind kind, const char *object
 	return w;
 }
 
-static void add_shortfalls(json_t *list, const struct sp_shortfalls *s)
+static void add_degraded(json_t *list, const struct sp_degraded *s)
 {
-	_Static_assert(SP_WARNING_TEXT_MAX >= SP_SHORTFALL_STRLEN, "a shortfall's text fits");
+	_Static_assert(SP_WARNING_TEXT_MAX >= SP_DEGRADED_STRLEN, "its text fits");
 
 	for (size_t i = 0; s && i < s->config->service_count; i++) {
 		struct sp_warning w = momentary(SP_WARNING_MODE_SHORTFALL, s->config->services[i].name);
 
-		if (sp_shortfall_format(&s->config->services[i], &s->of[i], w.text))
+		if (sp_degradation_format(&s->config->services[i], &s->of[i], w.text))
 			add(list, &w);
 	}
 }
@@ -55,13 +55,14 @@ static void add_clocks(json_t *list, const struct sp_cluster *c)
 	}
 }
 
-json_t *sp_report_warnings(struct sp_front *front)
+json_t *sp_report_warnings(struct sp_node *node)
 {
 	const struct sp_warning *w = NULL;
 	json_t *list = json_array();
 
-	add_shortfalls(list, sp_front_shortfalls(front));
-	add_clocks(list, sp_front_carrier(front)->cluster);
+	if (node->role->degraded)
+		add_degraded(list, node->role->degraded(node));
+	add_clocks(list, node->cluster);
 	while ((w = sp_warnings_next(w)))
 		add(list, w);
 	return list;

@@ -5,10 +5,10 @@
 
 #include <jansson.h>
 
-#include "node/front.h"
+#include "node/role.h"
 
 /* Objects: kind, object, text, remedy, since (seconds of CLOCK_REALTIME, null where it is not known). */
-json_t *sp_report_warnings(struct sp_front *front);
+json_t *sp_report_warnings(struct sp_node *node);
 
 /* The texts of @details alone. */
 json_t *sp_report_warning_texts(const json_t *details);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 #include "proxy/offer.h"
 #include "tcp/relay.h"
 #include "base/warnings.h"
@@ -21,23 +21,23 @@
 #define PORTS_LEFT_MAX	8	/* others' ports, tried in the time between two SYNs */
 #define STORE_AWAY_NS	1000000000ULL
 
-void sp_back_release(struct sp_front *f, struct sp_conn *c)
+void sp_back_release(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_tuple from = sp_tuple_reverse(&c->back);
 	struct sp_endpoint to = { c->back.daddr, c->back.dport }, our = { c->back.saddr, c->back.sport };
 
 	if (!c->back.sport)
 		return;
-	sp_conn_unlink_back(f->conns, c);
+	sp_conn_unlink_back(p->conns, c);
 	if (c->pool->source == SP_SOURCE_CLIENT)
-		sp_datapath_del(f->dp, &from);
+		sp_datapath_del(p->node.dp, &from);
 	else
-		sp_ports_leave(f->ports, &to, &our);
+		sp_port_release(p->node.ports, &to, &our);
 	memset(&c->back, 0, sizeof(c->back));
 }
 
 /* @ecn: SP_TCP_ECE and CWR where it is asked for, which a repetition does not: who drops such SYNs drops none then. */
-static void send_syn(struct sp_front *f, struct sp_conn *c, __u8 ecn, __u64 now_ns)
+static void send_syn(struct sp_proxy *p, struct sp_conn *c, __u8 ecn, __u64 now_ns)
 {
 	struct sp_segment seg = {
 		.tuple = c->back, .seq = c->backend.isn_ours, .flags = SP_TCP_SYN | ecn, .window = 65535,
@@ -45,12 +45,12 @@ static void send_syn(struct sp_front *f, struct sp_conn *c, __u8 ecn, __u64 now_
 		.has_ts = c->client.has_ts, .tsval = c->backend.tsval_ours,
 	};
 
-	sp_wire_send(f->wire, &seg);
+	sp_wire_send(p->node.wire, &seg);
 	c->again_ns = now_ns + SYN_AGAIN_NS;
 }
 
 /* Both rise with the clock for each tuple, so that a backend's TIME_WAIT gives way (RFC 6191). */
-static void choose_numbers(struct sp_front *f, struct sp_conn *c)
+static void choose_numbers(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct timespec ts;
 
@@ -59,7 +59,7 @@ static void choose_numbers(struct sp_front *f, struct sp_conn *c)
 		c->backend.tsval_ours = c->client.tsval_theirs;
 	} else {
 		clock_gettime(CLOCK_REALTIME, &ts);
-		c->backend.isn_ours = (__u32)sp_conns_hash(f->conns, &c->back) + ts.tv_sec * 250000u +
+		c->backend.isn_ours = (__u32)sp_conns_hash(p->conns, &c->back) + ts.tv_sec * 250000u +
 			ts.tv_nsec / 4000;
 		c->backend.tsval_ours = (__u32)(ts.tv_sec * 1000u + ts.tv_nsec / 1000000);
 	}
@@ -67,15 +67,15 @@ static void choose_numbers(struct sp_front *f, struct sp_conn *c)
 }
 
 /* Until the splice is there, the datapath would take what the backend answers to a client's address for foreign. */
-static int attract_answers(struct sp_front *f, const struct sp_conn *c)
+static int attract_answers(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_half held = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
 	struct sp_tuple key = sp_tuple_reverse(&c->back);
 	struct sp_entry e;
 
-	if (!sp_datapath_get(f->dp, &key, &e) && sp_entry_is_live(&e))
+	if (!sp_datapath_get(p->node.dp, &key, &e) && sp_entry_is_live(&e))
 		return -EADDRINUSE;	/* of the same client, through another service */
-	return sp_datapath_put(f->dp, &key, &held, NULL, NULL);
+	return sp_datapath_put(p->node.dp, &key, &held, NULL, NULL);
 }
 
 static int is_adopting(const struct sp_conn *c)
@@ -106,11 +106,11 @@ static struct sp_splice splice_committed(const struct sp_conn *c)
 	return s;
 }
 
-static void limit_mss(struct sp_front *f, struct sp_conn *c)
+static void limit_mss(struct sp_proxy *p, struct sp_conn *c)
 {
-	const struct sp_service *offer = sp_datapath_service(f->dp, &c->front);
+	const struct sp_service *offer = sp_datapath_service(p->node.dp, &c->front);
 	__u32 headers = sp_addr_is_v4(&c->back.daddr) ? 40 : 60;
-	__u32 mtu = sp_route_mtu(&f->route_mtus, &c->back.daddr, sp_now_ns());
+	__u32 mtu = sp_route_mtu(&p->route_mtus, &c->back.daddr, sp_now_ns());
 
 	if (mtu > headers && mtu - headers < c->backend_mss)
 		c->backend_mss = mtu - headers;
@@ -118,19 +118,19 @@ static void limit_mss(struct sp_front *f, struct sp_conn *c)
 	c->limit_mss = offer && c->backend_mss >= offer->mss_max ? 0 : c->backend_mss;
 }
 
-static void commit(struct sp_front *f, struct sp_conn *c)
+static void commit(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_splice splice;
 
-	limit_mss(f, c);
+	limit_mss(p, c);
 	splice = splice_of(c);
 	c->state = SP_CONN_COMMITTING;
 	c->up = splice.up;
-	f->store->engine->commit(f->store, &splice, sp_conn_ref(f->conns, c));
+	p->node.store->engine->commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
 }
 
 /* The backend's kernel goes on with our handshake, as if our SYN-ACK were its own; so nothing is left to ask it. */
-static void adopt(struct sp_front *f, struct sp_conn *c)
+static void adopt(struct sp_proxy *p, struct sp_conn *c)
 {
 	const struct sp_side *client = &c->client;
 
@@ -140,75 +140,75 @@ static void adopt(struct sp_front *f, struct sp_conn *c)
 		.wscale_ours = client->wscale_theirs, .wscale_theirs = client->wscale_ours,
 	};
 	c->window_bytes = c->service->offer.window;
-	commit(f, c);
+	commit(p, c);
 }
 
 /* What leaves from here; in mode split and adopt the backend's host sends to the client. */
-static int is_forbidden(const struct sp_front *f, const struct sp_conn *c)
+static int is_forbidden(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	const char *name = c->pool->backends[c->backend_idx].name;
 	struct sp_tuple to_client = sp_tuple_reverse(&c->front);
 
-	if (!sp_datapath_is_forbidden(f->dp, &c->back) &&
-	    (c->mode != SP_MODE_WHOLE || !sp_datapath_is_forbidden(f->dp, &to_client)))
+	if (!sp_datapath_is_forbidden(p->node.dp, &c->back) &&
+	    (c->mode != SP_MODE_WHOLE || !sp_datapath_is_forbidden(p->node.dp, &to_client)))
 		return 0;
 	sp_warn(SP_WARNING_IPSEC, sp_now_ns(), name, "backend %s gets no connections: an IPsec policy of this host wants packets to "
 		"it, or to its client, encrypted or not sent, and the datapath can't encrypt", name);
 	return 1;
 }
 
-static int open_to(struct sp_front *f, struct sp_conn *c, const struct sp_endpoint *to)
+static int open_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_endpoint *to)
 {
 	struct sp_endpoint from = { c->front.saddr, c->front.sport };
 	__u64 now_ns = sp_now_ns();
 	int err = 0;
 
-	f->wanting = &c->front.saddr;
+	p->wanting = &c->front.saddr;
 	if (c->pool->source == SP_SOURCE_SNAT)
-		err = sp_ports_get(f->ports, to, &from);
-	f->counters.ports_exhausted += err == -EADDRNOTAVAIL;
+		err = sp_port_alloc(p->node.ports, to, &from);
+	p->node.counters.ports_exhausted += err == -EADDRNOTAVAIL;
 	c->back = (struct sp_tuple){ .saddr = from.addr, .sport = from.port_be, .daddr = to->addr,
 				     .dport = to->port_be };
 	if (c->pool->source == SP_SOURCE_CLIENT)
-		err = attract_answers(f, c);
+		err = attract_answers(p, c);
 	if (err) {
 		memset(&c->back, 0, sizeof(c->back));
 		return err;
 	}
-	sp_conn_link_back(f->conns, c);
-	if (is_forbidden(f, c)) {
-		sp_back_release(f, c);
+	sp_conn_link_back(p->conns, c);
+	if (is_forbidden(p, c)) {
+		sp_back_release(p, c);
 		return -EACCES;
 	}
 	if (is_adopting(c)) {
-		adopt(f, c);
+		adopt(p, c);
 		return 0;
 	}
-	choose_numbers(f, c);
+	choose_numbers(p, c);
 	c->is_news = 1;
 	c->state = SP_CONN_CONNECTING;
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;
-	send_syn(f, c, c->is_ecn ? SP_TCP_ECE | SP_TCP_CWR : 0, now_ns);
+	send_syn(p, c, c->is_ecn ? SP_TCP_ECE | SP_TCP_CWR : 0, now_ns);
 	return 0;
 }
 
 /* What the agent is not asked about: see sp_mode_choose(). */
-static enum sp_mode_reason obstacle(const struct sp_front *f, const struct sp_conn *c)
+static enum sp_mode_reason obstacle(const struct sp_proxy *p, const struct sp_conn *c)
 {
-	if (!sp_front_is_in_sync(f))
+	if (!sp_sync_is_done(p))
 		return SP_MODE_NOT_IN_SYNC;
-	if (sp_now_ns() < f->store_away_until_ns)
+	if (sp_now_ns() < p->store_away_until_ns)
 		return SP_MODE_STORE_AWAY;
 	return c->mss < (sp_addr_is_v4(&c->front.daddr) ? ADOPT_MSS_MIN_V4 : ADOPT_MSS_MIN_V6) ? SP_MODE_SMALL_MSS :
 		SP_MODE_AS_ASKED;
 }
 
-static void choose_mode(const struct sp_front *f, struct sp_conn *c)
+static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 {
 	const struct sp_endpoint *at = &c->pool->backends[c->backend_idx].at;
-	const struct sp_member *agent = sp_cluster_agent_at(f->cluster, at);
+	const struct sp_member *agent = sp_cluster_agent_at(p->node.cluster, at);
 
-	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, sp_mode_obstacle_at(agent, at) ?: obstacle(f, c),
+	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, sp_mode_obstacle_at(agent, at) ?: obstacle(p, c),
 				 &c->mode_reason);
 	if (c->acked && c->mode != SP_MODE_WHOLE) {
 		c->mode = SP_MODE_WHOLE;
@@ -218,35 +218,35 @@ static void choose_mode(const struct sp_front *f, struct sp_conn *c)
 	c->backend_mss = is_adopting(c) && agent->mtu ? agent->mtu - (sp_addr_is_v4(&at->addr) ? 40 : 60) : MSS_ANY;
 }
 
-static void count_mode(struct sp_front *f, const struct sp_conn *c)
+static void count_mode(struct sp_proxy *p, const struct sp_conn *c)
 {
-#define X(up, low) f->counters.spliced_##low += c->mode == SP_MODE_##up;
+#define X(up, low) p->node.counters.spliced_##low += c->mode == SP_MODE_##up;
 	SP_MODES(X)
 #undef X
-#define X(up, low, why) f->counters.fell_back_##low += c->mode_reason == SP_MODE_##up;
+#define X(up, low, why) p->node.counters.fell_back_##low += c->mode_reason == SP_MODE_##up;
 	SP_MODE_REASONS(X)
 #undef X
 }
 
 /* A backend towards which all ports are in use counts as a try, too. */
-static void try_next(struct sp_front *f, struct sp_conn *c)
+static void try_next(struct sp_proxy *p, struct sp_conn *c)
 {
 	int is_v4 = sp_addr_is_v4(&c->front.daddr);
 
 	while (c->tries++ < c->config->limits.tries) {
-		c->backend_idx = sp_backends_choose(f->backends, c->pool, is_v4, &c->tried, sp_now_ns());
+		c->backend_idx = sp_backends_choose(p->backends, c->pool, is_v4, &c->tried, sp_now_ns());
 		if (c->backend_idx < 0)
 			break;
-		choose_mode(f, c);
-		if (!open_to(f, c, &c->pool->backends[c->backend_idx].at))
+		choose_mode(p, c);
+		if (!open_to(p, c, &c->pool->backends[c->backend_idx].at))
 			return;
 	}
-	sp_answer(f, c, 503);
+	sp_reply(p, c, 503);
 }
 
-static int is_full(const struct sp_front *f)
+static int is_full(const struct sp_proxy *p)
 {
-	const struct sp_count *count = sp_datapath_count(f->dp);
+	const struct sp_count *count = sp_datapath_count(p->node.dp);
 
 	return count->splices >= count->max;
 }
@@ -265,32 +265,32 @@ static void own_up(struct sp_conn *c)
 }
 
 /* With a full table no new SYN is answered, but some have been. */
-void sp_back_start(struct sp_front *f, struct sp_conn *c, int pool_idx)
+void sp_back_start(struct sp_proxy *p, struct sp_conn *c, int pool_idx)
 {
-	int is_greedy = pool_idx >= 0 && sp_ager_is_greedy(&f->ager, &c->front.saddr);
+	int is_greedy = pool_idx >= 0 && sp_ager_is_greedy(&p->node.ager, &c->front.saddr);
 
-	f->counters.share_full += is_greedy;
-	if (pool_idx < 0 || is_greedy || is_full(f)) {
-		sp_answer(f, c, pool_idx < 0 ? 404 : 503);
+	p->node.counters.share_full += is_greedy;
+	if (pool_idx < 0 || is_greedy || is_full(p)) {
+		sp_reply(p, c, pool_idx < 0 ? 404 : 503);
 		return;
 	}
 	c->pool = &c->config->pools[pool_idx];
 	own_up(c);
-	try_next(f, c);
+	try_next(p, c);
 }
 
-static void failed(struct sp_front *f, struct sp_conn *c, enum sp_backend_failure why)
+static void failed(struct sp_proxy *p, struct sp_conn *c, enum sp_backend_failure why)
 {
 	if (why == SP_BACKEND_REFUSED)
-		f->counters.backend_refused++;
+		p->node.counters.backend_refused++;
 	else
-		f->counters.backend_silent++;
-	sp_backends_failed(f->backends, c->pool, c->backend_idx, why, sp_now_ns());
-	sp_back_release(f, c);
-	try_next(f, c);
+		p->node.counters.backend_silent++;
+	sp_backends_failed(p->backends, c->pool, c->backend_idx, why, sp_now_ns());
+	sp_back_release(p, c);
+	try_next(p, c);
 }
 
-static void established(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+static void established(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (c->acked)
 		c->client.tsval_theirs = c->stashed_tsval;
@@ -301,13 +301,13 @@ static void established(struct sp_front *f, struct sp_conn *c, const struct sp_s
 	c->is_ecn_back = c->is_ecn && (seg->flags & (SP_TCP_ECE | SP_TCP_CWR)) == SP_TCP_ECE;
 	c->backend_mss = seg->mss ?: sp_addr_is_v4(&c->back.daddr) ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
 	c->window_bytes = seg->window;
-	sp_backends_connected(f->backends, c->pool, c->backend_idx);
-	sp_offer_learn(f, c, seg);
-	commit(f, c);
+	sp_backends_connected(p->backends, c->pool, c->backend_idx);
+	sp_offer_learn(p, c, seg);
+	commit(p, c);
 }
 
 /* Before the backend has answered there is nothing to acknowledge. */
-void sp_back_reset(struct sp_front *f, struct sp_conn *c)
+void sp_back_reset(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment rst = {
 		.tuple = c->back, .flags = SP_TCP_RST | (c->state == SP_CONN_COMMITTING ? SP_TCP_ACK : 0), .wscale = -1,
@@ -315,12 +315,12 @@ void sp_back_reset(struct sp_front *f, struct sp_conn *c)
 	};
 
 	if (!is_adopting(c))	/* else the backend knows nothing of it */
-		sp_wire_send(f->wire, &rst);
-	sp_back_release(f, c);
+		sp_wire_send(p->node.wire, &rst);
+	sp_back_release(p, c);
 }
 
 /* The splice is there. A client that has reset it meanwhile gets no byte to its backend, only the RST. */
-static void forward(struct sp_front *f, struct sp_conn *c)
+static void forward(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment rst = {
 		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
@@ -328,43 +328,43 @@ static void forward(struct sp_front *f, struct sp_conn *c)
 	};
 
 	if (!c->is_reset) {
-		sp_owe_forward(f, c);
+		sp_owe_forward(p, c);
 		return;
 	}
-	sp_front_relay(f, &c->up, c->client.isn_theirs, &rst, c->forward_mss);
-	sp_front_del(f, c);
+	sp_proxy_relay(p, &c->up, c->client.isn_theirs, &rst, c->forward_mss);
+	sp_proxy_del(p, c);
 }
 
 /* What the half alone tells of the handshake with the backend must do. */
-void sp_back_adopt(struct sp_front *f, struct sp_conn *c, const struct sp_half *up)
+void sp_back_join(struct sp_proxy *p, struct sp_conn *c, const struct sp_half *up)
 {
-	f->counters.adopted++;
-	c->is_marked = 0;
+	p->node.counters.adopted++;
+	c->is_trapped = 0;
 	c->up = *up;
 	c->backend.has_ts = c->client.has_ts && (up->tsval_delta || up->tsecr_delta);
 	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
 	c->window_bytes = SP_WINDOW_UNKNOWN;
-	forward(f, c);
+	forward(p, c);
 }
 
 /*
  * The claim is lost. Where the backend sees the client's own address, both proxies have opened the very same
  * connection.
  */
-static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splice *winner)
+static void lost_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *winner)
 {
-	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->held.len };
+	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len };
 
 	if (!memcmp(&winner->up.out, &c->back, sizeof(c->back)))
-		sp_back_release(f, c);
+		sp_back_release(p, c);
 	else
-		sp_back_reset(f, c);
-	if (!sp_splice_install(f->dp, winner, &at, winner->up.spliced_s)) {
-		sp_sync_fetched(f, winner);
-		sp_cluster_introduce(f->cluster, winner, winner->up.spliced_s);
-		sp_back_adopt(f, c, &winner->up);
-	} else if (sp_stash_owe(f, c)) {
-		sp_front_del(f, c);
+		sp_back_reset(p, c);
+	if (!sp_splice_install(p->node.dp, winner, &at, winner->up.spliced_s)) {
+		sp_sync_fetched(p, winner);
+		sp_cluster_introduce(p->node.cluster, winner, winner->up.spliced_s);
+		sp_back_join(p, c, &winner->up);
+	} else if (sp_stash_owe(p, c)) {
+		sp_proxy_del(p, c);
 	}
 }
 
@@ -372,71 +372,71 @@ static void lost_to(struct sp_front *f, struct sp_conn *c, const struct sp_splic
  * We were stopped since we asked: whatever others have done meanwhile may be over. If ours was chosen, who gets the
  * next packet finds it in the store, and its port is in use until that is over, too (sync.c).
  */
-static void too_late(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
+static void too_late(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
 	if (err == -EEXIST && memcmp(&winner->up.out, &c->back, sizeof(c->back)))
-		sp_back_reset(f, c);
+		sp_back_reset(p, c);
 	else if (err)
-		sp_back_release(f, c);
+		sp_back_release(p, c);
 	c->stashing = 0;	/* the servers keep what was acknowledged, for whoever goes on with it */
-	sp_front_del(f, c);
+	sp_proxy_del(p, c);
 }
 
 /* The store has answered: what is held goes on only now. */
-void sp_back_committed(struct sp_front *f, struct sp_conn *c, int err, const struct sp_splice *winner)
+void sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
 	struct sp_splice splice = splice_committed(c);
-	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->held.len,
+	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len,
 				       .backend = c->backend.isn_theirs + 1 };
-	__u32 kept_s = splice.up.spliced_s;
+	__u32 refreshed_s = splice.up.spliced_s;
 
 	if (c->is_late) {
-		too_late(f, c, err, winner);
+		too_late(p, c, err, winner);
 		return;
 	}
 	if (err == -EAGAIN)
-		f->store_away_until_ns = sp_now_ns() + STORE_AWAY_NS;
+		p->store_away_until_ns = sp_now_ns() + STORE_AWAY_NS;
 	if (err == -EAGAIN && c->config->store.loss == SP_LOSS_CONTINUE) {
-		f->counters.unprotected++;
-		kept_s = 0;
+		p->node.counters.unprotected++;
+		refreshed_s = 0;
 		err = 0;
 	}
 	if (err == -EEXIST) {
-		lost_to(f, c, winner);
+		lost_to(p, c, winner);
 		return;
 	}
 	if (!err)
-		err = sp_splice_install(f->dp, &splice, &at, kept_s);
+		err = sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
 	if (err) {	/* another proxy may rely on it, found in the store; else its SYN-ACK, repeated, is nobody's */
-		f->counters.commit_failed++;
-		sp_back_release(f, c);
-		if (sp_stash_owe(f, c))
-			sp_front_del(f, c);
+		p->node.counters.commit_failed++;
+		sp_back_release(p, c);
+		if (sp_stash_owe(p, c))
+			sp_proxy_del(p, c);
 		return;
 	}
-	c->is_marked = 0;	/* the half of the splice has taken the mark's place */
-	f->counters.spliced++;
-	sp_ager_made(&f->ager, &c->front.saddr);
-	count_mode(f, c);
-	sp_conn_unlink_back(f->conns, c);
-	sp_cluster_introduce(f->cluster, &splice, kept_s);
+	c->is_trapped = 0;	/* the half of the splice has taken the mark's place */
+	p->node.counters.spliced++;
+	sp_ager_made(&p->node.ager, &c->front.saddr);
+	count_mode(p, c);
+	sp_conn_unlink_back(p->conns, c);
+	sp_cluster_introduce(p->node.cluster, &splice, refreshed_s);
 	if (is_adopting(c) && !c->is_reset)
-		sp_unheard_add(f->unheards, &splice, &c->client, c->window, !c->held.len, sp_now_ns());
-	forward(f, c);
+		sp_reintroduce_add(p->reintroductions, &splice, &c->client, c->window, !c->reasm.len, sp_now_ns());
+	forward(p, c);
 }
 
 /* Before we are in sync, that port may be of a splice that another proxy carries, and an RST would end it. */
-static void leave_port(struct sp_front *f, struct sp_conn *c)
+static void leave_port(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_endpoint to = { c->back.daddr, c->back.dport }, our = { c->back.saddr, c->back.sport };
 
 	__u64 deadline_ns = c->deadline_ns;
 
-	f->counters.ports_avoided++;
-	sp_ports_mark(f->ports, &to, &our);
-	sp_back_release(f, c);
-	if (open_to(f, c, &to))
-		try_next(f, c);
+	p->node.counters.ports_avoided++;
+	sp_port_seen(p->node.ports, &to, &our);
+	sp_back_release(p, c);
+	if (open_to(p, c, &to))
+		try_next(p, c);
 	else
 		c->deadline_ns = deadline_ns;
 }
@@ -445,19 +445,19 @@ static void leave_port(struct sp_front *f, struct sp_conn *c)
  * Of an older connection on this port (RFC 9293, 3.10.7.3): it is reset, and the SYN repeated at once. A backend that
  * goes on like this is heard once for each SYN that the timer sends.
  */
-static void foreign_ack(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+static void foreign_ack(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
-	int is_others = c->pool->source == SP_SOURCE_SNAT && !sp_front_is_in_sync(f);
+	int is_others = c->pool->source == SP_SOURCE_SNAT && !sp_sync_is_done(p);
 
 	if (c->reactions >= (is_others ? PORTS_LEFT_MAX : 1))
 		return;
 	c->reactions++;
 	if (is_others) {
-		leave_port(f, c);
+		leave_port(p, c);
 		return;
 	}
-	sp_answer_reset(f, seg);
-	send_syn(f, c, 0, sp_now_ns());
+	sp_reply_reset(p, seg);
+	send_syn(p, c, 0, sp_now_ns());
 }
 
 static int acks_our_syn(const struct sp_conn *c, const struct sp_segment *seg)
@@ -466,26 +466,26 @@ static int acks_our_syn(const struct sp_conn *c, const struct sp_segment *seg)
 }
 
 /* @seg: from a backend; no half carries it */
-void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_relayed)
+void sp_back_event(struct sp_proxy *p, const struct sp_segment *seg, int is_relayed)
 {
 	struct sp_tuple key = sp_tuple_reverse(&seg->tuple);
-	struct sp_conn *c = sp_conn_by_back(f->conns, &key);
+	struct sp_conn *c = sp_conn_by_back(p->conns, &key);
 
 	if (!c) {
-		sp_miss_back(f, seg, is_relayed);
+		sp_miss_back(p, seg, is_relayed);
 	} else if (c->state != SP_CONN_CONNECTING) {
 		return;
-	} else if (c->pool->source == SP_SOURCE_CLIENT && sp_carrier_is_shared(&f->carrier) &&
+	} else if (c->pool->source == SP_SOURCE_CLIENT && sp_node_is_shared(&p->node) &&
 		   (!acks_our_syn(c, seg) || !(seg->flags & (SP_TCP_SYN | SP_TCP_RST)))) {
 		/* perhaps of one that another proxy has made, and whose client has not sent a byte so far */
-		sp_miss_stray(f, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
+		sp_miss_stray(p, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
 	} else if (!acks_our_syn(c, seg)) {
 		if ((seg->flags & (SP_TCP_ACK | SP_TCP_RST)) == SP_TCP_ACK)
-			foreign_ack(f, c, seg);
+			foreign_ack(p, c, seg);
 	} else if (seg->flags & SP_TCP_RST) {
-		failed(f, c, SP_BACKEND_REFUSED);
+		failed(p, c, SP_BACKEND_REFUSED);
 	} else if (seg->flags & SP_TCP_SYN) {
-		established(f, c, seg);
+		established(p, c, seg);
 	}
 }
 
@@ -493,32 +493,32 @@ void sp_back_event(struct sp_front *f, const struct sp_segment *seg, int is_rela
  * An ICMP error. That there is no way for our SYN ends the try, as it does for Linux, if it quotes its very number
  * (RFC 5927, 4.1). Where others have splices, it may be about one of theirs.
  */
-void sp_back_quoted(struct sp_front *f, const struct sp_event *ev)
+void sp_back_quoted(struct sp_proxy *p, const struct sp_event *ev)
 {
 	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);
-	struct sp_conn *c = sp_conn_by_back(f->conns, &back);
+	struct sp_conn *c = sp_conn_by_back(p->conns, &back);
 	struct sp_quote quote;
 
 	if (sp_segment_parse_quote(ev, &quote))
-		f->counters.segment_bad++;
+		p->node.counters.segment_bad++;
 	else if (!c)
-		sp_miss_quoted(f, &ev->tuple);
+		sp_miss_quoted(p, &ev->tuple);
 	else if (c->state == SP_CONN_CONNECTING && quote.seq == c->backend.isn_ours && !quote.is_too_big)
-		failed(f, c, SP_BACKEND_REFUSED);
+		failed(p, c, SP_BACKEND_REFUSED);
 }
 
 /*
  * Where the backend sees clients' own addresses, it may have this connection from another proxy, by which the client's
  * handshake went; and in mode split what it says to our SYN doesn't come here.
  */
-void sp_back_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+void sp_back_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
 	if (c->pool->source == SP_SOURCE_CLIENT)
-		sp_head_ask_store(f, c);
+		sp_head_ask_store(p, c);
 	if (now_ns >= c->deadline_ns) {
-		failed(f, c, SP_BACKEND_SILENT);
+		failed(p, c, SP_BACKEND_SILENT);
 	} else if (now_ns >= c->again_ns) {
 		c->reactions = 0;
-		send_syn(f, c, 0, now_ns);
+		send_syn(p, c, 0, now_ns);
 	}
 }

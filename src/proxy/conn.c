@@ -151,7 +151,7 @@ void sp_conn_del(struct sp_conns *conns, struct sp_conn *c)
 {
 	unlink_front(conns, c);
 	sp_conn_unlink_back(conns, c);
-	if (c->held.top > KEEP_BYTES)
+	if (c->reasm.top > KEEP_BYTES)
 		madvise(sp_conn_buf(conns, c), SP_CONN_BUF, MADV_DONTNEED);
 	c->state = SP_CONN_FREE;
 	c->next_live = conns->free_head;

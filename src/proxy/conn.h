@@ -7,21 +7,21 @@
 #define SP_PROXY_CONN_H
 
 #include "config/config.h"
-#include "tcp/held.h"
+#include "tcp/reasm.h"
 #include "node/mode.h"
 #include "splice/splice.h"
 
 /*
- * State		fields that mean something, beside front, client, service, config, held
+ * State		fields that mean something, beside front, client, service, config, reasm
  *
  * HEAD			parsed, acked, stashing, ack_ns and is_*; deadline_ns: 408
  * CONNECTING		pool, back, backend (our numbers), backend_idx, mode, tried, tries; again_ns: next SYN;
  *			deadline_ns: next backend
  * COMMITTING		the same; backend is whole; the store answers, whatever happens
  * OWING		up, una, sent, cwnd, is_repeating, owing_ns; again_ns: next repetition; deadline_ns: given up
- * ANSWERED		status, said_s, is_unsaid; deadline_ns: forgotten
+ * REPLIED		status, sent_s, is_unsent; deadline_ns: forgotten
  */
-#define SP_CONN_STATES(X) X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(OWING) X(ANSWERED)
+#define SP_CONN_STATES(X) X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(OWING) X(REPLIED)
 
 enum sp_conn_state {
 #define X(name) SP_CONN_##name,
@@ -33,7 +33,7 @@ enum sp_conn_state {
  * struct sp_conn - a connection before its splice, or with bytes that we still owe to its backend
  * @front:	client -> service
  * @back:	proxy -> backend, all zero while there is none
- * @held:	what of the client's stream is in the buffer, see sp_conn_buf()
+ * @reasm:	what of the client's stream is in the buffer, see sp_conn_buf()
  * @fin_at:	offset of the client's FIN; SP_CONN_NO_FIN
  * @parsed:	bytes that the last look at the head saw
  * @acked:	bytes acknowledged to the client; the store has them all
@@ -52,17 +52,17 @@ enum sp_conn_state {
  * @backend_idx: in @pool
  * @mode, @mode_reason: what its splice will be, and why not more
  * @tried:	backends, see sp_backends_choose()
- * @said_s:	CLOCK_REALTIME when the answer was said for the first time
- * @is_marked:	a half under @front sends its packets here
+ * @sent_s:	CLOCK_REALTIME when the answer was said for the first time
+ * @is_trapped:	a half under @front sends its packets here
  * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
- * @is_unsaid:	ANSWERED: not before the store says that nobody has
+ * @is_unsent:	ANSWERED: not before the store says that nobody has
  * @is_ecn, @is_ecn_back: ECN was agreed upon with the client, and with the backend as well
  * @is_ce:	something of what is held was marked on its way to us, and the backend does not know yet
  * @is_repeating: OWING: something was sent twice
  * @challenge_ns: an RST in the window is not answered before
  * @reactions:	CONNECTING: to answers of the backend that fit nothing, since the timer sent a SYN
  * @is_reset:	COMMITTING: the client has ended it meanwhile
- * @is_late:	COMMITTING: the daemon was stopped since, see sp_front_awake()
+ * @is_late:	COMMITTING: the daemon was stopped since, see sp_proxy_awake()
  * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
  * @is_looked:	it was asked
  * @is_kept:	the store has all bytes before @acked, so that it need not be given them again
@@ -79,9 +79,9 @@ struct sp_conn {
 	const struct sp_pool_conf	*pool;
 	struct sp_config		*config;
 	struct sp_half			up;
-	struct sp_held			held;
+	struct sp_reasm			reasm;
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns, ask_ns, owing_ns;
-	__u64				begun_ms, said_s;
+	__u64				begun_ms, sent_s;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval, heard_tsval;
 	__u32				una, sent, cwnd, window_bytes;
 	int				backend_idx;
@@ -89,7 +89,7 @@ struct sp_conn {
 	enum sp_mode_reason		mode_reason;
 	__u16				mss, backend_mss, forward_mss, limit_mss, window;
 	__u64				tried;
-	__u8				is_sack, is_marked, is_news, is_unsaid, is_reset, is_late, tries;
+	__u8				is_sack, is_trapped, is_news, is_unsent, is_reset, is_late, tries;
 	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, reactions;
 	int				status;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* head.c - the first bytes of a connection: held until they say where it goes. */
 #include "abi/cookie.h"
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 #include "l7/http1.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
@@ -13,7 +13,7 @@
 
 __u32 sp_head_pages(const struct sp_conn *c)
 {
-	return (c->held.top + PAGE - 1) / PAGE * PAGE;
+	return (c->reasm.top + PAGE - 1) / PAGE * PAGE;
 }
 
 /* A head that is longer than allowed is not whole, whatever comes behind. */
@@ -21,61 +21,61 @@ static __u32 head_bytes(const struct sp_conn *c)
 {
 	__u32 max = c->config->limits.head_bytes;
 
-	return c->held.len < max ? c->held.len : max;
+	return c->reasm.len < max ? c->reasm.len : max;
 }
 
-static enum sp_head_verdict route_http1(const struct sp_conn *c, const char *buf, int *ret_idx)
+static enum sp_parse_verdict route_http1(const struct sp_conn *c, const char *buf, int *ret_idx)
 {
 	static struct sp_http1 head;
-	enum sp_head_verdict v = sp_http1_parse(buf, head_bytes(c), &head);
+	enum sp_parse_verdict v = sp_http1_parse(buf, head_bytes(c), &head);
 
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		*ret_idx = sp_route_http1(c->service->routes, c->service->route_count,
 					  c->service->ambiguous_paths, &head);
 	return v;
 }
 
-static enum sp_head_verdict route_tls(const struct sp_conn *c, const char *buf, int *ret_idx)
+static enum sp_parse_verdict route_tls(const struct sp_conn *c, const char *buf, int *ret_idx)
 {
 	static struct sp_tls_hello hello;
-	enum sp_head_verdict v = sp_tls_hello_parse((const unsigned char *)buf, head_bytes(c), &hello);
+	enum sp_parse_verdict v = sp_tls_hello_parse((const unsigned char *)buf, head_bytes(c), &hello);
 
-	if (v == SP_HEAD_OK)
+	if (v == SP_PARSE_OK)
 		*ret_idx = sp_route_tls(c->service->routes, c->service->route_count, &hello);
 	return v;
 }
 
-static enum sp_head_verdict parse(struct sp_front *f, const struct sp_conn *c, int *ret_idx)
+static enum sp_parse_verdict parse(struct sp_proxy *p, const struct sp_conn *c, int *ret_idx)
 {
 	switch (c->service->protocol) {
 	case SP_PROTOCOL_HTTP:
-		return route_http1(c, sp_conn_buf(f->conns, c), ret_idx);
+		return route_http1(c, sp_conn_buf(p->conns, c), ret_idx);
 	case SP_PROTOCOL_TLS:
-		return route_tls(c, sp_conn_buf(f->conns, c), ret_idx);
+		return route_tls(c, sp_conn_buf(p->conns, c), ret_idx);
 	case SP_PROTOCOL_TCP:
 		break;
 	}
-	return SP_HEAD_OK;
+	return SP_PARSE_OK;
 }
 
 /* The target alone may be too long: RFC 9112, 3. A line feed before it ends an empty line. */
-static int too_large(struct sp_front *f, const struct sp_conn *c)
+static int too_large(struct sp_proxy *p, const struct sp_conn *c)
 {
-	return memchr(sp_conn_buf(f->conns, c) + 2, '\n', head_bytes(c) - 2) ? 431 : 414;
+	return memchr(sp_conn_buf(p->conns, c) + 2, '\n', head_bytes(c) - 2) ? 431 : 414;
 }
 
-static void incomplete(struct sp_front *f, struct sp_conn *c)
+static void incomplete(struct sp_proxy *p, struct sp_conn *c)
 {
-	if (c->held.len >= c->fin_at) {
-		sp_answer(f, c, c->held.len ? 400 : SP_ANSWER_NOTHING);
-	} else if (c->held.len > c->config->limits.head_bytes) {
-		sp_answer(f, c, too_large(f, c));
-	} else if (!sp_room_for_bytes(f, c, 0)) {
-		f->counters.held_full++;
-		sp_answer(f, c, 503);
+	if (c->reasm.len >= c->fin_at) {
+		sp_reply(p, c, c->reasm.len ? 400 : SP_REPLY_NOTHING);
+	} else if (c->reasm.len > c->config->limits.head_bytes) {
+		sp_reply(p, c, too_large(p, c));
+	} else if (!sp_room_for_bytes(p, c, 0)) {
+		p->node.counters.held_full++;
+		sp_reply(p, c, 503);
 	} else {
-		sp_front_mark(f, c);
-		sp_stash_grown(f, c);
+		sp_proxy_trap(p, c);
+		sp_stash_grown(p, c);
 	}
 }
 
@@ -86,31 +86,31 @@ static int pool_of(const struct sp_conn *c, int route_idx)
 	return route_idx < 0 ? c->service->default_pool_idx : c->service->routes[route_idx].pool_idx;
 }
 
-static void routed(struct sp_front *f, struct sp_conn *c, int route_idx)
+static void routed(struct sp_proxy *p, struct sp_conn *c, int route_idx)
 {
 	if (route_idx == SP_ROUTE_AMBIGUOUS) {
-		f->counters.path_ambiguous++;
-		sp_answer(f, c, 400);
+		p->node.counters.path_ambiguous++;
+		sp_reply(p, c, 400);
 		return;
 	}
 	c->ack_ns = 0;
-	sp_back_start(f, c, pool_of(c, route_idx));
+	sp_back_start(p, c, pool_of(c, route_idx));
 }
 
-static void look(struct sp_front *f, struct sp_conn *c)
+static void look(struct sp_proxy *p, struct sp_conn *c)
 {
 	int idx = -1;
 
-	c->parsed = c->held.len;
-	switch (parse(f, c, &idx)) {
-	case SP_HEAD_BAD:
-		sp_answer(f, c, 400);
+	c->parsed = c->reasm.len;
+	switch (parse(p, c, &idx)) {
+	case SP_PARSE_BAD:
+		sp_reply(p, c, 400);
 		break;
-	case SP_HEAD_INCOMPLETE:
-		incomplete(f, c);
+	case SP_PARSE_INCOMPLETE:
+		incomplete(p, c);
 		break;
-	case SP_HEAD_OK:
-		routed(f, c, idx);
+	case SP_PARSE_OK:
+		routed(p, c, idx);
 		break;
 	}
 }
@@ -120,20 +120,20 @@ static void look(struct sp_front *f, struct sp_conn *c)
  * little is looked at again only at the next tick, and of all such heads
  * together PARSE_PER_TICK bytes: one byte per segment costs no more than that.
  */
-static void grown(struct sp_front *f, struct sp_conn *c)
+static void grown(struct sp_proxy *p, struct sp_conn *c)
 {
-	if (c->held.len - c->parsed >= c->parsed / 8 || c->held.len >= c->fin_at)
-		look(f, c);
+	if (c->reasm.len - c->parsed >= c->parsed / 8 || c->reasm.len >= c->fin_at)
+		look(p, c);
 	else
-		sp_stash_grown(f, c);
+		sp_stash_grown(p, c);
 }
 
-static void look_again(struct sp_front *f, struct sp_conn *c)
+static void look_again(struct sp_proxy *p, struct sp_conn *c)
 {
-	if (c->held.len > f->parse_budget)
+	if (c->reasm.len > p->parse_budget)
 		return;
-	f->parse_budget -= c->held.len;
-	look(f, c);
+	p->parse_budget -= c->reasm.len;
+	look(p, c);
 }
 
 /*
@@ -153,35 +153,35 @@ static void note_tsval(struct sp_conn *c, __u32 tsval)
  * incomplete() decides of one that is not.
  * Return: whether there is more of the stream now without a hole.
  */
-static int hold(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+static int hold(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	__s64 at = (__s32)(seg->seq - (c->client.isn_theirs + 1));
 	__u32 before = sp_head_pages(c), grew;
 
-	if (c->held.top && !sp_room_for_bytes(f, c, seg->payload_len)) {
-		f->counters.held_full++;
+	if (c->reasm.top && !sp_room_for_bytes(p, c, seg->payload_len)) {
+		p->node.counters.held_full++;
 		return 0;
 	}
 	if (seg->has_ts)
 		note_tsval(c, seg->tsval);
 	c->window = seg->window;
 	c->is_ce |= seg->is_ce;
-	grew = sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);
-	f->held_bytes += sp_head_pages(c) - before;
+	grew = sp_reasm_add(&c->reasm, sp_conn_buf(p->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);
+	p->held_bytes += sp_head_pages(c) - before;
 	if (seg->flags & SP_TCP_FIN && at + (__s64)seg->payload_len >= 0 && at + seg->payload_len <= SP_CONN_BUF)
 		c->fin_at = at + seg->payload_len;
-	f->counters.segment_gap += !!c->held.span_count;
-	return grew || c->held.len >= c->fin_at;
+	p->node.counters.segment_gap += !!c->reasm.span_count;
+	return grew || c->reasm.len >= c->fin_at;
 }
 
 /* A repetition, so our acknowledgement was lost; what lies before it went another way; or a keepalive probe. */
-static void not_grown(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *seg)
+static void not_grown(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
 {
-	struct sp_segment ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
+	struct sp_segment ack = sp_proxy_segment(c, SP_TCP_ACK, c->acked);
 	int is_probe = (__s32)(seg->seq - ack.ack) < 0;
 
 	if (c->state == SP_CONN_HEAD && !c->lent && (is_probe || (c->acked && seg->payload_len)))
-		sp_wire_send(f->wire, &ack);
+		sp_wire_send(p->node.wire, &ack);
 }
 
 /*
@@ -194,81 +194,81 @@ static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 
 	if (seg->flags & SP_TCP_ACK && seg->ack != c->client.isn_ours + 1)
 		return 0;
-	return at == c->acked || at == c->held.len + (c->held.len >= c->fin_at);
+	return at == c->acked || at == c->reasm.len + (c->reasm.len >= c->fin_at);
 }
 
 /* What is being committed may be relied upon by other proxies already: it becomes a splice, and ends as one. */
-static void end_by_rst(struct sp_front *f, struct sp_conn *c)
+static void end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 {
-	f->counters.client_reset++;
-	sp_nudge_forget(f->nudges, &c->front, c->client.isn_theirs);
+	p->node.counters.client_reset++;
+	sp_synack_forget(p->synacks, &c->front, c->client.isn_theirs);
 	if (c->state == SP_CONN_COMMITTING) {
 		c->is_reset = 1;
 		return;
 	}
 	if (c->state == SP_CONN_CONNECTING)
-		sp_back_reset(f, c);
-	sp_front_del(f, c);
+		sp_back_reset(p, c);
+	sp_proxy_del(p, c);
 }
 
 /*
  * At most ten in five seconds (RFC 5961, 7), counted for each connection: a count of all would tell a stranger which
  * numbers are right (CVE-2016-5696).
  */
-static void challenge_rst(struct sp_front *f, struct sp_conn *c)
+static void challenge_rst(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_segment ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
+	struct sp_segment ack = sp_proxy_segment(c, SP_TCP_ACK, c->acked);
 	__u64 now_ns = sp_now_ns();
 
 	if (now_ns < c->challenge_ns) {
-		f->counters.challenge_throttled++;
+		p->node.counters.challenge_throttled++;
 		return;
 	}
 	c->challenge_ns = now_ns + CHALLENGE_NS;
-	f->counters.rst_challenged++;
-	sp_wire_send(f->wire, &ack);
+	p->node.counters.rst_challenged++;
+	sp_wire_send(p->node.wire, &ack);
 }
 
 /*
  * Other numbers: this proxy may not have all that the client sent. If the client has no connection any more, it answers
  * the acknowledgement by an RST that fits (RFC 5961, 3.2). Another proxy's splice may be meant, too.
  */
-static void rst(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+static void rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (rst_fits(c, seg))
-		end_by_rst(f, c);
+		end_by_rst(p, c);
 	else if (seg->seq - (c->client.isn_theirs + 1 + c->acked) < SP_CONN_BUF)
-		challenge_rst(f, c);
+		challenge_rst(p, c);
 	else
-		f->counters.segment_foreign++;
-	if (sp_carrier_is_shared(&f->carrier))
-		sp_miss_stray(f, seg, SP_STRAY_F_MINE);
+		p->node.counters.segment_foreign++;
+	if (sp_node_is_shared(&p->node))
+		sp_miss_stray(p, seg, SP_STRAY_F_MINE);
 }
 
 static int is_unspliced(const struct sp_conn *c)
 {
-	return c->state != SP_CONN_OWING && (c->state != SP_CONN_ANSWERED || c->is_unsaid);
+	return c->state != SP_CONN_OWING && (c->state != SP_CONN_REPLIED || c->is_unsent);
 }
 
-void sp_head_more(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+void sp_head_more(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (seg->flags & SP_TCP_RST && is_unspliced(c)) {
-		rst(f, c, seg);
-	} else if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_ANSWERED) {
-		f->counters.segment_foreign++;	/* nothing but our ISN was there to be acknowledged */
-		if (sp_carrier_is_shared(&f->carrier))
-			sp_miss_stray(f, seg, SP_STRAY_F_MINE);	/* unless another proxy has made the splice */
-	} else if (c->state == SP_CONN_ANSWERED) {
-		sp_answer_again(f, c, seg);
+		rst(p, c, seg);
+	} else if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_REPLIED) {
+		p->node.counters.segment_foreign++;	/* nothing but our ISN was there to be acknowledged */
+		if (sp_node_is_shared(&p->node))
+			sp_miss_stray(p, seg, SP_STRAY_F_MINE);	/* unless another proxy has made the splice */
+	} else if (c->state == SP_CONN_REPLIED) {
+		sp_reply_again(p, c, seg);
 	} else if (c->state == SP_CONN_OWING) {
 		/* it was overtaken by its splice */
-		sp_front_relay(f, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
+		sp_proxy_relay(p, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
 	} else {
 		c->is_news |= !!seg->payload_len;
-		if (!hold(f, c, seg))
-			not_grown(f, c, seg);
+		if (!hold(p, c, seg))
+			not_grown(p, c, seg);
 		else if (c->state == SP_CONN_HEAD)
-			grown(f, c);
+			grown(p, c);
 	}
 }
 
@@ -297,30 +297,30 @@ static void client_offered(struct sp_conn *c, const struct sp_segment *seg, enum
 	c->client.wscale_ours = c->client.wscale_theirs < 0 ? -1 : offer->wscale;
 }
 
-static struct sp_conn *begin(struct sp_front *f, const struct sp_segment *seg, enum sp_cookie cookie)
+static struct sp_conn *begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie)
 {
-	const struct sp_service_conf *service = sp_config_service_at(f->config, &seg->tuple);
-	const struct sp_service *offer = sp_datapath_service(f->dp, &seg->tuple);
+	const struct sp_service_conf *service = sp_config_service_at(p->node.config, &seg->tuple);
+	const struct sp_service *offer = sp_datapath_service(p->node.dp, &seg->tuple);
 	struct sp_conn *c;
 
 	if (!service || !offer)
 		return NULL;
-	c = sp_conn_add(f->conns, &seg->tuple);
-	if (!c && sp_room_for_one(f))
-		c = sp_conn_add(f->conns, &seg->tuple);
+	c = sp_conn_add(p->conns, &seg->tuple);
+	if (!c && sp_room_for_one(p))
+		c = sp_conn_add(p->conns, &seg->tuple);
 	if (!c) {
-		f->counters.pending_full++;
+		p->node.counters.pending_full++;
 		return NULL;
 	}
-	c->config = sp_config_get(f->config);
+	c->config = sp_config_get(p->node.config);
 	c->service = service;
-	client_offered(c, seg, cookie ?: sp_datapath_cookie(f->dp, seg), offer);
+	client_offered(c, seg, cookie ?: sp_datapath_cookie(p->node.dp, seg), offer);
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	return c;
 }
 
 struct early {
-	struct sp_front	*front;
+	struct sp_proxy	*proxy;
 	struct sp_conn	*conn;
 	int		is_reset;
 };
@@ -332,7 +332,7 @@ static void take_early(void *ctx, const struct sp_segment *seg, __u8 flags)
 	if (seg->flags & SP_TCP_RST)
 		early->is_reset |= rst_fits(early->conn, seg);
 	else if (seg->ack == early->conn->client.isn_ours + 1 && !(flags & SP_STRAY_F_CUT))
-		hold(early->front, early->conn, seg);
+		hold(early->proxy, early->conn, seg);
 }
 
 /* Whether @seg is the first one of the connection that @c is. */
@@ -345,73 +345,73 @@ static int is_first_of(const struct sp_conn *c, const struct sp_segment *seg)
  * One segment with the whole head needs no home: the claim settles it if another proxy gets it as well. All else does,
  * answers of our own among it, as what the client says to those comes to any proxy.
  */
-static int goes_on_here(struct sp_front *f, const struct sp_conn *c)
+static int goes_on_here(struct sp_proxy *p, const struct sp_conn *c)
 {
 	int idx = -1;
 
-	if (sp_cluster_state(f->cluster) == SP_MEMBER_SYNCING || sp_datapath_count(f->dp)->splices >=
-	    sp_datapath_count(f->dp)->max || parse(f, c, &idx) != SP_HEAD_OK)
+	if (sp_cluster_state(p->node.cluster) == SP_MEMBER_SYNCING || sp_datapath_count(p->node.dp)->splices >=
+	    sp_datapath_count(p->node.dp)->max || parse(p, c, &idx) != SP_PARSE_OK)
 		return 0;
 	return pool_of(c, idx) >= 0;
 }
 
-static void begin_or_send_home(struct sp_front *f, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
+static void begin_or_send_home(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
 {
-	struct sp_conn *c = begin(f, seg, cookie);
-	struct early early = { .front = f, .conn = c };
+	struct sp_conn *c = begin(p, seg, cookie);
+	struct early early = { .proxy = p, .conn = c };
 
 	if (!c)
 		return;
-	hold(f, c, seg);
-	if (!is_home && !goes_on_here(f, c)) {
-		sp_front_del(f, c);
-		sp_miss_tell_home(f, SP_EVENT_FRONT, seg);
+	hold(p, c, seg);
+	if (!is_home && !goes_on_here(p, c)) {
+		sp_proxy_del(p, c);
+		sp_miss_tell_home(p, SP_EVENT_FRONT, seg);
 		return;
 	}
-	sp_stray_take(f->strays, sp_conns_hash(f->conns, &seg->tuple), &seg->tuple, sp_now_ns(), take_early, &early);
+	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), &seg->tuple, sp_now_ns(), take_early, &early);
 	if (early.is_reset)
-		end_by_rst(f, c);
+		end_by_rst(p, c);
 	else
-		look(f, c);
+		look(p, c);
 }
 
 /* The first segment, with a valid cookie: the client's port may have been used before. */
-void sp_head_begin(struct sp_front *f, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
+void sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
 {
-	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
 	struct sp_entry e;
 
 	if (c && is_first_of(c, seg) && c->state != SP_CONN_OWING) {
-		sp_head_more(f, c, seg);
+		sp_head_more(p, c, seg);
 		return;
 	}
-	if (!sp_datapath_get(f->dp, &seg->tuple, &e) && sp_entry_is_live(&e) && e.tag.client_isn == seg->seq - 1) {
-		sp_miss_overtaken(f, &e, seg);
+	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e) && e.meta.client_isn == seg->seq - 1) {
+		sp_miss_overtaken(p, &e, seg);
 		return;
 	}
 	if (c) {
 		if (c->state == SP_CONN_CONNECTING || c->state == SP_CONN_COMMITTING)
-			sp_back_release(f, c);
-		sp_front_del(f, c);
+			sp_back_release(p, c);
+		sp_proxy_del(p, c);
 	}
-	begin_or_send_home(f, seg, cookie, is_home);
+	begin_or_send_home(p, seg, cookie, is_home);
 }
 
 /* What is held goes there as the client sent it; what lies behind a hole, it will repeat. */
-void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
+void sp_head_hand_over(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment seg = {
 		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
 		.window = c->window, .wscale = -1, .has_ts = c->client.has_ts, .tsval = c->client.tsval_theirs,
 		.tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
-		.payload = sp_conn_buf(f->conns, c), .payload_len = c->held.len,
-		.flags = SP_TCP_ACK | (c->held.len == c->fin_at ? SP_TCP_FIN : 0),
+		.payload = sp_conn_buf(p->conns, c), .payload_len = c->reasm.len,
+		.flags = SP_TCP_ACK | (c->reasm.len == c->fin_at ? SP_TCP_FIN : 0),
 	};
 
 	if (c->acked || c->stashing)
 		return;		/* it is ours to deliver */
-	sp_miss_tell_home(f, SP_EVENT_FRONT, &seg);
-	sp_front_del(f, c);
+	sp_miss_tell_home(p, SP_EVENT_FRONT, &seg);
+	sp_proxy_del(p, c);
 }
 
 /*
@@ -419,28 +419,28 @@ void sp_head_hand_over(struct sp_front *f, struct sp_conn *c)
  * part of it from a dead one (heir.c): then the splice is there. What comes behind a hole, or again, tells of that.
  * And what lies in the hole, another one who went on with the head may have acknowledged: no client repeats it.
  */
-void sp_head_ask_store(struct sp_front *f, struct sp_conn *c)
+void sp_head_ask_store(struct sp_proxy *p, struct sp_conn *c)
 {
 	__u64 now_ns = sp_now_ns();
 	int is_due = c->acked && now_ns >= c->ask_ns;
 
-	if (!sp_carrier_is_shared(&f->carrier) || (!c->is_news && !is_due))
+	if (!sp_node_is_shared(&p->node) || (!c->is_news && !is_due))
 		return;
 	c->is_news = 0;
 	c->ask_ns = now_ns + ASK_NS;
-	f->store->engine->fetch(f->store, &c->front);
-	if (c->acked && c->held.span_count && f->store->engine->heads)
-		f->store->engine->head(f->store, &c->front);
+	p->node.store->engine->fetch(p->node.store, &c->front);
+	if (c->acked && c->reasm.span_count && p->node.store->engine->heads)
+		p->node.store->engine->head(p->node.store, &c->front);
 }
 
-void sp_head_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+void sp_head_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
 	if (now_ns >= c->deadline_ns)
-		sp_answer(f, c, 408);
-	else if (c->parsed != c->held.len)
-		look_again(f, c);
+		sp_reply(p, c, 408);
+	else if (c->parsed != c->reasm.len)
+		look_again(p, c);
 	if (c->state == SP_CONN_HEAD)
-		sp_stash_tick(f, c, now_ns);
+		sp_stash_tick(p, c, now_ns);
 	if (c->state == SP_CONN_HEAD)
-		sp_head_ask_store(f, c);
+		sp_head_ask_store(p, c);
 }

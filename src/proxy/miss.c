@@ -23,110 +23,110 @@
 #include <errno.h>
 #include <string.h>
 
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 #include "tcp/relay.h"
 
 #define MISSED_NS	5000000000ULL	/* a client repeats itself twice at least */
 #define TELL_AGAIN_MAX	4096	/* of what a dead home was told: one that was told more has a flood of small pieces */
 #define AGAIN_PER_TICK	256	/* what a flood makes us ask over again: 12800 a second */
 
-void sp_miss_stray(struct sp_front *f, const struct sp_segment *seg, __u8 flags)
+void sp_miss_stray(struct sp_proxy *p, const struct sp_segment *seg, __u8 flags)
 {
-	f->counters.stray_kept++;
-	sp_stray_add(f->strays, sp_conns_hash(f->conns, &seg->tuple), seg, flags, sp_now_ns());
-	f->store->engine->fetch(f->store, &seg->tuple);
+	p->node.counters.stray_kept++;
+	sp_stray_add(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), seg, flags, sp_now_ns());
+	p->node.store->engine->fetch(p->node.store, &seg->tuple);
 }
 
-static int is_own(const struct sp_front *f, const struct sp_addr *addr)
+static int is_own(const struct sp_proxy *p, const struct sp_addr *addr)
 {
-	for (size_t i = 0; i < f->config->snat_count; i++)
-		if (sp_addr_equal(&f->config->snat_addrs[i], addr))
+	for (size_t i = 0; i < p->node.config->snat_count; i++)
+		if (sp_addr_equal(&p->node.config->snat_addrs[i], addr))
 			return 1;
 	return 0;
 }
 
-static void tell_opener(struct sp_front *f, const struct sp_segment *seg)
+static void tell_opener(struct sp_proxy *p, const struct sp_segment *seg)
 {
-	if (sp_cluster_tell_owner(f->cluster, SP_EVENT_BACK, seg))
-		sp_cluster_tell_all(f->cluster, SP_EVENT_BACK, seg);
+	if (sp_cluster_tell_owner(p->node.cluster, SP_EVENT_BACK, seg))
+		sp_cluster_tell_all(p->node.cluster, SP_EVENT_BACK, seg);
 }
 
 /* The splice was made while this was on its way up here. */
-void sp_miss_overtaken(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *seg)
+void sp_miss_overtaken(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *seg)
 {
 	if (e->half.flags & SP_HALF_F_TO_DAEMON || seg->flags & SP_TCP_SYN)
 		return;
-	f->counters.relayed++;
-	sp_front_relay(f, &e->half, e->tag.client_isn, seg, SP_RELAY_MSS);
+	p->node.counters.relayed++;
+	sp_proxy_relay(p, &e->half, e->meta.client_isn, seg, SP_RELAY_MSS);
 }
 
 /* The datapath takes it for one of the client's next connection from that port: the store knows. */
-static int is_of_closed(const struct sp_front *f, const struct sp_entry *e)
+static int is_of_closed(const struct sp_proxy *p, const struct sp_entry *e)
 {
-	return sp_carrier_is_shared(&f->carrier) && sp_use_is_closed(&e->use);
+	return sp_node_is_shared(&p->node) && sp_state_is_closed(&e->state);
 }
 
 /*
  * A client that has sent nothing so far asks whether we are there: by the number before its first byte, with or without
  * a byte of garbage (RFC 1122, 4.2.3.6).
  */
-static int is_probe(const struct sp_front *f, const struct sp_segment *seg)
+static int is_probe(const struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_segment first = *seg;
 
 	first.seq++;
-	return seg->payload_len <= 1 && !(seg->flags & SP_TCP_FIN) && sp_datapath_cookie(f->dp, &first);
+	return seg->payload_len <= 1 && !(seg->flags & SP_TCP_FIN) && sp_datapath_cookie(p->node.dp, &first);
 }
 
 /*
  * What it opened a while ago is still there, as nothing has to be kept for it: no stray. Where the server speaks first
  * there has been a splice since the handshake, perhaps at another proxy.
  */
-static int is_of_silent_client(struct sp_front *f, const struct sp_segment *seg, int is_home)
+static int is_of_silent_client(struct sp_proxy *p, const struct sp_segment *seg, int is_home)
 {
-	const struct sp_service_conf *service = sp_config_service_at(f->config, &seg->tuple);
+	const struct sp_service_conf *service = sp_config_service_at(p->node.config, &seg->tuple);
 	__u8 flags = seg->flags & (SP_TCP_SYN | SP_TCP_RST | SP_TCP_ACK);
 	enum sp_cookie cookie;
 
 	if (!service || service->protocol == SP_PROTOCOL_TCP || flags != SP_TCP_ACK)
 		return 0;
-	if (is_probe(f, seg)) {
-		sp_answer_probe(f, seg);
+	if (is_probe(p, seg)) {
+		sp_reply_probe(p, seg);
 		return 1;
 	}
-	cookie = sp_datapath_cookie(f->dp, seg);
+	cookie = sp_datapath_cookie(p->node.dp, seg);
 	if (!cookie)
 		return 0;
 	if (seg->payload_len || seg->flags & SP_TCP_FIN) {
-		f->counters.heads_late++;
-		sp_head_begin(f, seg, cookie, is_home);
+		p->node.counters.heads_late++;
+		sp_head_begin(p, seg, cookie, is_home);
 	}
 	return 1;
 }
 
 /* @e: half of an older connection; NULL: there is none. What began that one does not begin anything again. */
-static void unknown(struct sp_front *f, const struct sp_segment *seg, const struct sp_entry *e, int is_home)
+static void unknown(struct sp_proxy *p, const struct sp_segment *seg, const struct sp_entry *e, int is_home)
 {
-	if ((e && e->tag.client_isn == seg->seq - 1) || !is_of_silent_client(f, seg, is_home))
-		sp_miss_stray(f, seg, is_home ? SP_STRAY_F_MINE : 0);
+	if ((e && e->meta.client_isn == seg->seq - 1) || !is_of_silent_client(p, seg, is_home))
+		sp_miss_stray(p, seg, is_home ? SP_STRAY_F_MINE : 0);
 }
 
 /* Neither half nor cookie: a later segment of a head, one that came too early, or a connection that is gone. */
-void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home)
+void sp_miss_event(struct sp_proxy *p, const struct sp_segment *seg, int is_home)
 {
-	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
 	struct sp_entry e;
 
 	if (c)
-		sp_head_more(f, c, seg);
-	else if (sp_datapath_get(f->dp, &seg->tuple, &e))
-		unknown(f, seg, NULL, is_home);
-	else if (e.use.state & SP_USE_S_REUSED || is_of_closed(f, &e))
-		unknown(f, seg, &e, is_home);
+		sp_head_more(p, c, seg);
+	else if (sp_datapath_get(p->node.dp, &seg->tuple, &e))
+		unknown(p, seg, NULL, is_home);
+	else if (e.state.flags & SP_STATE_REUSED || is_of_closed(p, &e))
+		unknown(p, seg, &e, is_home);
 	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
-		sp_miss_left_behind(f, seg);
+		sp_miss_left_behind(p, seg);
 	else
-		sp_miss_overtaken(f, &e, seg);
+		sp_miss_overtaken(p, &e, seg);
 }
 
 /*
@@ -134,40 +134,40 @@ void sp_miss_event(struct sp_front *f, const struct sp_segment *seg, int is_home
  * to say to which the client would answer by another one. So all proxies hear of it: one of them may be connecting.
  * The cookie proves that there was a handshake: each costs the cluster this message once.
  */
-void sp_miss_rst(struct sp_front *f, const struct sp_segment *seg)
+void sp_miss_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
-	sp_nudge_forget(f->nudges, &seg->tuple, seg->seq - 1);
-	if (!sp_conn_by_front(f->conns, &seg->tuple) && sp_carrier_is_shared(&f->carrier) &&
-	    sp_datapath_cookie(f->dp, seg))
-		sp_cluster_tell_all(f->cluster, SP_EVENT_MISS, seg);
+	sp_synack_forget(p->synacks, &seg->tuple, seg->seq - 1);
+	if (!sp_conn_by_front(p->conns, &seg->tuple) && sp_node_is_shared(&p->node) &&
+	    sp_datapath_cookie(p->node.dp, seg))
+		sp_cluster_tell_all(p->node.cluster, SP_EVENT_MISS, seg);
 }
 
 /* The proxy that got the RST asks the store. Here it waits for the first segment of its connection, if that is late. */
-void sp_miss_rst_told(struct sp_front *f, const struct sp_segment *seg)
+void sp_miss_rst_told(struct sp_proxy *p, const struct sp_segment *seg)
 {
-	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
 	struct sp_entry e;
 
 	if (c)
-		sp_head_more(f, c, seg);
-	else if (!sp_datapath_get(f->dp, &seg->tuple, &e) && sp_entry_is_live(&e))
-		sp_miss_overtaken(f, &e, seg);
+		sp_head_more(p, c, seg);
+	else if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e))
+		sp_miss_overtaken(p, &e, seg);
 	else
-		sp_stray_add(f->strays, sp_conns_hash(f->conns, &seg->tuple), seg, 0, sp_now_ns());
+		sp_stray_add(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), seg, 0, sp_now_ns());
 }
 
 /* A SYN-ACK is of no use to anybody but the one who has sent the SYN. */
-void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relayed)
+void sp_miss_back(struct sp_proxy *p, const struct sp_segment *seg, int is_relayed)
 {
-	int is_mine = is_own(f, &seg->tuple.daddr);
+	int is_mine = is_own(p, &seg->tuple.daddr);
 	struct sp_entry e;
 
-	if (!sp_datapath_get(f->dp, &seg->tuple, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(f, &e))
-		sp_miss_overtaken(f, &e, seg);
+	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(p, &e))
+		sp_miss_overtaken(p, &e, seg);
 	else if (is_mine || !(seg->flags & SP_TCP_SYN))
-		sp_miss_stray(f, seg, SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
+		sp_miss_stray(p, seg, SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
 	else if (!is_relayed)
-		tell_opener(f, seg);
+		tell_opener(p, seg);
 }
 
 /*
@@ -177,80 +177,80 @@ void sp_miss_back(struct sp_front *f, const struct sp_segment *seg, int is_relay
  * has the connection must not take a window from us, which would stall it: so
  * the sequence number lies just below what it has, like that of a keepalive.
  */
-static void challenge(struct sp_front *f, const struct sp_entry *e, const struct sp_segment *syn)
+static void challenge(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *syn)
 {
 	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
 	struct sp_segment ack = { .tuple = sp_tuple_reverse(&syn->tuple), .flags = SP_TCP_ACK, .wscale = -1 };
 	struct sp_entry peer;
 
-	if (sp_datapath_get(f->dp, &peer_key, &peer))
+	if (sp_datapath_get(p->node.dp, &peer_key, &peer))
 		return;
-	ack.seq = e->use.last_ack - e->half.ack_delta - 1;
-	ack.ack = peer.use.last_ack;
-	f->counters.syn_challenged++;
-	sp_wire_send(f->wire, &ack);
+	ack.seq = e->state.last_ack - e->half.ack_delta - 1;
+	ack.ack = peer.state.last_ack;
+	p->node.counters.syn_challenged++;
+	sp_wire_send(p->node.wire, &ack);
 }
 
 /*
  * The error itself is lost, but not the next one about what its sender repeats: by then the half is here, and the
  * datapath translates it.
  */
-void sp_miss_quoted(struct sp_front *f, const struct sp_tuple *key)
+void sp_miss_quoted(struct sp_proxy *p, const struct sp_tuple *key)
 {
-	if (!sp_carrier_is_shared(&f->carrier) || !f->quote_budget)
+	if (!sp_node_is_shared(&p->node) || !p->quote_budget)
 		return;
-	f->quote_budget--;
-	f->counters.quote_asked++;
-	f->store->engine->fetch(f->store, key);
+	p->quote_budget--;
+	p->node.counters.quote_asked++;
+	p->node.store->engine->fetch(p->node.store, key);
 }
 
 /* As if it had found no mark: of a client's segments the first one begins it all. */
-static void unmarked(struct sp_front *f, const struct sp_segment *seg)
+static void unmarked(struct sp_proxy *p, const struct sp_segment *seg)
 {
-	int is_home = sp_cluster_is_home(f->cluster, &seg->tuple);
+	int is_home = sp_cluster_is_home(p->node.cluster, &seg->tuple);
 	enum sp_cookie cookie;
 
-	if (!sp_config_service_at(f->config, &seg->tuple)) {
-		sp_miss_back(f, seg, 0);
+	if (!sp_config_service_at(p->node.config, &seg->tuple)) {
+		sp_miss_back(p, seg, 0);
 		return;
 	}
-	cookie = sp_datapath_cookie(f->dp, seg);
+	cookie = sp_datapath_cookie(p->node.dp, seg);
 	if (!cookie)
-		sp_miss_event(f, seg, is_home);
+		sp_miss_event(p, seg, is_home);
 	else if (seg->payload_len || seg->flags & SP_TCP_FIN)
-		sp_head_begin(f, seg, cookie, is_home);
+		sp_head_begin(p, seg, cookie, is_home);
 }
 
 /*
  * The mark of a daemon before us, which took what it held along unless it had answered; or it was taken away while
  * the segment was on its way up.
  */
-void sp_miss_left_behind(struct sp_front *f, const struct sp_segment *seg)
+void sp_miss_left_behind(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_entry e;
 
-	if (sp_datapath_get(f->dp, &seg->tuple, &e)) {
+	if (sp_datapath_get(p->node.dp, &seg->tuple, &e)) {
 		if ((seg->flags & (SP_TCP_SYN | SP_TCP_ACK)) != SP_TCP_SYN)
-			unmarked(f, seg);
+			unmarked(p, seg);
 		return;
 	}
 	if (!(e.half.flags & SP_HALF_F_TO_DAEMON)) {
 		if (seg->flags & SP_TCP_SYN)
-			challenge(f, &e, seg);
+			challenge(p, &e, seg);
 		else
-			sp_miss_overtaken(f, &e, seg);
+			sp_miss_overtaken(p, &e, seg);
 		return;
 	}
-	if (e.half.flags & SP_HALF_F_ANSWERED) {
-		sp_answer_end(f, seg);
+	if (e.half.flags & SP_HALF_F_REPLIED) {
+		sp_reply_end(p, seg);
 		return;
 	}
-	sp_datapath_del(f->dp, &seg->tuple);
-	unmarked(f, seg);
+	sp_datapath_del(p->node.dp, &seg->tuple);
+	unmarked(p, seg);
 }
 
 struct through {
-	struct sp_front		*front;
+	struct sp_proxy	*proxy;
 	const struct sp_half	*half;
 	__u32			client_isn;
 };
@@ -261,205 +261,205 @@ static void relay_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 
 	if (seg->flags & SP_TCP_SYN || flags & SP_STRAY_F_CUT)
 		return;
-	through->front->counters.relayed++;
-	sp_front_relay(through->front, through->half, through->client_isn, seg, SP_RELAY_MSS);
+	through->proxy->node.counters.relayed++;
+	sp_proxy_relay(through->proxy, through->half, through->client_isn, seg, SP_RELAY_MSS);
 }
 
-static int is_here(struct sp_front *f, const struct sp_splice *splice)
+static int is_here(struct sp_proxy *p, const struct sp_splice *splice)
 {
 	struct sp_entry e;
 
-	return !sp_datapath_get(f->dp, &splice->front, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) &&
-	       e.tag.client_isn == splice->client_isn && !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
+	return !sp_datapath_get(p->node.dp, &splice->front, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) &&
+	       e.meta.client_isn == splice->client_isn && !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
 }
 
 /* It is on its way to a splice of its own, which has come too late. The store tells one that is COMMITTING itself. */
 static int is_overtaken(const struct sp_conn *c)
 {
 	return c->state == SP_CONN_HEAD || c->state == SP_CONN_CONNECTING ||
-	       (c->state == SP_CONN_ANSWERED && c->is_unsaid);
+	       (c->state == SP_CONN_REPLIED && c->is_unsent);
 }
 
-static void adopt(struct sp_front *f, struct sp_conn *c, const struct sp_splice *splice)
+static void adopt(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
 {
-	const struct sp_streams at = { .client = splice->client_isn + 1 + c->held.len };
+	const struct sp_streams at = { .client = splice->client_isn + 1 + c->reasm.len };
 
 	if (c->state == SP_CONN_CONNECTING)
-		sp_back_release(f, c);
-	if (is_here(f, splice) || !sp_splice_install(f->dp, splice, &at, splice->up.spliced_s))
-		sp_back_adopt(f, c, &splice->up);
+		sp_back_release(p, c);
+	if (is_here(p, splice) || !sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s))
+		sp_back_join(p, c, &splice->up);
 }
 
-void sp_miss_tell_home(struct sp_front *f, enum sp_event_kind kind, const struct sp_segment *seg)
+void sp_miss_tell_home(struct sp_proxy *p, enum sp_event_kind kind, const struct sp_segment *seg)
 {
 	__u8 flags = SP_STRAY_F_MINE | (kind == SP_EVENT_FRONT ? SP_STRAY_F_FIRST : 0);
 
-	f->counters.sent_home++;
-	sp_stray_add(f->told, sp_conns_hash(f->conns, &seg->tuple), seg, flags, sp_now_ns());
-	sp_cluster_tell_home(f->cluster, kind, seg);
+	p->node.counters.sent_home++;
+	sp_stray_add(p->sent_home, sp_conns_hash(p->conns, &seg->tuple), seg, flags, sp_now_ns());
+	sp_cluster_tell_home(p->node.cluster, kind, seg);
 }
 
 static void tell_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	enum sp_event_kind kind = flags & SP_STRAY_F_FIRST ? SP_EVENT_FRONT : SP_EVENT_MISS;
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 
 	if (flags & SP_STRAY_F_CUT)
 		return;
-	f->counters.told_again++;
-	if (!sp_cluster_is_home(f->cluster, &seg->tuple))
-		sp_cluster_tell_home(f->cluster, kind, seg);
+	p->node.counters.told_again++;
+	if (!sp_cluster_is_home(p->node.cluster, &seg->tuple))
+		sp_cluster_tell_home(p->node.cluster, kind, seg);
 	else if (kind == SP_EVENT_FRONT)
-		sp_head_begin(f, seg, SP_COOKIE_INVALID, 1);
+		sp_head_begin(p, seg, SP_COOKIE_INVALID, 1);
 	else
-		sp_miss_event(f, seg, 1);
+		sp_miss_event(p, seg, 1);
 }
 
 /* What a living home was told it gets once more, which does no harm while its splice is known. */
-void sp_miss_home_died(struct sp_front *f)
+void sp_miss_home_died(struct sp_proxy *p)
 {
-	if (f->config->limits.closed_ns >= 2 * SP_STRAY_EARLY_NS)
-		sp_stray_young(f->told, sp_now_ns(), TELL_AGAIN_MAX, tell_again, f);
+	if (p->node.config->limits.closed_ns >= 2 * SP_STRAY_EARLY_NS)
+		sp_stray_young(p->sent_home, sp_now_ns(), TELL_AGAIN_MAX, tell_again, p);
 }
 
 /* @err of the look-up is not told: what is for another proxy may be known there, also while the store is away. */
 static void send_on(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 
 	if (flags & SP_STRAY_F_CUT)
 		return;
 	if (flags & SP_STRAY_F_BACK)
-		tell_opener(f, seg);
+		tell_opener(p, seg);
 	else
-		sp_miss_tell_home(f, SP_EVENT_MISS, seg);
+		sp_miss_tell_home(p, SP_EVENT_MISS, seg);
 }
 
 /* A backend is reset by the owner of the address, or by whoever wants to connect to it from this one. */
 static void reset_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	struct sp_tuple back = sp_tuple_reverse(&seg->tuple);
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 
-	if (flags & SP_STRAY_F_BACK && !is_own(f, &seg->tuple.daddr) && !sp_conn_by_back(f->conns, &back))
+	if (flags & SP_STRAY_F_BACK && !is_own(p, &seg->tuple.daddr) && !sp_conn_by_back(p->conns, &back))
 		return;
-	f->counters.reset_unknown++;
-	sp_answer_reset(f, seg);
+	p->node.counters.reset_unknown++;
+	sp_reply_reset(p, seg);
 }
 
 /* A proxy that is missed may have the beginning of a connection, and have told nobody: it may only be suspended. */
-static int may_be_with_the_dead(const struct sp_front *f, __u64 now_ns)
+static int may_be_with_the_dead(const struct sp_proxy *p, __u64 now_ns)
 {
-	return f->died_ns && now_ns - f->died_ns < MISSED_NS;
+	return p->died_ns && now_ns - p->died_ns < MISSED_NS;
 }
 
-static void not_found(struct sp_front *f, const struct sp_tuple *key, int err)
+static void not_found(struct sp_proxy *p, const struct sp_tuple *key, int err)
 {
-	__u64 hash = sp_conns_hash(f->conns, key), now_ns = sp_now_ns();
+	__u64 hash = sp_conns_hash(p->conns, key), now_ns = sp_now_ns();
 	__u8 flags;
 
-	if (sp_stray_flags(f->strays, hash, key, &flags))
+	if (sp_stray_flags(p->node.strays, hash, key, &flags))
 		return;
 	if (!(flags & SP_STRAY_F_MINE))
-		sp_stray_take(f->strays, hash, key, now_ns, send_on, f);
-	else if (err == -ENOENT && !may_be_with_the_dead(f, now_ns) &&
-		 (sp_stray_nobody(f->strays, hash, key, now_ns) || flags & SP_STRAY_F_BACK))
-		sp_stray_take(f->strays, hash, key, now_ns, reset_stray, f);
+		sp_stray_take(p->node.strays, hash, key, now_ns, send_on, p);
+	else if (err == -ENOENT && !may_be_with_the_dead(p, now_ns) &&
+		 (sp_stray_nobody(p->node.strays, hash, key, now_ns) || flags & SP_STRAY_F_BACK))
+		sp_stray_take(p->node.strays, hash, key, now_ns, reset_stray, p);
 }
 
 /*
  * The port came again, and the strays belong to the newer connection: its SYN was seen, here or by another proxy, or
  * its first segment has just been sent home.
  */
-static int is_older(struct sp_front *f, const struct sp_splice *splice)
+static int is_older(struct sp_proxy *p, const struct sp_splice *splice)
 {
-	__u64 hash = sp_conns_hash(f->conns, &splice->front), now_ns = sp_now_ns();
+	__u64 hash = sp_conns_hash(p->conns, &splice->front), now_ns = sp_now_ns();
 	struct sp_entry e;
 	__u32 isn;
 
-	if (sp_reused_has(&f->reused, hash, &splice->front, splice->client_isn, now_ns))
+	if (sp_reused_has(&p->reused, hash, &splice->front, splice->client_isn, now_ns))
 		return 1;
-	if (!sp_datapath_get(f->dp, &splice->front, &e) && e.use.state & SP_USE_S_REUSED &&
-	    e.tag.client_isn == splice->client_isn)
+	if (!sp_datapath_get(p->node.dp, &splice->front, &e) && e.state.flags & SP_STATE_REUSED &&
+	    e.meta.client_isn == splice->client_isn)
 		return 1;
-	return !sp_stray_isn(f->told, hash, &splice->front, now_ns, &isn) && isn != splice->client_isn;
+	return !sp_stray_isn(p->sent_home, hash, &splice->front, now_ns, &isn) && isn != splice->client_isn;
 }
 
 /*
  * The client's port has come again: its handshake proves that. Proxies that did not see the old connection end would
  * carry the new one's segments by the old halves, and the store gives these to any proxy that asks.
  */
-static void leave_behind(struct sp_front *f, const struct sp_splice *old)
+static void leave_behind(struct sp_proxy *p, const struct sp_splice *old)
 {
-	f->store->engine->forget(f->store, old);
-	sp_cluster_tell_ends(f->cluster, &old->front, old->client_isn, SP_USE_S_REUSED);
+	p->node.store->engine->forget(p->node.store, old);
+	sp_cluster_tell_ends(p->node.cluster, &old->front, old->client_isn, SP_STATE_REUSED);
 }
 
 /* A splice of another proxy: ours as well from now on. */
-static void found(struct sp_front *f, const struct sp_tuple *key, const struct sp_splice *splice)
+static void found(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice)
 {
 	static const struct sp_streams unknown;
-	struct sp_conn *c = sp_conn_by_front(f->conns, &splice->front);
-	struct through through = { .front = f, .client_isn = splice->client_isn };
+	struct sp_conn *c = sp_conn_by_front(p->conns, &splice->front);
+	struct through through = { .proxy = p, .client_isn = splice->client_isn };
 
-	f->counters.fetched++;
-	sp_sync_fetched(f, splice);
+	p->node.counters.fetched++;
+	sp_sync_fetched(p, splice);
 	if (c && c->client.isn_theirs != splice->client_isn) {
-		leave_behind(f, splice);
+		leave_behind(p, splice);
 		return;
 	}
-	if (!c && is_older(f, splice)) {
-		not_found(f, key, -ENOENT);
+	if (!c && is_older(p, splice)) {
+		not_found(p, key, -ENOENT);
 		return;
 	}
-	sp_cluster_introduce(f->cluster, splice, splice->up.spliced_s);
+	sp_cluster_introduce(p->node.cluster, splice, splice->up.spliced_s);
 	if (c && is_overtaken(c))
-		adopt(f, c, splice);
-	else if (!c && !is_here(f, splice) && sp_splice_install(f->dp, splice, &unknown, splice->up.spliced_s))
+		adopt(p, c, splice);
+	else if (!c && !is_here(p, splice) && sp_splice_install(p->node.dp, splice, &unknown, splice->up.spliced_s))
 		return;
 	through.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up;
-	sp_stray_take(f->strays, sp_conns_hash(f->conns, key), key, sp_now_ns(), relay_stray, &through);
+	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, key), key, sp_now_ns(), relay_stray, &through);
 }
 
 /* What we say ourselves waits for the store. @older: what it has, which may be of the port's last connection. */
-static void say_unsaid(struct sp_front *f, const struct sp_tuple *key, int err, const struct sp_splice *older)
+static void say_unsaid(struct sp_proxy *p, const struct sp_tuple *key, int err, const struct sp_splice *older)
 {
-	struct sp_conn *c = sp_conn_by_front(f->conns, key);
+	struct sp_conn *c = sp_conn_by_front(p->conns, key);
 
-	if (!c || c->state != SP_CONN_ANSWERED || !c->is_unsaid)
+	if (!c || c->state != SP_CONN_REPLIED || !c->is_unsent)
 		return;
 	if (!older || older->client_isn != c->client.isn_theirs)
-		sp_answer_now(f, c, err);
+		sp_reply_now(p, c, err);
 }
 
 void sp_miss_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
 {
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 
 	if (!err) {
-		found(f, key, splice);
-		sp_heir_fetched(f, key, 0);
-		say_unsaid(f, key, -ENOENT, splice);
+		found(p, key, splice);
+		sp_takeover_fetched(p, key, 0);
+		say_unsaid(p, key, -ENOENT, splice);
 		return;
 	}
-	if (!sp_heir_fetched(f, key, err))
-		not_found(f, key, err);
-	say_unsaid(f, key, err, NULL);
+	if (!sp_takeover_fetched(p, key, err))
+		not_found(p, key, err);
+	say_unsaid(p, key, err, NULL);
 }
 
-void sp_miss_headless(struct sp_front *f, const struct sp_tuple *key, int err)
+void sp_miss_headless(struct sp_proxy *p, const struct sp_tuple *key, int err)
 {
-	not_found(f, key, err);
+	not_found(p, key, err);
 }
 
 static void ask_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 
-	f->store->engine->fetch(f->store, &seg->tuple);
+	p->node.store->engine->fetch(p->node.store, &seg->tuple);
 }
 
-void sp_miss_tick(struct sp_front *f)
+void sp_miss_tick(struct sp_proxy *p)
 {
-	sp_stray_young(f->strays, sp_now_ns(), AGAIN_PER_TICK, ask_again, f);
+	sp_stray_young(p->node.strays, sp_now_ns(), AGAIN_PER_TICK, ask_again, p);
 }

@@ -43,10 +43,10 @@ static void warn(const struct sp_pool_conf *pool, size_t idx, __u8 lacks, __u64 
 
 typedef void (*backend_fn)(void *ctx, const struct sp_pool_conf *pool, size_t idx, const struct sp_backend *backend);
 
-static void each_of_pool(struct sp_front *f, const struct sp_pool_conf *pool, backend_fn fn, void *ctx)
+static void each_of_pool(struct sp_proxy *p, const struct sp_pool_conf *pool, backend_fn fn, void *ctx)
 {
 	for (size_t i = 0; i < pool->backend_count; i++) {
-		const struct sp_backend *backend = sp_backends_at(f->backends, pool, i);
+		const struct sp_backend *backend = sp_backends_at(p->backends, pool, i);
 
 		if (backend)
 			fn(ctx, pool, i, backend);
@@ -72,14 +72,14 @@ static void limit(void *ctx, const struct sp_pool_conf *pool, size_t idx, const 
 	l->lacks |= backend->lacks;
 }
 
-static void limit_all(struct sp_front *f, const struct sp_service_conf *service, struct limits *l)
+static void limit_all(struct sp_proxy *p, const struct sp_service_conf *service, struct limits *l)
 {
-	const struct sp_pool_conf *pools = f->config->pools;
+	const struct sp_pool_conf *pools = p->node.config->pools;
 
 	if (service->default_pool_idx >= 0)
-		each_of_pool(f, &pools[service->default_pool_idx], limit, l);
+		each_of_pool(p, &pools[service->default_pool_idx], limit, l);
 	for (size_t i = 0; i < service->route_count; i++)
-		each_of_pool(f, &pools[service->routes[i].pool_idx], limit, l);
+		each_of_pool(p, &pools[service->routes[i].pool_idx], limit, l);
 }
 
 static void tell(const struct sp_service_conf *service, const struct sp_endpoint *at, const struct limits *l)
@@ -92,29 +92,29 @@ static void tell(const struct sp_service_conf *service, const struct sp_endpoint
 		 l->mss, what[0] ? ", no " : "", what);
 }
 
-static void offer_anew(struct sp_front *f, const struct sp_service_conf *service)
+static void offer_anew(struct sp_proxy *p, const struct sp_service_conf *service)
 {
 	for (size_t i = 0; i < service->listen_count; i++) {
 		const struct sp_endpoint *at = &service->listens[i];
 		struct limits l = { .is_v4 = sp_addr_is_v4(&at->addr), .mss = 65535 };
 
-		limit_all(f, service, &l);
-		if (sp_datapath_offer_less(f->dp, at, l.mss, l.lacks))
+		limit_all(p, service, &l);
+		if (sp_datapath_offer_less(p->node.dp, at, l.mss, l.lacks))
 			tell(service, at, &l);
 	}
 }
 
-void sp_offer_learn(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *syn_ack)
+void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *syn_ack)
 {
 	__u8 asked = (c->is_sack ? SP_SERVICE_F_SACK : 0) | (c->client.has_ts ? SP_SERVICE_F_TIMESTAMPS : 0) |
 		(c->backend.wscale_ours >= 0 ? SP_SERVICE_F_WSCALE : 0);
 	__u8 had = (syn_ack->is_sack ? SP_SERVICE_F_SACK : 0) | (syn_ack->has_ts ? SP_SERVICE_F_TIMESTAMPS : 0) |
 		(syn_ack->wscale >= 0 ? SP_SERVICE_F_WSCALE : 0);
 
-	if (!sp_backends_learn(f->backends, c->pool, c->backend_idx, c->backend_mss, asked, had))
+	if (!sp_backends_learn(p->backends, c->pool, c->backend_idx, c->backend_mss, asked, had))
 		return;
-	for (size_t i = 0; i < f->config->service_count; i++)
-		offer_anew(f, &f->config->services[i]);
+	for (size_t i = 0; i < p->node.config->service_count; i++)
+		offer_anew(p, &p->node.config->services[i]);
 	if (asked & ~had)
 		warn(c->pool, c->backend_idx, asked & ~had, sp_now_ns());
 }
@@ -127,13 +127,13 @@ static void warn_again(void *ctx, const struct sp_pool_conf *pool, size_t idx, c
 		warn(pool, idx, backend->lacks, *now_ns);
 }
 
-void sp_offer_tick(struct sp_front *f, __u64 now_ns)
+void sp_offer_tick(struct sp_proxy *p, __u64 now_ns)
 {
-	if (now_ns < f->offer_warned_ns + WARN_AGAIN_NS)
+	if (now_ns < p->offer_warned_ns + WARN_AGAIN_NS)
 		return;
-	f->offer_warned_ns = now_ns;
-	for (size_t i = 0; i < f->config->pool_count; i++)
-		each_of_pool(f, &f->config->pools[i], warn_again, &now_ns);
+	p->offer_warned_ns = now_ns;
+	for (size_t i = 0; i < p->node.config->pool_count; i++)
+		each_of_pool(p, &p->node.config->pools[i], warn_again, &now_ns);
 }
 
 static void over(void *ctx, const struct sp_pool_conf *pool, size_t idx, const struct sp_backend *backend)
@@ -145,8 +145,8 @@ static void over(void *ctx, const struct sp_pool_conf *pool, size_t idx, const s
 		sp_warn_over(SP_WARNING_BACKEND_LACKS, object);
 }
 
-void sp_offer_forget(struct sp_front *f)
+void sp_offer_forget(struct sp_proxy *p)
 {
-	for (size_t i = 0; f->config && i < f->config->pool_count; i++)
-		each_of_pool(f, &f->config->pools[i], over, NULL);
+	for (size_t i = 0; p->node.config && i < p->node.config->pool_count; i++)
+		each_of_pool(p, &p->node.config->pools[i], over, NULL);
 }

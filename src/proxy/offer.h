@@ -11,13 +11,13 @@
 #ifndef SP_PROXY_OFFER_H
 #define SP_PROXY_OFFER_H
 
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 
 /* @syn_ack: of the backend of @c, which it was not before */
-void sp_offer_learn(struct sp_front *f, const struct sp_conn *c, const struct sp_segment *syn_ack);
+void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *syn_ack);
 /* What lacks something is warned of as long as that is so. */
-void sp_offer_tick(struct sp_front *f, __u64 now_ns);
+void sp_offer_tick(struct sp_proxy *p, __u64 now_ns);
 /* Before a reload. */
-void sp_offer_forget(struct sp_front *f);
+void sp_offer_forget(struct sp_proxy *p);
 
 #endif

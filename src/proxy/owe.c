@@ -18,7 +18,7 @@
  * and a repetition can't wait for an acknowledgement: each one takes for granted that what was sent has been read, and
  * goes further. Where nothing comes by for UNSEEN_NS, the bytes count as delivered.
  */
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 #include "tcp/relay.h"
 
 #define SEGMENTS_FIRST	10
@@ -39,18 +39,18 @@ static __u32 later(__u32 a, __u32 b)
 }
 
 /* Bytes [@from, @to) of what is held, as if the client sent them now. */
-static void send(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
+static void send(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
 {
 	struct sp_segment seg = {
 		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from, .ack = c->client.isn_ours + 1,
 		.window = c->window, .has_ts = c->backend.has_ts,
 		.tsval = tsval, .tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
-		.payload = sp_conn_buf(f->conns, c) + from, .payload_len = to - from,
+		.payload = sp_conn_buf(p->conns, c) + from, .payload_len = to - from,
 		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) | (to == c->fin_at ? SP_TCP_FIN : 0),
 	};
 
 	c->is_ce = 0;
-	sp_front_relay(f, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
+	sp_proxy_relay(p, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
 }
 
 /* The client's clock runs on, by a tick each millisecond as a rule: at a slower one this is ahead, see THREATS.md. */
@@ -60,23 +60,23 @@ static __u32 owed_tsval(const struct sp_conn *c)
 }
 
 /* stash.c says why the two parts differ in their TSval. */
-static void forward(struct sp_front *f, struct sp_conn *c, __u32 from, __u32 to)
+static void forward(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to)
 {
 	if (from < c->acked)
-		send(f, c, from, earlier(to, c->acked), owed_tsval(c));
+		send(p, c, from, earlier(to, c->acked), owed_tsval(c));
 	if (to > c->acked || !c->acked)
-		send(f, c, later(from, c->acked), to, c->heard_tsval);
+		send(p, c, later(from, c->acked), to, c->heard_tsval);
 }
 
 /* What the client still holds behind what we owe goes once: the client repeats it. */
-static void pump(struct sp_front *f, struct sp_conn *c, __u32 window)
+static void pump(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 {
-	__u32 end = c->is_repeating ? c->acked : c->held.len;
+	__u32 end = c->is_repeating ? c->acked : c->reasm.len;
 	__u32 to = earlier(end, c->una + earlier(window, c->cwnd));
 
 	if (to <= c->sent)
 		return;
-	forward(f, c, c->sent, to);
+	forward(p, c, c->sent, to);
 	c->sent = to;
 }
 
@@ -93,41 +93,41 @@ void sp_owe_begin(struct sp_conn *c)
 	c->deadline_ns = c->owing_ns + GIVE_UP_NS;
 }
 
-void sp_owe_forward(struct sp_front *f, struct sp_conn *c)
+void sp_owe_forward(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (!c->acked) {
-		forward(f, c, 0, earlier(c->held.len, c->window_bytes));
-		sp_front_del(f, c);
+		forward(p, c, 0, earlier(c->reasm.len, c->window_bytes));
+		sp_proxy_del(p, c);
 		return;
 	}
 	c->client.tsval_theirs = c->stashed_tsval;
 	sp_owe_begin(c);
 	if (!c->window_bytes)
-		forward(f, c, 0, 0);	/* no more than the end of the handshake */
-	pump(f, c, c->window_bytes);
+		forward(p, c, 0, 0);	/* no more than the end of the handshake */
+	pump(p, c, c->window_bytes);
 }
 
 /* Return: 0; -1: the splice is over. */
-static int look(struct sp_front *f, const struct sp_conn *c, struct sp_entry *ret_down)
+static int look(struct sp_proxy *p, const struct sp_conn *c, struct sp_entry *ret_down)
 {
 	struct sp_tuple key = sp_tuple_reverse(&c->up.out);
 
-	if (sp_datapath_get(f->dp, &key, ret_down) || ret_down->use.state & (SP_USE_S_RST | SP_USE_S_PEER_RST))
+	if (sp_datapath_get(p->node.dp, &key, ret_down) || ret_down->state.flags & (SP_STATE_RST | SP_STATE_PEER_RST))
 		return -1;
 	return 0;
 }
 
 /* Nothing of the backend has come by since its splice was made, and it may go by another proxy. */
-static int is_blind(const struct sp_front *f, const struct sp_entry *down)
+static int is_blind(const struct sp_proxy *p, const struct sp_entry *down)
 {
-	return !down->use.pkts && sp_carrier_is_shared(&f->carrier);
+	return !down->state.pkts && sp_node_is_shared(&p->node);
 }
 
 static __u32 acknowledged(const struct sp_conn *c, const struct sp_entry *down)
 {
-	__u32 bytes = down->use.last_ack - (c->client.isn_theirs + 1);
+	__u32 bytes = down->state.last_ack - (c->client.isn_theirs + 1);
 
-	return down->use.last_ack && bytes < 1U << 31 ? earlier(bytes, c->held.len) : 0;
+	return down->state.last_ack && bytes < 1U << 31 ? earlier(bytes, c->reasm.len) : 0;
 }
 
 /* The shift leads from the backend's scale to ours. */
@@ -135,9 +135,9 @@ static __u32 window_of(const struct sp_conn *c, const struct sp_entry *down)
 {
 	int scale = down->half.window_shift + (c->client.wscale_ours > 0 ? c->client.wscale_ours : 0);
 
-	if (!down->use.pkts)
+	if (!down->state.pkts)
 		return c->window_bytes;
-	return (__u32)down->use.window << (scale > 0 ? scale & 15 : 0);
+	return (__u32)down->state.window << (scale > 0 ? scale & 15 : 0);
 }
 
 static void note_progress(struct sp_conn *c, __u32 una, __u64 now_ns)
@@ -166,51 +166,51 @@ static void guess_on(struct sp_conn *c)
 	c->window_bytes = earlier(c->window_bytes * 2 + c->forward_mss, SP_CONN_BUF);
 }
 
-static void time_out(struct sp_front *f, struct sp_conn *c, const struct sp_entry *down, __u64 now_ns)
+static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *down, __u64 now_ns)
 {
 	c->again_ns = now_ns + c->backoff_ns;
 	c->backoff_ns = c->backoff_ns * 2 < AGAIN_MAX_NS ? c->backoff_ns * 2 : AGAIN_MAX_NS;
 	c->sent = c->una;
-	if (!window_of(c, down) && !is_blind(f, down)) {
-		f->counters.owed_probed++;
-		forward(f, c, c->una, c->una + 1);
-		if (now_ns - down->use.seen_ns < 2 * AGAIN_MAX_NS)
+	if (!window_of(c, down) && !is_blind(p, down)) {
+		p->node.counters.owed_probed++;
+		forward(p, c, c->una, c->una + 1);
+		if (now_ns - down->state.seen_ns < 2 * AGAIN_MAX_NS)
 			c->deadline_ns = now_ns + GIVE_UP_NS;
 		return;
 	}
-	f->counters.owed_repeated++;
+	p->node.counters.owed_repeated++;
 	c->is_repeating = 1;
-	if (is_blind(f, down))
+	if (is_blind(p, down))
 		guess_on(c);
 	else
 		repeat(c);
 }
 
-static int is_given_up(struct sp_front *f, const struct sp_conn *c, const struct sp_entry *down, __u64 now_ns)
+static int is_given_up(struct sp_proxy *p, const struct sp_conn *c, const struct sp_entry *down, __u64 now_ns)
 {
-	int is_unseen = is_blind(f, down) && now_ns >= c->deadline_ns - GIVE_UP_NS + UNSEEN_NS;
+	int is_unseen = is_blind(p, down) && now_ns >= c->deadline_ns - GIVE_UP_NS + UNSEEN_NS;
 	int is_lost = now_ns >= c->deadline_ns;
 
-	f->counters.owed_unseen += is_unseen;
-	f->counters.owed_lost += is_lost;
+	p->node.counters.owed_unseen += is_unseen;
+	p->node.counters.owed_lost += is_lost;
 	return is_unseen || is_lost;
 }
 
-void sp_owe_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+void sp_owe_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
 	struct sp_entry down;
 	__u32 una;
 
-	if (look(f, c, &down) || is_given_up(f, c, &down, now_ns)) {
-		sp_front_del(f, c);
+	if (look(p, c, &down) || is_given_up(p, c, &down, now_ns)) {
+		sp_proxy_del(p, c);
 		return;
 	}
 	una = acknowledged(c, &down);
 	if (una > c->una)
 		note_progress(c, una, now_ns);
 	if (now_ns >= c->again_ns)
-		time_out(f, c, &down, now_ns);
-	pump(f, c, window_of(c, &down));
+		time_out(p, c, &down, now_ns);
+	pump(p, c, window_of(c, &down));
 	if (una >= c->acked)
-		sp_front_del(f, c);
+		sp_proxy_del(p, c);
 }

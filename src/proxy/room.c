@@ -7,7 +7,7 @@
  * where slots run short, the oldest one, if it has had ROOM_MIN_MS. A look is at SP_CONNS_LOOK slots, in turns, so that
  * it costs the same however many there are. What is on its way to a backend goes on, and answers of our own are heard.
  */
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 
 #define GIVE_WAY_MAX	32	/* at once: more than a segment ever needs */
 #define ROOM_MIN_MS	1000	/* what a client on a bad line needs to repeat the rest of its head */
@@ -24,34 +24,34 @@ static __u32 age_ms_of(const struct sp_conn *c, __u64 now_ns)
 	return c->state == SP_CONN_HEAD && now_ns > begun_ns ? (now_ns - begun_ns) / 1000000 : 0;
 }
 
-static void give_way(struct sp_front *f, struct sp_conn *c)
+static void give_way(struct sp_proxy *p, struct sp_conn *c)
 {
-	f->counters.head_gave_way++;
-	sp_answer_last(f, c, 408);
+	p->node.counters.head_gave_way++;
+	sp_reply_last(p, c, 408);
 }
 
-int sp_room_for_bytes(struct sp_front *f, const struct sp_conn *c, __u32 bytes)
+int sp_room_for_bytes(struct sp_proxy *p, const struct sp_conn *c, __u32 bytes)
 {
 	for (int i = 0; i < GIVE_WAY_MAX; i++) {
 		struct sp_conn *most;
 
-		if (f->held_bytes + bytes <= c->config->limits.held_bytes)
+		if (p->held_bytes + bytes <= c->config->limits.held_bytes)
 			return 1;
-		most = sp_conns_most(f->conns, pages_of, 0);
+		most = sp_conns_most(p->conns, pages_of, 0);
 		if (!most || sp_head_pages(most) <= sp_head_pages(c))
 			return 0;
-		give_way(f, most);
+		give_way(p, most);
 	}
 	return 0;
 }
 
-int sp_room_for_one(struct sp_front *f)
+int sp_room_for_one(struct sp_proxy *p)
 {
 	__u64 now_ns = sp_now_ns();
-	struct sp_conn *oldest = sp_conns_most(f->conns, age_ms_of, now_ns);
+	struct sp_conn *oldest = sp_conns_most(p->conns, age_ms_of, now_ns);
 
 	if (!oldest || age_ms_of(oldest, now_ns) < ROOM_MIN_MS)
 		return 0;
-	give_way(f, oldest);
+	give_way(p, oldest);
 	return 1;
 }

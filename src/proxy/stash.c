@@ -24,7 +24,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 #include "tcp/relay.h"
 
 #define ACK_BYTES	8192		/* acknowledge at once when so much is new */
@@ -64,17 +64,17 @@ static struct sp_stash_offer offer_of(const struct sp_conn *c)
 	};
 }
 
-static void give(struct sp_front *f, struct sp_conn *c)
+static void give(struct sp_proxy *p, struct sp_conn *c)
 {
-	__u32 to = c->state == SP_CONN_OWING ? c->acked : c->held.len;
+	__u32 to = c->state == SP_CONN_OWING ? c->acked : c->reasm.len;
 	struct sp_stash_offer offer;
 
 	c->ack_ns = 0;
 	if (c->is_giving || c->is_looking || (to == c->acked && !c->lent))
 		return;
-	if (f->store->engine->heads && !c->is_looked) {
+	if (p->node.store->engine->heads && !c->is_looked) {
 		c->is_looking = 1;
-		f->store->engine->head(f->store, &c->front);
+		p->node.store->engine->head(p->node.store, &c->front);
 		return;
 	}
 	c->begun_ms = c->begun_ms ?: real_ms();
@@ -82,54 +82,54 @@ static void give(struct sp_front *f, struct sp_conn *c)
 	c->stashing = later(c->stashing, to);
 	c->giving_tsval = c->client.tsval_theirs;
 	offer = offer_of(c);
-	f->store->engine->stash(f->store, &c->front, &offer, sp_conn_buf(f->conns, c), c->is_kept ? c->acked : 0, to,
-				sp_conn_ref(f->conns, c));
+	p->node.store->engine->stash(p->node.store, &c->front, &offer, sp_conn_buf(p->conns, c), c->is_kept ? c->acked : 0, to,
+				sp_conn_ref(p->conns, c));
 }
 
 /* Only this box has it. Whoever wants to go on without a store does, but gives it some time to come. */
-static int may_go_on(struct sp_front *f, struct sp_conn *c, int err)
+static int may_go_on(struct sp_proxy *p, struct sp_conn *c, int err)
 {
 	if (err != -EAGAIN || c->config->store.loss != SP_LOSS_CONTINUE || c->lent > 1) {
 		c->lent -= c->lent > 1;
-		f->counters.stash_failed++;
+		p->node.counters.stash_failed++;
 		return 0;
 	}
-	f->counters.stash_unprotected++;
+	p->node.counters.stash_unprotected++;
 	return 1;
 }
 
-void sp_stash_done(struct sp_front *f, struct sp_conn *c, int err)
+void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
 {
 	struct sp_segment ack;
 
 	c->is_giving = 0;
 	c->is_kept = !err;
-	if (c->state == SP_CONN_ANSWERED)
+	if (c->state == SP_CONN_REPLIED)
 		return;
-	if (err && !may_go_on(f, c, err)) {
+	if (err && !may_go_on(p, c, err)) {
 		c->ack_ns = sp_now_ns() + AGAIN_NS;
 		return;
 	}
 	if (c->left_by && !err) {
-		sp_heir_taken(f, &c->front, c->left_by);
+		sp_takeover_taken(p, &c->front, c->left_by);
 		c->left_by = 0;
 	}
 	c->lent = 0;
 	c->stashed_tsval = c->giving_tsval;
 	if (c->state == SP_CONN_OWING || (c->state != SP_CONN_HEAD && !c->acked))
 		return;		/* the latter: its splice need not know @stashed_tsval, and the client repeats it all */
-	f->counters.head_stashed++;
+	p->node.counters.head_stashed++;
 	c->acked = c->stashing;
-	ack = sp_front_segment(c, SP_TCP_ACK, c->acked);
-	sp_wire_send(f->wire, &ack);
-	if (c->state == SP_CONN_HEAD && c->held.len > c->acked)
-		sp_stash_grown(f, c);
+	ack = sp_proxy_segment(c, SP_TCP_ACK, c->acked);
+	sp_wire_send(p->node.wire, &ack);
+	if (c->state == SP_CONN_HEAD && c->reasm.len > c->acked)
+		sp_stash_grown(p, c);
 }
 
-void sp_stash_grown(struct sp_front *f, struct sp_conn *c)
+void sp_stash_grown(struct sp_proxy *p, struct sp_conn *c)
 {
-	if (c->held.len - c->acked >= ACK_BYTES)
-		give(f, c);
+	if (c->reasm.len - c->acked >= ACK_BYTES)
+		give(p, c);
 	else if (!c->ack_ns)
 		c->ack_ns = sp_now_ns() + ACK_DELAY_NS;
 }
@@ -147,27 +147,27 @@ static void again_if_acked(void *ctx, struct sp_conn *c)
 		sp_stash_again(c);
 }
 
-void sp_stash_emptied(struct sp_front *f)
+void sp_stash_emptied(struct sp_proxy *p)
 {
-	sp_conns_each(f->conns, again_if_acked, NULL);
+	sp_conns_each(p->conns, again_if_acked, NULL);
 }
 
-void sp_stash_drop(struct sp_front *f, struct sp_conn *c)
+void sp_stash_drop(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_stash_offer offer = offer_of(c);
 
 	if (c->stashing)
-		f->store->engine->unstash(f->store, &c->front, &offer, c->stashing);
+		p->node.store->engine->unstash(p->node.store, &c->front, &offer, c->stashing);
 	c->acked = 0;
 	c->stashing = 0;
 }
 
-void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
+void sp_stash_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
 	if (c->ack_ns && now_ns >= c->ack_ns)
-		give(f, c);
+		give(p, c);
 	if (c->state == SP_CONN_OWING) {
-		sp_owe_tick(f, c, now_ns);
+		sp_owe_tick(p, c, now_ns);
 	} else if (c->again_ns && now_ns >= c->again_ns) {
 		c->again_ns = 0;
 		c->parsed = 0;
@@ -177,50 +177,50 @@ void sp_stash_tick(struct sp_front *f, struct sp_conn *c, __u64 now_ns)
 /* ---- what others have acknowledged ---- */
 
 /* By the splice that is there, if one is: as sp_owe_forward() would have left it, with what the half alone tells. */
-static int owe_by(struct sp_front *f, struct sp_conn *c)
+static int owe_by(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_entry e;
 
-	if (sp_datapath_get(f->dp, &c->front, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
-	    e.tag.client_isn != c->client.isn_theirs)
+	if (sp_datapath_get(p->node.dp, &c->front, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
+	    e.meta.client_isn != c->client.isn_theirs)
 		return -ENOENT;
-	f->counters.heads_owed++;
+	p->node.counters.heads_owed++;
 	c->up = e.half;
 	c->client.tsval_theirs = c->stashed_tsval;
 	c->backend.has_ts = c->client.has_ts && (e.half.tsval_delta || e.half.tsecr_delta);
 	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
-	c->is_marked = 0;
+	c->is_trapped = 0;
 	c->window_bytes = SP_WINDOW_UNKNOWN;
 	sp_owe_begin(c);
 	return 0;
 }
 
-int sp_stash_owe(struct sp_front *f, struct sp_conn *c)
+int sp_stash_owe(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (!c->acked || c->is_reset)
 		return -ENOENT;
-	if (!owe_by(f, c))
+	if (!owe_by(p, c))
 		return 0;
 	c->state = SP_CONN_HEAD;
-	c->parsed = c->held.len;
+	c->parsed = c->reasm.len;
 	c->again_ns = sp_now_ns() + CLAIM_AGAIN_NS;
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	c->tries = 0;
 	c->tried = 0;
-	c->is_marked = 0;
-	sp_front_mark(f, c);
+	c->is_trapped = 0;
+	sp_proxy_trap(p, c);
 	return 0;
 }
 
-static void take(struct sp_front *f, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+static void take(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
 		 __u32 len)
 {
 	__u32 before = sp_head_pages(c);
 
-	sp_held_add(&c->held, sp_conn_buf(f->conns, c), SP_CONN_BUF, 0, bytes, len);
-	f->held_bytes += sp_head_pages(c) - before;
+	sp_reasm_add(&c->reasm, sp_conn_buf(p->conns, c), SP_CONN_BUF, 0, bytes, len);
+	p->held_bytes += sp_head_pages(c) - before;
 	c->begun_ms = offer->begun_ms;
-	c->acked = later(c->acked, earlier(len, c->held.len));
+	c->acked = later(c->acked, earlier(len, c->reasm.len));
 	c->stashing = later(c->stashing, c->acked);
 	c->stashed_tsval = offer->client.tsval_theirs;
 	c->heard_tsval = later_tsval(c->heard_tsval, offer->client.tsval_theirs);
@@ -228,54 +228,54 @@ static void take(struct sp_front *f, struct sp_conn *c, const struct sp_stash_of
 		c->client.tsval_theirs = c->heard_tsval;
 	else	/* its splice can't change any more; the store will have that soon */
 		c->stashed_tsval = later_tsval(c->client.tsval_theirs, offer->client.tsval_theirs);
-	if (f->store->engine->heads)
+	if (p->node.store->engine->heads)
 		sp_stash_again(c);
 }
 
 /* After the splice it is too late to learn that more was acknowledged: who did that has to deliver it. */
-void sp_stash_merge(struct sp_front *f, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
 		    __u32 len)
 {
 	if (offer->client.isn_theirs != c->client.isn_theirs || offer->client.isn_ours != c->client.isn_ours ||
-	    c->state == SP_CONN_OWING || c->state == SP_CONN_ANSWERED || len <= c->acked)
+	    c->state == SP_CONN_OWING || c->state == SP_CONN_REPLIED || len <= c->acked)
 		return;
-	f->counters.heads_resumed++;
-	take(f, c, offer, bytes, len);
+	p->node.counters.heads_resumed++;
+	take(p, c, offer, bytes, len);
 }
 
-void sp_stash_looked(struct sp_front *f, struct sp_conn *c)
+void sp_stash_looked(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (!c->is_looking)
 		return;
 	c->is_looking = 0;
 	c->is_looked = 1;
 	if (c->state == SP_CONN_HEAD)
-		give(f, c);
+		give(p, c);
 }
 
 /* However many proxies go on with it, a head has its time once. */
-static __u64 time_left_ns(const struct sp_front *f, const struct sp_conn *c)
+static __u64 time_left_ns(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	__u64 max_ns = c->config->limits.head_ns, now_ms = real_ms(), age_ns;
 
 	age_ns = now_ms > c->begun_ms ? (now_ms - c->begun_ms) * 1000000 : 0;
-	if (!f->store->engine->heads)
+	if (!p->node.store->engine->heads)
 		return max_ns;
 	return age_ns + TIME_LEFT_MIN_NS < max_ns ? max_ns - age_ns : TIME_LEFT_MIN_NS;
 }
 
-struct sp_conn *sp_stash_resume(struct sp_front *f, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 				const char *bytes, __u32 len)
 {
-	const struct sp_service_conf *service = sp_config_service_at(f->config, front);
-	struct sp_conn *c = service ? sp_conn_add(f->conns, front) : NULL;
+	const struct sp_service_conf *service = sp_config_service_at(p->node.config, front);
+	struct sp_conn *c = service ? sp_conn_add(p->conns, front) : NULL;
 
 	if (!c) {
-		f->counters.pending_full += !!service;
+		p->node.counters.pending_full += !!service;
 		return NULL;
 	}
-	f->counters.heads_resumed++;
-	c->config = sp_config_get(f->config);
+	p->node.counters.heads_resumed++;
+	c->config = sp_config_get(p->node.config);
 	c->service = service;
 	c->client = offer->client;
 	c->heard_tsval = offer->client.tsval_theirs;
@@ -284,11 +284,11 @@ struct sp_conn *sp_stash_resume(struct sp_front *f, const struct sp_tuple *front
 	c->is_ecn = offer->is_ecn;
 	c->is_looked = 1;
 	c->window = 65535;
-	take(f, c, offer, bytes, len);
-	c->deadline_ns = sp_now_ns() + time_left_ns(f, c);
-	if (owe_by(f, c)) {
+	take(p, c, offer, bytes, len);
+	c->deadline_ns = sp_now_ns() + time_left_ns(p, c);
+	if (owe_by(p, c)) {
 		c->is_news = 1;
-		sp_front_mark(f, c);
+		sp_proxy_trap(p, c);
 	}
 	return c;
 }

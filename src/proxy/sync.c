@@ -10,22 +10,22 @@
  *
  * New connections don't wait for that, but a backend that answers as if the
  * port was in use is believed until then. What depends on it is whether this
- * proxy should be sent any: see sp_front_is_in_sync().
+ * proxy should be sent any: see sp_sync_is_done().
  */
 #include <errno.h>
 
 #include "base/log.h"
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 
 #define AGAIN_NS	60000000000ULL	/* after a round; or the time that an idle splice has, if that is shorter */
 #define RETRY_NS	500000000ULL	/* after one that failed */
 #define GIVE_UP_NS	5000000000ULL	/* without the store, with store_loss: continue */
 
-static void in_sync(struct sp_front *f, const char *how)
+static void in_sync(struct sp_proxy *p, const char *how)
 {
-	if (f->sync.is_in_sync)
+	if (p->sync.is_in_sync)
 		return;
-	f->sync.is_in_sync = 1;
+	p->sync.is_in_sync = 1;
 	log_info("in sync%s", how);
 }
 
@@ -33,42 +33,42 @@ void sp_sync_found(void *ctx, const struct sp_splice *splice)
 {
 	const struct sp_tuple *back = &splice->up.out;
 	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 
-	switch (sp_ports_mark(f->ports, &to, &from)) {
-	case 0: f->counters.ports_found++; break;
-	case -ENOMEM: f->counters.ports_unmarked++; break;
+	switch (sp_port_seen(p->node.ports, &to, &from)) {
+	case 0: p->node.counters.ports_found++; break;
+	case -ENOMEM: p->node.counters.ports_unmarked++; break;
 	case -ESTALE:	/* a server was away when it was forgotten */
-		f->counters.ports_stale++;
-		f->store->engine->forget(f->store, splice);
+		p->node.counters.ports_stale++;
+		p->node.store->engine->forget(p->node.store, splice);
 		break;
 	}
 }
 
-void sp_sync_fetched(struct sp_front *f, const struct sp_splice *splice)
+void sp_sync_fetched(struct sp_proxy *p, const struct sp_splice *splice)
 {
 	const struct sp_tuple *back = &splice->up.out;
 	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
 
-	sp_ports_take(f->ports, &to, &from);
+	sp_port_reserve(p->node.ports, &to, &from);
 }
 
-static __u64 pause_ns(const struct sp_front *f, int err)
+static __u64 pause_ns(const struct sp_proxy *p, int err)
 {
-	__u64 idle_ns = f->config->limits.idle_ns, again_ns = idle_ns < AGAIN_NS ? idle_ns : AGAIN_NS;
+	__u64 idle_ns = p->node.config->limits.idle_ns, again_ns = idle_ns < AGAIN_NS ? idle_ns : AGAIN_NS;
 
-	return again_ns < RETRY_NS || (err && !f->sync.is_in_sync) ? RETRY_NS : again_ns;
+	return again_ns < RETRY_NS || (err && !p->sync.is_in_sync) ? RETRY_NS : again_ns;
 }
 
 void sp_sync_scanned(void *ctx, int err)
 {
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 
-	f->sync.is_scanning = 0;
-	f->sync.is_sweeping = !err;
-	f->sync.next_ns = sp_now_ns() + pause_ns(f, err);
+	p->sync.is_scanning = 0;
+	p->sync.is_sweeping = !err;
+	p->sync.next_ns = sp_now_ns() + pause_ns(p, err);
 	if (!err)
-		in_sync(f, "");
+		in_sync(p, "");
 }
 
 /* Whatever is here keeps its port, and gives it back by itself. */
@@ -76,41 +76,41 @@ static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_en
 {
 	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr, .dport = to->port_be };
 	struct sp_tuple key = sp_tuple_reverse(&back);
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 	struct sp_entry e;
 
-	if (sp_conn_by_back(f->conns, &back) || !sp_datapath_get(f->dp, &key, &e))
+	if (sp_conn_by_back(p->conns, &back) || !sp_datapath_get(p->node.dp, &key, &e))
 		return 1;
-	f->counters.ports_returned++;
+	p->node.counters.ports_returned++;
 	return 0;
 }
 
-static void scan(struct sp_front *f)
+static void scan(struct sp_proxy *p)
 {
-	f->sync.is_scanning = 1;
-	f->store->engine->scan(f->store, f->sync.is_in_sync);
+	p->sync.is_scanning = 1;
+	p->node.store->engine->scan(p->node.store, p->sync.is_in_sync);
 }
 
-void sp_sync_start(struct sp_front *f)
+void sp_sync_start(struct sp_proxy *p)
 {
-	f->sync.start_ns = sp_now_ns();
-	scan(f);
+	p->sync.start_ns = sp_now_ns();
+	scan(p);
 }
 
-void sp_sync_tick(struct sp_front *f, __u64 now_ns)
+void sp_sync_tick(struct sp_proxy *p, __u64 now_ns)
 {
-	if (!f->sync.is_in_sync && f->config->store.loss == SP_LOSS_CONTINUE &&
-	    now_ns - f->sync.start_ns >= GIVE_UP_NS) {
+	if (!p->sync.is_in_sync && p->node.config->store.loss == SP_LOSS_CONTINUE &&
+	    now_ns - p->sync.start_ns >= GIVE_UP_NS) {
 		log_warn("store: it can't be read; ports that are in use through other proxies may be used again");
-		in_sync(f, ", without the store");
+		in_sync(p, ", without the store");
 	}
-	if (f->sync.is_sweeping)
-		f->sync.is_sweeping = sp_ports_sweep(f->ports, is_needed, f);
-	else if (!f->sync.is_scanning && now_ns >= f->sync.next_ns)
-		scan(f);
+	if (p->sync.is_sweeping)
+		p->sync.is_sweeping = sp_ports_sweep(p->node.ports, is_needed, p);
+	else if (!p->sync.is_scanning && now_ns >= p->sync.next_ns)
+		scan(p);
 }
 
-int sp_front_is_in_sync(const struct sp_front *f)
+int sp_sync_is_done(const struct sp_proxy *p)
 {
-	return f->sync.is_in_sync;
+	return p->sync.is_in_sync;
 }

@@ -27,7 +27,7 @@
 
 #define QUEUES_MAX	4096
 #define BUCKETS		1024
-#define RECLAIM_LOOKS	64	/* at taken ports, in one sp_ports_get() */
+#define RECLAIM_LOOKS	64	/* at taken ports, in one sp_port_alloc() */
 #define SWEEP_BUCKETS	16	/* in one sp_ports_sweep() */
 
 /* A backend, with a queue for each source address that was used towards it. */
@@ -246,7 +246,7 @@ static int reclaim(struct sp_ports *ports, struct towards *tw)
 	return 0;
 }
 
-int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from)
+int sp_port_alloc(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from)
 {
 	struct towards *tw = towards_get(ports, to);
 	int err;
@@ -307,7 +307,7 @@ static int open_port(struct sp_ports *ports, const struct sp_endpoint *to, const
 	return tw ? queue_open(ports, tw, addr_idx, ret_q) : -ENOMEM;
 }
 
-void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	struct sp_port_queue *q;
 	__u16 idx;
@@ -316,7 +316,7 @@ void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const st
 		sp_port_queue_put(q, idx, SP_PORT_MARK_NONE);
 }
 
-void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	struct sp_port_queue *q;
 	__u16 idx;
@@ -325,7 +325,7 @@ void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const 
 		sp_port_queue_put(q, idx, SP_PORT_MARK_UNSURE);
 }
 
-int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+int sp_port_reserve(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	struct sp_port_queue *q;
 	__u16 idx;
@@ -340,7 +340,7 @@ int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const st
 	return 0;
 }
 
-int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+int sp_port_seen(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	struct sp_port_queue *q;
 	__u16 idx;

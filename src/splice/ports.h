@@ -19,36 +19,36 @@ void sp_ports_free(struct sp_ports *ports);
 typedef int (*sp_ports_ask_fn)(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 /*
- * Where no port is left, @ask is called for those that were taken first. It calls sp_ports_put() if that one isn't
+ * Where no port is left, @ask is called for those that were taken first. It calls sp_port_free() if that one isn't
  * needed any more. Return: 0; anything else: ask about no other one for now.
  */
 void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx);
 
 /**
- * sp_ports_get() - the least recently used port towards a backend, on each address in turn
+ * sp_port_alloc() - the least recently used port towards a backend, on each address in turn
  * @to:		the backend
  * @ret_from:	an address of the backend's family, and a port
  * Return: 0; -EADDRNOTAVAIL when all are in use, and none of the 64 that were asked about was given up; -EAFNOSUPPORT
  * when no address is of that family; -ENOMEM.
  */
-int sp_ports_get(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from);
+int sp_port_alloc(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from);
 
 /* Give one back: its splice is over. It goes to the end of its queue. One that isn't ours or in use is ignored. */
-void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 /* The same where nobody knows whether it is over: while the store has a splice on it, it stays taken. */
-void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 /*
  * Mark one as in use (a splice that was there before us). Return: 0; -EEXIST in use already;
  * -ENOENT not ours; -ENOMEM.
  */
-int sp_ports_take(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+int sp_port_reserve(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 /*
  * In this round the store has a splice on it: it is taken, whoever took it. Return: 0; -ENOENT not ours; -ENOMEM;
  * -ESTALE that splice is over.
  */
-int sp_ports_mark(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
+int sp_port_seen(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 /*
  * A round is complete: ports that were marked in the last one and not in this are left, unless @is_needed says so; a
  * part of them each time. Return: whether there is more of it to do; if not, the next round has begun.

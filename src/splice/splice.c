@@ -59,12 +59,12 @@ void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale)
 }
 
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, const struct sp_streams *at,
-		      __u32 kept_s)
+		      __u32 refreshed_s)
 {
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);
-	struct sp_use down = { .last_ack = splice->client_isn + 1, .next_seq = at->backend };
-	struct sp_use up = { .next_seq = at->client, .bytes = at->client ? at->client - splice->client_isn - 1 : 0 };
-	const struct sp_tag tag = { .client_isn = splice->client_isn, .kept_s = kept_s };
+	struct sp_half_state down = { .last_ack = splice->client_isn + 1, .next_seq = at->backend };
+	struct sp_half_state up = { .next_seq = at->client, .bytes = at->client ? at->client - splice->client_isn - 1 : 0 };
+	const struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s };
 	int err = sp_datapath_put(dp, &from_backend, &splice->down, &down, &tag);
 
 	if (err)
@@ -78,13 +78,13 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, co
 /* Else two who tell each other of one end each would end up with one that knows, and does not tell any more. */
 __u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
-	struct sp_note note = { .front = *front, .client_isn = client_isn, .state = state & SP_USE_S_TOLD };
-	struct sp_use told = { .state = state };
+	struct sp_patch note = { .front = *front, .client_isn = client_isn, .flags = state & SP_STATE_TOLD };
+	struct sp_half_state told = { .flags = state };
 	struct sp_entry up;
 
-	if (sp_datapath_note(dp, &note) || sp_use_is_closed(&told) || sp_datapath_get(dp, front, &up))
+	if (sp_datapath_patch(dp, &note) || sp_state_is_closed(&told) || sp_datapath_get(dp, front, &up))
 		return 0;
-	return up.tag.client_isn == client_isn && sp_use_is_closed(&up.use) ? up.use.state & SP_USE_S_ENDS : 0;
+	return up.meta.client_isn == client_isn && sp_state_is_closed(&up.state) ? up.state.flags & SP_STATE_ENDS : 0;
 }
 
 enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple, __u32 client_isn,
@@ -94,15 +94,15 @@ enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tupl
 	struct sp_tuple peer_key;
 
 	if (sp_datapath_get(dp, tuple, &own) || own.half.flags & SP_HALF_F_TO_DAEMON ||
-	    own.tag.client_isn != client_isn)
+	    own.meta.client_isn != client_isn)
 		return SP_FIN_UNKNOWN;
 	peer_key = sp_tuple_reverse(&own.half.out);
-	if (sp_datapath_get(dp, &peer_key, &peer) || peer.tag.client_isn != client_isn)
+	if (sp_datapath_get(dp, &peer_key, &peer) || peer.meta.client_isn != client_isn)
 		return SP_FIN_UNKNOWN;
-	return sp_fin_judge(fin, &own.use, &peer.use);
+	return sp_fin_judge(fin, &own.state, &peer.state);
 }
 
-void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports)
+void sp_splice_recount(struct sp_datapath *dp, struct sp_ports *ports)
 {
 	int is_end = 0, is_first = 1, n;
 	unsigned int splices = 0;
@@ -119,7 +119,7 @@ void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports)
 
 			if (!(entries[i].half.flags & SP_HALF_F_FROM_BACKEND))
 				continue;
-			sp_ports_take(ports, &to, &from);
+			sp_port_reserve(ports, &to, &from);
 			splices++;
 		}
 	}

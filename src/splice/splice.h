@@ -54,16 +54,16 @@ struct sp_streams {
 /**
  * sp_splice_install() - make a committed splice known to the datapath
  * @at:		the client's with what we forward ourselves of it
- * @kept_s:	as in struct sp_tag: up.spliced_s when the store has it, for all we know only since then
+ * @refreshed_s:	as in struct sp_meta: up.spliced_s when the store has it, for all we know only since then
  * Return: 0; -E2BIG when the table is full, and then nothing is left of it.
  */
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, const struct sp_streams *at,
-		      __u32 kept_s);
+		      __u32 refreshed_s);
 
 /**
  * sp_splice_ended() - another proxy has seen FIN or RST of a splice that may be here, too
  * @client_isn:	another splice of this tuple is left alone
- * @state:	SP_USE_S_* as the half up sees them; added to what was seen here
+ * @state:	SP_STATE_* as the half up sees them; added to what was seen here
  *
  * Packets that still come go on as before: a FIN stays, an RST is forgotten when its sender sends on, and nothing is
  * removed before limits.closed without a packet.
@@ -76,6 +76,6 @@ enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tupl
 				    const struct sp_fin *fin);
 
 /* At start: counts the splices that are there, and marks their ports. */
-void sp_splice_adopt(struct sp_datapath *dp, struct sp_ports *ports);
+void sp_splice_recount(struct sp_datapath *dp, struct sp_ports *ports);
 
 #endif

@@ -84,9 +84,9 @@ static int parse_ballot(const char *text, sp_ballot *ret_ballot)
 	return 0;
 }
 
-int sp_answer_parse(const void *bytes, size_t len, struct sp_answer *ret_answer)
+int sp_vote_parse(const void *bytes, size_t len, struct sp_vote *ret_answer)
 {
-	struct sp_answer a = { .kind = SP_ANSWER_VALUE };
+	struct sp_vote a = { .kind = SP_VOTE_VALUE };
 	const char *text = bytes;
 	size_t head = 1;
 
@@ -125,7 +125,7 @@ static int ask(struct sp_claim *c, enum sp_claim_step step, __u64 now_ns)
 	c->step_ns = now_ns;
 	c->round++;
 	for (int i = 0; i < c->copies; i++)
-		c->answers[i].kind = SP_ANSWER_PENDING;
+		c->answers[i].kind = SP_VOTE_PENDING;
 	return 1;
 }
 
@@ -153,14 +153,14 @@ void sp_claim_start(struct sp_claim *c, unsigned int copies, unsigned int quorum
 		prepare(c, now_ns);
 }
 
-void sp_claim_answer(struct sp_claim *c, __u32 round, unsigned int copy_idx, const struct sp_answer *answer)
+void sp_claim_answer(struct sp_claim *c, __u32 round, unsigned int copy_idx, const struct sp_vote *answer)
 {
-	struct sp_answer *a = &c->answers[copy_idx];
+	struct sp_vote *a = &c->answers[copy_idx];
 
-	if (round != c->round || copy_idx >= c->copies || a->kind != SP_ANSWER_PENDING)
+	if (round != c->round || copy_idx >= c->copies || a->kind != SP_VOTE_PENDING)
 		return;
 	*a = *answer;
-	if (a->kind != SP_ANSWER_VALUE)
+	if (a->kind != SP_VOTE_VALUE)
 		return;
 	if (a->promised > c->highest)
 		c->highest = a->promised;
@@ -197,29 +197,29 @@ static int pause_then_retry(struct sp_claim *c, __u64 now_ns)
 static const struct sp_record *find_chosen(const struct sp_claim *c)
 {
 	for (int i = 0; i < c->copies; i++)
-		if (c->answers[i].kind == SP_ANSWER_VALUE && c->answers[i].state == 'C')
+		if (c->answers[i].kind == SP_VOTE_VALUE && c->answers[i].state == 'C')
 			return &c->answers[i].record;
 	return NULL;
 }
 
-static int is_own(const struct sp_claim *c, const struct sp_answer *a)
+static int is_own(const struct sp_claim *c, const struct sp_vote *a)
 {
-	return a->kind == SP_ANSWER_VALUE && c->is_own && sp_record_is_same(&a->record, &c->record);
+	return a->kind == SP_VOTE_VALUE && c->is_own && sp_record_is_same(&a->record, &c->record);
 }
 
 struct tally {
 	int	pending, won, rejected;
 };
 
-static int is_won(const struct sp_claim *c, const struct sp_answer *a)
+static int is_won(const struct sp_claim *c, const struct sp_vote *a)
 {
 	switch (c->step) {
 	case SP_CLAIM_CLAIM:
-		return a->kind == SP_ANSWER_NOTHING || (is_own(c, a) && a->state != 'P');
+		return a->kind == SP_VOTE_NOTHING || (is_own(c, a) && a->state != 'P');
 	case SP_CLAIM_PREPARE:
-		return a->kind == SP_ANSWER_VALUE && a->state == 'P' && a->promised == c->ballot;
+		return a->kind == SP_VOTE_VALUE && a->state == 'P' && a->promised == c->ballot;
 	case SP_CLAIM_ACCEPT:
-		return a->kind == SP_ANSWER_VALUE && a->state == 'P' && a->accepted == c->ballot &&
+		return a->kind == SP_VOTE_VALUE && a->state == 'P' && a->accepted == c->ballot &&
 		       a->promised == c->ballot;
 	case SP_CLAIM_PAUSE:
 	case SP_CLAIM_DONE:
@@ -233,11 +233,11 @@ static struct tally count(const struct sp_claim *c)
 	struct tally t = { 0 };
 
 	for (int i = 0; i < c->copies; i++) {
-		t.pending += c->answers[i].kind == SP_ANSWER_PENDING;
+		t.pending += c->answers[i].kind == SP_VOTE_PENDING;
 		if (is_won(c, &c->answers[i]))
 			t.won++;
 		else
-			t.rejected += c->answers[i].kind == SP_ANSWER_VALUE;
+			t.rejected += c->answers[i].kind == SP_VOTE_VALUE;
 	}
 	return t;
 }
@@ -262,7 +262,7 @@ static int count_record(const struct sp_claim *c, const struct sp_record *record
 
 	*ret_is_touched = 0;
 	for (int i = 0; i < c->copies; i++) {
-		const struct sp_answer *a = &c->answers[i];
+		const struct sp_vote *a = &c->answers[i];
 
 		if (!is_won(c, a) || !a->record.len || !sp_record_is_same(&a->record, record))
 			continue;
@@ -279,7 +279,7 @@ static int choose_first(const struct sp_claim *c, int granted, const struct sp_r
 	int is_touched;
 
 	for (int i = 0; i < c->copies; i++) {
-		const struct sp_answer *a = &c->answers[i];
+		const struct sp_vote *a = &c->answers[i];
 
 		if (!is_won(c, a) || !a->record.len || (found && sp_record_is_same(found, &a->record)))
 			continue;
@@ -297,11 +297,11 @@ static int choose_first(const struct sp_claim *c, int granted, const struct sp_r
 
 static int choose(const struct sp_claim *c, int granted, const struct sp_record **ret_record)
 {
-	const struct sp_answer *best = NULL;
+	const struct sp_vote *best = NULL;
 	int err;
 
 	for (int i = 0; i < c->copies; i++) {
-		const struct sp_answer *a = &c->answers[i];
+		const struct sp_vote *a = &c->answers[i];
 
 		if (is_won(c, a) && a->accepted && (!best || a->accepted > best->accepted))
 			best = a;
@@ -344,7 +344,7 @@ static int go_one(struct sp_claim *c, const struct tally *t)
 	if (t->won)
 		return done(c, 0, &c->record);
 	for (int i = 0; i < c->copies; i++)
-		if (c->answers[i].kind == SP_ANSWER_VALUE && c->answers[i].record.len)
+		if (c->answers[i].kind == SP_VOTE_VALUE && c->answers[i].record.len)
 			return done(c, 0, &c->answers[i].record);
 	if (!t->pending)
 		sp_claim_expire(c);

@@ -11,23 +11,23 @@
 typedef __u64 sp_ballot;
 char *sp_ballot_format(sp_ballot ballot, char *buf);
 
-enum sp_answer_kind {
-	SP_ANSWER_PENDING,
-	SP_ANSWER_ABSENT,	/* none came, or none that counts */
-	SP_ANSWER_NOTHING,	/* nothing was there: a claim is won by that */
-	SP_ANSWER_VALUE,
+enum sp_vote_kind {
+	SP_VOTE_PENDING,
+	SP_VOTE_ABSENT,	/* none came, or none that counts */
+	SP_VOTE_NOTHING,	/* nothing was there: a claim is won by that */
+	SP_VOTE_VALUE,
 };
 
 /**
- * struct sp_answer - what a server says that it has under a front key, after it has done what was asked
+ * struct sp_vote - what a server says that it has under a front key, after it has done what was asked
  * @state:	'F' claimed by its owner at ballot 0; 'T' the same, and relied upon; 'P' see @promised; 'C' chosen
  * @promised:	the highest ballot that it takes part in
  * @accepted:	the ballot of @record
  * @origin:	with state 'P': 'F' and 'T' as it was at ballot 0, 'P' above; '-' no record
  * @record:	its seal is not looked at here; len 0: none
  */
-struct sp_answer {
-	enum sp_answer_kind	kind;
+struct sp_vote {
+	enum sp_vote_kind	kind;
 	char			state;
 	char			origin;
 	sp_ballot		promised;
@@ -36,7 +36,7 @@ struct sp_answer {
 };
 
 /* Value of a front key: state byte and record, or for 'P' state, promised, accepted, origin, record. 0 or -EINVAL. */
-int sp_answer_parse(const void *bytes, size_t len, struct sp_answer *ret_answer);
+int sp_vote_parse(const void *bytes, size_t len, struct sp_vote *ret_answer);
 
 enum sp_claim_step { SP_CLAIM_CLAIM, SP_CLAIM_PREPARE, SP_CLAIM_ACCEPT, SP_CLAIM_PAUSE, SP_CLAIM_DONE };
 
@@ -65,7 +65,7 @@ struct sp_claim {
 	struct sp_record	record;
 	struct sp_record	proposal;
 	struct sp_record	chosen;
-	struct sp_answer	answers[SP_COPIES_MAX];
+	struct sp_vote	answers[SP_COPIES_MAX];
 };
 
 /**
@@ -79,7 +79,7 @@ struct sp_claim {
  */
 void sp_claim_start(struct sp_claim *c, unsigned int copies, unsigned int quorum, const struct sp_record *record,
 		    int is_own, __u64 random, __u64 now_ns);
-void sp_claim_answer(struct sp_claim *c, __u32 round, unsigned int copy_idx, const struct sp_answer *answer);
+void sp_claim_answer(struct sp_claim *c, __u32 round, unsigned int copy_idx, const struct sp_vote *answer);
 /* Return: whether there is a new question. */
 int sp_claim_go(struct sp_claim *c, __u64 now_ns);
 /* Time is up. */

@@ -44,13 +44,13 @@ static inline void put_adopted(struct fixture *f, int is_v6, __u32 client_isn)
 {
 	struct sp_half up = { .out = at_host(is_v6), .spliced_s = SPLICED_S, .flags = ADOPTED,
 			      .tsecr_delta = -sp_half_adopted(CLIENT_MSS, OUR_WSCALE) };
-	struct sp_entry e = { .half = up, .tag.client_isn = client_isn, .use.seen_ns = now_ns(CLOCK_MONOTONIC_COARSE) };
+	struct sp_entry e = { .half = up, .meta.client_isn = client_isn, .state.seen_ns = now_ns(CLOCK_MONOTONIC_COARSE) };
 	struct sp_tuple front = TUPLE_IN(is_v6), down = from_host(is_v6);
 	int fd = bpf_map__fd(f->skel->maps.sp_halves);
 
 	assert_int_equal(bpf_map_update_elem(fd, &front, &e, BPF_ANY), 0);
 	e.half = sp_half_turn(&up, &front, 0);
-	e.use.last_ack = client_isn + 1;
+	e.state.last_ack = client_isn + 1;
 	assert_int_equal(bpf_map_update_elem(fd, &down, &e, BPF_ANY), 0);
 }
 
@@ -108,7 +108,7 @@ static inline void begin_adopt(struct fixture *f, int is_v6)
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &at.saddr, &all, BPF_ANY), 0);
 	remove_half(f, &front);
 	remove_half(f, &down);
-	bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_asks), &at);
+	bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_queries), &at);
 	listen_to(f);
 }
 

@@ -67,12 +67,12 @@ static inline void remove_half(struct fixture *f, const struct sp_tuple *key)
 	bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_halves), key);
 }
 
-static inline struct sp_use use_of(struct fixture *f, const struct sp_tuple *key)
+static inline struct sp_half_state state_of(struct fixture *f, const struct sp_tuple *key)
 {
 	struct sp_entry e;
 
 	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_halves), key, &e), 0);
-	return e.use;
+	return e.state;
 }
 
 #define SERVICE_PORT	443

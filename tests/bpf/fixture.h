@@ -16,9 +16,9 @@
 #include <bpf/libbpf.h>
 #include <linux/pkt_cls.h>
 
-#include "abi/ask.h"
+#include "abi/query.h"
 #include "abi/cookie.h"
-#include "abi/note.h"
+#include "abi/patch.h"
 #include "abi/policy.h"
 #include "abi/drop.h"
 #include "abi/event.h"
@@ -183,8 +183,8 @@ static inline int put_half(struct fixture *f, const struct sp_tuple *in, const s
 {
 	struct sp_entry e = { .half = *half };
 
-	e.use.addr_csum = difference(&in->saddr, &half->out.saddr, 8);
-	e.use.port_csum = difference(&in->sport, &half->out.sport, 1);
+	e.state.addr_csum = difference(&in->saddr, &half->out.saddr, 8);
+	e.state.port_csum = difference(&in->sport, &half->out.sport, 1);
 	return bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), in, &e, BPF_ANY);
 }
 

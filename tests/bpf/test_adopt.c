@@ -25,9 +25,9 @@ static void check_asked(struct fixture *f, const char *name, const struct packet
 static void put_ask(struct fixture *f, const struct sp_tuple *t, __s64 asked_ns, __s64 pass_ns)
 {
 	__u64 now = now_ns(CLOCK_MONOTONIC_COARSE);
-	struct sp_ask ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ? now + pass_ns : 0 };
+	struct sp_query ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ? now + pass_ns : 0 };
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_asks), t, &ask, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_queries), t, &ask, BPF_ANY), 0);
 }
 
 /* @data_off: what TCP says of its own length, if not 0 */
@@ -80,7 +80,7 @@ static void what_nobody_knows_is_asked_about(void **state)
 		begin_adopt(*state, v6);
 		check_asked(*state, "first", &p, 1);
 		check_asked(*state, "repeated at once", &p, 0);
-		put_ask(*state, &p.tuple, -(__s64)SP_ASK_HOLD_NS - 10000000, 0);
+		put_ask(*state, &p.tuple, -(__s64)SP_QUERY_HOLD_NS - 10000000, 0);
 		check_asked(*state, "repeated later", &p, 1);
 		check_asked(*state, "and at once", &p, 0);
 		put_ask(*state, &p.tuple, -1000, 1000000000);
@@ -101,7 +101,7 @@ static void all_sources_when_none_are_told(void **state)
 
 		begin_adopt(f, v6);
 		p.tuple.saddr = addr_of(v6 ? "fd09::7" : "10.9.0.7");
-		bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_asks), &p.tuple);
+		bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_queries), &p.tuple);
 		bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &any, &all, BPF_ANY);
 		check_asked(f, "any", &p, 1);
 		bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_snats), &any);
@@ -270,8 +270,8 @@ static void given_ago(struct fixture *f, int is_v6, __u64 ago_ns)
 	struct sp_tuple down = from_host(is_v6);
 	struct sp_entry e = entry_of(f, &down);
 
-	e.use.state |= SP_USE_S_GIVEN;
-	e.use.seen_ns = now_ns(CLOCK_MONOTONIC_COARSE) - ago_ns;
+	e.state.flags |= SP_STATE_GIVEN;
+	e.state.seen_ns = now_ns(CLOCK_MONOTONIC_COARSE) - ago_ns;
 	set_entry(f, &down, &e);
 }
 
@@ -313,10 +313,10 @@ static void what_is_not_the_first_waits_for_a_moment_only(void **state)
 		put_adopted(*state, v6, CLIENT_ISN);
 		p.seq += p.payload;
 		e = entry_of(*state, &down);
-		e.use.seen_ns -= 9000000000ULL;
+		e.state.seen_ns -= 9000000000ULL;
 		set_entry(*state, &down, &e);
 		check_dropped(*state, "nine seconds", &p, SP_DROP_ADOPT_EARLY);
-		e.use.seen_ns -= 2000000000ULL;
+		e.state.seen_ns -= 2000000000ULL;
 		set_entry(*state, &down, &e);
 		check_to_stack(*state, "eleven seconds", &p, 0);
 	}
@@ -335,16 +335,16 @@ static const struct settled_case settled[] = {
 	{ "split, nothing answered yet",	SP_HALF_F_SPLIT, 0, 0, 0, 0 },
 	{ "split",				SP_HALF_F_SPLIT, 1, 0, 1000, 1 },
 	{ "adopted",				ADOPTED, 1, 0, 1000, 1 },
-	{ "its server has taken another one",	ADOPTED, 1, SP_USE_S_REUSED, 0, 0 },
-	{ "and had not answered",		ADOPTED, 0, SP_USE_S_REUSED, 0, 0 },
-	{ "half closed",			ADOPTED, 1, SP_USE_S_FIN, 1000, 1 },
-	{ "closed, last acknowledgement",	ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 0, 1 },
-	{ "closed, last FIN",			ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -1, 1 },
-	{ "split, closed, last FIN",		SP_HALF_F_SPLIT, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -1, 1 },
-	{ "split, closed, another one",		SP_HALF_F_SPLIT, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 1, 0 },
-	{ "closed, another one",		ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 1, 0 },
-	{ "closed, an older one",		ADOPTED, 1, SP_USE_S_FIN | SP_USE_S_PEER_FIN, -2, 0 },
-	{ "reset, another one",			ADOPTED, 1, SP_USE_S_PEER_RST, 1000, 0 },
+	{ "its server has taken another one",	ADOPTED, 1, SP_STATE_REUSED, 0, 0 },
+	{ "and had not answered",		ADOPTED, 0, SP_STATE_REUSED, 0, 0 },
+	{ "half closed",			ADOPTED, 1, SP_STATE_FIN, 1000, 1 },
+	{ "closed, last acknowledgement",	ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, 0, 1 },
+	{ "closed, last FIN",			ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, -1, 1 },
+	{ "split, closed, last FIN",		SP_HALF_F_SPLIT, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, -1, 1 },
+	{ "split, closed, another one",		SP_HALF_F_SPLIT, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, 1, 0 },
+	{ "closed, another one",		ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, 1, 0 },
+	{ "closed, an older one",		ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, -2, 0 },
+	{ "reset, another one",			ADOPTED, 1, SP_STATE_PEER_RST, 1000, 0 },
 };
 
 static void check_settled(struct fixture *f, const struct settled_case *c, int is_v6)
@@ -357,12 +357,12 @@ static void check_settled(struct fixture *f, const struct settled_case *c, int i
 	put_adopted(f, is_v6, CLIENT_ISN);
 	e = entry_of(f, &down);
 	e.half.flags = SP_HALF_F_FROM_BACKEND | c->flags;
-	e.use.pkts = c->pkts;
-	e.use.state = c->state;
-	e.use.last_ack = 0xfffffff0;
+	e.state.pkts = c->pkts;
+	e.state.flags = c->state;
+	e.state.last_ack = 0xfffffff0;
 	e.half.ack_delta = c->flags & SP_HALF_F_ADOPTED ? 0 : 0x1000;
 	set_entry(f, &down, &e);
-	p.seq = e.use.last_ack - e.half.ack_delta + c->seq;
+	p.seq = e.state.last_ack - e.half.ack_delta + c->seq;
 	if (c->is_settled)
 		check_to_stack(f, c->name, &p, 0);
 	else
@@ -387,9 +387,9 @@ struct end_case {
 
 static const struct end_case ends[] = {
 	{ "data",			ACK, 0, 0, 0, 0 },
-	{ "FIN",			ACK | FIN, 100, SP_USE_S_FIN, SP_USE_S_PEER_FIN, 0 },
+	{ "FIN",			ACK | FIN, 100, SP_STATE_FIN, SP_STATE_PEER_FIN, 0 },
 	{ "damaged FIN",		ACK | FIN, 100, 0, 0, 1 },
-	{ "RST",			RST, 0, SP_USE_S_RST, SP_USE_S_PEER_RST, 0 },
+	{ "RST",			RST, 0, SP_STATE_RST, SP_STATE_PEER_RST, 0 },
 	{ "RST of another number",	RST, 1, 0, 0, 0 },
 };
 
@@ -404,16 +404,16 @@ static void check_end(struct fixture *f, const struct end_case *c, int is_v6)
 	begin_adopt(f, is_v6);
 	put_adopted(f, is_v6, CLIENT_ISN);
 	e = entry_of(f, &down);
-	e.use.pkts = 1;
+	e.state.pkts = 1;
 	set_entry(f, &down, &e);
 	p.flags = c->flags;
-	p.seq = e.use.last_ack + c->seq;
+	p.seq = e.state.last_ack + c->seq;
 	len = build(&p, in);
 	if (c->is_damaged)
 		in[l4_off(is_v6) + 12] = 0x40;
 	check_untouched(f, c->name, is_v6, in, len);
-	assert_int_equal(use_of(f, &front).state, c->up);
-	assert_int_equal(use_of(f, &down).state, c->down);
+	assert_int_equal(state_of(f, &front).flags, c->up);
+	assert_int_equal(state_of(f, &down).flags, c->down);
 }
 
 static void ends_of_the_client_are_noted(void **state)

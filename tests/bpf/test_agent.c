@@ -31,16 +31,16 @@ static void put_snat(struct fixture *f, const struct sp_addr *addr)
 static void put_ask(struct fixture *f, const struct sp_tuple *t, __s64 asked_ns, __s64 pass_ns)
 {
 	__u64 now = now_ns(CLOCK_MONOTONIC_COARSE);
-	struct sp_ask ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ? now + pass_ns : 0 };
+	struct sp_query ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ? now + pass_ns : 0 };
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_asks), t, &ask, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_queries), t, &ask, BPF_ANY), 0);
 }
 
-static struct sp_ask ask_of(struct fixture *f, const struct sp_tuple *t)
+static struct sp_query ask_of(struct fixture *f, const struct sp_tuple *t)
 {
-	struct sp_ask ask = { 0 };
+	struct sp_query ask = { 0 };
 
-	bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_asks), t, &ask);
+	bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_queries), t, &ask);
 	return ask;
 }
 
@@ -57,7 +57,7 @@ static void begin(struct fixture *f)
 		put_snat(f, &t.daddr);
 		remove_half(f, &t);
 		remove_half(f, &front);
-		bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_asks), &t);
+		bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_queries), &t);
 	}
 	listen_to(f);
 }
@@ -151,9 +151,9 @@ static void ends_are_noted_in_both_halves(void **state)
 				check_carried(*state, "FIN", &p, &down, &want);
 			else
 				check_passes(*state, "FIN alone", &p);
-			assert_int_equal(use_of(*state, &p.tuple).state, SP_USE_S_FIN);
-			assert_int_equal(use_of(*state, &p.tuple).pkts, 1);
-			assert_int_equal(use_of(*state, &front).state, SP_USE_S_PEER_FIN);
+			assert_int_equal(state_of(*state, &p.tuple).flags, SP_STATE_FIN);
+			assert_int_equal(state_of(*state, &p.tuple).pkts, 1);
+			assert_int_equal(state_of(*state, &front).flags, SP_STATE_PEER_FIN);
 		}
 	}
 }
@@ -288,7 +288,7 @@ static void no_answer_is_waited_for_a_moment_only(void **state)
 		struct packet p = server_packet(v6);
 
 		begin(*state);
-		put_ask(*state, &p.tuple, -(__s64)SP_ASK_HOLD_NS - 10000000, 0);
+		put_ask(*state, &p.tuple, -(__s64)SP_QUERY_HOLD_NS - 10000000, 0);
 		check_passes(*state, "asked for too long", &p);
 		assert_true(ask_of(*state, &p.tuple).pass_until_ns);
 		check_passes(*state, "and from then on", &p);
@@ -349,7 +349,7 @@ static void damaged_ones_pass(void **state)
 			check_untouched(*state, "damaged", v6, in, len);
 			assert_int_equal(listen_to(*state), 0);
 			if (has_half)
-				assert_int_equal(use_of(*state, &p.tuple).state, 0);
+				assert_int_equal(state_of(*state, &p.tuple).flags, 0);
 			else
 				assert_int_equal(ask_of(*state, &p.tuple).asked_ns, 0);
 		}
@@ -399,18 +399,18 @@ static void what_is_long_does_not_wait(void **state)
 		__u64 now;
 
 		begin(f);
-		assert_int_equal(send_long(f, wire, v6, SP_ASK_BYTES_MAX), SP_DROP_ASKED);
+		assert_int_equal(send_long(f, wire, v6, SP_QUERY_BYTES_MAX), SP_DROP_ASKED);
 		assert_int_equal(listen_to(f), 1);
 		assert_int_equal(f->event.kind, SP_EVENT_BACK);
 		assert_int_equal(ask_of(f, &t).pass_until_ns, 0);
 		begin(f);
 		now = now_ns(CLOCK_MONOTONIC_COARSE);
-		assert_int_equal(send_long(f, wire, v6, SP_ASK_BYTES_MAX + 1), SP_DROP_NO_HALF);
+		assert_int_equal(send_long(f, wire, v6, SP_QUERY_BYTES_MAX + 1), SP_DROP_NO_HALF);
 		assert_int_equal(listen_to(f), 1);
-		assert_int_equal(f->event.kind, SP_EVENT_ASK);
+		assert_int_equal(f->event.kind, SP_EVENT_QUERY);
 		assert_int_equal(f->event.len, l4_off(v6) - 14 + 20);
-		assert_true(ask_of(f, &t).pass_until_ns >= now + SP_ASK_PASS_NS);
-		assert_int_equal(send_long(f, wire, v6, SP_ASK_BYTES_MAX + 1), SP_DROP_NO_HALF);
+		assert_true(ask_of(f, &t).pass_until_ns >= now + SP_QUERY_PASS_NS);
+		assert_int_equal(send_long(f, wire, v6, SP_QUERY_BYTES_MAX + 1), SP_DROP_NO_HALF);
 		assert_int_equal(listen_to(f), 0);
 	}
 	close(wire);
@@ -427,7 +427,7 @@ static void new_connection_forgets_the_old_one(void **state)
 		syn.flags = SYN | ACK;
 		syn.payload = 0;
 		check_passes(*state, "SYN-ACK on a half", &syn);
-		assert_true(use_of(*state, &p.tuple).state & SP_USE_S_REUSED);
+		assert_true(state_of(*state, &p.tuple).flags & SP_STATE_REUSED);
 		check_asked(*state, "its first data", &p);
 	}
 }

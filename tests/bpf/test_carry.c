@@ -267,7 +267,7 @@ static void without_df_it_is_cut(void **state)
 	assert_int_equal(f->event.kind, SP_EVENT_PIECES);
 	assert_int_equal(f->event.mtu, 1500);
 	assert_int_equal(f->event.len, len - 14);
-	assert_int_equal(use_of(f, &p.tuple).bytes, p.payload);
+	assert_int_equal(state_of(f, &p.tuple).bytes, p.payload);
 }
 
 static void padding_is_no_payload(void **state)
@@ -281,7 +281,7 @@ static void padding_is_no_payload(void **state)
 		put_splice(*state, v6);
 		len = build(&p, in) + 9;
 		check_run(*state, "padded", in, len, TC_ACT_REDIRECT, out, &len);
-		assert_int_equal(use_of(*state, &p.tuple).bytes, 2);
+		assert_int_equal(state_of(*state, &p.tuple).bytes, 2);
 	}
 }
 

@@ -46,10 +46,10 @@ static void exchange(struct fixture *f, int is_v6)
 static int is_closed(struct fixture *f, int is_v6)
 {
 	struct packet up = from(is_v6, 0, 0, 0), down = from(is_v6, 1, 0, 0);
-	struct sp_use a = use_of(f, &up.tuple), b = use_of(f, &down.tuple);
+	struct sp_half_state a = state_of(f, &up.tuple), b = state_of(f, &down.tuple);
 
-	assert_int_equal(sp_use_is_closed(&a), sp_use_is_closed(&b));
-	return sp_use_is_closed(&a);
+	assert_int_equal(sp_state_is_closed(&a), sp_state_is_closed(&b));
+	return sp_state_is_closed(&a);
 }
 
 struct end_case {
@@ -168,8 +168,8 @@ static void fins_of_a_stream_that_went_elsewhere(void **state)
 		for_each_family(v6) {
 			struct sp_half up = full_half(v6), down = peer_half(v6);
 			struct sp_tuple down_key = sp_tuple_reverse(&up.out);
-			struct sp_entry own = { .half = down, .use.state = SP_USE_S_PEER_FIN };
-			struct sp_entry peer = { .half = up, .use = { .state = SP_USE_S_FIN,
+			struct sp_entry own = { .half = down, .state.flags = SP_STATE_PEER_FIN };
+			struct sp_entry peer = { .half = up, .state = { .flags = SP_STATE_FIN,
 				.last_ack = seen_elsewhere[i].acked, .pkts = seen_elsewhere[i].down_pkts,
 				.next_seq = seen_elsewhere[i].up_next } };
 			struct packet p = from(v6, 1, FIN | ACK, 0);
@@ -226,7 +226,7 @@ static void an_older_half_ends_alone(void **state)
 	for (size_t i = 0; i < COUNT(said); i++)
 		for_each_family(v6) {
 			struct packet end = from(v6, 1, said[i], 200), mine = from(v6, 0, 0, 0);
-			struct sp_entry newer = { .half = full_half(v6), .tag.client_isn = CLIENT_SEQ + 70000 };
+			struct sp_entry newer = { .half = full_half(v6), .meta.client_isn = CLIENT_SEQ + 70000 };
 			struct fixture *f = *state;
 
 			exchange(f, v6);
@@ -234,8 +234,8 @@ static void an_older_half_ends_alone(void **state)
 			assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &mine.tuple, &newer,
 							     BPF_ANY), 0);
 			send_packet(f, &end);
-			assert_int_equal(use_of(f, &mine.tuple).state, 0);
-			assert_int_equal(use_of(f, &end.tuple).state, said[i] & RST ? SP_USE_S_RST : SP_USE_S_FIN);
+			assert_int_equal(state_of(f, &mine.tuple).flags, 0);
+			assert_int_equal(state_of(f, &end.tuple).flags, said[i] & RST ? SP_STATE_RST : SP_STATE_FIN);
 		}
 }
 
@@ -254,7 +254,7 @@ static void rst_of_one_way_is_at_the_end(void **state)
 			struct packet data = from(v6, 0, ACK, 0), rst = from(v6, 0, RST, one_way[i].at);
 			struct sp_half up = full_half(v6), down = peer_half(v6);
 			struct sp_tuple key = sp_tuple_reverse(&up.out);
-			struct sp_entry e = { .half = down, .use.last_ack = CLIENT_SEQ };
+			struct sp_entry e = { .half = down, .state.last_ack = CLIENT_SEQ };
 			struct fixture *f = *state;
 
 			put_splice(f, v6);
@@ -300,9 +300,9 @@ static void end_of_the_stream_is_known(void **state)
 			p.payload = c->payload;
 			exchange(*state, v6);
 			send_packet(*state, &p);
-			if (use_of(*state, &p.tuple).next_seq != (__u32)(CLIENT_SEQ + c->end))
+			if (state_of(*state, &p.tuple).next_seq != (__u32)(CLIENT_SEQ + c->end))
 				fail_msg("%s: the stream ends at %d", c->name,
-					 use_of(*state, &p.tuple).next_seq - CLIENT_SEQ);
+					 state_of(*state, &p.tuple).next_seq - CLIENT_SEQ);
 		}
 }
 
@@ -311,12 +311,12 @@ static void use_is_accounted(void **state)
 	for_each_family(v6) {
 		struct packet p = from(v6, 0, ACK, 0);
 		__u64 before = now_ns(CLOCK_MONOTONIC_COARSE), stats = stat_of(*state, SP_STAT_SPLICED_BYTES);
-		struct sp_use u;
+		struct sp_half_state u;
 
 		exchange(*state, v6);
 		p.payload = 1000;
 		send_packet(*state, &p);
-		u = use_of(*state, &p.tuple);
+		u = state_of(*state, &p.tuple);
 		assert_int_equal(u.pkts, 2);
 		assert_int_equal(u.bytes, 1100);
 		assert_int_equal(u.last_ack, BACKEND_SEQ);
@@ -376,7 +376,7 @@ static void acknowledgements_must_fit(void **state)
 				send_packet(f, &first);
 				p.ack += acks[i].ack;
 				send_packet(f, &p);
-				if (use_of(f, &p.tuple).last_ack != (__u32)(BACKEND_SEQ + (counts ? acks[i].ack : 0)))
+				if (state_of(f, &p.tuple).last_ack != (__u32)(BACKEND_SEQ + (counts ? acks[i].ack : 0)))
 					fail_msg("%s: it is remembered: %d", acks[i].name, !counts);
 				assert_int_equal(stat_of(f, SP_STAT_ACKS_FOREIGN) - before, !is_shared && acks[i].is_counted);
 				change_service(f, v6, -1);
@@ -415,7 +415,7 @@ static void check_syn_on(struct fixture *f, int is_v6, const char *name, int is_
 
 		check_untouched(f, name, is_v6, in, build(&syn, in));
 	}
-	assert_int_equal(!!(use_of(f, &syn.tuple).state & SP_USE_S_REUSED), !is_live);
+	assert_int_equal(!!(state_of(f, &syn.tuple).flags & SP_STATE_REUSED), !is_live);
 }
 
 /* A port may be used again once its connection is over; before, its end is asked. */
@@ -441,11 +441,11 @@ static void syn_finds_a_half(void **state)
 
 /* ---- what the daemon notes ---- */
 
-static int note(struct fixture *f, const struct sp_note *n, int len)
+static int note(struct fixture *f, const struct sp_patch *n, int len)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = n, .data_size_in = len);
 
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_note), &o), 0);
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_patch), &o), 0);
 	return o.retval;
 }
 
@@ -459,8 +459,8 @@ static struct sp_entry entry_of(struct fixture *f, const struct sp_tuple *key)
 
 static void check_untouched_entry(struct sp_entry *is, const struct sp_entry *was)
 {
-	is->use.state = was->use.state;
-	is->tag.kept_s = was->tag.kept_s;
+	is->state.flags = was->state.flags;
+	is->meta.refreshed_s = was->meta.refreshed_s;
 	assert_memory_equal(is, was, sizeof(*is));
 }
 
@@ -470,7 +470,7 @@ static void notes_change_only_what_they_say(void **state)
 
 	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
 		struct packet up = from(is_v6, 0, 0, 0), down = from(is_v6, 1, 0, 0);
-		struct sp_note n = { .front = up.tuple, .client_isn = 0, .kept_s = 1234567 };
+		struct sp_patch n = { .front = up.tuple, .client_isn = 0, .refreshed_s = 1234567 };
 		struct sp_entry was_up, was_down, is_up, is_down;
 
 		exchange(f, is_v6);
@@ -480,18 +480,18 @@ static void notes_change_only_what_they_say(void **state)
 		assert_int_equal(note(f, &n, sizeof(n)), 1);
 		is_up = entry_of(f, &up.tuple);
 		is_down = entry_of(f, &down.tuple);
-		assert_int_equal(is_up.tag.kept_s, 1234567);
-		assert_int_equal(is_down.tag.kept_s, 1234567);
-		assert_int_equal(is_up.use.state | is_down.use.state, 0);
+		assert_int_equal(is_up.meta.refreshed_s, 1234567);
+		assert_int_equal(is_down.meta.refreshed_s, 1234567);
+		assert_int_equal(is_up.state.flags | is_down.state.flags, 0);
 
-		n.kept_s = 0;
-		n.state = SP_USE_S_FIN | SP_USE_S_PEER_RST | SP_USE_S_REUSED;
+		n.refreshed_s = 0;
+		n.flags = SP_STATE_FIN | SP_STATE_PEER_RST | SP_STATE_REUSED;
 		assert_int_equal(note(f, &n, sizeof(n)), 1);
 		is_up = entry_of(f, &up.tuple);
 		is_down = entry_of(f, &down.tuple);
-		assert_int_equal(is_up.use.state, SP_USE_S_FIN | SP_USE_S_PEER_RST | SP_USE_S_REUSED);
-		assert_int_equal(is_down.use.state, SP_USE_S_PEER_FIN | SP_USE_S_RST);
-		assert_int_equal(is_up.tag.kept_s, 1234567);
+		assert_int_equal(is_up.state.flags, SP_STATE_FIN | SP_STATE_PEER_RST | SP_STATE_REUSED);
+		assert_int_equal(is_down.state.flags, SP_STATE_PEER_FIN | SP_STATE_RST);
+		assert_int_equal(is_up.meta.refreshed_s, 1234567);
 		check_untouched_entry(&is_up, &was_up);
 		check_untouched_entry(&is_down, &was_down);
 	}
@@ -502,7 +502,7 @@ static void notes_for_others_change_nothing(void **state)
 {
 	struct fixture *f = *state;
 	struct packet up = from(0, 0, 0, 0), down = from(0, 1, 0, 0);
-	struct sp_note n = { .front = up.tuple, .client_isn = 1, .kept_s = 5, .state = SP_USE_S_RST };
+	struct sp_patch n = { .front = up.tuple, .client_isn = 1, .refreshed_s = 5, .flags = SP_STATE_RST };
 	struct sp_half mark = full_half(0);
 
 	exchange(f, 0);
@@ -511,12 +511,12 @@ static void notes_for_others_change_nothing(void **state)
 	n.client_isn = 0;
 	remove_half(f, &down.tuple);
 	assert_int_equal(note(f, &n, sizeof(n)), 0);
-	assert_int_equal(use_of(f, &up.tuple).state, 0);
+	assert_int_equal(state_of(f, &up.tuple).flags, 0);
 	exchange(f, 0);
 	mark.flags |= SP_HALF_F_TO_DAEMON;
 	assert_int_equal(put_half(f, &up.tuple, &mark), 0);
 	assert_int_equal(note(f, &n, sizeof(n)), 0);
-	assert_int_equal(use_of(f, &up.tuple).state, 0);
+	assert_int_equal(state_of(f, &up.tuple).flags, 0);
 	remove_half(f, &up.tuple);
 	assert_int_equal(note(f, &n, sizeof(n)), 0);
 }
@@ -526,7 +526,7 @@ static void noted_ends_count(void **state)
 {
 	struct fixture *f = *state;
 	struct packet up = from(0, 0, FIN | ACK, 100), more = from(0, 0, ACK, 0);
-	struct sp_note n = { .front = up.tuple, .state = SP_USE_S_PEER_FIN };
+	struct sp_patch n = { .front = up.tuple, .flags = SP_STATE_PEER_FIN };
 
 	exchange(f, 0);
 	send_packet(f, &up);
@@ -537,7 +537,7 @@ static void noted_ends_count(void **state)
 	assert_true(is_closed(f, 0));
 
 	exchange(f, 0);
-	n.state = SP_USE_S_RST;
+	n.flags = SP_STATE_RST;
 	assert_int_equal(note(f, &n, sizeof(n)), 1);
 	assert_true(is_closed(f, 0));
 	send_packet(f, &more);

@@ -404,15 +404,15 @@ static void only_fresh_cookies_of_ours_count(void **state)
 
 /* ---- on the half of the client's connection before ---- */
 
-#define BOTH_FINS (SP_USE_S_FIN | SP_USE_S_PEER_FIN)
+#define BOTH_FINS (SP_STATE_FIN | SP_STATE_PEER_FIN)
 
 static void put_last(struct fixture *f, const struct packet *p, __u8 flags, __u8 state, __u32 client_isn, __u32 next_seq)
 {
-	struct sp_entry e = { .half = full_half(p->is_v6), .use = { .state = state, .next_seq = next_seq },
-			      .tag.client_isn = client_isn };
+	struct sp_entry e = { .half = full_half(p->is_v6), .state = { .flags = state, .next_seq = next_seq },
+			      .meta.client_isn = client_isn };
 
 	e.half.flags = flags;
-	sp_use_begin(&e.use, &p->tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
+	sp_state_begin(&e.state, &p->tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &p->tuple, &e, BPF_ANY), 0);
 }
 
@@ -427,12 +427,12 @@ struct last_case {
 
 static const struct last_case lasts[] = {
 	{ "on a closed one",			0, BOTH_FINS, 0, 0, SP_DROP_HEAD, 0 },
-	{ "on one that was reset",		0, SP_USE_S_PEER_RST, 0, 0, SP_DROP_HEAD, 0 },
+	{ "on one that was reset",		0, SP_STATE_PEER_RST, 0, 0, SP_DROP_HEAD, 0 },
 	{ "on its own",				0, BOTH_FINS, 1, 0, 0, 0 },
 	{ "no first one",			0, BOTH_FINS, 0, 0x100, 0, 0 },
-	{ "on one of which one end is done",	0, SP_USE_S_FIN, 0, 0, SP_DROP_HEAD, 0 },
-	{ "no first one of the next, either",	0, SP_USE_S_PEER_FIN, 0, 0x100, 0, 0 },
-	{ "on the stream of such a one",	0, SP_USE_S_FIN, 0, 0, 0, 1 },
+	{ "on one of which one end is done",	0, SP_STATE_FIN, 0, 0, SP_DROP_HEAD, 0 },
+	{ "no first one of the next, either",	0, SP_STATE_PEER_FIN, 0, 0x100, 0, 0 },
+	{ "on the stream of such a one",	0, SP_STATE_FIN, 0, 0, 0, 1 },
 	{ "on a live one",			0, 0, 0, 0, 0, 0 },
 	{ "on a mark",				SP_HALF_F_TO_DAEMON, 0, 0, 0, SP_DROP_HELD, 0 },
 	{ "on a half of a backend",		SP_HALF_F_FROM_BACKEND, BOTH_FINS, 0, 0, 0, 0 },
@@ -452,7 +452,7 @@ static void check_first_on(struct fixture *f, int is_v6, const struct last_case 
 		check_dropped(f, c->name, &p, c->reason);
 	else
 		check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
-	assert_int_equal(!!(use_of(f, &p.tuple).state & SP_USE_S_REUSED), c->reason == SP_DROP_HEAD);
+	assert_int_equal(!!(state_of(f, &p.tuple).flags & SP_STATE_REUSED), c->reason == SP_DROP_HEAD);
 	remove_half(f, &p.tuple);
 }
 
@@ -481,8 +481,8 @@ static const struct late_case lates[] = {
 	{ "one that was not seen",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED + 10000, 0 },
 	{ "one of the next",		SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED + 100000, SP_DROP_MISS },
 	{ "one of the next, behind",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED - 15000000, SP_DROP_MISS },
-	{ "behind an RST",		SP_SERVICE_F_SHARED, 0, SP_USE_S_RST, ENDED + 15000000, SP_DROP_MISS },
-	{ "of one that lives",		SP_SERVICE_F_SHARED, 0, SP_USE_S_FIN, ENDED + 15000000, 0 },
+	{ "behind an RST",		SP_SERVICE_F_SHARED, 0, SP_STATE_RST, ENDED + 15000000, SP_DROP_MISS },
+	{ "of one that lives",		SP_SERVICE_F_SHARED, 0, SP_STATE_FIN, ENDED + 15000000, 0 },
 	{ "of its backend",		SP_SERVICE_F_SHARED, SP_HALF_F_FROM_BACKEND, BOTH_FINS, ENDED, 0 },
 	{ "of the next one's backend",	SP_SERVICE_F_SHARED, SP_HALF_F_FROM_BACKEND, BOTH_FINS, ENDED + 15000000,
 	  SP_DROP_FROM_BACKEND },
@@ -493,7 +493,7 @@ static const struct late_case lates[] = {
 static void check_late(struct fixture *f, int is_v6, const struct late_case *c)
 {
 	const struct sp_half half = full_half(is_v6);
-	struct sp_entry e = { .half = half, .use = { .state = c->state, .next_seq = ENDED } };
+	struct sp_entry e = { .half = half, .state = { .flags = c->state, .next_seq = ENDED } };
 	struct packet p = { .is_v6 = is_v6, .tuple = TUPLE_IN(is_v6), .ttl = 64, .flags = ACK, .seq = c->seq,
 			    .window = 100, .payload = 100 };
 	const struct sp_snat all = { 1, 65535 };
@@ -508,14 +508,14 @@ static void check_late(struct fixture *f, int is_v6, const struct late_case *c)
 		p.tuple = sp_tuple_reverse(&half.out);
 		bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &p.tuple.daddr, &all, BPF_ANY);
 	}
-	sp_use_begin(&e.use, &p.tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
+	sp_state_begin(&e.state, &p.tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &p.tuple, &e, BPF_ANY), 0);
 	len = build(&p, in);
 	if (c->reason)
 		check_dropped(f, c->name, &p, c->reason);
 	else
 		check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
-	assert_false(use_of(f, &p.tuple).state & SP_USE_S_REUSED);
+	assert_false(state_of(f, &p.tuple).flags & SP_STATE_REUSED);
 	bpf_map_delete_elem(bpf_map__fd(f->skel->maps.sp_snats), &p.tuple.daddr);
 	remove_half(f, &p.tuple);
 }
@@ -536,7 +536,7 @@ struct reuse_case {
 
 static const struct reuse_case reuses[] = {
 	{ "others may have it",		SP_SERVICE_F_SHARED, 0, BOTH_FINS, 1 },
-	{ "the SYN comes again",	SP_SERVICE_F_SHARED, 0, BOTH_FINS | SP_USE_S_REUSED, 1 },
+	{ "the SYN comes again",	SP_SERVICE_F_SHARED, 0, BOTH_FINS | SP_STATE_REUSED, 1 },
 	{ "there are no others",	0, 0, BOTH_FINS, 0 },
 	{ "a mark",			SP_SERVICE_F_SHARED, SP_HALF_F_TO_DAEMON, 0, 0 },
 };
@@ -559,7 +559,7 @@ static void others_hear_what_a_syn_leaves_behind(void **state)
 				assert_int_equal(f->event.kind, SP_EVENT_REUSED);
 				assert_memory_equal(&f->event.tuple, &syn.tuple, sizeof(syn.tuple));
 			}
-			assert_true(use_of(f, &syn.tuple).state & SP_USE_S_REUSED);
+			assert_true(state_of(f, &syn.tuple).flags & SP_STATE_REUSED);
 			remove_half(f, &syn.tuple);
 		}
 }

@@ -90,7 +90,7 @@ static struct sp_control control_of(struct fixture *f)
 static size_t write_text(const struct sp_seal *seal, const struct sp_splice *splice, __u8 *text)
 {
 	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .from = 7, .started_ns = 8, .seq = 9, .splice = *splice,
-				.kept_s = now_s };
+				.refreshed_s = now_s };
 
 	return sp_message_write(seal, &m, text);
 }
@@ -149,22 +149,22 @@ static int get(struct fixture *f, const struct sp_tuple *key, struct sp_entry *r
 	return bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_halves), key, ret_e);
 }
 
-static void check_entry(struct fixture *f, const struct sp_tuple *key, const struct sp_half *half, struct sp_use use)
+static void check_entry(struct fixture *f, const struct sp_tuple *key, const struct sp_half *half, struct sp_half_state use)
 {
 	__u64 ns = now_ns(CLOCK_MONOTONIC_COARSE);
 	struct sp_entry e;
 
 	assert_int_equal(get(f, key, &e), 0);
 	assert_memory_equal(&e.half, half, sizeof(*half));
-	assert_in_range(e.use.seen_ns, ns - 1000000000, ns);
-	use.seen_ns = e.use.seen_ns;
-	use.addr_csum = e.use.addr_csum;
-	use.port_csum = e.use.port_csum;
-	assert_memory_equal(&e.use, &use, sizeof(use));
-	assert_int_equal(e.use.addr_csum % 0xffff, difference(&key->saddr, &half->out.saddr, 8) % 0xffff);
-	assert_int_equal(e.use.port_csum % 0xffff, difference(&key->sport, &half->out.sport, 1) % 0xffff);
-	assert_int_equal(e.tag.client_isn, 0xfffffff0);
-	assert_int_equal(e.tag.kept_s, now_s);
+	assert_in_range(e.state.seen_ns, ns - 1000000000, ns);
+	use.seen_ns = e.state.seen_ns;
+	use.addr_csum = e.state.addr_csum;
+	use.port_csum = e.state.port_csum;
+	assert_memory_equal(&e.state, &use, sizeof(use));
+	assert_int_equal(e.state.addr_csum % 0xffff, difference(&key->saddr, &half->out.saddr, 8) % 0xffff);
+	assert_int_equal(e.state.port_csum % 0xffff, difference(&key->sport, &half->out.sport, 1) % 0xffff);
+	assert_int_equal(e.meta.client_isn, 0xfffffff0);
+	assert_int_equal(e.meta.refreshed_s, now_s);
 }
 
 static void check_installed(struct fixture *f, int is_v6)
@@ -173,8 +173,8 @@ static void check_installed(struct fixture *f, int is_v6)
 	struct sp_splice s = splice_of(is_v6);
 
 	check_splice(f, "good", is_v6, &s, 0);
-	check_entry(f, &front, &s.up, (struct sp_use){ .next_seq = 0xfffffff1 });
-	check_entry(f, &back_reply, &s.down, (struct sp_use){ .last_ack = 0xfffffff1 });
+	check_entry(f, &front, &s.up, (struct sp_half_state){ .next_seq = 0xfffffff1 });
+	check_entry(f, &back_reply, &s.down, (struct sp_half_state){ .last_ack = 0xfffffff1 });
 	assert_int_equal(control_of(f).splices, 1);
 	assert_int_equal(control_of(f).introduced, 1);
 }
@@ -463,7 +463,7 @@ static void check_second(struct fixture *f, const char *name, int is_v6, int new
 	first = second = splice_of(is_v6);
 	check_splice(f, name, is_v6, &first, 0);
 	assert_int_equal(get(f, &key, &e), 0);
-	e.use.state = state;
+	e.state.flags = state;
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &key, &e, BPF_EXIST), 0);
 	second.client_isn++;
 	second.front.sport = htons(40001);
@@ -479,12 +479,12 @@ static void newer_splice_of_a_tuple_wins(void **state)
 {
 	for_each_family(v6) {
 		check_second(*state, "newer", v6, 1, 0, 0);
-		check_second(*state, "newer, where one is closed", v6, 1, SP_USE_S_REUSED, 0);
+		check_second(*state, "newer, where one is closed", v6, 1, SP_STATE_REUSED, 0);
 		check_second(*state, "older", v6, -1, 0, SP_DROP_INTRO_OUTDATED);
-		check_second(*state, "older, where one is closed", v6, -1, SP_USE_S_REUSED, SP_DROP_INTRO_OUTDATED);
+		check_second(*state, "older, where one is closed", v6, -1, SP_STATE_REUSED, SP_DROP_INTRO_OUTDATED);
 		check_second(*state, "of the same second", v6, 0, 0, SP_DROP_INTRO_OUTDATED);
-		check_second(*state, "of the same second, where one is closed", v6, 0, SP_USE_S_FIN | SP_USE_S_PEER_FIN, 0);
-		check_second(*state, "of the same second, after a SYN-ACK", v6, 0, SP_USE_S_REUSED, 0);
+		check_second(*state, "of the same second, where one is closed", v6, 0, SP_STATE_FIN | SP_STATE_PEER_FIN, 0);
+		check_second(*state, "of the same second, after a SYN-ACK", v6, 0, SP_STATE_REUSED, 0);
 	}
 }
 
@@ -606,10 +606,10 @@ static void what_was_replayed_revives_nothing(void **state)
 
 		s = introduce_first(*state, v6);
 		assert_int_equal(get(*state, &key, &e), 0);
-		e.use.state = SP_USE_S_REUSED;
+		e.state.flags = SP_STATE_REUSED;
 		bpf_map_update_elem(bpf_map__fd(((struct fixture *)*state)->skel->maps.sp_halves), &key, &e, BPF_EXIST);
 		check_splice(*state, "replayed", v6, &s, SP_DROP_INTRO_KNOWN);
-		assert_int_equal(use_of(*state, &key).state, SP_USE_S_REUSED);
+		assert_int_equal(state_of(*state, &key).flags, SP_STATE_REUSED);
 	}
 }
 

@@ -45,14 +45,14 @@ static struct sp_message any_message(int i)
 		m.splice = any_splice(i >> 2 & 1);
 		m.splice.up.flags |= SP_HALF_F_SPLIT;
 		m.splice.down.flags |= SP_HALF_F_SPLIT;
-		m.kept_s = any32();
+		m.refreshed_s = any32();
 		break;
 	case SP_MESSAGE_FIN:
 		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), 0 };
 		m.fin = (struct sp_fin){ any32(), any32(), any32() };
 		break;
 	default:
-		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), any32() & SP_USE_S_TOLD };
+		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), any32() & SP_STATE_TOLD };
 		break;
 	}
 	return m;
@@ -82,7 +82,7 @@ static void check_same(const struct sp_message *a, const struct sp_message *b)
 	assert_int_equal(x.ends.state, y.ends.state);
 	assert_memory_equal(&x.fin, &y.fin, sizeof(x.fin));
 	assert_memory_equal(&x.splice, &y.splice, sizeof(x.splice));
-	assert_int_equal(x.kept_s, y.kept_s);
+	assert_int_equal(x.refreshed_s, y.refreshed_s);
 }
 
 static void there_and_back(void **state)
@@ -201,7 +201,7 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_int_equal(sealed_anew(bytes, len, 33, SP_CAN_ALL + 1), SP_MESSAGE_REFUSED_MALFORMED);
 	m = any_message(2);
 	len = sp_message_write(&seal, &m, bytes);
-	assert_int_equal(sealed_anew(bytes, len, 72, SP_USE_S_TOLD + 1), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 72, SP_STATE_TOLD + 1), SP_MESSAGE_REFUSED_MALFORMED);
 	m = any_message(3);
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(len, sizeof(struct sp_introduce));

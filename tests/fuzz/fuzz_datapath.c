@@ -221,7 +221,7 @@ static void check_table(void)
 
 	for (; !bpf_map_get_next_key(fd, before, &key); before = &key) {
 		PROMISE(!bpf_map_lookup_elem(fd, &key, &e));
-		PROMISE(!(e.half.flags & (SP_HALF_F_TO_DAEMON | SP_HALF_F_ANSWERED)));
+		PROMISE(!(e.half.flags & (SP_HALF_F_TO_DAEMON | SP_HALF_F_REPLIED)));
 		down += !!(e.half.flags & SP_HALF_F_FROM_BACKEND);
 	}
 	PROMISE(!bpf_map_lookup_elem(bpf_map__fd(f.skel->maps.sp_control), &zero, &c));

@@ -7,16 +7,16 @@
 #include "l7/head.h"
 
 /* INCOMPLETE for a while, then one verdict for ever. Long inputs: at a sample of lengths. */
-static inline void check_monotony(enum sp_head_verdict (*verdict_of)(const uint8_t *data, size_t size),
-				  enum sp_head_verdict whole, const uint8_t *data, size_t size)
+static inline void check_monotony(enum sp_parse_verdict (*verdict_of)(const uint8_t *data, size_t size),
+				  enum sp_parse_verdict whole, const uint8_t *data, size_t size)
 {
-	enum sp_head_verdict seen = SP_HEAD_INCOMPLETE;
+	enum sp_parse_verdict seen = SP_PARSE_INCOMPLETE;
 
 	for (size_t len = 0; len < size; len += 1 + size / 256) {
-		enum sp_head_verdict v = verdict_of(data, len);
+		enum sp_parse_verdict v = verdict_of(data, len);
 
-		PROMISE(seen == SP_HEAD_INCOMPLETE || v == seen);
-		PROMISE(v == SP_HEAD_INCOMPLETE || v == whole);
+		PROMISE(seen == SP_PARSE_INCOMPLETE || v == seen);
+		PROMISE(v == SP_PARSE_INCOMPLETE || v == whole);
 		seen = v;
 	}
 }

@@ -116,12 +116,12 @@ static void check_ok(const struct sp_http1 *h, const char *buf, size_t size)
 	check_bytes(h, buf);
 	check_framing(h);
 	check_path(h);
-	PROMISE(sp_http1_parse(buf, h->head_len, &again) == SP_HEAD_OK);
+	PROMISE(sp_http1_parse(buf, h->head_len, &again) == SP_PARSE_OK);
 	PROMISE(again.head_len == h->head_len && again.header_count == h->header_count);
-	PROMISE(sp_http1_parse(buf, h->head_len - 1, &again) == SP_HEAD_INCOMPLETE);
+	PROMISE(sp_http1_parse(buf, h->head_len - 1, &again) == SP_PARSE_INCOMPLETE);
 }
 
-static enum sp_head_verdict verdict_of(const uint8_t *data, size_t size)
+static enum sp_parse_verdict verdict_of(const uint8_t *data, size_t size)
 {
 	static struct sp_http1 h;
 
@@ -132,10 +132,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct sp_http1 h;
 	const char *buf = (const char *)data;
-	enum sp_head_verdict v = sp_http1_parse(buf, size, &h);
+	enum sp_parse_verdict v = sp_http1_parse(buf, size, &h);
 
-	PROMISE((h.why != NULL) == (v == SP_HEAD_BAD));
-	if (v == SP_HEAD_OK)
+	PROMISE((h.why != NULL) == (v == SP_PARSE_BAD));
+	if (v == SP_PARSE_OK)
 		check_ok(&h, buf, size);
 	check_monotony(verdict_of, v, data, size);
 	return 0;

@@ -26,12 +26,12 @@ static void check_tuple(const struct sp_tuple *t, const uint8_t *bytes, size_t l
 	PROMISE(!memcmp(again, bytes, len));
 }
 
-static void check_answer(const struct sp_answer *a, const uint8_t *bytes, size_t len)
+static void check_answer(const struct sp_vote *a, const uint8_t *bytes, size_t len)
 {
 	const size_t digits = SP_BALLOT_STRLEN - 1;
 	char text[SP_BALLOT_STRLEN];
 
-	PROMISE(a->kind == SP_ANSWER_VALUE && a->state == bytes[0] && a->record.len < len);
+	PROMISE(a->kind == SP_VOTE_VALUE && a->state == bytes[0] && a->record.len < len);
 	PROMISE(!memcmp(a->record.bytes, bytes + (a->state == 'P' ? 2 + 2 * digits : 1), a->record.len));
 	if (a->state != 'P') {
 		PROMISE(!a->promised && !a->accepted);
@@ -94,7 +94,7 @@ static void read_record(const struct sp_tuple *front, __u8 *bytes, size_t len, i
 /* The first byte says how, the second is the length of the tuple in the key; behind it is the value. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct sp_answer answer;
+	struct sp_vote answer;
 	struct sp_tuple front;
 	size_t key_len;
 	__u8 *bytes;
@@ -107,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (sp_tuple_unpack(data + 2, key_len, &front))
 		return 0;
 	check_tuple(&front, data + 2, key_len);
-	if (sp_answer_parse(data + 2 + key_len, size - 2 - key_len, &answer))
+	if (sp_vote_parse(data + 2 + key_len, size - 2 - key_len, &answer))
 		return 0;
 	check_answer(&answer, data + 2 + key_len, size - 2 - key_len);
 	bytes = malloc(answer.record.len ?: 1);

@@ -82,11 +82,11 @@ static void check_other_cut(const struct sp_tls_hello *h, const uint8_t *body, s
 	static struct sp_tls_hello other;
 	size_t size = pack(body, len, record, packed);
 
-	PROMISE(sp_tls_hello_parse(packed, size, &other) == SP_HEAD_OK);
+	PROMISE(sp_tls_hello_parse(packed, size, &other) == SP_PARSE_OK);
 	PROMISE(strcmp(other.sni, h->sni) == 0);
 	PROMISE(other.alpn_len == h->alpn_len);
 	PROMISE(memcmp(other.alpn, h->alpn, h->alpn_len) == 0);
-	PROMISE(sp_tls_hello_parse(packed, size - 1, &other) == SP_HEAD_INCOMPLETE);
+	PROMISE(sp_tls_hello_parse(packed, size - 1, &other) == SP_PARSE_INCOMPLETE);
 }
 
 /* Where the last record is not there in full, what is missing is behind the hello and not asked for. */
@@ -107,7 +107,7 @@ static void check_cuts(const struct sp_tls_hello *h, const uint8_t *data, size_t
 	check_other_cut(h, body, len, len);
 }
 
-static enum sp_head_verdict verdict_of(const uint8_t *data, size_t size)
+static enum sp_parse_verdict verdict_of(const uint8_t *data, size_t size)
 {
 	static struct sp_tls_hello h;
 
@@ -117,10 +117,10 @@ static enum sp_head_verdict verdict_of(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct sp_tls_hello h;
-	enum sp_head_verdict v = sp_tls_hello_parse(data, size, &h);
+	enum sp_parse_verdict v = sp_tls_hello_parse(data, size, &h);
 
-	PROMISE((h.why != NULL) == (v == SP_HEAD_BAD));
-	if (v == SP_HEAD_OK) {
+	PROMISE((h.why != NULL) == (v == SP_PARSE_BAD));
+	if (v == SP_PARSE_OK) {
 		check_name(h.sni);
 		check_protocols(&h);
 		check_cuts(&h, data, size);

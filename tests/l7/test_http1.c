@@ -282,7 +282,7 @@ static const struct wrong wrongs[] = {
 };
 
 /* Parses a copy in a heap block of its own, at @ret_copy, which the caller frees. */
-static enum sp_head_verdict parse(const char *text, size_t len, struct sp_http1 *head,
+static enum sp_parse_verdict parse(const char *text, size_t len, struct sp_http1 *head,
 				  char **ret_copy)
 {
 	char *copy = malloc(len ? len : 1);
@@ -294,10 +294,10 @@ static enum sp_head_verdict parse(const char *text, size_t len, struct sp_http1 
 	return sp_http1_parse(copy, len, head);
 }
 
-static enum sp_head_verdict verdict(const char *text, size_t len, struct sp_http1 *head)
+static enum sp_parse_verdict verdict(const char *text, size_t len, struct sp_http1 *head)
 {
 	char *copy;
-	enum sp_head_verdict v = parse(text, len, head, &copy);
+	enum sp_parse_verdict v = parse(text, len, head, &copy);
 
 	free(copy);
 	return v;
@@ -323,7 +323,7 @@ static void good_head_is_taken_apart(void **state)
 	for (i = 0; i < sizeof(goods) / sizeof(*goods); i++) {
 		const struct good *g = &goods[i];
 
-		assert_int_equal(parse(g->text, g->len, &head, &copy), SP_HEAD_OK);
+		assert_int_equal(parse(g->text, g->len, &head, &copy), SP_PARSE_OK);
 		assert_str(head.method, g->method);
 		assert_str(head.target, g->target);
 		assert_str(head.path, g->path);
@@ -342,7 +342,7 @@ static void prefix_of_good_head_is_incomplete(void **state)
 
 	for (i = 0; i < sizeof(goods) / sizeof(*goods); i++) {
 		for (len = 0; len < goods[i].len; len++) {
-			if (verdict(goods[i].text, len, &head) != SP_HEAD_INCOMPLETE)
+			if (verdict(goods[i].text, len, &head) != SP_PARSE_INCOMPLETE)
 				fail_msg("first %zu bytes of: %s", len, goods[i].text);
 		}
 	}
@@ -360,7 +360,7 @@ static void bytes_behind_the_head_do_not_matter(void **state)
 			memcpy(text, goods[i].text, goods[i].len);
 			strcpy(text + goods[i].len, behind[j]);
 			assert_int_equal(verdict(text, goods[i].len + strlen(behind[j]), &head),
-					 SP_HEAD_OK);
+					 SP_PARSE_OK);
 			assert_int_equal(head.head_len, goods[i].len);
 			assert_int_equal(head.header_count, goods[i].header_count);
 		}
@@ -377,11 +377,11 @@ static void bad_head_is_refused_at_its_decisive_byte(void **state)
 		size_t decisive = w->decisive ? w->decisive : w->len;
 
 		for (len = 0; len <= w->len; len++) {
-			enum sp_head_verdict v = verdict(w->text, len, &head);
+			enum sp_parse_verdict v = verdict(w->text, len, &head);
 
-			if (v != (len < decisive ? SP_HEAD_INCOMPLETE : SP_HEAD_BAD))
+			if (v != (len < decisive ? SP_PARSE_INCOMPLETE : SP_PARSE_BAD))
 				fail_msg("verdict %d on %zu bytes, #%zu (%s)", v, len, i, w->why);
-			if (v == SP_HEAD_BAD)
+			if (v == SP_PARSE_BAD)
 				assert_string_equal(head.why, w->why);
 		}
 	}
@@ -393,7 +393,7 @@ static void headers_are_listed_without_blanks(void **state)
 	struct sp_http1 head;
 	char *copy;
 
-	assert_int_equal(parse(LIT(text), &head, &copy), SP_HEAD_OK);
+	assert_int_equal(parse(LIT(text), &head, &copy), SP_PARSE_OK);
 	assert_int_equal(head.header_count, 4);
 	assert_str(head.headers[0].name, "Host");
 	assert_str(head.headers[0].value, "a");
@@ -422,11 +422,11 @@ static void number_of_headers_is_limited(void **state)
 	struct sp_http1 head;
 	size_t len = head_with(text, SP_HTTP1_HEADERS_MAX);
 
-	assert_int_equal(verdict(text, len, &head), SP_HEAD_OK);
+	assert_int_equal(verdict(text, len, &head), SP_PARSE_OK);
 	assert_int_equal(head.header_count, SP_HTTP1_HEADERS_MAX);
 	head_with(text, SP_HTTP1_HEADERS_MAX + 1);
-	assert_int_equal(verdict(text, len - 2, &head), SP_HEAD_INCOMPLETE);
-	assert_int_equal(verdict(text, len - 1, &head), SP_HEAD_BAD);
+	assert_int_equal(verdict(text, len - 2, &head), SP_PARSE_INCOMPLETE);
+	assert_int_equal(verdict(text, len - 1, &head), SP_PARSE_BAD);
 	assert_string_equal(head.why, "too many headers");
 }
 
@@ -436,10 +436,10 @@ static void length_of_host_is_limited(void **state)
 	struct sp_http1 head;
 	size_t len = sprintf(text, GET11 "Host: %0255d\r\n\r\n", 7);
 
-	assert_int_equal(verdict(text, len, &head), SP_HEAD_OK);
+	assert_int_equal(verdict(text, len, &head), SP_PARSE_OK);
 	assert_int_equal(head.host.len, 255);
 	len = sprintf(text, GET11 "Host: %0256d\r\n\r\n", 7);
-	assert_int_equal(verdict(text, len, &head), SP_HEAD_BAD);
+	assert_int_equal(verdict(text, len, &head), SP_PARSE_BAD);
 	assert_string_equal(head.why, "host name too long");
 }
 
@@ -460,9 +460,9 @@ static void every_byte_is_judged_by_the_grammar(void **state)
 		name[UPTO(GET11 HOST_A "X")] = c;
 		value[UPTO(GET11 HOST_A "X: y")] = c;
 		path[UPTO("GET /")] = c;
-		assert_int_equal(verdict(LIT(name), &head) == SP_HEAD_OK, is_token || c == ':');
-		assert_int_equal(verdict(LIT(value), &head) == SP_HEAD_OK, !is_ctl);
-		assert_int_equal(verdict(LIT(path), &head) == SP_HEAD_OK,
+		assert_int_equal(verdict(LIT(name), &head) == SP_PARSE_OK, is_token || c == ':');
+		assert_int_equal(verdict(LIT(value), &head) == SP_PARSE_OK, !is_ctl);
+		assert_int_equal(verdict(LIT(path), &head) == SP_PARSE_OK,
 				 c > ' ' && c < 127 && c != '#');
 	}
 }

@@ -14,7 +14,7 @@
 /* The head borrows from the text, which must outlive it. */
 static void parse(const char *text, struct sp_http1 *head)
 {
-	if (sp_http1_parse(text, strlen(text), head) != SP_HEAD_OK)
+	if (sp_http1_parse(text, strlen(text), head) != SP_PARSE_OK)
 		fail_msg("%s: %s", head->why ? head->why : "incomplete", text);
 }
 

@@ -115,11 +115,11 @@ static size_t cut(const struct bytes *b, size_t record, unsigned char *ret)
 	return len;
 }
 
-static enum sp_head_verdict verdict(const unsigned char *input, size_t len,
+static enum sp_parse_verdict verdict(const unsigned char *input, size_t len,
 				    struct sp_tls_hello *hello)
 {
 	unsigned char *copy = malloc(len ? len : 1);
-	enum sp_head_verdict v;
+	enum sp_parse_verdict v;
 
 	assert_non_null(copy);
 	memcpy(copy, input, len);
@@ -137,12 +137,12 @@ static void assert_good(const unsigned char *input, size_t len, const char *sni,
 	size_t n;
 
 	for (n = 0; n < len; n += len < 4096 ? 1 : 97)
-		assert_int_equal(verdict(input, n, &hello), SP_HEAD_INCOMPLETE);
-	assert_int_equal(verdict(input, len - 1, &hello), SP_HEAD_INCOMPLETE);
+		assert_int_equal(verdict(input, n, &hello), SP_PARSE_INCOMPLETE);
+	assert_int_equal(verdict(input, len - 1, &hello), SP_PARSE_INCOMPLETE);
 	memcpy(longer, input, len);
 	memcpy(longer + len, "GET /", 5);
 	for (n = 0; n <= 5; n++) {
-		assert_int_equal(verdict(longer, len + n, &hello), SP_HEAD_OK);
+		assert_int_equal(verdict(longer, len + n, &hello), SP_PARSE_OK);
 		assert_string_equal(hello.sni, sni);
 		assert_int_equal(hello.alpn_len, strlen(alpn));
 		assert_memory_equal(hello.alpn, alpn, strlen(alpn));
@@ -372,11 +372,11 @@ static void assert_bad(const unsigned char *input, size_t len, size_t decisive, 
 	size_t n;
 
 	for (n = 0; n <= len; n++) {
-		enum sp_head_verdict v = verdict(input, n, &hello);
+		enum sp_parse_verdict v = verdict(input, n, &hello);
 
-		if (v != (n < decisive ? SP_HEAD_INCOMPLETE : SP_HEAD_BAD))
+		if (v != (n < decisive ? SP_PARSE_INCOMPLETE : SP_PARSE_BAD))
 			fail_msg("verdict %d on %zu of %zu bytes (%s)", v, n, len, why);
-		if (v == SP_HEAD_BAD)
+		if (v == SP_PARSE_BAD)
 			assert_string_equal(hello.why, why);
 	}
 }
@@ -501,13 +501,13 @@ static void length_of_name_is_limited(void **state)
 	struct sp_tls_hello hello;
 
 	build_name(&b, 63, SP_TLS_SNI_MAX);
-	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_HEAD_OK);
+	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_PARSE_OK);
 	assert_int_equal(strlen(hello.sni), SP_TLS_SNI_MAX);
 	build_name(&b, 63, SP_TLS_SNI_MAX + 1);
-	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_HEAD_BAD);
+	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_PARSE_BAD);
 	assert_string_equal(hello.why, "server name empty or too long");
 	build_name(&b, 64, 64);
-	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_HEAD_BAD);
+	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_PARSE_BAD);
 	assert_string_equal(hello.why, "label of server name too long");
 }
 
@@ -536,11 +536,11 @@ static void length_of_alpn_is_limited(void **state)
 	struct sp_tls_hello hello;
 
 	build_protocols(&b, SP_TLS_ALPN_MAX);
-	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_HEAD_OK);
+	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_PARSE_OK);
 	assert_int_equal(hello.alpn_len, SP_TLS_ALPN_MAX);
 	assert_memory_equal(hello.alpn, "\x01x\xff", 3);
 	build_protocols(&b, SP_TLS_ALPN_MAX + 1);
-	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_HEAD_BAD);
+	assert_int_equal(verdict(input, cut(&b, 100, input), &hello), SP_PARSE_BAD);
 	assert_string_equal(hello.why, "ALPN list empty or too long");
 }
 

@@ -67,7 +67,7 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 	return 0;
 }
 
-int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *note)
+int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note)
 {
 	return 0;
 }
@@ -100,12 +100,12 @@ void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 	count.splices = splices;
 }
 
-void sp_ports_put(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	ports_back++;
 }
 
-void sp_ports_leave(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	ports_back++;
 }
@@ -144,7 +144,7 @@ static void on_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, 
 
 static struct sp_splice expired_splice;
 
-static void on_expired(void *ctx, const struct sp_splice *splice, const struct sp_use *up, const struct sp_use *down)
+static void on_expired(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up, const struct sp_half_state *down)
 {
 	expired++;
 	expired_splice = *splice;
@@ -171,14 +171,14 @@ static int begin(void **state)
 	return 0;
 }
 
-/* The @id-th splice, last seen and kept so many seconds ago; kept_s < 0: never. Return: its half up, then down. */
-static struct sp_entry *add(unsigned int id, int quiet_s, int kept_s)
+/* The @id-th splice, last seen and kept so many seconds ago; refreshed_s < 0: never. Return: its half up, then down. */
+static struct sp_entry *add(unsigned int id, int quiet_s, int refreshed_s)
 {
 	struct sp_tuple front = { sp_addr_v4(id), sp_addr_v4(0x01020304), 1, 2 };
 	struct sp_tuple back = { sp_addr_v4(0x05060708), sp_addr_v4(0x090a0b0c), id, 3 };
 	struct sp_entry e = {
-		.use = { .seen_ns = now_ns - quiet_s * SECOND, .last_ack = 1, .next_seq = 1 },
-		.tag = { .client_isn = id, .kept_s = kept_s < 0 ? 0 : time(NULL) - kept_s },
+		.state = { .seen_ns = now_ns - quiet_s * SECOND, .last_ack = 1, .next_seq = 1 },
+		.meta = { .client_isn = id, .refreshed_s = refreshed_s < 0 ? 0 : time(NULL) - refreshed_s },
 	};
 
 	table_keys[table_count] = front;
@@ -195,8 +195,8 @@ static struct sp_entry *add(unsigned int id, int quiet_s, int kept_s)
 
 static void set_ends(struct sp_entry *up, __u8 state)
 {
-	up[0].use.state = state;
-	up[1].use.state = sp_ends_mirrored(state);
+	up[0].state.flags = state;
+	up[1].state.flags = sp_ends_mirrored(state);
 }
 
 static void walk(void)
@@ -210,18 +210,18 @@ static void walk(void)
 
 static void ends_are_mirrored(void **state)
 {
-	assert_int_equal(sp_ends_mirrored(SP_USE_S_FIN), SP_USE_S_PEER_FIN);
-	assert_int_equal(sp_ends_mirrored(SP_USE_S_PEER_FIN), SP_USE_S_FIN);
-	assert_int_equal(sp_ends_mirrored(SP_USE_S_RST | SP_USE_S_PEER_FIN), SP_USE_S_PEER_RST | SP_USE_S_FIN);
-	assert_int_equal(sp_ends_mirrored(SP_USE_S_REUSED), 0);
-	for (int s = 0; s <= SP_USE_S_ENDS; s++)
+	assert_int_equal(sp_ends_mirrored(SP_STATE_FIN), SP_STATE_PEER_FIN);
+	assert_int_equal(sp_ends_mirrored(SP_STATE_PEER_FIN), SP_STATE_FIN);
+	assert_int_equal(sp_ends_mirrored(SP_STATE_RST | SP_STATE_PEER_FIN), SP_STATE_PEER_RST | SP_STATE_FIN);
+	assert_int_equal(sp_ends_mirrored(SP_STATE_REUSED), 0);
+	for (int s = 0; s <= SP_STATE_ENDS; s++)
 		assert_int_equal(sp_ends_mirrored(sp_ends_mirrored(s)), s);
 }
 
 static void refreshed_when(void **state)
 {
 	static const struct {
-		int	quiet_s, kept_s, is_refreshed, is_survivable;
+		int	quiet_s, refreshed_s, is_refreshed, is_survivable;
 	} cases[] = {
 		{ 0, 0, 0, 1 },
 		{ 0, 24, 0, 1 },	/* not yet a quarter of idle */
@@ -239,9 +239,9 @@ static void refreshed_when(void **state)
 		struct sp_entry *up;
 
 		begin(NULL);
-		up = add(i + 1, cases[i].quiet_s, cases[i].kept_s);
-		if (cases[i].kept_s == -100)
-			up[0].tag.kept_s = up[1].tag.kept_s = time(NULL) + 100;
+		up = add(i + 1, cases[i].quiet_s, cases[i].refreshed_s);
+		if (cases[i].refreshed_s == -100)
+			up[0].meta.refreshed_s = up[1].meta.refreshed_s = time(NULL) + 100;
 		walk();
 		assert_int_equal(refreshes, cases[i].is_refreshed);
 		assert_int_equal(ager.survivable, cases[i].is_survivable);
@@ -258,10 +258,10 @@ static void refreshed_when(void **state)
 /* Packets in one direction are enough, be it that of the half up. */
 static void either_half_has_moved(void **state)
 {
-	add(1, 50, 26)[0].use.seen_ns = now_ns;
+	add(1, 50, 26)[0].state.seen_ns = now_ns;
 	walk();
 	assert_int_equal(refreshes, 1);
-	add(2, 50, 26)[1].use.seen_ns = now_ns;
+	add(2, 50, 26)[1].state.seen_ns = now_ns;
 	walk();
 	assert_int_equal(refreshes, 3);
 }
@@ -277,7 +277,7 @@ static void emptied(void **state)
 	assert_int_equal(refreshes, 2);
 	assert_int_equal(ager.survivable, 0);
 	/* until it was confirmed, after the second in which that was */
-	table[0].tag.kept_s = table[1].tag.kept_s = table[2].tag.kept_s = table[3].tag.kept_s = time(NULL) + 1;
+	table[0].meta.refreshed_s = table[1].meta.refreshed_s = table[2].meta.refreshed_s = table[3].meta.refreshed_s = time(NULL) + 1;
 	walk();
 	assert_int_equal(refreshes, 2);
 	assert_int_equal(ager.survivable, 2);
@@ -290,7 +290,7 @@ static void rekeyed(void **state)
 	sp_ager_rekeyed(&ager, 2 * SECOND);
 	walk();
 	assert_int_equal(refreshes, 1);
-	table[0].tag.kept_s = table[1].tag.kept_s = time(NULL) + 1;
+	table[0].meta.refreshed_s = table[1].meta.refreshed_s = time(NULL) + 1;
 	walk();
 	assert_int_equal(refreshes, 2);
 	assert_int_equal(ager.survivable, 0);
@@ -302,8 +302,8 @@ static void rekeyed(void **state)
 
 static void closed_and_left_behind_are_not_refreshed(void **state)
 {
-	set_ends(add(1, 0, -1), SP_USE_S_RST);
-	set_ends(add(2, 0, -1), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	set_ends(add(1, 0, -1), SP_STATE_RST);
+	set_ends(add(2, 0, -1), SP_STATE_FIN | SP_STATE_PEER_FIN);
 	/* the client's port has another splice */
 	add(3, 0, -1)[0].half.out.sport = 99;
 	walk();
@@ -334,8 +334,8 @@ static void closed_ones_are_forgotten_and_told(void **state)
 {
 	struct sp_entry *up = add(1, 31, 0);
 
-	set_ends(up, SP_USE_S_FIN | SP_USE_S_PEER_FIN);
-	up[1].use.seen_ns = now_ns - 29 * SECOND;
+	set_ends(up, SP_STATE_FIN | SP_STATE_PEER_FIN);
+	up[1].state.seen_ns = now_ns - 29 * SECOND;
 	walk();
 	assert_int_equal(dels, 0);
 	told = 0;
@@ -345,7 +345,7 @@ static void closed_ones_are_forgotten_and_told(void **state)
 	assert_int_equal(ports_back, 1);
 	assert_int_equal(forgets, 1);
 	assert_int_equal(told, 1);
-	assert_int_equal(told_state, SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	assert_int_equal(told_state, SP_STATE_FIN | SP_STATE_PEER_FIN);
 	walk();
 	assert_int_equal(forgets, 1);
 }
@@ -364,7 +364,7 @@ static void an_idle_one_is_asked_about(void **state)
 		up = add(1, IDLE_S + 1, IDLE_S - 10);
 		walk();
 		assert_int_equal(fetches, 0);
-		up[0].tag.kept_s = up[1].tag.kept_s = time(NULL) - IDLE_S - 1;
+		up[0].meta.refreshed_s = up[1].meta.refreshed_s = time(NULL) - IDLE_S - 1;
 		walk();
 		assert_int_equal(fetches, 1);
 		assert_int_equal(dels, 0);
@@ -375,7 +375,7 @@ static void an_idle_one_is_asked_about(void **state)
 		assert_int_equal(forgets, answers[i].expired);
 		assert_int_equal(told, answers[i].expired);
 		if (answers[i].expired)
-			assert_int_equal(told_state, SP_USE_S_RST | SP_USE_S_PEER_RST);
+			assert_int_equal(told_state, SP_STATE_RST | SP_STATE_PEER_RST);
 	}
 }
 
@@ -390,10 +390,10 @@ static void nobody_has_it_may_be_wrong(void **state)
 	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
 	assert_int_equal(dels, 0);
 	ager.emptied_s = 0;
-	up[0].use.seen_ns = now_ns;
+	up[0].state.seen_ns = now_ns;
 	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
 	assert_int_equal(dels, 0);
-	up[0].use.seen_ns = up[1].use.seen_ns;
+	up[0].state.seen_ns = up[1].state.seen_ns;
 	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
 	assert_int_equal(expired, 1);
 }
@@ -466,12 +466,12 @@ static void what_is_made_counts_at_once(void **state)
 	add(1, 0, 0);
 	back = table[0].half.out;
 	assert_int_equal(sp_ager_give_way(&ager, &back, &client), 0);
-	set_ends(&table[0], SP_USE_S_RST);
+	set_ends(&table[0], SP_STATE_RST);
 	assert_int_equal(sp_ager_give_way(&ager, &back, &other), 0);
 	set_ends(&table[0], 0);
 	assert_int_equal(sp_ager_give_way(&ager, &back, &other), 1);
 	assert_int_equal(forgets, 1);
-	assert_int_equal(told_state, SP_USE_S_RST | SP_USE_S_PEER_RST);
+	assert_int_equal(told_state, SP_STATE_RST | SP_STATE_PEER_RST);
 }
 
 /* Only once a walk has counted, while room was short: before, closed ones may have taken the room. */
@@ -503,9 +503,9 @@ static void unacknowledged_ones_go_earlier(void **state)
 		begin(NULL);
 		store.engine = &alone;
 		up = add(1, 0, 0);
-		up[1].use.next_seq = 1000;
-		up[0].use.last_ack = 999;
-		up[0].use.seen_ns += is_late * 30 * SECOND;	/* the client has said something since */
+		up[1].state.next_seq = 1000;
+		up[0].state.last_ack = 999;
+		up[0].state.seen_ns += is_late * 30 * SECOND;	/* the client has said something since */
 		for (int s = 0; s < TRANSITORY_S; s++, now_ns += SECOND)
 			walk();
 		assert_int_equal(dels, 0);
@@ -521,28 +521,28 @@ static void one_fin_is_told_once(void **state)
 {
 	struct sp_entry *up = add(1, 0, 0);
 
-	set_ends(up, SP_USE_S_FIN);
+	set_ends(up, SP_STATE_FIN);
 	for (int i = 0; i < 40; i++) {
 		walk();
 		now_ns += SECOND / 4;
 		assert_int_equal(told, i > 3);
 	}
-	assert_int_equal(told_state, SP_USE_S_FIN);
+	assert_int_equal(told_state, SP_STATE_FIN);
 	assert_memory_equal(&told_front, &table_keys[0], sizeof(told_front));
 	/* it moves once more */
-	up[1].use.seen_ns = now_ns;
+	up[1].state.seen_ns = now_ns;
 	for (int i = 0; i < 40; i++) {
 		walk();
 		now_ns += SECOND / 4;
 	}
 	assert_int_equal(told, 2);
 	/* what two halves know together */
-	up[0].use.state |= SP_USE_S_PEER_FIN;
-	up[0].use.seen_ns = now_ns;
+	up[0].state.flags |= SP_STATE_PEER_FIN;
+	up[0].state.seen_ns = now_ns;
 	now_ns += 2 * SECOND;
 	walk();
 	assert_int_equal(told, 3);
-	assert_int_equal(told_state, SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	assert_int_equal(told_state, SP_STATE_FIN | SP_STATE_PEER_FIN);
 }
 
 /* Long before it is removed: the client's next connection may come to one that has seen nothing of this. */
@@ -550,7 +550,7 @@ static void closed_one_is_told_once(void **state)
 {
 	struct sp_entry *up = add(1, 0, 0);
 
-	set_ends(up, SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	set_ends(up, SP_STATE_FIN | SP_STATE_PEER_FIN);
 	for (int i = 0; i < 40; i++) {
 		walk();
 		now_ns += SECOND / 4;
@@ -560,7 +560,7 @@ static void closed_one_is_told_once(void **state)
 	assert_int_equal(dels, 0);
 	begin(NULL);
 	ager.is_agent = 1;
-	set_ends(add(1, 0, 0), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+	set_ends(add(1, 0, 0), SP_STATE_FIN | SP_STATE_PEER_FIN);
 	now_ns += 2 * SECOND;
 	walk();
 	assert_int_equal(told, 0);
@@ -570,7 +570,7 @@ static void fin_of_a_split_one_is_told_soon(void **state)
 {
 	struct sp_entry *up = add(1, 0, 0);
 
-	set_ends(up, SP_USE_S_FIN);
+	set_ends(up, SP_STATE_FIN);
 	up[1].half.flags |= SP_HALF_F_SPLIT;
 	walk();
 	assert_int_equal(told, 0);
@@ -594,8 +594,8 @@ static void an_agent_keeps_what_may_be_introduced_again(void **state)
 		store.engine = &alone;
 		ager.is_agent = is_agent;
 		count.max = 1;
-		set_ends(add(1, 10, 0), SP_USE_S_RST);
-		set_ends(add(2, 10, 0), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
+		set_ends(add(1, 10, 0), SP_STATE_RST);
+		set_ends(add(2, 10, 0), SP_STATE_FIN | SP_STATE_PEER_FIN);
 		walk();
 		assert_int_equal(dels, is_agent ? 0 : 4);
 		now_ns += SECOND;
@@ -624,19 +624,19 @@ static void a_long_walk_is_followed_by_a_long_rest(void **state)
 
 static void fin_of_the_backend_is_told(void **state)
 {
-	set_ends(add(1, 5, 0), SP_USE_S_PEER_FIN);
+	set_ends(add(1, 5, 0), SP_STATE_PEER_FIN);
 	set_ends(add(2, 5, 0), 0);
 	walk();
 	assert_int_equal(told, 1);
-	assert_int_equal(told_state, SP_USE_S_PEER_FIN);
+	assert_int_equal(told_state, SP_STATE_PEER_FIN);
 }
 
 static void one_box_tells_nobody(void **state)
 {
 	store.engine = &alone;
 	ager.ended = NULL;
-	set_ends(add(1, 31, 0), SP_USE_S_FIN | SP_USE_S_PEER_FIN);
-	set_ends(add(2, 5, 0), SP_USE_S_FIN);
+	set_ends(add(1, 31, 0), SP_STATE_FIN | SP_STATE_PEER_FIN);
+	set_ends(add(2, 5, 0), SP_STATE_FIN);
 	add(3, IDLE_S + 1, 0);
 	add(4, 0, -1);
 	walk();
@@ -649,7 +649,7 @@ static void one_box_tells_nobody(void **state)
 static void an_end_is_told_without_a_store(void **state)
 {
 	store.engine = &alone;
-	set_ends(add(1, 5, 0), SP_USE_S_FIN);
+	set_ends(add(1, 5, 0), SP_STATE_FIN);
 	walk();
 	assert_int_equal(told, 1);
 	assert_int_equal(refreshes, 0);

@@ -16,7 +16,7 @@ static const struct sp_limits_conf limits = {
 	.idle_ns = 7800 * SECOND, .transitory_ns = 300 * SECOND, .closed_ns = 40 * SECOND,
 };
 
-enum { NONE, FIN_UP = SP_USE_S_FIN, FIN_DOWN = SP_USE_S_PEER_FIN, BOTH = FIN_UP | FIN_DOWN, RESET = SP_USE_S_RST };
+enum { NONE, FIN_UP = SP_STATE_FIN, FIN_DOWN = SP_STATE_PEER_FIN, BOTH = FIN_UP | FIN_DOWN, RESET = SP_STATE_RST };
 enum { SHARED = 1, SPLIT = 2, AGENT = 4, SHORT = 8, NO_UP = 16 };
 
 struct case_of {
@@ -70,10 +70,10 @@ static void lives_as_long_as(void **state)
 {
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct case_of *c = &cases[i];
-		struct sp_use up = { .next_seq = CLIENT, .last_ack = BACKEND - c->client_lacks, .pkts = 1,
-				     .state = c->ends };
-		struct sp_use down = { .next_seq = BACKEND, .last_ack = CLIENT - c->backend_lacks,
-				       .pkts = 1, .state = sp_ends_mirrored(c->ends) };
+		struct sp_half_state up = { .next_seq = CLIENT, .last_ack = BACKEND - c->client_lacks, .pkts = 1,
+				     .flags = c->ends };
+		struct sp_half_state down = { .next_seq = BACKEND, .last_ack = CLIENT - c->backend_lacks,
+				       .pkts = 1, .flags = sp_ends_mirrored(c->ends) };
 		struct sp_lifetime l = {
 			.up = c->where & NO_UP ? NULL : &up, .down = &down, .is_shared = !!(c->where & SHARED),
 			.is_split = !!(c->where & SPLIT), .is_agent = !!(c->where & AGENT),
@@ -92,7 +92,7 @@ static void lives_as_long_as(void **state)
 /* A client that is gone since its request has acknowledged nothing; one that waits for its answer lacks nothing. */
 static void nothing_was_acknowledged_yet(void **state)
 {
-	struct sp_use up = { .next_seq = CLIENT }, down = { .next_seq = BACKEND, .last_ack = CLIENT, .pkts = 1 };
+	struct sp_half_state up = { .next_seq = CLIENT }, down = { .next_seq = BACKEND, .last_ack = CLIENT, .pkts = 1 };
 	struct sp_lifetime l = { .up = &up, .down = &down };
 
 	assert_true(sp_lifetime_ns(&limits, &l) == limits.idle_ns);
@@ -105,12 +105,12 @@ static void other_limits(void **state)
 {
 	const struct sp_limits_conf odd = { .idle_ns = 100 * SECOND, .transitory_ns = 200 * SECOND,
 					    .closed_ns = 500 * SECOND };
-	struct sp_use up = { .next_seq = CLIENT, .last_ack = BACKEND - 1 };
-	struct sp_use down = { .next_seq = BACKEND, .last_ack = CLIENT };
+	struct sp_half_state up = { .next_seq = CLIENT, .last_ack = BACKEND - 1 };
+	struct sp_half_state down = { .next_seq = BACKEND, .last_ack = CLIENT };
 	struct sp_lifetime l = { .up = &up, .down = &down };
 
 	assert_true(sp_lifetime_ns(&odd, &l) == odd.idle_ns);
-	down.state = BOTH;
+	down.flags = BOTH;
 	assert_true(sp_lifetime_ns(&odd, &l) == odd.closed_ns);
 }
 

@@ -417,7 +417,7 @@ __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp)
 	return sim_now_ns - dp->control.heartbeat_ns;
 }
 
-int sp_datapath_listen(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd)
+int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd)
 {
 	dp->fn = fn;
 	dp->ctx = ctx;
@@ -484,7 +484,7 @@ static int is_counted(const struct sp_entry *e)
 }
 
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_use *start, const struct sp_tag *tag)
+		    const struct sp_half_state *start, const struct sp_meta *tag)
 {
 	int was = is_counted(table_get(&dp->tables[HALVES], key));
 	struct sp_entry e = { .half = *half };
@@ -492,10 +492,10 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 	if (is_counted(&e) && dp->control.splices >= dp->count.max)
 		return -E2BIG;
 	if (start)
-		e.use = *start;
+		e.state = *start;
 	if (tag)
-		e.tag = *tag;
-	sp_use_begin(&e.use, key, half, sim_now_ns);
+		e.meta = *tag;
+	sp_state_begin(&e.state, key, half, sim_now_ns);
 	table_put(&dp->tables[HALVES], key, &e);
 	count_by(dp, is_counted(&e) - was);
 	return 0;
@@ -509,7 +509,7 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 	return table_del(&dp->tables[HALVES], key);
 }
 
-int sp_datapath_note(struct sp_datapath *dp, const struct sp_note *n)
+int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *n)
 {
 	here = dp;
 	return note(n) ? 0 : -ENOENT;

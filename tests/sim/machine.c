@@ -152,9 +152,9 @@ static void on_tick(void *machine, __u64 life)
 
 	if (!m->is_running || m->life != life)
 		return;
-	sim_in(SP_FRONT_TICK_MS * SIM_MS, on_tick, m, life);
+	sim_in(SP_TICK_MS * SIM_MS, on_tick, m, life);
 	if (!m->is_frozen) {
-		sp_front_tick(m->front);
+		sp_proxy_role.tick(m->node);
 		flush(m);
 	}
 }
@@ -162,12 +162,12 @@ static void on_tick(void *machine, __u64 life)
 static void on_age(void *machine, __u64 life)
 {
 	struct sim_machine *m = machine;
-	unsigned int ms = SP_FRONT_TICK_MS;
+	unsigned int ms = SP_TICK_MS;
 
 	if (!m->is_running || m->life != life)
 		return;
 	if (!m->is_frozen)
-		ms = sp_carrier_age(sp_front_carrier(m->front));
+		ms = sp_node_age(m->node);
 	sim_in((ms ?: 1) * SIM_MS, on_age, m, life);
 }
 
@@ -181,14 +181,14 @@ static void on_beat(void *machine, __u64 life)
 	if (m->is_frozen)
 		return;
 	sp_datapath_heartbeat(m->dp);
-	sp_cluster_set_state(m->cluster, sp_front_is_in_sync(m->front) ? SP_MEMBER_READY : SP_MEMBER_SYNCING);
+	sp_cluster_set_state(m->cluster, sp_proxy_role.is_in_sync(m->node) ? SP_MEMBER_READY : SP_MEMBER_SYNCING);
 }
 
 /* Routers follow: at once where the power is gone, after a second where only the daemon is. */
 static void on_route(void *machine, __u64 unused)
 {
 	struct sim_machine *m = machine;
-	int is_ready = m->is_up && is_awake(m, m->life) && sp_front_is_in_sync(m->front);
+	int is_ready = m->is_up && is_awake(m, m->life) && sp_proxy_role.is_in_sync(m->node);
 
 	sim_in(10 * SIM_MS, on_route, m, 0);
 	if (is_ready) {
@@ -426,7 +426,7 @@ static void on_event(void *machine, const struct sp_event *ev)
 {
 	struct sim_machine *m = machine;
 
-	sp_front_event(m->front, ev);
+	sp_proxy_role.event(m->node, ev);
 }
 
 static void before_packets(void *machine)
@@ -444,6 +444,7 @@ static void open_store(struct sim_machine *m)
 
 void sim_machine_start(struct sim_machine *m)
 {
+	struct sp_node_parts parts;
 	struct sp_keys keys;
 	int fd;
 
@@ -461,12 +462,13 @@ void sim_machine_start(struct sim_machine *m)
 	m->wire->machine = m;
 	open_store(m);
 	sp_cluster_open(NULL, m->config, m->store, &m->cluster);
-	if (sp_front_new(m->dp, m->wire, m->store, m->cluster, m->config, &m->front))
+	parts = (struct sp_node_parts){ .dp = m->dp, .wire = m->wire, .store = m->store, .cluster = m->cluster };
+	if (sp_proxy_role.open(&parts, m->config, &m->node))
 		abort();
 	sp_wire_before(m->wire, before_packets, m);
-	sp_splice_adopt(m->dp, sp_front_carrier(m->front)->ports);
-	sp_front_recover(m->front);
-	sp_datapath_listen(m->dp, on_event, m, &fd);
+	sp_splice_recount(m->dp, m->node->ports);
+	sp_proxy_role.recover(m->node);
+	sp_datapath_subscribe(m->dp, on_event, m, &fd);
 	on_beat(m, m->life);
 	on_tick(m, m->life);
 	on_age(m, m->life);
@@ -481,11 +483,11 @@ void sim_machine_kill(struct sim_machine *m)
 	m->is_running = m->is_frozen = 0;
 	m->life++;
 	drop_queue(m->wire);
-	sp_front_free(m->front);
+	sp_proxy_role.close(m->node);
 	sp_cluster_close(m->cluster);
 	m->store->engine->close(m->store);
 	sim_free(m->wire);
-	m->front = NULL;
+	m->node = NULL;
 	m->cluster = NULL;
 	m->store = NULL;
 	m->wire = NULL;

@@ -6,7 +6,7 @@
 #ifndef SP_SIM_MACHINE_H
 #define SP_SIM_MACHINE_H
 
-#include "node/front.h"
+#include "proxy/proxy.h"
 
 #define SIM_MACHINES_MAX 3
 
@@ -30,7 +30,7 @@ struct sim_machine {
 	struct sp_wire		*wire;
 	struct sp_store		*store;
 	struct sp_cluster	*cluster;
-	struct sp_front		*front;
+	struct sp_node		*node;
 	struct sp_datagrams	*datagrams;
 };
 extern struct sim_machine sim_machines[SIM_MACHINES_MAX];

@@ -42,7 +42,7 @@ static unsigned int get_idx(struct sp_ports *ports, const struct sp_endpoint *to
 {
 	struct sp_endpoint from;
 
-	assert_int_equal(sp_ports_get(ports, to, &from), 0);
+	assert_int_equal(sp_port_alloc(ports, to, &from), 0);
 	return ntohs(from.port_be) - FIRST;
 }
 
@@ -55,14 +55,14 @@ static void put_idx(struct sp_ports *ports, const struct sp_endpoint *to, unsign
 {
 	struct sp_endpoint from = source(0, idx);
 
-	sp_ports_put(ports, to, &from);
+	sp_port_free(ports, to, &from);
 }
 
 static int take_idx(struct sp_ports *ports, const struct sp_endpoint *to, unsigned int idx)
 {
 	struct sp_endpoint from = source(0, idx);
 
-	return sp_ports_take(ports, to, &from);
+	return sp_port_reserve(ports, to, &from);
 }
 
 static void every_port_is_given_once(void **state)
@@ -77,7 +77,7 @@ static void every_port_is_given_once(void **state)
 		assert_in_range(idx, 0, 999);
 		assert_int_equal(seen[idx]++, 0);
 	}
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	sp_ports_free(ports);
 }
 
@@ -89,16 +89,16 @@ static void all_65535_ports_and_one_port_are_ranges(void **state)
 
 	assert_int_equal(sp_ports_new(&addr, 1, 1, 65535, &ports), 0);
 	for (int i = 0; i < 65535; i++) {
-		assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+		assert_int_equal(sp_port_alloc(ports, &to, &from), 0);
 		assert_int_not_equal(from.port_be, 0);
 	}
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	sp_ports_free(ports);
 
 	ports = open_ports(1, 1);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(get_idx(ports, &to), 0);
-		assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+		assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 		put_idx(ports, &to, 0);
 	}
 	sp_ports_free(ports);
@@ -166,7 +166,7 @@ static void backends_do_not_share(void **state)
 		to.port_be = htons(80 + n / 3);
 		for (int i = 0; i < 10; i++)
 			get_idx(ports, &to);
-		assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+		assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	}
 	sp_ports_free(ports);
 
@@ -192,7 +192,7 @@ static void addresses_are_used_in_turn(void **state)
 	for (int i = 0; i < 30 + 20; i++) {
 		const struct sp_endpoint *to = i < 30 ? &to4 : &to6;
 
-		assert_int_equal(sp_ports_get(ports, to, &from), 0);
+		assert_int_equal(sp_port_alloc(ports, to, &from), 0);
 		for (size_t a = 0; a < COUNT(addrs); a++)
 			used[a] += sp_addr_equal(&addrs[a], &from.addr);
 		if (i == 14)
@@ -200,13 +200,13 @@ static void addresses_are_used_in_turn(void **state)
 	}
 	for (size_t a = 0; a < COUNT(addrs); a++)
 		assert_int_equal(used[a], 10);
-	assert_int_equal(sp_ports_get(ports, &to4, &from), -EADDRNOTAVAIL);
-	assert_int_equal(sp_ports_get(ports, &to6, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to4, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to6, &from), -EADDRNOTAVAIL);
 
 	/* the one address that has a port is found, whosever turn it is */
 	from = (struct sp_endpoint){ v4(1), htons(FIRST + 3) };
-	sp_ports_put(ports, &to4, &from);
-	assert_int_equal(sp_ports_get(ports, &to4, &from), 0);
+	sp_port_free(ports, &to4, &from);
+	assert_int_equal(sp_port_alloc(ports, &to4, &from), 0);
 	assert_true(sp_addr_equal(&from.addr, &addrs[2]));
 	sp_ports_free(ports);
 }
@@ -216,10 +216,10 @@ static void a_family_without_addresses_is_told_apart(void **state)
 	struct sp_endpoint to6 = { v6(77), htons(80) }, to4 = backend(1), from;
 	struct sp_ports *ports = open_ports(2, 10);
 
-	assert_int_equal(sp_ports_get(ports, &to6, &from), -EAFNOSUPPORT);
+	assert_int_equal(sp_port_alloc(ports, &to6, &from), -EAFNOSUPPORT);
 	sp_ports_free(ports);
 	ports = open_ports(0, 10);
-	assert_int_equal(sp_ports_get(ports, &to4, &from), -EAFNOSUPPORT);
+	assert_int_equal(sp_port_alloc(ports, &to4, &from), -EAFNOSUPPORT);
 	sp_ports_free(ports);
 }
 
@@ -229,20 +229,20 @@ static void what_is_not_ours_is_not_put(void **state)
 	struct sp_endpoint to = backend(1), other = backend(2), from, stray;
 
 	stray = source(0, 3);
-	sp_ports_put(ports, &to, &stray); /* backend never seen */
+	sp_port_free(ports, &to, &stray); /* backend never seen */
 	for (int i = 0; i < 10; i++)
 		get_idx(ports, &to);
 	put_idx(ports, &other, 3);
 	put_idx(ports, &to, 10);
 	put_idx(ports, &to, -1);
 	stray = source(1, 3);
-	sp_ports_put(ports, &to, &stray);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	sp_port_free(ports, &to, &stray);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 
 	put_idx(ports, &to, 3);
 	put_idx(ports, &to, 3); /* not in use any more */
 	assert_int_equal(get_idx(ports, &to), 3);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	sp_ports_free(ports);
 }
 
@@ -254,10 +254,10 @@ static void taken_ports_are_not_given(void **state)
 	assert_int_equal(take_idx(ports, &to, 4), 0);
 	assert_int_equal(take_idx(ports, &to, 4), -EEXIST);
 	assert_int_equal(take_idx(ports, &to, 10), -ENOENT);
-	assert_int_equal(sp_ports_take(ports, &to, &stray), -ENOENT);
+	assert_int_equal(sp_port_reserve(ports, &to, &stray), -ENOENT);
 	for (int i = 0; i < 9; i++)
 		assert_int_not_equal(get_idx(ports, &to), 4);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	put_idx(ports, &to, 4);
 	assert_int_equal(get_idx(ports, &to), 4);
 	sp_ports_free(ports);
@@ -280,7 +280,7 @@ static void resting_ports_can_be_taken(void **state)
 	put_idx(ports, &to, 4);
 	for (size_t i = 0; i < COUNT(order); i++)
 		assert_int_equal(get_idx(ports, &to), order[i]);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	sp_ports_free(ports);
 }
 
@@ -314,7 +314,7 @@ static void agrees_with_a_plain_model(void **state)
 			assert_int_equal(take_idx(ports, &to, idx), rested[idx] < 0 ? -EEXIST : 0);
 			rested[idx] = -1;
 		} else if (oldest < 0) {
-			assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+			assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 		} else {
 			idx = get_idx(ports, &to);
 			assert_int_equal(rested[idx], rested[oldest]);
@@ -345,7 +345,7 @@ static int on_ask(void *ctx, const struct sp_endpoint *to, const struct sp_endpo
 	asked->seen[idx]++;
 	asked->addr = ntohl(from->addr.w[3]) - 0x0a000000;
 	if (asked->over[idx])
-		sp_ports_put(asked->ports, to, from);
+		sp_port_free(asked->ports, to, from);
 	asked->over[idx] = 0;
 	return 0;
 }
@@ -402,7 +402,7 @@ static void who_is_alive_is_asked_again_after_all_others(void **state)
 		assert_in_range(asked.count, lap * 9, lap * 11);
 	}
 	memset(asked.over, 0, 10);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	sp_ports_free(ports);
 }
 
@@ -412,14 +412,14 @@ static void questions_are_bounded(void **state)
 	struct sp_ports *ports = open_asking(&asked, 1, 1000);
 	struct sp_endpoint to = backend(1), from;
 
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	assert_int_equal(asked.count, RECLAIM_LOOKS);
 	for (int i = 0; i < 20; i++)
-		assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+		assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	for (int i = 0; i < 1000; i++)
 		assert_in_range(asked.seen[i], 1, 2);	/* other ones each time */
 	asked.most = asked.count + 5;
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	assert_int_equal(asked.count, asked.most);
 	asked.most = 0;
 	memset(asked.over, 1, sizeof(asked.over));
@@ -427,7 +427,7 @@ static void questions_are_bounded(void **state)
 	sp_ports_free(ports);
 
 	ports = open_asking(&asked, 64, 2);	/* of many addresses, too */
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	assert_in_range(asked.count, 1, RECLAIM_LOOKS);
 	sp_ports_free(ports);
 }
@@ -442,9 +442,9 @@ static void all_addresses_are_asked_about(void **state)
 		struct sp_endpoint over = source(addr, 2);
 
 		for (int i = 0; i < 3; i++)
-			assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+			assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 		asked.over[2] = 1;	/* of whichever address */
-		assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+		assert_int_equal(sp_port_alloc(ports, &to, &from), 0);
 		assert_int_equal(from.port_be, over.port_be);
 		assert_int_equal(ntohl(from.addr.w[3]) - 0x0a000000, asked.addr);
 	}
@@ -455,14 +455,14 @@ static int mark_idx(struct sp_ports *ports, const struct sp_endpoint *to, unsign
 {
 	struct sp_endpoint from = source(0, idx);
 
-	return sp_ports_mark(ports, to, &from);
+	return sp_port_seen(ports, to, &from);
 }
 
 static void leave_idx(struct sp_ports *ports, const struct sp_endpoint *to, unsigned int idx)
 {
 	struct sp_endpoint from = source(0, idx);
 
-	sp_ports_leave(ports, to, &from);
+	sp_port_release(ports, to, &from);
 }
 
 static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
@@ -495,10 +495,10 @@ static void marked_ports_come_back_a_round_later(void **state)
 		assert_int_equal(mark_idx(ports, &to, i), 0);
 	assert_int_equal(mark_idx(ports, &to, 2), 0);	/* another copy of it */
 	assert_int_equal(mark_idx(ports, &to, 10), -ENOENT);
-	assert_int_equal(sp_ports_mark(ports, &to, &stray), -ENOENT);
+	assert_int_equal(sp_port_seen(ports, &to, &stray), -ENOENT);
 	for (int i = 0; i < 6; i++)
 		assert_in_range(get_idx(ports, &to), 4, 9);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	memset(asked.over, 1, sizeof(asked.over));
 	end_round(ports, &asked);
 	assert_int_equal(asked.count, 0);
@@ -510,7 +510,7 @@ static void marked_ports_come_back_a_round_later(void **state)
 	assert_true(asked.seen[1] == 1 && asked.seen[2] == 1);
 	assert_int_equal(get_idx(ports, &to), 1);
 	assert_int_equal(get_idx(ports, &to), 2);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 
 	end_round(ports, &asked);
 	assert_int_equal(get_idx(ports, &to), 0);
@@ -532,7 +532,7 @@ static void what_is_used_here_is_not_swept(void **state)
 	end_round(ports, &asked);
 	end_round(ports, &asked);
 	assert_int_equal(asked.count, 1);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	sp_ports_free(ports);
 }
 
@@ -552,7 +552,7 @@ static void who_leaves_a_marked_port_does_not_free_it(void **state)
 	leave_idx(ports, &to, 3);
 	assert_int_equal(get_idx(ports, &to), 1);
 	assert_int_equal(get_idx(ports, &to), 2);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	end_round(ports, &asked);
 	memset(asked.over, 1, sizeof(asked.over));
 	end_round(ports, &asked);
@@ -583,7 +583,7 @@ static void stale_splices_take_no_port(void **state)
 	assert_int_equal(get_idx(ports, &to), 0);
 	assert_int_equal(mark_idx(ports, &to, 0), 0);
 	assert_int_equal(get_idx(ports, &to), 1);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	put_idx(ports, &to, 1);		/* no trace of the round before */
 	assert_int_equal(mark_idx(ports, &to, 1), -ESTALE);
 	sp_ports_free(ports);
@@ -609,7 +609,7 @@ static void a_million_takes_are_quick(void **state)
 		for (int i = 0; i < 39999; i++)
 			assert_int_equal(take_idx(ports, &to, i * 7 % 40000), 0);
 		assert_int_equal(get_idx(ports, &to), 39999 * 7 % 40000);
-		assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+		assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	}
 	assert_true(seconds() - began < 5);
 	sp_ports_free(ports);
@@ -622,33 +622,33 @@ static void pairs_are_bounded_and_idle_ones_make_room(void **state)
 
 	for (int n = 0; n < QUEUES_MAX; n++) {
 		to = backend(n / 2);
-		assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+		assert_int_equal(sp_port_alloc(ports, &to, &from), 0);
 		kept = n == 0 ? from : kept;
 	}
 	to = backend(QUEUES_MAX);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -ENOMEM);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -ENOMEM);
 	assert_int_equal(take_idx(ports, &to, 0), -ENOMEM);
 
 	/* backend 0 stays for its second port until that is back too */
 	to = backend(0);
-	sp_ports_put(ports, &to, &kept);
+	sp_port_free(ports, &to, &kept);
 	to = backend(QUEUES_MAX);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -ENOMEM);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -ENOMEM);
 	to = backend(0);
 	for (unsigned int i = 0; i < 4; i++) {
 		kept = source(1, i);
-		sp_ports_put(ports, &to, &kept);
+		sp_port_free(ports, &to, &kept);
 	}
 	to = backend(QUEUES_MAX);
-	assert_int_equal(sp_ports_get(ports, &to, &from), 0);
-	assert_int_equal(sp_ports_get(ports, &to, &from), 0);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), 0);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), 0);
 	assert_int_equal(ports->queue_count, QUEUES_MAX);
 
 	/* the others have kept what they had in use */
 	to = backend(1);
 	for (int i = 0; i < 6; i++)
-		assert_int_equal(sp_ports_get(ports, &to, &from), 0);
-	assert_int_equal(sp_ports_get(ports, &to, &from), -EADDRNOTAVAIL);
+		assert_int_equal(sp_port_alloc(ports, &to, &from), 0);
+	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	sp_ports_free(ports);
 }
 

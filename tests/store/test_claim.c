@@ -24,7 +24,7 @@
 #include <cmocka.h>
 
 #include "store/claim.h"
-#include "store/lookup.h"
+#include "store/fetch.h"
 #include "store/redis/script.h"
 #include "servers.h"
 
@@ -42,7 +42,7 @@ struct proxy {
 	int			own_idx;	/* of records */
 	int			life;		/* how often it has begun */
 	struct sp_claim		claim;
-	struct sp_lookup	lookup;
+	struct sp_fetch	lookup;
 	struct sp_record	relied;
 };
 
@@ -55,7 +55,7 @@ struct message {
 	int		life;
 	__u32		round;
 	struct sp_cmd	cmd;
-	struct sp_answer answer;
+	struct sp_vote answer;
 };
 
 struct world {
@@ -200,20 +200,20 @@ static void go(struct world *w, int proxy)
 			claim_done(w, p);
 		return;
 	}
-	switch (sp_lookup_go(&p->lookup, w->now_ns, chance(1), &found)) {
-	case SP_LOOKUP_WAIT:
+	switch (sp_fetch_go(&p->lookup, w->now_ns, chance(1), &found)) {
+	case SP_FETCH_WAIT:
 		break;
-	case SP_LOOKUP_FOUND:
+	case SP_FETCH_FOUND:
 		seen.by_look++;
 		relies(w, p, &found->record);
 		break;
-	case SP_LOOKUP_UNSURE:
+	case SP_FETCH_UNSURE:
 		p->state = CLAIMING;
 		sp_claim_start(&p->claim, w->copies, w->quorum, &found->record, 0, random(), w->now_ns);
 		ask(w, proxy);
 		break;
-	case SP_LOOKUP_NOTHING:
-	case SP_LOOKUP_AGAIN:
+	case SP_FETCH_NOTHING:
+	case SP_FETCH_AGAIN:
 		p->state = chance(50) ? BEFORE : GAVE_UP;
 		break;
 	}
@@ -231,20 +231,20 @@ static void start(struct world *w, int proxy)
 		return;
 	}
 	p->state = LOOKING;
-	sp_lookup_start(&p->lookup, w->copies, w->copies, w->quorum, w->now_ns);
+	sp_fetch_start(&p->lookup, w->copies, w->copies, w->quorum, w->now_ns);
 	begin_script(&m.cmd, SP_SCRIPT_LOOK, 2, 0);
 	for (m.copy = 0; m.copy < w->copies; m.copy++)
 		put(w, &m);
 }
 
-static void read_answer(const redisReply *reply, struct sp_answer *answer)
+static void read_answer(const redisReply *reply, struct sp_vote *answer)
 {
 	if (reply->type == REDIS_REPLY_ARRAY)
 		reply = reply->element[0];
-	*answer = (struct sp_answer){ .kind = SP_ANSWER_NOTHING };
+	*answer = (struct sp_vote){ .kind = SP_VOTE_NOTHING };
 	if (reply->type != REDIS_REPLY_STRING)
 		return;
-	assert_int_equal(sp_answer_parse(reply->str, reply->len, answer), 0);
+	assert_int_equal(sp_vote_parse(reply->str, reply->len, answer), 0);
 }
 
 static void take_answer(struct world *w, const struct message *m)
@@ -258,13 +258,13 @@ static void take_answer(struct world *w, const struct message *m)
 		if (p->state == CLAIMING)
 			sp_claim_answer(&p->claim, m->round, m->copy, &m->answer);
 	} else if (p->state == LOOKING) {
-		if (m->answer.kind == SP_ANSWER_NOTHING || !m->answer.record.len) {
-			sp_lookup_nothing(&p->lookup, m->copy);
+		if (m->answer.kind == SP_VOTE_NOTHING || !m->answer.record.len) {
+			sp_fetch_nothing(&p->lookup, m->copy);
 			return;
 		}
 		assert_int_equal(sp_record_read(&seal, &front, m->answer.record.bytes, m->answer.record.len, &splice),
 				 SP_SEAL_OK);
-		sp_lookup_value(&p->lookup, m->copy, &m->answer, &splice, (1 << w->copies) - 1);
+		sp_fetch_value(&p->lookup, m->copy, &m->answer, &splice, (1 << w->copies) - 1);
 	}
 }
 
@@ -386,7 +386,7 @@ static void one_splice_in_any_order(void **state)
 static void round_of(struct sp_claim *c, int mask)
 {
 	struct world w = { .copies = 3, .bag_count = 0, .away = -1, .bag = calloc(BAG_MAX, sizeof(*w.bag)) };
-	const struct sp_answer absent = { .kind = SP_ANSWER_ABSENT };
+	const struct sp_vote absent = { .kind = SP_VOTE_ABSENT };
 
 	w.at[0] = (struct proxy){ .claim = *c };
 	ask(&w, 0);
@@ -546,13 +546,13 @@ static void bad_values(void **state)
 		"P000000000001000000000000P", "P000000000001000000000001F", "C01234567890123456789012345678901234567890"
 		"123456789012345678901234567890123456789012345678901234567890", NULL,
 	};
-	struct sp_answer a = { .state = 'x' };
+	struct sp_vote a = { .state = 'x' };
 
 	for (int i = 0; bad[i]; i++)
-		assert_int_equal(sp_answer_parse(bad[i], strlen(bad[i]), &a), -EINVAL);
-	assert_int_equal(sp_answer_parse("\0abc", 4, &a), -EINVAL);
+		assert_int_equal(sp_vote_parse(bad[i], strlen(bad[i]), &a), -EINVAL);
+	assert_int_equal(sp_vote_parse("\0abc", 4, &a), -EINVAL);
 	assert_int_equal(a.state, 'x');
-	assert_int_equal(sp_answer_parse("P0000000000ff000000000000-S\1ididid", 34, &a), 0);
+	assert_int_equal(sp_vote_parse("P0000000000ff000000000000-S\1ididid", 34, &a), 0);
 	assert_int_equal(a.promised, 255);
 	assert_int_equal(a.record.len, 0);
 }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "proxies.h"
-#include "store/piece.h"
+#include "store/chunk.h"
 
 #define BLANK_MS 5100	/* in which the "nothing" of a server that was started anew counts for nothing */
 
@@ -99,7 +99,7 @@ static void grows_and_is_read_by_another(void **state)
 	}
 	settle();
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(number_on(i, "HLEN", &front, ""), SP_PIECES_MAX + 1);
+		assert_int_equal(number_on(i, "HLEN", &front, ""), SP_CHUNKS_MAX + 1);
 		assert_in_range(number_on(i, "PTTL", &front, ""), 900000, 1000000);
 	}
 	a->store->engine->unstash(a->store, &front, &offer, len);
@@ -263,7 +263,7 @@ static void hole_is_seen(void **state)
 	wait_up(a, 3);
 	wait_up(b, 3);
 	settle();
-	assert_int_equal(number_on(0, "HSTRLEN", &front, " 0"), SP_PIECE_DATA_AT + 100 + SP_SEAL_TAIL_BYTES);
+	assert_int_equal(number_on(0, "HSTRLEN", &front, " 0"), SP_CHUNK_DATA_AT + 100 + SP_SEAL_TAIL_BYTES);
 	assert_int_equal(stash(a, &front, &offer, bytes, 3840, 4000), -EAGAIN);
 	assert_int_equal(number_on(0, "HEXISTS", &front, " 1"), 0);
 }
@@ -295,13 +295,13 @@ static void forged_piece_is_refused(void **state)
 	struct sp_tuple front = front_of(15), other = front_of(16);
 	struct sp_key key = sp_key_make(SP_KEY_HEAD, &front);
 	__u64 refused = b->store->counters.refused_forged;
-	__u8 piece[SP_PIECE_FULL];
+	__u8 piece[SP_CHUNK_FULL];
 	size_t len;
 
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 5000), 0);
 	settle();
 	offer.begun_ms++;
-	len = sp_piece_make(&test_seal, &other, &offer, bytes, 3840, 0, piece);	/* of another head */
+	len = sp_chunk_make(&test_seal, &other, &offer, bytes, 3840, 0, piece);	/* of another head */
 	for (int i = 0; i < 3; i++) {
 		redisContext *c = server_connect(&servers, i);
 

@@ -93,7 +93,7 @@ static size_t make_question(struct sp_store_redis *l, const struct sp_op *op, un
 
 static void ask(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
 {
-	const struct sp_answer absent = { .kind = SP_ANSWER_ABSENT };
+	const struct sp_vote absent = { .kind = SP_VOTE_ABSENT };
 	struct sp_cmd cmd;
 	size_t due_at;
 
@@ -137,10 +137,10 @@ void sp_op_claim(struct sp_store_redis *l, struct sp_op *op, const struct sp_spl
 
 /* What a server says, as far as it may be believed. Return: as of a reply. */
 static int read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
-		       const redisReply *reply, struct sp_answer *ret_answer)
+		       const redisReply *reply, struct sp_vote *ret_answer)
 {
 	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
-	struct sp_answer a = { .kind = SP_ANSWER_ABSENT };
+	struct sp_vote a = { .kind = SP_VOTE_ABSENT };
 	enum sp_seal_refusal refusal = SP_SEAL_OK;
 	struct sp_splice splice;
 
@@ -148,14 +148,14 @@ static int read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigne
 	if (!reply)
 		return 0;
 	if (reply->type == REDIS_REPLY_NIL && !is_blank)
-		ret_answer->kind = SP_ANSWER_NOTHING;
+		ret_answer->kind = SP_VOTE_NOTHING;
 	if (reply->type != REDIS_REPLY_STRING)
 		return reply->type == REDIS_REPLY_NIL ? 0 : -EBADMSG;
 	if (reply->len == 1 && reply->str[0] == 'L') {
 		l->store.counters.late++;
 		return 0;
 	}
-	if (sp_answer_parse(reply->str, reply->len, &a))
+	if (sp_vote_parse(reply->str, reply->len, &a))
 		refusal = SP_SEAL_MAGIC;
 	else if (a.record.len)
 		refusal = sp_record_read(&l->seal, &op->front, a.record.bytes, a.record.len, &splice);
@@ -173,7 +173,7 @@ static int read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigne
 int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, unsigned int server_idx,
 		      const redisReply *reply)
 {
-	struct sp_answer answer;
+	struct sp_vote answer;
 	int err;
 
 	if (round != (op->claim.round & ((1 << SP_OP_ROUND_BITS) - 1)))

@@ -14,7 +14,7 @@
 
 #include "base/log.h"
 #include "base/keys.h"
-#include "store/piece.h"
+#include "store/chunk.h"
 #include "base/warnings.h"
 
 #define LATE_NS		100000000ULL	/* between two ticks: we were stopped */

@@ -4,7 +4,7 @@
 #define SP_STORE_REDIS_ENGINE_H
 
 #include "store/claim.h"
-#include "store/lookup.h"
+#include "store/fetch.h"
 #include "store/store.h"
 #include "store/redis/conn.h"
 
@@ -83,7 +83,7 @@ unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_s
 /* For nobody to wait for. */
 void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice, const char *state);
 
-/* store/redis/keep.c - refreshes under way */
+/* store/redis/refresh.c - refreshes under way */
 int sp_store_keeps_new(struct sp_store_keeps **ret_keeps);
 void sp_store_keeps_free(struct sp_store_keeps *keeps);
 int sp_store_keeps_refresh(struct sp_store_redis *l, const struct sp_splice *splice);
@@ -104,7 +104,7 @@ int sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64
 void sp_store_scan_emptied(struct sp_store_redis *l, unsigned int server_idx);
 void sp_store_scan_tick(struct sp_store_redis *l, __u64 now_ns);
 
-/* store/redis/head.c - heads given and forgotten; store/redis/left.c - read, and listed */
+/* store/redis/head.c - heads given and forgotten; store/redis/orphan.c - read, and listed */
 int sp_store_heads_new(struct sp_store_heads **ret_heads);
 void sp_store_heads_free(struct sp_store_heads *heads);
 void sp_store_heads_stash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,

@@ -165,7 +165,7 @@ static void make_stash(struct sp_store_redis *l, const struct sp_head_op *op, un
 	sp_cmd_number(cmd, due_ms);
 	sp_cmd_number(cmd, index);
 	sp_cmd_arg(cmd, piece, len);
-	sp_cmd_number(cmd, SP_PIECE_FULL);
+	sp_cmd_number(cmd, SP_CHUNK_FULL);
 }
 
 /* Only the answer to the last piece is waited for. */
@@ -173,8 +173,8 @@ static void give_piece(struct sp_store_redis *l, struct sp_head_op *op, const __
 		       const struct sp_stash_offer *offer, const char *bytes, __u32 to, unsigned int index)
 {
 	int is_last = (index + 1) * SP_STASH_CHUNK >= to;
-	__u8 piece[SP_PIECE_FULL];
-	size_t len = sp_piece_make(&l->seal, &op->front, offer, bytes, to, index, piece);
+	__u8 piece[SP_CHUNK_FULL];
+	size_t len = sp_chunk_make(&l->seal, &op->front, offer, bytes, to, index, piece);
 	struct sp_cmd cmd;
 
 	for (unsigned int i = 0; i < l->copies; i++) {
@@ -236,7 +236,7 @@ void sp_store_heads_unstash(struct sp_store_redis *l, const struct sp_tuple *fro
 		begin_script(l, servers[i], &cmd, SP_SCRIPT_UNSTASH, front, 3);
 		put_who(&cmd, offer);
 		sp_cmd_number(&cmd, index);
-		sp_cmd_number(&cmd, SP_PIECE_DATA_AT + len - index * SP_STASH_CHUNK + SP_SEAL_TAIL_BYTES);
+		sp_cmd_number(&cmd, SP_CHUNK_DATA_AT + len - index * SP_STASH_CHUNK + SP_SEAL_TAIL_BYTES);
 		l->store.counters.not_sent += !!sp_redis_send(l->servers[servers[i]], &cmd, SP_REF_NOBODY);
 	}
 }

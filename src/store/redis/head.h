@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* head.h - something under way about heads. Only for store/redis/head.c and store/redis/left.c. */
+/* head.h - something under way about heads. Only for store/redis/head.c and store/redis/orphan.c. */
 #ifndef SP_STORE_REDIS_HEAD_H
 #define SP_STORE_REDIS_HEAD_H
 
-#include "store/piece.h"
+#include "store/chunk.h"
 #include "store/redis/engine.h"
 
 #define SP_HEAD_OPS_MAX		1024
@@ -58,7 +58,7 @@ void sp_head_op_end(struct sp_store_redis *l, struct sp_head_op *op);
 int sp_head_op_ask(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx, const struct sp_cmd *cmd);
 void sp_head_put_owner(const struct sp_store_redis *l, struct sp_cmd *cmd, const char *owner);
 
-/* store/redis/left.c. @is_over: no more answers are waited for */
+/* store/redis/orphan.c. @is_over: no more answers are waited for */
 int sp_head_left_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
 		       const redisReply *reply);
 void sp_head_left_go(struct sp_store_redis *l, struct sp_head_op *op, int is_over);

@@ -6,7 +6,7 @@
  *	fetch	LOOKING, and CLAIMING when what was found may not have been chosen
  *
  * claim.c and lookup.c say what to ask and what follows; store/redis/claim.c
- * and store/redis/look.c send it, and check what comes back. A reply finds its
+ * and store/redis/fetch.c send it, and check what comes back. A reply finds its
  * op by slot and generation; each op ends within the store's time-out, one that
  * has waited within twice that.
  */

@@ -27,7 +27,7 @@ struct sp_op {
 	struct sp_tuple		down;
 	__u32			client_isn;
 	struct sp_claim		claim;
-	struct sp_lookup	lookup;
+	struct sp_fetch	lookup;
 };
 
 /* store/redis/op.c. NULL: the table is full. */
@@ -45,7 +45,7 @@ int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, u
 		      const redisReply *reply);
 void sp_op_claim_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns);
 
-/* store/redis/look.c */
+/* store/redis/fetch.c */
 int sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx, const redisReply *reply);
 void sp_op_look_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over);
 /* The claim that a look-up has led to is done. */

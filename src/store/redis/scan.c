@@ -96,11 +96,11 @@ static enum sp_seal_refusal read_pair(struct sp_store_redis *l, const redisReply
 {
 	enum sp_seal_refusal refusal;
 	struct sp_splice splice;
-	struct sp_answer answer;
+	struct sp_vote answer;
 	struct sp_tuple front;
 
 	if (!key->len || sp_tuple_unpack(key->str + 1, key->len - 1, &front) ||
-	    sp_answer_parse(value->str, value->len, &answer))
+	    sp_vote_parse(value->str, value->len, &answer))
 		return SP_SEAL_MAGIC;
 	if (!answer.record.len)
 		return SP_SEAL_OK;

@@ -33,7 +33,7 @@ enum sp_script {
  *					are as they lie there; packed addresses: only splices from one of them
  *	ANNOUNCE name record TTL	under the key of all members: all records that are not older than TTL
  *
- * "What is there" is as sp_answer_parse() reads it. A record with another client ISN is an older connection's: for
+ * "What is there" is as sp_vote_parse() reads it. A record with another client ISN is an older connection's: for
  * CLAIM, PREPARE and ACCEPT it isn't there.
  *
  * Of heads (store/redis/head.c). Keys: head, and the index of its owner; for LEFT the index alone. "who": time of its

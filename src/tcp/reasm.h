@@ -5,33 +5,33 @@
 
 #include "abi/ktypes.h"
 
-#define SP_HELD_SPANS	16	/* as many segments as fly before an acknowledgement, each by another way */
+#define SP_REASM_SPANS	16	/* as many segments as fly before an acknowledgement, each by another way */
 
 /* Stretches behind a hole: [from, to), offsets from the first byte. */
-struct sp_held_span {
+struct sp_reasm_span {
 	__u32	from, to;
 };
 
 /**
- * struct sp_held - what of a buffer is filled
+ * struct sp_reasm - what of a buffer is filled
  * @len:	bytes without a hole
  * @top:	end of the last byte that is there
  * @spans:	behind the first hole, in no order, not touching one another
  */
-struct sp_held {
+struct sp_reasm {
 	__u32			len;
 	__u32			top;
 	__u32			span_count;
-	struct sp_held_span	spans[SP_HELD_SPANS];
+	struct sp_reasm_span	spans[SP_REASM_SPANS];
 };
 
 /**
- * sp_held_add() - put in a piece
+ * sp_reasm_add() - put in a piece
  * @buf:	of @room bytes; what is behind @room is left out
  * @at:		offset of the piece; may be negative, since a retransmission may begin before the first byte
  * Bytes that are there already are kept. A piece that would be one span too many is left out: TCP repeats it.
  * Return: bytes by which @held->len has grown.
  */
-__u32 sp_held_add(struct sp_held *held, char *buf, __u32 room, __s64 at, const char *data, __u32 n);
+__u32 sp_reasm_add(struct sp_reasm *held, char *buf, __u32 room, __s64 at, const char *data, __u32 n);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "proxy/unheard.h"
+#include "proxy/reintroduce.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,23 +21,23 @@ struct unheard {
 	int			is_greeting;
 };
 
-struct sp_unheards {
+struct sp_reintroductions {
 	struct unheard	ring[RING];
 	unsigned int	next;
 	unsigned int	count;
 };
 
-struct sp_unheards *sp_unheards_new(void)
+struct sp_reintroductions *sp_reintroductions_new(void)
 {
-	return calloc(1, sizeof(struct sp_unheards));
+	return calloc(1, sizeof(struct sp_reintroductions));
 }
 
-void sp_unheards_free(struct sp_unheards *u)
+void sp_reintroductions_free(struct sp_reintroductions *u)
 {
 	free(u);
 }
 
-void sp_unheard_add(struct sp_unheards *u, const struct sp_splice *splice, const struct sp_side *client, __u16 window,
+void sp_reintroduce_add(struct sp_reintroductions *u, const struct sp_splice *splice, const struct sp_side *client, __u16 window,
 		    int is_greeting, __u64 now_ns)
 {
 	struct unheard *one = &u->ring[u->next++ % RING];
@@ -59,9 +59,9 @@ static int is_heard(struct sp_datapath *dp, const struct unheard *one)
 	struct sp_entry e;
 
 	if (sp_datapath_get(dp, &one->splice.front, &e) || !sp_entry_is_live(&e) ||
-	    e.tag.client_isn != one->splice.client_isn)
+	    e.meta.client_isn != one->splice.client_isn)
 		return 1;
-	return e.use.last_ack && e.use.last_ack != one->ack.ack;
+	return e.state.last_ack && e.state.last_ack != one->ack.ack;
 }
 
 static void repeat(struct unheard *one, struct sp_cluster *cluster, struct sp_wire *wire)
@@ -71,13 +71,13 @@ static void repeat(struct unheard *one, struct sp_cluster *cluster, struct sp_wi
 		sp_relay(wire, &one->splice.up, &one->ack, SP_RELAY_MSS);
 }
 
-static void done(struct sp_unheards *u, struct unheard *one)
+static void done(struct sp_reintroductions *u, struct unheard *one)
 {
 	one->due_ns = 0;
 	u->count--;
 }
 
-int sp_unheard_take(struct sp_unheards *u, const struct sp_tuple *front, __u32 client_isn, struct sp_segment *ret_ack)
+int sp_reintroduce_take(struct sp_reintroductions *u, const struct sp_tuple *front, __u32 client_isn, struct sp_segment *ret_ack)
 {
 	for (struct unheard *one = u->ring; one < u->ring + RING; one++) {
 		if (!one->due_ns || one->splice.client_isn != client_isn ||
@@ -92,7 +92,7 @@ int sp_unheard_take(struct sp_unheards *u, const struct sp_tuple *front, __u32 c
 	return -ENOENT;
 }
 
-unsigned int sp_unheard_tick(struct sp_unheards *u, struct sp_datapath *dp, struct sp_cluster *cluster,
+unsigned int sp_reintroduce_tick(struct sp_reintroductions *u, struct sp_datapath *dp, struct sp_cluster *cluster,
 			     struct sp_wire *wire, __u64 now_ns)
 {
 	unsigned int n = 0;

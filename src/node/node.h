@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * carrier.h - who carries splices, proxy or agent: the datapath that has them, those who share them, and what becomes
- * of them.
+ * node.h - what a proxy and an agent have in common: the datapath with its splices, the store and the members that share
+ * them, and the ager that ends them. First member of struct sp_proxy and struct sp_agent.
  */
 #ifndef SP_NODE_CARRIER_H
 #define SP_NODE_CARRIER_H
@@ -15,7 +15,7 @@
 #include "tcp/stray.h"
 #include "tcp/wire.h"
 
-#define SP_CARRIER_COUNTERS(X) \
+#define SP_NODE_COUNTERS(X) \
 	X(spliced) X(spliced_whole) X(spliced_split) X(spliced_adopt) \
 	X(fell_back_no_agent) X(fell_back_agent_lacks_split) X(fell_back_agent_lacks_adopt) \
 	X(fell_back_no_listener) X(fell_back_filtered) X(fell_back_clock_off) \
@@ -35,72 +35,70 @@
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
 	X(agent_untaken) X(adopted_in_vain)
 
-struct sp_carrier_counters {
+struct sp_node_counters {
 #define X(name) __u64 name;
-	SP_CARRIER_COUNTERS(X)
+	SP_NODE_COUNTERS(X)
 #undef X
 };
 
-/*
- * cluster:	NULL: there is nobody else
- * ports:	an agent's have no address: the ager gives ports back
- * strays:	segments that wait until it is known whose they are
- * config:	what is followed now
- */
-#define SP_CARRIER_MEMBERS \
-	struct sp_datapath		*dp; \
-	struct sp_wire			*wire; \
-	struct sp_store			*store; \
-	struct sp_cluster		*cluster; \
-	struct sp_ports			*ports; \
-	struct sp_strays		*strays; \
-	struct sp_ager			ager; \
-	struct sp_config		*config; \
-	struct sp_carrier_counters	counters;
+struct sp_role;
 
-struct sp_carrier {
-	SP_CARRIER_MEMBERS
+/* @cluster: NULL: there are no other members */
+struct sp_node_parts {
+	struct sp_datapath	*dp;
+	struct sp_wire		*wire;
+	struct sp_store		*store;
+	struct sp_cluster	*cluster;
 };
 
-/* What struct sp_front begins with: a carrier, whose members are the front's own as well (f->dp is f->carrier.dp). */
-#define SP_CARRIER_FIRST \
-	union { \
-		struct sp_carrier carrier; \
-		struct { \
-			SP_CARRIER_MEMBERS \
-		}; \
-	};
+/**
+ * struct sp_node
+ * @ports:	an agent's have no address: the ager gives ports back
+ * @strays:	segments that wait until their connection is known
+ * @config:	the one that is followed
+ */
+struct sp_node {
+	const struct sp_role	*role;
+	struct sp_datapath	*dp;
+	struct sp_wire		*wire;
+	struct sp_store		*store;
+	struct sp_cluster	*cluster;
+	struct sp_ports		*ports;
+	struct sp_strays	*strays;
+	struct sp_ager		ager;
+	struct sp_config	*config;
+	struct sp_node_counters	counters;
+};
 
-/* All borrowed; @c is zeroed. Return: 0 or -ENOMEM; to be ended by sp_carrier_fini() in either case. */
-int sp_carrier_init(struct sp_carrier *c, struct sp_datapath *dp, struct sp_wire *wire, struct sp_store *store,
-		    struct sp_cluster *cluster);
-void sp_carrier_fini(struct sp_carrier *c);
+/* @parts are borrowed; @n is zeroed. Return: 0 or -ENOMEM; sp_node_fini() ends it in either case. */
+int sp_node_init(struct sp_node *n, const struct sp_role *role, const struct sp_node_parts *parts);
+void sp_node_fini(struct sp_node *n);
 
 /* From now on @config is followed: a reference is taken. */
-void sp_carrier_configure(struct sp_carrier *c, struct sp_config *config);
+void sp_node_configure(struct sp_node *n, struct sp_config *config);
 
 /* The ager begins, and what store and cluster say comes to these. Once, when ports and configuration are there. */
-void sp_carrier_listen(struct sp_carrier *c, const struct sp_store_events *of_store,
+void sp_node_subscribe(struct sp_node *n, const struct sp_store_events *of_store,
 		       const struct sp_cluster_events *of_cluster);
 
 /* From now on store and cluster use @keys, and what is there already is sealed anew. */
-void sp_carrier_rekey(struct sp_carrier *c, const struct sp_keys *keys);
+void sp_node_rekey(struct sp_node *n, const struct sp_keys *keys);
 
 /* Somebody else may have, or make, what is not known here. A cluster without a store is agents and one proxy. */
-static inline int sp_carrier_is_shared(const struct sp_carrier *c)
+static inline int sp_node_is_shared(const struct sp_node *n)
 {
-	return !!c->store->engine->announce;
+	return !!n->store->engine->announce;
 }
 
 /* A turn of ageing. Return: ms until the next. */
-unsigned int sp_carrier_age(struct sp_carrier *c);
+unsigned int sp_node_age(struct sp_node *n);
 
-/* What store and cluster say that is the same for all; @carrier: what they have as context. */
-void sp_carrier_emptied(void *carrier);
-void sp_carrier_kept(void *carrier, const struct sp_tuple *front, __u32 client_isn);
-void sp_carrier_outdated(void *carrier, const struct sp_tuple *front, __u32 client_isn);
-void sp_carrier_member(void *carrier, const void *record, size_t len);
-void sp_carrier_ends(void *carrier, const struct sp_tuple *front, __u32 client_isn, __u8 state);
-__u32 sp_carrier_splices(void *carrier);
+/* Events of the store and the cluster that every role handles alike; @node: their context. */
+void sp_node_emptied(void *node);
+void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn);
+void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn);
+void sp_node_member(void *node, const void *record, size_t len);
+void sp_node_ends(void *node, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+__u32 sp_node_splices(void *node);
 
 #endif

@@ -8,15 +8,15 @@
  * May it be relied upon? When one server says that it was chosen, or a quorum
  * of its own servers has noted that it is relied upon: see claim.c.
  */
-#include "store/lookup.h"
+#include "store/fetch.h"
 
 #include <string.h>
 
 #define PATIENCE_NS	50000000ULL	/* for a server that is slow, when the others have answered */
 
-void sp_lookup_start(struct sp_lookup *l, unsigned int servers, unsigned int copies, unsigned int quorum, __u64 now_ns)
+void sp_fetch_start(struct sp_fetch *l, unsigned int servers, unsigned int copies, unsigned int quorum, __u64 now_ns)
 {
-	memset(l, 0, offsetof(struct sp_lookup, found));
+	memset(l, 0, offsetof(struct sp_fetch, found));
 	l->servers = servers;
 	l->quorum = quorum;
 	l->needed = servers - copies + copies / 2 + 1;
@@ -24,18 +24,18 @@ void sp_lookup_start(struct sp_lookup *l, unsigned int servers, unsigned int cop
 	l->start_ns = now_ns;
 }
 
-void sp_lookup_absent(struct sp_lookup *l, unsigned int server_idx)
+void sp_fetch_absent(struct sp_fetch *l, unsigned int server_idx)
 {
 	l->pending &= ~(1u << server_idx);
 }
 
-void sp_lookup_nothing(struct sp_lookup *l, unsigned int server_idx)
+void sp_fetch_nothing(struct sp_fetch *l, unsigned int server_idx)
 {
 	l->nothing |= l->pending & 1u << server_idx;
-	sp_lookup_absent(l, server_idx);
+	sp_fetch_absent(l, server_idx);
 }
 
-static struct sp_found *find(struct sp_lookup *l, const struct sp_answer *answer, const struct sp_splice *splice)
+static struct sp_found *find(struct sp_fetch *l, const struct sp_vote *answer, const struct sp_splice *splice)
 {
 	struct sp_found *f;
 
@@ -43,14 +43,14 @@ static struct sp_found *find(struct sp_lookup *l, const struct sp_answer *answer
 		if (!memcmp(&f->splice.front, &splice->front, sizeof(splice->front)) &&
 		    sp_record_is_same(&f->record, &answer->record))
 			return f;
-	if (l->found_count == SP_LOOKUP_FOUND_MAX)
+	if (l->found_count == SP_FETCH_FOUND_MAX)
 		return NULL;
 	l->found_count++;
 	*f = (struct sp_found){ .splice = *splice, .record = answer->record };
 	return f;
 }
 
-void sp_lookup_value(struct sp_lookup *l, unsigned int server_idx, const struct sp_answer *answer,
+void sp_fetch_value(struct sp_fetch *l, unsigned int server_idx, const struct sp_vote *answer,
 		     const struct sp_splice *splice, __u32 servers)
 {
 	__u32 bit = 1u << server_idx;
@@ -59,10 +59,10 @@ void sp_lookup_value(struct sp_lookup *l, unsigned int server_idx, const struct 
 	if (!(l->pending & bit))
 		return;
 	if (!(servers & bit)) {
-		sp_lookup_nothing(l, server_idx);
+		sp_fetch_nothing(l, server_idx);
 		return;
 	}
-	sp_lookup_absent(l, server_idx);
+	sp_fetch_absent(l, server_idx);
 	f = find(l, answer, splice);
 	if (!f)
 		return;
@@ -84,7 +84,7 @@ static int is_newer(const struct sp_found *a, const struct sp_found *b)
 	return __builtin_popcount(a->seen) > __builtin_popcount(b->seen);
 }
 
-static const struct sp_found *newest(const struct sp_lookup *l)
+static const struct sp_found *newest(const struct sp_fetch *l)
 {
 	const struct sp_found *best = NULL;
 
@@ -94,12 +94,12 @@ static const struct sp_found *newest(const struct sp_lookup *l)
 	return best;
 }
 
-static int is_sure(const struct sp_lookup *l, const struct sp_found *f)
+static int is_sure(const struct sp_fetch *l, const struct sp_found *f)
 {
 	return f->chosen || __builtin_popcount(f->relied & f->servers) >= l->quorum;
 }
 
-enum sp_lookup_verdict sp_lookup_go(const struct sp_lookup *l, __u64 now_ns, int is_over,
+enum sp_fetch_verdict sp_fetch_go(const struct sp_fetch *l, __u64 now_ns, int is_over,
 				    const struct sp_found **ret_found)
 {
 	const struct sp_found *f = newest(l);
@@ -112,10 +112,10 @@ enum sp_lookup_verdict sp_lookup_go(const struct sp_lookup *l, __u64 now_ns, int
 	is_over |= !l->pending || (has_enough && now_ns - l->start_ns >= PATIENCE_NS);
 	*ret_found = f;
 	if (f && is_sure(l, f) && (has_enough || is_over))
-		return SP_LOOKUP_FOUND;
+		return SP_FETCH_FOUND;
 	if (!is_over)
-		return SP_LOOKUP_WAIT;
+		return SP_FETCH_WAIT;
 	if (f)
-		return SP_LOOKUP_UNSURE;
-	return __builtin_popcount(l->nothing) >= l->needed ? SP_LOOKUP_NOTHING : SP_LOOKUP_AGAIN;
+		return SP_FETCH_UNSURE;
+	return __builtin_popcount(l->nothing) >= l->needed ? SP_FETCH_NOTHING : SP_FETCH_AGAIN;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_shortfall.c - src/node/shortfall.c: what is said of services that get less than they ask for, and when */
+/* test_shortfall.c - src/node/degraded.c: what is said of services that get less than they ask for, and when */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <arpa/inet.h>
 
 #include "node/mode.c"
-#include "node/shortfall.c"
+#include "node/degraded.c"
 
 #define MS	1000000ULL
 #define PORT	80
@@ -23,8 +23,8 @@ static struct sp_route routes[1];
 static struct sp_service_conf services[2];
 static struct sp_config config;
 static struct sp_member agents[5];
-static struct sp_shortfalls found;
-static char said[SP_SHORTFALL_STRLEN];
+static struct sp_degraded found;
+static char said[SP_DEGRADED_STRLEN];
 static int said_count;
 static __u64 now_ns;
 
@@ -81,7 +81,7 @@ static int begin(void **state)
 	memset(&found, 0, sizeof(found));
 	said_count = 0;
 	now_ns = 1000 * MS;
-	sp_shortfalls_configure(&found, &config, now_ns);
+	sp_degraded_configure(&found, &config, now_ns);
 	return 0;
 }
 
@@ -91,14 +91,14 @@ static int said_after(unsigned int ms)
 	int before = said_count;
 
 	now_ns += ms * MS;
-	sp_shortfalls_tick(&found, NULL, now_ns);
+	sp_degraded_tick(&found, NULL, now_ns);
 	return said_count - before;
 }
 
 static void kill_agent(int number)
 {
 	agents[number].is_alive = 0;
-	sp_shortfalls_changed(&found, now_ns);
+	sp_degraded_changed(&found, now_ns);
 }
 
 /* ---- tests ---- */
@@ -116,9 +116,9 @@ static void what_is_well_is_not_worth_a_word(void **state)
 {
 	agents[3].is_alive = 0;		/* it gets no connections */
 	assert_int_equal(said_after(5000), 0);
-	sp_shortfalls_changed(&found, now_ns);
+	sp_degraded_changed(&found, now_ns);
 	assert_int_equal(said_after(5000), 0);
-	assert_null(sp_shortfall_format(&services[0], &found.of[0], said));
+	assert_null(sp_degradation_format(&services[0], &found.of[0], said));
 }
 
 static void it_is_said_once_and_at_its_end(void **state)
@@ -127,11 +127,11 @@ static void it_is_said_once_and_at_its_end(void **state)
 	kill_agent(4);
 	assert_int_equal(said_after(1000), 1);
 	assert_non_null(strstr(said, "at four of pool api"));
-	sp_shortfalls_changed(&found, now_ns);
+	sp_degraded_changed(&found, now_ns);
 	assert_int_equal(said_after(1000), 0);
 	agents[4].is_alive = 1;
 	assert_int_equal(said_after(1000), 0);	/* nobody has said that something is different */
-	sp_shortfalls_changed(&found, now_ns);
+	sp_degraded_changed(&found, now_ns);
 	assert_int_equal(said_after(299), 0);	/* it may have more to say */
 	assert_int_equal(said_after(1), 1);
 	assert_string_equal(said, "service www: mode split at all 3 backends");
@@ -142,11 +142,11 @@ static void no_more_than_once_a_second(void **state)
 	said_after(2000);
 	for (int i = 0; i < 10; i++) {
 		agents[1].is_alive = i & 1;
-		sp_shortfalls_changed(&found, now_ns);
+		sp_degraded_changed(&found, now_ns);
 		assert_int_equal(said_after(99), 0);
 	}
 	agents[1].is_alive = 0;
-	sp_shortfalls_changed(&found, now_ns);
+	sp_degraded_changed(&found, now_ns);
 	assert_int_equal(said_after(10), 1);
 }
 
@@ -160,7 +160,7 @@ static void another_one_is_news(void **state)
 	assert_int_equal(said_after(1000), 1);
 	assert_non_null(strstr(said, "at two of pool web"));
 	agents[2] = (struct sp_member){ .state = SP_MEMBER_AGENT, .is_alive = 1 };
-	sp_shortfalls_changed(&found, now_ns);
+	sp_degraded_changed(&found, now_ns);
 	assert_int_equal(said_after(1000), 1);
 	assert_non_null(strstr(said, "agent_lacks_split"));
 }
@@ -190,7 +190,7 @@ static void a_reload_looks_at_once(void **state)
 	kill_agent(1);
 	assert_int_equal(said_after(2000), 1);
 	now_ns += 1000 * MS;
-	sp_shortfalls_configure(&found, &config, now_ns);
+	sp_degraded_configure(&found, &config, now_ns);
 	assert_int_equal(said_after(0), 1);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "node/shortfall.h"
+#include "node/degraded.h"
 
 #include <stdio.h>
 
@@ -10,7 +10,7 @@
 #define SETTLE_NS	300000000ULL	/* three HELLOs */
 #define POOLS_MAX	1024	/* of a configuration */
 
-static void add_backend(struct sp_shortfall *s, enum sp_mode wanted, const struct sp_cluster *cluster,
+static void add_backend(struct sp_degradation *s, enum sp_mode wanted, const struct sp_cluster *cluster,
 			const struct sp_pool_conf *pool, const struct sp_backend_conf *backend)
 {
 	enum sp_mode_reason reason;
@@ -29,7 +29,7 @@ static void add_backend(struct sp_shortfall *s, enum sp_mode wanted, const struc
 	s->lacking_hash += sp_name_id(backend->name) * (pool->id | 1) * (2 * reason + 1);
 }
 
-static void add_pool(struct sp_shortfall *s, enum sp_mode wanted, const struct sp_cluster *cluster,
+static void add_pool(struct sp_degradation *s, enum sp_mode wanted, const struct sp_cluster *cluster,
 		     const struct sp_pool_conf *pool)
 {
 	for (const struct sp_backend_conf *b = pool->backends; b < pool->backends + pool->backend_count; b++)
@@ -37,11 +37,11 @@ static void add_pool(struct sp_shortfall *s, enum sp_mode wanted, const struct s
 			add_backend(s, wanted, cluster, pool, b);
 }
 
-static struct sp_shortfall look(const struct sp_config *config, const struct sp_service_conf *service,
+static struct sp_degradation look(const struct sp_config *config, const struct sp_service_conf *service,
 				const struct sp_cluster *cluster)
 {
 	__u8 is_seen[POOLS_MAX] = { 0 };
-	struct sp_shortfall s = { 0 };
+	struct sp_degradation s = { 0 };
 
 	if (service->mode != SP_MODE_SPLIT && service->mode != SP_MODE_ADOPT)
 		return s;
@@ -55,42 +55,42 @@ static struct sp_shortfall look(const struct sp_config *config, const struct sp_
 	return s;
 }
 
-const char *sp_shortfall_format(const struct sp_service_conf *service, const struct sp_shortfall *s, char *buf)
+const char *sp_degradation_format(const struct sp_service_conf *service, const struct sp_degradation *s, char *buf)
 {
 	if (!s->lacking)
 		return NULL;
-	snprintf(buf, SP_SHORTFALL_STRLEN, "service %s: mode %s can't be had at %u of %u backends; at %s of pool %s "
+	snprintf(buf, SP_DEGRADED_STRLEN, "service %s: mode %s can't be had at %u of %u backends; at %s of pool %s "
 		 "connections go %s: %s (%s)", service->name, sp_mode_name(service->mode), s->lacking, s->backends,
 		 s->backend->name, s->pool->name, sp_mode_name(s->mode), sp_mode_reason_name(s->reason),
 		 sp_mode_reason_text(s->reason));
 	return buf;
 }
 
-static void tell(const struct sp_service_conf *service, const struct sp_shortfall *s)
+static void tell(const struct sp_service_conf *service, const struct sp_degradation *s)
 {
-	char text[SP_SHORTFALL_STRLEN];
+	char text[SP_DEGRADED_STRLEN];
 
-	if (sp_shortfall_format(service, s, text))
+	if (sp_degradation_format(service, s, text))
 		log_warn("%s", text);
 	else
 		log_info("service %s: mode %s at all %u backends", service->name, sp_mode_name(service->mode), s->backends);
 }
 
-void sp_shortfalls_configure(struct sp_shortfalls *s, const struct sp_config *config, __u64 now_ns)
+void sp_degraded_configure(struct sp_degraded *s, const struct sp_config *config, __u64 now_ns)
 {
 	if (!s->config)
 		s->next_ns = now_ns + START_NS;
-	*s = (struct sp_shortfalls){ .config = config, .next_ns = s->next_ns, .is_stale = 1 };
+	*s = (struct sp_degraded){ .config = config, .next_ns = s->next_ns, .is_stale = 1 };
 }
 
-void sp_shortfalls_changed(struct sp_shortfalls *s, __u64 now_ns)
+void sp_degraded_changed(struct sp_degraded *s, __u64 now_ns)
 {
 	if (!s->is_stale && s->next_ns < now_ns + SETTLE_NS)
 		s->next_ns = now_ns + SETTLE_NS;
 	s->is_stale = 1;
 }
 
-void sp_shortfalls_tick(struct sp_shortfalls *s, const struct sp_cluster *cluster, __u64 now_ns)
+void sp_degraded_tick(struct sp_degraded *s, const struct sp_cluster *cluster, __u64 now_ns)
 {
 	if (!s->is_stale || now_ns < s->next_ns)
 		return;
@@ -98,7 +98,7 @@ void sp_shortfalls_tick(struct sp_shortfalls *s, const struct sp_cluster *cluste
 	s->next_ns = now_ns + INTERVAL_NS;
 	for (size_t i = 0; i < s->config->service_count; i++) {
 		const struct sp_service_conf *service = &s->config->services[i];
-		struct sp_shortfall now = look(s->config, service, cluster), *before = &s->of[i];
+		struct sp_degradation now = look(s->config, service, cluster), *before = &s->of[i];
 		int is_news = now.lacking != before->lacking || now.lacking_hash != before->lacking_hash;
 
 		*before = now;

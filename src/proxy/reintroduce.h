@@ -14,24 +14,24 @@
  * both are repeated, until the client has acknowledged something. They are in a small ring: more connections than it
  * has room for push one another out, which ends only this help.
  */
-struct sp_unheards;
+struct sp_reintroductions;
 
-struct sp_unheards *sp_unheards_new(void);
-void sp_unheards_free(struct sp_unheards *unheards);
+struct sp_reintroductions *sp_reintroductions_new(void);
+void sp_reintroductions_free(struct sp_reintroductions *unheards);
 
 /* @is_greeting: the server speaks first: the client's acknowledgement, @window wide, is to be repeated, too */
-void sp_unheard_add(struct sp_unheards *unheards, const struct sp_splice *splice, const struct sp_side *client,
+void sp_reintroduce_add(struct sp_reintroductions *unheards, const struct sp_splice *splice, const struct sp_side *client,
 		    __u16 window, int is_greeting, __u64 now_ns);
 
 /*
  * A splice is not to be heard of any more.
  * Return: 0, where its server was to speak first, with the client's acknowledgement, to begin anew with; -ENOENT.
  */
-int sp_unheard_take(struct sp_unheards *unheards, const struct sp_tuple *front, __u32 client_isn,
+int sp_reintroduce_take(struct sp_reintroductions *unheards, const struct sp_tuple *front, __u32 client_isn,
 		    struct sp_segment *ret_ack);
 
 /* Return: how many were repeated. */
-unsigned int sp_unheard_tick(struct sp_unheards *unheards, struct sp_datapath *dp, struct sp_cluster *cluster,
+unsigned int sp_reintroduce_tick(struct sp_reintroductions *unheards, struct sp_datapath *dp, struct sp_cluster *cluster,
 			     struct sp_wire *wire, __u64 now_ns);
 
 #endif

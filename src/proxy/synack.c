@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "proxy/nudge.h"
+#include "proxy/synack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,23 +17,23 @@ struct nudge {
 	int			is_asked;
 };
 
-struct sp_nudges {
+struct sp_synacks {
 	struct nudge	ring[RING];
 	unsigned int	next;
 	unsigned int	count;
 };
 
-struct sp_nudges *sp_nudges_new(void)
+struct sp_synacks *sp_synacks_new(void)
 {
-	return calloc(1, sizeof(struct sp_nudges));
+	return calloc(1, sizeof(struct sp_synacks));
 }
 
-void sp_nudges_free(struct sp_nudges *n)
+void sp_synacks_free(struct sp_synacks *n)
 {
 	free(n);
 }
 
-void sp_nudge_add(struct sp_nudges *n, const struct sp_segment *synack, __u64 now_ns)
+void sp_synack_add(struct sp_synacks *n, const struct sp_segment *synack, __u64 now_ns)
 {
 	struct nudge *nudge = &n->ring[n->next++ % RING];
 
@@ -43,13 +43,13 @@ void sp_nudge_add(struct sp_nudges *n, const struct sp_segment *synack, __u64 no
 	nudge->synack.payload_len = 0;
 }
 
-static void done(struct sp_nudges *n, struct nudge *nudge)
+static void done(struct sp_synacks *n, struct nudge *nudge)
 {
 	nudge->due_ns = 0;
 	n->count--;
 }
 
-void sp_nudge_forget(struct sp_nudges *n, const struct sp_tuple *front, __u32 client_isn)
+void sp_synack_forget(struct sp_synacks *n, const struct sp_tuple *front, __u32 client_isn)
 {
 	struct sp_tuple key = sp_tuple_reverse(front);
 
@@ -62,7 +62,7 @@ void sp_nudge_forget(struct sp_nudges *n, const struct sp_tuple *front, __u32 cl
 	}
 }
 
-void sp_nudge_tick(struct sp_nudges *n, struct sp_wire *wire, __u64 now_ns, sp_nudge_fn is_here, void *ctx)
+void sp_synack_tick(struct sp_synacks *n, struct sp_wire *wire, __u64 now_ns, sp_synack_fn is_here, void *ctx)
 {
 	for (unsigned int i = 0; n->count && i < RING; i++) {
 		struct nudge *nudge = &n->ring[i];

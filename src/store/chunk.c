@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "store/piece.h"
+#include "store/chunk.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
@@ -33,8 +33,8 @@ static size_t where(const struct sp_tuple *front, unsigned int index, __u8 ret_w
 	return key.len + 1;
 }
 
-size_t sp_piece_make(const struct sp_seal *seal, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-		     const char *bytes, __u32 len, unsigned int index, __u8 ret_piece[SP_PIECE_FULL])
+size_t sp_chunk_make(const struct sp_seal *seal, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+		     const char *bytes, __u32 len, unsigned int index, __u8 ret_piece[SP_CHUNK_FULL])
 {
 	__u32 from = index * SP_STASH_CHUNK, n = len - from < SP_STASH_CHUNK ? len - from : SP_STASH_CHUNK;
 	__u64 begun_ms = htobe64(offer->begun_ms);
@@ -52,8 +52,8 @@ size_t sp_piece_make(const struct sp_seal *seal, const struct sp_tuple *front, c
 	b[30] = (c->has_ts ? F_TS : 0) | (offer->is_sack ? F_SACK : 0) | (offer->is_ecn ? F_ECN : 0);
 	b[31] = 0;
 	memcpy(b + 32, &mss, 2);
-	memcpy(b + SP_PIECE_DATA_AT, bytes + from, n);
-	n += SP_PIECE_DATA_AT + SP_SEAL_TAIL_BYTES;
+	memcpy(b + SP_CHUNK_DATA_AT, bytes + from, n);
+	n += SP_CHUNK_DATA_AT + SP_SEAL_TAIL_BYTES;
 	sp_seal_close(seal, at, where(front, index, at), b, n);
 	return n;
 }
@@ -96,7 +96,7 @@ static void merge_offer(struct sp_stash_offer *into, const struct sp_stash_offer
 void sp_gather_add(struct sp_gather *g, const struct sp_stash_offer *offer, unsigned int index, const char *data,
 		   __u32 len)
 {
-	if (index >= SP_PIECES_MAX || len > SP_STASH_CHUNK)
+	if (index >= SP_CHUNKS_MAX || len > SP_STASH_CHUNK)
 		return;
 	if (!g->offer.begun_ms || !is_same(&g->offer, offer)) {
 		if (offer->begun_ms <= g->offer.begun_ms)
@@ -119,14 +119,14 @@ enum sp_seal_refusal sp_gather_read(struct sp_gather *g, const struct sp_seal *s
 	enum sp_seal_refusal refusal;
 	__u8 at[WHERE_MAX];
 
-	if (index >= SP_PIECES_MAX || len <= SP_PIECE_DATA_AT + SP_SEAL_TAIL_BYTES || len > SP_PIECE_FULL)
+	if (index >= SP_CHUNKS_MAX || len <= SP_CHUNK_DATA_AT + SP_SEAL_TAIL_BYTES || len > SP_CHUNK_FULL)
 		return SP_SEAL_LENGTH;
 	refusal = sp_seal_open(seal, at, where(front, index, at), piece, len);
 	if (refusal != SP_SEAL_OK)
 		return refusal;
 	offer = read_offer(b);
-	sp_gather_add(g, &offer, index, (const char *)b + SP_PIECE_DATA_AT,
-		      len - SP_PIECE_DATA_AT - SP_SEAL_TAIL_BYTES);
+	sp_gather_add(g, &offer, index, (const char *)b + SP_CHUNK_DATA_AT,
+		      len - SP_CHUNK_DATA_AT - SP_SEAL_TAIL_BYTES);
 	return SP_SEAL_OK;
 }
 
@@ -134,7 +134,7 @@ __u32 sp_gather_bytes(const struct sp_gather *g)
 {
 	__u32 len = 0;
 
-	for (unsigned int i = 0; i < SP_PIECES_MAX; i++) {
+	for (unsigned int i = 0; i < SP_CHUNKS_MAX; i++) {
 		len += g->len[i];
 		if (g->len[i] < SP_STASH_CHUNK)
 			break;

@@ -20,7 +20,7 @@
  * than heads may get, a splice stays known for some time after its end, and
  * the shorter of both times decides.
  */
-#include "proxy/heir.h"
+#include "proxy/takeover.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 
 #define OWNERS_MAX	16
 #define NAME_MAX_BYTES	64
@@ -56,7 +56,7 @@ struct owner {
 	__u64	again_ns, until_ns;
 };
 
-struct sp_heir {
+struct sp_takeover {
 	__u64		started_ns;
 	unsigned int	heads;		/* of a daemon before us, so far */
 	unsigned int	waiting;	/* those on this box that are not yet decided */
@@ -64,35 +64,35 @@ struct sp_heir {
 	struct want	wants[WANTS];
 };
 
-struct sp_heir *sp_heir_new(void)
+struct sp_takeover *sp_takeover_new(void)
 {
-	return calloc(1, sizeof(struct sp_heir));
+	return calloc(1, sizeof(struct sp_takeover));
 }
 
-void sp_heir_free(struct sp_heir *heir)
+void sp_takeover_free(struct sp_takeover *heir)
 {
 	free(heir);
 }
 
 /* ---- what is wanted ---- */
 
-static struct want *slot_of(struct sp_front *f, const struct sp_tuple *front)
+static struct want *slot_of(struct sp_proxy *p, const struct sp_tuple *front)
 {
-	return &f->heir->wants[sp_conns_hash(f->conns, front) % WANTS];
+	return &p->takeover->wants[sp_conns_hash(p->conns, front) % WANTS];
 }
 
 /* Return: NULL unless it is wanted. */
-static struct want *find(struct sp_front *f, const struct sp_tuple *front)
+static struct want *find(struct sp_proxy *p, const struct sp_tuple *front)
 {
-	struct want *w = slot_of(f, front);
+	struct want *w = slot_of(p, front);
 
 	return w->state != FREE && !memcmp(&w->front, front, sizeof(*front)) ? w : NULL;
 }
 
 /* Return: NULL when its place is taken, and for it if it is wanted already: then it will be asked for again. */
-static struct want *want(struct sp_front *f, const struct sp_tuple *front, enum want_state state, __u8 left_by)
+static struct want *want(struct sp_proxy *p, const struct sp_tuple *front, enum want_state state, __u8 left_by)
 {
-	struct want *w = slot_of(f, front);
+	struct want *w = slot_of(p, front);
 	__u64 now_ns = sp_now_ns();
 
 	if (w->state != FREE && now_ns < w->until_ns)
@@ -101,21 +101,21 @@ static struct want *want(struct sp_front *f, const struct sp_tuple *front, enum 
 	return w;
 }
 
-static int has_splice(struct sp_front *f, const struct sp_tuple *front, struct sp_entry *ret_entry)
+static int has_splice(struct sp_proxy *p, const struct sp_tuple *front, struct sp_entry *ret_entry)
 {
-	return !sp_datapath_get(f->dp, front, ret_entry) && !(ret_entry->half.flags & SP_HALF_F_TO_DAEMON) &&
-	       !(ret_entry->use.state & SP_USE_S_REUSED);
+	return !sp_datapath_get(p->node.dp, front, ret_entry) && !(ret_entry->half.flags & SP_HALF_F_TO_DAEMON) &&
+	       !(ret_entry->state.flags & SP_STATE_REUSED);
 }
 
-static void read_head(struct sp_front *f, struct want *w)
+static void read_head(struct sp_proxy *p, struct want *w)
 {
 	w->state = READING;
-	f->store->engine->head(f->store, &w->front);
+	p->node.store->engine->head(p->node.store, &w->front);
 }
 
-static void left(struct sp_front *f, const struct sp_tuple *front, __u8 left_by)
+static void left(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by)
 {
-	struct sp_conn *c = sp_conn_by_front(f->conns, front);
+	struct sp_conn *c = sp_conn_by_front(p->conns, front);
 	struct sp_entry e;
 	struct want *w;
 
@@ -124,30 +124,30 @@ static void left(struct sp_front *f, const struct sp_tuple *front, __u8 left_by)
 		sp_stash_again(c);
 		return;
 	}
-	w = want(f, front, FETCHING, left_by);
+	w = want(p, front, FETCHING, left_by);
 	if (!w)
 		return;
-	if (has_splice(f, front, &e))
-		read_head(f, w);
+	if (has_splice(p, front, &e))
+		read_head(p, w);
 	else
-		f->store->engine->fetch(f->store, front);
+		p->node.store->engine->fetch(p->node.store, front);
 }
 
 /* A client's segment, of which this is the place to put it together. */
-static int is_asked_for(struct sp_front *f, const struct sp_tuple *key)
+static int is_asked_for(struct sp_proxy *p, const struct sp_tuple *key)
 {
 	__u8 flags;
 
-	return sp_config_service_at(f->config, key) && !sp_conn_by_front(f->conns, key) &&
-	       !sp_stray_flags(f->strays, sp_conns_hash(f->conns, key), key, &flags) &&
+	return sp_config_service_at(p->node.config, key) && !sp_conn_by_front(p->conns, key) &&
+	       !sp_stray_flags(p->node.strays, sp_conns_hash(p->conns, key), key, &flags) &&
 	       flags & SP_STRAY_F_MINE && !(flags & SP_STRAY_F_BACK);
 }
 
-int sp_heir_fetched(struct sp_front *f, const struct sp_tuple *key, int err)
+int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err)
 {
-	struct want *w = find(f, key);
+	struct want *w = find(p, key);
 
-	if (!f->store->engine->heads)
+	if (!p->node.store->engine->heads)
 		return 0;
 	if (w && w->state == READING)
 		return 1;
@@ -155,10 +155,10 @@ int sp_heir_fetched(struct sp_front *f, const struct sp_tuple *key, int err)
 		w->state = FREE;
 	if (err == -EAGAIN)
 		return 0;
-	if (!w && err == -ENOENT && is_asked_for(f, key))
-		w = want(f, key, READING, 0);
+	if (!w && err == -ENOENT && is_asked_for(p, key))
+		w = want(p, key, READING, 0);
 	if (w)
-		read_head(f, w);
+		read_head(p, w);
 	return !!w;
 }
 
@@ -173,9 +173,9 @@ static __u64 real_ms(void)
 }
 
 /* See above: without a splice it might have run. */
-static int is_outdated(const struct sp_front *f, const struct sp_stash_offer *offer)
+static int is_outdated(const struct sp_proxy *p, const struct sp_stash_offer *offer)
 {
-	const struct sp_limits_conf *l = &f->config->limits;
+	const struct sp_limits_conf *l = &p->node.config->limits;
 	__u64 now_ms = real_ms(), max_ms = (l->head_ns + l->tries * l->connect_ns) / 1000000 + SLACK_MS;
 
 	if (max_ms > l->closed_ns / 1000000)
@@ -183,82 +183,82 @@ static int is_outdated(const struct sp_front *f, const struct sp_stash_offer *of
 	return now_ms > offer->begun_ms && now_ms - offer->begun_ms > max_ms;
 }
 
-void sp_heir_taken(struct sp_front *f, const struct sp_tuple *front, __u8 left_by)
+void sp_takeover_taken(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by)
 {
-	if (left_by > 1 && f->heir->owners[left_by - 1].is_there)
-		f->store->engine->disown(f->store, f->heir->owners[left_by - 1].name, front);
+	if (left_by > 1 && p->takeover->owners[left_by - 1].is_there)
+		p->node.store->engine->disown(p->node.store, p->takeover->owners[left_by - 1].name, front);
 }
 
 static void take_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
-	struct sp_front *f = ctx;
-	struct sp_conn *c = sp_conn_by_front(f->conns, &seg->tuple);
+	struct sp_proxy *p = ctx;
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
 
 	if (c && !(flags & SP_STRAY_F_CUT))
-		sp_head_more(f, c, seg);
+		sp_head_more(p, c, seg);
 }
 
 /* Return: whether nobody will want it any more. */
-static int is_over(struct sp_front *f, const struct sp_tuple *front, const struct sp_stash_offer *offer)
+static int is_over(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer)
 {
 	struct sp_entry e;
 
-	if (!sp_config_service_at(f->config, front))
+	if (!sp_config_service_at(p->node.config, front))
 		return 1;
-	if (has_splice(f, front, &e))
-		return e.tag.client_isn != offer->client.isn_theirs;
-	return is_outdated(f, offer);
+	if (has_splice(p, front, &e))
+		return e.meta.client_isn != offer->client.isn_theirs;
+	return is_outdated(p, offer);
 }
 
-static void resume(struct sp_front *f, const struct sp_tuple *front, __u8 left_by, const struct sp_stash_offer *offer,
+static void resume(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by, const struct sp_stash_offer *offer,
 		   const char *bytes, __u32 len)
 {
 	struct sp_conn *c;
 
-	if (is_over(f, front, offer)) {
-		f->counters.heads_outdated++;
-		f->store->engine->unstash(f->store, front, offer, len);
-		sp_heir_taken(f, front, left_by);
+	if (is_over(p, front, offer)) {
+		p->node.counters.heads_outdated++;
+		p->node.store->engine->unstash(p->node.store, front, offer, len);
+		sp_takeover_taken(p, front, left_by);
 		return;
 	}
-	c = sp_stash_resume(f, front, offer, bytes, len);
+	c = sp_stash_resume(p, front, offer, bytes, len);
 	if (!c)
 		return;
 	c->left_by = left_by;
-	f->heir->heads += left_by == 1;
-	sp_stray_take(f->strays, sp_conns_hash(f->conns, front), front, sp_now_ns(), take_stray, f);
+	p->takeover->heads += left_by == 1;
+	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, front), front, sp_now_ns(), take_stray, p);
 }
 
-void sp_heir_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+void sp_takeover_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
 		  const char *bytes, __u32 len)
 {
-	struct sp_front *f = ctx;
-	struct sp_conn *c = sp_conn_by_front(f->conns, front);
-	struct want *w = find(f, front);
+	struct sp_proxy *p = ctx;
+	struct sp_conn *c = sp_conn_by_front(p->conns, front);
+	struct want *w = find(p, front);
 	__u8 left_by = w ? w->left_by : 0;
 
 	if (w)
 		w->state = FREE;
 	if (c && !err)
-		sp_stash_merge(f, c, offer, bytes, len);
+		sp_stash_merge(p, c, offer, bytes, len);
 	if (c)
-		sp_stash_looked(f, c);
+		sp_stash_looked(p, c);
 	else if (w && !err)
-		resume(f, front, left_by, offer, bytes, len);
+		resume(p, front, left_by, offer, bytes, len);
 	else if (w && err == -ENOENT && left_by == 1)
-		f->store->engine->disown(f->store, NULL, front);
+		p->node.store->engine->disown(p->node.store, NULL, front);
 	else if (w && err == -ENOENT)
-		sp_heir_taken(f, front, left_by);
+		sp_takeover_taken(p, front, left_by);
 	if (w && err)
-		sp_miss_headless(f, front, err);
+		sp_miss_headless(p, front, err);
 }
 
 /* ---- owners ---- */
 
-void sp_heir_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count)
+void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count)
 {
-	struct sp_front *f = ctx;
-	struct owner *o = f->heir->owners;
+	struct sp_proxy *p = ctx;
+	struct owner *o = p->takeover->owners;
 	int i = 0;
 
 	if (owner)
@@ -267,49 +267,49 @@ void sp_heir_heads(void *ctx, const char *owner, int err, const struct sp_tuple 
 	if (i == OWNERS_MAX)
 		return;
 	for (unsigned int j = 0; j < count; j++)
-		left(f, &fronts[j], i + 1);
-	if (err || count || (!i && f->heir->waiting))
+		left(p, &fronts[j], i + 1);
+	if (err || count || (!i && p->takeover->waiting))
 		return;
 	o[i].again_ns = sp_now_ns() + SETTLED_NS;
 	if (i)
 		return;
 	o[i].is_there = 0;
-	if (f->heir->heads)
-		log_info("%u heads were acknowledged by a daemon before, and went on", f->heir->heads);
+	if (p->takeover->heads)
+		log_info("%u heads were acknowledged by a daemon before, and went on", p->takeover->heads);
 }
 
 static void left_here(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
 		      __u32 len)
 {
-	struct sp_front *f = ctx;
+	struct sp_proxy *p = ctx;
 
-	if (!f->store->engine->heads) {
-		if (!sp_stash_resume(f, front, offer, bytes, len))
-			f->store->engine->unstash(f->store, front, offer, len);
-	} else if (!sp_conn_by_front(f->conns, front)) {
-		f->heir->waiting++;
-		left(f, front, 1);
+	if (!p->node.store->engine->heads) {
+		if (!sp_stash_resume(p, front, offer, bytes, len))
+			p->node.store->engine->unstash(p->node.store, front, offer, len);
+	} else if (!sp_conn_by_front(p->conns, front)) {
+		p->takeover->waiting++;
+		left(p, front, 1);
 	}
 }
 
-void sp_heir_start(struct sp_front *f)
+void sp_takeover_start(struct sp_proxy *p)
 {
-	f->heir->started_ns = sp_now_ns();
-	memset(f->heir->wants, 0, sizeof(f->heir->wants));
-	if (f->store->engine->heads) {
-		f->heir->owners[0] = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
+	p->takeover->started_ns = sp_now_ns();
+	memset(p->takeover->wants, 0, sizeof(p->takeover->wants));
+	if (p->node.store->engine->heads) {
+		p->takeover->owners[0] = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
 		return;
 	}
-	f->store->engine->stashes(f->store, left_here, f);
-	if (sp_conns_count(f->conns))
-		log_info("%u heads were acknowledged by a daemon before, and go on", sp_conns_count(f->conns));
+	p->node.store->engine->stashes(p->node.store, left_here, p);
+	if (sp_conns_count(p->conns))
+		log_info("%u heads were acknowledged by a daemon before, and go on", sp_conns_count(p->conns));
 }
 
-void sp_heir_died(struct sp_front *f, const char *name)
+void sp_takeover_died(struct sp_proxy *p, const char *name)
 {
-	struct owner *o = f->heir->owners, *free = NULL;
+	struct owner *o = p->takeover->owners, *free = NULL;
 
-	if (!f->store->engine->heads || strlen(name) >= NAME_MAX_BYTES)
+	if (!p->node.store->engine->heads || strlen(name) >= NAME_MAX_BYTES)
 		return;
 	for (int i = OWNERS_MAX - 1; i > 0; i--) {
 		if (o[i].is_there && !strcmp(o[i].name, name)) {
@@ -329,32 +329,32 @@ void sp_heir_died(struct sp_front *f, const char *name)
 }
 
 /* Not while it lives (again), and not when another one is to do it. */
-static int is_ours(const struct sp_front *f, const struct owner *o)
+static int is_ours(const struct sp_proxy *p, const struct owner *o)
 {
 	struct sp_member m;
 
 	if (!o->name[0])
 		return 1;
-	for (unsigned int i = 0; !sp_cluster_member(f->cluster, i, &m); i++)
+	for (unsigned int i = 0; !sp_cluster_member(p->node.cluster, i, &m); i++)
 		if (!strcmp(m.name, o->name) && m.is_alive)
 			return 0;
-	return sp_cluster_is_heir(f->cluster, o->name);
+	return sp_cluster_is_successor(p->node.cluster, o->name);
 }
 
-void sp_heir_tick(struct sp_front *f, __u64 now_ns)
+void sp_takeover_tick(struct sp_proxy *p, __u64 now_ns)
 {
 	for (int i = 0; i < OWNERS_MAX; i++) {
-		struct owner *o = &f->heir->owners[i];
+		struct owner *o = &p->takeover->owners[i];
 
 		if (!o->is_there || now_ns < o->again_ns)
 			continue;
 		o->again_ns = now_ns + AGAIN_NS;
 		o->is_there = now_ns < o->until_ns;
-		if (!is_ours(f, o))
+		if (!is_ours(p, o))
 			continue;
-		f->heir->waiting = i ? f->heir->waiting : 0;
+		p->takeover->waiting = i ? p->takeover->waiting : 0;
 		if (!i)
-			f->store->engine->stashes(f->store, left_here, f);
-		f->store->engine->heads(f->store, i ? o->name : NULL, i ? 0 : (now_ns - f->heir->started_ns) / 1000000);
+			p->node.store->engine->stashes(p->node.store, left_here, p);
+		p->node.store->engine->heads(p->node.store, i ? o->name : NULL, i ? 0 : (now_ns - p->takeover->started_ns) / 1000000);
 	}
 }

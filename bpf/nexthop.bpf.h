@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* wayout.bpf.h - where a translated packet leaves the machine. */
+/* nexthop.bpf.h - where a translated packet leaves the machine. */
 #ifndef SP_BPF_WAYOUT_H
 #define SP_BPF_WAYOUT_H
 
@@ -56,7 +56,7 @@ static __noinline int is_forbidden(const struct sp_tuple *out)
 }
 
 /* A frame of its own: its lookup key would not fit into the callers' stack. */
-static __noinline int wayout_lookup(const struct sp_pkt *pkt, struct sp_entry *e, __u16 tick)
+static __noinline int nexthop_lookup(const struct sp_pkt *pkt, struct sp_entry *e, __u16 tick)
 {
 	struct bpf_fib_lookup fib;
 	long rc;
@@ -69,36 +69,36 @@ static __noinline int wayout_lookup(const struct sp_pkt *pkt, struct sp_entry *e
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return -SP_DROP_NO_ROUTE;
 	if (fib.family == AF_INET)
-		e->use.nexthop = sp_addr_v4(fib.ipv4_dst);
+		e->state.nexthop = sp_addr_v4(fib.ipv4_dst);
 	else
-		__builtin_memcpy(&e->use.nexthop, fib.ipv6_dst, 16);
-	e->use.mtu = smaller(rc ? 0 : fib.mtu_result, sp_half_packet_max(&e->half));
-	e->use.route_tick = rc ? tick - 1 : tick;
-	e->use.ifindex = fib.ifindex;
+		__builtin_memcpy(&e->state.nexthop, fib.ipv6_dst, 16);
+	e->state.mtu = smaller(rc ? 0 : fib.mtu_result, sp_half_packet_max(&e->half));
+	e->state.route_tick = rc ? tick - 1 : tick;
+	e->state.ifindex = fib.ifindex;
 	return 0;
 }
 
 /**
- * wayout_find() - look up interface, next hop and MTU for a half, unless they are fresh
+ * nexthop_find() - look up interface, next hop and MTU for a half, unless they are fresh
  *
  * While the neighbour is not known the kernel tells no MTU and nothing is
  * remembered; sending the packet makes it look for the neighbour.
  *
  * Return: 0, or a reason.
  */
-static __always_inline int wayout_find(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+static __always_inline int nexthop_find(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	__u16 tick = sp_route_tick(now_ns);
 
-	if (e->use.ifindex && e->use.route_tick == tick)
+	if (e->state.ifindex && e->state.route_tick == tick)
 		return 0;
 	if (is_forbidden(&e->half.out))
 		return -SP_DROP_IPSEC;
-	return wayout_lookup(pkt, e, tick);
+	return nexthop_lookup(pkt, e, tick);
 }
 
 /* Whether the packet, or each segment that a superpacket will be cut into, fits the way out. */
-static __always_inline int wayout_fits(const struct sp_pkt *pkt, const struct sp_use *u)
+static __always_inline int nexthop_fits(const struct sp_pkt *pkt, const struct sp_half_state *u)
 {
 	__u32 len = pkt->skb->len - sizeof(struct ethhdr);
 
@@ -109,7 +109,7 @@ static __always_inline int wayout_fits(const struct sp_pkt *pkt, const struct sp
 	return pkt->skb->gso_size + pkt->doff_bytes + pkt->l4_off - sizeof(struct ethhdr) <= u->mtu;
 }
 
-static __always_inline int wayout_send(const struct sp_use *u)
+static __always_inline int nexthop_send(const struct sp_half_state *u)
 {
 	struct bpf_redir_neigh nh = { .nh_family = AF_INET6 };
 

@@ -13,23 +13,23 @@
  * repeated once or twice unless their connection has come. In a flood they
  * push one another out: it costs no memory, and ends only this help.
  */
-struct sp_nudges;
+struct sp_synacks;
 
-struct sp_nudges *sp_nudges_new(void);
-void sp_nudges_free(struct sp_nudges *nudges);
+struct sp_synacks *sp_synacks_new(void);
+void sp_synacks_free(struct sp_synacks *nudges);
 
 /* @synack: as it was sent, service -> client */
-void sp_nudge_add(struct sp_nudges *nudges, const struct sp_segment *synack, __u64 now_ns);
+void sp_synack_add(struct sp_synacks *nudges, const struct sp_segment *synack, __u64 now_ns);
 
 /* The client has answered by RST, or reset the connection since. */
-void sp_nudge_forget(struct sp_nudges *nudges, const struct sp_tuple *front, __u32 client_isn);
+void sp_synack_forget(struct sp_synacks *nudges, const struct sp_tuple *front, __u32 client_isn);
 
 /**
- * sp_nudge_tick() - repeat what is due
+ * sp_synack_tick() - repeat what is due
  * @is_here:	whether the connection client -> service has come. It is asked twice, with a pause between in which
  *		whoever was asked can find out.
  */
-typedef int (*sp_nudge_fn)(void *ctx, const struct sp_tuple *front);
-void sp_nudge_tick(struct sp_nudges *nudges, struct sp_wire *wire, __u64 now_ns, sp_nudge_fn is_here, void *ctx);
+typedef int (*sp_synack_fn)(void *ctx, const struct sp_tuple *front);
+void sp_synack_tick(struct sp_synacks *nudges, struct sp_wire *wire, __u64 now_ns, sp_synack_fn is_here, void *ctx);
 
 #endif

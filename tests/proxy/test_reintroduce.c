@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_unheard.c - src/proxy/unheard.c: what is repeated, how often and how long; with a table of the test's own */
+/* test_reintroduce.c - src/proxy/reintroduce.c: what is repeated, how often and how long; with a table of the test's own */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
-#include "proxy/unheard.c"
+#include "proxy/reintroduce.c"
 
 #define MS		1000000ULL
 #define START_NS	(1000000 * MS)
@@ -22,7 +22,7 @@ static int is_there[RING + 2], introduced[RING + 2], relayed;
 static struct sp_splice last;
 static struct sp_segment ack;
 static __u64 now_ns;
-static struct sp_unheards *u;
+static struct sp_reintroductions *u;
 
 static const struct sp_side client = {
 	.isn_ours = 1000, .isn_theirs = 2000, .has_ts = 1, .tsval_ours = 3000, .tsval_theirs = 4000,
@@ -43,9 +43,9 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
 	return 0;
 }
 
-void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 kept_s)
+void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 refreshed_s)
 {
-	assert_int_equal(kept_s, splice->up.spliced_s);
+	assert_int_equal(refreshed_s, splice->up.spliced_s);
 	introduced[id_of(&splice->front)]++;
 	last = *splice;
 }
@@ -69,13 +69,13 @@ static int begin(void **state)
 	memset(introduced, 0, sizeof(introduced));
 	relayed = 0;
 	now_ns = START_NS;
-	u = sp_unheards_new();
+	u = sp_reintroductions_new();
 	return !u;
 }
 
 static int end(void **state)
 {
-	sp_unheards_free(u);
+	sp_reintroductions_free(u);
 	return 0;
 }
 
@@ -87,8 +87,8 @@ static struct sp_entry *add_of(unsigned int id, int is_greeting)
 	};
 
 	is_there[id] = 1;
-	table[id] = (struct sp_entry){ .tag.client_isn = client.isn_theirs, .half = s.up };
-	sp_unheard_add(u, &s, &client, WINDOW, is_greeting, now_ns);
+	table[id] = (struct sp_entry){ .meta.client_isn = client.isn_theirs, .half = s.up };
+	sp_reintroduce_add(u, &s, &client, WINDOW, is_greeting, now_ns);
 	return &table[id];
 }
 
@@ -100,7 +100,7 @@ static struct sp_entry *add(unsigned int id)
 static unsigned int tick(unsigned int later_ms)
 {
 	now_ns += later_ms * MS;
-	return sp_unheard_tick(u, NULL, NULL, NULL, now_ns);
+	return sp_reintroduce_tick(u, NULL, NULL, NULL, now_ns);
 }
 
 /* ---- tests ---- */
@@ -128,14 +128,14 @@ static void until_it_is_heard(void **state)
 	struct sp_entry *up = add(1);
 
 	assert_int_equal(tick(50), 1);
-	up->use.last_ack = client.isn_ours + 1;	/* that of the handshake */
+	up->state.last_ack = client.isn_ours + 1;	/* that of the handshake */
 	assert_int_equal(tick(200), 1);
-	up->use.last_ack++;
+	up->state.last_ack++;
 	assert_int_equal(tick(800), 0);
 	assert_int_equal(introduced[1], 2);
 	assert_int_equal(u->count, 0);
 	/* for good */
-	up->use.last_ack = 0;
+	up->state.last_ack = 0;
 	assert_int_equal(tick(60000), 0);
 }
 
@@ -149,12 +149,12 @@ static void not_when_nothing_is_left_to_hear_of(void **state)
 	} cases[] = {
 		{ .is_repeated = 1 },
 		{ .is_gone = 1 },
-		{ .state = SP_USE_S_RST },
-		{ .state = SP_USE_S_PEER_RST },
-		{ .state = SP_USE_S_FIN | SP_USE_S_PEER_FIN },
-		{ .state = SP_USE_S_FIN, .is_repeated = 1 },
-		{ .state = SP_USE_S_PEER_FIN, .is_repeated = 1 },
-		{ .state = SP_USE_S_REUSED },
+		{ .state = SP_STATE_RST },
+		{ .state = SP_STATE_PEER_RST },
+		{ .state = SP_STATE_FIN | SP_STATE_PEER_FIN },
+		{ .state = SP_STATE_FIN, .is_repeated = 1 },
+		{ .state = SP_STATE_PEER_FIN, .is_repeated = 1 },
+		{ .state = SP_STATE_REUSED },
 		{ .flags = SP_HALF_F_TO_DAEMON },
 		{ .flags = SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED, .is_repeated = 1 },
 		{ .isn_by = 1 },
@@ -165,9 +165,9 @@ static void not_when_nothing_is_left_to_hear_of(void **state)
 		struct sp_entry *up = add(i);
 
 		is_there[i] = !cases[i].is_gone;
-		up->use.state = cases[i].state;
+		up->state.flags = cases[i].state;
 		up->half.flags = cases[i].flags;
-		up->tag.client_isn += cases[i].isn_by;
+		up->meta.client_isn += cases[i].isn_by;
 	}
 	tick(50);
 	for (int i = 0; i < n; i++)
@@ -215,7 +215,7 @@ static void a_few_in_each_tick(void **state)
 static void heard_ones_cost_nothing(void **state)
 {
 	for (unsigned int id = 0; id < 3 * PER_TICK; id++)
-		add(id)->use.last_ack = client.isn_ours + 2;
+		add(id)->state.last_ack = client.isn_ours + 2;
 	add(3 * PER_TICK);
 	assert_int_equal(tick(50), 1);
 	assert_int_equal(introduced[3 * PER_TICK], 1);
@@ -247,10 +247,10 @@ static void what_never_was_is_given_back(void **state)
 
 	add_of(1, 1);
 	add(2);
-	assert_int_equal(sp_unheard_take(u, &u->ring[0].splice.front, client.isn_theirs + 1, &got), -ENOENT);
-	assert_int_equal(sp_unheard_take(u, &u->ring[0].splice.front, client.isn_theirs, &got), 0);
+	assert_int_equal(sp_reintroduce_take(u, &u->ring[0].splice.front, client.isn_theirs + 1, &got), -ENOENT);
+	assert_int_equal(sp_reintroduce_take(u, &u->ring[0].splice.front, client.isn_theirs, &got), 0);
 	assert_int_equal(got.seq, client.isn_theirs + 1);
-	assert_int_equal(sp_unheard_take(u, &u->ring[1].splice.front, client.isn_theirs, &got), -ENOENT);
+	assert_int_equal(sp_reintroduce_take(u, &u->ring[1].splice.front, client.isn_theirs, &got), -ENOENT);
 	assert_int_equal(u->count, 0);
 	assert_int_equal(tick(50), 0);
 }

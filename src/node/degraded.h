@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* shortfall.h - services of mode split or adopt whose backends' agents can't do it: seen before a connection comes. */
+/* degraded.h - services of mode split or adopt whose backends' agents can't do it: seen before a connection comes. */
 #ifndef SP_NODE_SHORTFALL_H
 #define SP_NODE_SHORTFALL_H
 
 #include "cluster/cluster.h"
 #include "node/mode.h"
 
-#define SP_SHORTFALLS_MAX	256	/* services of a configuration */
-#define SP_SHORTFALL_STRLEN	320
+#define SP_DEGRADEDS_MAX	256	/* services of a configuration */
+#define SP_DEGRADED_STRLEN	320
 
 /**
- * struct sp_shortfall - of one service
+ * struct sp_degradation - of one service
  * @backends:	that it has in all its pools, but for those of weight 0
  * @lacking:	of them, those that get less than it asks for
  * @lacking_hash: which ones, and what they get
  * @pool, @backend: the first of those
  * @mode, @reason: what that one gets, and why
  */
-struct sp_shortfall {
+struct sp_degradation {
 	unsigned int			backends, lacking;
 	__u32				lacking_hash;
 	const struct sp_pool_conf	*pool;
@@ -27,21 +27,21 @@ struct sp_shortfall {
 };
 
 /* @of: as the services are in @config */
-struct sp_shortfalls {
+struct sp_degraded {
 	const struct sp_config	*config;
-	struct sp_shortfall	of[SP_SHORTFALLS_MAX];
+	struct sp_degradation	of[SP_DEGRADEDS_MAX];
 	__u64			next_ns;
 	int			is_stale;
 };
 
 /* @config: borrowed until the next call. For two seconds nothing is said: agents are not heard of at once. */
-void sp_shortfalls_configure(struct sp_shortfalls *s, const struct sp_config *config, __u64 now_ns);
+void sp_degraded_configure(struct sp_degraded *s, const struct sp_config *config, __u64 now_ns);
 /* Some member came, or is gone, or can do other things: it is looked at again as soon as it has had time to say all. */
-void sp_shortfalls_changed(struct sp_shortfalls *s, __u64 now_ns);
+void sp_degraded_changed(struct sp_degraded *s, __u64 now_ns);
 /* Looks at most once a second, and logs what is different for a service. */
-void sp_shortfalls_tick(struct sp_shortfalls *s, const struct sp_cluster *cluster, __u64 now_ns);
+void sp_degraded_tick(struct sp_degraded *s, const struct sp_cluster *cluster, __u64 now_ns);
 
-/* What should be said of a service, into @buf of SP_SHORTFALL_STRLEN bytes. Return: @buf; NULL: nothing. */
-const char *sp_shortfall_format(const struct sp_service_conf *service, const struct sp_shortfall *s, char *buf);
+/* What should be said of a service, into @buf of SP_DEGRADED_STRLEN bytes. Return: @buf; NULL: nothing. */
+const char *sp_degradation_format(const struct sp_service_conf *service, const struct sp_degradation *s, char *buf);
 
 #endif

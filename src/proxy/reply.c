@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "abi/cookie.h"
-#include "proxy/front_internal.h"
+#include "proxy/proxy.h"
 #include "tcp/relay.h"
 
 #define KEEP_NS	5000000000ULL	/* the slot, for a client that neither closes nor repeats itself */
@@ -28,107 +28,107 @@ static const char *text_of(int status)
 	}
 }
 
-static void count(struct sp_front *f, int status)
+static void count(struct sp_proxy *p, int status)
 {
 	switch (status) {
-	case SP_ANSWER_NOTHING: f->counters.closed_empty++; break;
-	case 400: f->counters.answered_400++; break;
-	case 404: f->counters.answered_404++; break;
-	case 408: f->counters.answered_408++; break;
-	case 414: f->counters.answered_414++; break;
-	case 431: f->counters.answered_431++; break;
-	case 503: f->counters.answered_503++; break;
+	case SP_REPLY_NOTHING: p->node.counters.closed_empty++; break;
+	case 400: p->node.counters.answered_400++; break;
+	case 404: p->node.counters.answered_404++; break;
+	case 408: p->node.counters.answered_408++; break;
+	case 414: p->node.counters.answered_414++; break;
+	case 431: p->node.counters.answered_431++; break;
+	case 503: p->node.counters.answered_503++; break;
 	}
 }
 
 static __u32 seen_bytes(const struct sp_conn *c)
 {
-	return c->held.len + (c->held.len >= c->fin_at);
+	return c->reasm.len + (c->reasm.len >= c->fin_at);
 }
 
 /* The answer to HEAD has no body (RFC 9110, 9.3.2). An empty line may come first (RFC 9112, 2.2). */
-static int is_head(struct sp_front *f, const struct sp_conn *c)
+static int is_head(struct sp_proxy *p, const struct sp_conn *c)
 {
-	const char *buf = sp_conn_buf(f->conns, c);
-	__u32 at = c->held.len >= 2 && !memcmp(buf, "\r\n", 2) ? 2 : 0;
+	const char *buf = sp_conn_buf(p->conns, c);
+	__u32 at = c->reasm.len >= 2 && !memcmp(buf, "\r\n", 2) ? 2 : 0;
 
-	return c->held.len >= at + 5 && !memcmp(buf + at, "HEAD ", 5);
+	return c->reasm.len >= at + 5 && !memcmp(buf + at, "HEAD ", 5);
 }
 
 /* Of the same length at any time, so that a repetition, here or from another proxy, fills the same place. */
-static __u32 format(struct sp_front *f, const struct sp_conn *c, char *buf, size_t size)
+static __u32 format(struct sp_proxy *p, const struct sp_conn *c, char *buf, size_t size)
 {
 	const char *text = text_of(c->status);
 	char date[sizeof("Sun, 06 Nov 1994 08:49:37 GMT")];
-	time_t said_s = c->said_s;
+	time_t sent_s = c->sent_s;
 	struct tm tm;
 
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&said_s, &tm));
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&sent_s, &tm));
 	return snprintf(buf, size, "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-			"Connection: close\r\n\r\n%s%s", text, date, strlen(text) + 1, is_head(f, c) ? "" : text,
-			is_head(f, c) ? "" : "\n");
+			"Connection: close\r\n\r\n%s%s", text, date, strlen(text) + 1, is_head(p, c) ? "" : text,
+			is_head(p, c) ? "" : "\n");
 }
 
 /* RST where the protocol has no words for it. */
-static void send(struct sp_front *f, const struct sp_conn *c)
+static void send(struct sp_proxy *p, const struct sp_conn *c)
 {
-	struct sp_segment seg = sp_front_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN, seen_bytes(c));
+	struct sp_segment seg = sp_proxy_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN, seen_bytes(c));
 	char buf[320];
 
-	if (c->status != SP_ANSWER_NOTHING && c->service->protocol == SP_PROTOCOL_HTTP) {
-		seg.payload_len = format(f, c, buf, sizeof(buf));
+	if (c->status != SP_REPLY_NOTHING && c->service->protocol == SP_PROTOCOL_HTTP) {
+		seg.payload_len = format(p, c, buf, sizeof(buf));
 		seg.payload = buf;
 	} else {
-		seg.flags = SP_TCP_ACK | (c->status == SP_ANSWER_NOTHING ? SP_TCP_FIN : SP_TCP_RST);
+		seg.flags = SP_TCP_ACK | (c->status == SP_REPLY_NOTHING ? SP_TCP_FIN : SP_TCP_RST);
 	}
-	sp_relay_pieces(f->wire, &seg, c->mss);
+	sp_relay_pieces(p->node.wire, &seg, c->mss);
 }
 
-static void say(struct sp_front *f, struct sp_conn *c)
+static void say(struct sp_proxy *p, struct sp_conn *c)
 {
-	count(f, c->status);
-	c->is_unsaid = 0;
-	c->said_s = time(NULL);
-	sp_front_mark(f, c);
-	send(f, c);	/* the stash keeps what was acknowledged: should we die, another proxy says the same */
+	count(p, c->status);
+	c->is_unsent = 0;
+	c->sent_s = time(NULL);
+	sp_proxy_trap(p, c);
+	send(p, c);	/* the stash keeps what was acknowledged: should we die, another proxy says the same */
 }
 
 /* Where another proxy may have made the splice, the client must not hear us beside its backend. */
-void sp_answer(struct sp_front *f, struct sp_conn *c, int status)
+void sp_reply(struct sp_proxy *p, struct sp_conn *c, int status)
 {
 	c->status = status;
-	c->state = SP_CONN_ANSWERED;
+	c->state = SP_CONN_REPLIED;
 	c->deadline_ns = sp_now_ns() + KEEP_NS;
-	if (!sp_carrier_is_shared(&f->carrier)) {
-		say(f, c);
+	if (!sp_node_is_shared(&p->node)) {
+		say(p, c);
 		return;
 	}
-	c->is_unsaid = 1;
-	f->store->engine->fetch(f->store, &c->front);
+	c->is_unsent = 1;
+	p->node.store->engine->fetch(p->node.store, &c->front);
 }
 
 /* A mark stays, as behind any answer. Other proxies may have the splice, so that only the client's repetition tells. */
-void sp_answer_last(struct sp_front *f, struct sp_conn *c, int status)
+void sp_reply_last(struct sp_proxy *p, struct sp_conn *c, int status)
 {
-	if (!sp_carrier_is_shared(&f->carrier)) {
+	if (!sp_node_is_shared(&p->node)) {
 		c->status = status;
-		c->state = SP_CONN_ANSWERED;
-		say(f, c);
-		c->is_marked = 0;
+		c->state = SP_CONN_REPLIED;
+		say(p, c);
+		c->is_trapped = 0;
 	}
-	sp_front_del(f, c);
+	sp_proxy_del(p, c);
 }
 
-void sp_answer_now(struct sp_front *f, struct sp_conn *c, int err)
+void sp_reply_now(struct sp_proxy *p, struct sp_conn *c, int err)
 {
 	if (err == -ENOENT || c->config->store.loss == SP_LOSS_CONTINUE)
-		say(f, c);
+		say(p, c);
 	else
-		sp_front_del(f, c);
+		sp_proxy_del(p, c);
 }
 
 /* From our FIN's place on when the client has seen it, else from before the answer. */
-void sp_answer_end(struct sp_front *f, const struct sp_segment *seg)
+void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_segment ack = {
 		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_ACK, .seq = seg->ack, .window = 65535,
@@ -137,32 +137,32 @@ void sp_answer_end(struct sp_front *f, const struct sp_segment *seg)
 	};
 
 	if (seg->payload_len || seg->flags & SP_TCP_FIN)
-		sp_wire_send(f->wire, &ack);
+		sp_wire_send(p->node.wire, &ack);
 }
 
 /*
  * The client knows all of the answer when it closes: its slot is free for others, the mark alone
  * sees to repeated FINs.
  */
-void sp_answer_again(struct sp_front *f, struct sp_conn *c, const struct sp_segment *seg)
+void sp_reply_again(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
-	if (c->is_unsaid)
+	if (c->is_unsent)
 		return;
 	if (!(seg->flags & SP_TCP_RST)) {
 		if (seg->ack == c->client.isn_ours + 1)
-			send(f, c);	/* and nothing else: after a bare ACK the client would not repeat itself */
+			send(p, c);	/* and nothing else: after a bare ACK the client would not repeat itself */
 		else
-			sp_answer_end(f, seg);
+			sp_reply_end(p, seg);
 		if (!(seg->flags & SP_TCP_FIN) || seg->ack == c->client.isn_ours + 1)
 			return;
 	}
-	c->is_marked = 0;
-	sp_front_del(f, c);
+	c->is_trapped = 0;
+	sp_proxy_del(p, c);
 }
 
-void sp_answer_probe(struct sp_front *f, const struct sp_segment *seg)
+void sp_reply_probe(struct sp_proxy *p, const struct sp_segment *seg)
 {
-	const struct sp_service *offer = sp_datapath_service(f->dp, &seg->tuple);
+	const struct sp_service *offer = sp_datapath_service(p->node.dp, &seg->tuple);
 	int is_scaled = sp_cookie_data_wscale((seg->ack - 1) & 0xff) != SP_COOKIE_WSCALE_NONE;
 	__u32 window = SP_CONN_BUF >> (offer && is_scaled ? offer->wscale : 0);
 	struct sp_segment ack = {
@@ -171,11 +171,11 @@ void sp_answer_probe(struct sp_front *f, const struct sp_segment *seg)
 		.has_ts = seg->has_ts, .tsval = seg->tsecr, .tsecr = seg->tsval,
 	};
 
-	f->counters.probes_answered++;
-	sp_wire_send(f->wire, &ack);
+	p->node.counters.probes_answered++;
+	sp_wire_send(p->node.wire, &ack);
 }
 
-void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg)
+void sp_reply_reset(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_segment rst = {
 		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_RST, .seq = seg->ack, .wscale = -1,
@@ -183,5 +183,5 @@ void sp_answer_reset(struct sp_front *f, const struct sp_segment *seg)
 
 	if (seg->flags & SP_TCP_RST || !(seg->flags & SP_TCP_ACK))
 		return;
-	sp_wire_send(f->wire, &rst);
+	sp_wire_send(p->node.wire, &rst);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "tcp/held.h"
+#include "tcp/reasm.h"
 
 #include <string.h>
 
@@ -14,10 +14,10 @@ static __u32 earlier(__u32 a, __u32 b)
 }
 
 /* Takes all spans that touch @s out of the list and into it. */
-static void absorb(struct sp_held *h, struct sp_held_span *s)
+static void absorb(struct sp_reasm *h, struct sp_reasm_span *s)
 {
 	for (__u32 i = 0; i < h->span_count;) {
-		struct sp_held_span *other = &h->spans[i];
+		struct sp_reasm_span *other = &h->spans[i];
 
 		if (other->from > s->to || other->to < s->from) {
 			i++;
@@ -30,16 +30,16 @@ static void absorb(struct sp_held *h, struct sp_held_span *s)
 	}
 }
 
-__u32 sp_held_add(struct sp_held *h, char *buf, __u32 room, __s64 at, const char *data, __u32 n)
+__u32 sp_reasm_add(struct sp_reasm *h, char *buf, __u32 room, __s64 at, const char *data, __u32 n)
 {
-	struct sp_held_span s;
+	struct sp_reasm_span s;
 	__u32 before = h->len, skip = at < (__s64)h->len ? (__u32)(h->len - at) : 0;
 
 	if (skip >= n || at >= room)
 		return 0;
 	s.from = (__u32)(at + skip);
 	s.to = earlier(room, (__u32)(at + n));
-	if (s.from >= s.to || (s.from > h->len && h->span_count == SP_HELD_SPANS))
+	if (s.from >= s.to || (s.from > h->len && h->span_count == SP_REASM_SPANS))
 		return 0;
 	memcpy(buf + s.from, data + skip, s.to - s.from);
 	absorb(h, &s);

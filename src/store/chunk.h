@@ -15,14 +15,14 @@
  *
  * All pieces of a head but the last are full.
  */
-#define SP_PIECE_DATA_AT	34
-#define SP_PIECE_FULL		(SP_PIECE_DATA_AT + SP_STASH_CHUNK + SP_SEAL_TAIL_BYTES)
-#define SP_PIECES_MAX		((SP_STASH_HEAD_MAX + SP_STASH_CHUNK - 1) / SP_STASH_CHUNK)
-_Static_assert(SP_PIECE_FULL <= SP_SEAL_BYTES_MAX, "a piece can be sealed");
+#define SP_CHUNK_DATA_AT	34
+#define SP_CHUNK_FULL		(SP_CHUNK_DATA_AT + SP_STASH_CHUNK + SP_SEAL_TAIL_BYTES)
+#define SP_CHUNKS_MAX		((SP_STASH_HEAD_MAX + SP_STASH_CHUNK - 1) / SP_STASH_CHUNK)
+_Static_assert(SP_CHUNK_FULL <= SP_SEAL_BYTES_MAX, "a piece can be sealed");
 
 /* The piece @index of the first @len bytes of a head. Return: its length. */
-size_t sp_piece_make(const struct sp_seal *seal, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-		     const char *bytes, __u32 len, unsigned int index, __u8 ret_piece[SP_PIECE_FULL]);
+size_t sp_chunk_make(const struct sp_seal *seal, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+		     const char *bytes, __u32 len, unsigned int index, __u8 ret_piece[SP_CHUNK_FULL]);
 
 /**
  * struct sp_gather - a head, as far as its pieces have come
@@ -31,8 +31,8 @@ size_t sp_piece_make(const struct sp_seal *seal, const struct sp_tuple *front, c
  */
 struct sp_gather {
 	struct sp_stash_offer	offer;
-	__u16			len[SP_PIECES_MAX];
-	char			bytes[SP_PIECES_MAX * SP_STASH_CHUNK];
+	__u16			len[SP_CHUNKS_MAX];
+	char			bytes[SP_CHUNKS_MAX * SP_STASH_CHUNK];
 };
 void sp_gather_start(struct sp_gather *g);
 /* @data: what one server has of a piece; the longest one counts. */

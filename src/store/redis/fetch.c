@@ -45,21 +45,21 @@ void sp_op_look_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int
 	struct sp_record record;
 	struct sp_splice splice;
 
-	switch (sp_lookup_go(&op->lookup, now_ns, is_over, &found)) {
-	case SP_LOOKUP_WAIT:
+	switch (sp_fetch_go(&op->lookup, now_ns, is_over, &found)) {
+	case SP_FETCH_WAIT:
 		break;
-	case SP_LOOKUP_FOUND:
+	case SP_FETCH_FOUND:
 		fetch_done(l, op, 0, &found->splice);
 		break;
-	case SP_LOOKUP_UNSURE:
+	case SP_FETCH_UNSURE:
 		splice = found->splice;
 		record = found->record;
 		sp_op_claim(l, op, &splice, &record, now_ns);
 		break;
-	case SP_LOOKUP_NOTHING:
+	case SP_FETCH_NOTHING:
 		fetch_done(l, op, -ENOENT, NULL);
 		break;
-	case SP_LOOKUP_AGAIN:
+	case SP_FETCH_AGAIN:
 		fetch_done(l, op, -EAGAIN, NULL);
 		break;
 	}
@@ -82,24 +82,24 @@ static enum sp_seal_refusal read_found(struct sp_store_redis *l, struct sp_op *o
 {
 	enum sp_seal_refusal refusal;
 	struct sp_tuple front = op->key;
-	struct sp_answer answer;
+	struct sp_vote answer;
 	struct sp_splice splice;
 
 	if (pointer->len && sp_tuple_unpack(pointer->str, pointer->len, &front))
 		return SP_SEAL_POINTER;
-	if (sp_answer_parse(value->str, value->len, &answer))
+	if (sp_vote_parse(value->str, value->len, &answer))
 		return SP_SEAL_MAGIC;
 	if (!answer.record.len) {
-		sp_lookup_nothing(&op->lookup, server_idx);
+		sp_fetch_nothing(&op->lookup, server_idx);
 		return SP_SEAL_OK;
 	}
 	refusal = sp_record_read(&l->seal, &front, answer.record.bytes, answer.record.len, &splice);
 	if (refusal != SP_SEAL_OK)
 		return refusal;
 	if (has_half(&splice, &op->key))
-		sp_lookup_value(&op->lookup, server_idx, &answer, &splice, server_bits(l, &front));
+		sp_fetch_value(&op->lookup, server_idx, &answer, &splice, server_bits(l, &front));
 	else
-		sp_lookup_nothing(&op->lookup, server_idx);
+		sp_fetch_nothing(&op->lookup, server_idx);
 	return SP_SEAL_OK;
 }
 
@@ -111,12 +111,12 @@ int sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int se
 	enum sp_seal_refusal refusal = SP_SEAL_OK;
 
 	if (is_nil && !is_blank)
-		sp_lookup_nothing(&op->lookup, server_idx);
+		sp_fetch_nothing(&op->lookup, server_idx);
 	else if (is_pair)
 		refusal = read_found(l, op, server_idx, reply->element[0], reply->element[1]);
 	if (refusal != SP_SEAL_OK)
 		sp_store_redis_refused(l, server_idx, refusal);
-	sp_lookup_absent(&op->lookup, server_idx);	/* unless it has answered */
+	sp_fetch_absent(&op->lookup, server_idx);	/* unless it has answered */
 	sp_op_look_go(l, op, uv_hrtime(), 0);
 	return !reply || is_nil || is_pair ? 0 : -EBADMSG;
 }
@@ -131,7 +131,7 @@ static void look(struct sp_store_redis *l, struct sp_op *op)
 			if (!sp_redis_send(l->servers[i], &cmd, sp_op_ref(l, op)))
 				continue;
 		}
-		sp_lookup_absent(&op->lookup, i);
+		sp_fetch_absent(&op->lookup, i);
 	}
 }
 
@@ -148,7 +148,7 @@ void sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key)
 		l->store.events->fetched(l->store.ctx, key, -EAGAIN, NULL);
 		return;
 	}
-	sp_lookup_start(&op->lookup, l->server_count, l->copies, l->quorum, now_ns);
+	sp_fetch_start(&op->lookup, l->server_count, l->copies, l->quorum, now_ns);
 	look(l, op);
 	sp_op_look_go(l, op, now_ns, 0);
 }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "node/node.h"
+
+#include <errno.h>
+
+#include "node/expiry.h"
+#include "splice/splice.h"
+
+int sp_node_init(struct sp_node *n, const struct sp_role *role, const struct sp_node_parts *parts)
+{
+	n->role = role;
+	n->dp = parts->dp;
+	n->wire = parts->wire;
+	n->store = parts->store;
+	n->cluster = parts->cluster;
+	n->strays = sp_strays_new();
+	return n->strays ? 0 : -ENOMEM;
+}
+
+void sp_node_fini(struct sp_node *n)
+{
+	sp_strays_free(n->strays);
+	sp_ports_free(n->ports);
+	sp_config_put(n->config);
+}
+
+void sp_node_configure(struct sp_node *n, struct sp_config *config)
+{
+	sp_config_put(n->config);
+	n->config = sp_config_get(config);
+}
+
+static void tell_expired(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up, const struct sp_half_state *down)
+{
+	struct sp_node *n = ctx;
+
+	n->counters.expired++;
+	sp_expiry_tell(n->wire, splice, up, down);
+}
+
+static void tell_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	struct sp_node *n = ctx;
+
+	sp_cluster_tell_ends(n->cluster, front, client_isn, state);
+}
+
+void sp_node_subscribe(struct sp_node *n, const struct sp_store_events *of_store,
+		       const struct sp_cluster_events *of_cluster)
+{
+	sp_ager_init(&n->ager, n->dp, n->ports, n->store);
+	n->ager.ctx = n;
+	n->ager.expired = tell_expired;
+	if (n->cluster)
+		n->ager.ended = tell_ended;
+	n->store->events = of_store;
+	n->store->ctx = n;
+	sp_cluster_subscribe(n->cluster, of_cluster, n);
+}
+
+void sp_node_rekey(struct sp_node *n, const struct sp_keys *keys)
+{
+	if (n->store->engine->rekey)
+		n->store->engine->rekey(n->store, keys);
+	sp_cluster_rekey(n->cluster, keys);
+	sp_ager_rekeyed(&n->ager, n->config->store.timeout_ns);
+}
+
+unsigned int sp_node_age(struct sp_node *n)
+{
+	return sp_ager_turn(&n->ager, &n->config->limits);
+}
+
+void sp_node_emptied(void *node)
+{
+	struct sp_node *n = node;
+
+	sp_ager_emptied(&n->ager);
+}
+
+void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct sp_node *n = node;
+
+	sp_ager_kept(&n->ager, front, client_isn);
+}
+
+void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct sp_node *n = node;
+
+	sp_ager_outdated(&n->ager, front, client_isn);
+}
+
+void sp_node_member(void *node, const void *record, size_t len)
+{
+	struct sp_node *n = node;
+
+	sp_cluster_heard(n->cluster, record, len);
+}
+
+void sp_node_ends(void *node, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	struct sp_node *n = node;
+	__u8 known = sp_splice_ended(n->dp, front, client_isn, state);
+
+	if (known)
+		sp_cluster_tell_ends(n->cluster, front, client_isn, known);
+}
+
+__u32 sp_node_splices(void *node)
+{
+	struct sp_node *n = node;
+
+	return sp_datapath_count(n->dp)->splices;
+}
