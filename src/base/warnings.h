@@ -21,6 +21,8 @@
 	X(MODE_SHORTFALL, mode_shortfall, 0, "see IN EFFECT and BECAUSE below; mode `auto` takes what can be had, silently") \
 	X(CLOCK_OFF, clock_off, 0, "set the clocks by NTP, on all proxies and backends' hosts") \
 	X(BACKEND_LACKS, backend_lacks, 600, "switch it on at the backend and reload, or promise less: `offer` of the service") \
+	X(SMALL_WINDOW, small_window, 600, "enlarge the receive buffer of that server (SO_RCVBUF, tcp_rmem), or set " \
+	  "`offer: {window_scale: 0}` of the service, which then shows no window above 64 KiB") \
 	X(ADOPT_FILTERED, adopt_filtered, 4000, "on the backend's host, let packets from the proxies' source addresses to " \
 	  "the server's port pass before rules of connection tracking: `ip saddr ... tcp dport ... notrack` in a chain of " \
 	  "prerouting at priority raw, and `ct state untracked accept`; or set the service's mode to split") \

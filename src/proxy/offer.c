@@ -9,6 +9,7 @@
 
 #define MSS_LEAST	536	/* as of the configuration */
 #define WARN_AGAIN_NS	60000000000ULL
+#define WINDOW_UNITS_LEAST	4
 
 static const struct { __u8 flag; const char *name; } options[] = {
 	{ SP_SERVICE_F_TIMESTAMPS, "timestamps" }, { SP_SERVICE_F_SACK, "SACK" }, { SP_SERVICE_F_WSCALE, "window scaling" },
@@ -104,6 +105,20 @@ static void offer_anew(struct sp_proxy *p, const struct sp_service_conf *service
 	}
 }
 
+/* A window is shown to the client in units of 1 << scale: of a small one nearly nothing is left. 0 will be opened later. */
+static void check_window(const struct sp_conn *c, __u16 window)
+{
+	char object[SP_WARNING_OBJECT_MAX];
+	int scale = c->client.wscale_ours;
+
+	if (scale <= 0 || !window || window >> scale >= WINDOW_UNITS_LEAST)
+		return;
+	name_backend(c->pool, c->backend_idx, object, sizeof(object));
+	sp_warn(SP_WARNING_SMALL_WINDOW, sp_now_ns(), object,
+		"pool %s: backend %s takes %u bytes at once, and clients see that rounded down to a multiple of %u: "
+		"what they send to it is slow", c->pool->name, c->pool->backends[c->backend_idx].name, window, 1U << scale);
+}
+
 void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *syn_ack)
 {
 	__u8 asked = (c->is_sack ? SP_SERVICE_F_SACK : 0) | (c->client.has_ts ? SP_SERVICE_F_TIMESTAMPS : 0) |
@@ -111,6 +126,7 @@ void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp
 	__u8 had = (syn_ack->is_sack ? SP_SERVICE_F_SACK : 0) | (syn_ack->has_ts ? SP_SERVICE_F_TIMESTAMPS : 0) |
 		(syn_ack->wscale >= 0 ? SP_SERVICE_F_WSCALE : 0);
 
+	check_window(c, syn_ack->window);
 	if (!sp_backends_learn(p->backends, c->pool, c->backend_idx, c->backend_mss, asked, had))
 		return;
 	for (size_t i = 0; i < p->node.config->service_count; i++)
@@ -141,6 +157,7 @@ static void over(void *ctx, const struct sp_pool_conf *pool, size_t idx, const s
 	char object[SP_WARNING_OBJECT_MAX];
 
 	name_backend(pool, idx, object, sizeof(object));
+	sp_warn_over(SP_WARNING_SMALL_WINDOW, object);
 	if (backend->lacks)
 		sp_warn_over(SP_WARNING_BACKEND_LACKS, object);
 }

@@ -92,3 +92,21 @@ def test_backend_lacks_an_option(lab, pair, family, option):
         transfer(server, client, MIB // 16)
     reload_all(lab)
     assert not any(proxy.status()["warnings"] for proxy in lab.cluster.proxies)
+
+
+def test_backend_with_a_small_window_is_named(lab, pair, family):
+    """In units of the scale that clients were told, hardly anything is left of it."""
+    if lab.mode == "adopt":
+        pytest.skip("there is no SYN-ACK")
+
+    def warned():
+        return [one for proxy in lab.cluster.proxies for one in proxy.status()["warning_details"] if one["kind"] == "small_window"]
+    pair(family, "http")
+    assert not warned()
+    with lab.backend1.sysctls(tcp_rmem="4096 4096 4096"):
+        pair(family, "tcp")     # by a listener of its own
+    one, = warned()
+    assert "backend1" in one["text"] or lab.backend1.addr(family.version) in one["text"]
+    assert "window_scale: 0" in one["remedy"]
+    reload_all(lab)
+    assert not warned()
