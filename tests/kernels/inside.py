@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""What kernels.py runs in each machine: programs, tests/bpf, and requests through a daemon, end to end.
+"""What kernels.py runs in each machine: programs, tests/bpf, requests through a daemon, end to end, and some of tests/net.
 
     inside.py DIR       DIR has the tree's build/ and tests/. Prints a line of JSON for each case, the last one is "end".
 """
 import contextlib
 import hashlib
 import json
-import os
+import math
 import pathlib
 import platform
 import shlex
@@ -24,6 +24,7 @@ BUILD = RUN / "build"
 sys.path.insert(0, str(RUN / "tests/net"))
 
 import daemon       # noqa: E402
+import speed        # noqa: E402
 import tcp          # noqa: E402
 import web          # noqa: E402
 from agents import Agents       # noqa: E402
@@ -35,6 +36,11 @@ TCX, ADOPT = (6, 6), (6, 9)
 CASE_LIMIT_S = 300
 SIZE, RATE = 50 << 20, "10M"    # of a download that outlives something: 5 s
 WAYS = [SimpleNamespace(vip=VIP["snat"][version], at=VIP["snat"][4] if version == 4 else f"[{VIP['snat'][6]}]") for version in (4, 6)]
+NET_TESTS = {
+    "VLAN interfaces, of the proxy and of an agent": "tests/net/test_vlan.py -k 'interfaces or agent_of'",
+    "three proxies and Redis, by flow, by packet, by BIRD": "tests/net/test_cluster.py -k 'through_three and v4 and http'",
+    "introductions to an agent": "tests/net/test_introduce.py -k 'nothing_is_asked and snat'",
+}
 ROUTE = {"host": "new.example.org", "pool": "two-snat"}
 
 release = tuple(int(n) for n in platform.release().split(".")[:2])
@@ -270,21 +276,27 @@ def without_jit():
             switch.write_text("1")
 
 
-def run_net_tests(arguments):
-    """Instead of all that."""
-    os.chdir(RUN)
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments, "--build", BUILD, "--patient", "-v"]).returncode
+def slowness():
+    """How many times longer than on the host something takes here, and at least as long as beside other work there."""
+    return max(3, math.ceil(speed.loop_s() / float((RUN / "speed").read_text())))
+
+
+def run_net_tests(name, arguments, patience):
+    with case(name) as said:
+        signal.alarm(0)     # each test has a limit of its own
+        said.append(f"with {patience} times the patience")
+        done = subprocess.run([sys.executable, "-m", "pytest", *shlex.split(arguments), "--build", BUILD, f"--patient={patience}",
+                               "-v", "--color=no"], cwd=RUN)
+        assert not done.returncode, f"pytest: {done.returncode}"
 
 
 def main():
     daemon.mount_bpffs()
     tcp.patience, tcp.TIMEOUT = 4, 60       # the processor is emulated
     tell("boot", "ok", f"{platform.release()}, up for {time.monotonic():.0f} s")
-    arguments = shlex.split((RUN / "arguments").read_text())
+    arguments = (RUN / "arguments").read_text()
     if arguments:
-        with case("tests"):
-            signal.alarm(0)
-            assert not run_net_tests(arguments)
+        run_net_tests("tests", arguments, slowness())
     elif release < FLOOR:
         with case("refused at start") as said:
             said.append(refusal("needs Linux", platform.release()))
@@ -294,6 +306,9 @@ def main():
         whole()
         past_the_proxy("split")
         past_the_proxy("adopt")
+        patience = slowness()
+        for name, tests in NET_TESTS.items():
+            run_net_tests(name, tests, patience)
     tell("end", "ok")
 
 

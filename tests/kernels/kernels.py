@@ -21,6 +21,8 @@ import tempfile
 import threading
 import time
 
+import speed
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build/kernels"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -29,7 +31,7 @@ SUITES = {"debian": ("bookworm", "trixie", "trixie-backports"),
 USUAL = ("5.10", "6.1", "6.12", "newest")
 FIRST_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")    # to reach the root
 COPIED = ("build/src/proxy/spliced", "build/src/agent/spliced-agent", "build/src/ctl/splicectl", "build/tests/bpf/test_*",
-          "tests/net/*.py", "tests/kernels/*.py")
+          "tests/net/*.py", "tests/kernels/*.py", "contrib/bird/*")
 LIMIT_S = 3600      # for one kernel
 
 
@@ -134,6 +136,7 @@ class Kernel:
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, to)
         (run / "arguments").write_text(arguments)
+        (run / "speed").write_text(str(speed.loop_s()))
 
     def command(self, run):
         return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3G",

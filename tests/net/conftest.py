@@ -8,6 +8,7 @@ import collections
 import contextlib
 import ctypes
 import itertools
+import math
 import os
 import pathlib
 import shutil
@@ -33,6 +34,7 @@ from topo import Net, VIP       # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEST_LIMIT_S = 90
+USUAL_PATIENCE = 3  # beside other tests
 SPLICES = {"splices": 100000}       # for a tenth of what a daemon's start costs the kernel by default
 live = []           # what is up: objects with report(), and nets
 made = collections.Counter()    # connections of one proxy, by mode
@@ -41,7 +43,8 @@ made = collections.Counter()    # connections of one proxy, by mode
 def pytest_addoption(parser):
     parser.addoption("--mode", choices=("direct", *MODES), default=os.environ.get("SPLICED_MODE", "whole"),
                      help="what stands between client and backends")
-    parser.addoption("--patient", action="store_true", help="the machine has other work: all may take three times as long")
+    parser.addoption("--patient", nargs="?", type=int, const=USUAL_PATIENCE, default=1, metavar="TIMES",
+                     help="the machine has other work, or is slow: all may take three, or so many, times as long")
     parser.addoption("--build", default=os.environ.get("SP_BUILD", str(ROOT / "build")), help="Meson build directory")
 
 
@@ -53,7 +56,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "limit(seconds): other than the usual limit of a test")
     config.addinivalue_line("markers", "slow: takes more than 5 s")
     config.addinivalue_line("markers", "minutes: its file takes minutes, so ./run test begins with it")
-    tcp.patience = 3 if config.getoption("--patient") else 1
+    tcp.patience = config.getoption("--patient")
     if os.geteuid():
         pytest.exit("the tests in tests/net need root", 77)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -98,7 +101,7 @@ def pytest_runtest_call(item):
     def too_long(*_):
         raise TimeoutError("the test takes too long")
     signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(mark.args[0] if mark else TEST_LIMIT_S)
+    signal.alarm(math.ceil((mark.args[0] if mark else TEST_LIMIT_S) * max(1, tcp.patience / USUAL_PATIENCE)))
     try:
         yield
     finally:

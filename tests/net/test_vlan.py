@@ -2,18 +2,22 @@
 """A VLAN is an interface of its own: tagged frames are none of the interface that they come in by, and no tag travels on."""
 import contextlib
 import itertools
+import pathlib
 import struct
+import tempfile
 import types
 
 import pytest
 
 import daemon
 import rawtcp
+from agents import Agents
 from capture import Capture
-from conftest import ways
+from conftest import Rig, is_live, ways
 from daemon import RAW_HTTP
 from rawtcp import ACK, PSH
 from tcp import MIB, accept, read, transfer, wait_for
+from topo import Net
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("the interfaces are a proxy's")]
 VLAN, PRIORITY = 0x8100, 0x6000
@@ -133,10 +137,60 @@ def test_vlan_interfaces_carry_splices(has_vlans, make_net, start_rig, pairs_on,
         monkeypatch.setenv("SPLICED_ATTACH", "clsact")
     with make_net() as net, vlans(net) as interfaces:
         with start_rig(net, lambda net, work: {**daemon.raw_config(net, work), "interfaces": interfaces}) as rig:
+            pair = pairs_on(rig)
             for way, kind in itertools.product(ways, ("tcp", "http")):
-                client, server = pairs_on(rig)(way, kind)
+                client, server = pair(way, kind)
                 transfer(client, server, 5 * MIB)
                 transfer(server, client, 5 * MIB)
                 row = rig.spliced.of(client)
                 assert row["pkts_up"] and row["pkts_down"]
             assert not rig.spliced.drops()["vlan_tag"]
+
+
+def lay_vlan(net, backend):
+    """The cable of a backend's host becomes a VLAN, with the same addresses and routes. Return the host's interface."""
+    for host, peer in ((backend, "core"), ("core", backend)):
+        ns, name = net.ns[host], f"{peer}.300"
+        routes = [line.split() for version in (4, 6)
+                  for line in ns.run("ip", f"-{version}", "route", "show", "dev", peer).splitlines() if " via " in line]
+        k, digit = ns.links[peer]
+        ns.ip(f"link add link {peer} name {name} type vlan id 300\nlink set {name} up\n"
+              f"addr flush dev {peer}\naddr add 10.{k}.0.{digit}/24 dev {name}\naddr add fd00:{k}::{digit}/64 dev {name} nodad\n"
+              + "".join(f"route replace {to} via {hop} dev {name}\n" for to, _, hop, *_ in routes))
+    return "core.300"
+
+
+@pytest.fixture(params=["its-vlan", "below-its-vlan"])
+def agent_rig(request, has_vlans):
+    """Whose first backend's host has an agent, at an interface of type vlan or at the one below."""
+    with contextlib.ExitStack() as stack:
+        work = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sp-net-")))
+        net, build = Net(past=True), request.config.getoption("--build")
+        stack.callback(net.close)
+        agents = stack.enter_context(contextlib.closing(Agents(net, build, work)))
+        conf = agents.configure(daemon.raw_config(net, work), "auto")
+        interface = lay_vlan(net, "backend1")
+        agents.conf["backend1"]["interfaces"] = [interface if request.param == "its-vlan" else "core"]
+        spliced = daemon.Spliced(net, build, work, conf)
+        stack.callback(spliced.close)
+        rig = Rig(net, work, spliced, agents.agents)
+        rig.is_at_vlan = request.param == "its-vlan"
+        stack.enter_context(is_live(rig))
+        spliced.start()
+        agents.start(spliced)
+        yield rig
+
+
+def test_agent_of_a_vlan(agent_rig, pairs_on):
+    """Its answers leave with the service's address. At the interface below, where they have a tag, they go by the proxy."""
+    rig, pair = agent_rig, pairs_on(agent_rig)
+    agent = rig.agents[0]
+    for way, kind in itertools.product(ways, ("tcp", "http")):
+        before = agent.counters()["spliced_bytes"]
+        client, server = pair(way, kind)
+        transfer(client, server, MIB)
+        transfer(server, client, 5 * MIB)
+        carried = agent.counters()["spliced_bytes"] - before
+        assert carried >= 5 * MIB if rig.is_at_vlan else not carried
+        assert rig.spliced.of(client)["bytes_down"] == 0 or not rig.is_at_vlan
+    assert (agent.drops()["vlan_tag"] > 0) != rig.is_at_vlan
