@@ -24,6 +24,8 @@
 #define SETTLED_NS	1000000000ULL
 #define UNSETTLED_NS	6500000000ULL
 #define VANISHED_NS	30000000000ULL	/* a client whose network changes is back by then */
+/* Pauses between repetitions double: whoever was quiet for so long has repeated for as long before, or is gone itself. */
+#define UNACKED_NS	(VANISHED_NS / 2)
 /* An agent must know it for as long as its introduction is believed, also by a clock as wrong as may be. */
 #define INTRODUCED_NS	((2 * SP_INTRODUCE_FRESH_S + 1) * 1000000000ULL)
 
@@ -79,14 +81,19 @@ static __u64 of_closed(const struct sp_limits_conf *limits, const struct sp_life
 	return least(ns, is_settled(l) ? SETTLED_NS : l->is_agent ? INTRODUCED_NS : UNSETTLED_NS);
 }
 
-/* @may_lack_fin: FIN was said, and its acknowledgement is missing */
-static __u64 of_transitory(const struct sp_limits_conf *limits, const struct sp_lifetime *l, int may_lack_fin)
+/* @short_ns: where room or ports run short */
+static __u64 of_transitory(const struct sp_limits_conf *limits, const struct sp_lifetime *l, __u64 short_ns)
 {
 	__u64 ns = least(limits->idle_ns, limits->transitory_ns);
 
-	if (!l->is_short || l->is_agent)
-		return ns;
-	return least(ns, may_lack_fin ? UNSETTLED_NS : VANISHED_NS);
+	return l->is_short && !l->is_agent ? least(ns, short_ns) : ns;
+}
+
+static __u64 short_of_transitory(const struct sp_lifetime *l)
+{
+	if (is_fin_unacked(l))
+		return UNSETTLED_NS;
+	return is_unacked(l) ? UNACKED_NS : VANISHED_NS;
 }
 
 static int is_half_closed(const struct sp_lifetime *l)
@@ -99,7 +106,7 @@ __u64 sp_lifetime_ns(const struct sp_limits_conf *limits, const struct sp_lifeti
 	if (sp_state_is_closed(l->down))
 		return of_closed(limits, l);
 	if (!l->is_shared && (is_half_closed(l) || is_unacked(l)))
-		return of_transitory(limits, l, is_fin_unacked(l));
+		return of_transitory(limits, l, short_of_transitory(l));
 	return limits->idle_ns;
 }
 
@@ -109,5 +116,5 @@ __u64 sp_lifetime_least_ns(const struct sp_limits_conf *limits, const struct sp_
 		return l->is_short ? least(limits->closed_ns, SETTLED_NS) : limits->closed_ns;
 	if (l->is_shared || ((l->is_split || l->is_agent) && !is_half_closed(l)))
 		return limits->idle_ns;
-	return of_transitory(limits, l, is_half_closed(l));
+	return of_transitory(limits, l, is_half_closed(l) ? UNSETTLED_NS : UNACKED_NS);
 }
