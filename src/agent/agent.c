@@ -80,7 +80,7 @@ static void on_nobodys(struct sp_agent *a, const struct sp_tuple *tuple)
 
 	a->node.counters.agent_asked++;
 	if (sp_node_is_shared(&a->node))
-		a->node.store->engine->fetch(a->node.store, &from_server);
+		sp_store_fetch(a->node.store, &from_server);
 	else
 		sp_datapath_pass(a->node.dp, tuple, sp_now_ns() + STRAY_NS);
 }

@@ -70,7 +70,7 @@ static void ask(struct sp_queries *q, const struct sp_tuple *tuple)
 	q->ring[(q->first + q->count++) % SP_QUERIES_MAX] =
 		(struct sp_open_query){ .tuple = *tuple, .asked_ns = sp_now_ns() };
 	q->node->counters.agent_asked++;
-	store->engine->fetch(store, tuple);
+	sp_store_fetch(store, tuple);
 }
 
 void sp_queries_ask(struct sp_queries *q, const struct sp_tuple *tuple)

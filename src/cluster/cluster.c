@@ -372,7 +372,7 @@ int sp_cluster_open(uv_loop_t *loop, const struct sp_config *config, struct sp_s
 	int err;
 
 	*ret_cluster = NULL;
-	if (!store->engine->announce && !config->cluster.peer_count)
+	if (!sp_store_is_shared(store) && !config->cluster.peer_count)
 		return 0;
 	c = calloc(1, sizeof(*c));
 	if (!c)

@@ -188,7 +188,7 @@ void sp_cluster_announce(struct sp_cluster *c)
 	if (c->is_static)
 		return;
 	snprintf(name, sizeof(name), "%s %s", self->name, sp_endpoint_format(&self->relay.addr, self->relay.port_be, at));
-	c->store->engine->announce(c->store, name, record, len);
+	sp_store_announce(c->store, name, record, len);
 }
 
 void sp_cluster_flush(struct sp_cluster *c)

@@ -88,7 +88,7 @@ static struct sp_splice splice_of(const struct look *look)
 
 static int is_shared(const struct sp_ager *a)
 {
-	return a->store->engine->refresh != NULL;
+	return sp_store_is_shared(a->store);
 }
 
 static void read_clocks(struct sp_ager *a)
@@ -150,7 +150,7 @@ static void remove_splice(struct sp_ager *a, struct look *look, int is_over)
 	if (!look->has_up)
 		splice.up = (struct sp_half){ .out = back };
 	if (is_over && is_shared(a)) {
-		a->store->engine->forget(a->store, &splice);
+		sp_store_forget(a->store, &splice);
 		tell_ends(a, look);
 	}
 	if (look->has_up)
@@ -226,7 +226,7 @@ static int ask_others(struct sp_ager *a, const struct look *look)
 	if (a->budget) {
 		a->budget--;
 		a->is_asking = 1;
-		a->store->engine->fetch(a->store, &front);
+		sp_store_fetch(a->store, &front);
 	}
 	return 1;
 }
@@ -353,7 +353,7 @@ static void refresh(struct sp_ager *a, const struct look *look)
 		return;
 	}
 	a->budget--;
-	a->is_refused = !!a->store->engine->refresh(a->store, &splice);
+	a->is_refused = !!sp_store_refresh(a->store, &splice);
 }
 
 static void check_kept(struct sp_ager *a, struct look *look)
@@ -539,7 +539,7 @@ static void forget_outdated(struct sp_ager *a, const struct sp_tuple *front, con
 		return;
 	splice.down = down.half;
 	if (is_shared(a))
-		a->store->engine->forget(a->store, &splice);
+		sp_store_forget(a->store, &splice);
 }
 
 int sp_ager_remove(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)

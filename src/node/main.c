@@ -218,7 +218,7 @@ static void stop_loop(struct daemon *d)
 	uv_timer_stop(&d->age);
 	sp_control_close(d->control);
 	sp_cluster_close(d->cluster);
-	d->store->engine->close(d->store);
+	sp_store_close(d->store);
 	uv_run(&d->loop, UV_RUN_NOWAIT);
 }
 

@@ -53,15 +53,13 @@ void sp_node_subscribe(struct sp_node *n, const struct sp_store_events *of_store
 	n->ager.expired = tell_expired;
 	if (n->cluster)
 		n->ager.ended = tell_ended;
-	n->store->events = of_store;
-	n->store->ctx = n;
+	sp_store_subscribe(n->store, of_store, n);
 	sp_cluster_subscribe(n->cluster, of_cluster, n);
 }
 
 void sp_node_rekey(struct sp_node *n, const struct sp_keys *keys)
 {
-	if (n->store->engine->rekey)
-		n->store->engine->rekey(n->store, keys);
+	sp_store_rekey(n->store, keys);
 	sp_cluster_rekey(n->cluster, keys);
 	sp_ager_rekeyed(&n->ager, n->config->store.timeout_ns);
 }

@@ -87,7 +87,7 @@ void sp_node_rekey(struct sp_node *n, const struct sp_keys *keys);
 /* Somebody else may have, or make, what is not known here. A cluster without a store is agents and one proxy. */
 static inline int sp_node_is_shared(const struct sp_node *n)
 {
-	return !!n->store->engine->announce;
+	return sp_store_is_shared(n->store);
 }
 
 /* A turn of ageing. Return: ms until the next. */

@@ -104,7 +104,7 @@ static json_t *store(struct sp_store *store)
 	json_t *servers = json_array(), *o = json_object();
 	struct sp_store_server server;
 
-	for (unsigned int i = 0; store->engine->server && !store->engine->server(store, i, &server); i++)
+	for (unsigned int i = 0; !sp_store_server(store, i, &server); i++)
 		json_array_append_new(servers, store_server(&server));
 #define X(name) json_object_set_new(o, #name, json_integer(c->name));
 	SP_STORE_COUNTERS(X)

@@ -126,7 +126,7 @@ static void commit(struct sp_proxy *p, struct sp_conn *c)
 	splice = splice_of(c);
 	c->state = SP_CONN_COMMITTING;
 	c->up = splice.up;
-	p->node.store->engine->commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
+	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
 }
 
 /* The backend's kernel goes on with our handshake, as if our SYN-ACK were its own; so nothing is left to ask it. */

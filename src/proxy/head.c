@@ -428,9 +428,9 @@ void sp_head_ask_store(struct sp_proxy *p, struct sp_conn *c)
 		return;
 	c->is_news = 0;
 	c->ask_ns = now_ns + ASK_NS;
-	p->node.store->engine->fetch(p->node.store, &c->front);
-	if (c->acked && c->reasm.span_count && p->node.store->engine->heads)
-		p->node.store->engine->head(p->node.store, &c->front);
+	sp_store_fetch(p->node.store, &c->front);
+	if (c->acked && c->reasm.span_count && sp_node_is_shared(&p->node))
+		sp_store_read_head(p->node.store, &c->front);
 }
 
 void sp_head_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)

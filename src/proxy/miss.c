@@ -34,7 +34,7 @@ void sp_miss_stray(struct sp_proxy *p, const struct sp_segment *seg, __u8 flags)
 {
 	p->node.counters.stray_kept++;
 	sp_stray_add(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), seg, flags, sp_now_ns());
-	p->node.store->engine->fetch(p->node.store, &seg->tuple);
+	sp_store_fetch(p->node.store, &seg->tuple);
 }
 
 static int is_own(const struct sp_proxy *p, const struct sp_addr *addr)
@@ -201,7 +201,7 @@ void sp_miss_quoted(struct sp_proxy *p, const struct sp_tuple *key)
 		return;
 	p->quote_budget--;
 	p->node.counters.quote_asked++;
-	p->node.store->engine->fetch(p->node.store, key);
+	sp_store_fetch(p->node.store, key);
 }
 
 /* As if it had found no mark: of a client's segments the first one begins it all. */
@@ -391,7 +391,7 @@ static int is_older(struct sp_proxy *p, const struct sp_splice *splice)
  */
 static void leave_behind(struct sp_proxy *p, const struct sp_splice *old)
 {
-	p->node.store->engine->forget(p->node.store, old);
+	sp_store_forget(p->node.store, old);
 	sp_cluster_tell_ends(p->node.cluster, &old->front, old->client_isn, SP_STATE_REUSED);
 }
 
@@ -456,7 +456,7 @@ static void ask_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	struct sp_proxy *p = ctx;
 
-	p->node.store->engine->fetch(p->node.store, &seg->tuple);
+	sp_store_fetch(p->node.store, &seg->tuple);
 }
 
 void sp_miss_tick(struct sp_proxy *p)

@@ -287,7 +287,7 @@ static int is_here(void *ctx, const struct sp_tuple *front)
 	if (sp_conn_by_front(p->conns, front) || !sp_datapath_get(p->node.dp, front, &e))
 		return 1;
 	if (sp_node_is_shared(&p->node))
-		p->node.store->engine->fetch(p->node.store, front);
+		sp_store_fetch(p->node.store, front);
 	return 0;
 }
 

@@ -104,7 +104,7 @@ void sp_reply(struct sp_proxy *p, struct sp_conn *c, int status)
 		return;
 	}
 	c->is_unsent = 1;
-	p->node.store->engine->fetch(p->node.store, &c->front);
+	sp_store_fetch(p->node.store, &c->front);
 }
 
 /* A mark stays, as behind any answer. Other proxies may have the splice, so that only the client's repetition tells. */

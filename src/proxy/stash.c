@@ -72,9 +72,9 @@ static void give(struct sp_proxy *p, struct sp_conn *c)
 	c->ack_ns = 0;
 	if (c->is_giving || c->is_looking || (to == c->acked && !c->lent))
 		return;
-	if (p->node.store->engine->heads && !c->is_looked) {
+	if (sp_node_is_shared(&p->node) && !c->is_looked) {
 		c->is_looking = 1;
-		p->node.store->engine->head(p->node.store, &c->front);
+		sp_store_read_head(p->node.store, &c->front);
 		return;
 	}
 	c->begun_ms = c->begun_ms ?: real_ms();
@@ -82,8 +82,8 @@ static void give(struct sp_proxy *p, struct sp_conn *c)
 	c->stashing = later(c->stashing, to);
 	c->giving_tsval = c->client.tsval_theirs;
 	offer = offer_of(c);
-	p->node.store->engine->stash(p->node.store, &c->front, &offer, sp_conn_buf(p->conns, c), c->is_kept ? c->acked : 0, to,
-				sp_conn_ref(p->conns, c));
+	sp_store_stash(p->node.store, &c->front, &offer, sp_conn_buf(p->conns, c),
+		       c->is_kept ? c->acked : 0, to, sp_conn_ref(p->conns, c));
 }
 
 /* Only this box has it. Whoever wants to go on without a store does, but gives it some time to come. */
@@ -157,7 +157,7 @@ void sp_stash_drop(struct sp_proxy *p, struct sp_conn *c)
 	struct sp_stash_offer offer = offer_of(c);
 
 	if (c->stashing)
-		p->node.store->engine->unstash(p->node.store, &c->front, &offer, c->stashing);
+		sp_store_unstash(p->node.store, &c->front, &offer, c->stashing);
 	c->acked = 0;
 	c->stashing = 0;
 }
@@ -228,7 +228,7 @@ static void take(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_of
 		c->client.tsval_theirs = c->heard_tsval;
 	else	/* its splice can't change any more; the store will have that soon */
 		c->stashed_tsval = later_tsval(c->client.tsval_theirs, offer->client.tsval_theirs);
-	if (p->node.store->engine->heads)
+	if (sp_node_is_shared(&p->node))
 		sp_stash_again(c);
 }
 
@@ -259,7 +259,7 @@ static __u64 time_left_ns(const struct sp_proxy *p, const struct sp_conn *c)
 	__u64 max_ns = c->config->limits.head_ns, now_ms = real_ms(), age_ns;
 
 	age_ns = now_ms > c->begun_ms ? (now_ms - c->begun_ms) * 1000000 : 0;
-	if (!p->node.store->engine->heads)
+	if (!sp_node_is_shared(&p->node))
 		return max_ns;
 	return age_ns + TIME_LEFT_MIN_NS < max_ns ? max_ns - age_ns : TIME_LEFT_MIN_NS;
 }

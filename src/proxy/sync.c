@@ -40,7 +40,7 @@ void sp_sync_found(void *ctx, const struct sp_splice *splice)
 	case -ENOMEM: p->node.counters.ports_unmarked++; break;
 	case -ESTALE:	/* a server was away when it was forgotten */
 		p->node.counters.ports_stale++;
-		p->node.store->engine->forget(p->node.store, splice);
+		sp_store_forget(p->node.store, splice);
 		break;
 	}
 }
@@ -88,7 +88,7 @@ static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_en
 static void scan(struct sp_proxy *p)
 {
 	p->sync.is_scanning = 1;
-	p->node.store->engine->scan(p->node.store, p->sync.is_in_sync);
+	sp_store_scan(p->node.store, p->sync.is_in_sync);
 }
 
 void sp_sync_start(struct sp_proxy *p)

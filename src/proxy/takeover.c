@@ -110,7 +110,7 @@ static int has_splice(struct sp_proxy *p, const struct sp_tuple *front, struct s
 static void read_head(struct sp_proxy *p, struct want *w)
 {
 	w->state = READING;
-	p->node.store->engine->head(p->node.store, &w->front);
+	sp_store_read_head(p->node.store, &w->front);
 }
 
 static void left(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by)
@@ -130,7 +130,7 @@ static void left(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by)
 	if (has_splice(p, front, &e))
 		read_head(p, w);
 	else
-		p->node.store->engine->fetch(p->node.store, front);
+		sp_store_fetch(p->node.store, front);
 }
 
 /* A client's segment, of which this is the place to put it together. */
@@ -147,7 +147,7 @@ int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err)
 {
 	struct want *w = find(p, key);
 
-	if (!p->node.store->engine->heads)
+	if (!sp_node_is_shared(&p->node))
 		return 0;
 	if (w && w->state == READING)
 		return 1;
@@ -186,7 +186,7 @@ static int is_outdated(const struct sp_proxy *p, const struct sp_stash_offer *of
 void sp_takeover_taken(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by)
 {
 	if (left_by > 1 && p->takeover->owners[left_by - 1].is_there)
-		p->node.store->engine->disown(p->node.store, p->takeover->owners[left_by - 1].name, front);
+		sp_store_disown_head(p->node.store, p->takeover->owners[left_by - 1].name, front);
 }
 
 static void take_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
@@ -217,7 +217,7 @@ static void resume(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_b
 
 	if (is_over(p, front, offer)) {
 		p->node.counters.heads_outdated++;
-		p->node.store->engine->unstash(p->node.store, front, offer, len);
+		sp_store_unstash(p->node.store, front, offer, len);
 		sp_takeover_taken(p, front, left_by);
 		return;
 	}
@@ -246,7 +246,7 @@ void sp_takeover_head(void *ctx, const struct sp_tuple *front, int err, const st
 	else if (w && !err)
 		resume(p, front, left_by, offer, bytes, len);
 	else if (w && err == -ENOENT && left_by == 1)
-		p->node.store->engine->disown(p->node.store, NULL, front);
+		sp_store_disown_head(p->node.store, NULL, front);
 	else if (w && err == -ENOENT)
 		sp_takeover_taken(p, front, left_by);
 	if (w && err)
@@ -283,9 +283,9 @@ static void left_here(void *ctx, const struct sp_tuple *front, const struct sp_s
 {
 	struct sp_proxy *p = ctx;
 
-	if (!p->node.store->engine->heads) {
+	if (!sp_node_is_shared(&p->node)) {
 		if (!sp_stash_resume(p, front, offer, bytes, len))
-			p->node.store->engine->unstash(p->node.store, front, offer, len);
+			sp_store_unstash(p->node.store, front, offer, len);
 	} else if (!sp_conn_by_front(p->conns, front)) {
 		p->takeover->waiting++;
 		left(p, front, 1);
@@ -296,11 +296,11 @@ void sp_takeover_start(struct sp_proxy *p)
 {
 	p->takeover->started_ns = sp_now_ns();
 	memset(p->takeover->wants, 0, sizeof(p->takeover->wants));
-	if (p->node.store->engine->heads) {
+	if (sp_node_is_shared(&p->node)) {
 		p->takeover->owners[0] = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
 		return;
 	}
-	p->node.store->engine->stashes(p->node.store, left_here, p);
+	sp_store_each_local_head(p->node.store, left_here, p);
 	if (sp_conns_count(p->conns))
 		log_info("%u heads were acknowledged by a daemon before, and go on", sp_conns_count(p->conns));
 }
@@ -309,7 +309,7 @@ void sp_takeover_died(struct sp_proxy *p, const char *name)
 {
 	struct owner *o = p->takeover->owners, *free = NULL;
 
-	if (!p->node.store->engine->heads || strlen(name) >= NAME_MAX_BYTES)
+	if (!sp_node_is_shared(&p->node) || strlen(name) >= NAME_MAX_BYTES)
 		return;
 	for (int i = OWNERS_MAX - 1; i > 0; i--) {
 		if (o[i].is_there && !strcmp(o[i].name, name)) {
@@ -354,7 +354,8 @@ void sp_takeover_tick(struct sp_proxy *p, __u64 now_ns)
 			continue;
 		p->takeover->waiting = i ? p->takeover->waiting : 0;
 		if (!i)
-			p->node.store->engine->stashes(p->node.store, left_here, p);
-		p->node.store->engine->heads(p->node.store, i ? o->name : NULL, i ? 0 : (now_ns - p->takeover->started_ns) / 1000000);
+			sp_store_each_local_head(p->node.store, left_here, p);
+		sp_store_list_heads(p->node.store, i ? o->name : NULL,
+				    i ? 0 : (now_ns - p->takeover->started_ns) / 1000000);
 	}
 }

@@ -103,6 +103,8 @@ struct sp_store;
 
 /**
  * struct sp_store_engine - an engine
+ * @is_shared:	other proxies read and write this store, too. If not, splices and heads stay on this machine, and
+ *		@refresh, @forget, @announce, @heads, @disown, @rekey and @server may be NULL
  * @commit:	claim the client's tuple for a splice and keep both halves, before any byte of the request goes on
  *		(law 3). A splice under the same tuple with another client ISN is an older connection's, and is
  *		replaced.
@@ -129,6 +131,7 @@ struct sp_store;
  */
 struct sp_store_engine {
 	const char *name;
+	int is_shared;
 	void (*commit)(struct sp_store *store, const struct sp_splice *splice, __u64 ref);
 	void (*fetch)(struct sp_store *store, const struct sp_tuple *key);
 	int (*refresh)(struct sp_store *store, const struct sp_splice *splice);
@@ -159,6 +162,29 @@ struct sp_store {
 	void				*ctx;
 	struct sp_store_counters	counters;
 };
+
+int sp_store_is_shared(const struct sp_store *store);
+/* Sends the store's answers to @events, which is borrowed, with @ctx. */
+void sp_store_subscribe(struct sp_store *store, const struct sp_store_events *events, void *ctx);
+
+/* The calls of struct sp_store_engine. A call that the engine lacks does nothing, and sp_store_server() finds nothing. */
+void sp_store_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref);
+void sp_store_fetch(struct sp_store *store, const struct sp_tuple *key);
+int sp_store_refresh(struct sp_store *store, const struct sp_splice *splice);
+void sp_store_forget(struct sp_store *store, const struct sp_splice *splice);
+void sp_store_scan(struct sp_store *store, int is_paced);
+void sp_store_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+		    const char *bytes, __u32 from, __u32 to, __u64 ref);
+void sp_store_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+		      __u32 len);
+void sp_store_each_local_head(struct sp_store *store, sp_stash_fn fn, void *ctx);
+void sp_store_read_head(struct sp_store *store, const struct sp_tuple *front);
+void sp_store_list_heads(struct sp_store *store, const char *owner, __u64 age_ms);
+void sp_store_disown_head(struct sp_store *store, const char *owner, const struct sp_tuple *front);
+void sp_store_announce(struct sp_store *store, const char *name, const void *record, size_t len);
+void sp_store_rekey(struct sp_store *store, const struct sp_keys *keys);
+int sp_store_server(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server);
+void sp_store_close(struct sp_store *store);
 
 /* One box: the pinned maps are the store. @dp is borrowed. */
 int sp_store_local_open(struct sp_datapath *dp, struct sp_store **ret_store);

@@ -130,7 +130,7 @@ static void on_fetch(struct sp_store *store, const struct sp_tuple *key)
 }
 
 static const struct sp_store_engine shared = {
-	.name = "shared", .refresh = on_refresh, .forget = on_forget, .fetch = on_fetch,
+	.name = "shared", .is_shared = 1, .refresh = on_refresh, .forget = on_forget, .fetch = on_fetch,
 };
 static const struct sp_store_engine alone = { .name = "alone" };
 static struct sp_store store;

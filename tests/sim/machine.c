@@ -485,7 +485,7 @@ void sim_machine_kill(struct sim_machine *m)
 	drop_queue(m->wire);
 	sp_proxy_role.close(m->node);
 	sp_cluster_close(m->cluster);
-	m->store->engine->close(m->store);
+	sp_store_close(m->store);
 	sim_free(m->wire);
 	m->node = NULL;
 	m->cluster = NULL;

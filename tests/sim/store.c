@@ -479,7 +479,7 @@ static void port_stash(struct sp_store *s, const struct sp_tuple *front, const s
 	struct request *r = request(s, STASH);
 	struct sp_store *local = ((struct port *)s)->local;
 
-	local->engine->stash(local, front, offer, bytes, from, to, ref);
+	sp_store_stash(local, front, offer, bytes, from, to, ref);
 
 	r->key = *front;
 	r->offer = *offer;
@@ -497,7 +497,7 @@ static void port_unstash(struct sp_store *s, const struct sp_tuple *front, const
 	struct request *r = request(s, UNSTASH);
 	struct sp_store *local = ((struct port *)s)->local;
 
-	local->engine->unstash(local, front, offer, len);
+	sp_store_unstash(local, front, offer, len);
 
 	r->key = *front;
 	r->offer = *offer;
@@ -509,7 +509,7 @@ static void port_stashes(struct sp_store *s, sp_stash_fn fn, void *ctx)
 {
 	struct port *p = (struct port *)s;
 
-	p->local->engine->stashes(p->local, fn, ctx);
+	sp_store_each_local_head(p->local, fn, ctx);
 }
 
 static void port_scan(struct sp_store *s, int is_paced)
@@ -566,11 +566,12 @@ static void port_close(struct sp_store *s)
 {
 	struct port *p = (struct port *)s;
 
-	p->local->engine->close(p->local);
+	sp_store_close(p->local);
 }
 
 static const struct sp_store_engine engine = {
-	.name = "sim", .commit = port_commit, .fetch = port_fetch, .refresh = port_refresh, .forget = port_forget,
+	.name = "sim", .is_shared = 1,
+	.commit = port_commit, .fetch = port_fetch, .refresh = port_refresh, .forget = port_forget,
 	.stash = port_stash, .unstash = port_unstash, .stashes = port_stashes, .scan = port_scan,
 	.announce = port_announce, .head = port_head, .heads = port_heads, .disown = port_disown, .close = port_close,
 };

@@ -230,7 +230,7 @@ int proxy_servers_up(struct proxy *p)
 	struct sp_store_server server;
 	int up = 0;
 
-	for (int i = 0; !p->store->engine->server(p->store, i, &server); i++)
+	for (int i = 0; !sp_store_server(p->store, i, &server); i++)
 		up += !strcmp(server.state, "up");
 	return up;
 }
@@ -251,7 +251,7 @@ struct proxy *proxy_open(struct servers *s, int count, int copies)
 void proxy_close(struct proxy *p)
 {
 	remember(p, NULL);
-	p->store->engine->close(p->store);
+	sp_store_close(p->store);
 	run_for(1);
 	if (p->config.refs != 1)
 		abort();
@@ -300,7 +300,7 @@ static int is_in_flight(const struct proxy *p)
 {
 	struct sp_store_server server;
 
-	for (int i = 0; p && !p->store->engine->server(p->store, i, &server); i++)
+	for (int i = 0; p && !sp_store_server(p->store, i, &server); i++)
 		if (server.in_flight)
 			return 1;
 	return 0;
@@ -323,7 +323,7 @@ void settle(void)
 int commit(struct proxy *p, const struct sp_splice *s, __u64 ref)
 {
 	p->committed[ref].err = NOT_YET;
-	p->store->engine->commit(p->store, s, ref);
+	sp_store_commit(p->store, s, ref);
 	run_until_changed(&p->committed[ref].err, NOT_YET, WAIT_MS);
 	return p->committed[ref].err;
 }
@@ -331,7 +331,7 @@ int commit(struct proxy *p, const struct sp_splice *s, __u64 ref)
 int fetch(struct proxy *p, const struct sp_tuple *key)
 {
 	p->fetched.err = NOT_YET;
-	p->store->engine->fetch(p->store, key);
+	sp_store_fetch(p->store, key);
 	run_until_changed(&p->fetched.err, NOT_YET, WAIT_MS);
 	return p->fetched.err;
 }
@@ -340,7 +340,7 @@ int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_o
 	  __u32 from, __u32 to)
 {
 	p->stashed = NOT_YET;
-	p->store->engine->stash(p->store, front, offer, bytes, from, to, 1);
+	sp_store_stash(p->store, front, offer, bytes, from, to, 1);
 	run_until_changed(&p->stashed, NOT_YET, WAIT_MS);
 	return p->stashed;
 }
@@ -348,7 +348,7 @@ int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_o
 int head(struct proxy *p, const struct sp_tuple *front)
 {
 	p->head.err = NOT_YET;
-	p->store->engine->head(p->store, front);
+	sp_store_read_head(p->store, front);
 	run_until_changed(&p->head.err, NOT_YET, WAIT_MS);
 	return p->head.err;
 }
@@ -356,7 +356,7 @@ int head(struct proxy *p, const struct sp_tuple *front)
 int heads(struct proxy *p, const char *owner, __u64 age_ms)
 {
 	p->heads.err = NOT_YET;
-	p->store->engine->heads(p->store, owner, age_ms);
+	sp_store_list_heads(p->store, owner, age_ms);
 	run_until_changed(&p->heads.err, NOT_YET, WAIT_MS);
 	return p->heads.err;
 }

@@ -77,7 +77,7 @@ static void two_killed(void **state)
 
 	assert_int_equal(commit(a, &kept, 1200), 0);
 	assert_int_equal(commit(a, &claimed, 1201), 0);
-	a->store->engine->refresh(a->store, &kept);
+	sp_store_refresh(a->store, &kept);
 	settle();
 	server_kill(&servers, 0);
 	server_kill(&servers, 2);
@@ -162,7 +162,7 @@ static void all_have_forgotten(void **state)
 	wait_up(b, 3);
 	assert_int_equal(a->emptied_count, 3);
 	assert_int_equal(fetch(b, &down), -EAGAIN);	/* and not unknown */
-	a->store->engine->refresh(a->store, &s);
+	sp_store_refresh(a->store, &s);
 	settle();
 	assert_int_equal(a->store->counters.put_back, 3);
 	assert_int_equal(fetch(b, &down), 0);
@@ -194,7 +194,7 @@ static void being_stopped_is_nobodys_fault(void **state)
 	for (int i = 0; i < 20; i++) {
 		struct sp_splice s = splice_of(1800 + i, 1);
 
-		a->store->engine->commit(a->store, &s, 1800 + i);
+		sp_store_commit(a->store, &s, 1800 + i);
 	}
 	uv_run(&loop, UV_RUN_NOWAIT);
 	usleep(600000);
@@ -202,7 +202,7 @@ static void being_stopped_is_nobodys_fault(void **state)
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(a->committed[1800 + i].err, 0);
 	for (int i = 0; i < 3; i++) {
-		a->store->engine->server(a->store, i, &server);
+		sp_store_server(a->store, i, &server);
 		assert_int_equal(server.reconnects, 1);
 	}
 }
@@ -246,7 +246,7 @@ static void mute_server(void **state)
 	p = proxy_open(&servers, 3, 0);
 	assert_in_range(commit_some(p, 1900, 20), 0, 100);
 	run_for(1500);
-	p->store->engine->server(p->store, 0, &server);
+	sp_store_server(p->store, 0, &server);
 	assert_int_equal(server.reconnects, 0);
 	assert_in_range(commit_some(p, 1920, 20), 0, 100);
 	proxy_close(p);
@@ -284,11 +284,11 @@ static void full_servers_are_still_asked(void **state)
 	double start;
 
 	assert_int_equal(commit(a, &kept, 1950), 0);
-	a->store->engine->refresh(a->store, &kept);
+	sp_store_refresh(a->store, &kept);
 	settle();
 	set_maxmemory("1");
 	run_for(2200);
-	a->store->engine->server(a->store, 0, &server);
+	sp_store_server(a->store, 0, &server);
 	assert_string_equal(server.state, "refusing");
 	assert_memory_equal(server.why, "OOM", 3);
 	assert_true(is_warned_of(SP_WARNING_STORE_SERVER) && is_warned_of(SP_WARNING_STORE_SHORT));
@@ -380,9 +380,9 @@ static void contest(struct proxy *const at[3], long n, int stopped[3])
 	}
 	for (int i = 0; i < 3; i++) {
 		if (random() % 3)
-			at[i]->store->engine->commit(at[i]->store, &c.splices[i], id);
+			sp_store_commit(at[i]->store, &c.splices[i], id);
 		else
-			at[i]->store->engine->fetch(at[i]->store, &c.splices[i].front);
+			sp_store_fetch(at[i]->store, &c.splices[i].front);
 		if (random() % 2)
 			run_for(random() % 3);
 		if (random() % 10 == 0)

@@ -102,7 +102,7 @@ static void grows_and_is_read_by_another(void **state)
 		assert_int_equal(number_on(i, "HLEN", &front, ""), SP_CHUNKS_MAX + 1);
 		assert_in_range(number_on(i, "PTTL", &front, ""), 900000, 1000000);
 	}
-	a->store->engine->unstash(a->store, &front, &offer, len);
+	sp_store_unstash(a->store, &front, &offer, len);
 	settle();
 	assert_int_equal(head(b, &front), -ENOENT);
 	for (int i = 0; i < 3; i++)
@@ -116,9 +116,9 @@ static void only_what_is_new_goes_out(void **state)
 	struct sp_store_server before, after;
 
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 60000), 0);
-	a->store->engine->server(a->store, 0, &before);
+	sp_store_server(a->store, 0, &before);
 	assert_int_equal(stash(a, &front, &offer, bytes, 60000, 61000), 0);
-	a->store->engine->server(a->store, 0, &after);
+	sp_store_server(a->store, 0, &after);
 	assert_int_equal(after.commands - before.commands, 1);
 	expect_head(b, &front, &offer, 61000);
 }
@@ -161,7 +161,7 @@ static void newer_connection_wins(void **state)
 	expect_head(a, &front, &new, 100);
 	assert_int_equal(stash(a, &front, &old, bytes, 9000, 9100), -EAGAIN);
 	assert_int_equal(stash(a, &front, &old, bytes, 0, 9100), -EAGAIN);
-	a->store->engine->unstash(a->store, &front, &old, 9000);
+	sp_store_unstash(a->store, &front, &old, 9000);
 	settle();
 	expect_head(a, &front, &new, 100);
 }
@@ -173,8 +173,8 @@ static void forgetting_leaves_what_is_longer(void **state)
 	struct sp_tuple front = front_of(7);
 
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 9000), 0);
-	b->store->engine->unstash(b->store, &front, &offer, 8999);
-	b->store->engine->unstash(b->store, &front, &offer, 3840);
+	sp_store_unstash(b->store, &front, &offer, 8999);
+	sp_store_unstash(b->store, &front, &offer, 3840);
 	settle();
 	expect_head(b, &front, &offer, 9000);
 }
@@ -280,7 +280,7 @@ static void left_over_is_nothing(void **state)
 	server_signal(&servers, 1, SIGSTOP);
 	run_for(1500);
 	assert_int_equal(proxy_servers_up(a), 2);
-	a->store->engine->unstash(a->store, &front, &offer, 5000);
+	sp_store_unstash(a->store, &front, &offer, 5000);
 	server_signal(&servers, 1, SIGCONT);
 	wait_up(a, 3);
 	wait_up(b, 3);
@@ -368,8 +368,8 @@ static void dead_owners_heads_are_listed(void **state)
 	run_for(BLANK_MS);
 	/* taken over: then it is b's */
 	assert_int_equal(stash(b, &front, &offer, bytes, 0, 100), 0);
-	b->store->engine->disown(b->store, "proxy1", &front);
-	a->store->engine->unstash(a->store, &v6, &offer, 100);
+	sp_store_disown_head(b->store, "proxy1", &front);
+	sp_store_unstash(a->store, &v6, &offer, 100);
 	settle();
 	assert_int_equal(heads(b, "proxy1", 0), 0);
 	assert_int_equal(b->heads.count, 0);
@@ -408,7 +408,7 @@ static void long_list_comes_in_parts(void **state)
 	assert_int_equal(heads(b, "proxy1", 0), -EAGAIN);
 	assert_in_range(b->heads.count, 256, 300);
 	for (unsigned int i = 0; i < b->heads.count; i++)
-		b->store->engine->disown(b->store, "proxy1", &b->heads.fronts[i]);
+		sp_store_disown_head(b->store, "proxy1", &b->heads.fronts[i]);
 	settle();
 	assert_int_equal(heads(b, "proxy1", 0), 0);
 }
@@ -421,7 +421,7 @@ static void many_at_once_are_bounded(void **state)
 	for (unsigned int id = 2000; id < 4000; id++) {
 		struct sp_tuple front = front_of(id);
 
-		a->store->engine->stash(a->store, &front, &offer, bytes, 0, SP_STASH_HEAD_MAX, 1);
+		sp_store_stash(a->store, &front, &offer, bytes, 0, SP_STASH_HEAD_MAX, 1);
 	}
 	assert_in_range(a->stashed_count - count, 1900, 2000);	/* refused at once */
 	for (int ms = 0; ms < 3000 && a->stashed_count < count + 2000; ms += 5)
@@ -430,7 +430,7 @@ static void many_at_once_are_bounded(void **state)
 	for (unsigned int id = 2000; id < 2100; id++) {
 		struct sp_tuple front = front_of(id);
 
-		b->store->engine->head(b->store, &front);
+		sp_store_read_head(b->store, &front);
 	}
 	run_for(500);
 	offer = offer_of(4000);

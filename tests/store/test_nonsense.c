@@ -133,22 +133,22 @@ static void ask_all(struct proxy *p, unsigned int id)
 	static const struct sp_stash_offer offer = { .begun_ms = 1 };
 	struct sp_splice s = splice_of(id, 1);
 
-	p->store->engine->refresh(p->store, &s);
-	p->store->engine->announce(p->store, "a", "b", 1);
-	p->store->engine->scan(p->store, 0);
-	p->store->engine->fetch(p->store, &s.front);
-	p->store->engine->head(p->store, &s.front);
-	p->store->engine->heads(p->store, "other", 0);
-	p->store->engine->stash(p->store, &s.front, &offer, "abc", 0, 3, 1);
-	p->store->engine->unstash(p->store, &s.front, &offer, 3);
-	p->store->engine->forget(p->store, &s);
+	sp_store_refresh(p->store, &s);
+	sp_store_announce(p->store, "a", "b", 1);
+	sp_store_scan(p->store, 0);
+	sp_store_fetch(p->store, &s.front);
+	sp_store_read_head(p->store, &s.front);
+	sp_store_list_heads(p->store, "other", 0);
+	sp_store_stash(p->store, &s.front, &offer, "abc", 0, 3, 1);
+	sp_store_unstash(p->store, &s.front, &offer, 3);
+	sp_store_forget(p->store, &s);
 }
 
 static struct sp_store_server fake_of(struct proxy *p)
 {
 	struct sp_store_server server;
 
-	p->store->engine->server(p->store, 0, &server);
+	sp_store_server(p->store, 0, &server);
 	return server;
 }
 
@@ -235,7 +235,7 @@ static int real_ones_up(struct proxy *p)
 	struct sp_store_server server;
 	int up = 0;
 
-	for (int i = 1; !p->store->engine->server(p->store, i, &server); i++)
+	for (int i = 1; !sp_store_server(p->store, i, &server); i++)
 		up += !strcmp(server.state, "up");
 	return up;
 }

@@ -49,8 +49,8 @@ static void two_copies_need_both(void **state)
 	for (unsigned int id = 11; id < 100; id++) {
 		s = splice_of(id, 1);
 		other = splice_of(id, 2);
-		a->store->engine->commit(a->store, &s, id);
-		b->store->engine->commit(b->store, &other, id);
+		sp_store_commit(a->store, &s, id);
+		sp_store_commit(b->store, &other, id);
 		run_until_changed(&a->committed[id].err, NOT_YET, 2000);
 		run_until_changed(&b->committed[id].err, NOT_YET, 2000);
 		assert_int_equal(!a->committed[id].err + !b->committed[id].err, 1);

@@ -114,8 +114,8 @@ static void both_at_once(void **state)
 	for (unsigned int id = 100; id < 300; id++) {
 		struct sp_splice first = splice_of(id, 1), second = splice_of(id, 2);
 
-		a->store->engine->commit(a->store, &first, id);
-		b->store->engine->commit(b->store, &second, id);
+		sp_store_commit(a->store, &first, id);
+		sp_store_commit(b->store, &second, id);
 		run_until_changed(&a->committed[id].err, NOT_YET, 2000);
 		run_until_changed(&b->committed[id].err, NOT_YET, 2000);
 		if (a->committed[id].err == 0) {
@@ -152,7 +152,7 @@ static void older_connection_is_replaced(void **state)
 	old.down.spliced_s -= 10;
 	new.client_isn++;
 	assert_int_equal(commit(a, &old, 4), 0);
-	a->store->engine->refresh(a->store, &old);
+	sp_store_refresh(a->store, &old);
 	settle();
 	assert_int_equal(commit(b, &new, 4), 0);
 	assert_int_equal(fetch(a, &new.front), 0);
@@ -160,8 +160,8 @@ static void older_connection_is_replaced(void **state)
 	assert_int_equal(fetch(a, &down), 0);
 	assert_true(is_same_splice(&a->fetched.splice, &new));
 	/* nor is the newer one taken away by what is left of the older one */
-	a->store->engine->refresh(a->store, &old);
-	a->store->engine->forget(a->store, &old);
+	sp_store_refresh(a->store, &old);
+	sp_store_forget(a->store, &old);
 	settle();
 	assert_int_equal(a->store->counters.refresh_outdated, 3);
 	assert_int_equal(fetch(a, &down), 0);
@@ -179,7 +179,7 @@ static void pointer_of_a_newer_connection_stays(void **state)
 	new.client_isn++;
 	assert_int_equal(commit(a, &old, 92), 0);
 	assert_int_equal(commit(a, &new, 92), 0);
-	a->store->engine->forget(a->store, &old);
+	sp_store_forget(a->store, &old);
 	settle();
 	for (int i = 0; i < 3; i++)
 		assert_true(pttl_on(i, SP_KEY_DOWN, &down) > 0);
@@ -219,10 +219,10 @@ static void forgotten(void **state)
 	struct sp_tuple down = down_of(&s);
 
 	assert_int_equal(commit(a, &s, 7), 0);
-	a->store->engine->forget(a->store, &other);
+	sp_store_forget(a->store, &other);
 	settle();
 	assert_int_equal(fetch(b, &down), 0);
-	b->store->engine->forget(b->store, &s);
+	sp_store_forget(b->store, &s);
 	settle();
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(pttl_on(i, SP_KEY_FRONT, &s.front), -2);
@@ -241,7 +241,7 @@ static void refreshed(void **state)
 	settle();
 	freeReplyObject(on_server(1, "FLUSHALL"));
 	before = b->store->counters;
-	b->store->engine->refresh(b->store, &s);
+	sp_store_refresh(b->store, &s);
 	settle();
 	assert_int_equal(b->store->counters.put_back - before.put_back, 3);	/* 'F' becomes 'C' */
 	for (int i = 0; i < 3; i++) {
@@ -250,7 +250,7 @@ static void refreshed(void **state)
 		assert_int_equal(state_on(i, &s), 'C');
 		freeReplyObject(on_server(i, "PEXPIRE %b 1000", key.bytes, (size_t)key.len));
 	}
-	b->store->engine->refresh(b->store, &s);
+	sp_store_refresh(b->store, &s);
 	settle();
 	assert_int_equal(b->store->counters.refreshed - before.refreshed, 3);
 	for (int i = 0; i < 3; i++) {
@@ -267,14 +267,14 @@ static void refresh_seals_anew(void **state)
 	struct sp_seal *seal = &((struct sp_store_redis *)b->store)->seal, before = *seal;
 
 	assert_int_equal(commit(a, &s, 7777), 0);
-	b->store->engine->rekey(b->store, &next);
+	sp_store_rekey(b->store, &next);
 	assert_int_equal(fetch(b, &s.front), -EAGAIN);
-	b->store->engine->refresh(b->store, &s);
-	b->store->engine->refresh(b->store, &s);
+	sp_store_refresh(b->store, &s);
+	sp_store_refresh(b->store, &s);
 	settle();
 	assert_int_equal(fetch(b, &s.front), 0);
 	*seal = before;
-	b->store->engine->forget(b->store, &s);
+	sp_store_forget(b->store, &s);
 	settle();
 }
 
@@ -286,14 +286,14 @@ static void claims_outlive_the_key_they_were_sealed_with(void **state)
 	struct sp_seal *seal = &((struct sp_store_redis *)b->store)->seal, before = *seal;
 	int count = b->committed_count;
 
-	b->store->engine->commit(b->store, &s, 7778);
-	b->store->engine->rekey(b->store, &next);
+	sp_store_commit(b->store, &s, 7778);
+	sp_store_rekey(b->store, &next);
 	assert_true(run_until_changed(&b->committed_count, count, 2000));
 	assert_int_equal(b->committed[7778].err, 0);
 	assert_int_equal(commit(a, &rival, 7778), -EEXIST);
 	assert_true(is_same_splice(&a->committed[7778].splice, &s));
 	*seal = before;
-	b->store->engine->forget(b->store, &s);
+	sp_store_forget(b->store, &s);
 	settle();
 }
 
@@ -304,7 +304,7 @@ static void refresh_leaves_what_it_did_not_make(void **state)
 
 	assert_int_equal(commit(a, &s, 9), 0);
 	settle();
-	a->store->engine->refresh(a->store, &other);
+	sp_store_refresh(a->store, &other);
 	settle();
 	assert_int_equal(a->store->counters.refresh_conflicts - before, 3);
 	assert_int_equal(fetch(b, &s.front), 0);
@@ -312,7 +312,7 @@ static void refresh_leaves_what_it_did_not_make(void **state)
 	/* but for a newer version of the same one */
 	other.up.version = 1;
 	other.down.version = 1;
-	a->store->engine->refresh(a->store, &other);
+	sp_store_refresh(a->store, &other);
 	settle();
 	assert_int_equal(fetch(b, &s.front), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &other));
@@ -324,7 +324,7 @@ static void refresh_is_confirmed(void **state)
 	struct sp_splice s = splice_of(60, 1);
 	int kept = b->kept_count, outdated = b->outdated_count;
 
-	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	assert_int_equal(sp_store_refresh(b->store, &s), 0);
 	assert_int_equal(b->kept_count, kept);
 	run_until_changed(&b->kept_count, kept, 1000);
 	assert_int_equal(b->kept_count, kept + 1);
@@ -349,7 +349,7 @@ static void majority_says_outdated(void **state)
 			other.down.spliced_s += newer;
 			for (int i = 0; i < against; i++)
 				put_on(i, 'C', &other);
-			assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+			assert_int_equal(sp_store_refresh(b->store, &s), 0);
 			settle();
 			assert_int_equal(b->kept_count - kept, against < 2);
 			assert_int_equal(b->outdated_count - outdated, against >= 2);
@@ -358,7 +358,7 @@ static void majority_says_outdated(void **state)
 			assert_memory_equal(&b->outdated.splice.front, &s.front, sizeof(s.front));
 			assert_int_equal(b->outdated.splice.client_isn, s.client_isn);
 			/* a server that had nothing has taken it: as the ager does */
-			b->store->engine->forget(b->store, &s);
+			sp_store_forget(b->store, &s);
 			settle();
 			assert_int_equal(fetch(b, &s.front), 0);
 			assert_true(is_same_splice(&b->fetched.splice, &other));
@@ -374,7 +374,7 @@ static void refreshes_are_bounded(void **state)
 
 	for (unsigned int id = 0; id < 9000; id++) {
 		struct sp_splice s = splice_of(20000 + id, 1);
-		int err = b->store->engine->refresh(b->store, &s);
+		int err = sp_store_refresh(b->store, &s);
 
 		if (id < 3)
 			first[id] = s;
@@ -388,7 +388,7 @@ static void refreshes_are_bounded(void **state)
 	/* a server that was late may just have been left */
 	for (int ms = 0; ms < 5000 && b->kept_count < kept + 8192 + 3; ms += 10) {
 		for (unsigned int id = 0; ms % 500 == 0 && id < 3; id++)
-			b->store->engine->refresh(b->store, &first[id]);
+			sp_store_refresh(b->store, &first[id]);
 		run_for(10);
 	}
 	assert_true(b->kept_count >= kept + 8192 + 3);
@@ -402,21 +402,21 @@ static void refresh_without_servers(void **state)
 
 	server_kill(&servers, 2);
 	settle();
-	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	assert_int_equal(sp_store_refresh(b->store, &s), 0);
 	settle();
 	assert_int_equal(b->kept_count, kept + 1);
-	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	assert_int_equal(sp_store_refresh(b->store, &s), 0);
 	server_kill(&servers, 1);	/* perhaps before it has answered: then nothing is kept */
 	settle();
 	kept = b->kept_count;
-	assert_int_equal(b->store->engine->refresh(b->store, &s), -EAGAIN);
+	assert_int_equal(sp_store_refresh(b->store, &s), -EAGAIN);
 	settle();
 	assert_int_equal(b->kept_count, kept);
 	server_start(&servers, 1);
 	server_start(&servers, 2);
 	for (int ms = 0; ms < 5000 && proxy_servers_up(b) < 3; ms += 10)
 		run_for(10);
-	assert_int_equal(b->store->engine->refresh(b->store, &s), 0);
+	assert_int_equal(sp_store_refresh(b->store, &s), 0);
 	settle();
 	assert_int_equal(b->kept_count, kept + 1);
 }
@@ -560,11 +560,11 @@ static void fetches_of_one_key_are_one(void **state)
 	int answers = b->fetched_count;
 
 	assert_int_equal(commit(a, &s, 40), 0);
-	b->store->engine->server(b->store, 0, &before);
+	sp_store_server(b->store, 0, &before);
 	for (int i = 0; i < 10; i++)
-		b->store->engine->fetch(b->store, &s.front);
+		sp_store_fetch(b->store, &s.front);
 	settle();
-	b->store->engine->server(b->store, 0, &after);
+	sp_store_server(b->store, 0, &after);
 	assert_int_equal(after.commands - before.commands, 1);
 	assert_int_equal(b->fetched_count, answers + 1);
 }
@@ -576,18 +576,18 @@ static void turns_are_batched(void **state)
 	int first = a->committed_count;
 
 	for (int i = 0; i < 3; i++)
-		a->store->engine->server(a->store, i, &before[i]);
+		sp_store_server(a->store, i, &before[i]);
 	for (unsigned int id = 1000; id < 2000; id++) {
 		struct sp_splice s = splice_of(id, 1);
 
-		a->store->engine->commit(a->store, &s, id);
+		sp_store_commit(a->store, &s, id);
 	}
 	for (int ms = 0; ms < 2000 && a->committed_count < first + 1000; ms += 10)
 		run_for(10);
 	assert_int_equal(a->committed_count, first + 1000);
 	settle();
 	for (int i = 0; i < 3; i++) {
-		a->store->engine->server(a->store, i, &after[i]);
+		sp_store_server(a->store, i, &after[i]);
 		assert_int_equal(after[i].commands - before[i].commands, 1000);
 		assert_in_range(after[i].writes - before[i].writes, 1, 3);
 		assert_int_equal(after[i].in_flight, 0);
@@ -603,7 +603,7 @@ static void table_is_bounded(void **state)
 
 	for (unsigned int id = 0; id < 9000; id++) {
 		s = splice_of(3000 + id, 1);
-		b->store->engine->fetch(b->store, &s.front);
+		sp_store_fetch(b->store, &s.front);
 	}
 	assert_int_equal(b->fetched_count - first, 9000 - 8192);
 	assert_int_equal(b->fetched.err, -EAGAIN);
@@ -626,7 +626,7 @@ static void scripts_are_lost(void **state)
 		settle();
 	}
 	assert_int_equal(err, 0);
-	a->store->engine->server(a->store, 0, &server);
+	sp_store_server(a->store, 0, &server);
 	assert_int_equal(server.reconnects, 2);
 }
 

@@ -84,7 +84,7 @@ static void fill(int count, int copies)
 		struct sp_splice s = nth(id);
 		int before = p->committed_count;
 
-		p->store->engine->commit(p->store, &s, id);
+		sp_store_commit(p->store, &s, id);
 		if (id % BATCH == BATCH - 1)
 			for (int i = 0; i < 2000 && p->committed_count <= (int)id; i++)
 				run_until_changed(&p->committed_count, before, 5);
@@ -102,7 +102,7 @@ static void begin_scan(struct proxy *p, int is_paced)
 	others = 0;
 	different = 0;
 	p->found_count = 0;
-	p->store->engine->scan(p->store, is_paced);
+	sp_store_scan(p->store, is_paced);
 }
 
 static int end_scan(struct proxy *p, int before)

@@ -187,7 +187,7 @@ static void redis_commit(struct sp_store *store, const struct sp_splice *splice,
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
-	l->local->engine->commit(l->local, splice, ref);
+	sp_store_commit(l->local, splice, ref);
 	if (l->local_err)
 		store->events->committed(store->ctx, ref, l->local_err, NULL);
 	else
@@ -214,7 +214,7 @@ static void redis_stash(struct sp_store *store, const struct sp_tuple *front, co
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
-	l->local->engine->stash(l->local, front, offer, bytes, from, to, ref);
+	sp_store_stash(l->local, front, offer, bytes, from, to, ref);
 	if (l->local_err)
 		store->events->stashed(store->ctx, ref, l->local_err);
 	else
@@ -226,7 +226,7 @@ static void redis_unstash(struct sp_store *store, const struct sp_tuple *front, 
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
-	l->local->engine->unstash(l->local, front, offer, len);
+	sp_store_unstash(l->local, front, offer, len);
 	sp_store_heads_unstash(l, front, offer, len);
 }
 
@@ -234,7 +234,7 @@ static void redis_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
-	l->local->engine->stashes(l->local, fn, ctx);
+	sp_store_each_local_head(l->local, fn, ctx);
 }
 
 static void redis_scan(struct sp_store *store, int is_paced)
@@ -319,7 +319,7 @@ static void redis_close(struct sp_store *store)
 	for (unsigned int i = 0; i < l->server_count; i++)
 		sp_redis_free(l->servers[i]);
 	sp_warn_over(SP_WARNING_STORE_SHORT, "store");
-	l->local->engine->close(l->local);
+	sp_store_close(l->local);
 	sp_config_put(l->config);
 	free(l);
 }
@@ -330,7 +330,8 @@ static void redis_rekey(struct sp_store *store, const struct sp_keys *keys)
 }
 
 static const struct sp_store_engine engine = {
-	.name = "redis", .commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
+	.name = "redis", .is_shared = 1,
+	.commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
 	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .head = redis_head,
 	.heads = redis_heads, .disown = redis_disown, .scan = redis_scan, .announce = redis_announce,
 	.rekey = redis_rekey, .server = redis_server, .close = redis_close,

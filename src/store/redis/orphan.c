@@ -81,8 +81,7 @@ static struct sp_head_op *find_read(struct sp_store_redis *l, const struct sp_tu
 static void add_own(struct sp_store_redis *l, struct sp_head_op *op)
 {
 	l->local_read = &l->heads->reads[op->slot];
-	if (l->local->engine->head)
-		l->local->engine->head(l->local, &op->front);
+	sp_store_read_head(l->local, &op->front);
 	l->local_read = NULL;
 	op->is_here = !!sp_gather_bytes(&l->heads->reads[op->slot]);
 }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* store.c - the calls of a store, whichever engine it has */
+#include "store/store.h"
+
+#include <errno.h>
+
+int sp_store_is_shared(const struct sp_store *store)
+{
+	return store->engine->is_shared;
+}
+
+void sp_store_subscribe(struct sp_store *store, const struct sp_store_events *events, void *ctx)
+{
+	store->events = events;
+	store->ctx = ctx;
+}
+
+void sp_store_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
+{
+	store->engine->commit(store, splice, ref);
+}
+
+void sp_store_fetch(struct sp_store *store, const struct sp_tuple *key)
+{
+	store->engine->fetch(store, key);
+}
+
+int sp_store_refresh(struct sp_store *store, const struct sp_splice *splice)
+{
+	return store->engine->refresh ? store->engine->refresh(store, splice) : 0;
+}
+
+void sp_store_forget(struct sp_store *store, const struct sp_splice *splice)
+{
+	if (store->engine->forget)
+		store->engine->forget(store, splice);
+}
+
+void sp_store_scan(struct sp_store *store, int is_paced)
+{
+	store->engine->scan(store, is_paced);
+}
+
+void sp_store_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+		    const char *bytes, __u32 from, __u32 to, __u64 ref)
+{
+	store->engine->stash(store, front, offer, bytes, from, to, ref);
+}
+
+void sp_store_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+		      __u32 len)
+{
+	store->engine->unstash(store, front, offer, len);
+}
+
+void sp_store_each_local_head(struct sp_store *store, sp_stash_fn fn, void *ctx)
+{
+	store->engine->stashes(store, fn, ctx);
+}
+
+void sp_store_read_head(struct sp_store *store, const struct sp_tuple *front)
+{
+	if (store->engine->head)
+		store->engine->head(store, front);
+}
+
+void sp_store_list_heads(struct sp_store *store, const char *owner, __u64 age_ms)
+{
+	if (store->engine->heads)
+		store->engine->heads(store, owner, age_ms);
+}
+
+void sp_store_disown_head(struct sp_store *store, const char *owner, const struct sp_tuple *front)
+{
+	if (store->engine->disown)
+		store->engine->disown(store, owner, front);
+}
+
+void sp_store_announce(struct sp_store *store, const char *name, const void *record, size_t len)
+{
+	if (store->engine->announce)
+		store->engine->announce(store, name, record, len);
+}
+
+void sp_store_rekey(struct sp_store *store, const struct sp_keys *keys)
+{
+	if (store->engine->rekey)
+		store->engine->rekey(store, keys);
+}
+
+int sp_store_server(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server)
+{
+	return store->engine->server ? store->engine->server(store, idx, ret_server) : -ENOENT;
+}
+
+void sp_store_close(struct sp_store *store)
+{
+	store->engine->close(store);
+}
