@@ -444,7 +444,7 @@ static void begin_walk(struct sp_ager *a)
 	a->walk_ns = a->now_ns;
 	a->is_asking = 0;
 	a->is_short_walk = a->is_short;
-	memset(&a->holders[!a->holders_idx], 0, sizeof(a->holders[0]));
+	sp_holders_clear(&a->holders[!a->holders_idx]);
 	a->is_slow = a->was_short;
 	a->was_short = 0;
 }

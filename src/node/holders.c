@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "node/holders.h"
 
+#include <string.h>
+
 #include "abi/siphash.h"
 
 static __u64 hash(const __u64 key[2], const struct sp_addr *client)
@@ -22,8 +24,23 @@ void sp_holders_add(struct sp_holders *h, const __u64 key[2], const struct sp_ad
 {
 	__u64 at = hash(key, client);
 
+	if (h->added < SP_HOLDERS_FEW)
+		h->first[h->added] = at;
+	h->added++;
 	for (int row = 0; row < SP_HOLDERS_ROWS; row++)
 		h->counts[row][column(at, row)]++;
+}
+
+/* Each second or so: a proxy with few splices writes little. */
+void sp_holders_clear(struct sp_holders *h)
+{
+	if (h->added > SP_HOLDERS_FEW)
+		memset(h->counts, 0, sizeof(h->counts));
+	else
+		for (__u32 i = 0; i < h->added; i++)
+			for (int row = 0; row < SP_HOLDERS_ROWS; row++)
+				h->counts[row][column(h->first[i], row)] = 0;
+	h->added = 0;
 }
 
 __u32 sp_holders_count(const struct sp_holders *h, const __u64 key[2], const struct sp_addr *client)

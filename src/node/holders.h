@@ -14,12 +14,18 @@
 #define SP_HOLDERS_ROWS		4
 #define SP_HOLDERS_COLUMNS_BITS	14
 
+#define SP_HOLDERS_FEW		64
+
+/* @added: since it was cleared; @first: what was hashed first, so that a few are cleared one by one */
 struct sp_holders {
+	__u32	added;
+	__u64	first[SP_HOLDERS_FEW];
 	__u32	counts[SP_HOLDERS_ROWS][1 << SP_HOLDERS_COLUMNS_BITS];
 };
 
 /* @key: of SipHash, random */
 void sp_holders_add(struct sp_holders *h, const __u64 key[2], const struct sp_addr *client);
+void sp_holders_clear(struct sp_holders *h);
 __u32 sp_holders_count(const struct sp_holders *h, const __u64 key[2], const struct sp_addr *client);
 
 #endif

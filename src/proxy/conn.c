@@ -9,13 +9,13 @@
 
 #include "abi/siphash.h"
 
-#define BUCKETS		32768
+#define BUCKETS_MAX	32768
 #define NONE		0xffffffffu
 #define KEEP_BYTES	4096	/* of a buffer, for its next user */
 
 struct sp_conns {
 	__u64		secret[2];
-	__u32		by_front[BUCKETS], by_back[BUCKETS];
+	__u32		*by_front, *by_back, buckets;
 	__u32		free_head, live_head, walk_next, count, slots;
 	__u32		look_next;
 	__u32		begun;	/* from here on none was ever in use, nor its memory touched */
@@ -34,7 +34,7 @@ __u64 sp_conns_hash(const struct sp_conns *conns, const struct sp_tuple *t)
 
 static __u32 *bucket(struct sp_conns *conns, __u32 *table, const struct sp_tuple *t)
 {
-	return &table[sp_conns_hash(conns, t) % BUCKETS];
+	return &table[sp_conns_hash(conns, t) % conns->buckets];
 }
 
 char *sp_conn_buf(struct sp_conns *conns, const struct sp_conn *c)
@@ -189,6 +189,18 @@ unsigned int sp_conns_count(const struct sp_conns *conns)
 	return conns->count;
 }
 
+/* A bucket for each slot. */
+static int new_buckets(struct sp_conns *conns)
+{
+	conns->buckets = conns->slots < BUCKETS_MAX ? conns->slots : BUCKETS_MAX;
+	conns->by_front = malloc(2 * conns->buckets * sizeof(*conns->by_front));
+	if (!conns->by_front)
+		return -ENOMEM;
+	memset(conns->by_front, 0xff, 2 * conns->buckets * sizeof(*conns->by_front));
+	conns->by_back = conns->by_front + conns->buckets;
+	return 0;
+}
+
 int sp_conns_new(unsigned int slots, struct sp_conns **ret_conns)
 {
 	struct sp_conns *conns = calloc(1, sizeof(*conns));
@@ -199,13 +211,11 @@ int sp_conns_new(unsigned int slots, struct sp_conns **ret_conns)
 	conns->all = calloc(slots, sizeof(*conns->all));
 	conns->bufs = mmap(NULL, (size_t)slots * SP_CONN_BUF, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (!conns->all || conns->bufs == MAP_FAILED ||
+	if (!conns->all || new_buckets(conns) || conns->bufs == MAP_FAILED ||
 	    getrandom(conns->secret, sizeof(conns->secret), 0) != sizeof(conns->secret)) {
 		sp_conns_free(conns);
 		return -ENOMEM;
 	}
-	memset(conns->by_front, 0xff, sizeof(conns->by_front));
-	memset(conns->by_back, 0xff, sizeof(conns->by_back));
 	conns->live_head = NONE;
 	conns->walk_next = NONE;
 	conns->free_head = NONE;
@@ -220,5 +230,6 @@ void sp_conns_free(struct sp_conns *conns)
 	if (conns->bufs && conns->bufs != MAP_FAILED)
 		munmap(conns->bufs, (size_t)conns->slots * SP_CONN_BUF);
 	free(conns->all);
+	free(conns->by_front);
 	free(conns);
 }

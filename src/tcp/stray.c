@@ -64,11 +64,13 @@ void sp_strays_free(struct sp_strays *s)
 	free(s);
 }
 
+/* Memory that was never used is not touched. */
 void sp_strays_clear(struct sp_strays *s)
 {
 	for (unsigned int i = 0; i < RING; i++) {
+		for (unsigned int at = s->chains[i].first; at != NONE; at = s->ring[at].next)
+			s->ring[at].is_here = 0;
 		s->chains[i] = (struct chain){ NONE, NONE };
-		s->ring[i].is_here = 0;
 	}
 }
 

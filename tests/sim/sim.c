@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* sim.c - runs out of seeds: what happens to a few clients while proxies are killed, suspended and lost */
 #include <getopt.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,7 +171,6 @@ int main(int argc, char **argv)
 		default: fputs(usage, stderr); return 2;
 		}
 	}
-	mallopt(M_MMAP_THRESHOLD, 128 << 10);	/* tables of daemons: zeroed where they are touched */
 	begin = seconds();
 	for (unsigned long long seed = first; seed < first + seeds; seed++) {
 		const char *why = run(seed, is_verbose);

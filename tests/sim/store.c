@@ -342,6 +342,8 @@ static void tell(void *arg)
 	case FORGET: case UNSTASH: case DISOWN:
 		break;
 	}
+	sim_free(r->bytes);
+	sim_free(r);
 }
 
 static void answer(void *request, __u64 unused)
@@ -349,14 +351,6 @@ static void answer(void *request, __u64 unused)
 	struct request *r = request;
 
 	sim_machine_call(r->machine, r->life, tell, r);
-}
-
-static void done(void *request, __u64 unused)
-{
-	struct request *r = request;
-
-	sim_free(r->bytes);
-	sim_free(r);
 }
 
 static __u64 way_ns(void)
@@ -434,7 +428,6 @@ static struct request *request(struct sp_store *store, enum kind kind)
 static void go(struct request *r)
 {
 	sim_in(way_ns(), arrive, r, 0);
-	sim_in(120 * SIM_S, done, r, 0);	/* long after its answer */
 }
 
 /* ---- the engine ---- */

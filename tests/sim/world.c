@@ -81,16 +81,9 @@ static int is_before(const struct coming *a, const struct coming *b)
 	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
 }
 
-static void swap(unsigned int i, unsigned int j)
-{
-	struct coming c = heap[i];
-
-	heap[i] = heap[j];
-	heap[j] = c;
-}
-
 void sim_at(__u64 at_ns, sim_fn fn, void *a, __u64 b)
 {
+	const struct coming c = { .at_ns = at_ns, .order = order++, .fn = fn, .a = a, .b = b };
 	unsigned int i = heap_count++;
 
 	if (heap_count > COMING_MAX) {
@@ -98,9 +91,9 @@ void sim_at(__u64 at_ns, sim_fn fn, void *a, __u64 b)
 		sim_fail("more than %d things are to come: packets beget packets", COMING_MAX);
 		return;
 	}
-	heap[i] = (struct coming){ .at_ns = at_ns, .order = order++, .fn = fn, .a = a, .b = b };
-	for (; i && is_before(&heap[i], &heap[(i - 1) / 2]); i = (i - 1) / 2)
-		swap(i, (i - 1) / 2);
+	for (; i && is_before(&c, &heap[(i - 1) / 2]); i = (i - 1) / 2)
+		heap[i] = heap[(i - 1) / 2];
+	heap[i] = c;
 }
 
 void sim_in(__u64 in_ns, sim_fn fn, void *a, __u64 b)
@@ -110,20 +103,17 @@ void sim_in(__u64 in_ns, sim_fn fn, void *a, __u64 b)
 
 static struct coming pop(void)
 {
-	struct coming top = heap[0];
-	unsigned int i = 0, least;
+	struct coming top = heap[0], last = heap[--heap_count];
+	unsigned int i = 0, child;
 
-	heap[0] = heap[--heap_count];
-	for (;;) {
-		least = i;
-		for (unsigned int child = 2 * i + 1; child <= 2 * i + 2; child++)
-			if (child < heap_count && is_before(&heap[child], &heap[least]))
-				least = child;
-		if (least == i)
-			return top;
-		swap(i, least);
-		i = least;
+	for (; (child = 2 * i + 1) < heap_count; i = child) {
+		child += child + 1 < heap_count && is_before(&heap[child + 1], &heap[child]);
+		if (is_before(&last, &heap[child]))
+			break;
+		heap[i] = heap[child];
 	}
+	heap[i] = last;
+	return top;
 }
 
 int sim_step(__u64 until_ns)
