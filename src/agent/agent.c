@@ -43,9 +43,9 @@
 #define STRAY_NS	1000000000ULL	/* of what a proxy sends here: until it has come again, no longer */
 #define FRESH_S		10		/* an older one has got its first segment, or its host was started since */
 
-static void warn_of_host(void)
+static void warn_of_host(const struct sp_config *config)
 {
-	sp_capability_of_host(sp_datapath_kernel_adopts());
+	sp_capability_of_host(sp_datapath_kernel_adopts(), config);
 }
 
 static const struct sp_role role;
@@ -269,7 +269,7 @@ static int open_agent(const struct sp_node_parts *parts, struct sp_config *confi
 	sp_node_subscribe(&a->node, &store_events, &cluster_events);
 	a->node.ager.is_agent = 1;
 	a->node.ager.expired = NULL;
-	a->can = sp_capability_of_host(sp_datapath_can_adopt(a->node.dp));
+	a->can = sp_capability_of_host(sp_datapath_can_adopt(a->node.dp), config);
 	a->untaken.overflows = sp_untaken_overflows();
 	sp_capability_tell(a->node.cluster, a->node.dp, config, a->can, &a->untaken);
 	sp_capability_prepare_host();

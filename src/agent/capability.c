@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "abi/query.h"
 #include "base/clock.h"
 #include "base/log.h"
+
+#define VLAN_LINE_MAX	256
 
 /* Of this network namespace. Return: its first digit; -1: can't be read. */
 static int sysctl_digit(const char *path)
@@ -66,11 +70,44 @@ static void warn_of_conntrack(void)
 			 "invalid drops adopted connections; then they go split");
 }
 
-__u8 sp_capability_of_host(int can_adopt)
+static int is_ours(const struct sp_config *config, const char *interface)
 {
+	for (size_t i = 0; i < config->interface_count; i++)
+		if (!strcmp(config->interfaces[i], interface))
+			return 1;
+	return 0;
+}
+
+/*
+ * First segments of adopted connections that have a tag would reach the host past our program, and be answered with RST.
+ * Return: whether a VLAN lies on one of our interfaces, and is none of them.
+ */
+static int has_vlan_beside(const struct sp_config *config, char ret_vlan[IFNAMSIZ], char ret_below[IFNAMSIZ])
+{
+	FILE *file = fopen("/proc/self/net/vlan/config", "re");
+	char line[VLAN_LINE_MAX];
+	int is_found = 0;
+
+	while (file && !is_found && fgets(line, sizeof(line), file))
+		is_found = sscanf(line, "%15s | %*d | %15s", ret_vlan, ret_below) == 2 && is_ours(config, ret_below) &&
+			   !is_ours(config, ret_vlan);
+	if (file)
+		fclose(file);
+	return is_found;
+}
+
+__u8 sp_capability_of_host(int can_adopt, const struct sp_config *config)
+{
+	char vlan[IFNAMSIZ], below[IFNAMSIZ];
+
 	if (!can_adopt) {
 		log_warn("mode adopt is not offered: it needs a kernel that can take over a handshake (Linux 6.9); "
 			 "going on with split");
+		return SP_CAN_SPLIT;
+	}
+	if (has_vlan_beside(config, vlan, below)) {
+		log_warn("mode adopt is not offered: %s is a VLAN of %s, and not in `interfaces`; going on with split", vlan,
+			 below);
 		return SP_CAN_SPLIT;
 	}
 	if (!sysctl_digit("/proc/sys/net/ipv4/tcp_syncookies") || sysctl_digit("/proc/sys/net/ipv4/tcp_rfc1337") > 0) {

@@ -10,8 +10,11 @@
 /* Lets routes to clients be found for what servers of this host send. What can't be is logged. */
 void sp_capability_prepare_host(void);
 
-/* SP_CAN_*, by what the kernel has (@can_adopt) and the host's settings as they are now; what is missing is logged. */
-__u8 sp_capability_of_host(int can_adopt);
+/*
+ * SP_CAN_*, by what the kernel has (@can_adopt), the host's settings, and VLANs of the interfaces of @config, as they are
+ * now; what is missing is logged.
+ */
+__u8 sp_capability_of_host(int can_adopt, const struct sp_config *config);
 
 /**
  * sp_capability_tell() - tell proxies of which servers the handshakes can be taken over at this moment, and the MTU

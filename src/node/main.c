@@ -314,9 +314,9 @@ static int check(const struct sp_role *role, const char *path)
 	sp_log_init(role->name, SP_LOG_INFO);
 	err = check_keys(config->key_file);
 	sp_local_warn(config);
-	sp_config_free(config);
 	if (role->warn_of_host)
-		role->warn_of_host();
+		role->warn_of_host(config);
+	sp_config_free(config);
 	return err ? 1 : 0;
 }
 
