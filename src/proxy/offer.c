@@ -109,7 +109,7 @@ static void offer_anew(struct sp_proxy *p, const struct sp_service_conf *service
 static void check_window(const struct sp_conn *c, __u16 window)
 {
 	char object[SP_WARNING_OBJECT_MAX];
-	int scale = c->client.wscale_ours;
+	__s8 scale = c->client.wscale_ours;
 
 	if (scale <= 0 || !window || window >> scale >= WINDOW_UNITS_LEAST)
 		return;
