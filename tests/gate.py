@@ -23,6 +23,7 @@ BUILD = ROOT / "build"
 CHECKED = BUILD / "checked"     # built with sanitizers
 LOGS = BUILD / "gate"
 WORKERS = 4
+SLOWEST = 15                # tests of tests/net that are printed with the time that they took
 AGAIN_MAX = 16              # failed tests that are run alone as well; more have one reason
 UNIT_LIMIT_S = 900          # for a file of tests
 FUZZ_SECONDS = 5            # for each target
@@ -86,6 +87,15 @@ def pytest_result(path):
     return result
 
 
+def slowest(paths, count):
+    """(seconds, name) of the tests in these JUnit files that took longest, with what was set up for them."""
+    took = []
+    for path in paths:
+        cases = xml.etree.ElementTree.parse(path).iter("testcase")
+        took += [(float(case.get("time", 0)), f"{path.stem}: {case.get('name')}") for case in cases]
+    return sorted(took, reverse=True)[:count]
+
+
 def fuzz_result(text):
     """Of what tests/fuzz/run.sh prints."""
     result = Result()
@@ -123,12 +133,12 @@ def run(command, log=None, limit_s=3600):
             out.close()
 
 
-def read(reader, path):
-    """What a part left behind; nothing, if it did not get so far."""
+def read(reader, path, nothing=None):
+    """What a part left behind; @nothing, if it did not get so far."""
     try:
         return reader(path)
     except (OSError, ValueError, KeyError, xml.etree.ElementTree.ParseError):
-        return Result()
+        return Result() if nothing is None else nothing
 
 
 def say_alone(name, failed, again):
@@ -242,6 +252,8 @@ def try_alone(unit, failed):
 
 def net(tally, mode=None):
     parts, bad = {}, []
+    for old in LOGS.glob("*.xml"):
+        old.unlink()
 
     def done(unit, result, status, took_s):
         print(f"{unit.name}: {result.passed} passed, {len(result.failed)} failed, {took_s:.0f} s", flush=True)
@@ -256,6 +268,8 @@ def net(tally, mode=None):
     if sum(len(failed) for _, failed in bad) <= AGAIN_MAX:
         for unit, failed in bad:
             try_alone(unit, failed)
+    for took_s, name in read(lambda paths: slowest(paths, SLOWEST), sorted(LOGS.glob("*-test_*.xml")), []):
+        print(f"{took_s:.0f} s: {name}")
     for part, result in parts.items():
         tally.count(part, result)
 

@@ -50,6 +50,13 @@ def test_pytest(tmp_path):
     assert gate.pytest_result(path) == Result(1, ["tests/net/test_a.py::test_y", "tests/net/test_a.py::test_z"])
 
 
+def test_slowest(tmp_path):
+    for name, times in (("net-test_a", (0.5, 7)), ("net-test_b", (3,))):
+        cases = "".join(f'<testcase name="test_{t}" time="{t}"/>' for t in times)
+        (tmp_path / f"{name}.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    assert gate.slowest(sorted(tmp_path.glob("*.xml")), 2) == [(7, "net-test_a: test_7"), (3, "net-test_b: test_3")]
+
+
 def test_fuzz():
     assert gate.fuzz_result("fuzz a: ok, 7 runs in 5 s\nINFO: noise\nfuzz b: FAILED, see above\nfuzz c: no seeds in x\n"
                             "fuzz d: left out, it needs root") == Result(1, ["b", "c"])
