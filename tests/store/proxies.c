@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 uv_loop_t loop;
-__u64 store_timeout_ns = 2000000000;
+__u64 store_timeout_ns = STORE_TIMEOUT_NS;
 
 static struct proxy *open_proxies[PROXIES_MAX];
 

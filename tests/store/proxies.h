@@ -52,6 +52,7 @@ struct proxy {
 extern uv_loop_t loop;
 /* Of proxies that are opened from now on. By default longer than any answer takes on a machine that has other work. */
 extern __u64 store_timeout_ns;
+#define STORE_TIMEOUT_NS	2000000000
 #define STORE_TIMEOUT_USUAL_NS	300000000
 
 /* A proxy on the first @count servers; @copies 0: the default. It waits until all of them that run are up. */

@@ -223,12 +223,14 @@ static void silent_servers_are_awaited_no_longer_than_answers(void **state)
 {
 	double ms;
 
+	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;
 	server_signal(&servers, 0, SIGSTOP);
 	assert_int_equal(commit_at_once(803, &ms), 0);
 	server_signal(&servers, 1, SIGSTOP);
 	assert_int_equal(commit_at_once(804, &ms), -EAGAIN);
 	server_signal(&servers, 0, SIGCONT);
 	server_signal(&servers, 1, SIGCONT);
+	store_timeout_ns = STORE_TIMEOUT_NS;
 	assert_true(ms >= 300 && ms < 700);
 }
 
