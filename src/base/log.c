@@ -83,11 +83,16 @@ static void write_line(enum sp_log_level level, const char *fmt, va_list ap)
 		return; /* nobody left to tell */
 }
 
+int sp_log_is_on(enum sp_log_level level)
+{
+	return level <= log_to.level;
+}
+
 void sp_vlog(enum sp_log_level level, const char *fmt, va_list ap)
 {
 	int saved = errno;
 
-	if (level <= log_to.level)
+	if (sp_log_is_on(level))
 		write_line(level, fmt, ap);
 	errno = saved;
 }

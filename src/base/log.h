@@ -18,6 +18,8 @@ enum sp_log_level { SP_LOG_ERR, SP_LOG_WARN, SP_LOG_INFO, SP_LOG_DEBUG };
 void sp_log_init(const char *ident, enum sp_log_level level);
 
 void sp_log(enum sp_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Whether a line of this level is printed: for text that costs something to make. */
+int sp_log_is_on(enum sp_log_level level);
 void sp_vlog(enum sp_log_level level, const char *fmt, va_list ap);
 
 /* A call site that packets can trigger: at most a burst of 5 in 5 s, then how many were suppressed. */

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * back.c - the connection to the backend: choose one, send a SYN, repeat it,
- * try the next; when it is established, commit, then forward (law 3).
- */
+/* back.c - a backend is chosen, its connection opened; once that is established, the splice is committed (law 3) */
+#include "proxy/back.h"
+
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
-#include "proxy/proxy.h"
+#include "proxy/forward.h"
+#include "proxy/home.h"
 #include "proxy/offer.h"
-#include "tcp/relay.h"
+#include "proxy/sync.h"
 #include "base/warnings.h"
 
 #define SYN_AGAIN_NS	200000000ULL
@@ -118,19 +118,19 @@ static void limit_mss(struct sp_proxy *p, struct sp_conn *c)
 	c->limit_mss = offer && c->backend_mss >= offer->mss_max ? 0 : c->backend_mss;
 }
 
-static void commit(struct sp_proxy *p, struct sp_conn *c)
+static void commit(struct sp_proxy *p, struct sp_conn *c, const char *why)
 {
 	struct sp_splice splice;
 
 	limit_mss(p, c);
 	splice = splice_of(c);
-	c->state = SP_CONN_COMMITTING;
+	sp_conn_enter(c, SP_CONN_COMMITTING, why);
 	c->up = splice.up;
 	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
 }
 
-/* The backend's kernel goes on with our handshake, as if our SYN-ACK were its own; so nothing is left to ask it. */
-static void adopt(struct sp_proxy *p, struct sp_conn *c)
+/* The backend's kernel goes on with the client's handshake, as if the SYN-ACK were its own: no SYN is needed. */
+static void commit_adopted(struct sp_proxy *p, struct sp_conn *c)
 {
 	const struct sp_side *client = &c->client;
 
@@ -140,7 +140,7 @@ static void adopt(struct sp_proxy *p, struct sp_conn *c)
 		.wscale_ours = client->wscale_theirs, .wscale_theirs = client->wscale_ours,
 	};
 	c->window_bytes = c->service->offer.window;
-	commit(p, c);
+	commit(p, c, "the backend takes over the handshake");
 }
 
 /* What leaves from here; in mode split and adopt the backend's host sends to the client. */
@@ -181,12 +181,12 @@ static int open_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_endpoi
 		return -EACCES;
 	}
 	if (is_adopting(c)) {
-		adopt(p, c);
+		commit_adopted(p, c);
 		return 0;
 	}
 	choose_numbers(p, c);
 	c->is_news = 1;
-	c->state = SP_CONN_CONNECTING;
+	sp_conn_enter(c, SP_CONN_CONNECTING, c->pool->backends[c->backend_idx].name);
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;
 	send_syn(p, c, c->is_ecn ? SP_TCP_ECE | SP_TCP_CWR : 0, now_ns);
 	return 0;
@@ -229,7 +229,7 @@ static void count_mode(struct sp_proxy *p, const struct sp_conn *c)
 }
 
 /* A backend towards which all ports are in use counts as a try, too. */
-static void try_next(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next try_next(struct sp_proxy *p, struct sp_conn *c)
 {
 	int is_v4 = sp_addr_is_v4(&c->front.daddr);
 
@@ -239,9 +239,9 @@ static void try_next(struct sp_proxy *p, struct sp_conn *c)
 			break;
 		choose_mode(p, c);
 		if (!open_to(p, c, &c->pool->backends[c->backend_idx].at))
-			return;
+			return sp_next_wait();
 	}
-	sp_reply(p, c, 503);
+	return sp_next_reply(503, "no backend can be had");
 }
 
 static int is_full(const struct sp_proxy *p)
@@ -252,34 +252,35 @@ static int is_full(const struct sp_proxy *p)
 }
 
 /*
- * What the store was given, another proxy may have acknowledged on our behalf, if we were suspended and it took us for
- * dead: no client repeats that.
+ * If this daemon was suspended and taken for dead, another proxy may have acknowledged all that the store was given. No
+ * client retransmits that.
  */
-static void own_up(struct sp_conn *c)
+static void own_stashed(struct sp_conn *c)
 {
 	if (c->stashing <= c->acked)
 		return;
-	if (!c->acked)		/* else the store may know no later one than it had before */
+	if (!c->acked)		/* else the store may know no later TSval than it had before */
 		c->stashed_tsval = c->giving_tsval;
 	c->acked = c->stashing;
 }
 
 /* With a full table no new SYN is answered, but some have been. */
-void sp_back_start(struct sp_proxy *p, struct sp_conn *c, int pool_idx)
+struct sp_next sp_back_start(struct sp_proxy *p, struct sp_conn *c, int pool_idx)
 {
-	int is_greedy = pool_idx >= 0 && sp_ager_is_greedy(&p->node.ager, &c->front.saddr);
-
-	p->node.counters.share_full += is_greedy;
-	if (pool_idx < 0 || is_greedy || is_full(p)) {
-		sp_reply(p, c, pool_idx < 0 ? 404 : 503);
-		return;
+	if (pool_idx < 0)
+		return sp_next_reply(404, "no route matches");
+	if (sp_ager_is_greedy(&p->node.ager, &c->front.saddr)) {
+		p->node.counters.share_full++;
+		return sp_next_reply(503, "its client holds more than its share");
 	}
+	if (is_full(p))
+		return sp_next_reply(503, "the table of splices is full");
 	c->pool = &c->config->pools[pool_idx];
-	own_up(c);
-	try_next(p, c);
+	own_stashed(c);
+	return try_next(p, c);
 }
 
-static void failed(struct sp_proxy *p, struct sp_conn *c, enum sp_backend_failure why)
+static struct sp_next try_failed(struct sp_proxy *p, struct sp_conn *c, enum sp_backend_failure why)
 {
 	if (why == SP_BACKEND_REFUSED)
 		p->node.counters.backend_refused++;
@@ -287,7 +288,7 @@ static void failed(struct sp_proxy *p, struct sp_conn *c, enum sp_backend_failur
 		p->node.counters.backend_silent++;
 	sp_backends_failed(p->backends, c->pool, c->backend_idx, why, sp_now_ns());
 	sp_back_release(p, c);
-	try_next(p, c);
+	return try_next(p, c);
 }
 
 static void established(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
@@ -303,14 +304,14 @@ static void established(struct sp_proxy *p, struct sp_conn *c, const struct sp_s
 	c->window_bytes = seg->window;
 	sp_backends_connected(p->backends, c->pool, c->backend_idx);
 	sp_offer_learn(p, c, seg);
-	commit(p, c);
+	commit(p, c, "the backend is connected");
 }
 
 /* Before the backend has answered there is nothing to acknowledge. */
 void sp_back_reset(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment rst = {
-		.tuple = c->back, .flags = SP_TCP_RST | (c->state == SP_CONN_COMMITTING ? SP_TCP_ACK : 0), .wscale = -1,
+		.tuple = c->back, .flags = SP_TCP_RST | (sp_conn_is_committing(c) ? SP_TCP_ACK : 0), .wscale = -1,
 		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
 	};
 
@@ -319,39 +320,11 @@ void sp_back_reset(struct sp_proxy *p, struct sp_conn *c)
 	sp_back_release(p, c);
 }
 
-/* The splice is there. A client that has reset it meanwhile gets no byte to its backend, only the RST. */
-static void forward(struct sp_proxy *p, struct sp_conn *c)
-{
-	struct sp_segment rst = {
-		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
-		.flags = SP_TCP_RST | SP_TCP_ACK,
-	};
-
-	if (!c->is_reset) {
-		sp_owe_forward(p, c);
-		return;
-	}
-	sp_proxy_relay(p, &c->up, c->client.isn_theirs, &rst, c->forward_mss);
-	sp_proxy_del(p, c);
-}
-
-/* What the half alone tells of the handshake with the backend must do. */
-void sp_back_join(struct sp_proxy *p, struct sp_conn *c, const struct sp_half *up)
-{
-	p->node.counters.adopted++;
-	c->is_trapped = 0;
-	c->up = *up;
-	c->backend.has_ts = c->client.has_ts && (up->tsval_delta || up->tsecr_delta);
-	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
-	c->window_bytes = SP_WINDOW_UNKNOWN;
-	forward(p, c);
-}
-
 /*
- * The claim is lost. Where the backend sees the client's own address, both proxies have opened the very same
- * connection.
+ * The claim is lost to the splice of another proxy. If the backend sees the client's own address, both have opened the
+ * very same connection.
  */
-static void lost_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *winner)
+static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *winner)
 {
 	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len };
 
@@ -359,105 +332,109 @@ static void lost_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_splic
 		sp_back_release(p, c);
 	else
 		sp_back_reset(p, c);
-	if (!sp_splice_install(p->node.dp, winner, &at, winner->up.spliced_s)) {
-		sp_sync_fetched(p, winner);
-		sp_cluster_introduce(p->node.cluster, winner, winner->up.spliced_s);
-		sp_back_join(p, c, &winner->up);
-	} else if (sp_stash_owe(p, c)) {
-		sp_proxy_del(p, c);
-	}
+	if (sp_splice_install(p->node.dp, winner, &at, winner->up.spliced_s))
+		return sp_next(SP_NEXT_RETRY, "there is no room for the winner's splice");
+	sp_sync_fetched(p, winner);
+	sp_cluster_introduce(p->node.cluster, winner, winner->up.spliced_s);
+	c->up = winner->up;
+	return sp_next(SP_NEXT_JOIN, "another proxy was first");
 }
 
 /*
- * We were stopped since we asked: whatever others have done meanwhile may be over. If ours was chosen, who gets the
- * next packet finds it in the store, and its port is in use until that is over, too (sync.c).
+ * The daemon was suspended since it asked: other proxies may have served and forgotten this connection. If its splice was
+ * chosen, the proxy that gets the next packet finds it in the store, and its port stays in use until that is over (sync.c).
  */
-static void too_late(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner)
+struct sp_next sp_back_late(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner)
 {
 	if (err == -EEXIST && memcmp(&winner->up.out, &c->back, sizeof(c->back)))
 		sp_back_reset(p, c);
 	else if (err)
 		sp_back_release(p, c);
-	c->stashing = 0;	/* the servers keep what was acknowledged, for whoever goes on with it */
-	sp_proxy_del(p, c);
+	sp_conn_leave_stash(c);
+	return sp_next(SP_NEXT_END, "committed, but the daemon was suspended meanwhile");
 }
 
-/* The store has answered: what is held goes on only now. */
-void sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner)
+/* The store is out of reach. Return: 0 if the service goes on without. */
+static int go_on_without_store(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_splice splice = splice_committed(c);
-	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len,
-				       .backend = c->backend.isn_theirs + 1 };
-	__u32 refreshed_s = splice.up.spliced_s;
+	p->store_away_until_ns = sp_now_ns() + STORE_AWAY_NS;
+	if (c->config->store.loss != SP_LOSS_CONTINUE)
+		return -EAGAIN;
+	p->node.counters.unprotected++;
+	return 0;
+}
 
-	if (c->is_late) {
-		too_late(p, c, err, winner);
-		return;
-	}
-	if (err == -EAGAIN)
-		p->store_away_until_ns = sp_now_ns() + STORE_AWAY_NS;
-	if (err == -EAGAIN && c->config->store.loss == SP_LOSS_CONTINUE) {
-		p->node.counters.unprotected++;
-		refreshed_s = 0;
-		err = 0;
-	}
-	if (err == -EEXIST) {
-		lost_to(p, c, winner);
-		return;
-	}
-	if (!err)
-		err = sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
-	if (err) {	/* another proxy may rely on it, found in the store; else its SYN-ACK, repeated, is nobody's */
-		p->node.counters.commit_failed++;
-		sp_back_release(p, c);
-		if (sp_stash_owe(p, c))
-			sp_proxy_del(p, c);
-		return;
-	}
-	c->is_trapped = 0;	/* the half of the splice has taken the mark's place */
+/*
+ * Another proxy may rely on the splice, found in the store: its port stays in use. Else the backend's SYN-ACK, repeated, is
+ * answered by RST.
+ */
+static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
+{
+	p->node.counters.commit_failed++;
+	sp_back_release(p, c);
+	return sp_next(SP_NEXT_RETRY, "the commit failed");
+}
+
+static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice, __u32 refreshed_s)
+{
+	c->is_trapped = 0;	/* the half of the splice has taken the trap's place */
 	p->node.counters.spliced++;
 	sp_ager_made(&p->node.ager, &c->front.saddr);
 	count_mode(p, c);
 	sp_conn_unlink_back(p->conns, c);
-	sp_cluster_introduce(p->node.cluster, &splice, refreshed_s);
+	sp_cluster_introduce(p->node.cluster, splice, refreshed_s);
 	if (is_adopting(c) && !c->is_reset)
-		sp_reintroduce_add(p->reintroductions, &splice, &c->client, c->window, !c->reasm.len, sp_now_ns());
-	forward(p, c);
+		sp_reintroduce_add(p->reintroductions, splice, &c->client, c->window, !c->reasm.len, sp_now_ns());
+	return sp_next(SP_NEXT_DELIVER, "committed");
+}
+
+/* The store has answered: only now is anything forwarded. */
+struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner)
+{
+	struct sp_splice splice = splice_committed(c);
+	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len,
+				       .backend = c->backend.isn_theirs + 1 };
+	__u32 refreshed_s = err == -EAGAIN ? 0 : splice.up.spliced_s;
+
+	if (err == -EEXIST)
+		return lose_to(p, c, winner);
+	if (err == -EAGAIN)
+		err = go_on_without_store(p, c);
+	err = err ?: sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
+	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s);
 }
 
 /* Before we are in sync, that port may be of a splice that another proxy carries, and an RST would end it. */
-static void leave_port(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next leave_port(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_endpoint to = { c->back.daddr, c->back.dport }, our = { c->back.saddr, c->back.sport };
-
 	__u64 deadline_ns = c->deadline_ns;
 
 	p->node.counters.ports_avoided++;
 	sp_port_seen(p->node.ports, &to, &our);
 	sp_back_release(p, c);
 	if (open_to(p, c, &to))
-		try_next(p, c);
-	else
-		c->deadline_ns = deadline_ns;
+		return try_next(p, c);
+	c->deadline_ns = deadline_ns;
+	return sp_next_wait();
 }
 
 /*
- * Of an older connection on this port (RFC 9293, 3.10.7.3): it is reset, and the SYN repeated at once. A backend that
- * goes on like this is heard once for each SYN that the timer sends.
+ * An acknowledgement of an older connection on this port (RFC 9293, 3.10.7.3): it is reset, and the SYN repeated at once.
+ * A backend that goes on like this is heard once for each SYN that the timer sends.
  */
-static void foreign_ack(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+static struct sp_next foreign_ack(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	int is_others = c->pool->source == SP_SOURCE_SNAT && !sp_sync_is_done(p);
 
 	if (c->reactions >= (is_others ? PORTS_LEFT_MAX : 1))
-		return;
+		return sp_next_wait();
 	c->reactions++;
-	if (is_others) {
-		leave_port(p, c);
-		return;
-	}
-	sp_reply_reset(p, seg);
+	if (is_others)
+		return leave_port(p, c);
+	sp_forward_reset(p, seg);
 	send_syn(p, c, 0, sp_now_ns());
+	return sp_next_wait();
 }
 
 static int acks_our_syn(const struct sp_conn *c, const struct sp_segment *seg)
@@ -465,60 +442,51 @@ static int acks_our_syn(const struct sp_conn *c, const struct sp_segment *seg)
 	return seg->flags & SP_TCP_ACK && seg->ack == c->backend.isn_ours + 1;
 }
 
-/* @seg: from a backend; no half carries it */
-void sp_back_event(struct sp_proxy *p, const struct sp_segment *seg, int is_relayed)
+/*
+ * If the backend sees the client's own address, this may be of a connection that another proxy has made, and whose client
+ * has not sent a byte so far.
+ */
+static int may_be_of_another(const struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
 {
-	struct sp_tuple key = sp_tuple_reverse(&seg->tuple);
-	struct sp_conn *c = sp_conn_by_back(p->conns, &key);
+	return c->pool->source == SP_SOURCE_CLIENT && sp_node_is_shared(&p->node) &&
+	       (!acks_our_syn(c, seg) || !(seg->flags & (SP_TCP_SYN | SP_TCP_RST)));
+}
 
-	if (!c) {
-		sp_miss_back(p, seg, is_relayed);
-	} else if (c->state != SP_CONN_CONNECTING) {
-		return;
-	} else if (c->pool->source == SP_SOURCE_CLIENT && sp_node_is_shared(&p->node) &&
-		   (!acks_our_syn(c, seg) || !(seg->flags & (SP_TCP_SYN | SP_TCP_RST)))) {
-		/* perhaps of one that another proxy has made, and whose client has not sent a byte so far */
-		sp_miss_stray(p, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
-	} else if (!acks_our_syn(c, seg)) {
-		if ((seg->flags & (SP_TCP_ACK | SP_TCP_RST)) == SP_TCP_ACK)
-			foreign_ack(p, c, seg);
-	} else if (seg->flags & SP_TCP_RST) {
-		failed(p, c, SP_BACKEND_REFUSED);
-	} else if (seg->flags & SP_TCP_SYN) {
-		established(p, c, seg);
+struct sp_next sp_back_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+{
+	if (c->state != SP_CONN_CONNECTING)
+		return sp_next_wait();
+	if (may_be_of_another(p, c, seg)) {
+		sp_home_keep(p, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
+		return sp_next_wait();
 	}
+	if (!acks_our_syn(c, seg))
+		return (seg->flags & (SP_TCP_ACK | SP_TCP_RST)) == SP_TCP_ACK ? foreign_ack(p, c, seg) : sp_next_wait();
+	if (seg->flags & SP_TCP_RST)
+		return try_failed(p, c, SP_BACKEND_REFUSED);
+	if (seg->flags & SP_TCP_SYN)
+		established(p, c, seg);
+	return sp_next_wait();
 }
 
 /*
- * An ICMP error. That there is no way for our SYN ends the try, as it does for Linux, if it quotes its very number
- * (RFC 5927, 4.1). Where others have splices, it may be about one of theirs.
+ * An ICMP error that says that there is no way for the SYN ends the try, as in Linux, if it quotes the very number of that
+ * (RFC 5927, 4.1).
  */
-void sp_back_quoted(struct sp_proxy *p, const struct sp_event *ev)
+struct sp_next sp_back_quoted(struct sp_proxy *p, struct sp_conn *c, const struct sp_quote *quote)
 {
-	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);
-	struct sp_conn *c = sp_conn_by_back(p->conns, &back);
-	struct sp_quote quote;
-
-	if (sp_segment_parse_quote(ev, &quote))
-		p->node.counters.segment_bad++;
-	else if (!c)
-		sp_miss_quoted(p, &ev->tuple);
-	else if (c->state == SP_CONN_CONNECTING && quote.seq == c->backend.isn_ours && !quote.is_too_big)
-		failed(p, c, SP_BACKEND_REFUSED);
+	if (c->state == SP_CONN_CONNECTING && quote->seq == c->backend.isn_ours && !quote->is_too_big)
+		return try_failed(p, c, SP_BACKEND_REFUSED);
+	return sp_next_wait();
 }
 
-/*
- * Where the backend sees clients' own addresses, it may have this connection from another proxy, by which the client's
- * handshake went; and in mode split what it says to our SYN doesn't come here.
- */
-void sp_back_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
+struct sp_next sp_back_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
-	if (c->pool->source == SP_SOURCE_CLIENT)
-		sp_head_ask_store(p, c);
-	if (now_ns >= c->deadline_ns) {
-		failed(p, c, SP_BACKEND_SILENT);
-	} else if (now_ns >= c->again_ns) {
+	if (now_ns >= c->deadline_ns)
+		return try_failed(p, c, SP_BACKEND_SILENT);
+	if (now_ns >= c->again_ns) {
 		c->reactions = 0;
 		send_syn(p, c, 0, now_ns);
 	}
+	return sp_next_wait();
 }

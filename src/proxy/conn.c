@@ -141,7 +141,7 @@ struct sp_conn *sp_conn_add(struct sp_conns *conns, const struct sp_tuple *front
 		return NULL;
 	c = &conns->all[i];
 	*c = (struct sp_conn){
-		.state = SP_CONN_HEAD, .front = *front, .fin_at = SP_CONN_NO_FIN, .generation = c->generation + 1,
+		.front = *front, .fin_at = SP_CONN_NO_FIN, .generation = c->generation + 1,
 	};
 	link_front(conns, c);
 	return c;

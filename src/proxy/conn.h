@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * conn.h - table of the connections that the daemon has in its hands: a fixed number, found by
- * either of their tuples.
- */
+/* conn.h - the table of connections that this daemon works on: a fixed number, found by either tuple. */
 #ifndef SP_PROXY_CONN_H
 #define SP_PROXY_CONN_H
 
@@ -12,16 +9,24 @@
 #include "splice/splice.h"
 
 /*
- * State		fields that mean something, beside front, client, service, config, reasm
+ * The life of a connection. sp_conn_enter() is the only writer of its state, and refuses what this table lacks.
  *
- * HEAD			parsed, acked, stashing, ack_ns and is_*; deadline_ns: 408
- * CONNECTING		pool, back, backend (our numbers), backend_idx, mode, tried, tries; again_ns: next SYN;
- *			deadline_ns: next backend
- * COMMITTING		the same; backend is whole; the store answers, whatever happens
- * OWING		up, una, sent, cwnd, is_repeating, owing_ns; again_ns: next repetition; deadline_ns: given up
- * REPLIED		status, sent_s, is_unsent; deadline_ns: forgotten
+ * State	entered from		meaning, its fields (beside front, client, service, config, reasm), deadline_ns
+ *
+ * HEAD		FREE, COMMITTING,	bytes are held, unacknowledged, until the head is whole: parsed, stash, acked,
+ *		CONNECTING		stashing, ack_ns; then 408
+ * CONNECTING	HEAD, CONNECTING	a SYN is sent, client's bytes are held: pool, back, backend (our numbers), mode,
+ *					tried, tries, again_ns; then the next backend
+ * COMMITTING	HEAD, CONNECTING	the store is asked for the commit: the same, backend is whole; none, as the store
+ *					always answers
+ * LATE		COMMITTING		the same, but the daemon was suspended meanwhile: its splice must not be used
+ * DELIVERING	HEAD, CONNECTING,	spliced, but the backend lacks bytes that were acknowledged: up, una, sent, cwnd,
+ *		COMMITTING, ASKING	again_ns; given up
+ * ASKING	HEAD, CONNECTING	a reply of our own waits until the store knows no splice: status; forgotten
+ * REPLIED	HEAD, CONNECTING, ASKING a reply of our own is sent, its FIN not acknowledged: status, sent_s; forgotten
  */
-#define SP_CONN_STATES(X) X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(OWING) X(REPLIED)
+#define SP_CONN_STATES(X) \
+	X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
 
 enum sp_conn_state {
 #define X(name) SP_CONN_##name,
@@ -29,48 +34,56 @@ enum sp_conn_state {
 #undef X
 };
 
+/*
+ * What the store has of the head, see stash.c.
+ *
+ * UNKNOWN	it was not asked whether another proxy has acknowledged bytes of this head
+ * ASKED	it is being asked
+ * READY	bytes may be given
+ * GIVING	some are being given
+ */
+enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH_GIVING };
+
 /**
- * struct sp_conn - a connection before its splice, or with bytes that we still owe to its backend
+ * struct sp_conn - a connection before its splice, or with bytes that its backend still lacks
  * @front:	client -> service
- * @back:	proxy -> backend, all zero while there is none
- * @reasm:	what of the client's stream is in the buffer, see sp_conn_buf()
- * @fin_at:	offset of the client's FIN; SP_CONN_NO_FIN
- * @parsed:	bytes that the last look at the head saw
+ * @back:	proxy -> backend; all zero while there is none
+ * @up:		the half from client to backend, from COMMITTING on
+ * @reasm:	the part of the client's stream in the buffer, see sp_conn_buf()
+ * @fin_at:	offset of the client's FIN, or SP_CONN_NO_FIN
+ * @parsed:	bytes that the parser has seen
  * @acked:	bytes acknowledged to the client; the store has them all
- * @stashing:	bytes that the store was given, the latest ones perhaps not successfully
- * @stashed_tsval, @giving_tsval: of the client, as the store has it, and as it will have it
- * @heard_tsval:	latest of the client; that in @client is what its splice begins with
- * @ask_ns:	HEAD, with bytes acknowledged: when the store is asked about it once more
- * @owing_ns:	OWING: since when
- * @begun_ms:	CLOCK_REALTIME when its first bytes came
- * @left_by:	another proxy that had to deliver its head, see heir.h; 0: none
- * @una, @sent:	OWING: bytes that the backend has acknowledged, and that it was sent
- * @cwnd:	OWING: bytes that may be on their way
- * @window_bytes: of the backend, as its SYN-ACK said
- * @backend_mss: of the backend, as its SYN-ACK says, or its agent; @forward_mss: the same, or less
- * @limit_mss:	the same, where the client was told a larger one; 0: it was not
+ * @stashing:	bytes given to the store, the last of them perhaps without success
+ * @stashed_tsval, @giving_tsval: the client's TSval in the store, now and after what is being given
+ * @heard_tsval:	latest TSval of the client; the splice begins with that of @client
+ * @ack_ns:	HEAD: when held bytes are given to the store, 0: not due
+ * @ask_ns:	when the store is asked again for another proxy's splice
+ * @begun_ms:	CLOCK_REALTIME of the first bytes
+ * @left_by:	the former owner of this head, see takeover.h; 0: none
+ * @una, @sent:	DELIVERING: bytes acknowledged by the backend, and sent to it
+ * @cwnd:	DELIVERING: bytes that may be in flight
+ * @delivering_ns: when that began
+ * @window_bytes: of the backend's SYN-ACK
+ * @backend_mss: of the backend's SYN-ACK, or of its agent; @forward_mss: the same, or less
+ * @limit_mss:	@backend_mss if the client was promised a larger one, else 0
  * @backend_idx: in @pool
- * @mode, @mode_reason: what its splice will be, and why not more
+ * @mode, @mode_reason: of its splice, and why it is not more
  * @tried:	backends, see sp_backends_choose()
- * @sent_s:	CLOCK_REALTIME when the answer was said for the first time
- * @is_trapped:	a half under @front sends its packets here
- * @is_news:	HEAD: more has come since the store was asked whether somebody else has made the splice
- * @is_unsent:	ANSWERED: not before the store says that nobody has
- * @is_ecn, @is_ecn_back: ECN was agreed upon with the client, and with the backend as well
- * @is_ce:	something of what is held was marked on its way to us, and the backend does not know yet
- * @is_repeating: OWING: something was sent twice
- * @challenge_ns: an RST in the window is not answered before
- * @reactions:	CONNECTING: to answers of the backend that fit nothing, since the timer sent a SYN
- * @is_reset:	COMMITTING: the client has ended it meanwhile
- * @is_late:	COMMITTING: the daemon was stopped since, see sp_proxy_awake()
- * @is_giving, @is_looking: the store is being given bytes, or asked whether another proxy has acknowledged some
- * @is_looked:	it was asked
- * @is_kept:	the store has all bytes before @acked, so that it need not be given them again
- * @lent:	tries left to give the store what we have from another proxy, or from before: nothing is acknowledged
- *		until then; 0: it has it
+ * @sent_s:	CLOCK_REALTIME of the reply
+ * @is_trapped:	an entry without a rule sends packets of @front to the daemon
+ * @is_news:	data came since the store was asked for another proxy's splice
+ * @is_ecn, @is_ecn_back: ECN was negotiated with the client, and with the backend
+ * @is_ce:	a held segment was marked CE, and the backend was not told yet
+ * @is_repeating: DELIVERING: bytes were retransmitted
+ * @challenge_ns: an RST in the window is not challenged before
+ * @reactions:	CONNECTING: to segments of the backend that fit nothing, since the last SYN by the timer
+ * @is_reset:	COMMITTING: the client has reset the connection meanwhile
+ * @is_kept:	the store has all bytes before @acked: they need not be given again
+ * @lent:	tries left to give the store the bytes of a former owner, during which none is acknowledged; 0: it has them
  */
 struct sp_conn {
 	enum sp_conn_state		state;
+	enum sp_stash_state		stash;
 	__u32				generation;
 	__u32				next_front, next_back, prev_live, next_live;
 	struct sp_tuple			front, back;
@@ -80,17 +93,17 @@ struct sp_conn {
 	struct sp_config		*config;
 	struct sp_half			up;
 	struct sp_reasm			reasm;
-	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns, ask_ns, owing_ns;
-	__u64				begun_ms, sent_s;
-	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval, heard_tsval;
-	__u32				una, sent, cwnd, window_bytes;
+	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns, ask_ns;
+	__u64				delivering_ns, begun_ms, sent_s;
+	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval;
+	__u32				heard_tsval, una, sent, cwnd, window_bytes;
 	int				backend_idx;
 	enum sp_mode			mode;
 	enum sp_mode_reason		mode_reason;
 	__u16				mss, backend_mss, forward_mss, limit_mss, window;
 	__u64				tried;
-	__u8				is_sack, is_trapped, is_news, is_unsent, is_reset, is_late, tries;
-	__u8				is_giving, is_looking, is_looked, is_kept, lent, left_by;
+	__u8				is_sack, is_trapped, is_news, is_reset, tries;
+	__u8				is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, reactions;
 	int				status;
 };
@@ -103,7 +116,7 @@ struct sp_conns;
 int sp_conns_new(unsigned int slots, struct sp_conns **ret_conns);
 void sp_conns_free(struct sp_conns *conns);
 
-/* Return: a connection in state HEAD, all else zero; NULL when the table is full. */
+/* Return: a connection in state FREE, all else zero; NULL: the table is full. */
 struct sp_conn *sp_conn_add(struct sp_conns *conns, const struct sp_tuple *front);
 void sp_conn_del(struct sp_conns *conns, struct sp_conn *c);
 

@@ -1,167 +1,345 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* front_events.c - what the store and other proxies say, and whose it is */
-#include <assert.h>
-#include <errno.h>
+/* dispatch.c - a packet that the datapath does not carry finds its connection, begins one, or belongs to none */
+#include "proxy/dispatch.h"
 
-#include "base/addr.h"
-#include "proxy/proxy.h"
-#include "base/warnings.h"
+#include "proxy/back.h"
+#include "proxy/forward.h"
+#include "proxy/head.h"
+#include "proxy/home.h"
+#include "proxy/machine.h"
+#include "proxy/miss.h"
+#include "proxy/reply.h"
+#include "tcp/relay.h"
 
-static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
+#define EVENT_OLD_MS	2000
+#define IP_MTU_LEAST	68	/* RFC 791, 3.2 */
+#define IP_TCP_BYTES	40
+
+/* ---- a client's packet ---- */
+
+static void dispatch_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
-	struct sp_proxy *p = ctx;
-	struct sp_conn *c;
+	struct sp_next next = sp_head_rst(p, c, seg);
 
-	assert((err == -EEXIST) == !!winner);
-	sp_proxy_awake(p);
-	c = sp_conn_by_ref(p->conns, ref);
-	if (c && c->state == SP_CONN_COMMITTING)
-		sp_back_committed(p, c, err, winner);
+	if (next.kind == SP_NEXT_END && c->state == SP_CONN_CONNECTING)
+		sp_back_reset(p, c);
+	sp_machine_go(p, c, next);
+	if (sp_node_is_shared(&p->node))
+		sp_home_keep(p, seg, SP_STRAY_F_MINE);	/* another proxy's splice may be meant, too */
 }
 
-static void on_stashed(void *ctx, __u64 ref, int err)
+/* Only our ISN was there to be acknowledged, unless another proxy has made the splice. */
+static void dispatch_foreign(struct sp_proxy *p, const struct sp_segment *seg)
 {
-	struct sp_proxy *p = ctx;
-	struct sp_conn *c;
-
-	sp_proxy_awake(p);
-	c = sp_conn_by_ref(p->conns, ref);
-	if (c)
-		sp_stash_done(p, c, err);
+	p->node.counters.segment_foreign++;
+	if (sp_node_is_shared(&p->node))
+		sp_home_keep(p, seg, SP_STRAY_F_MINE);
 }
 
-static void on_emptied(void *ctx)
+void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
-	sp_node_emptied(ctx);
-	sp_stash_emptied(ctx);
-}
-
-static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
-{
-	struct sp_proxy *p = ctx;
-
-	sp_proxy_awake(p);
-	sp_miss_fetched(p, key, err, splice);
-	sp_ager_fetched(&p->node.ager, &p->node.config->limits, key, err);
-}
-
-static void on_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
-		    const char *bytes, __u32 len)
-{
-	sp_proxy_awake(ctx);
-	sp_takeover_head(ctx, front, err, offer, bytes, len);
-}
-
-static const struct sp_store_events store_events = {
-	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head,
-	.heads = sp_takeover_heads, .emptied = on_emptied, .kept = sp_node_kept, .outdated = sp_node_outdated,
-	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = sp_node_member,
-};
-
-/* Another proxy got it. It is not sent on again, wherever we think that its home is: so it can't go round. */
-static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
-{
-	enum sp_cookie cookie = SP_COOKIE_INVALID;
-	struct sp_proxy *p = ctx;
-
-	sp_proxy_awake(p);
-	if (kind == SP_EVENT_BACK) {
-		sp_back_event(p, seg, 1);
+	if (seg->flags & SP_TCP_RST && sp_conn_is_undecided(c)) {
+		dispatch_rst(p, c, seg);
 		return;
 	}
-	if (kind == SP_EVENT_FRONT || seg->flags & SP_TCP_RST)
-		cookie = sp_datapath_cookie(p->node.dp, seg);
-	if (kind == SP_EVENT_FRONT && cookie) {
-		sp_head_begin(p, seg, cookie, 1);
-	} else if (seg->flags & SP_TCP_RST && cookie) {
-		sp_miss_rst_told(p, seg);
-	} else {
-		p->node.counters.cookie_expired += kind == SP_EVENT_FRONT;
-		sp_miss_event(p, seg, 1);
+	if (c->state == SP_CONN_REPLIED) {
+		sp_machine_go(p, c, sp_reply_segment(p, c, seg));
+		return;
 	}
+	if (c->state == SP_CONN_ASKING)
+		return;
+	if (seg->ack != c->client.isn_ours + 1)
+		dispatch_foreign(p, seg);
+	else if (c->state == SP_CONN_DELIVERING)	/* its splice has overtaken it */
+		sp_forward(p, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
+	else
+		sp_machine_go(p, c, sp_head_segment(p, c, seg));
 }
 
-static void hand_over(void *ctx, struct sp_conn *c)
+static void begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
 {
-	struct sp_proxy *p = ctx;
+	struct sp_conn *c = sp_head_begin(p, seg, cookie);
 
-	/* what was acknowledged, its new home will find in the store */
-	if (c->state == SP_CONN_HEAD && !c->acked && !c->is_giving && !sp_cluster_is_home(p->node.cluster, &c->front))
-		sp_head_hand_over(p, c);
+	if (!c)
+		return;
+	if (is_home || sp_head_is_whole(p, c)) {
+		sp_machine_go(p, c, sp_head_start(p, c));
+		return;
+	}
+	sp_conn_end(p, c, "its home is another proxy");
+	sp_home_send(p, SP_EVENT_FRONT, seg);
 }
 
-static void on_homes(void *ctx)
+/* The client's port may have been used before. */
+void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
 {
-	struct sp_proxy *p = ctx;
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
+	struct sp_entry e;
 
-	sp_proxy_awake(p);
-	sp_degraded_changed(&p->degraded, sp_now_ns());
-	sp_conns_each(p->conns, hand_over, p);
-}
-
-static void on_died(void *ctx, const char *name)
-{
-	((struct sp_proxy *)ctx)->died_ns = sp_now_ns();
-	sp_takeover_died(ctx, name);
-	sp_miss_home_died(ctx);
+	if (c && sp_head_is_first(c, seg) && c->state != SP_CONN_DELIVERING) {
+		sp_dispatch_segment(p, c, seg);
+		return;
+	}
+	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e) && e.meta.client_isn == seg->seq - 1) {
+		sp_forward_overtaken(p, &e, seg);
+		return;
+	}
+	if (c) {
+		if (c->state == SP_CONN_CONNECTING || sp_conn_is_committing(c))
+			sp_back_release(p, c);
+		sp_conn_end(p, c, "its client's port comes again");
+	}
+	begin(p, seg, cookie, is_home);
 }
 
 /*
- * The host of a backend has not taken over a handshake: the splice never was. Its client repeats what it has said, and
- * all begins anew. Where the server was to speak first the client has nothing to repeat: its acknowledgement is here.
+ * A client that has sent nothing so far asks whether we are there: by the number before its first byte, with or without
+ * a byte of garbage (RFC 1122, 4.2.3.6).
  */
-static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn)
+static int is_probe(const struct sp_proxy *p, const struct sp_segment *seg)
 {
-	char at[SP_ENDPOINT_STRLEN];
-	struct sp_segment ack;
-	struct sp_entry up;
+	struct sp_segment first = *seg;
 
-	if (sp_datapath_get(p->node.dp, front, &up) || sp_ager_remove(&p->node.ager, front, client_isn))
-		return;
-	p->node.counters.adopted_in_vain++;
-	sp_endpoint_format(&up.half.out.daddr, up.half.out.dport, at);
-	sp_warn(SP_WARNING_ADOPT_FILTERED, sp_now_ns(), at, "backend %s: a firewall or connection tracking of its host drops "
-		"what it should take over, says its agent: connections go split there, and adoption is tried now and then", at);
-	if (!sp_reintroduce_take(p->reintroductions, front, client_isn, &ack))
-		sp_head_begin(p, &ack, SP_COOKIE_INVALID, sp_cluster_is_home(p->node.cluster, front));
+	first.seq++;
+	return seg->payload_len <= 1 && !(seg->flags & SP_TCP_FIN) && sp_datapath_cookie(p->node.dp, &first);
 }
 
-static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+/*
+ * A connection that was opened a while ago is still there, as nothing has to be kept for it: no stray. If the server
+ * speaks first there has been a splice since the handshake, perhaps at another proxy.
+ */
+static int is_of_silent_client(struct sp_proxy *p, const struct sp_segment *seg, int is_home)
 {
-	struct sp_proxy *p = ctx;
+	const struct sp_service_conf *service = sp_config_service_at(p->node.config, &seg->tuple);
+	__u8 flags = seg->flags & (SP_TCP_SYN | SP_TCP_RST | SP_TCP_ACK);
+	enum sp_cookie cookie;
 
-	if ((state & SP_STATE_UNTAKEN) == SP_STATE_UNTAKEN) {
-		on_untaken(p, front, client_isn);
+	if (!service || service->protocol == SP_PROTOCOL_TCP || flags != SP_TCP_ACK)
+		return 0;
+	if (is_probe(p, seg)) {
+		sp_reply_probe(p, seg);
+		return 1;
+	}
+	cookie = sp_datapath_cookie(p->node.dp, seg);
+	if (!cookie)
+		return 0;
+	if (seg->payload_len || seg->flags & SP_TCP_FIN) {
+		p->node.counters.heads_late++;
+		sp_dispatch_first(p, seg, cookie, is_home);
+	}
+	return 1;
+}
+
+/* @e: half of an older connection; NULL: there is none. The first segment of that one does not begin anything again. */
+static void dispatch_unknown(struct sp_proxy *p, const struct sp_segment *seg, const struct sp_entry *e, int is_home)
+{
+	if ((e && e->meta.client_isn == seg->seq - 1) || !is_of_silent_client(p, seg, is_home))
+		sp_home_keep(p, seg, is_home ? SP_STRAY_F_MINE : 0);
+}
+
+/* The datapath takes it for one of the client's next connection from that port: the store knows. */
+static int is_of_closed(const struct sp_proxy *p, const struct sp_entry *e)
+{
+	return sp_node_is_shared(&p->node) && sp_state_is_closed(&e->state);
+}
+
+/* As if no trap had sent it here. */
+static void dispatch_untrapped(struct sp_proxy *p, const struct sp_segment *seg)
+{
+	int is_home = sp_cluster_is_home(p->node.cluster, &seg->tuple);
+	enum sp_cookie cookie;
+
+	if (!sp_config_service_at(p->node.config, &seg->tuple)) {
+		sp_dispatch_back(p, seg, 0);
 		return;
 	}
-	if (state & SP_STATE_REUSED)
-		sp_reused_add(&p->reused, sp_conns_hash(p->conns, front), front, client_isn, sp_now_ns());
-	sp_node_ends(ctx, front, client_isn, state);
+	cookie = sp_datapath_cookie(p->node.dp, seg);
+	if (!cookie)
+		sp_dispatch_later(p, seg, is_home);
+	else if (seg->payload_len || seg->flags & SP_TCP_FIN)
+		sp_dispatch_first(p, seg, cookie, is_home);
 }
 
-/* Who asked hears it at once, and so do all. */
-static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn, const struct sp_fin *fin)
+/* A trap of a former daemon, which was resumed unless it had replied; or one that was removed meanwhile. */
+static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 {
-	struct sp_proxy *p = ctx;
-	struct sp_patch note = { .front = *tuple, .client_isn = client_isn, .flags = SP_STATE_FIN };
 	struct sp_entry e;
 
-	if (sp_splice_judge(p->node.dp, tuple, client_isn, fin) != SP_FIN_FITS || sp_datapath_get(p->node.dp, tuple, &e))
-		return;
-	if (e.half.flags & SP_HALF_F_FROM_BACKEND) {
-		note.front = sp_tuple_reverse(&e.half.out);
-		note.flags = SP_STATE_PEER_FIN;
+	if (sp_datapath_get(p->node.dp, &seg->tuple, &e)) {
+		if ((seg->flags & (SP_TCP_SYN | SP_TCP_ACK)) != SP_TCP_SYN)
+			dispatch_untrapped(p, seg);
+	} else if (!(e.half.flags & SP_HALF_F_TO_DAEMON)) {
+		if (seg->flags & SP_TCP_SYN)
+			sp_miss_challenge(p, &e, seg);
+		else
+			sp_forward_overtaken(p, &e, seg);
+	} else if (e.half.flags & SP_HALF_F_REPLIED) {
+		sp_reply_end(p, seg);
+	} else {
+		sp_datapath_del(p->node.dp, &seg->tuple);
+		dispatch_untrapped(p, seg);
 	}
-	if (!sp_datapath_patch(p->node.dp, &note))
-		sp_cluster_tell_ends(p->node.cluster, &note.front, client_isn, note.flags);
 }
 
-static const struct sp_cluster_events cluster_events = {
-	.segment = on_segment, .ends = on_ends, .fin = on_fin, .died = on_died, .homes = on_homes,
-	.splices = sp_node_splices,
-};
-
-void sp_dispatch_subscribe(struct sp_proxy *p)
+/* A later segment of a head, one that came too early, or one of a connection that is gone. */
+void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_home)
 {
-	sp_node_subscribe(&p->node, &store_events, &cluster_events);
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
+	struct sp_entry e;
+
+	if (c)
+		sp_dispatch_segment(p, c, seg);
+	else if (sp_datapath_get(p->node.dp, &seg->tuple, &e))
+		dispatch_unknown(p, seg, NULL, is_home);
+	else if (e.state.flags & SP_STATE_REUSED || is_of_closed(p, &e))
+		dispatch_unknown(p, seg, &e, is_home);
+	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
+		dispatch_trapped(p, seg);
+	else
+		sp_forward_overtaken(p, &e, seg);
+}
+
+/*
+ * A client that has sent nothing but its handshake sends nothing more behind this RST, and its backend may have nothing
+ * to say to which the client would answer by another one. So all proxies hear of it: one of them may be connecting.
+ * The cookie proves that there was a handshake: each costs the cluster this message once.
+ */
+static void tell_rst(struct sp_proxy *p, const struct sp_segment *seg)
+{
+	sp_synack_forget(p->synacks, &seg->tuple, seg->seq - 1);
+	if (!sp_conn_by_front(p->conns, &seg->tuple) && sp_node_is_shared(&p->node) &&
+	    sp_datapath_cookie(p->node.dp, seg))
+		sp_cluster_tell_all(p->node.cluster, SP_EVENT_MISS, seg);
+}
+
+/* ---- a backend's packet ---- */
+
+/* A SYN-ACK is for the proxy alone that has sent the SYN. */
+static void dispatch_back_unknown(struct sp_proxy *p, const struct sp_segment *seg, int is_relayed)
+{
+	int is_mine = sp_home_owns(p, &seg->tuple.daddr);
+	struct sp_entry e;
+
+	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(p, &e))
+		sp_forward_overtaken(p, &e, seg);
+	else if (is_mine || !(seg->flags & SP_TCP_SYN))
+		sp_home_keep(p, seg, SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
+	else if (!is_relayed)
+		sp_home_send_opener(p, seg);
+}
+
+void sp_dispatch_back(struct sp_proxy *p, const struct sp_segment *seg, int is_relayed)
+{
+	struct sp_tuple back = sp_tuple_reverse(&seg->tuple);
+	struct sp_conn *c = sp_conn_by_back(p->conns, &back);
+
+	if (c)
+		sp_machine_go(p, c, sp_back_segment(p, c, seg));
+	else
+		dispatch_back_unknown(p, seg, is_relayed);
+}
+
+/* ---- events of the datapath ---- */
+
+/* The entry is a trap: for a backend's answer (source: client), or for a client whose head or reply is here. */
+static void on_held(struct sp_proxy *p, const struct sp_event *ev, const struct sp_segment *seg)
+{
+	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);
+	struct sp_conn *c = sp_conn_by_front(p->conns, &ev->tuple);
+
+	if (sp_conn_by_back(p->conns, &back))
+		sp_dispatch_back(p, seg, 0);
+	else if (c)
+		sp_dispatch_segment(p, c, seg);
+	else
+		dispatch_trapped(p, seg);
+}
+
+/*
+ * An event from the time of a suspension. Soon after, it saves the client a retransmission; later, another proxy may have
+ * served all of it, and everybody may have forgotten that: it must not run again.
+ */
+static int is_old(const struct sp_proxy *p, const struct sp_event *ev)
+{
+	__u64 closed_ms = p->node.config->limits.closed_ns / 1000000;
+	__u32 age_ms = (__u32)(sp_now_ns() / 1000000) - ev->came_ms;
+
+	return age_ms >= (closed_ms < EVENT_OLD_MS ? closed_ms : EVENT_OLD_MS) && age_ms < 1U << 31;
+}
+
+/* All other proxies that have the closed splice leave it behind, too. */
+static void on_reused(struct sp_proxy *p, const struct sp_tuple *front)
+{
+	struct sp_entry e;
+
+	if (!sp_datapath_get(p->node.dp, front, &e) && e.state.flags & SP_STATE_REUSED)
+		sp_cluster_tell_ends(p->node.cluster, front, e.meta.client_isn, e.state.flags);
+}
+
+/* IPv4, too large for its way, and its sender lets routers fragment it. */
+static void on_pieces(struct sp_proxy *p, const struct sp_event *ev, const struct sp_segment *seg)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(p->node.dp, &ev->tuple, &e) || e.half.flags & SP_HALF_F_TO_DAEMON || ev->mtu < IP_MTU_LEAST)
+		return;
+	sp_forward(p, &e.half, e.meta.client_isn, seg, ev->mtu - IP_TCP_BYTES);
+}
+
+/* An ICMP error. Where others have splices, it may be about one of theirs. */
+static void on_quote(struct sp_proxy *p, const struct sp_event *ev)
+{
+	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);
+	struct sp_conn *c = sp_conn_by_back(p->conns, &back);
+	struct sp_quote quote;
+
+	if (sp_segment_parse_quote(ev, &quote))
+		p->node.counters.segment_bad++;
+	else if (c)
+		sp_machine_go(p, c, sp_back_quoted(p, c, &quote));
+	else
+		sp_miss_quoted(p, &ev->tuple);
+}
+
+static void on_synack(struct sp_proxy *p, const struct sp_event *ev, struct sp_segment *seg)
+{
+	seg->tuple = sp_tuple_reverse(&ev->tuple);
+	sp_synack_add(p->synacks, seg, sp_now_ns());
+}
+
+static void on_segment(struct sp_proxy *p, const struct sp_event *ev, struct sp_segment *seg)
+{
+	int is_home = sp_cluster_is_home(p->node.cluster, &seg->tuple);
+
+	switch (ev->kind) {
+	case SP_EVENT_SYNACK: on_synack(p, ev, seg); break;
+	case SP_EVENT_FRONT: sp_dispatch_first(p, seg, ev->cookie, is_home); break;
+	case SP_EVENT_BACK: sp_dispatch_back(p, seg, 0); break;
+	case SP_EVENT_PIECES: on_pieces(p, ev, seg); break;
+	case SP_EVENT_HELD: on_held(p, ev, seg); break;
+	case SP_EVENT_REUSED: on_reused(p, &seg->tuple); break;
+	case SP_EVENT_MISS:
+		if (seg->flags & SP_TCP_RST)
+			tell_rst(p, seg);
+		sp_dispatch_later(p, seg, is_home);
+		break;
+	case SP_EVENT_UNTAKEN: break;	/* an agent's */
+	}
+}
+
+void sp_dispatch_event(struct sp_proxy *p, const struct sp_event *ev)
+{
+	struct sp_segment seg;
+
+	sp_machine_awake(p);
+	if (is_old(p, ev))
+		p->node.counters.event_old++;
+	else if (ev->kind == SP_EVENT_TOO_BIG)
+		sp_wire_send_too_big(p->node.wire, ev);
+	else if (ev->kind == SP_EVENT_QUOTE)
+		on_quote(p, ev);
+	else if (sp_segment_parse(ev, &seg) || !sp_segment_is_intact(ev))
+		p->node.counters.segment_bad++;
+	else
+		on_segment(p, ev, &seg);
 }

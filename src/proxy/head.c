@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* head.c - the first bytes of a connection: held until they say where it goes. */
+/* head.c - the first bytes of a connection are held until they tell its pool */
+#include "proxy/head.h"
+
 #include "abi/cookie.h"
-#include "proxy/proxy.h"
 #include "l7/http1.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
-#include "tcp/relay.h"
+#include "proxy/room.h"
 
-#define PAGE		4096
 #define CHALLENGE_NS	500000000ULL
-#define ASK_NS		1000000000ULL	/* no client repeats acknowledged bytes, so nothing new need ever come */
-
-__u32 sp_head_pages(const struct sp_conn *c)
-{
-	return (c->reasm.top + PAGE - 1) / PAGE * PAGE;
-}
+#define CLAIM_AGAIN_NS	500000000ULL	/* another proxy's commit was seen: by then it has a splice, or is gone */
 
 /* A head that is longer than allowed is not whole, whatever comes behind. */
 static __u32 head_bytes(const struct sp_conn *c)
@@ -45,7 +40,7 @@ static enum sp_parse_verdict route_tls(const struct sp_conn *c, const char *buf,
 	return v;
 }
 
-static enum sp_parse_verdict parse(struct sp_proxy *p, const struct sp_conn *c, int *ret_idx)
+static enum sp_parse_verdict parse_bytes(struct sp_proxy *p, const struct sp_conn *c, int *ret_idx)
 {
 	switch (c->service->protocol) {
 	case SP_PROTOCOL_HTTP:
@@ -64,19 +59,18 @@ static int too_large(struct sp_proxy *p, const struct sp_conn *c)
 	return memchr(sp_conn_buf(p->conns, c) + 2, '\n', head_bytes(c) - 2) ? 431 : 414;
 }
 
-static void incomplete(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next wait_for_rest(struct sp_proxy *p, struct sp_conn *c)
 {
-	if (c->reasm.len >= c->fin_at) {
-		sp_reply(p, c, c->reasm.len ? 400 : SP_REPLY_NOTHING);
-	} else if (c->reasm.len > c->config->limits.head_bytes) {
-		sp_reply(p, c, too_large(p, c));
-	} else if (!sp_room_for_bytes(p, c, 0)) {
+	if (c->reasm.len >= c->fin_at)
+		return sp_next_reply(c->reasm.len ? 400 : SP_REPLY_NOTHING, "its client closed it before the head was whole");
+	if (c->reasm.len > c->config->limits.head_bytes)
+		return sp_next_reply(too_large(p, c), "the head is too large");
+	if (!sp_room_for_bytes(p, c, 0)) {
 		p->node.counters.held_full++;
-		sp_reply(p, c, 503);
-	} else {
-		sp_proxy_trap(p, c);
-		sp_stash_grown(p, c);
+		return sp_next_reply(503, "limit held is reached");
 	}
+	sp_conn_trap(p, c);
+	return sp_next(SP_NEXT_STASH, "the head is incomplete");
 }
 
 static int pool_of(const struct sp_conn *c, int route_idx)
@@ -86,77 +80,72 @@ static int pool_of(const struct sp_conn *c, int route_idx)
 	return route_idx < 0 ? c->service->default_pool_idx : c->service->routes[route_idx].pool_idx;
 }
 
-static void routed(struct sp_proxy *p, struct sp_conn *c, int route_idx)
+static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int route_idx)
 {
 	if (route_idx == SP_ROUTE_AMBIGUOUS) {
 		p->node.counters.path_ambiguous++;
-		sp_reply(p, c, 400);
-		return;
+		return sp_next_reply(400, "servers differ about this path");
 	}
 	c->ack_ns = 0;
-	sp_back_start(p, c, pool_of(c, route_idx));
+	return (struct sp_next){ SP_NEXT_CONNECT, pool_of(c, route_idx), "the head is whole" };
 }
 
-static void look(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next parse_head(struct sp_proxy *p, struct sp_conn *c)
 {
 	int idx = -1;
 
 	c->parsed = c->reasm.len;
-	switch (parse(p, c, &idx)) {
+	switch (parse_bytes(p, c, &idx)) {
 	case SP_PARSE_BAD:
-		sp_reply(p, c, 400);
-		break;
+		return sp_next_reply(400, "the head is malformed");
 	case SP_PARSE_INCOMPLETE:
-		incomplete(p, c);
-		break;
+		return wait_for_rest(p, c);
 	case SP_PARSE_OK:
-		routed(p, c, idx);
 		break;
 	}
+	return connect_to(p, c, idx);
 }
 
 /*
- * The parsers begin at the first byte each time. So a head that grows by
- * little is looked at again only at the next tick, and of all such heads
- * together PARSE_PER_TICK bytes: one byte per segment costs no more than that.
+ * The parsers begin at the first byte each time. A head that grew by little is parsed again only at the next tick, and
+ * of all such heads together PARSE_PER_TICK bytes (dispatch.c): one byte a segment costs no more than that.
  */
-static void grown(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next parse_grown(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (c->reasm.len - c->parsed >= c->parsed / 8 || c->reasm.len >= c->fin_at)
-		look(p, c);
-	else
-		sp_stash_grown(p, c);
+		return parse_head(p, c);
+	return sp_next(SP_NEXT_STASH, "the head grew by little");
 }
 
-static void look_again(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next parse_later(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (c->reasm.len > p->parse_budget)
-		return;
+		return sp_next_wait();
 	p->parse_budget -= c->reasm.len;
-	look(p, c);
+	return parse_head(p, c);
 }
 
 /*
- * While it is being committed it is part of the splice. An earlier one of a segment that was overtaken is not echoed:
- * the client would take its repetition for needless (RFC 3522), and wait.
+ * A TSval that is being committed is part of the splice. An earlier one, of a segment that was overtaken, is not echoed:
+ * the client would take its retransmission for spurious (RFC 3522), and wait.
  */
 static void note_tsval(struct sp_conn *c, __u32 tsval)
 {
 	if ((__s32)(tsval - c->heard_tsval) > 0)
 		c->heard_tsval = tsval;
-	if (c->state != SP_CONN_COMMITTING)
+	if (!sp_conn_is_committing(c))
 		c->client.tsval_theirs = c->heard_tsval;
 }
 
 /*
- * The first bytes are held in any case: a whole head needs its place for no longer than its backend takes to answer;
- * incomplete() decides of one that is not.
+ * The first segment is held even if limit `held` is reached: a whole head needs its place no longer than its backend takes
+ * to answer, and wait_for_rest() decides about an incomplete one.
  * Return: whether there is more of the stream now without a hole.
  */
-static int hold(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+static int hold_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	__s64 at = (__s32)(seg->seq - (c->client.isn_theirs + 1));
-	__u32 before = sp_head_pages(c), grew;
+	__u32 grew;
 
 	if (c->reasm.top && !sp_room_for_bytes(p, c, seg->payload_len)) {
 		p->node.counters.held_full++;
@@ -166,22 +155,31 @@ static int hold(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *
 		note_tsval(c, seg->tsval);
 	c->window = seg->window;
 	c->is_ce |= seg->is_ce;
-	grew = sp_reasm_add(&c->reasm, sp_conn_buf(p->conns, c), SP_CONN_BUF, at, seg->payload, seg->payload_len);
-	p->held_bytes += sp_head_pages(c) - before;
+	grew = sp_conn_put(p, c, at, seg->payload, seg->payload_len);
 	if (seg->flags & SP_TCP_FIN && at + (__s64)seg->payload_len >= 0 && at + seg->payload_len <= SP_CONN_BUF)
 		c->fin_at = at + seg->payload_len;
 	p->node.counters.segment_gap += !!c->reasm.span_count;
 	return grew || c->reasm.len >= c->fin_at;
 }
 
-/* A repetition, so our acknowledgement was lost; what lies before it went another way; or a keepalive probe. */
-static void not_grown(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
+/* A retransmission: the acknowledgement was lost; or a keepalive probe; or bytes that went to another proxy. */
+static void acknowledge_again(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
 {
-	struct sp_segment ack = sp_proxy_segment(c, SP_TCP_ACK, c->acked);
+	struct sp_segment ack = sp_conn_segment(c, SP_TCP_ACK, c->acked);
 	int is_probe = (__s32)(seg->seq - ack.ack) < 0;
 
 	if (c->state == SP_CONN_HEAD && !c->lent && (is_probe || (c->acked && seg->payload_len)))
 		sp_wire_send(p->node.wire, &ack);
+}
+
+struct sp_next sp_head_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+{
+	c->is_news |= !!seg->payload_len;
+	if (!hold_segment(p, c, seg))
+		acknowledge_again(p, c, seg);
+	else if (c->state == SP_CONN_HEAD)
+		return parse_grown(p, c);
+	return sp_next_wait();
 }
 
 /*
@@ -197,18 +195,15 @@ static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 	return at == c->acked || at == c->reasm.len + (c->reasm.len >= c->fin_at);
 }
 
-/* What is being committed may be relied upon by other proxies already: it becomes a splice, and ends as one. */
-static void end_by_rst(struct sp_proxy *p, struct sp_conn *c)
+/* A splice that is being committed may be relied upon by other proxies: it comes to be, and ends as one. */
+static struct sp_next end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 {
 	p->node.counters.client_reset++;
 	sp_synack_forget(p->synacks, &c->front, c->client.isn_theirs);
-	if (c->state == SP_CONN_COMMITTING) {
-		c->is_reset = 1;
-		return;
-	}
-	if (c->state == SP_CONN_CONNECTING)
-		sp_back_reset(p, c);
-	sp_proxy_del(p, c);
+	if (!sp_conn_is_committing(c))
+		return sp_next(SP_NEXT_END, "reset by its client");
+	c->is_reset = 1;
+	return sp_next_wait();
 }
 
 /*
@@ -217,7 +212,7 @@ static void end_by_rst(struct sp_proxy *p, struct sp_conn *c)
  */
 static void challenge_rst(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_segment ack = sp_proxy_segment(c, SP_TCP_ACK, c->acked);
+	struct sp_segment ack = sp_conn_segment(c, SP_TCP_ACK, c->acked);
 	__u64 now_ns = sp_now_ns();
 
 	if (now_ns < c->challenge_ns) {
@@ -230,50 +225,22 @@ static void challenge_rst(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * Other numbers: this proxy may not have all that the client sent. If the client has no connection any more, it answers
- * the acknowledgement by an RST that fits (RFC 5961, 3.2). Another proxy's splice may be meant, too.
+ * If the number does not fit, this proxy may lack some of the client's segments. A client that has no connection any
+ * more answers the challenge by an RST that fits (RFC 5961, 3.2).
  */
-static void rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+struct sp_next sp_head_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (rst_fits(c, seg))
-		end_by_rst(p, c);
-	else if (seg->seq - (c->client.isn_theirs + 1 + c->acked) < SP_CONN_BUF)
+		return end_by_rst(p, c);
+	if (seg->seq - (c->client.isn_theirs + 1 + c->acked) < SP_CONN_BUF)
 		challenge_rst(p, c);
 	else
 		p->node.counters.segment_foreign++;
-	if (sp_node_is_shared(&p->node))
-		sp_miss_stray(p, seg, SP_STRAY_F_MINE);
+	return sp_next_wait();
 }
 
-static int is_unspliced(const struct sp_conn *c)
-{
-	return c->state != SP_CONN_OWING && (c->state != SP_CONN_REPLIED || c->is_unsent);
-}
-
-void sp_head_more(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
-{
-	if (seg->flags & SP_TCP_RST && is_unspliced(c)) {
-		rst(p, c, seg);
-	} else if (seg->ack != c->client.isn_ours + 1 && c->state != SP_CONN_REPLIED) {
-		p->node.counters.segment_foreign++;	/* nothing but our ISN was there to be acknowledged */
-		if (sp_node_is_shared(&p->node))
-			sp_miss_stray(p, seg, SP_STRAY_F_MINE);	/* unless another proxy has made the splice */
-	} else if (c->state == SP_CONN_REPLIED) {
-		sp_reply_again(p, c, seg);
-	} else if (c->state == SP_CONN_OWING) {
-		/* it was overtaken by its splice */
-		sp_proxy_relay(p, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
-	} else {
-		c->is_news |= !!seg->payload_len;
-		if (!hold(p, c, seg))
-			not_grown(p, c, seg);
-		else if (c->state == SP_CONN_HEAD)
-			grown(p, c);
-	}
-}
-
-/* What of window scale, SACK and MSS the cookie has. */
-static void cookie_holds(struct sp_conn *c, enum sp_cookie cookie, __u8 data, __u16 mss_max)
+/* The cookie carries window scale, SACK and MSS. */
+static void read_cookie(struct sp_conn *c, enum sp_cookie cookie, __u8 data, __u16 mss_max)
 {
 	int is_small = cookie == SP_COOKIE_SMALL, is_tiny = is_small && sp_cookie_small_is_tiny(data);
 	__u8 wscale = is_tiny ? SP_COOKIE_WSCALE_NONE : sp_cookie_data_wscale(data);
@@ -283,7 +250,7 @@ static void cookie_holds(struct sp_conn *c, enum sp_cookie cookie, __u8 data, __
 	c->mss = is_small ? sp_cookie_mss_small(data) : sp_cookie_mss(sp_cookie_data_mss_class(data), mss_max);
 }
 
-static void client_offered(struct sp_conn *c, const struct sp_segment *seg, enum sp_cookie cookie,
+static void read_offer(struct sp_conn *c, const struct sp_segment *seg, enum sp_cookie cookie,
 			   const struct sp_service *offer)
 {
 	c->client.isn_ours = seg->ack - 1;
@@ -293,29 +260,27 @@ static void client_offered(struct sp_conn *c, const struct sp_segment *seg, enum
 	c->client.tsval_theirs = seg->tsval;
 	c->heard_tsval = seg->tsval;
 	c->is_ecn = cookie == SP_COOKIE_ECN;
-	cookie_holds(c, cookie, (seg->ack - 1) & 0xff, offer->mss_max);
+	read_cookie(c, cookie, (seg->ack - 1) & 0xff, offer->mss_max);
 	c->client.wscale_ours = c->client.wscale_theirs < 0 ? -1 : offer->wscale;
 }
 
-static struct sp_conn *begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie)
+struct sp_conn *sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie)
 {
-	const struct sp_service_conf *service = sp_config_service_at(p->node.config, &seg->tuple);
 	const struct sp_service *offer = sp_datapath_service(p->node.dp, &seg->tuple);
 	struct sp_conn *c;
 
-	if (!service || !offer)
+	if (!offer || !sp_config_service_at(p->node.config, &seg->tuple))
 		return NULL;
-	c = sp_conn_add(p->conns, &seg->tuple);
+	c = sp_conn_begin(p, &seg->tuple, "its first segment is here");
 	if (!c && sp_room_for_one(p))
-		c = sp_conn_add(p->conns, &seg->tuple);
+		c = sp_conn_begin(p, &seg->tuple, "its first segment is here, another one gave way");
 	if (!c) {
 		p->node.counters.pending_full++;
 		return NULL;
 	}
-	c->config = sp_config_get(p->node.config);
-	c->service = service;
-	client_offered(c, seg, cookie ?: sp_datapath_cookie(p->node.dp, seg), offer);
+	read_offer(c, seg, cookie ?: sp_datapath_cookie(p->node.dp, seg), offer);
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
+	hold_segment(p, c, seg);
 	return c;
 }
 
@@ -332,115 +297,68 @@ static void take_early(void *ctx, const struct sp_segment *seg, __u8 flags)
 	if (seg->flags & SP_TCP_RST)
 		early->is_reset |= rst_fits(early->conn, seg);
 	else if (seg->ack == early->conn->client.isn_ours + 1 && !(flags & SP_STRAY_F_CUT))
-		hold(early->proxy, early->conn, seg);
+		hold_segment(early->proxy, early->conn, seg);
 }
 
-/* Whether @seg is the first one of the connection that @c is. */
-static int is_first_of(const struct sp_conn *c, const struct sp_segment *seg)
+int sp_head_is_first(const struct sp_conn *c, const struct sp_segment *seg)
 {
 	return c->client.isn_theirs == seg->seq - 1 && c->client.isn_ours == seg->ack - 1;
 }
 
 /*
- * One segment with the whole head needs no home: the claim settles it if another proxy gets it as well. All else does,
- * answers of our own among it, as what the client says to those comes to any proxy.
+ * One segment with the whole head needs no home: if another proxy gets it as well, the claim decides. An incomplete head
+ * needs one, and so does a reply of our own, since the client's answer to that may come to any proxy.
  */
-static int goes_on_here(struct sp_proxy *p, const struct sp_conn *c)
+int sp_head_is_whole(struct sp_proxy *p, const struct sp_conn *c)
 {
 	int idx = -1;
 
 	if (sp_cluster_state(p->node.cluster) == SP_MEMBER_SYNCING || sp_datapath_count(p->node.dp)->splices >=
-	    sp_datapath_count(p->node.dp)->max || parse(p, c, &idx) != SP_PARSE_OK)
+	    sp_datapath_count(p->node.dp)->max || parse_bytes(p, c, &idx) != SP_PARSE_OK)
 		return 0;
 	return pool_of(c, idx) >= 0;
 }
 
-static void begin_or_send_home(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
+struct sp_next sp_head_start(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_conn *c = begin(p, seg, cookie);
 	struct early early = { .proxy = p, .conn = c };
 
-	if (!c)
-		return;
-	hold(p, c, seg);
-	if (!is_home && !goes_on_here(p, c)) {
-		sp_proxy_del(p, c);
-		sp_miss_tell_home(p, SP_EVENT_FRONT, seg);
-		return;
-	}
-	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), &seg->tuple, sp_now_ns(), take_early, &early);
-	if (early.is_reset)
-		end_by_rst(p, c);
-	else
-		look(p, c);
+	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, &c->front), &c->front, sp_now_ns(), take_early, &early);
+	return early.is_reset ? end_by_rst(p, c) : parse_head(p, c);
 }
 
-/* The first segment, with a valid cookie: the client's port may have been used before. */
-void sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
+void sp_head_retry(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
-	struct sp_entry e;
-
-	if (c && is_first_of(c, seg) && c->state != SP_CONN_OWING) {
-		sp_head_more(p, c, seg);
-		return;
-	}
-	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e) && e.meta.client_isn == seg->seq - 1) {
-		sp_miss_overtaken(p, &e, seg);
-		return;
-	}
-	if (c) {
-		if (c->state == SP_CONN_CONNECTING || c->state == SP_CONN_COMMITTING)
-			sp_back_release(p, c);
-		sp_proxy_del(p, c);
-	}
-	begin_or_send_home(p, seg, cookie, is_home);
+	sp_conn_enter(c, SP_CONN_HEAD, "no splice came of it, acknowledged bytes are left");
+	c->parsed = c->reasm.len;
+	c->again_ns = sp_now_ns() + CLAIM_AGAIN_NS;
+	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
+	c->tries = 0;
+	c->tried = 0;
+	c->is_trapped = 0;
+	sp_conn_trap(p, c);
 }
 
-/* What is held goes there as the client sent it; what lies behind a hole, it will repeat. */
-void sp_head_hand_over(struct sp_proxy *p, struct sp_conn *c)
+struct sp_segment sp_head_as_segment(struct sp_proxy *p, const struct sp_conn *c)
 {
-	struct sp_segment seg = {
+	return (struct sp_segment){
 		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
 		.window = c->window, .wscale = -1, .has_ts = c->client.has_ts, .tsval = c->client.tsval_theirs,
 		.tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
 		.payload = sp_conn_buf(p->conns, c), .payload_len = c->reasm.len,
 		.flags = SP_TCP_ACK | (c->reasm.len == c->fin_at ? SP_TCP_FIN : 0),
 	};
-
-	if (c->acked || c->stashing)
-		return;		/* it is ours to deliver */
-	sp_miss_tell_home(p, SP_EVENT_FRONT, &seg);
-	sp_proxy_del(p, c);
 }
 
-/*
- * The whole head may have come to another proxy, in one segment, as clients repeat it, or in pieces, where we have a
- * part of it from a dead one (heir.c): then the splice is there. What comes behind a hole, or again, tells of that.
- * And what lies in the hole, another one who went on with the head may have acknowledged: no client repeats it.
- */
-void sp_head_ask_store(struct sp_proxy *p, struct sp_conn *c)
+struct sp_next sp_head_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
-	__u64 now_ns = sp_now_ns();
-	int is_due = c->acked && now_ns >= c->ask_ns;
-
-	if (!sp_node_is_shared(&p->node) || (!c->is_news && !is_due))
-		return;
-	c->is_news = 0;
-	c->ask_ns = now_ns + ASK_NS;
-	sp_store_fetch(p->node.store, &c->front);
-	if (c->acked && c->reasm.span_count && sp_node_is_shared(&p->node))
-		sp_store_read_head(p->node.store, &c->front);
-}
-
-void sp_head_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
-{
+	if (c->again_ns && now_ns >= c->again_ns) {
+		c->again_ns = 0;
+		c->parsed = 0;
+	}
 	if (now_ns >= c->deadline_ns)
-		sp_reply(p, c, 408);
-	else if (c->parsed != c->reasm.len)
-		look_again(p, c);
-	if (c->state == SP_CONN_HEAD)
-		sp_stash_tick(p, c, now_ns);
-	if (c->state == SP_CONN_HEAD)
-		sp_head_ask_store(p, c);
+		return sp_next_reply(408, "the head did not come in time");
+	if (c->parsed != c->reasm.len)
+		return parse_later(p, c);
+	return sp_next_wait();
 }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * answer.c - answers of our own, on a connection that ends cleanly
+ * reply.c - HTTP replies of our own, on a connection that ends cleanly
  *
- * An answer is one segment with the text and FIN, made again from whatever
- * the client repeats. What the client still sends is acknowledged and thrown
- * away, so that it closes instead of losing the answer to an RST.
+ * A reply is one segment with text and FIN, made anew when the client retransmits. Further data of the client is
+ * acknowledged and dropped, so that the client closes instead of losing the reply to an RST.
  */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #include "abi/cookie.h"
-#include "proxy/proxy.h"
+#include "proxy/reply.h"
 #include "tcp/relay.h"
 
 #define KEEP_NS	5000000000ULL	/* the slot, for a client that neither closes nor repeats itself */
@@ -28,7 +27,7 @@ static const char *text_of(int status)
 	}
 }
 
-static void count(struct sp_proxy *p, int status)
+static void count_reply(struct sp_proxy *p, int status)
 {
 	switch (status) {
 	case SP_REPLY_NOTHING: p->node.counters.closed_empty++; break;
@@ -56,7 +55,7 @@ static int is_head(struct sp_proxy *p, const struct sp_conn *c)
 }
 
 /* Of the same length at any time, so that a repetition, here or from another proxy, fills the same place. */
-static __u32 format(struct sp_proxy *p, const struct sp_conn *c, char *buf, size_t size)
+static __u32 format_reply(struct sp_proxy *p, const struct sp_conn *c, char *buf, size_t size)
 {
 	const char *text = text_of(c->status);
 	char date[sizeof("Sun, 06 Nov 1994 08:49:37 GMT")];
@@ -70,13 +69,13 @@ static __u32 format(struct sp_proxy *p, const struct sp_conn *c, char *buf, size
 }
 
 /* RST where the protocol has no words for it. */
-static void send(struct sp_proxy *p, const struct sp_conn *c)
+static void send_reply(struct sp_proxy *p, const struct sp_conn *c)
 {
-	struct sp_segment seg = sp_proxy_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN, seen_bytes(c));
+	struct sp_segment seg = sp_conn_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN, seen_bytes(c));
 	char buf[320];
 
 	if (c->status != SP_REPLY_NOTHING && c->service->protocol == SP_PROTOCOL_HTTP) {
-		seg.payload_len = format(p, c, buf, sizeof(buf));
+		seg.payload_len = format_reply(p, c, buf, sizeof(buf));
 		seg.payload = buf;
 	} else {
 		seg.flags = SP_TCP_ACK | (c->status == SP_REPLY_NOTHING ? SP_TCP_FIN : SP_TCP_RST);
@@ -84,47 +83,44 @@ static void send(struct sp_proxy *p, const struct sp_conn *c)
 	sp_relay_pieces(p->node.wire, &seg, c->mss);
 }
 
-static void say(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next send_first(struct sp_proxy *p, struct sp_conn *c, const char *why)
 {
-	count(p, c->status);
-	c->is_unsent = 0;
+	sp_conn_enter(c, SP_CONN_REPLIED, why);
+	count_reply(p, c->status);
 	c->sent_s = time(NULL);
-	sp_proxy_trap(p, c);
-	send(p, c);	/* the stash keeps what was acknowledged: should we die, another proxy says the same */
+	sp_conn_trap(p, c);
+	send_reply(p, c);	/* the stash keeps acknowledged bytes: after a death another proxy replies the same */
+	return sp_next_wait();
 }
 
-/* Where another proxy may have made the splice, the client must not hear us beside its backend. */
-void sp_reply(struct sp_proxy *p, struct sp_conn *c, int status)
+/* If another proxy may have made the splice, the client must not hear this one beside its backend. */
+struct sp_next sp_reply_begin(struct sp_proxy *p, struct sp_conn *c, int status, const char *why)
 {
 	c->status = status;
-	c->state = SP_CONN_REPLIED;
 	c->deadline_ns = sp_now_ns() + KEEP_NS;
-	if (!sp_node_is_shared(&p->node)) {
-		say(p, c);
-		return;
-	}
-	c->is_unsent = 1;
+	if (!sp_node_is_shared(&p->node))
+		return send_first(p, c, why);
+	sp_conn_enter(c, SP_CONN_ASKING, why);
 	sp_store_fetch(p->node.store, &c->front);
+	return sp_next_wait();
 }
 
-/* A mark stays, as behind any answer. Other proxies may have the splice, so that only the client's repetition tells. */
+/* The trap stays, as behind any reply. Other proxies may have the splice: there only a retransmission tells. */
 void sp_reply_last(struct sp_proxy *p, struct sp_conn *c, int status)
 {
 	if (!sp_node_is_shared(&p->node)) {
 		c->status = status;
-		c->state = SP_CONN_REPLIED;
-		say(p, c);
+		send_first(p, c, "gives way");
 		c->is_trapped = 0;
 	}
-	sp_proxy_del(p, c);
+	sp_conn_end(p, c, "gives way");
 }
 
-void sp_reply_now(struct sp_proxy *p, struct sp_conn *c, int err)
+struct sp_next sp_reply_asked(struct sp_proxy *p, struct sp_conn *c, int err)
 {
 	if (err == -ENOENT || c->config->store.loss == SP_LOSS_CONTINUE)
-		say(p, c);
-	else
-		sp_proxy_del(p, c);
+		return send_first(p, c, "the store knows no splice");
+	return sp_next(SP_NEXT_END, "the store could not be asked");
 }
 
 /* From our FIN's place on when the client has seen it, else from before the answer. */
@@ -141,23 +137,20 @@ void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * The client knows all of the answer when it closes: its slot is free for others, the mark alone
- * sees to repeated FINs.
+ * A client that closes knows all of the reply. Its place is free for others then; the trap alone answers repeated FINs.
  */
-void sp_reply_again(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+struct sp_next sp_reply_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
-	if (c->is_unsent)
-		return;
 	if (!(seg->flags & SP_TCP_RST)) {
 		if (seg->ack == c->client.isn_ours + 1)
-			send(p, c);	/* and nothing else: after a bare ACK the client would not repeat itself */
+			send_reply(p, c);	/* alone: after a bare ACK the client would not retransmit */
 		else
 			sp_reply_end(p, seg);
 		if (!(seg->flags & SP_TCP_FIN) || seg->ack == c->client.isn_ours + 1)
-			return;
+			return sp_next_wait();
 	}
 	c->is_trapped = 0;
-	sp_proxy_del(p, c);
+	return sp_next(SP_NEXT_END, "the client has the reply");
 }
 
 void sp_reply_probe(struct sp_proxy *p, const struct sp_segment *seg)
@@ -173,15 +166,4 @@ void sp_reply_probe(struct sp_proxy *p, const struct sp_segment *seg)
 
 	p->node.counters.probes_answered++;
 	sp_wire_send(p->node.wire, &ack);
-}
-
-void sp_reply_reset(struct sp_proxy *p, const struct sp_segment *seg)
-{
-	struct sp_segment rst = {
-		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_RST, .seq = seg->ack, .wscale = -1,
-	};
-
-	if (seg->flags & SP_TCP_RST || !(seg->flags & SP_TCP_ACK))
-		return;
-	sp_wire_send(p->node.wire, &rst);
 }

@@ -7,14 +7,16 @@
  * where slots run short, the oldest one, if it has had ROOM_MIN_MS. A look is at SP_CONNS_LOOK slots, in turns, so that
  * it costs the same however many there are. What is on its way to a backend goes on, and answers of our own are heard.
  */
-#include "proxy/proxy.h"
+#include "proxy/room.h"
+
+#include "proxy/reply.h"
 
 #define GIVE_WAY_MAX	32	/* at once: more than a segment ever needs */
 #define ROOM_MIN_MS	1000	/* what a client on a bad line needs to repeat the rest of its head */
 
 static __u32 pages_of(const struct sp_conn *c, __u64 now_ns)
 {
-	return c->state == SP_CONN_HEAD ? sp_head_pages(c) : 0;
+	return c->state == SP_CONN_HEAD ? sp_conn_pages(c) : 0;
 }
 
 static __u32 age_ms_of(const struct sp_conn *c, __u64 now_ns)
@@ -24,7 +26,7 @@ static __u32 age_ms_of(const struct sp_conn *c, __u64 now_ns)
 	return c->state == SP_CONN_HEAD && now_ns > begun_ns ? (now_ns - begun_ns) / 1000000 : 0;
 }
 
-static void give_way(struct sp_proxy *p, struct sp_conn *c)
+static void let_go(struct sp_proxy *p, struct sp_conn *c)
 {
 	p->node.counters.head_gave_way++;
 	sp_reply_last(p, c, 408);
@@ -38,9 +40,9 @@ int sp_room_for_bytes(struct sp_proxy *p, const struct sp_conn *c, __u32 bytes)
 		if (p->held_bytes + bytes <= c->config->limits.held_bytes)
 			return 1;
 		most = sp_conns_most(p->conns, pages_of, 0);
-		if (!most || sp_head_pages(most) <= sp_head_pages(c))
+		if (!most || sp_conn_pages(most) <= sp_conn_pages(c))
 			return 0;
-		give_way(p, most);
+		let_go(p, most);
 	}
 	return 0;
 }
@@ -52,6 +54,6 @@ int sp_room_for_one(struct sp_proxy *p)
 
 	if (!oldest || age_ms_of(oldest, now_ns) < ROOM_MIN_MS)
 		return 0;
-	give_way(p, oldest);
+	let_go(p, oldest);
 	return 1;
 }

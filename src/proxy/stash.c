@@ -24,13 +24,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "proxy/proxy.h"
-#include "tcp/relay.h"
+#include "proxy/stash.h"
 
 #define ACK_BYTES	8192		/* acknowledge at once when so much is new */
 #define ACK_DELAY_NS	40000000ULL	/* and else after this */
 #define AGAIN_NS	200000000ULL
-#define CLAIM_AGAIN_NS	500000000ULL	/* another proxy was at this connection: by then it has a splice, or is gone */
 #define LENT_TRIES	6
 #define TIME_LEFT_MIN_NS 1000000000ULL
 
@@ -57,33 +55,32 @@ static __u32 later_tsval(__u32 a, __u32 b)
 	return (__s32)(b - a) > 0 ? b : a;
 }
 
-static struct sp_stash_offer offer_of(const struct sp_conn *c)
+/* Another proxy may have acknowledged bytes of this head: so it is asked first. */
+static int is_asked_first(struct sp_proxy *p, struct sp_conn *c)
 {
-	return (struct sp_stash_offer){
-		.client = c->client, .mss = c->mss, .is_sack = c->is_sack, .is_ecn = c->is_ecn, .begun_ms = c->begun_ms,
-	};
+	if (!sp_node_is_shared(&p->node) || c->stash != SP_STASH_UNKNOWN)
+		return 0;
+	c->stash = SP_STASH_ASKED;
+	sp_store_read_head(p->node.store, &c->front);
+	return 1;
 }
 
-static void give(struct sp_proxy *p, struct sp_conn *c)
+static void give_bytes(struct sp_proxy *p, struct sp_conn *c)
 {
-	__u32 to = c->state == SP_CONN_OWING ? c->acked : c->reasm.len;
+	__u32 to = c->state == SP_CONN_DELIVERING ? c->acked : c->reasm.len;
 	struct sp_stash_offer offer;
 
 	c->ack_ns = 0;
-	if (c->is_giving || c->is_looking || (to == c->acked && !c->lent))
+	if (c->stash == SP_STASH_GIVING || c->stash == SP_STASH_ASKED || (to == c->acked && !c->lent) ||
+	    is_asked_first(p, c))
 		return;
-	if (sp_node_is_shared(&p->node) && !c->is_looked) {
-		c->is_looking = 1;
-		sp_store_read_head(p->node.store, &c->front);
-		return;
-	}
 	c->begun_ms = c->begun_ms ?: real_ms();
-	c->is_giving = 1;
+	c->stash = SP_STASH_GIVING;
 	c->stashing = later(c->stashing, to);
 	c->giving_tsval = c->client.tsval_theirs;
-	offer = offer_of(c);
+	offer = sp_conn_offer(c);
 	sp_store_stash(p->node.store, &c->front, &offer, sp_conn_buf(p->conns, c),
-		       c->is_kept ? c->acked : 0, to, sp_conn_ref(p->conns, c));
+				     c->is_kept ? c->acked : 0, to, sp_conn_ref(p->conns, c));
 }
 
 /* Only this box has it. Whoever wants to go on without a store does, but gives it some time to come. */
@@ -98,30 +95,31 @@ static int may_go_on(struct sp_proxy *p, struct sp_conn *c, int err)
 	return 1;
 }
 
-void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
+static void acknowledge(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment ack;
 
-	c->is_giving = 0;
+	p->node.counters.head_stashed++;
+	c->acked = c->stashing;
+	ack = sp_conn_segment(c, SP_TCP_ACK, c->acked);
+	sp_wire_send(p->node.wire, &ack);
+}
+
+void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
+{
+	c->stash = SP_STASH_READY;
 	c->is_kept = !err;
-	if (c->state == SP_CONN_REPLIED)
+	if (c->state == SP_CONN_REPLIED || c->state == SP_CONN_ASKING)
 		return;
 	if (err && !may_go_on(p, c, err)) {
 		c->ack_ns = sp_now_ns() + AGAIN_NS;
 		return;
 	}
-	if (c->left_by && !err) {
-		sp_takeover_taken(p, &c->front, c->left_by);
-		c->left_by = 0;
-	}
 	c->lent = 0;
 	c->stashed_tsval = c->giving_tsval;
-	if (c->state == SP_CONN_OWING || (c->state != SP_CONN_HEAD && !c->acked))
-		return;		/* the latter: its splice need not know @stashed_tsval, and the client repeats it all */
-	p->node.counters.head_stashed++;
-	c->acked = c->stashing;
-	ack = sp_proxy_segment(c, SP_TCP_ACK, c->acked);
-	sp_wire_send(p->node.wire, &ack);
+	if (c->state == SP_CONN_DELIVERING || (c->state != SP_CONN_HEAD && !c->acked))
+		return;		/* the latter: its splice need not know @stashed_tsval, the client retransmits all */
+	acknowledge(p, c);
 	if (c->state == SP_CONN_HEAD && c->reasm.len > c->acked)
 		sp_stash_grown(p, c);
 }
@@ -129,7 +127,7 @@ void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
 void sp_stash_grown(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (c->reasm.len - c->acked >= ACK_BYTES)
-		give(p, c);
+		give_bytes(p, c);
 	else if (!c->ack_ns)
 		c->ack_ns = sp_now_ns() + ACK_DELAY_NS;
 }
@@ -152,79 +150,24 @@ void sp_stash_emptied(struct sp_proxy *p)
 	sp_conns_each(p->conns, again_if_acked, NULL);
 }
 
-void sp_stash_drop(struct sp_proxy *p, struct sp_conn *c)
-{
-	struct sp_stash_offer offer = offer_of(c);
-
-	if (c->stashing)
-		sp_store_unstash(p->node.store, &c->front, &offer, c->stashing);
-	c->acked = 0;
-	c->stashing = 0;
-}
-
 void sp_stash_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
 	if (c->ack_ns && now_ns >= c->ack_ns)
-		give(p, c);
-	if (c->state == SP_CONN_OWING) {
-		sp_owe_tick(p, c, now_ns);
-	} else if (c->again_ns && now_ns >= c->again_ns) {
-		c->again_ns = 0;
-		c->parsed = 0;
-	}
+		give_bytes(p, c);
 }
 
-/* ---- what others have acknowledged ---- */
+/* ---- bytes that others have acknowledged ---- */
 
-/* By the splice that is there, if one is: as sp_owe_forward() would have left it, with what the half alone tells. */
-static int owe_by(struct sp_proxy *p, struct sp_conn *c)
+static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+		       __u32 len)
 {
-	struct sp_entry e;
-
-	if (sp_datapath_get(p->node.dp, &c->front, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
-	    e.meta.client_isn != c->client.isn_theirs)
-		return -ENOENT;
-	p->node.counters.heads_owed++;
-	c->up = e.half;
-	c->client.tsval_theirs = c->stashed_tsval;
-	c->backend.has_ts = c->client.has_ts && (e.half.tsval_delta || e.half.tsecr_delta);
-	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
-	c->is_trapped = 0;
-	c->window_bytes = SP_WINDOW_UNKNOWN;
-	sp_owe_begin(c);
-	return 0;
-}
-
-int sp_stash_owe(struct sp_proxy *p, struct sp_conn *c)
-{
-	if (!c->acked || c->is_reset)
-		return -ENOENT;
-	if (!owe_by(p, c))
-		return 0;
-	c->state = SP_CONN_HEAD;
-	c->parsed = c->reasm.len;
-	c->again_ns = sp_now_ns() + CLAIM_AGAIN_NS;
-	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
-	c->tries = 0;
-	c->tried = 0;
-	c->is_trapped = 0;
-	sp_proxy_trap(p, c);
-	return 0;
-}
-
-static void take(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
-		 __u32 len)
-{
-	__u32 before = sp_head_pages(c);
-
-	sp_reasm_add(&c->reasm, sp_conn_buf(p->conns, c), SP_CONN_BUF, 0, bytes, len);
-	p->held_bytes += sp_head_pages(c) - before;
+	sp_conn_put(p, c, 0, bytes, len);
 	c->begun_ms = offer->begun_ms;
 	c->acked = later(c->acked, earlier(len, c->reasm.len));
 	c->stashing = later(c->stashing, c->acked);
 	c->stashed_tsval = offer->client.tsval_theirs;
 	c->heard_tsval = later_tsval(c->heard_tsval, offer->client.tsval_theirs);
-	if (c->state != SP_CONN_COMMITTING)
+	if (!sp_conn_is_committing(c))
 		c->client.tsval_theirs = c->heard_tsval;
 	else	/* its splice can't change any more; the store will have that soon */
 		c->stashed_tsval = later_tsval(c->client.tsval_theirs, offer->client.tsval_theirs);
@@ -237,20 +180,19 @@ void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash
 		    __u32 len)
 {
 	if (offer->client.isn_theirs != c->client.isn_theirs || offer->client.isn_ours != c->client.isn_ours ||
-	    c->state == SP_CONN_OWING || c->state == SP_CONN_REPLIED || len <= c->acked)
+	    c->state == SP_CONN_DELIVERING || c->state == SP_CONN_REPLIED || c->state == SP_CONN_ASKING || len <= c->acked)
 		return;
 	p->node.counters.heads_resumed++;
-	take(p, c, offer, bytes, len);
+	take_bytes(p, c, offer, bytes, len);
 }
 
-void sp_stash_looked(struct sp_proxy *p, struct sp_conn *c)
+void sp_stash_asked(struct sp_proxy *p, struct sp_conn *c)
 {
-	if (!c->is_looking)
+	if (c->stash != SP_STASH_ASKED)
 		return;
-	c->is_looking = 0;
-	c->is_looked = 1;
+	c->stash = SP_STASH_READY;
 	if (c->state == SP_CONN_HEAD)
-		give(p, c);
+		give_bytes(p, c);
 }
 
 /* However many proxies go on with it, a head has its time once. */
@@ -267,28 +209,22 @@ static __u64 time_left_ns(const struct sp_proxy *p, const struct sp_conn *c)
 struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 				const char *bytes, __u32 len)
 {
-	const struct sp_service_conf *service = sp_config_service_at(p->node.config, front);
-	struct sp_conn *c = service ? sp_conn_add(p->conns, front) : NULL;
+	struct sp_conn *c = sp_conn_begin(p, front, "resumed");
 
 	if (!c) {
-		p->node.counters.pending_full += !!service;
+		p->node.counters.pending_full += !!sp_config_service_at(p->node.config, front);
 		return NULL;
 	}
 	p->node.counters.heads_resumed++;
-	c->config = sp_config_get(p->node.config);
-	c->service = service;
 	c->client = offer->client;
 	c->heard_tsval = offer->client.tsval_theirs;
 	c->mss = offer->mss;
 	c->is_sack = offer->is_sack;
 	c->is_ecn = offer->is_ecn;
-	c->is_looked = 1;
+	c->is_news = 1;
+	c->stash = SP_STASH_READY;
 	c->window = 65535;
-	take(p, c, offer, bytes, len);
+	take_bytes(p, c, offer, bytes, len);
 	c->deadline_ns = sp_now_ns() + time_left_ns(p, c);
-	if (owe_by(p, c)) {
-		c->is_news = 1;
-		sp_proxy_trap(p, c);
-	}
 	return c;
 }

@@ -15,7 +15,7 @@
 #include <errno.h>
 
 #include "base/log.h"
-#include "proxy/proxy.h"
+#include "proxy/sync.h"
 
 #define AGAIN_NS	60000000000ULL	/* after a round; or the time that an idle splice has, if that is shorter */
 #define RETRY_NS	500000000ULL	/* after one that failed */
@@ -85,7 +85,7 @@ static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_en
 	return 0;
 }
 
-static void scan(struct sp_proxy *p)
+static void start_scan(struct sp_proxy *p)
 {
 	p->sync.is_scanning = 1;
 	sp_store_scan(p->node.store, p->sync.is_in_sync);
@@ -94,7 +94,7 @@ static void scan(struct sp_proxy *p)
 void sp_sync_start(struct sp_proxy *p)
 {
 	p->sync.start_ns = sp_now_ns();
-	scan(p);
+	start_scan(p);
 }
 
 void sp_sync_tick(struct sp_proxy *p, __u64 now_ns)
@@ -107,7 +107,7 @@ void sp_sync_tick(struct sp_proxy *p, __u64 now_ns)
 	if (p->sync.is_sweeping)
 		p->sync.is_sweeping = sp_ports_sweep(p->node.ports, is_needed, p);
 	else if (!p->sync.is_scanning && now_ns >= p->sync.next_ns)
-		scan(p);
+		start_scan(p);
 }
 
 int sp_sync_is_done(const struct sp_proxy *p)

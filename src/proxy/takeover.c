@@ -28,7 +28,8 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "proxy/proxy.h"
+#include "proxy/deliver.h"
+#include "proxy/stash.h"
 
 #define OWNERS_MAX	16
 #define NAME_MAX_BYTES	64
@@ -69,9 +70,9 @@ struct sp_takeover *sp_takeover_new(void)
 	return calloc(1, sizeof(struct sp_takeover));
 }
 
-void sp_takeover_free(struct sp_takeover *heir)
+void sp_takeover_free(struct sp_takeover *takeover)
 {
-	free(heir);
+	free(takeover);
 }
 
 /* ---- what is wanted ---- */
@@ -82,7 +83,7 @@ static struct want *slot_of(struct sp_proxy *p, const struct sp_tuple *front)
 }
 
 /* Return: NULL unless it is wanted. */
-static struct want *find(struct sp_proxy *p, const struct sp_tuple *front)
+static struct want *find_want(struct sp_proxy *p, const struct sp_tuple *front)
 {
 	struct want *w = slot_of(p, front);
 
@@ -90,7 +91,7 @@ static struct want *find(struct sp_proxy *p, const struct sp_tuple *front)
 }
 
 /* Return: NULL when its place is taken, and for it if it is wanted already: then it will be asked for again. */
-static struct want *want(struct sp_proxy *p, const struct sp_tuple *front, enum want_state state, __u8 left_by)
+static struct want *add_want(struct sp_proxy *p, const struct sp_tuple *front, enum want_state state, __u8 left_by)
 {
 	struct want *w = slot_of(p, front);
 	__u64 now_ns = sp_now_ns();
@@ -113,18 +114,18 @@ static void read_head(struct sp_proxy *p, struct want *w)
 	sp_store_read_head(p->node.store, &w->front);
 }
 
-static void left(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by)
+static void take_orphan(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, front);
 	struct sp_entry e;
 	struct want *w;
 
-	if (c && (c->acked || c->is_giving)) {
+	if (c && (c->acked || c->stash == SP_STASH_GIVING)) {
 		c->left_by = left_by;
 		sp_stash_again(c);
 		return;
 	}
-	w = want(p, front, FETCHING, left_by);
+	w = add_want(p, front, FETCHING, left_by);
 	if (!w)
 		return;
 	if (has_splice(p, front, &e))
@@ -145,7 +146,7 @@ static int is_asked_for(struct sp_proxy *p, const struct sp_tuple *key)
 
 int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err)
 {
-	struct want *w = find(p, key);
+	struct want *w = find_want(p, key);
 
 	if (!sp_node_is_shared(&p->node))
 		return 0;
@@ -156,7 +157,7 @@ int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err)
 	if (err == -EAGAIN)
 		return 0;
 	if (!w && err == -ENOENT && is_asked_for(p, key))
-		w = want(p, key, READING, 0);
+		w = add_want(p, key, READING, 0);
 	if (w)
 		read_head(p, w);
 	return !!w;
@@ -189,15 +190,6 @@ void sp_takeover_taken(struct sp_proxy *p, const struct sp_tuple *front, __u8 le
 		sp_store_disown_head(p->node.store, p->takeover->owners[left_by - 1].name, front);
 }
 
-static void take_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
-{
-	struct sp_proxy *p = ctx;
-	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
-
-	if (c && !(flags & SP_STRAY_F_CUT))
-		sp_head_more(p, c, seg);
-}
-
 /* Return: whether nobody will want it any more. */
 static int is_over(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer)
 {
@@ -210,8 +202,19 @@ static int is_over(struct sp_proxy *p, const struct sp_tuple *front, const struc
 	return is_outdated(p, offer);
 }
 
-static void resume(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by, const struct sp_stash_offer *offer,
-		   const char *bytes, __u32 len)
+/* Its splice may be here already; else it begins again. */
+static struct sp_conn *resume_head(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+				   const char *bytes, __u32 len)
+{
+	struct sp_conn *c = sp_stash_resume(p, front, offer, bytes, len);
+
+	if (c && sp_deliver_through_known(p, c))
+		sp_conn_trap(p, c);
+	return c;
+}
+
+static void take_head(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by, const struct sp_stash_offer *offer,
+		      const char *bytes, __u32 len)
 {
 	struct sp_conn *c;
 
@@ -221,36 +224,30 @@ static void resume(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_b
 		sp_takeover_taken(p, front, left_by);
 		return;
 	}
-	c = sp_stash_resume(p, front, offer, bytes, len);
+	c = resume_head(p, front, offer, bytes, len);
 	if (!c)
 		return;
 	c->left_by = left_by;
 	p->takeover->heads += left_by == 1;
-	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, front), front, sp_now_ns(), take_stray, p);
 }
 
-void sp_takeover_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
-		  const char *bytes, __u32 len)
+int sp_takeover_head(struct sp_proxy *p, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+		     const char *bytes, __u32 len)
 {
-	struct sp_proxy *p = ctx;
-	struct sp_conn *c = sp_conn_by_front(p->conns, front);
-	struct want *w = find(p, front);
-	__u8 left_by = w ? w->left_by : 0;
+	struct want *w = find_want(p, front);
 
-	if (w)
-		w->state = FREE;
-	if (c && !err)
-		sp_stash_merge(p, c, offer, bytes, len);
-	if (c)
-		sp_stash_looked(p, c);
-	else if (w && !err)
-		resume(p, front, left_by, offer, bytes, len);
-	else if (w && err == -ENOENT && left_by == 1)
+	if (!w)
+		return 0;
+	w->state = FREE;
+	if (sp_conn_by_front(p->conns, front))
+		return 1;
+	if (!err)
+		take_head(p, front, w->left_by, offer, bytes, len);
+	else if (err == -ENOENT && w->left_by == 1)
 		sp_store_disown_head(p->node.store, NULL, front);
-	else if (w && err == -ENOENT)
-		sp_takeover_taken(p, front, left_by);
-	if (w && err)
-		sp_miss_headless(p, front, err);
+	else if (err == -ENOENT)
+		sp_takeover_taken(p, front, w->left_by);
+	return 1;
 }
 
 /* ---- owners ---- */
@@ -267,7 +264,7 @@ void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tu
 	if (i == OWNERS_MAX)
 		return;
 	for (unsigned int j = 0; j < count; j++)
-		left(p, &fronts[j], i + 1);
+		take_orphan(p, &fronts[j], i + 1);
 	if (err || count || (!i && p->takeover->waiting))
 		return;
 	o[i].again_ns = sp_now_ns() + SETTLED_NS;
@@ -278,17 +275,17 @@ void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tu
 		log_info("%u heads were acknowledged by a daemon before, and went on", p->takeover->heads);
 }
 
-static void left_here(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
+static void take_orphan_here(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
 		      __u32 len)
 {
 	struct sp_proxy *p = ctx;
 
 	if (!sp_node_is_shared(&p->node)) {
-		if (!sp_stash_resume(p, front, offer, bytes, len))
+		if (!resume_head(p, front, offer, bytes, len))
 			sp_store_unstash(p->node.store, front, offer, len);
 	} else if (!sp_conn_by_front(p->conns, front)) {
 		p->takeover->waiting++;
-		left(p, front, 1);
+		take_orphan(p, front, 1);
 	}
 }
 
@@ -300,7 +297,7 @@ void sp_takeover_start(struct sp_proxy *p)
 		p->takeover->owners[0] = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
 		return;
 	}
-	sp_store_each_local_head(p->node.store, left_here, p);
+	sp_store_each_local_head(p->node.store, take_orphan_here, p);
 	if (sp_conns_count(p->conns))
 		log_info("%u heads were acknowledged by a daemon before, and go on", sp_conns_count(p->conns));
 }
@@ -354,8 +351,7 @@ void sp_takeover_tick(struct sp_proxy *p, __u64 now_ns)
 			continue;
 		p->takeover->waiting = i ? p->takeover->waiting : 0;
 		if (!i)
-			sp_store_each_local_head(p->node.store, left_here, p);
-		sp_store_list_heads(p->node.store, i ? o->name : NULL,
-				    i ? 0 : (now_ns - p->takeover->started_ns) / 1000000);
+			sp_store_each_local_head(p->node.store, take_orphan_here, p);
+		sp_store_list_heads(p->node.store, i ? o->name : NULL, i ? 0 : (now_ns - p->takeover->started_ns) / 1000000);
 	}
 }

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * owe.c - after the splice: what we have acknowledged to the client is sent to the backend until that has it
+ * deliver.c - after the commit: the held bytes are forwarded; those that the client was acknowledged, until the
+ * backend has them
  *
  * Theory of operation
  *
- * No client repeats these bytes, so we are their sender, with a sender's duties. The backend's acknowledgements and
- * windows pass through the datapath, which leaves them in the backend's half; we look there at each tick.
+ * A client does not retransmit acknowledged bytes, so the proxy is their sender, with a sender's duties. The backend's
+ * acknowledgements and windows pass through the datapath, which leaves them in the half from the backend; each tick
+ * reads them there.
  *
- *	window		nothing is sent beyond it; a closed one is asked for by a byte now and then (RFC 9293, 3.8.6)
- *	congestion	ten segments at first, more as they are acknowledged; one after a loss (RFC 5681, RFC 6928)
- *	narrow ways	what is repeated goes in smaller segments: the error that asks for it goes to the client
+ *	window		nothing is sent beyond it; a closed one is probed (RFC 9293, 3.8.6)
+ *	congestion	ten segments at first, then slow start; one after a loss (RFC 5681, RFC 6928)
+ *	path MTU	retransmissions are smaller: the ICMP error goes to the client
+ *	timestamps	the TSval of a retransmission grows with the time since: the splice may have begun with a later
+ *			one than is known here, and a backend refuses an earlier one for ever (RFC 7323, 5)
  *
- *	timestamps	a repetition is as much later as the time since: the splice may have begun with a later one than
- *			we know, and a backend refuses what is earlier for ever (RFC 7323, 5)
- *
- * In a cluster the backend's packets may take the ways of other proxies. Then nothing is known but its first window,
- * and a repetition can't wait for an acknowledgement: each one takes for granted that what was sent has been read, and
- * goes further. Where nothing comes by for UNSEEN_NS, the bytes count as delivered.
+ * In a cluster the backend's packets may pass through other proxies. Then only its first window is known, and each
+ * retransmission assumes that the bytes before it were read. After UNSEEN_NS without a packet they count as delivered.
  */
-#include "proxy/proxy.h"
+#include "proxy/deliver.h"
+
+#include <errno.h>
+
+#include "proxy/forward.h"
 #include "tcp/relay.h"
 
 #define SEGMENTS_FIRST	10
@@ -26,6 +30,7 @@
 #define AGAIN_MAX_NS	10000000000ULL
 #define GIVE_UP_NS	900000000000ULL	/* as a kernel does after its 15 repetitions */
 #define UNSEEN_NS	30000000000ULL
+#define WINDOW_UNKNOWN	65535	/* of the backend: another proxy has had its SYN-ACK */
 #define MSS_NARROW	536	/* every host of IPv4 takes it (RFC 9293, 3.7.1) */
 
 static __u32 earlier(__u32 a, __u32 b)
@@ -39,7 +44,7 @@ static __u32 later(__u32 a, __u32 b)
 }
 
 /* Bytes [@from, @to) of what is held, as if the client sent them now. */
-static void send(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
+static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
 {
 	struct sp_segment seg = {
 		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from, .ack = c->client.isn_ours + 1,
@@ -50,65 +55,110 @@ static void send(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __
 	};
 
 	c->is_ce = 0;
-	sp_proxy_relay(p, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
+	sp_forward(p, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
 }
 
 /* The client's clock runs on, by a tick each millisecond as a rule: at a slower one this is ahead, see THREATS.md. */
 static __u32 owed_tsval(const struct sp_conn *c)
 {
-	return c->stashed_tsval + (c->is_repeating ? (sp_now_ns() - c->owing_ns) / 1000000 : 0);
+	return c->stashed_tsval + (c->is_repeating ? (sp_now_ns() - c->delivering_ns) / 1000000 : 0);
 }
 
 /* stash.c says why the two parts differ in their TSval. */
-static void forward(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to)
+static void send_range(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to)
 {
 	if (from < c->acked)
-		send(p, c, from, earlier(to, c->acked), owed_tsval(c));
+		send_bytes(p, c, from, earlier(to, c->acked), owed_tsval(c));
 	if (to > c->acked || !c->acked)
-		send(p, c, later(from, c->acked), to, c->heard_tsval);
+		send_bytes(p, c, later(from, c->acked), to, c->heard_tsval);
 }
 
 /* What the client still holds behind what we owe goes once: the client repeats it. */
-static void pump(struct sp_proxy *p, struct sp_conn *c, __u32 window)
+static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 {
 	__u32 end = c->is_repeating ? c->acked : c->reasm.len;
 	__u32 to = earlier(end, c->una + earlier(window, c->cwnd));
 
 	if (to <= c->sent)
 		return;
-	forward(p, c, c->sent, to);
+	send_range(p, c, c->sent, to);
 	c->sent = to;
 }
 
-void sp_owe_begin(struct sp_conn *c)
+static void begin(struct sp_conn *c, const char *why)
 {
-	c->state = SP_CONN_OWING;
+	sp_conn_enter(c, SP_CONN_DELIVERING, why);
+	c->client.tsval_theirs = c->stashed_tsval;
 	c->una = 0;
 	c->sent = 0;
 	c->is_repeating = 0;
 	c->cwnd = SEGMENTS_FIRST * c->forward_mss;
 	c->backoff_ns = AGAIN_NS;
-	c->owing_ns = sp_now_ns();
-	c->again_ns = c->owing_ns + AGAIN_NS;
-	c->deadline_ns = c->owing_ns + GIVE_UP_NS;
+	c->delivering_ns = sp_now_ns();
+	c->again_ns = c->delivering_ns + AGAIN_NS;
+	c->deadline_ns = c->delivering_ns + GIVE_UP_NS;
 }
 
-void sp_owe_forward(struct sp_proxy *p, struct sp_conn *c)
+/* A client that has reset its connection meanwhile gets no byte to its backend, only the RST. */
+static void send_rst(struct sp_proxy *p, struct sp_conn *c)
 {
-	if (!c->acked) {
-		forward(p, c, 0, earlier(c->reasm.len, c->window_bytes));
-		sp_proxy_del(p, c);
-		return;
+	struct sp_segment rst = {
+		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
+		.flags = SP_TCP_RST | SP_TCP_ACK,
+	};
+
+	sp_forward(p, &c->up, c->client.isn_theirs, &rst, c->forward_mss);
+}
+
+struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
+{
+	if (c->is_reset) {
+		send_rst(p, c);
+		return sp_next(SP_NEXT_END, "reset by its client while it was committed");
 	}
-	c->client.tsval_theirs = c->stashed_tsval;
-	sp_owe_begin(c);
+	if (!c->acked) {
+		send_range(p, c, 0, earlier(c->reasm.len, c->window_bytes));
+		return sp_next(SP_NEXT_END, "spliced");
+	}
+	begin(c, "spliced, with acknowledged bytes to deliver");
 	if (!c->window_bytes)
-		forward(p, c, 0, 0);	/* no more than the end of the handshake */
-	pump(p, c, c->window_bytes);
+		send_range(p, c, 0, 0);	/* no more than the end of the handshake */
+	pump_bytes(p, c, c->window_bytes);
+	return sp_next_wait();
+}
+
+/* The half alone has to tell of the handshake with the backend. */
+static void take_half(struct sp_conn *c)
+{
+	c->is_trapped = 0;
+	c->backend.has_ts = c->client.has_ts && (c->up.tsval_delta || c->up.tsecr_delta);
+	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
+	c->window_bytes = WINDOW_UNKNOWN;
+}
+
+struct sp_next sp_deliver_join(struct sp_proxy *p, struct sp_conn *c)
+{
+	p->node.counters.adopted++;
+	take_half(c);
+	return sp_deliver_begin(p, c);
+}
+
+int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(p->node.dp, &c->front, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
+	    e.meta.client_isn != c->client.isn_theirs)
+		return -ENOENT;
+	p->node.counters.heads_owed++;
+	c->up = e.half;
+	take_half(c);
+	begin(c, "its splice is here, with acknowledged bytes to deliver");
+	return 0;
 }
 
 /* Return: 0; -1: the splice is over. */
-static int look(struct sp_proxy *p, const struct sp_conn *c, struct sp_entry *ret_down)
+static int read_down(struct sp_proxy *p, const struct sp_conn *c, struct sp_entry *ret_down)
 {
 	struct sp_tuple key = sp_tuple_reverse(&c->up.out);
 
@@ -151,7 +201,7 @@ static void note_progress(struct sp_conn *c, __u32 una, __u64 now_ns)
 }
 
 /* Some bytes were lost, or don't fit the way. */
-static void repeat(struct sp_conn *c)
+static void repeat_narrow(struct sp_conn *c)
 {
 	if (c->forward_mss > SP_RELAY_MSS)
 		c->forward_mss = SP_RELAY_MSS;
@@ -173,7 +223,7 @@ static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entr
 	c->sent = c->una;
 	if (!window_of(c, down) && !is_blind(p, down)) {
 		p->node.counters.owed_probed++;
-		forward(p, c, c->una, c->una + 1);
+		send_range(p, c, c->una, c->una + 1);
 		if (now_ns - down->state.seen_ns < 2 * AGAIN_MAX_NS)
 			c->deadline_ns = now_ns + GIVE_UP_NS;
 		return;
@@ -183,7 +233,7 @@ static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entr
 	if (is_blind(p, down))
 		guess_on(c);
 	else
-		repeat(c);
+		repeat_narrow(c);
 }
 
 static int is_given_up(struct sp_proxy *p, const struct sp_conn *c, const struct sp_entry *down, __u64 now_ns)
@@ -196,21 +246,20 @@ static int is_given_up(struct sp_proxy *p, const struct sp_conn *c, const struct
 	return is_unseen || is_lost;
 }
 
-void sp_owe_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
+struct sp_next sp_deliver_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
 	struct sp_entry down;
 	__u32 una;
 
-	if (look(p, c, &down) || is_given_up(p, c, &down, now_ns)) {
-		sp_proxy_del(p, c);
-		return;
-	}
+	if (read_down(p, c, &down))
+		return sp_next(SP_NEXT_END, "the splice is over");
+	if (is_given_up(p, c, &down, now_ns))
+		return sp_next(SP_NEXT_END, "the backend acknowledges nothing");
 	una = acknowledged(c, &down);
 	if (una > c->una)
 		note_progress(c, una, now_ns);
 	if (now_ns >= c->again_ns)
 		time_out(p, c, &down, now_ns);
-	pump(p, c, window_of(c, &down));
-	if (una >= c->acked)
-		sp_proxy_del(p, c);
+	pump_bytes(p, c, window_of(c, &down));
+	return una >= c->acked ? sp_next(SP_NEXT_END, "delivered") : sp_next_wait();
 }

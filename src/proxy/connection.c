@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "proxy/connection.h"
+
+#include <stdlib.h>
+
+#include "base/addr.h"
+#include "base/log.h"
+
+#define PAGE	4096
+#define FROM(state) (1 << SP_CONN_##state)
+
+/* conn.h says what each means. */
+static const __u16 entered_from[] = {
+	[SP_CONN_HEAD]		= FROM(FREE) | FROM(COMMITTING) | FROM(CONNECTING),
+	[SP_CONN_CONNECTING]	= FROM(HEAD) | FROM(CONNECTING),
+	[SP_CONN_COMMITTING]	= FROM(HEAD) | FROM(CONNECTING),
+	[SP_CONN_LATE]		= FROM(COMMITTING) | FROM(LATE),
+	[SP_CONN_DELIVERING]	= FROM(HEAD) | FROM(CONNECTING) | FROM(COMMITTING) | FROM(ASKING),
+	[SP_CONN_ASKING]	= FROM(HEAD) | FROM(CONNECTING),
+	[SP_CONN_REPLIED]	= FROM(HEAD) | FROM(CONNECTING) | FROM(ASKING),
+};
+
+static const char *const state_names[] = {
+#define X(name) [SP_CONN_##name] = #name,
+	SP_CONN_STATES(X)
+#undef X
+};
+
+/* One line for each change: --verbose replays a connection. */
+static void log_change(const struct sp_conn *c, const char *to, const char *why)
+{
+	char client[SP_ENDPOINT_STRLEN], service[SP_ENDPOINT_STRLEN];
+
+	if (!sp_log_is_on(SP_LOG_DEBUG))
+		return;
+	sp_endpoint_format(&c->front.saddr, c->front.sport, client);
+	sp_endpoint_format(&c->front.daddr, c->front.dport, service);
+	log_debug("%s > %s: %s > %s: %s", client, service, state_names[c->state], to, why);
+}
+
+void sp_conn_enter(struct sp_conn *c, enum sp_conn_state state, const char *why)
+{
+	log_change(c, state_names[state], why);
+	if (!(entered_from[state] & 1 << c->state)) {
+		log_err("a connection can't go from %s to %s (%s)", state_names[c->state], state_names[state], why);
+		abort();
+	}
+	c->state = state;
+}
+
+struct sp_conn *sp_conn_begin(struct sp_proxy *p, const struct sp_tuple *front, const char *why)
+{
+	const struct sp_service_conf *service = sp_config_service_at(p->node.config, front);
+	struct sp_conn *c = service ? sp_conn_add(p->conns, front) : NULL;
+
+	if (!c)
+		return NULL;
+	c->config = sp_config_get(p->node.config);
+	c->service = service;
+	sp_conn_enter(c, SP_CONN_HEAD, why);
+	return c;
+}
+
+struct sp_stash_offer sp_conn_offer(const struct sp_conn *c)
+{
+	return (struct sp_stash_offer){
+		.client = c->client, .mss = c->mss, .is_sack = c->is_sack, .is_ecn = c->is_ecn,
+		.begun_ms = c->begun_ms,
+	};
+}
+
+static void unstash(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_stash_offer offer = sp_conn_offer(c);
+
+	if (c->stashing)
+		sp_store_unstash(p->node.store, &c->front, &offer, c->stashing);
+}
+
+void sp_conn_leave_stash(struct sp_conn *c)
+{
+	c->stashing = 0;
+}
+
+void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why)
+{
+	log_change(c, "END", why);
+	if (c->is_trapped)
+		sp_datapath_del(p->node.dp, &c->front);
+	unstash(p, c);
+	p->held_bytes -= sp_conn_pages(c);
+	sp_config_put(c->config);
+	sp_conn_del(p->conns, c);
+}
+
+void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_half trap = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
+
+	if (!sp_cluster_is_home(p->node.cluster, &c->front))
+		return;
+	if (c->state == SP_CONN_REPLIED)
+		trap.flags |= SP_HALF_F_REPLIED;
+	else if (c->is_trapped)
+		return;
+	c->is_trapped = !sp_datapath_put(p->node.dp, &c->front, &trap, NULL, NULL);
+}
+
+__u32 sp_conn_pages(const struct sp_conn *c)
+{
+	return (c->reasm.top + PAGE - 1) / PAGE * PAGE;
+}
+
+__u32 sp_conn_put(struct sp_proxy *p, struct sp_conn *c, __s64 at, const char *bytes, __u32 len)
+{
+	__u32 before = sp_conn_pages(c);
+	__u32 grew = sp_reasm_add(&c->reasm, sp_conn_buf(p->conns, c), SP_CONN_BUF, at, bytes, len);
+
+	p->held_bytes += sp_conn_pages(c) - before;
+	return grew;
+}
+
+struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes)
+{
+	__u32 room = SP_CONN_BUF - c->reasm.len;
+
+	if (c->client.wscale_ours > 0)
+		room >>= c->client.wscale_ours;
+	return (struct sp_segment){
+		.tuple = sp_tuple_reverse(&c->front), .flags = flags, .window = room < 65535 ? room : 65535,
+		.wscale = -1,
+		.seq = c->client.isn_ours + 1, .ack = c->client.isn_theirs + 1 + ack_bytes,
+		.has_ts = c->client.has_ts, .tsval = c->client.tsval_ours, .tsecr = c->client.tsval_theirs,
+	};
+}

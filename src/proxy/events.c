@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* events.c - what the store and the other members of the cluster say, and which connection it is for */
+#include "proxy/events.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/addr.h"
+#include "base/warnings.h"
+#include "proxy/back.h"
+#include "proxy/dispatch.h"
+#include "proxy/forward.h"
+#include "proxy/head.h"
+#include "proxy/home.h"
+#include "proxy/machine.h"
+#include "proxy/miss.h"
+#include "proxy/reply.h"
+#include "proxy/stash.h"
+#include "proxy/sync.h"
+#include "proxy/takeover.h"
+
+#define SEND_AGAIN_MAX	4096	/* of the segments sent to a dead home: one that got more has a flood of small pieces */
+
+/* ---- the store ---- */
+
+static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_conn *c;
+
+	assert((err == -EEXIST) == !!winner);
+	sp_machine_awake(p);
+	c = sp_conn_by_ref(p->conns, ref);
+	if (c && c->state == SP_CONN_COMMITTING)
+		sp_machine_go(p, c, sp_back_committed(p, c, err, winner));
+	else if (c && c->state == SP_CONN_LATE)
+		sp_machine_go(p, c, sp_back_late(p, c, err, winner));
+}
+
+static void on_stashed(void *ctx, __u64 ref, int err)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_conn *c;
+
+	sp_machine_awake(p);
+	c = sp_conn_by_ref(p->conns, ref);
+	if (!c)
+		return;
+	if (c->left_by && !err && c->state != SP_CONN_ASKING && c->state != SP_CONN_REPLIED) {
+		sp_takeover_taken(p, &c->front, c->left_by);
+		c->left_by = 0;
+	}
+	sp_stash_done(p, c, err);
+}
+
+static void on_emptied(void *ctx)
+{
+	sp_node_emptied(ctx);
+	sp_stash_emptied(ctx);
+}
+
+/* It goes towards a splice of its own, which comes too late. If it is committing, the store tells it so. */
+static int is_overtaken(const struct sp_conn *c)
+{
+	return c->state == SP_CONN_HEAD || c->state == SP_CONN_CONNECTING || c->state == SP_CONN_ASKING;
+}
+
+/* Return: 0; -E2BIG: the table is full. */
+static int install(struct sp_proxy *p, const struct sp_splice *splice, const struct sp_conn *c)
+{
+	const struct sp_streams at = { .client = c ? splice->client_isn + 1 + c->reasm.len : 0 };
+
+	return sp_miss_is_known(p, splice) ? 0 : sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);
+}
+
+static void join(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
+{
+	if (c->state == SP_CONN_CONNECTING)
+		sp_back_release(p, c);
+	if (install(p, splice, c))
+		return;
+	c->up = splice->up;
+	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
+}
+
+/* The splice of another proxy is here, too, from now on. */
+static void found(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice)
+{
+	struct sp_conn *c = sp_conn_by_front(p->conns, &splice->front);
+
+	p->node.counters.fetched++;
+	sp_sync_fetched(p, splice);
+	if (c && c->client.isn_theirs != splice->client_isn) {
+		sp_miss_leave_behind(p, splice);
+		return;
+	}
+	if (!c && sp_miss_is_older(p, splice)) {
+		sp_miss_not_found(p, key, -ENOENT);
+		return;
+	}
+	sp_cluster_introduce(p->node.cluster, splice, splice->up.spliced_s);
+	if (c && is_overtaken(c))
+		join(p, c, splice);
+	else if (!c && install(p, splice, NULL))
+		return;
+	sp_miss_release(p, key, splice);
+}
+
+/* A reply of our own waits for the store. @older: its splice, which may be of the port's last connection */
+static void send_reply(struct sp_proxy *p, const struct sp_tuple *key, int err, const struct sp_splice *older)
+{
+	struct sp_conn *c = sp_conn_by_front(p->conns, key);
+
+	if (!c || c->state != SP_CONN_ASKING)
+		return;
+	if (!older || older->client_isn != c->client.isn_theirs)
+		sp_machine_go(p, c, sp_reply_asked(p, c, err));
+}
+
+static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
+{
+	struct sp_proxy *p = ctx;
+
+	sp_machine_awake(p);
+	if (!err) {
+		found(p, key, splice);
+		sp_takeover_fetched(p, key, 0);
+		send_reply(p, key, -ENOENT, splice);
+	} else {
+		if (!sp_takeover_fetched(p, key, err))
+			sp_miss_not_found(p, key, err);
+		send_reply(p, key, err, NULL);
+	}
+	sp_ager_fetched(&p->node.ager, &p->node.config->limits, key, err);
+}
+
+static void take_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
+
+	if (c && !(flags & SP_STRAY_F_CUT))
+		sp_dispatch_segment(p, c, seg);
+}
+
+static void on_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+		    const char *bytes, __u32 len)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_conn *c;
+	int is_wanted;
+
+	sp_machine_awake(p);
+	c = sp_conn_by_front(p->conns, front);
+	is_wanted = sp_takeover_head(p, front, err, offer, bytes, len);
+	if (c && !err)
+		sp_stash_merge(p, c, offer, bytes, len);
+	if (c)
+		sp_stash_asked(p, c);
+	else if (is_wanted && !err)
+		sp_stray_take(p->node.strays, sp_conns_hash(p->conns, front), front, sp_now_ns(), take_stray, p);
+	if (is_wanted && err)
+		sp_miss_not_found(p, front, err);
+}
+
+static const struct sp_store_events store_events = {
+	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head,
+	.heads = sp_takeover_heads, .emptied = on_emptied, .kept = sp_node_kept, .outdated = sp_node_outdated,
+	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = sp_node_member,
+};
+
+/* ---- the cluster ---- */
+
+/* The proxy that got the RST asks the store. Here it waits for the first segment of its connection, if that is late. */
+static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
+{
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
+	struct sp_entry e;
+
+	if (c)
+		sp_dispatch_segment(p, c, seg);
+	else if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e))
+		sp_forward_overtaken(p, &e, seg);
+	else
+		sp_stray_add(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), seg, 0, sp_now_ns());
+}
+
+/* Another proxy got it. It is not sent on again, even if its home is another one here: so it can't go in circles. */
+static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	enum sp_cookie cookie = SP_COOKIE_INVALID;
+	struct sp_proxy *p = ctx;
+
+	sp_machine_awake(p);
+	if (kind == SP_EVENT_BACK) {
+		sp_dispatch_back(p, seg, 1);
+		return;
+	}
+	if (kind == SP_EVENT_FRONT || seg->flags & SP_TCP_RST)
+		cookie = sp_datapath_cookie(p->node.dp, seg);
+	if (kind == SP_EVENT_FRONT && cookie) {
+		sp_dispatch_first(p, seg, cookie, 1);
+	} else if (seg->flags & SP_TCP_RST && cookie) {
+		on_rst(p, seg);
+	} else {
+		p->node.counters.cookie_expired += kind == SP_EVENT_FRONT;
+		sp_dispatch_later(p, seg, 1);
+	}
+}
+
+/* Acknowledged bytes, or those that may be, are ours to deliver: their new home would find them in the store. */
+static void hand_over(void *ctx, struct sp_conn *c)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_segment seg;
+
+	if (c->state != SP_CONN_HEAD || c->acked || c->stashing || sp_cluster_is_home(p->node.cluster, &c->front))
+		return;
+	seg = sp_head_as_segment(p, c);
+	sp_home_send(p, SP_EVENT_FRONT, &seg);
+	sp_conn_end(p, c, "its home is another proxy now");
+}
+
+static void on_homes(void *ctx)
+{
+	struct sp_proxy *p = ctx;
+
+	sp_machine_awake(p);
+	sp_degraded_changed(&p->degraded, sp_now_ns());
+	sp_conns_each(p->conns, hand_over, p);
+}
+
+static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	enum sp_event_kind kind = flags & SP_STRAY_F_FIRST ? SP_EVENT_FRONT : SP_EVENT_MISS;
+	struct sp_proxy *p = ctx;
+
+	if (flags & SP_STRAY_F_CUT)
+		return;
+	p->node.counters.told_again++;
+	if (!sp_cluster_is_home(p->node.cluster, &seg->tuple))
+		sp_cluster_tell_home(p->node.cluster, kind, seg);
+	else if (kind == SP_EVENT_FRONT)
+		sp_dispatch_first(p, seg, SP_COOKIE_INVALID, 1);
+	else
+		sp_dispatch_later(p, seg, 1);
+}
+
+/* A home that lives gets its segments once more, which does no harm while their splice is known. */
+static void on_died(void *ctx, const char *name)
+{
+	struct sp_proxy *p = ctx;
+
+	p->died_ns = sp_now_ns();
+	sp_takeover_died(p, name);
+	if (p->node.config->limits.closed_ns >= 2 * SP_STRAY_EARLY_NS)
+		sp_stray_young(p->sent_home, sp_now_ns(), SEND_AGAIN_MAX, send_again, p);
+}
+
+/*
+ * The host of a backend has not taken over a handshake: the splice never came to be. Its client retransmits, and all
+ * begins anew. If the server was to speak first, the client has nothing to retransmit: its acknowledgement is kept here.
+ */
+static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn)
+{
+	char at[SP_ENDPOINT_STRLEN];
+	struct sp_segment ack;
+	struct sp_entry up;
+
+	if (sp_datapath_get(p->node.dp, front, &up) || sp_ager_remove(&p->node.ager, front, client_isn))
+		return;
+	p->node.counters.adopted_in_vain++;
+	sp_endpoint_format(&up.half.out.daddr, up.half.out.dport, at);
+	sp_warn(SP_WARNING_ADOPT_FILTERED, sp_now_ns(), at, "backend %s: a firewall or connection tracking of its host drops "
+		"what it should take over, says its agent: connections go split there, and adoption is tried now and then", at);
+	if (!sp_reintroduce_take(p->reintroductions, front, client_isn, &ack))
+		sp_dispatch_first(p, &ack, SP_COOKIE_INVALID, sp_cluster_is_home(p->node.cluster, front));
+}
+
+static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	struct sp_proxy *p = ctx;
+
+	if ((state & SP_STATE_UNTAKEN) == SP_STATE_UNTAKEN) {
+		on_untaken(p, front, client_isn);
+		return;
+	}
+	if (state & SP_STATE_REUSED)
+		sp_reused_add(&p->reused, sp_conns_hash(p->conns, front), front, client_isn, sp_now_ns());
+	sp_node_ends(ctx, front, client_isn, state);
+}
+
+/* All members hear the answer, not only the one that asked. */
+static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn, const struct sp_fin *fin)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_patch patch = { .front = *tuple, .client_isn = client_isn, .flags = SP_STATE_FIN };
+	struct sp_entry e;
+
+	if (sp_splice_judge(p->node.dp, tuple, client_isn, fin) != SP_FIN_FITS || sp_datapath_get(p->node.dp, tuple, &e))
+		return;
+	if (e.half.flags & SP_HALF_F_FROM_BACKEND) {
+		patch.front = sp_tuple_reverse(&e.half.out);
+		patch.flags = SP_STATE_PEER_FIN;
+	}
+	if (!sp_datapath_patch(p->node.dp, &patch))
+		sp_cluster_tell_ends(p->node.cluster, &patch.front, client_isn, patch.flags);
+}
+
+static const struct sp_cluster_events cluster_events = {
+	.segment = on_segment, .ends = on_ends, .fin = on_fin, .died = on_died, .homes = on_homes,
+	.splices = sp_node_splices,
+};
+
+void sp_events_subscribe(struct sp_proxy *p)
+{
+	sp_node_subscribe(&p->node, &store_events, &cluster_events);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Theory of operation
+ *
+ * A connection is here from its first data segment (with a valid cookie) until its splice, usually for one round trip to
+ * a backend. conn.h has the table of its states. A packet (dispatch.c), an answer of the store
+ * (events.c) or a tick goes to the phase that the state belongs to. The phase returns what comes next, and sp_machine_go()
+ * does that:
+ *
+ *	head.c		HEAD				the head is held and parsed
+ *	back.c		CONNECTING, COMMITTING, LATE	a backend is connected, the splice committed
+ *	deliver.c	DELIVERING			held bytes are forwarded
+ *	reply.c		ASKING, REPLIED			400, 404, 408, 414, 431, 503
+ *	stash.c		HEAD, DELIVERING, ...		bytes that are acknowledged before the splice are stored
+ *
+ * Bytes that only this machine holds are not acknowledged (law 1): if they are lost here, the client retransmits them. No
+ * byte is forwarded before the halves are committed (law 3).
+ */
+#include "proxy/machine.h"
+
+#include "base/log.h"
+#include "proxy/back.h"
+#include "proxy/deliver.h"
+#include "proxy/head.h"
+#include "proxy/home.h"
+#include "proxy/miss.h"
+#include "proxy/offer.h"
+#include "proxy/reply.h"
+#include "proxy/stash.h"
+#include "proxy/sync.h"
+#include "proxy/takeover.h"
+
+#define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
+#define QUOTES_PER_TICK	64
+#define SUSPENDED_NS	1000000000ULL	/* after that others may have done our work */
+
+/* ---- what comes next ---- */
+
+static struct sp_next retry(struct sp_proxy *p, struct sp_conn *c)
+{
+	if (!c->acked || c->is_reset)
+		return sp_next(SP_NEXT_END, "no splice came of it");
+	if (sp_deliver_through_known(p, c))
+		sp_head_retry(p, c);
+	return sp_next_wait();
+}
+
+static struct sp_next step(struct sp_proxy *p, struct sp_conn *c, struct sp_next next)
+{
+	switch (next.kind) {
+	case SP_NEXT_CONNECT:
+		return sp_back_start(p, c, next.arg);
+	case SP_NEXT_REPLY:
+		return sp_reply_begin(p, c, next.arg, next.why);
+	case SP_NEXT_DELIVER:
+		return sp_deliver_begin(p, c);
+	case SP_NEXT_JOIN:
+		return sp_deliver_join(p, c);
+	case SP_NEXT_RETRY:
+		return retry(p, c);
+	case SP_NEXT_STASH:
+		sp_stash_grown(p, c);
+		break;
+	case SP_NEXT_END:
+		sp_conn_end(p, c, next.why);
+		break;
+	case SP_NEXT_WAIT:
+		break;
+	}
+	return sp_next_wait();
+}
+
+void sp_machine_go(struct sp_proxy *p, struct sp_conn *c, struct sp_next next)
+{
+	while (next.kind != SP_NEXT_WAIT)
+		next = step(p, c, next);
+}
+
+/* ---- the daemon was suspended ---- */
+
+/* Acknowledged bytes stay with the store: takeover.c resumes them, here or elsewhere. */
+static void leave(void *ctx, struct sp_conn *c)
+{
+	struct sp_proxy *p = ctx;
+
+	if (sp_conn_is_committing(c)) {
+		sp_conn_enter(c, SP_CONN_LATE, "the daemon was suspended");
+		return;
+	}
+	if (!sp_conn_is_undecided(c))
+		return;
+	sp_conn_leave_stash(c);
+	if (c->state == SP_CONN_CONNECTING)
+		sp_back_release(p, c);
+	sp_conn_end(p, c, "the daemon was suspended");
+}
+
+/*
+ * Other proxies served meanwhile what clients retransmitted. Where that is over, the store has forgotten it: a request
+ * that is still held here might win its claim and run again. So all begins as if this daemon had just been started. A
+ * commit under way was asked for in time, or is late for the servers.
+ *
+ * A lone proxy forgets its strays, too. They have aged, while the segment that explains them lies in the ring: the next
+ * one would be taken for the second of a connection that is not known, and its client be reset.
+ */
+void sp_machine_awake(struct sp_proxy *p)
+{
+	__u64 now_ns = sp_now_ns(), suspended_ns = now_ns - p->awake_ns;
+
+	p->awake_ns = now_ns;
+	if (suspended_ns < SUSPENDED_NS)
+		return;
+	sp_strays_clear(p->node.strays);
+	if (!sp_node_is_shared(&p->node))
+		return;
+	p->node.counters.stopped++;
+	log_warn("this daemon was stopped for %llu ms: what it held is left to others", suspended_ns / 1000000);
+	sp_conns_each(p->conns, leave, p);
+	sp_strays_clear(p->sent_home);
+	sp_takeover_start(p);
+}
+
+/* ---- ticks ---- */
+
+static void tick_head(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
+{
+	sp_machine_go(p, c, sp_head_tick(p, c, now_ns));
+	if (c->state != SP_CONN_HEAD)
+		return;
+	sp_stash_tick(p, c, now_ns);
+	if (c->state == SP_CONN_HEAD)
+		sp_home_ask(p, c);
+}
+
+/*
+ * If the backend sees clients' own addresses, it may have this connection from another proxy, through which the client's
+ * handshake went; and in mode split its answer to the SYN doesn't come here. So the store is asked.
+ */
+static void tick_connecting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
+{
+	if (c->pool->source == SP_SOURCE_CLIENT)
+		sp_home_ask(p, c);
+	if (c->state == SP_CONN_CONNECTING)
+		sp_machine_go(p, c, sp_back_tick(p, c, now_ns));
+}
+
+static void tick_conn(void *ctx, struct sp_conn *c)
+{
+	struct sp_proxy *p = ctx;
+	__u64 now_ns = sp_now_ns();
+
+	switch (c->state) {
+	case SP_CONN_HEAD: tick_head(p, c, now_ns); break;
+	case SP_CONN_CONNECTING: tick_connecting(p, c, now_ns); break;
+	case SP_CONN_DELIVERING:
+		sp_stash_tick(p, c, now_ns);
+		sp_machine_go(p, c, sp_deliver_tick(p, c, now_ns));
+		break;
+	case SP_CONN_ASKING:
+	case SP_CONN_REPLIED:
+		if (now_ns >= c->deadline_ns)
+			sp_conn_end(p, c, "its time is over");
+		break;
+	case SP_CONN_FREE:
+	case SP_CONN_COMMITTING:
+	case SP_CONN_LATE:
+		break;
+	}
+}
+
+/* Another proxy may have it: then it is here when the store has answered. */
+static int is_here(void *ctx, const struct sp_tuple *front)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_entry e;
+
+	if (sp_conn_by_front(p->conns, front) || !sp_datapath_get(p->node.dp, front, &e))
+		return 1;
+	if (sp_node_is_shared(&p->node))
+		sp_store_fetch(p->node.store, front);
+	return 0;
+}
+
+void sp_machine_tick(struct sp_proxy *p)
+{
+	sp_machine_awake(p);
+	p->parse_budget = PARSE_PER_TICK;
+	p->quote_budget = QUOTES_PER_TICK;
+	sp_sync_tick(p, sp_now_ns());
+	sp_conns_each(p->conns, tick_conn, p);
+	sp_takeover_tick(p, sp_now_ns());
+	sp_offer_tick(p, sp_now_ns());
+	sp_degraded_tick(&p->degraded, p->node.cluster, sp_now_ns());
+	if (sp_node_is_shared(&p->node))
+		sp_miss_tick(p);
+	p->node.counters.introduced_again +=
+		sp_reintroduce_tick(p->reintroductions, p->node.dp, p->node.cluster, p->node.wire, sp_now_ns());
+	sp_synack_tick(p->synacks, p->node.wire, sp_now_ns(), is_here, p);
+}

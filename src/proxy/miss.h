@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* miss.h - packets of connections that are not known here, and what the store says about them */
+#ifndef SP_PROXY_MISS_H
+#define SP_PROXY_MISS_H
+
+#include "proxy/proxy.h"
+
+/* @e is live, and a SYN of its tuple came. */
+void sp_miss_challenge(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *syn);
+/* An ICMP error quotes a packet to which a packet of tuple @key would be the answer. */
+void sp_miss_quoted(struct sp_proxy *p, const struct sp_tuple *key);
+
+/* The store has no splice under @key (-ENOENT), or is out of reach (-EAGAIN): what becomes of its strays. */
+void sp_miss_not_found(struct sp_proxy *p, const struct sp_tuple *key, int err);
+/* The store has @splice under @key, and it is installed: its strays are forwarded. */
+void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice);
+/* Whether @splice is installed here. */
+int sp_miss_is_known(struct sp_proxy *p, const struct sp_splice *splice);
+/* Whether the strays under the tuple of @splice are of a newer connection. */
+int sp_miss_is_older(struct sp_proxy *p, const struct sp_splice *splice);
+/* A newer connection of this tuple is known. */
+void sp_miss_leave_behind(struct sp_proxy *p, const struct sp_splice *old);
+/* Ask again about strays that have just come. */
+void sp_miss_tick(struct sp_proxy *p);
+
+#endif
