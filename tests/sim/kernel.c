@@ -385,6 +385,11 @@ __u16 sp_datapath_mtu(const struct sp_config *config)
 	return MTU;
 }
 
+int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple *out)
+{
+	return 0;
+}
+
 int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)
 {
 	memcpy(dp->control.cookie_key[0], keys->key[0], 16);
