@@ -8,6 +8,7 @@
 #define SP_SERVICES_MAX	4096
 #define SP_SNATS_MAX	512
 #define SP_ORIGINS_MAX	4096
+#define SP_LEAVING_MAX	64
 #define SP_WSCALE_MAX	14	/* RFC 7323, 2.3 */
 
 /*

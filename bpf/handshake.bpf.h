@@ -342,9 +342,17 @@ static __always_inline int is_martian(const struct sp_pkt *pkt)
 	       (pkt->is_v6 ? is_martian_v6(from) : is_martian_v4(bpf_ntohl(from->w[3])));
 }
 
+/* Left to the stack, as where spliced is not. */
+static __noinline int is_leaving(const struct sp_pkt *pkt)
+{
+	__u32 ifindex = pkt ? pkt->skb->ifindex : 0;
+
+	return !!bpf_map_lookup_elem(&sp_leaving, &ifindex);
+}
+
 /**
  * front() - a packet from a client to a service, without a half
- * Return: a reason always; for SYN_ANSWERED the packet has become the answer.
+ * Return: a reason; for SYN_ANSWERED the packet has become the answer. 0: it is the stack's.
  */
 static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *svc, __u64 now_ns)
 {
@@ -359,6 +367,8 @@ static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *sv
 		return -SP_DROP_MARTIAN;
 	if (!(pkt->flags & TH_SYN))
 		return front_segment(pkt, svc, c, now_ns);
+	if (is_leaving(pkt))
+		return 0;
 	if (c->is_full)
 		return -SP_DROP_TABLE_FULL;
 	err = pkt->payload_bytes ? forget_data(pkt) : 0;

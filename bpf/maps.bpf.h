@@ -42,6 +42,14 @@ struct {
 	__type(value, struct sp_snat);
 } sp_snats SEC(".maps");
 
+/* Interfaces, by index, that carry what is spliced, and answer nothing new. Value: nothing to say. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SP_LEAVING_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} sp_leaving SEC(".maps");
+
 /* Value: nothing to say. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

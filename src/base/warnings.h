@@ -30,6 +30,7 @@
 	X(OLDER_PROGRAM, older_program, 0, "`spliced --unload --config FILE` with the file of that one (its state_dir)") \
 	X(CHAIN_CHANGED, chain_changed, 120, "see `bpftool net` for who is there; what wants packets before us is no use") \
 	X(DETACHED, detached, 0, "bring the interface back, or take it out of `interfaces`; else restart spliced") \
+	X(LEAVING, leaving, 0, "wait, or end these connections; by a restart after `spliced --unload` all interfaces are let go") \
 	X(BACKEND_LOCAL, backend_local, 0, "put the backend on another host, or into a network namespace of its own") \
 	X(IPSEC, ipsec, 60, "let the policies leave out what has the services' or the source addresses, or lead it to an xfrm " \
 	  "interface, behind which it is encrypted") \

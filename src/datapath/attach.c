@@ -204,41 +204,96 @@ static int is_configured(const struct sp_config *config, const char *interface)
 	return 0;
 }
 
-static int is_left_over(const char *name, const struct sp_config *config)
+static int is_by_tcx(enum way way)
+{
+	return way == TCX || way == TCX_OUT;
+}
+
+/* Return: whether it is to be let go now. A filter of clsact can't be taken away later, without capabilities. */
+static int is_left_over(const char *name, const struct sp_config *config, struct sp_leavings *leavings)
 {
 	char interface[IFNAMSIZ];
 
 	for (enum way way = 0; way < WAY_COUNT; way++)
 		if (pin_parse(name, way, interface))
-			return !is_configured(config, interface);
+			return !is_configured(config, interface) &&
+			       (!leavings || !is_by_tcx(way) || sp_leaving_add(leavings, config, interface, sp_now_ns()));
 	return 0;
 }
 
-static void sweep(DIR *dir, const struct sp_config *config)
+static void sweep(DIR *dir, const struct sp_config *config, struct sp_leavings *leavings)
 {
 	struct dirent *entry;
 
 	while ((entry = readdir(dir)))
-		if (is_left_over(entry->d_name, config))
+		if (is_left_over(entry->d_name, config, leavings))
 			sp_unpin(dirfd(dir), entry->d_name);
 }
 
-int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd)
+void sp_attach_let_go(const char *path, struct sp_leavings *leavings, __s64 oldest_s, __s64 walk_s)
+{
+	const struct sp_leaving *one;
+	char name[PIN_MAX], file[PATH_LEN];
+
+	while ((one = sp_leaving_next(leavings, oldest_s, walk_s))) {
+		for (enum way way = TCX; way <= TCX_OUT; way += TCX_OUT - TCX) {
+			pin_name(name, way, one->interface);
+			snprintf(file, sizeof(file), "%s/%s", path, name);
+			unlink(file);
+		}
+		log_info("interface %s: let go", one->interface);
+		sp_leaving_remove(leavings, one->interface);
+	}
+}
+
+static int is_pinned(int dir_fd, const char *interface)
+{
+	char name[PIN_MAX];
+
+	for (enum way way = 0; way < WAY_COUNT; way++) {
+		pin_name(name, way, interface);
+		if (!faccessat(dir_fd, name, F_OK, 0))
+			return 1;
+	}
+	return 0;
+}
+
+/* Of interfaces that were attached just now. */
+static void undo(int dir_fd, const struct sp_config *config, __u64 are_new)
+{
+	char name[PIN_MAX];
+
+	for (size_t i = 0; i < config->interface_count; i++)
+		for (enum way way = 0; are_new >> i & 1 && way < WAY_COUNT; way++) {
+			pin_name(name, way, config->interfaces[i]);
+			if (!faccessat(dir_fd, name, F_OK, 0))
+				sp_unpin(dir_fd, name);
+		}
+}
+
+int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd, struct sp_leavings *leavings)
 {
 	DIR *dir = opendir(path);
+	__u64 are_new = 0;
 	int err = 0;
 
+	_Static_assert(SP_CONFIG_INTERFACES_MAX <= 64, "a bit for each");
 	if (!dir)
 		return -errno;
 	for (size_t i = 0; !err && i < config->interface_count; i++) {
+		are_new |= (__u64)!is_pinned(dirfd(dir), config->interfaces[i]) << i;
 		err = attach(path, config->interfaces[i], in_fd, dirfd(dir), 0);
 		if (!err && out_fd >= 0)
 			err = attach(path, config->interfaces[i], out_fd, dirfd(dir), 1);
 		if (err)
 			log_err_errno(err, "interface %s: can't attach the datapath", config->interfaces[i]);
+		else if (leavings)
+			sp_leaving_remove(leavings, config->interfaces[i]);
 	}
-	if (!err)
-		sweep(dir, config);
+	if (err)
+		undo(dirfd(dir), config, are_new);
+	else
+		sweep(dir, config, leavings);
 	closedir(dir);
 	return err;
 }

@@ -3,7 +3,7 @@
 #ifndef SP_DATAPATH_ATTACH_H
 #define SP_DATAPATH_ATTACH_H
 
-#include "config/config.h"
+#include "datapath/leaving.h"
 
 /**
  * sp_attach() - attach to each interface, in the place of older programs without a gap
@@ -13,10 +13,13 @@
  *
  * By tcx, or by clsact where the kernel is older than 6.6, or with
  * SPLICED_ATTACH=clsact in the environment (for tests of that way).
- * Interfaces that are no longer configured are let go.
+ * Interfaces that are no longer configured are let go: by tcx when nothing needs them any more (leaving.h), else now.
+ * @leavings:	NULL: nothing is spliced
  * Return: 0 or -errno, logged.
  */
-int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd);
+int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd, struct sp_leavings *leavings);
+/* Now and then: those that nothing needs any more go. @oldest_s, @walk_s: as of struct sp_ager */
+void sp_attach_let_go(const char *path, struct sp_leavings *leavings, __s64 oldest_s, __s64 walk_s);
 
 /* Return: whether clsact filters are ours in @path: they change by netlink, which a confined daemon has no right to. */
 int sp_attach_is_by_clsact(const char *path);

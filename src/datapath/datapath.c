@@ -137,6 +137,24 @@ static int map_control(struct sp_datapath *dp)
 	return 0;
 }
 
+static struct bpf_program *ingress(const struct sp_datapath *dp, const struct sp_config *config)
+{
+	if (!config->is_agent)
+		return dp->skel->progs.sp_ingress;
+	return dp->can_adopt ? dp->skel->progs.sp_agent_adopt : dp->skel->progs.sp_agent_in;
+}
+
+static int egress_fd(const struct sp_datapath *dp, const struct sp_config *config)
+{
+	return config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
+}
+
+static int attach_all(struct sp_datapath *dp, const struct sp_config *config, struct sp_leavings *leavings)
+{
+	memset(&dp->hooks, 0, sizeof(dp->hooks));
+	return sp_attach(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config), leavings);
+}
+
 int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp)
 {
 	struct sp_datapath *dp = calloc(1, sizeof(*dp));
@@ -166,7 +184,8 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 		log_err_errno(err, "can't load the datapath");
 		goto fail;
 	}
-	err = sp_datapath_attach(dp, config);
+	sp_leaving_init(&dp->leavings, bpf_map__fd(dp->skel->maps.sp_leaving));
+	err = attach_all(dp, config, dp->count.splices ? &dp->leavings : NULL);
 	if (err)
 		goto fail;
 	sp_state_sweep(config->state_dir);
@@ -177,28 +196,20 @@ fail:
 	return err;
 }
 
-static struct bpf_program *ingress(const struct sp_datapath *dp, const struct sp_config *config)
-{
-	if (!config->is_agent)
-		return dp->skel->progs.sp_ingress;
-	return dp->can_adopt ? dp->skel->progs.sp_agent_adopt : dp->skel->progs.sp_agent_in;
-}
-
-static int egress_fd(const struct sp_datapath *dp, const struct sp_config *config)
-{
-	return config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
-}
-
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 {
-	memset(&dp->hooks, 0, sizeof(dp->hooks));
-	return sp_attach(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config));
+	return attach_all(dp, config, &dp->leavings);
 }
 
 const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns)
 {
 	return sp_attach_check(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config),
 			       &dp->hooks, now_ns);
+}
+
+void sp_datapath_let_go(struct sp_datapath *dp, __s64 oldest_s, __s64 walk_s)
+{
+	sp_attach_let_go(dp->state.dir, &dp->leavings, oldest_s, walk_s);
 }
 
 int sp_datapath_can_attach(const struct sp_datapath *dp)

@@ -27,8 +27,10 @@ void sp_datapath_close(struct sp_datapath *dp);
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
 /* Whether interfaces can change while the daemon runs: not where the kernel has no tcx. */
 int sp_datapath_can_attach(const struct sp_datapath *dp);
-/* Let the interfaces of a new configuration through it, and no others any more. */
+/* Let the interfaces of a new configuration through it, and others only as long as something spliced may need them. */
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
+/* See sp_attach_let_go(). */
+void sp_datapath_let_go(struct sp_datapath *dp, __s64 oldest_s, __s64 walk_s);
 /* Return: whether they are others than before. */
 int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys);
 
@@ -51,6 +53,9 @@ __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at
 
 /* What is offered where a service is, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);
+
+/* Now and then: the MTU of an interface may have changed, and what is offered with it. */
+void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *config);
 
 /**
  * sp_datapath_offer_less() - from now on clients are offered what backends turned out to do

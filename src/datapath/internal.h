@@ -9,11 +9,12 @@
 #include "proxy.skel.h"
 #include "datapath/state.h"
 
-/* @all: flags of @offer, as configured */
+/* @all: flags of @offer, as configured; @follows_mtu: the MSS is not configured */
 struct sp_offered {
 	struct sp_listen	at;
 	struct sp_service	offer;
 	__u8			all;
+	__u8			follows_mtu;
 };
 
 /*
@@ -33,10 +34,12 @@ struct sp_datapath {
 	__u32			introduced;
 	int			can_adopt;
 	struct sp_hooks		hooks;
+	struct sp_leavings	leavings;
 	struct sp_policy_watch	*policies;
 	__u64			forbidden_pkts;		/* dropped for them, as last seen */
 	struct sp_offered		offered[SP_SERVICES_MAX];
 	size_t			offered_count;
+	__u16			mtu;			/* which they follow */
 };
 
 /* policies.c - once, before anything is attached. Return: 0 or -errno. */

@@ -59,6 +59,33 @@ static int put_offer(struct sp_datapath *dp, const struct sp_offered *o)
 	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_services), &o->at, &o->offer, BPF_ANY) ? -errno : 0;
 }
 
+static __u16 mss_of(__u16 mtu, const struct sp_addr *addr)
+{
+	return mtu - (sp_addr_is_v4(addr) ? 40 : 60);
+}
+
+/* What backends do less stays. */
+void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *config)
+{
+	__u16 mtu = sp_datapath_mtu(config);
+
+	if (mtu == dp->mtu)
+		return;
+	log_info("the smallest MTU of the interfaces is %u, and was %u: what is offered to clients follows", mtu, dp->mtu);
+	dp->mtu = mtu;
+	for (size_t i = 0; i < dp->offered_count; i++) {
+		struct sp_offered *o = &dp->offered[i];
+		__u16 mss = mss_of(mtu, &o->at.addr);
+
+		if (!o->follows_mtu)
+			continue;
+		if (o->offer.mss == o->offer.mss_max || o->offer.mss > mss)
+			o->offer.mss = mss;
+		o->offer.mss_max = mss;
+		put_offer(dp, o);
+	}
+}
+
 static int offer_at(struct sp_datapath *dp, const struct sp_config *config, const struct sp_service_conf *service,
 		    const struct sp_endpoint *at)
 {
@@ -69,8 +96,9 @@ static int offer_at(struct sp_datapath *dp, const struct sp_config *config, cons
 	*o = (struct sp_offered){ .at = { .addr = at->addr, .port = at->port_be }, .offer = service->offer };
 	if (config->store.kind == SP_STORE_REDIS)
 		o->offer.flags |= SP_SERVICE_F_SHARED;
-	if (!o->offer.mss)
-		o->offer.mss = sp_datapath_mtu(config) - (sp_addr_is_v4(&at->addr) ? 40 : 60);
+	o->follows_mtu = !o->offer.mss;
+	if (o->follows_mtu)
+		o->offer.mss = mss_of(dp->mtu, &at->addr);
 	o->offer.mss_max = o->offer.mss;
 	o->all = o->offer.flags;
 	dp->offered_count++;
@@ -97,6 +125,7 @@ static int apply_services(struct sp_datapath *dp, const struct sp_config *config
 	int err = 0;
 
 	dp->offered_count = 0;
+	dp->mtu = sp_datapath_mtu(config);
 	for (size_t i = 0; i < config->service_count; i++)
 		for (size_t j = 0; !err && j < config->services[i].listen_count; j++)
 			err = offer_at(dp, config, &config->services[i], &config->services[i].listens[j]);

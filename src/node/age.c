@@ -23,6 +23,7 @@
 #include "node/age.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -381,6 +382,8 @@ static void look_at(struct sp_ager *a, const struct sp_limits_conf *limits, cons
 		return;
 	}
 	a->counting++;
+	if (sp_entry_is_live(e) && e->half.spliced_s < a->counting_oldest_s)
+		a->counting_oldest_s = e->half.spliced_s;
 	if (sp_entry_is_live(e) && !a->is_agent)
 		sp_holders_add(&a->holders[!a->holders_idx], a->holders_key, &e->half.out.daddr);
 	if (may_be_over(a, limits, &look) && end_if_over(a, limits, &look))
@@ -442,6 +445,8 @@ static void begin_walk(struct sp_ager *a)
 	a->changes = sp_datapath_count(a->dp)->changes;
 	a->last_walk_ns = a->walk_ns;
 	a->walk_ns = a->now_ns;
+	a->walk_real_s = a->now_real_ns / 1000000000;
+	a->counting_oldest_s = INT64_MAX;
 	a->is_asking = 0;
 	a->is_short_walk = a->is_short;
 	sp_holders_clear(&a->holders[!a->holders_idx]);
@@ -453,6 +458,8 @@ static void end_walk(struct sp_ager *a)
 {
 	check_count(a);
 	a->survivable = a->counting_survivable;
+	a->oldest_s = a->counting_oldest_s;
+	a->oldest_walk_s = a->walk_real_s;
 	a->holders_idx = !a->holders_idx;
 	a->is_share_known = a->is_short_walk;
 }

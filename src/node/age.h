@@ -15,6 +15,8 @@
  *		they hear from others. @up as in sp_expiry_tell()
  * @is_agent:	until an end is told a client's port can't be used again; and what it was told of may be told again
  * @survivable:	splices that would go on without this machine: live, and lately confirmed by the store
+ * @oldest_s: of live splices: when the oldest one was made, as the last whole walk saw it, which began at @oldest_walk_s;
+ *		CLOCK_REALTIME. INT64_MAX: there was none; 0: there was no walk yet
  * All else is the ager's own. @holders: of the last walk, and of this one; what is made meanwhile counts in both.
  */
 struct sp_ager {
@@ -27,6 +29,7 @@ struct sp_ager {
 					   const struct sp_half_state *down);
 	void			*ctx;
 	unsigned int		survivable;
+	__s64			oldest_s, oldest_walk_s;
 	__u32			cursor;
 	int			is_walking;
 	int			is_slow;	/* there is more to refresh than a turn may */
@@ -43,7 +46,7 @@ struct sp_ager {
 	int			is_share_known;	/* the same of the last one */
 	__u64			changes;	/* sp_count, when the walk began */
 	__u64			now_ns, walk_ns, last_walk_ns;
-	__s64			now_real_ns;
+	__s64			now_real_ns, walk_real_s, counting_oldest_s;
 	__s64			emptied_s;	/* what was kept up to then may be kept no more; CLOCK_REALTIME */
 };
 

@@ -19,6 +19,7 @@
 #include "node/reload.h"
 #include "node/report.h"
 #include "node/role.h"
+#include "datapath/links.h"
 #include "datapath/state.h"
 #include "store/store.h"
 #include "base/warnings.h"
@@ -41,7 +42,7 @@ struct daemon {
 	const char			*path;
 	unsigned int			beats;
 	uv_loop_t			loop;
-	uv_poll_t			events, policies;
+	uv_poll_t			events, policies, links;
 	uv_prepare_t			flush;
 	uv_timer_t			beat, tick, age, watchdog;
 	uv_signal_t			hup, term, intr;
@@ -112,6 +113,39 @@ static void on_policies(uv_poll_t *handle, int status, int events)
 	sp_datapath_policies_changed(d->dp, sp_now_ns());
 }
 
+static void look_at_interfaces(struct daemon *d)
+{
+	const struct sp_node *node = d->node;
+
+	d->report.detached = sp_datapath_check_attached(d->dp, node->config, sp_now_ns());
+	sp_datapath_let_go(d->dp, node->ager.oldest_s, node->ager.oldest_walk_s);
+	sp_datapath_follow_mtu(d->dp, node->config);
+}
+
+/* An interface that has come back must not be without the datapath until the next beat. */
+static void on_links(uv_poll_t *handle, int status, int events)
+{
+	struct daemon *d = handle->data;
+	int fd;
+
+	if (!uv_fileno((const uv_handle_t *)handle, &fd))
+		sp_links_drain(fd);
+	look_at_interfaces(d);
+}
+
+static void watch_links(struct daemon *d)
+{
+	int fd = sp_links_open();
+
+	if (fd < 0) {
+		log_warn_errno(fd, "changes of interfaces are noticed each second only");
+		return;
+	}
+	uv_poll_init(&d->loop, &d->links, fd);
+	d->links.data = d;
+	uv_poll_start(&d->links, UV_READABLE, on_links);
+}
+
 static void on_beat(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
@@ -120,7 +154,7 @@ static void on_beat(uv_timer_t *timer)
 	sp_report_tell(&d->report);
 	sp_firewall_tick(d->wire, d->node->config, sp_now_ns());
 	if (!(d->beats++ % LOOK_BEATS))
-		d->report.detached = sp_datapath_check_attached(d->dp, d->node->config, sp_now_ns());
+		look_at_interfaces(d);
 	sp_datapath_policies_tick(d->dp, sp_now_ns());
 	sp_warnings_tick(sp_now_ns());
 }
@@ -190,6 +224,7 @@ static int start_loop(struct daemon *d)
 	uv_poll_init(&d->loop, &d->events, fd);
 	d->events.data = d;
 	uv_poll_start(&d->events, UV_READABLE, on_events);
+	watch_links(d);
 	if (sp_datapath_policies_fd(d->dp) >= 0) {
 		uv_poll_init(&d->loop, &d->policies, sp_datapath_policies_fd(d->dp));
 		d->policies.data = d;

@@ -8,7 +8,7 @@ import pytest
 import daemon
 from agent_lab import AgentLab
 from kernel import can_adopt, has_tcx, needs_tcx
-from tcp import MIB, at_bytes, nothing_lost, transfer
+from tcp import MIB, at_bytes, nothing_lost, transfer, wait_for
 from web import WHERE, get, tls_get, web_services
 
 pytestmark = pytest.mark.spliced
@@ -131,7 +131,8 @@ def test_interface_comes_and_goes(rig, monkeypatch, by):
         assert f"{kind}_a:100" in pinned(rig, kind)
         rig.spliced.write(usual)
         restart(rig)()
-        assert len(pinned(rig, kind)) == len(usual["interfaces"])
+        # by tcx it is let go when no splice is left that is as old
+        wait_for(lambda: len(pinned(rig, kind)) == len(usual["interfaces"]), "it to be let go", 30)
         assert "sp_ingress" not in proxy.run("tc", "filter", "show", "dev", "a.100", "ingress")
     finally:
         proxy.ip("link del a.100\n")

@@ -169,8 +169,8 @@ def test_interface_that_comes_back_is_attached_again(raw):
         wait_for(lambda: not warnings(raw.spliced, "detached"), "the warning to go", 5)
         assert raw.spliced.ctl_run("ready").returncode == 0
         # gone and back between two looks
-        proxy.ip("link del w0\nlink add w0 type veth peer name w1\nlink set w0 up\n")
         seen = raw.spliced.log.read_text().count("interface w0: the datapath was not attached")
+        proxy.ip("link del w0\nlink add w0 type veth peer name w1\nlink set w0 up\n")
         wait_for(lambda: raw.spliced.log.read_text().count("interface w0: the datapath was not attached") > seen, "to be attached again", 5)
     finally:
         raw.spliced.reload(raw.usual)

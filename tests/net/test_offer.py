@@ -11,7 +11,7 @@ import pytest
 import tcp
 from agent_lab import MIB, agent_lab
 from kernel import ADOPT
-from tcp import info, transfer
+from tcp import info, transfer, wait_for
 
 pytestmark = pytest.mark.spliced
 NARROW = 1400       # nobody tells of it but the backend's MSS, or its agent
@@ -67,6 +67,20 @@ def test_narrow_backend(lab, pair, family, kind):
         transfer(client, server, 2 * MIB)
         transfer(server, client, MIB)
         assert int(info(lab.client, client)["pmtu"]) == NARROW
+
+
+def test_narrow_backend_that_grows(lab, pair, family):
+    """The promise grows again with the first SYN-ACK that says more; nobody reloads anything."""
+    if lab.mode == "adopt":
+        pytest.skip("there is no SYN-ACK")
+    def promise():
+        client, _ = pair(family, "http")
+        return int(info(lab.client, client)["mss"])
+    with narrow_backend(lab):
+        wait_for(lambda: promise() < 1400, "less to be promised")
+    for _ in range(12):     # by all proxies
+        promise()
+    assert promise() > 1400
 
 
 @pytest.mark.parametrize("option", OPTIONS)
