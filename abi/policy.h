@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* policy.h - IPsec policies of this host that concern what leaves it. Layout is ABI. */
+/* policy.h - IPsec policies of this host that concern what leaves it, or what that answers. Layout is ABI. */
 #ifndef SP_ABI_POLICY_H
 #define SP_ABI_POLICY_H
 
@@ -14,16 +14,17 @@
  * @sport, @dport: ports
  * @sport_mask, @dport_mask: which bits of those count
  * @is_pass:	they may leave as they are; else not by us
+ * @is_in:	it is about what comes the other way; @saddr and the like are turned round. Decided apart from the others
  */
 struct sp_policy {
 	struct sp_addr	saddr, daddr, smask, dmask;
 	__be16		sport, dport, sport_mask, dport_mask;
 	__u32		is_pass;
-	__u32		pad;
+	__u32		is_in;
 };
 _Static_assert(sizeof(struct sp_policy) == 80, "struct sp_policy is ABI");
 
-/* Value of the one entry of map sp_policies: @count of them, of which the first that fits decides. */
+/* Value of the one entry of map sp_policies: @count of them, of which the first that fits decides, of either kind. */
 struct sp_policies {
 	__u32			count;
 	__u32			pad;
@@ -42,6 +43,17 @@ sp_inline int sp_policy_fits(const struct sp_policy *p, const struct sp_tuple *t
 	return sp_policy_has_addr(&t->saddr, &p->saddr, &p->smask) &&
 	       sp_policy_has_addr(&t->daddr, &p->daddr, &p->dmask) &&
 	       !((t->sport ^ p->sport) & p->sport_mask) && !((t->dport ^ p->dport) & p->dport_mask);
+}
+
+/* @decided: bits of the kinds that have found theirs, at first 0. Return: whether @p forbids what leaves with @t. */
+sp_inline int sp_policy_forbids(const struct sp_policy *p, const struct sp_tuple *t, __u32 *decided)
+{
+	__u32 kind = p->is_in ? 2 : 1;
+
+	if (*decided & kind || !sp_policy_fits(p, t))
+		return 0;
+	*decided |= kind;
+	return !p->is_pass;
 }
 
 #endif

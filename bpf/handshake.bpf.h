@@ -350,6 +350,17 @@ static __noinline int is_leaving(const struct sp_pkt *pkt)
 	return !!bpf_map_lookup_elem(&sp_leaving, &ifindex);
 }
 
+/* An answer would leave in clear, and so would all that follows. */
+static __noinline int is_answer_forbidden(const struct sp_pkt *pkt)
+{
+	struct sp_tuple out;
+
+	if (!pkt)
+		return 1;
+	out = sp_tuple_reverse(&pkt->tuple);
+	return is_forbidden(&out);
+}
+
 /**
  * front() - a packet from a client to a service, without a half
  * Return: a reason; for SYN_ANSWERED the packet has become the answer. 0: it is the stack's.
@@ -371,6 +382,8 @@ static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *sv
 		return 0;
 	if (c->is_full)
 		return -SP_DROP_TABLE_FULL;
+	if (is_answer_forbidden(pkt))
+		return -SP_DROP_IPSEC;
 	err = pkt->payload_bytes ? forget_data(pkt) : 0;
 	err = err ?: answer_syn(pkt, svc, c, now_ns);
 	if (err)

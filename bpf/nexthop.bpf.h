@@ -41,7 +41,7 @@ static __always_inline __u16 smaller(__u16 a, __u16 b)
 /* What we send goes past the kernel's IPsec. A function of its own, so that the verifier walks its loop once. */
 static __noinline int is_forbidden(const struct sp_tuple *out)
 {
-	__u32 zero = 0;
+	__u32 zero = 0, decided = 0;
 	const struct sp_policies *p = bpf_map_lookup_elem(&sp_policies, &zero);
 
 	if (!p || !out)
@@ -49,8 +49,8 @@ static __noinline int is_forbidden(const struct sp_tuple *out)
 	for (__u32 i = 0; i < SP_POLICIES_MAX; i++) {
 		if (i >= p->count)
 			break;
-		if (sp_policy_fits(&p->of[i], out))
-			return !p->of[i].is_pass;
+		if (sp_policy_forbids(&p->of[i], out, &decided))
+			return 1;
 	}
 	return 0;
 }

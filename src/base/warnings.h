@@ -32,8 +32,8 @@
 	X(DETACHED, detached, 0, "bring the interface back, or take it out of `interfaces`; else restart spliced") \
 	X(LEAVING, leaving, 0, "wait, or end these connections; by a restart after `spliced --unload` all interfaces are let go") \
 	X(BACKEND_LOCAL, backend_local, 0, "put the backend on another host, or into a network namespace of its own") \
-	X(IPSEC, ipsec, 60, "let the policies leave out what has the services' or the source addresses, or lead it to an xfrm " \
-	  "interface, behind which it is encrypted") \
+	X(IPSEC, ipsec, 60, "let the policies leave out what has the services' or the source addresses, and encrypt on another " \
+	  "machine, or in another network namespace") \
 	X(SEND_REFUSED, send_refused, 60, "exempt what this daemon sends from connection tracking, and let it pass") \
 	X(STORE_SERVER, store_server, 0, "the text says what the server does, or what it answered; see what runs there") \
 	X(STORE_SHORT, store_short, 0, "bring store servers back, until a majority of each splice's copies is there")

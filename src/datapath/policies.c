@@ -44,8 +44,11 @@ void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns)
 	__u64 pkts = sp_datapath_drop_count(dp, SP_DROP_IPSEC);
 
 	if (pkts > dp->forbidden_pkts)
-		sp_warn(SP_WARNING_IPSEC, now_ns, "spliced", "packets of spliced connections are dropped, as IPsec policies of this "
-			"host want them encrypted, or not sent: %llu so far", (unsigned long long)pkts);
+		sp_warn(SP_WARNING_IPSEC, now_ns, "spliced", "packets of spliced connections and SYNs are dropped, as IPsec policies "
+			"of this host want them, or what they answer, encrypted or not at all: %llu so far", (unsigned long long)pkts);
+	if (sp_policy_watch_beyond(dp->policies))
+		sp_warn(SP_WARNING_IPSEC, now_ns, "many", "%u IPsec policies for TCP are more than the datapath's table holds: what "
+			"none of the first ones lets pass is not sent", sp_policy_watch_beyond(dp->policies));
 	dp->forbidden_pkts = pkts;
 }
 

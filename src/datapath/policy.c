@@ -25,6 +25,7 @@ struct sp_policy_watch {
 	int			fd;
 	unsigned int		count;
 	struct known		known[SP_POLICIES_KNOWN_MAX];	/* by priority, then index */
+	struct xfrm_userpolicy_default defaults;
 	struct sp_policies	table;
 	char			buf[BUF_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
@@ -76,8 +77,23 @@ static const void *attribute(const void *bytes, int len, int head, unsigned shor
 	return NULL;
 }
 
+static void swap_ends(struct sp_policy *p)
+{
+	const struct sp_policy was = *p;
+
+	p->saddr = was.daddr;
+	p->smask = was.dmask;
+	p->daddr = was.saddr;
+	p->dmask = was.smask;
+	p->sport = was.dport;
+	p->sport_mask = was.dport_mask;
+	p->dport = was.sport;
+	p->dport_mask = was.sport_mask;
+	p->is_in = 1;
+}
+
 /*
- * Whether it is about packets that we might send: TCP, out, without a mark, by no xfrm interface. One of a single
+ * Whether it is about packets that we might send, or take: TCP, without a mark, by no xfrm interface. One of a single
  * interface counts for all.
  */
 static int concerns_us(const struct xfrm_userpolicy_info *info, const void *bytes, int len)
@@ -86,7 +102,7 @@ static int concerns_us(const struct xfrm_userpolicy_info *info, const void *byte
 	const __u32 *if_id = attribute(bytes, len, sizeof(*info), XFRMA_IF_ID, sizeof(*if_id));
 	const struct xfrm_selector *sel = &info->sel;
 
-	return info->dir == XFRM_POLICY_OUT && (sel->family == AF_INET || sel->family == AF_INET6) &&
+	return info->dir <= XFRM_POLICY_FWD && (sel->family == AF_INET || sel->family == AF_INET6) &&
 	       (!sel->proto || sel->proto == IPPROTO_TCP) && (!mark || !(mark->v & mark->m)) && (!if_id || !*if_id);
 }
 
@@ -122,6 +138,8 @@ static void learn(struct sp_policy_watch *w, const struct xfrm_userpolicy_info *
 		return;
 	}
 	*k = (struct known){ .index = info->index, .priority = info->priority, .policy = policy_of(&info->sel) };
+	if (info->dir != XFRM_POLICY_OUT)
+		swap_ends(&k->policy);
 	k->policy.is_pass = info->action == XFRM_POLICY_ALLOW && !attribute(bytes, len, sizeof(*info), XFRMA_TMPL, 1);
 	w->count++;
 }
@@ -168,25 +186,45 @@ static void take(struct sp_policy_watch *w, const struct nlmsghdr *m)
 		if (expire.hard)
 			forget(w, expire.pol.index);
 		break;
+	case XFRM_MSG_GETDEFAULT:
+		if (len >= (int)sizeof(w->defaults))
+			memcpy(&w->defaults, bytes, sizeof(w->defaults));
+		break;
 	case XFRM_MSG_FLUSHPOLICY:
 		w->count = 0;
 		break;
 	}
 }
 
-/* What has no place in it is covered by its last one: everything, which is safe. */
+#define TABLE_ROOM	(SP_POLICIES_MAX - 2)	/* beside what is forbidden by default */
+
+static void forbid_all(struct sp_policies *t, int is_in)
+{
+	t->of[t->count++] = (struct sp_policy){ .is_in = is_in };
+}
+
+/* What has no place in it is covered by its last ones: everything, which is safe. */
 static void make_table(struct sp_policy_watch *w)
 {
+	const struct xfrm_userpolicy_default *d = &w->defaults;
+	int has_more = w->count > TABLE_ROOM;
 	struct sp_policies *t = &w->table;
 
 	qsort(w->known, w->count, sizeof(w->known[0]), known_compare);
 	memset(t, 0, sizeof(*t));
-	while (t->count < w->count && t->count < SP_POLICIES_MAX) {
+	while (t->count < w->count && t->count < TABLE_ROOM) {
 		t->of[t->count] = w->known[t->count].policy;
 		t->count++;
 	}
-	if (w->count > SP_POLICIES_MAX)
-		t->of[SP_POLICIES_MAX - 1] = (struct sp_policy){ 0 };
+	if (has_more || d->out == XFRM_USERPOLICY_BLOCK)
+		forbid_all(t, 0);
+	if (has_more || d->in == XFRM_USERPOLICY_BLOCK || d->fwd == XFRM_USERPOLICY_BLOCK)
+		forbid_all(t, 1);
+}
+
+unsigned int sp_policy_watch_beyond(const struct sp_policy_watch *w)
+{
+	return w && w->count > TABLE_ROOM ? w->count - TABLE_ROOM : 0;
 }
 
 /* ---- the socket ---- */
@@ -233,6 +271,27 @@ static int dump(struct sp_policy_watch *w)
 	return 0;
 }
 
+/* Kernels before 5.15 have none, and say so. */
+static int ask_defaults(struct sp_policy_watch *w)
+{
+	struct {
+		struct nlmsghdr			head;
+		struct xfrm_userpolicy_default	none;
+	} request = {
+		.head = { .nlmsg_len = NLMSG_LENGTH(sizeof(request.none)), .nlmsg_type = XFRM_MSG_GETDEFAULT,
+			  .nlmsg_flags = NLM_F_REQUEST },
+	};
+	ssize_t n;
+
+	if (send(w->fd, &request, request.head.nlmsg_len, 0) < 0)
+		return -errno;
+	n = receive(w, 0);
+	if (n < 0)
+		return n;
+	take_all(w, n);
+	return 0;
+}
+
 static int open_socket(void)
 {
 	struct sockaddr_nl at = { .nl_family = AF_NETLINK };
@@ -269,6 +328,7 @@ int sp_policy_watch_open(struct sp_policy_watch **ret_watch)
 	}
 	w->fd = fd;
 	err = dump(w);
+	err = err ?: ask_defaults(w);
 	if (err) {
 		sp_policy_watch_close(w);
 		return err;
@@ -318,8 +378,10 @@ const struct sp_policies *sp_policy_watch_table(const struct sp_policy_watch *w)
 
 int sp_policies_forbid(const struct sp_policies *table, const struct sp_tuple *out)
 {
+	__u32 decided = 0;
+
 	for (__u32 i = 0; table && i < table->count; i++)
-		if (sp_policy_fits(&table->of[i], out))
-			return !table->of[i].is_pass;
+		if (sp_policy_forbids(&table->of[i], out, &decided))
+			return 1;
 	return 0;
 }

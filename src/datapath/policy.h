@@ -14,7 +14,10 @@
  * says must be encrypted, or must not leave. It can't encrypt. So it keeps a table of policies and looks into it
  * whenever it looks a way out up, about four times a second for each half: what a policy is meant for is dropped (ipsec
  * among the drops). The daemon makes no such splice to begin with. Policies of an xfrm interface (if_id) are none of
- * these: what is routed to such an interface is encrypted behind us.
+ * these.
+ *
+ * A policy of direction in or fwd says what must not come in clear. What it is meant for is not answered: one table
+ * serves for both. So do the defaults of the host (`ip xfrm policy setdefault`), for what no policy fits.
  *
  * The table is read with the capabilities of the start; later the kernel tells what changes.
  */
@@ -29,6 +32,9 @@ int sp_policy_watch_fd(const struct sp_policy_watch *watch);
 
 /* Return: whether the table is another one than before. */
 int sp_policy_watch_read(struct sp_policy_watch *watch, __u64 now_ns);
+
+/* Return: how many policies are beyond what the table holds: then all is forbidden that no other one lets pass. */
+unsigned int sp_policy_watch_beyond(const struct sp_policy_watch *watch);
 
 const struct sp_policies *sp_policy_watch_table(const struct sp_policy_watch *watch);
 

@@ -119,9 +119,6 @@ static void only_what_we_might_send(void **state)
 	struct xfrm_userpolicy_info info = usual(8);
 	const __u32 if_id = 7;
 
-	info.dir = XFRM_POLICY_FWD;
-	add(&info);
-	info.dir = XFRM_POLICY_OUT;
 	info.sel.proto = IPPROTO_UDP;
 	add(&info);
 	info.sel.proto = IPPROTO_TCP;
@@ -130,6 +127,65 @@ static void only_what_we_might_send(void **state)
 	assert_int_equal(w.table.count, 0);
 	say(XFRM_MSG_NEWPOLICY, &info, XFRMA_MARK, &any, sizeof(any));
 	assert_true(forbids("10.2.0.1", "10.2.0.2", 80));
+}
+
+/* 10.2.0.1 -> 10.2.0.0/24 must come encrypted: it gets no answers in clear. */
+static void what_must_not_come_is_not_answered(void **state)
+{
+	static const __u8 dirs[] = { XFRM_POLICY_IN, XFRM_POLICY_FWD };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct xfrm_userpolicy_info in = usual(8), out = usual(16);
+
+		begin(state);
+		in.dir = dirs[i];
+		in.sel.sport = htons(80);
+		in.sel.sport_mask = 0xffff;
+		out.sel.prefixlen_s = out.sel.prefixlen_d = 0;
+		out.action = XFRM_POLICY_ALLOW;
+		out.priority = 1;
+		add(&in);
+		add(&out);	/* which says nothing of what comes */
+		assert_true(forbids("10.2.0.9", "10.2.0.1", 80));
+		assert_false(forbids("10.2.0.9", "10.2.0.1", 81));
+		assert_false(forbids("10.2.0.1", "10.2.0.9", 80));
+		in.index = 24;
+		in.priority = 2;
+		in.action = XFRM_POLICY_ALLOW;
+		add(&in);
+		assert_false(forbids("10.2.0.9", "10.2.0.1", 80));
+	}
+}
+
+static void set_defaults(__u8 in, __u8 fwd, __u8 out)
+{
+	struct {
+		struct nlmsghdr			head;
+		struct xfrm_userpolicy_default	defaults;
+	} m = { .head.nlmsg_len = NLMSG_LENGTH(sizeof(m.defaults)), .head.nlmsg_type = XFRM_MSG_GETDEFAULT,
+		.defaults = { .in = in, .fwd = fwd, .out = out } };
+
+	take(&w, &m.head);
+	make_table(&w);
+}
+
+static void defaults_are_for_what_no_policy_fits(void **state)
+{
+	enum { NO = XFRM_USERPOLICY_BLOCK, YES = XFRM_USERPOLICY_ACCEPT };
+	struct xfrm_userpolicy_info pass = usual(8);
+
+	set_defaults(YES, YES, NO);
+	assert_true(forbids("10.2.0.1", "10.2.0.2", 80));
+	pass.action = XFRM_POLICY_ALLOW;
+	add(&pass);
+	assert_false(forbids("10.2.0.1", "10.2.0.2", 80));
+	assert_true(forbids("10.2.0.2", "10.2.0.1", 80));
+	set_defaults(NO, YES, YES);
+	assert_true(forbids("10.2.0.1", "10.2.0.2", 80));
+	set_defaults(YES, NO, YES);
+	assert_true(forbids("10.2.0.1", "10.2.0.2", 80));
+	set_defaults(YES, YES, YES);
+	assert_false(forbids("10.2.0.2", "10.2.0.1", 80));
 }
 
 static void the_first_that_fits_decides(void **state)
@@ -183,12 +239,13 @@ static void what_goes_forbids_nothing(void **state)
 
 static void more_than_the_table_holds_forbid_all(void **state)
 {
-	for (__u32 i = 1; i <= SP_POLICIES_MAX + 1; i++) {
+	for (__u32 i = 1; i <= TABLE_ROOM + 1; i++) {
 		struct xfrm_userpolicy_info info = usual(8 * i);
 
 		info.sel.saddr.a4 = htonl(0x0a030000 + i);
 		add(&info);
-		assert_int_equal(forbids("10.9.0.1", "10.8.0.1", 80), i > SP_POLICIES_MAX);
+		assert_int_equal(forbids("10.9.0.1", "10.8.0.1", 80), i > TABLE_ROOM);
+		assert_int_equal(sp_policy_watch_beyond(&w), i > TABLE_ROOM);
 	}
 }
 
@@ -209,6 +266,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(selectors_select, begin),
 		cmocka_unit_test_setup(only_what_we_might_send, begin),
+		cmocka_unit_test_setup(what_must_not_come_is_not_answered, begin),
+		cmocka_unit_test_setup(defaults_are_for_what_no_policy_fits, begin),
 		cmocka_unit_test_setup(the_first_that_fits_decides, begin),
 		cmocka_unit_test_setup(what_goes_forbids_nothing, begin),
 		cmocka_unit_test_setup(more_than_the_table_holds_forbid_all, begin),

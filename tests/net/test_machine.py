@@ -11,7 +11,7 @@ import foreign
 from daemon import RAW_HTTP, Spliced
 from one_daemon import raw, runs_again     # noqa: F401
 from topo import SNAT
-from tcp import MIB, connect, transfer, wait_for
+from tcp import MIB, connect, open_socket, transfer, wait_for
 
 pytestmark = pytest.mark.spliced
 
@@ -154,6 +154,57 @@ def test_ipsec_policy_is_heeded(raw, pair, family, what):
     got = b""
     while b"secret" not in got:
         got += server.recv(65536)
+
+
+def is_unanswered(rig, way):
+    """A SYN is."""
+    with open_socket(rig.client, way.vip, timeout=0.3) as late:
+        try:
+            late.connect((way.vip, RAW_HTTP))
+        except TimeoutError:
+            return True
+    return False
+
+
+WANTED = {      # ip xfrm policy ..., with the addresses of both ends
+    "to-the-client": lambda vip, client: ["add", "src", vip, "dst", client, "dir", "out", "tmpl", "proto", "esp", "mode", "transport"],
+    "from-the-client": lambda vip, client: ["add", "src", client, "dst", vip, "dir", "fwd", "tmpl", "proto", "esp", "mode", "tunnel"],
+    "in": lambda vip, client: ["add", "src", client, "dst", vip, "dir", "in", "action", "block"],
+    "default": lambda vip, client: ["setdefault", "out", "block"],
+}
+LIFTED = {"default": lambda words: ["setdefault", "out", "accept"]}
+
+
+@pytest.mark.parametrize("what", WANTED)
+def test_ipsec_policy_on_the_clients_side(raw, pair, family, what):
+    """No SYN is answered in clear, and no answer to what should have come encrypted leaves; with the policy gone it goes on."""
+    proxy, vip, client = raw.net.proxy, family.vip, raw.client.addr(family.version)
+    words = WANTED[what](vip, client)
+    ends = pair(family)
+    transfer(*ends, MIB)
+    syns = raw.spliced.drops()["ipsec"]
+    proxy.run("ip", "xfrm", "policy", *words)
+    try:
+        wait_for(lambda: is_unanswered(raw, family), "the policy to be heeded", 10)
+        assert raw.spliced.drops()["ipsec"] > syns
+        assert "IPsec" in warned(raw.spliced, "ipsec")["text"]
+    finally:
+        proxy.run("ip", "xfrm", "policy", *(LIFTED.get(what, lambda w: ["delete", *w[1:7]])(words)))
+    transfer(*ends, MIB)
+    transfer(*pair(family), MIB)
+
+
+def test_more_ipsec_policies_than_are_heeded(raw, pair, family):
+    """Then nothing leaves, and a warning says why."""
+    proxy = raw.net.proxy
+    first, ends = f"xfrm policy {{}} src 10.77.0.{{}} dst 10.77.1.1 dir out", pair(family)
+    proxy.ip("".join(first.format("add", i) + " action block\n" for i in range(40)))
+    try:
+        wait_for(lambda: any("more than the datapath's table holds" in w["text"] for w in warnings(raw.spliced, "ipsec")), "a warning", 5)
+        wait_for(lambda: is_unanswered(raw, family), "all to be refused", 10)
+    finally:
+        proxy.ip("".join(first.format("delete", i) + "\n" for i in range(40)))
+    transfer(*ends, MIB)
 
 
 def test_interface_that_comes_back_is_attached_again(raw):
