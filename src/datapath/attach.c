@@ -31,6 +31,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "datapath/filters.h"
 #include "datapath/tcx.h"
 #include "base/warnings.h"
 
@@ -176,6 +177,20 @@ static int check_link_type(const char *interface)
 	return -EPROTONOSUPPORT;
 }
 
+/* Of the other direction, which an agent has, there is a warning of its own. */
+static void warn_of_filter(const char *interface, unsigned int ifindex, int is_out, __u64 now_ns)
+{
+	__u32 handle = sp_filters_in_front(ifindex, is_out, PRIORITY, HANDLE);
+	char object[SP_WARNING_OBJECT_MAX];
+
+	snprintf(object, sizeof(object), "%s%s", interface, is_out ? " egress" : "");
+	if (handle)
+		sp_warn(SP_WARNING_FOREIGN_PROGRAM, now_ns, object, "interface %s: another filter stands in front of ours (priority %d, "
+			"handle 0x%x): what it takes never comes to spliced", object, PRIORITY, handle);
+	else
+		sp_warn_over(SP_WARNING_FOREIGN_PROGRAM, object);
+}
+
 static int attach(const char *dir, const char *interface, int prog_fd, int dir_fd, int is_out)
 {
 	unsigned int ifindex = if_nametoindex(interface);
@@ -193,7 +208,10 @@ static int attach(const char *dir, const char *interface, int prog_fd, int dir_f
 	if (err != -EINVAL && err != -EOPNOTSUPP)
 		return err;
 	log_info("interface %s: not by tcx, so by clsact", interface);
-	return take(CLSACT, dir, interface, ifindex, prog_fd, dir_fd, is_out);
+	err = take(CLSACT, dir, interface, ifindex, prog_fd, dir_fd, is_out);
+	if (!err)
+		warn_of_filter(interface, ifindex, is_out, sp_now_ns());
+	return err;
 }
 
 static int is_configured(const struct sp_config *config, const char *interface)
@@ -334,10 +352,12 @@ static int check_tcx(struct sp_tcx *t, struct sp_hook *hook, __u64 now_ns)
 }
 
 /* A filter of clsact is its interface's. Without capabilities there is nothing to be done about one that is new. */
-static int check_clsact(const char *interface, unsigned int ifindex, struct sp_hook *hook, __u64 now_ns)
+static int check_clsact(const char *interface, unsigned int ifindex, int is_out, struct sp_hook *hook, __u64 now_ns)
 {
-	if (!hook->ifindex || hook->ifindex == ifindex)
+	if (!hook->ifindex || hook->ifindex == ifindex) {
+		warn_of_filter(interface, ifindex, is_out, now_ns);
 		return 0;
+	}
 	sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is another one than when spliced was started; by clsact "
 		"the datapath can't be attached again while it runs", interface);
 	return -ENOLINK;
@@ -360,7 +380,7 @@ static int check(const char *dir, const char *interface, int prog_fd, int is_out
 	pin_name(name, named_way(CLSACT, is_out), interface);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (!access(path, F_OK)) {
-		err = check_clsact(interface, ifindex, hook, now_ns);
+		err = check_clsact(interface, ifindex, is_out, hook, now_ns);
 	} else {
 		pin_name(name, named_way(TCX, is_out), interface);
 		snprintf(path, sizeof(path), "%s/%s", dir, name);

@@ -110,6 +110,27 @@ def test_unload_detaches(rig):
         rig.net.proxy.run("tc", "filter", "del", "dev", theirs, "ingress", check=False)
 
 
+def test_filter_in_front_is_named(rig, family):
+    """One that comes later, at our priority; of a lower one nothing is said."""
+    theirs, proxy = rig.net.interfaces[0], rig.net.proxy
+
+    def named():
+        return [w["text"] for w in rig.spliced.status()["warning_details"] if w["kind"] == "foreign_program"]
+
+    def add(priority):
+        proxy.run("tc", "filter", "add", "dev", theirs, "ingress", "prio", priority, "handle", "7", "bpf", "bytecode", "1,6 0 0 0")
+    add("2")
+    try:
+        add("1")
+        said = wait_for(named, "a warning", 15)
+        assert len(said) == 1 and theirs in said[0] and "0x7" in said[0]
+        proxy.run("tc", "filter", "del", "dev", theirs, "ingress", "prio", "1", "handle", "7", "bpf")
+        wait_for(lambda: not named(), "the warning to go", 15)
+        assert get(rig.client, family).startswith(WHERE["one"])
+    finally:
+        proxy.run("tc", "filter", "del", "dev", theirs, "ingress", "prio", "2", check=False)
+
+
 def test_unload_after_the_qdisc_was_removed(rig):
     rig.spliced.end(signal.SIGTERM)
     for interface in rig.net.interfaces:
