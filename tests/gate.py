@@ -3,7 +3,7 @@
 """All tests, and how they are counted. Run as root by ./run test; the last line says "N passed, N failed".
 
 Tests of tests/net mostly wait. So WORKERS of them run beside each other, a file at a time: first those with a test marked
-`minutes`, then the largest. Tests marked each_mode run in the modes split and adopt, too. A failed test has failed. It is
+`minutes`, then the largest ones. Tests marked each_mode run in the modes split and adopt, too. A failed test has failed. It is
 run once more with nothing else at work, only to print whether it fails alone, too.
 """
 import argparse
@@ -79,7 +79,7 @@ def pytest_result(path):
     """Of a JUnit file of pytest. Failed tests are named as pytest takes them."""
     result = Result()
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
-        kinds = {child.meta for child in case}
+        kinds = {child.tag for child in case}
         if kinds & {"failure", "error"}:
             result.failed.append(f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}")
         elif "skipped" not in kinds:
@@ -198,16 +198,24 @@ def pytest(unit, *options):
     return read(pytest_result, xml_path), 0 if status == 5 else status
 
 
-def files_marked(marker):
-    """Files of tests/net with a test that has this marker."""
-    listed = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", "-m", marker,
-                             "tests/net"], cwd=ROOT, capture_output=True, text=True).stdout
-    return {line.partition("::")[0] for line in listed.splitlines() if "::" in line}
+def collect(marker):
+    """Lines about the tests of tests/net that have this marker."""
+    return subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", "-m", marker,
+                           "tests/net"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
 
 
-def in_order(units, long):
-    """The longest begin first. @long: files that run for minutes, whatever their size."""
-    return sorted(units, key=lambda unit: (unit.path in long, os.path.getsize(ROOT / unit.path)), reverse=True)
+def files_of(lines):
+    return {line.partition("::")[0] for line in lines if "::" in line}
+
+
+def minutes_of(lines):
+    """{file: minutes that it takes}, see tests/net/conftest.py"""
+    return {path: int(minutes) for word, minutes, path in (line.split() for line in lines if line.startswith("minutes "))}
+
+
+def in_order(units, minutes):
+    """The longest begin first: by what they say themselves, then by size."""
+    return sorted(units, key=lambda unit: (minutes.get(unit.path, 0), os.path.getsize(ROOT / unit.path)), reverse=True)
 
 
 def net_units(mode):
@@ -216,8 +224,8 @@ def net_units(mode):
     units = [Unit(mode or "net", path, ["--mode", mode or "whole"]) for path in files]
     if not mode:
         units += [Unit(each, path, ["--mode", each, "-m", "each_mode"])
-                  for path in sorted(files_marked("each_mode")) for each in ("split", "adopt")]
-    return in_order(units, files_marked("minutes"))
+                  for path in sorted(files_of(collect("each_mode"))) for each in ("split", "adopt")]
+    return in_order(units, minutes_of(collect("minutes")))
 
 
 def work_off(units, done):

@@ -93,8 +93,10 @@ def test_each_unit_is_run_once(monkeypatch):
 def test_what_runs_for_minutes_begins_first():
     files = ["tests/net/test_unload.py", "tests/net/test_heads.py", "tests/net/test_spray.py"]
     units = [gate.Unit("net", path, []) for path in files]
-    assert gate.in_order(units, {files[0]})[0].path == files[0]
-    assert gate.in_order(units, set())[-1].path == files[0]
+    lines = [f"minutes 2 {files[0]}", f"minutes 1 {files[2]}", f"{files[1]}::test_x[v4]", "", "3/9 tests collected"]
+    assert gate.files_of(lines) == {files[1]}
+    assert [unit.path for unit in gate.in_order(units, gate.minutes_of(lines))] == [files[0], files[2], files[1]]
+    assert gate.in_order(units, {})[-1].path == files[0]
 
 
 A = "tests/net/test_a.py::test_x"

@@ -55,7 +55,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "each_mode: promises something that agents have a part in, so ./run test does it in split and adopt, too")
     config.addinivalue_line("markers", "limit(seconds): other than the usual limit of a test")
     config.addinivalue_line("markers", "slow: takes more than 5 s")
-    config.addinivalue_line("markers", "minutes: its file takes minutes, so ./run test begins with it")
+    config.addinivalue_line("markers", "minutes(n): that many pass until its file is done beside others; ./run test begins with the longest")
     tcp.patience = config.getoption("--patient")
     if os.geteuid():
         pytest.exit("the tests in tests/net need root", 77)
@@ -80,6 +80,14 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason=f"whole only: {whole.args[0]}"))
         elif syn and mode in ("adopt", "auto"):
             item.add_marker(pytest.mark.skip(reason=f"not adopted: {syn.args[0]}"))
+
+
+def pytest_collection_finish(session):
+    """For tests/gate.py, which decides by it what begins first."""
+    if session.config.option.collectonly:
+        marks = [(item.path.name, item.get_closest_marker("minutes")) for item in session.items]
+        for name, minutes in sorted({(name, mark.args[0]) for name, mark in marks if mark}):
+            print(f"minutes {minutes} tests/net/{name}")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -7,7 +7,7 @@ from test_before_splice import *    # noqa: F401,F403: each of them, with the `r
 from tcp import wait_for
 from test_spray import know_each_other
 
-pytestmark = [pytest.mark.spliced, pytest.mark.minutes]
+pytestmark = [pytest.mark.spliced, pytest.mark.minutes(3)]
 
 
 @pytest.fixture(scope="module", params=["flow", "spray"])

@@ -8,7 +8,7 @@ from tcp import MIB, accept, acknowledged, connect, read, transfer, wait_for
 from test_heads import http_head
 from test_shared_heads import losing, only_one
 
-pytestmark = [pytest.mark.spliced, pytest.mark.each_mode, pytest.mark.minutes]
+pytestmark = [pytest.mark.spliced, pytest.mark.each_mode, pytest.mark.minutes(3)]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from one_daemon import small
 from tcp import close_both, read_to_end, transfer, wait_for
 from test_edges import is_reset
 
-pytestmark = [pytest.mark.spliced, pytest.mark.minutes]
+pytestmark = [pytest.mark.spliced, pytest.mark.minutes(2)]
 SOON_S = 15
 SILENT_S = 2
 

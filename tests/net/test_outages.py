@@ -18,7 +18,7 @@ def services(view, source):
 
 
 @pytest.mark.spliced
-@pytest.mark.minutes
+@pytest.mark.minutes(6)
 @pytest.mark.limit(320)
 @pytest.mark.parametrize("way", BOTH)
 def test_plan_predicts_what_is_measured(start_cluster, request, way):

@@ -12,7 +12,7 @@ from daemon import HTTP
 from tcp import MIB, accept, connect, read, read_to_end, transfer, wait_for
 from web import exchange, pool_at, request, status_of
 
-pytestmark = [pytest.mark.spliced, pytest.mark.minutes]
+pytestmark = [pytest.mark.spliced, pytest.mark.minutes(4)]
 TCP_CLOSE = 7
 PORTS = 300
 PER_S, COUNT = 220, 1000                    # a closed one has to be quiet for 1 s

@@ -14,7 +14,7 @@ MODES = ("whole", "split", "adopt")
 
 
 @pytest.mark.spliced
-@pytest.mark.minutes
+@pytest.mark.minutes(2)
 @pytest.mark.limit(150)
 def test_people_talk_on_while_hosts_die(start_cluster, tmp_path):
     with start_cluster(services=functools.partial(sessions.services, modes=MODES), way="bird", agents=["backend1"]) as cluster:

@@ -10,7 +10,7 @@ from daemon import HTTP
 from stores import Stores
 from tcp import MIB, read, reset, transfer, wait_for
 
-pytestmark = [pytest.mark.spliced, pytest.mark.minutes, pytest.mark.whole("its store is on the proxy's host, where no agent gets to")]
+pytestmark = [pytest.mark.spliced, pytest.mark.minutes(3), pytest.mark.whole("its store is on the proxy's host, where no agent gets to")]
 IDLE_S, CLOSED_S = 6, 1
 SOON_S = 6      # heartbeat of a server's connection, back-off, a walk of the ager
 

@@ -15,7 +15,7 @@ from test_heads import *    # noqa: F401,F403: each promise about heads, with th
 del test_acknowledged_bytes_wait_for_a_window      # noqa: F821: of a backend that is not heard here no window is known
 from web import get, request, exchange, status_of, web_services
 
-pytestmark = [pytest.mark.spliced, pytest.mark.each_mode, pytest.mark.minutes]
+pytestmark = [pytest.mark.spliced, pytest.mark.each_mode, pytest.mark.minutes(4)]
 MIB = 1 << 20
 
 

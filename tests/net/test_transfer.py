@@ -29,7 +29,7 @@ def test_both_directions_at_once(pair, way):
         transfer(server, client, 100 * MIB)
 
 
-@pytest.mark.minutes
+@pytest.mark.minutes(2)
 def test_past_4_gib(pair, family):
     """The sequence numbers of both directions wrap."""
     client, server = pair(family)
