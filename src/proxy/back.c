@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* back.c - a backend is chosen, its connection opened; once that is established, the splice is committed (law 3) */
+/*
+ * back.c - a backend is chosen, its connection opened; once that is established, the splice is
+ * committed (law 3)
+ */
 #include "proxy/back.h"
 
 #include <errno.h>
@@ -24,7 +27,8 @@
 void sp_back_release(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_tuple from = sp_tuple_reverse(&c->back);
-	struct sp_endpoint to = { c->back.daddr, c->back.dport }, our = { c->back.saddr, c->back.sport };
+	struct sp_endpoint to = { c->back.daddr, c->back.dport },
+		our = { c->back.saddr, c->back.sport };
 
 	if (!c->back.sport)
 		return;
@@ -36,11 +40,15 @@ void sp_back_release(struct sp_proxy *p, struct sp_conn *c)
 	memset(&c->back, 0, sizeof(c->back));
 }
 
-/* @ecn: SP_TCP_ECE and CWR where it is asked for, which a repetition does not: who drops such SYNs drops none then. */
+/*
+ * @ecn: SP_TCP_ECE and CWR where it is asked for, which a repetition does not: who drops such SYNs
+ *		drops none then.
+ */
 static void send_syn(struct sp_proxy *p, struct sp_conn *c, __u8 ecn, __u64 now_ns)
 {
 	struct sp_segment seg = {
-		.tuple = c->back, .seq = c->backend.isn_ours, .flags = SP_TCP_SYN | ecn, .window = 65535,
+		.tuple = c->back, .seq = c->backend.isn_ours, .flags = SP_TCP_SYN | ecn,
+		.window = 65535,
 		.mss = c->mss, .wscale = c->backend.wscale_ours, .is_sack = c->is_sack,
 		.has_ts = c->client.has_ts, .tsval = c->backend.tsval_ours,
 	};
@@ -59,14 +67,18 @@ static void choose_numbers(struct sp_proxy *p, struct sp_conn *c)
 		c->backend.tsval_ours = c->client.tsval_theirs;
 	} else {
 		clock_gettime(CLOCK_REALTIME, &ts);
-		c->backend.isn_ours = (__u32)sp_conns_hash(p->conns, &c->back) + ts.tv_sec * 250000u +
+		c->backend.isn_ours = (__u32)sp_conns_hash(p->conns, &c->back) +
+			ts.tv_sec * 250000u +
 			ts.tv_nsec / 4000;
 		c->backend.tsval_ours = (__u32)(ts.tv_sec * 1000u + ts.tv_nsec / 1000000);
 	}
 	c->backend.wscale_ours = c->client.wscale_theirs;
 }
 
-/* Until the splice is there, the datapath would take what the backend answers to a client's address for foreign. */
+/*
+ * Until the splice is there, the datapath would take what the backend answers to a client's address
+ * for foreign.
+ */
 static int attract_answers(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_half held = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
@@ -85,14 +97,17 @@ static int is_adopting(const struct sp_conn *c)
 
 static struct sp_splice splice_of(const struct sp_conn *c)
 {
-	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend, c->pool->id);
-	__u8 flags = sp_mode_flags(c->mode) | (c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
+	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend,
+					    c->pool->id);
+	__u8 flags = sp_mode_flags(c->mode) |
+		(c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
 
 	s.up.mss = c->limit_mss;
 	s.up.flags |= flags;
 	s.down.flags |= flags;
 	if (is_adopting(c))
-		sp_splice_adopted(&s, c->mss, c->client.wscale_ours < 0 ? 0 : c->client.wscale_ours);
+		sp_splice_adopted(&s, c->mss, c->client.wscale_ours < 0 ? 0 :
+				  c->client.wscale_ours);
 	return s;
 }
 
@@ -129,13 +144,17 @@ static void commit(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
 }
 
-/* The backend's kernel goes on with the client's handshake, as if the SYN-ACK were its own: no SYN is needed. */
+/*
+ * The backend's kernel goes on with the client's handshake, as if the SYN-ACK were its own: no SYN
+ * is needed.
+ */
 static void commit_adopted(struct sp_proxy *p, struct sp_conn *c)
 {
 	const struct sp_side *client = &c->client;
 
 	c->backend = (struct sp_side){
-		.isn_ours = client->isn_theirs, .isn_theirs = client->isn_ours, .has_ts = client->has_ts,
+		.isn_ours = client->isn_theirs, .isn_theirs = client->isn_ours,
+		.has_ts = client->has_ts,
 		.tsval_ours = client->tsval_theirs, .tsval_theirs = client->tsval_ours,
 		.wscale_ours = client->wscale_theirs, .wscale_theirs = client->wscale_ours,
 	};
@@ -152,8 +171,10 @@ static int is_forbidden(const struct sp_proxy *p, const struct sp_conn *c)
 	if (!sp_datapath_is_forbidden(p->node.dp, &c->back) &&
 	    (c->mode != SP_MODE_WHOLE || !sp_datapath_is_forbidden(p->node.dp, &to_client)))
 		return 0;
-	sp_warn(SP_WARNING_IPSEC, sp_now_ns(), name, "backend %s gets no connections: an IPsec policy of this host wants packets to "
-		"it, or to its client, encrypted or not sent, and the datapath can't encrypt", name);
+	sp_warn(SP_WARNING_IPSEC, sp_now_ns(), name,
+		"backend %s gets no connections: an IPsec policy of this host wants packets to "
+		"it, or to its client, encrypted or not sent, and the datapath can't encrypt",
+			name);
 	return 1;
 }
 
@@ -199,7 +220,8 @@ static enum sp_mode_reason obstacle(const struct sp_proxy *p, const struct sp_co
 		return SP_MODE_NOT_IN_SYNC;
 	if (sp_now_ns() < p->store_away_until_ns)
 		return SP_MODE_STORE_AWAY;
-	return c->mss < (sp_addr_is_v4(&c->front.daddr) ? ADOPT_MSS_MIN_V4 : ADOPT_MSS_MIN_V6) ? SP_MODE_SMALL_MSS :
+	return c->mss < (sp_addr_is_v4(&c->front.daddr) ? ADOPT_MSS_MIN_V4 : ADOPT_MSS_MIN_V6) ?
+	       SP_MODE_SMALL_MSS :
 		SP_MODE_AS_ASKED;
 }
 
@@ -208,14 +230,16 @@ static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 	const struct sp_endpoint *at = &c->pool->backends[c->backend_idx].at;
 	const struct sp_member *agent = sp_cluster_agent_at(p->node.cluster, at);
 
-	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, sp_mode_obstacle_at(agent, at) ?: obstacle(p, c),
+	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, sp_mode_obstacle_at(agent, at) ?:
+				 obstacle(p, c),
 				 &c->mode_reason);
 	if (c->acked && c->mode != SP_MODE_WHOLE) {
 		c->mode = SP_MODE_WHOLE;
 		c->mode_reason = SP_MODE_HEAD_ACKED;
 	}
 	c->is_ecn_back = is_adopting(c) && c->is_ecn && agent->can & SP_CAN_ECN;
-	c->backend_mss = is_adopting(c) && agent->mtu ? agent->mtu - (sp_addr_is_v4(&at->addr) ? 40 : 60) : MSS_ANY;
+	c->backend_mss = is_adopting(c) && agent->mtu ?
+		agent->mtu - (sp_addr_is_v4(&at->addr) ? 40 : 60) : MSS_ANY;
 }
 
 static void count_mode(struct sp_proxy *p, const struct sp_conn *c)
@@ -234,7 +258,8 @@ static struct sp_next try_next(struct sp_proxy *p, struct sp_conn *c)
 	int is_v4 = sp_addr_is_v4(&c->front.daddr);
 
 	while (c->tries++ < c->config->limits.tries) {
-		c->backend_idx = sp_backends_choose(p->backends, c->pool, is_v4, &c->tried, sp_now_ns());
+		c->backend_idx = sp_backends_choose(p->backends, c->pool, is_v4, &c->tried,
+						    sp_now_ns());
 		if (c->backend_idx < 0)
 			break;
 		choose_mode(p, c);
@@ -252,8 +277,8 @@ static int is_full(const struct sp_proxy *p)
 }
 
 /*
- * If this daemon was suspended and taken for dead, another proxy may have acknowledged all that the store was given. No
- * client retransmits that.
+ * If this daemon was suspended and taken for dead, another proxy may have acknowledged all that the
+ * store was given. No client retransmits that.
  */
 static void own_stashed(struct sp_conn *c)
 {
@@ -300,7 +325,8 @@ static void established(struct sp_proxy *p, struct sp_conn *c, const struct sp_s
 	c->backend.tsval_theirs = seg->tsval;
 	c->backend.wscale_theirs = c->backend.wscale_ours < 0 ? -1 : seg->wscale;
 	c->is_ecn_back = c->is_ecn && (seg->flags & (SP_TCP_ECE | SP_TCP_CWR)) == SP_TCP_ECE;
-	c->backend_mss = seg->mss ?: sp_addr_is_v4(&c->back.daddr) ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+	c->backend_mss = seg->mss ?: sp_addr_is_v4(&c->back.daddr) ? MSS_DEFAULT_V4 :
+		MSS_DEFAULT_V6;
 	c->window_bytes = seg->window;
 	sp_backends_connected(p->backends, c->pool, c->backend_idx);
 	sp_offer_learn(p, c, seg);
@@ -311,7 +337,8 @@ static void established(struct sp_proxy *p, struct sp_conn *c, const struct sp_s
 void sp_back_reset(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment rst = {
-		.tuple = c->back, .flags = SP_TCP_RST | (sp_conn_is_committing(c) ? SP_TCP_ACK : 0), .wscale = -1,
+		.tuple = c->back, .flags = SP_TCP_RST | (sp_conn_is_committing(c) ? SP_TCP_ACK : 0),
+		.wscale = -1,
 		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
 	};
 
@@ -321,8 +348,8 @@ void sp_back_reset(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * The claim is lost to the splice of another proxy. If the backend sees the client's own address, both have opened the
- * very same connection.
+ * The claim is lost to the splice of another proxy. If the backend sees the client's own address,
+ * both have opened the very same connection.
  */
 static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *winner)
 {
@@ -341,10 +368,12 @@ static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struc
 }
 
 /*
- * The daemon was suspended since it asked: other proxies may have served and forgotten this connection. If its splice was
- * chosen, the proxy that gets the next packet finds it in the store, and its port stays in use until that is over (sync.c).
+ * The daemon was suspended since it asked: other proxies may have served and forgotten this
+ * connection. If its splice was chosen, the proxy that gets the next packet finds it in the store,
+ * and its port stays in use until that is over (sync.c).
  */
-struct sp_next sp_back_late(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner)
+struct sp_next sp_back_late(struct sp_proxy *p, struct sp_conn *c, int err,
+			    const struct sp_splice *winner)
 {
 	if (err == -EEXIST && memcmp(&winner->up.out, &c->back, sizeof(c->back)))
 		sp_back_reset(p, c);
@@ -365,8 +394,8 @@ static int go_on_without_store(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * Another proxy may rely on the splice, found in the store: its port stays in use. Else the backend's SYN-ACK, repeated, is
- * answered by RST.
+ * Another proxy may rely on the splice, found in the store: its port stays in use. Else the
+ * backend's SYN-ACK, repeated, is answered by RST.
  */
 static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -375,7 +404,8 @@ static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
 	return sp_next(SP_NEXT_RETRY, "the commit failed");
 }
 
-static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice, __u32 refreshed_s)
+static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
+				 const struct sp_splice *splice, __u32 refreshed_s)
 {
 	c->is_trapped = 0;	/* the half of the splice has taken the trap's place */
 	p->node.counters.spliced++;
@@ -384,12 +414,14 @@ static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c, const st
 	sp_conn_unlink_back(p->conns, c);
 	sp_cluster_introduce(p->node.cluster, splice, refreshed_s);
 	if (is_adopting(c) && !c->is_reset)
-		sp_reintroduce_add(p->reintroductions, splice, &c->client, c->window, !c->reasm.len, sp_now_ns());
+		sp_reintroduce_add(p->reintroductions, splice, &c->client, c->window, !c->reasm.len,
+				   sp_now_ns());
 	return sp_next(SP_NEXT_DELIVER, "committed");
 }
 
 /* The store has answered: only now is anything forwarded. */
-struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner)
+struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err,
+				 const struct sp_splice *winner)
 {
 	struct sp_splice splice = splice_committed(c);
 	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len,
@@ -404,10 +436,14 @@ struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err,
 	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s);
 }
 
-/* Before we are in sync, that port may be of a splice that another proxy carries, and an RST would end it. */
+/*
+ * Before we are in sync, that port may be of a splice that another proxy carries, and an RST would
+ * end it.
+ */
 static struct sp_next leave_port(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_endpoint to = { c->back.daddr, c->back.dport }, our = { c->back.saddr, c->back.sport };
+	struct sp_endpoint to = { c->back.daddr, c->back.dport },
+		our = { c->back.saddr, c->back.sport };
 	__u64 deadline_ns = c->deadline_ns;
 
 	p->node.counters.ports_avoided++;
@@ -420,10 +456,12 @@ static struct sp_next leave_port(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * An acknowledgement of an older connection on this port (RFC 9293, 3.10.7.3): it is reset, and the SYN repeated at once.
- * A backend that goes on like this is heard once for each SYN that the timer sends.
+ * An acknowledgement of an older connection on this port (RFC 9293, 3.10.7.3): it is reset, and the
+ * SYN repeated at once. A backend that goes on like this is heard once for each SYN that the timer
+ * sends.
  */
-static struct sp_next foreign_ack(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+static struct sp_next foreign_ack(struct sp_proxy *p, struct sp_conn *c,
+				  const struct sp_segment *seg)
 {
 	int is_others = c->pool->source == SP_SOURCE_SNAT && !sp_sync_is_done(p);
 
@@ -443,10 +481,11 @@ static int acks_our_syn(const struct sp_conn *c, const struct sp_segment *seg)
 }
 
 /*
- * If the backend sees the client's own address, this may be of a connection that another proxy has made, and whose client
- * has not sent a byte so far.
+ * If the backend sees the client's own address, this may be of a connection that another proxy has
+ * made, and whose client has not sent a byte so far.
  */
-static int may_be_of_another(const struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
+static int may_be_of_another(const struct sp_proxy *p, const struct sp_conn *c,
+			     const struct sp_segment *seg)
 {
 	return c->pool->source == SP_SOURCE_CLIENT && sp_node_is_shared(&p->node) &&
 	       (!acks_our_syn(c, seg) || !(seg->flags & (SP_TCP_SYN | SP_TCP_RST)));
@@ -461,7 +500,8 @@ struct sp_next sp_back_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 		return sp_next_wait();
 	}
 	if (!acks_our_syn(c, seg))
-		return (seg->flags & (SP_TCP_ACK | SP_TCP_RST)) == SP_TCP_ACK ? foreign_ack(p, c, seg) : sp_next_wait();
+		return (seg->flags & (SP_TCP_ACK | SP_TCP_RST)) == SP_TCP_ACK ?
+		       foreign_ack(p, c, seg) : sp_next_wait();
 	if (seg->flags & SP_TCP_RST)
 		return try_failed(p, c, SP_BACKEND_REFUSED);
 	if (seg->flags & SP_TCP_SYN)
@@ -470,12 +510,13 @@ struct sp_next sp_back_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 }
 
 /*
- * An ICMP error that says that there is no way for the SYN ends the try, as in Linux, if it quotes the very number of that
- * (RFC 5927, 4.1).
+ * An ICMP error that says that there is no way for the SYN ends the try, as in Linux, if it quotes
+ * the very number of that (RFC 5927, 4.1).
  */
 struct sp_next sp_back_quoted(struct sp_proxy *p, struct sp_conn *c, const struct sp_quote *quote)
 {
-	if (c->state == SP_CONN_CONNECTING && quote->seq == c->backend.isn_ours && !quote->is_too_big)
+	if (c->state == SP_CONN_CONNECTING && quote->seq == c->backend.isn_ours &&
+	    !quote->is_too_big)
 		return try_failed(p, c, SP_BACKEND_REFUSED);
 	return sp_next_wait();
 }

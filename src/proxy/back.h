@@ -13,9 +13,14 @@ struct sp_next sp_back_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 struct sp_next sp_back_quoted(struct sp_proxy *p, struct sp_conn *c, const struct sp_quote *quote);
 struct sp_next sp_back_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);
 
-/* The store has answered the commit; see sp_store_events. sp_back_late(): of a connection in state LATE. */
-struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner);
-struct sp_next sp_back_late(struct sp_proxy *p, struct sp_conn *c, int err, const struct sp_splice *winner);
+/*
+ * The store has answered the commit; see sp_store_events. sp_back_late(): of a connection in state
+ * LATE.
+ */
+struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err,
+				 const struct sp_splice *winner);
+struct sp_next sp_back_late(struct sp_proxy *p, struct sp_conn *c, int err,
+			    const struct sp_splice *winner);
 
 /* Give up the connection to the backend and its port; sp_back_reset(): and tell the backend. */
 void sp_back_release(struct sp_proxy *p, struct sp_conn *c);

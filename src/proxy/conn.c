@@ -44,7 +44,8 @@ char *sp_conn_buf(struct sp_conns *conns, const struct sp_conn *c)
 
 struct sp_conn *sp_conn_by_front(struct sp_conns *conns, const struct sp_tuple *front)
 {
-	for (__u32 i = *bucket(conns, conns->by_front, front); i != NONE; i = conns->all[i].next_front)
+	for (__u32 i = *bucket(conns, conns->by_front, front); i != NONE;
+	     i = conns->all[i].next_front)
 		if (!memcmp(&conns->all[i].front, front, sizeof(*front)))
 			return &conns->all[i];
 	return NULL;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* conn.h - the table of connections that this daemon works on: a fixed number, found by either tuple. */
+/*
+ * conn.h - the table of connections that this daemon works on: a fixed number, found by either
+ * tuple.
+ */
 #ifndef SP_PROXY_CONN_H
 #define SP_PROXY_CONN_H
 
@@ -9,21 +12,27 @@
 #include "splice/splice.h"
 
 /*
- * The life of a connection. sp_conn_enter() is the only writer of its state, and refuses what this table lacks.
+ * The life of a connection. sp_conn_enter() is the only writer of its state, and refuses what this
+ * table lacks.
  *
- * State	entered from		meaning, its fields (beside front, client, service, config, reasm), deadline_ns
+ * State	entered from	meaning; fields beside front, client, service, config, reasm; at deadline_ns
  *
- * HEAD		FREE, COMMITTING,	bytes are held, unacknowledged, until the head is whole: parsed, stash, acked,
- *		CONNECTING		stashing, ack_ns; then 408
- * CONNECTING	HEAD, CONNECTING	a SYN is sent, client's bytes are held: pool, back, backend (our numbers), mode,
- *					tried, tries, again_ns; then the next backend
- * COMMITTING	HEAD, CONNECTING	the store is asked for the commit: the same, backend is whole; none, as the store
- *					always answers
- * LATE		COMMITTING		the same, but the daemon was suspended meanwhile: its splice must not be used
- * DELIVERING	HEAD, CONNECTING,	spliced, but the backend lacks bytes that were acknowledged: up, una, sent, cwnd,
- *		COMMITTING, ASKING	again_ns; given up
- * ASKING	HEAD, CONNECTING	a reply of our own waits until the store knows no splice: status; forgotten
- * REPLIED	HEAD, CONNECTING, ASKING a reply of our own is sent, its FIN not acknowledged: status, sent_s; forgotten
+ * HEAD		FREE		bytes are held, unacknowledged, until the head is whole: parsed,
+ *		COMMITTING	stash, acked, stashing, ack_ns; 408
+ * CONNECTING	HEAD		a SYN is sent, the client's bytes are held: pool, back, backend
+ *		CONNECTING	(our numbers), mode, tried, tries, again_ns; the next backend
+ * COMMITTING	HEAD		the store is asked for the commit: the same, backend is whole;
+ *		CONNECTING	nothing, as the store always answers
+ * LATE		COMMITTING	the same, but the daemon was suspended: its splice is not used
+ * DELIVERING	HEAD		spliced, but the backend lacks bytes that were acknowledged:
+ *		CONNECTING	up, una, sent, cwnd, again_ns; given up
+ *		COMMITTING
+ *		ASKING
+ * ASKING	HEAD		a reply of our own waits until the store knows no splice:
+ *		CONNECTING	status; forgotten
+ * REPLIED	HEAD		a reply of our own is sent, its FIN not acknowledged: status,
+ *		CONNECTING	sent_s; forgotten
+ *		ASKING
  */
 #define SP_CONN_STATES(X) \
 	X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
@@ -76,10 +85,12 @@ enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH
  * @is_ce:	a held segment was marked CE, and the backend was not told yet
  * @is_repeating: DELIVERING: bytes were retransmitted
  * @challenge_ns: an RST in the window is not challenged before
- * @reactions:	CONNECTING: to segments of the backend that fit nothing, since the last SYN by the timer
+ * @reactions:	CONNECTING: to segments of the backend that fit nothing, since the last SYN by the
+ *		timer
  * @is_reset:	COMMITTING: the client has reset the connection meanwhile
  * @is_kept:	the store has all bytes before @acked: they need not be given again
- * @lent:	tries left to give the store the bytes of a former owner, during which none is acknowledged; 0: it has them
+ * @lent:	tries left to give the store the bytes of a former owner, during which none is
+ *		acknowledged; 0: it has them
  */
 struct sp_conn {
 	enum sp_conn_state		state;
@@ -93,10 +104,10 @@ struct sp_conn {
 	struct sp_config		*config;
 	struct sp_half			up;
 	struct sp_reasm			reasm;
-	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns, ask_ns;
-	__u64				delivering_ns, begun_ms, sent_s;
-	__u32				fin_at, parsed, acked, stashing, stashed_tsval, giving_tsval;
-	__u32				heard_tsval, una, sent, cwnd, window_bytes;
+	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns;
+	__u64				ask_ns, delivering_ns, begun_ms, sent_s;
+	__u32				fin_at, parsed, acked, stashing, stashed_tsval;
+	__u32				giving_tsval, heard_tsval, una, sent, cwnd, window_bytes;
 	int				backend_idx;
 	enum sp_mode			mode;
 	enum sp_mode_reason		mode_reason;
@@ -131,7 +142,10 @@ struct sp_conn *sp_conn_by_back(struct sp_conns *conns, const struct sp_tuple *b
 __u64 sp_conn_ref(const struct sp_conns *conns, const struct sp_conn *c);
 struct sp_conn *sp_conn_by_ref(struct sp_conns *conns, __u64 ref);
 
-/* SP_CONN_BUF bytes that belong to the connection; memory is behind them only where they were written. */
+/*
+ * SP_CONN_BUF bytes that belong to the connection; memory is behind them only where they were
+ * written.
+ */
 char *sp_conn_buf(struct sp_conns *conns, const struct sp_conn *c);
 
 /* All of them; the current one may be deleted, and others. */
@@ -139,7 +153,8 @@ typedef void (*sp_conn_fn)(void *ctx, struct sp_conn *c);
 void sp_conns_each(struct sp_conns *conns, sp_conn_fn fn, void *ctx);
 
 /*
- * Of the next SP_CONNS_LOOK slots, in turns, the connection that weighs most; NULL when none weighs anything.
+ * Of the next SP_CONNS_LOOK slots, in turns, the connection that weighs most; NULL when none weighs
+ * anything.
  * @now_ns: for @weigh
  */
 #define SP_CONNS_LOOK	64

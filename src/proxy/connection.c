@@ -42,7 +42,8 @@ void sp_conn_enter(struct sp_conn *c, enum sp_conn_state state, const char *why)
 {
 	log_change(c, state_names[state], why);
 	if (!(entered_from[state] & 1 << c->state)) {
-		log_err("a connection can't go from %s to %s (%s)", state_names[c->state], state_names[state], why);
+		log_err("a connection can't go from %s to %s (%s)", state_names[c->state],
+			state_names[state], why);
 		abort();
 	}
 	c->state = state;
@@ -127,9 +128,11 @@ struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack
 	if (c->client.wscale_ours > 0)
 		room >>= c->client.wscale_ours;
 	return (struct sp_segment){
-		.tuple = sp_tuple_reverse(&c->front), .flags = flags, .window = room < 65535 ? room : 65535,
+		.tuple = sp_tuple_reverse(&c->front), .flags = flags, .window = room < 65535 ?
+		room : 65535,
 		.wscale = -1,
 		.seq = c->client.isn_ours + 1, .ack = c->client.isn_theirs + 1 + ack_bytes,
-		.has_ts = c->client.has_ts, .tsval = c->client.tsval_ours, .tsecr = c->client.tsval_theirs,
+		.has_ts = c->client.has_ts, .tsval = c->client.tsval_ours,
+		.tsecr = c->client.tsval_theirs,
 	};
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* connection.h - a connection's state, its buffer, its trap, its segments; and how a phase says what comes next. */
+/*
+ * connection.h - a connection's state, its buffer, its trap, its segments; and how a phase says
+ * what comes next.
+ */
 #ifndef SP_PROXY_CONNECTION_H
 #define SP_PROXY_CONNECTION_H
 
@@ -10,10 +13,12 @@ enum sp_next_kind {
 	SP_NEXT_WAIT,		/* for an event or a tick */
 	SP_NEXT_CONNECT,	/* to a backend of pool @arg; none: -1 */
 	SP_NEXT_REPLY,		/* by ourselves, with status @arg */
-	SP_NEXT_STASH,		/* the client may wait for an acknowledgement of an incomplete head */
+	/* the client may wait for an acknowledgement of an incomplete head */
+	SP_NEXT_STASH,
 	SP_NEXT_DELIVER,	/* the splice is there: forward what is held */
 	SP_NEXT_JOIN,		/* the same through another proxy's splice; @up is its half */
-	SP_NEXT_RETRY,		/* no splice came of it: acknowledged bytes still have to be delivered */
+	/* no splice came of it: acknowledged bytes still have to be delivered */
+	SP_NEXT_RETRY,
 	SP_NEXT_END,
 };
 
@@ -42,10 +47,16 @@ static inline struct sp_next sp_next_reply(int status, const char *why)
 	return (struct sp_next){ SP_NEXT_REPLY, status, why };
 }
 
-/* A connection in state HEAD, of the configuration that is followed now. Return: NULL: no service, or no room. */
+/*
+ * A connection in state HEAD, of the configuration that is followed now. Return: NULL: no service,
+ * or no room.
+ */
 struct sp_conn *sp_conn_begin(struct sp_proxy *p, const struct sp_tuple *front, const char *why);
 
-/* The only writer of a state. A transition that is not in conn.h's table is a fault of ours, and aborts. */
+/*
+ * The only writer of a state. A transition that is not in conn.h's table is a fault of ours, and
+ * aborts.
+ */
 void sp_conn_enter(struct sp_conn *c, enum sp_conn_state state, const char *why);
 
 /* Forget a connection: its trap, what the store has of it, its place. */
@@ -54,7 +65,10 @@ void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why);
 /* What the store has of its head is left to the next owner. */
 void sp_conn_leave_stash(struct sp_conn *c);
 
-/* From now on packets of @c->front go to the daemon: at its home, since elsewhere they have to find that. */
+/*
+ * From now on packets of @c->front go to the daemon: at its home, since elsewhere they have to find
+ * that.
+ */
 void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c);
 
 /* What the handshake agreed upon, for the store. */
@@ -62,7 +76,10 @@ struct sp_stash_offer sp_conn_offer(const struct sp_conn *c);
 
 /* Bytes of memory behind its buffer. */
 __u32 sp_conn_pages(const struct sp_conn *c);
-/* Put bytes of the client's stream into the buffer. @at: offset. Return: how many more are there without a hole. */
+/*
+ * Put bytes of the client's stream into the buffer. @at: offset. Return: how many more are there
+ * without a hole.
+ */
 __u32 sp_conn_put(struct sp_proxy *p, struct sp_conn *c, __s64 at, const char *bytes, __u32 len);
 
 /* A segment from the service to the client, without payload, that acknowledges @ack_bytes. */

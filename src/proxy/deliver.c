@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * deliver.c - after the commit: the held bytes are forwarded; those that the client was acknowledged, until the
- * backend has them
+ * deliver.c - after the commit: the held bytes are forwarded; those that the client was
+ * acknowledged, until the backend has them
  *
  * Theory of operation
  *
- * A client does not retransmit acknowledged bytes, so the proxy is their sender, with a sender's duties. The backend's
- * acknowledgements and windows pass through the datapath, which leaves them in the half from the backend; each tick
- * reads them there.
+ * A client does not retransmit acknowledged bytes, so the proxy is their sender, with a sender's
+ * duties. The backend's acknowledgements and windows pass through the datapath, which leaves them
+ * in the half from the backend; each tick reads them there.
  *
  *	window		nothing is sent beyond it; a closed one is probed (RFC 9293, 3.8.6)
- *	congestion	ten segments at first, then slow start; one after a loss (RFC 5681, RFC 6928)
+ *	congestion	ten segments at first, then slow start; one after a loss (RFC 5681, 6928)
  *	path MTU	retransmissions are smaller: the ICMP error goes to the client
- *	timestamps	the TSval of a retransmission grows with the time since: the splice may have begun with a later
- *			one than is known here, and a backend refuses an earlier one for ever (RFC 7323, 5)
+ *	timestamps	the TSval of a retransmission grows with the time since: the splice may have begun
+ *			with a later one, and a backend refuses an earlier one for ever (RFC 7323, 5)
  *
- * In a cluster the backend's packets may pass through other proxies. Then only its first window is known, and each
- * retransmission assumes that the bytes before it were read. After UNSEEN_NS without a packet they count as delivered.
+ * In a cluster the backend's packets may pass through other proxies. Then only its first window is
+ * known, and each retransmission assumes that the bytes before it were read. After UNSEEN_NS
+ * without a packet they count as delivered.
  */
 #include "proxy/deliver.h"
 
@@ -47,21 +48,27 @@ static __u32 later(__u32 a, __u32 b)
 static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
 {
 	struct sp_segment seg = {
-		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from, .ack = c->client.isn_ours + 1,
+		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from,
+		.ack = c->client.isn_ours + 1,
 		.window = c->window, .has_ts = c->backend.has_ts,
 		.tsval = tsval, .tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
 		.payload = sp_conn_buf(p->conns, c) + from, .payload_len = to - from,
-		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) | (to == c->fin_at ? SP_TCP_FIN : 0),
+		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) |
+		(to == c->fin_at ? SP_TCP_FIN : 0),
 	};
 
 	c->is_ce = 0;
 	sp_forward(p, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
 }
 
-/* The client's clock runs on, by a tick each millisecond as a rule: at a slower one this is ahead, see THREATS.md. */
+/*
+ * The client's clock runs on, by a tick each millisecond as a rule: at a slower one this is ahead,
+ * see THREATS.md.
+ */
 static __u32 owed_tsval(const struct sp_conn *c)
 {
-	return c->stashed_tsval + (c->is_repeating ? (sp_now_ns() - c->delivering_ns) / 1000000 : 0);
+	return c->stashed_tsval +
+	       (c->is_repeating ? (sp_now_ns() - c->delivering_ns) / 1000000 : 0);
 }
 
 /* stash.c says why the two parts differ in their TSval. */
@@ -162,7 +169,8 @@ static int read_down(struct sp_proxy *p, const struct sp_conn *c, struct sp_entr
 {
 	struct sp_tuple key = sp_tuple_reverse(&c->up.out);
 
-	if (sp_datapath_get(p->node.dp, &key, ret_down) || ret_down->state.flags & (SP_STATE_RST | SP_STATE_PEER_RST))
+	if (sp_datapath_get(p->node.dp, &key, ret_down) ||
+	    ret_down->state.flags & (SP_STATE_RST | SP_STATE_PEER_RST))
 		return -1;
 	return 0;
 }
@@ -183,7 +191,8 @@ static __u32 acknowledged(const struct sp_conn *c, const struct sp_entry *down)
 /* The shift leads from the backend's scale to ours. */
 static __u32 window_of(const struct sp_conn *c, const struct sp_entry *down)
 {
-	int scale = down->half.window_shift + (c->client.wscale_ours > 0 ? c->client.wscale_ours : 0);
+	int scale = down->half.window_shift +
+		(c->client.wscale_ours > 0 ? c->client.wscale_ours : 0);
 
 	if (!down->state.pkts)
 		return c->window_bytes;
@@ -216,7 +225,8 @@ static void guess_on(struct sp_conn *c)
 	c->window_bytes = earlier(c->window_bytes * 2 + c->forward_mss, SP_CONN_BUF);
 }
 
-static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *down, __u64 now_ns)
+static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *down,
+		     __u64 now_ns)
 {
 	c->again_ns = now_ns + c->backoff_ns;
 	c->backoff_ns = c->backoff_ns * 2 < AGAIN_MAX_NS ? c->backoff_ns * 2 : AGAIN_MAX_NS;
@@ -236,7 +246,8 @@ static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entr
 		repeat_narrow(c);
 }
 
-static int is_given_up(struct sp_proxy *p, const struct sp_conn *c, const struct sp_entry *down, __u64 now_ns)
+static int is_given_up(struct sp_proxy *p, const struct sp_conn *c, const struct sp_entry *down,
+		       __u64 now_ns)
 {
 	int is_unseen = is_blind(p, down) && now_ns >= c->deadline_ns - GIVE_UP_NS + UNSEEN_NS;
 	int is_lost = now_ns >= c->deadline_ns;

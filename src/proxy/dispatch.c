@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* dispatch.c - a packet that the datapath does not carry finds its connection, begins one, or belongs to none */
+/*
+ * dispatch.c - a packet that the datapath does not carry finds its connection, begins one, or
+ * belongs to none
+ */
 #include "proxy/dispatch.h"
 
 #include "proxy/back.h"
@@ -25,7 +28,8 @@ static void dispatch_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_back_reset(p, c);
 	sp_machine_go(p, c, next);
 	if (sp_node_is_shared(&p->node))
-		sp_home_keep(p, seg, SP_STRAY_F_MINE);	/* another proxy's splice may be meant, too */
+		/* another proxy's splice may be meant, too */
+		sp_home_keep(p, seg, SP_STRAY_F_MINE);
 }
 
 /* Only our ISN was there to be acknowledged, unless another proxy has made the splice. */
@@ -56,7 +60,8 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_machine_go(p, c, sp_head_segment(p, c, seg));
 }
 
-static void begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
+static void begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie,
+		  int is_home)
 {
 	struct sp_conn *c = sp_head_begin(p, seg, cookie);
 
@@ -71,7 +76,8 @@ static void begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cook
 }
 
 /* The client's port may have been used before. */
-void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home)
+void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie,
+		       int is_home)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
 	struct sp_entry e;
@@ -80,7 +86,8 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 		sp_dispatch_segment(p, c, seg);
 		return;
 	}
-	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e) && e.meta.client_isn == seg->seq - 1) {
+	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e) &&
+	    e.meta.client_isn == seg->seq - 1) {
 		sp_forward_overtaken(p, &e, seg);
 		return;
 	}
@@ -93,20 +100,22 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 }
 
 /*
- * A client that has sent nothing so far asks whether we are there: by the number before its first byte, with or without
- * a byte of garbage (RFC 1122, 4.2.3.6).
+ * A client that has sent nothing so far asks whether we are there: by the number before its first
+ * byte, with or without a byte of garbage (RFC 1122, 4.2.3.6).
  */
 static int is_probe(const struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_segment first = *seg;
 
 	first.seq++;
-	return seg->payload_len <= 1 && !(seg->flags & SP_TCP_FIN) && sp_datapath_cookie(p->node.dp, &first);
+	return seg->payload_len <= 1 && !(seg->flags & SP_TCP_FIN) &&
+	       sp_datapath_cookie(p->node.dp, &first);
 }
 
 /*
- * A connection that was opened a while ago is still there, as nothing has to be kept for it: no stray. If the server
- * speaks first there has been a splice since the handshake, perhaps at another proxy.
+ * A connection that was opened a while ago is still there, as nothing has to be kept for it: no
+ * stray. If the server speaks first there has been a splice since the handshake, perhaps at another
+ * proxy.
  */
 static int is_of_silent_client(struct sp_proxy *p, const struct sp_segment *seg, int is_home)
 {
@@ -130,8 +139,12 @@ static int is_of_silent_client(struct sp_proxy *p, const struct sp_segment *seg,
 	return 1;
 }
 
-/* @e: half of an older connection; NULL: there is none. The first segment of that one does not begin anything again. */
-static void dispatch_unknown(struct sp_proxy *p, const struct sp_segment *seg, const struct sp_entry *e, int is_home)
+/*
+ * @e: half of an older connection; NULL: there is none. The first segment of that one does not
+ *		begin anything again.
+ */
+static void dispatch_unknown(struct sp_proxy *p, const struct sp_segment *seg,
+			     const struct sp_entry *e, int is_home)
 {
 	if ((e && e->meta.client_isn == seg->seq - 1) || !is_of_silent_client(p, seg, is_home))
 		sp_home_keep(p, seg, is_home ? SP_STRAY_F_MINE : 0);
@@ -160,7 +173,10 @@ static void dispatch_untrapped(struct sp_proxy *p, const struct sp_segment *seg)
 		sp_dispatch_first(p, seg, cookie, is_home);
 }
 
-/* A trap of a former daemon, which was resumed unless it had replied; or one that was removed meanwhile. */
+/*
+ * A trap of a former daemon, which was resumed unless it had replied; or one that was removed
+ * meanwhile.
+ */
 static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_entry e;
@@ -200,9 +216,10 @@ void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_
 }
 
 /*
- * A client that has sent nothing but its handshake sends nothing more behind this RST, and its backend may have nothing
- * to say to which the client would answer by another one. So all proxies hear of it: one of them may be connecting.
- * The cookie proves that there was a handshake: each costs the cluster this message once.
+ * A client that has sent nothing but its handshake sends nothing more behind this RST, and its
+ * backend may have nothing to say to which the client would answer by another one. So all proxies
+ * hear of it: one of them may be connecting. The cookie proves that there was a handshake: each
+ * costs the cluster this message once.
  */
 static void tell_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -220,10 +237,12 @@ static void dispatch_back_unknown(struct sp_proxy *p, const struct sp_segment *s
 	int is_mine = sp_home_owns(p, &seg->tuple.daddr);
 	struct sp_entry e;
 
-	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(p, &e))
+	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) &&
+	    !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(p, &e))
 		sp_forward_overtaken(p, &e, seg);
 	else if (is_mine || !(seg->flags & SP_TCP_SYN))
-		sp_home_keep(p, seg, SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
+		sp_home_keep(p, seg,
+			     SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
 	else if (!is_relayed)
 		sp_home_send_opener(p, seg);
 }
@@ -241,7 +260,10 @@ void sp_dispatch_back(struct sp_proxy *p, const struct sp_segment *seg, int is_r
 
 /* ---- events of the datapath ---- */
 
-/* The entry is a trap: for a backend's answer (source: client), or for a client whose head or reply is here. */
+/*
+ * The entry is a trap: for a backend's answer (source: client), or for a client whose head or reply
+ * is here.
+ */
 static void on_held(struct sp_proxy *p, const struct sp_event *ev, const struct sp_segment *seg)
 {
 	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);
@@ -256,8 +278,9 @@ static void on_held(struct sp_proxy *p, const struct sp_event *ev, const struct 
 }
 
 /*
- * An event from the time of a suspension. Soon after, it saves the client a retransmission; later, another proxy may have
- * served all of it, and everybody may have forgotten that: it must not run again.
+ * An event from the time of a suspension. Soon after, it saves the client a retransmission; later,
+ * another proxy may have served all of it, and everybody may have forgotten that: it must not run
+ * again.
  */
 static int is_old(const struct sp_proxy *p, const struct sp_event *ev)
 {
@@ -281,7 +304,8 @@ static void on_pieces(struct sp_proxy *p, const struct sp_event *ev, const struc
 {
 	struct sp_entry e;
 
-	if (sp_datapath_get(p->node.dp, &ev->tuple, &e) || e.half.flags & SP_HALF_F_TO_DAEMON || ev->mtu < IP_MTU_LEAST)
+	if (sp_datapath_get(p->node.dp, &ev->tuple, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
+	    ev->mtu < IP_MTU_LEAST)
 		return;
 	sp_forward(p, &e.half, e.meta.client_isn, seg, ev->mtu - IP_TCP_BYTES);
 }

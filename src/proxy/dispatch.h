@@ -9,8 +9,12 @@ void sp_dispatch_event(struct sp_proxy *p, const struct sp_event *ev);
 
 /* A client's segment of connection @c. */
 void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg);
-/* A client's first segment. @cookie: valid, or INVALID: it is read again. @is_home: the head is put together here */
-void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie, int is_home);
+/*
+ * A client's first segment. @cookie: valid, or INVALID: it is read again. @is_home: the head is put
+ * together here
+ */
+void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie,
+		       int is_home);
 /* A client's segment without a half or a cookie. */
 void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_home);
 /* A backend's segment without a half. @is_relayed: another proxy did not know it, either */

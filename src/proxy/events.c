@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* events.c - what the store and the other members of the cluster say, and which connection it is for */
+/*
+ * events.c - what the store and the other members of the cluster say, and which connection it is
+ * for
+ */
 #include "proxy/events.h"
 
 #include <assert.h>
@@ -19,7 +22,8 @@
 #include "proxy/sync.h"
 #include "proxy/takeover.h"
 
-#define SEND_AGAIN_MAX	4096	/* of the segments sent to a dead home: one that got more has a flood of small pieces */
+/* of the segments sent to a dead home: one that got more has a flood of small pieces */
+#define SEND_AGAIN_MAX	4096
 
 /* ---- the store ---- */
 
@@ -59,10 +63,14 @@ static void on_emptied(void *ctx)
 	sp_stash_emptied(ctx);
 }
 
-/* It goes towards a splice of its own, which comes too late. If it is committing, the store tells it so. */
+/*
+ * It goes towards a splice of its own, which comes too late. If it is committing, the store tells
+ * it so.
+ */
 static int is_overtaken(const struct sp_conn *c)
 {
-	return c->state == SP_CONN_HEAD || c->state == SP_CONN_CONNECTING || c->state == SP_CONN_ASKING;
+	return c->state == SP_CONN_HEAD || c->state == SP_CONN_CONNECTING ||
+	       c->state == SP_CONN_ASKING;
 }
 
 /* Return: 0; -E2BIG: the table is full. */
@@ -70,7 +78,8 @@ static int install(struct sp_proxy *p, const struct sp_splice *splice, const str
 {
 	const struct sp_streams at = { .client = c ? splice->client_isn + 1 + c->reasm.len : 0 };
 
-	return sp_miss_is_known(p, splice) ? 0 : sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);
+	return sp_miss_is_known(p, splice) ? 0 :
+	       sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);
 }
 
 static void join(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
@@ -106,8 +115,12 @@ static void found(struct sp_proxy *p, const struct sp_tuple *key, const struct s
 	sp_miss_release(p, key, splice);
 }
 
-/* A reply of our own waits for the store. @older: its splice, which may be of the port's last connection */
-static void send_reply(struct sp_proxy *p, const struct sp_tuple *key, int err, const struct sp_splice *older)
+/*
+ * A reply of our own waits for the store. @older: its splice, which may be of the port's last
+ * connection
+ */
+static void send_reply(struct sp_proxy *p, const struct sp_tuple *key, int err,
+		       const struct sp_splice *older)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, key);
 
@@ -117,7 +130,8 @@ static void send_reply(struct sp_proxy *p, const struct sp_tuple *key, int err, 
 		sp_machine_go(p, c, sp_reply_asked(p, c, err));
 }
 
-static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
+static void on_fetched(void *ctx, const struct sp_tuple *key, int err,
+		       const struct sp_splice *splice)
 {
 	struct sp_proxy *p = ctx;
 
@@ -143,7 +157,8 @@ static void take_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 		sp_dispatch_segment(p, c, seg);
 }
 
-static void on_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+static void on_head(void *ctx, const struct sp_tuple *front, int err,
+		    const struct sp_stash_offer *offer,
 		    const char *bytes, __u32 len)
 {
 	struct sp_proxy *p = ctx;
@@ -158,20 +173,25 @@ static void on_head(void *ctx, const struct sp_tuple *front, int err, const stru
 	if (c)
 		sp_stash_asked(p, c);
 	else if (is_wanted && !err)
-		sp_stray_take(p->node.strays, sp_conns_hash(p->conns, front), front, sp_now_ns(), take_stray, p);
+		sp_stray_take(p->node.strays, sp_conns_hash(p->conns, front), front, sp_now_ns(),
+			      take_stray, p);
 	if (is_wanted && err)
 		sp_miss_not_found(p, front, err);
 }
 
 static const struct sp_store_events store_events = {
 	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head,
-	.heads = sp_takeover_heads, .emptied = on_emptied, .kept = sp_node_kept, .outdated = sp_node_outdated,
+	.heads = sp_takeover_heads, .emptied = on_emptied, .kept = sp_node_kept,
+	.outdated = sp_node_outdated,
 	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = sp_node_member,
 };
 
 /* ---- the cluster ---- */
 
-/* The proxy that got the RST asks the store. Here it waits for the first segment of its connection, if that is late. */
+/*
+ * The proxy that got the RST asks the store. Here it waits for the first segment of its connection,
+ * if that is late.
+ */
 static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
@@ -182,10 +202,14 @@ static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 	else if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e))
 		sp_forward_overtaken(p, &e, seg);
 	else
-		sp_stray_add(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), seg, 0, sp_now_ns());
+		sp_stray_add(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), seg, 0,
+			     sp_now_ns());
 }
 
-/* Another proxy got it. It is not sent on again, even if its home is another one here: so it can't go in circles. */
+/*
+ * Another proxy got it. It is not sent on again, even if its home is another one here: so it can't
+ * go in circles.
+ */
 static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
 {
 	enum sp_cookie cookie = SP_COOKIE_INVALID;
@@ -208,13 +232,17 @@ static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segme
 	}
 }
 
-/* Acknowledged bytes, or those that may be, are ours to deliver: their new home would find them in the store. */
+/*
+ * Acknowledged bytes, or those that may be, are ours to deliver: their new home would find them in
+ * the store.
+ */
 static void hand_over(void *ctx, struct sp_conn *c)
 {
 	struct sp_proxy *p = ctx;
 	struct sp_segment seg;
 
-	if (c->state != SP_CONN_HEAD || c->acked || c->stashing || sp_cluster_is_home(p->node.cluster, &c->front))
+	if (c->state != SP_CONN_HEAD || c->acked || c->stashing ||
+	    sp_cluster_is_home(p->node.cluster, &c->front))
 		return;
 	seg = sp_head_as_segment(p, c);
 	sp_home_send(p, SP_EVENT_FRONT, &seg);
@@ -258,8 +286,9 @@ static void on_died(void *ctx, const char *name)
 }
 
 /*
- * The host of a backend has not taken over a handshake: the splice never came to be. Its client retransmits, and all
- * begins anew. If the server was to speak first, the client has nothing to retransmit: its acknowledgement is kept here.
+ * The host of a backend has not taken over a handshake: the splice never came to be. Its client
+ * retransmits, and all begins anew. If the server was to speak first, the client has nothing to
+ * retransmit: its acknowledgement is kept here.
  */
 static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn)
 {
@@ -267,14 +296,17 @@ static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 c
 	struct sp_segment ack;
 	struct sp_entry up;
 
-	if (sp_datapath_get(p->node.dp, front, &up) || sp_ager_remove(&p->node.ager, front, client_isn))
+	if (sp_datapath_get(p->node.dp, front, &up) ||
+	    sp_ager_remove(&p->node.ager, front, client_isn))
 		return;
 	p->node.counters.adopted_in_vain++;
 	sp_endpoint_format(&up.half.out.daddr, up.half.out.dport, at);
-	sp_warn(SP_WARNING_ADOPT_FILTERED, sp_now_ns(), at, "backend %s: a firewall or connection tracking of its host drops "
+	sp_warn(SP_WARNING_ADOPT_FILTERED, sp_now_ns(), at,
+		"backend %s: a firewall or connection tracking of its host drops "
 		"what it should take over, says its agent: connections go split there, and adoption is tried now and then", at);
 	if (!sp_reintroduce_take(p->reintroductions, front, client_isn, &ack))
-		sp_dispatch_first(p, &ack, SP_COOKIE_INVALID, sp_cluster_is_home(p->node.cluster, front));
+		sp_dispatch_first(p, &ack, SP_COOKIE_INVALID,
+				  sp_cluster_is_home(p->node.cluster, front));
 }
 
 static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
@@ -286,18 +318,22 @@ static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, _
 		return;
 	}
 	if (state & SP_STATE_REUSED)
-		sp_reused_add(&p->reused, sp_conns_hash(p->conns, front), front, client_isn, sp_now_ns());
+		sp_reused_add(&p->reused, sp_conns_hash(p->conns, front), front, client_isn,
+			      sp_now_ns());
 	sp_node_ends(ctx, front, client_isn, state);
 }
 
 /* All members hear the answer, not only the one that asked. */
-static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn, const struct sp_fin *fin)
+static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
+		   const struct sp_fin *fin)
 {
 	struct sp_proxy *p = ctx;
-	struct sp_patch patch = { .front = *tuple, .client_isn = client_isn, .flags = SP_STATE_FIN };
+	struct sp_patch patch = { .front = *tuple, .client_isn = client_isn,
+				  .flags = SP_STATE_FIN };
 	struct sp_entry e;
 
-	if (sp_splice_judge(p->node.dp, tuple, client_isn, fin) != SP_FIN_FITS || sp_datapath_get(p->node.dp, tuple, &e))
+	if (sp_splice_judge(p->node.dp, tuple, client_isn, fin) != SP_FIN_FITS ||
+	    sp_datapath_get(p->node.dp, tuple, &e))
 		return;
 	if (e.half.flags & SP_HALF_F_FROM_BACKEND) {
 		patch.front = sp_tuple_reverse(&e.half.out);

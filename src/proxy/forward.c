@@ -9,12 +9,14 @@ static int rst_counts(struct sp_proxy *p, const struct sp_half *half, const stru
 	struct sp_tuple peer_key = sp_tuple_reverse(&half->out);
 	struct sp_entry own, peer;
 
-	return !sp_datapath_get(p->node.dp, &seg->tuple, &own) && !sp_datapath_get(p->node.dp, &peer_key, &peer) &&
+	return !sp_datapath_get(p->node.dp, &seg->tuple, &own) &&
+	       !sp_datapath_get(p->node.dp, &peer_key, &peer) &&
 	       sp_rst_is_plausible(seg->seq, &own.state, &peer.state);
 }
 
 /* Other proxies may know more of the stream. If the FIN fits there, they tell all of it (ENDS). */
-static int fin_counts(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg)
+static int fin_counts(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn,
+		      const struct sp_segment *seg)
 {
 	const struct sp_fin fin = { .seq = seg->seq, .end = seg->seq + seg->payload_len + 1,
 				    .ack = seg->ack + half->ack_delta };
@@ -28,12 +30,14 @@ static int fin_counts(struct sp_proxy *p, const struct sp_half *half, __u32 clie
 	return 0;
 }
 
-void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
+void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn,
+		const struct sp_segment *seg,
 		__u16 mss)
 {
 	int is_down = half->flags & SP_HALF_F_FROM_BACKEND;
 	struct sp_patch patch = {
-		.front = is_down ? sp_tuple_reverse(&half->out) : seg->tuple, .client_isn = client_isn,
+		.front = is_down ? sp_tuple_reverse(&half->out) :
+		seg->tuple, .client_isn = client_isn,
 	};
 
 	if (seg->flags & SP_TCP_FIN && fin_counts(p, half, client_isn, seg))
@@ -47,7 +51,8 @@ void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn
 		sp_datapath_patch(p->node.dp, &patch);
 }
 
-void sp_forward_overtaken(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *seg)
+void sp_forward_overtaken(struct sp_proxy *p, const struct sp_entry *e,
+			  const struct sp_segment *seg)
 {
 	if (e->half.flags & SP_HALF_F_TO_DAEMON || seg->flags & SP_TCP_SYN)
 		return;
@@ -58,7 +63,8 @@ void sp_forward_overtaken(struct sp_proxy *p, const struct sp_entry *e, const st
 void sp_forward_reset(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_segment rst = {
-		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_RST, .seq = seg->ack, .wscale = -1,
+		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_RST, .seq = seg->ack,
+		.wscale = -1,
 	};
 
 	if (seg->flags & SP_TCP_RST || !(seg->flags & SP_TCP_ACK))

@@ -6,14 +6,20 @@
 #include "proxy/proxy.h"
 
 /*
- * Send a segment through a half of the splice with this client ISN. The datapath does not see it: a FIN that fits, and
- * an RST that the datapath would count, are noted in the splice here. @mss: bytes of payload in one packet
+ * Send a segment through a half of the splice with this client ISN. The datapath does not see it: a
+ * FIN that fits, and an RST that the datapath would count, are noted in the splice here. @mss:
+ * bytes of payload in one packet
  */
-void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn, const struct sp_segment *seg,
+void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn,
+		const struct sp_segment *seg,
 		__u16 mss);
 
-/* The same through a half of the table, which was installed while @seg was on its way to the daemon. */
-void sp_forward_overtaken(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *seg);
+/*
+ * The same through a half of the table, which was installed while @seg was on its way to the
+ * daemon.
+ */
+void sp_forward_overtaken(struct sp_proxy *p, const struct sp_entry *e,
+			  const struct sp_segment *seg);
 
 /* Answer a segment by RST (RFC 9293, 3.10.7.1), unless it is one, or acknowledges nothing. */
 void sp_forward_reset(struct sp_proxy *p, const struct sp_segment *seg);

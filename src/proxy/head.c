@@ -9,7 +9,8 @@
 #include "proxy/room.h"
 
 #define CHALLENGE_NS	500000000ULL
-#define CLAIM_AGAIN_NS	500000000ULL	/* another proxy's commit was seen: by then it has a splice, or is gone */
+/* another proxy's commit was seen: by then it has a splice, or is gone */
+#define CLAIM_AGAIN_NS	500000000ULL
 
 /* A head that is longer than allowed is not whole, whatever comes behind. */
 static __u32 head_bytes(const struct sp_conn *c)
@@ -33,7 +34,8 @@ static enum sp_parse_verdict route_http1(const struct sp_conn *c, const char *bu
 static enum sp_parse_verdict route_tls(const struct sp_conn *c, const char *buf, int *ret_idx)
 {
 	static struct sp_tls_hello hello;
-	enum sp_parse_verdict v = sp_tls_hello_parse((const unsigned char *)buf, head_bytes(c), &hello);
+	enum sp_parse_verdict v = sp_tls_hello_parse((const unsigned char *)buf, head_bytes(c),
+						     &hello);
 
 	if (v == SP_PARSE_OK)
 		*ret_idx = sp_route_tls(c->service->routes, c->service->route_count, &hello);
@@ -62,7 +64,9 @@ static int too_large(struct sp_proxy *p, const struct sp_conn *c)
 static struct sp_next wait_for_rest(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (c->reasm.len >= c->fin_at)
-		return sp_next_reply(c->reasm.len ? 400 : SP_REPLY_NOTHING, "its client closed it before the head was whole");
+		return sp_next_reply(c->reasm.len ? 400 :
+				     SP_REPLY_NOTHING,
+				     "its client closed it before the head was whole");
 	if (c->reasm.len > c->config->limits.head_bytes)
 		return sp_next_reply(too_large(p, c), "the head is too large");
 	if (!sp_room_for_bytes(p, c, 0)) {
@@ -77,7 +81,8 @@ static int pool_of(const struct sp_conn *c, int route_idx)
 {
 	if (route_idx == SP_ROUTE_AMBIGUOUS)
 		return -1;
-	return route_idx < 0 ? c->service->default_pool_idx : c->service->routes[route_idx].pool_idx;
+	return route_idx < 0 ? c->service->default_pool_idx :
+	       c->service->routes[route_idx].pool_idx;
 }
 
 static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int route_idx)
@@ -107,8 +112,9 @@ static struct sp_next parse_head(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * The parsers begin at the first byte each time. A head that grew by little is parsed again only at the next tick, and
- * of all such heads together PARSE_PER_TICK bytes (dispatch.c): one byte a segment costs no more than that.
+ * The parsers begin at the first byte each time. A head that grew by little is parsed again only at
+ * the next tick, and of all such heads together PARSE_PER_TICK bytes (dispatch.c): one byte a
+ * segment costs no more than that.
  */
 static struct sp_next parse_grown(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -126,8 +132,9 @@ static struct sp_next parse_later(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * A TSval that is being committed is part of the splice. An earlier one, of a segment that was overtaken, is not echoed:
- * the client would take its retransmission for spurious (RFC 3522), and wait.
+ * A TSval that is being committed is part of the splice. An earlier one, of a segment that was
+ * overtaken, is not echoed: the client would take its retransmission for spurious (RFC 3522), and
+ * wait.
  */
 static void note_tsval(struct sp_conn *c, __u32 tsval)
 {
@@ -138,8 +145,8 @@ static void note_tsval(struct sp_conn *c, __u32 tsval)
 }
 
 /*
- * The first segment is held even if limit `held` is reached: a whole head needs its place no longer than its backend takes
- * to answer, and wait_for_rest() decides about an incomplete one.
+ * The first segment is held even if limit `held` is reached: a whole head needs its place no longer
+ * than its backend takes to answer, and wait_for_rest() decides about an incomplete one.
  * Return: whether there is more of the stream now without a hole.
  */
 static int hold_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
@@ -156,14 +163,19 @@ static int hold_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_s
 	c->window = seg->window;
 	c->is_ce |= seg->is_ce;
 	grew = sp_conn_put(p, c, at, seg->payload, seg->payload_len);
-	if (seg->flags & SP_TCP_FIN && at + (__s64)seg->payload_len >= 0 && at + seg->payload_len <= SP_CONN_BUF)
+	if (seg->flags & SP_TCP_FIN && at + (__s64)seg->payload_len >= 0 &&
+	    at + seg->payload_len <= SP_CONN_BUF)
 		c->fin_at = at + seg->payload_len;
 	p->node.counters.segment_gap += !!c->reasm.span_count;
 	return grew || c->reasm.len >= c->fin_at;
 }
 
-/* A retransmission: the acknowledgement was lost; or a keepalive probe; or bytes that went to another proxy. */
-static void acknowledge_again(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
+/*
+ * A retransmission: the acknowledgement was lost; or a keepalive probe; or bytes that went to
+ * another proxy.
+ */
+static void acknowledge_again(struct sp_proxy *p, const struct sp_conn *c,
+			      const struct sp_segment *seg)
 {
 	struct sp_segment ack = sp_conn_segment(c, SP_TCP_ACK, c->acked);
 	int is_probe = (__s32)(seg->seq - ack.ack) < 0;
@@ -183,8 +195,9 @@ struct sp_next sp_head_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 }
 
 /*
- * Whether an RST ends @c (RFC 9293, 3.10.7.4; RFC 5961, 3): its number is the next one of what is held here, or the one
- * that was acknowledged, which a client bears that has forgotten the connection and answers to us.
+ * Whether an RST ends @c (RFC 9293, 3.10.7.4; RFC 5961, 3): its number is the next one of what is
+ * held here, or the one that was acknowledged, which a client bears that has forgotten the
+ * connection and answers to us.
  */
 static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 {
@@ -195,7 +208,10 @@ static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 	return at == c->acked || at == c->reasm.len + (c->reasm.len >= c->fin_at);
 }
 
-/* A splice that is being committed may be relied upon by other proxies: it comes to be, and ends as one. */
+/*
+ * A splice that is being committed may be relied upon by other proxies: it comes to be, and ends as
+ * one.
+ */
 static struct sp_next end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 {
 	p->node.counters.client_reset++;
@@ -207,8 +223,8 @@ static struct sp_next end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * At most ten in five seconds (RFC 5961, 7), counted for each connection: a count of all would tell a stranger which
- * numbers are right (CVE-2016-5696).
+ * At most ten in five seconds (RFC 5961, 7), counted for each connection: a count of all would tell
+ * a stranger which numbers are right (CVE-2016-5696).
  */
 static void challenge_rst(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -225,8 +241,8 @@ static void challenge_rst(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * If the number does not fit, this proxy may lack some of the client's segments. A client that has no connection any
- * more answers the challenge by an RST that fits (RFC 5961, 3.2).
+ * If the number does not fit, this proxy may lack some of the client's segments. A client that has
+ * no connection any more answers the challenge by an RST that fits (RFC 5961, 3.2).
  */
 struct sp_next sp_head_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
@@ -242,12 +258,14 @@ struct sp_next sp_head_rst(struct sp_proxy *p, struct sp_conn *c, const struct s
 /* The cookie carries window scale, SACK and MSS. */
 static void read_cookie(struct sp_conn *c, enum sp_cookie cookie, __u8 data, __u16 mss_max)
 {
-	int is_small = cookie == SP_COOKIE_SMALL, is_tiny = is_small && sp_cookie_small_is_tiny(data);
+	int is_small = cookie == SP_COOKIE_SMALL,
+		is_tiny = is_small && sp_cookie_small_is_tiny(data);
 	__u8 wscale = is_tiny ? SP_COOKIE_WSCALE_NONE : sp_cookie_data_wscale(data);
 
 	c->client.wscale_theirs = wscale == SP_COOKIE_WSCALE_NONE ? -1 : wscale;
 	c->is_sack = !is_tiny && sp_cookie_data_is_sack(data);
-	c->mss = is_small ? sp_cookie_mss_small(data) : sp_cookie_mss(sp_cookie_data_mss_class(data), mss_max);
+	c->mss = is_small ? sp_cookie_mss_small(data) :
+		sp_cookie_mss(sp_cookie_data_mss_class(data), mss_max);
 }
 
 static void read_offer(struct sp_conn *c, const struct sp_segment *seg, enum sp_cookie cookie,
@@ -264,7 +282,8 @@ static void read_offer(struct sp_conn *c, const struct sp_segment *seg, enum sp_
 	c->client.wscale_ours = c->client.wscale_theirs < 0 ? -1 : offer->wscale;
 }
 
-struct sp_conn *sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie)
+struct sp_conn *sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg,
+			      enum sp_cookie cookie)
 {
 	const struct sp_service *offer = sp_datapath_service(p->node.dp, &seg->tuple);
 	struct sp_conn *c;
@@ -273,7 +292,8 @@ struct sp_conn *sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg, 
 		return NULL;
 	c = sp_conn_begin(p, &seg->tuple, "its first segment is here");
 	if (!c && sp_room_for_one(p))
-		c = sp_conn_begin(p, &seg->tuple, "its first segment is here, another one gave way");
+		c = sp_conn_begin(p, &seg->tuple,
+				  "its first segment is here, another one gave way");
 	if (!c) {
 		p->node.counters.pending_full++;
 		return NULL;
@@ -306,14 +326,16 @@ int sp_head_is_first(const struct sp_conn *c, const struct sp_segment *seg)
 }
 
 /*
- * One segment with the whole head needs no home: if another proxy gets it as well, the claim decides. An incomplete head
- * needs one, and so does a reply of our own, since the client's answer to that may come to any proxy.
+ * One segment with the whole head needs no home: if another proxy gets it as well, the claim
+ * decides. An incomplete head needs one, and so does a reply of our own, since the client's answer
+ * to that may come to any proxy.
  */
 int sp_head_is_whole(struct sp_proxy *p, const struct sp_conn *c)
 {
 	int idx = -1;
 
-	if (sp_cluster_state(p->node.cluster) == SP_MEMBER_SYNCING || sp_datapath_count(p->node.dp)->splices >=
+	if (sp_cluster_state(p->node.cluster) == SP_MEMBER_SYNCING ||
+	    sp_datapath_count(p->node.dp)->splices >=
 	    sp_datapath_count(p->node.dp)->max || parse_bytes(p, c, &idx) != SP_PARSE_OK)
 		return 0;
 	return pool_of(c, idx) >= 0;
@@ -323,7 +345,8 @@ struct sp_next sp_head_start(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct early early = { .proxy = p, .conn = c };
 
-	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, &c->front), &c->front, sp_now_ns(), take_early, &early);
+	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, &c->front), &c->front, sp_now_ns(),
+		      take_early, &early);
 	return early.is_reset ? end_by_rst(p, c) : parse_head(p, c);
 }
 
@@ -343,7 +366,8 @@ struct sp_segment sp_head_as_segment(struct sp_proxy *p, const struct sp_conn *c
 {
 	return (struct sp_segment){
 		.tuple = c->front, .seq = c->client.isn_theirs + 1, .ack = c->client.isn_ours + 1,
-		.window = c->window, .wscale = -1, .has_ts = c->client.has_ts, .tsval = c->client.tsval_theirs,
+		.window = c->window, .wscale = -1, .has_ts = c->client.has_ts,
+		.tsval = c->client.tsval_theirs,
 		.tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
 		.payload = sp_conn_buf(p->conns, c), .payload_len = c->reasm.len,
 		.flags = SP_TCP_ACK | (c->reasm.len == c->fin_at ? SP_TCP_FIN : 0),

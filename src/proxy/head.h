@@ -6,10 +6,11 @@
 #include "proxy/connection.h"
 
 /*
- * A connection of its first segment, which is held. @cookie: as the datapath has read it; SP_COOKIE_INVALID: it is read
- * here. Return: NULL: no such service, or no room (counted).
+ * A connection of its first segment, which is held. @cookie: as the datapath has read it;
+ * SP_COOKIE_INVALID: it is read here. Return: NULL: no such service, or no room (counted).
  */
-struct sp_conn *sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie);
+struct sp_conn *sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg,
+			      enum sp_cookie cookie);
 /* Whether @seg is the first one of @c, or that again. */
 int sp_head_is_first(const struct sp_conn *c, const struct sp_segment *seg);
 /* Whether @c can go on at this proxy even if its home is another one. */
@@ -23,9 +24,14 @@ struct sp_next sp_head_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 struct sp_next sp_head_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg);
 struct sp_next sp_head_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);
 
-/* The commit failed, and bytes were acknowledged: HEAD again, which tries once more after a pause. */
+/*
+ * The commit failed, and bytes were acknowledged: HEAD again, which tries once more after a pause.
+ */
 void sp_head_retry(struct sp_proxy *p, struct sp_conn *c);
-/* The held bytes as their client sent them, for another proxy. Those behind a hole are retransmitted. */
+/*
+ * The held bytes as their client sent them, for another proxy. Those behind a hole are
+ * retransmitted.
+ */
 struct sp_segment sp_head_as_segment(struct sp_proxy *p, const struct sp_conn *c);
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * home.h - segments whose connection is not known here: the store is asked, or the home of the connection gets them.
+ * home.h - segments whose connection is not known here: the store is asked, or the home of the
+ * connection gets them.
  *
- * The home is the proxy that puts the head of a connection together if its segments come to several (ARCHITECTURE.md).
+ * The home is the proxy that puts the head of a connection together if its segments come to several
+ * (ARCHITECTURE.md).
  */
 #ifndef SP_PROXY_HOME_H
 #define SP_PROXY_HOME_H
@@ -12,10 +14,15 @@
 /* Keep @seg while the store is asked for its splice. @flags: SP_STRAY_F_* */
 void sp_home_keep(struct sp_proxy *p, const struct sp_segment *seg, __u8 flags);
 
-/* Send @seg to the home of its connection, and keep a copy in case that is dead. @kind: FRONT, MISS */
+/*
+ * Send @seg to the home of its connection, and keep a copy in case that is dead. @kind: FRONT, MISS
+ */
 void sp_home_send(struct sp_proxy *p, enum sp_event_kind kind, const struct sp_segment *seg);
 
-/* A backend's segment goes to the proxy that opened the connection: the owner of its address, or else all are told. */
+/*
+ * A backend's segment goes to the proxy that opened the connection: the owner of its address, or
+ * else all are told.
+ */
 void sp_home_send_opener(struct sp_proxy *p, const struct sp_segment *seg);
 
 /* One of this proxy's own source addresses. */

@@ -2,19 +2,19 @@
 /*
  * Theory of operation
  *
- * A connection is here from its first data segment (with a valid cookie) until its splice, usually for one round trip to
- * a backend. conn.h has the table of its states. A packet (dispatch.c), an answer of the store
- * (events.c) or a tick goes to the phase that the state belongs to. The phase returns what comes next, and sp_machine_go()
- * does that:
+ * A connection is here from its first data segment (with a valid cookie) until its splice, usually
+ * for one round trip to a backend. conn.h has the table of its states. A packet (dispatch.c), an
+ * answer of the store (events.c) or a tick goes to the phase that the state belongs to. The phase
+ * returns what comes next, and sp_machine_go() does that:
  *
  *	head.c		HEAD				the head is held and parsed
  *	back.c		CONNECTING, COMMITTING, LATE	a backend is connected, the splice committed
  *	deliver.c	DELIVERING			held bytes are forwarded
  *	reply.c		ASKING, REPLIED			400, 404, 408, 414, 431, 503
- *	stash.c		HEAD, DELIVERING, ...		bytes that are acknowledged before the splice are stored
+ *	stash.c		HEAD, DELIVERING, ...		bytes acknowledged before the splice are stored
  *
- * Bytes that only this machine holds are not acknowledged (law 1): if they are lost here, the client retransmits them. No
- * byte is forwarded before the halves are committed (law 3).
+ * Bytes that only this machine holds are not acknowledged (law 1): if they are lost here, the
+ * client retransmits them. No byte is forwarded before the halves are committed (law 3).
  */
 #include "proxy/machine.h"
 
@@ -96,12 +96,14 @@ static void leave(void *ctx, struct sp_conn *c)
 }
 
 /*
- * Other proxies served meanwhile what clients retransmitted. Where that is over, the store has forgotten it: a request
- * that is still held here might win its claim and run again. So all begins as if this daemon had just been started. A
- * commit under way was asked for in time, or is late for the servers.
+ * Other proxies served meanwhile what clients retransmitted. Where that is over, the store has
+ * forgotten it: a request that is still held here might win its claim and run again. So all begins
+ * as if this daemon had just been started. A commit under way was asked for in time, or is late for
+ * the servers.
  *
- * A lone proxy forgets its strays, too. They have aged, while the segment that explains them lies in the ring: the next
- * one would be taken for the second of a connection that is not known, and its client be reset.
+ * A lone proxy forgets its strays, too. They have aged, while the segment that explains them lies
+ * in the ring: the next one would be taken for the second of a connection that is not known, and
+ * its client be reset.
  */
 void sp_machine_awake(struct sp_proxy *p)
 {
@@ -114,7 +116,8 @@ void sp_machine_awake(struct sp_proxy *p)
 	if (!sp_node_is_shared(&p->node))
 		return;
 	p->node.counters.stopped++;
-	log_warn("this daemon was stopped for %llu ms: what it held is left to others", suspended_ns / 1000000);
+	log_warn("this daemon was stopped for %llu ms: what it held is left to others",
+		 suspended_ns / 1000000);
 	sp_conns_each(p->conns, leave, p);
 	sp_strays_clear(p->sent_home);
 	sp_takeover_start(p);
@@ -133,8 +136,9 @@ static void tick_head(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 }
 
 /*
- * If the backend sees clients' own addresses, it may have this connection from another proxy, through which the client's
- * handshake went; and in mode split its answer to the SYN doesn't come here. So the store is asked.
+ * If the backend sees clients' own addresses, it may have this connection from another proxy,
+ * through which the client's handshake went; and in mode split its answer to the SYN doesn't come
+ * here. So the store is asked.
  */
 static void tick_connecting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
@@ -194,6 +198,7 @@ void sp_machine_tick(struct sp_proxy *p)
 	if (sp_node_is_shared(&p->node))
 		sp_miss_tick(p);
 	p->node.counters.introduced_again +=
-		sp_reintroduce_tick(p->reintroductions, p->node.dp, p->node.cluster, p->node.wire, sp_now_ns());
+		sp_reintroduce_tick(p->reintroductions, p->node.dp, p->node.cluster, p->node.wire,
+				    sp_now_ns());
 	sp_synack_tick(p->synacks, p->node.wire, sp_now_ns(), is_here, p);
 }

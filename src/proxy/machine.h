@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* machine.h - the life of all connections: what a phase returns as next is done here, and time passes. */
+/*
+ * machine.h - the life of all connections: what a phase returns as next is done here, and time
+ * passes.
+ */
 #ifndef SP_PROXY_MACHINE_H
 #define SP_PROXY_MACHINE_H
 

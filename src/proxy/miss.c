@@ -2,18 +2,21 @@
 /*
  * miss.c - packets of connections that this machine does not know
  *
- * They belong to another proxy's splice; or came before their connection (reordered, or after a restart); or their
- * connection is dead. They wait a second among the strays while the store is asked; no RST is sent before (law 4).
+ * They belong to another proxy's splice; or came before their connection (reordered, or after a
+ * restart); or their connection is dead. They wait a second among the strays while the store is
+ * asked; no RST is sent before (law 4).
  *
- * If no splice is found, a client's segment is for the home of its connection. There it waits for the rest of the head,
- * and meanwhile the store is asked again, since another proxy may have the whole head and be about to commit. If the
- * store finds none twice, a second apart, the connection is dead.
+ * If no splice is found, a client's segment is for the home of its connection. There it waits for
+ * the rest of the head, and meanwhile the store is asked again, since another proxy may have the
+ * whole head and be about to commit. If the store finds none twice, a second apart, the connection
+ * is dead.
  *
- * A home is known to be dead after some silence. Segments that were sent to it meanwhile are lost, so copies are kept, and
- * sent to the new home: clients are slower to retransmit, twice as slow each time.
+ * A home is known to be dead after some silence. Segments that were sent to it meanwhile are lost,
+ * so copies are kept, and sent to the new home: clients are slower to retransmit, twice as slow
+ * each time.
  *
- * A backend's segment is for the proxy that opened its connection: the owner of the address that it goes to. If that is
- * the client's own, all proxies get it.
+ * A backend's segment is for the proxy that opened its connection: the owner of the address that it
+ * goes to. If that is the client's own, all proxies get it.
  */
 #include "proxy/miss.h"
 
@@ -28,16 +31,16 @@
 #define AGAIN_PER_TICK	256	/* questions that a flood causes again: 12800 a second */
 
 /*
- * A SYN on a live splice. The end that really has forgotten the connection
- * answers this acknowledgement with an RST of just that number, which closes
- * the half; the SYN is then repeated (RFC 5961, 4). Nobody else can. Who still
- * has the connection must not take a window from us, which would stall it: so
- * the sequence number lies just below what it has, like that of a keepalive.
+ * A SYN on a live splice. If its sender has forgotten the connection, it answers this ACK by an RST
+ * of just that number, which closes the half; then it retransmits the SYN (RFC 5961, 4). A sender
+ * that still has the connection must not take a window from the ACK, which would stall it: the
+ * sequence number lies just below the expected one, like that of a keepalive.
  */
 void sp_miss_challenge(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *syn)
 {
 	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
-	struct sp_segment ack = { .tuple = sp_tuple_reverse(&syn->tuple), .flags = SP_TCP_ACK, .wscale = -1 };
+	struct sp_segment ack = { .tuple = sp_tuple_reverse(&syn->tuple), .flags = SP_TCP_ACK,
+				  .wscale = -1 };
 	struct sp_entry peer;
 
 	if (sp_datapath_get(p->node.dp, &peer_key, &peer))
@@ -49,8 +52,8 @@ void sp_miss_challenge(struct sp_proxy *p, const struct sp_entry *e, const struc
 }
 
 /*
- * The error itself is lost, but not the next one about what its sender repeats: by then the half is here, and the
- * datapath translates it.
+ * The error itself is lost, but not the next one about what its sender repeats: by then the half is
+ * here, and the datapath translates it.
  */
 void sp_miss_quoted(struct sp_proxy *p, const struct sp_tuple *key)
 {
@@ -81,8 +84,10 @@ int sp_miss_is_known(struct sp_proxy *p, const struct sp_splice *splice)
 {
 	struct sp_entry e;
 
-	return !sp_datapath_get(p->node.dp, &splice->front, &e) && !(e.half.flags & SP_HALF_F_TO_DAEMON) &&
-	       e.meta.client_isn == splice->client_isn && !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
+	return !sp_datapath_get(p->node.dp, &splice->front, &e) &&
+	       !(e.half.flags & SP_HALF_F_TO_DAEMON) &&
+	       e.meta.client_isn == splice->client_isn &&
+	       !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
 }
 
 void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice)
@@ -92,7 +97,8 @@ void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key, const struc
 		.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up,
 	};
 
-	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, key), key, sp_now_ns(), relay_stray, &through);
+	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, key), key, sp_now_ns(), relay_stray,
+		      &through);
 }
 
 /* Also while the store is out of reach: another proxy may know the connection. */
@@ -108,13 +114,17 @@ static void send_on(void *ctx, const struct sp_segment *seg, __u8 flags)
 		sp_home_send(p, SP_EVENT_MISS, seg);
 }
 
-/* A backend is reset by the owner of the address, or by whoever wants to connect to it from this one. */
+/*
+ * A backend is reset by the owner of the address, or by whoever wants to connect to it from this
+ * one.
+ */
 static void reset_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	struct sp_tuple back = sp_tuple_reverse(&seg->tuple);
 	struct sp_proxy *p = ctx;
 
-	if (flags & SP_STRAY_F_BACK && !sp_home_owns(p, &seg->tuple.daddr) && !sp_conn_by_back(p->conns, &back))
+	if (flags & SP_STRAY_F_BACK && !sp_home_owns(p, &seg->tuple.daddr) &&
+	    !sp_conn_by_back(p->conns, &back))
 		return;
 	p->node.counters.reset_unknown++;
 	sp_forward_reset(p, seg);
@@ -141,8 +151,8 @@ void sp_miss_not_found(struct sp_proxy *p, const struct sp_tuple *key, int err)
 }
 
 /*
- * The port came again, and the strays belong to the newer connection: its SYN was seen, here or by another proxy, or
- * its first segment has just been sent home.
+ * The port came again, and the strays belong to the newer connection: its SYN was seen, here or by
+ * another proxy, or its first segment has just been sent home.
  */
 int sp_miss_is_older(struct sp_proxy *p, const struct sp_splice *splice)
 {
@@ -155,12 +165,14 @@ int sp_miss_is_older(struct sp_proxy *p, const struct sp_splice *splice)
 	if (!sp_datapath_get(p->node.dp, &splice->front, &e) && e.state.flags & SP_STATE_REUSED &&
 	    e.meta.client_isn == splice->client_isn)
 		return 1;
-	return !sp_stray_isn(p->sent_home, hash, &splice->front, now_ns, &isn) && isn != splice->client_isn;
+	return !sp_stray_isn(p->sent_home, hash, &splice->front, now_ns, &isn) &&
+	       isn != splice->client_isn;
 }
 
 /*
- * The client's port has come again: its handshake proves that. Proxies that did not see the old connection end would
- * carry the new one's segments by the old halves, and the store gives these to any proxy that asks.
+ * The client's port has come again: its handshake proves that. Proxies that did not see the old
+ * connection end would carry the new one's segments by the old halves, and the store gives these to
+ * any proxy that asks.
  */
 void sp_miss_leave_behind(struct sp_proxy *p, const struct sp_splice *old)
 {

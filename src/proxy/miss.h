@@ -10,10 +10,14 @@ void sp_miss_challenge(struct sp_proxy *p, const struct sp_entry *e, const struc
 /* An ICMP error quotes a packet to which a packet of tuple @key would be the answer. */
 void sp_miss_quoted(struct sp_proxy *p, const struct sp_tuple *key);
 
-/* The store has no splice under @key (-ENOENT), or is out of reach (-EAGAIN): what becomes of its strays. */
+/*
+ * The store has no splice under @key (-ENOENT), or is out of reach (-EAGAIN): what becomes of its
+ * strays.
+ */
 void sp_miss_not_found(struct sp_proxy *p, const struct sp_tuple *key, int err);
 /* The store has @splice under @key, and it is installed: its strays are forwarded. */
-void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice);
+void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key,
+		     const struct sp_splice *splice);
 /* Whether @splice is installed here. */
 int sp_miss_is_known(struct sp_proxy *p, const struct sp_splice *splice);
 /* Whether the strays under the tuple of @splice are of a newer connection. */

@@ -12,7 +12,8 @@
 #define WINDOW_UNITS_LEAST	4
 
 static const struct { __u8 flag; const char *name; } options[] = {
-	{ SP_SERVICE_F_TIMESTAMPS, "timestamps" }, { SP_SERVICE_F_SACK, "SACK" }, { SP_SERVICE_F_WSCALE, "window scaling" },
+	{ SP_SERVICE_F_TIMESTAMPS, "timestamps" }, { SP_SERVICE_F_SACK, "SACK" },
+		{ SP_SERVICE_F_WSCALE, "window scaling" },
 };
 
 static void name_options(__u8 flags, char *buf, size_t size)
@@ -22,7 +23,8 @@ static void name_options(__u8 flags, char *buf, size_t size)
 	buf[0] = 0;
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && at < size; i++)
 		if (flags & options[i].flag)
-			at += snprintf(buf + at, size - at, "%s%s", at ? ", " : "", options[i].name);
+			at += snprintf(buf + at, size - at, "%s%s", at ? ", " :
+				       "", options[i].name);
 }
 
 /* The object of a backend's warning. */
@@ -39,12 +41,15 @@ static void warn(const struct sp_pool_conf *pool, size_t idx, __u8 lacks, __u64 
 	name_options(lacks, what, sizeof(what));
 	sp_warn(SP_WARNING_BACKEND_LACKS, now_ns, object,
 		"pool %s: backend %s does not do %s, which clients were promised: those that insist on it hang. "
-		"New ones are not promised it any more, until a reload", pool->name, pool->backends[idx].name, what);
+		"New ones are not promised it any more, until a reload", pool->name,
+			pool->backends[idx].name, what);
 }
 
-typedef void (*backend_fn)(void *ctx, const struct sp_pool_conf *pool, size_t idx, const struct sp_backend *backend);
+typedef void (*backend_fn)(void *ctx, const struct sp_pool_conf *pool, size_t idx,
+			   const struct sp_backend *backend);
 
-static void each_of_pool(struct sp_proxy *p, const struct sp_pool_conf *pool, backend_fn fn, void *ctx)
+static void each_of_pool(struct sp_proxy *p, const struct sp_pool_conf *pool, backend_fn fn,
+			 void *ctx)
 {
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct sp_backend *backend = sp_backends_at(p->backends, pool, i);
@@ -61,7 +66,8 @@ struct limits {
 	__u8	lacks;
 };
 
-static void limit(void *ctx, const struct sp_pool_conf *pool, size_t idx, const struct sp_backend *backend)
+static void limit(void *ctx, const struct sp_pool_conf *pool, size_t idx,
+		  const struct sp_backend *backend)
 {
 	const struct sp_backend_conf *conf = &pool->backends[idx];
 	struct limits *l = ctx;
@@ -83,13 +89,15 @@ static void limit_all(struct sp_proxy *p, const struct sp_service_conf *service,
 		each_of_pool(p, &pools[service->routes[i].pool_idx], limit, l);
 }
 
-static void tell(const struct sp_service_conf *service, const struct sp_endpoint *at, const struct limits *l)
+static void tell(const struct sp_service_conf *service, const struct sp_endpoint *at,
+		 const struct limits *l)
 {
 	char what[64], text[SP_ENDPOINT_STRLEN];
 
 	name_options(l->lacks, what, sizeof(what));
 	sp_endpoint_format(&at->addr, at->port_be, text);
-	log_info("service %s: %s: new clients are offered what all backends do: MSS %u at most%s%s", service->name, text,
+	log_info("service %s: %s: new clients are offered what all backends do: MSS %u at most%s%s",
+		 service->name, text,
 		 l->mss, what[0] ? ", no " : "", what);
 }
 
@@ -105,7 +113,10 @@ static void offer_anew(struct sp_proxy *p, const struct sp_service_conf *service
 	}
 }
 
-/* A window is shown to the client in units of 1 << scale: of a small one nearly nothing is left. 0 will be opened later. */
+/*
+ * A window is shown to the client in units of 1 << scale: of a small one nearly nothing is left. 0
+ * will be opened later.
+ */
 static void check_window(const struct sp_conn *c, __u16 window)
 {
 	char object[SP_WARNING_OBJECT_MAX];
@@ -116,14 +127,17 @@ static void check_window(const struct sp_conn *c, __u16 window)
 	name_backend(c->pool, c->backend_idx, object, sizeof(object));
 	sp_warn(SP_WARNING_SMALL_WINDOW, sp_now_ns(), object,
 		"pool %s: backend %s takes %u bytes at once, and clients see that rounded down to a multiple of %u: "
-		"what they send to it is slow", c->pool->name, c->pool->backends[c->backend_idx].name, window, 1U << scale);
+		"what they send to it is slow", c->pool->name,
+			c->pool->backends[c->backend_idx].name, window, 1U << scale);
 }
 
 void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *syn_ack)
 {
-	__u8 asked = (c->is_sack ? SP_SERVICE_F_SACK : 0) | (c->client.has_ts ? SP_SERVICE_F_TIMESTAMPS : 0) |
+	__u8 asked = (c->is_sack ? SP_SERVICE_F_SACK : 0) |
+		(c->client.has_ts ? SP_SERVICE_F_TIMESTAMPS : 0) |
 		(c->backend.wscale_ours >= 0 ? SP_SERVICE_F_WSCALE : 0);
-	__u8 had = (syn_ack->is_sack ? SP_SERVICE_F_SACK : 0) | (syn_ack->has_ts ? SP_SERVICE_F_TIMESTAMPS : 0) |
+	__u8 had = (syn_ack->is_sack ? SP_SERVICE_F_SACK : 0) |
+		(syn_ack->has_ts ? SP_SERVICE_F_TIMESTAMPS : 0) |
 		(syn_ack->wscale >= 0 ? SP_SERVICE_F_WSCALE : 0);
 
 	check_window(c, syn_ack->window);
@@ -135,7 +149,8 @@ void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp
 		warn(c->pool, c->backend_idx, asked & ~had, sp_now_ns());
 }
 
-static void warn_again(void *ctx, const struct sp_pool_conf *pool, size_t idx, const struct sp_backend *backend)
+static void warn_again(void *ctx, const struct sp_pool_conf *pool, size_t idx,
+		       const struct sp_backend *backend)
 {
 	const __u64 *now_ns = ctx;
 
@@ -152,7 +167,8 @@ void sp_offer_tick(struct sp_proxy *p, __u64 now_ns)
 		each_of_pool(p, &p->node.config->pools[i], warn_again, &now_ns);
 }
 
-static void over(void *ctx, const struct sp_pool_conf *pool, size_t idx, const struct sp_backend *backend)
+static void over(void *ctx, const struct sp_pool_conf *pool, size_t idx,
+		 const struct sp_backend *backend)
 {
 	char object[SP_WARNING_OBJECT_MAX];
 

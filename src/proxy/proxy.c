@@ -30,18 +30,23 @@ static void tick(struct sp_node *node)
 }
 
 /*
- * All ports towards a backend are taken: what has ended gives way before its time, and else what belongs to a client
- * that holds much more than the one who wants it.
+ * All ports towards a backend are taken: what has ended gives way before its time, and else what
+ * belongs to a client that holds much more than the one who wants it.
  */
 static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
-	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr, .dport = to->port_be };
+	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr,
+				 .dport = to->port_be };
 	struct sp_proxy *p = ctx;
 
 	if (!p->reclaim_budget)
 		return -EBUSY;
-	/* A client that holds many will hardly find a port, and must not use up the search of the others. */
-	if (p->reclaim_budget < RECLAIM_PER_TICK / 2 && sp_ager_held_by(&p->node.ager, p->wanting) >= HOLDS_MANY)
+	/*
+	 * A client that holds many will hardly find a port, and must not use up the search of the
+	 * others.
+	 */
+	if (p->reclaim_budget < RECLAIM_PER_TICK / 2 &&
+	    sp_ager_held_by(&p->node.ager, p->wanting) >= HOLDS_MANY)
 		return -EBUSY;
 	p->reclaim_budget--;
 	if (sp_ager_reclaim(&p->node.ager, &p->node.config->limits, &back))
@@ -86,7 +91,8 @@ static int configure(struct sp_node *node, struct sp_config *config)
 	}
 	if (p->backends)
 		sp_offer_forget(p);
-	err = p->backends ? sp_backends_configure(p->backends, config) : sp_backends_new(config, &p->backends);
+	err = p->backends ? sp_backends_configure(p->backends, config) :
+		sp_backends_new(config, &p->backends);
 	if (err)
 		return err;
 	sp_node_configure(node, config);
@@ -95,7 +101,8 @@ static int configure(struct sp_node *node, struct sp_config *config)
 	return 0;
 }
 
-static int open_proxy(const struct sp_node_parts *parts, struct sp_config *config, struct sp_node **ret_node)
+static int open_proxy(const struct sp_node_parts *parts, struct sp_config *config,
+		      struct sp_node **ret_node)
 {
 	struct sp_proxy *p = calloc(1, sizeof(*p));
 	int err;

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * proxy.h - what a proxy knows beside its splices. Its files, from top to bottom; each calls those below its line alone:
+ * proxy.h - what a proxy knows beside its splices. Its files, from top to bottom; each calls those
+ * below its line alone:
  *
  *	proxy.c			the role: open, close, configure
- *	events.c		what the store and other members say
- *	dispatch.c		packets and ticks; does what a phase returns as next
+ *	events.c		the store's and other members' messages
+ *	dispatch.c		packets
+ *	machine.c		the life of connections: what comes next, ticks
  *	----
- *	takeover.c, miss.c	heads of dead owners; packets of connections that are not known here
- *	head.c back.c reply.c stash.c deliver.c		the phases of a connection: none calls another
+ *	takeover.c miss.c	heads of dead owners; packets of unknown connections
+ *	head.c back.c reply.c	the phases of a connection: none calls another
+ *	stash.c deliver.c
  *	----
- *	room.c offer.c sync.c home.c	who gives way; promises to clients; our ports; questions and the home
- *	connection.c forward.c		the state and the buffer of a connection; a segment through a half
+ *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
+ *	connection.c forward.c		state and buffer of a connection; half in user space
  *	conn.c synack.c reintroduce.c reused.c		tables
  */
 #ifndef SP_PROXY_PROXY_H

@@ -37,23 +37,29 @@ void sp_reintroductions_free(struct sp_reintroductions *u)
 	free(u);
 }
 
-void sp_reintroduce_add(struct sp_reintroductions *u, const struct sp_splice *splice, const struct sp_side *client, __u16 window,
+void sp_reintroduce_add(struct sp_reintroductions *u, const struct sp_splice *splice,
+			const struct sp_side *client, __u16 window,
 		    int is_greeting, __u64 now_ns)
 {
 	struct unheard *one = &u->ring[u->next++ % RING];
 
 	u->count += !one->due_ns;
 	*one = (struct unheard){
-		.splice = *splice, .is_greeting = is_greeting, .due_ns = now_ns + FIRST_NS, .wait_ns = FIRST_NS,
+		.splice = *splice, .is_greeting = is_greeting, .due_ns = now_ns + FIRST_NS,
+		.wait_ns = FIRST_NS,
 		.ack = {
 			.tuple = splice->front, .flags = SP_TCP_ACK, .window = window, .wscale = -1,
-			.seq = client->isn_theirs + 1, .ack = client->isn_ours + 1, .has_ts = client->has_ts,
+			.seq = client->isn_theirs + 1, .ack = client->isn_ours + 1,
+			.has_ts = client->has_ts,
 			.tsval = client->tsval_theirs, .tsecr = client->tsval_ours,
 		},
 	};
 }
 
-/* Or nothing is left to be heard of. Its packets may pass other proxies: then it is repeated in vain. */
+/*
+ * Or nothing is left to be heard of. Its packets may pass other proxies: then it is repeated in
+ * vain.
+ */
 static int is_heard(struct sp_datapath *dp, const struct unheard *one)
 {
 	struct sp_entry e;
@@ -77,7 +83,8 @@ static void done(struct sp_reintroductions *u, struct unheard *one)
 	u->count--;
 }
 
-int sp_reintroduce_take(struct sp_reintroductions *u, const struct sp_tuple *front, __u32 client_isn, struct sp_segment *ret_ack)
+int sp_reintroduce_take(struct sp_reintroductions *u, const struct sp_tuple *front,
+			__u32 client_isn, struct sp_segment *ret_ack)
 {
 	for (struct unheard *one = u->ring; one < u->ring + RING; one++) {
 		if (!one->due_ns || one->splice.client_isn != client_isn ||
@@ -92,7 +99,8 @@ int sp_reintroduce_take(struct sp_reintroductions *u, const struct sp_tuple *fro
 	return -ENOENT;
 }
 
-unsigned int sp_reintroduce_tick(struct sp_reintroductions *u, struct sp_datapath *dp, struct sp_cluster *cluster,
+unsigned int sp_reintroduce_tick(struct sp_reintroductions *u, struct sp_datapath *dp,
+				 struct sp_cluster *cluster,
 			     struct sp_wire *wire, __u64 now_ns)
 {
 	unsigned int n = 0;

@@ -2,8 +2,9 @@
 /*
  * reply.c - HTTP replies of our own, on a connection that ends cleanly
  *
- * A reply is one segment with text and FIN, made anew when the client retransmits. Further data of the client is
- * acknowledged and dropped, so that the client closes instead of losing the reply to an RST.
+ * A reply is one segment with text and FIN, made anew when the client retransmits. Further data of
+ * the client is acknowledged and dropped, so that the client closes instead of losing the reply to
+ * an RST.
  */
 #include <errno.h>
 #include <string.h>
@@ -45,7 +46,9 @@ static __u32 seen_bytes(const struct sp_conn *c)
 	return c->reasm.len + (c->reasm.len >= c->fin_at);
 }
 
-/* The answer to HEAD has no body (RFC 9110, 9.3.2). An empty line may come first (RFC 9112, 2.2). */
+/*
+ * The answer to HEAD has no body (RFC 9110, 9.3.2). An empty line may come first (RFC 9112, 2.2).
+ */
 static int is_head(struct sp_proxy *p, const struct sp_conn *c)
 {
 	const char *buf = sp_conn_buf(p->conns, c);
@@ -54,7 +57,10 @@ static int is_head(struct sp_proxy *p, const struct sp_conn *c)
 	return c->reasm.len >= at + 5 && !memcmp(buf + at, "HEAD ", 5);
 }
 
-/* Of the same length at any time, so that a repetition, here or from another proxy, fills the same place. */
+/*
+ * Of the same length at any time, so that a repetition, here or from another proxy, fills the same
+ * place.
+ */
 static __u32 format_reply(struct sp_proxy *p, const struct sp_conn *c, char *buf, size_t size)
 {
 	const char *text = text_of(c->status);
@@ -63,15 +69,18 @@ static __u32 format_reply(struct sp_proxy *p, const struct sp_conn *c, char *buf
 	struct tm tm;
 
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&sent_s, &tm));
-	return snprintf(buf, size, "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-			"Connection: close\r\n\r\n%s%s", text, date, strlen(text) + 1, is_head(p, c) ? "" : text,
+	return snprintf(buf, size,
+			"HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+			"Connection: close\r\n\r\n%s%s", text, date, strlen(text) + 1,
+				is_head(p, c) ? "" : text,
 			is_head(p, c) ? "" : "\n");
 }
 
 /* RST where the protocol has no words for it. */
 static void send_reply(struct sp_proxy *p, const struct sp_conn *c)
 {
-	struct sp_segment seg = sp_conn_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN, seen_bytes(c));
+	struct sp_segment seg = sp_conn_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN,
+						seen_bytes(c));
 	char buf[320];
 
 	if (c->status != SP_REPLY_NOTHING && c->service->protocol == SP_PROTOCOL_HTTP) {
@@ -89,11 +98,14 @@ static struct sp_next send_first(struct sp_proxy *p, struct sp_conn *c, const ch
 	count_reply(p, c->status);
 	c->sent_s = time(NULL);
 	sp_conn_trap(p, c);
-	send_reply(p, c);	/* the stash keeps acknowledged bytes: after a death another proxy replies the same */
+	/* the stash keeps acknowledged bytes: after a death another proxy replies the same */
+	send_reply(p, c);
 	return sp_next_wait();
 }
 
-/* If another proxy may have made the splice, the client must not hear this one beside its backend. */
+/*
+ * If another proxy may have made the splice, the client must not hear this one beside its backend.
+ */
 struct sp_next sp_reply_begin(struct sp_proxy *p, struct sp_conn *c, int status, const char *why)
 {
 	c->status = status;
@@ -105,7 +117,10 @@ struct sp_next sp_reply_begin(struct sp_proxy *p, struct sp_conn *c, int status,
 	return sp_next_wait();
 }
 
-/* The trap stays, as behind any reply. Other proxies may have the splice: there only a retransmission tells. */
+/*
+ * The trap stays, as behind any reply. Other proxies may have the splice: there only a
+ * retransmission tells.
+ */
 void sp_reply_last(struct sp_proxy *p, struct sp_conn *c, int status)
 {
 	if (!sp_node_is_shared(&p->node)) {
@@ -127,7 +142,8 @@ struct sp_next sp_reply_asked(struct sp_proxy *p, struct sp_conn *c, int err)
 void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_segment ack = {
-		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_ACK, .seq = seg->ack, .window = 65535,
+		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_ACK, .seq = seg->ack,
+		.window = 65535,
 		.ack = seg->seq + seg->payload_len + !!(seg->flags & SP_TCP_FIN), .wscale = -1,
 		.has_ts = seg->has_ts, .tsval = seg->tsecr, .tsecr = seg->tsval,
 	};
@@ -137,13 +153,15 @@ void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A client that closes knows all of the reply. Its place is free for others then; the trap alone answers repeated FINs.
+ * A client that closes knows all of the reply. Its place is free for others then; the trap alone
+ * answers repeated FINs.
  */
 struct sp_next sp_reply_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (!(seg->flags & SP_TCP_RST)) {
 		if (seg->ack == c->client.isn_ours + 1)
-			send_reply(p, c);	/* alone: after a bare ACK the client would not retransmit */
+			/* alone: after a bare ACK the client would not retransmit */
+			send_reply(p, c);
 		else
 			sp_reply_end(p, seg);
 		if (!(seg->flags & SP_TCP_FIN) || seg->ack == c->client.isn_ours + 1)
@@ -159,7 +177,8 @@ void sp_reply_probe(struct sp_proxy *p, const struct sp_segment *seg)
 	int is_scaled = sp_cookie_data_wscale((seg->ack - 1) & 0xff) != SP_COOKIE_WSCALE_NONE;
 	__u32 window = SP_CONN_BUF >> (offer && is_scaled ? offer->wscale : 0);
 	struct sp_segment ack = {
-		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_ACK, .seq = seg->ack, .ack = seg->seq + 1,
+		.tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_ACK, .seq = seg->ack,
+		.ack = seg->seq + 1,
 		.window = window < 65535 ? window : 65535, .wscale = -1,
 		.has_ts = seg->has_ts, .tsval = seg->tsecr, .tsecr = seg->tsval,
 	};

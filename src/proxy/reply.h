@@ -10,7 +10,8 @@ struct sp_next sp_reply_begin(struct sp_proxy *p, struct sp_conn *c, int status,
 /* State ASKING: the store knows no splice of @c (-ENOENT), or is out of reach (-EAGAIN). */
 struct sp_next sp_reply_asked(struct sp_proxy *p, struct sp_conn *c, int err);
 /* State REPLIED: the client retransmits, sends more, or closes. */
-struct sp_next sp_reply_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg);
+struct sp_next sp_reply_segment(struct sp_proxy *p, struct sp_conn *c,
+				const struct sp_segment *seg);
 /* Reply once, and end @c: another connection needs its place. */
 void sp_reply_last(struct sp_proxy *p, struct sp_conn *c, int status);
 

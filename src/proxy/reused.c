@@ -3,9 +3,11 @@
 
 #include <string.h>
 
-#define REMEMBER_NS	10000000000ULL	/* a head takes no longer, as a rule: then the store has the new splice */
+/* a head takes no longer, as a rule: then the store has the new splice */
+#define REMEMBER_NS	10000000000ULL
 
-void sp_reused_add(struct sp_reused *r, __u64 hash, const struct sp_tuple *front, __u32 client_isn, __u64 now_ns)
+void sp_reused_add(struct sp_reused *r, __u64 hash, const struct sp_tuple *front, __u32 client_isn,
+		   __u64 now_ns)
 {
 	unsigned int i = hash % SP_REUSED_SLOTS;
 
@@ -14,7 +16,8 @@ void sp_reused_add(struct sp_reused *r, __u64 hash, const struct sp_tuple *front
 	r->slots[i].until_ns = now_ns + REMEMBER_NS;
 }
 
-int sp_reused_has(const struct sp_reused *r, __u64 hash, const struct sp_tuple *front, __u32 client_isn, __u64 now_ns)
+int sp_reused_has(const struct sp_reused *r, __u64 hash, const struct sp_tuple *front,
+		  __u32 client_isn, __u64 now_ns)
 {
 	unsigned int i = hash % SP_REUSED_SLOTS;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * reused.h - splices whose client has opened another connection from the same port, as another proxy says. The store
- * gives such a splice to every proxy that asks, until the new one is committed.
+ * reused.h - splices whose client has opened another connection from the same port, as another
+ * proxy says. The store gives such a splice to every proxy that asks, until the new one is
+ * committed.
  */
 #ifndef SP_PROXY_REUSED_H
 #define SP_PROXY_REUSED_H
@@ -20,7 +21,9 @@ struct sp_reused {
 };
 
 /* @hash: of @front */
-void sp_reused_add(struct sp_reused *r, __u64 hash, const struct sp_tuple *front, __u32 client_isn, __u64 now_ns);
-int sp_reused_has(const struct sp_reused *r, __u64 hash, const struct sp_tuple *front, __u32 client_isn, __u64 now_ns);
+void sp_reused_add(struct sp_reused *r, __u64 hash, const struct sp_tuple *front, __u32 client_isn,
+		   __u64 now_ns);
+int sp_reused_has(const struct sp_reused *r, __u64 hash, const struct sp_tuple *front,
+		  __u32 client_isn, __u64 now_ns);
 
 #endif

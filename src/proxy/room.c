@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * room.c - which incomplete head gives way where `pending` or `held` is full
+ * room.c - the incomplete head that gives way when limit `pending` or `held` is reached
  *
- * Without this, clients that send large heads slowly, or never to their end, would keep all others out for `head_time`.
- * So where bytes run short, the head that holds the most of those that are looked at gives way to one that holds less;
- * where slots run short, the oldest one, if it has had ROOM_MIN_MS. A look is at SP_CONNS_LOOK slots, in turns, so that
- * it costs the same however many there are. What is on its way to a backend goes on, and answers of our own are heard.
+ * Without this, clients that send large heads slowly, or never to their end, would keep all others
+ * out for `head_time`. If bytes run short, the largest head that is looked at gives way to a smaller
+ * one; if slots run short, the oldest head, unless it is younger than ROOM_MIN_MS. A look is at
+ * SP_CONNS_LOOK slots, in turns, so its cost does not grow with the table. Connections with a backend
+ * go on, and replies are heard.
  */
 #include "proxy/room.h"
 
 #include "proxy/reply.h"
 
 #define GIVE_WAY_MAX	32	/* at once: more than a segment ever needs */
-#define ROOM_MIN_MS	1000	/* what a client on a bad line needs to repeat the rest of its head */
+/* what a client on a bad line needs to repeat the rest of its head */
+#define ROOM_MIN_MS	1000
 
 static __u32 pages_of(const struct sp_conn *c, __u64 now_ns)
 {

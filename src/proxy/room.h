@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* room.h - when limit `held` or `pending` is reached, another connection with an incomplete head gives way. */
+/*
+ * room.h - when limit `held` or `pending` is reached, another connection with an incomplete head
+ * gives way.
+ */
 #ifndef SP_PROXY_ROOM_H
 #define SP_PROXY_ROOM_H
 

@@ -2,23 +2,19 @@
 /*
  * Theory of operation
  *
- * A head is not acknowledged (law 1), but a client sends only so much that is
- * not acknowledged: its initial window, or a single small segment (Nagle's
- * algorithm, RFC 1122, 4.2.3.4). So where a head isn't whole and the client
- * seems to wait, the bytes are given to the store, and acknowledged only when
- * they are safe there. From then on they are ours to deliver: owe.c.
+ * A head is not acknowledged (law 1), but a client sends only a limited amount unacknowledged: its
+ * initial window, or a single small segment (Nagle's algorithm, RFC 1122, 4.2.3.4). If a head is
+ * incomplete and its client seems to wait, the store gets the bytes, and they are acknowledged when
+ * they are safe there. From then on this proxy has to deliver them (deliver.c).
  *
- * All that we have acknowledged of such a head bears the TSval that the store
- * surely has: one who repeats it after us knows no later one, and the backend
- * would take an earlier one for an old duplicate (RFC 7323, 5). What the client
- * still holds bears its latest one: by the echo of an earlier one it would think
- * that its repetition was needless (RFC 3522), and wait.
+ * All acknowledged bytes of a head bear the TSval that the store has for sure: a proxy that resumes
+ * the head knows no later one, and the backend would take an earlier one for an old duplicate (RFC
+ * 7323, 5). Bytes that the client still holds bear its latest TSval: the echo of an earlier one would
+ * tell the client that its retransmission was spurious (RFC 3522), and it would wait.
  *
- * Others may have to go on with them: a daemon that starts, and another proxy
- * (heir.c says which). What they find, they give to the store as their own
- * before they acknowledge anything (@lent), since not all of what they found
- * need be safe. Before the splice they go on as if nothing had been, after it
- * with the repetition.
+ * A daemon that starts, or another proxy, may resume a head (takeover.c). It gives the bytes to the
+ * store as its own before it acknowledges anything (@lent), since some of them may not be safe. Before
+ * the splice it goes on as the first owner would have, after it by retransmission.
  */
 #include <errno.h>
 #include <string.h>
@@ -71,7 +67,8 @@ static void give_bytes(struct sp_proxy *p, struct sp_conn *c)
 	struct sp_stash_offer offer;
 
 	c->ack_ns = 0;
-	if (c->stash == SP_STASH_GIVING || c->stash == SP_STASH_ASKED || (to == c->acked && !c->lent) ||
+	if (c->stash == SP_STASH_GIVING || c->stash == SP_STASH_ASKED ||
+	    (to == c->acked && !c->lent) ||
 	    is_asked_first(p, c))
 		return;
 	c->begun_ms = c->begun_ms ?: real_ms();
@@ -83,7 +80,10 @@ static void give_bytes(struct sp_proxy *p, struct sp_conn *c)
 				     c->is_kept ? c->acked : 0, to, sp_conn_ref(p->conns, c));
 }
 
-/* Only this box has it. Whoever wants to go on without a store does, but gives it some time to come. */
+/*
+ * Only this box has it. Whoever wants to go on without a store does, but gives it some time to
+ * come.
+ */
 static int may_go_on(struct sp_proxy *p, struct sp_conn *c, int err)
 {
 	if (err != -EAGAIN || c->config->store.loss != SP_LOSS_CONTINUE || c->lent > 1) {
@@ -118,7 +118,7 @@ void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
 	c->lent = 0;
 	c->stashed_tsval = c->giving_tsval;
 	if (c->state == SP_CONN_DELIVERING || (c->state != SP_CONN_HEAD && !c->acked))
-		return;		/* the latter: its splice need not know @stashed_tsval, the client retransmits all */
+		return;		/* the latter: its client retransmits all, so no TSval is needed */
 	acknowledge(p, c);
 	if (c->state == SP_CONN_HEAD && c->reasm.len > c->acked)
 		sp_stash_grown(p, c);
@@ -158,7 +158,8 @@ void sp_stash_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 
 /* ---- bytes that others have acknowledged ---- */
 
-static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer,
+		       const char *bytes,
 		       __u32 len)
 {
 	sp_conn_put(p, c, 0, bytes, len);
@@ -175,12 +176,18 @@ static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_st
 		sp_stash_again(c);
 }
 
-/* After the splice it is too late to learn that more was acknowledged: who did that has to deliver it. */
-void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+/*
+ * After the splice it is too late to learn that more was acknowledged: who did that has to deliver
+ * it.
+ */
+void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer,
+		    const char *bytes,
 		    __u32 len)
 {
-	if (offer->client.isn_theirs != c->client.isn_theirs || offer->client.isn_ours != c->client.isn_ours ||
-	    c->state == SP_CONN_DELIVERING || c->state == SP_CONN_REPLIED || c->state == SP_CONN_ASKING || len <= c->acked)
+	if (offer->client.isn_theirs != c->client.isn_theirs ||
+	    offer->client.isn_ours != c->client.isn_ours ||
+	    c->state == SP_CONN_DELIVERING || c->state == SP_CONN_REPLIED ||
+	    c->state == SP_CONN_ASKING || len <= c->acked)
 		return;
 	p->node.counters.heads_resumed++;
 	take_bytes(p, c, offer, bytes, len);
@@ -206,7 +213,8 @@ static __u64 time_left_ns(const struct sp_proxy *p, const struct sp_conn *c)
 	return age_ns + TIME_LEFT_MIN_NS < max_ns ? max_ns - age_ns : TIME_LEFT_MIN_NS;
 }
 
-struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front,
+				const struct sp_stash_offer *offer,
 				const char *bytes, __u32 len)
 {
 	struct sp_conn *c = sp_conn_begin(p, front, "resumed");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* stash.h - bytes that have to be acknowledged before the splice: the store keeps them (law 1's exception). */
+/* stash.h - bytes that are acknowledged before the splice are stored first (law 1's exception) */
 #ifndef SP_PROXY_STASH_H
 #define SP_PROXY_STASH_H
 
 #include "proxy/connection.h"
 
-/* More bytes came of an incomplete head: its client may wait for an acknowledgement before it sends on. */
+/* An incomplete head grew: its client may wait for an acknowledgement. */
 void sp_stash_grown(struct sp_proxy *p, struct sp_conn *c);
 void sp_stash_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);
 /* The store answers: bytes were given, or it was asked for those of another proxy. */
@@ -15,11 +15,16 @@ void sp_stash_asked(struct sp_proxy *p, struct sp_conn *c);
 void sp_stash_again(struct sp_conn *c);
 void sp_stash_emptied(struct sp_proxy *p);
 
-/* The store has a head of a connection that is here. After the splice it is too late: its owner has to deliver it. */
-void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer, const char *bytes,
+/*
+ * The store has a head of a connection that is here. After the splice it is too late: its owner has
+ * to deliver it.
+ */
+void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer,
+		    const char *bytes,
 		    __u32 len);
 /* Resume a head of a dead proxy, or of a former daemon, in state HEAD. Return: NULL: no room. */
-struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front,
+				const struct sp_stash_offer *offer,
 				const char *bytes, __u32 len);
 
 #endif

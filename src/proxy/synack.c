@@ -62,7 +62,8 @@ void sp_synack_forget(struct sp_synacks *n, const struct sp_tuple *front, __u32 
 	}
 }
 
-void sp_synack_tick(struct sp_synacks *n, struct sp_wire *wire, __u64 now_ns, sp_synack_fn is_here, void *ctx)
+void sp_synack_tick(struct sp_synacks *n, struct sp_wire *wire, __u64 now_ns, sp_synack_fn is_here,
+		    void *ctx)
 {
 	for (unsigned int i = 0; n->count && i < RING; i++) {
 		struct nudge *nudge = &n->ring[i];

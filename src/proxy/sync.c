@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * sync.c - which of our ports the store has splices on
+ * sync.c - the source ports of ours on which the store has splices
  *
- * A daemon that finds no splices on its machine may have made some before: the
- * other proxies carry them, and their ports are not free. So at its start it
- * reads the store, marks those ports, and is in sync from then on. Then it
- * reads again now and then, slowly, and gives back the ports of splices that
- * ended elsewhere: a round that is complete has not found them any more.
+ * A daemon that finds no splices on its machine may have made some before: other proxies carry them,
+ * and their ports are in use. So it reads the store at its start, reserves those ports, and is in sync
+ * from then on. Later it reads again, slowly, and frees the ports of splices that ended elsewhere: a
+ * complete scan has not found them.
  *
- * New connections don't wait for that, but a backend that answers as if the
- * port was in use is believed until then. What depends on it is whether this
- * proxy should be sent any: see sp_sync_is_done().
+ * New connections don't wait for that, but a backend that answers as if the port were in use is
+ * believed until then. A proxy that is not in sync should not be announced: sp_sync_is_done().
  */
 #include <errno.h>
 
 #include "base/log.h"
 #include "proxy/sync.h"
 
-#define AGAIN_NS	60000000000ULL	/* after a round; or the time that an idle splice has, if that is shorter */
+/* after a round; or the time that an idle splice has, if that is shorter */
+#define AGAIN_NS	60000000000ULL
 #define RETRY_NS	500000000ULL	/* after one that failed */
 #define GIVE_UP_NS	5000000000ULL	/* without the store, with store_loss: continue */
 
@@ -55,7 +54,8 @@ void sp_sync_fetched(struct sp_proxy *p, const struct sp_splice *splice)
 
 static __u64 pause_ns(const struct sp_proxy *p, int err)
 {
-	__u64 idle_ns = p->node.config->limits.idle_ns, again_ns = idle_ns < AGAIN_NS ? idle_ns : AGAIN_NS;
+	__u64 idle_ns = p->node.config->limits.idle_ns, again_ns = idle_ns < AGAIN_NS ? idle_ns :
+		AGAIN_NS;
 
 	return again_ns < RETRY_NS || (err && !p->sync.is_in_sync) ? RETRY_NS : again_ns;
 }
@@ -74,7 +74,8 @@ void sp_sync_scanned(void *ctx, int err)
 /* Whatever is here keeps its port, and gives it back by itself. */
 static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
-	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr, .dport = to->port_be };
+	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr,
+				 .dport = to->port_be };
 	struct sp_tuple key = sp_tuple_reverse(&back);
 	struct sp_proxy *p = ctx;
 	struct sp_entry e;

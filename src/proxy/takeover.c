@@ -2,23 +2,21 @@
 /*
  * Theory of operation
  *
- * A head that was acknowledged (stash.c) is repeated by no client. So where
- * its owner dies somebody goes on with it without waiting for a packet. The
- * store knows whose heads are whose: an owner that is gone is asked for again
- * and again, until nothing is left, and then now and then, since it may not be
- * quite so dead. The daemon before us, on this box, is such an owner.
+ * No client retransmits a head that was acknowledged (stash.c). If its owner dies, the successor
+ * resumes it without waiting for a packet. The store knows the owner of each head: a dead owner is
+ * asked for again and again until no head is left, then now and then, since it may only be
+ * suspended. A former daemon of this machine is such an owner, too.
  *
- * For each of its heads, and for each segment of which no proxy knows a splice:
+ * For each of its heads, and for each segment whose splice no proxy knows:
  *
- *	FETCHING  is there a splice?	yes, no: READING; not known: forgotten, it will be asked for again
- *	READING	  is there a head?	yes: it is ours from now on
+ *	FETCHING	the splice is asked for; found, not found: READING; unknown: asked again
+ *	READING		the head is asked for; found: it is resumed here
  *
- * With a splice its bytes are repeated to the backend, where they are
- * duplicates at worst. Without one it begins again, and the claim settles who
- * makes the splice. But a head may be left over of a splice that is over and
- * forgotten: it must not run again. A head without a splice is never older
- * than heads may get, a splice stays known for some time after its end, and
- * the shorter of both times decides.
+ * If there is a splice, the bytes are retransmitted to the backend, where they are duplicates at
+ * worst. If not, the head begins again, and the claim decides which proxy makes the splice. A head
+ * may be left of a splice that ended and was forgotten: that must not run again. A head without a
+ * splice is never older than limits allow, and a splice stays known for some time after its end: the
+ * shorter of both times decides.
  */
 #include "proxy/takeover.h"
 
@@ -90,8 +88,12 @@ static struct want *find_want(struct sp_proxy *p, const struct sp_tuple *front)
 	return w->state != FREE && !memcmp(&w->front, front, sizeof(*front)) ? w : NULL;
 }
 
-/* Return: NULL when its place is taken, and for it if it is wanted already: then it will be asked for again. */
-static struct want *add_want(struct sp_proxy *p, const struct sp_tuple *front, enum want_state state, __u8 left_by)
+/*
+ * Return: NULL when its place is taken, and for it if it is wanted already: then it will be asked
+ * for again.
+ */
+static struct want *add_want(struct sp_proxy *p, const struct sp_tuple *front,
+			     enum want_state state, __u8 left_by)
 {
 	struct want *w = slot_of(p, front);
 	__u64 now_ns = sp_now_ns();
@@ -104,7 +106,8 @@ static struct want *add_want(struct sp_proxy *p, const struct sp_tuple *front, e
 
 static int has_splice(struct sp_proxy *p, const struct sp_tuple *front, struct sp_entry *ret_entry)
 {
-	return !sp_datapath_get(p->node.dp, front, ret_entry) && !(ret_entry->half.flags & SP_HALF_F_TO_DAEMON) &&
+	return !sp_datapath_get(p->node.dp, front, ret_entry) &&
+	       !(ret_entry->half.flags & SP_HALF_F_TO_DAEMON) &&
 	       !(ret_entry->state.flags & SP_STATE_REUSED);
 }
 
@@ -177,7 +180,8 @@ static __u64 real_ms(void)
 static int is_outdated(const struct sp_proxy *p, const struct sp_stash_offer *offer)
 {
 	const struct sp_limits_conf *l = &p->node.config->limits;
-	__u64 now_ms = real_ms(), max_ms = (l->head_ns + l->tries * l->connect_ns) / 1000000 + SLACK_MS;
+	__u64 now_ms = real_ms(),
+		max_ms = (l->head_ns + l->tries * l->connect_ns) / 1000000 + SLACK_MS;
 
 	if (max_ms > l->closed_ns / 1000000)
 		max_ms = l->closed_ns / 1000000;
@@ -191,7 +195,8 @@ void sp_takeover_taken(struct sp_proxy *p, const struct sp_tuple *front, __u8 le
 }
 
 /* Return: whether nobody will want it any more. */
-static int is_over(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer)
+static int is_over(struct sp_proxy *p, const struct sp_tuple *front,
+		   const struct sp_stash_offer *offer)
 {
 	struct sp_entry e;
 
@@ -203,7 +208,8 @@ static int is_over(struct sp_proxy *p, const struct sp_tuple *front, const struc
 }
 
 /* Its splice may be here already; else it begins again. */
-static struct sp_conn *resume_head(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+static struct sp_conn *resume_head(struct sp_proxy *p, const struct sp_tuple *front,
+				   const struct sp_stash_offer *offer,
 				   const char *bytes, __u32 len)
 {
 	struct sp_conn *c = sp_stash_resume(p, front, offer, bytes, len);
@@ -213,7 +219,8 @@ static struct sp_conn *resume_head(struct sp_proxy *p, const struct sp_tuple *fr
 	return c;
 }
 
-static void take_head(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by, const struct sp_stash_offer *offer,
+static void take_head(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by,
+		      const struct sp_stash_offer *offer,
 		      const char *bytes, __u32 len)
 {
 	struct sp_conn *c;
@@ -231,7 +238,8 @@ static void take_head(struct sp_proxy *p, const struct sp_tuple *front, __u8 lef
 	p->takeover->heads += left_by == 1;
 }
 
-int sp_takeover_head(struct sp_proxy *p, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+int sp_takeover_head(struct sp_proxy *p, const struct sp_tuple *front, int err,
+		     const struct sp_stash_offer *offer,
 		     const char *bytes, __u32 len)
 {
 	struct want *w = find_want(p, front);
@@ -252,7 +260,8 @@ int sp_takeover_head(struct sp_proxy *p, const struct sp_tuple *front, int err, 
 
 /* ---- owners ---- */
 
-void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count)
+void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts,
+		       unsigned int count)
 {
 	struct sp_proxy *p = ctx;
 	struct owner *o = p->takeover->owners;
@@ -272,10 +281,12 @@ void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tu
 		return;
 	o[i].is_there = 0;
 	if (p->takeover->heads)
-		log_info("%u heads were acknowledged by a daemon before, and went on", p->takeover->heads);
+		log_info("%u heads were acknowledged by a daemon before, and went on",
+			 p->takeover->heads);
 }
 
-static void take_orphan_here(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
+static void take_orphan_here(void *ctx, const struct sp_tuple *front,
+			     const struct sp_stash_offer *offer, const char *bytes,
 		      __u32 len)
 {
 	struct sp_proxy *p = ctx;
@@ -294,12 +305,14 @@ void sp_takeover_start(struct sp_proxy *p)
 	p->takeover->started_ns = sp_now_ns();
 	memset(p->takeover->wants, 0, sizeof(p->takeover->wants));
 	if (sp_node_is_shared(&p->node)) {
-		p->takeover->owners[0] = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
+		p->takeover->owners[0] = (struct owner){ .is_there = 1,
+							 .until_ns = sp_now_ns() + FORGET_NS };
 		return;
 	}
 	sp_store_each_local_head(p->node.store, take_orphan_here, p);
 	if (sp_conns_count(p->conns))
-		log_info("%u heads were acknowledged by a daemon before, and go on", sp_conns_count(p->conns));
+		log_info("%u heads were acknowledged by a daemon before, and go on",
+			 sp_conns_count(p->conns));
 }
 
 void sp_takeover_died(struct sp_proxy *p, const char *name)
@@ -318,7 +331,8 @@ void sp_takeover_died(struct sp_proxy *p, const char *name)
 			free = &o[i];
 	}
 	if (!free) {
-		log_warn_limited("%s is dead, and too many others: its heads wait for its return", name);
+		log_warn_limited("%s is dead, and too many others: its heads wait for its return",
+				 name);
 		return;
 	}
 	*free = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };
@@ -352,6 +366,7 @@ void sp_takeover_tick(struct sp_proxy *p, __u64 now_ns)
 		p->takeover->waiting = i ? p->takeover->waiting : 0;
 		if (!i)
 			sp_store_each_local_head(p->node.store, take_orphan_here, p);
-		sp_store_list_heads(p->node.store, i ? o->name : NULL, i ? 0 : (now_ns - p->takeover->started_ns) / 1000000);
+		sp_store_list_heads(p->node.store, i ? o->name : NULL, i ? 0 :
+				    (now_ns - p->takeover->started_ns) / 1000000);
 	}
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* takeover.h - heads that were acknowledged by an owner that is gone: another proxy, or a former daemon of this one. */
+/*
+ * takeover.h - heads that were acknowledged by an owner that is gone: another proxy, or a former
+ * daemon of this one.
+ */
 #ifndef SP_PROXY_TAKEOVER_H
 #define SP_PROXY_TAKEOVER_H
 
@@ -14,18 +17,26 @@ void sp_takeover_start(struct sp_proxy *p);
 void sp_takeover_died(struct sp_proxy *p, const char *name);
 void sp_takeover_tick(struct sp_proxy *p, __u64 now_ns);
 
-/* The store has answered a fetch: if no splice is there, a head may be. Return: whether that is asked for now. */
+/*
+ * The store has answered a fetch: if no splice is there, a head may be. Return: whether that is
+ * asked for now.
+ */
 int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err);
-/* The store has this head from us now: its former owner need not deliver it. @left_by: as in struct sp_conn */
+/*
+ * The store has this head from us now: its former owner need not deliver it. @left_by: as in struct
+ * sp_conn
+ */
 void sp_takeover_taken(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by);
 
 /*
- * The store has answered a question for a head, see sp_store_events. Return: whether it was asked here; then with @err 0
- * the head is resumed, in a connection of @front, unless it is over.
+ * The store has answered a question for a head, see sp_store_events. Return: whether it was asked
+ * here; then with @err 0 the head is resumed, in a connection of @front, unless it is over.
  */
-int sp_takeover_head(struct sp_proxy *p, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+int sp_takeover_head(struct sp_proxy *p, const struct sp_tuple *front, int err,
+		     const struct sp_stash_offer *offer,
 		     const char *bytes, __u32 len);
 /* Event of the store. @ctx: struct sp_proxy */
-void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count);
+void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts,
+		       unsigned int count);
 
 #endif
