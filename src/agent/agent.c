@@ -72,7 +72,7 @@ static void on_back(struct sp_agent *a, const struct sp_event *ev)
 
 /*
  * Of a proxy, and neither half nor socket is here: perhaps of a connection whose introduction was lost. Where no store
- * is shared it is introduced again before this comes again (unheard.h).
+ * is shared it is introduced again before this comes again (reintroduce.h).
  */
 static void on_nobodys(struct sp_agent *a, const struct sp_tuple *tuple)
 {

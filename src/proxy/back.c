@@ -133,7 +133,7 @@ static void limit_mss(struct sp_proxy *p, struct sp_conn *c)
 	c->limit_mss = offer && c->backend_mss >= offer->mss_max ? 0 : c->backend_mss;
 }
 
-static void commit(struct sp_proxy *p, struct sp_conn *c, const char *why)
+static void commit_splice(struct sp_proxy *p, struct sp_conn *c, const char *why)
 {
 	struct sp_splice splice;
 
@@ -159,7 +159,7 @@ static void commit_adopted(struct sp_proxy *p, struct sp_conn *c)
 		.wscale_ours = client->wscale_theirs, .wscale_theirs = client->wscale_ours,
 	};
 	c->window_bytes = c->service->offer.window;
-	commit(p, c, "the backend takes over the handshake");
+	commit_splice(p, c, "the backend takes over the handshake");
 }
 
 /* What leaves from here; in mode split and adopt the backend's host sends to the client. */
@@ -214,7 +214,7 @@ static int open_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_endpoi
 }
 
 /* What the agent is not asked about: see sp_mode_choose(). */
-static enum sp_mode_reason obstacle(const struct sp_proxy *p, const struct sp_conn *c)
+static enum sp_mode_reason find_obstacle(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	if (!sp_sync_is_done(p))
 		return SP_MODE_NOT_IN_SYNC;
@@ -231,7 +231,7 @@ static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 	const struct sp_member *agent = sp_cluster_agent_at(p->node.cluster, at);
 
 	c->mode = sp_mode_choose(c->service->mode, c->pool, agent, sp_mode_obstacle_at(agent, at) ?:
-				 obstacle(p, c),
+				 find_obstacle(p, c),
 				 &c->mode_reason);
 	if (c->acked && c->mode != SP_MODE_WHOLE) {
 		c->mode = SP_MODE_WHOLE;
@@ -316,7 +316,7 @@ static struct sp_next try_failed(struct sp_proxy *p, struct sp_conn *c, enum sp_
 	return try_next(p, c);
 }
 
-static void established(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+static void connect_done(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (c->acked)
 		c->client.tsval_theirs = c->stashed_tsval;
@@ -330,7 +330,7 @@ static void established(struct sp_proxy *p, struct sp_conn *c, const struct sp_s
 	c->window_bytes = seg->window;
 	sp_backends_connected(p->backends, c->pool, c->backend_idx);
 	sp_offer_learn(p, c, seg);
-	commit(p, c, "the backend is connected");
+	commit_splice(p, c, "the backend is connected");
 }
 
 /* Before the backend has answered there is nothing to acknowledge. */
@@ -505,7 +505,7 @@ struct sp_next sp_back_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 	if (seg->flags & SP_TCP_RST)
 		return try_failed(p, c, SP_BACKEND_REFUSED);
 	if (seg->flags & SP_TCP_SYN)
-		established(p, c, seg);
+		connect_done(p, c, seg);
 	return sp_next_wait();
 }
 

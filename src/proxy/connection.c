@@ -70,7 +70,7 @@ struct sp_stash_offer sp_conn_offer(const struct sp_conn *c)
 	};
 }
 
-static void unstash(struct sp_proxy *p, struct sp_conn *c)
+static void drop_stash(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_stash_offer offer = sp_conn_offer(c);
 
@@ -88,7 +88,7 @@ void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	log_change(c, "END", why);
 	if (c->is_trapped)
 		sp_datapath_del(p->node.dp, &c->front);
-	unstash(p, c);
+	drop_stash(p, c);
 	p->held_bytes -= sp_conn_pages(c);
 	sp_config_put(c->config);
 	sp_conn_del(p->conns, c);

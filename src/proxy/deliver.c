@@ -92,7 +92,7 @@ static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 	c->sent = to;
 }
 
-static void begin(struct sp_conn *c, const char *why)
+static void begin_delivery(struct sp_conn *c, const char *why)
 {
 	sp_conn_enter(c, SP_CONN_DELIVERING, why);
 	c->client.tsval_theirs = c->stashed_tsval;
@@ -127,7 +127,7 @@ struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 		send_range(p, c, 0, earlier(c->reasm.len, c->window_bytes));
 		return sp_next(SP_NEXT_END, "spliced");
 	}
-	begin(c, "spliced, with acknowledged bytes to deliver");
+	begin_delivery(c, "spliced, with acknowledged bytes to deliver");
 	if (!c->window_bytes)
 		send_range(p, c, 0, 0);	/* no more than the end of the handshake */
 	pump_bytes(p, c, c->window_bytes);
@@ -160,7 +160,7 @@ int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
 	p->node.counters.heads_owed++;
 	c->up = e.half;
 	take_half(c);
-	begin(c, "its splice is here, with acknowledged bytes to deliver");
+	begin_delivery(c, "its splice is here, with acknowledged bytes to deliver");
 	return 0;
 }
 

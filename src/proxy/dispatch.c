@@ -60,7 +60,7 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_machine_go(p, c, sp_head_segment(p, c, seg));
 }
 
-static void begin(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie,
+static void begin_head(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie,
 		  int is_home)
 {
 	struct sp_conn *c = sp_head_begin(p, seg, cookie);
@@ -96,7 +96,7 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 			sp_back_release(p, c);
 		sp_conn_end(p, c, "its client's port comes again");
 	}
-	begin(p, seg, cookie, is_home);
+	begin_head(p, seg, cookie, is_home);
 }
 
 /*

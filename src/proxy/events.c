@@ -74,7 +74,7 @@ static int is_overtaken(const struct sp_conn *c)
 }
 
 /* Return: 0; -E2BIG: the table is full. */
-static int install(struct sp_proxy *p, const struct sp_splice *splice, const struct sp_conn *c)
+static int install_known(struct sp_proxy *p, const struct sp_splice *splice, const struct sp_conn *c)
 {
 	const struct sp_streams at = { .client = c ? splice->client_isn + 1 + c->reasm.len : 0 };
 
@@ -82,18 +82,18 @@ static int install(struct sp_proxy *p, const struct sp_splice *splice, const str
 	       sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);
 }
 
-static void join(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
+static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
 {
 	if (c->state == SP_CONN_CONNECTING)
 		sp_back_release(p, c);
-	if (install(p, splice, c))
+	if (install_known(p, splice, c))
 		return;
 	c->up = splice->up;
 	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
 }
 
 /* The splice of another proxy is here, too, from now on. */
-static void found(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice)
+static void use_found(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, &splice->front);
 
@@ -109,8 +109,8 @@ static void found(struct sp_proxy *p, const struct sp_tuple *key, const struct s
 	}
 	sp_cluster_introduce(p->node.cluster, splice, splice->up.spliced_s);
 	if (c && is_overtaken(c))
-		join(p, c, splice);
-	else if (!c && install(p, splice, NULL))
+		join_found(p, c, splice);
+	else if (!c && install_known(p, splice, NULL))
 		return;
 	sp_miss_release(p, key, splice);
 }
@@ -137,7 +137,7 @@ static void on_fetched(void *ctx, const struct sp_tuple *key, int err,
 
 	sp_machine_awake(p);
 	if (!err) {
-		found(p, key, splice);
+		use_found(p, key, splice);
 		sp_takeover_fetched(p, key, 0);
 		send_reply(p, key, -ENOENT, splice);
 	} else {

@@ -36,7 +36,7 @@
 
 /* ---- what comes next ---- */
 
-static struct sp_next retry(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next retry_head(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (!c->acked || c->is_reset)
 		return sp_next(SP_NEXT_END, "no splice came of it");
@@ -45,7 +45,7 @@ static struct sp_next retry(struct sp_proxy *p, struct sp_conn *c)
 	return sp_next_wait();
 }
 
-static struct sp_next step(struct sp_proxy *p, struct sp_conn *c, struct sp_next next)
+static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_next next)
 {
 	switch (next.kind) {
 	case SP_NEXT_CONNECT:
@@ -57,7 +57,7 @@ static struct sp_next step(struct sp_proxy *p, struct sp_conn *c, struct sp_next
 	case SP_NEXT_JOIN:
 		return sp_deliver_join(p, c);
 	case SP_NEXT_RETRY:
-		return retry(p, c);
+		return retry_head(p, c);
 	case SP_NEXT_STASH:
 		sp_stash_grown(p, c);
 		break;
@@ -73,13 +73,13 @@ static struct sp_next step(struct sp_proxy *p, struct sp_conn *c, struct sp_next
 void sp_machine_go(struct sp_proxy *p, struct sp_conn *c, struct sp_next next)
 {
 	while (next.kind != SP_NEXT_WAIT)
-		next = step(p, c, next);
+		next = do_next(p, c, next);
 }
 
 /* ---- the daemon was suspended ---- */
 
 /* Acknowledged bytes stay with the store: takeover.c resumes them, here or elsewhere. */
-static void leave(void *ctx, struct sp_conn *c)
+static void leave_conn(void *ctx, struct sp_conn *c)
 {
 	struct sp_proxy *p = ctx;
 
@@ -118,7 +118,7 @@ void sp_machine_awake(struct sp_proxy *p)
 	p->node.counters.stopped++;
 	log_warn("this daemon was stopped for %llu ms: what it held is left to others",
 		 suspended_ns / 1000000);
-	sp_conns_each(p->conns, leave, p);
+	sp_conns_each(p->conns, leave_conn, p);
 	sp_strays_clear(p->sent_home);
 	sp_takeover_start(p);
 }

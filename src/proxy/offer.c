@@ -33,7 +33,7 @@ static void name_backend(const struct sp_pool_conf *pool, size_t idx, char *buf,
 	snprintf(buf, size, "%s/%s", pool->name, pool->backends[idx].name);
 }
 
-static void warn(const struct sp_pool_conf *pool, size_t idx, __u8 lacks, __u64 now_ns)
+static void warn_lacks(const struct sp_pool_conf *pool, size_t idx, __u8 lacks, __u64 now_ns)
 {
 	char object[SP_WARNING_OBJECT_MAX], what[64];
 
@@ -66,7 +66,7 @@ struct limits {
 	__u8	lacks;
 };
 
-static void limit(void *ctx, const struct sp_pool_conf *pool, size_t idx,
+static void limit_offer(void *ctx, const struct sp_pool_conf *pool, size_t idx,
 		  const struct sp_backend *backend)
 {
 	const struct sp_backend_conf *conf = &pool->backends[idx];
@@ -84,12 +84,12 @@ static void limit_all(struct sp_proxy *p, const struct sp_service_conf *service,
 	const struct sp_pool_conf *pools = p->node.config->pools;
 
 	if (service->default_pool_idx >= 0)
-		each_of_pool(p, &pools[service->default_pool_idx], limit, l);
+		each_of_pool(p, &pools[service->default_pool_idx], limit_offer, l);
 	for (size_t i = 0; i < service->route_count; i++)
-		each_of_pool(p, &pools[service->routes[i].pool_idx], limit, l);
+		each_of_pool(p, &pools[service->routes[i].pool_idx], limit_offer, l);
 }
 
-static void tell(const struct sp_service_conf *service, const struct sp_endpoint *at,
+static void log_offer(const struct sp_service_conf *service, const struct sp_endpoint *at,
 		 const struct limits *l)
 {
 	char what[64], text[SP_ENDPOINT_STRLEN];
@@ -109,7 +109,7 @@ static void offer_anew(struct sp_proxy *p, const struct sp_service_conf *service
 
 		limit_all(p, service, &l);
 		if (sp_datapath_offer_less(p->node.dp, at, l.mss, l.lacks))
-			tell(service, at, &l);
+			log_offer(service, at, &l);
 	}
 }
 
@@ -146,7 +146,7 @@ void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp
 	for (size_t i = 0; i < p->node.config->service_count; i++)
 		offer_anew(p, &p->node.config->services[i]);
 	if (asked & ~had)
-		warn(c->pool, c->backend_idx, asked & ~had, sp_now_ns());
+		warn_lacks(c->pool, c->backend_idx, asked & ~had, sp_now_ns());
 }
 
 static void warn_again(void *ctx, const struct sp_pool_conf *pool, size_t idx,
@@ -155,7 +155,7 @@ static void warn_again(void *ctx, const struct sp_pool_conf *pool, size_t idx,
 	const __u64 *now_ns = ctx;
 
 	if (backend->lacks)
-		warn(pool, idx, backend->lacks, *now_ns);
+		warn_lacks(pool, idx, backend->lacks, *now_ns);
 }
 
 void sp_offer_tick(struct sp_proxy *p, __u64 now_ns)
@@ -167,7 +167,7 @@ void sp_offer_tick(struct sp_proxy *p, __u64 now_ns)
 		each_of_pool(p, &p->node.config->pools[i], warn_again, &now_ns);
 }
 
-static void over(void *ctx, const struct sp_pool_conf *pool, size_t idx,
+static void end_warning(void *ctx, const struct sp_pool_conf *pool, size_t idx,
 		 const struct sp_backend *backend)
 {
 	char object[SP_WARNING_OBJECT_MAX];
@@ -181,5 +181,5 @@ static void over(void *ctx, const struct sp_pool_conf *pool, size_t idx,
 void sp_offer_forget(struct sp_proxy *p)
 {
 	for (size_t i = 0; p->node.config && i < p->node.config->pool_count; i++)
-		each_of_pool(p, &p->node.config->pools[i], over, NULL);
+		each_of_pool(p, &p->node.config->pools[i], end_warning, NULL);
 }

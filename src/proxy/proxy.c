@@ -16,12 +16,12 @@
 #define RECLAIM_PER_TICK 2048		/* some 2 ms of 20 */
 #define HOLDS_MANY	64
 
-static void event(struct sp_node *node, const struct sp_event *ev)
+static void handle_event(struct sp_node *node, const struct sp_event *ev)
 {
 	sp_dispatch_event((struct sp_proxy *)node, ev);
 }
 
-static void tick(struct sp_node *node)
+static void tick_proxy(struct sp_node *node)
 {
 	struct sp_proxy *p = (struct sp_proxy *)node;
 
@@ -77,7 +77,7 @@ static void close_proxy(struct sp_node *node)
 	free(p);
 }
 
-static int configure(struct sp_node *node, struct sp_config *config)
+static int configure_proxy(struct sp_node *node, struct sp_config *config)
 {
 	struct sp_proxy *p = proxy_of(node);
 	int err;
@@ -118,7 +118,7 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 	if (!p->sent_home || !p->synacks || !p->reintroductions || !p->takeover)
 		err = -ENOMEM;
 	err = err ?: sp_conns_new(config->limits.pending, &p->conns);
-	err = err ?: configure(&p->node, config);
+	err = err ?: configure_proxy(&p->node, config);
 	if (err) {
 		close_proxy(&p->node);
 		return err;
@@ -128,7 +128,7 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 	return 0;
 }
 
-static void recover(struct sp_node *node)
+static void recover_heads(struct sp_node *node)
 {
 	struct sp_proxy *p = proxy_of(node);
 
@@ -142,24 +142,24 @@ static int is_in_sync(const struct sp_node *node)
 	return sp_sync_is_done((const struct sp_proxy *)node);
 }
 
-static unsigned int pending(const struct sp_node *node)
+static unsigned int count_pending(const struct sp_node *node)
 {
 	return sp_conns_count(((const struct sp_proxy *)node)->conns);
 }
 
-static const struct sp_backends *backends(const struct sp_node *node)
+static const struct sp_backends *get_backends(const struct sp_node *node)
 {
 	return ((const struct sp_proxy *)node)->backends;
 }
 
-static const struct sp_degraded *degraded(const struct sp_node *node)
+static const struct sp_degraded *get_degraded(const struct sp_node *node)
 {
 	return &((const struct sp_proxy *)node)->degraded;
 }
 
 const struct sp_role sp_proxy_role = {
 	.name = "spliced", .config_path = "/etc/spliced/spliced.yaml", .load = sp_config_load,
-	.open = open_proxy, .close = close_proxy, .recover = recover, .configure = configure,
-	.event = event, .tick = tick, .is_in_sync = is_in_sync, .pending = pending,
-	.backends = backends, .degraded = degraded,
+	.open = open_proxy, .close = close_proxy, .recover = recover_heads, .configure = configure_proxy,
+	.event = handle_event, .tick = tick_proxy, .is_in_sync = is_in_sync, .pending = count_pending,
+	.backends = get_backends, .degraded = get_degraded,
 };

@@ -13,7 +13,7 @@
 #define BACKOFF		4
 #define PER_TICK	64
 
-struct unheard {
+struct entry {
 	struct sp_splice	splice;
 	struct sp_segment	ack;
 	__u64			due_ns;		/* 0: free */
@@ -22,7 +22,7 @@ struct unheard {
 };
 
 struct sp_reintroductions {
-	struct unheard	ring[RING];
+	struct entry	ring[RING];
 	unsigned int	next;
 	unsigned int	count;
 };
@@ -41,10 +41,10 @@ void sp_reintroduce_add(struct sp_reintroductions *u, const struct sp_splice *sp
 			const struct sp_side *client, __u16 window,
 		    int is_greeting, __u64 now_ns)
 {
-	struct unheard *one = &u->ring[u->next++ % RING];
+	struct entry *one = &u->ring[u->next++ % RING];
 
 	u->count += !one->due_ns;
-	*one = (struct unheard){
+	*one = (struct entry){
 		.splice = *splice, .is_greeting = is_greeting, .due_ns = now_ns + FIRST_NS,
 		.wait_ns = FIRST_NS,
 		.ack = {
@@ -60,7 +60,7 @@ void sp_reintroduce_add(struct sp_reintroductions *u, const struct sp_splice *sp
  * Or nothing is left to be heard of. Its packets may pass other proxies: then it is repeated in
  * vain.
  */
-static int is_heard(struct sp_datapath *dp, const struct unheard *one)
+static int is_heard(struct sp_datapath *dp, const struct entry *one)
 {
 	struct sp_entry e;
 
@@ -70,14 +70,14 @@ static int is_heard(struct sp_datapath *dp, const struct unheard *one)
 	return e.state.last_ack && e.state.last_ack != one->ack.ack;
 }
 
-static void repeat(struct unheard *one, struct sp_cluster *cluster, struct sp_wire *wire)
+static void repeat_entry(struct entry *one, struct sp_cluster *cluster, struct sp_wire *wire)
 {
 	sp_cluster_introduce(cluster, &one->splice, one->splice.up.spliced_s);
 	if (one->is_greeting)
 		sp_relay(wire, &one->splice.up, &one->ack, SP_RELAY_MSS);
 }
 
-static void done(struct sp_reintroductions *u, struct unheard *one)
+static void end_entry(struct sp_reintroductions *u, struct entry *one)
 {
 	one->due_ns = 0;
 	u->count--;
@@ -86,11 +86,11 @@ static void done(struct sp_reintroductions *u, struct unheard *one)
 int sp_reintroduce_take(struct sp_reintroductions *u, const struct sp_tuple *front,
 			__u32 client_isn, struct sp_segment *ret_ack)
 {
-	for (struct unheard *one = u->ring; one < u->ring + RING; one++) {
+	for (struct entry *one = u->ring; one < u->ring + RING; one++) {
 		if (!one->due_ns || one->splice.client_isn != client_isn ||
 		    memcmp(&one->splice.front, front, sizeof(*front)))
 			continue;
-		done(u, one);
+		end_entry(u, one);
 		if (!one->is_greeting)
 			return -ENOENT;
 		*ret_ack = one->ack;
@@ -106,20 +106,20 @@ unsigned int sp_reintroduce_tick(struct sp_reintroductions *u, struct sp_datapat
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; u->count && i < RING && n < PER_TICK; i++) {
-		struct unheard *one = &u->ring[i];
+		struct entry *one = &u->ring[i];
 
 		if (!one->due_ns || now_ns < one->due_ns)
 			continue;
 		if (is_heard(dp, one)) {
-			done(u, one);
+			end_entry(u, one);
 			continue;
 		}
-		repeat(one, cluster, wire);
+		repeat_entry(one, cluster, wire);
 		n++;
 		one->wait_ns *= BACKOFF;
 		one->due_ns = now_ns + one->wait_ns;
 		if (one->wait_ns > LAST_NS)
-			done(u, one);
+			end_entry(u, one);
 	}
 	return n;
 }

@@ -95,7 +95,7 @@ static int may_go_on(struct sp_proxy *p, struct sp_conn *c, int err)
 	return 1;
 }
 
-static void acknowledge(struct sp_proxy *p, struct sp_conn *c)
+static void acknowledge_bytes(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment ack;
 
@@ -119,7 +119,7 @@ void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
 	c->stashed_tsval = c->giving_tsval;
 	if (c->state == SP_CONN_DELIVERING || (c->state != SP_CONN_HEAD && !c->acked))
 		return;		/* the latter: its client retransmits all, so no TSval is needed */
-	acknowledge(p, c);
+	acknowledge_bytes(p, c);
 	if (c->state == SP_CONN_HEAD && c->reasm.len > c->acked)
 		sp_stash_grown(p, c);
 }

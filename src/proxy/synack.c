@@ -10,7 +10,7 @@
 
 static const __u64 wait_ns[TIMES] = { 1000000000ULL, 2000000000ULL };
 
-struct nudge {
+struct kept_synack {
 	struct sp_segment	synack;
 	__u64			due_ns;	/* 0: free */
 	int			times;
@@ -18,7 +18,7 @@ struct nudge {
 };
 
 struct sp_synacks {
-	struct nudge	ring[RING];
+	struct kept_synack	ring[RING];
 	unsigned int	next;
 	unsigned int	count;
 };
@@ -35,17 +35,17 @@ void sp_synacks_free(struct sp_synacks *n)
 
 void sp_synack_add(struct sp_synacks *n, const struct sp_segment *synack, __u64 now_ns)
 {
-	struct nudge *nudge = &n->ring[n->next++ % RING];
+	struct kept_synack *k = &n->ring[n->next++ % RING];
 
-	n->count += !nudge->due_ns;
-	*nudge = (struct nudge){ .synack = *synack, .due_ns = now_ns + wait_ns[0] };
-	nudge->synack.payload = NULL;
-	nudge->synack.payload_len = 0;
+	n->count += !k->due_ns;
+	*k = (struct kept_synack){ .synack = *synack, .due_ns = now_ns + wait_ns[0] };
+	k->synack.payload = NULL;
+	k->synack.payload_len = 0;
 }
 
-static void done(struct sp_synacks *n, struct nudge *nudge)
+static void end_entry(struct sp_synacks *n, struct kept_synack *k)
 {
-	nudge->due_ns = 0;
+	k->due_ns = 0;
 	n->count--;
 }
 
@@ -54,11 +54,11 @@ void sp_synack_forget(struct sp_synacks *n, const struct sp_tuple *front, __u32 
 	struct sp_tuple key = sp_tuple_reverse(front);
 
 	for (unsigned int i = 0; n->count && i < RING; i++) {
-		struct nudge *nudge = &n->ring[i];
+		struct kept_synack *k = &n->ring[i];
 
-		if (nudge->due_ns && nudge->synack.ack == client_isn + 1 &&
-		    !memcmp(&nudge->synack.tuple, &key, sizeof(key)))
-			done(n, nudge);
+		if (k->due_ns && k->synack.ack == client_isn + 1 &&
+		    !memcmp(&k->synack.tuple, &key, sizeof(key)))
+			end_entry(n, k);
 	}
 }
 
@@ -66,25 +66,25 @@ void sp_synack_tick(struct sp_synacks *n, struct sp_wire *wire, __u64 now_ns, sp
 		    void *ctx)
 {
 	for (unsigned int i = 0; n->count && i < RING; i++) {
-		struct nudge *nudge = &n->ring[i];
-		struct sp_tuple front = sp_tuple_reverse(&nudge->synack.tuple);
+		struct kept_synack *k = &n->ring[i];
+		struct sp_tuple front = sp_tuple_reverse(&k->synack.tuple);
 
-		if (!nudge->due_ns || now_ns < nudge->due_ns)
+		if (!k->due_ns || now_ns < k->due_ns)
 			continue;
 		if (is_here(ctx, &front)) {
-			done(n, nudge);
+			end_entry(n, k);
 			continue;
 		}
-		if (!nudge->is_asked) {
-			nudge->is_asked = 1;
-			nudge->due_ns = now_ns + PAUSE_NS;
+		if (!k->is_asked) {
+			k->is_asked = 1;
+			k->due_ns = now_ns + PAUSE_NS;
 			continue;
 		}
-		nudge->is_asked = 0;
-		sp_wire_send(wire, &nudge->synack);
-		if (++nudge->times == TIMES)
-			done(n, nudge);
+		k->is_asked = 0;
+		sp_wire_send(wire, &k->synack);
+		if (++k->times == TIMES)
+			end_entry(n, k);
 		else
-			nudge->due_ns = now_ns + wait_ns[nudge->times];
+			k->due_ns = now_ns + wait_ns[k->times];
 	}
 }
