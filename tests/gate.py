@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ WORKERS = 4
 SLOWEST = 15                # tests of tests/net that are printed with the time that they took
 AGAIN_MAX = 16              # failed tests that are run alone as well; more have one reason
 UNIT_LIMIT_S = 900          # for a file of tests
+SIM_SEEDS = 200000
 FUZZ_SECONDS = 5            # for each target
 TORTURE_TRIALS = 108        # each fault meets each phase
 AGENT_TRIALS = 36           # the same, of the faults that agents have
@@ -107,6 +109,13 @@ def fuzz_result(text):
             elif verdict.startswith(("FAILED", "no seeds")):
                 result.failed.append(name)
     return result
+
+
+def sim_result(text):
+    """Of what tests/sim prints: a line for each seed that failed, and how many ran. All of them are one test."""
+    failed = re.findall(r"^(seed \d+): ", text, re.M)
+    ran = re.search(r"^(\d+) runs, 0 failed", text, re.M)
+    return Result(int(bool(ran and not failed)), failed)
 
 
 def torture_result(path):
@@ -312,8 +321,10 @@ def torture(tally, name, trials, *options):
 def everything(tally):
     unit(tally)
     fuzz = Behind("fuzz", ["tests/fuzz/run.sh", str(FUZZ_SECONDS)], fuzz_result)
+    sim = Behind("sim", [BUILD / "tests/sim/sim", "--seeds", str(SIM_SEEDS)], sim_result)
     net(tally)
     fuzz.count(tally)
+    sim.count(tally)
     torture(tally, "torture", TORTURE_TRIALS)
     for mode in ("split", "adopt"):
         torture(tally, f"torture-{mode}", AGENT_TRIALS, "--mode", mode, "--only", "agents,")

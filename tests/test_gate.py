@@ -62,6 +62,15 @@ def test_fuzz():
                             "fuzz d: left out, it needs root") == Result(1, ["b", "c"])
 
 
+@pytest.mark.parametrize("text, result", [
+    ("9 runs, 0 failed, 800 a second\n", Result(1)),
+    ("seed 7: law 1: x\nseed 8: y\n9 runs, 2 failed, 800 a second\n", Result(0, ["seed 7", "seed 8"])),
+    ("", Result()),     # it was killed
+])
+def test_sim(text, result):
+    assert gate.sim_result(text) == result
+
+
 def test_torture(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("fault,phase,verdict,right\nkill,idle,ok,1,\nkill,idle,broken,1,\nkill,idle,ok,0,\n")

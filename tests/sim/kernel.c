@@ -303,10 +303,13 @@ struct sp_datapath *sim_kernel_new(void)
 	};
 	struct sp_datapath *dp = calloc(1, sizeof(*dp));
 
-	if (!frame)
+	if (!frame) {
 		frame = mmap(NULL, 2 * SIM_PACKET_MAX, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	assert(dp && frame != MAP_FAILED);
+		assert(frame != MAP_FAILED);
+		frame += 2;	/* NET_IP_ALIGN */
+	}
+	assert(dp);
 	for (unsigned int i = 0; i < TABLES; i++)
 		dp->tables[i] = (struct table){ .map = maps[i].map, .key_size = maps[i].key_size,
 						.value_size = maps[i].value_size };
@@ -328,6 +331,17 @@ void sim_kernel_free(struct sp_datapath *dp)
 	for (unsigned int i = 0; i < TABLES; i++)
 		table_clear(&dp->tables[i]);
 	free(dp);
+}
+
+unsigned int sim_kernel_live_halves(const struct sp_datapath *dp)
+{
+	const struct table *t = &dp->tables[HALVES];
+	unsigned int live = 0;
+
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		for (const struct node *n = t->buckets[i]; n; n = n->next)
+			live += sp_entry_is_live((const void *)(n->bytes + value_at(t)));
+	return live;
 }
 
 int sim_kernel_has_events(const struct sp_datapath *dp)
@@ -380,14 +394,14 @@ int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *lis
 	return 0;
 }
 
+int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple *tuple)
+{
+	return 0;
+}
+
 __u16 sp_datapath_mtu(const struct sp_config *config)
 {
 	return MTU;
-}
-
-int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple *out)
-{
-	return 0;
 }
 
 int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)

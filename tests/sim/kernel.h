@@ -19,6 +19,8 @@ void sim_kernel_free(struct sp_datapath *dp);
  * dropped, or went up, or to the stack.
  */
 unsigned int sim_kernel_receive(struct sp_datapath *dp, void *packet, unsigned int len);
+/* Halves that are neither closed nor left behind. */
+unsigned int sim_kernel_live_halves(const struct sp_datapath *dp);
 /* Whether anything waits in the ring. */
 int sim_kernel_has_events(const struct sp_datapath *dp);
 

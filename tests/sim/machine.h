@@ -23,7 +23,7 @@ struct sim_machine {
 	unsigned int		idx, life;
 	__u8			is_up, is_running, is_frozen, is_cut, is_announced, is_awaited;
 	__u64			silent_ns;
-	char			name[8];
+	char			name[16];
 	struct sp_addr		snat;
 	struct sp_config	*config;
 	struct sp_datapath	*dp;

@@ -90,6 +90,17 @@ static struct sim_machine *proxy_of(const struct sp_segment *seg)
 	return announced(sim_net.way == SIM_WAY_SPRAY ? sim_random() : flow_hash(&seg->tuple));
 }
 
+/* Its headers, whose checksum covers the rest. */
+static void note(const struct packet *p)
+{
+	__u64 words[5];
+
+	memcpy(words, p->bytes, sizeof(words));
+	sim_note(sim_now_ns);
+	for (unsigned int i = 0; i < 5; i++)
+		sim_note(words[i]);
+}
+
 static void arrive(void *packet, __u64 unused)
 {
 	struct packet *p = packet;
@@ -103,6 +114,7 @@ static void arrive(void *packet, __u64 unused)
 		sim_free(p);
 		return;
 	}
+	note(p);
 	net = be32toh(seg.tuple.daddr.w[3]) >> 16 & 0xff;
 	if (net != 1 && net != 2)
 		m = proxy_of(&seg);

@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include "base/log.h"
+#include "kernel.h"
 #include "machine.h"
 #include "net.h"
 #include "peers.h"
@@ -24,8 +25,13 @@ static const char usage[] =
 	"  --seed S    of the first one; default 1\n"
 	"  --again N   of thousand clients, so many connect once more from the same port; default 0\n"
 	"  --first     stop at the first one that fails\n"
-	"  --verbose   each packet, each fault, and what the daemons say\n";
+	"  --verbose   each packet, each fault, and what the daemons say\n"
+	"\n"
+	"The digest is over all packets and when they came: where a change of the daemon is none of what it does, it stays.\n";
 
+#define ENDS_NS		(4 * SIM_S)	/* by then all proxies know the end of a connection */
+
+static unsigned int fault_count;
 static unsigned int again;	/* of thousand clients, those that connect once more from the same port */
 
 enum fault { NONE, KILL, FREEZE, LOSE, CUT, FAULTS };
@@ -64,6 +70,8 @@ static void plan_faults(const __u64 *starts_ns, unsigned int count)
 {
 	__u64 free_ns = 0;
 
+	fault_count = 0;
+
 	for (unsigned int i = 0; i < count; i++) {
 		struct sim_machine *m = &sim_machines[sim_below(sim_machine_count)];
 		enum fault fault = sim_machine_count == 1 ? 1 + sim_below(2) : 1 + sim_below(3);
@@ -73,7 +81,10 @@ static void plan_faults(const __u64 *starts_ns, unsigned int count)
 
 		if (at_ns < free_ns || sim_chance(300))
 			continue;
+		fault_count++;
 		sim_at(at_ns, happen, m, fault);
+		if (fault == LOSE && sim_chance(300))
+			return;		/* for good: others have to do what it owed */
 		sim_at(at_ns + for_ns, undo, m, fault);
 		free_ns = at_ns + for_ns + 2 * SIM_S;
 	}
@@ -120,6 +131,20 @@ static __u64 plan_all(void)
 	return at_ns;
 }
 
+/* Where nothing was lost, each proxy that carried a connection knows that it is over. */
+static void judge_ends(void)
+{
+	__u64 until_ns = sim_now_ns + ENDS_NS;
+
+	if (fault_count || sim_net.loss || again)
+		return;
+	while (!sim_failure() && sim_step(until_ns))
+		;
+	for (unsigned int i = 0; i < sim_machine_count; i++)
+		if (sim_kernel_live_halves(sim_machines[i].dp))
+			sim_fail("%s has live halves, and all connections are over", sim_machines[i].name);
+}
+
 /* Return: what went wrong; NULL: nothing. */
 static const char *run(__u64 seed, int is_verbose)
 {
@@ -138,6 +163,8 @@ static const char *run(__u64 seed, int is_verbose)
 			break;
 	if (!sim_failure())
 		sim_peers_judge();
+	if (!sim_failure())
+		judge_ends();
 	sim_machines_end();
 	return sim_failure();
 }
@@ -157,7 +184,7 @@ int main(int argc, char **argv)
 		{ "verbose", no_argument, NULL, 'v' }, { "first", no_argument, NULL, 'f' },
 		{ "again", required_argument, NULL, 'a' }, {},
 	};
-	unsigned long long seeds = 1000, first = 1, failed = 0;
+	unsigned long long seeds = 1000, first = 1, failed = 0, digest = 0;
 	int is_verbose = 0, is_first = 0, opt;
 	double begin;
 
@@ -175,6 +202,7 @@ int main(int argc, char **argv)
 	for (unsigned long long seed = first; seed < first + seeds; seed++) {
 		const char *why = run(seed, is_verbose);
 
+		digest += sim_digest();
 		if (!why)
 			continue;
 		failed++;
@@ -183,6 +211,6 @@ int main(int argc, char **argv)
 		if (is_first)
 			break;
 	}
-	printf("%llu runs, %llu failed, %.0f a second\n", seeds, failed, seeds / (seconds() - begin));
+	printf("%llu runs, %llu failed, %.0f a second, digest %016llx\n", seeds, failed, seeds / (seconds() - begin), digest);
 	return failed > 0;
 }

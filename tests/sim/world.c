@@ -25,6 +25,7 @@ static struct coming heap[COMING_MAX];
 static unsigned int heap_count;
 static __u64 order, chance[2];
 static char failure[512];
+static __u64 digest;
 
 struct block {
 	struct block	*prev, *next;
@@ -45,10 +46,11 @@ void *sim_alloc(unsigned long bytes)
 
 void sim_free(void *memory)
 {
-	struct block *b = (struct block *)memory - 1;
+	struct block *b;
 
 	if (!memory)
 		return;
+	b = (struct block *)memory - 1;
 	b->prev->next = b->next;
 	b->next->prev = b->prev;
 	free(b);
@@ -71,6 +73,7 @@ void sim_begin(__u64 seed, int is_verbose)
 	sim_is_verbose = is_verbose;
 	heap_count = 0;
 	order = 0;
+	digest = 14695981039346656037ULL;
 	failure[0] = 0;
 	chance[0] = splitmix(&seed);
 	chance[1] = splitmix(&seed);
@@ -148,6 +151,16 @@ __u64 sim_below(__u64 n)
 int sim_chance(unsigned int per_mille)
 {
 	return sim_below(1000) < per_mille;
+}
+
+void sim_note(__u64 what)
+{
+	digest = (digest ^ what) * 1099511628211ULL;
+}
+
+__u64 sim_digest(void)
+{
+	return digest;
 }
 
 void sim_trace(const char *fmt, ...)
