@@ -372,24 +372,6 @@ static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
 	return err;
 }
 
-/* Beside what is held until its time has come, or broken by us, all goes to the stack. */
-static __always_inline int adopt_verdict(int reason)
-{
-	switch (reason) {
-	case SP_DROP_ADOPT_EARLY:
-	case SP_DROP_ADOPT_ASKED:
-	case SP_DROP_ADOPT_OCCUPIED:
-	case SP_DROP_ADOPT_UNTAKEN:
-	case SP_DROP_DAEMON_STALE:
-	case SP_DROP_RATE_LIMITED:
-	case SP_DROP_RING_FULL:
-	case SP_DROP_REWRITE_FAILED:
-		return TC_ACT_SHOT;
-	default:
-		return TC_ACT_UNSPEC;
-	}
-}
-
 SEC("tc")
 int sp_agent_adopt(struct __sk_buff *skb)
 {
@@ -407,7 +389,7 @@ int sp_agent_adopt(struct __sk_buff *skb)
 	if (!err)
 		return pkt.action;
 	count_drop(-err);
-	return adopt_verdict(-err);
+	return sp_drop_is_end(SP_DROP_AT_AGENT_IN, -err) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 static __always_inline int listener_at(struct __sk_buff *skb, const struct sp_listen *at)

@@ -146,15 +146,10 @@ static __always_inline int egress(struct sp_pkt *pkt)
  */
 static __always_inline int egress_verdict(int reason)
 {
-	switch (reason) {
-	case SP_DROP_ASKED:
-	case SP_DROP_TOO_BIG:
-	case SP_DROP_REWRITE_FAILED:
+	if (sp_drop_is_end(SP_DROP_AT_AGENT_OUT, reason))
 		return bpf_redirect(NO_INTERFACE, 0);
-	default:
-		count_drop(SP_DROP_LEFT_WHOLE);
-		return TC_ACT_UNSPEC;
-	}
+	count_drop(SP_DROP_LEFT_WHOLE);
+	return TC_ACT_UNSPEC;
 }
 
 SEC("tc")

@@ -179,25 +179,12 @@ static __always_inline int ingress(struct sp_pkt *pkt)
 	}
 }
 
-/*
- * What becomes of a packet that has left the fast path; "stack" and "answer" of SP_DROP_REASONS,
- * all others are dropped.
- */
+/* See SP_DROP_REASONS. The daemon has a copy of its own: the packet itself goes no further. */
 static __always_inline int verdict(const struct sp_pkt *pkt, int reason)
 {
-	switch (reason) {
-	case SP_DROP_SYN_ANSWERED:
+	if (sp_drop_has_fate(SP_DROP_AT_PROXY, reason, SP_FATE_ANSWER))
 		return pkt->action;
-	case SP_DROP_OTHER_HOST:
-	case SP_DROP_VLAN_TAG:
-	case SP_DROP_BROADCAST:
-	case SP_DROP_ICMP_SHORT:
-	case SP_DROP_FRAGMENT:
-	case SP_DROP_IP_OPTIONS:
-		return TO_STACK;
-	default:
-		return TC_ACT_SHOT;
-	}
+	return sp_drop_has_fate(SP_DROP_AT_PROXY, reason, SP_FATE_STACK) ? TO_STACK : TC_ACT_SHOT;
 }
 
 SEC("tc")

@@ -79,6 +79,9 @@
  *
  * Answer to "drops": one line
  *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}
+ * what is the packet's fate: "stack", "drop", "daemon" or "answer", see splicectl(1);
+ * "stack out, drop in" where they differ in an agent's two programs; "-" for a reason
+ * that the daemon's programs do not have.
  *
  * Answer to "connections": a line for each splice, in no order,
  *	{"front":{"from":CLIENT, "to":VIP}, "back":{"from":PROXY, "to":BACKEND},

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/addr.h"
 #include "base/log.h"
+#include "node/report_fate.h"
 #include "node/report_mode.h"
 #include "node/report_warnings.h"
 
@@ -216,10 +217,12 @@ static json_t *status(void *ctx)
 static json_t *drops(void *ctx)
 {
 	const struct sp_report *r = ctx;
+	char fate[SP_REPORT_FATE_STRLEN];
 	json_t *list = json_array();
 
-#define X(up, low, what, why) json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "name", #low, \
-		"what", what, "why", why, "pkts", (json_int_t)sp_datapath_drop_count(r->node->dp, SP_DROP_##up)));
+#define X(up, low, proxy, out, in, why) json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I}", "name", #low, \
+		"what", sp_report_fate(SP_DROP_##up, r->node->config->is_agent, fate), "why", why, \
+		"pkts", (json_int_t)sp_datapath_drop_count(r->node->dp, SP_DROP_##up)));
 	SP_DROP_REASONS(X)
 #undef X
 	return json_pack("{s:o}", "reasons", list);

@@ -128,6 +128,21 @@ static inline void check_untouched(struct fixture *f, const char *name, int is_v
 	check_same(name, is_v6, in, len, out, out_len);
 }
 
+/* What the list of reasons says of the program that runs. */
+static inline void check_fate(struct fixture *f, const char *name, int verdict, __u32 reason)
+{
+	int is_out = f->prog == f->skel->progs.sp_egress, is_proxy = f->prog == f->skel->progs.sp_ingress;
+	enum sp_fate fate = sp_drop_fate(is_proxy ? SP_DROP_AT_PROXY : is_out ? SP_DROP_AT_AGENT_OUT : SP_DROP_AT_AGENT_IN, reason);
+	int wanted = is_out ? TC_ACT_REDIRECT : TC_ACT_SHOT;
+
+	if (fate == SP_FATE_STACK)
+		wanted = TC_ACT_UNSPEC;
+	if (fate == SP_FATE_ANSWER)
+		wanted = TC_ACT_REDIRECT;
+	if (fate == SP_FATE_NONE || verdict != wanted)
+		fail_msg("%s: verdict %d, but reason %u has fate %d here", name, verdict, reason, fate);
+}
+
 /* Also that the reason is counted, once. */
 static inline void check_reason(struct fixture *f, const char *name, const __u8 *in, __u32 len,
 				int verdict, __u32 reason)
@@ -136,6 +151,7 @@ static inline void check_reason(struct fixture *f, const char *name, const __u8 
 	__u8 out[FRAME_MAX];
 	__u32 out_len;
 
+	check_fate(f, name, verdict, reason);
 	check_run(f, name, in, len, verdict, out, &out_len);
 	if (drops(f, reason) != before + 1)
 		fail_msg("%s: reason counted %d times", name, (int)(drops(f, reason) - before));
