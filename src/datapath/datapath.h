@@ -97,7 +97,14 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
 int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note);
 /* Map sp_queries of an agent: the packets of this tuple pass until then. */
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns);
-/* @cursor: NULL at the start of a walk. Return: entries filled; *@ret_end when the walk is over. */
+/**
+ * sp_datapath_walk() - the next entries of the table
+ * @cursor:	written by each call, for the next one; at the start of a walk what is in it counts for nothing
+ * @is_first:	a walk begins
+ * @max:	of @keys and @entries: as many as share a bucket must fit
+ * Return: entries filled, of the last call too; *@ret_end when the walk is over; -errno. What is there all the time is met
+ * once, what comes or goes meanwhile perhaps.
+ */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end);
 
