@@ -87,3 +87,13 @@ char *sp_endpoint_format(const struct sp_addr *addr, __be16 port_be, char *buf)
 	snprintf(buf, SP_ENDPOINT_STRLEN, form, host, ntohs(port_be));
 	return buf;
 }
+
+char *sp_tuple_format(const struct sp_tuple *tuple, char *buf)
+{
+	char from[SP_ENDPOINT_STRLEN], to[SP_ENDPOINT_STRLEN];
+
+	sp_endpoint_format(&tuple->saddr, tuple->sport, from);
+	sp_endpoint_format(&tuple->daddr, tuple->dport, to);
+	snprintf(buf, SP_TUPLE_STRLEN, "%s > %s", from, to);
+	return buf;
+}

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES	1024
-#define LIMIT_BURST	5
 #define LIMIT_WINDOW_NS	5000000000ULL
 
 static struct {
@@ -20,6 +19,8 @@ static struct {
 	enum sp_log_level	level;
 	bool			is_journal;
 } log_to = { .ident = "", .level = SP_LOG_INFO };
+
+int sp_log_is_debug;
 
 /* The variable is inherited by whatever a unit starts: only when it names our stderr is this the journal. */
 static bool stderr_is_journal(void)
@@ -37,6 +38,7 @@ void sp_log_init(const char *ident, enum sp_log_level level)
 {
 	log_to.ident = ident;
 	log_to.level = level;
+	sp_log_is_debug = level >= SP_LOG_DEBUG;
 	log_to.is_journal = stderr_is_journal();
 }
 
@@ -138,7 +140,7 @@ int sp_log_limit_pass(struct sp_log_limit *limit, unsigned int *ret_suppressed)
 		limit->window_start_ns = now;
 		limit->in_window = 0;
 	}
-	if (limit->in_window >= LIMIT_BURST) {
+	if (limit->in_window >= (limit->burst ? limit->burst : SP_LOG_BURST)) {
 		limit->suppressed++;
 		return 0;
 	}

@@ -128,6 +128,16 @@ static void bad_endpoints_are_refused(void **state)
 	}
 }
 
+static void tuples_have_both_ends(void **state)
+{
+	char buf[SP_TUPLE_STRLEN], *longest = "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535";
+	struct sp_tuple t = { .saddr = sp_addr_v4(htonl(0xc0000201)), .daddr = sp_addr_v4(htonl(0xc6336401)),
+			      .sport = htons(40000), .dport = htons(80) };
+
+	assert_string_equal(sp_tuple_format(&t, buf), "192.0.2.1:40000 > 198.51.100.1:80");
+	assert_true(2 * strlen(longest) + strlen(" > ") < sizeof(buf));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +147,7 @@ int main(void)
 		cmocka_unit_test(endpoints_round_trip),
 		cmocka_unit_test(ports_are_in_network_order),
 		cmocka_unit_test(bad_endpoints_are_refused),
+		cmocka_unit_test(tuples_have_both_ends),
 	};
 
 	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);

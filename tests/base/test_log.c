@@ -12,7 +12,7 @@
 static char said[8192];
 
 /* Run @say with stderr in a pipe; what it wrote is in @said. The pipe holds 64 KB, more than any test says. */
-static void listen_to(void (*say)(void), int is_journal)
+static void listen_at(enum sp_log_level level, void (*say)(void), int is_journal)
 {
 	int fds[2], old = dup(STDERR_FILENO);
 	char stream[64];
@@ -25,14 +25,20 @@ static void listen_to(void (*say)(void), int is_journal)
 	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
 		 (unsigned long long)st.st_ino + !is_journal);
 	setenv("JOURNAL_STREAM", stream, 1);
-	sp_log_init("prog", SP_LOG_INFO);
+	sp_log_init("prog", level);
 	say();
+	sp_log_init("prog", SP_LOG_INFO);
 	dup2(old, STDERR_FILENO);
 	n = read(fds[0], said, sizeof(said) - 1);
 	said[n > 0 ? n : 0] = 0;
 	close(fds[0]);
 	close(fds[1]);
 	close(old);
+}
+
+static void listen_to(void (*say)(void), int is_journal)
+{
+	listen_at(SP_LOG_INFO, say, is_journal);
 }
 
 static void say_levels(void)
@@ -116,6 +122,41 @@ static void bursts_are_limited_and_counted(void **state)
 	assert_int_equal(suppressed, 0);
 }
 
+static int evaluated;
+
+static const char *evaluate(void)
+{
+	evaluated++;
+	return "seen";
+}
+
+static void say_debug(void)
+{
+	log_debug("%s", evaluate());
+	log_debug_limited("%s, limited", evaluate());
+	log_debug_errno(-ENOENT, "%s", evaluate());
+}
+
+static void debug_lines_cost_nothing_unless_printed(void **state)
+{
+	listen_to(say_debug, 0);
+	assert_string_equal(said, "");
+	assert_int_equal(evaluated, 0);
+	listen_at(SP_LOG_DEBUG, say_debug, 0);
+	assert_string_equal(said, "prog: debug: seen\nprog: debug: seen, limited\n"
+				  "prog: debug: seen: No such file or directory\n");
+	assert_int_equal(evaluated, 3);
+}
+
+static void a_burst_may_be_larger(void **state)
+{
+	struct sp_log_limit limit = { .burst = 100 };
+	unsigned int suppressed;
+
+	for (int i = 0; i < 120; i++)
+		assert_int_equal(sp_log_limit_pass(&limit, &suppressed), i < 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +166,8 @@ int main(void)
 		cmocka_unit_test(controls_are_masked),
 		cmocka_unit_test(long_messages_are_cut),
 		cmocka_unit_test(bursts_are_limited_and_counted),
+		cmocka_unit_test(debug_lines_cost_nothing_unless_printed),
+		cmocka_unit_test(a_burst_may_be_larger),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
