@@ -172,8 +172,7 @@ sp_inline __u16 sp_route_tick(__u64 now_ns)
  */
 sp_inline __u16 sp_half_packet_max(const struct sp_half *h)
 {
-	int is_v4 = sp_addr_is_v4(&h->out.daddr);
-	__u32 max = h->mss + (is_v4 ? 40 : 60), least = is_v4 ? 576 : 1280;
+	__u32 max = h->mss + sp_addr_header_bytes(&h->out.daddr), least = sp_addr_is_v4(&h->out.daddr) ? 576 : 1280;
 
 	if (!h->mss || max > 0xffff)
 		return 0;

@@ -52,6 +52,12 @@ sp_inline int sp_addr_equal(const struct sp_addr *a, const struct sp_addr *b)
 	       a->w[2] == b->w[2] && a->w[3] == b->w[3];
 }
 
+/* Of IP and TCP, without options: what an MTU has beside the MSS. */
+sp_inline __u32 sp_addr_header_bytes(const struct sp_addr *a)
+{
+	return sp_addr_is_v4(a) ? 40 : 60;
+}
+
 /* The same connection, seen from the other end. */
 sp_inline struct sp_tuple sp_tuple_reverse(const struct sp_tuple *t)
 {

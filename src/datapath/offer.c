@@ -61,7 +61,7 @@ static int put_offer(struct sp_datapath *dp, const struct sp_offered *o)
 
 static __u16 mss_of(__u16 mtu, const struct sp_addr *addr)
 {
-	return mtu - (sp_addr_is_v4(addr) ? 40 : 60);
+	return mtu - sp_addr_header_bytes(addr);
 }
 
 /* What backends do less stays. */

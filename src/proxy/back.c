@@ -124,7 +124,7 @@ static struct sp_splice splice_committed(const struct sp_conn *c)
 static void limit_mss(struct sp_proxy *p, struct sp_conn *c)
 {
 	const struct sp_service *offer = sp_datapath_service(p->node.dp, &c->front);
-	__u32 headers = sp_addr_is_v4(&c->back.daddr) ? 40 : 60;
+	__u32 headers = sp_addr_header_bytes(&c->back.daddr);
 	__u32 mtu = sp_route_mtu(&p->route_mtus, &c->back.daddr, sp_now_ns());
 
 	if (mtu > headers && mtu - headers < c->backend_mss)
@@ -239,7 +239,7 @@ static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 	}
 	c->is_ecn_back = is_adopting(c) && c->is_ecn && agent->can & SP_CAN_ECN;
 	c->backend_mss = is_adopting(c) && agent->mtu ?
-		agent->mtu - (sp_addr_is_v4(&at->addr) ? 40 : 60) : MSS_ANY;
+		agent->mtu - sp_addr_header_bytes(&at->addr) : MSS_ANY;
 }
 
 static void count_mode(struct sp_proxy *p, const struct sp_conn *c)

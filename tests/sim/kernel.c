@@ -358,7 +358,7 @@ static void offer(struct sp_datapath *dp, const struct sp_config *config, const 
 	if (config->store.kind == SP_STORE_REDIS)
 		o->offer.flags |= SP_SERVICE_F_SHARED;
 	if (!o->offer.mss)
-		o->offer.mss = MTU - (sp_addr_is_v4(&at->addr) ? 40 : 60);
+		o->offer.mss = MTU - sp_addr_header_bytes(&at->addr);
 	o->offer.mss_max = o->offer.mss;
 	table_put(&dp->tables[SERVICES], &o->at, &o->offer);
 }
