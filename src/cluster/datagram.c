@@ -4,14 +4,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/addr.h"
+#include "base/sockaddr.h"
 #include "cluster/message.h"
 
 #define BATCH		64
@@ -19,17 +17,11 @@
 #define RECEIVE_BYTES	2048		/* longer than any message, so that a longer one is seen as such */
 #define BUFFER_BYTES	(4 * 1024 * 1024)
 
-union endpoint {
-	struct sockaddr		any;
-	struct sockaddr_in	v4;
-	struct sockaddr_in6	v6;
-};
-
 struct queue {
 	unsigned int	count;
 	struct mmsghdr	msgs[BATCH];
 	struct iovec	iovs[BATCH];
-	union endpoint	to[BATCH];
+	union sp_sockaddr to[BATCH];
 	size_t		unit[BATCH];	/* of those that others may join, else 0 */
 	struct sp_endpoint at[BATCH];	/* the same as @to, of these */
 	__u8		bytes[BATCH][SP_MESSAGE_BYTES_MAX];
@@ -38,7 +30,7 @@ struct queue {
 struct inbox {
 	struct mmsghdr	msgs[BATCH];
 	struct iovec	iovs[BATCH];
-	union endpoint	from[BATCH];
+	union sp_sockaddr from[BATCH];
 	__u8		bytes[BATCH][RECEIVE_BYTES];
 	char		notes[BATCH][CMSG_SPACE(sizeof(struct timespec))];
 };
@@ -49,32 +41,6 @@ struct sp_datagrams {
 	struct queue	out;
 	struct inbox	in;
 };
-
-static socklen_t to_sockaddr(const struct sp_endpoint *at, union endpoint *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (sp_addr_is_v4(&at->addr)) {
-		ret->v4.sin_family = AF_INET;
-		ret->v4.sin_addr.s_addr = at->addr.w[3];
-		ret->v4.sin_port = at->port_be;
-		return sizeof(ret->v4);
-	}
-	ret->v6.sin6_family = AF_INET6;
-	memcpy(&ret->v6.sin6_addr, &at->addr, sizeof(at->addr));
-	ret->v6.sin6_port = at->port_be;
-	return sizeof(ret->v6);
-}
-
-static struct sp_endpoint from_sockaddr(const union endpoint *e)
-{
-	struct sp_endpoint at = { .addr = sp_addr_v4(e->v4.sin_addr.s_addr), .port_be = e->v4.sin_port };
-
-	if (e->any.sa_family == AF_INET6) {
-		memcpy(&at.addr, &e->v6.sin6_addr, sizeof(at.addr));
-		at.port_be = e->v6.sin6_port;
-	}
-	return at;
-}
 
 /* As in wire.c: what fails is skipped, unless there is no room for more either. */
 void sp_datagrams_flush(struct sp_datagrams *d)
@@ -111,7 +77,7 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 	q->unit[i] = 0;
 	q->iovs[i] = (struct iovec){ .iov_base = q->bytes[i], .iov_len = len };
 	q->msgs[i].msg_hdr = (struct msghdr){
-		.msg_name = &q->to[i], .msg_namelen = to_sockaddr(to, &q->to[i]), .msg_iov = &q->iovs[i],
+		.msg_name = &q->to[i], .msg_namelen = sp_sockaddr_make(&to->addr, to->port_be, &q->to[i]), .msg_iov = &q->iovs[i],
 		.msg_iovlen = 1,
 	};
 }
@@ -168,7 +134,7 @@ static int receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 	}
 	n = recvmmsg(d->fd, in->msgs, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
-		struct sp_endpoint from = from_sockaddr(&in->from[i]);
+		struct sp_endpoint from = sp_sockaddr_endpoint(&in->from[i]);
 
 		fn(ctx, in->bytes[i], in->msgs[i].msg_len, &from, age_ns(&in->msgs[i].msg_hdr));
 	}
@@ -184,8 +150,8 @@ void sp_datagrams_receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 
 static int open_socket(const struct sp_endpoint *at, int *ret_fd)
 {
-	union endpoint addr;
-	socklen_t len = to_sockaddr(at, &addr);
+	union sp_sockaddr addr;
+	socklen_t len = sp_sockaddr_make(&at->addr, at->port_be, &addr);
 	int fd = socket(addr.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = BUFFER_BYTES, err;
 	const int on = 1;
 

@@ -3,7 +3,7 @@
 #ifndef SP_CLUSTER_DATAGRAM_H
 #define SP_CLUSTER_DATAGRAM_H
 
-#include "config/config.h"
+#include "base/endpoint.h"
 
 struct sp_datagrams;
 

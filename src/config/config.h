@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "abi/service.h"
+#include "base/endpoint.h"
 #include "l7/route.h"
 
 #define SP_CONFIG_INTERFACES_MAX 64
@@ -28,19 +29,6 @@ enum sp_mode {
 	SP_MODE_AUTO,
 	SP_MODE_COUNT = SP_MODE_AUTO,
 };
-
-struct sp_endpoint {
-	struct sp_addr	addr;
-	__be16		port_be;
-};
-
-/* As memcmp(), in some order. */
-sp_inline int sp_endpoint_compare(const struct sp_endpoint *a, const struct sp_endpoint *b)
-{
-	if (a->port_be != b->port_be)
-		return a->port_be < b->port_be ? -1 : 1;
-	return memcmp(&a->addr, &b->addr, sizeof(a->addr));
-}
 
 /* One server. A pool serves IPv4 services with its IPv4 backends and IPv6 ones with its IPv6 backends. */
 struct sp_backend_conf {

@@ -3,34 +3,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/addr.h"
 #include "base/clock.h"
+#include "base/sockaddr.h"
 #include "base/warnings.h"
 
 #define LOOK_MAX	4096	/* of a configuration's backends: some microseconds for each, while packets wait */
 #define DISCARD_PORT	9
-
-static socklen_t fill(const struct sp_addr *addr, struct sockaddr_storage *at)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)at;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)at;
-
-	memset(at, 0, sizeof(*at));
-	if (sp_addr_is_v4(addr)) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(DISCARD_PORT);
-		v4->sin_addr.s_addr = addr->w[3];
-		return sizeof(*v4);
-	}
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons(DISCARD_PORT);
-	memcpy(&v6->sin6_addr, addr->w, sizeof(v6->sin6_addr));
-	return sizeof(*v6);
-}
 
 static int is_loopback(const struct sp_addr *addr)
 {
@@ -39,13 +20,13 @@ static int is_loopback(const struct sp_addr *addr)
 
 int sp_local_connect(const struct sp_addr *addr)
 {
-	struct sockaddr_storage to;
-	socklen_t len = fill(addr, &to);
-	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+	union sp_sockaddr to;
+	socklen_t len = sp_sockaddr_make(addr, htons(DISCARD_PORT), &to);
+	int fd = socket(to.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
 
 	if (fd < 0)
 		return -errno;
-	if (!connect(fd, (struct sockaddr *)&to, len))
+	if (!connect(fd, &to.any, len))
 		return fd;
 	err = -errno;
 	close(fd);
@@ -55,15 +36,16 @@ int sp_local_connect(const struct sp_addr *addr)
 /* To itself, a machine speaks from the address that it speaks to. */
 int sp_local_is(const struct sp_addr *addr)
 {
-	struct sockaddr_storage to, from = { 0 };
-	socklen_t len = fill(addr, &to), from_len = sizeof(from);
 	int fd = sp_local_connect(addr), is_local = is_loopback(addr);
+	union sp_sockaddr from = { 0 };
+	socklen_t len = sizeof(from);
+	struct sp_endpoint at;
 
 	if (fd < 0)
 		return is_local;
-	if (!getsockname(fd, (struct sockaddr *)&from, &from_len)) {
-		((struct sockaddr_in *)&from)->sin_port = htons(DISCARD_PORT);	/* at the same place in both families */
-		is_local |= !memcmp(&from, &to, len);
+	if (!getsockname(fd, &from.any, &len)) {
+		at = sp_sockaddr_endpoint(&from);
+		is_local |= sp_addr_equal(&at.addr, addr);
 	}
 	close(fd);
 	return is_local;

@@ -5,20 +5,15 @@
 #include <errno.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/sockaddr.h"
 
 #define QUEUE_PKTS	64
 #define QUEUE_BYTES	(128 * 1024)
 #define SEND_BUFFER_BYTES (8 * 1024 * 1024)
-
-union wire_addr {
-	struct sockaddr_in	v4;
-	struct sockaddr_in6	v6;
-};
 
 struct wire_queue {
 	int			fd;	/* -1: the machine has no such family */
@@ -26,7 +21,7 @@ struct wire_queue {
 	size_t			used;	/* bytes of @arena */
 	struct mmsghdr		msgs[QUEUE_PKTS];
 	struct iovec		iovs[QUEUE_PKTS];
-	union wire_addr		addrs[QUEUE_PKTS];
+	union sp_sockaddr	addrs[QUEUE_PKTS];
 	__u8			arena[QUEUE_BYTES];
 };
 _Static_assert(QUEUE_BYTES >= SP_SEGMENT_PACKET_MAX, "an empty queue must take any packet");
@@ -159,22 +154,12 @@ static __u8 *queue_room(struct sp_wire *wire, struct wire_queue *q)
 /* What queue_room() gave now holds @len bytes. */
 static void queue_add(struct wire_queue *q, const struct sp_addr *to, size_t len)
 {
-	union wire_addr *addr = &q->addrs[q->count];
+	union sp_sockaddr *addr = &q->addrs[q->count];
 	struct iovec *iov = &q->iovs[q->count];
-	int is_v4 = sp_addr_is_v4(to);
 
-	memset(addr, 0, sizeof(*addr));
-	if (is_v4) {
-		addr->v4.sin_family = AF_INET;
-		addr->v4.sin_addr.s_addr = to->w[3];
-	} else {
-		addr->v6.sin6_family = AF_INET6;
-		memcpy(&addr->v6.sin6_addr, to, sizeof(*to));
-	}
 	*iov = (struct iovec){ .iov_base = q->arena + q->used, .iov_len = len };
 	q->msgs[q->count].msg_hdr = (struct msghdr){
-		.msg_name = addr, .msg_namelen = is_v4 ? sizeof(addr->v4) : sizeof(addr->v6),
-		.msg_iov = iov, .msg_iovlen = 1,
+		.msg_name = addr, .msg_namelen = sp_sockaddr_make(to, 0, addr), .msg_iov = iov, .msg_iovlen = 1,
 	};
 	q->used = (q->used + len + 7) & ~(size_t)7;
 	q->count++;

@@ -13,9 +13,9 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/sockaddr.h"
 
 #define ANSWER_BYTES_MAX	(1024 * 1024)	/* a whole head, or a page of a scan, is far less */
 #define ANSWER_ELEMENTS_MAX	8192
@@ -250,39 +250,27 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		read_some(l);
 }
 
-static socklen_t address_of(const struct sp_store_server_conf *server, struct sockaddr_storage *ret_at)
+static socklen_t address_of(const struct sp_store_server_conf *server, union sp_sockaddr *ret_at)
 {
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_at;
-	struct sockaddr_in *v4 = (struct sockaddr_in *)ret_at;
-	struct sockaddr_un *un = (struct sockaddr_un *)ret_at;
-
+	if (!server->path)
+		return sp_sockaddr_make(&server->at.addr, server->at.port_be, ret_at);
 	memset(ret_at, 0, sizeof(*ret_at));
-	if (server->path) {
-		un->sun_family = AF_UNIX;
-		strncpy(un->sun_path, server->path, sizeof(un->sun_path) - 1);
-		return sizeof(*un);
-	}
-	if (sp_addr_is_v4(&server->at.addr)) {
-		*v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = server->at.port_be };
-		memcpy(&v4->sin_addr, &server->at.addr.w[3], 4);
-		return sizeof(*v4);
-	}
-	*v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = server->at.port_be };
-	memcpy(&v6->sin6_addr, server->at.addr.w, 16);
-	return sizeof(*v6);
+	ret_at->un.sun_family = AF_UNIX;
+	strncpy(ret_at->un.sun_path, server->path, sizeof(ret_at->un.sun_path) - 1);
+	return sizeof(ret_at->un);
 }
 
 static int connect_to(const struct sp_store_server_conf *server)
 {
-	struct sockaddr_storage at;
+	union sp_sockaddr at;
 	socklen_t len = address_of(server, &at);
-	int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, err;
+	int fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, err;
 
 	if (fd < 0)
 		return -errno;
-	if (at.ss_family != AF_UNIX)
+	if (at.any.sa_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (!connect(fd, (struct sockaddr *)&at, len) || errno == EINPROGRESS)
+	if (!connect(fd, &at.any, len) || errno == EINPROGRESS)
 		return fd;
 	err = -errno;
 	close(fd);
