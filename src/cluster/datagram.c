@@ -77,8 +77,8 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 	q->unit[i] = 0;
 	q->iovs[i] = (struct iovec){ .iov_base = q->bytes[i], .iov_len = len };
 	q->msgs[i].msg_hdr = (struct msghdr){
-		.msg_name = &q->to[i], .msg_namelen = sp_sockaddr_make(&to->addr, to->port_be, &q->to[i]), .msg_iov = &q->iovs[i],
-		.msg_iovlen = 1,
+		.msg_name = &q->to[i], .msg_namelen = sp_sockaddr_make(&to->addr, to->port_be, &q->to[i]),
+		.msg_iov = &q->iovs[i], .msg_iovlen = 1,
 	};
 }
 

@@ -102,8 +102,8 @@ int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 u
  * @cursor:	written by each call, for the next one; at the start of a walk what is in it counts for nothing
  * @is_first:	a walk begins
  * @max:	of @keys and @entries: as many as share a bucket must fit
- * Return: entries filled, of the last call too; *@ret_end when the walk is over; -errno. What is there all the time is met
- * once, what comes or goes meanwhile perhaps.
+ * Return: entries filled, of the last call too; *@ret_end when the walk is over; -errno. An entry that stays is met
+ * once; one that comes or goes meanwhile perhaps.
  */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end);
@@ -113,11 +113,13 @@ int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct
  * @splices:	kept exact by put, del and introductions; SYNs are refused while it is at
  * @max:	limits.splices, as of the last sp_datapath_apply()
  * @changes:	how often @splices has changed
+ * @introduced:	splices that introductions had made when it was last read
  */
 struct sp_count {
 	unsigned int	splices;
 	unsigned int	max;
 	__u64		changes;
+	__u32		introduced;
 };
 const struct sp_count *sp_datapath_count(struct sp_datapath *dp);
 /* What a walk has found, in which nothing changed. */

@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/clock.h"
+#include "datapath/count.h"
 #include "datapath/internal.h"
 
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry)
@@ -13,33 +14,14 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
 	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, ret_entry) ? -errno : 0;
 }
 
-/* What the datapath has counted is a change, too. */
 const struct sp_count *sp_datapath_count(struct sp_datapath *dp)
 {
-	__u32 introduced = __atomic_load_n(&dp->control->introduced, __ATOMIC_RELAXED);
-
-	dp->count.splices = __atomic_load_n(&dp->control->splices, __ATOMIC_RELAXED);
-	dp->count.changes += introduced - dp->introduced;
-	dp->introduced = introduced;
-	return &dp->count;
-}
-
-static void count_by(struct sp_datapath *dp, int splices)
-{
-	__u32 now = __atomic_add_fetch(&dp->control->splices, splices, __ATOMIC_RELAXED);
-
-	dp->count.changes += !!splices;
-	dp->control->is_full = now >= dp->count.max;
+	return sp_count_read(&dp->count, dp->control);
 }
 
 void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 {
-	count_by(dp, splices - sp_datapath_count(dp)->splices);
-}
-
-static int is_counted(const struct sp_entry *e)
-{
-	return !!(e->half.flags & SP_HALF_F_FROM_BACKEND);
+	sp_count_add(&dp->count, dp->control, splices - sp_datapath_count(dp)->splices);
 }
 
 /* Return: 0 with what was there before in the table's count, or -errno. */
@@ -53,7 +35,7 @@ static int replace(int fd, const struct sp_tuple *key, const struct sp_entry *e,
 	if (errno != EEXIST)
 		return -errno;
 	if (!bpf_map_lookup_elem(fd, key, &old))
-		*ret_counted = is_counted(&old);
+		*ret_counted = sp_count_of(&old);
 	return bpf_map_update_elem(fd, key, e, BPF_ANY) ? -errno : 0;
 }
 
@@ -64,7 +46,7 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 	unsigned int counted;
 	int err;
 
-	if (is_counted(&e) && sp_datapath_count(dp)->splices >= dp->count.max)
+	if (sp_count_of(&e) && sp_datapath_count(dp)->splices >= dp->count.max)
 		return -E2BIG;
 	if (start)
 		e.state = *start;
@@ -73,7 +55,7 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 	sp_state_begin(&e.state, key, half, sp_now_ns());
 	err = replace(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &counted);
 	if (!err)
-		count_by(dp, is_counted(&e) - (int)counted);
+		sp_count_add(&dp->count, dp->control, sp_count_of(&e) - (int)counted);
 	return err;
 }
 
@@ -83,7 +65,7 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 
 	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &old))
 		return -errno;
-	count_by(dp, -is_counted(&old));
+	sp_count_add(&dp->count, dp->control, -sp_count_of(&old));
 	return 0;
 }
 

@@ -18,7 +18,6 @@ struct sp_offered {
 };
 
 /*
- * @introduced: what sp_control had of it when it was last counted
  * @offered: what map sp_services holds, in the order of its keys: a look at it is no system call
  */
 struct sp_datapath {
@@ -31,7 +30,6 @@ struct sp_datapath {
 	struct sp_state		state;
 	struct sp_keys		keys;
 	struct sp_count		count;
-	__u32			introduced;
 	int			can_adopt;
 	struct sp_hooks		hooks;
 	struct sp_leavings	leavings;

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "base/clock.c"
+#include "datapath/count.c"
 #include "datapath/halves.c"
 
 #define SPLICES	100

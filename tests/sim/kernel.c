@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "datapath/count.h"
 #include "kernel.h"
 #include "tcp/segment.h"
 #include "world.h"
@@ -481,34 +482,21 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
 
 const struct sp_count *sp_datapath_count(struct sp_datapath *dp)
 {
-	dp->count.splices = dp->control.splices;
-	return &dp->count;
-}
-
-static void count_by(struct sp_datapath *dp, int splices)
-{
-	dp->control.splices += splices;
-	dp->count.changes += !!splices;
-	dp->control.is_full = dp->control.splices >= dp->count.max;
+	return sp_count_read(&dp->count, &dp->control);
 }
 
 void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 {
-	count_by(dp, splices - dp->control.splices);
-}
-
-static int is_counted(const struct sp_entry *e)
-{
-	return e && e->half.flags & SP_HALF_F_FROM_BACKEND;
+	sp_count_add(&dp->count, &dp->control, splices - dp->control.splices);
 }
 
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
 		    const struct sp_half_state *start, const struct sp_meta *tag)
 {
-	int was = is_counted(table_get(&dp->tables[HALVES], key));
+	int was = sp_count_of(table_get(&dp->tables[HALVES], key));
 	struct sp_entry e = { .half = *half };
 
-	if (is_counted(&e) && dp->control.splices >= dp->count.max)
+	if (sp_count_of(&e) && dp->control.splices >= dp->count.max)
 		return -E2BIG;
 	if (start)
 		e.state = *start;
@@ -516,15 +504,15 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 		e.meta = *tag;
 	sp_state_begin(&e.state, key, half, sim_now_ns);
 	table_put(&dp->tables[HALVES], key, &e);
-	count_by(dp, is_counted(&e) - was);
+	sp_count_add(&dp->count, &dp->control, sp_count_of(&e) - was);
 	return 0;
 }
 
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 {
-	int was = is_counted(table_get(&dp->tables[HALVES], key));
+	int was = sp_count_of(table_get(&dp->tables[HALVES], key));
 
-	count_by(dp, -was);
+	sp_count_add(&dp->count, &dp->control, -was);
 	return table_del(&dp->tables[HALVES], key);
 }
 

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "datapath/count.h"
+
+#include "abi/service.h"
+
+int sp_count_of(const struct sp_entry *e)
+{
+	return e && e->half.flags & SP_HALF_F_FROM_BACKEND;
+}
+
+const struct sp_count *sp_count_read(struct sp_count *count, const struct sp_control *control)
+{
+	__u32 introduced = __atomic_load_n(&control->introduced, __ATOMIC_RELAXED);
+
+	count->splices = __atomic_load_n(&control->splices, __ATOMIC_RELAXED);
+	count->changes += introduced - count->introduced;
+	count->introduced = introduced;
+	return count;
+}
+
+void sp_count_add(struct sp_count *count, struct sp_control *control, int splices)
+{
+	__u32 now = __atomic_add_fetch(&control->splices, splices, __ATOMIC_RELAXED);
+
+	count->changes += !!splices;
+	control->is_full = now >= count->max;
+}
