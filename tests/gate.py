@@ -177,7 +177,8 @@ def meson_part(tally, name, command, folder):
 
 def unit(tally):
     result = LOGS / "counting.xml"
-    status = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_gate.py", "--junit-xml", result])
+    status = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_gate.py", "tests/test_circles.py",
+                  "--junit-xml", result])
     tally.count("counting", read(pytest_result, result), status)
     meson_part(tally, "unit", ["./run", "unit"], CHECKED)
     here = ["meson", "test", "-C", BUILD, "--print-errorlogs", "--no-suite", "checked"]
