@@ -16,11 +16,10 @@
 
 static struct {
 	const char		*ident;
-	enum sp_log_level	level;
 	bool			is_journal;
-} log_to = { .ident = "", .level = SP_LOG_INFO };
+} log_to = { .ident = "" };
 
-int sp_log_is_debug;
+enum sp_log_level sp_log_level = SP_LOG_INFO;
 
 /* The variable is inherited by whatever a unit starts: only when it names our stderr is this the journal. */
 static bool stderr_is_journal(void)
@@ -37,8 +36,7 @@ static bool stderr_is_journal(void)
 void sp_log_init(const char *ident, enum sp_log_level level)
 {
 	log_to.ident = ident;
-	log_to.level = level;
-	sp_log_is_debug = level >= SP_LOG_DEBUG;
+	sp_log_level = level;
 	log_to.is_journal = stderr_is_journal();
 }
 
@@ -85,11 +83,6 @@ static void write_line(enum sp_log_level level, const char *fmt, va_list ap)
 		return; /* nobody left to tell */
 }
 
-int sp_log_is_on(enum sp_log_level level)
-{
-	return level <= log_to.level;
-}
-
 void sp_vlog(enum sp_log_level level, const char *fmt, va_list ap)
 {
 	int saved = errno;
@@ -114,7 +107,7 @@ void sp_log_errno(enum sp_log_level level, int err, const char *fmt, ...)
 	int saved = errno;
 	va_list ap;
 
-	if (level > log_to.level)
+	if (!sp_log_is_on(level))
 		return;
 	va_start(ap, fmt);
 	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
