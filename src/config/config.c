@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* config.c - spliced.yaml from the file to a checked configuration: the top level, and what is not a list of things. */
-#include "config/doc.h"
+#include "config/section.h"
+#include "config/value.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -156,6 +156,9 @@ struct sp_config {
  * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set for all of them.
  */
 int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+/* The same of bytes; @path is for messages only. */
+int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
+			 struct sp_config **ret_config);
 /* The same for the file of an agent, spliced-agent.yaml(5). */
 int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
 void sp_config_free(struct sp_config *config);

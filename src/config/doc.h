@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* doc.h - a YAML document read by tables of keys. Only for config*.c and their tests. */
+/* doc.h - a YAML document read by tables of keys. Only for src/config and its tests. */
 #ifndef SP_CONFIG_DOC_H
 #define SP_CONFIG_DOC_H
 
@@ -126,32 +126,7 @@ int sp_doc_list_or_one(struct sp_doc *doc, const struct sp_doc_key *key, yaml_no
 		       struct sp_doc_items *ret_list);
 yaml_node_t *sp_doc_item(struct sp_doc *doc, const struct sp_doc_items *list, size_t idx);
 
-#define SP_ALNUM		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-#define SP_NAME_ALLOWED		"a letter or digit, then letters, digits, '-', '_' and '.'"
-#define SP_ENDPOINT_ALLOWED	"ADDRESS:PORT in quotes, as in \"192.0.2.1:80\" or \"[2001:db8::1]:80\""
-
-/* Parsers of values, for tables; the type of @into is in the name of each, or as said. */
-int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* char * */
-/* What pools and services may be called. */
-int sp_text_is_name(const char *text);
-int sp_text_is_absolute(const char *text);
-/* All items of @list; NULL-terminated, each once. @item_key is for one of them. */
-int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key, const struct sp_doc_items *list,
-		   char ***ret_texts);
-/* A list into an array. @into: pointer to the first item */
-int sp_value_array(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-int sp_value_uint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-int sp_value_size(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* unsigned int */
-int sp_value_time(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* __u64 of ns */
-int sp_value_addr(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_addr *ret_addr);
-int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-/* @words ends with NULL. Return: index in it, or -EINVAL */
-int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, const char *const *words);
-/* The digits of a plain decimal number, without sign or needless zero, up to @max. 0 or -EINVAL, says nothing. */
-int sp_uint_parse(const char *text, size_t len, __u64 max, __u64 *ret_number);
 const char *sp_scalar_text(const yaml_node_t *node); /* NULL: no scalar */
-
-char *sp_size_format(__u64 bytes, char *buf);
 
 /* Of names: what the candidate nearest to a misspelt @text is, or NULL when none is near. */
 struct sp_nearest {
@@ -160,25 +135,5 @@ struct sp_nearest {
 	size_t		best_edits;
 };
 void sp_nearest_try(struct sp_nearest *nearest, const char *candidate);
-
-/* Items of the top level's lists. */
-int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
-int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
-/* Mappings of the top level. @into: struct sp_store_conf; struct sp_cluster_conf */
-int sp_value_store(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-int sp_value_cluster(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-/* Refuses a shared store without a cluster. */
-int sp_cluster_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config);
-/* @into: struct sp_service_conf */
-int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-/* The name of a pool that was read before. @into: int, its index */
-int sp_value_pool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-/* Refuses a pool (named @at) that lacks backends of a family that the service listens on. */
-int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at, const struct sp_service_conf *service,
-			   int pool_idx);
-
-/* sp_config_load() of bytes; @path for messages only. */
-int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
-			 struct sp_config **ret_config);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* print.c - the normal form of a configuration: every default spelled out, keys in one order. */
-#include "config/doc.h"
+#include "config/value.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* route.c - routes of a service and the pools they name: tables and checks. */
-#include "config/doc.h"
+#include "config/section.h"
+#include "config/value.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* service.c - services: tables and checks. */
-#include "config/doc.h"
+#include "config/section.h"
+#include "config/value.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

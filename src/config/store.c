@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* store.c - the store that proxies share, and this proxy's place among them: tables and checks. */
-#include "config/doc.h"
+#include "config/section.h"
+#include "config/value.h"
 
 #include <errno.h>
 #include <string.h>

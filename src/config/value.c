@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* value.c - scalars of the configuration: texts, numbers, times, sizes, addresses. */
-#include "config/doc.h"
+#include "config/value.h"
 
 #include <errno.h>
 #include <string.h>
