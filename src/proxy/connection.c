@@ -29,13 +29,9 @@ static const char *const state_names[] = {
 /* One line for each change: --verbose replays a connection. */
 static void log_change(const struct sp_conn *c, const char *to, const char *why)
 {
-	char client[SP_ENDPOINT_STRLEN], service[SP_ENDPOINT_STRLEN];
+	char front[SP_TUPLE_STRLEN];
 
-	if (!sp_log_is_on(SP_LOG_DEBUG))
-		return;
-	sp_endpoint_format(&c->front.saddr, c->front.sport, client);
-	sp_endpoint_format(&c->front.daddr, c->front.dport, service);
-	log_debug("%s > %s: %s > %s: %s", client, service, state_names[c->state], to, why);
+	log_debug_limited("%s: %s > %s: %s", sp_tuple_format(&c->front, front), state_names[c->state], to, why);
 }
 
 void sp_conn_enter(struct sp_conn *c, enum sp_conn_state state, const char *why)

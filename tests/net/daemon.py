@@ -79,6 +79,7 @@ def raw_config(net, work, **more):
 
 class Spliced:
     PROGRAM = "spliced"
+    options = ("--verbose",)
     is_frozen = False
 
     def __init__(self, net, build, work, conf):
@@ -101,7 +102,7 @@ class Spliced:
 
     def start(self):
         with open(self.log, "a") as log:
-            self.process = self.net.proxy.popen(self.bin, "--verbose", "--config", str(self.file),
+            self.process = self.net.proxy.popen(self.bin, *self.options, "--config", str(self.file),
                                                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                                 env={**os.environ, **self.env})
         wait_for(self.is_ready, "the daemon to be ready")
