@@ -172,7 +172,9 @@ OFFLOADS = {"fraglist-gro": ethtool("gro", "rx-gro-list"), "udp-gro-forwarding":
 
 @pytest.mark.parametrize("what", OFFLOADS)
 def test_offload_is_carried(raw, pair, way, what):
-    """At every interface on the way, while connections are there and for new ones. (IPv6 above 64 KiB ends at the first router.)"""
+    """At every interface on the way, while connections are there and for new ones."""
+    if what == "big-tcp" and way.version == 6:
+        pytest.skip("the kernel's own forwarding drops these, and the sender needs many time-outs")
     hosts = [ns for ns in raw.net.ns.values()]
     early = pair(way, "http")
     try:
