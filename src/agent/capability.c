@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* capability.c - see capability.h */
 #include "agent/capability.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 #define VLAN_LINE_MAX	256
 
-/* Of this network namespace. Return: its first digit; -1: can't be read. */
+/* A setting of this network namespace. Return: its first digit; -1: can't be read. */
 static int sysctl_digit(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -29,8 +30,8 @@ static int sysctl_digit(const char *path)
 }
 
 /*
- * The kernel answers a program's question for a route only where the interface that the packet came through may
- * forward, and what comes from the host itself has come through lo, so to speak. Nothing else passes there.
+ * bpf_fib_lookup() finds a route only if the packet's interface may forward. Packets of the host
+ * itself count as packets of lo. No other packets are forwarded from there.
  */
 static int let_lo_forward(const char *path)
 {
@@ -52,22 +53,25 @@ void sp_capability_prepare_host(void)
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		err = let_lo_forward(paths[i]);
 		if (err && err != -ENOENT)
-			log_warn("%s: can't be set to 1 (%s): unless it is, no route to clients is found, and proxies "
-				 "carry all", paths[i], strerror(-err));
+			log_warn("%s: can't be set to 1 (%s): without it no route to clients is found, and proxies carry "
+				 "all packets", paths[i], strerror(-err));
 	}
 }
 
-/* Its rules can't be seen from here. What they drop is found out by the first connections (untaken.h). */
+/*
+ * The rules of the firewall are not visible. The first connections show whether they drop
+ * (untaken.h).
+ */
 static void warn_of_conntrack(void)
 {
 	int is_loose = sysctl_digit("/proc/sys/net/netfilter/nf_conntrack_tcp_loose");
 
 	if (is_loose > 0)
-		log_info("connection tracking is there (nf_conntrack): a firewall rule that drops what is new, but no SYN, would "
-			 "drop adopted connections; then they go split");
+		log_info("connection tracking is active (nf_conntrack): a firewall rule that drops new connections without "
+			 "a SYN would drop adopted ones; then they go split");
 	else if (!is_loose)
-		log_warn("net.netfilter.nf_conntrack_tcp_loose=0: a firewall rule that drops what connection tracking calls "
-			 "invalid drops adopted connections; then they go split");
+		log_warn("net.netfilter.nf_conntrack_tcp_loose=0: a firewall rule that drops invalid packets drops adopted "
+			 "connections; then they go split");
 }
 
 static int is_ours(const struct sp_config *config, const char *interface)
@@ -79,8 +83,9 @@ static int is_ours(const struct sp_config *config, const char *interface)
 }
 
 /*
- * First segments of adopted connections that have a tag would reach the host past our program, and be answered with RST.
- * Return: whether a VLAN lies on one of our interfaces, and is none of them.
+ * First segments of adopted connections with a VLAN tag would bypass our program, and the host
+ * would answer RST. Return: whether one of our interfaces has a VLAN that is none of our
+ * interfaces.
  */
 static int has_vlan_beside(const struct sp_config *config, char ret_vlan[IFNAMSIZ], char ret_below[IFNAMSIZ])
 {
@@ -119,19 +124,19 @@ __u8 sp_capability_of_host(int can_adopt, const struct sp_config *config)
 	return SP_CAN_SPLIT | SP_CAN_ADOPT;
 }
 
-/* As the kernel looks when it takes a handshake over: it may be set at any time. */
+/* Read each time: the kernel reads it whenever it adopts a connection. */
 static __u8 ecn_of_host(void)
 {
 	return sysctl_digit("/proc/sys/net/ipv4/tcp_ecn") > 0 ? SP_CAN_ECN : 0;
 }
 
-void sp_capability_tell(struct sp_cluster *cluster, struct sp_datapath *dp, const struct sp_config *config, __u8 can,
-			const struct sp_untaken *untaken)
+void sp_capability_send(struct sp_cluster *cluster, struct sp_datapath *dp,
+			const struct sp_config *config, __u8 can, const struct sp_untaken *untaken)
 {
 	const struct sp_member *self = sp_cluster_self(cluster);
 	__u64 adopts = 0, filtered;
 
-	_Static_assert(SP_MEMBER_OWNED_MAX <= SP_LISTENERS_MAX, "asked for at once");
+	_Static_assert(SP_MEMBER_OWNED_MAX <= SP_LISTENERS_MAX, "one query for all");
 	if (!self)
 		return;
 	if (can & SP_CAN_ADOPT) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* query.c - see query.h */
 #include "agent/query.h"
 
 #include <errno.h>
@@ -11,10 +12,10 @@
 #include "base/clock.h"
 #include "tcp/relay.h"
 
-#define PATIENCE_NS	50000000ULL
+#define TIMEOUT_NS	50000000ULL
 #define AWAY_NS		1000000000ULL
 
-static __u64 hash_of(const struct sp_queries *q, const struct sp_tuple *tuple)
+static __u64 hash_tuple(const struct sp_queries *q, const struct sp_tuple *tuple)
 {
 	__u64 words[5] = { 0 };
 
@@ -22,7 +23,7 @@ static __u64 hash_of(const struct sp_queries *q, const struct sp_tuple *tuple)
 	return sp_siphash_words(q->key, words, 5);
 }
 
-/* As it was, but for SACK blocks; a superpacket in the segments that it stands for, whose size is @seg->mss. */
+/* Unchanged, but without SACK blocks. A superpacket is sent as segments of @seg->mss bytes. */
 static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	const struct sp_half same = { .out = seg->tuple };
@@ -34,9 +35,9 @@ static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 	sp_relay(q->node->wire, &same, seg, seg->mss ?: UINT16_MAX);
 }
 
-static void release(struct sp_queries *q, const struct sp_tuple *tuple)
+static void release_strays(struct sp_queries *q, const struct sp_tuple *tuple)
 {
-	sp_stray_take(q->node->strays, hash_of(q, tuple), tuple, sp_now_ns(), send_again, q);
+	sp_stray_take(q->node->strays, hash_tuple(q, tuple), tuple, sp_now_ns(), send_again, q);
 }
 
 void sp_queries_pass(struct sp_queries *q, const struct sp_tuple *tuple, __u64 for_ns)
@@ -49,7 +50,7 @@ static int is_waiting(const struct sp_queries *q, const struct sp_tuple *tuple)
 {
 	__u8 flags;
 
-	return !sp_stray_flags(q->node->strays, hash_of(q, tuple), tuple, &flags);
+	return !sp_stray_flags(q->node->strays, hash_tuple(q, tuple), tuple, &flags);
 }
 
 static void pop_oldest(struct sp_queries *q)
@@ -58,12 +59,13 @@ static void pop_oldest(struct sp_queries *q)
 	q->count--;
 }
 
-static int may_ask(const struct sp_queries *q)
+static int may_query(const struct sp_queries *q)
 {
-	return sp_node_is_shared(q->node) && q->count < SP_QUERIES_MAX && sp_now_ns() >= q->away_until_ns;
+	return sp_node_is_shared(q->node) && q->count < SP_QUERIES_MAX &&
+	       sp_now_ns() >= q->away_until_ns;
 }
 
-static void ask(struct sp_queries *q, const struct sp_tuple *tuple)
+static void send_query(struct sp_queries *q, const struct sp_tuple *tuple)
 {
 	struct sp_store *store = q->node->store;
 
@@ -75,8 +77,8 @@ static void ask(struct sp_queries *q, const struct sp_tuple *tuple)
 
 void sp_queries_ask(struct sp_queries *q, const struct sp_tuple *tuple)
 {
-	if (may_ask(q))
-		ask(q, tuple);
+	if (may_query(q))
+		send_query(q, tuple);
 }
 
 void sp_queries_hold(struct sp_queries *q, const struct sp_segment *seg)
@@ -89,28 +91,29 @@ void sp_queries_hold(struct sp_queries *q, const struct sp_segment *seg)
 		return;
 	}
 	is_first = !is_waiting(q, &seg->tuple);
-	if (is_first && !may_ask(q)) {
+	if (is_first && !may_query(q)) {
 		sp_queries_pass(q, &seg->tuple, SP_QUERY_PASS_NS);
 		send_again(q, seg, 0);
 		return;
 	}
-	sp_stray_add(q->node->strays, hash_of(q, &seg->tuple), seg, SP_STRAY_F_BACK, sp_now_ns());
+	sp_stray_add(q->node->strays, hash_tuple(q, &seg->tuple), seg, SP_STRAY_F_BACK,
+		     sp_now_ns());
 	q->node->counters.stray_kept++;
 	if (is_first)
-		ask(q, &seg->tuple);
+		send_query(q, &seg->tuple);
 }
 
-/* Gone are also those that have waited longest; what was answered behind one that was not goes with it. */
+/* A query behind an older open one stays in the ring until that one ends. */
 void sp_queries_answered(struct sp_queries *q, const struct sp_tuple *tuple)
 {
-	release(q, tuple);
+	release_strays(q, tuple);
 	while (q->count && !is_waiting(q, &q->ring[q->first].tuple))
 		pop_oldest(q);
 }
 
 void sp_queries_tick(struct sp_queries *q, __u64 now_ns)
 {
-	while (q->count && now_ns - q->ring[q->first].asked_ns >= PATIENCE_NS) {
+	while (q->count && now_ns - q->ring[q->first].asked_ns >= TIMEOUT_NS) {
 		const struct sp_open_query *oldest = &q->ring[q->first];
 
 		pop_oldest(q);
@@ -119,7 +122,7 @@ void sp_queries_tick(struct sp_queries *q, __u64 now_ns)
 		q->node->counters.agent_unanswered++;
 		q->away_until_ns = now_ns + AWAY_NS;
 		sp_queries_pass(q, &oldest->tuple, SP_QUERY_PASS_NS);
-		release(q, &oldest->tuple);
+		release_strays(q, &oldest->tuple);
 	}
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* questions.h - what an agent asks the store, and the segments of servers that wait for its answers. */
-#ifndef SP_AGENT_QUESTIONS_H
-#define SP_AGENT_QUESTIONS_H
+/*
+ * query.h - an agent's queries to the store, and the servers' segments that wait for the answers.
+ * Context: event loop. Segments that can't wait are sent at once; times are CLOCK_BOOTTIME in ns.
+ */
+#ifndef SP_AGENT_QUERY_H
+#define SP_AGENT_QUERY_H
 
 #include "node/node.h"
 
-#define SP_QUERIES_MAX	128	/* at once; a stray or two for each */
+#define SP_QUERIES_MAX	128	/* open at a time; each has a stray or two */
 
 struct sp_open_query {
 	struct sp_tuple	tuple;
@@ -13,11 +16,11 @@ struct sp_open_query {
 };
 
 /**
- * struct sp_queries - those that are open
- * @node:	borrowed; what waits is among its strays
+ * struct sp_queries - the open queries
+ * @node:	borrowed; its strays are the waiting segments
  * @key:	of the strays' hashes
- * @away_until_ns: the store has left one unanswered: none is asked before
- * @ring:	oldest at @first, @count of them
+ * @away_until_ns: a query has timed out: no query before
+ * @ring:	@count queries, the oldest at @first
  */
 struct sp_queries {
 	struct sp_node	*node;
@@ -27,22 +30,25 @@ struct sp_queries {
 	struct sp_open_query	ring[SP_QUERIES_MAX];
 };
 
-/* @q is zeroed. Return: 0 or -errno. */
+/* @q is zeroed. Return: 0 or -EIO. */
 int sp_queries_init(struct sp_queries *q, struct sp_node *node);
 
-/* Whose is what this server sends? Nothing, when the store can't be asked now. */
+/* Query the splice of a server's tuple; does nothing if the store can't be queried now. */
 void sp_queries_ask(struct sp_queries *q, const struct sp_tuple *tuple);
 
-/* A segment waits for the answer. It goes on at once if its half has come meanwhile, or the store can't be asked. */
+/*
+ * Hold a segment until the answer. It is sent at once if its half has come meanwhile, or no query
+ * is possible.
+ */
 void sp_queries_hold(struct sp_queries *q, const struct sp_segment *seg);
 
-/* The answer is there, and its half installed, or @tuple passes: what waits goes on. */
+/* The half is installed, or @tuple passes: send the waiting segments. */
 void sp_queries_answered(struct sp_queries *q, const struct sp_tuple *tuple);
 
-/* Now and then: what has waited for too long passes. */
+/* Time out old queries: their tuples pass. */
 void sp_queries_tick(struct sp_queries *q, __u64 now_ns);
 
-/* What has this tuple is not asked about for so long. */
+/* Packets of @tuple pass without a query for so long. */
 void sp_queries_pass(struct sp_queries *q, const struct sp_tuple *tuple, __u64 for_ns);
 
 #endif

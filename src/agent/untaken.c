@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* untaken.c - see untaken.h */
 #include "agent/untaken.h"
 
 #include <stdio.h>
@@ -10,10 +11,10 @@
 
 #define FIRST_NS	60000000000ULL
 #define LONGEST_NS	3600000000000ULL
-#define LONGER		4	/* times */
+#define LONGER		4	/* factor between two waits */
 #define LINE_BYTES	8192
 
-static int find(const struct sp_untaken *u, const struct sp_endpoint *at)
+static int find_entry(const struct sp_untaken *u, const struct sp_endpoint *at)
 {
 	for (int i = 0; i < SP_MEMBER_OWNED_MAX; i++)
 		if (u->of[i].until_ns && !sp_endpoint_compare(&u->of[i].at, at))
@@ -21,10 +22,10 @@ static int find(const struct sp_untaken *u, const struct sp_endpoint *at)
 	return -1;
 }
 
-/* Its place; or a free one, or that of whoever is offered again soonest. */
-static int place(const struct sp_untaken *u, const struct sp_endpoint *at)
+/* The entry of @at; else a free entry, or the entry that ends soonest. */
+static int choose_entry(const struct sp_untaken *u, const struct sp_endpoint *at)
 {
-	int best = find(u, at);
+	int best = find_entry(u, at);
 
 	if (best >= 0)
 		return best;
@@ -35,48 +36,52 @@ static int place(const struct sp_untaken *u, const struct sp_endpoint *at)
 	return best;
 }
 
-static void warn(const struct sp_endpoint *at, __u64 wait_ns, __u64 now_ns)
+static void warn_of_listener(const struct sp_endpoint *at, __u64 wait_ns, __u64 now_ns)
 {
 	char name[SP_ENDPOINT_STRLEN], wait[SP_QUANTITY_STRLEN];
 
 	sp_endpoint_format(&at->addr, at->port_be, name);
-	sp_warn(SP_WARNING_ADOPT_FILTERED, now_ns, name, "%s: this host drops what its kernel has taken over (a firewall or "
-		"connection tracking that wants to see a SYN): connections go split, and adoption is tried again after %s",
+	sp_warn(SP_WARNING_ADOPT_FILTERED, now_ns, name, "%s: this host drops segments that its kernel has adopted (a "
+		"firewall or connection tracking wants a SYN): connections go split, and adoption is tried again after %s",
 		name, sp_time_format(wait_ns, wait));
 }
 
-int sp_untaken_note(struct sp_untaken *u, const struct sp_endpoint *at, __u64 overflows, __u64 now_ns)
+int sp_untaken_note(struct sp_untaken *u, const struct sp_endpoint *at, __u64 overflows,
+		    __u64 now_ns)
 {
-	int is_full = overflows != u->overflows, is_known = find(u, at) >= 0, i = place(u, at);
+	int is_full = overflows != u->overflows, is_known = find_entry(u, at) >= 0,
+	    i = choose_entry(u, at);
 	__u64 wait_ns = FIRST_NS;
 
 	u->overflows = overflows;
 	if (is_full)
 		return 0;
 	if (is_known && now_ns < u->of[i].until_ns)
-		return 1;	/* that one was under way */
+		return 1;	/* its segment was already under way */
 	if (is_known)
-		wait_ns = u->of[i].wait_ns * LONGER < LONGEST_NS ? u->of[i].wait_ns * LONGER : LONGEST_NS;
+		wait_ns = u->of[i].wait_ns * LONGER < LONGEST_NS ? u->of[i].wait_ns * LONGER
+								 : LONGEST_NS;
 	u->of[i].at = *at;
 	u->of[i].wait_ns = wait_ns;
 	u->of[i].until_ns = now_ns + wait_ns;
-	warn(at, wait_ns, now_ns);
+	warn_of_listener(at, wait_ns, now_ns);
 	return 1;
 }
 
-__u64 sp_untaken_at(const struct sp_untaken *u, const struct sp_endpoint *owned, unsigned int count, __u64 now_ns)
+__u64 sp_untaken_at(const struct sp_untaken *u, const struct sp_endpoint *owned, unsigned int count,
+		    __u64 now_ns)
 {
 	__u64 bits = 0;
 
 	for (unsigned int i = 0; i < count; i++) {
-		int at = find(u, &owned[i]);
+		int at = find_entry(u, &owned[i]);
 
 		bits |= (__u64)(at >= 0 && now_ns < u->of[at].until_ns) << i;
 	}
 	return bits;
 }
 
-/* A line of names, then one of numbers. */
+/* The file has a line of names, then a line of numbers. */
 static __u64 number_of(char *names, char *numbers, const char *wanted)
 {
 	char *at_name, *at_number;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * cluster.h - the other proxies: who is there, who lives, whose is a connection, and what proxies
- * tell one another.
+ * cluster.h - the other members of the cluster (proxies and agents): which live, which proxy is a
+ * connection's home, and the messages between members
  */
 #ifndef SP_CLUSTER_CLUSTER_H
 #define SP_CLUSTER_CLUSTER_H
@@ -14,33 +14,38 @@
 #include "tcp/segment.h"
 
 /*
- * Where the store is local there is no cluster: every function takes NULL for
- * "nobody else is there". All is called from the event loop, nothing blocks,
- * and what is sent may be lost, like the packets that it stands for.
+ * Each function takes NULL: a proxy with a local store has no cluster. Context: event loop; nothing
+ * blocks. Messages may be lost, like the packets that they stand for.
  */
 struct sp_cluster;
 struct sp_store;
 typedef struct uv_loop_s uv_loop_t;
 
 /**
- * struct sp_cluster_events - what others tell, and what becomes of them
- * @segment:	a segment that belongs here (or might), as if the datapath had sent it up; borrowed
- * @fin:	of the packets of @tuple, another proxy has seen a FIN and does not know whether it fits (may be NULL)
- * @ends:	others have seen ends of a splice: SP_STATE_* as of its half client -> service (may be NULL)
- * @died:	a member is silent. Its heir (sp_cluster_is_successor()) goes on with what it has left (may be NULL)
- * @homes:	some connections have another home than before
- * @splices:	how many this proxy carries
+ * struct sp_cluster_events - messages from other members, and changes among members
+ * @segment:	a segment for this proxy, as if the datapath had sent it up; borrowed
+ * @fin:	another proxy has seen a FIN of @tuple, and can't tell whether it fits; may be NULL
+ * @ends:	another member has seen ends of a splice: SP_STATE_* of its half client -> service;
+ *		may be NULL
+ * @died:	a member is silent. Its successor (sp_cluster_is_successor()) continues its
+ *		connections; may be NULL
+ * @homes:	some connections have a new home
+ * @splices:	return the number of splices that this node carries
  */
 struct sp_cluster_events {
 	void (*segment)(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg);
 	void (*ends)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state);
-	void (*fin)(void *ctx, const struct sp_tuple *tuple, __u32 client_isn, const struct sp_fin *fin);
+	void (*fin)(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
+		    const struct sp_fin *fin);
 	void (*died)(void *ctx, const char *name);
 	void (*homes)(void *ctx);
 	__u32 (*splices)(void *ctx);
 };
 
-/* What was refused is in the counters, by name; so is what the socket did not take. */
+/*
+ * Refused messages are counted by reason; datagrams that the socket did not take, as
+ * relay_not_sent.
+ */
 #define SP_CLUSTER_COUNTERS(X) \
 	X(hellos_sent) X(hellos_heard) X(segments_sent) X(segments_heard) X(ends_sent) X(ends_heard) \
 	X(fins_sent) X(fins_heard) \
@@ -59,63 +64,74 @@ struct sp_cluster_counters {
 };
 
 /**
- * sp_cluster_open() - open the relay's socket, and look for others
+ * sp_cluster_open() - open the socket of `relay`, and announce this member
  * @config:	borrowed for the call
- * @store:	through which proxies find one another; borrowed
- * Before privileges are dropped. Return: 0 or -errno, logged; *@ret_cluster is NULL where the store is
- * local, and the configuration names no members.
+ * @store:	has the records of members; borrowed
+ * Context: before privileges are dropped. Return: 0 or -errno, logged; *@ret_cluster is NULL if the
+ * store is local and the configuration names no members.
  */
 int sp_cluster_open(uv_loop_t *loop, const struct sp_config *config, struct sp_store *store,
 		    struct sp_cluster **ret_cluster);
-/* The loop must run once more. */
+/* The memory is freed by the next turn of the loop. */
 void sp_cluster_close(struct sp_cluster *c);
-/* As the store's rekey; NULL: nothing. */
+/* Use @keys from now on; the record and the HELLO are sent again. */
 void sp_cluster_rekey(struct sp_cluster *c, const struct sp_keys *keys);
 void sp_cluster_subscribe(struct sp_cluster *c, const struct sp_cluster_events *events, void *ctx);
-/* Send what is queued: once per turn of the loop. */
+/* Send the queued datagrams: once per turn of the loop. */
 void sp_cluster_flush(struct sp_cluster *c);
-/* What a server of the store says: a member's sealed record. */
+/* A member's sealed record, from a server of the store. */
 void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len);
 
-/* Of this proxy, for others to know. SYNCING until it is set. */
+/* The state that other members see; SYNCING at first. */
 void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state);
-/* Of an agent: SP_CAN_*, for proxies to know. */
+/* An agent's SP_CAN_*, @adopts and @mtu (struct sp_member), for proxies. */
 void sp_cluster_set_can(struct sp_cluster *c, __u8 can, __u64 adopts, __u16 mtu);
 /* The sources of a proxy, or what an agent serves, have changed. */
 void sp_cluster_configure(struct sp_cluster *c, const struct sp_config *config);
 enum sp_member_state sp_cluster_state(const struct sp_cluster *c);
-/* The @idx-th member, 0 is this proxy. Return: 0; -ENOENT: no more. */
+/* The @idx-th member; 0 is this node. Return: 0; -ENOENT: no more. */
 int sp_cluster_member(const struct sp_cluster *c, unsigned int idx, struct sp_member *ret_member);
-/* NULL: there is no cluster. Borrowed. */
+/* Borrowed; NULL: no cluster. */
 const struct sp_member *sp_cluster_self(const struct sp_cluster *c);
 const struct sp_cluster_counters *sp_cluster_counters(const struct sp_cluster *c);
 
-/* The living agent of the server that listens there; NULL: none. */
-const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_endpoint *at);
+/* The living agent whose server listens at @at; borrowed; NULL: none. */
+const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c,
+					    const struct sp_endpoint *at);
 
-/* Is this the proxy where what comes in pieces is put together? One of those that live is; NULL: yes. */
+/*
+ * Return: whether this proxy reassembles the head of @front. One living proxy does. @c NULL: yes.
+ */
 int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front);
-/* Of those that live, is it this one that goes on with what @name has left? NULL: yes. */
+/* Return: whether this proxy continues the connections of the dead @name. @c NULL: yes. */
 int sp_cluster_is_successor(const struct sp_cluster *c, const char *name);
 
-/* A segment for the home of its tuple; for the living owner of its destination address; for all others. */
-void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg);
-/* Return: 0; -ENOENT: nobody is known to have it, or he is dead. */
-int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg);
-void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg);
+/*
+ * A segment to the home of its tuple; to the living owner of its destination address; to all
+ * proxies.
+ */
+void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind,
+			  const struct sp_segment *seg);
+/* Return: 0; -ENOENT: the owner is dead or not known. */
+int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind,
+			  const struct sp_segment *seg);
+void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind,
+			 const struct sp_segment *seg);
 
 struct sp_splice;
 /*
- * A splice that was committed lately, for the agent of its backend, where that carries a half of it; else nothing.
- * Whose it is doesn't matter: its own proxy may be dead before it could say so. Nor need the agent live, as its
- * datapath does. It goes out at the next sp_cluster_flush(), so that must come before its first bytes do.
+ * Introduce a splice that was just committed to the agent of its backend, if the agent carries a
+ * half of it. Any proxy may do so, because the proxy that made the splice may have died before. An
+ * agent that seems dead gets it as well: its datapath lives. Call sp_cluster_flush() before the
+ * splice's first bytes are sent.
  */
 void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 refreshed_s);
 
-/* To all others: @state is SP_STATE_* of the half under @front. */
-/* A FIN of @tuple, which a half of that splice matches: perhaps others know whether it fits. */
+/* A FIN of @tuple, the key of one half: another proxy may know whether it fits. */
 void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
 			 const struct sp_fin *fin);
-void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+/* To all members that may carry the splice; @state: SP_STATE_* of the half under @front. */
+void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn,
+			  __u8 state);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* datagram.c - the UDP socket between the proxies */
+/* datagram.c - the UDP socket between members */
 #include "cluster/datagram.h"
 
 #include <assert.h>
@@ -13,8 +13,8 @@
 #include "cluster/message.h"
 
 #define BATCH		64
-#define BATCHES_PER_TURN 8		/* then the loop has its turn */
-#define RECEIVE_BYTES	2048		/* longer than any message, so that a longer one is seen as such */
+#define BATCHES_PER_TURN 8
+#define RECEIVE_BYTES	2048		/* longer than any message: one that is too long is refused */
 #define BUFFER_BYTES	(4 * 1024 * 1024)
 
 struct queue {
@@ -22,8 +22,8 @@ struct queue {
 	struct mmsghdr	msgs[BATCH];
 	struct iovec	iovs[BATCH];
 	union sp_sockaddr to[BATCH];
-	size_t		unit[BATCH];	/* of those that others may join, else 0 */
-	struct sp_endpoint at[BATCH];	/* the same as @to, of these */
+	size_t		unit[BATCH];	/* length of one message, if more may join; else 0 */
+	struct sp_endpoint at[BATCH];	/* the same as @to, if @unit is set */
 	__u8		bytes[BATCH][SP_MESSAGE_BYTES_MAX];
 };
 
@@ -32,7 +32,7 @@ struct inbox {
 	struct iovec	iovs[BATCH];
 	union sp_sockaddr from[BATCH];
 	__u8		bytes[BATCH][RECEIVE_BYTES];
-	char		notes[BATCH][CMSG_SPACE(sizeof(struct timespec))];
+	char		control[BATCH][CMSG_SPACE(sizeof(struct timespec))];
 };
 
 struct sp_datagrams {
@@ -42,7 +42,7 @@ struct sp_datagrams {
 	struct inbox	in;
 };
 
-/* As in wire.c: what fails is skipped, unless there is no room for more either. */
+/* Like wire.c: skip a datagram that fails, unless the socket is full. */
 void sp_datagrams_flush(struct sp_datagrams *d)
 {
 	struct queue *q = &d->out;
@@ -82,7 +82,7 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 	};
 }
 
-/* The newest first: those before it are full. */
+/* The newest first: older ones are full. */
 static struct iovec *find_joinable(struct queue *q, const struct sp_endpoint *to, size_t unit)
 {
 	for (unsigned int i = q->count; i-- > 0;)
@@ -107,20 +107,20 @@ void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, con
 	d->out.at[d->out.count - 1] = *to;
 }
 
-/* Since the kernel had it. What a change of the clock makes older is repeated. */
-static __s64 age_ns(struct msghdr *msg)
+/* Time since the kernel received it. If a change of the clock makes it too old, its sender repeats it. */
+static __s64 read_age_ns(struct msghdr *msg)
 {
-	struct cmsghdr *note = CMSG_FIRSTHDR(msg);
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
 	struct timespec now, came;
 
-	if (!note || note->cmsg_level != SOL_SOCKET || note->cmsg_type != SCM_TIMESTAMPNS)
+	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_TIMESTAMPNS)
 		return 0;
-	memcpy(&came, CMSG_DATA(note), sizeof(came));
+	memcpy(&came, CMSG_DATA(cmsg), sizeof(came));
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (now.tv_sec - came.tv_sec) * 1000000000LL + now.tv_nsec - came.tv_nsec;
 }
 
-static int receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
+static int receive_batch(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 {
 	struct inbox *in = &d->in;
 	int n;
@@ -129,14 +129,14 @@ static int receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 		in->iovs[i] = (struct iovec){ .iov_base = in->bytes[i], .iov_len = RECEIVE_BYTES };
 		in->msgs[i].msg_hdr = (struct msghdr){
 			.msg_name = &in->from[i], .msg_namelen = sizeof(in->from[i]), .msg_iov = &in->iovs[i],
-			.msg_iovlen = 1, .msg_control = in->notes[i], .msg_controllen = sizeof(in->notes[i]),
+			.msg_iovlen = 1, .msg_control = in->control[i], .msg_controllen = sizeof(in->control[i]),
 		};
 	}
 	n = recvmmsg(d->fd, in->msgs, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		struct sp_endpoint from = sp_sockaddr_endpoint(&in->from[i]);
 
-		fn(ctx, in->bytes[i], in->msgs[i].msg_len, &from, age_ns(&in->msgs[i].msg_hdr));
+		fn(ctx, in->bytes[i], in->msgs[i].msg_len, &from, read_age_ns(&in->msgs[i].msg_hdr));
 	}
 	return n;
 }
@@ -144,7 +144,7 @@ static int receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 void sp_datagrams_receive(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 {
 	for (int i = 0; i < BATCHES_PER_TURN; i++)
-		if (receive(d, fn, ctx) < BATCH)
+		if (receive_batch(d, fn, ctx) < BATCH)
 			break;
 }
 
@@ -157,7 +157,7 @@ static int open_socket(const struct sp_endpoint *at, int *ret_fd)
 
 	if (fd < 0)
 		return -errno;
-	/* what the kernel allows anybody is enough to work with */
+	/* may fail: the default sizes suffice */
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) || bind(fd, &addr.any, len)) {

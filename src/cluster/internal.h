@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* internal.h - only for cluster*.c */
+/* internal.h - struct sp_cluster, and what its files call of one another. For src/cluster/ only. */
 #ifndef SP_CLUSTER_INTERNAL_H
 #define SP_CLUSTER_INTERNAL_H
 
@@ -21,13 +21,13 @@ struct sp_cluster {
 	struct sp_datagrams		*datagrams;
 	__u64				seq, ticked_ns, ticks;
 	int				is_listed;	/* the store has answered */
-	int				is_static;	/* nobody but those whom the configuration names */
+	int				is_static;	/* the configuration names all members */
 	int				open_handles;
 	uv_poll_t			poll;
 	uv_timer_t			timer;
 };
 
-/* CLOCK_REALTIME, which others are told of. */
+/* CLOCK_REALTIME, for messages. */
 static inline __s64 sp_cluster_real_ms(void)
 {
 	struct timespec ts;
@@ -36,10 +36,24 @@ static inline __s64 sp_cluster_real_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-/* cluster/tell.c */
-/* To the dead as well: they may only seem so. */
-void sp_cluster_say_hello(struct sp_cluster *c);
-/* To the store. */
+/* Connections may have another home now. */
+static inline void sp_cluster_homes_changed(struct sp_cluster *c)
+{
+	if (c->events)
+		c->events->homes(c->ctx);
+}
+
+/* cluster/send.c */
+/* To dead members as well: they may only seem dead. */
+void sp_cluster_send_hello(struct sp_cluster *c);
+/* This member's record, to the store or to the members that the configuration names. */
 void sp_cluster_announce(struct sp_cluster *c);
+
+/* cluster/receive.c, which calls send.c */
+void sp_cluster_receive(struct sp_cluster *c);
+/*
+ * Declare silent members dead. @is_late: the daemon was suspended, so their silence says nothing.
+ */
+void sp_cluster_bury(struct sp_cluster *c, __u64 now_ns, int is_late);
 
 #endif

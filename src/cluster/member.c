@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Who is there, the store says: each proxy leaves a record in it, and reads
- * those of the others. Who lives, only HELLOs say, which go from proxy to
- * proxy: so a lost store changes nothing, and a record that outlives its proxy
- * brings nobody back.
+ * member.c - the table of members
+ *
+ * Records in the store say which members exist. HELLOs between members say which live. So a lost
+ * store changes nothing, and a record that outlives its member revives none.
  */
 #include "cluster/member.h"
 
@@ -12,7 +12,7 @@
 
 #include "base/hash.h"
 
-/* Known to all, and for good: proxies of two versions must choose the same home. */
+/* Fixed: proxies of all versions must choose the same home. */
 static const __u64 home_key[2] = { 0x73706c6963656420, 0x686f6d6520202031 };
 
 __u64 sp_member_id(const char *name)
@@ -76,8 +76,8 @@ struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_end
 	return NULL;
 }
 
-/* Room for one more: a new place, or that of whoever has been silent longest. */
-static struct sp_member *room(struct sp_members *ms)
+/* A free entry, or that of the member which is silent longest. */
+static struct sp_member *find_room(struct sp_members *ms)
 {
 	struct sp_member *oldest = NULL;
 
@@ -92,7 +92,7 @@ static struct sp_member *room(struct sp_members *ms)
 	return oldest;
 }
 
-static unsigned int agents(const struct sp_members *ms)
+static unsigned int count_agents(const struct sp_members *ms)
 {
 	unsigned int n = 0;
 
@@ -101,16 +101,17 @@ static unsigned int agents(const struct sp_members *ms)
 	return n;
 }
 
-static enum sp_member_verdict add(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
+static enum sp_member_verdict add_member(struct sp_members *ms, const struct sp_member *said,
+					 __u64 now_ns)
 {
-	int is_crowd = said->state == SP_MEMBER_AGENT && agents(ms) >= SP_AGENTS_MAX;
-	struct sp_member *m = is_crowd ? NULL : room(ms);
+	int is_crowd = said->state == SP_MEMBER_AGENT && count_agents(ms) >= SP_AGENTS_MAX;
+	struct sp_member *m = is_crowd ? NULL : find_room(ms);
 
 	if (!m)
 		return SP_MEMBER_FULL;
 	*m = *said;
 	m->id = sp_member_id(said->name);
-	m->heard_ns = now_ns;	/* its time to say HELLO begins */
+	m->heard_ns = now_ns;	/* its silence begins now */
 	m->is_alive = 0;
 	m->seq = 0;
 	return SP_MEMBER_SAME;
@@ -126,16 +127,18 @@ static int is_owned_same(const struct sp_member *a, const struct sp_member *b)
 	return 1;
 }
 
-enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
+enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *said,
+					 __u64 now_ns)
 {
 	struct sp_member *m = sp_members_by_id(ms, sp_member_id(said->name));
 	int is_moved, is_heard, is_news;
 	__u64 old_ns;
 
 	if (!strcmp(said->name, ms->self.name))
-		return sp_endpoint_compare(&said->relay, &ms->self.relay) ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_SAME;
+		return sp_endpoint_compare(&said->relay, &ms->self.relay) ? SP_MEMBER_NAME_TAKEN
+									  : SP_MEMBER_SAME;
 	if (!m)
-		return add(ms, said, now_ns);
+		return add_member(ms, said, now_ns);
 	is_moved = !!sp_endpoint_compare(&said->relay, &m->relay);
 	if (is_moved && m->is_alive)
 		return SP_MEMBER_NAME_TAKEN;
@@ -144,25 +147,27 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 	old_ns = m->started_ns;
 	if (said->started_ns > old_ns)
 		m->seq = 0;
-	is_heard = m->is_alive && said->started_ns == old_ns;	/* what it says itself is newer than any record */
+	is_heard = m->is_alive && said->started_ns == old_ns;	/* its HELLOs are newer than any record */
 	is_news = m->is_alive && ((!is_heard && m->can != said->can) || !is_owned_same(m, said));
 	m->started_ns = said->started_ns;
 	m->relay = said->relay;
 	m->can = is_heard ? m->can : said->can;
 	if (said->started_ns > old_ns || !is_owned_same(m, said))
-		m->adopts = 0;	/* until it says so itself, of what it owns now */
+		m->adopts = 0;	/* until a HELLO has the bits of the new endpoints */
 	m->owned_count = said->owned_count;
 	memcpy(m->owned, said->owned, sizeof(m->owned));
 	return is_news ? SP_MEMBER_NEWS : SP_MEMBER_SAME;
 }
 
-/* Of a life that we have heard of, numbers tell what is new; of any other, only the clock does. */
-static int is_of_now(const struct sp_member *m, const struct sp_member *said)
+/* Sequence numbers show what is new from a known daemon. For a new daemon only the clock does. */
+static int is_fresh(const struct sp_member *m, const struct sp_member *said)
 {
-	return (m->seq && said->started_ns == m->started_ns) || llabs(said->ahead_ms) <= SP_HELLO_FRESH_MS;
+	return (m->seq && said->started_ns == m->started_ns) ||
+	       llabs(said->ahead_ms) <= SP_HELLO_FRESH_MS;
 }
 
-enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *said, __u64 now_ns)
+enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *said,
+					__u64 now_ns)
 {
 	struct sp_member *m = sp_members_by_id(ms, said->id);
 	int is_news;
@@ -171,12 +176,14 @@ enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_m
 		return said->id == ms->self.id ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_UNKNOWN;
 	if (sp_endpoint_compare(&said->relay, &m->relay))
 		return m->is_alive ? SP_MEMBER_NAME_TAKEN : SP_MEMBER_UNKNOWN;
-	if (said->started_ns < m->started_ns || (said->started_ns == m->started_ns && said->seq <= m->seq))
+	if (said->started_ns < m->started_ns ||
+	    (said->started_ns == m->started_ns && said->seq <= m->seq))
 		return SP_MEMBER_REPLAYED;
 	m->ahead_ms = said->ahead_ms;
-	if (!is_of_now(m, said))
+	if (!is_fresh(m, said))
 		return SP_MEMBER_SKEWED;
-	is_news = !m->is_alive || m->state != said->state || m->can != said->can || m->adopts != said->adopts;
+	is_news = !m->is_alive || m->state != said->state || m->can != said->can ||
+		  m->adopts != said->adopts;
 	m->started_ns = said->started_ns;
 	m->seq = said->seq;
 	m->state = said->state;
@@ -214,10 +221,11 @@ static int is_any_ready(const struct sp_members *ms)
 
 static int may_be_home(const struct sp_member *m, int must_be_ready)
 {
-	return m->is_alive && m->state != SP_MEMBER_AGENT && (!must_be_ready || m->state == SP_MEMBER_READY);
+	return m->is_alive && m->state != SP_MEMBER_AGENT &&
+	       (!must_be_ready || m->state == SP_MEMBER_READY);
 }
 
-static __u64 score(__u64 hash, const struct sp_member *m)
+static __u64 compute_score(__u64 hash, const struct sp_member *m)
 {
 	__u64 words[2] = { hash, m->id };
 
@@ -227,12 +235,13 @@ static __u64 score(__u64 hash, const struct sp_member *m)
 struct sp_member *sp_members_choose(struct sp_members *ms, const void *key, size_t len)
 {
 	int must_be_ready = is_any_ready(ms), is_self = may_be_home(&ms->self, must_be_ready);
-	__u64 hash = sp_siphash_bytes(home_key, key, len), best = is_self ? score(hash, &ms->self) : 0;
+	__u64 hash = sp_siphash_bytes(home_key, key, len),
+	      best = is_self ? compute_score(hash, &ms->self) : 0;
 	struct sp_member *chosen = NULL;
 
 	for (unsigned int i = 0; i < ms->count; i++) {
 		struct sp_member *m = &ms->others[i];
-		__u64 s = score(hash, m);
+		__u64 s = compute_score(hash, m);
 
 		if (!may_be_home(m, must_be_ready) || (s <= best && (is_self || chosen)))
 			continue;

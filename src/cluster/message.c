@@ -89,7 +89,7 @@ static __u8 *put_segment(__u8 *p, const struct sp_message *m)
 {
 	const struct sp_segment *s = &m->segment;
 
-	assert(s->payload_len <= SP_MESSAGE_PIECE);
+	assert(s->payload_len <= SP_MESSAGE_CHUNK);
 	p = put_bytes(p, &s->tuple, sizeof(s->tuple));
 	p = put_number(p, s->seq, 4);
 	p = put_number(p, s->ack, 4);
@@ -120,7 +120,7 @@ static __u8 *put_fin(__u8 *p, const struct sp_message *m)
 	return put_number(p, 0, 4);
 }
 
-/* What a datapath looks for. */
+/* The layout that the datapath reads. */
 _Static_assert(SP_INTRODUCE_KIND == SP_MESSAGE_INTRODUCE, "abi/introduce.h: kind");
 _Static_assert(SP_INTRODUCE_VERSION == SP_MESSAGE_VERSION, "abi/introduce.h: version");
 _Static_assert(SP_INTRODUCE_FORMAT == SP_SEAL_FORMAT, "abi/introduce.h: format");
@@ -130,12 +130,14 @@ static __u8 *put_introduce(__u8 *p, const struct sp_message *m)
 {
 	const struct sp_half *up = &m->splice.up;
 	const struct sp_introduce said = {
-		.front = m->splice.front, .back = up->out, .client_isn = htonl(m->splice.client_isn),
+		.front = m->splice.front, .back = up->out,
+		.client_isn = htonl(m->splice.client_isn),
 		.spliced_s = htonl(up->spliced_s), .refreshed_s = htonl(m->refreshed_s),
 		.seq_delta = htonl(up->seq_delta), .ack_delta = htonl(up->ack_delta),
 		.tsval_delta = htonl(up->tsval_delta), .tsecr_delta = htonl(up->tsecr_delta),
 		.pool_id = htonl(up->pool_id), .half_version = htons(up->version),
-		.up_shift = up->window_shift, .down_shift = m->splice.down.window_shift, .flags = up->flags,
+		.up_shift = up->window_shift, .down_shift = m->splice.down.window_shift,
+		.flags = up->flags,
 		.mss = htons(up->mss),
 	};
 
@@ -166,7 +168,7 @@ size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, 
 	return len;
 }
 
-static enum sp_message_refusal refusal_of(enum sp_seal_refusal refusal)
+static enum sp_message_refusal map_refusal(enum sp_seal_refusal refusal)
 {
 	switch (refusal) {
 	case SP_SEAL_OK: return SP_MESSAGE_OK;
@@ -182,11 +184,12 @@ static enum sp_message_refusal refusal_of(enum sp_seal_refusal refusal)
 	return SP_MESSAGE_REFUSED_MALFORMED;
 }
 
-/* Seal, magic and version of either. */
-static enum sp_message_refusal open_text(const struct sp_seal *seal, const char *where, __u8 magic, const __u8 *bytes,
-				       size_t len, size_t least)
+/* Check seal, magic and version of a message or a record. */
+static enum sp_message_refusal open_text(const struct sp_seal *seal, const char *where, __u8 magic,
+					 const __u8 *bytes, size_t len, size_t least)
 {
-	enum sp_message_refusal refusal = refusal_of(sp_seal_open(seal, where, strlen(where), bytes, len));
+	enum sp_message_refusal refusal =
+		map_refusal(sp_seal_open(seal, where, strlen(where), bytes, len));
 
 	if (refusal != SP_MESSAGE_OK)
 		return refusal;
@@ -212,7 +215,7 @@ static enum sp_message_refusal get_hello(const __u8 *p, size_t len, struct sp_me
 	return SP_MESSAGE_OK;
 }
 
-/* Both ends of one family, and somebody at both. */
+/* Both ends have the same family and a port. */
 static int is_tuple(const struct sp_tuple *t)
 {
 	return sp_addr_is_v4(&t->saddr) == sp_addr_is_v4(&t->daddr) && t->sport && t->dport;
@@ -233,7 +236,7 @@ static enum sp_message_refusal get_segment(const __u8 *p, size_t len, struct sp_
 	const size_t head = SEGMENT_PAYLOAD - BODY;
 	struct sp_segment *s = &m->segment;
 
-	if (len < head || len > head + SP_MESSAGE_PIECE)
+	if (len < head || len > head + SP_MESSAGE_CHUNK)
 		return SP_MESSAGE_REFUSED_LENGTH;
 	memcpy(&s->tuple, p, sizeof(s->tuple));
 	s->seq = get_number(p + 36, 4);
@@ -284,7 +287,7 @@ static enum sp_message_refusal get_fin(const __u8 *p, size_t len, struct sp_mess
 	return refusal;
 }
 
-/* What a datapath makes of it: bpf/introduce.bpf.h. */
+/* The same checks as in bpf/introduce.bpf.h. */
 static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct sp_message *m)
 {
 	struct sp_half *up = &m->splice.up;
@@ -293,15 +296,18 @@ static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct s
 	if (len != offsetof(struct sp_introduce, mac) - BODY)
 		return SP_MESSAGE_REFUSED_LENGTH;
 	memcpy(&said.front, p, len);
-	if (!is_tuple(&said.front) || !is_tuple(&said.back) || !sp_half_flags_introduce(said.flags) ||
-	    ntohs(said.half_version) > 0xff || ntohl(said.pool_id) > 0xffff ||
-	    said.zero2)
+	if (!is_tuple(&said.front) || !is_tuple(&said.back) ||
+	    !sp_half_flags_introduce(said.flags) || ntohs(said.half_version) > 0xff ||
+	    ntohl(said.pool_id) > 0xffff || said.zero2)
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	*up = (struct sp_half){
-		.out = said.back, .seq_delta = ntohl(said.seq_delta), .ack_delta = ntohl(said.ack_delta),
+		.out = said.back, .seq_delta = ntohl(said.seq_delta),
+		.ack_delta = ntohl(said.ack_delta),
 		.tsval_delta = ntohl(said.tsval_delta), .tsecr_delta = ntohl(said.tsecr_delta),
-		.window_shift = said.up_shift, .flags = said.flags, .version = ntohs(said.half_version),
-		.spliced_s = ntohl(said.spliced_s), .pool_id = ntohl(said.pool_id), .mss = ntohs(said.mss),
+		.window_shift = said.up_shift, .flags = said.flags,
+		.version = ntohs(said.half_version),
+		.spliced_s = ntohl(said.spliced_s), .pool_id = ntohl(said.pool_id),
+		.mss = ntohs(said.mss),
 	};
 	m->splice.front = said.front;
 	m->splice.client_isn = ntohl(said.client_isn);
@@ -332,7 +338,7 @@ enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *
 	case SP_MESSAGE_ENDS: refusal = get_ends(p, len, &m); break;
 	case SP_MESSAGE_FIN: refusal = get_fin(p, len, &m); break;
 	case SP_MESSAGE_INTRODUCE: refusal = get_introduce(p, len, &m); break;
-	default: refusal = SP_MESSAGE_REFUSED_MALFORMED; break;	/* of another version's proxy */
+	default: refusal = SP_MESSAGE_REFUSED_MALFORMED; break;	/* of a newer version */
 	}
 	if (refusal == SP_MESSAGE_OK)
 		*ret_m = m;
@@ -357,7 +363,7 @@ size_t sp_member_record_write(const struct sp_seal *seal, const struct sp_member
 	return len;
 }
 
-/* Printable, as a name in a configuration is: it goes into logs. */
+/* Printable like names in a configuration, because logs show it. */
 static int is_name(const __u8 *name, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -366,8 +372,8 @@ static int is_name(const __u8 *name, size_t len)
 	return len > 0 && len <= SP_NAME_MAX;
 }
 
-enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const void *bytes, size_t len,
-					    struct sp_member *ret_m)
+enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const void *bytes,
+					      size_t len, struct sp_member *ret_m)
 {
 	enum sp_message_refusal refusal = open_text(seal, MEMBER_WHERE, MEMBER_MAGIC, bytes, len,
 						  MEMBER_OWNED + SP_SEAL_TAIL_BYTES);
@@ -382,8 +388,8 @@ enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const 
 	get_endpoint(p + 16, &m.relay);
 	m.owned_count = p[34];
 	m.can = p[35];
-	if (p[6] >= SP_MEMBER_STATE_COUNT || !m.relay.port_be || m.owned_count > SP_MEMBER_OWNED_MAX ||
-	    m.can & ~SP_CAN_ALL)
+	if (p[6] >= SP_MEMBER_STATE_COUNT || !m.relay.port_be ||
+	    m.owned_count > SP_MEMBER_OWNED_MAX || m.can & ~SP_CAN_ALL)
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	name = p + MEMBER_OWNED + m.owned_count * ENDPOINT;
 	if (len != (size_t)(name - p) + p[7] + SP_SEAL_TAIL_BYTES)

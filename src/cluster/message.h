@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* message.h - what proxies tell one another, as bytes: written, and read with suspicion. No I/O. */
+/* message.h - the messages between members as bytes: written, and validated when read. No I/O. */
 #ifndef SP_CLUSTER_MESSAGE_H
 #define SP_CLUSTER_MESSAGE_H
 
@@ -10,66 +10,65 @@
 #include "splice/splice.h"
 
 /*
- * The messages, version 3: 2 had no time in HELLO; 1 no word of what an agent can do, nor of its servers' ports
+ * The messages, version 3. Version 2 had no time in HELLO; version 1 had no abilities of agents,
+ * nor ports of their servers.
  *
- * Each is a sealed text (seal.h), lying under "sp relay", in a UDP datagram
- * between the `relay` endpoints of two proxies. What is of one size may come
- * several in a datagram, all of one kind, one behind the other. All numbers are
- * big endian; offsets count from the text's first byte.
+ * Each message is a sealed text (seal.h) under "sp relay", in a UDP datagram between the `relay`
+ * endpoints of two members. A datagram may have several messages if they are of one kind of fixed
+ * size. Numbers are big endian; offsets count from the first byte of the text.
  *
  *	 0	head of the seal: 'S', its format, id of the key
  *	 4	'R', version 3, kind, 0
  *	 8	sender: sp_member_id() of its name
  *	16	started_ns: its start, CLOCK_REALTIME
  *	24	seq: of its messages, rising from 1
- *	32	what the kind says
+ *	32	the body, by kind
  *	-8	MAC
  *
- * HELLO, each 100 ms to each member that the store has named: "I live"
- *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 the MTU of an agent's host, 4 splices carried, 8 of which of its servers'
- *		ports handshakes can be taken over: a bit for each, in the order of its record, 8 when it was said:
- *		CLOCK_REALTIME in ms
+ * HELLO: the sender lives. Each 100 ms to each member with a record
+ *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 the MTU of an agent's host, 4 splices
+ *		carried, 8 a bit for each endpoint of its record, in that order: connections can be
+ *		adopted there, 8 CLOCK_REALTIME in ms when it was sent
  *
- * SEGMENT, of a TCP connection, from the proxy that got it to one that may
- * know what to do with it; one of more than SP_MESSAGE_PIECE bytes in several
- *	32	36 tuple, as it was on the wire
+ * SEGMENT: of a TCP connection, from the proxy that received it to a proxy that may know the
+ * connection; in several messages if it has more than SP_MESSAGE_CHUNK bytes
+ *	32	36 tuple, as on the wire
  *	68	4 seq, 4 ack, 4 tsval, 4 tsecr
- *	84	2 window, 2 mss, 1 wscale (255: none), 1 TCP flags, 1 bits (1 SACK permitted, 2 timestamps,
- *		4 marked CE),
+ *	84	2 window, 2 mss, 1 wscale (255: none), 1 TCP flags, 1 bits (1 SACK permitted, 2
+ *		timestamps, 4 marked CE),
  *	91	1 kind of event: FRONT, BACK or MISS of enum sp_event_kind
  *	92	payload
  *
- * ENDS: of a splice, FIN or RST has been seen
+ * ENDS: FIN or RST of a splice was seen
  *	32	36 tuple client -> service, 4 ISN of the client, 1 SP_STATE_* of its half, 3 zero
  *
- * FIN: of a splice, one was seen, and whether it ends the stream is not known where it was
- *	32	36 tuple that it bore, 4 ISN of the client, 4 zero,
- *	76	4 where it begins, 4 behind it, both as its sender counts, 4 its acknowledgement as its receiver counts,
- *		4 zero
+ * FIN: a FIN of a splice was seen, and its proxy can't tell whether it ends the stream
+ *	32	36 tuple of the packet, 4 ISN of the client, 4 zero,
+ *	76	4 its sequence number, 4 the number after it, both as its sender counts,
+ *		4 its acknowledgement number, as its receiver counts, 4 zero
  *
- * INTRODUCE, of a splice that was just committed, to the agent of its backend: see abi/introduce.h. Its host's datapath
- * takes it, so that an agent's daemon gets none but those which came by an interface that isn't its own.
+ * INTRODUCE: a splice that was just committed, to the agent of its backend: see abi/introduce.h.
+ * The datapath of the agent's host takes it. The agent's daemon gets it only if it arrived by an
+ * interface without the datapath.
  *
- * A HELLO counts once, and the first one of a daemon's life only while it is fresh
- * by both clocks (SP_HELLO_FRESH_MS): one that was recorded can't keep a dead
- * proxy alive, nor bring it to life for a daemon that knows nothing yet. The
- * others may be repeated by whoever has recorded them, as the TCP segments
- * could be that they stand for. A SEGMENT of kind FRONT has its cookie checked
- * by the one who gets it: once that has expired, it begins nothing any more. An
- * INTRODUCE of some seconds ago is refused.
+ * Replay: a HELLO counts once, and the first HELLO of a daemon only while it is fresh by both
+ * clocks (SP_HELLO_FRESH_MS). So a recorded HELLO can't keep a dead member alive, nor revive it for
+ * a new daemon. Other kinds can be replayed, like the TCP segments that they stand for. The
+ * receiver of a SEGMENT of kind FRONT checks its cookie: an expired cookie opens no connection. An
+ * INTRODUCE that is some seconds old is refused.
  *
- * The record of a member in the store, or as a datagram of its own where the configuration names the members; sealed
- * under "sp member":
+ * The record of a member, in the store, or in a datagram if the configuration names the members;
+ * sealed under "sp member":
  *
  *	 4	'M', version 3, state, length of the name
  *	 8	started_ns
- *	16	16 address, 2 port of its relay, 1 number of endpoints that it owns, 1 SP_CAN_*
+ *	16	16 address, 2 port of its relay, 1 number of endpoints, 1 SP_CAN_*
  *	36	16 address, 2 port (0: all) of each; the name
  */
 #define SP_MESSAGE_VERSION	3
-#define SP_MESSAGE_PIECE		1280
-#define SP_MESSAGE_BYTES_MAX	(92 + SP_MESSAGE_PIECE + SP_SEAL_TAIL_BYTES)
-#define SP_MESSAGES_BYTES_MAX	1232	/* of several: what any path of IPv6 takes */
+#define SP_MESSAGE_CHUNK	1280
+#define SP_MESSAGE_BYTES_MAX	(92 + SP_MESSAGE_CHUNK + SP_SEAL_TAIL_BYTES)
+#define SP_MESSAGES_BYTES_MAX	1232	/* of several: fits the minimum MTU of IPv6 */
 #define SP_MEMBER_RECORD_MAX	(36 + 18 * SP_MEMBER_OWNED_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
 
 #define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends) X(INTRODUCE, introduce) X(FIN, fin)
@@ -82,7 +81,7 @@ enum sp_message_kind {
 	SP_MESSAGE_KIND_COUNT
 };
 
-/* Why a message is refused, beside what its seal says (SP_SEAL_*). */
+/* Why a message is refused; the seal has its own reasons (SP_SEAL_*). */
 enum sp_message_refusal {
 	SP_MESSAGE_OK,
 	SP_MESSAGE_REFUSED_LENGTH,
@@ -100,11 +99,11 @@ struct sp_ends {
 };
 
 /**
- * struct sp_message - one of them
- * @from, @started_ns, @seq: see above
+ * struct sp_message - a message, parsed
+ * @from, @started_ns, @seq: of the sender
  * @state, @can, @mtu, @splices, @adopts, @said_ms: of HELLO
  * @event, @segment: of SEGMENT; the payload is borrowed
- * @ends:	of ENDS; of FIN, with the tuple that it bears in the place of front, and no state
+ * @ends:	of ENDS; of FIN, with the packet's tuple in the place of front, and no state
  * @fin:	of FIN
  * @splice, @refreshed_s: of INTRODUCE
  */
@@ -127,20 +126,26 @@ struct sp_message {
 	__u32			refreshed_s;
 };
 
-/* Return: bytes of each message of kind @kind; 0: they differ, and each is a datagram of its own. */
+/*
+ * Return: size of each message of @kind; 0: sizes differ, and each message has a datagram of its
+ * own.
+ */
 size_t sp_message_unit(enum sp_message_kind kind);
-/* Return: of how many bytes each message of a datagram seems to be, before any of it is believed. */
+/* Return: size of each message in a datagram, by its unverified head. */
 size_t sp_message_step(const void *bytes, size_t len);
-/* @buf: SP_MESSAGE_BYTES_MAX bytes; a segment's payload is at most SP_MESSAGE_PIECE. Return: bytes written. */
+/*
+ * @buf: SP_MESSAGE_BYTES_MAX bytes; a segment's payload is at most SP_MESSAGE_CHUNK. Return: bytes
+ * written.
+ */
 size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, __u8 *buf);
-/* @ret_m: borrows from @bytes; only when SP_MESSAGE_OK is returned */
+/* @ret_m: borrows from @bytes; set only if SP_MESSAGE_OK is returned */
 enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *bytes, size_t len,
 				    struct sp_message *ret_m);
 
 /* @buf: SP_MEMBER_RECORD_MAX bytes. Return: bytes written. */
 size_t sp_member_record_write(const struct sp_seal *seal, const struct sp_member *m, __u8 *buf);
-/* @ret_m: name, relay, started_ns, state, can and owned; else zero */
-enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const void *bytes, size_t len,
-					    struct sp_member *ret_m);
+/* @ret_m: name, relay, started_ns, state, can and owned; the rest is zero */
+enum sp_message_refusal sp_member_record_read(const struct sp_seal *seal, const void *bytes,
+					      size_t len, struct sp_member *ret_m);
 
 #endif

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
+ * attach.c - the programs at interfaces
+ *
  * Theory of operation
  *
- * A tcx link (Linux 6.6, tcx.c) is pinned as "link_INTERFACE" and detaches when that
- * pin goes. A clsact filter belongs to its interface, and no pin holds it:
- * the program is pinned as "tc_INTERFACE" to tell where there is one, at
- * PRIORITY and HANDLE. The clsact qdisc stays: it may be shared, and costs
- * nothing while it is empty.
+ * A tcx link (Linux 6.6, tcx.c) is pinned as "link_INTERFACE" and is detached when the pin is
+ * removed. A clsact filter belongs to its interface, and no pin holds it. The pin "tc_INTERFACE" of
+ * its program only tells that there is a filter, at PRIORITY and HANDLE. The clsact qdisc stays:
+ * other filters may use it, and an empty qdisc costs nothing.
  *
- * Egress, where an agent has its other program, is "linkout_" and "tcout_".
+ * An agent's second program, at egress, is pinned as "linkout_" and "tcout_".
  *
- * A way is given up only when the other one has taken its place. Meanwhile
- * both run, which harms nothing: a packet of ours never gets to the second.
+ * A change between tcx and clsact attaches the new way first. For a moment both programs run. This
+ * is harmless, because our packets never reach the second program.
  */
 #include "datapath/attach.h"
 
@@ -35,10 +36,10 @@
 #include "datapath/tcx.h"
 #include "base/warnings.h"
 
-#define PRIORITY	1	/* as tcx: before whatever else filters */
+#define PRIORITY	1	/* before other filters, like tcx */
 #define HANDLE		0x5350
 #define LOOK_NS		10000000000ULL
-#define FRONT_AGAIN_NS	10000000000ULL	/* two that want to be the first take turns, not more often */
+#define FRONT_AGAIN_NS	10000000000ULL	/* two programs that both want to be first take turns no faster */
 #define PIN_MAX		(IFNAMSIZ + 8)
 #define PATH_LEN	600
 
@@ -48,8 +49,8 @@ static const char *const prefixes[] = {
 	[TCX] = "link_", [CLSACT] = "tc_", [TCX_OUT] = "linkout_", [CLSACT_OUT] = "tcout_",
 };
 
-/* A bpffs has no dots in names, and interfaces no colons. */
-static void swap(char *name, char from, char to)
+/* Names in a bpffs have no dots, names of interfaces no colons. */
+static void swap_chars(char *name, char from, char to)
 {
 	for (; *name; name++)
 		if (*name == from)
@@ -59,10 +60,10 @@ static void swap(char *name, char from, char to)
 static void pin_name(char name[PIN_MAX], enum way way, const char *interface)
 {
 	snprintf(name, PIN_MAX, "%s%s", prefixes[way], interface);
-	swap(name, '.', ':');
+	swap_chars(name, '.', ':');
 }
 
-/* Return: whether it is a pin of this way, and then of which interface. */
+/* Return: whether @name is a pin of @way; then @interface is set. */
 static int pin_parse(const char *name, enum way way, char interface[IFNAMSIZ])
 {
 	size_t len = strlen(prefixes[way]);
@@ -70,7 +71,7 @@ static int pin_parse(const char *name, enum way way, char interface[IFNAMSIZ])
 	if (strncmp(name, prefixes[way], len))
 		return 0;
 	snprintf(interface, IFNAMSIZ, "%s", name + len);
-	swap(interface, ':', '.');
+	swap_chars(interface, ':', '.');
 	return 1;
 }
 
@@ -79,13 +80,13 @@ static int attach_clsact(const char *path, unsigned int ifindex, int prog_fd, in
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = is_out ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY, .prog_fd = prog_fd,
 		    .flags = BPF_TC_F_REPLACE);
-	libbpf_print_fn_t print = libbpf_set_print(NULL);	/* that the qdisc is there already is no news */
+	libbpf_print_fn_t print = libbpf_set_print(NULL);	/* an existing qdisc is no error */
 	int err = bpf_tc_hook_create(&hook);
 
 	libbpf_set_print(print);
 	if (err && err != -EEXIST)
 		return err;
-	/* first the pin: what nothing tells of would never be detached */
+	/* the pin first: a filter without a pin would never be detached */
 	unlink(path);
 	return bpf_obj_pin(prog_fd, path) ?: bpf_tc_attach(&hook, &opts);
 }
@@ -100,7 +101,7 @@ static int detach_clsact(const char *interface, int is_out)
 
 	libbpf_set_print(print);
 	if (!is_there)
-		return 0;	/* gone, with its interface or its qdisc */
+		return 0;	/* the interface or the qdisc was deleted */
 	opts.prog_fd = opts.prog_id = opts.flags = 0;
 	return bpf_tc_detach(&hook, &opts);
 }
@@ -120,8 +121,8 @@ int sp_unpin(int dir_fd, const char *name)
 	return err;
 }
 
-/* @way: TCX or CLSACT; becomes what it is called at egress */
-static enum way named_way(enum way way, int is_out)
+/* @way: TCX or CLSACT. Return: the way whose pins this direction has. */
+static enum way pin_way(enum way way, int is_out)
 {
 	return is_out ? way + TCX_OUT : way;
 }
@@ -131,7 +132,7 @@ static int attach_by(enum way way, const char *dir, const char *interface, unsig
 {
 	char name[PIN_MAX], path[PATH_LEN];
 
-	pin_name(name, named_way(way, is_out), interface);
+	pin_name(name, pin_way(way, is_out), interface);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (way == CLSACT)
 		return attach_clsact(path, ifindex, prog_fd, is_out);
@@ -146,20 +147,20 @@ static int is_clsact_wanted(void)
 	return way && !strcmp(way, "clsact");
 }
 
-/* Once one way is taken, the other one is given up. */
-static int take(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd, int dir_fd,
+/* Attach by @way, then detach the other way. */
+static int switch_to(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd, int dir_fd,
 		int is_out)
 {
 	int err = attach_by(way, dir, interface, ifindex, prog_fd, is_out);
 	char name[PIN_MAX];
 
-	pin_name(name, named_way(way == TCX ? CLSACT : TCX, is_out), interface);
+	pin_name(name, pin_way(way == TCX ? CLSACT : TCX, is_out), interface);
 	if (!err && !faccessat(dir_fd, name, F_OK, 0))
 		err = sp_unpin(dir_fd, name);
 	return err;
 }
 
-/* Where packets have an Ethernet header, by ARP's numbers. */
+/* Only packets with an Ethernet header are handled. */
 static int check_link_type(const char *interface)
 {
 	struct ifreq request = { 0 };
@@ -172,12 +173,12 @@ static int check_link_type(const char *interface)
 	close(fd);
 	if (err || request.ifr_hwaddr.sa_family == ARPHRD_ETHER || request.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK)
 		return err;
-	log_err("interface %s: its packets have no Ethernet header (link type %u: tun, WireGuard, ipip, gre and the like); "
-		"spliced can't work there", interface, request.ifr_hwaddr.sa_family);
+	log_err("interface %s: its packets have no Ethernet header (link type %u: tun, WireGuard, ipip, gre and "
+		"the like); spliced can't work there", interface, request.ifr_hwaddr.sa_family);
 	return -EPROTONOSUPPORT;
 }
 
-/* Of the other direction, which an agent has, there is a warning of its own. */
+/* Each direction has a warning of its own. */
 static void warn_of_filter(const char *interface, unsigned int ifindex, int is_out, __u64 now_ns)
 {
 	__u32 handle = sp_filters_in_front(ifindex, is_out, PRIORITY, HANDLE);
@@ -191,7 +192,7 @@ static void warn_of_filter(const char *interface, unsigned int ifindex, int is_o
 		sp_warn_over(SP_WARNING_FOREIGN_PROGRAM, object);
 }
 
-static int attach(const char *dir, const char *interface, int prog_fd, int dir_fd, int is_out)
+static int attach_program(const char *dir, const char *interface, int prog_fd, int dir_fd, int is_out)
 {
 	unsigned int ifindex = if_nametoindex(interface);
 	int err;
@@ -203,12 +204,12 @@ static int attach(const char *dir, const char *interface, int prog_fd, int dir_f
 		return err;
 	err = -EOPNOTSUPP;
 	if (!is_clsact_wanted())
-		err = take(TCX, dir, interface, ifindex, prog_fd, dir_fd, is_out);
-	/* -EINVAL: a kernel that has never heard of tcx */
+		err = switch_to(TCX, dir, interface, ifindex, prog_fd, dir_fd, is_out);
+	/* -EINVAL: a kernel before tcx */
 	if (err != -EINVAL && err != -EOPNOTSUPP)
 		return err;
-	log_info("interface %s: not by tcx, so by clsact", interface);
-	err = take(CLSACT, dir, interface, ifindex, prog_fd, dir_fd, is_out);
+	log_info("interface %s: the kernel has no tcx, attaching by clsact", interface);
+	err = switch_to(CLSACT, dir, interface, ifindex, prog_fd, dir_fd, is_out);
 	if (!err)
 		warn_of_filter(interface, ifindex, is_out, sp_now_ns());
 	return err;
@@ -227,7 +228,7 @@ static int is_by_tcx(enum way way)
 	return way == TCX || way == TCX_OUT;
 }
 
-/* Return: whether it is to be let go now. A filter of clsact can't be taken away later, without capabilities. */
+/* Return: whether to unpin it now. A clsact filter can't be removed later, without capabilities. */
 static int is_left_over(const char *name, const struct sp_config *config, struct sp_leavings *leavings)
 {
 	char interface[IFNAMSIZ];
@@ -239,7 +240,7 @@ static int is_left_over(const char *name, const struct sp_config *config, struct
 	return 0;
 }
 
-static void sweep(DIR *dir, const struct sp_config *config, struct sp_leavings *leavings)
+static void unpin_left_over(DIR *dir, const struct sp_config *config, struct sp_leavings *leavings)
 {
 	struct dirent *entry;
 
@@ -276,8 +277,8 @@ static int is_pinned(int dir_fd, const char *interface)
 	return 0;
 }
 
-/* Of interfaces that were attached just now. */
-static void undo(int dir_fd, const struct sp_config *config, __u64 are_new)
+/* Detach the interfaces that were attached just now. */
+static void detach_new(int dir_fd, const struct sp_config *config, __u64 are_new)
 {
 	char name[PIN_MAX];
 
@@ -300,32 +301,33 @@ int sp_attach(const char *path, const struct sp_config *config, int in_fd, int o
 		return -errno;
 	for (size_t i = 0; !err && i < config->interface_count; i++) {
 		are_new |= (__u64)!is_pinned(dirfd(dir), config->interfaces[i]) << i;
-		err = attach(path, config->interfaces[i], in_fd, dirfd(dir), 0);
+		err = attach_program(path, config->interfaces[i], in_fd, dirfd(dir), 0);
 		if (!err && out_fd >= 0)
-			err = attach(path, config->interfaces[i], out_fd, dirfd(dir), 1);
+			err = attach_program(path, config->interfaces[i], out_fd, dirfd(dir), 1);
 		if (err)
 			log_err_errno(err, "interface %s: can't attach the datapath", config->interfaces[i]);
 		else if (leavings)
 			sp_leaving_remove(leavings, config->interfaces[i]);
 	}
 	if (err)
-		undo(dirfd(dir), config, are_new);
+		detach_new(dirfd(dir), config, are_new);
 	else
-		sweep(dir, config, leavings);
+		unpin_left_over(dir, config, leavings);
 	closedir(dir);
 	return err;
 }
 
-/* ---- while we run ---- */
+/* ---- while the daemon runs ---- */
 
 static void warn_of_change(const struct sp_tcx *t, int err, __u64 now_ns)
 {
 	if (err)
-		sp_warn(SP_WARNING_DETACHED, now_ns, t->interface, "interface %s: the datapath is not attached there, and can't be "
-			"attached again: %s", t->interface, strerror(-err));
+		sp_warn(SP_WARNING_DETACHED, now_ns, t->interface, "interface %s: the datapath is not attached "
+			"there, and can't be attached again: %s", t->interface, strerror(-err));
 	else
-		sp_warn(SP_WARNING_CHAIN_CHANGED, now_ns, t->interface, "interface %s: another program was attached or taken away "
-			"(%s); ours has put itself in front again", t->interface, t->is_out ? "egress" : "ingress");
+		sp_warn(SP_WARNING_CHAIN_CHANGED, now_ns, t->interface, "interface %s: another program was attached or "
+			"taken away (%s); ours has put itself in front again", t->interface,
+			t->is_out ? "egress" : "ingress");
 }
 
 static int check_tcx(struct sp_tcx *t, struct sp_hook *hook, __u64 now_ns)
@@ -351,19 +353,20 @@ static int check_tcx(struct sp_tcx *t, struct sp_hook *hook, __u64 now_ns)
 	return err;
 }
 
-/* A filter of clsact is its interface's. Without capabilities there is nothing to be done about one that is new. */
+/* A clsact filter goes with its interface. Attaching to a new one needs capabilities that the daemon gave up. */
 static int check_clsact(const char *interface, unsigned int ifindex, int is_out, struct sp_hook *hook, __u64 now_ns)
 {
 	if (!hook->ifindex || hook->ifindex == ifindex) {
 		warn_of_filter(interface, ifindex, is_out, now_ns);
 		return 0;
 	}
-	sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is another one than when spliced was started; by clsact "
-		"the datapath can't be attached again while it runs", interface);
+	sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is another one than when spliced was "
+		"started; by clsact the datapath can't be attached again while it runs", interface);
 	return -ENOLINK;
 }
 
-static int check(const char *dir, const char *interface, int prog_fd, int is_out, struct sp_hook *hook, __u64 now_ns)
+static int check_hook(const char *dir, const char *interface, int prog_fd, int is_out, struct sp_hook *hook,
+		      __u64 now_ns)
 {
 	unsigned int ifindex = if_nametoindex(interface);
 	struct sp_tcx t = { .interface = interface, .ifindex = ifindex, .prog_fd = prog_fd, .is_out = is_out };
@@ -377,12 +380,12 @@ static int check(const char *dir, const char *interface, int prog_fd, int is_out
 	if (ifindex == hook->ifindex && !hook->err && now_ns < hook->look_ns)
 		return 0;
 	hook->look_ns = now_ns + LOOK_NS;
-	pin_name(name, named_way(CLSACT, is_out), interface);
+	pin_name(name, pin_way(CLSACT, is_out), interface);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (!access(path, F_OK)) {
 		err = check_clsact(interface, ifindex, is_out, hook, now_ns);
 	} else {
-		pin_name(name, named_way(TCX, is_out), interface);
+		pin_name(name, pin_way(TCX, is_out), interface);
 		snprintf(path, sizeof(path), "%s/%s", dir, name);
 		t.path = path;
 		err = check_tcx(&t, hook, now_ns);
@@ -400,10 +403,10 @@ const char *sp_attach_check(const char *path, const struct sp_config *config, in
 
 	for (size_t i = 0; i < config->interface_count; i++) {
 		const char *interface = config->interfaces[i];
-		int err = check(path, interface, in_fd, 0, &hooks->in[i], now_ns);
+		int err = check_hook(path, interface, in_fd, 0, &hooks->in[i], now_ns);
 
 		if (!err && out_fd >= 0)
-			err = check(path, interface, out_fd, 1, &hooks->out[i], now_ns);
+			err = check_hook(path, interface, out_fd, 1, &hooks->out[i], now_ns);
 		if (err)
 			missing = interface;
 		else

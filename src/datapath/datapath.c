@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * datapath.c - the program's maps: opened, pinned, read and written. The halves: datapath/halves.c; what the
- * configuration offers: datapath/offer.c
+ * datapath.c - the programs and their maps: loaded, pinned, read and written. The table of halves
+ * is in halves.c, the maps of the configuration in offer.c, attaching in attach.c.
  */
 #include "datapath/datapath.h"
 
@@ -29,15 +29,15 @@
 #include "base/seal.h"
 #include "tcp/segment.h"
 
-/* Pages, where the verifier refuses a program. The line for operators is ours. */
-static int libbpf_message(enum libbpf_print_level level, const char *fmt, va_list ap)
+/* The verifier's log has pages: --verbose shows it. The caller logs one line for operators. */
+static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	if (level == LIBBPF_WARN)
 		sp_vlog(SP_LOG_DEBUG, fmt, ap);
 	return 0;
 }
 
-/* A map that is pinned already keeps its size: the splices in it are worth more than a new limit. */
+/* A pinned map keeps its size, because the splices in it matter more than a new limit. */
 static int size_map(struct sp_datapath *dp, struct bpf_map *map, __u32 entries, const char *limit)
 {
 	struct bpf_map_info info = {};
@@ -48,8 +48,8 @@ static int size_map(struct sp_datapath *dp, struct bpf_map *map, __u32 entries, 
 	snprintf(path, sizeof(path), "%s/%s", dp->state.dir, bpf_map__name(map));
 	fd = bpf_obj_get(path);
 	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) && info.max_entries != entries) {
-		log_warn("limits: %s: what is pinned has room for %u entries instead of %u, and keeps it until --unload",
-			 limit, info.max_entries, entries);
+		log_warn("limits: %s: the pinned map has room for %u entries, not %u, until --unload", limit,
+			 info.max_entries, entries);
 		entries = info.max_entries;
 	}
 	if (fd >= 0)
@@ -63,7 +63,7 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 	char path[600];
 	int err;
 
-	/* two halves each; and what waits for the daemon may have a mark at either side */
+	/* two halves for each splice; a pending connection may have a trap at each side */
 	err = size_map(dp, dp->skel->maps.sp_halves, (config->limits.splices + config->limits.pending) * 2, "splices");
 	err = err ?: size_map(dp, dp->skel->maps.sp_stash, config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
 	bpf_object__for_each_map(map, dp->skel->obj) {
@@ -90,7 +90,7 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 	return err ?: bpf_program__set_autoload(dp->skel->progs.sp_egress, is_agent);
 }
 
-/* SPLICED_ADOPT=no: as an older kernel, for tests. */
+/* SPLICED_ADOPT=no: behave as on an older kernel, for tests. */
 int sp_datapath_kernel_adopts(void)
 {
 	const char *wish = getenv("SPLICED_ADOPT");
@@ -101,7 +101,7 @@ int sp_datapath_kernel_adopts(void)
 	return is_there;
 }
 
-static int load(struct sp_datapath *dp, const struct sp_config *config)
+static int load_programs(struct sp_datapath *dp, const struct sp_config *config)
 {
 	int err;
 
@@ -111,19 +111,19 @@ static int load(struct sp_datapath *dp, const struct sp_config *config)
 	return err ?: proxy_bpf__load(dp->skel);
 }
 
-/* A kernel that has the function may still refuse the program that calls it: then it goes without. */
+/* A kernel with the function may still refuse the program that calls it: load without it then. */
 static int load_best(struct sp_datapath *dp, const struct sp_config *config)
 {
 	int err;
 
 	dp->can_adopt = config->is_agent && sp_datapath_kernel_adopts();
-	err = load(dp, config);
+	err = load_programs(dp, config);
 	if (!err || !dp->can_adopt)
 		return err;
 	log_warn_errno(err, "the kernel refuses the program that takes over handshakes: going on without it");
 	proxy_bpf__destroy(dp->skel);
 	dp->can_adopt = 0;
-	return load(dp, config);
+	return load_programs(dp, config);
 }
 
 static int map_control(struct sp_datapath *dp)
@@ -137,7 +137,7 @@ static int map_control(struct sp_datapath *dp)
 	return 0;
 }
 
-static struct bpf_program *ingress(const struct sp_datapath *dp, const struct sp_config *config)
+static struct bpf_program *choose_ingress(const struct sp_datapath *dp, const struct sp_config *config)
 {
 	if (!config->is_agent)
 		return dp->skel->progs.sp_ingress;
@@ -152,7 +152,7 @@ static int egress_fd(const struct sp_datapath *dp, const struct sp_config *confi
 static int attach_all(struct sp_datapath *dp, const struct sp_config *config, struct sp_leavings *leavings)
 {
 	memset(&dp->hooks, 0, sizeof(dp->hooks));
-	return sp_attach(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config), leavings);
+	return sp_attach(dp->state.dir, config, bpf_program__fd(choose_ingress(dp, config)), egress_fd(dp, config), leavings);
 }
 
 int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp)
@@ -163,7 +163,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 
 	if (!dp)
 		return -ENOMEM;
-	libbpf_set_print(libbpf_message);
+	libbpf_set_print(log_libbpf);
 	dp->state.lock_fd = -1;
 	err = sp_kernel_check(config->is_agent ? "spliced-agent" : "spliced");
 	err = err ?: sp_state_open(config->state_dir, &dp->state);
@@ -171,7 +171,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 		goto fail;
 	err = load_best(dp, config);
 	if (err) {
-		log_err_errno(err, "the kernel refuses the datapath, and --verbose shows all that it says of it");
+		log_err_errno(err, "the kernel refuses the datapath; --verbose shows its log");
 		goto fail;
 	}
 	err = map_control(dp);
@@ -203,7 +203,7 @@ int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 
 const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns)
 {
-	return sp_attach_check(dp->state.dir, config, bpf_program__fd(ingress(dp, config)), egress_fd(dp, config),
+	return sp_attach_check(dp->state.dir, config, bpf_program__fd(choose_ingress(dp, config)), egress_fd(dp, config),
 			       &dp->hooks, now_ns);
 }
 
@@ -235,7 +235,10 @@ void sp_datapath_close(struct sp_datapath *dp)
 	free(dp);
 }
 
-/* Of messages that the datapath takes. Last first: what is made with the new first key must not be refused for long. */
+/*
+ * The keys of messages that the datapath reads. In reverse order, so that messages under the new
+ * first key are accepted soon.
+ */
 static void load_seal(struct sp_control *control, const struct sp_keys *keys)
 {
 	struct sp_seal seal;
@@ -266,7 +269,7 @@ enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_
 	const struct sp_control *c = dp->control;
 	enum sp_cookie cookie = SP_COOKIE_INVALID;
 
-	/* each reads two periods, of which a bit of the cookie says the right one */
+	/* each call reads two periods: a bit of the cookie says which one is meant */
 	for (__u32 i = 0; i < c->key_count; i++)
 		for (__u32 age = 0; !cookie && age < SP_COOKIE_LATE_PERIODS; age += 2)
 			cookie = sp_cookie_read(c->cookie_key[i], &in, c->period - age, seg->ack - 1);
@@ -297,7 +300,7 @@ static int on_event(void *ctx, void *data, size_t size)
 
 	if (size >= sizeof(*ev) && ev->len <= size - sizeof(*ev))
 		dp->fn(dp->ctx, ev);
-	return --dp->events_left ? 0 : -EAGAIN;	/* this one counts as handled either way */
+	return --dp->events_left ? 0 : -EAGAIN;	/* -EAGAIN: this event still counts as handled */
 }
 
 int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd)
@@ -307,7 +310,8 @@ int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int
 	dp->ring = ring_buffer__new(bpf_map__fd(dp->skel->maps.sp_events), on_event, dp, NULL);
 	if (!dp->ring)
 		return -errno;
-	*ret_fd = bpf_map__fd(dp->skel->maps.sp_events);	/* libbpf's own is an epoll, which would wake ours */
+	/* libbpf's own descriptor is an epoll, which would wake our epoll needlessly */
+	*ret_fd = bpf_map__fd(dp->skel->maps.sp_events);
 	return 0;
 }
 
@@ -320,9 +324,9 @@ int sp_datapath_consume(struct sp_datapath *dp)
 	return n == -EAGAIN ? SP_EVENTS_AT_ONCE : n;
 }
 
-int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note)
+int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = note, .data_size_in = sizeof(*note));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = patch, .data_size_in = sizeof(*patch));
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_patch), &opts))
 		return -errno;
@@ -348,9 +352,9 @@ __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at
 
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns)
 {
-	const struct sp_query ask = { .asked_ns = sp_now_ns(), .pass_until_ns = until_ns };
+	const struct sp_query query = { .asked_ns = sp_now_ns(), .pass_until_ns = until_ns };
 
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_queries), key, &ask, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_queries), key, &query, BPF_ANY) ? -errno : 0;
 }
 
 int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk)

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* datapath.h - loads, pins and fills the datapath; all calls of bpf(2) are behind this. */
+/*
+ * datapath.h - the datapath: loaded, pinned and filled. All calls of bpf(2) are behind this header.
+ *
+ * Context: event loop. Times are CLOCK_BOOTTIME in ns; tuples, ports and keys are in network byte
+ * order, as in the maps.
+ */
 #ifndef SP_DATAPATH_DATAPATH_H
 #define SP_DATAPATH_DATAPATH_H
 
@@ -14,63 +19,65 @@
 struct sp_datapath;
 
 /**
- * sp_datapath_open() - load the programs over the maps pinned in config->state_dir, fill the maps, then attach
+ * sp_datapath_open() - load the programs over the maps pinned in config->state_dir, fill the maps,
+ * then attach
  * @config:	borrowed for the call
- * What is pinned already is taken over: spliced connections lose no packet.
- * Return: 0 or -errno, logged; -EBUSY when another daemon runs over the same maps.
+ * Pinned maps are used again, so spliced connections lose no packet.
+ * Return: 0 or -errno, logged; -EBUSY if another daemon uses state_dir.
  */
 int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp);
-/* Leaves everything pinned and attached. */
+/* The datapath stays pinned and attached. */
 void sp_datapath_close(struct sp_datapath *dp);
 
-/* Services, SNAT addresses, limits and cookie keys of a new configuration. A bad key file changes nothing. */
+/* Write services, SNAT addresses and limits of a new configuration into the maps. Return: 0 or -errno. */
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
-/* Whether interfaces can change while the daemon runs: not where the kernel has no tcx. */
+/* Return: whether interfaces can change while the daemon runs, which needs tcx. */
 int sp_datapath_can_attach(const struct sp_datapath *dp);
 /* Let the interfaces of a new configuration through it, and others only as long as something spliced may need them. */
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 /* See sp_attach_let_go(). */
 void sp_datapath_let_go(struct sp_datapath *dp, __s64 oldest_s, __s64 walk_s);
-/* Return: whether they are others than before. */
+/* Cookies and seals: use @keys from now on. Return: whether they are new. */
 int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys);
 
-/* IPsec policies. Return: a descriptor to be polled for changes; -1: this kernel has none. */
+/* Return: the descriptor to poll for changes of IPsec policies; -1: the kernel has no IPsec. */
 int sp_datapath_policies_fd(const struct sp_datapath *dp);
-/* They may have changed. */
+/* Read the changes. */
 void sp_datapath_policies_changed(struct sp_datapath *dp, __u64 now_ns);
-/* Now and then: has the datapath dropped anything for them? */
+/* Warn if the datapath has dropped packets because of policies. */
 void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns);
-/* Whether what leaves with this tuple would have to be encrypted, or must not leave. */
+/* Return: whether a policy says that packets of @out must be encrypted, or must not leave. */
 int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple *out);
 /* See sp_attach_check(). */
 const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns);
-/* Of an agent: whether the kernel takes over handshakes, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
+/* An agent's: whether its program adopts connections, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
 int sp_datapath_can_adopt(const struct sp_datapath *dp);
-/* Whether it says that it has that function. It may still refuse the program. */
+/* Return: whether the kernel has that function. It may still refuse the program. */
 int sp_datapath_kernel_adopts(void);
-/* Only if it can adopt. Return: bit i: SP_LISTENER_PLAIN at @at[i]; of SP_LISTENERS_MAX at most. */
+/* @count: SP_LISTENERS_MAX at most. Return: bit i is set if @at[i] has an SP_LISTENER_PLAIN; 0 without adopt. */
 __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at, unsigned int count);
 
-/* What is offered where a service is, defaults resolved; borrowed until the next sp_datapath_apply(). Or NULL. */
+/* The service at @front's destination, defaults resolved; borrowed until sp_datapath_apply(). NULL: none. */
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);
 
 /* Now and then: the MTU of an interface may have changed, and what is offered with it. */
 void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *config);
 
 /**
- * sp_datapath_offer_less() - from now on clients are offered what backends turned out to do
- * @mss:	no more than this; @lacks: SP_SERVICE_F_* that are left out
- * Return: whether that is another offer than before. The next sp_datapath_apply() makes it whole again.
+ * sp_datapath_offer_less() - offer clients only what the backends support
+ * @mss:	upper bound; @lacks: SP_SERVICE_F_* to leave out
+ * Return: whether the offer has changed. The next sp_datapath_apply() restores the configured
+ * offer.
  */
 int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss, __u8 lacks);
 
-/* The smallest of the configured interfaces'; 1500 where none says anything sensible. */
+/* Return: the smallest MTU of the configured interfaces in bytes; 1500 if none is sensible. */
 __u16 sp_datapath_mtu(const struct sp_config *config);
 
 struct sp_segment;
 /*
- * The datapath's question, of a segment that came another way, has waited, or is the first one of a client that has
- * been silent for long: so for SP_COOKIE_LATE_PERIODS.
+ * Verify a cookie as the datapath does, but for SP_COOKIE_LATE_PERIODS: the segment came through
+ * another proxy, has waited, or is the first after a long silence of its client.
  */
 enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_segment *seg);
 
@@ -79,40 +86,41 @@ __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp);
 
 typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);
 int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);
-/* Return: events handled, SP_EVENTS_AT_ONCE at most: then there may be more; let the loop turn before. */
+/* Return: number of events handled. SP_EVENTS_AT_ONCE: there may be more, let the loop turn first. */
 #define SP_EVENTS_AT_ONCE 256
 int sp_datapath_consume(struct sp_datapath *dp);
 
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry);
 /**
  * sp_datapath_put() - insert a half, or replace it
- * @start:	its @bytes, @last_ack and @next_seq where they are known; NULL: all zero
- * @tag:	NULL: of no splice
- * Return: 0; -E2BIG: as many splices as allowed, or no room.
+ * @start:	@bytes, @last_ack and @next_seq, as far as they are known; NULL: all zero
+ * @meta:	NULL for a trap
+ * Return: 0; -E2BIG: the limit of splices is reached, or the map is full.
  */
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_half_state *start, const struct sp_meta *tag);
+		    const struct sp_half_state *start, const struct sp_meta *meta);
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
-/* Write into a splice while packets use it. Return: 0; -ENOENT: another one is there, or none. */
-int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note);
-/* Map sp_queries of an agent: the packets of this tuple pass until then. */
+/* Write into a splice while packets use it. Return: 0; -ENOENT: the table has no such splice. */
+int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch);
+/* Map sp_queries of an agent: packets of @key pass until @until_ns. */
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns);
 /**
  * sp_datapath_walk() - the next entries of the table
- * @cursor:	written by each call, for the next one; at the start of a walk what is in it counts for nothing
+ * @cursor:	written by each call, for the next one; at the start of a walk what is in it counts
+ *		for nothing
  * @is_first:	a walk begins
  * @max:	of @keys and @entries: as many as share a bucket must fit
- * Return: entries filled, of the last call too; *@ret_end when the walk is over; -errno. An entry that stays is met
- * once; one that comes or goes meanwhile perhaps.
+ * Return: entries filled, of the last call too; *@ret_end when the walk is over; -errno. An entry
+ * that stays is met once; one that comes or goes meanwhile perhaps.
  */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end);
 
 /**
  * struct sp_count - splices in the table, by their halves from backends
- * @splices:	kept exact by put, del and introductions; SYNs are refused while it is at
- * @max:	limits.splices, as of the last sp_datapath_apply()
- * @changes:	how often @splices has changed
+ * @splices:	exact: put, del and introductions count; SYNs are refused while it has reached @max
+ * @max:	limits.splices of the last sp_datapath_apply()
+ * @changes:	number of changes of @splices
  * @introduced:	splices that introductions had made when it was last read
  */
 struct sp_count {
@@ -122,14 +130,16 @@ struct sp_count {
 	__u32		introduced;
 };
 const struct sp_count *sp_datapath_count(struct sp_datapath *dp);
-/* What a walk has found, in which nothing changed. */
+/* Correct the count, after a walk during which @changes was constant. */
 void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices);
 
-/* Map sp_stash, which no program reads. Return: 0; -E2BIG when it is full; -ENOENT. */
-int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk);
-int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key, struct sp_stash_chunk *ret_chunk);
+/* Map sp_stash, which no program reads. Return: 0; -E2BIG: full; -ENOENT. */
+int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key,
+			  const struct sp_stash_chunk *chunk);
+int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key,
+			  struct sp_stash_chunk *ret_chunk);
 int sp_datapath_stash_del(struct sp_datapath *dp, const struct sp_stash_key *key);
-/* All tuples that have a first chunk. Return: how many; *@ret_fronts is for the caller to free(). */
+/* All tuples with a first chunk. Return: their number; the caller frees *@ret_fronts. */
 __u32 sp_datapath_stash_fronts(struct sp_datapath *dp, struct sp_tuple **ret_fronts);
 
 __u64 sp_datapath_drop_count(struct sp_datapath *dp, __u32 reason);

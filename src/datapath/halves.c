@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* halves.c - the table of halves, and how many splices are in it */
+/* halves.c - the table of halves, and the count of splices in it */
 #include <errno.h>
 
 #include <bpf/bpf.h>
@@ -24,8 +24,8 @@ void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 	sp_count_add(&dp->count, dp->control, splices - sp_datapath_count(dp)->splices);
 }
 
-/* Return: 0 with what was there before in the table's count, or -errno. */
-static int replace(int fd, const struct sp_tuple *key, const struct sp_entry *e, unsigned int *ret_counted)
+/* Return: 0 or -errno; *@ret_counted: whether the replaced entry was counted. */
+static int replace_entry(int fd, const struct sp_tuple *key, const struct sp_entry *e, unsigned int *ret_counted)
 {
 	struct sp_entry old;
 
@@ -40,7 +40,7 @@ static int replace(int fd, const struct sp_tuple *key, const struct sp_entry *e,
 }
 
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_half_state *start, const struct sp_meta *tag)
+		    const struct sp_half_state *start, const struct sp_meta *meta)
 {
 	struct sp_entry e = { .half = *half };
 	unsigned int counted;
@@ -50,10 +50,10 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 		return -E2BIG;
 	if (start)
 		e.state = *start;
-	if (tag)
-		e.meta = *tag;
+	if (meta)
+		e.meta = *meta;
 	sp_state_begin(&e.state, key, half, sp_now_ns());
-	err = replace(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &counted);
+	err = replace_entry(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &counted);
 	if (!err)
 		sp_count_add(&dp->count, dp->control, sp_count_of(&e) - (int)counted);
 	return err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* internal.h - only for datapath*.c */
+/* internal.h - struct sp_datapath. For src/datapath/ only. */
 #ifndef SP_DATAPATH_INTERNAL_H
 #define SP_DATAPATH_INTERNAL_H
 
@@ -34,13 +34,13 @@ struct sp_datapath {
 	struct sp_hooks		hooks;
 	struct sp_leavings	leavings;
 	struct sp_policy_watch	*policies;
-	__u64			forbidden_pkts;		/* dropped for them, as last seen */
+	__u64			forbidden_pkts;
 	struct sp_offered		offered[SP_SERVICES_MAX];
 	size_t			offered_count;
 	__u16			mtu;			/* which they follow */
 };
 
-/* policies.c - once, before anything is attached. Return: 0 or -errno. */
+/* policies.c: once, before programs are attached. Return: 0 or -errno. */
 int sp_datapath_policies_open(struct sp_datapath *dp);
 
 #endif

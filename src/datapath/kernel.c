@@ -10,11 +10,15 @@
 
 #include "base/log.h"
 
-/* Ask by a program: net.core.bpf_jit_enable cannot be read in a network namespace. Return: also 1 if that fails. */
+/*
+ * Load a program to find out: net.core.bpf_jit_enable can't be read in a network namespace. Return:
+ * 1 also if the program can't be loaded.
+ */
 static int has_jit(void)
 {
 	static const struct bpf_insn nothing[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, { .code = BPF_JMP | BPF_EXIT },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	struct bpf_prog_info info = {};
 	__u32 len = sizeof(info);

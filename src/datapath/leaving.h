@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * leaving.h - interfaces that the configuration has no more, while splices may need them. For attach.c and datapath.c.
+ * leaving.h - interfaces that the configuration has no more, while splices may need them. For
+ * attach.c and datapath.c.
  *
- * Such an interface goes on carrying what is spliced, and answers no SYN. It is let go when no splice is left that is
- * as old as its removal.
+ * Such an interface goes on carrying what is spliced, and answers no SYN. It is let go when no
+ * splice is left that is as old as its removal.
  */
 #ifndef SP_DATAPATH_LEAVING_H
 #define SP_DATAPATH_LEAVING_H
@@ -29,8 +30,8 @@ struct sp_leavings {
 /* What a daemon before us has left is forgotten. */
 void sp_leaving_init(struct sp_leavings *l, int map_fd);
 /*
- * It is not configured any more. Return: 0: it stays attached; -ENODEV: it is gone; -ENOSPC: too many. It is to be let
- * go at once then.
+ * It is not configured any more. Return: 0: it stays attached; -ENODEV: it is gone; -ENOSPC: too
+ * many. It is to be let go at once then.
  */
 int sp_leaving_add(struct sp_leavings *l, const struct sp_config *config, const char *interface, __u64 now_ns);
 /* It is configured again, or let go. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* offer.c - what the configuration offers, in the program's maps: services, sources, and origins */
+/* offer.c - the maps of the configuration: services, sources, origins */
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 #include "base/log.h"
 #include "datapath/internal.h"
 
-/* Deletes the keys of a small map that the new configuration does not have. */
-static void sweep(int fd, size_t key_size, const void *keep, size_t keep_count)
+/* Delete the keys of a small map that the new configuration does not have. */
+static void delete_others(int fd, size_t key_size, const void *keep, size_t keep_count)
 {
 	char key[64], next[64];
 	int has = !bpf_map_get_next_key(fd, NULL, next);
@@ -134,22 +134,22 @@ static int apply_services(struct sp_datapath *dp, const struct sp_config *config
 		return err;
 	for (size_t i = 0; i < dp->offered_count; i++)
 		keep[i] = dp->offered[i].at;
-	sweep(bpf_map__fd(dp->skel->maps.sp_services), sizeof(keep[0]), keep, dp->offered_count);
+	delete_others(bpf_map__fd(dp->skel->maps.sp_services), sizeof(keep[0]), keep, dp->offered_count);
 	return 0;
 }
 
-/* The table was made for a configuration before, perhaps. */
+/* The pinned table may have the size of an older configuration. */
 static unsigned int allowed_splices(struct sp_datapath *dp, const struct sp_config *config)
 {
 	unsigned int room = bpf_map__max_entries(dp->skel->maps.sp_halves) / 2;
 
 	if (config->limits.splices <= room)
 		return config->limits.splices;
-	log_warn("limits: splices: there is room for %u of %u, until --unload", room, config->limits.splices);
+	log_warn("limits: splices: the table has room for %u of %u, until --unload", room, config->limits.splices);
 	return room;
 }
 
-/* Ours, and all ports of other proxies' addresses. */
+/* This proxy's addresses with their ports; other proxies' addresses with all ports. */
 static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 {
 	struct sp_snat range = { config->snat_port_first, config->snat_port_last }, all = { 1, 65535 };
@@ -165,15 +165,15 @@ static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 		keep[n++] = config->cluster.sources[i];
 	if (config->is_agent && !n)
 		keep[n++] = (struct sp_addr){};	/* any */
-	/* in reverse: an address that is in both is ours */
+	/* in reverse order: an address in both lists is ours */
 	for (size_t i = n; i-- > 0;)
 		if (bpf_map_update_elem(fd, &keep[i], i < config->snat_count ? &range : &all, BPF_ANY))
 			return -errno;
-	sweep(fd, sizeof(keep[0]), keep, n);
+	delete_others(fd, sizeof(keep[0]), keep, n);
 	return 0;
 }
 
-/* Backends that see their clients' addresses, where other proxies may have opened the connection; an agent's servers. */
+/* Backends that see their clients' addresses, if other proxies may open connections; an agent's servers. */
 static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 {
 	static struct sp_listen keep[SP_ORIGINS_MAX];
@@ -197,7 +197,7 @@ static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 				return -errno;
 		}
 	}
-	sweep(fd, sizeof(keep[0]), keep, n);
+	delete_others(fd, sizeof(keep[0]), keep, n);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* policies.c - IPsec policies of this host, as the datapath heeds them: see policy.h */
+/* policies.c - IPsec policies of this host in the datapath: see policy.h */
 #include <errno.h>
 
 #include <bpf/bpf.h>
@@ -36,7 +36,7 @@ void sp_datapath_policies_changed(struct sp_datapath *dp, __u64 now_ns)
 	int err = sp_policy_watch_read(dp->policies, now_ns) ? set_policies(dp) : 0;
 
 	if (err)
-		log_err_errno(err, "IPsec policies have changed, and the datapath can't be told");
+		log_err_errno(err, "IPsec policies have changed, but can't be written to the datapath");
 }
 
 void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns)

@@ -32,7 +32,7 @@ struct sp_policy_watch {
 
 /* ---- one policy ---- */
 
-static struct sp_addr mask_of(unsigned int bits)
+static struct sp_addr make_mask(unsigned int bits)
 {
 	struct sp_addr mask = { 0 };
 
@@ -48,10 +48,10 @@ static void set_addr(const xfrm_address_t *from, unsigned int prefix_len, int is
 		*addr = sp_addr_v4(from->a4);
 	else
 		memcpy(addr, from, sizeof(*addr));
-	*mask = mask_of(is_v4 ? 96 + prefix_len : prefix_len);
+	*mask = make_mask(is_v4 ? 96 + prefix_len : prefix_len);
 }
 
-static struct sp_policy policy_of(const struct xfrm_selector *sel)
+static struct sp_policy make_policy(const struct xfrm_selector *sel)
 {
 	struct sp_policy p = {
 		.sport = sel->sport, .sport_mask = sel->sport_mask, .dport = sel->dport, .dport_mask = sel->dport_mask,
@@ -62,8 +62,8 @@ static struct sp_policy policy_of(const struct xfrm_selector *sel)
 	return p;
 }
 
-/* Return: the payload of an attribute among @len bytes, behind @head of them; NULL: there is none of @least bytes. */
-static const void *attribute(const void *bytes, int len, int head, unsigned short type, int least)
+/* Return: payload of the attribute @type after @head bytes; NULL: none, or shorter than @least bytes. */
+static const void *find_attribute(const void *bytes, int len, int head, unsigned short type, int least)
 {
 	const struct nlattr *a = (const void *)((const char *)bytes + NLMSG_ALIGN(head));
 
@@ -93,13 +93,13 @@ static void swap_ends(struct sp_policy *p)
 }
 
 /*
- * Whether it is about packets that we might send, or take: TCP, without a mark, by no xfrm interface. One of a single
- * interface counts for all.
+ * Whether it is about packets that we might send, or take: TCP, without a mark, by no xfrm
+ * interface. One of a single interface counts for all.
  */
 static int concerns_us(const struct xfrm_userpolicy_info *info, const void *bytes, int len)
 {
-	const struct xfrm_mark *mark = attribute(bytes, len, sizeof(*info), XFRMA_MARK, sizeof(*mark));
-	const __u32 *if_id = attribute(bytes, len, sizeof(*info), XFRMA_IF_ID, sizeof(*if_id));
+	const struct xfrm_mark *mark = find_attribute(bytes, len, sizeof(*info), XFRMA_MARK, sizeof(*mark));
+	const __u32 *if_id = find_attribute(bytes, len, sizeof(*info), XFRMA_IF_ID, sizeof(*if_id));
 	const struct xfrm_selector *sel = &info->sel;
 
 	return info->dir <= XFRM_POLICY_FWD && (sel->family == AF_INET || sel->family == AF_INET6) &&
@@ -108,7 +108,7 @@ static int concerns_us(const struct xfrm_userpolicy_info *info, const void *byte
 
 /* ---- all of them ---- */
 
-static void forget(struct sp_policy_watch *w, __u32 index)
+static void forget_policy(struct sp_policy_watch *w, __u32 index)
 {
 	unsigned int n = 0;
 
@@ -127,27 +127,27 @@ static int known_compare(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static void learn(struct sp_policy_watch *w, const struct xfrm_userpolicy_info *info, const void *bytes, int len)
+static void learn_policy(struct sp_policy_watch *w, const struct xfrm_userpolicy_info *info, const void *bytes, int len)
 {
 	struct known *k = &w->known[w->count];
 
 	if (!concerns_us(info, bytes, len))
 		return;
 	if (w->count == SP_POLICIES_KNOWN_MAX) {
-		log_warn_limited("more than %d IPsec policies: what is beyond is not heeded", SP_POLICIES_KNOWN_MAX);
+		log_warn_limited("more than %d IPsec policies: the others are ignored", SP_POLICIES_KNOWN_MAX);
 		return;
 	}
-	*k = (struct known){ .index = info->index, .priority = info->priority, .policy = policy_of(&info->sel) };
+	*k = (struct known){ .index = info->index, .priority = info->priority, .policy = make_policy(&info->sel) };
 	if (info->dir != XFRM_POLICY_OUT)
 		swap_ends(&k->policy);
-	k->policy.is_pass = info->action == XFRM_POLICY_ALLOW && !attribute(bytes, len, sizeof(*info), XFRMA_TMPL, 1);
+	k->policy.is_pass = info->action == XFRM_POLICY_ALLOW && !find_attribute(bytes, len, sizeof(*info), XFRMA_TMPL, 1);
 	w->count++;
 }
 
-/* Who deletes by selector is told no index, but gets the policy along. */
-static void deleted(struct sp_policy_watch *w, const void *bytes, int len)
+/* A deletion by selector has no index, but includes the policy. */
+static void delete_policy(struct sp_policy_watch *w, const void *bytes, int len)
 {
-	const void *policy = attribute(bytes, len, sizeof(struct xfrm_userpolicy_id), XFRMA_POLICY,
+	const void *policy = find_attribute(bytes, len, sizeof(struct xfrm_userpolicy_id), XFRMA_POLICY,
 				       sizeof(struct xfrm_userpolicy_info));
 	struct xfrm_userpolicy_info info;
 	struct xfrm_userpolicy_id id;
@@ -155,11 +155,11 @@ static void deleted(struct sp_policy_watch *w, const void *bytes, int len)
 	memcpy(&id, bytes, sizeof(id));
 	if (policy)
 		memcpy(&info, policy, sizeof(info));
-	forget(w, policy ? info.index : id.index);
+	forget_policy(w, policy ? info.index : id.index);
 }
 
-/* Messages and attributes are aligned to 4 bytes, what is in them would like 8: so it is copied. */
-static void take(struct sp_policy_watch *w, const struct nlmsghdr *m)
+/* Messages are aligned to 4 bytes, their structs to 8: so these are copied. */
+static void take_message(struct sp_policy_watch *w, const struct nlmsghdr *m)
 {
 	const char *bytes = NLMSG_DATA(m);
 	struct xfrm_user_polexpire expire;
@@ -172,19 +172,19 @@ static void take(struct sp_policy_watch *w, const struct nlmsghdr *m)
 		if (len < (int)sizeof(info))
 			return;
 		memcpy(&info, bytes, sizeof(info));
-		forget(w, info.index);
-		learn(w, &info, bytes, len);
+		forget_policy(w, info.index);
+		learn_policy(w, &info, bytes, len);
 		break;
 	case XFRM_MSG_DELPOLICY:
 		if (len >= (int)sizeof(struct xfrm_userpolicy_id))
-			deleted(w, bytes, len);
+			delete_policy(w, bytes, len);
 		break;
 	case XFRM_MSG_POLEXPIRE:
 		if (len < (int)sizeof(expire))
 			return;
 		memcpy(&expire, bytes, sizeof(expire));
 		if (expire.hard)
-			forget(w, expire.pol.index);
+			forget_policy(w, expire.pol.index);
 		break;
 	case XFRM_MSG_GETDEFAULT:
 		if (len >= (int)sizeof(w->defaults))
@@ -229,8 +229,8 @@ unsigned int sp_policy_watch_beyond(const struct sp_policy_watch *w)
 
 /* ---- the socket ---- */
 
-/* Return: bytes; -EAGAIN: no more; -ENOBUFS: something was lost. */
-static ssize_t receive(struct sp_policy_watch *w, int flags)
+/* Return: bytes; -EAGAIN: no more; -ENOBUFS: messages were lost. */
+static ssize_t receive_bytes(struct sp_policy_watch *w, int flags)
 {
 	ssize_t n = recv(w->fd, w->buf, sizeof(w->buf), flags);
 
@@ -245,12 +245,12 @@ static int take_all(struct sp_policy_watch *w, ssize_t len)
 	for (struct nlmsghdr *m = (void *)w->buf; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) {
 		if (m->nlmsg_type == NLMSG_DONE || m->nlmsg_type == NLMSG_ERROR)
 			return 1;
-		take(w, m);
+		take_message(w, m);
 	}
 	return 0;
 }
 
-static int dump(struct sp_policy_watch *w)
+static int dump_policies(struct sp_policy_watch *w)
 {
 	struct {
 		struct nlmsghdr			head;
@@ -264,7 +264,7 @@ static int dump(struct sp_policy_watch *w)
 	if (send(w->fd, &request, sizeof(request), 0) < 0)
 		return -errno;
 	do {
-		n = receive(w, 0);
+		n = receive_bytes(w, 0);
 		if (n < 0)
 			return n;
 	} while (!take_all(w, n));
@@ -285,7 +285,7 @@ static int ask_defaults(struct sp_policy_watch *w)
 
 	if (send(w->fd, &request, request.head.nlmsg_len, 0) < 0)
 		return -errno;
-	n = receive(w, 0);
+	n = receive_bytes(w, 0);
 	if (n < 0)
 		return n;
 	take_all(w, n);
@@ -327,7 +327,7 @@ int sp_policy_watch_open(struct sp_policy_watch **ret_watch)
 		return -ENOMEM;
 	}
 	w->fd = fd;
-	err = dump(w);
+	err = dump_policies(w);
 	err = err ?: ask_defaults(w);
 	if (err) {
 		sp_policy_watch_close(w);
@@ -356,10 +356,10 @@ int sp_policy_watch_read(struct sp_policy_watch *w, __u64 now_ns)
 	int is_news = 0;
 	ssize_t n;
 
-	while ((n = receive(w, MSG_DONTWAIT)) != -EAGAIN) {
+	while ((n = receive_bytes(w, MSG_DONTWAIT)) != -EAGAIN) {
 		if (n == -ENOBUFS)
-			sp_warn(SP_WARNING_IPSEC, now_ns, "lost", "IPsec policies changed faster than could be read: the ones that "
-				"are heeded may be others than the kernel's");
+			sp_warn(SP_WARNING_IPSEC, now_ns, "lost", "IPsec policies changed faster than could be read: "
+				"the datapath's may differ from the kernel's");
 		else if (n < 0)
 			break;
 		else

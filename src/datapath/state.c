@@ -15,7 +15,7 @@
 #include "datapath/attach.h"
 #include "base/log.h"
 
-#define LAYOUT		"v4"	/* of what is pinned: another layout is another directory */
+#define LAYOUT		"v4"	/* of the pinned maps; each layout has a directory of its own */
 #define BPFFS_MAGIC	0xcafe4a11
 #define LOCK_TRIES	50
 #define LOCK_PAUSE_US	20000
@@ -58,7 +58,7 @@ static int lock_dir(const char *state_dir, int *ret_fd)
 	return err;
 }
 
-static int lock_or_say(const char *state_dir, int *ret_fd)
+static int lock_or_log(const char *state_dir, int *ret_fd)
 {
 	int err = lock_dir(state_dir, ret_fd);
 
@@ -69,7 +69,7 @@ static int lock_or_say(const char *state_dir, int *ret_fd)
 	return err;
 }
 
-/* Who else may write there can unpin, and so detach, what we pin. */
+/* A user who can write there can unpin, and so detach, the datapath. */
 static int check_owner(const char *state_dir, int fd)
 {
 	struct stat st;
@@ -78,7 +78,7 @@ static int check_owner(const char *state_dir, int fd)
 		return -errno;
 	if (st.st_uid == geteuid() && !(st.st_mode & 022))
 		return 0;
-	log_err("state_dir %s: belongs to uid %u with mode %03o; must be ours and writable for nobody else",
+	log_err("state_dir %s: belongs to uid %u with mode %03o; must be ours and writable only by us",
 		state_dir, st.st_uid, st.st_mode & 0777);
 	return -EPERM;
 }
@@ -96,7 +96,7 @@ int sp_state_open(const char *state_dir, struct sp_state *ret_state)
 		log_err_errno(err, "state_dir %s: must be a directory below a mounted bpffs", state_dir);
 		return err;
 	}
-	err = lock_or_say(state_dir, &state.lock_fd);
+	err = lock_or_log(state_dir, &state.lock_fd);
 	if (err)
 		return err;
 	err = check_owner(state_dir, state.lock_fd);
@@ -124,7 +124,7 @@ static int is_layout(const char *name)
 	return name[0] == 'v' && name[1] && !name[1 + strspn(name + 1, "0123456789")];
 }
 
-/* Of a directory in a directory: what is pinned is never deeper. */
+/* The pins of a layout are files in one directory. */
 static int remove_layout(int parent_fd, const char *name)
 {
 	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -165,8 +165,8 @@ void sp_state_sweep(const char *state_dir)
 
 	while (dir && (entry = readdir(dir)))
 		if (is_layout(entry->d_name) && strcmp(entry->d_name, LAYOUT)) {
-			log_warn("state_dir %s: %s is of another version and is removed; connections spliced by that end", state_dir,
-				 entry->d_name);
+			log_warn("state_dir %s: %s is of another version and is removed; connections spliced by that end",
+				 state_dir, entry->d_name);
 			remove_layout(dirfd(dir), entry->d_name);
 		}
 	if (dir)
@@ -175,7 +175,7 @@ void sp_state_sweep(const char *state_dir)
 
 int sp_state_remove(const char *state_dir)
 {
-	int fd, err = lock_or_say(state_dir, &fd);
+	int fd, err = lock_or_log(state_dir, &fd);
 
 	if (err)
 		return err == -ENOENT ? 0 : err;

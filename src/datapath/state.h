@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* state.h - the directory on a bpffs under which the datapath is pinned: one daemon at a time has it. */
+/*
+ * state.h - state_dir: the directory on a bpffs in which the datapath is pinned. One daemon at a
+ * time locks it. Errors are logged here.
+ */
 #ifndef SP_DATAPATH_STATE_H
 #define SP_DATAPATH_STATE_H
 
 #define SP_STATE_PATH_MAX 512
 
 struct sp_state {
-	int	lock_fd;			/* of the directory itself: the kernel unlocks it however we end */
-	char	dir[SP_STATE_PATH_MAX];		/* where this layout's objects are pinned */
+	int	lock_fd;			/* of state_dir: the kernel unlocks it when the daemon ends */
+	char	dir[SP_STATE_PATH_MAX];		/* the pins of this layout */
 };
 
 /**
  * sp_state_open() - make the directory and lock it
- * Waits a moment for a daemon that is being ended.
- * Return: 0 or -errno, logged; -EBUSY when another daemon has it.
+ * Waits a moment for a daemon that is just ending.
+ * Return: 0 or -errno; -EBUSY: another daemon has it.
  */
 int sp_state_open(const char *state_dir, struct sp_state *ret_state);
-/* What is pinned stays. */
+/* The pins stay. */
 void sp_state_close(struct sp_state *state);
 
-/* Unpins all that is in there, of any layout; programs whose link goes are detached. Return: as sp_state_open(). */
-/* What a version with another layout has left there is removed, and detached: it would take our packets for its own. */
+/*
+ * Remove and detach the datapath of versions with another layout, which would take our packets for
+ * its own.
+ */
 void sp_state_sweep(const char *state_dir);
+/* Unpin and detach the datapath, of each layout. Return: 0 or -errno; -EBUSY: a daemon has it. */
 int sp_state_remove(const char *state_dir);
 
 #endif

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
+ * tcx.c - our program in an interface's chain
+ *
  * Theory of operation
  *
- * The first program that answers anything but "next" ends the chain, so we must be the first; what we leave alone goes
- * to the others as before. Who is in a chain may be asked with CAP_NET_ADMIN alone, which is given up after the start
- * (confine.c). From then on one thing is known all the same: to attach the very program that is there already, to a
- * chain of the revision that we know, is refused with EEXIST; if anybody has come or gone since, with ESTALE.
+ * A program that does not return "next" ends the chain, so ours must be the first. Packets that it
+ * leaves alone go to the next program. Querying a chain needs CAP_NET_ADMIN, which the daemon gives
+ * up after the start (confine.c). After that, an attempt to attach the program once more shows
+ * whether the chain is unchanged: with the known revision, the kernel refuses it with EEXIST; if a
+ * program was added or removed since, with ESTALE.
  */
 #include "datapath/tcx.h"
 
@@ -20,15 +23,15 @@
 #include "base/log.h"
 #include "base/warnings.h"
 
-/* All younger than Debian 12's headers. */
+/* Debian 12's headers lack these. */
 #define TCX_INGRESS	46
 #define TCX_EGRESS	47
-#define FIRST		(1U << 3)	/* BPF_F_BEFORE, and nobody named */
+#define FIRST		(1U << 3)	/* BPF_F_BEFORE without a named program: before all */
 
 #define CHAIN_MAX	64		/* of the kernel: BPF_MPROG_MAX */
 #define REVISIONS_TRIED	256
 
-/* As in union bpf_attr. */
+/* Layout of union bpf_attr. */
 struct attach_attr {
 	__u32	ifindex, prog_fd, type, flags, replace_fd, relative_fd;
 	__u64	revision;
@@ -47,16 +50,17 @@ struct chain {
 	__u64	revision;
 };
 
-static __u32 type_of(const struct sp_tcx *t)
+static __u32 attach_type(const struct sp_tcx *t)
 {
 	return t->is_out ? TCX_EGRESS : TCX_INGRESS;
 }
 
-static int query(const struct sp_tcx *t, struct chain *chain)
+static int query_chain(const struct sp_tcx *t, struct chain *chain)
 {
 	struct query_attr attr = {
-		.ifindex = t->ifindex, .type = type_of(t), .count = CHAIN_MAX,
-		.prog_ids = (__u64)(uintptr_t)chain->progs, .link_ids = (__u64)(uintptr_t)chain->links,
+		.ifindex = t->ifindex, .type = attach_type(t), .count = CHAIN_MAX,
+		.prog_ids = (__u64)(uintptr_t)chain->progs,
+		.link_ids = (__u64)(uintptr_t)chain->links,
 	};
 
 	if (syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof(attr)))
@@ -66,23 +70,24 @@ static int query(const struct sp_tcx *t, struct chain *chain)
 	return 0;
 }
 
-/* Return: -EEXIST: that is its revision, and we are in it; -ESTALE: it has another one. */
-static int probe(const struct sp_tcx *t, __u64 revision)
+/* Return: -EEXIST: the chain has this revision and our program; -ESTALE: another revision. */
+static int probe_chain(const struct sp_tcx *t, __u64 revision)
 {
 	struct attach_attr attr = {
-		.ifindex = t->ifindex, .prog_fd = t->prog_fd, .type = type_of(t), .revision = revision,
+		.ifindex = t->ifindex, .prog_fd = t->prog_fd, .type = attach_type(t),
+		.revision = revision,
 	};
 
 	return syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr)) ? -errno : 0;
 }
 
-/* Each change adds one. */
+/* Each change of the chain adds one. */
 static __u64 find_revision(const struct sp_tcx *t)
 {
 	__u64 from = t->revision ?: 1;
 
 	for (__u64 r = from; r < from + REVISIONS_TRIED; r++)
-		if (probe(t, r) == -EEXIST)
+		if (probe_chain(t, r) == -EEXIST)
 			return r;
 	return 0;
 }
@@ -113,7 +118,7 @@ static int is_ours_by_name(const char *name)
 	return !strcmp(name, "sp_ingress") || !strcmp(name, "sp_egress") || !strncmp(name, "sp_agent_", 9);
 }
 
-static void warn_of(const struct sp_tcx *t, __u32 id, int is_before, __u64 now_ns)
+static void warn_of_program(const struct sp_tcx *t, __u32 id, int is_before, __u64 now_ns)
 {
 	struct bpf_prog_info info;
 	char object[SP_WARNING_OBJECT_MAX];
@@ -122,15 +127,15 @@ static void warn_of(const struct sp_tcx *t, __u32 id, int is_before, __u64 now_n
 		return;
 	snprintf(object, sizeof(object), "%s %u", t->interface, id);
 	if (is_ours_by_name(info.name))
-		sp_warn(SP_WARNING_OLDER_PROGRAM, now_ns, object, "interface %s: a program of another spliced is attached, too "
-			"(%s, id %u): of another state_dir, or of one that has ended; connections that it has spliced don't "
-			"go on", t->interface, info.name, id);
+		sp_warn(SP_WARNING_OLDER_PROGRAM, now_ns, object, "interface %s: a program of another spliced is "
+			"attached, too (%s, id %u): of another state_dir, or of one that has ended; connections that "
+			"it has spliced don't go on", t->interface, info.name, id);
 	else if (is_before)
-		sp_warn(SP_WARNING_FOREIGN_PROGRAM, now_ns, object, "interface %s: another program stands in front of ours (%s, "
-			"id %u): what it takes never comes to spliced", t->interface, info.name, id);
+		sp_warn(SP_WARNING_FOREIGN_PROGRAM, now_ns, object, "interface %s: another program stands before ours "
+			"(%s, id %u): packets that it takes never reach spliced", t->interface, info.name, id);
 	else
-		log_info("interface %s: program %s (id %u) stands behind ours, and gets what we leave alone", t->interface,
-			 info.name, id);
+		log_info("interface %s: program %s (id %u) stands behind ours and gets the packets that ours leaves alone",
+			 t->interface, info.name, id);
 }
 
 static __u32 program_id(int prog_fd)
@@ -141,42 +146,42 @@ static __u32 program_id(int prog_fd)
 	return bpf_obj_get_info_by_fd(prog_fd, &info, &len) ? 0 : info.id;
 }
 
-static void look(struct sp_tcx *t, __u64 now_ns)
+static void inspect_chain(struct sp_tcx *t, __u64 now_ns)
 {
 	__u32 own = program_id(t->prog_fd);
 	int is_before = 1;
 	struct chain chain;
 
-	if (query(t, &chain))
+	if (query_chain(t, &chain))
 		return;
 	t->revision = chain.revision;
 	for (__u32 i = 0; i < chain.count; i++) {
 		if (chain.progs[i] == own)
 			is_before = 0;
 		else
-			warn_of(t, chain.progs[i], is_before, now_ns);
+			warn_of_program(t, chain.progs[i], is_before, now_ns);
 	}
 }
 
-/* Whoever may not ask takes it for the first. */
+/* Without the right to query, assume the first place. */
 static int is_first(const struct sp_tcx *t, int link_fd)
 {
 	struct bpf_link_info info;
 	struct chain chain;
 
-	if (link_info(link_fd, &info) || query(t, &chain))
+	if (link_info(link_fd, &info) || query_chain(t, &chain))
 		return 1;
 	return !chain.count || chain.links[0] == info.id;
 }
 
-static int create(const struct sp_tcx *t)
+static int create_link(const struct sp_tcx *t)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = FIRST);
-	int fd = bpf_link_create(t->prog_fd, t->ifindex, type_of(t), &opts), err;
+	int fd = bpf_link_create(t->prog_fd, t->ifindex, attach_type(t), &opts), err;
 
 	if (fd < 0)
 		return fd;
-	unlink(t->path);	/* an older one has come to its end with that */
+	unlink(t->path);	/* this detaches an older link */
 	err = bpf_obj_pin(fd, t->path);
 	close(fd);
 	return err;
@@ -188,13 +193,13 @@ int sp_tcx_attach(struct sp_tcx *t, __u64 now_ns)
 
 	if (fd >= 0 && is_first(t, fd))
 		err = bpf_link_update(fd, t->prog_fd, NULL);
-	/* else the interface is another one of the same name, or somebody stands before us */
+	/* else the interface is a new one of the same name, or another program is before ours */
 	if (err)
-		err = create(t);
+		err = create_link(t);
 	if (fd >= 0)
 		close(fd);
 	if (!err)
-		look(t, now_ns);
+		inspect_chain(t, now_ns);
 	return err;
 }
 
@@ -204,7 +209,7 @@ int sp_tcx_check(struct sp_tcx *t)
 	struct bpf_link_info info;
 
 	err = err ?: link_info(fd, &info);
-	/* the union of links by their interface: its first word, whatever the headers call it */
+	/* the first word of the union for links of an interface */
 	is_there = !err && info.xdp.ifindex == t->ifindex;
 	if (fd >= 0)
 		close(fd);
@@ -212,7 +217,7 @@ int sp_tcx_check(struct sp_tcx *t)
 		return -ENOLINK;
 	if (!t->revision)
 		t->revision = find_revision(t);
-	return t->revision && probe(t, t->revision) == -ESTALE ? -ESTALE : 0;
+	return t->revision && probe_chain(t, t->revision) == -ESTALE ? -ESTALE : 0;
 }
 
 int sp_tcx_to_front(struct sp_tcx *t)
@@ -223,7 +228,7 @@ int sp_tcx_to_front(struct sp_tcx *t)
 		return fd;
 	err = bpf_link_detach(fd);
 	close(fd);
-	err = err ?: create(t);
+	err = err ?: create_link(t);
 	if (!err)
 		t->revision = find_revision(t);
 	return err;

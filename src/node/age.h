@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* age.h - the splices of this machine, one look after the other: which end, and which the store should hear of. */
+/*
+ * age.h - the ager: walks over the splices of this machine, ends those that are over, refreshes
+ * the others in the store.
+ *
+ * Context: event loop, nothing blocks. A call that fails is counted or logged by the ager itself.
+ */
 #ifndef SP_NODE_AGE_H
 #define SP_NODE_AGE_H
 
@@ -7,86 +12,106 @@
 #include "store/store.h"
 
 /**
- * struct sp_ager - see age.c
- * @ended:	where others carry halves, else NULL: what was seen of the ends of a splice (SP_STATE_* of its half up),
- *		which other proxies may not have seen: when one end is quiet behind the other's FIN, and when a closed
- *		splice is removed
- * @expired:	a splice that may be in use is given up, and nobody else carries it: its ends should hear of that. NULL:
- *		they hear from others. @up as in sp_expiry_tell()
- * @is_agent:	until an end is told a client's port can't be used again; and what it was told of may be told again
- * @survivable:	splices that would go on without this machine: live, and lately confirmed by the store
- * @oldest_s: of live splices: when the oldest one was made, as the last whole walk saw it, which began at @oldest_walk_s;
- *		CLOCK_REALTIME. INT64_MAX: there was none; 0: there was no walk yet
- * All else is the ager's own. @holders: of the last walk, and of this one; what is made meanwhile counts in both.
+ * struct sp_ager - theory of operation in age.c
+ * @is_agent:	this machine carries only halves from backends (lifetime.h)
+ * @pause_max_ms: longest pause between two walks; 0: the ager's default
+ * @ended:	report SP_STATE_* of the half up, which other proxies may not have seen: once when
+ *		one end is quiet after the other's FIN, and once when a closed splice is removed.
+ *		NULL if no other node carries halves
+ * @expired:	reset both ends of a splice that may still be in use, because no node carries the
+ *		splice any more; @up as in sp_expiry_tell(). NULL if other nodes reset them; then no
+ *		splice gives way either
+ * @survivable:	live splices that another proxy could continue: lately confirmed by the store
+ * @oldest_s:	when the oldest live splice was made, by the last whole walk, which began at
+ *		@oldest_walk_s; CLOCK_REALTIME. INT64_MAX: no splice; 0: no walk yet
+ * @is_slow:	a turn refreshes fewer splices than need it, so turns look at fewer entries
+ * @is_short:	ports or room run short, so closed splices go early
+ * @was_short:	this walk left splices to the next one
+ * @budget:	splices that this turn may still refresh or query
+ * @is_querying: this walk has queried the store about splices that seem expired
+ * @is_refused:	the store takes no more refreshes in this turn
+ * @holders:	of the last walk (@holders_idx) and of this one; a splice made meanwhile counts in
+ *		both
+ * @is_short_walk, @is_share_known: room was short when this walk began, and the last one
+ * @changes:	of sp_count, when the walk began
+ * @emptied_s:	the store may have lost what it confirmed up to then; CLOCK_REALTIME
+ *
+ * The caller sets @is_agent, @pause_max_ms, @ended, @expired and @ctx after sp_ager_init(), and may
+ * read @survivable, @oldest_s and @oldest_walk_s. The other members are private.
  */
 struct sp_ager {
 	struct sp_datapath	*dp;
 	struct sp_ports		*ports;
 	struct sp_store		*store;
 	int			is_agent;
-	void			(*ended)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state);
-	void			(*expired)(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up,
+	unsigned int		pause_max_ms;
+	void			(*ended)(void *ctx, const struct sp_tuple *front, __u32 client_isn,
+					 __u8 state);
+	void			(*expired)(void *ctx, const struct sp_splice *splice,
+					   const struct sp_half_state *up,
 					   const struct sp_half_state *down);
 	void			*ctx;
 	unsigned int		survivable;
 	__s64			oldest_s, oldest_walk_s;
 	__u32			cursor;
 	int			is_walking;
-	int			is_slow;	/* there is more to refresh than a turn may */
-	int			is_short;	/* of ports or room: closed splices go early */
-	int			was_short;	/* the same, in this walk */
-	unsigned int		budget;		/* of this turn: splices to refresh */
-	int			is_asking;	/* others about what seems expired */
-	int			is_refused;	/* the store takes no more in this turn */
-	unsigned int		counting, counting_survivable;
+	int			is_slow;
+	int			is_short;
+	int			was_short;
+	unsigned int		budget;
+	int			is_querying;
+	int			is_refused;
+	unsigned int		counted, counted_survivable;
 	struct sp_holders	holders[2];
 	__u64			holders_key[2];
-	int			holders_idx;	/* of the last walk */
-	int			is_short_walk;	/* room was short when this one began */
-	int			is_share_known;	/* the same of the last one */
-	__u64			changes;	/* sp_count, when the walk began */
+	int			holders_idx;
+	int			is_short_walk;
+	int			is_share_known;
+	__u64			changes;
 	__u64			now_ns, walk_ns, last_walk_ns;
-	__s64			now_real_ns, walk_real_s, counting_oldest_s;
-	__s64			emptied_s;	/* what was kept up to then may be kept no more; CLOCK_REALTIME */
+	__s64			now_real_ns, walk_real_s, counted_oldest_s;
+	__s64			emptied_s;
 };
 
-/* All borrowed. */
-void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports, struct sp_store *store);
+/* @ager is zeroed; the others are borrowed. */
+void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports,
+		  struct sp_store *store);
 
-/**
- * sp_ager_turn() - look at the next stretch of the table
- * Removes what is closed or idle and gives its port back; refreshes what has moved packets, and what the store lacks.
- * Return: ms until the next turn.
- */
+/* Look at the next stretch of the table. Return: ms until the next turn. */
 unsigned int sp_ager_turn(struct sp_ager *ager, const struct sp_limits_conf *limits);
 
 /*
- * Its port is wanted: removes the splice of proxy -> backend @back if it is over, as far as it must be while ports are
- * short (lifetime.h).
- * Return: whether it has.
+ * Remove the splice of proxy -> backend @back, whose port is wanted, if it is over by the short
+ * lifetimes (lifetime.h). Return: whether it was removed.
  */
-int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits, const struct sp_tuple *back);
+int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits,
+		    const struct sp_tuple *back);
 
 /*
- * Its port is wanted by @client: a splice that lives gives way if its own client holds at least twice as many, and 16
- * more. Both ends are told. Return: whether it has.
+ * Reset the live splice of @back for @client, which wants its port, if the client of that splice
+ * holds at least twice as many splices as @client, and 16 more. Return: whether it was removed.
  */
-int sp_ager_give_way(struct sp_ager *ager, const struct sp_tuple *back, const struct sp_addr *client);
-/* How many live splices this client has, at most. */
+int sp_ager_give_way(struct sp_ager *ager, const struct sp_tuple *back,
+		     const struct sp_addr *client);
+/* Return: an upper bound of the live splices of @client. */
 __u32 sp_ager_held_by(const struct sp_ager *ager, const struct sp_addr *client);
-/* A splice of this client was made. */
+/* A splice of @client was made. */
 void sp_ager_made(struct sp_ager *ager, const struct sp_addr *client);
-/* The table is nearly full, and this client holds a quarter of it: what is left is for others. */
+/* Return: whether the table is nearly full, and @client holds a quarter of it. */
 int sp_ager_is_greedy(struct sp_ager *ager, const struct sp_addr *client);
 
-/* Events of the store. */
-void sp_ager_fetched(struct sp_ager *ager, const struct sp_limits_conf *limits, const struct sp_tuple *front, int err);
+/* Events of the store. @err: of a fetch. */
+void sp_ager_fetched(struct sp_ager *ager, const struct sp_limits_conf *limits,
+		     const struct sp_tuple *front, int err);
 void sp_ager_emptied(struct sp_ager *ager);
-/* What lies in the store is sealed with a key that goes, or may for @in_flight_ns more. */
-void sp_ager_rekeyed(struct sp_ager *ager, __u64 in_flight_ns);
-void sp_ager_kept(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
-/* The splice never came to be. Return: 0; -ENOENT: it is not here. */
-int sp_ager_remove(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
+void sp_ager_refreshed(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 void sp_ager_outdated(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
+/*
+ * Records in the store are sealed with an old key; for @in_flight_ns, confirmations may be of
+ * those.
+ */
+void sp_ager_rekeyed(struct sp_ager *ager, __u64 in_flight_ns);
+/* Remove a splice that no packet may use. Return: 0; -ENOENT: it is not in the table. */
+int sp_ager_remove(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* backends.c - see backends.h */
 #include "node/backends.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@ struct sp_backends {
 	const struct sp_config	*config;
 	size_t			count;
 	struct sp_backend	*all;		/* in the order of the configuration */
-	struct sp_backend	**pools;	/* the first one of each pool */
+	struct sp_backend	**pools;	/* the first backend of each pool */
 	struct sp_backend	**sorted;	/* by key_compare() */
 };
 
@@ -37,8 +38,11 @@ static struct sp_backend *find_key(const struct sp_backends *b, const struct sp_
 	return found ? *found : NULL;
 }
 
-/* Of the running configuration by its place, of one before it by what it is. */
-static struct sp_backend *find(const struct sp_backends *b, const struct sp_pool_conf *pool, size_t idx)
+/*
+ * By its place, if @pool is of the running configuration; by its key, if @pool is of an older one.
+ */
+static struct sp_backend *find_backend(const struct sp_backends *b, const struct sp_pool_conf *pool,
+				       size_t idx)
 {
 	size_t i = ((uintptr_t)pool - (uintptr_t)b->config->pools) / sizeof(*pool);
 	struct sp_backend key = { .pool_id = pool->id, .at = pool->backends[idx].at };
@@ -48,19 +52,22 @@ static struct sp_backend *find(const struct sp_backends *b, const struct sp_pool
 
 static __u64 tried_bit(size_t idx)
 {
-	return 1ULL << idx % 64;	/* of more than 64 some are left out for others: they are many */
+	return 1ULL << idx % 64;	/* with more than 64 backends, two share a bit and are left out together */
 }
 
-/* Each is given its weight; the one that has most by now pays for all. @is_any: also those that are down */
-static int pick(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4, __u64 tried, int is_any,
-		__u64 now_ns)
+/*
+ * Each candidate gains its weight; the one with the most is chosen and pays the total. @is_any:
+ * also if down
+ */
+static int pick_backend(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
+			__u64 tried, int is_any, __u64 now_ns)
 {
 	int total = 0, most = 0, ret = -ENOENT;
 	struct sp_backend *best = NULL;
 
 	for (size_t i = 0; i < pool->backend_count; i++) {
 		const struct sp_backend_conf *conf = &pool->backends[i];
-		struct sp_backend *backend = find(b, pool, i);
+		struct sp_backend *backend = find_backend(b, pool, i);
 		int has = (int)conf->weight + (backend ? backend->current : 0);
 
 		if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != is_v4 || tried & tried_bit(i))
@@ -81,29 +88,30 @@ static int pick(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v
 	return ret;
 }
 
-int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4, __u64 *tried, __u64 now_ns)
+int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
+		       __u64 *tried, __u64 now_ns)
 {
 	struct sp_backend *backend;
 	int idx;
 
-	idx = pick(b, pool, is_v4, *tried, 0, now_ns);
+	idx = pick_backend(b, pool, is_v4, *tried, 0, now_ns);
 	if (idx < 0)
-		idx = pick(b, pool, is_v4, *tried, 1, now_ns);
+		idx = pick_backend(b, pool, is_v4, *tried, 1, now_ns);
 	if (idx < 0)
-		idx = pick(b, pool, is_v4, 0, 1, now_ns);
+		idx = pick_backend(b, pool, is_v4, 0, 1, now_ns);
 	if (idx < 0)
 		return idx;
 	*tried |= tried_bit(idx);
-	backend = find(b, pool, idx);
+	backend = find_backend(b, pool, idx);
 	if (backend && backend->is_down)
-		backend->retry_at_ns = now_ns + pool->retry_ns;	/* this one is the trial */
+		backend->retry_at_ns = now_ns + pool->retry_ns;	/* this connection is the trial */
 	return idx;
 }
 
-void sp_backends_failed(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, enum sp_backend_failure why,
-			__u64 now_ns)
+void sp_backends_failed(struct sp_backends *b, const struct sp_pool_conf *pool, int idx,
+			enum sp_backend_failure why, __u64 now_ns)
 {
-	struct sp_backend *backend = find(b, pool, idx);
+	struct sp_backend *backend = find_backend(b, pool, idx);
 	char text[SP_QUANTITY_STRLEN];
 
 	if (!backend)
@@ -122,7 +130,7 @@ void sp_backends_failed(struct sp_backends *b, const struct sp_pool_conf *pool, 
 
 void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
 {
-	struct sp_backend *backend = find(b, pool, idx);
+	struct sp_backend *backend = find_backend(b, pool, idx);
 
 	if (!backend)
 		return;
@@ -133,9 +141,10 @@ void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *poo
 	backend->is_down = 0;
 }
 
-int sp_backends_learn(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, __u16 mss, __u8 asked, __u8 had)
+int sp_backends_learn(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, __u16 mss,
+		      __u8 asked, __u8 had)
 {
-	struct sp_backend *backend = find(b, pool, idx), before;
+	struct sp_backend *backend = find_backend(b, pool, idx), before;
 
 	if (!backend)
 		return 0;
@@ -145,12 +154,13 @@ int sp_backends_learn(struct sp_backends *b, const struct sp_pool_conf *pool, in
 	return backend->mss != before.mss || backend->lacks != before.lacks;
 }
 
-const struct sp_backend *sp_backends_at(const struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
+const struct sp_backend *sp_backends_at(const struct sp_backends *b,
+					const struct sp_pool_conf *pool, int idx)
 {
-	return find(b, pool, idx);
+	return find_backend(b, pool, idx);
 }
 
-static size_t count(const struct sp_config *config)
+static size_t count_backends(const struct sp_config *config)
 {
 	size_t n = 0;
 
@@ -159,24 +169,25 @@ static size_t count(const struct sp_config *config)
 	return n;
 }
 
-static int alloc(struct sp_backends *b, const struct sp_config *config)
+static int alloc_tables(struct sp_backends *b, const struct sp_config *config)
 {
-	*b = (struct sp_backends){ .config = config, .count = count(config) };
+	*b = (struct sp_backends){ .config = config, .count = count_backends(config) };
 	b->all = calloc(b->count, sizeof(*b->all));
 	b->pools = calloc(config->pool_count, sizeof(*b->pools));
 	b->sorted = calloc(b->count, sizeof(*b->sorted));
 	return b->all && b->pools && b->sorted ? 0 : -ENOMEM;
 }
 
-static void drop(struct sp_backends *b)
+static void free_tables(struct sp_backends *b)
 {
 	free(b->all);
 	free(b->pools);
 	free(b->sorted);
 }
 
-/* What was known of it; turns begin anew, since the weights may be others. */
-static void carry(const struct sp_backends *from, const struct sp_pool_conf *pool, struct sp_backend *backend)
+/* The state from before the reload. Turns begin anew, because weights may have changed. */
+static void carry_state(const struct sp_backends *from, const struct sp_pool_conf *pool,
+			struct sp_backend *backend)
 {
 	const struct sp_backend *known = find_key(from, backend);
 
@@ -189,7 +200,7 @@ static void carry(const struct sp_backends *from, const struct sp_pool_conf *poo
 	backend->is_down = known->is_down && pool->failures;
 }
 
-static void fill(struct sp_backends *b, const struct sp_backends *from)
+static void fill_tables(struct sp_backends *b, const struct sp_backends *from)
 {
 	struct sp_backend *backend = b->all;
 
@@ -199,7 +210,7 @@ static void fill(struct sp_backends *b, const struct sp_backends *from)
 		b->pools[i] = backend;
 		for (size_t j = 0; j < pool->backend_count; j++, backend++) {
 			*backend = (struct sp_backend){ .pool_id = pool->id, .at = pool->backends[j].at };
-			carry(from, pool, backend);
+			carry_state(from, pool, backend);
 			b->sorted[backend - b->all] = backend;
 		}
 	}
@@ -211,13 +222,13 @@ int sp_backends_configure(struct sp_backends *b, const struct sp_config *config)
 	struct sp_backends next;
 	int err;
 
-	err = alloc(&next, config);
+	err = alloc_tables(&next, config);
 	if (err) {
-		drop(&next);
+		free_tables(&next);
 		return err;
 	}
-	fill(&next, b);
-	drop(b);
+	fill_tables(&next, b);
+	free_tables(b);
 	*b = next;
 	return 0;
 }
@@ -238,6 +249,6 @@ void sp_backends_free(struct sp_backends *b)
 {
 	if (!b)
 		return;
-	drop(b);
+	free_tables(b);
 	free(b);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* backends.h - what runs behind each backend of the configuration: whose turn it is, what failed. No I/O, no clock. */
+/*
+ * backends.h - the backends of the configuration: which is next, which are down. No I/O, no clock:
+ * times are passed in, in ns. Context: event loop.
+ */
 #ifndef SP_NODE_BACKENDS_H
 #define SP_NODE_BACKENDS_H
 
@@ -8,28 +11,32 @@
 /*
  * Theory of operation
  *
- *	UP -> DOWN	`failures` connections in a row were refused or not answered (0: never)
- *	DOWN -> DOWN	`retry` is over: one connection is sent there as a trial, the next one after another `retry`
+ *	UP -> DOWN	`failures` connections in a row were refused or timed out (0: never)
+ *	DOWN -> DOWN	`retry` has passed: one connection is a trial, the next one after another
+ *			`retry`
  *	DOWN -> UP	a connection was answered
  *
- * New connections go to the pool's backends in turn, by weight, smoothly: 2:1 is a a b, not by blocks of hundreds.
- * Left out are those of weight 0 (draining) and of the other family; those that this connection has tried, unless it
- * has tried all; and those that are down, unless all are (then a backend that may be dead is better than none).
+ * New connections go to the pool's backends in turn, by weight, smoothly: 2:1 is a a b, not blocks
+ * of hundreds. Backends of weight 0 (draining) or of the other family get none. Backends that the
+ * connection has tried are left out, unless it has tried all. Backends that are down are left out,
+ * unless all are down: a backend that may be dead is better than none.
  *
- * A backend is the same one after a reload when its pool's name and its address are: its state stays. A connection
- * that began before a reload goes on with the pool that it began with, so calls take a pool and an index in it, of any
- * configuration that is still in memory. What such a connection says of a backend that is gone is ignored.
+ * A backend keeps its state over a reload if the pool's name and its address stay. A connection
+ * that began before a reload continues with its pool. So calls take a pool of any configuration
+ * that is still in memory, and an index in that pool. Reports about a backend that is gone are
+ * ignored.
  */
 enum sp_backend_failure { SP_BACKEND_REFUSED, SP_BACKEND_SILENT };
 
 /**
- * struct sp_backend - what is known of a backend, beside its configuration
+ * struct sp_backend - state of a backend
  * @failures:	connections in a row that failed
- * @connections, @refused, @silent: of all connections tried since the start, how they ended
- * @retry_at_ns: when a backend that is down may be tried again
- * @current:	for the turns (weights that were skipped, less what was given)
- * @mss:	in its last SYN-ACK; 0: none was seen
- * @lacks:	SP_SERVICE_F_*: asked for, and not had
+ * @connections, @refused, @silent: results of all connections since the start: answered, refused,
+ *		timed out
+ * @retry_at_ns: time of the next trial, if the backend is down
+ * @current:	for the turns: sum of the skipped weights, minus the given ones
+ * @mss:	of its last SYN-ACK; 0: none was seen
+ * @lacks:	SP_SERVICE_F_* that the SYN offered and the SYN-ACK did not have
  */
 struct sp_backend {
 	__u32			pool_id;
@@ -47,40 +54,41 @@ struct sp_backend {
 
 struct sp_backends;
 
-/* @config: as below. Return: 0; -ENOMEM. */
+/* @config: borrowed, see below. Return: 0 or -ENOMEM. */
 int sp_backends_new(const struct sp_config *config, struct sp_backends **ret_backends);
 void sp_backends_free(struct sp_backends *backends);
 
 /**
- * sp_backends_configure() - when a reload has been accepted
+ * sp_backends_configure() - use @config from now on
  * @config:	borrowed until the next call has returned
- * Return: 0; -ENOMEM, and nothing has changed.
+ * Return: 0, or -ENOMEM and nothing has changed.
  */
 int sp_backends_configure(struct sp_backends *backends, const struct sp_config *config);
 
 /**
- * sp_backends_choose() - whose turn it is
+ * sp_backends_choose() - the next backend for a connection
  * @is_v4:	family of the connection
- * @tried:	what this connection has tried before, 0 at its first call; the one chosen is added
- * Return: index in @pool; -ENOENT when no backend of that family has a weight.
+ * @tried:	set of the backends that it has tried, 0 at first; the chosen one is added
+ * Return: index in @pool; -ENOENT: no backend of that family has a weight.
  */
-int sp_backends_choose(struct sp_backends *backends, const struct sp_pool_conf *pool, int is_v4, __u64 *tried,
-		       __u64 now_ns);
+int sp_backends_choose(struct sp_backends *backends, const struct sp_pool_conf *pool, int is_v4,
+		       __u64 *tried, __u64 now_ns);
 
-/* How a connection to a chosen backend ended. Changes between up and down are logged. */
+/* Report the result of a connection to a chosen backend. Changes between up and down are logged. */
 void sp_backends_failed(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
 			enum sp_backend_failure why, __u64 now_ns);
 void sp_backends_connected(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx);
 
 /**
- * sp_backends_learn() - what a SYN-ACK tells of its backend's TCP, until a reload
- * @asked, @had: SP_SERVICE_F_* of the SYN and of the answer
- * Return: whether something is new
+ * sp_backends_learn() - note the options of a backend's SYN-ACK, until a reload
+ * @asked, @had: SP_SERVICE_F_* of the SYN and of the SYN-ACK
+ * Return: whether they have changed
  */
-int sp_backends_learn(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx, __u16 mss, __u8 asked,
-		      __u8 had);
+int sp_backends_learn(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
+		      __u16 mss, __u8 asked, __u8 had);
 
-/* For showing. NULL: the pool's backend is not in the configuration any more. */
-const struct sp_backend *sp_backends_at(const struct sp_backends *backends, const struct sp_pool_conf *pool, int idx);
+/* For reports; borrowed. NULL: the backend is not in the configuration any more. */
+const struct sp_backend *sp_backends_at(const struct sp_backends *backends,
+					const struct sp_pool_conf *pool, int idx);
 
 #endif

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * confine.c - what the daemon can't do any more once it has started.
+ * confine.c - the stages in which the daemon gives up privileges
  *
- * 1. Before: root. Should load and pin programs, open raw sockets and the
- *    control socket.
- * 2. No capabilities. Should use the maps, programs and sockets that are open,
- *    read files of root, pin and unpin in state_dir. Must not mount, load
- *    programs, open raw sockets, change another's process or file.
- * 3. The system calls in the table. Must not start anything, write to files,
- *    map executable memory, or talk to what is not listed.
+ * 1. Before: root. Should load and pin programs, open raw sockets and the control socket. 2. No
+ * capabilities. Should use open maps, programs and sockets, read files of root, pin and unpin in
+ * state_dir. Must
+ *    not mount, load programs, open raw sockets, or change processes and files of other users.
+ * 3. Only the system calls in the table. Must not start programs, write to files, map executable
+ * memory, or use
+ *    sockets of other families.
  *
- * A call that is not listed fails with ENOSYS: libraries of another version
- * than ours know their way around a kernel that lacks one.
+ * Other calls fail with ENOSYS: libraries have fallbacks for kernels that lack a call.
  */
 #include "node/confine.h"
 
@@ -42,28 +41,88 @@ struct rule {
 
 static const struct rule allowed[] = {
 	/* packets, connections, maps; attaching to an interface that a reload adds */
-	CALL(epoll_wait), CALL(epoll_pwait), CALL(epoll_ctl), CALL(sendmmsg), CALL(read), CALL(write), CALL(close),
-	CALL(bpf),	/* whichever command: without capabilities the kernel loads no program */
-	/* the control socket, the service manager, a store's servers, questions about interfaces */
-	CALL(accept4), CALL(connect), CALL(bind), CALL(getsockname), CALL(getpeername), CALL(getsockopt),
-	CALL(setsockopt), CALL(shutdown), CALL(sendmsg), CALL(recvmsg), CALL(recvmmsg), CALL(sendto), CALL(recvfrom),
-	CALL(writev), CALL(readv), CALL(fcntl), CALL(poll), CALL(ppoll),
-	SOCKET(AF_UNIX, SOCK_DGRAM), SOCKET(AF_UNIX, SOCK_STREAM), SOCKET(AF_INET, SOCK_DGRAM),
+	CALL(epoll_wait),
+	CALL(epoll_pwait),
+	CALL(epoll_ctl),
+	CALL(sendmmsg),
+	CALL(read),
+	CALL(write),
+	CALL(close),
+	CALL(bpf), /* any command: without capabilities the kernel loads no program */
+	/*
+	 * the control socket, the service manager, servers of the store, queries about interfaces
+	 */
+	CALL(accept4),
+	CALL(connect),
+	CALL(bind),
+	CALL(getsockname),
+	CALL(getpeername),
+	CALL(getsockopt),
+	CALL(setsockopt),
+	CALL(shutdown),
+	CALL(sendmsg),
+	CALL(recvmsg),
+	CALL(recvmmsg),
+	CALL(sendto),
+	CALL(recvfrom),
+	CALL(writev),
+	CALL(readv),
+	CALL(fcntl),
+	CALL(poll),
+	CALL(ppoll),
+	SOCKET(AF_UNIX, SOCK_DGRAM),
+	SOCKET(AF_UNIX, SOCK_STREAM),
+	SOCKET(AF_INET, SOCK_DGRAM),
 	SOCKET(AF_INET6, SOCK_DGRAM),
-	SOCKET(AF_INET, SOCK_STREAM), SOCKET(AF_INET6, SOCK_STREAM),
-	IOCTL(FIONBIO), IOCTL(FIOCLEX), IOCTL(FIONREAD), IOCTL(SIOCGIFMTU), IOCTL(SIOCGIFINDEX), IOCTL(SIOCGIFHWADDR),
+	SOCKET(AF_INET, SOCK_STREAM),
+	SOCKET(AF_INET6, SOCK_STREAM),
+	IOCTL(FIONBIO),
+	IOCTL(FIOCLEX),
+	IOCTL(FIONREAD),
+	IOCTL(SIOCGIFMTU),
+	IOCTL(SIOCGIFINDEX),
+	IOCTL(SIOCGIFHWADDR),
 	/* files to read; the control socket and pins to remove */
-	WITHOUT(openat, 2, WRITES), CALL(newfstatat), CALL(fstat), CALL(statx), CALL(lseek), CALL(getdents64),
-	CALL(access), CALL(faccessat), CALL(faccessat2),
-	CALL(unlink), CALL(unlinkat),
+	WITHOUT(openat, 2, WRITES),
+	CALL(newfstatat),
+	CALL(fstat),
+	CALL(statx),
+	CALL(lseek),
+	CALL(getdents64),
+	CALL(access),
+	CALL(faccessat),
+	CALL(faccessat2),
+	CALL(unlink),
+	CALL(unlinkat),
 	/* memory */
-	WITHOUT(mmap, 2, PROT_EXEC), WITHOUT(mprotect, 2, PROT_EXEC),
-	CALL(munmap), CALL(mremap), CALL(madvise), CALL(brk),
-	/* itself */
-	CALL(clock_gettime), CALL(gettimeofday), CALL(time), CALL(clock_nanosleep), CALL(nanosleep), CALL(getrandom),
-	CALL(futex), CALL(restart_syscall), CALL(sched_yield), CALL(getpid), CALL(gettid), CALL(getuid), CALL(geteuid),
-	CALL(getgid), CALL(getegid), CALL(rt_sigreturn), CALL(rt_sigprocmask), CALL(rt_sigaction), CALL(sigaltstack),
-	CALL(exit), CALL(exit_group),
+	WITHOUT(mmap, 2, PROT_EXEC),
+	WITHOUT(mprotect, 2, PROT_EXEC),
+	CALL(munmap),
+	CALL(mremap),
+	CALL(madvise),
+	CALL(brk),
+	/* the process itself */
+	CALL(clock_gettime),
+	CALL(gettimeofday),
+	CALL(time),
+	CALL(clock_nanosleep),
+	CALL(nanosleep),
+	CALL(getrandom),
+	CALL(futex),
+	CALL(restart_syscall),
+	CALL(sched_yield),
+	CALL(getpid),
+	CALL(gettid),
+	CALL(getuid),
+	CALL(geteuid),
+	CALL(getgid),
+	CALL(getegid),
+	CALL(rt_sigreturn),
+	CALL(rt_sigprocmask),
+	CALL(rt_sigaction),
+	CALL(sigaltstack),
+	CALL(exit),
+	CALL(exit_group),
 };
 
 static int drop_capabilities(void)
@@ -83,13 +142,15 @@ static int restrict_calls(void)
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int err = filter ? 0 : -ENOMEM;
 
-	/* a tree instead of a list: some of them are called for every connection */
+	/* a tree instead of a list: some calls are made for each connection */
 	err = err ?: seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	for (unsigned int i = 0; !err && i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, allowed[i].call, allowed[i].count,
-					     allowed[i].args);
+		err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, allowed[i].call,
+					     allowed[i].count, allowed[i].args);
 	/* abort() */
-	err = err ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, getpid()));
+	err = err
+		      ?: seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+					  SCMP_A0(SCMP_CMP_EQ, getpid()));
 	err = err ?: seccomp_load(filter);
 	seccomp_release(filter);
 	return err;

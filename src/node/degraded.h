@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* degraded.h - services of mode split or adopt whose backends' agents can't do it: seen before a connection comes. */
-#ifndef SP_NODE_SHORTFALL_H
-#define SP_NODE_SHORTFALL_H
+/*
+ * degraded.h - services of mode split or adopt whose backends lack an agent for it: found before a
+ * connection comes. No I/O but the log; times are passed in, in ns. Context: event loop.
+ */
+#ifndef SP_NODE_DEGRADED_H
+#define SP_NODE_DEGRADED_H
 
 #include "cluster/cluster.h"
 #include "node/mode.h"
@@ -10,12 +13,12 @@
 #define SP_DEGRADED_STRLEN	320
 
 /**
- * struct sp_degradation - of one service
- * @backends:	that it has in all its pools, but for those of weight 0
- * @lacking:	of them, those that get less than it asks for
- * @lacking_hash: which ones, and what they get
- * @pool, @backend: the first of those
- * @mode, @reason: what that one gets, and why
+ * struct sp_degradation - backends of one service that get less than its mode
+ * @backends:	number of its backends with a weight, in all its pools
+ * @lacking:	number of backends that get a lesser mode
+ * @lacking_hash: of those backends and their reasons
+ * @pool, @backend: the first of them, borrowed
+ * @mode, @reason: its mode, and why
  */
 struct sp_degradation {
 	unsigned int			backends, lacking;
@@ -26,7 +29,7 @@ struct sp_degradation {
 	enum sp_mode_reason		reason;
 };
 
-/* @of: as the services are in @config */
+/* @of: in the order of the services of @config */
 struct sp_degraded {
 	const struct sp_config	*config;
 	struct sp_degradation	of[SP_DEGRADEDS_MAX];
@@ -34,14 +37,21 @@ struct sp_degraded {
 	int			is_stale;
 };
 
-/* @config: borrowed until the next call. For two seconds nothing is said: agents are not heard of at once. */
+/*
+ * @config: borrowed until the next call. The first report is after two seconds, when agents have
+ * sent HELLOs.
+ */
 void sp_degraded_configure(struct sp_degraded *s, const struct sp_config *config, __u64 now_ns);
-/* Some member came, or is gone, or can do other things: it is looked at again as soon as it has had time to say all. */
+/* A member came, is gone, or has other abilities: check again after three HELLOs. */
 void sp_degraded_changed(struct sp_degraded *s, __u64 now_ns);
-/* Looks at most once a second, and logs what is different for a service. */
+/* Check at most once a second, and log the changes of each service. */
 void sp_degraded_tick(struct sp_degraded *s, const struct sp_cluster *cluster, __u64 now_ns);
 
-/* What should be said of a service, into @buf of SP_DEGRADED_STRLEN bytes. Return: @buf; NULL: nothing. */
-const char *sp_degradation_format(const struct sp_service_conf *service, const struct sp_degradation *s, char *buf);
+/*
+ * @buf: SP_DEGRADED_STRLEN bytes. Return: @buf with the warning; NULL: the service has its mode
+ * everywhere.
+ */
+const char *sp_degradation_format(const struct sp_service_conf *service,
+				  const struct sp_degradation *s, char *buf);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* expiry.h - a splice is ended by us: both ends hear of it. */
+/*
+ * expiry.h - RST to both ends of a splice that this node ends. A segment that is not sent is
+ * counted by the wire.
+ */
 #ifndef SP_NODE_EXPIRY_H
 #define SP_NODE_EXPIRY_H
 
@@ -7,14 +10,14 @@
 #include "tcp/wire.h"
 
 /**
- * sp_expiry_tell() - RST to both ends of a splice that is forgotten while they may still use it
- * @up, @down:	what the halves have carried here; @up is NULL where the client's port has a newer splice, and then only
- *		the backend is told
+ * sp_expiry_tell() - reset both ends of a splice that may still be in use
+ * @up, @down:	state of the halves; @up is NULL if the client's port has a newer splice: then only
+ *		the backend is reset
  *
- * An end takes an RST of exactly the number that it expects next; of another one in its window it asks by an ACK
- * (RFC 5961, 3.2), which is answered like all that belongs to nobody.
+ * An end accepts an RST with exactly its next sequence number. For another number in its window it
+ * sends a challenge ACK (RFC 5961, 3.2); the daemon answers that like any segment without a splice.
  */
-void sp_expiry_tell(struct sp_wire *wire, const struct sp_splice *splice, const struct sp_half_state *up,
-		    const struct sp_half_state *down);
+void sp_expiry_tell(struct sp_wire *wire, const struct sp_splice *splice,
+		    const struct sp_half_state *up, const struct sp_half_state *down);
 
 #endif

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
+ * firewall.c - the warning about refused packets, and its remedy
+ *
  * Theory of operation
  *
- * What the datapath sends goes past netfilter, and so does what comes for it. What the daemon sends by raw sockets goes
- * through netfilter's output hook, where connection tracking sees one side of each conversation: a SYN, and then
- * segments that don't follow from it. A firewall that drops what is "invalid" drops those. sendmmsg() says so by EPERM.
- * The lines exempt what has our addresses from tracking, by its source: the services' and our own.
+ * Packets of the datapath bypass netfilter in both directions. The daemon's raw sockets send
+ * through netfilter's output hook. There connection tracking sees one side of each connection: a
+ * SYN, then segments that do not follow from it. A firewall that drops "invalid" packets drops
+ * those segments, and sendmmsg() returns EPERM. The remedy exempts packets from tracking if their
+ * source is an address of a service or of the proxy.
  */
 #include "node/firewall.h"
 
@@ -15,13 +18,13 @@
 #include "base/addr.h"
 #include "base/warnings.h"
 
-/* @used: of @room bytes; what does not fit ends the list, and then @used is @room */
+/* @used: of @room bytes; equals @room once an entry did not fit: the list ends there */
 struct list {
 	char	*text;
 	size_t	room, used;
 };
 
-static void append(struct list *l, const char *separator, const char *text)
+static void append_text(struct list *l, const char *separator, const char *text)
 {
 	int n = snprintf(l->text + l->used, l->room - l->used, "%s%s", l->used ? separator : "", text);
 
@@ -36,10 +39,10 @@ static void add_addr(struct list *l, const struct sp_addr *addr, int is_v6)
 		return;
 	sp_addr_format(addr, text);
 	if (!l->used || !strstr(l->text, text))
-		append(l, ", ", text);
+		append_text(l, ", ", text);
 }
 
-/* Return: whether there are any, and all of them fit. */
+/* Return: whether the list has addresses, and all fit. */
 static int list_sources(const struct sp_config *config, int is_v6, char *text, size_t room)
 {
 	struct list l = { .text = text, .room = room };
@@ -52,10 +55,11 @@ static int list_sources(const struct sp_config *config, int is_v6, char *text, s
 	return l.used && l.used < l.room;
 }
 
-static const char *remedy(const struct sp_config *config, char buf[SP_WARNING_REMEDY_MAX])
+static const char *format_remedy(const struct sp_config *config, char buf[SP_WARNING_REMEDY_MAX])
 {
 	char v4[SP_WARNING_REMEDY_MAX / 4], v6[SP_WARNING_REMEDY_MAX / 4];
-	int has_v4 = list_sources(config, 0, v4, sizeof(v4)), has_v6 = list_sources(config, 1, v6, sizeof(v6));
+	int has_v4 = list_sources(config, 0, v4, sizeof(v4)),
+	    has_v6 = list_sources(config, 1, v6, sizeof(v6));
 
 	if (!has_v4 && !has_v6)
 		return sp_warning_kind_remedy(SP_WARNING_SEND_REFUSED);
@@ -75,7 +79,7 @@ void sp_firewall_tick(const struct sp_wire *wire, const struct sp_config *config
 	if (s.refused_pkts == known_pkts)
 		return;
 	known_pkts = s.refused_pkts;
-	sp_warn_with(remedy(config, buf), SP_WARNING_SEND_REFUSED, now_ns, "output",
+	sp_warn_with(format_remedy(config, buf), SP_WARNING_SEND_REFUSED, now_ns, "output",
 		     "a firewall of this host (nftables or iptables, often `ct state invalid drop`) refuses packets that the "
 		     "daemon sends: %llu so far, the last one from %s to %s", (unsigned long long)s.refused_pkts,
 		     sp_addr_format(&s.refused_from, from), sp_addr_format(&s.refused_to, to));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* lifetime.h - how long a splice may be without packets before it goes. For the ager; no state, no clock. */
+/*
+ * lifetime.h - how long a splice may be quiet before it ends. For the ager; no state, no clock,
+ * times in ns.
+ */
 #ifndef SP_NODE_LIFETIME_H
 #define SP_NODE_LIFETIME_H
 
@@ -7,10 +10,11 @@
 #include "config/config.h"
 
 /**
- * struct sp_lifetime - a splice as one machine knows it
- * @up, @down:	what its halves have carried here; @up is NULL where the client's port has a newer splice
- * @is_shared:	other proxies carry it, too, and what they saw is not known here
- * @is_split:	an agent carries the half down: acknowledgements of what the client sends pass no proxy
+ * struct sp_lifetime - a splice as seen by one machine
+ * @up, @down:	state of its halves, borrowed; @up is NULL if the client's port has a newer splice
+ * @is_shared:	other proxies may carry packets that this machine did not see
+ * @is_split:	an agent carries the half down, so acknowledgements of the client's data pass no
+ *		proxy
  * @is_agent:	this machine is that agent
  * @is_short:	ports or room run short
  */
@@ -23,10 +27,10 @@ struct sp_lifetime {
 	__u8			is_short;
 };
 
-/* How long it may be quiet, in nanoseconds since its last packet. */
+/* Return: the longest silence, since the last packet. */
 __u64 sp_lifetime_ns(const struct sp_limits_conf *limits, const struct sp_lifetime *l);
 
-/* The least that sp_lifetime_ns() may return, for all that @l->down tells; @l->up is not looked at. */
+/* Return: a lower bound of sp_lifetime_ns(), from @l->down alone. */
 __u64 sp_lifetime_least_ns(const struct sp_limits_conf *limits, const struct sp_lifetime *l);
 
 #endif

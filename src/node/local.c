@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* local.c - see local.h */
 #include "node/local.h"
 
 #include <arpa/inet.h>
@@ -10,7 +11,7 @@
 #include "base/sockaddr.h"
 #include "base/warnings.h"
 
-#define LOOK_MAX	4096	/* of a configuration's backends: some microseconds for each, while packets wait */
+#define CHECK_MAX	4096	/* backends of a configuration: each takes some microseconds, while packets wait */
 #define DISCARD_PORT	9
 
 static int is_loopback(const struct sp_addr *addr)
@@ -33,7 +34,7 @@ int sp_local_connect(const struct sp_addr *addr)
 	return err;
 }
 
-/* To itself, a machine speaks from the address that it speaks to. */
+/* A machine that connects to itself uses the same address at both ends. */
 int sp_local_is(const struct sp_addr *addr)
 {
 	int fd = sp_local_connect(addr), is_local = is_loopback(addr);
@@ -51,13 +52,13 @@ int sp_local_is(const struct sp_addr *addr)
 	return is_local;
 }
 
-static void warn(const struct sp_pool_conf *pool, const struct sp_backend_conf *b)
+static void warn_of_backend(const struct sp_pool_conf *pool, const struct sp_backend_conf *b)
 {
 	char at[SP_ENDPOINT_STRLEN];
 
 	sp_endpoint_format(&b->at.addr, b->at.port_be, at);
-	sp_warn(SP_WARNING_BACKEND_LOCAL, sp_now_ns(), at, "backend %s of pool %s is on this machine, whose address is "
-		"%s: its packets never arrive at an interface, so no connection to it succeeds", b->name, pool->name, at);
+	sp_warn(SP_WARNING_BACKEND_LOCAL, sp_now_ns(), at, "backend %s of pool %s is on this machine (%s): its "
+		"packets never arrive at an interface, so no connection to it succeeds", b->name, pool->name, at);
 }
 
 static int has_backend(const struct sp_config *config, const struct sp_endpoint *at)
@@ -69,7 +70,7 @@ static int has_backend(const struct sp_config *config, const struct sp_endpoint 
 	return 0;
 }
 
-static int is_still_so(const struct sp_config *config, const char *object)
+static int is_still_local(const struct sp_config *config, const char *object)
 {
 	struct sp_endpoint at;
 
@@ -79,13 +80,13 @@ static int is_still_so(const struct sp_config *config, const char *object)
 void sp_local_warn(const struct sp_config *config)
 {
 	const struct sp_warning *w = NULL;
-	unsigned int looks = 0;
+	unsigned int checks = 0;
 
 	while ((w = sp_warnings_next(w)))
-		if (w->kind == SP_WARNING_BACKEND_LOCAL && !is_still_so(config, w->object))
+		if (w->kind == SP_WARNING_BACKEND_LOCAL && !is_still_local(config, w->object))
 			sp_warn_over(w->kind, w->object);
 	for (const struct sp_pool_conf *p = config->pools; p < config->pools + config->pool_count; p++)
-		for (size_t i = 0; i < p->backend_count && looks++ < LOOK_MAX; i++)
+		for (size_t i = 0; i < p->backend_count && checks++ < CHECK_MAX; i++)
 			if (sp_local_is(&p->backends[i].at.addr))
-				warn(p, &p->backends[i]);
+				warn_of_backend(p, &p->backends[i]);
 }

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* local.h - backends on the proxy itself, whose packets never come to the datapath. */
+/*
+ * local.h - addresses of this machine. Backends on the proxy itself are a fault: their packets
+ * never reach the datapath. Needs no privileges; system calls that don't block.
+ */
 #ifndef SP_NODE_LOCAL_H
 #define SP_NODE_LOCAL_H
 
 #include "config/config.h"
 
-/* A datagram socket connected to @addr, which looks the route up and sends nothing. Return: it, or -errno. */
+/*
+ * Connect a datagram socket to @addr: looks up the route, sends nothing. Return: descriptor for the
+ * caller, or -errno.
+ */
 int sp_local_connect(const struct sp_addr *addr);
 
-/* Whether the kernel takes @addr for one of this machine. Needs no privileges. */
+/* Return: whether @addr is an address of this machine. */
 int sp_local_is(const struct sp_addr *addr);
 
-/* Warn of such backends, and no longer of those that are gone or elsewhere. */
+/* Warn of local backends of @config; end warnings about backends that are gone or elsewhere. */
 void sp_local_warn(const struct sp_config *config);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* main.c - the daemon: options, start, event loop. */
+/* main.c - the daemon of either role: options, start, event loop */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -24,8 +24,8 @@
 #include "store/store.h"
 #include "base/warnings.h"
 
-#define LOOK_BEATS	4	/* of the heart: between two looks at interfaces */
-#define CONSUME_MAX	64	/* turns of the ring in one turn of the loop */
+#define CHECK_BEATS	4	/* heartbeats between two checks of the interfaces */
+#define CONSUME_MAX	64	/* reads of the ring in one turn of the loop */
 /* Until proxies have missed an agent that has just ended, and what they gave to its datapath till then has come. */
 #define UNLOAD_AFTER_US	1000000
 
@@ -72,10 +72,11 @@ static void on_event(void *ctx, const struct sp_event *ev)
 }
 
 /*
- * Sending may bring the answer at once, so look again before sleeping. Are there many, the loop turns in between: the
- * store works on the first of them while we read the next, and a flood doesn't keep us from our timers.
+ * The answer to a sent packet may be here at once, so read the ring again before the loop sleeps.
+ * If there are many events, the loop turns in between: the store works on the first ones while the
+ * daemon reads the next, and a flood does not delay the timers.
  */
-static void consume(struct daemon *d)
+static void consume_events(struct daemon *d)
 {
 	for (int i = 0; i < CONSUME_MAX; i++) {
 		int n = sp_datapath_consume(d->dp);
@@ -88,16 +89,16 @@ static void consume(struct daemon *d)
 
 static void on_events(uv_poll_t *handle, int status, int events)
 {
-	consume(handle->data);
+	consume_events(handle->data);
 }
 
-/* An agent should hear of a splice before its server does. */
+/* An agent must get the introduction of a splice before its server gets the first packet. */
 static void before_packets(void *ctx)
 {
 	sp_cluster_flush(((struct daemon *)ctx)->cluster);
 }
 
-/* What the store's and other proxies' answers in this turn have led to. */
+/* Send the packets and messages that this turn's answers of the store and of other proxies led to. */
 static void on_flush(uv_prepare_t *prepare)
 {
 	struct daemon *d = prepare->data;
@@ -113,7 +114,7 @@ static void on_policies(uv_poll_t *handle, int status, int events)
 	sp_datapath_policies_changed(d->dp, sp_now_ns());
 }
 
-static void look_at_interfaces(struct daemon *d)
+static void check_interfaces(struct daemon *d)
 {
 	const struct sp_node *node = d->node;
 
@@ -122,7 +123,7 @@ static void look_at_interfaces(struct daemon *d)
 	sp_datapath_follow_mtu(d->dp, node->config);
 }
 
-/* An interface that has come back must not be without the datapath until the next beat. */
+/* An interface that has come back gets the datapath at once, not at the next beat. */
 static void on_links(uv_poll_t *handle, int status, int events)
 {
 	struct daemon *d = handle->data;
@@ -130,7 +131,7 @@ static void on_links(uv_poll_t *handle, int status, int events)
 
 	if (!uv_fileno((const uv_handle_t *)handle, &fd))
 		sp_links_drain(fd);
-	look_at_interfaces(d);
+	check_interfaces(d);
 }
 
 static void watch_links(struct daemon *d)
@@ -151,10 +152,10 @@ static void on_beat(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	sp_datapath_heartbeat(d->dp);
-	sp_report_tell(&d->report);
+	sp_report_send_state(&d->report);
 	sp_firewall_tick(d->wire, d->node->config, sp_now_ns());
-	if (!(d->beats++ % LOOK_BEATS))
-		look_at_interfaces(d);
+	if (!(d->beats++ % CHECK_BEATS))
+		check_interfaces(d);
 	sp_datapath_policies_tick(d->dp, sp_now_ns());
 	sp_warnings_tick(sp_now_ns());
 }
@@ -174,13 +175,13 @@ static void on_age(uv_timer_t *timer)
 	uv_timer_start(timer, on_age, sp_node_age(d->node), 0);
 }
 
-/* The service manager hears that the loop turns. */
+/* Tell the service manager that the loop turns. */
 static void on_watchdog(uv_timer_t *timer)
 {
 	sd_notify(0, "WATCHDOG=1");
 }
 
-static void reload(struct daemon *d)
+static void reload_config(struct daemon *d)
 {
 	if (!sp_reload(d->path, d->node))
 		log_info("reload of %s done", d->path);
@@ -189,7 +190,7 @@ static void reload(struct daemon *d)
 static void on_hup(uv_signal_t *signal, int signum)
 {
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)uv_hrtime() / 1000);
-	reload(signal->data);
+	reload_config(signal->data);
 	sd_notify(0, "READY=1");
 }
 
@@ -245,7 +246,7 @@ static int start_loop(struct daemon *d)
 	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report, &d->control);
 }
 
-/* Nothing of ours is called any more, so that what is closed is not missed. */
+/* Stop all callbacks first: they use what is closed then. */
 static void stop_loop(struct daemon *d)
 {
 	uv_poll_stop(&d->events);
@@ -270,7 +271,7 @@ static int open_store(struct daemon *d)
 	return 0;
 }
 
-static int run(const struct sp_role *role, const char *path)
+static int run_daemon(const struct sp_role *role, const char *path)
 {
 	static struct daemon d;
 	struct sp_node_parts parts;
@@ -313,7 +314,7 @@ static int run(const struct sp_role *role, const char *path)
 		log_err_errno(err, "can't give up privileges");
 		return 1;
 	}
-	sp_config_put(d.config);	/* the node has it, until another one is read */
+	sp_config_put(d.config);	/* the node has a reference */
 	log_info("ready");
 	sd_notify(0, "READY=1");
 	uv_run(&d.loop, UV_RUN_DEFAULT);
@@ -322,7 +323,7 @@ static int run(const struct sp_role *role, const char *path)
 	return 0;
 }
 
-/* Who checks a file need not be root, nor on the proxy's machine. */
+/* --check may run without root, or on another machine: then an unreadable key file is a warning. */
 static int check_keys(const char *path)
 {
 	char error[SP_KEYS_ERROR_MAX];
@@ -334,7 +335,7 @@ static int check_keys(const char *path)
 	return err == -EINVAL ? err : 0;
 }
 
-static int check(const struct sp_role *role, const char *path)
+static int check_config(const struct sp_role *role, const char *path)
 {
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *config;
@@ -355,7 +356,7 @@ static int check(const struct sp_role *role, const char *path)
 	return err ? 1 : 0;
 }
 
-static int unload(const struct sp_role *role, const char *path)
+static int unload_datapath(const struct sp_role *role, const char *path)
 {
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *config;
@@ -386,7 +387,7 @@ int sp_main(const struct sp_role *role, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c': path = optarg; break;
-		case 'k': return check(role, optarg);
+		case 'k': return check_config(role, optarg);
 		case 'u': is_unload = 1; break;
 		case 'v': level = SP_LOG_DEBUG; break;
 		case 'V': printf("%s %s\n", role->name, SP_VERSION); return 0;
@@ -399,5 +400,5 @@ int sp_main(const struct sp_role *role, int argc, char **argv)
 		return 2;
 	}
 	sp_log_init(role->name, level);
-	return is_unload ? unload(role, path) : run(role, path);
+	return is_unload ? unload_datapath(role, path) : run_daemon(role, path);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* mode.c - see mode.h */
 #include "node/mode.h"
 
 #include <stdlib.h>
 
 #include "abi/half.h"
 
-enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool, const struct sp_member *agent,
-			    enum sp_mode_reason obstacle, enum sp_mode_reason *ret_reason)
+enum sp_mode sp_mode_choose(enum sp_mode wanted, const struct sp_pool_conf *pool,
+			    const struct sp_member *agent, enum sp_mode_reason obstacle,
+			    enum sp_mode_reason *ret_reason)
 {
 	*ret_reason = SP_MODE_AS_ASKED;
 	if (wanted == SP_MODE_WHOLE)
@@ -39,7 +41,8 @@ static int adopts_at(const struct sp_member *agent, const struct sp_endpoint *at
 	return 0;
 }
 
-enum sp_mode_reason sp_mode_obstacle_at(const struct sp_member *agent, const struct sp_endpoint *backend)
+enum sp_mode_reason sp_mode_obstacle_at(const struct sp_member *agent,
+					const struct sp_endpoint *backend)
 {
 	if (!agent)
 		return SP_MODE_AS_ASKED;
@@ -53,7 +56,8 @@ enum sp_mode_reason sp_mode_obstacle_at(const struct sp_member *agent, const str
 __u8 sp_mode_flags(enum sp_mode mode)
 {
 	static const __u8 flags[SP_MODE_COUNT] = {
-		[SP_MODE_SPLIT] = SP_HALF_F_SPLIT, [SP_MODE_ADOPT] = SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED,
+		[SP_MODE_SPLIT] = SP_HALF_F_SPLIT,
+		[SP_MODE_ADOPT] = SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED,
 	};
 
 	return flags[mode];

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* node.c - the ager, the store and the cluster of a node, connected */
 #include "node/node.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@ void sp_node_configure(struct sp_node *n, struct sp_config *config)
 	n->config = sp_config_get(config);
 }
 
-static void tell_expired(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up, const struct sp_half_state *down)
+static void reset_expired(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up,
+			  const struct sp_half_state *down)
 {
 	struct sp_node *n = ctx;
 
@@ -38,7 +40,7 @@ static void tell_expired(void *ctx, const struct sp_splice *splice, const struct
 	sp_expiry_tell(n->wire, splice, up, down);
 }
 
-static void tell_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+static void send_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
 	struct sp_node *n = ctx;
 
@@ -50,9 +52,9 @@ void sp_node_subscribe(struct sp_node *n, const struct sp_store_events *of_store
 {
 	sp_ager_init(&n->ager, n->dp, n->ports, n->store);
 	n->ager.ctx = n;
-	n->ager.expired = tell_expired;
+	n->ager.expired = reset_expired;
 	if (n->cluster)
-		n->ager.ended = tell_ended;
+		n->ager.ended = send_ended;
 	sp_store_subscribe(n->store, of_store, n);
 	sp_cluster_subscribe(n->cluster, of_cluster, n);
 }
@@ -80,7 +82,7 @@ void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn)
 {
 	struct sp_node *n = node;
 
-	sp_ager_kept(&n->ager, front, client_isn);
+	sp_ager_refreshed(&n->ager, front, client_isn);
 }
 
 void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * node.h - what a proxy and an agent have in common: the datapath with its splices, the store and the members that share
- * them, and the ager that ends them. First member of struct sp_proxy and struct sp_agent.
+ * node.h - the common part of a proxy and an agent: the datapath with its splices, the store and
+ * the cluster that share them, and the ager that ends them. First member of struct sp_proxy and
+ * struct sp_agent.
+ *
+ * Context: event loop. Messages that are lost are counted, not returned as errors.
  */
-#ifndef SP_NODE_CARRIER_H
-#define SP_NODE_CARRIER_H
+#ifndef SP_NODE_NODE_H
+#define SP_NODE_NODE_H
 
 #include "node/age.h"
 #include "cluster/cluster.h"
@@ -43,7 +46,7 @@ struct sp_node_counters {
 
 struct sp_role;
 
-/* @cluster: NULL: there are no other members */
+/* All borrowed; @cluster is NULL if there are no other members. */
 struct sp_node_parts {
 	struct sp_datapath	*dp;
 	struct sp_wire		*wire;
@@ -52,10 +55,10 @@ struct sp_node_parts {
 };
 
 /**
- * struct sp_node
- * @ports:	an agent's have no address: the ager gives ports back
+ * struct sp_node - owns @ports, @strays and a reference to @config
+ * @ports:	an agent's has no address: the ager releases ports of splices
  * @strays:	segments that wait until their connection is known
- * @config:	the one that is followed
+ * @config:	in effect
  */
 struct sp_node {
 	const struct sp_role	*role;
@@ -70,30 +73,35 @@ struct sp_node {
 	struct sp_node_counters	counters;
 };
 
-/* @parts are borrowed; @n is zeroed. Return: 0 or -ENOMEM; sp_node_fini() ends it in either case. */
+/* @parts are borrowed; @n is zeroed. Return: 0 or -ENOMEM; call sp_node_fini() in either case. */
 int sp_node_init(struct sp_node *n, const struct sp_role *role, const struct sp_node_parts *parts);
 void sp_node_fini(struct sp_node *n);
 
-/* From now on @config is followed: a reference is taken. */
+/* Use @config from now on; takes a reference. */
 void sp_node_configure(struct sp_node *n, struct sp_config *config);
 
-/* The ager begins, and what store and cluster say comes to these. Once, when ports and configuration are there. */
+/*
+ * Start the ager, and get the events of store and cluster. Once, after @ports and @config are set.
+ */
 void sp_node_subscribe(struct sp_node *n, const struct sp_store_events *of_store,
 		       const struct sp_cluster_events *of_cluster);
 
-/* From now on store and cluster use @keys, and what is there already is sealed anew. */
+/* Store and cluster use @keys from now on; records in the store are sealed again. */
 void sp_node_rekey(struct sp_node *n, const struct sp_keys *keys);
 
-/* Somebody else may have, or make, what is not known here. A cluster without a store is agents and one proxy. */
+/*
+ * Other proxies may have, or make, splices that are not known here. Without a store, a cluster has
+ * one proxy.
+ */
 static inline int sp_node_is_shared(const struct sp_node *n)
 {
 	return sp_store_is_shared(n->store);
 }
 
-/* A turn of ageing. Return: ms until the next. */
+/* One turn of the ager. Return: ms until the next. */
 unsigned int sp_node_age(struct sp_node *n);
 
-/* Events of the store and the cluster that every role handles alike; @node: their context. */
+/* Handlers of store and cluster events, for both roles; @node is their context. */
 void sp_node_emptied(void *node);
 void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn);
 void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* reload.c - see reload.h */
 #include "node/reload.h"
 
 #include <errno.h>
@@ -35,7 +36,8 @@ static int is_same_member(const struct sp_cluster_conf *a, const struct sp_clust
 	if (a->peer_count != b->peer_count)
 		return 0;
 	for (size_t i = 0; i < a->peer_count; i++)
-		if (strcmp(a->peers[i].name, b->peers[i].name) || sp_endpoint_compare(&a->peers[i].at, &b->peers[i].at))
+		if (strcmp(a->peers[i].name, b->peers[i].name) ||
+		    sp_endpoint_compare(&a->peers[i].at, &b->peers[i].at))
 			return 0;
 	return is_same_text(a->name, b->name) && !sp_endpoint_compare(&a->relay, &b->relay);
 }
@@ -50,8 +52,9 @@ static int is_same_interfaces(const struct sp_config *a, const struct sp_config 
 	return 1;
 }
 
-/* Return: the first setting that differs, of those which are read at the start alone; or NULL. */
-static const char *needs_start(struct sp_datapath *dp, const struct sp_config *a, const struct sp_config *b)
+/* Return: the first changed setting that only the start reads; NULL: none. */
+static const char *needs_start(struct sp_datapath *dp, const struct sp_config *a,
+			       const struct sp_config *b)
 {
 	if (!is_same_interfaces(a, b) && !sp_datapath_can_attach(dp))
 		return "interfaces (by clsact)";
@@ -70,13 +73,16 @@ static const char *needs_start(struct sp_datapath *dp, const struct sp_config *a
 	return NULL;
 }
 
-static int attach(struct sp_datapath *dp, const struct sp_config *from, const struct sp_config *to)
+static int attach_interfaces(struct sp_datapath *dp, const struct sp_config *from,
+			     const struct sp_config *to)
 {
 	return is_same_interfaces(from, to) ? 0 : sp_datapath_attach(dp, to);
 }
 
-/* What most likely fails comes first, and is undone in reverse. @ret_is_undone: after an error */
-static int follow(struct sp_node *n, struct sp_config *next, int *ret_is_undone)
+/*
+ * The step that most likely fails is first; undone in reverse. @ret_is_undone: set after an error
+ */
+static int apply_config(struct sp_node *n, struct sp_config *next, int *ret_is_undone)
 {
 	const struct sp_config *now = n->config;
 	struct sp_keys keys;
@@ -85,11 +91,11 @@ static int follow(struct sp_node *n, struct sp_config *next, int *ret_is_undone)
 	*ret_is_undone = 1;
 	if (err)
 		return err;
-	err = attach(n->dp, now, next);
+	err = attach_interfaces(n->dp, now, next);
 	err = err ?: sp_datapath_apply(n->dp, next);
 	err = err ?: n->role->configure(n, next);
 	if (err)
-		*ret_is_undone = !sp_datapath_apply(n->dp, now) && !attach(n->dp, next, now);
+		*ret_is_undone = !sp_datapath_apply(n->dp, now) && !attach_interfaces(n->dp, next, now);
 	if (!err && sp_datapath_set_keys(n->dp, &keys))
 		sp_node_rekey(n, &keys);
 	return err;
@@ -99,7 +105,7 @@ int sp_reload(const char *path, struct sp_node *n)
 {
 	char error[SP_CONFIG_ERROR_MAX];
 	struct sp_config *next;
-	const char *what;
+	const char *setting;
 	int is_undone, err;
 
 	err = n->role->load(path, error, &next);
@@ -107,16 +113,16 @@ int sp_reload(const char *path, struct sp_node *n)
 		log_err("reload refused, nothing is changed: %s", error);
 		return err;
 	}
-	what = needs_start(n->dp, n->config, next);
-	if (what) {
+	setting = needs_start(n->dp, n->config, next);
+	if (setting) {
 		log_err("reload refused, nothing is changed: %s: %s differs, which is read at the start alone; "
-			"restart %s, connections outlive that", path, what, n->role->name);
+			"restart %s: connections outlive that", path, setting, n->role->name);
 		err = -EBUSY;
 	} else {
-		err = follow(n, next, &is_undone);
+		err = apply_config(n, next, &is_undone);
 		if (err)
 			log_err_errno(err, "reload of %s failed, %s", path, is_undone ? "nothing is changed" :
-				      "and not all is as it was before: restart the daemon, connections outlive that");
+				      "and some settings are new: restart the daemon, connections outlive that");
 	}
 	sp_config_put(next);
 	return err;

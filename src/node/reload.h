@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* reload.h - from one configuration to the next: as a whole, or not at all */
+/* reload.h - a new configuration: in effect as a whole, or not at all. Context: event loop. */
 #ifndef SP_NODE_RELOAD_H
 #define SP_NODE_RELOAD_H
 
 #include "node/role.h"
 
-/* Read a file again and follow it. Return: 0 or -errno, logged. */
+/*
+ * Read @path again and use it. Return: 0 or -errno, logged; -EBUSY: a setting that only the start
+ * reads differs.
+ */
 int sp_reload(const char *path, struct sp_node *node);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* report.c - JSON of the daemon's state; the format is in control/control.h */
 #include "node/report.h"
 
 #include <time.h>
@@ -15,7 +16,7 @@
 #include "node/report_mode.h"
 #include "node/report_warnings.h"
 
-#define STRETCH 1024
+#define ROWS_AT_ONCE 1024
 
 static const char *backend_state(const struct sp_backend_conf *conf, const struct sp_backend *b)
 {
@@ -24,9 +25,9 @@ static const char *backend_state(const struct sp_backend_conf *conf, const struc
 	return b->is_down ? "down" : "up";
 }
 
-/* @b: NULL while a reload is only half done */
-static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backend *b, const struct sp_member *agent,
-		       json_t *modes)
+/* @b: NULL during a reload */
+static json_t *make_backend(const struct sp_backend_conf *conf, const struct sp_backend *b,
+			    const struct sp_member *agent, json_t *modes)
 {
 	static const struct sp_backend unknown;
 	__u64 now_ns = sp_now_ns(), retry_ns;
@@ -42,33 +43,37 @@ static json_t *backend(const struct sp_backend_conf *conf, const struct sp_backe
 			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name : NULL, "modes", modes);
 }
 
-static json_t *backends(const struct sp_report *r, size_t pool_idx)
+static json_t *list_backends(const struct sp_report *r, size_t pool_idx)
 {
-	const struct sp_backends *b = r->node->role->backends ? r->node->role->backends(r->node) : NULL;
+	const struct sp_backends *b = r->node->role->backends ? r->node->role->backends(r->node)
+							      : NULL;
 	const struct sp_pool_conf *p = &r->node->config->pools[pool_idx];
 	unsigned int wanted = sp_report_wanted(r->node->config, pool_idx);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < p->backend_count; i++) {
-		const struct sp_member *agent = sp_cluster_agent_at(r->node->cluster, &p->backends[i].at);
+		const struct sp_member *agent =
+			sp_cluster_agent_at(r->node->cluster, &p->backends[i].at);
 
-		json_array_append_new(list, backend(&p->backends[i], sp_backends_at(b, p, i), agent,
-						    sp_report_modes(wanted, p, agent, &p->backends[i].at)));
+		json_array_append_new(list,
+				      make_backend(&p->backends[i], sp_backends_at(b, p, i), agent,
+						   sp_report_modes(wanted, p, agent,
+								   &p->backends[i].at)));
 	}
 	return list;
 }
 
-static json_t *pools(const struct sp_report *r)
+static json_t *list_pools(const struct sp_report *r)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < r->node->config->pool_count; i++)
 		json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->node->config->pools[i].name,
-						      "backends", backends(r, i)));
+						      "backends", list_backends(r, i)));
 	return list;
 }
 
-static json_t *counters(const struct sp_report *r)
+static json_t *list_counters(const struct sp_report *r)
 {
 	const struct sp_cluster_counters *relay = sp_cluster_counters(r->node->cluster);
 	const struct sp_node_counters *c = &r->node->counters;
@@ -89,7 +94,7 @@ static json_t *counters(const struct sp_report *r)
 	return o;
 }
 
-static json_t *store_server(const struct sp_store_server *s)
+static json_t *make_server(const struct sp_store_server *s)
 {
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "state", s->state,
 			 "why", s->why,
@@ -99,21 +104,21 @@ static json_t *store_server(const struct sp_store_server *s)
 			 "reconnects", (json_int_t)s->reconnects);
 }
 
-static json_t *store(struct sp_store *store)
+static json_t *make_store(struct sp_store *store)
 {
 	const struct sp_store_counters *c = &store->counters;
 	json_t *servers = json_array(), *o = json_object();
 	struct sp_store_server server;
 
 	for (unsigned int i = 0; !sp_store_server(store, i, &server); i++)
-		json_array_append_new(servers, store_server(&server));
+		json_array_append_new(servers, make_server(&server));
 #define X(name) json_object_set_new(o, #name, json_integer(c->name));
 	SP_STORE_COUNTERS(X)
 #undef X
 	return json_pack("{s:s, s:o, s:o}", "engine", store->engine->name, "servers", servers, "counters", o);
 }
 
-static json_t *member(const struct sp_report *r, const struct sp_member *m, int is_self)
+static json_t *make_member(const struct sp_report *r, const struct sp_member *m, int is_self)
 {
 	__u64 heard_ns = is_self || !m->heard_ns ? 0 : uv_hrtime() - m->heard_ns;
 	unsigned int splices = is_self ? sp_datapath_count(r->node->dp)->splices : m->splices;
@@ -130,7 +135,7 @@ static json_t *member(const struct sp_report *r, const struct sp_member *m, int 
 			 "mtu", m->mtu);
 }
 
-static json_t *cluster(void *ctx)
+static json_t *report_cluster(void *ctx)
 {
 	const struct sp_report *r = ctx;
 	const struct sp_cluster *c = r->node->cluster;
@@ -138,21 +143,22 @@ static json_t *cluster(void *ctx)
 	struct sp_member m;
 
 	for (unsigned int i = 0; !sp_cluster_member(c, i, &m); i++)
-		json_array_append_new(members, member(r, &m, !i));
+		json_array_append_new(members, make_member(r, &m, !i));
 	return json_pack("{s:o}", "members", members);
 }
 
-void sp_report_tell(const struct sp_report *r)
+void sp_report_send_state(const struct sp_report *r)
 {
-	enum sp_member_state state = r->node->role->is_in_sync(r->node) ? SP_MEMBER_READY : SP_MEMBER_SYNCING;
+	enum sp_member_state state = r->node->role->is_in_sync(r->node) ? SP_MEMBER_READY
+									: SP_MEMBER_SYNCING;
 
 	if (r->is_draining)
 		state = SP_MEMBER_DRAINING;
 	sp_cluster_set_state(r->node->cluster, r->node->config->is_agent ? SP_MEMBER_AGENT : state);
 }
 
-/* Return: why this proxy should not be announced; NULL: it should. */
-static const char *unready(const struct sp_report *r)
+/* Return: why this proxy should get no new connections; NULL: it should. */
+static const char *unready_reason(const struct sp_report *r)
 {
 	if (r->is_draining)
 		return "draining: splicectl drain-self --undo ends that";
@@ -165,28 +171,28 @@ static const char *unready(const struct sp_report *r)
 	return NULL;
 }
 
-static json_t *ready(void *ctx)
+static json_t *report_ready(void *ctx)
 {
-	const char *reason = unready(ctx);
+	const char *reason = unready_reason(ctx);
 
 	return json_pack("{s:b, s:s}", "ready", !reason, "reason", reason ?: "");
 }
 
-static json_t *drain(void *ctx, int is_undo)
+static json_t *set_draining(void *ctx, int is_undo)
 {
 	struct sp_report *r = ctx;
 
 	if (r->is_draining == is_undo)
 		log_info("splicectl drain-self: %s", is_undo ? "undone" : "from now on this proxy is not ready");
 	r->is_draining = !is_undo;
-	sp_report_tell(r);
+	sp_report_send_state(r);
 	return json_pack("{s:b}", "draining", r->is_draining);
 }
 
-/* Who we are, and whether we should be here. Takes @o over. */
-static json_t *standing(const struct sp_report *r, json_t *o)
+/* Name, readiness and store of this node. Takes over @o. */
+static json_t *add_standing(const struct sp_report *r, json_t *o)
 {
-	const char *reason = unready(r), *name = r->node->config->cluster.name;
+	const char *reason = unready_reason(r), *name = r->node->config->cluster.name;
 	struct sp_member self;
 	json_t *more;
 
@@ -194,27 +200,27 @@ static json_t *standing(const struct sp_report *r, json_t *o)
 		name = self.name;
 	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", name, "ready", !reason,
 			 "reason", reason ?: "", "draining", r->is_draining, "in_sync", r->node->role->is_in_sync(r->node),
-			 "connections_survivable", (int)r->node->ager.survivable, "store", store(r->node->store));
+			 "connections_survivable", (int)r->node->ager.survivable, "store", make_store(r->node->store));
 	json_object_update(o, more);
 	json_decref(more);
 	return o;
 }
 
-static json_t *status(void *ctx)
+static json_t *report_status(void *ctx)
 {
 	const struct sp_report *r = ctx;
 	const struct sp_node *c = r->node;
 	json_t *warnings = sp_report_warnings(r->node);
 
-	return standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
+	return add_standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
 			 "config", r->config_path, "splices", (int)sp_datapath_count(c->dp)->splices,
 			 "splices_max", (int)c->config->limits.splices, "pending", (int)r->node->role->pending(r->node),
 			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
-			 "services", sp_report_services(c->config), "pools", pools(r), "counters", counters(r)));
+			 "services", sp_report_services(c->config), "pools", list_pools(r), "counters", list_counters(r)));
 }
 
-static json_t *drops(void *ctx)
+static json_t *report_drops(void *ctx)
 {
 	const struct sp_report *r = ctx;
 	char fate[SP_REPORT_FATE_STRLEN];
@@ -249,7 +255,8 @@ static const char *backend_name(const struct sp_config *config, const struct sp_
 		for (size_t j = 0; j < config->pools[i].backend_count; j++) {
 			const struct sp_backend_conf *b = &config->pools[i].backends[j];
 
-			if (b->at.port_be == back->dport && sp_addr_equal(&b->at.addr, &back->daddr))
+			if (b->at.port_be == back->dport &&
+			    sp_addr_equal(&b->at.addr, &back->daddr))
 				return b->name;
 		}
 	return NULL;
@@ -262,8 +269,8 @@ static const char *state_name(const struct sp_half_state *u)
 	return u->flags & (SP_STATE_FIN | SP_STATE_PEER_FIN) ? "closing" : "open";
 }
 
-static void row_fill(const struct sp_report *r, const struct sp_tuple *key, const struct sp_entry *e,
-		     struct sp_connection_row *row)
+static void fill_row(const struct sp_report *r, const struct sp_tuple *key,
+		     const struct sp_entry *e, struct sp_connection_row *row)
 {
 	const struct sp_config *config = r->node->config;
 	struct sp_tuple peer_key = sp_tuple_reverse(&e->half.out);
@@ -278,34 +285,38 @@ static void row_fill(const struct sp_report *r, const struct sp_tuple *key, cons
 	age_ns = now_s > e->half.spliced_s ? (now_s - e->half.spliced_s) * 1000000000ULL : 0;
 	*row = (struct sp_connection_row){
 		.front = *key, .back = e->half.out, .service = service_name(config, key),
-		.pool = pool_name(config, e->half.pool_id), .backend = backend_name(config, &e->half.out),
+		.pool = pool_name(config, e->half.pool_id),
+		.backend = backend_name(config, &e->half.out),
 		.age_ns = age_ns > idle_ns ? age_ns : idle_ns, .idle_ns = idle_ns,
 		.bytes_up = e->state.bytes, .bytes_down = peer.state.bytes,
-		.pkts_up = e->state.pkts, .pkts_down = peer.state.pkts, .state = state_name(&e->state),
+		.pkts_up = e->state.pkts, .pkts_down = peer.state.pkts,
+		.state = state_name(&e->state),
 	};
 }
 
-/* The cursor: the map's own, and above it a bit that says that the walk has begun. */
-static int connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max, int *is_end)
+/* @cursor: the map's cursor; bit 32 is set once the walk has begun. */
+static int report_connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max,
+			      int *is_end)
 {
-	static struct sp_tuple keys[STRETCH];
-	static struct sp_entry entries[STRETCH];
+	static struct sp_tuple keys[ROWS_AT_ONCE];
+	static struct sp_entry entries[ROWS_AT_ONCE];
 	const struct sp_report *r = ctx;
 	__u32 at = *cursor;
 	int filled = 0, n;
 
 	n = sp_datapath_walk(r->node->dp, &at, !(*cursor >> 32), keys, entries,
-			     max < STRETCH ? max : STRETCH, is_end);
+			     max < ROWS_AT_ONCE ? max : ROWS_AT_ONCE, is_end);
 	if (n < 0)
 		return n;
 	*cursor = 1ULL << 32 | at;
 	for (int i = 0; i < n; i++)
 		if (!(entries[i].half.flags & (SP_HALF_F_FROM_BACKEND | SP_HALF_F_TO_DAEMON)))
-			row_fill(r, &keys[i], &entries[i], &rows[filled++]);
+			fill_row(r, &keys[i], &entries[i], &rows[filled++]);
 	return filled;
 }
 
 const struct sp_control_ops sp_report_ops = {
-	.status = status, .drops = drops, .cluster = cluster, .ready = ready, .drain = drain,
-	.connections = connections,
+	.status = report_status, .drops = report_drops, .cluster = report_cluster,
+	.ready = report_ready,
+	.drain = set_draining, .connections = report_connections,
 };

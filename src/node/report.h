@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* report.h - what the control socket shows of the daemon. */
+/* report.h - the daemon's state for the control socket, as JSON. Context: event loop. */
 #ifndef SP_NODE_REPORT_H
 #define SP_NODE_REPORT_H
 
@@ -8,8 +8,8 @@
 #include "splice/splice.h"
 
 /*
- * All borrowed. @is_draining: asked to leave; for as long as the daemon lives, whatever is reloaded. @detached: an
- * interface without our program, see sp_attach_check()
+ * All borrowed. @start_ns: CLOCK_BOOTTIME. @is_draining: by splicectl drain-self; reloads keep it.
+ * @detached: an interface without our program, see sp_attach_check(); NULL: none
  */
 struct sp_report {
 	struct sp_node		*node;
@@ -19,10 +19,10 @@ struct sp_report {
 	const char		*detached;
 };
 
-/* Tell the other proxies whether this one is ready: now and then. */
-void sp_report_tell(const struct sp_report *report);
+/* Tell other members whether this proxy is ready, at each heartbeat. */
+void sp_report_send_state(const struct sp_report *report);
 
-/* With a struct sp_report as context. */
+/* Context of the operations: a struct sp_report. */
 extern const struct sp_control_ops sp_report_ops;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* report_warnings.h - what the control socket shows of warnings. For report.c. */
+/* report_warnings.h - the warnings, as JSON. For report.c. The caller owns the results. */
 #ifndef SP_NODE_REPORT_WARNINGS_H
 #define SP_NODE_REPORT_WARNINGS_H
 
@@ -7,7 +7,10 @@
 
 #include "node/role.h"
 
-/* Objects: kind, object, text, remedy, since (seconds of CLOCK_REALTIME, null where it is not known). */
+/*
+ * A list of {kind, object, text, remedy, since}; since: seconds of CLOCK_REALTIME, null if not
+ * known.
+ */
 json_t *sp_report_warnings(struct sp_node *node);
 
 /* The texts of @details alone. */

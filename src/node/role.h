@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* role.h - what a node does with splices: a proxy makes them (src/proxy), an agent carries one half (src/agent). */
+/*
+ * role.h - the role of a node: a proxy (src/proxy) makes splices, an agent (src/agent) carries the
+ * halves from backends. Each program has one constant struct sp_role.
+ */
 #ifndef SP_NODE_ROLE_H
 #define SP_NODE_ROLE_H
 
@@ -8,25 +11,29 @@
 #include "node/node.h"
 
 /**
- * struct sp_role - one of the two
+ * struct sp_role - functions and constants of a role; all are called from the event loop
  * @name:	of the program
- * @config_path: of its configuration
- * @load:	read that; see sp_config_load()
- * @warn_of_host: at --check: log what this host lacks for the role; may be NULL
- * @open:	@parts are borrowed, and a reference to @config is taken. Return: 0 or -ENOMEM
- * @close:	of NULL, too
- * @recover:	once, when the splices of the machine were counted: resume what a former daemon left; may be NULL
- * @configure:	new connections follow @config. Return: 0 or -errno; then the former one is followed
+ * @config_path: default path of its configuration
+ * @load:	see sp_config_load()
+ * @unload_delay_us: wait of --unload before the datapath is removed
+ * @warn_of_host: at --check: log features that this host lacks for the role; may be NULL
+ * @open:	borrows @parts, takes a reference to @config. Return: 0 or -ENOMEM
+ * @close:	@node may be NULL
+ * @recover:	once, after the splices of the machine were counted: resume the connections of the
+ *		daemon before; may be NULL
+ * @configure:	use @config for new connections. Return: 0, or -errno and nothing has changed
  * @event:	a packet from the datapath
  * @tick:	each SP_TICK_MS
- * @is_in_sync:	the store's splices on our ports are known, or the store was out of reach for too long
- * @pending:	connections, or segments, that wait for a decision
- * @backends, @degraded: NULL: the role has none
+ * @is_in_sync:	the store's splices on our ports are known, or the store was out of reach for too
+ *		long
+ * @pending:	number of connections (an agent: segments) that wait for a decision
+ * @backends, @degraded: borrowed; NULL: the role has none
  */
 struct sp_role {
 	const char	*name;
 	const char	*config_path;
 	int		(*load)(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+	unsigned int	unload_delay_us;
 	void		(*warn_of_host)(const struct sp_config *config);
 	int		(*open)(const struct sp_node_parts *parts, struct sp_config *config, struct sp_node **ret_node);
 	void		(*close)(struct sp_node *node);
@@ -42,7 +49,7 @@ struct sp_role {
 
 #define SP_TICK_MS 20
 
-/* main() of both programs. */
+/* main() of both programs. Return: the exit status. */
 int sp_main(const struct sp_role *role, int argc, char **argv);
 
 #endif

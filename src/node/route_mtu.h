@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * route_mtu.h - the MTU that routes say there is towards a backend. bpf_fib_lookup() tells that of the interface, and a
- * route's only where it is locked, while the kernel's forwarding heeds both.
+ * route_mtu.h - the MTU of the route to a backend, in bytes. The kernel's forwarding heeds the MTU
+ * of the interface and that of the route. But bpf_fib_lookup() returns that of the interface, and
+ * that of a route only if it is locked.
  */
 #ifndef SP_NODE_ROUTE_MTU_H
 #define SP_NODE_ROUTE_MTU_H
 
 #include "abi/tuple.h"
 
-#define SP_ROUTE_MTUS	256	/* backends that are remembered; the kernel is asked about each once in ten seconds */
+#define SP_ROUTE_MTUS	256	/* entries of the cache; each is valid for ten seconds */
 
 struct sp_route_mtu {
 	struct sp_addr	to;
@@ -16,12 +17,12 @@ struct sp_route_mtu {
 	__u32		mtu;
 };
 
-/* @of: each at the place of its address's hash */
+/* @of: indexed by a hash of the address; zeroed at first */
 struct sp_route_mtus {
 	struct sp_route_mtu of[SP_ROUTE_MTUS];
 };
 
-/* Return: bytes; 0: the kernel does not tell. */
+/* Return: the MTU; 0: not known. @now_ns: any monotonic clock */
 __u32 sp_route_mtu(struct sp_route_mtus *mtus, const struct sp_addr *to, __u64 now_ns);
 
 #endif

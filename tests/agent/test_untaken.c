@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_untaken.c - src/agent/untaken.c: which listeners are not offered, and for how long */
+/* test_untaken.c - src/agent/untaken.c: listeners that are not offered, and for how long */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 static struct sp_untaken u;
 static int warned;
 
-/* ---- what it calls ---- */
+/* ---- doubles ---- */
 
 void sp_warn(enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt, ...)
 {
@@ -29,7 +29,7 @@ char *sp_time_format(__u64 ns, char *buf)
 	return buf;
 }
 
-/* ---- what it should do ---- */
+/* ---- tests ---- */
 
 static int begin(void **state)
 {

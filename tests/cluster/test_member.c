@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_member.c - src/cluster/member.c: who lives, whose a connection is, and what is not believed */
+/* test_member.c - src/cluster/member.c: members that live, homes of connections, refused records and HELLOs */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +42,7 @@ static enum sp_member_verdict hear(const struct sp_member *m)
 	return sp_members_hello(&ms, m, now_ns);
 }
 
-/* Proxy 1 is us; all others up to @count live. */
+/* Proxy 1 is this node; proxies 2 to @count live. */
 static void start(int count)
 {
 	struct sp_member m = member(1);
@@ -80,7 +80,7 @@ static void all_choose_the_same_home(void **state)
 		shares[at_one[i] = home(i)]++;
 	for (int i = 1; i <= 3; i++)
 		assert_in_range(shares[i], PORTS / 3 - 150, PORTS / 3 + 150);
-	/* as proxy 3 sees it, who heard of the others in another order */
+	/* the view of proxy 3, with members in a different order */
 	m = member(3);
 	sp_members_init(&ms, &m);
 	for (int i = 1; i <= 2; i++) {
@@ -151,13 +151,13 @@ static void homes_are_those_that_are_ready(void **state)
 	m = hello(3, 2);
 	m.state = SP_MEMBER_DRAINING;
 	hear(&m);
-	for (int i = 0, seen = 0; i < 100; i++) {	/* nobody is: all may be */
+	for (int i = 0, seen = 0; i < 100; i++) {	/* none is ready: all living proxies may be home */
 		seen |= 1 << home(i);
 		assert_true(i < 99 || seen == 0xe);
 	}
 }
 
-/* Nothing but a clock tells a daemon that has just started what is recorded; later, numbers do. */
+/* A new daemon detects a replay by the clock, later by sequence numbers. */
 static void the_first_hello_must_be_of_now(void **state)
 {
 	struct sp_member m = hello(2, 7);
@@ -192,13 +192,13 @@ static void a_hello_counts_once(void **state)
 	assert_int_equal(hear(&m), SP_MEMBER_SAME);
 	m.seq = 6;
 	assert_int_equal(hear(&m), SP_MEMBER_REPLAYED);
-	/* what was recorded doesn't wake the dead */
+	/* a replay revives no dead member */
 	now_ns += 400 * MS;
 	assert_non_null(sp_members_tick(&ms, now_ns, 0));
 	m.seq = 7;
 	assert_int_equal(hear(&m), SP_MEMBER_REPLAYED);
 	assert_false(ms.others[0].is_alive);
-	/* nor what is of its life before */
+	/* nor does a HELLO of its former daemon */
 	m.started_ns++;
 	m.seq = 1;
 	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
@@ -227,12 +227,12 @@ static void a_name_belongs_to_the_one_that_lives(void **state)
 	m.seq = 1;
 	assert_int_equal(hear(&m), SP_MEMBER_NAME_TAKEN);
 	assert_int_equal(ms.others[0].relay.port_be, htons(7946));
-	/* when that one is dead, it has moved */
+	/* after its death, the new endpoint counts */
 	now_ns += 400 * MS;
 	assert_non_null(sp_members_tick(&ms, now_ns, 0));
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
 	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
-	/* ours is ours */
+	/* this node's own name */
 	m = member(1);
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
 	m.relay.port_be = htons(1);
@@ -273,7 +273,7 @@ static struct sp_member agent(int number)
 	return m;
 }
 
-/* Not even where nobody else is ready. */
+/* An agent is no home, even if no proxy is ready. */
 static void agents_are_nobodys_home(void **state)
 {
 	struct sp_member m;
@@ -320,7 +320,7 @@ static void owners_are_found_by_address(void **state)
 	assert_null(sp_members_by_addr(&ms, &nobodys));
 }
 
-/* What goes to a client is not for the agent of its host, whose servers it may be a neighbour of. */
+/* A client may share its address with an agent's servers: the agent does not own that address. */
 static void an_agent_owns_no_client(void **state)
 {
 	struct sp_member m = agent(4);
@@ -347,7 +347,7 @@ static void who_lives_and_serves_elsewhere_is_news(void **state)
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
 }
 
-/* A store has what was so a moment ago. */
+/* Records may be older than HELLOs. */
 static void what_it_says_itself_is_newer_than_its_record(void **state)
 {
 	struct sp_member m = agent(4), record = m, *is;
@@ -366,7 +366,7 @@ static void what_it_says_itself_is_newer_than_its_record(void **state)
 	assert_int_equal(is->can, SP_CAN_SPLIT);
 }
 
-/* Where it listens, and while it lives. One that had the same servers before it, under another name, is in no way. */
+/* At its servers' endpoints, while it lives. A dead agent with the same servers does not matter. */
 static void agents_are_found_by_what_they_serve(void **state)
 {
 	struct sp_endpoint at = { sp_addr_v4(htonl(0x0a050002)), htons(80) }, other = { at.addr, htons(81) };

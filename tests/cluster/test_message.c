@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_message.c - src/cluster/message.c: what proxies tell one another, there and back, and what is refused */
+/* test_message.c - src/cluster/message.c: messages and records, written and read back, and refusals */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 static const __u64 keys[2][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 }, { 42, 43 } };
 static struct sp_seal seal;
-static __u8 payload[SP_MESSAGE_PIECE];
+static __u8 payload[SP_MESSAGE_CHUNK];
 
 static struct sp_message any_message(int i)
 {
@@ -38,7 +38,7 @@ static struct sp_message any_message(int i)
 			.tsecr = any32(),
 			.window = any32(), .mss = any32(), .wscale = i % 16 - 1, .flags = any32(),
 			.is_sack = i >> 3 & 1, .has_ts = i >> 4 & 1, .is_ce = i >> 5 & 1,
-			.payload = payload, .payload_len = i * 7 % (SP_MESSAGE_PIECE + 1),
+			.payload = payload, .payload_len = i * 7 % (SP_MESSAGE_CHUNK + 1),
 		};
 		break;
 	case SP_MESSAGE_INTRODUCE:
@@ -99,7 +99,7 @@ static void there_and_back(void **state)
 	}
 }
 
-/* Of ENDS and INTRODUCE, as many as fit; all else is alone, and so is what is no whole number of them. */
+/* ENDS and INTRODUCE share datagrams; other kinds, and fractions of messages, do not. */
 static void several_are_taken_apart(void **state)
 {
 	__u8 bytes[SP_MESSAGES_BYTES_MAX + SP_MESSAGE_BYTES_MAX];
@@ -140,7 +140,7 @@ static void any_change_is_refused(void **state)
 	}
 }
 
-/* Whoever has the key may still be of another version, or mad. */
+/* A sender with the key may have another version, or be faulty. */
 static enum sp_message_refusal changed(const char *where, __u8 *bytes, size_t len, size_t at, __u8 value)
 {
 	enum sp_message_refusal refusal;
@@ -163,7 +163,7 @@ static enum sp_message_refusal sealed_anew(__u8 *bytes, size_t len, size_t at, _
 
 static void what_makes_no_sense_is_refused(void **state)
 {
-	static const struct { size_t at; __u8 value; } mad[] = {	/* of an introduction */
+	static const struct { size_t at; __u8 value; } mad[] = {	/* of INTRODUCE */
 		{ offsetof(struct sp_introduce, front), 9 },
 		{ offsetof(struct sp_introduce, flags), 0 },
 		{ offsetof(struct sp_introduce, flags), SP_HALF_F_NOT_ECT },
@@ -275,7 +275,7 @@ static void mad_records_are_refused(void **state)
 	assert_int_equal(record_anew(bytes, len, 36 + 2 * 18, 'q'), SP_MESSAGE_OK);
 }
 
-/* One is not taken for the other. */
+/* A record is refused as a message, and a message as a record. */
 static void a_record_is_no_message(void **state)
 {
 	struct sp_member m = any_member(2);

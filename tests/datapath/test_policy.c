@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_policy.c - src/datapath/policy.c: what the kernel says of IPsec policies, and what that forbids */
+/* test_policy.c - src/datapath/policy.c: IPsec policies from netlink messages, and the packets that they forbid */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,14 +11,14 @@
 static struct sp_policy_watch w;
 static int warned;
 
-/* ---- what it calls ---- */
+/* ---- doubles ---- */
 
 void sp_warn(enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt, ...)
 {
 	warned++;
 }
 
-/* ---- what there is ---- */
+/* ---- messages ---- */
 
 static int begin(void **state)
 {
@@ -52,7 +52,7 @@ struct message {
 	struct xfrm_user_tmpl		value;
 };
 
-/* With an attribute of @len bytes, or none. */
+/* @len: of the attribute; 0: none */
 static void say(unsigned short type, const struct xfrm_userpolicy_info *info, unsigned short attr, const void *value,
 		int len)
 {
@@ -89,7 +89,7 @@ static int forbids(const char *from, const char *to, int port)
 	return sp_policies_forbid(&w.table, &t);
 }
 
-/* ---- what it should do ---- */
+/* ---- tests ---- */
 
 static void selectors_select(void **state)
 {
@@ -106,7 +106,7 @@ static void selectors_select(void **state)
 	add(&info);
 	assert_true(forbids("fd09::1", "fd00:2:0:7::1", 80));
 	assert_false(forbids("fd09::1", "fd00:2:0:8::1", 80));
-	assert_false(forbids("10.2.0.1", "10.2.0.2", 80));	/* the same index: it has taken its place */
+	assert_false(forbids("10.2.0.1", "10.2.0.2", 80));	/* the same index: replaced */
 	info.sel = (struct xfrm_selector){ .family = AF_INET };
 	add(&info);
 	assert_true(forbids("10.2.0.1", "10.2.0.2", 80));
@@ -165,7 +165,7 @@ static void set_defaults(__u8 in, __u8 fwd, __u8 out)
 	} m = { .head.nlmsg_len = NLMSG_LENGTH(sizeof(m.defaults)), .head.nlmsg_type = XFRM_MSG_GETDEFAULT,
 		.defaults = { .in = in, .fwd = fwd, .out = out } };
 
-	take(&w, &m.head);
+	take_message(&w, &m.head);
 	make_table(&w);
 }
 
@@ -220,7 +220,7 @@ static void what_goes_forbids_nothing(void **state)
 
 	add(&info);
 	del.head.nlmsg_len = NLMSG_HDRLEN + sizeof(del.id);
-	take(&w, &del.head);
+	take_message(&w, &del.head);
 	make_table(&w);
 	assert_false(forbids("10.2.0.1", "10.2.0.2", 80));
 	add(&info);
@@ -228,11 +228,11 @@ static void what_goes_forbids_nothing(void **state)
 	del.id.index = 0;
 	del.attr = (struct nlattr){ .nla_type = XFRMA_POLICY, .nla_len = NLA_HDRLEN + sizeof(info) };
 	memcpy(del.policy, &info, sizeof(info));
-	take(&w, &del.head);
+	take_message(&w, &del.head);
 	make_table(&w);
 	assert_false(forbids("10.2.0.1", "10.2.0.2", 80));
 	add(&info);
-	take(&w, &flush);
+	take_message(&w, &flush);
 	make_table(&w);
 	assert_false(forbids("10.2.0.1", "10.2.0.2", 80));
 }
@@ -256,7 +256,7 @@ static void short_messages_say_nothing(void **state)
 
 	for (__u32 len = NLMSG_HDRLEN; len < NLMSG_HDRLEN + sizeof(info); len++) {
 		m.head.nlmsg_len = len;
-		take(&w, &m.head);
+		take_message(&w, &m.head);
 	}
 	assert_int_equal(w.count, 0);
 }

@@ -20,7 +20,7 @@ static void check_message(const struct sp_message *m, const __u8 *bytes, size_t 
 	static __u8 again[SP_MESSAGE_BYTES_MAX];
 
 	assert(m->kind > SP_MESSAGE_NONE && m->kind < SP_MESSAGE_KIND_COUNT);
-	assert(m->kind != SP_MESSAGE_SEGMENT || m->segment.payload_len <= SP_MESSAGE_PIECE);
+	assert(m->kind != SP_MESSAGE_SEGMENT || m->segment.payload_len <= SP_MESSAGE_CHUNK);
 	assert(m->kind != SP_MESSAGE_ENDS || !(m->ends.state & ~SP_STATE_TOLD));
 	assert(sp_message_write(&seal, m, again) == len);
 	/* a byte that says nothing, and the sum behind it, may differ */

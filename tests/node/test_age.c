@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_age.c - which splices end, are refreshed, and told of; with a table and a clock of the test's own */
+/* test_age.c - splices that end, are refreshed, or give way; on a fake table, in virtual time */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 #include <cmocka.h>
 
@@ -22,7 +24,12 @@ static int still_gettime(struct timespec *ret_ts)
 #define time(unused)			still_time()
 #define clock_gettime(clock, ret_ts)	still_gettime(ret_ts)
 
+#include "base/clock.h"
 #include "node/age.c"
+#include "node/age_end.c"
+#include "node/age_send.c"
+#include "node/age_view.c"
+#include "node/age_yield.c"
 
 #define TABLE_MAX	4096
 #define SECOND		1000000000ULL
@@ -32,10 +39,10 @@ static int still_gettime(struct timespec *ret_ts)
 
 static struct sp_tuple table_keys[TABLE_MAX];
 static struct sp_entry table[TABLE_MAX];
-static int table_count, dels, refreshes, forgets, fetches, told, expired, ports_back, refresh_err;
+static int table_count, dels, refreshes, forgets, fetches, sent, expired, ports_back, refresh_err;
 static struct sp_splice refreshed;
-static struct sp_tuple told_front;
-static __u8 told_state;
+static struct sp_tuple sent_front;
+static __u8 sent_state;
 static __u64 now_ns;
 static struct sp_count count;
 static struct sp_ager ager;
@@ -45,7 +52,7 @@ static const struct sp_limits_conf limits = {
 	.transitory_ns = TRANSITORY_S * SECOND, .closed_ns = 30 * SECOND,
 };
 
-/* ---- what the ager calls ---- */
+/* ---- doubles ---- */
 
 __u64 sp_now_ns(void)
 {
@@ -88,7 +95,7 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note)
 	return 0;
 }
 
-/* Removed ones stay where they are, with a key that nobody asks for. */
+/* A removed entry keeps its place, with a key that no call uses. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *ret_keys,
 		     struct sp_entry *ret_entries, int max, int *ret_end)
 {
@@ -153,9 +160,9 @@ static struct sp_store store;
 
 static void on_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
-	told++;
-	told_front = *front;
-	told_state = state;
+	sent++;
+	sent_front = *front;
+	sent_state = state;
 }
 
 static struct sp_splice expired_splice;
@@ -169,11 +176,11 @@ static void on_expired(void *ctx, const struct sp_splice *splice, const struct s
 	assert_non_null(down);
 }
 
-/* ---- what there is ---- */
+/* ---- splices ---- */
 
 static int begin(void **state)
 {
-	table_count = dels = refreshes = forgets = fetches = told = expired = ports_back = refresh_err = 0;
+	table_count = dels = refreshes = forgets = fetches = sent = expired = ports_back = refresh_err = 0;
 	count = (struct sp_count){ .max = 1000000 };
 	memset(&ager, 0, sizeof(ager));
 	memset(&store, 0, sizeof(store));
@@ -183,11 +190,11 @@ static int begin(void **state)
 	sp_ager_init(&ager, NULL, NULL, &store);
 	ager.ended = on_ended;
 	ager.expired = on_expired;
-	ager.emptied_s = 0;	/* but for the tests of just that */
+	ager.emptied_s = 0;
 	return 0;
 }
 
-/* The @id-th splice, last seen and kept so many seconds ago; refreshed_s < 0: never. Return: its half up, then down. */
+/* Splice @id, seen and refreshed so many seconds ago; @refreshed_s < 0: never. Return: half up, then down. */
 static struct sp_entry *add(unsigned int id, int quiet_s, int refreshed_s)
 {
 	struct sp_tuple front = { sp_addr_v4(id), sp_addr_v4(0x01020304), 1, 2 };
@@ -242,10 +249,10 @@ static void refreshed_when(void **state)
 		{ 0, 0, 0, 1 },
 		{ 0, 24, 0, 1 },	/* not yet a quarter of idle */
 		{ 0, 26, 1, 1 },
-		{ 20, 26, 1, 1 },	/* packets since then, none now */
-		{ 30, 26, 0, 1 },	/* none since then */
-		{ 99, 99, 1, 1 },	/* in the second of its making, perhaps: once more */
-		{ 0, 101, 1, 0 },	/* the store has let it go */
+		{ 20, 26, 1, 1 },	/* packets since the refresh */
+		{ 30, 26, 0, 1 },	/* no packets since the refresh */
+		{ 99, 99, 1, 1 },	/* a packet in the second of the refresh */
+		{ 0, 101, 1, 0 },	/* the record has expired */
 		{ 0, -1, 1, 0 },	/* made without a store */
 		{ 99, -1, 1, 0 },
 		{ 0, -100, 1, 0 },	/* the clock was set back */
@@ -271,7 +278,7 @@ static void refreshed_when(void **state)
 	}
 }
 
-/* Packets in one direction are enough, be it that of the half up. */
+/* Packets in one direction are enough, also those of the half up. */
 static void either_half_has_moved(void **state)
 {
 	add(1, 50, 26)[0].state.seen_ns = now_ns;
@@ -292,14 +299,14 @@ static void emptied(void **state)
 	walk();
 	assert_int_equal(refreshes, 2);
 	assert_int_equal(ager.survivable, 0);
-	/* until it was confirmed, after the second in which that was */
+	/* until a refresh is confirmed in a later second */
 	table[0].meta.refreshed_s = table[1].meta.refreshed_s = table[2].meta.refreshed_s = table[3].meta.refreshed_s = time(NULL) + 1;
 	walk();
 	assert_int_equal(refreshes, 2);
 	assert_int_equal(ager.survivable, 2);
 }
 
-/* What the store says within the time that an answer may take may be of a record that was sealed before. */
+/* A confirmation within the store's time-out may be of a record under the old key. */
 static void rekeyed(void **state)
 {
 	add(1, 50, 10);
@@ -332,21 +339,21 @@ static void turns_are_bounded(void **state)
 	for (unsigned int id = 1; id <= 1500; id++)
 		add(id, 50, -1);
 	sp_ager_turn(&ager, &limits);
-	assert_int_equal(refreshes, KEEPS_PER_TURN);
+	assert_int_equal(refreshes, REFRESHES_PER_TURN);
 	sp_ager_turn(&ager, &limits);
-	assert_in_range(refreshes, KEEPS_PER_TURN + 1, 2 * KEEPS_PER_TURN);
+	assert_in_range(refreshes, REFRESHES_PER_TURN + 1, 2 * REFRESHES_PER_TURN);
 	walk();
-	/* what the first turn has passed over is found by the next walk, which passes over none */
+	/* the next walk finds the splices that the first turn left out, and leaves out none */
 	refreshes = 0;
 	walk();
 	assert_int_equal(refreshes, 1500);
-	/* and without a store none is tried for long */
+	/* a refusing store ends the refreshes of a turn */
 	refresh_err = -EAGAIN;
 	walk();
 	assert_int_equal(refreshes, 1500);
 }
 
-static void closed_ones_are_forgotten_and_told(void **state)
+static void closed_ones_are_forgotten_and_sent(void **state)
 {
 	struct sp_entry *up = add(1, 31, 0);
 
@@ -354,20 +361,20 @@ static void closed_ones_are_forgotten_and_told(void **state)
 	up[1].state.seen_ns = now_ns - 29 * SECOND;
 	walk();
 	assert_int_equal(dels, 0);
-	told = 0;
+	sent = 0;
 	now_ns += 2 * SECOND;
 	walk();
 	assert_int_equal(dels, 2);
 	assert_int_equal(ports_back, 1);
 	assert_int_equal(forgets, 1);
-	assert_int_equal(told, 1);
-	assert_int_equal(told_state, SP_STATE_FIN | SP_STATE_PEER_FIN);
+	assert_int_equal(sent, 1);
+	assert_int_equal(sent_state, SP_STATE_FIN | SP_STATE_PEER_FIN);
 	walk();
 	assert_int_equal(forgets, 1);
 }
 
-/* Not before the store has let it go, and has said so: who else carries it has put it there again. */
-static void an_idle_one_is_asked_about(void **state)
+/* A splice expires after the store says that the record has expired: another proxy would have refreshed the record. */
+static void an_idle_splice_is_queried(void **state)
 {
 	static const struct { int err, dels, expired; } answers[] = {
 		{ -EAGAIN, 0, 0 }, { 0, 2, 0 }, { -ENOENT, 2, 1 },
@@ -389,18 +396,18 @@ static void an_idle_one_is_asked_about(void **state)
 		assert_int_equal(expired, answers[i].expired);
 		assert_int_equal(ports_back, answers[i].dels / 2);
 		assert_int_equal(forgets, answers[i].expired);
-		assert_int_equal(told, answers[i].expired);
+		assert_int_equal(sent, answers[i].expired);
 		if (answers[i].expired)
-			assert_int_equal(told_state, SP_STATE_RST | SP_STATE_PEER_RST);
+			assert_int_equal(sent_state, SP_STATE_RST | SP_STATE_PEER_RST);
 	}
 }
 
-/* A server that has lost everything knows nothing; and a packet may come while the question is on its way. */
-static void nobody_has_it_may_be_wrong(void **state)
+/* An emptied server finds no record; and a packet may come while the query is open. */
+static void not_found_may_be_wrong(void **state)
 {
 	struct sp_entry *up = add(1, IDLE_S + 1, IDLE_S + 1);
 
-	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);	/* of somebody else's question */
+	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);	/* of another module's query */
 	walk();
 	sp_ager_emptied(&ager);
 	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
@@ -414,8 +421,8 @@ static void nobody_has_it_may_be_wrong(void **state)
 	assert_int_equal(expired, 1);
 }
 
-/* An agent's proxies tell; where the client's port has another connection, its backend alone can be told. */
-static void who_is_told_of_expiry(void **state)
+/* If the client's port has a newer connection, only the backend is reset. An agent resets none. */
+static void who_is_reset_on_expiry(void **state)
 {
 	struct sp_entry *up;
 
@@ -471,7 +478,7 @@ static void who_holds_much_gives_way(void **state)
 	}
 }
 
-/* What a walk has not seen yet counts as well; what is closed does not. */
+/* Splices since the last walk count, closed splices do not. */
 static void what_is_made_counts_at_once(void **state)
 {
 	struct sp_addr client = sp_addr_v4(1), other = sp_addr_v4(2);
@@ -487,10 +494,10 @@ static void what_is_made_counts_at_once(void **state)
 	set_ends(&table[0], 0);
 	assert_int_equal(sp_ager_give_way(&ager, &back, &other), 1);
 	assert_int_equal(forgets, 1);
-	assert_int_equal(told_state, SP_STATE_RST | SP_STATE_PEER_RST);
+	assert_int_equal(sent_state, SP_STATE_RST | SP_STATE_PEER_RST);
 }
 
-/* Only once a walk has counted, while room was short: before, closed ones may have taken the room. */
+/* Only after a walk while room was short: before, closed splices may have taken the room. */
 static void a_share_is_a_quarter(void **state)
 {
 	struct sp_addr one = sp_addr_v4(1), two = sp_addr_v4(2);
@@ -509,7 +516,7 @@ static void a_share_is_a_quarter(void **state)
 	assert_false(sp_ager_is_greedy(&ager, &two));
 }
 
-/* Whether something is missing, the half up tells, which is not looked at in each walk. */
+/* The half up shows a missing acknowledgement, and not every walk fetches the half up. */
 static void unacknowledged_ones_go_earlier(void **state)
 {
 	store.engine = &alone;
@@ -521,7 +528,7 @@ static void unacknowledged_ones_go_earlier(void **state)
 		up = add(1, 0, 0);
 		up[1].state.next_seq = 1000;
 		up[0].state.last_ack = 999;
-		up[0].state.seen_ns += is_late * 30 * SECOND;	/* the client has said something since */
+		up[0].state.seen_ns += is_late * 30 * SECOND;	/* a later packet of the client */
 		for (int s = 0; s < TRANSITORY_S; s++, now_ns += SECOND)
 			walk();
 		assert_int_equal(dels, 0);
@@ -533,7 +540,7 @@ static void unacknowledged_ones_go_earlier(void **state)
 	}
 }
 
-static void one_fin_is_told_once(void **state)
+static void one_fin_is_sent_once(void **state)
 {
 	struct sp_entry *up = add(1, 0, 0);
 
@@ -541,28 +548,28 @@ static void one_fin_is_told_once(void **state)
 	for (int i = 0; i < 40; i++) {
 		walk();
 		now_ns += SECOND / 4;
-		assert_int_equal(told, i > 3);
+		assert_int_equal(sent, i > 3);
 	}
-	assert_int_equal(told_state, SP_STATE_FIN);
-	assert_memory_equal(&told_front, &table_keys[0], sizeof(told_front));
-	/* it moves once more */
+	assert_int_equal(sent_state, SP_STATE_FIN);
+	assert_memory_equal(&sent_front, &table_keys[0], sizeof(sent_front));
+	/* a packet comes */
 	up[1].state.seen_ns = now_ns;
 	for (int i = 0; i < 40; i++) {
 		walk();
 		now_ns += SECOND / 4;
 	}
-	assert_int_equal(told, 2);
-	/* what two halves know together */
+	assert_int_equal(sent, 2);
+	/* the ends of both halves together */
 	up[0].state.flags |= SP_STATE_PEER_FIN;
 	up[0].state.seen_ns = now_ns;
 	now_ns += 2 * SECOND;
 	walk();
-	assert_int_equal(told, 3);
-	assert_int_equal(told_state, SP_STATE_FIN | SP_STATE_PEER_FIN);
+	assert_int_equal(sent, 3);
+	assert_int_equal(sent_state, SP_STATE_FIN | SP_STATE_PEER_FIN);
 }
 
-/* Long before it is removed: the client's next connection may come to one that has seen nothing of this. */
-static void closed_one_is_told_once(void **state)
+/* Long before the removal: the client's next connection may come to a node that saw no end. */
+static void closed_one_is_sent_once(void **state)
 {
 	struct sp_entry *up = add(1, 0, 0);
 
@@ -570,39 +577,39 @@ static void closed_one_is_told_once(void **state)
 	for (int i = 0; i < 40; i++) {
 		walk();
 		now_ns += SECOND / 4;
-		assert_int_equal(told, i > 3);
+		assert_int_equal(sent, i > 3);
 	}
-	assert_memory_equal(&told_front, &table_keys[0], sizeof(told_front));
+	assert_memory_equal(&sent_front, &table_keys[0], sizeof(sent_front));
 	assert_int_equal(dels, 0);
 	begin(NULL);
 	ager.is_agent = 1;
 	set_ends(add(1, 0, 0), SP_STATE_FIN | SP_STATE_PEER_FIN);
 	now_ns += 2 * SECOND;
 	walk();
-	assert_int_equal(told, 0);
+	assert_int_equal(sent, 0);
 }
 
-static void fin_of_a_split_one_is_told_soon(void **state)
+static void fin_of_a_split_one_is_sent_soon(void **state)
 {
 	struct sp_entry *up = add(1, 0, 0);
 
 	set_ends(up, SP_STATE_FIN);
 	up[1].half.flags |= SP_HALF_F_SPLIT;
 	walk();
-	assert_int_equal(told, 0);
+	assert_int_equal(sent, 0);
 	now_ns += SECOND / 10;
 	walk();
-	assert_int_equal(told, 1);
+	assert_int_equal(sent, 1);
 }
 
 static void an_agent_rests_little(void **state)
 {
 	assert_in_range(sp_ager_turn(&ager, &limits), 201, 1000);
-	ager.is_agent = 1;
+	ager.pause_max_ms = 200;
 	assert_in_range(sp_ager_turn(&ager, &limits), 1, 200);
 }
 
-/* In a full table, too: whoever recorded the introduction of one that is over must not bring it back. */
+/* In a full table, too: a replayed introduction must not bring a splice back. */
 static void an_agent_keeps_what_may_be_introduced_again(void **state)
 {
 	for (int is_agent = 0; is_agent < 2; is_agent++) {
@@ -620,14 +627,14 @@ static void an_agent_keeps_what_may_be_introduced_again(void **state)
 	}
 }
 
-/* At most as long as a closed one may be late. */
+/* The pause is bounded by the lifetime of closed splices. */
 static void a_long_walk_is_followed_by_a_long_rest(void **state)
 {
 	static const struct { __u64 walk_ms; unsigned int least_ms, most_ms; } walks[] = {
 		{ 10, 1, 200 }, { 500, 1000, 1000 }, { 1500, 3000, 3000 }, { 60000, 3750, 3750 },
 	};
 
-	ager.is_agent = 1;
+	ager.pause_max_ms = 200;
 	for (unsigned int id = 1; id <= STRETCH; id++)
 		add(id, 0, 0);
 	for (size_t i = 0; i < sizeof(walks) / sizeof(walks[0]); i++) {
@@ -638,16 +645,16 @@ static void a_long_walk_is_followed_by_a_long_rest(void **state)
 	}
 }
 
-static void fin_of_the_backend_is_told(void **state)
+static void fin_of_the_backend_is_sent(void **state)
 {
 	set_ends(add(1, 5, 0), SP_STATE_PEER_FIN);
 	set_ends(add(2, 5, 0), 0);
 	walk();
-	assert_int_equal(told, 1);
-	assert_int_equal(told_state, SP_STATE_PEER_FIN);
+	assert_int_equal(sent, 1);
+	assert_int_equal(sent_state, SP_STATE_PEER_FIN);
 }
 
-static void one_box_tells_nobody(void **state)
+static void one_box_sends_nothing(void **state)
 {
 	store.engine = &alone;
 	ager.ended = NULL;
@@ -657,17 +664,17 @@ static void one_box_tells_nobody(void **state)
 	add(4, 0, -1);
 	walk();
 	assert_int_equal(dels, 4);
-	assert_int_equal(told + forgets + refreshes, 0);
+	assert_int_equal(sent + forgets + refreshes, 0);
 	assert_int_equal(ager.survivable, 0);
 }
 
-/* Where the store is not shared, but an agent of a backend's host carries a half. */
-static void an_end_is_told_without_a_store(void **state)
+/* The store is local, but an agent carries a half. */
+static void an_end_is_sent_without_a_store(void **state)
 {
 	store.engine = &alone;
 	set_ends(add(1, 5, 0), SP_STATE_FIN);
 	walk();
-	assert_int_equal(told, 1);
+	assert_int_equal(sent, 1);
 	assert_int_equal(refreshes, 0);
 }
 
@@ -687,7 +694,7 @@ static void outdated_ones_go(void **state)
 	assert_int_equal(ports_back, 1);
 }
 
-static void marks_go(void **state)
+static void traps_go(void **state)
 {
 	add(1, 40, 0)[0].half.flags |= SP_HALF_F_TO_DAEMON;
 	table_count = 1;
@@ -706,25 +713,25 @@ int main(void)
 		cmocka_unit_test_setup(rekeyed, begin),
 		cmocka_unit_test_setup(closed_and_left_behind_are_not_refreshed, begin),
 		cmocka_unit_test_setup(turns_are_bounded, begin),
-		cmocka_unit_test_setup(closed_ones_are_forgotten_and_told, begin),
-		cmocka_unit_test_setup(an_idle_one_is_asked_about, begin),
-		cmocka_unit_test_setup(nobody_has_it_may_be_wrong, begin),
-		cmocka_unit_test_setup(who_is_told_of_expiry, begin),
+		cmocka_unit_test_setup(closed_ones_are_forgotten_and_sent, begin),
+		cmocka_unit_test_setup(an_idle_splice_is_queried, begin),
+		cmocka_unit_test_setup(not_found_may_be_wrong, begin),
+		cmocka_unit_test_setup(who_is_reset_on_expiry, begin),
 		cmocka_unit_test_setup(unacknowledged_ones_go_earlier, begin),
 		cmocka_unit_test_setup(who_holds_much_gives_way, begin),
 		cmocka_unit_test_setup(what_is_made_counts_at_once, begin),
 		cmocka_unit_test_setup(a_share_is_a_quarter, begin),
-		cmocka_unit_test_setup(one_fin_is_told_once, begin),
-		cmocka_unit_test_setup(closed_one_is_told_once, begin),
-		cmocka_unit_test_setup(fin_of_a_split_one_is_told_soon, begin),
+		cmocka_unit_test_setup(one_fin_is_sent_once, begin),
+		cmocka_unit_test_setup(closed_one_is_sent_once, begin),
+		cmocka_unit_test_setup(fin_of_a_split_one_is_sent_soon, begin),
 		cmocka_unit_test_setup(an_agent_rests_little, begin),
 		cmocka_unit_test_setup(an_agent_keeps_what_may_be_introduced_again, begin),
 		cmocka_unit_test_setup(a_long_walk_is_followed_by_a_long_rest, begin),
-		cmocka_unit_test_setup(fin_of_the_backend_is_told, begin),
-		cmocka_unit_test_setup(one_box_tells_nobody, begin),
-		cmocka_unit_test_setup(an_end_is_told_without_a_store, begin),
+		cmocka_unit_test_setup(fin_of_the_backend_is_sent, begin),
+		cmocka_unit_test_setup(one_box_sends_nothing, begin),
+		cmocka_unit_test_setup(an_end_is_sent_without_a_store, begin),
 		cmocka_unit_test_setup(outdated_ones_go, begin),
-		cmocka_unit_test_setup(marks_go, begin),
+		cmocka_unit_test_setup(traps_go, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Memory that ends after a number of allocations; negative: never. */
+/* Allocations until memory is exhausted; negative: no limit. */
 static int allocs_left = -1;
 
 static void *scarce_calloc(size_t n, size_t size)
@@ -84,7 +84,7 @@ static int first_choice(struct sp_backends *b, const struct sp_pool_conf *pool, 
 	return sp_backends_choose(b, pool, 1, &tried, now_ns);
 }
 
-/* Names of the next ones, one letter each. */
+/* Names of the next backends, one letter each. */
 static const char *turns(struct sp_backends *b, const struct sp_pool_conf *pool, int count, __u64 now_ns)
 {
 	static char names[64];
@@ -173,7 +173,7 @@ static void what_was_tried_comes_last(void **state)
 		assert_int_equal(seen, 7);
 		assert_true(sp_backends_choose(b, pool, 1, &tried, 0) >= 0);
 	}
-	/* also when what is left is down, and what was tried is not */
+	/* also if the untried backends are down, and the tried ones are up */
 	refuse(b, pool, 1, 3, 0);
 	refuse(b, pool, 2, 3, 0);
 	logged[0] = 0;
@@ -211,7 +211,7 @@ static void failures_in_a_row_mark_it_down(void **state)
 	sp_backends_failed(b, pool, 0, SP_BACKEND_SILENT, 1);
 	assert_logged("pool w: backend 10.0.0.7:80 down for 5s: 3 connections refused or unanswered\n");
 	assert_string_equal(turns(b, pool, 4, 2), "bbbb");
-	refuse(b, pool, 0, 1, 2);	/* one that was under way: no second message */
+	refuse(b, pool, 0, 1, 2);	/* a connection that was under way: no second message */
 	assert_logged("");
 	assert_int_equal(sp_backends_at(b, pool, 0)->is_down, 1);
 	assert_int_equal(sp_backends_at(b, pool, 0)->failures, 4);
@@ -359,7 +359,7 @@ static void connections_of_before_a_reload_go_on(void **state)
 	__u64 tried = 0;
 
 	assert_int_equal(sp_backends_configure(b, new), 0);
-	/* what it says of one that is still there counts, the rest is not looked at */
+	/* reports about remaining backends count, others are ignored */
 	refuse(b, &old->pools[0], 1, 3, 0);
 	refuse(b, &old->pools[0], 0, 3, 0);
 	refuse(b, &old->pools[1], 1, 3, 0);
@@ -406,7 +406,7 @@ static struct sp_config *load_many(unsigned int count)
 	return config;
 }
 
-/* Those tried share 64 bits: also in a large pool no backend is asked twice by one connection. */
+/* 64 bits for the tried backends: in a larger pool, too, a connection tries no backend twice. */
 static void large_pools(void **state)
 {
 	struct sp_config *config = load_many(1000);
@@ -481,7 +481,7 @@ static void what_a_synack_tells(void **state)
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts | sack, ts | sack));
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts | sack, sack));
 	assert_int_equal(sp_backends_at(b, w, 0)->lacks, ts);
-	/* what was not asked for tells nothing */
+	/* options that the SYN did not offer show nothing */
 	assert_false(sp_backends_learn(b, w, 0, 1360, sack, sack));
 	assert_int_equal(sp_backends_at(b, w, 0)->lacks, ts);
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts, ts));

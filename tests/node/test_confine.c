@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What a confined process can and can't do. Each case runs in a process of its own. */
+/* test_confine.c - system calls of a confined process. Each case forks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -123,7 +123,7 @@ static void test_loads_no_program(void **state)
 {
 	if (geteuid())
 		skip();
-	assert_true(load_program() >= 0);	/* so that it is for nothing else that it fails then */
+	assert_true(load_program() >= 0);	/* it works before */
 	assert_int_equal(confined(load_program), EPERM);
 }
 
@@ -135,7 +135,7 @@ static int read_file(void)
 	return file && fgets(buf, sizeof(buf), file) ? fclose(file) : -1;
 }
 
-/* Also that a command of bpf(2) comes through to where the kernel finds a bad descriptor. */
+/* bpf(2) is allowed: the kernel gets as far as the bad descriptor. */
 static int use_map(void)
 {
 	union bpf_attr attr = { .map_fd = 99 };
@@ -168,7 +168,7 @@ static void test_allowed(void **state)
 	assert_int_equal(confined(use_memory), 0);
 }
 
-/* A failed assertion still says where: SIGABRT, not a loop. */
+/* A failed assertion ends with SIGABRT, not in a loop. */
 static int try_abort(void)
 {
 	abort();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_shortfall.c - src/node/degraded.c: what is said of services that get less than they ask for, and when */
+/* test_degraded.c - src/node/degraded.c: the log of services with a lesser mode, in virtual time */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #define MS	1000000ULL
 #define PORT	80
 
-/* Pool 0: backends 1, 2 and, with weight 0, 3. Pool 1: backend 4. Service 0 asks for both by its routes. */
+/* Pool 0: backends 1, 2 and, with weight 0, 3. Pool 1: backend 4. The routes of service 0 use both. */
 static struct sp_backend_conf first[3], second[1];
 static struct sp_pool_conf pools[2];
 static struct sp_route routes[1];
@@ -28,7 +28,7 @@ static char said[SP_DEGRADED_STRLEN];
 static int said_count;
 static __u64 now_ns;
 
-/* ---- what it calls ---- */
+/* ---- doubles ---- */
 
 const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_endpoint *at)
 {
@@ -56,7 +56,7 @@ void sp_log(enum sp_log_level level, const char *fmt, ...)
 	said_count++;
 }
 
-/* ---- what there is ---- */
+/* ---- services ---- */
 
 static struct sp_backend_conf backend(int number, const char *name, unsigned int weight)
 {
@@ -85,7 +85,7 @@ static int begin(void **state)
 	return 0;
 }
 
-/* Return: how often something was said @ms later. */
+/* Return: number of log lines, @ms later. */
 static int said_after(unsigned int ms)
 {
 	int before = said_count;
@@ -114,7 +114,7 @@ static void agents_have_time_to_come(void **state)
 
 static void what_is_well_is_not_worth_a_word(void **state)
 {
-	agents[3].is_alive = 0;		/* it gets no connections */
+	agents[3].is_alive = 0;		/* its backend gets no connections */
 	assert_int_equal(said_after(5000), 0);
 	sp_degraded_changed(&found, now_ns);
 	assert_int_equal(said_after(5000), 0);
@@ -130,9 +130,9 @@ static void it_is_said_once_and_at_its_end(void **state)
 	sp_degraded_changed(&found, now_ns);
 	assert_int_equal(said_after(1000), 0);
 	agents[4].is_alive = 1;
-	assert_int_equal(said_after(1000), 0);	/* nobody has said that something is different */
+	assert_int_equal(said_after(1000), 0);	/* no change was reported */
 	sp_degraded_changed(&found, now_ns);
-	assert_int_equal(said_after(299), 0);	/* it may have more to say */
+	assert_int_equal(said_after(299), 0);	/* more HELLOs may come */
 	assert_int_equal(said_after(1), 1);
 	assert_string_equal(said, "service www: mode split at all 3 backends");
 }
@@ -150,7 +150,7 @@ static void no_more_than_once_a_second(void **state)
 	assert_int_equal(said_after(10), 1);
 }
 
-/* As many as before, but others, or for another reason. */
+/* The same number of backends, but different ones, or for a new reason. */
 static void another_one_is_news(void **state)
 {
 	kill_agent(1);
@@ -184,7 +184,7 @@ static void adopt_that_is_split_is_less(void **state)
 			       "agent_lacks_adopt"));
 }
 
-/* No two seconds more, but what is wrong is said again: the services may be others. */
+/* No second delay, but faults are logged again: services may have changed. */
 static void a_reload_looks_at_once(void **state)
 {
 	kill_agent(1);

@@ -53,7 +53,7 @@ static void hosts_of_one_net_count_together(void **state)
 	assert_int_equal(count(v6(2, 1)), 0);
 }
 
-/* A client with many is seen among a million with one. */
+/* A client with many splices stands out among a million with one. */
 static void many_clients_make_small_errors(void **state)
 {
 	__u32 worst = 0;

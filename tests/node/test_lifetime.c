@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_lifetime.c - how long a splice may be quiet, by what is known of it */
+/* test_lifetime.c - how long a splice may be quiet, by its state */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include "node/lifetime.c"
 
 #define SECOND		1000000000ULL
-#define CLIENT		1000	/* where the streams stand, in the numbers of their senders */
+#define CLIENT		1000	/* sequence numbers of the streams, of their senders */
 #define BACKEND		0xfffffff0U
 
 static const struct sp_limits_conf limits = {
@@ -21,8 +21,8 @@ enum { SHARED = 1, SPLIT = 2, AGENT = 4, SHORT = 8, NO_UP = 16 };
 
 struct case_of {
 	const char	*name;
-	int		ends;		/* as the half up sees them */
-	int		client_lacks;	/* bytes that were sent to it, and that it has not acknowledged */
+	int		ends;		/* of the half up */
+	int		client_lacks;	/* bytes sent to the client, not acknowledged */
 	int		backend_lacks;
 	int		where;
 	__u64		seconds;
@@ -89,7 +89,7 @@ static void lives_as_long_as(void **state)
 	}
 }
 
-/* A client that is gone since its request has acknowledged nothing; one that waits for its answer lacks nothing. */
+/* A client that vanished after its request acknowledges nothing; a waiting client lacks nothing. */
 static void nothing_was_acknowledged_yet(void **state)
 {
 	struct sp_half_state up = { .next_seq = CLIENT }, down = { .next_seq = BACKEND, .last_ack = CLIENT, .pkts = 1 };

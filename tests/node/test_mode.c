@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_mode.c - src/node/mode.c: what a connection gets of what its service asks for */
+/* test_mode.c - src/node/mode.c: the mode of a connection, by service and agent */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,7 +81,7 @@ static void a_listener_for_each_port(void **state)
 	assert_int_equal(sp_mode_obstacle_at(&agent, &at[1]), SP_MODE_CLOCK_OFF);
 }
 
-/* An agent carries what was made for it, and nothing else. */
+/* The flags say which halves an agent carries. */
 static void halves_say_their_mode(void **state)
 {
 	assert_int_equal(sp_mode_flags(SP_MODE_WHOLE), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* tell.c - what this proxy tells the others, and the store about itself */
+/* send.c - messages to other members, and this member's record to the store */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 #include "cluster/internal.h"
 #include "cluster/message.h"
 
-static size_t write_message(struct sp_cluster *c, struct sp_message *m, __u8 bytes[SP_MESSAGE_BYTES_MAX])
+static size_t write_message(struct sp_cluster *c, struct sp_message *m,
+			    __u8 bytes[SP_MESSAGE_BYTES_MAX])
 {
 	m->from = c->members.self.id;
 	m->started_ns = c->members.self.started_ns;
@@ -20,16 +21,17 @@ static size_t write_message(struct sp_cluster *c, struct sp_message *m, __u8 byt
 }
 
 /*
- * An agent makes no splices, and has none of another agent's. Ends are told once, so also to who seems dead: one that
- * was only slow would keep the splice until `idle`.
+ * An agent makes no splices and carries none of another agent, so it needs only ENDS. Those are
+ * sent once, so also to members that seem dead: a slow member that missed them would keep the
+ * splice until `idle`.
  */
-static int may_hear(const struct sp_member *m, enum sp_message_kind kind)
+static int is_concerned(const struct sp_member *m, enum sp_message_kind kind)
 {
 	return kind == SP_MESSAGE_ENDS || (m->is_alive && m->state != SP_MEMBER_AGENT);
 }
 
-static void send_to(struct sp_cluster *c, const struct sp_member *to, enum sp_message_kind kind, const __u8 *bytes,
-		    size_t len)
+static void queue_bytes(struct sp_cluster *c, const struct sp_member *to, enum sp_message_kind kind,
+			const __u8 *bytes, size_t len)
 {
 	if (sp_message_unit(kind))
 		sp_datagrams_join(c->datagrams, &to->relay, bytes, len, SP_MESSAGES_BYTES_MAX);
@@ -37,56 +39,57 @@ static void send_to(struct sp_cluster *c, const struct sp_member *to, enum sp_me
 		sp_datagrams_add(c->datagrams, &to->relay, bytes, len);
 }
 
-/* @to: NULL: all whom it concerns. Return: to how many. */
-static unsigned int tell(struct sp_cluster *c, const struct sp_member *to, struct sp_message *m)
+/* @to: NULL: all members that the message concerns. Return: number of members. */
+static unsigned int send_message(struct sp_cluster *c, const struct sp_member *to,
+				 struct sp_message *m)
 {
 	__u8 bytes[SP_MESSAGE_BYTES_MAX];
 	size_t len = write_message(c, m, bytes);
 	unsigned int n = 0;
 
 	if (to) {
-		send_to(c, to, m->kind, bytes, len);
+		queue_bytes(c, to, m->kind, bytes, len);
 		return 1;
 	}
 	for (unsigned int i = 0; i < c->members.count; i++) {
-		if (!may_hear(&c->members.others[i], m->kind))
+		if (!is_concerned(&c->members.others[i], m->kind))
 			continue;
-		send_to(c, &c->members.others[i], m->kind, bytes, len);
+		queue_bytes(c, &c->members.others[i], m->kind, bytes, len);
 		n++;
 	}
 	return n;
 }
 
-/* A superpacket goes in pieces: only the first one has the cookie, only the last one the FIN. */
-static void tell_segment(struct sp_cluster *c, const struct sp_member *to, enum sp_event_kind kind,
+/* A superpacket goes in chunks: only the first has the cookie, only the last has the FIN. */
+static void send_segment(struct sp_cluster *c, const struct sp_member *to, enum sp_event_kind kind,
 			 const struct sp_segment *seg)
 {
 	struct sp_message m = { .kind = SP_MESSAGE_SEGMENT, .event = kind, .segment = *seg };
-	struct sp_segment *piece = &m.segment;
+	struct sp_segment *chunk = &m.segment;
 	size_t left = seg->payload_len;
 	const __u8 *payload = seg->payload;
 
 	do {
-		piece->payload = payload;
-		piece->payload_len = left < SP_MESSAGE_PIECE ? left : SP_MESSAGE_PIECE;
-		payload += piece->payload_len;
-		left -= piece->payload_len;
-		piece->flags = left ? seg->flags & ~SP_TCP_FIN : seg->flags;
-		c->counters.segments_sent += tell(c, to, &m);
-		piece->seq += piece->payload_len;
+		chunk->payload = payload;
+		chunk->payload_len = left < SP_MESSAGE_CHUNK ? left : SP_MESSAGE_CHUNK;
+		payload += chunk->payload_len;
+		left -= chunk->payload_len;
+		chunk->flags = left ? seg->flags & ~SP_TCP_FIN : seg->flags;
+		c->counters.segments_sent += send_message(c, to, &m);
+		chunk->seq += chunk->payload_len;
 		if (m.event == SP_EVENT_FRONT)
 			m.event = SP_EVENT_MISS;
 	} while (left);
 }
 
-static struct sp_member *home(const struct sp_cluster *c, const struct sp_tuple *front)
+static struct sp_member *choose_home(const struct sp_cluster *c, const struct sp_tuple *front)
 {
 	return sp_members_choose((struct sp_members *)&c->members, front, sizeof(*front));
 }
 
 int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front)
 {
-	return !c || !home(c, front);
+	return !c || !choose_home(c, front);
 }
 
 int sp_cluster_is_successor(const struct sp_cluster *c, const char *name)
@@ -94,50 +97,56 @@ int sp_cluster_is_successor(const struct sp_cluster *c, const char *name)
 	return !c || !sp_members_choose((struct sp_members *)&c->members, name, strlen(name));
 }
 
-void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
+void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind,
+			  const struct sp_segment *seg)
 {
-	struct sp_member *to = c ? home(c, &seg->tuple) : NULL;
+	struct sp_member *to = c ? choose_home(c, &seg->tuple) : NULL;
 
 	if (to)
-		tell_segment(c, to, kind, seg);
+		send_segment(c, to, kind, seg);
 }
 
-int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
+int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind,
+			  const struct sp_segment *seg)
 {
 	struct sp_member *to = c ? sp_members_by_addr(&c->members, &seg->tuple.daddr) : NULL;
 
 	if (!to || !to->is_alive)
 		return -ENOENT;
-	tell_segment(c, to, kind, seg);
+	send_segment(c, to, kind, seg);
 	return 0;
 }
 
-void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind, const struct sp_segment *seg)
+void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind,
+			 const struct sp_segment *seg)
 {
 	if (c)
-		tell_segment(c, NULL, kind, seg);
+		send_segment(c, NULL, kind, seg);
 }
 
-void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn,
+			  __u8 state)
 {
 	struct sp_message m = {
 		.kind = SP_MESSAGE_ENDS, .ends = { *front, client_isn, state & SP_STATE_TOLD },
 	};
 
 	if (c)
-		c->counters.ends_sent += tell(c, NULL, &m);
+		c->counters.ends_sent += send_message(c, NULL, &m);
 }
 
 void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
 			 const struct sp_fin *fin)
 {
-	struct sp_message m = { .kind = SP_MESSAGE_FIN, .ends = { *tuple, client_isn, 0 }, .fin = *fin };
+	struct sp_message m = { .kind = SP_MESSAGE_FIN,
+				.ends = { *tuple, client_isn, 0 },
+				.fin = *fin };
 
 	if (c)
-		c->counters.fins_sent += tell(c, NULL, &m);
+		c->counters.fins_sent += send_message(c, NULL, &m);
 }
 
-/* An older one is refused, as what is recorded. */
+/* The agent refuses older introductions, because they may be replayed. */
 static int is_fresh(const struct sp_splice *splice)
 {
 	return (__s32)(time(NULL) - splice->up.spliced_s) <= SP_INTRODUCE_FRESH_S;
@@ -146,19 +155,25 @@ static int is_fresh(const struct sp_splice *splice)
 void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 refreshed_s)
 {
 	const struct sp_endpoint at = { splice->up.out.daddr, splice->up.out.dport };
-	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .splice = *splice, .refreshed_s = refreshed_s };
+	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE,
+				.splice = *splice,
+				.refreshed_s = refreshed_s };
 
 	if (!c || !(splice->up.flags & SP_HALF_F_SPLIT) || !is_fresh(splice))
 		return;
 	for (unsigned int i = 0; i < c->members.count; i++)
 		if (sp_member_serves(&c->members.others[i], &at))
-			c->counters.introductions_sent += tell(c, &c->members.others[i], &m);
+			c->counters.introductions_sent +=
+				send_message(c, &c->members.others[i], &m);
 }
 
-void sp_cluster_say_hello(struct sp_cluster *c)
+void sp_cluster_send_hello(struct sp_cluster *c)
 {
-	struct sp_message m = { .kind = SP_MESSAGE_HELLO, .state = c->members.self.state, .can = c->members.self.can,
-				.mtu = c->members.self.mtu, .adopts = c->members.self.adopts,
+	struct sp_message m = { .kind = SP_MESSAGE_HELLO,
+				.state = c->members.self.state,
+				.can = c->members.self.can,
+				.mtu = c->members.self.mtu,
+				.adopts = c->members.self.adopts,
 				.said_ms = sp_cluster_real_ms() };
 	__u8 bytes[SP_MESSAGE_BYTES_MAX];
 	size_t len;
@@ -168,14 +183,15 @@ void sp_cluster_say_hello(struct sp_cluster *c)
 	c->members.self.splices = m.splices;
 	len = write_message(c, &m, bytes);
 	for (unsigned int i = 0; i < c->members.count; i++) {
-		if (c->members.self.state == SP_MEMBER_AGENT && c->members.others[i].state == SP_MEMBER_AGENT)
+		if (c->members.self.state == SP_MEMBER_AGENT &&
+		    c->members.others[i].state == SP_MEMBER_AGENT)
 			continue;
 		sp_datagrams_add(c->datagrams, &c->members.others[i].relay, bytes, len);
 		c->counters.hellos_sent++;
 	}
 }
 
-/* Under its name and its endpoint: so that two of one name see each other. */
+/* The key has the endpoint, so that two members of one name see each other. */
 void sp_cluster_announce(struct sp_cluster *c)
 {
 	const struct sp_member *self = &c->members.self;
@@ -187,7 +203,8 @@ void sp_cluster_announce(struct sp_cluster *c)
 		sp_datagrams_add(c->datagrams, &c->members.others[i].relay, record, len);
 	if (c->is_static)
 		return;
-	snprintf(name, sizeof(name), "%s %s", self->name, sp_endpoint_format(&self->relay.addr, self->relay.port_be, at));
+	snprintf(name, sizeof(name), "%s %s", self->name,
+		 sp_endpoint_format(&self->relay.addr, self->relay.port_be, at));
 	sp_store_announce(c->store, name, record, len);
 }
 

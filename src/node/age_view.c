@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* age_view.c - the halves of a splice during one look of the ager, and the clocks */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "node/age_internal.h"
+
+#define ROOM_LEFT	8	/* the table is nearly full when one of so many parts is free */
+
+struct sp_tuple sp_view_front(const struct sp_view *v)
+{
+	return sp_tuple_reverse(&v->down->half.out);
+}
+
+void sp_view_find_up(struct sp_ager *a, struct sp_view *v)
+{
+	struct sp_tuple back = sp_tuple_reverse(v->down_key), front = sp_view_front(v);
+
+	v->has_up = !sp_datapath_get(a->dp, &front, &v->up) &&
+		    !memcmp(&v->up.half.out, &back, sizeof(back));
+}
+
+struct sp_splice sp_view_splice(const struct sp_view *v)
+{
+	return (struct sp_splice){
+		.front = sp_view_front(v), .client_isn = v->down->meta.client_isn,
+		.up = v->up.half, .down = v->down->half,
+	};
+}
+
+__u64 sp_view_seen_ns(const struct sp_view *v)
+{
+	__u64 down_ns = v->down->state.seen_ns, up_ns = v->up.state.seen_ns;
+
+	return v->has_up && up_ns > down_ns ? up_ns : down_ns;
+}
+
+int sp_view_open(struct sp_ager *a, const struct sp_tuple *down_key, struct sp_entry *e,
+		 struct sp_view *v)
+{
+	if (sp_datapath_get(a->dp, down_key, e) || !(e->half.flags & SP_HALF_F_FROM_BACKEND))
+		return -ENOENT;
+	*v = (struct sp_view){ .down_key = down_key, .down = e };
+	return 0;
+}
+
+void sp_ager_read_clocks(struct sp_ager *a)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	a->now_real_ns = ts.tv_sec * 1000000000LL + ts.tv_nsec;
+	a->now_ns = sp_now_ns();
+}
+
+__u64 sp_ager_quiet_ns(const struct sp_ager *a, __u64 seen_ns)
+{
+	return a->now_ns > seen_ns ? a->now_ns - seen_ns : 0;
+}
+
+int sp_ager_is_shared(const struct sp_ager *a)
+{
+	return sp_store_is_shared(a->store);
+}
+
+int sp_ager_is_nearly_full(struct sp_ager *a)
+{
+	const struct sp_count *count = sp_datapath_count(a->dp);
+
+	return count->splices > count->max - count->max / ROOM_LEFT;
+}
