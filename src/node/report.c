@@ -115,7 +115,7 @@ static json_t *make_store(struct sp_store *store)
 #define X(name) json_object_set_new(o, #name, json_integer(c->name));
 	SP_STORE_COUNTERS(X)
 #undef X
-	return json_pack("{s:s, s:o, s:o}", "engine", store->engine->name, "servers", servers, "counters", o);
+	return json_pack("{s:s, s:o, s:o}", "engine", sp_store_engine_name(store), "servers", servers, "counters", o);
 }
 
 static json_t *make_member(const struct sp_report *r, const struct sp_member *m, int is_self)

@@ -1,32 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * local.c - the engine for one box: halves are kept where the datapath finds them, heads in a
- * pinned map beside.
+ * local.c - the engine of a single machine: splices are where the datapath has them, heads in a pinned
+ * map beside
  */
-#include "store/store.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "abi/stash.h"
+#include "datapath/datapath.h"
+#include "store/engine.h"
 
+/* @head: whole chunks */
 struct local {
 	struct sp_store		store;
 	struct sp_datapath	*dp;
-	char			head[SP_STASH_HEAD_MAX + SP_STASH_CHUNK];	/* in whole chunks */
+	char			head[SP_STASH_HEAD_MAX + SP_STASH_CHUNK];
 };
 
-/* There is one daemon, and it has looked for a live splice before it began: nobody else can have been first. */
-static void local_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
+/* The only daemon has looked for a live splice before; no proxy can have been first. */
+static int local_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
 {
-	store->events->committed(store->ctx, ref, 0, NULL);
+	return 0;
 }
 
-/* What the datapath has not, nobody has. */
-static void local_fetch(struct sp_store *store, const struct sp_tuple *key)
+/* The caller has looked into the datapath, and all splices are there. */
+static int local_fetch(struct sp_store *store, const struct sp_tuple *key)
 {
-	store->events->fetched(store->ctx, key, -ENOENT, NULL);
+	return -ENOENT;
+}
+
+static int local_scan(struct sp_store *store, int is_paced)
+{
+	return 0;
 }
 
 static int put_chunk(struct local *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
@@ -43,18 +49,18 @@ static int put_chunk(struct local *l, const struct sp_tuple *front, const struct
 	return sp_datapath_stash_put(l->dp, &key, &chunk);
 }
 
-static void local_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-			const char *bytes, __u32 from, __u32 to, __u64 ref)
+static int local_stash(struct sp_store *store, const struct sp_tuple *front,
+		       const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to, __u64 ref)
 {
 	int err = 0;
 
 	for (__u32 i = from / SP_STASH_CHUNK; !err && i * SP_STASH_CHUNK < to; i++)
 		err = put_chunk((struct local *)store, front, offer, bytes, i, to);
-	store->events->stashed(store->ctx, ref, err);
+	return err;
 }
 
-static void local_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-			  __u32 len)
+static void local_unstash(struct sp_store *store, const struct sp_tuple *front,
+			  const struct sp_stash_offer *offer, __u32 len)
 {
 	struct sp_stash_key key = { .front = *front };
 
@@ -62,8 +68,8 @@ static void local_unstash(struct sp_store *store, const struct sp_tuple *front, 
 		sp_datapath_stash_del(((struct local *)store)->dp, &key);
 }
 
-/* All chunks of a head, one behind the other in l->head. A missing one ends it, and so does a short one. */
-static __u32 collect(struct local *l, const struct sp_tuple *front, struct sp_stash_offer *offer)
+/* Joins the chunks of a head in l->head. A missing or short chunk is the end. Return: bytes. */
+static __u32 join_chunks(struct local *l, const struct sp_tuple *front, struct sp_stash_offer *offer)
 {
 	struct sp_stash_key key = { .front = *front };
 	static struct sp_stash_chunk chunk;
@@ -81,7 +87,7 @@ static __u32 collect(struct local *l, const struct sp_tuple *front, struct sp_st
 	return len;
 }
 
-static void local_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
+static void local_each_head(struct sp_store *store, sp_stash_fn fn, void *ctx)
 {
 	struct local *l = (struct local *)store;
 	struct sp_tuple *fronts;
@@ -89,7 +95,7 @@ static void local_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
 	__u32 n = sp_datapath_stash_fronts(l->dp, &fronts);
 
 	for (__u32 i = 0; i < n; i++) {
-		__u32 len = collect(l, &fronts[i], &offer);
+		__u32 len = join_chunks(l, &fronts[i], &offer);
 
 		if (len)
 			fn(ctx, &fronts[i], &offer, l->head, len);
@@ -97,18 +103,14 @@ static void local_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
 	free(fronts);
 }
 
-static void local_scan(struct sp_store *store, int is_paced)
-{
-	store->events->scanned(store->ctx, 0);
-}
-
-static void local_head(struct sp_store *store, const struct sp_tuple *front)
+static int local_read_head(struct sp_store *store, const struct sp_tuple *front,
+			   struct sp_store_head *ret_head)
 {
 	struct local *l = (struct local *)store;
-	struct sp_stash_offer offer;
-	__u32 len = collect(l, front, &offer);
 
-	store->events->head(store->ctx, front, len ? 0 : -ENOENT, &offer, l->head, len);
+	ret_head->len = join_chunks(l, front, &ret_head->offer);
+	ret_head->bytes = l->head;
+	return ret_head->len ? 0 : -ENOENT;
 }
 
 static void local_close(struct sp_store *store)
@@ -117,9 +119,9 @@ static void local_close(struct sp_store *store)
 }
 
 static const struct sp_store_engine engine = {
-	.name = "local", .commit = local_commit, .fetch = local_fetch,
-	.stash = local_stash, .unstash = local_unstash, .stashes = local_stashes, .head = local_head,
-	.scan = local_scan, .close = local_close,
+	.name = "local", .commit = local_commit, .fetch = local_fetch, .scan = local_scan,
+	.stash = local_stash, .unstash = local_unstash, .each_local_head = local_each_head,
+	.read_head = local_read_head, .close = local_close,
 };
 
 int sp_store_local_open(struct sp_datapath *dp, struct sp_store **ret_store)

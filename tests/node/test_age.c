@@ -30,6 +30,7 @@ static int still_gettime(struct timespec *ret_ts)
 #include "node/age_send.c"
 #include "node/age_view.c"
 #include "node/age_yield.c"
+#include "store/engine.h"
 
 #define TABLE_MAX	4096
 #define SECOND		1000000000ULL
@@ -147,9 +148,10 @@ static void on_forget(struct sp_store *store, const struct sp_splice *splice)
 	forgets++;
 }
 
-static void on_fetch(struct sp_store *store, const struct sp_tuple *key)
+static int on_fetch(struct sp_store *store, const struct sp_tuple *key)
 {
 	fetches++;
+	return -EINPROGRESS;
 }
 
 static const struct sp_store_engine shared = {

@@ -432,21 +432,23 @@ static void go(struct request *r)
 
 /* ---- the engine ---- */
 
-static void port_commit(struct sp_store *s, const struct sp_splice *splice, __u64 ref)
+static int port_commit(struct sp_store *s, const struct sp_splice *splice, __u64 ref)
 {
 	struct request *r = request(s, COMMIT);
 
 	r->splice = *splice;
 	r->ref = ref;
 	go(r);
+	return -EINPROGRESS;
 }
 
-static void port_fetch(struct sp_store *s, const struct sp_tuple *key)
+static int port_fetch(struct sp_store *s, const struct sp_tuple *key)
 {
 	struct request *r = request(s, FETCH);
 
 	r->key = *key;
 	go(r);
+	return -EINPROGRESS;
 }
 
 static int port_refresh(struct sp_store *s, const struct sp_splice *splice)
@@ -466,13 +468,13 @@ static void port_forget(struct sp_store *s, const struct sp_splice *splice)
 	go(r);
 }
 
-static void port_stash(struct sp_store *s, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+static int port_stash(struct sp_store *s, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 		       const char *bytes, __u32 from, __u32 to, __u64 ref)
 {
 	struct request *r = request(s, STASH);
 	struct sp_store *local = ((struct port *)s)->local;
 
-	sp_store_stash(local, front, offer, bytes, from, to, ref);
+	local->engine->stash(local, front, offer, bytes, from, to, ref);
 
 	r->key = *front;
 	r->offer = *offer;
@@ -482,6 +484,7 @@ static void port_stash(struct sp_store *s, const struct sp_tuple *front, const s
 	r->bytes = sim_alloc(to);
 	memcpy(r->bytes, bytes, to);
 	go(r);
+	return -EINPROGRESS;
 }
 
 static void port_unstash(struct sp_store *s, const struct sp_tuple *front, const struct sp_stash_offer *offer,
@@ -498,16 +501,17 @@ static void port_unstash(struct sp_store *s, const struct sp_tuple *front, const
 	go(r);
 }
 
-static void port_stashes(struct sp_store *s, sp_stash_fn fn, void *ctx)
+static void port_each_local_head(struct sp_store *s, sp_stash_fn fn, void *ctx)
 {
 	struct port *p = (struct port *)s;
 
 	sp_store_each_local_head(p->local, fn, ctx);
 }
 
-static void port_scan(struct sp_store *s, int is_paced)
+static int port_scan(struct sp_store *s, int is_paced)
 {
 	go(request(s, SCAN));
+	return -EINPROGRESS;
 }
 
 static void port_announce(struct sp_store *s, const char *name, const void *record, size_t len)
@@ -521,12 +525,13 @@ static void port_announce(struct sp_store *s, const char *name, const void *reco
 	go(r);
 }
 
-static void port_head(struct sp_store *s, const struct sp_tuple *front)
+static int port_read_head(struct sp_store *s, const struct sp_tuple *front, struct sp_store_head *ret_head)
 {
 	struct request *r = request(s, HEAD);
 
 	r->key = *front;
 	go(r);
+	return -EINPROGRESS;
 }
 
 static void name_owner(struct request *r, const char *owner)
@@ -536,16 +541,17 @@ static void name_owner(struct request *r, const char *owner)
 		strncpy(r->owner, owner, sizeof(r->owner) - 1);
 }
 
-static void port_heads(struct sp_store *s, const char *owner, __u64 age_ms)
+static int port_list_heads(struct sp_store *s, const char *owner, __u64 age_ms)
 {
 	struct request *r = request(s, HEADS);
 
 	name_owner(r, owner);
 	r->age_ns = age_ms * SIM_MS;
 	go(r);
+	return -EINPROGRESS;
 }
 
-static void port_disown(struct sp_store *s, const char *owner, const struct sp_tuple *front)
+static void port_disown_head(struct sp_store *s, const char *owner, const struct sp_tuple *front)
 {
 	struct request *r = request(s, DISOWN);
 
@@ -565,15 +571,10 @@ static void port_close(struct sp_store *s)
 static const struct sp_store_engine engine = {
 	.name = "sim", .is_shared = 1,
 	.commit = port_commit, .fetch = port_fetch, .refresh = port_refresh, .forget = port_forget,
-	.stash = port_stash, .unstash = port_unstash, .stashes = port_stashes, .scan = port_scan,
-	.announce = port_announce, .head = port_head, .heads = port_heads, .disown = port_disown, .close = port_close,
+	.stash = port_stash, .unstash = port_unstash, .each_local_head = port_each_local_head, .scan = port_scan,
+	.announce = port_announce, .read_head = port_read_head, .list_heads = port_list_heads,
+	.disown_head = port_disown_head, .close = port_close,
 };
-
-static void on_local_stashed(void *ctx, __u64 ref, int err)
-{
-}
-
-static const struct sp_store_events local_events = { .stashed = on_local_stashed };
 
 struct sp_store *sim_store_open(struct sim_machine *m, const char *owner, const struct sp_config *config,
 				struct sp_store *local)
@@ -587,7 +588,6 @@ struct sp_store *sim_store_open(struct sim_machine *m, const char *owner, const 
 	p->timeout_ns = config->store.timeout_ns;
 	p->config = config;
 	p->local = local;
-	local->events = &local_events;
 	strncpy(p->owner, owner, sizeof(p->owner) - 1);
 	return &p->store;
 }

@@ -6,7 +6,7 @@
 #ifndef SP_SIM_STORE_H
 #define SP_SIM_STORE_H
 
-#include "store/store.h"
+#include "store/engine.h"
 
 struct sim_machine;
 

@@ -38,19 +38,19 @@ static void __attribute__((constructor)) make_seal(void)
 
 /* ---- the store of the box itself ---- */
 
-static void local_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
+static int local_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
 {
 	struct proxy *p = (struct proxy *)((char *)store - offsetof(struct proxy, local));
 
-	store->events->committed(store->ctx, ref, p->local_err, NULL);
+	return p->local_err;
 }
 
-static void local_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-			const char *bytes, __u32 from, __u32 to, __u64 ref)
+static int local_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+		       const char *bytes, __u32 from, __u32 to, __u64 ref)
 {
 	struct proxy *p = (struct proxy *)((char *)store - offsetof(struct proxy, local));
 
-	store->events->stashed(store->ctx, ref, p->local_err);
+	return p->local_err;
 }
 
 static void local_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
@@ -218,8 +218,7 @@ void proxy_start(struct proxy *p)
 	p->config.key_file = path;
 	if (sp_store_redis_open(&loop, &p->config, &p->local, &p->store))
 		exit(1);
-	p->store->events = &events;
-	p->store->ctx = p;
+	sp_store_subscribe(p->store, &events, p);
 	remember(NULL, p);
 	unlink(path);
 	memcpy(path, template, sizeof(template));

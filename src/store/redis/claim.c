@@ -216,7 +216,7 @@ void sp_op_claim_await(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns,
 	sp_op_claim(l, op, &splice, &record, now_ns);
 }
 
-void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref)
+int sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref)
 {
 	struct sp_record record = sp_record_make(&l->seal, splice);
 	__u64 now_ns = uv_hrtime();
@@ -224,11 +224,11 @@ void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splic
 
 	if (!op) {
 		l->store.counters.commits_again++;
-		l->store.events->committed(l->store.ctx, ref, -EAGAIN, NULL);
-		return;
+		return -EAGAIN;
 	}
 	op->state = SP_OP_WAITING;
 	op->front = splice->front;
 	op->claim.record = record;
 	sp_op_claim_await(l, op, now_ns, 0);
+	return -EINPROGRESS;
 }

@@ -183,20 +183,16 @@ static void on_tick(uv_timer_t *handle)
 
 /* ---- the engine ---- */
 
-static void redis_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
+static int redis_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref)
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
-	sp_store_commit(l->local, splice, ref);
-	if (l->local_err)
-		store->events->committed(store->ctx, ref, l->local_err, NULL);
-	else
-		sp_store_ops_commit(l, splice, ref);
+	return l->local->engine->commit(l->local, splice, ref) ?: sp_store_ops_commit(l, splice, ref);
 }
 
-static void redis_fetch(struct sp_store *store, const struct sp_tuple *key)
+static int redis_fetch(struct sp_store *store, const struct sp_tuple *key)
 {
-	sp_store_ops_fetch((struct sp_store_redis *)store, key);
+	return sp_store_ops_fetch((struct sp_store_redis *)store, key);
 }
 
 static int redis_refresh(struct sp_store *store, const struct sp_splice *splice)
@@ -209,16 +205,13 @@ static void redis_forget(struct sp_store *store, const struct sp_splice *splice)
 	sp_store_redis_drop((struct sp_store_redis *)store, splice, "");
 }
 
-static void redis_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-			const char *bytes, __u32 from, __u32 to, __u64 ref)
+static int redis_stash(struct sp_store *store, const struct sp_tuple *front,
+		       const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to, __u64 ref)
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
+	int err = l->local->engine->stash(l->local, front, offer, bytes, from, to, ref);
 
-	sp_store_stash(l->local, front, offer, bytes, from, to, ref);
-	if (l->local_err)
-		store->events->stashed(store->ctx, ref, l->local_err);
-	else
-		sp_store_heads_stash(l, front, offer, bytes, from, to, ref);
+	return err ?: sp_store_heads_stash(l, front, offer, bytes, from, to, ref);
 }
 
 static void redis_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
@@ -230,16 +223,17 @@ static void redis_unstash(struct sp_store *store, const struct sp_tuple *front, 
 	sp_store_heads_unstash(l, front, offer, len);
 }
 
-static void redis_stashes(struct sp_store *store, sp_stash_fn fn, void *ctx)
+static void redis_each_local_head(struct sp_store *store, sp_stash_fn fn, void *ctx)
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
 	sp_store_each_local_head(l->local, fn, ctx);
 }
 
-static void redis_scan(struct sp_store *store, int is_paced)
+static int redis_scan(struct sp_store *store, int is_paced)
 {
 	sp_store_scan_start((struct sp_store_redis *)store, is_paced);
+	return -EINPROGRESS;
 }
 
 static void redis_announce(struct sp_store *store, const char *name, const void *record, size_t len)
@@ -260,17 +254,18 @@ static void redis_announce(struct sp_store *store, const char *name, const void 
 	}
 }
 
-static void redis_head(struct sp_store *store, const struct sp_tuple *front)
+static int redis_read_head(struct sp_store *store, const struct sp_tuple *front,
+			   struct sp_store_head *ret_head)
 {
-	sp_store_heads_read((struct sp_store_redis *)store, front);
+	return sp_store_heads_read((struct sp_store_redis *)store, front);
 }
 
-static void redis_heads(struct sp_store *store, const char *owner, __u64 age_ms)
+static int redis_list_heads(struct sp_store *store, const char *owner, __u64 age_ms)
 {
-	sp_store_heads_list((struct sp_store_redis *)store, owner, age_ms);
+	return sp_store_heads_list((struct sp_store_redis *)store, owner, age_ms);
 }
 
-static void redis_disown(struct sp_store *store, const char *owner, const struct sp_tuple *front)
+static void redis_disown_head(struct sp_store *store, const char *owner, const struct sp_tuple *front)
 {
 	sp_store_heads_disown((struct sp_store_redis *)store, owner, front);
 }
@@ -332,33 +327,10 @@ static void redis_rekey(struct sp_store *store, const struct sp_keys *keys)
 static const struct sp_store_engine engine = {
 	.name = "redis", .is_shared = 1,
 	.commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
-	.stash = redis_stash, .unstash = redis_unstash, .stashes = redis_stashes, .head = redis_head,
-	.heads = redis_heads, .disown = redis_disown, .scan = redis_scan, .announce = redis_announce,
+	.scan = redis_scan, .stash = redis_stash, .unstash = redis_unstash,
+	.each_local_head = redis_each_local_head, .read_head = redis_read_head, .list_heads = redis_list_heads,
+	.disown_head = redis_disown_head, .announce = redis_announce,
 	.rekey = redis_rekey, .server = redis_server, .close = redis_close,
-};
-
-static void on_local_committed(void *ctx, __u64 ref, int err, const struct sp_splice *winner)
-{
-	((struct sp_store_redis *)ctx)->local_err = err;
-}
-
-static void on_local_stashed(void *ctx, __u64 ref, int err)
-{
-	((struct sp_store_redis *)ctx)->local_err = err;
-}
-
-static void on_local_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
-			  const char *bytes, __u32 len)
-{
-	struct sp_gather *g = ((struct sp_store_redis *)ctx)->local_read;
-
-	for (__u32 at = 0; !err && at < len; at += SP_STASH_CHUNK)
-		sp_gather_add(g, offer, at / SP_STASH_CHUNK, bytes + at,
-			      len - at < SP_STASH_CHUNK ? len - at : SP_STASH_CHUNK);
-}
-
-static const struct sp_store_events local_events = {
-	.committed = on_local_committed, .stashed = on_local_stashed, .head = on_local_head,
 };
 
 /* ---- opening ---- */
@@ -452,8 +424,6 @@ int sp_store_redis_open(uv_loop_t *loop, struct sp_config *config, struct sp_sto
 	l->head_ttl_ms = config->limits.head_ns / 1000000 + OWING_MS;
 	sp_config_own_name(&config->cluster, l->owner);
 	l->local = local;
-	local->events = &local_events;
-	local->ctx = l;
 	err = open_parts(l, loop, config->key_file);
 	if (err) {
 		log_err_errno(err, "can't open the store");

@@ -5,14 +5,13 @@
 
 #include "store/claim.h"
 #include "store/fetch.h"
-#include "store/store.h"
+#include "store/engine.h"
 #include "store/redis/conn.h"
 
 #define SP_STORE_PASSWORD_MAX	512
 
 #define SP_OWNER_MAX		SP_NAME_MAX
 
-struct sp_gather;
 struct sp_store_heads;
 struct sp_store_ops;
 struct sp_store_keeps;
@@ -35,7 +34,6 @@ struct sp_scan {
 struct sp_store_redis {
 	struct sp_store			store;
 	struct sp_store			*local;
-	int				local_err;	/* of its last answer, which comes at once */
 	struct sp_config		*config;
 	const struct sp_store_conf	*conf;		/* in it */
 	char				password[SP_STORE_PASSWORD_MAX];
@@ -48,7 +46,6 @@ struct sp_store_redis {
 	struct sp_store_keeps		*keeps;
 	struct sp_scan			scan;
 	struct sp_store_heads		*heads;
-	struct sp_gather		*local_read;	/* what the local store is asked for, which answers at once */
 	__u64				head_ttl_ms;
 	char				owner[SP_OWNER_MAX + 1];	/* this proxy */
 	uv_prepare_t			*prepare;
@@ -94,8 +91,8 @@ void sp_store_redis_keep_chosen(struct sp_store_redis *l, const struct sp_splice
 /* store/redis/op.c - the table of commits and fetches under way; store/redis/claim.c and _look.c begin them */
 int sp_store_ops_new(struct sp_store_ops **ret_ops);
 void sp_store_ops_free(struct sp_store_ops *ops);
-void sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref);
-void sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key);
+int sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref);
+int sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key);
 int sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
 void sp_store_ops_tick(struct sp_store_redis *l, __u64 now_ns);
 
@@ -107,13 +104,13 @@ void sp_store_scan_tick(struct sp_store_redis *l, __u64 now_ns);
 /* store/redis/head.c - heads given and forgotten; store/redis/orphan.c - read, and listed */
 int sp_store_heads_new(struct sp_store_heads **ret_heads);
 void sp_store_heads_free(struct sp_store_heads *heads);
-void sp_store_heads_stash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+int sp_store_heads_stash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 			  const char *bytes, __u32 from, __u32 to, __u64 ref);
 void sp_store_heads_unstash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 			    __u32 len);
 void sp_store_heads_disown(struct sp_store_redis *l, const char *owner, const struct sp_tuple *front);
-void sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front);
-void sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_ms);
+int sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front);
+int sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_ms);
 int sp_store_heads_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply);
 void sp_store_heads_tick(struct sp_store_redis *l, __u64 now_ns);
 

@@ -135,20 +135,20 @@ static void look(struct sp_store_redis *l, struct sp_op *op)
 	}
 }
 
-void sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key)
+int sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key)
 {
 	__u64 now_ns = uv_hrtime();
 	struct sp_op *op;
 
 	if (sp_op_find_fetch(l, key))
-		return;		/* its answer is for everybody */
+		return -EINPROGRESS;	/* one answer is for all */
 	op = sp_op_begin_fetch(l, key, now_ns);
 	if (!op) {
 		l->store.counters.fetch_again++;
-		l->store.events->fetched(l->store.ctx, key, -EAGAIN, NULL);
-		return;
+		return -EAGAIN;
 	}
 	sp_fetch_start(&op->lookup, l->server_count, l->copies, l->quorum, now_ns);
 	look(l, op);
 	sp_op_look_go(l, op, now_ns, 0);
+	return -EINPROGRESS;
 }

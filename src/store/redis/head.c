@@ -205,7 +205,7 @@ static void stash_go(struct sp_store_redis *l, struct sp_head_op *op, int is_ove
 	l->store.events->stashed(l->store.ctx, ref, err);
 }
 
-void sp_store_heads_stash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+int sp_store_heads_stash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
 			  const char *bytes, __u32 from, __u32 to, __u64 ref)
 {
 	struct sp_head_op *op = NULL;
@@ -213,15 +213,14 @@ void sp_store_heads_stash(struct sp_store_redis *l, const struct sp_tuple *front
 
 	if (to <= SP_STASH_HEAD_MAX && l->heads->bytes < SP_HEAD_UNDERWAY_MAX)
 		op = sp_head_op_begin(l, SP_HEAD_STASH, front);
-	if (!op) {
-		l->store.events->stashed(l->store.ctx, ref, -EAGAIN);
-		return;
-	}
+	if (!op)
+		return -EAGAIN;
 	op->ref = ref;
 	sp_store_redis_servers(l, front, servers);
 	for (unsigned int i = from / SP_STASH_CHUNK; i * SP_STASH_CHUNK < to; i++)
 		give_piece(l, op, servers, offer, bytes, to, i);
 	stash_go(l, op, 0);
+	return -EINPROGRESS;
 }
 
 void sp_store_heads_unstash(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,

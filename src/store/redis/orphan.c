@@ -80,13 +80,19 @@ static struct sp_head_op *find_read(struct sp_store_redis *l, const struct sp_tu
 /* What this box has itself, it may have given to nobody else. */
 static void add_own(struct sp_store_redis *l, struct sp_head_op *op)
 {
-	l->local_read = &l->heads->reads[op->slot];
-	sp_store_read_head(l->local, &op->front);
-	l->local_read = NULL;
-	op->is_here = !!sp_gather_bytes(&l->heads->reads[op->slot]);
+	const struct sp_store_engine *local = l->local->engine;
+	struct sp_gather *g = &l->heads->reads[op->slot];
+	struct sp_store_head head;
+
+	if (!local->read_head || local->read_head(l->local, &op->front, &head))
+		return;
+	for (__u32 at = 0; at < head.len; at += SP_STASH_CHUNK)
+		sp_gather_add(g, &head.offer, at / SP_STASH_CHUNK, head.bytes + at,
+			      head.len - at < SP_STASH_CHUNK ? head.len - at : SP_STASH_CHUNK);
+	op->is_here = !!sp_gather_bytes(g);
 }
 
-void sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front)
+int sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front)
 {
 	struct sp_key key = sp_key_make(SP_KEY_HEAD, front);
 	__u8 servers[SP_COPIES_MAX];
@@ -94,12 +100,11 @@ void sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front)
 	struct sp_cmd cmd;
 
 	if (find_read(l, front))
-		return;		/* its answer is for everybody */
+		return -EINPROGRESS;	/* one answer is for all */
 	op = sp_head_op_begin(l, SP_HEAD_READ, front);
 	if (!op) {
 		l->store.counters.heads_again++;
-		l->store.events->head(l->store.ctx, front, -EAGAIN, NULL, NULL, 0);
-		return;
+		return -EAGAIN;
 	}
 	sp_gather_start(&l->heads->reads[op->slot]);
 	add_own(l, op);
@@ -110,6 +115,7 @@ void sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front)
 	for (unsigned int i = 0; i < l->copies; i++)
 		sp_head_op_ask(l, op, servers[i], &cmd);
 	sp_head_left_go(l, op, 0);
+	return -EINPROGRESS;
 }
 
 /* ---- the heads of an owner ---- */
@@ -166,17 +172,15 @@ static void make_list(struct sp_store_redis *l, unsigned int server_idx, const c
 	sp_cmd_number(cmd, SP_HEAD_LIST_MAX);
 }
 
-void sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_ms)
+int sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_ms)
 {
 	static const struct sp_tuple none;
 	struct sp_head_op *op = sp_head_op_begin(l, SP_HEAD_LIST, &none);
 	struct sp_head_list *list;
 	struct sp_cmd cmd;
 
-	if (!op) {
-		l->store.events->heads(l->store.ctx, owner, -EAGAIN, NULL, 0);
-		return;
-	}
+	if (!op)
+		return -EAGAIN;
 	list = &l->heads->lists[op->slot];
 	list->count = 0;
 	list->is_cut = 0;
@@ -186,6 +190,7 @@ void sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_
 		sp_head_op_ask(l, op, i, &cmd);
 	}
 	sp_head_left_go(l, op, 0);
+	return -EINPROGRESS;
 }
 
 /* ---- both ---- */
