@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* chunk.c - chunks of heads, sealed and gathered */
 #include "store/chunk.h"
 
 #include <arpa/inet.h>
@@ -10,13 +11,13 @@
 #define F_ECN	4
 #define WHERE_MAX (SP_KEY_MAX + 1)
 
-static void put32(__u8 *to, __u32 value)
+static void put_u32(__u8 *to, __u32 value)
 {
 	value = htonl(value);
 	memcpy(to, &value, 4);
 }
 
-static __u32 get32(const __u8 *from)
+static __u32 get_u32(const __u8 *from)
 {
 	__u32 value;
 
@@ -24,7 +25,7 @@ static __u32 get32(const __u8 *from)
 	return ntohl(value);
 }
 
-static size_t where(const struct sp_tuple *front, unsigned int index, __u8 ret_where[WHERE_MAX])
+static size_t where_of(const struct sp_tuple *front, unsigned int index, __u8 ret_where[WHERE_MAX])
 {
 	struct sp_key key = sp_key_make(SP_KEY_HEAD, front);
 
@@ -33,28 +34,31 @@ static size_t where(const struct sp_tuple *front, unsigned int index, __u8 ret_w
 	return key.len + 1;
 }
 
-size_t sp_chunk_make(const struct sp_seal *seal, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-		     const char *bytes, __u32 len, unsigned int index, __u8 ret_piece[SP_CHUNK_FULL])
+size_t sp_chunk_make(const struct sp_seal *seal, const struct sp_tuple *front,
+		     const struct sp_stash_offer *offer, const char *bytes, __u32 len,
+		     unsigned int index, __u8 ret_chunk[SP_CHUNK_FULL])
 {
-	__u32 from = index * SP_STASH_CHUNK, n = len - from < SP_STASH_CHUNK ? len - from : SP_STASH_CHUNK;
+	__u32 from = index * SP_STASH_CHUNK;
+	__u32 n = len - from < SP_STASH_CHUNK ? len - from : SP_STASH_CHUNK;
 	__u64 begun_ms = htobe64(offer->begun_ms);
 	const struct sp_side *c = &offer->client;
-	__u8 at[WHERE_MAX], *b = ret_piece;
+	__u8 at[WHERE_MAX], *b = ret_chunk;
 	__u16 mss = htons(offer->mss);
 
-	put32(b + 4, c->isn_theirs);
-	put32(b + 8, c->isn_ours);
+	put_u32(b + 4, c->isn_theirs);
+	put_u32(b + 8, c->isn_ours);
 	memcpy(b + 12, &begun_ms, 8);
-	put32(b + 20, c->tsval_ours);
-	put32(b + 24, c->tsval_theirs);
+	put_u32(b + 20, c->tsval_ours);
+	put_u32(b + 24, c->tsval_theirs);
 	b[28] = c->wscale_ours;
 	b[29] = c->wscale_theirs;
-	b[30] = (c->has_ts ? F_TS : 0) | (offer->is_sack ? F_SACK : 0) | (offer->is_ecn ? F_ECN : 0);
+	b[30] = (c->has_ts ? F_TS : 0) | (offer->is_sack ? F_SACK : 0);
+	b[30] |= offer->is_ecn ? F_ECN : 0;
 	b[31] = 0;
 	memcpy(b + 32, &mss, 2);
 	memcpy(b + SP_CHUNK_DATA_AT, bytes + from, n);
 	n += SP_CHUNK_DATA_AT + SP_SEAL_TAIL_BYTES;
-	sp_seal_close(seal, at, where(front, index, at), b, n);
+	sp_seal_close(seal, at, where_of(front, index, at), b, n);
 	return n;
 }
 
@@ -62,11 +66,13 @@ static struct sp_stash_offer read_offer(const __u8 *b)
 {
 	struct sp_stash_offer o = {
 		.client = {
-			.isn_theirs = get32(b + 4), .isn_ours = get32(b + 8), .tsval_ours = get32(b + 20),
-			.tsval_theirs = get32(b + 24), .wscale_ours = b[28], .wscale_theirs = b[29],
+			.isn_theirs = get_u32(b + 4), .isn_ours = get_u32(b + 8),
+			.tsval_ours = get_u32(b + 20), .tsval_theirs = get_u32(b + 24),
+			.wscale_ours = b[28], .wscale_theirs = b[29],
 			.has_ts = !!(b[30] & F_TS),
 		},
-		.begun_ms = (__u64)get32(b + 12) << 32 | get32(b + 16), .mss = b[32] << 8 | b[33],
+		.begun_ms = (__u64)get_u32(b + 12) << 32 | get_u32(b + 16),
+		.mss = b[32] << 8 | b[33],
 		.is_sack = !!(b[30] & F_SACK), .is_ecn = !!(b[30] & F_ECN),
 	};
 
@@ -79,12 +85,13 @@ void sp_gather_start(struct sp_gather *g)
 	memset(g->len, 0, sizeof(g->len));
 }
 
-static int is_same(const struct sp_stash_offer *a, const struct sp_stash_offer *b)
+static int is_same_connection(const struct sp_stash_offer *a, const struct sp_stash_offer *b)
 {
-	return a->client.isn_theirs == b->client.isn_theirs && a->client.isn_ours == b->client.isn_ours;
+	return a->client.isn_theirs == b->client.isn_theirs &&
+	       a->client.isn_ours == b->client.isn_ours;
 }
 
-/* Two owners of one connection may have begun at different times: the first one counts. */
+/* Of two owners of one connection, the earlier beginning counts. */
 static void merge_offer(struct sp_stash_offer *into, const struct sp_stash_offer *offer)
 {
 	if (offer->begun_ms < into->begun_ms)
@@ -93,12 +100,12 @@ static void merge_offer(struct sp_stash_offer *into, const struct sp_stash_offer
 		into->client.tsval_theirs = offer->client.tsval_theirs;
 }
 
-void sp_gather_add(struct sp_gather *g, const struct sp_stash_offer *offer, unsigned int index, const char *data,
-		   __u32 len)
+void sp_gather_add(struct sp_gather *g, const struct sp_stash_offer *offer, unsigned int index,
+		   const char *data, __u32 len)
 {
 	if (index >= SP_CHUNKS_MAX || len > SP_STASH_CHUNK)
 		return;
-	if (!g->offer.begun_ms || !is_same(&g->offer, offer)) {
+	if (!g->offer.begun_ms || !is_same_connection(&g->offer, offer)) {
 		if (offer->begun_ms <= g->offer.begun_ms)
 			return;
 		sp_gather_start(g);
@@ -111,17 +118,19 @@ void sp_gather_add(struct sp_gather *g, const struct sp_stash_offer *offer, unsi
 	g->len[index] = len;
 }
 
-enum sp_seal_refusal sp_gather_read(struct sp_gather *g, const struct sp_seal *seal, const struct sp_tuple *front,
-				    unsigned int index, const void *piece, size_t len)
+enum sp_seal_refusal sp_gather_read(struct sp_gather *g, const struct sp_seal *seal,
+				    const struct sp_tuple *front, unsigned int index,
+				    const void *chunk, size_t len)
 {
-	const __u8 *b = piece;
+	const __u8 *b = chunk;
 	struct sp_stash_offer offer;
 	enum sp_seal_refusal refusal;
 	__u8 at[WHERE_MAX];
 
-	if (index >= SP_CHUNKS_MAX || len <= SP_CHUNK_DATA_AT + SP_SEAL_TAIL_BYTES || len > SP_CHUNK_FULL)
+	if (index >= SP_CHUNKS_MAX || len <= SP_CHUNK_DATA_AT + SP_SEAL_TAIL_BYTES ||
+	    len > SP_CHUNK_FULL)
 		return SP_SEAL_LENGTH;
-	refusal = sp_seal_open(seal, at, where(front, index, at), piece, len);
+	refusal = sp_seal_open(seal, at, where_of(front, index, at), chunk, len);
 	if (refusal != SP_SEAL_OK)
 		return refusal;
 	offer = read_offer(b);

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A tuple may be a client's or a backend's, and the servers of a splice follow
- * from the client's. So all N are asked, and N - K + quorum answers hold a
- * quorum of whichever K it is. Among what they have, a server that missed
- * something may still show an older connection: the newest one counts.
+ * fetch.c - the splice under a tuple
  *
- * May it be relied upon? When one server says that it was chosen, or a quorum
- * of its own servers has noted that it is relied upon: see claim.c.
+ * The tuple may be a client's or a backend's, and only the client's names the servers of a splice.
+ * So all N servers are asked, and N - K + quorum answers include a quorum of the K servers,
+ * wherever those are. A server that missed an update may still have an older connection: the newest
+ * splice counts.
+ *
+ * A splice can be relied upon if a server has it as chosen, or a quorum of its own servers has
+ * marked it as relied upon: see claim.c.
  */
 #include "store/fetch.h"
 
 #include <string.h>
 
-#define PATIENCE_NS	50000000ULL	/* for a server that is slow, when the others have answered */
+#define PATIENCE_NS	50000000ULL	/* with slow servers, after enough answers */
 
-void sp_fetch_start(struct sp_fetch *l, unsigned int servers, unsigned int copies, unsigned int quorum, __u64 now_ns)
+void sp_fetch_start(struct sp_fetch *l, unsigned int servers, unsigned int copies,
+		    unsigned int quorum, __u64 now_ns)
 {
 	memset(l, 0, offsetof(struct sp_fetch, found));
 	l->servers = servers;
@@ -35,22 +38,23 @@ void sp_fetch_nothing(struct sp_fetch *l, unsigned int server_idx)
 	sp_fetch_absent(l, server_idx);
 }
 
-static struct sp_found *find(struct sp_fetch *l, const struct sp_vote *answer, const struct sp_splice *splice)
+static struct sp_found *find_or_add(struct sp_fetch *l, const struct sp_vote *vote,
+				    const struct sp_splice *splice)
 {
 	struct sp_found *f;
 
 	for (f = l->found; f < l->found + l->found_count; f++)
 		if (!memcmp(&f->splice.front, &splice->front, sizeof(splice->front)) &&
-		    sp_record_is_same(&f->record, &answer->record))
+		    sp_record_is_same(&f->record, &vote->record))
 			return f;
 	if (l->found_count == SP_FETCH_FOUND_MAX)
 		return NULL;
 	l->found_count++;
-	*f = (struct sp_found){ .splice = *splice, .record = answer->record };
+	*f = (struct sp_found){ .splice = *splice, .record = vote->record };
 	return f;
 }
 
-void sp_fetch_value(struct sp_fetch *l, unsigned int server_idx, const struct sp_vote *answer,
+void sp_fetch_value(struct sp_fetch *l, unsigned int server_idx, const struct sp_vote *vote,
 		     const struct sp_splice *splice, __u32 servers)
 {
 	__u32 bit = 1u << server_idx;
@@ -63,18 +67,21 @@ void sp_fetch_value(struct sp_fetch *l, unsigned int server_idx, const struct sp
 		return;
 	}
 	sp_fetch_absent(l, server_idx);
-	f = find(l, answer, splice);
+	f = find_or_add(l, vote, splice);
 	if (!f)
 		return;
 	f->servers = servers;
 	f->seen |= bit;
-	if (answer->state == 'C')
+	if (vote->state == 'C')
 		f->chosen |= bit;
-	else if (answer->state == 'T')
+	else if (vote->state == 'T')
 		f->relied |= bit;
 }
 
-/* Serial numbers of seconds, which wrap in 2106. Of two of one second, the one that more servers have. */
+/*
+ * Seconds are serial numbers, which wrap in 2106. Within a second, the more frequent splice counts
+ * as newer.
+ */
 static int is_newer(const struct sp_found *a, const struct sp_found *b)
 {
 	__s32 s = a->splice.up.spliced_s - b->splice.up.spliced_s;
@@ -84,7 +91,7 @@ static int is_newer(const struct sp_found *a, const struct sp_found *b)
 	return __builtin_popcount(a->seen) > __builtin_popcount(b->seen);
 }
 
-static const struct sp_found *newest(const struct sp_fetch *l)
+static const struct sp_found *newest_found(const struct sp_fetch *l)
 {
 	const struct sp_found *best = NULL;
 
@@ -102,7 +109,7 @@ static int is_sure(const struct sp_fetch *l, const struct sp_found *f)
 enum sp_fetch_verdict sp_fetch_go(const struct sp_fetch *l, __u64 now_ns, int is_over,
 				    const struct sp_found **ret_found)
 {
-	const struct sp_found *f = newest(l);
+	const struct sp_found *f = newest_found(l);
 	__u32 said = l->nothing;
 	int has_enough;
 

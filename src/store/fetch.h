@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* lookup.h - who has a splice under a tuple? All servers are asked; what follows from their answers. No I/O. */
-#ifndef SP_STORE_LOOKUP_H
-#define SP_STORE_LOOKUP_H
+/* fetch.h - the splice under a tuple: all servers are asked, and their answers compared. No I/O. */
+#ifndef SP_STORE_FETCH_H
+#define SP_STORE_FETCH_H
 
 #include "store/claim.h"
 
 #define SP_FETCH_FOUND_MAX	4
 
 /**
- * struct sp_found - a splice that was found
- * @record:	as it lay there
- * @servers:	of its front tuple, as bits
- * @relied, @chosen, @seen: servers on which it is relied upon ('T'), chosen ('C'), or there at all, as bits
+ * struct sp_found - a splice that was found; sets of servers are bits
+ * @record:	as on the servers
+ * @servers:	of its front tuple
+ * @relied, @chosen, @seen: servers that have the splice relied upon ('T'), chosen ('C'), in any
+ *		state
  */
 struct sp_found {
 	struct sp_splice	splice;
@@ -23,9 +24,9 @@ struct sp_found {
 };
 
 /**
- * struct sp_fetch - answers so far
- * @needed:	so many say nothing, or anything: then a majority of the copies has, wherever they are
- * @pending, @nothing: servers, as bits; those that are in none of these, and have none of @found, are absent
+ * struct sp_fetch - the answers so far
+ * @needed:	answers that include a majority of the copies, on any servers
+ * @pending, @nothing: servers, as bits; servers in neither, and without any of @found, are absent
  */
 struct sp_fetch {
 	__u8		servers;
@@ -38,23 +39,32 @@ struct sp_fetch {
 	struct sp_found	found[SP_FETCH_FOUND_MAX];
 };
 
+/*
+ * WAIT		more answers will come
+ * FOUND	a splice that can be relied upon
+ * UNSURE	a splice that may not have been chosen: a claim must ask (claim.h)
+ * NOTHING	no splice
+ * AGAIN	too few have answered
+ */
 enum sp_fetch_verdict {
-	SP_FETCH_WAIT,
-	SP_FETCH_FOUND,	/* may be relied upon */
-	SP_FETCH_UNSURE,	/* there is one, but whether it was chosen must be asked (claim.h) */
-	SP_FETCH_NOTHING,
-	SP_FETCH_AGAIN,	/* too few have answered */
+	SP_FETCH_WAIT, SP_FETCH_FOUND, SP_FETCH_UNSURE, SP_FETCH_NOTHING, SP_FETCH_AGAIN,
 };
 
-void sp_fetch_start(struct sp_fetch *l, unsigned int servers, unsigned int copies, unsigned int quorum, __u64 now_ns);
+void sp_fetch_start(struct sp_fetch *l, unsigned int servers, unsigned int copies,
+		    unsigned int quorum, __u64 now_ns);
+/* A server's answer. Only the first counts. */
 void sp_fetch_absent(struct sp_fetch *l, unsigned int server_idx);
 void sp_fetch_nothing(struct sp_fetch *l, unsigned int server_idx);
-/* @splice: of @answer's record, which was checked; @servers: of its front tuple, as bits: on others it is nothing */
-void sp_fetch_value(struct sp_fetch *l, unsigned int server_idx, const struct sp_vote *answer,
-		     const struct sp_splice *splice, __u32 servers);
+/*
+ * @splice: of @vote's record, whose seal was verified; @servers: of its front tuple, as bits. A
+ *		value on
+ * any other server counts as nothing.
+ */
+void sp_fetch_value(struct sp_fetch *l, unsigned int server_idx, const struct sp_vote *vote,
+		    const struct sp_splice *splice, __u32 servers);
 
-/* @is_over: don't wait any longer. @ret_found: with FOUND and UNSURE, borrowed from @l */
+/* @is_over: wait for no more answers. @ret_found: with FOUND and UNSURE, borrowed from @l */
 enum sp_fetch_verdict sp_fetch_go(const struct sp_fetch *l, __u64 now_ns, int is_over,
-				    const struct sp_found **ret_found);
+				  const struct sp_found **ret_found);
 
 #endif

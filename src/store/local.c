@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * local.c - the engine of a single machine: splices are where the datapath has them, heads in a pinned
- * map beside
+ * local.c - the engine of a single machine: splices are where the datapath has them, heads in a
+ * pinned map beside
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,8 +35,8 @@ static int local_scan(struct sp_store *store, int is_paced)
 	return 0;
 }
 
-static int put_chunk(struct local *l, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-		     const char *bytes, __u32 index, __u32 to)
+static int put_chunk(struct local *l, const struct sp_tuple *front,
+		     const struct sp_stash_offer *offer, const char *bytes, __u32 index, __u32 to)
 {
 	struct sp_stash_key key = { .front = *front, .index = index };
 	static struct sp_stash_chunk chunk;
@@ -50,7 +50,8 @@ static int put_chunk(struct local *l, const struct sp_tuple *front, const struct
 }
 
 static int local_stash(struct sp_store *store, const struct sp_tuple *front,
-		       const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to, __u64 ref)
+		       const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to,
+		       __u64 ref)
 {
 	int err = 0;
 
@@ -69,13 +70,15 @@ static void local_unstash(struct sp_store *store, const struct sp_tuple *front,
 }
 
 /* Joins the chunks of a head in l->head. A missing or short chunk is the end. Return: bytes. */
-static __u32 join_chunks(struct local *l, const struct sp_tuple *front, struct sp_stash_offer *offer)
+static __u32 join_chunks(struct local *l, const struct sp_tuple *front,
+			 struct sp_stash_offer *offer)
 {
 	struct sp_stash_key key = { .front = *front };
 	static struct sp_stash_chunk chunk;
 	__u32 len = 0;
 
-	while (len + SP_STASH_CHUNK <= sizeof(l->head) && !sp_datapath_stash_get(l->dp, &key, &chunk) &&
+	while (len + SP_STASH_CHUNK <= sizeof(l->head) &&
+	       !sp_datapath_stash_get(l->dp, &key, &chunk) &&
 	       chunk.len <= SP_STASH_CHUNK) {
 		memcpy(offer, chunk.offer, sizeof(*offer));
 		memcpy(l->head + len, chunk.data, chunk.len);

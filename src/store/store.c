@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* store.c - the calls of a store, for any engine; answers that an engine has at once become events here */
+/* store.c - the calls of a store, for any engine; immediate answers become events */
 #include "store/store.h"
 
 #include <errno.h>
@@ -63,7 +63,8 @@ void sp_store_scan(struct sp_store *store, int is_paced)
 }
 
 void sp_store_stash(struct sp_store *store, const struct sp_tuple *front,
-		    const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to, __u64 ref)
+		    const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to,
+		    __u64 ref)
 {
 	int err = store->engine->stash(store, front, offer, bytes, from, to, ref);
 
@@ -86,16 +87,20 @@ void sp_store_each_local_head(struct sp_store *store, sp_stash_fn fn, void *ctx)
 void sp_store_read_head(struct sp_store *store, const struct sp_tuple *front)
 {
 	struct sp_store_head head = { .len = 0 };
-	int err = store->engine->read_head ? store->engine->read_head(store, front, &head) : -ENOENT;
+	int err = -ENOENT;
 
+	if (store->engine->read_head)
+		err = store->engine->read_head(store, front, &head);
 	if (err != -EINPROGRESS)
 		store->events->head(store->ctx, front, err, &head.offer, head.bytes, head.len);
 }
 
 void sp_store_list_heads(struct sp_store *store, const char *owner, __u64 age_ms)
 {
-	int err = store->engine->list_heads ? store->engine->list_heads(store, owner, age_ms) : -EINPROGRESS;
+	int err = -EINPROGRESS;
 
+	if (store->engine->list_heads)
+		err = store->engine->list_heads(store, owner, age_ms);
 	if (err != -EINPROGRESS)
 		store->events->heads(store->ctx, owner, err, NULL, 0);
 }

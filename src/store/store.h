@@ -2,9 +2,9 @@
 /*
  * store.h - what proxies share: splices, and heads that were acknowledged before their splice
  *
- * No call blocks. Arguments are borrowed until the call returns. An engine bounds the requests under
- * way: beyond the bound, a request fails with -EAGAIN at once. Tuples are in network order, like the
- * keys of the maps; all other numbers are in host order.
+ * No call blocks. Arguments are borrowed until the call returns. An engine bounds the requests
+ * under way: beyond the bound, a request fails with -EAGAIN at once. Tuples are in network order,
+ * like the keys of the maps; all other numbers are in host order.
  */
 #ifndef SP_STORE_STORE_H
 #define SP_STORE_STORE_H
@@ -37,23 +37,24 @@ struct sp_stash_offer {
 
 /**
  * struct sp_store_events - answers of a store
- * @committed:	@err: 0; -EEXIST with @winner, the splice that another proxy committed first; -EAGAIN: the
- *		store is out of reach, and no other proxy was seen at this connection; -EBUSY: the store is
- *		out of reach and another proxy was seen, so nothing may be forwarded until the client
- *		retransmits. @winner is NULL unless @err is -EEXIST
- * @fetched:	@err: 0 with the splice that has a half under @key; -ENOENT: a majority has no such splice;
- *		-EAGAIN: unknown (law 4: the client gets no answer)
- * @stashed:	@err: 0: the bytes are safe; -E2BIG: no room; -EAGAIN: only this machine has the bytes
- * @head:	@err: 0 with a head that has at least the acknowledged bytes; -ENOENT: no proxy has to deliver
- *		it; -EAGAIN: unknown. @offer and @bytes count with 0 only
- * @heads:	heads that @owner (NULL: this proxy) has to deliver, each once; @err: 0: the list is complete;
- *		-EAGAIN: there may be more
+ * @committed:	@err: 0; -EEXIST with @winner, the splice that another proxy committed first;
+ *		-EAGAIN: the store is out of reach, and no other proxy was seen at this connection;
+ *		-EBUSY: the store is out of reach and another proxy was seen, so nothing may be
+ *		forwarded until the client retransmits. @winner is NULL unless @err is -EEXIST
+ * @fetched:	@err: 0 with the splice that has a half under @key; -ENOENT: a majority has no such
+ *		splice; -EAGAIN: unknown (law 4: the client gets no answer)
+ * @stashed:	@err: 0: the bytes are safe; -E2BIG: no room; -EAGAIN: only this machine has the
+ *		bytes
+ * @head:	@err: 0 with a head that has at least the acknowledged bytes; -ENOENT: no proxy has
+ *		to deliver it; -EAGAIN: unknown. @offer and @bytes count with 0 only
+ * @heads:	heads that @owner (NULL: this proxy) has to deliver, each once; @err: 0: the list is
+ *		complete; -EAGAIN: there may be more
  * @found:	a splice with a port of this proxy; called once for each copy
  * @scanned:	the scan is over; @err: 0: complete; -EAGAIN: too few servers were read
  * @emptied:	a server has lost its data: all local splices should be refreshed
  * @kept:	a refresh has reached a majority
- * @outdated:	a majority has another splice of this connection, or a newer connection of this tuple: the
- *		local splice with this client ISN rewrites packets wrongly
+ * @outdated:	a majority has another splice of this connection, or a newer connection of this
+ *		tuple: the local splice with this client ISN rewrites packets wrongly
  * @member:	a server has this record of a proxy, see sp_store_announce()
  * @ctx, @ref:	as given to sp_store_subscribe(), and to the call
  *
@@ -62,12 +63,13 @@ struct sp_stash_offer {
  */
 struct sp_store_events {
 	void (*committed)(void *ctx, __u64 ref, int err, const struct sp_splice *winner);
-	void (*fetched)(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice);
+	void (*fetched)(void *ctx, const struct sp_tuple *key, int err,
+			const struct sp_splice *splice);
 	void (*stashed)(void *ctx, __u64 ref, int err);
 	void (*found)(void *ctx, const struct sp_splice *splice);
 	void (*scanned)(void *ctx, int err);
-	void (*head)(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
-		     const char *bytes, __u32 len);
+	void (*head)(void *ctx, const struct sp_tuple *front, int err,
+		     const struct sp_stash_offer *offer, const char *bytes, __u32 len);
 	void (*heads)(void *ctx, const char *owner, int err, const struct sp_tuple *fronts,
 		      unsigned int count);
 	void (*emptied)(void *ctx);
@@ -78,11 +80,12 @@ struct sp_store_events {
 
 /* Of a shared store. "again": the store was out of reach. */
 #define SP_STORE_COUNTERS(X) \
-	X(commits_ok) X(commits_adopted) X(commits_again) X(commits_contested) X(commits_by_ballot) \
-	X(fetch_hits) X(fetch_misses) X(fetch_again) X(refreshed) X(put_back) X(refresh_conflicts) \
-	X(refresh_outdated) X(scans_ok) X(scans_again) X(heads_read) X(heads_unknown) X(heads_again) \
-	X(late) X(table_full) X(not_sent) X(refused_length) X(refused_magic) X(refused_version) \
-	X(refused_foreign) X(refused_forged) X(refused_pointer)
+	X(commits_ok) X(commits_adopted) X(commits_again) X(commits_contested) \
+	X(commits_by_ballot) X(fetch_hits) X(fetch_misses) X(fetch_again) X(refreshed) \
+	X(put_back) X(refresh_conflicts) X(refresh_outdated) X(scans_ok) X(scans_again) \
+	X(heads_read) X(heads_unknown) X(heads_again) X(late) X(table_full) X(not_sent) \
+	X(refused_length) X(refused_magic) X(refused_version) X(refused_foreign) \
+	X(refused_forged) X(refused_pointer)
 
 struct sp_store_counters {
 #define X(name) __u64 name;
@@ -114,8 +117,8 @@ struct sp_store_server {
 };
 
 /* @bytes: the @len first bytes of a head; all is borrowed */
-typedef void (*sp_stash_fn)(void *ctx, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-			    const char *bytes, __u32 len);
+typedef void (*sp_stash_fn)(void *ctx, const struct sp_tuple *front,
+			    const struct sp_stash_offer *offer, const char *bytes, __u32 len);
 
 #define SP_ANNOUNCED_MS	2000
 
@@ -135,43 +138,46 @@ struct sp_store {
 /* A text constant: "local", "redis" */
 const char *sp_store_engine_name(const struct sp_store *store);
 /*
- * Do other proxies read and write this store, too? If not, splices and heads stay on this machine, and
- * refresh, forget, list_heads, disown_head, announce and rekey do nothing.
+ * Do other proxies read and write this store, too? If not, splices and heads stay on this machine,
+ * and refresh, forget, list_heads, disown_head, announce and rekey do nothing.
  */
 int sp_store_is_shared(const struct sp_store *store);
-/* Answers go to @events, which is borrowed for the store's life, with @ctx. Needed before any call. */
+/* Answers go to @events, borrowed for the store's life, with @ctx. Needed before any call. */
 void sp_store_subscribe(struct sp_store *store, const struct sp_store_events *events, void *ctx);
 /* Requests under way get no answer. @store is freed at once, or after another turn of the loop. */
 void sp_store_close(struct sp_store *store);
 
 /*
  * Claim the client's tuple for @splice and store both halves, before any byte of the request is
- * forwarded (law 3); then @committed. A splice under the same tuple with another client ISN belongs to
- * an older connection, and is replaced.
+ * forwarded (law 3); then @committed. A splice under the same tuple with another client ISN belongs
+ * to an older connection, and is replaced.
  */
 void sp_store_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref);
-/* Find the splice that has a half under @key (client -> service, or backend -> proxy); then @fetched. */
+/* Find the splice with a half under @key: client -> service, or backend -> proxy; then @fetched. */
 void sp_store_fetch(struct sp_store *store, const struct sp_tuple *key);
 /*
- * Extend the life of a splice whose packets still flow; servers that lack the splice get it again. Then
+ * Extend the life of a splice whose packets still flow; servers that lack the splice get it again.
+ * Then
  * @kept, @outdated or nothing. Return: 0; -EAGAIN: nothing was sent.
  */
 int sp_store_refresh(struct sp_store *store, const struct sp_splice *splice);
 /* The splice is over. */
 void sp_store_forget(struct sp_store *store, const struct sp_splice *splice);
 /*
- * Report all splices whose back connection has an address of config->snat_addrs: @found for each, then
+ * Report all splices whose back connection has an address of config->snat_addrs: @found for each,
+ * then
  * @scanned. Does nothing during a scan. @is_paced: spare the servers.
  */
 void sp_store_scan(struct sp_store *store, int is_paced);
 
 /*
- * Store bytes [@from, @to) of a head, whose bytes before @from are stored already; then @stashed. This
- * proxy becomes the head's owner. @bytes: the whole head, from byte 0. After a failure all bytes have
- * to be given again, with @from 0.
+ * Store bytes [@from, @to) of a head, whose bytes before @from are stored already; then @stashed.
+ * This proxy becomes the head's owner. @bytes: the whole head, from byte 0. After a failure all
+ * bytes have to be given again, with @from 0.
  */
 void sp_store_stash(struct sp_store *store, const struct sp_tuple *front,
-		    const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to, __u64 ref);
+		    const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to,
+		    __u64 ref);
 /* Forget a head, unless another proxy has stored more than @len bytes. */
 void sp_store_unstash(struct sp_store *store, const struct sp_tuple *front,
 		      const struct sp_stash_offer *offer, __u32 len);
@@ -185,8 +191,8 @@ void sp_store_list_heads(struct sp_store *store, const char *owner, __u64 age_ms
 void sp_store_disown_head(struct sp_store *store, const char *owner, const struct sp_tuple *front);
 
 /*
- * Leave a record of @len bytes on all servers for SP_ANNOUNCED_MS, in place of the last one under @name;
- * then @member for each record there.
+ * Leave a record of @len bytes on all servers for SP_ANNOUNCED_MS, in place of the last one under
+ * @name; then @member for each record there.
  */
 void sp_store_announce(struct sp_store *store, const char *name, const void *record, size_t len);
 /* Seal new entries with the first of @keys, and open entries with any. */
@@ -195,17 +201,18 @@ void sp_store_rekey(struct sp_store *store, const struct sp_keys *keys);
 int sp_store_server(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server);
 
 /*
- * The store of a single machine: the pinned maps. @dp is borrowed for the store's life. Return: 0 or
- * -ENOMEM.
+ * The store of a single machine: the pinned maps. @dp is borrowed for the store's life. Return: 0
+ * or -ENOMEM.
  */
 int sp_store_local_open(struct sp_datapath *dp, struct sp_store **ret_store);
 
 /**
  * sp_store_redis_open() - the store of several machines, on the servers of config->store
  * @config:	referenced until close; the servers don't follow a new configuration
- * @local:	this machine's store, which becomes part of the new store: heads in it survive the daemon. A
- *		failure closes it, too
- * Return: 0 or -errno, logged. No server need be reachable. After close() the loop must run once more.
+ * @local:	this machine's store, which becomes part of the new store: heads in it survive the
+ *		daemon. A failure closes it, too
+ * Return: 0 or -errno, logged. No server need be reachable. After close() the loop must run once
+ * more.
  */
 int sp_store_redis_open(struct uv_loop_s *loop, struct sp_config *config, struct sp_store *local,
 			struct sp_store **ret_store);

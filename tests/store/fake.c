@@ -123,9 +123,9 @@ static const char *bulk(char *text, size_t room, const char *of)
 static const char *nothing(const char *command, int script)
 {
 	switch (script) {
-	case SP_SCRIPT_KEEP: case SP_SCRIPT_DROP: case SP_SCRIPT_STASH: case SP_SCRIPT_UNSTASH: return ":1\r\n";
+	case SP_SCRIPT_REFRESH: case SP_SCRIPT_DROP: case SP_SCRIPT_STASH: case SP_SCRIPT_UNSTASH: return ":1\r\n";
 	case SP_SCRIPT_SCAN: return "*2\r\n$1\r\n0\r\n*0\r\n";
-	case SP_SCRIPT_ANNOUNCE: case SP_SCRIPT_LEFT: return "*0\r\n";
+	case SP_SCRIPT_ANNOUNCE: case SP_SCRIPT_ORPHANS: return "*0\r\n";
 	}
 	return strcmp(command, "HGETALL") ? "$-1\r\n" : "*0\r\n";
 }

@@ -3,7 +3,7 @@
 #ifndef SP_TEST_PROXIES_H
 #define SP_TEST_PROXIES_H
 
-#include "store/redis/engine.h"
+#include "store/redis/redis.h"
 #include "servers.h"
 
 #define ANSWERS_MAX	20000

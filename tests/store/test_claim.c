@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_claim.c - claim.c and lookup.c against the real scripts, in every order that chance finds
+ * test_claim.c - claim.c and fetch.c against the real scripts, in every order that chance finds
  *
  * One redis-server; each of its databases is a server of the store. Proxies
  * that own a splice, and others that only look, take part in the decision
@@ -151,7 +151,7 @@ static void tell_chosen(struct world *w, const struct sp_record *r)
 {
 	struct message m = { .proxy = -1 };
 
-	begin_script(&m.cmd, SP_SCRIPT_KEEP, 2, 3);
+	begin_script(&m.cmd, SP_SCRIPT_REFRESH, 2, 3);
 	sp_cmd_arg(&m.cmd, r->bytes, r->len);
 	sp_cmd_number(&m.cmd, 100000);
 	sp_cmd_text(&m.cmd, "1");
@@ -232,7 +232,7 @@ static void start(struct world *w, int proxy)
 	}
 	p->state = LOOKING;
 	sp_fetch_start(&p->lookup, w->copies, w->copies, w->quorum, w->now_ns);
-	begin_script(&m.cmd, SP_SCRIPT_LOOK, 2, 0);
+	begin_script(&m.cmd, SP_SCRIPT_FETCH, 2, 0);
 	for (m.copy = 0; m.copy < w->copies; m.copy++)
 		put(w, &m);
 }
@@ -472,7 +472,7 @@ static void owner_sees_that_others_rely_on_it(void **state)
 	sp_claim_start(&b, 3, 2, &records[1], 1, 2, MS);
 	round_of(&a, 1);
 	round_of(&b, 6);
-	begin_script(&look.cmd, SP_SCRIPT_LOOK, 2, 0);
+	begin_script(&look.cmd, SP_SCRIPT_FETCH, 2, 0);
 	freeReplyObject(do_cmd(1, &look.cmd));
 	freeReplyObject(do_cmd(2, &look.cmd));
 	sp_claim_start(&b, 3, 2, &records[1], 1, 2, MS);

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * claim.c - claims (claim.c) on the wire: questions, and answers as far as they are believed
+ * claim.c - commits, and claims on the wire: commands of the steps of store/claim.c, and checks of
+ * the answers
  *
- * A record that is refused is one that isn't there, and its server is taken
- * for absent. So is a server that was started anew, when it has nothing to
- * tell: it may have forgotten.
+ * A refused record counts as no record, and its server as absent. So does a restarted server that
+ * has nothing: it may have forgotten.
  */
+#include "store/redis/claim.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "store/redis/op.h"
+#include "store/redis/refresh.h"
 
 #define DUE_DIGITS	13
 
@@ -20,56 +22,23 @@ static __u64 next_random(struct sp_store_redis *l)
 	return l->random ^ l->random >> 29;
 }
 
-/* Another splice was chosen: what a minority has taken of ours is of no use, and its pointer leads astray. */
-static void drop_lost(struct sp_store_redis *l, const struct sp_tuple *front, const struct sp_record *record)
-{
-	struct sp_splice own;
+/* ---- questions ---- */
 
-	if (sp_record_parse(front, record->bytes, record->len, &own) == SP_SEAL_OK)
-		sp_store_redis_drop(l, &own, "");
-}
-
-static void commit_done(struct sp_store_redis *l, struct sp_op *op)
-{
-	struct sp_store_counters *c = &l->store.counters;
-	struct sp_claim claim = op->claim;
-	struct sp_tuple front = op->front;
-	struct sp_splice splice;
-	__u64 ref = op->ref;
-	int err = claim.err;
-
-	sp_op_end(l, op);
-	sp_record_parse(&front, err ? claim.record.bytes : claim.chosen.bytes,
-			err ? claim.record.len : claim.chosen.len, &splice);
-	if (!err && !sp_record_is_same(&claim.chosen, &claim.record))
-		err = -EEXIST;
-	c->commits_ok += !err;
-	c->commits_adopted += err == -EEXIST;
-	c->commits_again += err == -EAGAIN;
-	c->commits_contested += err == -EBUSY;
-	c->commits_by_ballot += !claim.err && claim.ballot;
-	if (!claim.err && (claim.ballot || claim.is_contested) && l->quorum > 1)
-		sp_store_redis_keep_chosen(l, &splice);
-	if (err == -EEXIST && l->quorum > 1)
-		drop_lost(l, &front, &claim.record);
-	if (err == -EAGAIN && l->conf->loss == SP_LOSS_REFUSE)
-		sp_store_redis_drop(l, &splice, "F");
-	l->store.events->committed(l->store.ctx, ref, err, err == -EEXIST ? &splice : NULL);
-}
-
-/* DUE has a fixed width, so that the one command is right for each server's clock. */
-static void set_due(const struct sp_redis *r, struct sp_cmd *cmd, size_t at, const struct sp_op *op, __u64 now_ns)
+/* DUE has a fixed width, so that one command can be patched for each server's clock. */
+static void set_due(const struct sp_redis *r, struct sp_cmd *cmd, size_t at, const struct sp_op *op,
+		    __u64 now_ns)
 {
 	__u64 left_ns = op->deadline_ns > now_ns ? op->deadline_ns - now_ns : 0;
 	char text[24];
 
-	snprintf(text, sizeof(text), "%0*llu", DUE_DIGITS, sp_redis_due_ms(r, now_ns, left_ns) % 10000000000000ULL);
+	snprintf(text, sizeof(text), "%0*llu", DUE_DIGITS,
+		 sp_redis_due_ms(r, now_ns, left_ns) % 10000000000000ULL);
 	memcpy(cmd->bytes + at, text, DUE_DIGITS);
 }
 
-/* Return: where DUE is in it. */
-static size_t make_question(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
-			    struct sp_cmd *cmd)
+/* Return: the offset of DUE in the command. */
+static size_t make_step(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
+			struct sp_cmd *cmd)
 {
 	static const enum sp_script scripts[] = {
 		[SP_CLAIM_CLAIM] = SP_SCRIPT_CLAIM, [SP_CLAIM_PREPARE] = SP_SCRIPT_PREPARE,
@@ -81,7 +50,8 @@ static size_t make_question(struct sp_store_redis *l, const struct sp_op *op, un
 	size_t due_at;
 
 	sp_store_redis_script(l, server_idx, cmd, scripts[c->step], &op->front,
-			      c->step == SP_CLAIM_PREPARE ? NULL : &op->down, c->step == SP_CLAIM_CLAIM ? 3 : 4);
+			      c->step == SP_CLAIM_PREPARE ? NULL : &op->down,
+			      c->step == SP_CLAIM_CLAIM ? 3 : 4);
 	sp_cmd_arg(cmd, r->bytes, r->len);
 	sp_cmd_number(cmd, l->store.ttl_ns / 1000000);
 	sp_cmd_text(cmd, "0000000000000");
@@ -91,7 +61,7 @@ static size_t make_question(struct sp_store_redis *l, const struct sp_op *op, un
 	return due_at;
 }
 
-static void ask(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
+static void send_step(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
 {
 	const struct sp_vote absent = { .kind = SP_VOTE_ABSENT };
 	struct sp_cmd cmd;
@@ -101,7 +71,7 @@ static void ask(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
 		struct sp_redis *r = l->servers[op->servers[i]];
 
 		if (sp_redis_is_up(r)) {
-			due_at = make_question(l, op, op->servers[i], &cmd);
+			due_at = make_step(l, op, op->servers[i], &cmd);
 			set_due(r, &cmd, due_at, op, now_ns);
 			if (!sp_redis_send(r, &cmd, sp_op_ref(l, op)))
 				continue;
@@ -113,80 +83,137 @@ static void ask(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
 void sp_op_claim_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
 {
 	while (sp_claim_go(&op->claim, now_ns))
-		ask(l, op, now_ns);
-	if (op->claim.step != SP_CLAIM_DONE)
-		return;
-	if (op->is_commit)
-		commit_done(l, op);
-	else
-		sp_op_look_settled(l, op);
+		send_step(l, op, now_ns);
+	if (op->claim.step == SP_CLAIM_DONE)
+		op->done(l, op);
 }
 
 void sp_op_claim(struct sp_store_redis *l, struct sp_op *op, const struct sp_splice *splice,
-		 const struct sp_record *record, __u64 now_ns)
+		 const struct sp_record *record, int is_own, __u64 now_ns)
 {
 	op->state = SP_OP_CLAIMING;
 	op->front = splice->front;
 	op->down = sp_tuple_reverse(&splice->up.out);
 	op->client_isn = splice->client_isn;
 	sp_store_redis_servers(l, &op->front, op->servers);
-	sp_claim_start(&op->claim, l->copies, l->quorum, record, op->is_commit, next_random(l), now_ns);
-	ask(l, op, now_ns);
+	sp_claim_start(&op->claim, l->copies, l->quorum, record, is_own, next_random(l), now_ns);
+	send_step(l, op, now_ns);
 	sp_op_claim_go(l, op, now_ns);
 }
 
-/* What a server says, as far as it may be believed. Return: as of a reply. */
-static int read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
-		       const redisReply *reply, struct sp_vote *ret_answer)
+/* ---- answers ---- */
+
+/* Votes of a restarted server that don't count: a promise or another proxy's claim may be lost. */
+static int is_void(const struct sp_op *op, const struct sp_vote *v)
 {
-	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
-	struct sp_vote a = { .kind = SP_VOTE_ABSENT };
+	if (!v->record.len)
+		return 1;
+	return v->state == 'P' ||
+	       (v->state != 'C' && sp_record_is_same(&v->record, &op->claim.record));
+}
+
+/* A vote as the server has it. A vote that does not count stays absent. */
+static void read_vote(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
+		      const redisReply *reply, int is_blank, struct sp_vote *ret_vote)
+{
 	enum sp_seal_refusal refusal = SP_SEAL_OK;
 	struct sp_splice splice;
+	struct sp_vote v;
 
-	*ret_answer = a;
+	if (sp_vote_parse(reply->str, reply->len, &v))
+		refusal = SP_SEAL_MAGIC;
+	else if (v.record.len)
+		refusal = sp_record_read(&l->seal, &op->front, v.record.bytes, v.record.len,
+					 &splice);
+	if (refusal != SP_SEAL_OK)
+		sp_store_redis_refused(l, server_idx, refusal);
+	else if (v.record.len && splice.client_isn != op->client_isn)
+		return;
+	else if (!is_blank || !is_void(op, &v))
+		*ret_vote = v;
+}
+
+/* Return: as a reply. */
+static int read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
+		       const redisReply *reply, struct sp_vote *ret_vote)
+{
+	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
+
+	*ret_vote = (struct sp_vote){ .kind = SP_VOTE_ABSENT };
 	if (!reply)
 		return 0;
 	if (reply->type == REDIS_REPLY_NIL && !is_blank)
-		ret_answer->kind = SP_VOTE_NOTHING;
+		ret_vote->kind = SP_VOTE_NOTHING;
 	if (reply->type != REDIS_REPLY_STRING)
 		return reply->type == REDIS_REPLY_NIL ? 0 : -EBADMSG;
-	if (reply->len == 1 && reply->str[0] == 'L') {
+	if (reply->len == 1 && reply->str[0] == 'L')
 		l->store.counters.late++;
-		return 0;
-	}
-	if (sp_vote_parse(reply->str, reply->len, &a))
-		refusal = SP_SEAL_MAGIC;
-	else if (a.record.len)
-		refusal = sp_record_read(&l->seal, &op->front, a.record.bytes, a.record.len, &splice);
-	if (refusal != SP_SEAL_OK)
-		sp_store_redis_refused(l, server_idx, refusal);
-	else if (a.record.len ? splice.client_isn != op->client_isn : is_blank)
-		return 0;
-	else if (is_blank && a.state != 'C' && (a.state == 'P' || sp_record_is_same(&a.record, &op->claim.record)))
-		return 0;
 	else
-		*ret_answer = a;
+		read_vote(l, op, server_idx, reply, is_blank, ret_vote);
 	return 0;
 }
 
-int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round, unsigned int server_idx,
-		      const redisReply *reply)
+int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round,
+		      unsigned int server_idx, const redisReply *reply)
 {
-	struct sp_vote answer;
+	struct sp_vote vote;
 	int err;
 
-	if (round != (op->claim.round & ((1 << SP_OP_ROUND_BITS) - 1)))
+	if (round != SP_OP_ROUND(op->claim.round))
 		return 0;
-	err = read_answer(l, op, server_idx, reply, &answer);
+	err = read_answer(l, op, server_idx, reply, &vote);
 	for (unsigned int i = 0; i < l->copies; i++)
 		if (op->servers[i] == server_idx)
-			sp_claim_answer(&op->claim, op->claim.round, i, &answer);
+			sp_claim_answer(&op->claim, op->claim.round, i, &vote);
 	sp_op_claim_go(l, op, uv_hrtime());
 	return err;
 }
 
-/* A majority is not up, and those that have not been tried yet would make one. */
+/* ---- commits ---- */
+
+/* Another splice was chosen. Copies of the loser are useless, and its pointer misleads. */
+static void drop_loser(struct sp_store_redis *l, const struct sp_tuple *front,
+		       const struct sp_record *record)
+{
+	struct sp_splice own;
+
+	if (sp_record_parse(front, record->bytes, record->len, &own) == SP_SEAL_OK)
+		sp_store_redis_drop(l, &own, "");
+}
+
+static void count_commit(struct sp_store_counters *c, const struct sp_claim *claim, int err)
+{
+	c->commits_ok += !err;
+	c->commits_adopted += err == -EEXIST;
+	c->commits_again += err == -EAGAIN;
+	c->commits_contested += err == -EBUSY;
+	c->commits_by_ballot += !claim->err && claim->ballot;
+}
+
+static void end_commit(struct sp_store_redis *l, struct sp_op *op)
+{
+	struct sp_claim claim = op->claim;
+	struct sp_tuple front = op->front;
+	struct sp_splice splice;
+	__u64 ref = op->ref;
+	int err = claim.err;
+
+	sp_op_end(l, op);
+	sp_record_parse(&front, err ? claim.record.bytes : claim.chosen.bytes,
+			err ? claim.record.len : claim.chosen.len, &splice);
+	if (!err && !sp_record_is_same(&claim.chosen, &claim.record))
+		err = -EEXIST;
+	count_commit(&l->store.counters, &claim, err);
+	if (!claim.err && (claim.ballot || claim.is_contested) && l->quorum > 1)
+		sp_refreshes_chosen(l, &splice);
+	if (err == -EEXIST && l->quorum > 1)
+		drop_loser(l, &front, &claim.record);
+	if (err == -EAGAIN && l->conf->loss == SP_LOSS_REFUSE)
+		sp_store_redis_drop(l, &splice, "F");
+	l->store.events->committed(l->store.ctx, ref, err, err == -EEXIST ? &splice : NULL);
+}
+
+/* Fewer than a majority are up, and servers that were not tried yet could make it a majority. */
 static int should_wait(const struct sp_store_redis *l, const struct sp_tuple *front)
 {
 	unsigned int up = 0, untried = 0;
@@ -201,10 +228,10 @@ static int should_wait(const struct sp_store_redis *l, const struct sp_tuple *fr
 }
 
 /*
- * A daemon that has just been started is asked for splices before its servers have greeted, most often some milliseconds
- * before: made without them, these would be unprotected.
+ * A new daemon gets connections some milliseconds before its servers have greeted. Splices made
+ * without the servers would be unprotected.
  */
-void sp_op_claim_await(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over)
+void sp_op_commit_await(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over)
 {
 	struct sp_record record = op->claim.record;
 	struct sp_splice splice;
@@ -213,22 +240,24 @@ void sp_op_claim_await(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns,
 		return;
 	op->deadline_ns = now_ns + l->conf->timeout_ns;
 	sp_record_parse(&op->front, record.bytes, record.len, &splice);
-	sp_op_claim(l, op, &splice, &record, now_ns);
+	sp_op_claim(l, op, &splice, &record, 1, now_ns);
 }
 
-int sp_store_ops_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref)
+int sp_op_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64 ref)
 {
 	struct sp_record record = sp_record_make(&l->seal, splice);
 	__u64 now_ns = uv_hrtime();
-	struct sp_op *op = sp_op_begin_commit(l, ref, now_ns);
+	struct sp_op *op = sp_op_begin(l, now_ns);
 
 	if (!op) {
 		l->store.counters.commits_again++;
 		return -EAGAIN;
 	}
 	op->state = SP_OP_WAITING;
+	op->done = end_commit;
+	op->ref = ref;
 	op->front = splice->front;
 	op->claim.record = record;
-	sp_op_claim_await(l, op, now_ns, 0);
+	sp_op_commit_await(l, op, now_ns, 0);
 	return -EINPROGRESS;
 }

@@ -1,104 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * engine.c - the engine for several boxes: opened, its turns, and what nobody waits for
+ * engine.c - the engine redis: opening, its functions, its turns, and the receivers of replies
  *
- * All that happens in one turn of the loop goes out in one write per server,
- * in its prepare phase.
+ * The commands of one turn of the loop go out in one write per server, in the prepare phase.
  */
-#include "store/redis/engine.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/log.h"
 #include "base/keys.h"
-#include "store/chunk.h"
+#include "base/log.h"
 #include "base/warnings.h"
+#include "store/redis/claim.h"
+#include "store/redis/fetch.h"
+#include "store/redis/head.h"
+#include "store/redis/orphan.h"
+#include "store/redis/refresh.h"
+#include "store/redis/scan.h"
+#include "store/redis/stash.h"
 
-#define LATE_NS		100000000ULL	/* between two ticks: we were stopped */
-#define SHORT_NS	1000000000ULL	/* of too few servers, before it is said */
+#define LATE_NS		100000000ULL	/* between two ticks: the daemon was suspended */
+#define SHORT_NS	1000000000ULL	/* of too few servers, before the warning */
 #define MEMBERS_KEY	"sp:members"
 #define OWING_MS	960000		/* longer than owe.c tries to deliver a head */
 
-void sp_store_redis_refused(struct sp_store_redis *l, unsigned int server_idx, enum sp_seal_refusal refusal)
-{
-	switch (refusal) {
-#define X(up, low, what)						\
-	case SP_SEAL_##up:						\
-		l->store.counters.refused_##low++;			\
-		log_warn_limited("store server %s: refused a record: %s", l->conf->servers[server_idx].text, what); \
-		break;
-	SP_SEAL_REFUSALS(X)
-#undef X
-	case SP_SEAL_OK:
-	case SP_SEAL_COUNT:
-		break;
-	}
-}
+/* ---- replies ---- */
 
-void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, struct sp_cmd *cmd, enum sp_script script,
-			   const struct sp_tuple *front, const struct sp_tuple *down, unsigned int args)
-{
-	struct sp_key key = sp_key_make(SP_KEY_FRONT, front);
-
-	sp_cmd_begin(cmd, 3 + (down ? 2 : 1) + args);
-	sp_cmd_text(cmd, "EVALSHA");
-	sp_cmd_text(cmd, sp_redis_sha(l->servers[server_idx], script));
-	sp_cmd_text(cmd, down ? "2" : "1");
-	sp_cmd_arg(cmd, key.bytes, key.len);
-	if (!down)
-		return;
-	key = sp_key_make(SP_KEY_DOWN, down);
-	sp_cmd_arg(cmd, key.bytes, key.len);
-}
-
-unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_splice *splice, enum sp_script script,
-				     const char *last, __u64 ref)
-{
-	struct sp_record record = sp_record_make(&l->seal, splice);
-	struct sp_tuple down = sp_tuple_reverse(&splice->up.out);
-	unsigned int args = script == SP_SCRIPT_KEEP ? 3 : 2, sent = 0;
-	__u8 servers[SP_COPIES_MAX];
-	struct sp_cmd cmd;
-
-	sp_store_redis_servers(l, &splice->front, servers);
-	for (unsigned int i = 0; i < l->copies; i++) {
-		sp_store_redis_script(l, servers[i], &cmd, script, &splice->front, &down, args);
-		sp_cmd_arg(&cmd, record.bytes, record.len);
-		if (script == SP_SCRIPT_KEEP)
-			sp_cmd_number(&cmd, l->store.ttl_ns / 1000000);
-		sp_cmd_text(&cmd, last);
-		sent += !sp_redis_send(l->servers[servers[i]], &cmd, ref);
-	}
-	l->store.counters.not_sent += l->copies - sent;
-	return sent;
-}
-
-void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice, const char *state)
-{
-	sp_store_redis_send_all(l, splice, SP_SCRIPT_DROP, state, SP_REF_NOBODY);
-}
-
-int sp_store_redis_is_list(const redisReply *reply)
-{
-	if (reply->type != REDIS_REPLY_ARRAY)
-		return 0;
-	for (size_t i = 0; i < reply->elements; i++)
-		if (reply->element[i]->type != REDIS_REPLY_STRING)
-			return 0;
-	return 1;
-}
-
-static int listed(struct sp_store_redis *l, const redisReply *reply)
+static int read_members(struct sp_store_redis *l, const redisReply *reply)
 {
 	if (!reply)
 		return 0;
 	if (!sp_store_redis_is_list(reply))
 		return -EBADMSG;
 	for (size_t i = 0; l->store.events->member && i < reply->elements; i++)
-		l->store.events->member(l->store.ctx, reply->element[i]->str, reply->element[i]->len);
+		l->store.events->member(l->store.ctx, reply->element[i]->str,
+					reply->element[i]->len);
+	return 0;
+}
+
+static int reply_to_op(struct sp_store_redis *l, unsigned int server_idx, __u64 ref,
+		       const redisReply *reply)
+{
+	__u32 round;
+	struct sp_op *op = sp_op_of_ref(l, ref, &round);
+
+	if (op && op->state == SP_OP_CLAIMING && round)
+		return sp_op_claim_reply(l, op, round, server_idx, reply);
+	if (op && op->state == SP_OP_FETCHING && !round)
+		return sp_op_fetch_reply(l, op, server_idx, reply);
 	return 0;
 }
 
@@ -107,18 +57,18 @@ static int on_reply(void *ctx, unsigned int server_idx, __u64 ref, const redisRe
 	struct sp_store_redis *l = ctx;
 
 	switch ((enum sp_ref_kind)(ref & ((1 << SP_REF_KIND_BITS) - 1))) {
-	case SP_REF_NOBODY:
+	case SP_REF_NONE:
 		break;
-	case SP_REF_KEEP:
-		return sp_store_keeps_reply(l, ref, reply);
+	case SP_REF_REFRESH:
+		return sp_refreshes_reply(l, ref, reply);
 	case SP_REF_MEMBERS:
-		return listed(l, reply);
+		return read_members(l, reply);
 	case SP_REF_OP:
-		return sp_store_ops_reply(l, server_idx, ref, reply);
+		return reply_to_op(l, server_idx, ref, reply);
 	case SP_REF_SCAN:
-		return sp_store_scan_reply(l, server_idx, ref, reply);
+		return sp_scan_reply(l, server_idx, ref, reply);
 	case SP_REF_HEAD:
-		return sp_store_heads_reply(l, server_idx, ref, reply);
+		return sp_heads_reply(l, server_idx, ref, reply);
 	}
 	return 0;
 }
@@ -128,12 +78,14 @@ static void on_changed(void *ctx, unsigned int server_idx, int is_emptied)
 	struct sp_store_redis *l = ctx;
 
 	if (is_emptied)
-		sp_store_scan_emptied(l, server_idx);
+		sp_scan_emptied(l, server_idx);
 	if (is_emptied && l->store.events && l->store.events->emptied)
 		l->store.events->emptied(l->store.ctx);
 }
 
 static const struct sp_redis_events redis_events = { .reply = on_reply, .changed = on_changed };
+
+/* ---- turns ---- */
 
 static void on_prepare(uv_prepare_t *handle)
 {
@@ -143,7 +95,7 @@ static void on_prepare(uv_prepare_t *handle)
 		sp_redis_flush(l->servers[i]);
 }
 
-/* Some splices' servers, at least, are no majority any more. */
+/* With so few servers up, some splices have no majority. */
 static void warn_if_short(struct sp_store_redis *l, __u64 now_ns)
 {
 	unsigned int up = 0;
@@ -158,12 +110,35 @@ static void warn_if_short(struct sp_store_redis *l, __u64 now_ns)
 	}
 	l->short_ns = l->short_ns ?: now_ns;
 	if (now_ns - l->short_ns >= SHORT_NS)
-		sp_warn(SP_WARNING_STORE_SHORT, now_ns, "store", "%u of %u store servers take writes, which is too few: %s",
-			up, l->server_count, l->conf->loss == SP_LOSS_REFUSE ? "new connections wait" :
+		sp_warn(SP_WARNING_STORE_SHORT, now_ns, "store",
+			"%u of %u store servers take writes, which is too few: %s",
+			up, l->server_count,
+			l->conf->loss == SP_LOSS_REFUSE ? "new connections wait" :
 			"new connections are unprotected");
 }
 
-/* When we were stopped ourselves, what has come meanwhile is read first. */
+static void tick_op(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
+{
+	int is_over = now_ns >= op->deadline_ns;
+
+	switch (op->state) {
+	case SP_OP_FREE:
+		break;
+	case SP_OP_WAITING:
+		sp_op_commit_await(l, op, now_ns, is_over);
+		break;
+	case SP_OP_FETCHING:
+		sp_op_fetch_go(l, op, now_ns, is_over);
+		break;
+	case SP_OP_CLAIMING:
+		if (is_over)
+			sp_claim_expire(&op->claim);
+		sp_op_claim_go(l, op, now_ns);
+		break;
+	}
+}
+
+/* After a suspension of the daemon, answers that have come meanwhile are read first. */
 static void on_tick(uv_timer_t *handle)
 {
 	struct sp_store_redis *l = handle->data;
@@ -176,9 +151,9 @@ static void on_tick(uv_timer_t *handle)
 	if (is_late)
 		return;
 	warn_if_short(l, now_ns);
-	sp_store_ops_tick(l, now_ns);
-	sp_store_scan_tick(l, now_ns);
-	sp_store_heads_tick(l, now_ns);
+	sp_ops_each(l, tick_op, now_ns);
+	sp_scan_tick(l, now_ns);
+	sp_heads_tick(l, now_ns);
 }
 
 /* ---- the engine ---- */
@@ -187,17 +162,17 @@ static int redis_commit(struct sp_store *store, const struct sp_splice *splice, 
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
-	return l->local->engine->commit(l->local, splice, ref) ?: sp_store_ops_commit(l, splice, ref);
+	return l->local->engine->commit(l->local, splice, ref) ?: sp_op_commit(l, splice, ref);
 }
 
 static int redis_fetch(struct sp_store *store, const struct sp_tuple *key)
 {
-	return sp_store_ops_fetch((struct sp_store_redis *)store, key);
+	return sp_op_fetch((struct sp_store_redis *)store, key);
 }
 
 static int redis_refresh(struct sp_store *store, const struct sp_splice *splice)
 {
-	return sp_store_keeps_refresh((struct sp_store_redis *)store, splice);
+	return sp_refreshes_begin((struct sp_store_redis *)store, splice);
 }
 
 static void redis_forget(struct sp_store *store, const struct sp_splice *splice)
@@ -206,21 +181,22 @@ static void redis_forget(struct sp_store *store, const struct sp_splice *splice)
 }
 
 static int redis_stash(struct sp_store *store, const struct sp_tuple *front,
-		       const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to, __u64 ref)
+		       const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to,
+		       __u64 ref)
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 	int err = l->local->engine->stash(l->local, front, offer, bytes, from, to, ref);
 
-	return err ?: sp_store_heads_stash(l, front, offer, bytes, from, to, ref);
+	return err ?: sp_heads_stash(l, front, offer, bytes, from, to, ref);
 }
 
-static void redis_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
-			  __u32 len)
+static void redis_unstash(struct sp_store *store, const struct sp_tuple *front,
+			  const struct sp_stash_offer *offer, __u32 len)
 {
 	struct sp_store_redis *l = (struct sp_store_redis *)store;
 
 	sp_store_unstash(l->local, front, offer, len);
-	sp_store_heads_unstash(l, front, offer, len);
+	sp_heads_unstash(l, front, offer, len);
 }
 
 static void redis_each_local_head(struct sp_store *store, sp_stash_fn fn, void *ctx)
@@ -232,7 +208,7 @@ static void redis_each_local_head(struct sp_store *store, sp_stash_fn fn, void *
 
 static int redis_scan(struct sp_store *store, int is_paced)
 {
-	sp_store_scan_start((struct sp_store_redis *)store, is_paced);
+	sp_scan_start((struct sp_store_redis *)store, is_paced);
 	return -EINPROGRESS;
 }
 
@@ -257,24 +233,26 @@ static void redis_announce(struct sp_store *store, const char *name, const void 
 static int redis_read_head(struct sp_store *store, const struct sp_tuple *front,
 			   struct sp_store_head *ret_head)
 {
-	return sp_store_heads_read((struct sp_store_redis *)store, front);
+	return sp_heads_read((struct sp_store_redis *)store, front);
 }
 
 static int redis_list_heads(struct sp_store *store, const char *owner, __u64 age_ms)
 {
-	return sp_store_heads_list((struct sp_store_redis *)store, owner, age_ms);
+	return sp_heads_list((struct sp_store_redis *)store, owner, age_ms);
 }
 
-static void redis_disown_head(struct sp_store *store, const char *owner, const struct sp_tuple *front)
+static void redis_disown_head(struct sp_store *store, const char *owner,
+			      const struct sp_tuple *front)
 {
-	sp_store_heads_disown((struct sp_store_redis *)store, owner, front);
+	sp_heads_disown((struct sp_store_redis *)store, owner, front);
 }
 
-static int redis_server(struct sp_store *store, unsigned int idx, struct sp_store_server *ret_server)
+static int redis_server(struct sp_store *store, unsigned int idx,
+			struct sp_store_server *ret_server)
 {
 	static const char *const states[] = {
-		[SP_REDIS_DOWN] = "down", [SP_REDIS_CONNECTING] = "connecting", [SP_REDIS_GREETING] = "connecting",
-		[SP_REDIS_UP] = "up",
+		[SP_REDIS_DOWN] = "down", [SP_REDIS_CONNECTING] = "connecting",
+		[SP_REDIS_GREETING] = "connecting", [SP_REDIS_UP] = "up",
 	};
 	const struct sp_store_redis *l = (const struct sp_store_redis *)store;
 	const struct sp_redis_stats *s;
@@ -283,9 +261,10 @@ static int redis_server(struct sp_store *store, unsigned int idx, struct sp_stor
 		return -ENOENT;
 	s = sp_redis_stats(l->servers[idx]);
 	*ret_server = (struct sp_store_server){
-		.name = l->conf->servers[idx].text, .state = s->is_refusing ? "refusing" : states[s->state],
-		.in_flight = s->in_flight,
-		.latency_us = s->latency_us, .reconnects = s->reconnects, .commands = s->commands, .writes = s->writes,
+		.name = l->conf->servers[idx].text,
+		.state = s->is_refusing ? "refusing" : states[s->state],
+		.in_flight = s->in_flight, .latency_us = s->latency_us,
+		.reconnects = s->reconnects, .commands = s->commands, .writes = s->writes,
 		.errors = s->errors, .nonsense = s->nonsense, .why = s->why,
 	};
 	return 0;
@@ -305,11 +284,11 @@ static void redis_close(struct sp_store *store)
 	if (l->timer)
 		uv_close((uv_handle_t *)l->timer, free_handle);
 	l->scan.is_running = 0;
-	sp_store_ops_free(l->ops);
-	sp_store_heads_free(l->heads);
+	sp_ops_free(l->ops);
+	sp_heads_free(l->heads);
 	l->ops = NULL;
-	sp_store_keeps_free(l->keeps);
-	l->keeps = NULL;
+	sp_refreshes_free(l->refreshes);
+	l->refreshes = NULL;
 	l->heads = NULL;
 	for (unsigned int i = 0; i < l->server_count; i++)
 		sp_redis_free(l->servers[i]);
@@ -326,9 +305,11 @@ static void redis_rekey(struct sp_store *store, const struct sp_keys *keys)
 
 static const struct sp_store_engine engine = {
 	.name = "redis", .is_shared = 1,
-	.commit = redis_commit, .fetch = redis_fetch, .refresh = redis_refresh, .forget = redis_forget,
+	.commit = redis_commit, .fetch = redis_fetch,
+	.refresh = redis_refresh, .forget = redis_forget,
 	.scan = redis_scan, .stash = redis_stash, .unstash = redis_unstash,
-	.each_local_head = redis_each_local_head, .read_head = redis_read_head, .list_heads = redis_list_heads,
+	.each_local_head = redis_each_local_head,
+	.read_head = redis_read_head, .list_heads = redis_list_heads,
 	.disown_head = redis_disown_head, .announce = redis_announce,
 	.rekey = redis_rekey, .server = redis_server, .close = redis_close,
 };
@@ -379,8 +360,10 @@ static int add_servers(struct sp_store_redis *l, uv_loop_t *loop)
 		err = read_password(l->conf->password_file, l->password);
 	for (size_t i = 0; !err && i < l->conf->server_count; i++) {
 		const struct sp_redis_conf conf = {
-			.loop = loop, .server = &l->conf->servers[i], .password = l->password[0] ? l->password : NULL,
-			.timeout_ns = l->conf->timeout_ns, .events = &redis_events, .ctx = l, .idx = i,
+			.loop = loop, .server = &l->conf->servers[i],
+			.password = l->password[0] ? l->password : NULL,
+			.timeout_ns = l->conf->timeout_ns,
+			.events = &redis_events, .ctx = l, .idx = i,
 		};
 
 		err = sp_redis_new(&conf, &l->servers[i]);
@@ -400,9 +383,9 @@ static int open_parts(struct sp_store_redis *l, uv_loop_t *loop, const char *key
 	sp_seal_init(&l->seal, keys.key, keys.count);
 	if (getrandom(&l->random, sizeof(l->random), 0) != sizeof(l->random))
 		return -EIO;
-	err = sp_store_ops_new(&l->ops);
-	err = err ?: sp_store_keeps_new(&l->keeps);
-	err = err ?: sp_store_heads_new(&l->heads);
+	err = sp_ops_new(&l->ops);
+	err = err ?: sp_refreshes_new(&l->refreshes);
+	err = err ?: sp_heads_new(&l->heads);
 	err = err ?: add_servers(l, loop);
 	return err ?: start_handles(l, loop);
 }

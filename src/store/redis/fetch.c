@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* look.c - look-ups (lookup.c) on the wire */
+/* fetch.c - fetches on the wire: commands, and checks of the answers for store/fetch.c */
+#include "store/redis/fetch.h"
+
 #include <errno.h>
 #include <string.h>
 
-#include "store/redis/op.h"
+#include "store/redis/claim.h"
+#include "store/redis/refresh.h"
 
-static void fetch_done(struct sp_store_redis *l, struct sp_op *op, int err, const struct sp_splice *found)
+static void end_fetch(struct sp_store_redis *l, struct sp_op *op, int err,
+		      const struct sp_splice *found)
 {
 	struct sp_store_counters *c = &l->store.counters;
 	struct sp_splice splice = found ? *found : (struct sp_splice){ 0 };
@@ -25,42 +29,42 @@ static int has_half(const struct sp_splice *s, const struct sp_tuple *key)
 	return !memcmp(key, &s->front, sizeof(*key)) || !memcmp(key, &down, sizeof(*key));
 }
 
-/* Of two splices of one connection, the other one may have been chosen: then this key leads nowhere. */
-void sp_op_look_settled(struct sp_store_redis *l, struct sp_op *op)
+/* The claim may have chosen another splice of this connection, in which @key has no half. */
+static void end_claimed(struct sp_store_redis *l, struct sp_op *op)
 {
 	struct sp_claim *c = &op->claim;
 	struct sp_splice splice;
 
 	if (c->err || sp_record_parse(&op->front, c->chosen.bytes, c->chosen.len, &splice)) {
-		fetch_done(l, op, -EAGAIN, NULL);
+		end_fetch(l, op, -EAGAIN, NULL);
 		return;
 	}
-	sp_store_redis_keep_chosen(l, &splice);
-	fetch_done(l, op, has_half(&splice, &op->key) ? 0 : -ENOENT, &splice);
+	sp_refreshes_chosen(l, &splice);
+	end_fetch(l, op, has_half(&splice, &op->key) ? 0 : -ENOENT, &splice);
 }
 
-void sp_op_look_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over)
+void sp_op_fetch_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over)
 {
 	const struct sp_found *found;
 	struct sp_record record;
 	struct sp_splice splice;
 
-	switch (sp_fetch_go(&op->lookup, now_ns, is_over, &found)) {
+	switch (sp_fetch_go(&op->fetch, now_ns, is_over, &found)) {
 	case SP_FETCH_WAIT:
 		break;
 	case SP_FETCH_FOUND:
-		fetch_done(l, op, 0, &found->splice);
+		end_fetch(l, op, 0, &found->splice);
 		break;
 	case SP_FETCH_UNSURE:
 		splice = found->splice;
 		record = found->record;
-		sp_op_claim(l, op, &splice, &record, now_ns);
+		sp_op_claim(l, op, &splice, &record, 0, now_ns);
 		break;
 	case SP_FETCH_NOTHING:
-		fetch_done(l, op, -ENOENT, NULL);
+		end_fetch(l, op, -ENOENT, NULL);
 		break;
 	case SP_FETCH_AGAIN:
-		fetch_done(l, op, -EAGAIN, NULL);
+		end_fetch(l, op, -EAGAIN, NULL);
 		break;
 	}
 }
@@ -76,34 +80,36 @@ static __u32 server_bits(struct sp_store_redis *l, const struct sp_tuple *front)
 	return bits;
 }
 
-/* A pointer may be left over from an older connection that had the same tuple to its backend: then it is nothing. */
-static enum sp_seal_refusal read_found(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx,
-				       const redisReply *value, const redisReply *pointer)
+/* A pointer of an older connection with the same tuple to its backend counts as nothing. */
+static enum sp_seal_refusal read_found(struct sp_store_redis *l, struct sp_op *op,
+				       unsigned int server_idx, const redisReply *value,
+				       const redisReply *pointer)
 {
 	enum sp_seal_refusal refusal;
 	struct sp_tuple front = op->key;
-	struct sp_vote answer;
+	struct sp_vote vote;
 	struct sp_splice splice;
 
 	if (pointer->len && sp_tuple_unpack(pointer->str, pointer->len, &front))
 		return SP_SEAL_POINTER;
-	if (sp_vote_parse(value->str, value->len, &answer))
+	if (sp_vote_parse(value->str, value->len, &vote))
 		return SP_SEAL_MAGIC;
-	if (!answer.record.len) {
-		sp_fetch_nothing(&op->lookup, server_idx);
+	if (!vote.record.len) {
+		sp_fetch_nothing(&op->fetch, server_idx);
 		return SP_SEAL_OK;
 	}
-	refusal = sp_record_read(&l->seal, &front, answer.record.bytes, answer.record.len, &splice);
+	refusal = sp_record_read(&l->seal, &front, vote.record.bytes, vote.record.len, &splice);
 	if (refusal != SP_SEAL_OK)
 		return refusal;
 	if (has_half(&splice, &op->key))
-		sp_fetch_value(&op->lookup, server_idx, &answer, &splice, server_bits(l, &front));
+		sp_fetch_value(&op->fetch, server_idx, &vote, &splice, server_bits(l, &front));
 	else
-		sp_fetch_nothing(&op->lookup, server_idx);
+		sp_fetch_nothing(&op->fetch, server_idx);
 	return SP_SEAL_OK;
 }
 
-int sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx, const redisReply *reply)
+int sp_op_fetch_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int server_idx,
+		      const redisReply *reply)
 {
 	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
 	int is_nil = reply && reply->type == REDIS_REPLY_NIL;
@@ -111,31 +117,31 @@ int sp_op_look_reply(struct sp_store_redis *l, struct sp_op *op, unsigned int se
 	enum sp_seal_refusal refusal = SP_SEAL_OK;
 
 	if (is_nil && !is_blank)
-		sp_fetch_nothing(&op->lookup, server_idx);
+		sp_fetch_nothing(&op->fetch, server_idx);
 	else if (is_pair)
 		refusal = read_found(l, op, server_idx, reply->element[0], reply->element[1]);
 	if (refusal != SP_SEAL_OK)
 		sp_store_redis_refused(l, server_idx, refusal);
-	sp_fetch_absent(&op->lookup, server_idx);	/* unless it has answered */
-	sp_op_look_go(l, op, uv_hrtime(), 0);
+	sp_fetch_absent(&op->fetch, server_idx);	/* unless the answer counted */
+	sp_op_fetch_go(l, op, uv_hrtime(), 0);
 	return !reply || is_nil || is_pair ? 0 : -EBADMSG;
 }
 
-static void look(struct sp_store_redis *l, struct sp_op *op)
+static void send_fetch(struct sp_store_redis *l, struct sp_op *op)
 {
 	struct sp_cmd cmd;
 
 	for (unsigned int i = 0; i < l->server_count; i++) {
 		if (sp_redis_is_up(l->servers[i])) {
-			sp_store_redis_script(l, i, &cmd, SP_SCRIPT_LOOK, &op->key, &op->key, 0);
+			sp_store_redis_script(l, i, &cmd, SP_SCRIPT_FETCH, &op->key, &op->key, 0);
 			if (!sp_redis_send(l->servers[i], &cmd, sp_op_ref(l, op)))
 				continue;
 		}
-		sp_fetch_absent(&op->lookup, i);
+		sp_fetch_absent(&op->fetch, i);
 	}
 }
 
-int sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key)
+int sp_op_fetch(struct sp_store_redis *l, const struct sp_tuple *key)
 {
 	__u64 now_ns = uv_hrtime();
 	struct sp_op *op;
@@ -147,8 +153,9 @@ int sp_store_ops_fetch(struct sp_store_redis *l, const struct sp_tuple *key)
 		l->store.counters.fetch_again++;
 		return -EAGAIN;
 	}
-	sp_fetch_start(&op->lookup, l->server_count, l->copies, l->quorum, now_ns);
-	look(l, op);
-	sp_op_look_go(l, op, now_ns, 0);
+	op->done = end_claimed;
+	sp_fetch_start(&op->fetch, l->server_count, l->copies, l->quorum, now_ns);
+	send_fetch(l, op);
+	sp_op_fetch_go(l, op, now_ns, 0);
 	return -EINPROGRESS;
 }

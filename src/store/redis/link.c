@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * One stream to one server, with the protocol's reader of hiredis, and none of its contexts: those end the process
- * when a server says what nobody has asked for, and take as much memory as a server wishes.
+ * link.c - a stream to a server
  *
- * Here an answer has a bounded length and number of elements (the reader bounds how deep they are nested), and each
- * question has one. All else is nonsense: nothing that such a server says later can be told apart, so it is left.
+ * The protocol's reader is hiredis', without its contexts: those end the process on an answer
+ * without a question, and take as much memory as the server wishes.
+ *
+ * Here an answer has a bounded length and number of elements (the reader bounds the nesting), and
+ * each command has one answer. All else is nonsense: later answers can't be matched to commands, so
+ * the connection is closed.
  */
 #include "store/redis/link.h"
 
@@ -17,7 +20,7 @@
 
 #include "base/sockaddr.h"
 
-#define ANSWER_BYTES_MAX	(1024 * 1024)	/* a whole head, or a page of a scan, is far less */
+#define ANSWER_BYTES_MAX	(1024 * 1024)	/* a head or a page of a scan is smaller */
 #define ANSWER_ELEMENTS_MAX	8192
 #define ASKED_MAX		(1 << 17)
 #define OUT_BYTES_MAX		(32 * 1024 * 1024)
@@ -32,9 +35,9 @@ typedef size_t elements_t;
 /**
  * struct sp_redis_link - a stream
  * @elements:	of the answer that is being read
- * @asked:	a ring of @asked_room, a power of 2; the oldest one is at @asked_first
+ * @asked:	a ring of @asked_room, a power of 2; the oldest command is at @asked_first
  * @out:	bytes that are not written yet
- * @is_writing:	the socket takes no more for now
+ * @is_writing:	the socket's buffer is full
  */
 struct sp_redis_link {
 	uv_poll_t				poll;
@@ -52,7 +55,7 @@ struct sp_redis_link {
 	__u8					is_open, is_writing, is_closed;
 };
 
-static void broken(struct sp_redis_link *l, const char *why, int is_nonsense)
+static void report_broken(struct sp_redis_link *l, const char *why, int is_nonsense)
 {
 	if (!l->is_closed)
 		l->events->broken(l->ctx, why, is_nonsense);
@@ -60,7 +63,7 @@ static void broken(struct sp_redis_link *l, const char *why, int is_nonsense)
 
 /* ---- answers ---- */
 
-/* In the place of hiredis' own, which takes memory for all elements before there is one. */
+/* hiredis' own function takes memory for all elements before the first has come. */
 static void *make_array(const redisReadTask *task, elements_t elements)
 {
 	struct sp_redis_link *l = task->privdata;
@@ -82,14 +85,14 @@ static int make_reader(struct sp_redis_link *l)
 	return 0;
 }
 
-/* Return: whether there may be more. */
+/* Return: may there be more? */
 static int take_answer(struct sp_redis_link *l, redisReply *reply)
 {
 	struct sp_redis_asked asked;
 
 	l->elements = 0;
 	if (!l->asked_count) {
-		broken(l, "an answer that nobody has asked for", 1);
+		report_broken(l, "an answer that nobody has asked for", 1);
 		return 0;
 	}
 	asked = l->asked[l->asked_first];
@@ -106,8 +109,8 @@ static void take_answers(struct sp_redis_link *l)
 
 	do {
 		if (redisReaderGetReply(l->reader, &reply) != REDIS_OK) {
-			broken(l, l->elements > ANSWER_ELEMENTS_MAX ? "an answer of too many elements" :
-			       l->reader->errstr, 1);
+			report_broken(l, l->elements > ANSWER_ELEMENTS_MAX ?
+				      "an answer of too many elements" : l->reader->errstr, 1);
 			return;
 		}
 		if (!reply)
@@ -116,7 +119,7 @@ static void take_answers(struct sp_redis_link *l)
 		freeReplyObject(reply);
 	} while (more);
 	if (!l->is_closed && l->reader->len - l->reader->pos > ANSWER_BYTES_MAX)
-		broken(l, "an answer that is too long", 1);
+		report_broken(l, "an answer that is too long", 1);
 }
 
 static void read_some(struct sp_redis_link *l)
@@ -127,20 +130,21 @@ static void read_some(struct sp_redis_link *l)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)
-		broken(l, n ? strerror(errno) : "the server has closed the connection", 0);
+		report_broken(l, n ? strerror(errno) : "the server has closed the connection", 0);
 	else if (redisReaderFeed(l->reader, bytes, n) != REDIS_OK)
-		broken(l, l->reader->errstr, 0);
+		report_broken(l, l->reader->errstr, 0);
 	else
 		take_answers(l);
 }
 
-/* ---- questions ---- */
+/* ---- commands ---- */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-static void arm(struct sp_redis_link *l)
+static void arm_poll(struct sp_redis_link *l)
 {
-	int reads = l->is_open ? UV_READABLE : 0, writes = !l->is_open || l->is_writing ? UV_WRITABLE : 0;
+	int reads = l->is_open ? UV_READABLE : 0;
+	int writes = !l->is_open || l->is_writing ? UV_WRITABLE : 0;
 
 	uv_poll_start(&l->poll, reads | writes, on_poll);
 }
@@ -151,7 +155,7 @@ static void write_some(struct sp_redis_link *l)
 	int was_writing = l->is_writing;
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		broken(l, strerror(errno), 0);
+		report_broken(l, strerror(errno), 0);
 		return;
 	}
 	if (n > 0) {
@@ -160,7 +164,7 @@ static void write_some(struct sp_redis_link *l)
 	}
 	l->is_writing = l->out_len > 0;
 	if (l->is_writing != was_writing)
-		arm(l);
+		arm_poll(l);
 }
 
 int sp_redis_link_flush(struct sp_redis_link *l)
@@ -171,8 +175,8 @@ int sp_redis_link_flush(struct sp_redis_link *l)
 	return 1;
 }
 
-/* The ring is laid out anew from its oldest one on. */
-static int more_asked(struct sp_redis_link *l)
+/* The new ring begins with the oldest command. */
+static int grow_asked(struct sp_redis_link *l)
 {
 	unsigned int room = l->asked_room ? l->asked_room * 2 : 64;
 	struct sp_redis_asked *asked;
@@ -191,7 +195,7 @@ static int more_asked(struct sp_redis_link *l)
 	return 0;
 }
 
-static int more_out(struct sp_redis_link *l)
+static int grow_out(struct sp_redis_link *l)
 {
 	size_t room = l->out_room ? l->out_room * 2 : 4 * SP_CMD_BYTES_MAX;
 	char *out = room <= OUT_BYTES_MAX ? realloc(l->out, room) : NULL;
@@ -203,12 +207,13 @@ static int more_out(struct sp_redis_link *l)
 	return 0;
 }
 
-int sp_redis_link_ask(struct sp_redis_link *l, const struct sp_cmd *cmd, struct sp_redis_asked asked)
+int sp_redis_link_ask(struct sp_redis_link *l, const struct sp_cmd *cmd,
+		      struct sp_redis_asked asked)
 {
-	int err = l->asked_count == l->asked_room ? more_asked(l) : 0;
+	int err = l->asked_count == l->asked_room ? grow_asked(l) : 0;
 
 	if (!err && l->out_len + cmd->len > l->out_room)
-		err = more_out(l);
+		err = grow_out(l);
 	if (err)
 		return err;
 	memcpy(l->out + l->out_len, cmd->bytes, cmd->len);
@@ -227,15 +232,15 @@ static void finish_connect(struct sp_redis_link *l)
 	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &err, &len))
 		err = errno;
 	if (err) {
-		broken(l, strerror(err), 0);
+		report_broken(l, strerror(err), 0);
 		return;
 	}
 	l->is_open = 1;
-	arm(l);
+	arm_poll(l);
 	l->events->opened(l->ctx);
 }
 
-/* POLLERR is no readiness for libuv: the system call says what it is. */
+/* For libuv, POLLERR is no readiness: the system call returns the error. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct sp_redis_link *l = poll->data;
@@ -289,7 +294,8 @@ static void free_link(uv_handle_t *handle)
 }
 
 int sp_redis_link_open(uv_loop_t *loop, const struct sp_store_server_conf *server,
-		       const struct sp_redis_link_events *events, void *ctx, struct sp_redis_link **ret_link)
+		       const struct sp_redis_link_events *events, void *ctx,
+		       struct sp_redis_link **ret_link)
 {
 	struct sp_redis_link *l = calloc(1, sizeof(*l));
 	int err = l ? make_reader(l) : -ENOMEM;
@@ -306,7 +312,7 @@ int sp_redis_link_open(uv_loop_t *loop, const struct sp_store_server_conf *serve
 	if (err)
 		goto out_fd;
 	l->poll.data = l;
-	arm(l);
+	arm_poll(l);
 	*ret_link = l;
 	return 0;
 out_fd:
@@ -325,6 +331,7 @@ void sp_redis_link_close(struct sp_redis_link *l)
 	l->is_closed = 1;
 	uv_close((uv_handle_t *)&l->poll, free_link);
 	for (unsigned int i = 0; i < l->asked_count; i++)
-		l->events->answer(l->ctx, l->asked[(l->asked_first + i) & (l->asked_room - 1)], NULL);
+		l->events->answer(l->ctx, l->asked[(l->asked_first + i) & (l->asked_room - 1)],
+				  NULL);
 	l->asked_count = 0;
 }

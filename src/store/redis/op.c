@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * op.c - commits and fetches under way
+ * op.c - the table of commits and fetches under way
  *
- *	commit	CLAIMING; before it WAITING, while servers that it needs may still greet for the first time
- *	fetch	LOOKING, and CLAIMING when what was found may not have been chosen
- *
- * claim.c and lookup.c say what to ask and what follows; store/redis/claim.c
- * and store/redis/fetch.c send it, and check what comes back. A reply finds its
- * op by slot and generation; each op ends within the store's time-out, one that
- * has waited within twice that.
+ * A reply finds its op by slot and generation. Each op ends within the store's time-out, an op that
+ * was WAITING within twice that.
  */
+#include "store/redis/op.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/redis/op.h"
-
-#define BUCKETS		4096	/* of fetches, by key: a packet that misses does not come alone */
+#define BUCKETS		4096	/* of fetches: packets of one connection miss in numbers */
 #define SLOT_BITS	16
 #define GEN_BITS	24
+#define GEN(gen)	((gen) & ((1u << GEN_BITS) - 1))
 
-/* @begun: from here on none was ever in use, nor its memory touched; @active: in the order in which they began */
-struct sp_store_ops {
+/* @begun: memory from here on was never touched. @active: a ring in the order of beginning */
+struct sp_ops {
 	struct sp_op	at[SP_OPS_MAX];
 	struct sp_op	*free;
 	unsigned int	begun;
@@ -29,9 +25,9 @@ struct sp_store_ops {
 	struct sp_op	*buckets[BUCKETS];
 };
 
-int sp_store_ops_new(struct sp_store_ops **ret_ops)
+int sp_ops_new(struct sp_ops **ret_ops)
 {
-	struct sp_store_ops *ops = calloc(1, sizeof(*ops));
+	struct sp_ops *ops = calloc(1, sizeof(*ops));
 
 	if (!ops)
 		return -ENOMEM;
@@ -41,20 +37,21 @@ int sp_store_ops_new(struct sp_store_ops **ret_ops)
 	return 0;
 }
 
-void sp_store_ops_free(struct sp_store_ops *ops)
+void sp_ops_free(struct sp_ops *ops)
 {
 	free(ops);
 }
 
-static struct sp_op **bucket(struct sp_store_ops *ops, const struct sp_tuple *key)
+static struct sp_op **bucket_of(struct sp_ops *ops, const struct sp_tuple *key)
 {
-	__u32 h = key->saddr.w[3] ^ key->daddr.w[3] ^ key->saddr.w[1] ^ key->sport ^ (__u32)key->dport << 16;
+	__u32 h = key->saddr.w[3] ^ key->daddr.w[3] ^ key->saddr.w[1];
 
+	h ^= key->sport ^ (__u32)key->dport << 16;
 	h *= 0x9e3779b1;
 	return &ops->buckets[h >> 20];
 }
 
-static struct sp_op *take(struct sp_store_ops *ops)
+static struct sp_op *take_slot(struct sp_ops *ops)
 {
 	struct sp_op *op = ops->free;
 
@@ -65,16 +62,17 @@ static struct sp_op *take(struct sp_store_ops *ops)
 	return op;
 }
 
-static struct sp_op *begin(struct sp_store_redis *l, __u64 now_ns)
+struct sp_op *sp_op_begin(struct sp_store_redis *l, __u64 now_ns)
 {
-	struct sp_store_ops *ops = l->ops;
-	struct sp_op *op = take(ops);
+	struct sp_ops *ops = l->ops;
+	struct sp_op *op = take_slot(ops);
 
 	if (!op) {
 		l->store.counters.table_full++;
 		return NULL;
 	}
 	op->gen++;
+	op->bucket = NULL;
 	op->next = &ops->active;
 	op->prev = ops->active.prev;
 	op->prev->next = op;
@@ -83,28 +81,17 @@ static struct sp_op *begin(struct sp_store_redis *l, __u64 now_ns)
 	return op;
 }
 
-struct sp_op *sp_op_begin_commit(struct sp_store_redis *l, __u64 ref, __u64 now_ns)
-{
-	struct sp_op *op = begin(l, now_ns);
-
-	if (op) {
-		op->is_commit = 1;
-		op->ref = ref;
-	}
-	return op;
-}
-
 struct sp_op *sp_op_begin_fetch(struct sp_store_redis *l, const struct sp_tuple *key, __u64 now_ns)
 {
-	struct sp_op **at = bucket(l->ops, key), *op = begin(l, now_ns);
+	struct sp_op *op = sp_op_begin(l, now_ns);
 
-	if (op) {
-		op->is_commit = 0;
-		op->state = SP_OP_LOOKING;
-		op->key = *key;
-		op->bucket_next = *at;
-		*at = op;
-	}
+	if (!op)
+		return NULL;
+	op->state = SP_OP_FETCHING;
+	op->key = *key;
+	op->bucket = bucket_of(l->ops, key);
+	op->bucket_next = *op->bucket;
+	*op->bucket = op;
 	return op;
 }
 
@@ -112,7 +99,7 @@ struct sp_op *sp_op_find_fetch(struct sp_store_redis *l, const struct sp_tuple *
 {
 	struct sp_op *op;
 
-	for (op = *bucket(l->ops, key); op; op = op->bucket_next)
+	for (op = *bucket_of(l->ops, key); op; op = op->bucket_next)
 		if (!memcmp(&op->key, key, sizeof(*key)))
 			break;
 	return op;
@@ -120,9 +107,9 @@ struct sp_op *sp_op_find_fetch(struct sp_store_redis *l, const struct sp_tuple *
 
 void sp_op_end(struct sp_store_redis *l, struct sp_op *op)
 {
-	struct sp_op **at = bucket(l->ops, &op->key);
+	struct sp_op **at = op->bucket;
 
-	if (!op->is_commit) {
+	if (at) {
 		while (*at != op)
 			at = &(*at)->bucket_next;
 		*at = op->bucket_next;
@@ -136,54 +123,32 @@ void sp_op_end(struct sp_store_redis *l, struct sp_op *op)
 
 __u64 sp_op_ref(const struct sp_store_redis *l, const struct sp_op *op)
 {
-	__u64 gen = op->gen & ((1 << GEN_BITS) - 1), round = op->claim.round & ((1 << SP_OP_ROUND_BITS) - 1);
+	__u64 round = op->state == SP_OP_FETCHING ? 0 : SP_OP_ROUND(op->claim.round);
 
-	if (op->state == SP_OP_LOOKING)
-		round = 0;
-	return ((round << GEN_BITS | gen) << SLOT_BITS | (op - l->ops->at)) << SP_REF_KIND_BITS | SP_REF_OP;
+	__u64 ref = (round << GEN_BITS | GEN(op->gen)) << SLOT_BITS | (op - l->ops->at);
+
+	return ref << SP_REF_KIND_BITS | SP_REF_OP;
 }
 
-int sp_store_ops_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply)
+struct sp_op *sp_op_of_ref(struct sp_store_redis *l, __u64 ref, __u32 *ret_round)
 {
 	__u64 slot = ref >> SP_REF_KIND_BITS & ((1 << SLOT_BITS) - 1);
-	__u64 gen = ref >> (SP_REF_KIND_BITS + SLOT_BITS) & ((1 << GEN_BITS) - 1);
-	__u32 round = ref >> (SP_REF_KIND_BITS + SLOT_BITS + GEN_BITS) & ((1 << SP_OP_ROUND_BITS) - 1);
+	__u32 gen = GEN(ref >> (SP_REF_KIND_BITS + SLOT_BITS));
 	struct sp_op *op;
 
-	if (!l->ops)
-		return 0;
+	*ret_round = SP_OP_ROUND(ref >> (SP_REF_KIND_BITS + SLOT_BITS + GEN_BITS));
+	if (!l->ops || slot >= SP_OPS_MAX)
+		return NULL;
 	op = &l->ops->at[slot];
-	if (op->state == SP_OP_FREE || gen != (op->gen & ((1 << GEN_BITS) - 1)))
-		return 0;
-	if (op->state == SP_OP_CLAIMING && round)
-		return sp_op_claim_reply(l, op, round, server_idx, reply);
-	if (op->state == SP_OP_LOOKING && !round)
-		return sp_op_look_reply(l, op, server_idx, reply);
-	return 0;
+	return op->state != SP_OP_FREE && gen == GEN(op->gen) ? op : NULL;
 }
 
-static void tick(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns)
-{
-	int is_over = now_ns >= op->deadline_ns;
-
-	if (op->state == SP_OP_WAITING) {
-		sp_op_claim_await(l, op, now_ns, is_over);
-		return;
-	}
-	if (op->state == SP_OP_CLAIMING && is_over)
-		sp_claim_expire(&op->claim);
-	if (op->state == SP_OP_CLAIMING)
-		sp_op_claim_go(l, op, now_ns);
-	else
-		sp_op_look_go(l, op, now_ns, is_over);
-}
-
-void sp_store_ops_tick(struct sp_store_redis *l, __u64 now_ns)
+void sp_ops_each(struct sp_store_redis *l, sp_op_fn fn, __u64 now_ns)
 {
 	struct sp_op *op, *next;
 
 	for (op = l->ops->active.next; op != &l->ops->active; op = next) {
 		next = op->next;
-		tick(l, op, now_ns);
+		fn(l, op, now_ns);
 	}
 }

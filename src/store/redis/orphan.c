@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * left.c - heads read back, and which ones somebody has left
+ * orphan.c - heads read back, and the lists of heads by owner
  *
- * All that are up are asked, and waited for. What a majority was given, one
- * of any majority has: so with so many answers, the longest prefix of all of
- * them is at least what was acknowledged. Where so many servers have nothing
- * that the others are no majority, it was delivered, or never acknowledged.
+ * All servers that are up are asked, and awaited. Any majority includes a server that has what a
+ * majority has confirmed: so with the answers of a majority, the longest prefix among them has at
+ * least the acknowledged bytes. If the servers that have part of the head can be no majority, the
+ * head was delivered, or never acknowledged.
  */
+#include "store/redis/orphan.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,7 @@
 
 /* ---- one head ---- */
 
-static void read_done(struct sp_store_redis *l, struct sp_head_op *op)
+static void end_read(struct sp_store_redis *l, struct sp_head_op *op)
 {
 	struct sp_gather *g = &l->heads->reads[op->slot];
 	unsigned int enough = l->copies - l->quorum + 1;
@@ -36,20 +38,20 @@ static void read_done(struct sp_store_redis *l, struct sp_head_op *op)
 	sp_head_op_end(l, op);
 }
 
-/* Return: whether the server has any of it. */
-static int read_pieces(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
+/* Return: does the server have part of the head? */
+static int read_chunks(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
 		       const redisReply *reply)
 {
 	int has = 0;
 
 	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-		const redisReply *name = reply->element[i], *piece = reply->element[i + 1];
+		const redisReply *name = reply->element[i], *chunk = reply->element[i + 1];
 		enum sp_seal_refusal refusal;
 
 		if (name->str[0] == 'c')
 			continue;
 		refusal = sp_gather_read(&l->heads->reads[op->slot], &l->seal, &op->front,
-					 strtoul(name->str, NULL, 10), piece->str, piece->len);
+					 strtoul(name->str, NULL, 10), chunk->str, chunk->len);
 		if (refusal != SP_SEAL_OK)
 			sp_store_redis_refused(l, server_idx, refusal);
 		has |= refusal == SP_SEAL_OK;
@@ -57,28 +59,47 @@ static int read_pieces(struct sp_store_redis *l, struct sp_head_op *op, unsigned
 	return has;
 }
 
-static void read_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx, int is_blank,
-		       const redisReply *reply)
+static void read_go(struct sp_store_redis *l, struct sp_head_op *op, int is_over)
 {
-	if (read_pieces(l, op, server_idx, reply))
-		op->yes++;
-	else if (!is_blank)
-		op->no++;
+	if (!op->waiting || is_over)
+		end_read(l, op);
 }
+
+/* A restarted server may have forgotten: its "nothing" does not count. */
+static int is_blank(struct sp_store_redis *l, unsigned int server_idx)
+{
+	return sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
+}
+
+static int read_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
+		      const redisReply *reply)
+{
+	int is_list = reply && sp_store_redis_is_list(reply);
+
+	if (is_list && read_chunks(l, op, server_idx, reply))
+		op->yes++;
+	else if (is_list && !is_blank(l, server_idx))
+		op->no++;
+	read_go(l, op, 0);
+	return !reply || is_list ? 0 : -EBADMSG;
+}
+
+static const struct sp_head_kind reading = { .reply = read_reply, .go = read_go };
 
 static struct sp_head_op *find_read(struct sp_store_redis *l, const struct sp_tuple *front)
 {
 	for (unsigned int i = 0; i < l->heads->top; i++) {
 		struct sp_head_op *op = &l->heads->ops[i];
 
-		if (op->kind == SP_HEAD_READ && !op->is_done && !memcmp(&op->front, front, sizeof(*front)))
+		if (op->kind == &reading && !op->is_done &&
+		    !memcmp(&op->front, front, sizeof(*front)))
 			return op;
 	}
 	return NULL;
 }
 
-/* What this box has itself, it may have given to nobody else. */
-static void add_own(struct sp_store_redis *l, struct sp_head_op *op)
+/* This machine may have bytes that no server has. */
+static void add_local(struct sp_store_redis *l, struct sp_head_op *op)
 {
 	const struct sp_store_engine *local = l->local->engine;
 	struct sp_gather *g = &l->heads->reads[op->slot];
@@ -92,7 +113,7 @@ static void add_own(struct sp_store_redis *l, struct sp_head_op *op)
 	op->is_here = !!sp_gather_bytes(g);
 }
 
-int sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front)
+int sp_heads_read(struct sp_store_redis *l, const struct sp_tuple *front)
 {
 	struct sp_key key = sp_key_make(SP_KEY_HEAD, front);
 	__u8 servers[SP_COPIES_MAX];
@@ -101,33 +122,34 @@ int sp_store_heads_read(struct sp_store_redis *l, const struct sp_tuple *front)
 
 	if (find_read(l, front))
 		return -EINPROGRESS;	/* one answer is for all */
-	op = sp_head_op_begin(l, SP_HEAD_READ, front);
+	op = sp_head_op_begin(l, &reading, &l->heads->read_slots, front);
 	if (!op) {
 		l->store.counters.heads_again++;
 		return -EAGAIN;
 	}
 	sp_gather_start(&l->heads->reads[op->slot]);
-	add_own(l, op);
+	add_local(l, op);
 	sp_cmd_begin(&cmd, 2);
 	sp_cmd_text(&cmd, "HGETALL");
 	sp_cmd_arg(&cmd, key.bytes, key.len);
 	sp_store_redis_servers(l, front, servers);
 	for (unsigned int i = 0; i < l->copies; i++)
 		sp_head_op_ask(l, op, servers[i], &cmd);
-	sp_head_left_go(l, op, 0);
+	read_go(l, op, 0);
 	return -EINPROGRESS;
 }
 
 /* ---- the heads of an owner ---- */
 
-static void list_done(struct sp_store_redis *l, struct sp_head_op *op)
+static void end_list(struct sp_store_redis *l, struct sp_head_op *op)
 {
 	struct sp_head_list *list = &l->heads->lists[op->slot];
 	unsigned int silent = l->server_count - op->yes;
 	int err = list->is_cut || silent >= l->quorum ? -EAGAIN : 0;
 
 	op->is_done = 1;
-	l->store.events->heads(l->store.ctx, list->owner[0] ? list->owner : NULL, err, list->fronts, list->count);
+	l->store.events->heads(l->store.ctx, list->owner[0] ? list->owner : NULL, err, list->fronts,
+			       list->count);
 	sp_head_op_end(l, op);
 }
 
@@ -147,24 +169,41 @@ static void add_front(struct sp_store_redis *l, struct sp_head_list *list, unsig
 		list->fronts[list->count++] = front;
 }
 
-/* A server that was started anew may have forgotten some: what it has counts, but it does not say that this is all. */
-static void list_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx, int is_blank,
-		       const redisReply *reply)
+static void list_go(struct sp_store_redis *l, struct sp_head_op *op, int is_over)
 {
-	struct sp_head_list *list = &l->heads->lists[op->slot];
+	if (!op->waiting || is_over)
+		end_list(l, op);
+}
 
-	op->yes += !is_blank;
+static void read_fronts(struct sp_store_redis *l, struct sp_head_list *list,
+			unsigned int server_idx, const redisReply *reply)
+{
 	list->is_cut |= reply->elements >= SP_HEAD_LIST_MAX;
 	for (size_t i = 0; i < reply->elements && i < SP_HEAD_LIST_MAX; i++)
 		add_front(l, list, server_idx, reply->element[i]);
 }
 
-static void make_list(struct sp_store_redis *l, unsigned int server_idx, const char *owner, __u64 age_ms,
-		      struct sp_cmd *cmd)
+/* The fronts of a restarted server count, but do not make the list complete. */
+static int list_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
+		      const redisReply *reply)
+{
+	int is_list = reply && sp_store_redis_is_list(reply);
+
+	op->yes += is_list && !is_blank(l, server_idx);
+	if (is_list)
+		read_fronts(l, &l->heads->lists[op->slot], server_idx, reply);
+	list_go(l, op, 0);
+	return !reply || is_list ? 0 : -EBADMSG;
+}
+
+static const struct sp_head_kind listing = { .reply = list_reply, .go = list_go };
+
+static void make_list(struct sp_store_redis *l, unsigned int server_idx, const char *owner,
+		      __u64 age_ms, struct sp_cmd *cmd)
 {
 	sp_cmd_begin(cmd, 7);
 	sp_cmd_text(cmd, "EVALSHA");
-	sp_cmd_text(cmd, sp_redis_sha(l->servers[server_idx], SP_SCRIPT_LEFT));
+	sp_cmd_text(cmd, sp_redis_sha(l->servers[server_idx], SP_SCRIPT_ORPHANS));
 	sp_cmd_text(cmd, "1");
 	sp_head_put_owner(l, cmd, owner);
 	sp_cmd_number(cmd, age_ms);
@@ -172,10 +211,10 @@ static void make_list(struct sp_store_redis *l, unsigned int server_idx, const c
 	sp_cmd_number(cmd, SP_HEAD_LIST_MAX);
 }
 
-int sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_ms)
+int sp_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_ms)
 {
 	static const struct sp_tuple none;
-	struct sp_head_op *op = sp_head_op_begin(l, SP_HEAD_LIST, &none);
+	struct sp_head_op *op = sp_head_op_begin(l, &listing, &l->heads->list_slots, &none);
 	struct sp_head_list *list;
 	struct sp_cmd cmd;
 
@@ -189,33 +228,6 @@ int sp_store_heads_list(struct sp_store_redis *l, const char *owner, __u64 age_m
 		make_list(l, i, owner, age_ms, &cmd);
 		sp_head_op_ask(l, op, i, &cmd);
 	}
-	sp_head_left_go(l, op, 0);
+	list_go(l, op, 0);
 	return -EINPROGRESS;
-}
-
-/* ---- both ---- */
-
-void sp_head_left_go(struct sp_store_redis *l, struct sp_head_op *op, int is_over)
-{
-	if (op->waiting && !is_over)
-		return;
-	op->waiting = 0;
-	if (op->kind == SP_HEAD_READ)
-		read_done(l, op);
-	else
-		list_done(l, op);
-}
-
-int sp_head_left_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned int server_idx,
-		       const redisReply *reply)
-{
-	int is_blank = sp_redis_is_blank(l->servers[server_idx], uv_hrtime());
-	int is_list = reply && sp_store_redis_is_list(reply);
-
-	if (is_list && op->kind == SP_HEAD_READ)
-		read_reply(l, op, server_idx, is_blank, reply);
-	else if (is_list)
-		list_reply(l, op, server_idx, is_blank, reply);
-	sp_head_left_go(l, op, 0);
-	return !reply || is_list ? 0 : -EBADMSG;
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * place.c - which servers hold a connection
+ * place.c - the servers of a connection
  *
- * Of N servers K do: rendezvous hash names them by its front tuple, for every
- * proxy the same, whatever else it knows. A server that is away is not
- * replaced by another one: two proxies that disagree about it would ask
- * different servers.
+ * Rendezvous hashing selects K of N servers by the front tuple, for every proxy the same. A server
+ * that is down is not replaced: two proxies that disagree about its state would ask different
+ * servers.
  */
+#include "store/redis/redis.h"
+
 #include <string.h>
 
 #include "base/hash.h"
-#include "store/redis/engine.h"
 
-/* Known to all, and for good: where a splice lies must not change with the cluster's key. */
+/* A constant: the place of a splice must not change with the cluster's key. */
 static const __u64 place_key[2] = { 0x73706c6963656420, 0x706c616365732031 };
 
 __u64 sp_store_redis_place(const char *text)
@@ -26,7 +26,7 @@ __u64 sp_store_redis_place(const char *text)
 	return hash;
 }
 
-static __u64 score(__u64 tuple_hash, __u64 server_hash)
+static __u64 score_of(__u64 tuple_hash, __u64 server_hash)
 {
 	__u64 words[2] = { tuple_hash, server_hash };
 
@@ -41,7 +41,7 @@ void sp_store_redis_servers(const struct sp_store_redis *l, const struct sp_tupl
 
 	memset(ret_servers, 0, SP_COPIES_MAX);
 	for (unsigned int i = 0; i < l->server_count; i++) {
-		__u64 s = score(hash, l->server_hash[i]);
+		__u64 s = score_of(hash, l->server_hash[i]);
 		unsigned int at = n;
 
 		for (; at && scores[at - 1] < s; at--) {

@@ -1,80 +1,84 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * keep.c - refreshes under way
+ * refresh.c - refreshes under way
  *
- * A refresh goes to all servers of a splice at once. It counts when as many as
- * a commit needs have said that they have it (again). A server that has
- * something else under the tuple may be the one that is wrong: only a majority
- * makes a splice outdated. Each command that was sent is answered once, be it by
- * the loss of its connection, so each entry of the table comes back.
+ * A refresh goes to all servers of a splice at once. It has succeeded when a quorum has confirmed
+ * the splice. A single server with another splice under the tuple may be out of date: only a
+ * majority makes a splice outdated. Each command is answered once, if only by the loss of the
+ * server's connection, so each entry of the table returns to the free list.
  */
+#include "store/redis/refresh.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "store/redis/engine.h"
-
-#define KEEPS_MAX	8192
+#define REFRESHES_MAX	8192
 #define SLOT_BITS	14
 #define NO_SLOT		((1 << SLOT_BITS) - 1)
-_Static_assert(KEEPS_MAX <= NO_SLOT, "a slot has its bits");
+_Static_assert(REFRESHES_MAX <= NO_SLOT, "a slot has its bits");
 
-struct keep {
-	struct keep	*next;		/* free ones */
+/* @next: in the free list. @pending, @confirmed, @denied: answers */
+struct refresh {
+	struct refresh	*next;
 	struct sp_tuple	front;
 	__u32		client_isn;
 	__u32		gen;
 	__u8		is_used;
-	__u8		pending, for_it, against_it;	/* answers */
+	__u8		pending, confirmed, denied;
 };
 
-struct sp_store_keeps {
-	struct keep	at[KEEPS_MAX];
-	struct keep	*free;
+struct sp_refreshes {
+	struct refresh	at[REFRESHES_MAX];
+	struct refresh	*free;
 };
 
-int sp_store_keeps_new(struct sp_store_keeps **ret_keeps)
+int sp_refreshes_new(struct sp_refreshes **ret_refreshes)
 {
-	struct sp_store_keeps *keeps = calloc(1, sizeof(*keeps));
+	struct sp_refreshes *refreshes = calloc(1, sizeof(*refreshes));
 
-	if (!keeps)
+	if (!refreshes)
 		return -ENOMEM;
-	for (int i = KEEPS_MAX - 1; i >= 0; i--) {
-		keeps->at[i].next = keeps->free;
-		keeps->free = &keeps->at[i];
+	for (int i = REFRESHES_MAX - 1; i >= 0; i--) {
+		refreshes->at[i].next = refreshes->free;
+		refreshes->free = &refreshes->at[i];
 	}
-	*ret_keeps = keeps;
+	*ret_refreshes = refreshes;
 	return 0;
 }
 
-void sp_store_keeps_free(struct sp_store_keeps *keeps)
+void sp_refreshes_free(struct sp_refreshes *refreshes)
 {
-	free(keeps);
+	free(refreshes);
 }
 
-static __u64 ref_of(const struct sp_store_keeps *keeps, const struct keep *k)
+static __u64 ref_of(const struct sp_refreshes *refreshes, const struct refresh *r)
 {
-	return ((__u64)k->gen << SLOT_BITS | (k - keeps->at)) << SP_REF_KIND_BITS | SP_REF_KEEP;
+	__u64 ref = (__u64)r->gen << SLOT_BITS | (r - refreshes->at);
+
+	return ref << SP_REF_KIND_BITS | SP_REF_REFRESH;
 }
 
-static struct keep *begin(struct sp_store_redis *l, const struct sp_splice *splice)
+static struct refresh *take_slot(struct sp_store_redis *l, const struct sp_splice *splice)
 {
-	struct keep *k = l->keeps->free;
+	struct refresh *r = l->refreshes->free;
 
-	if (!k) {
+	if (!r) {
 		l->store.counters.table_full++;
 		return NULL;
 	}
-	l->keeps->free = k->next;
-	*k = (struct keep){ .front = splice->front, .client_isn = splice->client_isn, .gen = k->gen + 1, .is_used = 1 };
-	return k;
+	l->refreshes->free = r->next;
+	*r = (struct refresh){
+		.front = splice->front, .client_isn = splice->client_isn,
+		.gen = r->gen + 1, .is_used = 1,
+	};
+	return r;
 }
 
-static void end(struct sp_store_redis *l, struct keep *k)
+static void free_slot(struct sp_store_redis *l, struct refresh *r)
 {
-	k->is_used = 0;
-	k->next = l->keeps->free;
-	l->keeps->free = k;
+	r->is_used = 0;
+	r->next = l->refreshes->free;
+	l->refreshes->free = r;
 }
 
 static unsigned int servers_up(const struct sp_store_redis *l, const struct sp_tuple *front)
@@ -88,74 +92,78 @@ static unsigned int servers_up(const struct sp_store_redis *l, const struct sp_t
 	return up;
 }
 
-int sp_store_keeps_refresh(struct sp_store_redis *l, const struct sp_splice *splice)
+int sp_refreshes_begin(struct sp_store_redis *l, const struct sp_splice *splice)
 {
-	struct keep *k = servers_up(l, &splice->front) >= l->quorum ? begin(l, splice) : NULL;
+	struct refresh *r = NULL;
 
-	if (!k)
+	if (servers_up(l, &splice->front) >= l->quorum)
+		r = take_slot(l, splice);
+	if (!r)
 		return -EAGAIN;
-	k->pending = sp_store_redis_send_all(l, splice, SP_SCRIPT_KEEP, "0", ref_of(l->keeps, k));
-	if (k->pending)
+	r->pending = sp_store_redis_send_all(l, splice, SP_SCRIPT_REFRESH, "0",
+					     ref_of(l->refreshes, r));
+	if (r->pending)
 		return 0;
-	end(l, k);
+	free_slot(l, r);
 	return -EAGAIN;
 }
 
-void sp_store_redis_keep_chosen(struct sp_store_redis *l, const struct sp_splice *splice)
+void sp_refreshes_chosen(struct sp_store_redis *l, const struct sp_splice *splice)
 {
-	sp_store_redis_send_all(l, splice, SP_SCRIPT_KEEP, "1", NO_SLOT << SP_REF_KIND_BITS | SP_REF_KEEP);
+	sp_store_redis_send_all(l, splice, SP_SCRIPT_REFRESH, "1",
+				NO_SLOT << SP_REF_KIND_BITS | SP_REF_REFRESH);
 }
 
-static void count(struct sp_store_counters *c, const redisReply *reply)
+static void count_reply(struct sp_store_counters *c, const redisReply *reply)
 {
 	if (!reply || reply->type != REDIS_REPLY_INTEGER)
 		return;
 	switch (reply->integer) {
-	case SP_KEPT_THERE: c->refreshed++; break;
-	case SP_KEPT_PUT: c->put_back++; break;
-	case SP_KEPT_CONFLICT: c->refresh_conflicts++; break;
-	case SP_KEPT_NEWER: c->refresh_outdated++; break;
+	case SP_REFRESH_THERE: c->refreshed++; break;
+	case SP_REFRESH_PUT: c->put_back++; break;
+	case SP_REFRESH_CONFLICT: c->refresh_conflicts++; break;
+	case SP_REFRESH_NEWER: c->refresh_outdated++; break;
 	}
 }
 
-static void answered(struct keep *k, const redisReply *reply)
+static void take_vote(struct refresh *r, const redisReply *reply)
 {
-	k->pending--;
+	r->pending--;
 	if (!reply || reply->type != REDIS_REPLY_INTEGER)
 		return;
-	k->for_it += reply->integer == SP_KEPT_THERE || reply->integer == SP_KEPT_PUT;
-	k->against_it += reply->integer == SP_KEPT_CONFLICT || reply->integer == SP_KEPT_NEWER;
+	r->confirmed += reply->integer == SP_REFRESH_THERE || reply->integer == SP_REFRESH_PUT;
+	r->denied += reply->integer == SP_REFRESH_CONFLICT || reply->integer == SP_REFRESH_NEWER;
 }
 
-static void settle(struct sp_store_redis *l, struct keep *k)
+static void end_if_settled(struct sp_store_redis *l, struct refresh *r)
 {
 	const struct sp_store_events *events = l->store.events;
-	int is_kept = k->for_it >= l->quorum, is_outdated = k->against_it >= l->copies / 2 + 1;
-	struct keep copy = *k;
+	int is_kept = r->confirmed >= l->quorum, is_outdated = r->denied >= l->copies / 2 + 1;
+	struct refresh copy = *r;
 
-	if (!is_kept && !is_outdated && k->pending)
+	if (!is_kept && !is_outdated && r->pending)
 		return;
-	end(l, k);
+	free_slot(l, r);
 	if (is_kept && events->kept)
 		events->kept(l->store.ctx, &copy.front, copy.client_isn);
 	else if (is_outdated && events->outdated)
 		events->outdated(l->store.ctx, &copy.front, copy.client_isn);
 }
 
-int sp_store_keeps_reply(struct sp_store_redis *l, __u64 ref, const redisReply *reply)
+int sp_refreshes_reply(struct sp_store_redis *l, __u64 ref, const redisReply *reply)
 {
 	__u64 slot = ref >> SP_REF_KIND_BITS & NO_SLOT;
 	__u64 gen = ref >> (SP_REF_KIND_BITS + SLOT_BITS);
 	int err = reply && reply->type != REDIS_REPLY_INTEGER ? -EBADMSG : 0;
-	struct keep *k;
+	struct refresh *r;
 
-	count(&l->store.counters, reply);
-	if (!l->keeps || slot >= KEEPS_MAX)
+	count_reply(&l->store.counters, reply);
+	if (!l->refreshes || slot >= REFRESHES_MAX)
 		return err;
-	k = &l->keeps->at[slot];
-	if (!k->is_used || k->gen != gen)
+	r = &l->refreshes->at[slot];
+	if (!r->is_used || r->gen != gen)
 		return err;
-	answered(k, reply);
-	settle(l, k);
+	take_vote(r, reply);
+	end_if_settled(l, r);
 	return err;
 }

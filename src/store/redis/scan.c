@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * scan.c - all splices whose ports are ours
+ * scan.c - the scan for splices of this proxy
  *
- * Every server is read through, page by page, one page of each under way. What
- * was chosen is on a quorum of its servers, wherever those are: so quorum - 1
- * servers may be missing, and no splice is overlooked. A server that was
- * started anew has something to say when those who have splices had the time
- * to put them back. A cursor outlives a connection, but not the server.
+ * Each server is read page by page, with one page under way. A chosen splice is on a quorum of its
+ * servers, so quorum - 1 servers may be missing and no splice is overlooked. A restarted server
+ * counts once the proxies had the time to put their splices back. A cursor survives a lost
+ * connection, but not a restart of the server.
  *
- * READY	its next page is to be asked for, when it is up
- * ASKED	that page is under way
- * DONE		it has been read to its end
+ * READY	the next page is to be asked for when the server is up
+ * ASKED	a page is under way
+ * DONE		read to the end
  */
+#include "store/redis/scan.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "store/redis/engine.h"
+#include "store/claim.h"
 
-#define PAGE_KEYS	"512"		/* looked at for each page: some 0.3 ms of a server's time */
+#define PAGE_KEYS	"512"		/* keys per page: some 0.3 ms of a server's time */
 #define PATIENCE_NS	2000000000ULL	/* without a page */
-#define LINGER_NS	10000000000ULL	/* for the others, when enough are done: a cursor need not come to an end */
-#define SCAN_BEGIN	"0"		/* the first cursor, and what comes after the last one */
-#define ADDRS_MAX	128		/* that fit into a command */
+#define LINGER_NS	10000000000ULL	/* for more servers when enough are done */
+#define SCAN_BEGIN	"0"		/* the first cursor, and the one after the last page */
+#define ADDRS_MAX	128		/* addresses that fit into a command */
 
-static void begin(struct sp_scan_server *at)
+static void restart_server(struct sp_scan_server *at)
 {
 	at->state = SP_SCAN_READY;
 	snprintf(at->cursor, sizeof(at->cursor), SCAN_BEGIN);
 }
 
-static void ask(struct sp_store_redis *l, unsigned int idx)
+static void ask_page(struct sp_store_redis *l, unsigned int idx)
 {
 	unsigned int addrs = l->config->snat_count <= ADDRS_MAX ? l->config->snat_count : 0;
 	struct sp_scan_server *at = &l->scan.at[idx];
@@ -59,7 +60,7 @@ static int can_tell(const struct sp_store_redis *l, unsigned int idx, __u64 now_
 	return sp_redis_is_up(l->servers[idx]) && !sp_redis_is_blank(l->servers[idx], now_ns);
 }
 
-static void end(struct sp_store_redis *l, int err)
+static void end_scan(struct sp_store_redis *l, int err)
 {
 	l->scan.is_running = 0;
 	l->store.counters.scans_ok += !err;
@@ -67,7 +68,7 @@ static void end(struct sp_store_redis *l, int err)
 	l->store.events->scanned(l->store.ctx, err);
 }
 
-/* Those that are there are waited for; without the others it must do, or it does not. */
+/* Servers that are up are waited for; the scan succeeds without the others or fails. */
 static void check_end(struct sp_store_redis *l, __u64 now_ns)
 {
 	unsigned int done = 0, going = 0;
@@ -86,25 +87,26 @@ static void check_end(struct sp_store_redis *l, __u64 now_ns)
 	    (!is_enough || now_ns - l->scan.enough_ns < LINGER_NS))
 		return;
 	if (is_enough)
-		end(l, 0);
+		end_scan(l, 0);
 	else if (now_ns - l->scan.page_ns >= PATIENCE_NS)
-		end(l, -EAGAIN);
+		end_scan(l, -EAGAIN);
 }
 
-/* A key and its value; one that no proxy has written is left alone. */
-static enum sp_seal_refusal read_pair(struct sp_store_redis *l, const redisReply *key, const redisReply *value)
+/* A key and its value. A claim without a record is skipped. */
+static enum sp_seal_refusal read_pair(struct sp_store_redis *l, const redisReply *key,
+				      const redisReply *value)
 {
 	enum sp_seal_refusal refusal;
 	struct sp_splice splice;
-	struct sp_vote answer;
+	struct sp_vote vote;
 	struct sp_tuple front;
 
 	if (!key->len || sp_tuple_unpack(key->str + 1, key->len - 1, &front) ||
-	    sp_vote_parse(value->str, value->len, &answer))
+	    sp_vote_parse(value->str, value->len, &vote))
 		return SP_SEAL_MAGIC;
-	if (!answer.record.len)
+	if (!vote.record.len)
 		return SP_SEAL_OK;
-	refusal = sp_record_read(&l->seal, &front, answer.record.bytes, answer.record.len, &splice);
+	refusal = sp_record_read(&l->seal, &front, vote.record.bytes, vote.record.len, &splice);
 	if (refusal == SP_SEAL_OK)
 		l->store.events->found(l->store.ctx, &splice);
 	return refusal;
@@ -113,8 +115,9 @@ static enum sp_seal_refusal read_pair(struct sp_store_redis *l, const redisReply
 static void read_page(struct sp_store_redis *l, unsigned int server_idx, const redisReply *pairs)
 {
 	for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
-		enum sp_seal_refusal refusal = read_pair(l, pairs->element[i], pairs->element[i + 1]);
+		enum sp_seal_refusal refusal;
 
+		refusal = read_pair(l, pairs->element[i], pairs->element[i + 1]);
 		if (refusal != SP_SEAL_OK)
 			sp_store_redis_refused(l, server_idx, refusal);
 	}
@@ -122,19 +125,21 @@ static void read_page(struct sp_store_redis *l, unsigned int server_idx, const r
 
 static int is_page(const redisReply *r)
 {
-	return r->type == REDIS_REPLY_ARRAY && r->elements == 2 && r->element[0]->type == REDIS_REPLY_STRING &&
+	return r->type == REDIS_REPLY_ARRAY && r->elements == 2 &&
+	       r->element[0]->type == REDIS_REPLY_STRING &&
 	       r->element[0]->len < sizeof(((struct sp_scan_server *)0)->cursor) &&
 	       sp_store_redis_is_list(r->element[1]);
 }
 
-int sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref, const redisReply *reply)
+int sp_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64 ref,
+		  const redisReply *reply)
 {
 	struct sp_scan_server *at = &l->scan.at[server_idx];
 	__u64 now_ns = uv_hrtime();
 
 	if (!l->scan.is_running || at->state != SP_SCAN_ASKED || ref >> SP_REF_KIND_BITS != at->gen)
 		return 0;
-	at->state = SP_SCAN_READY;	/* asked for again, by the tick */
+	at->state = SP_SCAN_READY;	/* the tick asks again */
 	if (!reply)
 		return 0;
 	if (!is_page(reply))
@@ -146,30 +151,30 @@ int sp_store_scan_reply(struct sp_store_redis *l, unsigned int server_idx, __u64
 		at->state = SP_SCAN_DONE;
 		check_end(l, now_ns);
 	} else if (!l->scan.is_paced && can_tell(l, server_idx, now_ns)) {
-		ask(l, server_idx);
+		ask_page(l, server_idx);
 	}
 	return 0;
 }
 
-void sp_store_scan_emptied(struct sp_store_redis *l, unsigned int server_idx)
+void sp_scan_emptied(struct sp_store_redis *l, unsigned int server_idx)
 {
 	struct sp_scan_server *at = &l->scan.at[server_idx];
 
 	if (at->state != SP_SCAN_DONE)
-		begin(at);
+		restart_server(at);
 }
 
-void sp_store_scan_tick(struct sp_store_redis *l, __u64 now_ns)
+void sp_scan_tick(struct sp_store_redis *l, __u64 now_ns)
 {
 	if (!l->scan.is_running)
 		return;
 	for (unsigned int i = 0; i < l->server_count; i++)
 		if (l->scan.at[i].state == SP_SCAN_READY && can_tell(l, i, now_ns))
-			ask(l, i);
+			ask_page(l, i);
 	check_end(l, now_ns);
 }
 
-void sp_store_scan_start(struct sp_store_redis *l, int is_paced)
+void sp_scan_start(struct sp_store_redis *l, int is_paced)
 {
 	if (l->scan.is_running)
 		return;
@@ -178,5 +183,5 @@ void sp_store_scan_start(struct sp_store_redis *l, int is_paced)
 	l->scan.page_ns = uv_hrtime();
 	l->scan.enough_ns = 0;
 	for (unsigned int i = 0; i < l->server_count; i++)
-		begin(&l->scan.at[i]);
+		restart_server(&l->scan.at[i]);
 }

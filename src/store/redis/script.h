@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* script.h - what a server of the store is asked: scripts, each of them one atomic step, and commands. */
+/* script.h - commands for a server of the store, and its scripts: each script is an atomic step */
 #ifndef SP_STORE_REDIS_SCRIPT_H
 #define SP_STORE_REDIS_SCRIPT_H
 
@@ -8,8 +8,8 @@
 #include "abi/ktypes.h"
 
 #define SP_SCRIPTS(X) \
-	X(CLAIM) X(PREPARE) X(ACCEPT) X(LOOK) X(KEEP) X(DROP) \
-	X(SCAN) X(ANNOUNCE) X(STASH) X(UNSTASH) X(LEFT) X(PROBE)
+	X(CLAIM) X(PREPARE) X(ACCEPT) X(FETCH) X(REFRESH) X(DROP) \
+	X(SCAN) X(ANNOUNCE) X(STASH) X(UNSTASH) X(ORPHANS) X(PROBE)
 
 enum sp_script {
 #define X(up) SP_SCRIPT_##up,
@@ -19,45 +19,55 @@ enum sp_script {
 };
 
 /*
- * Keys: front, and but for PREPARE also down (record.h). TTL in ms. DUE: the server's time in ms after which nothing
- * is done and "L" (late) is returned.
+ * Splices. Keys: front, and but for PREPARE also down (record.h). TTL in ms. DUE: the server's time
+ * in ms; later, nothing is done and "L" (late) is returned. Values are as sp_vote_parse() reads
+ * them.
  *
- *	CLAIM	record TTL DUE		nil: it was put there; else what is there
- *	PREPARE	record TTL DUE ballot	what is there now (any record with the client's ISN will do)
- *	ACCEPT	record TTL DUE ballot	what is there now
- *	LOOK				nil; or what is there now, and the packed front tuple if the down key led there
- *	KEEP	record TTL is_chosen	SP_KEPT_*
- *	DROP	record state		1: removed; only if it has that record, and that state unless it is "". The
- *					pointer under the down key also when the record there has another one
- *	SCAN	cursor count address...	the next cursor, and keys and values of front keys (no key is given). The values
- *					are as they lie there; packed addresses: only splices from one of them
- *	ANNOUNCE name record TTL	under the key of all members: all records that are not older than TTL
+ *	CLAIM	record TTL DUE		nil: the record was stored; else the value that is there
+ *	PREPARE	record TTL DUE ballot	the value that is there now; the record need only have
+ *					the client's ISN
+ *	ACCEPT	record TTL DUE ballot	the value that is there now
+ *	FETCH				nil; or the value that is there now, and the packed
+ *					front tuple if the down key led there
+ *	REFRESH	record TTL is_chosen	enum sp_refresh_result
+ *	DROP	record state		1: removed; only a value with that record and state
+ *					("": any). The pointer under the down key stays if
+ *					the record there has the same
+ *	SCAN	cursor count address...	the next cursor, and front keys with their values (no
+ *					key is given). Packed addresses: only splices from
+ *					one of them
  *
- * "What is there" is as sp_vote_parse() reads it. A record with another client ISN is an older connection's: for
- * CLAIM, PREPARE and ACCEPT it isn't there.
+ * A record with another client ISN is an older connection's: for CLAIM, PREPARE and ACCEPT the key
+ * is empty.
  *
- * Of heads (store/redis/head.c). Keys: head, and the index of its owner; for LEFT the index alone. "who": time of its
- * beginning in ms (13 digits), and both ISNs; a head of another connection that began later is left alone.
+ *	ANNOUNCE name record TTL	key: of all members. All records that are younger than TTL
  *
- *	STASH	who TTL DUE piece# piece full	1: it has this piece, and all before it; 0: it can't; "L"
- *	UNSTASH	who piece# length		removed, unless it has more than that
- *	LEFT	age TTL max			fronts in that index that were not written for so many ms; 0: all
+ * Heads. Keys: head, and the index of its owner; for ORPHANS the index alone. The identity is
+ * begun_ms (13 digits) and both ISNs; a head of another connection that began later is left alone.
  *
- * Of the server itself. Key: the marker.
+ *	STASH	identity TTL DUE chunk# chunk full
+ *					1: the server has this chunk, and all before; 0; "L"
+ *	UNSTASH	identity chunk# length	removed, unless there is more
+ *	ORPHANS	age TTL max		fronts in the index, not written for age ms; 0: all
  *
- *	PROBE	marker			the marker that is there, put there if there was none; the time, as by TIME
+ * The server. Key: the marker.
+ *
+ *	PROBE	marker			the marker that is there, stored if there was none; and
+ *					the time, as of TIME
  */
+/* Lua, 0-terminated. */
 const char *sp_script_text(enum sp_script script);
 
-/* What KEEP did: extended it; put it (back), or wrote that it is chosen; left another splice, or a newer connection. */
-enum sp_kept { SP_KEPT_THERE, SP_KEPT_PUT, SP_KEPT_CONFLICT, SP_KEPT_NEWER };
+/* Extended; put back, or marked as chosen; left alone: another splice, a newer connection. */
+enum sp_refresh_result { SP_REFRESH_THERE, SP_REFRESH_PUT, SP_REFRESH_CONFLICT, SP_REFRESH_NEWER };
 
-/* A command in the servers' protocol, of at most SP_CMD_BYTES_MAX bytes. */
+/* A command in the servers' protocol. A longer one is a bug: assert(). */
 #define SP_CMD_BYTES_MAX	5120
 struct sp_cmd {
 	size_t	len;
 	char	bytes[SP_CMD_BYTES_MAX];
 };
+/* @args: how many sp_cmd_arg(), sp_cmd_text() and sp_cmd_number() will follow */
 void sp_cmd_begin(struct sp_cmd *cmd, unsigned int args);
 void sp_cmd_arg(struct sp_cmd *cmd, const void *bytes, size_t len);
 void sp_cmd_text(struct sp_cmd *cmd, const char *text);
