@@ -177,7 +177,8 @@ def meson_part(tally, name, command, folder):
 
 def unit(tally):
     result = LOGS / "counting.xml"
-    status = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_gate.py", "tests/test_circles.py",
+    tests = ["tests/test_gate.py", "tests/test_circles.py", "tests/test_lint.py"]
+    status = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests,
                   "--junit-xml", result])
     tally.count("counting", read(pytest_result, result), status)
     meson_part(tally, "unit", ["./run", "unit"], CHECKED)
