@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* cookie.h - the ISN that answers a SYN without keeping anything (after RFC 4987, 3.6). For BPF and user space. */
+/* cookie.h - the stateless ISN of a SYN-ACK (after RFC 4987, 3.6). For BPF and user space. */
 #ifndef SP_ABI_COOKIE_H
 #define SP_ABI_COOKIE_H
 
@@ -15,18 +15,17 @@
  *	 4 bits	window scale of the client, 15 for none
  *	 1 bit	SACK permitted
  *
- * All that a client offered is in the ISN itself, since many send no
- * timestamps. Whether it sends them shows in its first data segment, and
- * whether ECN was agreed upon, or its MSS is small, in which of three MACs it is.
- * A cookie is good for the rest of its period and the whole of the next:
- * 64 to 128 seconds. What the datapath does not take any more, the daemon does
- * for SP_COOKIE_LATE_PERIODS in all: 320 to 384 seconds.
+ * The ISN holds all options of the client, since many clients send no timestamps. The first data
+ * segment shows whether the client uses timestamps. ECN and a small MSS are not in the eight bits:
+ * for each there is a MAC over different data.
+ * A cookie is valid for the rest of its period and the whole of the next: 64 to 128 seconds.
+ * The daemon accepts older cookies for SP_COOKIE_LATE_PERIODS in all: 320 to 384 seconds.
  */
 #define SP_COOKIE_PERIOD_NS	(64ULL * 1000000000ULL)
 #define SP_COOKIE_LATE_PERIODS	6	/* even */
 #define SP_COOKIE_MAC_BITS	24
 #define SP_COOKIE_WSCALE_NONE	15
-/* Beside the eight bits of sp_cookie_data(): known to the MAC only. One of them at most. */
+/* Bits above the eight of sp_cookie_data(), known to the MAC only. At most a single bit is set. */
 #define SP_COOKIE_DATA_ECN	0x100
 #define SP_COOKIE_DATA_SMALL	0x200
 
@@ -44,11 +43,12 @@ enum sp_cookie {
 };
 
 /*
- * A small MSS, for which the classes of all others are too coarse: below 536, or between that and 1220. ECN is not
- * agreed to then.
+ * A small MSS, below 536 or from 660 to 1219: too far from the usual classes. Then ECN is not
+ * granted.
  *
- *	class 1, 2, 3	660, 810, 1000: less than a quarter below what the client takes
- *	class 0		below 536, in steps of 16 that take the place of window scale and SACK, which are not agreed to
+ *	class 1, 2, 3	660, 810, 1000: less than a quarter below the client's MSS
+ *	class 0		below 536, in steps of 16, in the bits of window scale and SACK, which are
+ *			not granted
  */
 #define SP_COOKIE_TINY_LEAST	48	/* as Linux' tcp_min_snd_mss */
 #define SP_COOKIE_TINY_STEP	16
@@ -63,7 +63,7 @@ sp_inline int sp_cookie_mss_is_small(__u16 mss, __u16 service_mss)
 	return mss < service_mss && (sp_cookie_mss_is_tiny(mss) || (mss >= 660 && mss < 1220));
 }
 
-/* The data bits, without the period, of a small one. @scale_and_sack: the bits of these */
+/* Data bits, without the period, of a small MSS. @scale_and_sack: their bits */
 sp_inline __u8 sp_cookie_data_small(__u16 mss, __u8 scale_and_sack)
 {
 	if (sp_cookie_mss_is_tiny(mss))
@@ -71,7 +71,7 @@ sp_inline __u8 sp_cookie_data_small(__u16 mss, __u8 scale_and_sack)
 	return (mss >= 1000 ? 3 : mss >= 810 ? 2 : 1) << 5 | (scale_and_sack & 31);
 }
 
-/* Is in the place of scale and SACK something else? */
+/* Whether a tiny MSS stands in the bits of window scale and SACK. */
 sp_inline int sp_cookie_small_is_tiny(__u8 data)
 {
 	return !(data >> 5 & 3);
@@ -87,7 +87,7 @@ sp_inline __u16 sp_cookie_mss_small(__u8 data)
 	}
 }
 
-/* MSS classes: the largest one that is not above what the client offered is taken. */
+/* MSS classes: the largest class that does not exceed the client's MSS. */
 sp_inline __u16 sp_cookie_mss(__u8 class, __u16 service_mss)
 {
 	switch (class & 3) {
@@ -138,8 +138,8 @@ sp_inline __u32 sp_cookie_mac(const __u64 key[2], const struct sp_cookie_in *in,
  * @key:	of the cluster
  * @in:		tuple and ISN of the SYN
  * @period:	clock / SP_COOKIE_PERIOD_NS
- * @data:	sp_cookie_data(), with SP_COOKIE_DATA_ECN when ECN is agreed upon; or sp_cookie_data_small(), with
- *		SP_COOKIE_DATA_SMALL
+ * @data:	sp_cookie_data(), with SP_COOKIE_DATA_ECN when ECN is agreed upon; or
+ *		sp_cookie_data_small(), with SP_COOKIE_DATA_SMALL
  */
 sp_inline __u32 sp_cookie_make(const __u64 key[2], const struct sp_cookie_in *in,
 			       __u32 period, __u32 data)
@@ -149,8 +149,8 @@ sp_inline __u32 sp_cookie_make(const __u64 key[2], const struct sp_cookie_in *in
 }
 
 /**
- * sp_cookie_read() - did we make this ISN, for this SYN, within the last two periods?
- * @isn:	acknowledgement number of the client's segment, less one
+ * sp_cookie_read() - check that a proxy made @isn for this SYN within the last two periods
+ * @isn:	acknowledgement number of the client's segment, minus 1
  *
  * The data is the lowest byte of @isn. One SipHash, two for ECN, three for SMALL and INVALID.
  */

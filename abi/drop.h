@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * drop.h - why a packet left the fast path, and its fate. One list: enum, names, verdicts of all programs, and
- * documentation come out of it.
+ * drop.h - reasons for which a packet leaves the fast path, and its fate. One list makes the enum, the
+ * names, the verdicts of all programs, and the documentation.
  */
 #ifndef SP_ABI_DROP_H
 #define SP_ABI_DROP_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* half.h - rewriting rule for one direction of a spliced pair. Read by bpf/, src/, tests/. Layout is ABI. */
+/*
+ * half.h - rewriting rule for one direction of a spliced pair. Read by bpf/, src/, tests/. Layout
+ * is ABI.
+ */
 #ifndef SP_ABI_HALF_H
 #define SP_ABI_HALF_H
 
@@ -11,9 +14,9 @@ enum {
 	SP_HALF_F_REPLIED	= 1 << 2, /* with TO_DAEMON: answered by us, what still comes may be acknowledged */
 	SP_HALF_F_SPLIT		= 1 << 3, /* an agent on the backend's host carries the half from there */
 	SP_HALF_F_ADOPTED	= 1 << 4, /* with SPLIT: the backend took over the client's handshake */
-	SP_HALF_F_NOT_ECT	= 1 << 5, /* the client was granted ECN, its backend does none: no router may mark */
+	SP_HALF_F_NOT_ECT	= 1 << 5, /* client has ECN, backend has not: routers must not mark */
 };
-/* What belongs to the splice on every machine, and in both halves of it. */
+/* Flags of the splice: the same on every machine, and in both halves. */
 #define SP_HALF_F_SHARED (SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED | SP_HALF_F_NOT_ECT)
 
 /**
@@ -28,10 +31,11 @@ enum {
  * @version:	a newer version of a half always wins
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
  * @pool_id:	the lowest bits of sp_name_id() of the pool's name, for people
- * @mss:	of the receiver, where its sender was told a larger one; 0: it was not. See sp_half_packet_max()
+ * @mss:	of the receiver, where its sender was told a larger one; 0: it was not. See
+ *		sp_half_packet_max()
  *
- * With ADOPTED all deltas and the shift are void; in the place of @tsval_delta are MSS and window scale of the
- * handshake that the backend's kernel goes on with: sp_half_adopted().
+ * With ADOPTED all deltas and the shift are void; in the place of @tsval_delta are MSS and window
+ * scale of the handshake that the backend's kernel goes on with: sp_half_adopted().
  *
  * One cache line. This is what the store keeps; it means the same on any machine.
  * The other half of the splice is found under sp_tuple_reverse(@out), and its
@@ -53,7 +57,7 @@ struct sp_half {
 };
 _Static_assert(sizeof(struct sp_half) == 64, "struct sp_half is ABI");
 
-/* @mss: of the client; @wscale: that it was offered */
+/* @mss: of the client; @wscale: the client's, as granted */
 sp_inline __u32 sp_half_adopted(__u16 mss, __u8 wscale)
 {
 	return (__u32)mss << 8 | wscale;
@@ -72,7 +76,10 @@ enum {
 };
 #define SP_STATE_ENDS (SP_STATE_FIN | SP_STATE_PEER_FIN | SP_STATE_RST | SP_STATE_PEER_RST)
 #define SP_STATE_TOLD (SP_STATE_ENDS | SP_STATE_REUSED) /* what proxies tell each other */
-/* What an agent tells of a splice whose handshake its host has not taken over: it never was, and is removed. */
+/*
+ * Message of an agent: its host has not taken over the handshake. The splice never began; remove
+ * it.
+ */
 #define SP_STATE_UNTAKEN (SP_STATE_RST | SP_STATE_PEER_RST | SP_STATE_REUSED)
 
 /**
@@ -91,9 +98,11 @@ enum {
  * @flags:	SP_STATE_*
  * @is_mark_lost: with NOT_ECT: the packet before was marked, and dropped for it
  * @is_wide:	it has carried a window of more than one unit of its reader's scale
- * @next_seq:	where the stream of this direction ends so far, before translation (host order); 0: not known
+ * @next_seq:	where the stream of this direction ends so far, before translation (host order);
+ *		0: not known
  *
- * Owner: zeroed by whoever installs, but for the two sums, @last_ack and @next_seq; the datapath writes the rest.
+ * Owner: zeroed by whoever installs, but for the two sums, @last_ack and @next_seq; the datapath
+ * writes the rest.
  */
 struct sp_half_state {
 	__u64		seen_ns;
@@ -117,7 +126,8 @@ _Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI"
 /**
  * struct sp_meta - what the daemon remembers of a half's splice; no packet needs it
  * @client_isn:	tells the splice from another connection on the same tuple (host order)
- * @refreshed_s:	CLOCK_REALTIME seconds when the store last had it from us, or was seen to have it; 0: never
+ * @refreshed_s:	CLOCK_REALTIME seconds when the store last had it from us, or was seen to
+ *		have it; 0: never
  */
 struct sp_meta {
 	__u32		client_isn;
@@ -126,8 +136,8 @@ struct sp_meta {
 _Static_assert(sizeof(struct sp_meta) == 8, "struct sp_meta is ABI");
 
 /*
- * struct sp_entry - value of map sp_halves, key struct sp_tuple: the rule in one cache line, its use in the next,
- * and what is cold
+ * struct sp_entry - value of map sp_halves, key struct sp_tuple. The first cache line is the
+ * rule, the second its state; cold fields follow.
  */
 struct sp_entry {
 	struct sp_half	half;
@@ -136,7 +146,10 @@ struct sp_entry {
 };
 _Static_assert(sizeof(struct sp_entry) == 136, "struct sp_entry is ABI");
 
-/* Difference for the checksum: the new words plus the complements of the old ones (RFC 1624), folded to 32 bits. */
+/*
+ * Difference for the checksum: the new words plus the complements of the old ones (RFC 1624),
+ * folded to 32 bits.
+ */
 sp_inline __u32 sp_csum_difference(const __be32 *from, const __be32 *to, int words)
 {
 	__u64 sum = 0;
@@ -147,7 +160,7 @@ sp_inline __u32 sp_csum_difference(const __be32 *from, const __be32 *to, int wor
 	return (sum & 0xffffffff) + (sum >> 32);
 }
 
-/* What whoever installs a half under @key sets beside the rule. */
+/* Fields beside the rule that the installer of a half under @key sets. */
 sp_inline void sp_state_begin(struct sp_half_state *u, const struct sp_tuple *key, const struct sp_half *half, __u64 now_ns)
 {
 	const struct sp_tuple *out = &half->out;
@@ -167,8 +180,8 @@ sp_inline __u16 sp_route_tick(__u64 now_ns)
 }
 
 /*
- * The largest IP packet that the receiver's MSS allows (RFC 9293, 3.7.1), but what every host takes in any case: 576
- * bytes (RFC 1122, 3.3.2), 1280 (RFC 8200, 5). 0: any.
+ * The largest IP packet that the receiver's MSS allows (RFC 9293, 3.7.1), but at least the size
+ * that every host accepts: 576 bytes (RFC 1122, 3.3.2), 1280 (RFC 8200, 5). 0: any.
  */
 sp_inline __u16 sp_half_packet_max(const struct sp_half *h)
 {
@@ -180,10 +193,10 @@ sp_inline __u16 sp_half_packet_max(const struct sp_half *h)
 }
 
 /*
- * A window field, for whoever reads it at another scale: no more than it can say, and rounded down to what it can say.
- * Of who had a wide one it may be zero, as what is left is about to close: what reached beyond it would be dropped
- * (Linux 6.17), and repeated after ever longer times. Of who never had one it is never zero, since that would cost a
- * round of probes for each byte.
+ * Convert a window between scales: saturate, round down. Once this half has advertised more than
+ * one unit of the reader's scale, 0 is allowed: the window is about to close, and bytes beyond
+ * the edge would be dropped (Linux 6.17) and retransmitted after ever longer timeouts. Before, 0
+ * is not allowed: each byte would cost a round of probes.
  */
 sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window, int is_wide)
 {
@@ -198,13 +211,13 @@ sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window, int is_wid
 	return w ? w : window && !is_wide;
 }
 
-/* Whether an introduction may have these: it is about a half that an agent carries. */
+/* Whether an introduction may have these flags: an agent carries the half. */
 sp_inline int sp_half_flags_introduce(__u8 flags)
 {
 	return flags & SP_HALF_F_SPLIT && !(flags & ~SP_HALF_F_SHARED);
 }
 
-/* The half down out of the half up, which matches @front: its deltas are those of the other direction, sign changed. */
+/* The half down from the half up, which matches @front: deltas swap directions and change sign. */
 sp_inline struct sp_half sp_half_turn(const struct sp_half *up, const struct sp_tuple *front, __s8 window_shift)
 {
 	return (struct sp_half){
@@ -216,7 +229,7 @@ sp_inline struct sp_half sp_half_turn(const struct sp_half *up, const struct sp_
 	};
 }
 
-/* The ends of @state as the other half sees them. */
+/* Ends of @state, from the view of the reverse half. */
 sp_inline __u8 sp_ends_mirrored(__u8 state)
 {
 	__u8 own = SP_STATE_FIN | SP_STATE_RST;
@@ -233,16 +246,14 @@ sp_inline int sp_state_is_closed(const struct sp_half_state *u)
 }
 
 /*
- * An RST counts when it lies between what its receiver has acknowledged and
- * where its sender's stream ends: on an idle connection that is one number, so
- * a blind one ends nothing (RFC 5961, 3). What the peer carried last is the
- * acknowledgement of this direction, in the numbers of this packet. Where
- * segments were lost or went another way, the end lags behind, and only the
- * acknowledged number counts. Where the peer's packets all go another way (past
- * other proxies, or straight from the backend's host), nothing was acknowledged
- * here since the splice was made, and of all that lies between only the end
- * counts: else the more was sent, the easier would be a guess.
- * @seq: of the RST; @own: of the half that it takes, @peer: of the other one
+ * An RST counts if it lies between the receiver's acknowledgement and the end of the sender's
+ * stream. On an idle connection this is a single number, so a blind RST ends nothing (RFC 5961,
+ * 3). The peer's last packet carries the acknowledgement of this direction, in the numbers of
+ * this packet. After lost segments, or segments on another path, the end lags behind, and only
+ * the acknowledged number counts. If all packets of the peer take another path (past other
+ * proxies, or straight from the backend's host), no acknowledgement was seen here since the
+ * splice began. Then only the end counts: otherwise each byte sent would make a guess easier.
+ * @seq: of the RST; @own: of the half that matches the RST, @peer: of the reverse half
  */
 sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_half_state *own, const struct sp_half_state *peer)
 {
@@ -254,8 +265,8 @@ sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_half_state *own, co
 }
 
 /*
- * What a stream may leave out before it goes on: a packet that was lost, or, sprayed over several proxies, some that
- * went another way. A blind guess of a number is right once in 2^15.
+ * The largest gap in a stream: a lost packet or, for a connection sprayed over several proxies,
+ * packets on another path. A blind guess of a number is right once in 2^15.
  */
 #define SP_STREAM_GAP (1 << 17)
 
@@ -266,7 +277,10 @@ sp_inline int sp_stream_goes_on(__u32 seq, __u32 end, const struct sp_half_state
 	       ((__s32)(end - own->next_seq) > 0 && (__s32)(seq - own->next_seq) <= SP_STREAM_GAP);
 }
 
-/* What may fly, unacknowledged, at most, and what one acknowledgement may leap over, as others went another way. */
+/*
+ * The most bytes in flight, and the largest step of an acknowledgement, as packets may take
+ * another path.
+ */
 #define SP_FLIGHT_MAX	(1 << 22)
 #define SP_ACK_LEAP	(1 << 26)
 
@@ -276,10 +290,12 @@ sp_inline int sp_seq_is_within(__u32 seq, __u32 of, __u32 distance)
 }
 
 /*
- * Whether an acknowledgement is remembered (RFC 9293, 3.10.7.4; RFC 5961, 5): its segment is of its sender's stream, as
- * far as that was seen, and it lies not far from the one before. Both numbers of a blind one fit once in 2^14.
- * @seq: as its sender counts; @ack: as its receiver does
- * @own: of the half that takes it; @peer: of the other one, whose acknowledgements are of the same stream; NULL: gone
+ * Whether an acknowledgement is remembered (RFC 9293, 3.10.7.4; RFC 5961, 5): the segment belongs
+ * to its sender's stream, as far as seen, and the number lies near the last. Both numbers of a
+ * blind segment fit once in 2^14.
+ * @seq: as the sender counts; @ack: as the receiver counts
+ * @own: of the half that matches; @peer: of the reverse half, whose acknowledgements are of the
+ *		same stream; NULL: gone
  */
 sp_inline int sp_ack_is_plausible(__u32 seq, __u32 ack, const struct sp_half_state *own, const struct sp_half_state *peer)
 {
@@ -291,8 +307,8 @@ sp_inline int sp_ack_is_plausible(__u32 seq, __u32 ack, const struct sp_half_sta
 
 /**
  * struct sp_fin - numbers of a segment with FIN
- * @seq, @end:	where it begins, and behind its FIN, as its sender counts
- * @ack:	its acknowledgement number, as the receiver counts
+ * @seq, @end:	begin of the segment, and end behind its FIN, as the sender counts
+ * @ack:	acknowledgement number, as the receiver counts
  */
 struct sp_fin {
 	__u32	seq;
@@ -303,10 +319,10 @@ struct sp_fin {
 enum sp_fin_verdict { SP_FIN_FITS, SP_FIN_UNKNOWN, SP_FIN_FOREIGN };
 
 /*
- * A FIN counts when it ends the stream, or ends it again, or lies shortly behind what its receiver has acknowledged. In
- * mode split neither passes a proxy: what the FIN acknowledges must fit then. With two numbers of nobody's, a blind one
- * ends nothing.
- * @own: of the half that it takes, @peer: of the other one
+ * A FIN counts if it ends the stream, repeats that end, or lies shortly behind the receiver's
+ * acknowledgement. In mode split a proxy sees neither stream end nor acknowledgement: then the
+ * acknowledgement of the FIN must fit. A blind FIN with two wrong numbers ends nothing.
+ * @own: of the half that matches, @peer: of the reverse half
  */
 sp_inline enum sp_fin_verdict sp_fin_judge(const struct sp_fin *fin, const struct sp_half_state *own,
 					   const struct sp_half_state *peer)

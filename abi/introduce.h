@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* introduce.h - message INTRODUCE: a splice, for the datapath of the agent that has its backend. Layout is ABI. */
+/*
+ * introduce.h - message INTRODUCE: a splice, for the datapath of the backend's agent. Layout is
+ * ABI.
+ */
 #ifndef SP_ABI_INTRODUCE_H
 #define SP_ABI_INTRODUCE_H
 
 #include "half.h"
 
 /*
- * What comes from elsewhere, or too late, is not believed: a splice that is over must not come again. The shortest time
- * after which an agent removes a closed one is longer (src/node/age.c).
+ * The largest difference between the time of an introduction and this clock. A later introduction
+ * is refused, since a closed splice must not return. An agent keeps a closed splice for longer
+ * (src/node/age.c).
  */
 #define SP_INTRODUCE_FRESH_S	5
 
@@ -15,26 +19,28 @@
 #define SP_INTRODUCE_KIND	4
 #define SP_INTRODUCE_VERSION	3
 #define SP_INTRODUCE_BYTES	144	/* of the text that is sealed */
-#define SP_INTRODUCE_TOGETHER	8	/* at most, in one datagram, one behind the other */
+#define SP_INTRODUCE_TOGETHER	8	/* at most, back to back in a datagram */
 
 /**
- * struct sp_introduce - a datagram, or one of several in it, see src/cluster/message.h; numbers are big endian
+ * struct sp_introduce - a datagram, or a part of one, see src/cluster/message.h; numbers are big
+ * endian
  * @seal_magic, @seal_format, @key_id: head of the seal (src/base/seal.h)
  * @magic, @version, @kind: of the message
- * @from, @started_ns, @seq: of its sender; no datapath reads them
+ * @from, @started_ns, @seq: of the sender; no datapath reads them
  * @front:	client -> service
  * @back:	proxy -> backend, which is @out of the half up
  * @client_isn:	tells the splice from another connection on the same tuple
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
  * @refreshed_s:	as in struct sp_meta
- * @seq_delta, @ack_delta, @tsval_delta, @tsecr_delta, @pool_id, @half_version, @up_shift: of the half up
- * @down_shift:	of the half down, of which all else follows from the half up: sp_half_turn()
- * @flags:	of both; SP_HALF_F_SPLIT is one of them: an agent carries no others
- * @mss:	of the half up. Who does not know of it takes no other one than 0
- * @zero, @zero2: nothing
- * @mac:	SipHash over all before it, see struct sp_introduce_text
+ * @seq_delta, @ack_delta, @tsval_delta, @tsecr_delta, @pool_id, @half_version, @up_shift: of the
+ *		half up
+ * @down_shift:	of the half down, whose other fields follow from the half up: sp_half_turn()
+ * @flags:	of both; SP_HALF_F_SPLIT must be set: an agent carries no splice without
+ * @mss:	of the half up. Older agents accept only 0
+ * @zero, @zero2: 0
+ * @mac:	SipHash over all fields before, see struct sp_introduce_text
  *
- * Of one size, and in words of 64 bits, so that a datapath can check the seal.
+ * The size is fixed, and a multiple of 64 bits, so that a datapath can check the seal.
  */
 struct sp_introduce {
 	__u8		seal_magic, seal_format;
@@ -58,8 +64,8 @@ struct sp_introduce {
 _Static_assert(sizeof(struct sp_introduce) == SP_INTRODUCE_BYTES + 8, "struct sp_introduce is ABI");
 
 /**
- * struct sp_introduce_text - what the MAC is over, as mac() of src/base/seal.c puts it together
- * @lengths:	of the two that follow, in bytes: @where in the upper half, the text in the lower one
+ * struct sp_introduce_text - input of the MAC, laid out as by mac() of src/base/seal.c
+ * @lengths:	bytes of @where in the upper half, of @text in the lower half
  * @where:	"sp relay"
  * @text:	the message
  */

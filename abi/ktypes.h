@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * ktypes.h - fixed-width kernel types, for BPF and user space alike. The only place that chooses
- * where they come from.
+ * ktypes.h - fixed-width kernel types, for BPF and user space alike. No other file chooses their
+ * origin.
  */
 #ifndef SP_ABI_KTYPES_H
 #define SP_ABI_KTYPES_H

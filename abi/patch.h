@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* note.h - what the daemon writes into a splice that is in use. Layout is ABI between the two. */
-#ifndef SP_ABI_NOTE_H
-#define SP_ABI_NOTE_H
+/* patch.h - changes that the daemon makes to a splice in use. Layout is ABI between the two. */
+#ifndef SP_ABI_PATCH_H
+#define SP_ABI_PATCH_H
 
 #include "half.h"
 
@@ -9,13 +9,12 @@
  * struct sp_patch - the packet that program sp_patch is run on
  * @ether:	zero: where the kernel looks for an Ethernet header
  * @front:	client -> service
- * @client_isn:	of the splice that is meant; another one's is left alone
- * @refreshed_s:	for both halves' tags; 0: as it is
- * @flags:	SP_STATE_* of the half up, to be added; the half down gets them as it sees them
+ * @client_isn:	of the splice; another splice on @front stays as is
+ * @refreshed_s:	for the meta of both halves; 0: no change
+ * @flags:	SP_STATE_* to add to the half up; the half down gets the same ends from its own view
  *
- * The program returns 1 when the splice is there, else 0. A splice is changed
- * where it lies, since a whole entry that is read and written back would undo
- * what packets have changed in between.
+ * The program returns 1 when the splice is there, else 0. The program changes the splice in
+ * place: a whole entry read and written back would undo changes by packets in between.
  */
 struct sp_patch {
 	__u8		ether[16];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* policy.h - IPsec policies of this host that concern what leaves it, or what that answers. Layout is ABI. */
+/* policy.h - IPsec policies of this host for egress, and for answers to egress. Layout is ABI. */
 #ifndef SP_ABI_POLICY_H
 #define SP_ABI_POLICY_H
 
@@ -10,11 +10,11 @@
 /**
  * struct sp_policy - packets with these ends, as they leave (network byte order)
  * @saddr, @daddr: addresses
- * @smask, @dmask: which bits of those count
+ * @smask, @dmask: significant bits of @saddr and @daddr
  * @sport, @dport: ports
- * @sport_mask, @dport_mask: which bits of those count
- * @is_pass:	they may leave as they are; else not by us
- * @is_in:	it is about what comes the other way; @saddr and the like are turned round. Decided apart from the others
+ * @sport_mask, @dport_mask: significant bits of @sport and @dport
+ * @is_pass:	send in the clear; 0: do not send
+ * @is_in:	a policy of the ingress; @saddr and the like are turned round. Decided apart from egress
  */
 struct sp_policy {
 	struct sp_addr	saddr, daddr, smask, dmask;
@@ -24,7 +24,10 @@ struct sp_policy {
 };
 _Static_assert(sizeof(struct sp_policy) == 80, "struct sp_policy is ABI");
 
-/* Value of the one entry of map sp_policies: @count of them, of which the first that fits decides, of either kind. */
+/*
+ * Value of the single entry of map sp_policies: @count policies. Of each direction the first match
+ * decides.
+ */
 struct sp_policies {
 	__u32			count;
 	__u32			pad;

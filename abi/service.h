@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* service.h - what the datapath knows of services, SNAT addresses and the daemon. Layout is ABI. */
+/* service.h - services, SNAT addresses and the daemon, as the datapath sees them. Layout is ABI. */
 #ifndef SP_ABI_SERVICE_H
 #define SP_ABI_SERVICE_H
 
@@ -12,8 +12,8 @@
 #define SP_WSCALE_MAX	14	/* RFC 7323, 2.3 */
 
 /*
- * struct sp_listen - key of map sp_services: address and port (network byte order) of a service; and of map sp_origins:
- * those of a backend whose pool has "source: client", in a cluster
+ * struct sp_listen - address and port (network byte order): key of map sp_services, a service;
+ * key of map sp_origins, in a cluster, a backend whose pool has "source: client"
  */
 struct sp_listen {
 	struct sp_addr	addr;
@@ -27,14 +27,15 @@ enum {
 	SP_SERVICE_F_SACK	= 1 << 1, /* offered to clients */
 	SP_SERVICE_F_TIMESTAMPS	= 1 << 2,
 	SP_SERVICE_F_WSCALE	= 1 << 3,
-	SP_SERVICE_F_SHARED	= 1 << 4, /* other proxies may know a connection that this one does not */
+	SP_SERVICE_F_SHARED	= 1 << 4, /* other proxies may know a connection unknown here */
 	SP_SERVICE_F_ECN	= 1 << 5, /* agreed to, where a client asks for it */
 };
 
 /**
- * struct sp_service - value of map sp_services: what is offered to a client before its backend is known
- * @mss:	offered to clients: @mss_max, or less, as their backends do (host order)
- * @mss_max:	the largest that is assumed of a client
+ * struct sp_service - value of map sp_services: options offered to a client before its backend is
+ * known
+ * @mss:	offered to clients: @mss_max, or less if the backends' MSS is smaller (host order)
+ * @mss_max:	the largest MSS assumed of a client
  * @window:	of the SYN-ACK, unscaled (host order)
  * @wscale:	0..SP_WSCALE_MAX, see SP_SERVICE_F_WSCALE
  * @flags:	SP_SERVICE_F_*
@@ -49,8 +50,8 @@ struct sp_service {
 _Static_assert(sizeof(struct sp_service) == 8, "struct sp_service is ABI");
 
 /**
- * struct sp_snat - value of map sp_snats, key struct sp_addr: ports of ours on a source address. All ports of addresses
- * of other proxies are there, too: what goes to them may come to us.
+ * struct sp_snat - value of map sp_snats, key struct sp_addr: our ports on a source address. Of
+ * other proxies' addresses the map has all ports: packets to other proxies may arrive here.
  * @port_first:	host order
  * @port_last:	host order, inclusive
  */
@@ -60,19 +61,22 @@ struct sp_snat {
 };
 
 /**
- * struct sp_control - the one entry of the mappable array sp_control: written by the daemon, read by the datapath
- * @heartbeat_ns: CLOCK_MONOTONIC_COARSE at which the daemon was last alive
- * @cookie_key:	SipHash keys: [0] makes cookies, either is accepted
- * @key_count:	1, or 2 while a key is being rotated
- * @period:	of cookies: CLOCK_REALTIME / SP_COOKIE_PERIOD_NS, the same on every proxy of a cluster
+ * struct sp_control - the single entry of the mappable array sp_control: written by the daemon,
+ * read by the datapath
+ * @heartbeat_ns: CLOCK_MONOTONIC_COARSE of the daemon's last sign of life
+ * @cookie_key:	SipHash keys: [0] makes cookies, both are accepted
+ * @key_count:	1, or 2 during a key rotation
+ * @period:	of cookies: CLOCK_REALTIME / SP_COOKIE_PERIOD_NS, the same on every proxy of a
+ *		cluster
  * @is_full:	nonzero: refuse SYNs, the table of halves has no room
- * @splices:	in the table of halves; counted by the daemon and, where splices are introduced, by the datapath: atomic
+ * @splices:	in the table of halves; counted by the daemon and, for introductions, by the
+ *		datapath: atomic
  * @splices_max: limits.splices
- * @introduced:	how many the datapath has added to @splices, ever: only it writes this, atomic
+ * @introduced:	splices that the datapath has ever added to @splices; no other writer, atomic
  * @real_offset_ns: CLOCK_REALTIME - CLOCK_MONOTONIC_COARSE
  * @seal_key:	of messages, derived from the cluster's keys (src/base/seal.h): @key_count of them
  * @seal_id:	names of these keys in a message (network byte order)
- * @relay:	where the others send messages; port 0: nowhere
+ * @relay:	address for messages of other proxies; port 0: none
  */
 struct sp_control {
 	__u64	heartbeat_ns;
@@ -90,7 +94,9 @@ struct sp_control {
 };
 _Static_assert(sizeof(struct sp_control) == 128, "struct sp_control is ABI");
 
-/* A heartbeat older than this is stale; the daemon writes one every SP_HEARTBEAT_MS. */
+/*
+ * A heartbeat older than SP_HEARTBEAT_STALE_NS is stale; the daemon writes every SP_HEARTBEAT_MS.
+ */
 #define SP_HEARTBEAT_MS		250
 #define SP_HEARTBEAT_STALE_NS	1500000000ULL
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* siphash.h - SipHash-2-4 over whole 64-bit words (Aumasson and Bernstein, 2012). For BPF and user space. */
+/*
+ * siphash.h - SipHash-2-4 over whole 64-bit words (Aumasson and Bernstein, 2012). For BPF and
+ * user space.
+ */
 #ifndef SP_ABI_SIPHASH_H
 #define SP_ABI_SIPHASH_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* stats.h - what the datapath counts beside reasons. One list: enum and names come out of it. */
+/* stats.h - counters of the datapath beside reasons. One list makes enum and names. */
 #ifndef SP_ABI_STATS_H
 #define SP_ABI_STATS_H
 

@@ -14,13 +14,13 @@ struct sp_addr {
 };
 
 /**
- * struct sp_tuple - source and destination of a packet, as it is on the wire
+ * struct sp_tuple - source and destination of a packet, as on the wire
  * @saddr:	source address
  * @daddr:	destination address
  * @sport:	source port (network byte order)
  * @dport:	destination port (network byte order)
  *
- * Key of map sp_halves. Both addresses are of one family.
+ * Key of map sp_halves. Both addresses are of the same family.
  */
 struct sp_tuple {
 	struct sp_addr	saddr;
