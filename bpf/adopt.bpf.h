@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * adopt.bpf.h - an agent's TC ingress where the kernel allows it: beside introductions, the kernel of a backend's host
- * takes over the handshake that a proxy answered.
+ * adopt.bpf.h - an agent's TC ingress where the kernel allows adoption: introductions, and
+ * segments of a client whose handshake, answered by a proxy, the kernel of the backend's host
+ * takes over.
  *
- *	first segment -> half with ADOPTED, cookie valid -> what has this tuple here?
- *			 a listener:	given its other end by bpf_sk_assign_tcp_reqsk(), then to the stack
- *			 an older connection: reset on behalf of the client that it had, then all once more
- *			 nobody:	to the stack, whose RST goes to the client through the half
- *	no half, nobody  -> up to the daemon, which asks the store; dropped, as the client repeats it
- *	anything else	 -> to the stack
+ *	first segment -> half with ADOPTED, cookie valid -> socket on this tuple?
+ *			 a listener:	given its peer by bpf_sk_assign_tcp_reqsk(), then to the
+ *			 stack an older connection: reset on behalf of its former client, then all
+ *			 once more
+ *			 none:		to the stack, whose RST goes to the client through the half
+ *	no half, no socket -> up to the daemon, which asks the store; dropped, as the client
+ *	retransmits any other packet -> to the stack
  *
- * What has no socket yet must not get to the stack before its time: that would say RST to a client that did nothing
- * wrong.
+ * A segment without a socket must not reach the stack too early: the stack would send RST to a
+ * client that did nothing wrong.
  */
 #ifndef SP_BPF_ADOPT_H
 #define SP_BPF_ADOPT_H
@@ -19,11 +21,14 @@
 #include "agent.bpf.h"
 #include "agent_ingress.bpf.h"
 
-/* Of a packet that has been sent round once, while it is on its way. It is 0 when the stack sees it. */
+/* Mark of a packet recirculated once, while under way; 0 when the stack sees the packet. */
 #define RECIRCULATED_MARK	0x73706c63
-/* A half from so long ago, and nothing was answered: what comes now belongs to a connection that is gone. */
+/* Age above which a half without an answer belongs to a connection that is gone. */
 #define EARLY_NS	10000000000ULL
-/* A first segment that comes again so much later is a repetition: the one before it should have been enough. */
+/*
+ * Time after which a repeated first segment is a retransmission: the segment before should have
+ * been enough.
+ */
 #define UNTAKEN_NS	100000000ULL
 #define MSS_MIN_V4	536	/* the kernel refuses less */
 #define MSS_MIN_V6	1220
@@ -56,9 +61,9 @@ extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struc
 				   int attrs__sz) __ksym __weak;
 
 /*
- * Return: SP_COOKIE_INVALID unless it is the segment by which a client ends its handshake. The period of the cookies is
- * that of the commit: whoever commits has accepted the cookie a moment ago. By either key; one loop around one reading,
- * since four of them in a row took 240 bytes of stack.
+ * Return: SP_COOKIE_INVALID unless the segment ends a client's handshake. The period of the
+ * cookies is that of the commit: the committing proxy accepted the cookie a moment before. Both
+ * keys are tried, in one loop around one reading: four readings in a row took 240 bytes of stack.
  */
 static __noinline int cookie_of_first(const struct sp_pkt *pkt, const struct sp_entry *down)
 {
@@ -133,10 +138,11 @@ static __noinline int swap_head(const struct sp_pkt *pkt, __u32 seq, __u32 from_
 }
 
 /*
- * An older connection has this tuple, most often in TIME-WAIT: its source port was chosen again, and the client that it
- * had is done. It is reset by what nobody else could send, an RST with the number that it waits for (RFC 1337, 2), made
- * of the segment itself. It has no options: the older connection would take the timestamp for an old one. Both go round
- * through the same queue, so the segment finds the tuple free.
+ * An older connection has this tuple, most often in TIME-WAIT: its source port was chosen again,
+ * and its client is done. Only a segment that no stranger can send resets such a connection: an
+ * RST with the expected number (RFC 1337, 2), made of the segment itself. The RST has no options:
+ * the older connection would take the timestamp for an old timestamp. RST and segment are
+ * recirculated through the same queue, so the segment finds the tuple free.
  */
 static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
 {
@@ -162,8 +168,9 @@ static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
 }
 
 /*
- * The kernel was given this segment before, and made no socket of it: netfilter has dropped it, or the listener's queue
- * is full. The daemon decides. Meanwhile it is not given again: what the server has run must not be begun anew.
+ * The kernel was given this segment before and made no socket: netfilter has dropped the segment,
+ * or the listener's queue is full. The daemon decides. Meanwhile the segment is not given again:
+ * a request must not run twice.
  */
 static __always_inline int untaken(const struct sp_pkt *pkt, struct sp_entry *down, __u64 now_ns)
 {
@@ -202,13 +209,18 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
 	return 0;
 }
 
-/* Its own connection's, for which this segment is a repetition, or the first one of another? */
+/*
+ * Whether the socket's own connection has retransmitted this segment; else a new connection begins.
+ */
 static __always_inline int began_with(const struct tcp_sock *sk, __u32 client_isn)
 {
 	return sk->rcv_nxt - (__u32)sk->bytes_received == client_isn + 1;	/* both count a FIN */
 }
 
-/* @skc: what has the tuple here; @down: of the segment's connection; @is_ecn: both of its ends do ECN. */
+/*
+ * @skc: what has the tuple here; @down: of the segment's connection; @is_ecn: both of its ends do
+ *		ECN.
+ */
 static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down, int is_ecn,
 				__u64 now_ns)
 {
@@ -246,7 +258,10 @@ static __always_inline struct bpf_sock *socket_of(const struct sp_pkt *pkt)
 	return bpf_skc_lookup_tcp(pkt->skb, &key, sizeof(key.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
-/* Return: whether it should go up now; else it is dropped all the same. An answer is remembered for a moment only. */
+/*
+ * Return: whether it should go up now; else it is dropped all the same. An answer is remembered
+ * for a moment only.
+ */
 static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_query *ask, __u64 now_ns)
 {
 	struct sp_query fresh = { .asked_ns = now_ns };
@@ -259,7 +274,7 @@ static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_
 	return 1;
 }
 
-/* Under the tuple as it came: what is known of the other direction is sp_egress()'s. */
+/* Entry under the tuple as received; the reverse direction belongs to sp_egress(). */
 static __always_inline int ask_who(const struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_query *ask = bpf_map_lookup_elem(&sp_queries, &pkt->tuple);
@@ -298,8 +313,9 @@ static __always_inline __u32 clients_seq(const struct sp_pkt *pkt, const struct 
 }
 
 /*
- * What the server's host sees of the client's end, so that it need not be told by a proxy. A FIN lies shortly behind what
- * the server has acknowledged; with more of the stream on its way, the proxy tells.
+ * Record the client's end as the server's host sees the end, so that no proxy need report it. A
+ * FIN lies shortly behind the server's acknowledgement; with more of the stream under way, the
+ * proxy reports the end.
  */
 static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct sp_entry *down)
 {
@@ -317,8 +333,9 @@ static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct s
 }
 
 /*
- * While its server's packets pass here, a connection has a socket. Once it is closed, its tuple may come again, and the
- * next one's introduction may be lost. Whoever repeats the last FIN or acknowledgement belongs to the old one.
+ * While a server's packets pass here, the connection has a socket. After the close its tuple may
+ * be used again, and the new introduction may be lost. A retransmitted last FIN or
+ * acknowledgement belongs to the old connection.
  */
 static __always_inline int is_settled(const struct sp_pkt *pkt, const struct sp_entry *down)
 {
@@ -332,7 +349,7 @@ static __always_inline int is_nobodys(const struct bpf_sock *skc)
 	return !skc || skc->state == BPF_TCP_LISTEN || skc->state == BPF_TCP_TIME_WAIT;
 }
 
-/* Two functions of their own, so that their keys take no stack of the others. */
+/* Two functions, so that their keys take no stack of the callers. */
 static __noinline int is_for_origin(const struct sp_pkt *pkt)
 {
 	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };
@@ -411,8 +428,8 @@ static __always_inline int listener_at(struct __sk_buff *skb, const struct sp_li
 }
 
 /*
- * What would take connections to ports of this host: asked by the daemon, with SP_LISTENERS_MAX of struct sp_listen at
- * most for a packet, in which the answer to each takes the place of its padding. Return: how many were answered.
+ * Listeners at ports of this host. The daemon sends up to SP_LISTENERS_MAX of struct sp_listen in
+ * a packet; each answer takes the place of the padding. Return: number of answers.
  */
 SEC("tc")
 int sp_listeners(struct __sk_buff *skb)

@@ -2,13 +2,14 @@
 /*
  * agent.bpf.h - the datapath of an agent, at TC egress of a backend's host.
  *
- *	packet -> parse -> from a port that is served?
- *			   -> SYN-ACK: what is known of the tuple is of an older connection
- *			   -> half?  -> carry: rewrite, send on to the client; a FIN or RST without data passes
- *			   -> data: up to the daemon, which asks the store
- *		-> anything else passes as it is: to a proxy, which has the other copy of the half
+ *	packet -> parse -> from a served port?
+ *			   -> SYN-ACK: state under the tuple is of an older connection
+ *			   -> half?  -> carry: rewrite, send on to the client; a FIN or RST
+ *			   without data passes -> data: up to the daemon, which asks the store
+ *		-> any other packet passes unchanged: to a proxy, which has a copy of the half
  *
- * Whatever goes wrong before the packet is touched, it passes, too. So all that can be lost is the short cut.
+ * A packet that fails before the rewrite passes unchanged, too. So an error costs only the short
+ * cut.
  */
 #ifndef SP_BPF_AGENT_H
 #define SP_BPF_AGENT_H
@@ -26,7 +27,10 @@ struct {
 	__type(value, struct sp_query);
 } sp_queries SEC(".maps");
 
-/* The address :: in map sp_snats stands for all: where proxies' addresses are not told, or clients' own are used. */
+/*
+ * The address :: in map sp_snats stands for all: where proxies' addresses are not told, or
+ * clients' own are used.
+ */
 static __always_inline int is_of_cluster(const struct sp_addr *addr)
 {
 	struct sp_addr any = {};
@@ -34,7 +38,10 @@ static __always_inline int is_of_cluster(const struct sp_addr *addr)
 	return bpf_map_lookup_elem(&sp_snats, addr) || bpf_map_lookup_elem(&sp_snats, &any);
 }
 
-/* The server takes a new connection, so it has none on this tuple: the half is an older one's, and so is the answer. */
+/*
+ * The server accepts a new connection, so the tuple is free: half and query are of an older
+ * connection.
+ */
 static __always_inline void begins_anew(const struct sp_pkt *pkt)
 {
 	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
@@ -96,8 +103,8 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 }
 
 /*
- * An end without data goes the long way, by a proxy, which must know that the connection is over before the client
- * takes its port again. It costs no bytes, and a message between daemons would cost far more.
+ * An end without data goes by a proxy, which must know of the end before the client uses its port
+ * again. This costs no bytes, and a message between daemons would cost far more.
  */
 static __always_inline int is_bare_end(const struct sp_pkt *pkt)
 {
@@ -139,10 +146,11 @@ static __always_inline int egress(struct sp_pkt *pkt)
 }
 
 /*
- * What has gone up must not go out as well; what could only be rewritten in part must not go anywhere.
+ * A packet that went up must not leave as well; a packet rewritten in part must not leave at all.
  *
- * It is lost on the way to interface 0, which is none. TC_ACT_SHOT would tell the server's TCP that nothing was sent:
- * it would take the client's acknowledgement of what we have sent for it as one of bytes that it never had.
+ * The packet is lost on the way to interface 0, which does not exist. TC_ACT_SHOT would tell the
+ * server's TCP that no packet was sent: TCP would take the client's acknowledgement of our copy
+ * for one of bytes never sent.
  */
 static __always_inline int egress_verdict(int reason)
 {

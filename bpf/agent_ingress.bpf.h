@@ -2,15 +2,16 @@
 /*
  * agent_ingress.bpf.h - the datapath of an agent, at TC ingress of a backend's host.
  *
- *	packet -> UDP, for our relay, INTRODUCE -> their splices are installed, and it is consumed (introduce.bpf.h)
- *	       -> anything else passes as it is
+ *	packet -> UDP, for our relay, INTRODUCE -> splices installed, packet consumed
+ *	(introduce.bpf.h)
+ *	       -> any other packet passes unchanged
  */
 #ifndef SP_BPF_AGENT_INGRESS_H
 #define SP_BPF_AGENT_INGRESS_H
 
 #include "introduce.bpf.h"
 
-/* Return: whether it was introductions, which go no further; else it is as it came. */
+/* Return: 1 for introductions, which go no further; 0: the packet is unchanged. */
 static __always_inline int take_introductions(struct sp_pkt *pkt, __u64 now_ns)
 {
 	__u32 zero = 0, udp_len = 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* carry.bpf.h - a packet that has a half: remember how its connection ends, rewrite it, send it on. */
+/*
+ * carry.bpf.h - a packet with a half: record the ends of its connection, rewrite the packet, send
+ * it on.
+ */
 #ifndef SP_BPF_CARRY_H
 #define SP_BPF_CARRY_H
 
@@ -10,7 +13,7 @@
 /* What one connection may hand to the daemon in a tick of the coarse clock (some milliseconds). */
 #define HELD_PER_TICK 64
 
-/* The other half; NULL: it is gone, or the client's port has a newer splice, whose half lies in its place. */
+/* The reverse half; NULL: gone, or replaced by a half of a newer splice on the client's port. */
 static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
 {
 	struct sp_tuple key = sp_tuple_reverse(&e->half.out);
@@ -26,7 +29,10 @@ static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, 
 		peer->state.flags |= peers;
 }
 
-/* Return: whether it counts, as far as is known here. One that has been left alone has nobody to compare with. */
+/*
+ * Return: whether the end counts, as far as known here. A half without its reverse has no numbers
+ * to compare with.
+ */
 static __always_inline int fin_counts(const struct sp_pkt *pkt, struct sp_entry *e, const struct sp_entry *peer)
 {
 	struct sp_fin fin = { .seq = pkt->seq, .end = pkt->seq + pkt->payload_bytes + 1,
@@ -40,8 +46,9 @@ static __always_inline int fin_counts(const struct sp_pkt *pkt, struct sp_entry 
 }
 
 /*
- * FIN and RST are remembered in both halves, so that either tells whether the splice is closed. One that has been left
- * alone remembers its own, and is closed by any RST. Return: 1: a FIN that others may know more of; else 0.
+ * FIN and RST are recorded in both halves, so that each tells whether the splice is closed. A
+ * half without its reverse records its own ends, and any RST closes it. Return: 1: a FIN that
+ * peers may know more of; else 0.
  */
 static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 {
@@ -87,7 +94,10 @@ static __always_inline const struct sp_service *service_of_half(const struct sp_
 	return bpf_map_lookup_elem(&sp_services, &at);
 }
 
-/* With several proxies, or past them, the rest of both streams may have gone another way: nothing is known then. */
+/*
+ * With several proxies, or agents, the rest of both streams may have taken another path: nothing
+ * is known then.
+ */
 static __noinline int ack_counts(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
 	const struct sp_service *svc;
@@ -114,8 +124,9 @@ static __always_inline void note_ack(const struct sp_pkt *pkt, struct sp_entry *
 }
 
 /*
- * A mark that the receiver would not tell the sender of counts as a loss, as where a tunnel ends (RFC 6040, 4.2).
- * Of marks in a row only each second one: on a way where all is marked, whatever it is, nothing would ever arrive.
+ * A CE mark that the receiver would not report counts as a loss, as at the end of a tunnel (RFC
+ * 6040, 4.2). Drop only every second CE-marked packet in a row, or a path that marks everything
+ * would pass nothing.
  */
 static __always_inline int is_mark_lost(const struct sp_pkt *pkt, struct sp_entry *e)
 {
@@ -190,8 +201,8 @@ static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __
 }
 
 /*
- * The daemon answers as RFC 5961, 4 has it. The backend must not: if it has forgotten the
- * connection, it would take a new one.
+ * The daemon answers by RFC 5961, 4. The backend must not: after it has forgotten the connection,
+ * it would accept a new one.
  */
 static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
 {
@@ -203,7 +214,10 @@ static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_SYN_CHALLENGED;
 }
 
-/* The daemon sends it on, and asks others whether it ends the stream. Without it, it is carried, and ends nothing. */
+/*
+ * The daemon sends the packet on, and asks peers whether it ends the stream. Without daemon:
+ * carried, ends nothing.
+ */
 static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns)
 {
 	return upcall_is_allowed(UPCALL_STRANGER, now_ns) && !upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
@@ -212,7 +226,7 @@ static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns
 /**
  * carry() - rewrite a packet by its half and send it on
  * @e:	entry of sp_halves under the packet's tuple
- * @is_local: what its sender says is true: it is a server of this host
+ * @is_local: the sender is a server of this host, and trusted
  *
  * Return: 0 with @pkt->action set, or a reason.
  */

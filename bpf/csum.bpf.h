@@ -35,7 +35,7 @@ static __always_inline __u16 csum_fold16(__u64 sum)
 	return (s & 0xffff) + (s >> 16);
 }
 
-/* Of a word that begins at an odd offset, its bytes count in the other place. */
+/* Difference of a word at an odd offset: bytes swapped. */
 static __always_inline __u32 csum_swap(__u64 sum)
 {
 	__u32 s = csum_fold32(sum);
@@ -43,7 +43,10 @@ static __always_inline __u32 csum_swap(__u64 sum)
 	return s << 8 | s >> 24;
 }
 
-/* In the first word of an IPv6 header ECN is in the third of four digits: version, class, flow label. */
+/*
+ * In the first word of an IPv6 header ECN is in the third of four digits: version, class, flow
+ * label.
+ */
 static __always_inline __be16 csum_ecn_v6(const struct sp_pkt *pkt)
 {
 	return bpf_htons(pkt->ecn << 4);
@@ -55,13 +58,14 @@ static __always_inline __be16 csum_ecn_v6(const struct sp_pkt *pkt)
 /**
  * csum_replace_pseudo() - the pseudo header's part of a checksum
  * @off:	of the checksum
- * @pseudo:	its difference
- * @header:	that of the IPv6 header as a whole
+ * @pseudo:	difference of the pseudo header
+ * @header:	difference of the IPv6 header as a whole
  *
- * For CHECKSUM_PARTIAL the kernel must be told that it is that part. Then it takes, for CHECKSUM_COMPLETE, the
- * difference out of the sum over the packet. That is right for IPv4, whose header has a checksum of its own against it,
- * and wrong for IPv6, where only what does not count in the pseudo header is out of balance. (The flag BPF_F_IPV6 is
- * younger than Linux 6.1.)
+ * For CHECKSUM_PARTIAL the kernel must be told that the change is of the pseudo header. For
+ * CHECKSUM_COMPLETE the kernel then takes the difference out of the sum over the packet. For IPv4
+ * this is right, since the header's own checksum balances the change. For IPv6 it is wrong: only
+ * fields outside of the pseudo header are out of balance. (The flag BPF_F_IPV6 is younger than
+ * Linux 6.1.)
  */
 static __always_inline int csum_replace_pseudo(const struct sp_pkt *pkt, __u32 off, __u32 pseudo, __u64 header)
 {

@@ -11,7 +11,10 @@
 #include "options.bpf.h"
 #include "upcall.bpf.h"
 
-/* MSS; SACK permitted or NOPs; timestamps or NOPs; NOP, window scale or NOPs: of one length, whatever is left out. */
+/*
+ * MSS; SACK permitted or NOPs; timestamps or NOPs; NOP, window scale or NOPs: of one length,
+ * whatever is left out.
+ */
 #define SYNACK_LEN	40
 #define SYNACK_TTL	64
 #define SYN_DATA_PIECE	128
@@ -55,8 +58,9 @@ static __always_inline void synack_options(__u8 opt[20], const struct sp_options
 }
 
 /*
- * The clock of our timestamps starts elsewhere for each pair of addresses: it tells nothing of the machine's uptime.
- * A function of its own, as synack_isn() is, so that answer_syn() has stack left for the answer.
+ * The clock of our timestamps starts elsewhere for each pair of addresses, so that clients learn
+ * nothing of the machine's uptime. A function of its own, like synack_isn(), so that answer_syn()
+ * has stack left for the answer.
  */
 static __noinline __u32 tsval_offset(const struct sp_pkt *pkt, const struct sp_control *c)
 {
@@ -195,10 +199,10 @@ static __always_inline int answer_ethernet(struct sp_pkt *pkt)
 }
 
 /*
- * Turns the SYN in the skb into the answer. The checksum goes by differences,
- * which is right whether the SYN came with a whole one or, out of a local
- * stack, with the pseudo header's alone. Swapped addresses make none.
- * @removed: the difference that the SYN's header makes by its absence
+ * Turn the SYN in the skb into the answer. The checksum changes by differences: right for a SYN
+ * with a whole checksum and, from a local stack, for one with the pseudo header's alone. Swapped
+ * addresses make no difference.
+ * @removed: difference by the removed header of the SYN
  */
 static __noinline int answer_in_place(struct sp_pkt *pkt, __u8 answer[SYNACK_LEN], __u32 removed)
 {
@@ -241,8 +245,8 @@ static long data_step(__u32 i, struct syn_data *d)
 }
 
 /*
- * Data in a SYN are the client's to repeat (RFC 7413, 4.1.3; RFC 9293, 3.10.7.2). They will be cut off: here they go
- * out of the checksum, which stays as right or wrong as it was.
+ * The client retransmits data of a SYN (RFC 7413, 4.1.3; RFC 9293, 3.10.7.2). The data will be
+ * cut off: here they leave the checksum, which stays as right or wrong as before.
  */
 static __noinline int forget_data(const struct sp_pkt *pkt)
 {
@@ -298,7 +302,10 @@ static __always_inline int miss(struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_MISS;
 }
 
-/* What follows the SYN-ACK. An RST is sent only once, and may end a connection that the daemon or another proxy has. */
+/*
+ * Segments after the SYN-ACK. An RST is sent only once, and may end a connection of the daemon or
+ * of another proxy.
+ */
 static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_service *svc,
 					 const struct sp_control *c, __u64 now_ns)
 {
@@ -325,7 +332,7 @@ static __always_inline int is_martian_v4(__u32 addr)
 	return !net || net == 127 || addr >> 28 == 14 || addr == 0xffffffff;
 }
 
-/* Link-local ones, too: a splice knows no link that it could answer on. */
+/* Martians include link-local addresses: a splice knows no link to answer on. */
 static __always_inline int is_martian_v6(const struct sp_addr *a)
 {
 	__u32 first = bpf_ntohl(a->w[0]);

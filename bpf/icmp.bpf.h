@@ -46,9 +46,9 @@ static __always_inline int is_error_v6(__u8 type)
 }
 
 /*
- * The quoted packet went out of a half B; its reverse is what half A matches,
- * and A's @out is the reverse of what B matched: the packet as it was sent.
- * A function of its own, as its key would not fit into the callers' stack.
+ * The quoted packet left by a half B. Half A matches the reverse of the quote, and the reverse of
+ * A's @out is the packet as sent, before B. A function of its own, as its key would not fit into
+ * the callers' stack.
  */
 static __noinline struct sp_entry *half_of_quote(const struct sp_addr *saddr, const struct sp_addr *daddr,
 						      const struct quoted_tcp *tcp)
@@ -79,8 +79,8 @@ static __always_inline int is_stranger(struct sp_pkt *pkt, const struct sp_addr 
 }
 
 /*
- * Nothing here answers the quoted packet. Perhaps the daemon has sent it, before there was a splice, or a router has
- * led the error to another proxy than the packets (RFC 7690).
+ * No half matches the reverse of the quoted packet. Perhaps the daemon has sent the packet before
+ * the splice, or a router has led the error to another proxy than the packets (RFC 7690).
  */
 static __noinline int quotes_stranger(struct sp_pkt *pkt, __u64 now_ns)
 {
@@ -124,9 +124,9 @@ static __always_inline void quote_v6(struct quote_v6 *q, const struct sp_half *a
 }
 
 /*
- * The error goes, and claims to come, as A's packets do: that is a way which
- * works. Under the router's own address it would not get past that router,
- * and past that router it must go with a one-armed proxy.
+ * The error takes the path, and the source address, of A's packets: this path works. An error
+ * under the router's own address would be filtered by that router, which every packet of a
+ * one-armed proxy must pass.
  */
 static __always_inline int outer_v4(struct sp_pkt *pkt, const struct sp_half *a)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * introduce.bpf.h - an introduction: a proxy tells of a splice just before it forwards its first bytes.
+ * introduce.bpf.h - introductions: a proxy announces a splice just before it forwards the first
+ * bytes.
  *
- *	datagram -> for our relay, and an INTRODUCE, or several of them? else it passes, to the daemon
- *	each     -> whole, sealed with a key of the cluster's, for a port that is served, fresh
- *		 -> nothing newer on either of its tuples
- *		 -> both halves are installed, as sp_splice_install() does it
+ *	datagram -> for our relay, and with INTRODUCE messages alone? else it passes, to the daemon
+ *	each     -> whole, sealed with a key of the cluster, for a served port, fresh
+ *		 -> no newer splice on either tuple
+ *		 -> both halves are installed, as by sp_splice_install()
  *
- * Whatever is refused is counted by name and dropped. What it costs is a question to the store.
+ * A refused introduction is counted by name and dropped. The cost is a query to the store.
  */
 #ifndef SP_BPF_INTRODUCE_H
 #define SP_BPF_INTRODUCE_H
@@ -72,7 +73,9 @@ static __always_inline int udp_v6(struct sp_pkt *pkt, struct sp_listen *ret_to, 
 	return L4_OFF_V6 + sizeof(*udp);
 }
 
-/* Return: where the text of a datagram for our relay begins, with the length of its UDP; 0: it is none. */
+/*
+ * Return: offset of the text of a datagram for our relay, with its UDP length; 0: another packet.
+ */
 static __always_inline int relayed_at(struct sp_pkt *pkt, const struct sp_control *c, __u32 *ret_len)
 {
 	struct sp_listen to = {};
@@ -96,7 +99,7 @@ static __always_inline int is_introduction(struct __sk_buff *skb, __u32 off)
 	       head[6] == SP_INTRODUCE_KIND;
 }
 
-/* A function of its own, since it is long, and wanted for each key. */
+/* A function of its own, being long, and called for each key. */
 static __noinline int is_sealed(const struct sp_scratch *desk, const struct sp_control *c, __u32 key_idx)
 {
 	if (!desk || !c || key_idx > 1)
@@ -151,8 +154,8 @@ static __always_inline int check_port(const struct sp_introduce *m)
 }
 
 /*
- * Of two on one tuple the newer one is right, since its proxy has got that tuple from the store; of two of one second,
- * the one that is there, while it lives.
+ * Of two splices on a tuple the newer is right, since the store has given the tuple to its proxy.
+ * Of two splices of the same second, the installed splice is right while alive.
  */
 static __always_inline int check_place(const struct sp_entry *e, const struct sp_introduce *m)
 {
@@ -199,7 +202,10 @@ static __always_inline void begin_entry(struct sp_scratch *desk, const struct sp
 	e->meta.refreshed_s = bpf_ntohl(desk->text.text.refreshed_s);
 }
 
-/* What goes to the half down's place: nothing would remove the other end of an older splice there any more. */
+/*
+ * The half in the place of the half down: no event would remove the rest of that older splice any
+ * more.
+ */
 static __always_inline void remove_older(const struct sp_scratch *desk, const struct sp_entry *down)
 {
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
@@ -267,7 +273,10 @@ static __noinline int install(struct sp_scratch *desk, struct sp_control *c, __u
 	return 0;
 }
 
-/* Not static, so that the verifier looks at it once, and not for each of a datagram. Return: 0 or a reason. */
+/*
+ * Not static, so that the verifier walks it once, not for each message of a datagram. Return: 0
+ * or a reason.
+ */
 __noinline int introduce(struct __sk_buff *skb, __u32 off, __u64 now_ns)
 {
 	__u32 zero = 0;

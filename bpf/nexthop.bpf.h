@@ -38,7 +38,10 @@ static __always_inline __u16 smaller(__u16 a, __u16 b)
 	return a && (!b || a < b) ? a : b;
 }
 
-/* What we send goes past the kernel's IPsec. A function of its own, so that the verifier walks its loop once. */
+/*
+ * Packets sent here bypass the kernel's IPsec. A function of its own, so that the verifier walks
+ * its loop once.
+ */
 static __noinline int is_forbidden(const struct sp_tuple *out)
 {
 	__u32 zero = 0, decided = 0;
@@ -81,8 +84,8 @@ static __noinline int nexthop_lookup(const struct sp_pkt *pkt, struct sp_entry *
 /**
  * nexthop_find() - look up interface, next hop and MTU for a half, unless they are fresh
  *
- * While the neighbour is not known the kernel tells no MTU and nothing is
- * remembered; sending the packet makes it look for the neighbour.
+ * For an unknown neighbour the kernel returns no MTU, and nothing is recorded. The packet that is
+ * sent makes the kernel resolve the neighbour.
  *
  * Return: 0, or a reason.
  */

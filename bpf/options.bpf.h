@@ -14,14 +14,14 @@ enum {
 #define SACK_BLOCKS_MAX	4	/* in all of a header */
 
 /**
- * struct sp_options - a TCP header and where its options are
+ * struct sp_options - a TCP header and the places of its options
  * @hdr:	copy of the header, zero behind its end
  * @len:	bytes of the header
  * @off:	where the next step begins
  * @tsval:	as in the packet
- * @ts_off:	offset in @hdr of the option's first byte, 0: not there
- * @sack_at:	offsets of the blocks, in whichever option; @sack_blocks: number of them
- * @is_bad:	an option runs over the end, or has a length that is not its own
+ * @ts_off:	offset in @hdr of the option's first byte, 0: absent
+ * @sack_at:	offsets of the SACK blocks of all options; @sack_blocks: number of blocks
+ * @is_bad:	an option runs over the end, or has a wrong length
  */
 struct sp_options {
 	__u8	hdr[TCP_HEADER_MAX + 4];

@@ -57,7 +57,10 @@ static __always_inline void *pkt_end(const struct sp_pkt *pkt)
 	return (void *)(long)pkt->skb->data_end;
 }
 
-/* The TCP header; the mask (L4_OFF_V6 is 54) is for the verifier, which loses the offset's bounds across a call. */
+/*
+ * The TCP header; the mask (L4_OFF_V6 is 54) is for the verifier, which loses the offset's bounds
+ * across a call.
+ */
 static __always_inline void *pkt_l4(const struct sp_pkt *pkt)
 {
 	__u64 off = pkt->l4_off;
@@ -146,7 +149,10 @@ static __always_inline int is_syn(const struct sp_pkt *pkt)
 	return (pkt->flags & (TH_SYN | TH_ACK)) == TH_SYN;
 }
 
-/* A packet of ours whose lengths lie. Checked only once it is known to be ours: others' damage is theirs. */
+/*
+ * A packet of ours whose lengths lie. Checked only once it is known to be ours: others' damage is
+ * theirs.
+ */
 static __always_inline int is_damaged(const struct sp_pkt *pkt)
 {
 	return pkt->doff_bytes < sizeof(struct tcphdr) ||
@@ -155,9 +161,9 @@ static __always_inline int is_damaged(const struct sp_pkt *pkt)
 }
 
 /*
- * A tag that the card or the kernel has taken out of the frame. VLAN 0 is none: the tag bears a priority only (IEEE
- * 802.1Q, 9.6), and must not travel on. A tag inside of it takes its place then; one inside of a VLAN's own stays in
- * the frame, which is not IP.
+ * A tag that the card or the kernel has taken out of the frame. VLAN 0 is no VLAN: the tag bears
+ * a priority only (IEEE 802.1Q, 9.6), and must not travel on; an inner tag takes its place.
+ * Inside of a VLAN, an inner tag stays in the frame, which is not IP.
  */
 static __always_inline int is_of_vlan(struct __sk_buff *skb)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* patch.bpf.h - program sp_patch: the daemon writes into a splice that is in use. Attached to nothing. */
+/* patch.bpf.h - program sp_patch: the daemon changes a splice in use. Attached nowhere. */
 #ifndef SP_BPF_NOTE_H
 #define SP_BPF_NOTE_H
 
@@ -7,8 +7,9 @@
 #include "carry.bpf.h"
 
 /*
- * As in track_end(), two CPUs that write the state at once may undo each other: what is lost then is one end of a
- * splice that moves packets in this very moment, and it is told again when the splice is removed elsewhere.
+ * As in track_end(), two CPUs that write the state at once may undo each other. The loss is an
+ * end of a splice that moves packets in this very moment, and the end is reported again when
+ * peers remove the splice.
  */
 static __always_inline void note_half(struct sp_entry *e, __u32 refreshed_s, __u8 state)
 {

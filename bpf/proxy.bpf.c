@@ -6,11 +6,11 @@
  *			-> service? -> SYN: answered with a cookie
  *				       else: up to the daemon
  *			-> SNAT address, or a backend that sees clients' own? -> up to the daemon
- *			-> ICMP error about one of ours? -> translate, send on; without a half: up to the daemon
- *			-> anything else: the kernel's own stack
+ *			-> ICMP error about a packet of ours? -> translate, send on; without a
+ *			half: up to the daemon -> any other packet: the kernel's own stack
  *
- * A step returns 0 when the packet is dealt with, or the negative reason why
- * it leaves this path. There is one exit, which counts.
+ * A step returns 0 when the packet is dealt with, or the negative reason for leaving this path.
+ * There is a single exit, which counts.
  */
 #include <stddef.h>
 #include <linux/bpf.h>
@@ -47,8 +47,9 @@ static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp
 }
 
 /*
- * What still comes of a closed connection is repeated: it lies a window, at most, before where that ended, or a little
- * behind where we believe so. The next connection's numbers lie behind it, further with each millisecond (RFC 6528).
+ * Late packets of a closed connection are retransmissions: at most a window before the end of the
+ * stream, or shortly behind the end as known here. The next connection's numbers lie further
+ * behind with each millisecond (RFC 6528).
  */
 #define CLOSED_BEFORE	(4 << 20)
 #define CLOSED_BEHIND	(32 << 10)
@@ -59,9 +60,10 @@ static __always_inline int is_near(__u32 seq, __u32 end)
 }
 
 /*
- * The client's next connection from this port may have begun at other proxies, none of which had this half and told of
- * it; then, as one dies, the rest of it comes here. By this half it would end at a backend that knows nothing of it.
- * Where the store has no other splice, the daemon carries the segment by this one.
+ * The client's next connection from this port may have begun at other proxies, none of which had
+ * this half or announced the new connection. After the death of such a proxy the rest of the
+ * stream arrives here. By this half it would end at a backend that has no such connection. If the
+ * store has no other splice, the daemon carries the segment by this half.
  */
 static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
@@ -77,7 +79,10 @@ static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_e
 	return !peer || !is_near(pkt->seq, peer->state.last_ack);
 }
 
-/* Of a half that has seen one side close, and may have missed the other: data that do not join on. */
+/*
+ * Data that do not join on, on a half that has seen one side close and may have missed the
+ * reverse close.
+ */
 static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
 	return pkt->payload_bytes && !(e->half.flags & SP_HALF_F_FROM_BACKEND) && e->state.flags & SP_STATE_ENDS &&
@@ -85,9 +90,8 @@ static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const st
 }
 
 /*
- * A closed connection's half does not stand in the way of the client's next
- * one from the same port; nor does one that only holds packets for the daemon.
- * A live half is asked first, see challenge().
+ * A half of a closed connection, or one that only holds packets for the daemon, does not block
+ * the client's next connection from the same port. A live half is asked first, see challenge().
  */
 static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_entry *e)
 {
@@ -105,7 +109,7 @@ static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_en
 	return 1;
 }
 
-/* What comes next may pass another proxy, which must not carry it by the half of before. */
+/* Later packets may pass another proxy, which must not carry them by the old half. */
 static __always_inline void tell_left_behind(const struct sp_pkt *pkt, const struct sp_entry *e,
 					     const struct sp_service *svc, __u64 now_ns)
 {
@@ -129,7 +133,7 @@ static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_FROM_BACKEND;
 }
 
-/* A function of its own, so that its key takes no stack where packets are carried. */
+/* A function of its own, so that its key takes no stack on the fast path. */
 static __noinline struct sp_service *service_of(const struct sp_pkt *pkt)
 {
 	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };
@@ -162,7 +166,10 @@ static __always_inline int ingress(struct sp_pkt *pkt)
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	int proto;
 
-	/* A switch that has lost a neighbour floods what was meant for it: two of us would carry one packet. */
+	/*
+	 * A switch that has lost a neighbour floods frames for it: two proxies would carry one
+	 * packet.
+	 */
 	if (pkt->skb->pkt_type == PACKET_OTHERHOST)
 		return -SP_DROP_OTHER_HOST;
 	if (is_of_vlan(pkt->skb))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* rewrite.bpf.h - applies a half to a packet: addresses, ports, numbers, options, window, checksums. */
+/*
+ * rewrite.bpf.h - applies a half to a packet: addresses, ports, numbers, options, window,
+ * checksums.
+ */
 #ifndef SP_BPF_REWRITE_H
 #define SP_BPF_REWRITE_H
 
@@ -38,7 +41,7 @@ static __always_inline void rewrite_ip_v4(struct iphdr *ip, const struct sp_entr
 	ip->check = ~csum_fold16(sum);
 }
 
-/* So that routers drop instead of marking what nobody would tell the sender. */
+/* Clear ECT, so that routers drop instead of setting marks that no receiver would report. */
 static __always_inline void clear_ect_v4(struct iphdr *ip)
 {
 	__be16 word = *(__be16 *)ip, cleared = word & bpf_htons(0xffff & ~ECN_MASK);
@@ -116,7 +119,10 @@ static __always_inline void rewrite_ts(__be32 word[2], const struct sp_half *h, 
 		shift_word(&word[1], h->tsecr_delta, sum);
 }
 
-/* Blocks behind "NOP NOP SACK" at @off. Return: bytes of the option with its NOPs, 0 when it is something else. */
+/*
+ * Blocks behind "NOP NOP SACK" at @off. Return: bytes of the option with its NOPs, 0 for another
+ * layout.
+ */
 static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp, __u32 off,
 					     const struct sp_half *h, __u64 *sum)
 {
@@ -142,7 +148,10 @@ static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp
 	return 2 + len;
 }
 
-/* Return: 1 when the options had a usual layout and are done, 0 when they are still to do (none was touched then). */
+/*
+ * Return: 1 when the options had a usual layout and are done, 0 when they are still to do (none
+ * was touched then).
+ */
 static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void *tcp,
 						 const struct sp_half *h, __u64 *sum)
 {
@@ -158,7 +167,10 @@ static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void 
 	return 1;
 }
 
-/* Two words of the packet at @off, at any alignment. @is_zero_void: a second word of 0 says nothing and stays. */
+/*
+ * Two words of the packet at @off, at any alignment. @is_zero_void: a second word of 0 says
+ * nothing and stays.
+ */
 static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off, __u32 delta0,
 					     __u32 delta1, int is_zero_void, __u64 *sum)
 {
@@ -178,8 +190,8 @@ static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off
 }
 
 /*
- * Any other layout. A global function of its own: inlined, its paths would
- * multiply with those of the caller (clang 16, kernel 6.18).
+ * Any other layout. A global function: inlined, its paths would multiply with those of the caller
+ * (clang 16, kernel 6.18).
  */
 static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct sp_half *h, __u64 *sum)
 {

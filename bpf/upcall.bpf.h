@@ -27,7 +27,10 @@ static __always_inline __u64 upcall_rate_per_s(__u32 who)
 	}
 }
 
-/* Takes a token of this CPU's bucket, which holds those of 200 ms. Return: 0 when there is none. */
+/*
+ * Take a token of this CPU's bucket, which holds the tokens of 200 ms. Return: 0 when the bucket
+ * is empty.
+ */
 static __always_inline int upcall_is_allowed(__u32 who, __u64 now_ns)
 {
 	struct sp_bucket *b = bpf_map_lookup_elem(&sp_buckets, &who);
@@ -60,8 +63,9 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
 	__builtin_memcpy(ev, head, sizeof(*ev));
 	ev->len = len;
 	/*
-	 * Both bounds by one comparison, of 64 bits: a verifier before Linux 6.8 learns no lower bound from n != 0,
-	 * which clang 16 makes of n < 1, and of 32 bits it may check another register than it passes on.
+	 * Both bounds by one comparison, of 64 bits. A verifier before Linux 6.8 learns no lower
+	 * bound from n != 0, which clang 16 makes of n < 1. With 32 bits, the checked register
+	 * may differ from the passed register.
 	 */
 	barrier_var(last);
 	if (last >= room || bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), ev->packet, last + 1)) {
@@ -110,7 +114,10 @@ static __always_inline int is_to_snat(const struct sp_tuple *t)
 	return snat && port >= snat->port_first && port <= snat->port_last;
 }
 
-/* In a cluster, what a backend sends to a client's own address may belong to a splice that only others have so far. */
+/*
+ * In a cluster, a packet of a backend to a client's own address may belong to a splice that only
+ * peers have so far.
+ */
 static __always_inline int is_from_origin(const struct sp_tuple *t)
 {
 	struct sp_listen from = { .addr = t->saddr, .port = t->sport };
