@@ -64,7 +64,7 @@ struct sp_introduce {
 _Static_assert(sizeof(struct sp_introduce) == SP_INTRODUCE_BYTES + 8, "struct sp_introduce is ABI");
 
 /**
- * struct sp_introduce_text - input of the MAC, laid out as by mac() of src/base/seal.c
+ * struct sp_introduce_text - input of the MAC, laid out as by compute_mac() of src/base/seal.c
  * @lengths:	bytes of @where in the upper half, of @text in the lower half
  * @where:	"sp relay"
  * @text:	the message

@@ -125,8 +125,8 @@ static __always_inline void quote_v6(struct quote_v6 *q, const struct sp_half *a
 
 /*
  * The error takes the path, and the source address, of A's packets: this path works. An error
- * under the router's own address would be filtered by that router, which every packet of a
- * one-armed proxy must pass.
+ * under the router's own address would not get past that router, and with a one-armed proxy it
+ * has to.
  */
 static __always_inline int outer_v4(struct sp_pkt *pkt, const struct sp_half *a)
 {

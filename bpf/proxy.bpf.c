@@ -48,8 +48,8 @@ static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp
 
 /*
  * Late packets of a closed connection are retransmissions: at most a window before the end of the
- * stream, or shortly behind the end as known here. The next connection's numbers lie further
- * behind with each millisecond (RFC 6528).
+ * stream, or shortly behind the end as known here. The next connection's numbers lie after
+ * the end, further with each millisecond (RFC 6528).
  */
 #define CLOSED_BEFORE	(4 << 20)
 #define CLOSED_BEHIND	(32 << 10)

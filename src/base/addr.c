@@ -39,7 +39,9 @@ static int port_parse(const char *text, __be16 *ret_port_be)
 	return 0;
 }
 
-/* Brackets stand around IPv6 and around nothing else: without them the last group could be a port. */
+/*
+ * Brackets stand around IPv6 and around nothing else: without them the last group could be a port.
+ */
 int sp_endpoint_parse(const char *text, struct sp_addr *ret_addr, __be16 *ret_port_be)
 {
 	const char *end = strrchr(text, ':');

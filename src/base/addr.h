@@ -24,7 +24,10 @@ int sp_addr_parse(const char *text, struct sp_addr *ret_addr);
  */
 int sp_endpoint_parse(const char *text, struct sp_addr *ret_addr, __be16 *ret_port_be);
 
-/* Into @buf of SP_ADDR_STRLEN or SP_ENDPOINT_STRLEN bytes; returns @buf. An IPv4-mapped address prints as IPv4. */
+/*
+ * Into @buf of SP_ADDR_STRLEN or SP_ENDPOINT_STRLEN bytes; returns @buf. An IPv4-mapped address
+ * prints as IPv4.
+ */
 char *sp_addr_format(const struct sp_addr *addr, char *buf);
 char *sp_endpoint_format(const struct sp_addr *addr, __be16 port_be, char *buf);
 /* "192.0.2.1:40000 > 198.51.100.1:80", into SP_TUPLE_STRLEN bytes. */

@@ -5,7 +5,9 @@
 
 #include "abi/ktypes.h"
 
-/* CLOCK_MONOTONIC_COARSE, as bpf_ktime_get_coarse_ns() reads it: some milliseconds late, and cheap. */
+/*
+ * CLOCK_MONOTONIC_COARSE, as bpf_ktime_get_coarse_ns() reads it: some milliseconds late, and cheap.
+ */
 __u64 sp_now_ns(void);
 
 #endif

@@ -15,7 +15,8 @@
  * sp_siphash_bytes() - SipHash-2-4 of @len, and of the bytes
  * @key:	128 bits; a constant of whoever asks, so that results of different meaning differ
  * @len:	at most SP_HASH_BYTES_MAX
- * In the byte order of the machine. Results are for good: where a splice lies, and whose a head is, follows from them.
+ * In the byte order of the machine. Results are for good: where a splice lies, and whose a head
+ * is, follows from them.
  */
 static inline __u64 sp_siphash_bytes(const __u64 key[2], const void *bytes, size_t len)
 {

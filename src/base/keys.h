@@ -15,7 +15,10 @@ struct sp_keys {
 
 #define SP_KEYS_ERROR_MAX 512
 
-/* Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. Then @error is one line. */
+/*
+ * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. Then @error is
+ * one line.
+ */
 int sp_keys_load(const char *path, char error[SP_KEYS_ERROR_MAX], struct sp_keys *ret_keys);
 /* The same, logged. */
 int sp_keys_read(const char *path, struct sp_keys *ret_keys);

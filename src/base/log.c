@@ -21,7 +21,10 @@ static struct {
 
 enum sp_log_level sp_log_level = SP_LOG_INFO;
 
-/* The variable is inherited by whatever a unit starts: only when it names our stderr is this the journal. */
+/*
+ * The variable is inherited by whatever a unit starts: only when it names our stderr is this the
+ * journal.
+ */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -40,7 +43,7 @@ void sp_log_init(const char *ident, enum sp_log_level level)
 	log_to.is_journal = stderr_is_journal();
 }
 
-static const char *prefix(enum sp_log_level level)
+static const char *level_prefix(enum sp_log_level level)
 {
 	switch (level) {
 	case SP_LOG_ERR: return log_to.is_journal ? "<3>" : "error: ";
@@ -52,7 +55,7 @@ static const char *prefix(enum sp_log_level level)
 }
 
 /* What snprintf() put into @room bytes, rather than what it wished to. */
-static size_t written(int n, size_t room)
+static size_t bytes_written(int n, size_t room)
 {
 	if (n < 0)
 		return 0;
@@ -74,9 +77,9 @@ static void write_line(enum sp_log_level level, const char *fmt, va_list ap)
 	bool is_named = !log_to.is_journal && log_to.ident[0];
 	size_t len, room = sizeof(line) - 1; /* the last byte is the newline's */
 
-	len = written(snprintf(line, room, "%s%s%s", is_named ? log_to.ident : "",
-			       is_named ? ": " : "", prefix(level)), room);
-	len += written(vsnprintf(line + len, room - len, fmt, ap), room - len);
+	len = bytes_written(snprintf(line, room, "%s%s%s", is_named ? log_to.ident : "",
+			       is_named ? ": " : "", level_prefix(level)), room);
+	len += bytes_written(vsnprintf(line + len, room - len, fmt, ap), room - len);
 	mask_controls(line, len);
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0)

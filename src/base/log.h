@@ -12,8 +12,8 @@ enum sp_log_level { SP_LOG_ERR, SP_LOG_WARN, SP_LOG_INFO, SP_LOG_DEBUG };
  * @ident:	program name (borrowed for good)
  * @level:	the most talkative level that is still printed
  *
- * To stderr; with the syslog priority prefixes of sd-daemon(3) when JOURNAL_STREAM says that it is the journal.
- * Control characters in a message are printed as '?'.
+ * To stderr; with the syslog priority prefixes of sd-daemon(3) when JOURNAL_STREAM says that it
+ * is the journal. Control characters in a message are printed as '?'.
  */
 void sp_log_init(const char *ident, enum sp_log_level level);
 

@@ -13,7 +13,7 @@
 /* Fixed for good: other texts under the cluster's key (cookies) have other lengths. */
 static const __u64 labels[3] = { 0x73706c6963656431, 0x73706c6963656432, 0x73706c6963656433 };
 
-static __u64 derive(const __u64 key[2], __u64 label)
+static __u64 derive_key(const __u64 key[2], __u64 label)
 {
 	return sp_siphash_words(key, &label, 1);
 }
@@ -23,13 +23,13 @@ void sp_seal_init(struct sp_seal *seal, const __u64 cluster[][2], unsigned int c
 	memset(seal, 0, sizeof(*seal));
 	seal->count = count < SP_SEAL_KEYS_MAX ? count : SP_SEAL_KEYS_MAX;
 	for (unsigned int i = 0; i < seal->count; i++) {
-		seal->key[i][0] = derive(cluster[i], labels[0]);
-		seal->key[i][1] = derive(cluster[i], labels[1]);
-		seal->id[i] = derive(cluster[i], labels[2]);
+		seal->key[i][0] = derive_key(cluster[i], labels[0]);
+		seal->key[i][1] = derive_key(cluster[i], labels[1]);
+		seal->id[i] = derive_key(cluster[i], labels[2]);
 	}
 }
 
-static __u64 mac(const __u64 key[2], const void *where, size_t where_len, const void *text, size_t len)
+static __u64 compute_mac(const __u64 key[2], const void *where, size_t where_len, const void *text, size_t len)
 {
 	__u64 words[(WHERE_MAX + SP_SEAL_BYTES_MAX) / 8 + 1];
 	int where_words = (where_len + 7) / 8, text_words = (len + 7) / 8, n = 1 + where_words + text_words;
@@ -54,7 +54,7 @@ void sp_seal_close(const struct sp_seal *seal, const void *where, size_t where_l
 	bytes[1] = SP_SEAL_FORMAT;
 	bytes[2] = seal->id[0] >> 8;
 	bytes[3] = seal->id[0];
-	sum = htobe64(mac(seal->key[0], where, where_len, bytes, len - SP_SEAL_TAIL_BYTES));
+	sum = htobe64(compute_mac(seal->key[0], where, where_len, bytes, len - SP_SEAL_TAIL_BYTES));
 	memcpy(bytes + len - SP_SEAL_TAIL_BYTES, &sum, sizeof(sum));
 }
 
@@ -75,7 +75,7 @@ enum sp_seal_refusal sp_seal_open(const struct sp_seal *seal, const void *where,
 	for (unsigned int i = 0; i < seal->count; i++) {
 		if ((bytes[2] << 8 | bytes[3]) != seal->id[i])
 			continue;
-		if (be64toh(sum) == mac(seal->key[i], where, where_len, bytes, len - SP_SEAL_TAIL_BYTES))
+		if (be64toh(sum) == compute_mac(seal->key[i], where, where_len, bytes, len - SP_SEAL_TAIL_BYTES))
 			return SP_SEAL_OK;
 		refusal = SP_SEAL_FORGED;
 	}

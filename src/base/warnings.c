@@ -47,7 +47,7 @@ static int may_log(void)
 }
 
 /* Objects are kept as far as they fit, and so compared. */
-static struct sp_warning *find(enum sp_warning_kind kind, const char *object)
+static struct sp_warning *find_warning(enum sp_warning_kind kind, const char *object)
 {
 	for (struct sp_warning *w = table.of; w < table.of + SP_WARNINGS_MAX; w++)
 		if (w->is_set && w->kind == kind && !strncmp(w->object, object, sizeof(w->object) - 1))
@@ -63,7 +63,7 @@ static struct sp_warning *find_free(void)
 	return NULL;
 }
 
-static struct sp_warning *add(enum sp_warning_kind kind, const char *object)
+static struct sp_warning *add_warning(enum sp_warning_kind kind, const char *object)
 {
 	struct sp_warning *w = find_free();
 
@@ -74,13 +74,13 @@ static struct sp_warning *add(enum sp_warning_kind kind, const char *object)
 	return w;
 }
 
-static void vwarn(const char *remedy, enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt,
+static void warn_formatted(const char *remedy, enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt,
 		  va_list ap)
 {
-	struct sp_warning *w = find(kind, object), scratch;
+	struct sp_warning *w = find_warning(kind, object), scratch;
 	int is_new = !w;
 
-	w = w ?: add(kind, object) ?: &scratch;
+	w = w ?: add_warning(kind, object) ?: &scratch;
 	w->until_ns = kinds[kind].seconds ? now_ns + kinds[kind].seconds * SECOND_NS : 0;
 	snprintf(w->remedy, sizeof(w->remedy), "%s", remedy);
 	vsnprintf(w->text, sizeof(w->text), fmt, ap);
@@ -93,7 +93,7 @@ void sp_warn(enum sp_warning_kind kind, __u64 now_ns, const char *object, const 
 	va_list ap;
 
 	va_start(ap, fmt);
-	vwarn(kinds[kind].remedy, kind, now_ns, object, fmt, ap);
+	warn_formatted(kinds[kind].remedy, kind, now_ns, object, fmt, ap);
 	va_end(ap);
 }
 
@@ -102,11 +102,11 @@ void sp_warn_with(const char *remedy, enum sp_warning_kind kind, __u64 now_ns, c
 	va_list ap;
 
 	va_start(ap, fmt);
-	vwarn(remedy, kind, now_ns, object, fmt, ap);
+	warn_formatted(remedy, kind, now_ns, object, fmt, ap);
 	va_end(ap);
 }
 
-static void end(struct sp_warning *w)
+static void end_warning(struct sp_warning *w)
 {
 	w->is_set = 0;
 	if (may_log())
@@ -115,17 +115,17 @@ static void end(struct sp_warning *w)
 
 void sp_warn_over(enum sp_warning_kind kind, const char *object)
 {
-	struct sp_warning *w = find(kind, object);
+	struct sp_warning *w = find_warning(kind, object);
 
 	if (w)
-		end(w);
+		end_warning(w);
 }
 
 void sp_warnings_tick(__u64 now_ns)
 {
 	for (struct sp_warning *w = table.of; w < table.of + SP_WARNINGS_MAX; w++)
 		if (w->is_set && w->until_ns && now_ns >= w->until_ns)
-			end(w);
+			end_warning(w);
 }
 
 const struct sp_warning *sp_warnings_next(const struct sp_warning *at)

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * warnings.h - what an operator should know as long as it is true. Anybody in proxy or agent may include it.
+ * warnings.h - what an operator should know as long as it is true. Anybody in proxy or agent may
+ * include it.
  *
- * A warning has a kind, which has a remedy, and an object: a backend, an interface, an address. Whoever notices
- * something calls sp_warn() each time that it is noticed; one warning comes of it. `splicectl status` shows it, and the
- * log has a line when it appears and when it goes. Like the log, there is one table in a process.
+ * A warning has a kind, which has a remedy, and an object: a backend, an interface, an address.
+ * Whoever notices something calls sp_warn() each time that it is noticed; one warning comes of
+ * it. `splicectl status` shows it, and the log has a line when it appears and when it goes. Like
+ * the log, there is one table in a process.
  *
  *	sp_warn(SP_WARNING_BACKEND_LACKS, now_ns, backend->name,
  *		"backend %s does not do timestamps, which clients were promised", backend->name);
  *
- * It goes by sp_warn_over(), or when the seconds of its kind have passed since sp_warn() was called last.
+ * It goes by sp_warn_over(), or when the seconds of its kind have passed since sp_warn() was
+ * called last.
  */
 #ifndef SP_BASE_WARNINGS_H
 #define SP_BASE_WARNINGS_H
@@ -70,8 +73,8 @@ struct sp_warning {
  * sp_warn() - it is so, or still so
  * @now_ns:	sp_now_ns()
  * @object:	copied; together with @kind it names the warning. What does not fit is cut off
- * @fmt:	a sentence that names the object and what comes of it. It is printed and kept anew by each call, so that
- *		numbers in it are the last ones; the log has the first
+ * @fmt:	a sentence that names the object and what comes of it. It is printed and kept anew
+ *		by each call, so that numbers in it are the last ones; the log has the first
  *
  * Cheap enough for each tick, and not for each packet. Is the table full, the log alone has it.
  */

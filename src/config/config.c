@@ -322,7 +322,7 @@ static ssize_t file_read(const char *path, char *bytes, size_t size)
 	return err ? err : (ssize_t)used;
 }
 
-static int load(const char *path, const struct sp_config *before, char error[SP_CONFIG_ERROR_MAX],
+static int load_file(const char *path, const struct sp_config *before, char error[SP_CONFIG_ERROR_MAX],
 		struct sp_config **ret_config)
 {
 	char *bytes = malloc(SP_CONFIG_FILE_BYTES_MAX + 1);
@@ -345,7 +345,7 @@ static int load(const char *path, const struct sp_config *before, char error[SP_
 
 int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
 {
-	return load(path, &defaults, error, ret_config);
+	return load_file(path, &defaults, error, ret_config);
 }
 
 int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
@@ -355,7 +355,7 @@ int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], stru
 	before.is_agent = 1;
 	before.state_dir = "/sys/fs/bpf/spliced-agent";
 	before.control = "/run/spliced-agent.sock";
-	return load(path, &before, error, ret_config);
+	return load_file(path, &before, error, ret_config);
 }
 
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front)

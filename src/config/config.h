@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* config.h - what the file said (spliced.yaml(5)). Immutable once loaded; what runs points into it. */
+/*
+ * config.h - what the file said (spliced.yaml(5)). Immutable once loaded; what runs points into it.
+ */
 #ifndef SP_CONFIG_CONFIG_H
 #define SP_CONFIG_CONFIG_H
 
@@ -18,7 +20,10 @@
 enum sp_protocol { SP_PROTOCOL_HTTP, SP_PROTOCOL_TLS, SP_PROTOCOL_TCP };
 enum sp_source { SP_SOURCE_SNAT, SP_SOURCE_CLIENT };
 
-/* Where the half from the backend is: at the proxies; on the backend's host; nowhere, since its kernel took over. */
+/*
+ * Where the half from the backend is: at the proxies; on the backend's host; nowhere, since its
+ * kernel took over.
+ */
 #define SP_MODES(X) X(WHOLE, whole) X(SPLIT, split) X(ADOPT, adopt)
 
 /* AUTO: of a service: the best of them that can be had */
@@ -153,7 +158,8 @@ struct sp_config {
  * @error:	on failure one line: "FILE:LINE:COLUMN: what was found, what is allowed"
  * @ret_config:	taken over by the caller, with one reference: see sp_config_put(), sp_config_free()
  *
- * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set for all of them.
+ * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set
+ * for all of them.
  */
 int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
 /* The same of bytes; @path is for messages only. */
@@ -163,20 +169,28 @@ int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char 
 int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
 void sp_config_free(struct sp_config *config);
 
-/* Connections on their way to a splice keep the configuration that they came under. The last one to put it frees it. */
+/*
+ * Connections on their way to a splice keep the configuration that they came under. The last one
+ * to put it frees it.
+ */
 struct sp_config *sp_config_get(struct sp_config *config);
 void sp_config_put(struct sp_config *config);
 
 /* The normal form: every default spelled out; it parses again to the same configuration. */
 void sp_config_print(const struct sp_config *config, FILE *out);
 
-/* What the configuration calls this proxy, or the name of its machine: the same when the daemon is started anew. */
+/*
+ * What the configuration calls this proxy, or the name of its machine: the same when the daemon
+ * is started anew.
+ */
 void sp_config_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);
 
 /* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front);
 
-/* As in the file, with the largest unit that fits; into @buf of SP_QUANTITY_STRLEN bytes, returned. */
+/*
+ * As in the file, with the largest unit that fits; into @buf of SP_QUANTITY_STRLEN bytes, returned.
+ */
 #define SP_QUANTITY_STRLEN 32
 char *sp_time_format(__u64 ns, char *buf);
 

@@ -135,7 +135,7 @@ char *sp_keys_format(const struct sp_doc_key *keys, char *buf, size_t size)
 }
 
 /* Levenshtein's distance, row by row. */
-static size_t edits(const char *a, const char *b)
+static size_t edit_distance(const char *a, const char *b)
 {
 	size_t row[EDITS_TEXT_MAX + 1], len = strlen(b);
 
@@ -165,7 +165,7 @@ void sp_nearest_try(struct sp_nearest *nearest, const char *candidate)
 
 	if (strlen(nearest->text) > EDITS_TEXT_MAX || strlen(candidate) > EDITS_TEXT_MAX)
 		return;
-	found = edits(nearest->text, candidate);
+	found = edit_distance(nearest->text, candidate);
 	if (found > 1 + strlen(candidate) / 3 || found >= strlen(candidate))
 		return;
 	if (nearest->best && found >= nearest->best_edits)

@@ -46,14 +46,15 @@ struct sp_doc {
 /**
  * struct sp_doc_key - one key that a mapping may have; a table ends with a NULL @name
  * @name:	as in the file
- * @parse:	makes something of the key's value and puts it at @into; 0 or a negative errno after sp_doc_refuse()
+ * @parse:	makes something of the key's value and puts it at @into; 0 or a negative errno
+ *		after sp_doc_refuse()
  * @offset:	of the field in the structure of the mapping
  * @min, @max:	of numbers, of texts' lengths, of lists' lengths; for @parse to look at
  * @is_valid:	of texts
  * @allowed:	for messages: what the value may be
  * @is_required: the mapping can't do without
- * @size, @count, @read: of sp_value_array(): size of an item; offset of their number; fills one, @base is the
- *		structure of the mapping, which has those before it
+ * @size, @count, @read: of sp_value_array(): size of an item; offset of their number; fills one,
+ *		@base is the structure of the mapping, which has those before it
  * @is_scalar_enough: of sp_value_array(): one scalar may stand for a list of one
  */
 struct sp_doc_key {
@@ -93,7 +94,10 @@ void *sp_doc_alloc(struct sp_doc *doc, size_t count, size_t size);
 char *sp_doc_strdup(struct sp_doc *doc, const char *text);
 void sp_chunks_free(struct sp_doc_chunk *chunks);
 
-/* What stands in the file, quoted, on one line and not too long, into @buf of SP_FOUND_STRLEN bytes; returns @buf. */
+/*
+ * What stands in the file, quoted, on one line and not too long, into @buf of SP_FOUND_STRLEN
+ * bytes; returns @buf.
+ */
 #define SP_FOUND_STRLEN 112
 char *sp_found_format(const char *text, size_t len, char *buf);
 
@@ -110,8 +114,8 @@ int sp_doc_refuse_value(struct sp_doc *doc, const struct sp_doc_key *key, const 
  * @what:	what the mapping is, for messages: "a backend"
  * @base:	structure that the keys' offsets are in
  *
- * Unknown and repeated keys are refused first, in the order of the file. Then the values are read in the order
- * of the table: a key can build upon those before it.
+ * Unknown and repeated keys are refused first, in the order of the file. Then the values are read
+ * in the order of the table: a key can build upon those before it.
  */
 int sp_doc_map(struct sp_doc *doc, yaml_node_t *node, const char *what, const struct sp_doc_key *keys, void *base);
 /* Value of @name in a mapping, or NULL. */

@@ -144,7 +144,10 @@ static int parser_start(struct sp_doc *doc, yaml_parser_t *parser, const void *b
 	return 0;
 }
 
-/* A pass of its own: the tree no longer shows aliases and tags, and would be built before it is too deep. */
+/*
+ * A pass of its own: the tree no longer shows aliases and tags, and would be built before it is
+ * too deep.
+ */
 static int plainness_check(struct sp_doc *doc, const void *bytes, size_t size)
 {
 	struct plainness plainness = { 0 };

@@ -73,7 +73,10 @@ static void print_source(const struct sp_config *config, FILE *out)
 	fprintf(out, "]\n  ports: %u-%u\n", config->snat_port_first, config->snat_port_last);
 }
 
-/* RFC 5382, REQ-5: what is below these cuts connections that are alive. For whoever checks the file. */
+/*
+ * RFC 5382, REQ-5: what is below these cuts connections that are alive. For whoever checks the
+ * file.
+ */
 #define IDLE_LEAST_NS		(124 * SP_MINUTE_NS)
 #define TRANSITORY_LEAST_NS	(4 * SP_MINUTE_NS)
 

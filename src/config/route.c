@@ -19,7 +19,10 @@
 #define POOLS_STRLEN	200
 #define TOKEN_CHARS	SP_ALNUM "!#$%&'*+-.^_`|~" /* RFC 9110, 5.6.2 */
 
-/* As in the file, where several ALPN names may stand in one route. @path_why: servers disagree about the path */
+/*
+ * As in the file, where several ALPN names may stand in one route. @path_why: servers disagree
+ * about the path
+ */
 struct route_conf {
 	struct sp_route	route;
 	const char	*path_why;
@@ -314,7 +317,10 @@ static int route_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service_c
 	return 0;
 }
 
-/* A route with several ALPN names becomes one route for each: any of them will do, and first match wins. */
+/*
+ * A route with several ALPN names becomes one route for each: any of them will do, and first
+ * match wins.
+ */
 static size_t routes_count(struct sp_doc *doc, const struct sp_doc_items *list)
 {
 	size_t count = 0;

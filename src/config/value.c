@@ -26,7 +26,10 @@ static const struct unit size_units[] = {
 	{ NULL, 0 },
 };
 
-/* Printable ASCII: what can be printed again, and compared with what comes in, without a second meaning. */
+/*
+ * Printable ASCII: what can be printed again, and compared with what comes in, without a second
+ * meaning.
+ */
 static int is_printable(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

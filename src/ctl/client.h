@@ -16,7 +16,8 @@ struct sp_client {
 /**
  * sp_client_open() - connect to the socket at @path
  * @limit_ms:	for all calls together; 0: the daemon may be silent for 40 s each time
- * Return: 0; -errno, of which -ENOENT, -ECONNREFUSED and -EACCES are what users see; -EAGAIN when @limit_ms is over.
+ * Return: 0; -errno, of which -ENOENT, -ECONNREFUSED and -EACCES are what users see; -EAGAIN when
+ * @limit_ms is over.
  */
 int sp_client_open(const char *path, int limit_ms, struct sp_client *ret_client);
 
@@ -33,8 +34,8 @@ int sp_client_send(struct sp_client *client, const json_t *request);
  * sp_client_read() - the next line of the answer
  * @ret_object: an object, taken over by the caller
  *
- * Return: 0; -ENODATA when the daemon closed the connection; -EAGAIN when it said nothing in time; -EBADMSG
- * when the line is no JSON object; -errno.
+ * Return: 0; -ENODATA when the daemon closed the connection; -EAGAIN when it said nothing in
+ * time; -EBADMSG when the line is no JSON object; -errno.
  */
 int sp_client_read(struct sp_client *client, json_t **ret_object);
 

@@ -87,8 +87,8 @@ static void print_help(FILE *out)
 	      out);
 }
 
-static int fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int fail(int code, const char *fmt, ...)
+static int print_failure(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int print_failure(int code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -101,8 +101,11 @@ static int fail(int code, const char *fmt, ...)
 	return code;
 }
 
-/* What the daemon says may quote what somebody else has sent: no control character of it is the terminal's business. */
-static char *escape(const char *text)
+/*
+ * What the daemon says may quote what somebody else has sent: no control character of it is the
+ * terminal's business.
+ */
+static char *escape_json(const char *text)
 {
 	char *escaped = malloc(4 * strlen(text) + 1), *to = escaped;
 
@@ -121,8 +124,8 @@ static char *escape(const char *text)
 
 static int fail_as_said(const char *error)
 {
-	char *text = escape(error);
-	int code = fail(EXIT_ANSWER, "%s", text ?: "out of memory");
+	char *text = escape_json(error);
+	int code = print_failure(EXIT_ANSWER, "%s", text ?: "out of memory");
 
 	free(text);
 	return code;
@@ -137,13 +140,13 @@ static int next_object(struct sp_client *client, json_t **ret_object)
 	const char *error;
 
 	if (err == -ENODATA)
-		return fail(EXIT_UNREACHABLE, "the daemon closed the connection before its answer was complete");
+		return print_failure(EXIT_UNREACHABLE, "the daemon closed the connection before its answer was complete");
 	if (err == -EAGAIN)
-		return fail(EXIT_SILENT, "the daemon does not answer; it may hang");
+		return print_failure(EXIT_SILENT, "the daemon does not answer; it may hang");
 	if (err == -EBADMSG)
-		return fail(EXIT_ANSWER, "the answer is no JSON object; is that the socket of spliced?");
+		return print_failure(EXIT_ANSWER, "the answer is no JSON object; is that the socket of spliced?");
 	if (err)
-		return fail(EXIT_UNREACHABLE, "reading the answer: %s", strerror(-err));
+		return print_failure(EXIT_UNREACHABLE, "reading the answer: %s", strerror(-err));
 	error = json_string_value(json_object_get(*ret_object, "error"));
 	if (!error)
 		return EXIT_OK;
@@ -226,7 +229,7 @@ static int show_ready(struct sp_client *client, const struct options *options)
 		json_dumpf(object, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		text = escape(reason ?: "");
+		text = escape_json(reason ?: "");
 		printf("%s%s%s\n", code ? "not ready" : "ready", text && *text ? ": " : "", text ?: "");
 		free(text);
 	}
@@ -304,20 +307,20 @@ static json_t *make_request(const struct command *command, const struct options 
 	return request;
 }
 
-static int unreachable(const char *path, int err)
+static int fail_unreachable(const char *path, int err)
 {
 	const char *what = "";
 
 	if (err == -EAGAIN)
-		return fail(EXIT_SILENT, "the daemon at %s takes no request; it may hang", path);
+		return print_failure(EXIT_SILENT, "the daemon at %s takes no request; it may hang", path);
 	if (err == -ENOENT || err == -ECONNREFUSED)
 		what = "; start spliced, or name the `control:` of its configuration with --socket";
 	else if (err == -EACCES)
 		what = "; become root, or a user who may write to that socket";
-	return fail(EXIT_UNREACHABLE, "no daemon reached at %s: %s%s", path, strerror(-err), what);
+	return print_failure(EXIT_UNREACHABLE, "no daemon reached at %s: %s%s", path, strerror(-err), what);
 }
 
-static int ask(const struct command *command, const struct options *options)
+static int ask_daemon(const struct command *command, const struct options *options)
 {
 	struct sp_client client = { 0 };
 	json_t *request;
@@ -325,27 +328,27 @@ static int ask(const struct command *command, const struct options *options)
 
 	err = sp_client_open(options->path, command->limit_ms, &client);
 	if (err)
-		return unreachable(options->path, err);
+		return fail_unreachable(options->path, err);
 	request = make_request(command, options);
 	err = sp_client_send(&client, request);
 	json_decref(request);
-	code = err ? unreachable(options->path, err) : command->show(&client, options);
+	code = err ? fail_unreachable(options->path, err) : command->show(&client, options);
 	sp_client_close(&client);
 	return code;
 }
 
-static int run(const struct command *command, const struct options *options)
+static int ask_and_flush(const struct command *command, const struct options *options)
 {
-	int code = ask(command, options);
+	int code = ask_daemon(command, options);
 
 	if (fflush(stdout) || ferror(stdout))
-		return fail(EXIT_ANSWER, "writing the output: %s", strerror(errno));
+		return print_failure(EXIT_ANSWER, "writing the output: %s", strerror(errno));
 	return code;
 }
 
 /* ---- the command line ---- */
 
-static int usage(const char *fmt, const char *what)
+static int print_usage(const char *fmt, const char *what)
 {
 	fputs("splicectl: ", stderr);
 	fprintf(stderr, fmt, what);
@@ -361,7 +364,7 @@ static int parse_limit(const char *text, struct options *options)
 	options->limit = strtoll(text, &end, 10);
 	options->given |= COMMAND_LIMIT;
 	if (*text < '0' || *text > '9' || *end || errno)
-		return usage("--limit '%s' is no whole number", text);
+		return print_usage("--limit '%s' is no whole number", text);
 	return 0;
 }
 
@@ -405,7 +408,7 @@ static int join_filter(char **terms, struct options *options)
 		int written = snprintf(options->filter + len, room, "%s%s", len ? " " : "", *terms);
 
 		if ((size_t)written >= room)
-			return usage("the filter is too long, from '%.40s' on", *terms);
+			return print_usage("the filter is too long, from '%.40s' on", *terms);
 		len += written;
 		options->given |= COMMAND_FILTER;
 	}
@@ -431,17 +434,17 @@ static int run_command(char **words, struct options *options)
 	}
 	command = find_command(*words);
 	if (!command)
-		return usage("command '%s' is not known", *words);
+		return print_usage("command '%s' is not known", *words);
 	if (join_filter(words + 1, options))
 		return EXIT_USAGE;
 	unwanted = options->given & ~command->takes;
 	if (unwanted & COMMAND_FILTER)
-		return usage("'%s' takes no filter", command->name);
+		return print_usage("'%s' takes no filter", command->name);
 	if (unwanted & COMMAND_LIMIT)
-		return usage("'%s' takes no --limit", command->name);
+		return print_usage("'%s' takes no --limit", command->name);
 	if (unwanted)
-		return usage(unwanted & COMMAND_UNDO ? "'%s' takes no --undo" : "'%s' takes no --all", command->name);
-	return run(command, options);
+		return print_usage(unwanted & COMMAND_UNDO ? "'%s' takes no --undo" : "'%s' takes no --all", command->name);
+	return ask_and_flush(command, options);
 }
 
 int main(int argc, char **argv)

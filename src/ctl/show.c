@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* show.c - the daemon's answers as text for people. Whatever is missing in an answer shows as "-" or 0. */
+/*
+ * show.c - the daemon's answers as text for people. Whatever is missing in an answer shows as "-"
+ * or 0.
+ */
 #include <string.h>
 #include <time.h>
 
@@ -175,7 +178,9 @@ static void show_services(const json_t *services, FILE *out)
 	print_section(&table, out);
 }
 
-/* Whether there is anything to say: where nobody has an agent and nobody wants one, all goes whole. */
+/*
+ * Whether there is anything to say: where nobody has an agent and nobody wants one, all goes whole.
+ */
 static int is_mode_known(const char *wanted, const json_t *backend)
 {
 	return !strcmp(wanted, "split") || !strcmp(wanted, "adopt") || json_is_string(json_object_get(backend, "agent"));

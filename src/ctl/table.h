@@ -14,7 +14,10 @@ struct sp_column {
 	int		is_right;	/* numbers stand at the right edge */
 };
 
-/* Rows are kept until the next print, so that columns become as wide as they must be. Widths only grow. */
+/*
+ * Rows are kept until the next print, so that columns become as wide as they must be. Widths only
+ * grow.
+ */
 struct sp_table {
 	const struct sp_column	*columns;
 	size_t			column_count;
@@ -27,10 +30,16 @@ struct sp_table {
 /* @columns: borrowed until the table is printed for the last time */
 void sp_table_init(struct sp_table *table, const struct sp_column *columns, size_t column_count);
 
-/* Add a row. @cells: as many as columns (copied); NULL prints as "-". A full table is printed first. */
+/*
+ * Add a row. @cells: as many as columns (copied); NULL prints as "-". A full table is printed
+ * first.
+ */
 void sp_table_add(struct sp_table *table, const char *const *cells, FILE *out);
 
-/* Print what was added since the last time; the titles once, and only when there are rows. Frees the rows. */
+/*
+ * Print what was added since the last time; the titles once, and only when there are rows. Frees
+ * the rows.
+ */
 void sp_table_print(struct sp_table *table, FILE *out);
 
 #endif

@@ -11,8 +11,8 @@
 #define SP_HOST_LITERAL_MAX	(INET6_ADDRSTRLEN + 2)
 
 /*
- * "[2001:DB8:0::1]" in the one spelling of its address, "[2001:db8::1]" (RFC 5952, 4), in @buf, with NUL behind
- * it; any other host as it is.
+ * "[2001:DB8:0::1]" in the one spelling of its address, "[2001:db8::1]" (RFC 5952, 4), in @buf,
+ * with NUL behind it; any other host as it is.
  */
 struct sp_str sp_host_normalize(struct sp_str host, char buf[SP_HOST_LITERAL_MAX]);
 

@@ -16,10 +16,11 @@ struct sp_http1_header {
  * struct sp_http1 - a parsed request head; all strings borrow from the input
  * @method:	token, case as sent
  * @target:	request-target as sent
- * @path:	path part of @target, with neither query nor authority; "*" and authority form have @path.p == NULL;
- *		of length 0 when an absolute form has none, which means "/"
- * @host:	lower case is not forced; without port; from Host, or from the absolute form (which must agree with
- *		Host). An IPv6 literal keeps its brackets. Absent (p == NULL) only in HTTP/1.0.
+ * @path:	path part of @target, with neither query nor authority; "*" and authority form
+ *		have @path.p == NULL; of length 0 when an absolute form has none, which means "/"
+ * @host:	lower case is not forced; without port; from Host, or from the absolute form
+ *		(which must agree with Host). An IPv6 literal keeps its brackets. Absent (p ==
+ *		NULL) only in HTTP/1.0.
  * @minor:	0 or 1
  * @head_len:	bytes of the head, the empty line included
  * @why:	for SP_PARSE_BAD: a short English reason (static)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* http1_scan.h - cursor over a request head and the small elements of its grammar. Read by http1.c only. */
+/*
+ * http1_scan.h - cursor over a request head and the small elements of its grammar. Read by
+ * http1.c only.
+ */
 #ifndef SP_L7_HTTP1_SCAN_H
 #define SP_L7_HTTP1_SCAN_H
 

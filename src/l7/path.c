@@ -2,22 +2,23 @@
 /*
  * path.c - the normal form of a path
  *
- * Theory of operation. One pass copies the path segment by segment. The output always ends behind a slash when a
- * segment begins, so a segment that says nothing ("", ".") is dropped by not moving on, and ".." by going back to the
- * slash before. RFC 3986 asks for this:
+ * Theory of operation. One pass copies the path segment by segment. The output always ends behind
+ * a slash when a segment begins, so a segment that says nothing ("", ".") is dropped by not
+ * moving on, and ".." by going back to the slash before. RFC 3986 asks for this:
  *
  *  - 6.2.2.1: the digits of an escape are upper case
  *  - 6.2.2.2: an escape of an unreserved character is that character
  *  - 6.2.2.3, 5.2.4: "." and ".." are resolved
  *  - 6.2.3: an empty path is "/"
  *
- * Servers compare more than that, so this does too: slashes in a row are one, and every printable character that may
- * stand in a path stands for itself ("%40" is "@"), but for '/', '\\', '%', '?', '#'.
+ * Servers compare more than that, so this does too: slashes in a row are one, and every printable
+ * character that may stand in a path stands for itself ("%40" is "@"), but for '/', '\\', '%',
+ * '?', '#'.
  *
- * Some paths mean different things to different servers. The normal form is one of the readings then, and @why names
- * the difference: an encoded slash, backslash or NUL; a backslash; a broken escape; ".." above the root; ".." behind
- * an empty segment, which some servers merge before and some after; "..;" and ".;", which servers that strip the
- * parameters of a segment resolve.
+ * Some paths mean different things to different servers. The normal form is one of the readings
+ * then, and @why names the difference: an encoded slash, backslash or NUL; a backslash; a broken
+ * escape; ".." above the root; ".." behind an empty segment, which some servers merge before and
+ * some after; "..;" and ".;", which servers that strip the parameters of a segment resolve.
  */
 #include "l7/path.h"
 
@@ -35,7 +36,7 @@ struct normal {
 	bool is_malformed; /* this segment has a broken escape: the rest of it is copied */
 };
 
-static void disagree(struct normal *n, const char *why)
+static void mark_ambiguous(struct normal *n, const char *why)
 {
 	if (!n->why)
 		n->why = why;
@@ -72,11 +73,11 @@ static void put_escape(struct normal *n, int byte)
 	static const char digits[] = "0123456789ABCDEF";
 
 	if (byte == '\0')
-		disagree(n, "encoded NUL in the path");
+		mark_ambiguous(n, "encoded NUL in the path");
 	if (byte == '/')
-		disagree(n, "encoded slash in the path");
+		mark_ambiguous(n, "encoded slash in the path");
 	if (byte == '\\')
-		disagree(n, "encoded backslash in the path");
+		mark_ambiguous(n, "encoded backslash in the path");
 	n->p += 3;
 	if (stands_for_itself(byte)) {
 		*n->to++ = byte;
@@ -96,11 +97,11 @@ static void put_char(struct normal *n)
 		return;
 	}
 	if (*n->p == '%') {
-		disagree(n, "malformed escape in the path");
+		mark_ambiguous(n, "malformed escape in the path");
 		n->is_malformed = true;
 	}
 	if (*n->p == '\\')
-		disagree(n, "backslash in the path");
+		mark_ambiguous(n, "backslash in the path");
 	*n->to++ = *n->p++;
 }
 
@@ -122,9 +123,9 @@ static void go_up(struct normal *n)
 {
 	n->to = n->segment;
 	if (n->to == n->empty)
-		disagree(n, "\"..\" behind an empty segment of the path");
+		mark_ambiguous(n, "\"..\" behind an empty segment of the path");
 	if (n->to == n->start + 1) {
-		disagree(n, "\"..\" above the root of the path");
+		mark_ambiguous(n, "\"..\" above the root of the path");
 		return;
 	}
 	do
@@ -143,7 +144,7 @@ static void end_segment(struct normal *n, bool is_last)
 		n->empty = n->to;
 	} else {
 		if (segment_begins(n, ".;") || segment_begins(n, "..;"))
-			disagree(n, "dot segment with parameters in the path");
+			mark_ambiguous(n, "dot segment with parameters in the path");
 		if (!is_last)
 			*n->to++ = '/';
 	}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* path.h - the normal form of a path, in which routes compare it. What is forwarded is never changed. */
+/*
+ * path.h - the normal form of a path, in which routes compare it. What is forwarded is never
+ * changed.
+ */
 #ifndef SP_L7_PATH_H
 #define SP_L7_PATH_H
 
@@ -11,7 +14,8 @@
  * sp_path_normalize() - write what servers agree that a path means (RFC 3986, 6.2.2 and 6.2.3)
  * @path:	begins with '/', or is empty, which means "/"
  * @buf:	room for @path.len bytes, and for one at least; may be @path.p itself
- * @ret_why:	a short English reason why servers disagree about this path (static), or NULL: they agree
+ * @ret_why:	a short English reason why servers disagree about this path (static), or NULL:
+ *		they agree
  *
  * The work is linear in @path.len. Normalizing a normal form changes nothing.
  * Return: the normal form, in @buf; never longer than @path, but for the empty one.

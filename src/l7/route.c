@@ -2,8 +2,9 @@
 /*
  * route.c - content rules
  *
- * Paths are compared in their normal form (path.c), as the server behind reads them. A request is refused for its path
- * only where a rule would be decided by it: what no rule asks for needs no single meaning here.
+ * Paths are compared in their normal form (path.c), as the server behind reads them. A request is
+ * refused for its path only where a rule would be decided by it: what no rule asks for needs no
+ * single meaning here.
  */
 #include "l7/route.h"
 

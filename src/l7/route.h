@@ -8,13 +8,13 @@
 
 /**
  * struct sp_route - all conditions that are set must hold
- * @host:	"example.org" exactly, or "*.example.org" for any name below it; without case. HTTP Host or TLS SNI;
- *		or an IPv6 address in brackets, however it is written.
+ * @host:	"example.org" exactly, or "*.example.org" for any name below it; without case.
+ *		HTTP Host or TLS SNI; or an IPv6 address in brackets, however it is written.
  *		NULL: any
- * @path:	prefix of the path, at a segment border: "/v1" takes "/v1", "/v1/x", not "/v10"; "/v1/" takes "/v1/",
- *		"/v1/x", not "/v1"; "/" takes all. Both in their normal form: @path is, see sp_path_normalize().
- *		Parameters of a segment make no difference: "/v1" takes "/v1;a=b". "*" and the target of CONNECT are
- *		no paths. NULL: any
+ * @path:	prefix of the path, at a segment border: "/v1" takes "/v1", "/v1/x", not "/v10";
+ *		"/v1/" takes "/v1/", "/v1/x", not "/v1"; "/" takes all. Both in their normal form:
+ *		@path is, see sp_path_normalize(). Parameters of a segment make no difference:
+ *		"/v1" takes "/v1;a=b". "*" and the target of CONNECT are no paths. NULL: any
  * @methods:	NULL-terminated list, NULL: any. Case matters (RFC 9110, 9.1)
  * @header:	name of a header (without case); NULL: none asked for
  * @value:	that one header of this name must have exactly; NULL: the header must be there
@@ -31,14 +31,17 @@ struct sp_route {
 	int	pool_idx;
 };
 
-/* Of a request whose path means different things to different servers, where a route is to be decided by it. */
+/*
+ * Of a request whose path means different things to different servers, where a route is to be
+ * decided by it.
+ */
 enum sp_ambiguous_paths { SP_AMBIGUOUS_PATHS_REJECT, SP_AMBIGUOUS_PATHS_PASS };
 
 #define SP_ROUTE_AMBIGUOUS (-2)
 
 /*
- * Return: index of the first route that matches, or -1; SP_ROUTE_AMBIGUOUS by that policy. A condition that the
- * protocol has no word for never holds.
+ * Return: index of the first route that matches, or -1; SP_ROUTE_AMBIGUOUS by that policy. A
+ * condition that the protocol has no word for never holds.
  */
 int sp_route_http1(const struct sp_route *routes, size_t count, enum sp_ambiguous_paths policy,
 		   const struct sp_http1 *head);

@@ -2,18 +2,21 @@
 /*
  * tls_hello.c - SNI and ALPN out of a TLS ClientHello
  *
- * Theory of operation. A reader hands out the bytes of the handshake message, stepping over the record headers between
- * them, so the rest need not know how the hello was cut. It has a limit (the end of the innermost vector) which no
- * field may cross, and a sticky verdict: once it is INCOMPLETE or BAD, reads yield 0 and change nothing more. The code
- * above therefore reads on without looking, and only loops ask. A length that cannot fit is BAD as soon as it is read,
+ * Theory of operation. A reader hands out the bytes of the handshake message, stepping over the
+ * record headers between them, so the rest need not know how the hello was cut. It has a limit
+ * (the end of the innermost vector) which no field may cross, and a sticky verdict: once it is
+ * INCOMPLETE or BAD, reads yield 0 and change nothing more. The code above therefore reads on
+ * without looking, and only loops ask. A length that cannot fit is BAD as soon as it is read,
  * before what it counts has arrived.
  *
- * Only what we route by is understood: values of GREASE, unknown extensions and key shares of any size are skipped.
- * With an encrypted ClientHello the name is the outer one. Nothing is read behind the hello (early data).
+ * Only what we route by is understood: values of GREASE, unknown extensions and key shares of any
+ * size are skipped. With an encrypted ClientHello the name is the outer one. Nothing is read
+ * behind the hello (early data).
  *
- * Refused beside broken lengths: records of another type in between, empty records, server_name or ALPN given twice, a
- * server_name list with anything but one host_name, names which are no host names (letters, digits, '-', '.', and
- * '_', which is no host name's but lives in many), ALPN lists above SP_TLS_ALPN_MAX.
+ * Refused beside broken lengths: records of another type in between, empty records, server_name
+ * or ALPN given twice, a server_name list with anything but one host_name, names which are no
+ * host names (letters, digits, '-', '.', and '_', which is no host name's but lives in many),
+ * ALPN lists above SP_TLS_ALPN_MAX.
  */
 #include "l7/tls_hello.h"
 
@@ -32,7 +35,10 @@
 #define EXT_ALPN 16
 #define NAME_HOST 0
 
-/* version, random, and the least session id, cipher suites and compression methods with their lengths */
+/*
+ * version, random, and the least session id, cipher suites and compression methods with their
+ * lengths
+ */
 #define HELLO_MIN (2 + RANDOM_LEN + 1 + 2 + 2 + 1 + 1)
 
 struct reader {
@@ -46,7 +52,7 @@ struct reader {
 	bool has_alpn;
 };
 
-static void bad(struct reader *r, const char *why)
+static void reject_hello(struct reader *r, const char *why)
 {
 	if (r->verdict != SP_PARSE_OK)
 		return;
@@ -75,25 +81,25 @@ static void get_record(struct reader *r)
 	unsigned int len;
 
 	if (get_input(r) != RECORD_HANDSHAKE)
-		bad(r, "not a TLS handshake record");
+		reject_hello(r, "not a TLS handshake record");
 	if (get_input(r) != TLS_MAJOR)
-		bad(r, "not a version of TLS");
+		reject_hello(r, "not a version of TLS");
 	get_input(r);
 	len = get_input(r) << 8;
 	if (len > RECORD_MAX)
-		bad(r, "record too long");
+		reject_hello(r, "record too long");
 	len |= get_input(r);
 	if (len == 0 || len > RECORD_MAX)
-		bad(r, "record empty or too long");
+		reject_hello(r, "record empty or too long");
 	r->record_left = len;
 }
 
-static unsigned int get8(struct reader *r)
+static unsigned int read_u8(struct reader *r)
 {
 	unsigned int byte;
 
 	if (r->left == 0)
-		bad(r, "a field crosses the end of what it is in");
+		reject_hello(r, "a field crosses the end of what it is in");
 	if (r->record_left == 0)
 		get_record(r);
 	byte = get_input(r);
@@ -104,15 +110,15 @@ static unsigned int get8(struct reader *r)
 	return byte;
 }
 
-static unsigned int get16(struct reader *r)
+static unsigned int read_u16(struct reader *r)
 {
-	unsigned int high = get8(r);
+	unsigned int high = read_u8(r);
 
-	return high << 8 | get8(r);
+	return high << 8 | read_u8(r);
 }
 
 /* @count: never more than is left; get_length() and HELLO_MIN see to that. */
-static void skip(struct reader *r, size_t count)
+static void skip_bytes(struct reader *r, size_t count)
 {
 	while (count && r->verdict == SP_PARSE_OK) {
 		size_t step = r->end - r->p;
@@ -140,9 +146,9 @@ static size_t get_length(struct reader *r, unsigned int width)
 	size_t len = 0;
 
 	while (width--) {
-		len |= (size_t)get8(r) << (8 * width);
+		len |= (size_t)read_u8(r) << (8 * width);
 		if (len + width > r->left)
-			bad(r, "a length crosses the end of what it is in");
+			reject_hello(r, "a length crosses the end of what it is in");
 	}
 	return r->verdict == SP_PARSE_OK ? len : 0;
 }
@@ -151,7 +157,7 @@ static size_t get_length(struct reader *r, unsigned int width)
 static void get_length_filling(struct reader *r)
 {
 	if (get_length(r, 2) != r->left)
-		bad(r, "a list does not fill what it is in");
+		reject_hello(r, "a list does not fill what it is in");
 }
 
 static bool is_host_char(unsigned int c)
@@ -165,17 +171,17 @@ static void get_host_name(struct reader *r, char *sni)
 	size_t len = 0, label = 0;
 
 	if (r->left == 0 || r->left > SP_TLS_SNI_MAX)
-		bad(r, "server name empty or too long");
+		reject_hello(r, "server name empty or too long");
 	while (has_more(r)) {
-		unsigned int c = get8(r);
+		unsigned int c = read_u8(r);
 
 		if (c == '.' && label == 0)
-			bad(r, "empty label in server name");
+			reject_hello(r, "empty label in server name");
 		if (c != '.' && !is_host_char(c))
-			bad(r, "invalid character in server name");
+			reject_hello(r, "invalid character in server name");
 		label = c == '.' ? 0 : label + 1;
 		if (label > LABEL_MAX)
-			bad(r, "label of server name too long");
+			reject_hello(r, "label of server name too long");
 		sni[len++] = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 	}
 	if (len && sni[len - 1] == '.')
@@ -186,11 +192,11 @@ static void get_host_name(struct reader *r, char *sni)
 static void get_server_name(struct reader *r, struct sp_tls_hello *ret)
 {
 	if (r->has_server_name)
-		bad(r, "server name given twice");
+		reject_hello(r, "server name given twice");
 	r->has_server_name = true;
 	get_length_filling(r);
-	if (get8(r) != NAME_HOST)
-		bad(r, "server name is not a host name");
+	if (read_u8(r) != NAME_HOST)
+		reject_hello(r, "server name is not a host name");
 	get_length_filling(r);
 	get_host_name(r, ret->sni);
 }
@@ -198,25 +204,25 @@ static void get_server_name(struct reader *r, struct sp_tls_hello *ret)
 static void get_alpn(struct reader *r, struct sp_tls_hello *ret)
 {
 	if (r->has_alpn)
-		bad(r, "ALPN given twice");
+		reject_hello(r, "ALPN given twice");
 	r->has_alpn = true;
 	get_length_filling(r);
 	if (r->left == 0 || r->left > SP_TLS_ALPN_MAX)
-		bad(r, "ALPN list empty or too long");
+		reject_hello(r, "ALPN list empty or too long");
 	while (has_more(r)) {
 		size_t len = get_length(r, 1);
 
 		if (len == 0)
-			bad(r, "empty protocol in ALPN list");
+			reject_hello(r, "empty protocol in ALPN list");
 		ret->alpn[ret->alpn_len++] = len;
 		while (len-- && has_more(r))
-			ret->alpn[ret->alpn_len++] = get8(r);
+			ret->alpn[ret->alpn_len++] = read_u8(r);
 	}
 }
 
 static void get_extension(struct reader *r, struct sp_tls_hello *ret)
 {
-	unsigned int type = get16(r);
+	unsigned int type = read_u16(r);
 	size_t len = get_length(r, 2);
 	size_t behind = r->left - len;
 
@@ -226,7 +232,7 @@ static void get_extension(struct reader *r, struct sp_tls_hello *ret)
 	else if (type == EXT_ALPN)
 		get_alpn(r, ret);
 	else
-		skip(r, len);
+		skip_bytes(r, len);
 	r->left += behind;
 }
 
@@ -235,13 +241,13 @@ static void get_message_header(struct reader *r)
 	size_t len;
 
 	r->left = 4;
-	if (get8(r) != CLIENT_HELLO)
-		bad(r, "not a ClientHello");
-	if (get8(r) != 0)
-		bad(r, "ClientHello too long");
-	len = get16(r);
+	if (read_u8(r) != CLIENT_HELLO)
+		reject_hello(r, "not a ClientHello");
+	if (read_u8(r) != 0)
+		reject_hello(r, "ClientHello too long");
+	len = read_u16(r);
 	if (len < HELLO_MIN)
-		bad(r, "ClientHello too short");
+		reject_hello(r, "ClientHello too short");
 	r->left = len;
 }
 
@@ -250,21 +256,21 @@ static void get_hello(struct reader *r, struct sp_tls_hello *ret)
 	size_t len;
 
 	get_message_header(r);
-	if (get8(r) != TLS_MAJOR)
-		bad(r, "not a version of TLS");
-	skip(r, 1 + RANDOM_LEN);
+	if (read_u8(r) != TLS_MAJOR)
+		reject_hello(r, "not a version of TLS");
+	skip_bytes(r, 1 + RANDOM_LEN);
 	len = get_length(r, 1);
 	if (len > SESSION_ID_MAX)
-		bad(r, "session id too long");
-	skip(r, len);
+		reject_hello(r, "session id too long");
+	skip_bytes(r, len);
 	len = get_length(r, 2);
 	if (len == 0 || len % 2)
-		bad(r, "malformed cipher suites");
-	skip(r, len);
+		reject_hello(r, "malformed cipher suites");
+	skip_bytes(r, len);
 	len = get_length(r, 1);
 	if (len == 0)
-		bad(r, "no compression method");
-	skip(r, len);
+		reject_hello(r, "no compression method");
+	skip_bytes(r, len);
 	if (has_more(r))
 		get_length_filling(r);
 	while (has_more(r))

@@ -14,8 +14,8 @@
 
 /**
  * struct sp_tls_hello - copied out, since a hello may lie scattered over several records
- * @sni:	host_name, NUL-terminated, lower case, without a trailing dot; "" when absent; letters, digits, '-',
- *		'_', '.'
+ * @sni:	host_name, NUL-terminated, lower case, without a trailing dot; "" when absent;
+ *		letters, digits, '-', '_', '.'
  * @alpn:	the ProtocolNameList's entries (length byte, then name), as sent
  * @alpn_len:	bytes in @alpn
  * @why:	for SP_PARSE_BAD: a short English reason (static)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* chain.h - rates of a Markov chain in continuous time, as a band matrix. Read by src/plan/ and its tests. */
+/*
+ * chain.h - rates of a Markov chain in continuous time, as a band matrix. Read by src/plan/ and
+ * its tests.
+ */
 #ifndef SP_PLAN_CHAIN_H
 #define SP_PLAN_CHAIN_H
 

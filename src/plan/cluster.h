@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * cluster.h - proxies, store servers and backends in the words of docs/ARCHITECTURE.md. Read by src/plan/, its tests.
+ * cluster.h - proxies, store servers and backends in the words of docs/ARCHITECTURE.md. Read by
+ * src/plan/, its tests.
  *
- * Each kind is a group (group.h) with a repairman of its own; groups fail independently. A proxy's failure is covered
- * if the routers notice it within `detect`, else they go on sending it its share until `reboot`. Of store servers and
- * backends each failure is covered: a majority answers without the dead one, and another backend is tried at once.
+ * Each kind is a group (group.h) with a repairman of its own; groups fail independently. A
+ * proxy's failure is covered if the routers notice it within `detect`, else they go on sending it
+ * its share until `reboot`. Of store servers and backends each failure is covered: a majority
+ * answers without the dead one, and another backend is tried at once.
  */
 #ifndef SP_PLAN_CLUSTER_H
 #define SP_PLAN_CLUSTER_H
@@ -15,7 +17,10 @@
 #define SP_PLAN_STORES_MAX 16 /* of spliced.yaml(5), as are the copies */
 #define SP_PLAN_COPIES_MAX 5
 
-/* `store_loss` of spliced.yaml(5): what becomes of new connections while most copies of their splice can't be kept */
+/*
+ * `store_loss` of spliced.yaml(5): what becomes of new connections while most copies of their
+ * splice can't be kept
+ */
 enum sp_store_loss { SP_STORE_LOSS_CONTINUE, SP_STORE_LOSS_REFUSE };
 
 enum sp_plan_machine { SP_MACHINE_PROXY, SP_MACHINE_STORE, SP_MACHINE_BACKEND, SP_MACHINE_COUNT };
@@ -93,10 +98,15 @@ int sp_plan_cluster_check(struct sp_plan_cluster *cluster, char error[SP_PLAN_ER
 /* @cluster: checked. Return: 0; -ENOMEM; -EDOM. */
 int sp_plan_cluster_worth(const struct sp_plan_cluster *cluster, struct sp_plan_worth *ret_worth);
 
-/* HAProxy as a VRRP pair of the same hosts: each death of the active one ends all its connections. */
+/*
+ * HAProxy as a VRRP pair of the same hosts: each death of the active one ends all its connections.
+ */
 int sp_plan_vrrp_worth(const struct sp_plan_cluster *cluster, struct sp_plan_worth *ret_worth);
 
-/* Share of all connections most of whose copies belong on @failed store servers: they can't be committed. */
+/*
+ * Share of all connections most of whose copies belong on @failed store servers: they can't be
+ * committed.
+ */
 double sp_no_majority(const struct sp_plan_cluster *cluster, unsigned int failed);
 
 /* Share of all splices all of whose copies are on @failed store servers; 1 without any server. */
@@ -108,9 +118,10 @@ double sp_no_copy(const struct sp_plan_cluster *cluster, unsigned int failed);
  * @proxies:	solved
  * @stores:	solved; not used without store servers
  *
- * One proxy at a time is taken to know a splice, the one that carries it; after its death the next packet, or its
- * repetition, brings the splice to another one. So it is lost when
- * - its proxy dies while all servers with its copies are down, or most of them with `store_loss: continue`, which keeps
+ * One proxy at a time is taken to know a splice, the one that carries it; after its death the
+ * next packet, or its repetition, brings the splice to another one. So it is lost when
+ * - its proxy dies while all servers with its copies are down, or most of them with `store_loss:
+ * continue`, which keeps
  *   nothing new then: all connections are taken to be younger than that; or
  * - the last of these servers dies after the proxy has, and before the next packet.
  */

@@ -20,7 +20,10 @@ int sp_fail(enum sp_exit code, const char *fmt, ...) __attribute__((format(print
 /* Prints why a model could not be solved. Return: SP_EXIT_FAILED. */
 int sp_fail_errno(int err);
 
-/* Reads all that a command line has. Return: 0; enum sp_exit with a message; -1: done, it was --help or --version. */
+/*
+ * Reads all that a command line has. Return: 0; enum sp_exit with a message; -1: done, it was
+ * --help or --version.
+ */
 int sp_command_parse(int argc, char **argv, const struct sp_param *list, void *params, const char *usage,
 		     struct sp_command_options *ret_options);
 

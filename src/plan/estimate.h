@@ -5,7 +5,10 @@
 
 #include "model.h"
 
-/* Seconds of this machine for all that is printed of a model; @hours as of sp_plan_measure(). Return: 0; -ENOMEM. */
+/*
+ * Seconds of this machine for all that is printed of a model; @hours as of sp_plan_measure().
+ * Return: 0; -ENOMEM.
+ */
 int sp_plan_estimate(const struct sp_plan_model *model, double hours, double *ret_s);
 
 #endif

@@ -39,7 +39,9 @@ int sp_group_solve(const struct sp_plan_model *model, struct sp_group *ret_group
 	return err;
 }
 
-/* Rate at which the next one fails, for each that is left: share of all connections that this hits. */
+/*
+ * Rate at which the next one fails, for each that is left: share of all connections that this hits.
+ */
 static double hit_rate(const struct sp_group *group, unsigned int failed)
 {
 	return sp_plan_failure_rate(&group->model, failed) / (group->units - failed);

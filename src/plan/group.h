@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* group.h - machines of one kind that all work, as a solved model. Read by src/plan/ and its tests. */
+/*
+ * group.h - machines of one kind that all work, as a solved model. Read by src/plan/ and its tests.
+ */
 #ifndef SP_PLAN_GROUP_H
 #define SP_PLAN_GROUP_H
 
 #include "model.h"
 
 /*
- * All machines work, and share the load evenly: `needed` of them are the model's operating units, the others its warm
- * spares, which fail as often. An unsafe state is one machine that is gone and still gets its share of the clients.
+ * All machines work, and share the load evenly: `needed` of them are the model's operating units,
+ * the others its warm spares, which fail as often. An unsafe state is one machine that is gone
+ * and still gets its share of the clients.
  */
 
 /**
@@ -50,7 +53,8 @@ double sp_group_hit(const struct sp_group *group);
  * @group:		solved
  * @detect_hours:	for so long a covered failure is not noticed, always
  * @patience_hours:	so long a client waits
- * @ret_share:		of those whose machine's failure is not noticed for so long, or leaves none for so long
+ * @ret_share:		of those whose machine's failure is not noticed for so long, or leaves
+ *		none for so long
  *
  * Return: 0; -ENOMEM.
  */

@@ -54,7 +54,9 @@ static double better(const struct sp_improvement *i, double from, double times)
 	return from;
 }
 
-/* All hosts become better at once. Where each server keeps all splices, a further one does so, too. */
+/*
+ * All hosts become better at once. Where each server keeps all splices, a further one does so, too.
+ */
 static struct sp_plan_cluster change(const struct sp_plan_cluster *c, const struct sp_improvement *i, double times)
 {
 	struct sp_plan_cluster changed = *c;

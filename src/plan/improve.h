@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* improve.h - which of its parameters would make a cluster better. Read by src/plan/ and its tests. */
+/*
+ * improve.h - which of its parameters would make a cluster better. Read by src/plan/ and its tests.
+ */
 #ifndef SP_PLAN_IMPROVE_H
 #define SP_PLAN_IMPROVE_H
 
@@ -22,7 +24,8 @@ enum sp_improve_kind {
  * @from:	what it is
  * @to:		what it would have to be
  * @times:	so many times better; of machines, so many more
- * @best:	`service_lost` if it alone were as good as can be: SP_IMPROVE_TIMES_MAX, SP_IMPROVE_MORE_MAX
+ * @best:	`service_lost` if it alone were as good as can be: SP_IMPROVE_TIMES_MAX,
+ *		SP_IMPROVE_MORE_MAX
  */
 struct sp_improvement {
 	const char		*name;
@@ -39,7 +42,8 @@ struct sp_improvement {
 /**
  * sp_improve() - find, for each parameter alone, the value that divides `service_lost` by ten
  * @cluster:	checked
- * @ret_list:	those that are enough first, by how little they need; then the others, by how much they do
+ * @ret_list:	those that are enough first, by how little they need; then the others, by how much
+ *		they do
  *
  * Return: as sp_plan_cluster_worth().
  */

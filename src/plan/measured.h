@@ -7,13 +7,15 @@
 
 /**
  * sp_measured_read() - coverage, detect and reboot of a table
- * @path:	CSV as tests/torture writes it: id (SHOT-CLIENT), fault, outcome and stall_ms are read
+ * @path:	CSV as tests/torture writes it: id (SHOT-CLIENT), fault, outcome and stall_ms are
+ *		read
  * @params:	a struct sp_plan_cluster
  * @error:	what is wrong
  *
- * A shot that took a host (host_lost, host_back, two_hosts) is a fault. It was detected in time if no client of it
- * stalled for longer than @in_time or lost its connection. coverage is the share of these, detect the mean stall of
- * their clients, reboot the mean of the longest stall of each other fault; what there was none of stays as it is.
+ * A shot that took a host (host_lost, host_back, two_hosts) is a fault. It was detected in time
+ * if no client of it stalled for longer than @in_time or lost its connection. coverage is the
+ * share of these, detect the mean stall of their clients, reboot the mean of the longest stall of
+ * each other fault; what there was none of stays as it is.
  *
  * Return: 0; -EINVAL; -errno.
  */

@@ -9,8 +9,9 @@
 #define SP_PLAN_STEADY (-1.0) /* in the place of a time */
 
 /*
- * Member, what it is. What is lost is the sum of small probabilities, and never 1 minus a large one.
- * The three times are from the beginning, whatever time the others are taken at; INFINITY if the event never comes.
+ * Member, what it is. What is lost is the sum of small probabilities, and never 1 minus a large
+ * one. The three times are from the beginning, whatever time the others are taken at; INFINITY if
+ * the event never comes.
  */
 #define SP_PLAN_MEASURES(X) \
 	X(failed, "units failed, mean") \
@@ -77,8 +78,9 @@ void sp_plan_measure_states(const struct sp_plan_model *model, const double pric
 /**
  * sp_plan_sensitivity() - how much each measure changes with each rate
  *
- * Arguments are as of sp_plan_measure(). @ret_slope is the derivative, by differences over four points, which what the
- * measures come from is exact enough for. Where a rate can only grow (0) or shrink (coverage 1), it is one-sided.
+ * Arguments are as of sp_plan_measure(). @ret_slope is the derivative, by differences over four
+ * points, which what the measures come from is exact enough for. Where a rate can only grow (0)
+ * or shrink (coverage 1), it is one-sided.
  */
 int sp_plan_sensitivity(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT], double hours,
 			double ret_slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT]);

@@ -3,8 +3,9 @@
  * model.h - a group of machines with spares and one repairman. Read by src/plan/ and its tests.
  *
  * The model is that of "Fault tolerant system with imperfect coverage, reboot and server vacation",
- * Journal of Industrial Engineering International, doi:10.1007/s40092-016-0180-8. A continuous-time Markov chain over
- * states (s, n, u): s says where the repairman is, n units are failed, u is 1 while one more failure is not covered.
+ * Journal of Industrial Engineering International, doi:10.1007/s40092-016-0180-8. A
+ * continuous-time Markov chain over states (s, n, u): s says where the repairman is, n units are
+ * failed, u is 1 while one more failure is not covered.
  *
  *	K = operating + warm + cold, L(n) = min(M, K-n) lambda + min(Y, K-n-min(M, K-n)) alpha
  *
@@ -12,7 +13,8 @@
  *	(s,n,0) -> (s,n,1)	(1-c) L(n)	not covered: the group is unsafe, and serves nothing
  *	(s,n,1) -> (s,n+1,0)	beta		reboot; nothing else happens in an unsafe state
  *	(V,n,0) -> (B,n,0)	theta, n > 0	the repairman returns from vacation
- *	(B,n,0) -> (B,n-1,0)	mu		repaired; from n = 1 to (V,0,0): with nothing to do he leaves
+ *	(B,n,0) -> (B,n-1,0)	mu		repaired; from n = 1 to (V,0,0): with nothing to
+ *	do he leaves
  *	(B,n,0) -> (D,n,0)	b		the repairman breaks down
  *	(D,n,0) -> (B,n,0)	r
  *

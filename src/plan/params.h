@@ -29,9 +29,10 @@ struct sp_plan_params {
  * @kind:	how it is written
  * @at:		offset of its value
  * @what:	for --help, in capitals what takes the place of the value
- * @names:	of SP_PARAM_PRICES: what has a price, NULL behind the last; their values are doubles from @at on.
- *		Of SP_PARAM_CHOICE: the words; the value is the number of one
- * @import:	of SP_PARAM_IMPORT: reads several parameters out of a file; 0, or -errno with the reason
+ * @names:	of SP_PARAM_PRICES: what has a price, NULL behind the last; their values are
+ *		doubles from @at on. Of SP_PARAM_CHOICE: the words; the value is the number of one
+ * @import:	of SP_PARAM_IMPORT: reads several parameters out of a file; 0, or -errno with the
+ *		reason
  */
 struct sp_param {
 	const char		*name;

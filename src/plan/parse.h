@@ -7,10 +7,16 @@
 
 /* Each returns 0, or -EINVAL with *@ret_why what is allowed; the value is untouched then. */
 
-/* "0.15s", "4h", "2 min", or "never" (INFINITY): a number with ms, s, min, h, d or y, 0 or more. In hours. */
+/*
+ * "0.15s", "4h", "2 min", or "never" (INFINITY): a number with ms, s, min, h, d or y, 0 or more.
+ * In hours.
+ */
 int sp_parse_hours(const char *text, double *ret_hours, const char **ret_why);
 
-/* "0.02", "5/min": per hour, if nothing else is said. Any sign: the model says what is wrong with it. */
+/*
+ * "0.02", "5/min": per hour, if nothing else is said. Any sign: the model says what is wrong with
+ * it.
+ */
 int sp_parse_per_hour(const char *text, double *ret_rate, const char **ret_why);
 
 /* "0.999" or "99.9%". Any size: the model says what is wrong with it. */

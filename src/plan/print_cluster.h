@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* print_cluster.h - what a cluster is worth, for people and for programs. Read by src/plan/ and its tests. */
+/*
+ * print_cluster.h - what a cluster is worth, for people and for programs. Read by src/plan/ and
+ * its tests.
+ */
 #ifndef SP_PLAN_PRINT_CLUSTER_H
 #define SP_PLAN_PRINT_CLUSTER_H
 

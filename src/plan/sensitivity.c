@@ -17,7 +17,10 @@ struct rule {
 static const struct rule both_sides = { 4, { -2, -1, 1, 2 }, { 1 / 12.0, -8 / 12.0, 8 / 12.0, -1 / 12.0 } };
 static const struct rule one_side = { 5, { 0, 1, 2, 3, 4 }, { -25 / 12.0, 4, -3, 16 / 12.0, -3 / 12.0 } };
 
-/* The step is a share of the rate, so that it never leaves what is allowed; of 0, a share of another rate. */
+/*
+ * The step is a share of the rate, so that it never leaves what is allowed; of 0, a share of
+ * another rate.
+ */
 static const struct rule *choose(const struct sp_plan_model *model, enum sp_plan_rate rate, double *ret_step)
 {
 	double value = model->rate[rate];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Numbers: (V,0,0), (V,0,1), then for each n = 1..K-1 six, (V,n,0), (V,n,1), (B,n,0), (B,n,1), (D,n,0), (D,n,1), and
- * for n = K, where nothing is left to fail, (V,K,0), (B,K,0), (D,K,0).
+ * Numbers: (V,0,0), (V,0,1), then for each n = 1..K-1 six, (V,n,0), (V,n,1), (B,n,0), (B,n,1),
+ * (D,n,0), (D,n,1), and for n = K, where nothing is left to fail, (V,K,0), (B,K,0), (D,K,0).
  */
 #include "states.h"
 

@@ -7,8 +7,8 @@
 
 /**
  * sp_status_read() - counts of machines and connections
- * @path:	what `splicectl --json status` has printed (store servers, backends, connections of one proxy), or
- *		`splicectl --json cluster` (proxies, and connections of all)
+ * @path:	what `splicectl --json status` has printed (store servers, backends, connections
+ *		of one proxy), or `splicectl --json cluster` (proxies, and connections of all)
  * @params:	a struct sp_plan_cluster
  * @error:	what is wrong
  *

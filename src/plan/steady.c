@@ -5,7 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* States are eliminated from the last to the first. Flow through one becomes rates between the states before it. */
+/*
+ * States are eliminated from the last to the first. Flow through one becomes rates between the
+ * states before it.
+ */
 struct elimination {
 	struct sp_chain chain;
 	double *leaves; /* rate to states before it, or to the end */

@@ -39,7 +39,9 @@ static double *entry(struct system *s, size_t row, size_t column)
 	return gsl_matrix_ptr(s->matrix, column, 2 * s->width + row - column);
 }
 
-/* Of the transposed generator, as probabilities are a row: flow into a state, minus flow out of it. */
+/*
+ * Of the transposed generator, as probabilities are a row: flow into a state, minus flow out of it.
+ */
 static void fill(struct system *s, const struct sp_chain *chain, size_t skip, const unsigned char *is_end)
 {
 	for (size_t from = skip; from < chain->count; from++) {

@@ -34,7 +34,10 @@ static void jump(const struct sp_chain *chain, double rate, const double *stays,
 	}
 }
 
-/* Poisson weights for the number of jumps, computed from the mode outwards, so that none is out of range. */
+/*
+ * Poisson weights for the number of jumps, computed from the mode outwards, so that none is out
+ * of range.
+ */
 struct jumps {
 	size_t first;
 	size_t count;
@@ -129,7 +132,10 @@ int sp_transient_by_jumps(const struct sp_chain *chain, double hours, double *p)
 	return err;
 }
 
-/* Each row sums to 1. If a state is rarely left, the exact part of its row is what leaves: the diagonal is the rest. */
+/*
+ * Each row sums to 1. If a state is rarely left, the exact part of its row is what leaves: the
+ * diagonal is the rest.
+ */
 static void settle(double *matrix, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

@@ -17,12 +17,17 @@
 
 #include <linux/types.h>
 
-/* Of a taken port: a round, or that the store isn't known to have it; of a resting one: whether its splice is over. */
+/*
+ * Of a taken port: a round, or that the store isn't known to have it; of a resting one: whether
+ * its splice is over.
+ */
 enum sp_port_mark { SP_PORT_MARK_NONE, SP_PORT_MARK_ROUND_A, SP_PORT_MARK_ROUND_B, SP_PORT_MARK_UNSURE };
 
 enum sp_port_state { SP_PORT_FRESH, SP_PORT_RESTING, SP_PORT_TAKEN };
 
-/* A port is known by its distance from the first one. @prev and @next count while it is in a list. */
+/*
+ * A port is known by its distance from the first one. @prev and @next count while it is in a list.
+ */
 struct sp_port {
 	__u16	prev;
 	__u16	next;

@@ -52,7 +52,7 @@ struct sp_ports {
 	struct sp_addr		addrs[];
 };
 
-static __u64 hash(const struct sp_ports *ports, const struct sp_endpoint *to, size_t salt)
+static __u64 hash_endpoint(const struct sp_ports *ports, const struct sp_endpoint *to, size_t salt)
 {
 	const __be32 *w = to->addr.w;
 	__u64 words[3] = {
@@ -65,7 +65,7 @@ static __u64 hash(const struct sp_ports *ports, const struct sp_endpoint *to, si
 
 static struct towards **bucket_of(struct sp_ports *ports, const struct sp_endpoint *to)
 {
-	return &ports->buckets[hash(ports, to, 0) % BUCKETS];
+	return &ports->buckets[hash_endpoint(ports, to, 0) % BUCKETS];
 }
 
 static struct towards *towards_find(struct sp_ports *ports, const struct sp_endpoint *to)
@@ -95,7 +95,10 @@ static int towards_is_idle(const struct sp_ports *ports, const struct towards *t
 	return 1;
 }
 
-/* Backends come and go with reloads: at the limit, forget those without a connection, but for @keep. */
+/*
+ * Backends come and go with reloads: at the limit, forget those without a connection, but for
+ * @keep.
+ */
 static void evict_idle(struct sp_ports *ports, const struct towards *keep)
 {
 	for (size_t i = 0; i < BUCKETS; i++) {
@@ -139,7 +142,7 @@ static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_id
 			evict_idle(ports, tw);
 		if (ports->queue_count >= QUEUES_MAX)
 			return -ENOMEM;
-		q = sp_port_queue_new(ports->port_count, hash(ports, &tw->to, addr_idx + 1) % ports->port_count);
+		q = sp_port_queue_new(ports->port_count, hash_endpoint(ports, &tw->to, addr_idx + 1) % ports->port_count);
 		if (!q)
 			return -ENOMEM;
 		tw->queues[addr_idx] = q;
@@ -192,7 +195,7 @@ static struct sp_endpoint endpoint_at(const struct sp_ports *ports, size_t addr_
 	return (struct sp_endpoint){ .addr = ports->addrs[addr_idx], .port_be = htons(ports->first + idx) };
 }
 
-static int get(struct sp_ports *ports, struct towards *tw, struct sp_endpoint *ret_from)
+static int alloc_port(struct sp_ports *ports, struct towards *tw, struct sp_endpoint *ret_from)
 {
 	int err = -EAFNOSUPPORT;
 
@@ -234,7 +237,7 @@ static int ask_oldest(struct sp_ports *ports, struct towards *tw, size_t addr_id
 	return 0;
 }
 
-static int reclaim(struct sp_ports *ports, struct towards *tw)
+static int reclaim_ports(struct sp_ports *ports, struct towards *tw)
 {
 	size_t most = ports->addr_count < RECLAIM_LOOKS ? ports->addr_count : RECLAIM_LOOKS;
 
@@ -253,9 +256,9 @@ int sp_port_alloc(struct sp_ports *ports, const struct sp_endpoint *to, struct s
 
 	if (!tw)
 		return -ENOMEM;
-	err = get(ports, tw, ret_from);
-	if (err == -EADDRNOTAVAIL && ports->ask && reclaim(ports, tw))
-		err = get(ports, tw, ret_from);
+	err = alloc_port(ports, tw, ret_from);
+	if (err == -EADDRNOTAVAIL && ports->ask && reclaim_ports(ports, tw))
+		err = alloc_port(ports, tw, ret_from);
 	return err;
 }
 

@@ -74,24 +74,24 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple)
 	return key;
 }
 
-static void put16(__u8 *to, __u16 value)
+static void put_be16(__u8 *to, __u16 value)
 {
 	to[0] = value >> 8;
 	to[1] = value;
 }
 
-static void put32(__u8 *to, __u32 value)
+static void put_be32(__u8 *to, __u32 value)
 {
 	value = htonl(value);
 	memcpy(to, &value, 4);
 }
 
-static __u16 get16(const __u8 *from)
+static __u16 get_be16(const __u8 *from)
 {
 	return from[0] << 8 | from[1];
 }
 
-static __u32 get32(const __u8 *from)
+static __u32 get_be32(const __u8 *from)
 {
 	__u32 value;
 
@@ -106,7 +106,7 @@ static __u16 shifts_and_flags(const struct sp_splice *s)
 	       (s->down.window_shift & 31);
 }
 
-static __s8 shift(unsigned int bits)
+static __s8 decode_shift(unsigned int bits)
 {
 	return (bits & 15) - (bits & 16);
 }
@@ -117,18 +117,18 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 	const struct sp_half *up = &splice->up;
 	struct sp_record r = { 0 };
 
-	put32(r.bytes + 4, splice->client_isn);
-	put32(r.bytes + 8, up->spliced_s);
+	put_be32(r.bytes + 4, splice->client_isn);
+	put_be32(r.bytes + 8, up->spliced_s);
 	r.bytes[12] = up->version;
-	put16(r.bytes + 13, shifts_and_flags(splice));
-	put16(r.bytes + 15, up->pool_id);
-	put32(r.bytes + 17, up->seq_delta);
-	put32(r.bytes + 21, up->ack_delta);
-	put32(r.bytes + 25, up->tsval_delta);
-	put32(r.bytes + 29, up->tsecr_delta);
+	put_be16(r.bytes + 13, shifts_and_flags(splice));
+	put_be16(r.bytes + 15, up->pool_id);
+	put_be32(r.bytes + 17, up->seq_delta);
+	put_be32(r.bytes + 21, up->ack_delta);
+	put_be32(r.bytes + 25, up->tsval_delta);
+	put_be32(r.bytes + 29, up->tsecr_delta);
 	r.len = OUT_AT + sp_tuple_pack(&up->out, r.bytes + OUT_AT);
 	if (up->mss) {
-		put16(r.bytes + r.len, up->mss);
+		put_be16(r.bytes + r.len, up->mss);
 		r.len += MSS_BYTES;
 	}
 	r.len += SP_SEAL_TAIL_BYTES;
@@ -139,10 +139,10 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 static struct sp_half read_up(const __u8 *b)
 {
 	return (struct sp_half){
-		.spliced_s = get32(b + 8), .version = b[12], .pool_id = get16(b + 15),
-		.flags = get16(b + 13) >> 10 << FLAGS_AT & SP_HALF_F_SHARED, .window_shift = shift(get16(b + 13) >> 5),
-		.seq_delta = get32(b + 17), .ack_delta = get32(b + 21),
-		.tsval_delta = get32(b + 25), .tsecr_delta = get32(b + 29),
+		.spliced_s = get_be32(b + 8), .version = b[12], .pool_id = get_be16(b + 15),
+		.flags = get_be16(b + 13) >> 10 << FLAGS_AT & SP_HALF_F_SHARED, .window_shift = decode_shift(get_be16(b + 13) >> 5),
+		.seq_delta = get_be32(b + 17), .ack_delta = get_be32(b + 21),
+		.tsval_delta = get_be32(b + 25), .tsecr_delta = get_be32(b + 29),
 	};
 }
 
@@ -157,15 +157,15 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 		packed -= MSS_BYTES;
 	if (packed != PACKED_V4 && packed != PACKED_V6)
 		return SP_SEAL_LENGTH;
-	s.client_isn = get32(b + 4);
+	s.client_isn = get_be32(b + 4);
 	s.up = read_up(b);
 	if (len != FRAME_BYTES + packed)
-		s.up.mss = get16(b + OUT_AT + packed);
+		s.up.mss = get_be16(b + OUT_AT + packed);
 	if (len != FRAME_BYTES + packed && !s.up.mss)
 		return SP_SEAL_LENGTH;	/* what is not there has no bytes */
 	if (sp_tuple_unpack(b + OUT_AT, packed, &s.up.out))
 		return SP_SEAL_LENGTH;
-	s.down = sp_half_turn(&s.up, front, shift(get16(b + 13)));
+	s.down = sp_half_turn(&s.up, front, decode_shift(get_be16(b + 13)));
 	*ret_splice = s;
 	return SP_SEAL_OK;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* record.h - a splice on its way to other proxies: the keys under which a store has it, and its bytes. */
+/*
+ * record.h - a splice on its way to other proxies: the keys under which a store has it, and its
+ * bytes.
+ */
 #ifndef SP_SPLICE_RECORD_H
 #define SP_SPLICE_RECORD_H
 
@@ -19,11 +22,14 @@ int sp_tuple_unpack(const void *bytes, size_t len, struct sp_tuple *ret_tuple);
  * Keys of a store: a letter, and a packed tuple, or a hash (64 bits) of it.
  *
  *	"f" client -> service	the record, behind one byte of the store's own
- *	"d" backend -> proxy	by its hash: a pointer, the packed tuple client -> service. Of two tuples of one hash,
+ *	"d" backend -> proxy	by its hash: a pointer, the packed tuple client -> service. Of two
+ *	tuples of one hash,
  *				which is next to never, the later one has it
- *	"h" client -> service	a head that was acknowledged before its splice: a hash of its pieces (piece.h), and
+ *	"h" client -> service	a head that was acknowledged before its splice: a hash of its
+ *	pieces (piece.h), and
  *				whose it is under "c"
- *	"o" name of a proxy	the packed tuples of heads that are its to deliver: a sorted set, by when they expire
+ *	"o" name of a proxy	the packed tuples of heads that are its to deliver: a sorted set,
+ *	by when they expire
  *
  * And "m": a marker, by which one sees that a server was emptied (store/redis/conn.c).
  */
@@ -42,7 +48,8 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
  *	 4  client's ISN	 8  spliced_s		12  version
  *	13  from the highest bit: 6 for SP_HALF_F_SHARED, 5 each for the window shifts, up and down
  *	15  pool_id		17  four deltas of the half up	33  packed tuple proxy -> backend
- *	behind it  2 bytes: mss of the half up, unless that is 0. Who does not know of it takes no such record
+ *	behind it  2 bytes: mss of the half up, unless that is 0. Who does not know of it takes no
+ *	such record
  *
  * The half down follows from the half up: its deltas are those of the other
  * direction with their signs changed.

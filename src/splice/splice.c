@@ -75,7 +75,10 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, co
 	return err;
 }
 
-/* Else two who tell each other of one end each would end up with one that knows, and does not tell any more. */
+/*
+ * Else two who tell each other of one end each would end up with one that knows, and does not
+ * tell any more.
+ */
 __u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
 	struct sp_patch note = { .front = *front, .client_isn = client_isn, .flags = state & SP_STATE_TOLD };

@@ -42,10 +42,16 @@ struct sp_splice {
 struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,
 				const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id);
 
-/* Of one with SP_HALF_F_ADOPTED, whose two handshakes are the same. @mss, @wscale: see sp_half_adopted() */
+/*
+ * Of one with SP_HALF_F_ADOPTED, whose two handshakes are the same. @mss, @wscale: see
+ * sp_half_adopted()
+ */
 void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale);
 
-/* Where the streams of both ends stand, as they count (host order); 0: not known, as nobody here has seen them. */
+/*
+ * Where the streams of both ends stand, as they count (host order); 0: not known, as nobody here
+ * has seen them.
+ */
 struct sp_streams {
 	__u32	client;
 	__u32	backend;
@@ -54,7 +60,8 @@ struct sp_streams {
 /**
  * sp_splice_install() - make a committed splice known to the datapath
  * @at:		the client's with what we forward ourselves of it
- * @refreshed_s:	as in struct sp_meta: up.spliced_s when the store has it, for all we know only since then
+ * @refreshed_s:	as in struct sp_meta: up.spliced_s when the store has it, for all we know
+ *		only since then
  * Return: 0; -E2BIG when the table is full, and then nothing is left of it.
  */
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, const struct sp_streams *at,
@@ -65,13 +72,17 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, co
  * @client_isn:	another splice of this tuple is left alone
  * @state:	SP_STATE_* as the half up sees them; added to what was seen here
  *
- * Packets that still come go on as before: a FIN stays, an RST is forgotten when its sender sends on, and nothing is
- * removed before limits.closed without a packet.
- * Return: what the one who told should hear, which is that the splice is closed, and why; 0: nothing.
+ * Packets that still come go on as before: a FIN stays, an RST is forgotten when its sender sends
+ * on, and nothing is removed before limits.closed without a packet.
+ * Return: what the one who told should hear, which is that the splice is closed, and why; 0:
+ * nothing.
  */
 __u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state);
 
-/* A FIN of @tuple, which a half matches, ends its stream, as far as is known here. SP_FIN_UNKNOWN: no such splice. */
+/*
+ * A FIN of @tuple, which a half matches, ends its stream, as far as is known here.
+ * SP_FIN_UNKNOWN: no such splice.
+ */
 enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple, __u32 client_isn,
 				    const struct sp_fin *fin);
 

@@ -3,18 +3,18 @@
 
 #include <string.h>
 
-static __u32 later(__u32 a, __u32 b)
+static __u32 later_seq(__u32 a, __u32 b)
 {
 	return a > b ? a : b;
 }
 
-static __u32 earlier(__u32 a, __u32 b)
+static __u32 earlier_seq(__u32 a, __u32 b)
 {
 	return a < b ? a : b;
 }
 
 /* Takes all spans that touch @s out of the list and into it. */
-static void absorb(struct sp_reasm *h, struct sp_reasm_span *s)
+static void absorb_spans(struct sp_reasm *h, struct sp_reasm_span *s)
 {
 	for (__u32 i = 0; i < h->span_count;) {
 		struct sp_reasm_span *other = &h->spans[i];
@@ -23,8 +23,8 @@ static void absorb(struct sp_reasm *h, struct sp_reasm_span *s)
 			i++;
 			continue;
 		}
-		s->from = earlier(s->from, other->from);
-		s->to = later(s->to, other->to);
+		s->from = earlier_seq(s->from, other->from);
+		s->to = later_seq(s->to, other->to);
 		*other = h->spans[--h->span_count];
 		i = 0;
 	}
@@ -38,15 +38,15 @@ __u32 sp_reasm_add(struct sp_reasm *h, char *buf, __u32 room, __s64 at, const ch
 	if (skip >= n || at >= room)
 		return 0;
 	s.from = (__u32)(at + skip);
-	s.to = earlier(room, (__u32)(at + n));
+	s.to = earlier_seq(room, (__u32)(at + n));
 	if (s.from >= s.to || (s.from > h->len && h->span_count == SP_REASM_SPANS))
 		return 0;
 	memcpy(buf + s.from, data + skip, s.to - s.from);
-	absorb(h, &s);
+	absorb_spans(h, &s);
 	if (s.from > h->len)
 		h->spans[h->span_count++] = s;
 	else
 		h->len = s.to;
-	h->top = later(h->top, s.to);
+	h->top = later_seq(h->top, s.to);
 	return h->len - before;
 }

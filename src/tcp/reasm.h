@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* held.h - the first bytes of a connection, put in order as they come (RFC 9293, 3.10.7.4). No I/O, no heap. */
+/*
+ * held.h - the first bytes of a connection, put in order as they come (RFC 9293, 3.10.7.4). No
+ * I/O, no heap.
+ */
 #ifndef SP_TCP_HELD_H
 #define SP_TCP_HELD_H
 
@@ -28,8 +31,10 @@ struct sp_reasm {
 /**
  * sp_reasm_add() - put in a piece
  * @buf:	of @room bytes; what is behind @room is left out
- * @at:		offset of the piece; may be negative, since a retransmission may begin before the first byte
- * Bytes that are there already are kept. A piece that would be one span too many is left out: TCP repeats it.
+ * @at:		offset of the piece; may be negative, since a retransmission may begin before the
+ *		first byte
+ * Bytes that are there already are kept. A piece that would be one span too many is left out: TCP
+ * repeats it.
  * Return: bytes by which @held->len has grown.
  */
 __u32 sp_reasm_add(struct sp_reasm *held, char *buf, __u32 room, __s64 at, const char *data, __u32 n);

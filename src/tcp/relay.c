@@ -5,7 +5,7 @@
 #define MSS_MOST	(SP_SEGMENT_PACKET_MAX - 60)	/* IPv6 and TCP header */
 #define TS_BYTES	12	/* the option with its padding */
 
-static struct sp_segment translate(const struct sp_half *half, const struct sp_segment *seg)
+static struct sp_segment apply_half(const struct sp_half *half, const struct sp_segment *seg)
 {
 	struct sp_segment out = *seg;
 
@@ -23,7 +23,7 @@ static struct sp_segment translate(const struct sp_half *half, const struct sp_s
 }
 
 /* Payload for one packet: never none, whatever the receiver says. */
-static size_t room(const struct sp_segment *seg, __u16 mss)
+static size_t payload_room(const struct sp_segment *seg, __u16 mss)
 {
 	if (mss < MSS_LEAST)
 		mss = MSS_LEAST;
@@ -34,7 +34,7 @@ static size_t room(const struct sp_segment *seg, __u16 mss)
 
 void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss)
 {
-	struct sp_segment translated = translate(half, seg);
+	struct sp_segment translated = apply_half(half, seg);
 
 	sp_relay_pieces(wire, &translated, half->mss && half->mss < mss ? half->mss : mss);
 }
@@ -42,7 +42,7 @@ void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_
 void sp_relay_pieces(struct sp_wire *wire, const struct sp_segment *seg, __u16 mss)
 {
 	struct sp_segment piece = *seg;
-	size_t max = room(seg, mss);
+	size_t max = payload_room(seg, mss);
 	const char *payload = seg->payload;
 	size_t left = seg->payload_len;
 

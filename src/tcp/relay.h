@@ -14,7 +14,8 @@
 /**
  * sp_relay() - send a segment on as the datapath would (bpf/rewrite.bpf.h)
  * @seg:	as it came; without a SYN
- * @mss:	of the receiver (RFC 9293, 3.7.1): payload and options of what is sent; a superpacket goes in pieces
+ * @mss:	of the receiver (RFC 9293, 3.7.1): payload and options of what is sent; a
+ *		superpacket goes in pieces
  * SACK blocks are left out: the receiver will hear them again.
  */
 void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss);

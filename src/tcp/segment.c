@@ -46,7 +46,9 @@ static __u16 sum_fold(__u64 sum)
 	return ~sum;
 }
 
-/* The ffff of a mapped IPv4 address is a zero in one's complement: one sum does for both families. */
+/*
+ * The ffff of a mapped IPv4 address is a zero in one's complement: one sum does for both families.
+ */
 static __u64 sum_pseudo(const struct sp_tuple *t, __u8 proto, size_t l4_len)
 {
 	__be32 tail[2] = { htonl(l4_len), htonl(proto) };
@@ -110,7 +112,9 @@ static __u8 *put_u8x4(__u8 *p, __u8 a, __u8 b, __u8 c, __u8 d)
 	return p + 4;
 }
 
-/* Layout and order of Linux, so that a splice looks like any client; the length is a multiple of 4. */
+/*
+ * Layout and order of Linux, so that a splice looks like any client; the length is a multiple of 4.
+ */
 static size_t put_options(__u8 *opts, const struct sp_segment *seg)
 {
 	int is_syn = seg->flags & SP_TCP_SYN;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* segment.h - TCP segments and ICMP errors of our own: built and parsed. No state of connections. */
+/*
+ * segment.h - TCP segments and ICMP errors of our own: built and parsed. No state of connections.
+ */
 #ifndef SP_TCP_SEGMENT_H
 #define SP_TCP_SEGMENT_H
 
@@ -55,7 +57,8 @@ int sp_segment_build(const struct sp_segment *seg, void *buf, size_t size);
 /**
  * sp_segment_parse() - the reverse, for a packet from an event
  * @ev:		its packet may be shorter than its IP header says
- * @ret_seg:	borrows the payload from @ev; its tuple is @ev's. Options that belong to a SYN are read from a SYN only.
+ * @ret_seg:	borrows the payload from @ev; its tuple is @ev's. Options that belong to a SYN are
+ *		read from a SYN only.
  *
  * Checksums are not verified, see sp_segment_is_intact().
  * Return: 0; -EBADMSG when the header is damaged or cut off. Never reads behind ev->len.
@@ -64,8 +67,9 @@ int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg);
 
 /**
  * sp_segment_is_intact() - is the TCP checksum right?
- * One that covers the pseudo header alone is, too: the packet then comes from a stack that leaves the rest to hardware
- * (CHECKSUM_PARTIAL), and never was on a wire. That of a superpacket whose IP header tells no length is not looked at.
+ * One that covers the pseudo header alone is, too: the packet then comes from a stack that leaves
+ * the rest to hardware (CHECKSUM_PARTIAL), and never was on a wire. That of a superpacket whose
+ * IP header tells no length is not looked at.
  * @ev:		a packet that sp_segment_parse() has taken
  */
 int sp_segment_is_intact(const struct sp_event *ev);
@@ -84,8 +88,10 @@ struct sp_quote {
 int sp_segment_parse_quote(const struct sp_event *ev, struct sp_quote *ret_quote);
 
 /**
- * sp_segment_build_too_big() - an ICMP error: "fragmentation needed", or ICMPv6 "packet too big", with @ev->mtu
- * @ev:		of a packet, which is quoted: the error goes to its source, from its destination address
+ * sp_segment_build_too_big() - an ICMP error: "fragmentation needed", or ICMPv6 "packet too big",
+ * with @ev->mtu
+ * @ev:		of a packet, which is quoted: the error goes to its source, from its destination
+ *		address
  * @buf:	at least SP_SEGMENT_PACKET_MAX bytes
  * Return: bytes written; -EBADMSG when there is not enough of the packet.
  */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A ring in the order in which they came, and a chain for each bucket of hashes, its oldest first: so what the ring
- * overwrites is always the first of its chain. Payloads lie in a ring of bytes of their own: most segments have few or
- * none. What it overwrites is cut off from its stray.
+ * A ring in the order in which they came, and a chain for each bucket of hashes, its oldest
+ * first: so what the ring overwrites is always the first of its chain. Payloads lie in a ring of
+ * bytes of their own: most segments have few or none. What it overwrites is cut off from its stray.
  *
- * Sized for a neighbour's death, when all its connections come at once: until the store has answered, each waits here,
- * and one that finds no place has to be repeated by its sender. 1 MiB for the ring, 4 MiB for the payloads, and not
- * touched before there are so many.
+ * Sized for a neighbour's death, when all its connections come at once: until the store has
+ * answered, each waits here, and one that finds no place has to be repeated by its sender. 1 MiB
+ * for the ring, 4 MiB for the payloads, and not touched before there are so many.
  */
 #include "tcp/stray.h"
 
@@ -79,7 +79,7 @@ static struct chain *chain_of(struct sp_strays *s, __u64 hash)
 	return &s->chains[hash % RING];
 }
 
-static void append(struct sp_strays *s, unsigned int idx)
+static void append_stray(struct sp_strays *s, unsigned int idx)
 {
 	struct chain *c = chain_of(s, s->ring[idx].hash);
 
@@ -139,7 +139,7 @@ void sp_stray_add(struct sp_strays *s, __u64 hash, const struct sp_segment *seg,
 		unlink_stray(s, s->next, NONE);
 	*stray = (struct stray){ .hash = hash, .came_ns = now_ns, .flags = flags, .seg = *seg };
 	keep_payload(s, stray);
-	append(s, s->next);
+	append_stray(s, s->next);
 	s->next = (s->next + 1) % RING;
 }
 
@@ -161,13 +161,15 @@ int sp_stray_flags(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple
 	return err;
 }
 
-/* Else the port was used again: what is known of the connection before says nothing about this one. */
+/*
+ * Else the port was used again: what is known of the connection before says nothing about this one.
+ */
 static int is_same_connection(const struct sp_segment *a, const struct sp_segment *b)
 {
 	return a->seq - b->seq + NEAR < 2 * NEAR && a->ack - b->ack + NEAR < 2 * NEAR;
 }
 
-static const struct sp_segment *latest(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple)
+static const struct sp_segment *latest_stray(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple)
 {
 	const struct sp_segment *seg = NULL;
 
@@ -179,7 +181,7 @@ static const struct sp_segment *latest(struct sp_strays *s, __u64 hash, const st
 
 int sp_stray_nobody(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns)
 {
-	const struct sp_segment *last = latest(s, hash, tuple);
+	const struct sp_segment *last = latest_stray(s, hash, tuple);
 	int is_dead = 0;
 
 	for (unsigned int i = chain_of(s, hash)->first; i != NONE; i = s->ring[i].next) {

@@ -34,25 +34,31 @@ void sp_stray_add(struct sp_strays *strays, __u64 hash, const struct sp_segment 
 /* Of the latest segment of a connection. Return: 0; -ENOENT */
 int sp_stray_flags(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u8 *ret_flags);
 
-/* Of the first one that is younger than SP_STRAY_EARLY_NS: what the client's numbers begin with. Return: 0; -ENOENT */
+/*
+ * Of the first one that is younger than SP_STRAY_EARLY_NS: what the client's numbers begin with.
+ * Return: 0; -ENOENT
+ */
 int sp_stray_isn(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns, __u32 *ret_isn);
 
 /**
  * sp_stray_nobody() - the store has said that nobody has this connection
- * Return: whether it said so before, at least SP_STRAY_DEAD_NS ago: then it is dead. In all that time a head would have
- * come in, and been committed.
+ * Return: whether it said so before, at least SP_STRAY_DEAD_NS ago: then it is dead. In all that
+ * time a head would have come in, and been committed.
  */
 int sp_stray_nobody(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns);
 
-/* Hand over the segments that came within SP_STRAY_EARLY_NS for a connection, oldest first, and forget all of it. */
+/*
+ * Hand over the segments that came within SP_STRAY_EARLY_NS for a connection, oldest first, and
+ * forget all of it.
+ */
 typedef void (*sp_stray_fn)(void *ctx, const struct sp_segment *seg, __u8 flags);
 void sp_stray_take(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,
 		   sp_stray_fn fn, void *ctx);
 
 /**
- * sp_stray_young() - those of ours from clients that the store is to be asked about again, oldest first, @max at most
- * Of 300 ms when it has said "nobody": somebody may be committing their splice just now. Of SP_STRAY_EARLY_NS when it
- * could not say.
+ * sp_stray_young() - those of ours from clients that the store is to be asked about again, oldest
+ * first, @max at most Of 300 ms when it has said "nobody": somebody may be committing their
+ * splice just now. Of SP_STRAY_EARLY_NS when it could not say.
  */
 void sp_stray_young(struct sp_strays *strays, __u64 now_ns, unsigned int max, sp_stray_fn fn, void *ctx);
 

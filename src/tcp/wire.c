@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* wire.c - packets of our own on their way out: a queue for each family, as a sendmmsg() goes to one socket. */
+/*
+ * wire.c - packets of our own on their way out: a queue for each family, as a sendmmsg() goes to
+ * one socket.
+ */
 #include "tcp/wire.h"
 
 #include <errno.h>
@@ -47,7 +50,10 @@ static int raw_socket(int family)
 		close(fd);
 		return err;
 	}
-	/* The default is enough to work with; without CAP_NET_ADMIN the plain option gives what it may. */
+	/*
+	 * The default is enough to work with; without CAP_NET_ADMIN the plain option gives what
+	 * it may.
+	 */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	return fd;
@@ -94,7 +100,7 @@ void sp_wire_close(struct sp_wire *wire)
 	free(wire);
 }
 
-static void failed(struct sp_wire_stats *stats, const struct msghdr *msg, int err)
+static void count_failure(struct sp_wire_stats *stats, const struct msghdr *msg, int err)
 {
 	const struct iphdr *v4 = msg->msg_iov->iov_base;
 	const struct ipv6hdr *v6 = msg->msg_iov->iov_base;
@@ -112,7 +118,10 @@ static void failed(struct sp_wire_stats *stats, const struct msghdr *msg, int er
 	}
 }
 
-/* sendmmsg() stops at the first packet that fails: that one is skipped, unless there is no room for more either. */
+/*
+ * sendmmsg() stops at the first packet that fails: that one is skipped, unless there is no room
+ * for more either.
+ */
 static void queue_flush(struct sp_wire *wire, struct wire_queue *q)
 {
 	struct sp_wire_stats *stats = &wire->stats;
@@ -129,7 +138,7 @@ static void queue_flush(struct sp_wire *wire, struct wire_queue *q)
 		} else if (errno == EAGAIN) {
 			break;
 		} else if (errno != EINTR) {
-			failed(stats, &q->msgs[done].msg_hdr, errno);
+			count_failure(stats, &q->msgs[done].msg_hdr, errno);
 			done++;
 		}
 	}
