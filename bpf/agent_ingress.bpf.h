@@ -3,7 +3,7 @@
  * agent_ingress.bpf.h - the datapath of an agent, at TC ingress of a backend's host.
  *
  *	packet -> UDP, for our relay, INTRODUCE -> splices installed, packet consumed
- *	(introduce.bpf.h)
+ *		  (introduce.bpf.h)
  *	       -> any other packet passes unchanged
  */
 #ifndef SP_BPF_AGENT_INGRESS_H

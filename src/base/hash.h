@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* hash.h - SipHash of bytes: for what all proxies must find alike, whatever their keys are. */
+/* hash.h - SipHash of bytes: for results that all proxies share, whatever their keys. */
 #ifndef SP_BASE_HASH_H
 #define SP_BASE_HASH_H
 
@@ -13,10 +13,10 @@
 
 /**
  * sp_siphash_bytes() - SipHash-2-4 of @len, and of the bytes
- * @key:	128 bits; a constant of whoever asks, so that results of different meaning differ
+ * @key:	128 bits; a constant of the caller, so that results of different meaning differ
  * @len:	at most SP_HASH_BYTES_MAX
- * In the byte order of the machine. Results are for good: where a splice lies, and whose a head
- * is, follows from them.
+ * In the byte order of the machine. Results never change: the place of a splice and the home of a
+ * head follow from them.
  */
 static inline __u64 sp_siphash_bytes(const __u64 key[2], const void *bytes, size_t len)
 {

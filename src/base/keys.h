@@ -7,7 +7,7 @@
 
 #define SP_KEYS_MAX 2
 
-/* The first one makes, each one is accepted; what is not used is 0. */
+/* The first key makes, all keys are accepted; unused keys are 0. */
 struct sp_keys {
 	unsigned int	count;
 	__u64		key[SP_KEYS_MAX][2];

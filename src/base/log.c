@@ -22,8 +22,7 @@ static struct {
 enum sp_log_level sp_log_level = SP_LOG_INFO;
 
 /*
- * The variable is inherited by whatever a unit starts: only when it names our stderr is this the
- * journal.
+ * Every child of a unit inherits the variable: stderr is the journal only if the variable names it.
  */
 static bool stderr_is_journal(void)
 {
@@ -54,7 +53,7 @@ static const char *level_prefix(enum sp_log_level level)
 	return "";
 }
 
-/* What snprintf() put into @room bytes, rather than what it wished to. */
+/* Bytes that snprintf() put into @room, not the length it wished for. */
 static size_t bytes_written(int n, size_t room)
 {
 	if (n < 0)
@@ -62,7 +61,7 @@ static size_t bytes_written(int n, size_t room)
 	return (size_t)n < room ? (size_t)n : room - 1;
 }
 
-/* Texts may hold bytes of a peer: they must not begin lines of their own or steer a terminal. */
+/* Texts may hold bytes of a peer, which must not begin a line or steer a terminal. */
 static void mask_controls(char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* seal.h - what lies in a store that others can write to: who made it, and whether it is whole. */
+/* seal.h - authenticity of texts in a store that others can write to. */
 #ifndef SP_BASE_SEAL_H
 #define SP_BASE_SEAL_H
 
@@ -9,7 +9,7 @@
 
 #define SP_SEAL_KEYS_MAX	2
 
-/* Keys of the store, derived from the cluster's: the first one seals, each one opens. */
+/* Keys of the store, derived from the cluster's: the first seals, all open. */
 struct sp_seal {
 	__u64		key[SP_SEAL_KEYS_MAX][2];
 	__u16		id[SP_SEAL_KEYS_MAX];
@@ -18,9 +18,9 @@ struct sp_seal {
 void sp_seal_init(struct sp_seal *seal, const __u64 cluster[][2], unsigned int count);
 
 /*
- * A sealed text: magic 'S', format version, id of the key (16 bits, big
- * endian), the payload, and a MAC (64 bits) over all before it and over the
- * key under which it lies, so that it can't be moved to another one.
+ * A sealed text: magic 'S', format version, id of the key (16 bits, big endian), the payload, and
+ * a MAC (64 bits) over all fields before and over the store's key, so that no text can move to
+ * another key.
  */
 #define SP_SEAL_HEAD_BYTES	4
 #define SP_SEAL_TAIL_BYTES	8

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * warnings.h - what an operator should know as long as it is true. Anybody in proxy or agent may
- * include it.
+ * warnings.h - conditions that an operator should know while they last. Proxy and agent include
+ * this file.
  *
- * A warning has a kind, which has a remedy, and an object: a backend, an interface, an address.
- * Whoever notices something calls sp_warn() each time that it is noticed; one warning comes of
- * it. `splicectl status` shows it, and the log has a line when it appears and when it goes. Like
- * the log, there is one table in a process.
+ * A warning has a kind, with a remedy, and an object: a backend, an interface, an address. Code
+ * that notices a condition calls sp_warn() each time; all calls make one warning. `splicectl
+ * status` shows the warning, and the log has a line at its begin and end. Like the log, the table
+ * is one for a process.
  *
  *	sp_warn(SP_WARNING_BACKEND_LACKS, now_ns, backend->name,
  *		"backend %s does not do timestamps, which clients were promised", backend->name);
  *
- * It goes by sp_warn_over(), or when the seconds of its kind have passed since sp_warn() was
- * called last.
+ * A warning ends by sp_warn_over(), or when the seconds of its kind have passed since the last
+ * sp_warn().
  */
 #ifndef SP_BASE_WARNINGS_H
 #define SP_BASE_WARNINGS_H
 
 #include "abi/ktypes.h"
 
-/* X(up, low, seconds, remedy) - 0 seconds: it stays until it is said to be over */
+/* X(up, low, seconds, remedy) - 0 seconds: until sp_warn_over() */
 #define SP_WARNINGS(X) \
 	X(MODE_SHORTFALL, mode_shortfall, 0, "see IN EFFECT and BECAUSE below; mode `auto` takes what can be had, silently") \
 	X(CLOCK_OFF, clock_off, 0, "set the clocks by NTP, on all proxies and backends' hosts") \
@@ -54,10 +54,10 @@ enum sp_warning_kind {
 #define SP_WARNING_REMEDY_MAX	768
 
 /**
- * struct sp_warning - one that is in force
- * @remedy:	its kind's, or one of its own
+ * struct sp_warning - a warning in force
+ * @remedy:	of the kind, or its own
  * @since_s:	CLOCK_REALTIME
- * @until_ns:	CLOCK_MONOTONIC; 0: until it is said to be over
+ * @until_ns:	CLOCK_MONOTONIC; 0: until sp_warn_over()
  */
 struct sp_warning {
 	enum sp_warning_kind	kind;
@@ -70,13 +70,14 @@ struct sp_warning {
 };
 
 /**
- * sp_warn() - it is so, or still so
+ * sp_warn() - a condition holds, or still holds
  * @now_ns:	sp_now_ns()
- * @object:	copied; together with @kind it names the warning. What does not fit is cut off
- * @fmt:	a sentence that names the object and what comes of it. It is printed and kept anew
- *		by each call, so that numbers in it are the last ones; the log has the first
+ * @object:	copied, and cut off if too long; together with @kind it names the warning
+ * @fmt:	a sentence that names the object and the consequence. Each call prints and keeps
+ *		the sentence anew, so the warning has the last numbers; the log has the first
  *
- * Cheap enough for each tick, and not for each packet. Is the table full, the log alone has it.
+ * Cheap enough for each tick, not for each packet. If the table is full, only the log has the
+ * warning.
  */
 void sp_warn(enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -85,10 +86,10 @@ void sp_warn(enum sp_warning_kind kind, __u64 now_ns, const char *object, const 
 void sp_warn_with(const char *remedy, enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* It is no longer so. Nothing happens if it was not. */
+/* The condition ended. Without a warning, nothing happens. */
 void sp_warn_over(enum sp_warning_kind kind, const char *object);
 
-/* Those whose time has passed are over. A few times a second. */
+/* End the warnings whose time has passed. A few times a second. */
 void sp_warnings_tick(__u64 now_ns);
 
 const char *sp_warning_kind_name(enum sp_warning_kind kind);

@@ -13,8 +13,7 @@
  *	(s,n,0) -> (s,n,1)	(1-c) L(n)	not covered: the group is unsafe, and serves nothing
  *	(s,n,1) -> (s,n+1,0)	beta		reboot; nothing else happens in an unsafe state
  *	(V,n,0) -> (B,n,0)	theta, n > 0	the repairman returns from vacation
- *	(B,n,0) -> (B,n-1,0)	mu		repaired; from n = 1 to (V,0,0): with nothing to
- *	do he leaves
+ *	(B,n,0) -> (B,n-1,0)	mu		repaired; n = 1: to (V,0,0), no work left
  *	(B,n,0) -> (D,n,0)	b		the repairman breaks down
  *	(D,n,0) -> (B,n,0)	r
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* port_queue.c - the ports of one source address, towards one backend */
+/* port_queue.c - the ports of a source address, towards a backend */
 #include "splice/port_queue.h"
 
 #include <errno.h>

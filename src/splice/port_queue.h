@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * port_queue.h - the ports of one source address, towards one backend. Only for ports.c.
+ * port_queue.h - the ports of a source address, towards a backend. Only for ports.c.
  *
  * A port is
  *
- *	fresh	never used by this process; these go first, upwards from a place
- *		that is random, since a daemon before us may have used any of them
- *	resting	used and given back: in a list, the one that rests longest at its head
- *	taken	in use: in another list, the one that was taken first at its head
+ *	fresh	never used by this process; fresh ports go first, upwards from a random place,
+ *		since an earlier daemon may have used any port
+ *	resting	used and freed: in a list, the longest resting port at its head
+ *	taken	in use: in a second list, the oldest at its head
  *
- * so that any of them can be taken out of the middle. Everything is O(1), but
- * that the fresh ones are passed over once in the life of a queue.
+ * so that any port can leave the middle of a list. Everything is O(1), except that the fresh ports
+ * are passed over once in the life of a queue.
  */
 #ifndef SP_SPLICE_PORT_QUEUE_H
 #define SP_SPLICE_PORT_QUEUE_H
@@ -43,7 +43,7 @@ struct sp_port_list {
 struct sp_port_queue {
 	__u32			fresh_next;	/* the next to look at, of @fresh_left */
 	__u32			fresh_left;
-	struct sp_port_list	lists[SP_PORT_TAKEN + 1];	/* by state; none of fresh ones */
+	struct sp_port_list	lists[SP_PORT_TAKEN + 1];	/* by state; fresh ports have no list */
 	__u8			*states;	/* enum sp_port_state of each port */
 	__u8			*marks;		/* enum sp_port_mark of each port */
 	struct sp_port		ports[];

@@ -2,17 +2,15 @@
 /*
  * ports.c - SNAT ports.
  *
- * Each pair of a source address and a backend has a queue (port_queue.h),
- * which costs memory only where ports of it have been used.
+ * Each pair of a source address and a backend has a queue (port_queue.h), which costs memory only
+ * if its ports were used.
  *
- * Where none is left, whoever takes ports is asked to give up the oldest that
- * are taken, a few at a time. What is still needed goes to the end of its
- * list, so that each of them is asked about once in a lap.
+ * If no port is left, the callback is asked to free the oldest ports, a few at a time. A port still
+ * needed goes to the end of its list, so that a lap asks about each port once.
  *
- * A taken port is also marked with the round in which the store was last seen
- * to have a splice on it. So it stays taken while another proxy carries that
- * splice, and comes back when a round has not found it any more. If the store
- * has one on a port that was given back for certain, nobody has told the store.
+ * A taken port also has the round in which the store last had a splice on it. So the port stays
+ * taken while another proxy carries the splice, and returns after a round without. If the store
+ * has a splice on a port that was certainly freed, the store has missed the end of that splice.
  */
 #include "splice/ports.h"
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * ports.h - SNAT ports: for each (source address, backend) a queue, so that the least recently
- * used one is taken.
- */
+/* ports.h - SNAT ports: a queue for each (source address, backend), least recently used first. */
 #ifndef SP_SPLICE_PORTS_H
 #define SP_SPLICE_PORTS_H
 
@@ -23,8 +20,8 @@ void sp_ports_free(struct sp_ports *ports);
 typedef int (*sp_ports_ask_fn)(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 /*
- * Where no port is left, @ask is called for those that were taken first. It calls sp_port_free()
- * if that one isn't needed any more. Return: 0; anything else: ask about no other one for now.
+ * If no port is left, @ask is called for the oldest ports in use. @ask calls sp_port_free() if the
+ * port isn't needed any more. Return: 0; nonzero: ask about no more ports for now.
  */
 void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx);
 
@@ -38,31 +35,31 @@ void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx
 int sp_port_alloc(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from);
 
 /*
- * Give one back: its splice is over. It goes to the end of its queue. One that isn't ours or in
- * use is ignored.
+ * Free a port: the splice is over. The port goes to the end of its queue. A foreign or unused
+ * port is ignored.
  */
 void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 /*
- * The same where nobody knows whether it is over: while the store has a splice on it, it stays
- * taken.
+ * Free a port of a splice whose end is uncertain: the port stays taken while the store has a
+ * splice on it.
  */
 void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 /*
- * Mark one as in use (a splice that was there before us). Return: 0; -EEXIST in use already;
- * -ENOENT not ours; -ENOMEM.
+ * Reserve a port of a splice that was here before. Return: 0; -EEXIST in use already; -ENOENT not
+ * ours; -ENOMEM.
  */
 int sp_port_reserve(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 
 /*
- * In this round the store has a splice on it: it is taken, whoever took it. Return: 0; -ENOENT
- * not ours; -ENOMEM; -ESTALE that splice is over.
+ * In this round the store has a splice on the port: it is taken. Return: 0; -ENOENT not ours;
+ * -ENOMEM; -ESTALE that splice is over.
  */
 int sp_port_seen(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from);
 /*
- * A round is complete: ports that were marked in the last one and not in this are left, unless
- * @is_needed says so; a part of them each time. Return: whether there is more of it to do; if
- *		not, the next round has begun.
+ * A round is complete: ports seen in the last round and not in this are released, unless
+ * @is_needed; a part of them each time. Return: whether ports remain to be released; if not, the
+ *		next round has begun.
  */
 int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn is_needed, void *ctx);
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * record.h - a splice on its way to other proxies: the keys under which a store has it, and its
- * bytes.
- */
+/* record.h - a splice as the store has it: keys and bytes. */
 #ifndef SP_SPLICE_RECORD_H
 #define SP_SPLICE_RECORD_H
 
@@ -19,19 +16,18 @@ size_t sp_tuple_pack(const struct sp_tuple *tuple, __u8 *ret_bytes);
 int sp_tuple_unpack(const void *bytes, size_t len, struct sp_tuple *ret_tuple);
 
 /*
- * Keys of a store: a letter, and a packed tuple, or a hash (64 bits) of it.
+ * Keys of a store: a letter, and a packed tuple, or its hash (64 bits).
  *
  *	"f" client -> service	the record, behind one byte of the store's own
- *	"d" backend -> proxy	by its hash: a pointer, the packed tuple client -> service. Of two
- *	tuples of one hash,
- *				which is next to never, the later one has it
- *	"h" client -> service	a head that was acknowledged before its splice: a hash of its
- *	pieces (piece.h), and
- *				whose it is under "c"
- *	"o" name of a proxy	the packed tuples of heads that are its to deliver: a sorted set,
- *	by when they expire
+ *	"d" backend -> proxy	by hash: a pointer, the packed tuple client -> service. Of two
+ *	tuples
+ *				with the same hash, which is next to never, the later has the key
+ *	"h" client -> service	a head that was acknowledged before its splice: a hash of its chunks
+ *				(store/chunk.h), and its proxy under "c"
+ *	"o" name of a proxy	the packed tuples of heads that the proxy has to deliver: a sorted
+ *				set, by expiry
  *
- * And "m": a marker, by which one sees that a server was emptied (store/redis/conn.c).
+ * And "m": a marker, whose absence shows that a server was emptied (store/redis/conn.c).
  */
 #define SP_KEY_MAX	(1 + SP_PACKED_MAX)
 enum sp_key_kind { SP_KEY_FRONT = 'f', SP_KEY_DOWN = 'd', SP_KEY_HEAD = 'h', SP_KEY_OWNER = 'o' };
@@ -48,11 +44,9 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
  *	 4  client's ISN	 8  spliced_s		12  version
  *	13  from the highest bit: 6 for SP_HALF_F_SHARED, 5 each for the window shifts, up and down
  *	15  pool_id		17  four deltas of the half up	33  packed tuple proxy -> backend
- *	behind it  2 bytes: mss of the half up, unless that is 0. Who does not know of it takes no
- *	such record
+ *	behind	2 bytes: mss of the half up, unless 0. Older versions refuse such a record
  *
- * The half down follows from the half up: its deltas are those of the other
- * direction with their signs changed.
+ * The half down follows from the half up: deltas swap directions and change sign.
  */
 #define SP_RECORD_MAX		(SP_SEAL_HEAD_BYTES + 29 + SP_PACKED_MAX + 2 + SP_SEAL_TAIL_BYTES)
 
@@ -70,7 +64,7 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_tuple *front,
 				    const void *bytes, size_t len, struct sp_splice *ret_splice);
 
-/* The same of a record that was read already, or made here: its key may be gone by now. */
+/* The same of a record that was read before, or made here: its key may be gone by now. */
 enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *bytes, size_t len,
 				     struct sp_splice *ret_splice);
 

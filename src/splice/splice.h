@@ -7,11 +7,11 @@
 #include "splice/ports.h"
 
 /**
- * struct sp_side - what one handshake agreed upon (host order)
+ * struct sp_side - result of a handshake (host order)
  * @isn_ours:	ISN of the proxy
  * @isn_theirs:	ISN of the client, or of the backend
  * @tsval_ours:	TSval that the proxy sent
- * @tsval_theirs: TSval seen of them
+ * @tsval_theirs: TSval of the peer
  * @wscale_ours, @wscale_theirs: as in the SYNs; -1: none
  */
 struct sp_side {
@@ -27,9 +27,9 @@ struct sp_side {
 /**
  * struct sp_splice - both directions of a spliced connection
  * @front:	client -> service: what @up matches
- * @up:		its out is proxy -> backend
- * @down:	matches the reverse of @up's out; its out is the reverse of @front
- * @client_isn:	tells it from an older connection on the same tuple (host order)
+ * @up:		@out is proxy -> backend
+ * @down:	matches the reverse of @up's @out; its @out is the reverse of @front
+ * @client_isn:	tells the splice from an older connection on the same tuple (host order)
  */
 struct sp_splice {
 	struct sp_tuple	front;
@@ -48,10 +48,7 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
  */
 void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale);
 
-/*
- * Where the streams of both ends stand, as they count (host order); 0: not known, as nobody here
- * has seen them.
- */
+/* Ends of both streams, as the senders count (host order); 0: not known, as not seen here. */
 struct sp_streams {
 	__u32	client;
 	__u32	backend;
@@ -86,7 +83,7 @@ __u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32
 enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple, __u32 client_isn,
 				    const struct sp_fin *fin);
 
-/* At start: counts the splices that are there, and marks their ports. */
+/* At start: count the splices of the datapath, and mark their ports. */
 void sp_splice_recount(struct sp_datapath *dp, struct sp_ports *ports);
 
 #endif

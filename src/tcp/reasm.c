@@ -13,7 +13,7 @@ static __u32 earlier_seq(__u32 a, __u32 b)
 	return a < b ? a : b;
 }
 
-/* Takes all spans that touch @s out of the list and into it. */
+/* Merge all spans that touch @s into @s. */
 static void absorb_spans(struct sp_reasm *h, struct sp_reasm_span *s)
 {
 	for (__u32 i = 0; i < h->span_count;) {

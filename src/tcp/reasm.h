@@ -8,7 +8,7 @@
 
 #include "abi/ktypes.h"
 
-#define SP_REASM_SPANS	16	/* as many segments as fly before an acknowledgement, each by another way */
+#define SP_REASM_SPANS	16	/* as many segments as are in flight before an acknowledgement, each on its own path */
 
 /* Stretches behind a hole: [from, to), offsets from the first byte. */
 struct sp_reasm_span {
@@ -16,10 +16,10 @@ struct sp_reasm_span {
 };
 
 /**
- * struct sp_reasm - what of a buffer is filled
+ * struct sp_reasm - filled parts of a buffer
  * @len:	bytes without a hole
- * @top:	end of the last byte that is there
- * @spans:	behind the first hole, in no order, not touching one another
+ * @top:	end of the last byte
+ * @spans:	behind the first hole, unsorted and disjoint
  */
 struct sp_reasm {
 	__u32			len;
@@ -29,12 +29,12 @@ struct sp_reasm {
 };
 
 /**
- * sp_reasm_add() - put in a piece
- * @buf:	of @room bytes; what is behind @room is left out
- * @at:		offset of the piece; may be negative, since a retransmission may begin before the
+ * sp_reasm_add() - insert a payload
+ * @buf:	of @room bytes; bytes behind @room are left out
+ * @at:		offset of the payload; may be negative, as a retransmission may begin before the
  *		first byte
- * Bytes that are there already are kept. A piece that would be one span too many is left out: TCP
- * repeats it.
+ *
+ * Earlier bytes win. A payload that needs a span too many is left out: TCP retransmits.
  * Return: bytes by which @held->len has grown.
  */
 __u32 sp_reasm_add(struct sp_reasm *held, char *buf, __u32 room, __s64 at, const char *data, __u32 n);

@@ -22,7 +22,7 @@ static struct sp_segment apply_half(const struct sp_half *half, const struct sp_
 	return out;
 }
 
-/* Payload for one packet: never none, whatever the receiver says. */
+/* Payload of a packet: at least 1 byte, even for a tiny MSS. */
 static size_t payload_room(const struct sp_segment *seg, __u16 mss)
 {
 	if (mss < MSS_LEAST)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * relay.h - a half, applied in user space: for segments that came up to the daemon a moment before
- * their splice was there.
+ * relay.h - a half, applied in user space to segments that reached the daemon just before their
+ * splice.
  */
 #ifndef SP_TCP_RELAY_H
 #define SP_TCP_RELAY_H

@@ -65,7 +65,7 @@ static size_t ip_header_len(const struct sp_tuple *t)
 	return sp_addr_is_v4(&t->daddr) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 }
 
-/* Without DF it needs an ID: the kernel puts one in the place of 0. */
+/* Without DF the packet needs an ID: the kernel replaces 0. */
 static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos, __u16 frag_off)
 {
 	struct iphdr ip = {
@@ -190,7 +190,7 @@ static __u16 get_be16(const __u8 *p)
 	return p[0] << 8 | p[1];
 }
 
-/* Unknown options, and those of another length than theirs, are passed over as Linux does. */
+/* Unknown options, and options with a wrong length, are skipped, as by Linux. */
 static void take_option(const __u8 *opt, struct sp_segment *seg)
 {
 	int is_syn = seg->flags & SP_TCP_SYN;
@@ -226,8 +226,8 @@ static int parse_options(const __u8 *opt, size_t len, struct sp_segment *seg)
 }
 
 /*
- * Where the packet ends by its IP header: a short frame is padded behind that.
- * A length of 0 is a superpacket of more than 64 KB, whose header can't tell.
+ * End of the packet by the IP header: a short frame is padded behind. Length 0 is a superpacket
+ * of more than 64 KB.
  */
 static int parse_ip_end(const struct sp_event *ev, size_t *ret_end)
 {
@@ -302,7 +302,7 @@ int sp_segment_is_intact(const struct sp_event *ev)
 	return !sum_fold(sum_add(pseudo, tcp, len)) || check == partial;
 }
 
-/* ICMP: both families have the same eight bytes before what they quote. */
+/* ICMP: both families have the same eight bytes before the quote. */
 struct icmp_too_big {
 	__u8	type;
 	__u8	code;

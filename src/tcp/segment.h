@@ -75,9 +75,9 @@ int sp_segment_parse(const struct sp_event *ev, struct sp_segment *ret_seg);
 int sp_segment_is_intact(const struct sp_event *ev);
 
 /**
- * struct sp_quote - what an ICMP error says, and of which segment of ours
+ * struct sp_quote - content of an ICMP error, and the quoted segment of ours
  * @seq:	of the segment, in our numbers
- * @is_too_big:	it asks for smaller packets; else it says that there is no way
+ * @is_too_big:	smaller packets are asked for; else the destination is unreachable
  */
 struct sp_quote {
 	__u32	seq;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A ring in the order in which they came, and a chain for each bucket of hashes, its oldest
- * first: so what the ring overwrites is always the first of its chain. Payloads lie in a ring of
- * bytes of their own: most segments have few or none. What it overwrites is cut off from its stray.
+ * A ring in order of arrival, and a chain for each bucket of hashes, oldest first: so the ring
+ * always overwrites the first stray of a chain. Payloads lie in a ring of bytes: most segments
+ * have few or none. An overwritten payload is cut off from its stray.
  *
- * Sized for a neighbour's death, when all its connections come at once: until the store has
- * answered, each waits here, and one that finds no place has to be repeated by its sender. 1 MiB
- * for the ring, 4 MiB for the payloads, and not touched before there are so many.
+ * Sized for a neighbour's death, when all its connections arrive at once: each waits here for the
+ * store's answer, and a segment without a place has to be retransmitted. 1 MiB for the ring, 4
+ * MiB for the payloads; the memory is not touched before use.
  */
 #include "tcp/stray.h"
 
@@ -17,15 +17,15 @@
 #define RING		8192
 #define NONE		RING
 #define BYTES		(4U << 20)
-#define BYTES_MAX	16384	/* of one segment; a longer one is not kept: TCP repeats it */
+#define BYTES_MAX	16384	/* of a segment; a longer segment is not kept: TCP retransmits */
 #define DEAD_MAX_NS	60000000000ULL
 #define NEAR		(1U << 24)
 #define YOUNG_NS	300000000ULL
 _Static_assert(!(RING & (RING - 1)), "indices wrap");
 
 /*
- * @nobody_ns: when the store first said that nobody has it; 0: it has not
- * @at: of its payload, in bytes since the start
+ * @nobody_ns: time of the store's first "not found"; 0: none
+ * @at: of the payload, in bytes since the start
  */
 struct stray {
 	__u64			hash;
@@ -92,7 +92,7 @@ static void append_stray(struct sp_strays *s, unsigned int idx)
 	c->last = idx;
 }
 
-/* @before: in its chain; NONE when it is the first */
+/* @before: predecessor in the chain; NONE for the first */
 static void unlink_stray(struct sp_strays *s, unsigned int idx, unsigned int before)
 {
 	struct chain *c = chain_of(s, s->ring[idx].hash);
@@ -161,9 +161,7 @@ int sp_stray_flags(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple
 	return err;
 }
 
-/*
- * Else the port was used again: what is known of the connection before says nothing about this one.
- */
+/* Else the port was used again: state of the earlier connection says nothing about the new. */
 static int is_same_connection(const struct sp_segment *a, const struct sp_segment *b)
 {
 	return a->seq - b->seq + NEAR < 2 * NEAR && a->ack - b->ack + NEAR < 2 * NEAR;
@@ -226,7 +224,7 @@ static void hand_over(struct sp_strays *s, const struct stray *stray, sp_stray_f
 	fn(ctx, &stray->seg, flags);
 }
 
-/* Return: its index, now out of its chain; NONE */
+/* Return: index, now out of its chain; NONE */
 static unsigned int take_first(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple)
 {
 	unsigned int before = NONE, i = chain_of(s, hash)->first;
@@ -260,7 +258,7 @@ void sp_stray_take(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple
 			hand_over(s, &s->ring[i], fn, ctx);
 }
 
-/* Where the store has not answered, longer than where it said "nobody". */
+/* Longer without an answer of the store than after "not found". */
 static int is_asked_for(const struct stray *stray, __u64 now_ns)
 {
 	__u8 ours = stray->flags & (SP_STRAY_F_BACK | SP_STRAY_F_MINE);

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * stray.h - segments of connections that nobody here knows: most are early (reordered before the
- * head), some are dead.
+ * stray.h - segments of unknown connections: most are early (reordered before the head), some are
+ * dead.
  */
 #ifndef SP_TCP_STRAY_H
 #define SP_TCP_STRAY_H
 
 #include "tcp/segment.h"
 
-/*
- * A fixed ring of the latest of them: the next one takes the oldest one's
- * place, so a flood shortens the memory and costs none.
- */
+/* A fixed ring: a new stray replaces the oldest, so a flood shortens the memory and costs none. */
 struct sp_strays;
 
 struct sp_strays *sp_strays_new(void);
@@ -34,31 +31,26 @@ void sp_stray_add(struct sp_strays *strays, __u64 hash, const struct sp_segment 
 /* Of the latest segment of a connection. Return: 0; -ENOENT */
 int sp_stray_flags(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u8 *ret_flags);
 
-/*
- * Of the first one that is younger than SP_STRAY_EARLY_NS: what the client's numbers begin with.
- * Return: 0; -ENOENT
- */
+/* First sequence number of the oldest stray younger than SP_STRAY_EARLY_NS. Return: 0; -ENOENT */
 int sp_stray_isn(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns, __u32 *ret_isn);
 
 /**
- * sp_stray_nobody() - the store has said that nobody has this connection
- * Return: whether it said so before, at least SP_STRAY_DEAD_NS ago: then it is dead. In all that
- * time a head would have come in, and been committed.
+ * sp_stray_nobody() - the store has not found this connection
+ * Return: whether the store said so before, at least SP_STRAY_DEAD_NS ago: then the connection is
+ * dead. In the meantime a head would have arrived and been committed.
  */
 int sp_stray_nobody(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns);
 
-/*
- * Hand over the segments that came within SP_STRAY_EARLY_NS for a connection, oldest first, and
- * forget all of it.
- */
+/* Hand over a connection's segments of the last SP_STRAY_EARLY_NS, oldest first, and forget all. */
 typedef void (*sp_stray_fn)(void *ctx, const struct sp_segment *seg, __u8 flags);
 void sp_stray_take(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,
 		   sp_stray_fn fn, void *ctx);
 
 /**
- * sp_stray_young() - those of ours from clients that the store is to be asked about again, oldest
- * first, @max at most Of 300 ms when it has said "nobody": somebody may be committing their
- * splice just now. Of SP_STRAY_EARLY_NS when it could not say.
+ * sp_stray_young() - strays of our clients, for another fetch, oldest first, @max at most
+ *
+ * After "not found" for 300 ms: another proxy may be committing the splice just now. Without an
+ * answer of the store for SP_STRAY_EARLY_NS.
  */
 void sp_stray_young(struct sp_strays *strays, __u64 now_ns, unsigned int max, sp_stray_fn fn, void *ctx);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * wire.c - packets of our own on their way out: a queue for each family, as a sendmmsg() goes to
- * one socket.
+ * wire.c - egress of our own packets: a queue for each family, since sendmmsg() has a single
+ * socket.
  */
 #include "tcp/wire.h"
 
@@ -37,7 +37,7 @@ struct sp_wire {
 	void			*ctx;
 };
 
-/* With IP_HDRINCL the source address need not be ours: nothing is bound, nothing checked. */
+/* With IP_HDRINCL the source address need not be local: no bind, no check. */
 static int raw_socket(int family)
 {
 	int one = 1, bytes = SEND_BUFFER_BYTES, err;
@@ -118,10 +118,7 @@ static void count_failure(struct sp_wire_stats *stats, const struct msghdr *msg,
 	}
 }
 
-/*
- * sendmmsg() stops at the first packet that fails: that one is skipped, unless there is no room
- * for more either.
- */
+/* sendmmsg() stops at the first packet that fails: skip this packet, unless the buffer is full. */
 static void queue_flush(struct sp_wire *wire, struct wire_queue *q)
 {
 	struct sp_wire_stats *stats = &wire->stats;

@@ -20,13 +20,13 @@ int sp_wire_send(struct sp_wire *wire, const struct sp_segment *seg);
 /* The same of sp_segment_build_too_big(). */
 int sp_wire_send_too_big(struct sp_wire *wire, const struct sp_event *ev);
 
-/* @fn: called before packets go out: what must not come after them (borrowed context). */
+/* @fn: called before packets go out, for work that must come first (borrowed context). */
 void sp_wire_before(struct sp_wire *wire, void (*fn)(void *ctx), void *ctx);
 
 /* sendmmsg() of all that is queued. */
 void sp_wire_flush(struct sp_wire *wire);
 
-/* @refused_pkts: of those that failed: a packet filter said no (EPERM); the last one's addresses */
+/* @refused_pkts: failed by a packet filter (EPERM); addresses of the last */
 struct sp_wire_stats {
 	__u64		sent_pkts;
 	__u64		failed_pkts;
