@@ -5,12 +5,11 @@
  * takes over.
  *
  *	first segment -> half with ADOPTED, cookie valid -> socket on this tuple?
- *			 a listener:	given its peer by bpf_sk_assign_tcp_reqsk(), then to the
- *			 stack an older connection: reset on behalf of its former client, then all
- *			 once more
- *			 none:		to the stack, whose RST goes to the client through the half
- *	no half, no socket -> up to the daemon, which asks the store; dropped, as the client
- *	retransmits any other packet -> to the stack
+ *			 a listener: given its peer by bpf_sk_assign_tcp_reqsk(), then to the stack
+ *			 an older connection: reset on behalf of its former client, then once more
+ *			 none: to the stack, whose RST goes to the client through the half
+ *	no half, no socket -> up to the daemon, which asks the store; dropped: the client repeats it
+ *	any other packet -> to the stack
  *
  * A segment without a socket must not reach the stack too early: the stack would send RST to a
  * client that did nothing wrong.

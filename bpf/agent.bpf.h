@@ -4,8 +4,9 @@
  *
  *	packet -> parse -> from a served port?
  *			   -> SYN-ACK: state under the tuple is of an older connection
- *			   -> half?  -> carry: rewrite, send on to the client; a FIN or RST
- *			   without data passes -> data: up to the daemon, which asks the store
+ *			   -> half? -> carry: rewrite, send on to the client
+ *				       a FIN or RST without data passes
+ *			   -> data: up to the daemon, which asks the store
  *		-> any other packet passes unchanged: to a proxy, which has a copy of the half
  *
  * A packet that fails before the rewrite passes unchanged, too. So an error costs only the short

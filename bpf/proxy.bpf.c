@@ -6,8 +6,9 @@
  *			-> service? -> SYN: answered with a cookie
  *				       else: up to the daemon
  *			-> SNAT address, or a backend that sees clients' own? -> up to the daemon
- *			-> ICMP error about a packet of ours? -> translate, send on; without a
- *			half: up to the daemon -> any other packet: the kernel's own stack
+ *			-> ICMP error about a packet of ours? -> translate, send on
+ *						with no half: up to the daemon
+ *			-> any other packet: the kernel's own stack
  *
  * A step returns 0 when the packet is dealt with, or the negative reason for leaving this path.
  * There is a single exit, which counts.
