@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Lint of the project: layout of C sources, names in comments and documents, plain English, glossary.
 
-    tests/lint.py [FILE...]     lint FILEs; without any, the whole tree, its bounds and the glossary
+    tests/lint.py               lint all C sources, and hold the tree to its bounds
+    tests/lint.py FILE...       lint FILEs, sources or documents; the glossary, if named, must have each word of a file's name
     tests/lint.py --rates       print each file's rate of pronouns, the highest first
     tests/lint.py --tighten     lower the bounds in tests/lint_bounds.json to the tree as it stands
 
@@ -250,6 +251,10 @@ def tree_files(*patterns):
     return listed.stdout.split()
 
 
+def named_files():
+    return [path for path in tree_files(*PRODUCT) if not path.endswith("meson.build")]
+
+
 def read(path):
     with open(path, encoding="utf-8", newline="") as file:
         return file.read()
@@ -263,12 +268,14 @@ def lint_file(path, text, sources):
         yield from (*layout(lines[:-1]), *functions(lines), *comments(path, text))
         if path.startswith("src/"):
             yield from order(path, lines)
+    if path == GLOSSARY:
+        yield from ((1, f"no row for `{word}`, which names a source file") for word in unexplained(named_files(), text))
     if lines[-1] or len(lines) > 1 and not lines[-2]:
         yield len(lines), "ends with no newline, or with an empty line"
 
 
-def lint_files(texts):
-    sources = "".join(text for path, text in texts.items() if not path.endswith(".md"))
+def lint_files(texts, tree):
+    sources = "".join(tree.values())
     for path, text in texts.items():
         for at, what in sorted(lint_file(path, text, sources)):
             yield f"{path}:{at}: {what}"
@@ -279,8 +286,6 @@ def lint_tree(sources):
     rates = tree_rates(sources)
     print(f"pronouns in 100 words of comment: product {rates['product']:.1f}, tests {rates['tests']:.1f}")
     yield from over_bounds(sources, bounds)
-    paths = [path for path in tree_files("abi", "bpf", "src") if not path.endswith("meson.build")]
-    yield from (f"{GLOSSARY}: no row for `{word}`, which names a source file" for word in unexplained(paths, read(GLOSSARY)))
 
 
 def print_rates(sources):
@@ -297,10 +302,8 @@ def main(arguments):
     if arguments == ["--tighten"]:
         BOUNDS.write_text(json.dumps(tightened(json.loads(BOUNDS.read_text()), sources), indent=1) + "\n")
         return 0
-    # Notes in docs/decisions are as of their date: names in them may have gone since.
-    documents = tree_files("README.md", "bench/METHOD.md", "docs/*.md", ":!docs/decisions")
-    texts = {path: read(path) for path in arguments} if arguments else sources | {path: read(path) for path in documents}
-    found = [*lint_files(texts), *([] if arguments else lint_tree(sources))]
+    texts = {path: read(path) for path in arguments} or sources
+    found = [*lint_files(texts, sources), *([] if arguments else lint_tree(sources))]
     for line in found:
         print(line, file=sys.stderr)
     return bool(found)
