@@ -10,7 +10,10 @@
 #include "upcall.bpf.h"
 #include "nexthop.bpf.h"
 
-/* What one connection may hand to the daemon in a tick of the coarse clock (some milliseconds). */
+/*
+ * Packets of a connection that may go to the daemon in a tick of the coarse clock (some
+ * milliseconds).
+ */
 #define HELD_PER_TICK 64
 
 /* The reverse half; NULL: gone, or replaced by a half of a newer splice on the client's port. */
@@ -62,7 +65,7 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 			return 0;
 		set_ends(e, peer, SP_STATE_RST, SP_STATE_PEER_RST);
 	} else if (e->state.flags & SP_STATE_RST) {
-		/* whoever still sends has not reset anything */
+		/* an end that still sends has not reset the connection */
 		e->state.flags &= ~SP_STATE_RST;
 		if (peer)
 			peer->state.flags &= ~SP_STATE_PEER_RST;
@@ -75,7 +78,7 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 	return 0;
 }
 
-/* Only what joins on, or nearly so, moves the end: a forged segment anywhere else must not. */
+/* Only data that join on, or nearly so, move the end: a forged segment elsewhere must not. */
 static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_half_state *u)
 {
 	__u32 end = pkt->seq + pkt->payload_bytes + !!(pkt->flags & TH_FIN);
@@ -84,7 +87,7 @@ static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_
 		u->next_seq = end;
 }
 
-/* The service that the client of @e has asked. */
+/* The service of the client of @e. */
 static __always_inline const struct sp_service *service_of_half(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
 	struct sp_listen at = {};
@@ -172,7 +175,7 @@ static __always_inline int may_be_cut(const struct sp_pkt *pkt)
 	       !(frag_off & bpf_htons(0x4000));
 }
 
-/* As a router fragments what has no DF (RFC 791, 2.3): the daemon makes smaller segments of it. */
+/* As a router fragments a packet without DF (RFC 791, 2.3): the daemon makes smaller segments. */
 static __noinline int in_pieces(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	int err;

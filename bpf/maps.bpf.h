@@ -19,7 +19,7 @@ struct {
 	__type(value, struct sp_entry);
 } sp_halves SEC(".maps");
 
-/* For the daemon alone, here to be pinned like the others. It sets the size. */
+/* For the daemon alone, here to be pinned like the rest. The daemon sets the size. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);
@@ -42,7 +42,7 @@ struct {
 	__type(value, struct sp_snat);
 } sp_snats SEC(".maps");
 
-/* Interfaces, by index, that carry what is spliced, and answer nothing new. Value: nothing to say. */
+/* Interfaces, by index, that carry splices and answer no SYN. The value has no meaning. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, SP_LEAVING_MAX);
@@ -50,7 +50,7 @@ struct {
 	__type(value, __u32);
 } sp_leaving SEC(".maps");
 
-/* Value: nothing to say. */
+/* The value has no meaning. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, SP_ORIGINS_MAX);
@@ -98,7 +98,7 @@ struct sp_bucket {
 	__u64	tokens;
 };
 
-/* Limits what a packet of no known connection may make the daemon do. */
+/* Limits the work of the daemon for packets of unknown connections. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 4);

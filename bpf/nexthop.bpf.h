@@ -19,7 +19,7 @@ static __always_inline void fib_key(const struct sp_pkt *pkt, const struct sp_ha
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->l4_protocol = IPPROTO_TCP;
 	fib->tot_len = 1;	/* asks for the MTU of the route, too */
-	/* what comes from this machine itself is looked up like what comes in through lo */
+	/* packets of this machine are looked up like packets that enter through lo */
 	fib->ifindex = pkt->skb->ingress_ifindex ? pkt->skb->ingress_ifindex : LOOPBACK_IFINDEX;
 	if (pkt->is_v6) {
 		fib->family = AF_INET6;
@@ -58,7 +58,7 @@ static __noinline int is_forbidden(const struct sp_tuple *out)
 	return 0;
 }
 
-/* A frame of its own: its lookup key would not fit into the callers' stack. */
+/* A function of its own: the lookup key would not fit into the callers' stack. */
 static __noinline int nexthop_lookup(const struct sp_pkt *pkt, struct sp_entry *e, __u16 tick)
 {
 	struct bpf_fib_lookup fib;
@@ -100,7 +100,7 @@ static __always_inline int nexthop_find(const struct sp_pkt *pkt, struct sp_entr
 	return nexthop_lookup(pkt, e, tick);
 }
 
-/* Whether the packet, or each segment that a superpacket will be cut into, fits the way out. */
+/* Whether the packet, or each segment of a superpacket, fits the MTU. */
 static __always_inline int nexthop_fits(const struct sp_pkt *pkt, const struct sp_half_state *u)
 {
 	__u32 len = pkt->skb->len - sizeof(struct ethhdr);

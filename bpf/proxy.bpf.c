@@ -41,7 +41,7 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* Its SYN was answered by another proxy. */
+/* The SYN was answered by another proxy. */
 static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
 	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->meta.client_isn && read_cookie(pkt, control());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* client.h - one request to the daemon and the lines of its answer. Protocol: proxy/control.h. */
+/* client.h - a request to the daemon and the lines of the answer. Protocol: control/control.h. */
 #ifndef SP_CTL_CLIENT_H
 #define SP_CTL_CLIENT_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* main.c - splicectl(1): asks a running spliced and prints what it says, or has it leave. */
+/* main.c - splicectl(1): sends a request to a running daemon and prints the answer. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -14,10 +14,10 @@
 
 enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_SILENT = 4 };
 
-/* Options that belong to some commands only. */
+/* Options of some commands only. */
 enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8 };
 
-/* Whoever asks whether to announce this proxy asks several times a second. */
+/* A health check of an announced proxy asks several times a second. */
 #define READY_LIMIT_MS 250
 
 struct options {
@@ -101,10 +101,7 @@ static int print_failure(int code, const char *fmt, ...)
 	return code;
 }
 
-/*
- * What the daemon says may quote what somebody else has sent: no control character of it is the
- * terminal's business.
- */
+/* An answer may quote a peer's bytes: control characters must not reach the terminal. */
 static char *escape_json(const char *text)
 {
 	char *escaped = malloc(4 * strlen(text) + 1), *to = escaped;
@@ -133,7 +130,7 @@ static int fail_as_said(const char *error)
 
 /* ---- answers ---- */
 
-/* The next line of the answer. Says itself what went wrong. */
+/* The next line of the answer. Prints its own errors. */
 static int next_object(struct sp_client *client, json_t **ret_object)
 {
 	int err = sp_client_read(client, ret_object), code;
@@ -213,7 +210,7 @@ static int show_drain(struct sp_client *client, const struct options *options)
 	return show_object(client, options, drain_text);
 }
 
-/* One line, and the same in the exit status. */
+/* A single line; the exit status says the same. */
 static int show_ready(struct sp_client *client, const struct options *options)
 {
 	const char *reason;
@@ -242,7 +239,7 @@ static int is_end(const json_t *object)
 	return json_is_true(json_object_get(object, "end"));
 }
 
-/* An array. One that broke off stays open, so that no parser takes it for the whole. */
+/* An array. A broken array stays open, so that no parser takes the part for the whole. */
 static int connections_json(struct sp_client *client, json_t **ret_end)
 {
 	const char *separator = "[\n";

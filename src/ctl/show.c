@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * show.c - the daemon's answers as text for people. Whatever is missing in an answer shows as "-"
- * or 0.
- */
+/* show.c - the daemon's answers as text for people. A missing field shows as "-" or 0. */
 #include <string.h>
 #include <time.h>
 
@@ -119,7 +116,7 @@ static void show_warnings(const json_t *warnings, FILE *out)
 	}
 }
 
-/* A blank line between tables, and none for one without rows. */
+/* A blank line between tables; none for a table without rows. */
 static void print_section(struct sp_table *table, FILE *out)
 {
 	if (table->row_count)
@@ -178,9 +175,7 @@ static void show_services(const json_t *services, FILE *out)
 	print_section(&table, out);
 }
 
-/*
- * Whether there is anything to say: where nobody has an agent and nobody wants one, all goes whole.
- */
+/* Whether there are modes to show: without an agent, and without a wish for one, all is whole. */
 static int is_mode_known(const char *wanted, const json_t *backend)
 {
 	return !strcmp(wanted, "split") || !strcmp(wanted, "adopt") || json_is_string(json_object_get(backend, "agent"));

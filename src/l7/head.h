@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * head.h - what the parsers of the first bytes of a connection have in common. Bytes in, verdict
- * out; no I/O, no heap.
- */
+/* head.h - common part of the parsers of a head. Bytes in, verdict out; no I/O, no heap. */
 #ifndef SP_L7_HEAD_H
 #define SP_L7_HEAD_H
 

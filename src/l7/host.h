@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* host.h - when two hosts are the same one. What is forwarded is never changed. */
+/* host.h - comparison of hosts. The forwarded bytes never change. */
 #ifndef SP_L7_HOST_H
 #define SP_L7_HOST_H
 
@@ -11,8 +11,9 @@
 #define SP_HOST_LITERAL_MAX	(INET6_ADDRSTRLEN + 2)
 
 /*
- * "[2001:DB8:0::1]" in the one spelling of its address, "[2001:db8::1]" (RFC 5952, 4), in @buf,
- * with NUL behind it; any other host as it is.
+ * The canonical spelling of an IPv6 literal, "[2001:db8::1]" for "[2001:DB8:0::1]" (RFC 5952, 4),
+ * in
+ * @buf, with NUL behind; any other host unchanged.
  */
 struct sp_str sp_host_normalize(struct sp_str host, char buf[SP_HOST_LITERAL_MAX]);
 

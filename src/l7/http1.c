@@ -8,41 +8,34 @@
  * continuation can repair is BAD at once, so that a TLS ClientHello on an HTTP port ends at its
  * first byte, and a client that speaks nonsense gets its 400 without waiting for a time-out.
  *
- * The head is forwarded as it came, and we could not repair it if we wanted to. Where a server
- * behind us might read another request out of the same bytes (another host, another path, another
- * end of the message), the only safe answer is to refuse. Refused are:
+ * The head is forwarded unchanged. If a server could read another request out of the same bytes
+ * (another host, another path, another end of the message), the only safe answer is to refuse.
+ * Refused are:
  *
- *  - anything but `method SP target SP HTTP/1.x CRLF`; more than one empty line before it (RFC
- *  9112, 2.2); HTTP/0.9;
- *    versions other than 1.0 and 1.1; the method PRI, which belongs to the preface of HTTP/2
- *  - LF without CR, CR without LF, NUL and every other control character but the tab inside a
- *  value: servers differ in
- *    what ends a line and what ends a string
- *  - in the target: bytes outside of printable ASCII; `#`, since some take the path to end there
+ *  - lines other than `method SP target SP HTTP/1.x CRLF`; more than one empty line before (RFC
+ *    9112, 2.2); HTTP/0.9; versions other than 1.0 and 1.1; the method PRI, which belongs to the
+ *    preface of HTTP/2
+ *  - LF without CR, CR without LF, NUL and all other control characters but the tab inside a
+ *    value: servers differ in the ends of lines and strings
+ *  - in the target: bytes outside of printable ASCII; `#`, which ends the path for some servers
  *  - targets other than origin-form, absolute-form with http(s), `OPTIONS *`, and host:port with
- *  CONNECT;
- *    user information in an authority
- *  - lines that continue the one before (obs-fold); a blank between name and colon; an empty
- *  name; characters in a
- *    name that are not a token's: each of them hides a header from one server and shows it to the
- *    next
+ *    CONNECT; user information in an authority
+ *  - lines that continue the line before (obs-fold); a blank between name and colon; an empty
+ *    name; characters in a name that are not a token's: each hides a header from one server and
+ *    shows it to the next
  *  - Host missing in 1.1, given twice, empty, or no host[:port]. A host is a reg-name (RFC 3986,
- *  3.2.2) without empty
- *    labels, or a valid IPv6 literal. Refused are escapes of ASCII, since some servers decode
- *    them and others don't; zones, which never leave a host (RFC 6874, 4); IP literals of kinds
- *    to come. Port 0 means no port to some
+ *    3.2.2) without empty labels, or a valid IPv6 literal. Refused are escapes of ASCII, since
+ *    only some servers decode them; zones, which never leave a host (RFC 6874, 4); IP literals of
+ *    kinds to come. Port 0 means no port to some servers
  *  - an absolute-form or CONNECT target whose authority is not that of Host (without case; an
- *  IPv6 address may be
- *    written in another way; the scheme's port counts as given, and behind CONNECT Host may be
- *    without one: RFC 9112, 3.2.3)
+ *    IPv6 address may have another spelling; the scheme's port counts as given, and behind
+ *    CONNECT Host may be without a port: RFC 9112, 3.2.3)
  *  - Content-Length that is not one number below 2^63, or is given twice, even with equal values:
- *  RFC 9110, 8.6 wants a
- *    list reduced to one value before it is forwarded
+ *    RFC 9110, 8.6 wants a list reduced to one value before it is forwarded
  *  - Transfer-Encoding next to Content-Length, in HTTP/1.0, given twice, with an empty element or
- *  a parameter, without
- *    `chunked` as last coding, or with `chunked` twice
+ *    a parameter, without `chunked` as last coding, or with `chunked` twice
  *  - Content_Length and Transfer_Encoding: gateways to CGI-like interfaces take them for the real
- *  ones
+ *    headers
  *  - more than SP_HTTP1_HEADERS_MAX headers
  */
 #include "l7/http1.h"
@@ -398,7 +391,7 @@ enum sp_parse_verdict sp_http1_parse(const char *buf, size_t len, struct sp_http
 	struct scan s = {.p = buf, .end = buf + len, .head = ret};
 	enum sp_parse_verdict v;
 
-	/* The table behind them is long, and bounded by header_count. */
+	/* The table of headers is long, and bounded by header_count. */
 	memset(ret, 0, offsetof(struct sp_http1, headers));
 	ret->why = NULL;
 	v = take_head(&s);

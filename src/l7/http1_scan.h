@@ -72,8 +72,8 @@ struct scan {
 	const char *p; /* cursor */
 	const char *end;
 	struct sp_http1 *head;
-	struct authority target;   /* host.p NULL: the target names none */
-	unsigned int default_port; /* of the target's scheme, 0: it has none */
+	struct authority target;   /* host.p NULL: the target has no host */
+	unsigned int default_port; /* of the target's scheme; 0: none */
 	bool has_host;
 	bool has_length;
 	bool has_coding;
@@ -100,7 +100,7 @@ static inline enum sp_parse_verdict bad(struct scan *s, const char *why)
 	return SP_PARSE_BAD;
 }
 
-/* The byte under the cursor is none of those that may stand there. */
+/* The byte under the cursor is not allowed there. */
 static inline enum sp_parse_verdict bad_byte(struct scan *s, const char *why)
 {
 	switch (*s->p) {
@@ -134,7 +134,7 @@ static inline enum sp_parse_verdict take_text(struct scan *s, const char *text, 
 	return v;
 }
 
-/* OK says that there is a byte behind it, not that there is any of @class. */
+/* OK: a byte follows, even if none was of @class. */
 static inline enum sp_parse_verdict take_class(struct scan *s, enum class class, struct sp_str *ret)
 {
 	ret->p = s->p;

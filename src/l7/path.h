@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * path.h - the normal form of a path, in which routes compare it. What is forwarded is never
- * changed.
- */
+/* path.h - the normal form of a path, in which routes compare. The forwarded bytes never change. */
 #ifndef SP_L7_PATH_H
 #define SP_L7_PATH_H
 
