@@ -13,7 +13,7 @@
 #define FAILURES_MAX	1000
 #define RETRY_DEFAULT_NS (5 * SP_SECOND_NS)
 
-/* The text of an address too, which is what a backend is called otherwise. */
+/* The text of the address as well, which is the default name of a backend. */
 static int is_backend_name(const char *text)
 {
 	return strchr(SP_ALNUM "[", text[0]) && !text[strspn(text, SP_ALNUM "-_.:[]")];
@@ -38,7 +38,7 @@ static int has_snat(const struct sp_config *config, int is_v4)
 	return 0;
 }
 
-/* Against those of its pool that come before it. */
+/* Compare with the earlier backends of the pool. */
 static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
 			 const struct sp_backend_conf *backend)
 {
@@ -115,7 +115,9 @@ static int weights_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 			     "pool \"%s\"; required: at least one", pool->name);
 }
 
-/* Ids stand for names in maps and on other proxies, so two of a kind would be one pool. */
+/*
+ * Ids stand for names in maps and on other proxies: two names with the same id would be one pool.
+ */
 static int pool_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool)
 {
 	for (const struct sp_pool_conf *other = doc->config->pools; other < pool; other++) {

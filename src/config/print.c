@@ -8,7 +8,7 @@
 
 #include "base/addr.h"
 
-/* Only what no reader of YAML can take for anything but a text stays without quotes. */
+/* A text stays without quotes only if every YAML reader takes it for a text. */
 static int is_plain(const char *text)
 {
 	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "null", "y", "n", NULL };
@@ -73,10 +73,7 @@ static void print_source(const struct sp_config *config, FILE *out)
 	fprintf(out, "]\n  ports: %u-%u\n", config->snat_port_first, config->snat_port_last);
 }
 
-/*
- * RFC 5382, REQ-5: what is below these cuts connections that are alive. For whoever checks the
- * file.
- */
+/* A comment for the reader of the file. RFC 5382, REQ-5: shorter time-outs cut live connections. */
 #define IDLE_LEAST_NS		(124 * SP_MINUTE_NS)
 #define TRANSITORY_LEAST_NS	(4 * SP_MINUTE_NS)
 
@@ -109,7 +106,7 @@ static void print_limits(const struct sp_limits_conf *limits, FILE *out)
 	fprintf(out, "  closed: %s\n", sp_time_format(limits->closed_ns, text));
 }
 
-/* What fewer copies cost, for whoever checks the file. */
+/* A comment for the reader of the file: the cost of fewer copies. */
 static const char *copies_comment(const struct sp_store_conf *store)
 {
 	if (store->copies == 1)
@@ -119,7 +116,7 @@ static const char *copies_comment(const struct sp_store_conf *store)
 	return "";
 }
 
-/* Of one copy, one is a majority. */
+/* A single copy is a majority. */
 static const char *commit_comment(const struct sp_store_conf *store)
 {
 	if (store->commit == SP_COMMIT_MAJORITY || store->copies == 1)
@@ -249,7 +246,7 @@ static void print_route(const struct sp_config *config, const struct sp_route *r
 	fputs("}\n", out);
 }
 
-/* What the file can't promise, for whoever checks it. */
+/* A comment for the reader of the file: limits of the promise. */
 static void print_mode(enum sp_mode mode, FILE *out)
 {
 	static const char *const texts[] = {
@@ -309,7 +306,7 @@ void sp_config_print(const struct sp_config *config, FILE *out)
 	if (!config->is_agent)
 		print_source(config, out);
 	print_limits(&config->limits, out);
-	if (config->store.kind == SP_STORE_REDIS)	/* local has nothing to say */
+	if (config->store.kind == SP_STORE_REDIS)	/* the engine local has no settings */
 		print_store(&config->store, out);
 	if (config->cluster.relay.port_be)
 		print_cluster(&config->cluster, out);

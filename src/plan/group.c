@@ -9,7 +9,7 @@
 #include "steady.h"
 #include "transient.h"
 
-/* Of an outage: not noticed, then none left, by where the repairman is; then over. */
+/* States of an outage: not noticed; no machine left, by place of the repairman; over. */
 enum { PHASE_UNNOTICED = 0, PHASE_NONE_LEFT = 3, PHASE_OVER = 6, PHASES };
 
 static void add_state(struct sp_group *group, struct sp_state state, double p)
@@ -39,9 +39,7 @@ int sp_group_solve(const struct sp_plan_model *model, struct sp_group *ret_group
 	return err;
 }
 
-/*
- * Rate at which the next one fails, for each that is left: share of all connections that this hits.
- */
+/* Rate at which the next machine fails, for each machine left: share of connections hit. */
 static double hit_rate(const struct sp_group *group, unsigned int failed)
 {
 	return sp_plan_failure_rate(&group->model, failed) / (group->units - failed);
@@ -76,7 +74,7 @@ double sp_group_not_served(const struct sp_group *group, double detect_hours)
 
 	for (unsigned int n = 0; n < group->units; n++) {
 		sum += group->unsafe[n] / (group->units - n);
-		if (n + 1 < group->units) /* the last one leaves none that could be noticed */
+		if (n + 1 < group->units) /* else no machine is left to be noticed */
 			sum += group->safe[n] * coverage * hit_rate(group, n) * detect_hours;
 	}
 	return sum;
@@ -107,7 +105,7 @@ static int outage(const struct sp_plan_model *model, struct sp_chain *ret_chain)
 	return 0;
 }
 
-/* Of outages that begin when the last machine fails: the rate of those that last longer. */
+/* Rate of longer outages, among outages that begin with the last failure. */
 static int long_outages(const struct sp_group *group, double patience_hours, double *ret_rate)
 {
 	double rate = hit_rate(group, group->units - 1), coverage = group->model.rate[SP_PLAN_RATE_coverage];

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * group.h - machines of one kind that all work, as a solved model. Read by src/plan/ and its tests.
- */
+/* group.h - working machines of one kind, as a solved model. Read by src/plan/ and its tests. */
 #ifndef SP_PLAN_GROUP_H
 #define SP_PLAN_GROUP_H
 
@@ -32,7 +30,7 @@ struct sp_group {
 /* @model: copied; SP_PLAN_UNITS_MAX at most. Return: 0; -ENOMEM; -EDOM. */
 int sp_group_solve(const struct sp_plan_model *model, struct sp_group *ret_group);
 
-/* Probability that fewer than are needed serve, or that some clients are not served. */
+/* Probability that too few machines serve, or that some clients are not served. */
 double sp_group_short(const struct sp_group *group);
 
 /* Probability that no machine serves, or that some clients are not served. */

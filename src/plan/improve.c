@@ -24,7 +24,7 @@ static const struct sp_improvement list[SP_IMPROVEMENTS] = {
 	AT("stores", SP_IMPROVE_MORE, stores),
 };
 
-/* One parameter, how good it is to be, and what comes of that. */
+/* A parameter, its better value, and the result. */
 struct trial {
 	const struct sp_plan_cluster *cluster;
 	const struct sp_improvement *improvement;
@@ -54,9 +54,7 @@ static double better(const struct sp_improvement *i, double from, double times)
 	return from;
 }
 
-/*
- * All hosts become better at once. Where each server keeps all splices, a further one does so, too.
- */
+/* All hosts become better at once. If each server keeps all splices, so does a further server. */
 static struct sp_plan_cluster change(const struct sp_plan_cluster *c, const struct sp_improvement *i, double times)
 {
 	struct sp_plan_cluster changed = *c;
@@ -85,7 +83,7 @@ static double lost(struct trial *t, double times)
 	return worth.service_lost;
 }
 
-/* Above 0 while it is not enough. */
+/* Above 0 while the value is not enough. */
 static double lacking(double log_times, void *arg)
 {
 	struct trial *t = arg;
@@ -132,7 +130,7 @@ static int try(const struct sp_plan_cluster *c, double aim, struct sp_improvemen
 	i->from = i->to = value_of(c, i);
 	i->best = aim * SP_IMPROVE_BETTER;
 	if (i->kind == SP_IMPROVE_MORE && !c->stores)
-		return 0; /* that takes another engine */
+		return 0; /* only another engine can */
 	i->best = i->kind == SP_IMPROVE_MORE ? 0 : lost(&t, SP_IMPROVE_TIMES_MAX);
 	if (i->kind == SP_IMPROVE_MORE) {
 		err = try_more(&t, i);

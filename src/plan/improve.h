@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * improve.h - which of its parameters would make a cluster better. Read by src/plan/ and its tests.
- */
+/* improve.h - parameters worth improving. Read by src/plan/ and its tests. */
 #ifndef SP_PLAN_IMPROVE_H
 #define SP_PLAN_IMPROVE_H
 
@@ -16,15 +14,15 @@ enum sp_improve_kind {
 };
 
 /**
- * struct sp_improvement - the value that one parameter alone would need
+ * struct sp_improvement - the value that a parameter alone would need
  * @name:	of the parameter
- * @kind:	which way is better; LIKELIER: 1 minus it is to be smaller
- * @at:		its offset in struct sp_plan_cluster
- * @is_enough:	it can do so alone
- * @from:	what it is
- * @to:		what it would have to be
- * @times:	so many times better; of machines, so many more
- * @best:	`service_lost` if it alone were as good as can be: SP_IMPROVE_TIMES_MAX,
+ * @kind:	direction of better; LIKELIER: 1 minus the value is to be smaller
+ * @at:		offset in struct sp_plan_cluster
+ * @is_enough:	the parameter alone can do so
+ * @from:	today's value
+ * @to:		needed value
+ * @times:	factor; of machines, number added
+ * @best:	`service_lost` with the parameter as good as can be: SP_IMPROVE_TIMES_MAX,
  *		SP_IMPROVE_MORE_MAX
  */
 struct sp_improvement {
@@ -42,8 +40,7 @@ struct sp_improvement {
 /**
  * sp_improve() - find, for each parameter alone, the value that divides `service_lost` by ten
  * @cluster:	checked
- * @ret_list:	those that are enough first, by how little they need; then the others, by how much
- *		they do
+ * @ret_list:	first the sufficient parameters, least need first; then the rest, most effect first
  *
  * Return: as sp_plan_cluster_worth().
  */

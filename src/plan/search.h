@@ -11,14 +11,12 @@
 #define SP_SEARCH_BACKENDS_MAX 32
 
 /**
- * sp_search() - try all numbers of proxies, store servers and copies (odd ones), and of backends
- * if there are any
- * @wanted:	targets and prices, rates, what is needed (0: one of a kind); its counts don't
- *		matter
+ * sp_search() - try all numbers of proxies, store servers, copies (odd), and of any backends
+ * @wanted:	targets and prices, rates, needed machines (0: no such kind); counts have no effect
  * @ret_found:	checked
- * @ret_worth:	of that
+ * @ret_worth:	of @ret_found
  *
- * Of those that cost the same, the one that loses least. Return: 0; -ENOENT: none is good enough;
+ * At equal cost the cluster with the least loss. Return: 0; -ENOENT: none is good enough;
  * -ENOMEM; -EDOM.
  */
 int sp_search(const struct sp_plan_cluster *wanted, struct sp_plan_cluster *ret_found, struct sp_plan_worth *ret_worth);

@@ -54,7 +54,7 @@ void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale)
 
 	for (int i = 0; i < 2; i++) {
 		halves[i]->tsval_delta = sp_half_adopted(mss, wscale);
-		halves[i]->tsecr_delta = -halves[i]->tsval_delta;	/* as a half out of the other one has it */
+		halves[i]->tsecr_delta = -halves[i]->tsval_delta;	/* from the view of the reverse half */
 	}
 }
 
@@ -76,8 +76,8 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, co
 }
 
 /*
- * Else two who tell each other of one end each would end up with one that knows, and does not
- * tell any more.
+ * Else two proxies that each report a different end would leave one proxy with both ends, and no
+ * further report.
  */
 __u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
