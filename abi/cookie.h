@@ -67,7 +67,8 @@ sp_inline int sp_cookie_mss_is_small(__u16 mss, __u16 service_mss)
 sp_inline __u8 sp_cookie_data_small(__u16 mss, __u8 scale_and_sack)
 {
 	if (sp_cookie_mss_is_tiny(mss))
-		return mss < SP_COOKIE_TINY_LEAST ? 0 : (mss - SP_COOKIE_TINY_LEAST) / SP_COOKIE_TINY_STEP;
+		return mss < SP_COOKIE_TINY_LEAST ? 0 :
+		       (mss - SP_COOKIE_TINY_LEAST) / SP_COOKIE_TINY_STEP;
 	return (mss >= 1000 ? 3 : mss >= 810 ? 2 : 1) << 5 | (scale_and_sack & 31);
 }
 
@@ -154,7 +155,8 @@ sp_inline __u32 sp_cookie_make(const __u64 key[2], const struct sp_cookie_in *in
  *
  * The data is the lowest byte of @isn. One SipHash, two for ECN, three for SMALL and INVALID.
  */
-sp_inline enum sp_cookie sp_cookie_read(const __u64 key[2], const struct sp_cookie_in *in, __u32 period, __u32 isn)
+sp_inline enum sp_cookie sp_cookie_read(const __u64 key[2], const struct sp_cookie_in *in,
+					__u32 period, __u32 isn)
 {
 	__u32 data = isn & 0xff;
 
@@ -164,7 +166,8 @@ sp_inline enum sp_cookie sp_cookie_read(const __u64 key[2], const struct sp_cook
 		return SP_COOKIE_PLAIN;
 	if (sp_cookie_mac(key, in, period, data | SP_COOKIE_DATA_ECN) == isn >> 8)
 		return SP_COOKIE_ECN;
-	return sp_cookie_mac(key, in, period, data | SP_COOKIE_DATA_SMALL) == isn >> 8 ? SP_COOKIE_SMALL :
+	return sp_cookie_mac(key, in, period, data | SP_COOKIE_DATA_SMALL) == isn >> 8 ?
+	       SP_COOKIE_SMALL :
 		SP_COOKIE_INVALID;
 }
 

@@ -11,10 +11,14 @@
 enum {
 	SP_HALF_F_FROM_BACKEND	= 1 << 0, /* carries server -> client */
 	SP_HALF_F_TO_DAEMON	= 1 << 1, /* no rule yet, or no more: packets go up to the daemon */
-	SP_HALF_F_REPLIED	= 1 << 2, /* with TO_DAEMON: answered by us, what still comes may be acknowledged */
-	SP_HALF_F_SPLIT		= 1 << 3, /* an agent on the backend's host carries the half from there */
-	SP_HALF_F_ADOPTED	= 1 << 4, /* with SPLIT: the backend took over the client's handshake */
-	SP_HALF_F_NOT_ECT	= 1 << 5, /* client has ECN, backend has not: routers must not mark */
+	/* with TO_DAEMON: answered by us, what still comes may be acknowledged */
+	SP_HALF_F_REPLIED	= 1 << 2,
+	/* an agent on the backend's host carries the half from there */
+	SP_HALF_F_SPLIT		= 1 << 3,
+	/* with SPLIT: the backend took over the client's handshake */
+	SP_HALF_F_ADOPTED	= 1 << 4,
+	/* client has ECN, backend has not: routers must not mark */
+	SP_HALF_F_NOT_ECT	= 1 << 5,
 };
 /* Flags of the splice: the same on every machine, and in both halves. */
 #define SP_HALF_F_SHARED (SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED | SP_HALF_F_NOT_ECT)
@@ -71,8 +75,10 @@ enum {
 	SP_STATE_PEER_FIN	= 1 << 1, /* the other one did */
 	SP_STATE_RST		= 1 << 2, /* this half carried an RST in the window */
 	SP_STATE_PEER_RST	= 1 << 3,
-	SP_STATE_REUSED		= 1 << 4, /* closed, and the client has opened a new connection from this port */
-	SP_STATE_GIVEN		= 1 << 5, /* of an agent: its first segment was handed to the kernel, at @seen_ns */
+	/* closed, and the client has opened a new connection from this port */
+	SP_STATE_REUSED		= 1 << 4,
+	/* of an agent: its first segment was handed to the kernel, at @seen_ns */
+	SP_STATE_GIVEN		= 1 << 5,
 };
 #define SP_STATE_ENDS (SP_STATE_FIN | SP_STATE_PEER_FIN | SP_STATE_RST | SP_STATE_PEER_RST)
 #define SP_STATE_TOLD (SP_STATE_ENDS | SP_STATE_REUSED) /* what proxies tell each other */
@@ -161,13 +167,15 @@ sp_inline __u32 sp_csum_difference(const __be32 *from, const __be32 *to, int wor
 }
 
 /* Fields beside the rule that the installer of a half under @key sets. */
-sp_inline void sp_state_begin(struct sp_half_state *u, const struct sp_tuple *key, const struct sp_half *half, __u64 now_ns)
+sp_inline void sp_state_begin(struct sp_half_state *u, const struct sp_tuple *key,
+			      const struct sp_half *half, __u64 now_ns)
 {
 	const struct sp_tuple *out = &half->out;
 
 	u->seen_ns = now_ns;
 	u->addr_csum = sp_csum_difference(key->saddr.w, out->saddr.w, 8);
-	u->port_csum = sp_csum_difference((const __be32 *)&key->sport, (const __be32 *)&out->sport, 1);
+	u->port_csum = sp_csum_difference((const __be32 *)&key->sport, (const __be32 *)&out->sport,
+					  1);
 }
 
 /*
@@ -185,7 +193,8 @@ sp_inline __u16 sp_route_tick(__u64 now_ns)
  */
 sp_inline __u16 sp_half_packet_max(const struct sp_half *h)
 {
-	__u32 max = h->mss + sp_addr_header_bytes(&h->out.daddr), least = sp_addr_is_v4(&h->out.daddr) ? 576 : 1280;
+	__u32 max = h->mss + sp_addr_header_bytes(&h->out.daddr),
+		least = sp_addr_is_v4(&h->out.daddr) ? 576 : 1280;
 
 	if (!h->mss || max > 0xffff)
 		return 0;
@@ -218,10 +227,12 @@ sp_inline int sp_half_flags_introduce(__u8 flags)
 }
 
 /* The half down from the half up, which matches @front: deltas swap directions and change sign. */
-sp_inline struct sp_half sp_half_turn(const struct sp_half *up, const struct sp_tuple *front, __s8 window_shift)
+sp_inline struct sp_half sp_half_turn(const struct sp_half *up, const struct sp_tuple *front,
+				      __s8 window_shift)
 {
 	return (struct sp_half){
-		.out = sp_tuple_reverse(front), .flags = SP_HALF_F_FROM_BACKEND | (up->flags & SP_HALF_F_SHARED),
+		.out = sp_tuple_reverse(front),
+		.flags = SP_HALF_F_FROM_BACKEND | (up->flags & SP_HALF_F_SHARED),
 		.window_shift = window_shift,
 		.seq_delta = -up->ack_delta, .ack_delta = -up->seq_delta,
 		.tsval_delta = -up->tsecr_delta, .tsecr_delta = -up->tsval_delta,
@@ -255,13 +266,15 @@ sp_inline int sp_state_is_closed(const struct sp_half_state *u)
  * splice began. Then only the end counts: otherwise each byte sent would make a guess easier.
  * @seq: of the RST; @own: of the half that matches the RST, @peer: of the reverse half
  */
-sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_half_state *own, const struct sp_half_state *peer)
+sp_inline int sp_rst_is_plausible(__u32 seq, const struct sp_half_state *own,
+				  const struct sp_half_state *peer)
 {
 	if (!peer->last_ack || seq == peer->last_ack)
 		return 1;
 	if (!peer->pkts)
 		return own->next_seq && seq == own->next_seq;
-	return own->next_seq && (__s32)(seq - peer->last_ack) > 0 && (__s32)(seq - own->next_seq) <= 0;
+	return own->next_seq && (__s32)(seq - peer->last_ack) > 0 &&
+	       (__s32)(seq - own->next_seq) <= 0;
 }
 
 /*
@@ -297,7 +310,8 @@ sp_inline int sp_seq_is_within(__u32 seq, __u32 of, __u32 distance)
  * @own: of the half that matches; @peer: of the reverse half, whose acknowledgements are of the
  *		same stream; NULL: gone
  */
-sp_inline int sp_ack_is_plausible(__u32 seq, __u32 ack, const struct sp_half_state *own, const struct sp_half_state *peer)
+sp_inline int sp_ack_is_plausible(__u32 seq, __u32 ack, const struct sp_half_state *own,
+				  const struct sp_half_state *peer)
 {
 	if (!sp_seq_is_within(ack, own->last_ack, SP_ACK_LEAP))
 		return 0;
@@ -324,7 +338,8 @@ enum sp_fin_verdict { SP_FIN_FITS, SP_FIN_UNKNOWN, SP_FIN_FOREIGN };
  * acknowledgement of the FIN must fit. A blind FIN with two wrong numbers ends nothing.
  * @own: of the half that matches, @peer: of the reverse half
  */
-sp_inline enum sp_fin_verdict sp_fin_judge(const struct sp_fin *fin, const struct sp_half_state *own,
+sp_inline enum sp_fin_verdict sp_fin_judge(const struct sp_fin *fin,
+					   const struct sp_half_state *own,
 					   const struct sp_half_state *peer)
 {
 	__u32 ahead = fin->end - 1 - peer->last_ack;
@@ -336,7 +351,8 @@ sp_inline enum sp_fin_verdict sp_fin_judge(const struct sp_fin *fin, const struc
 	if (peer->pkts && peer->last_ack && ahead <= SP_STREAM_GAP)
 		return SP_FIN_FITS;
 	if (!own->pkts && peer->next_seq)
-		return fin->ack - peer->next_seq + SP_STREAM_GAP <= 2 * SP_STREAM_GAP ? SP_FIN_FITS : SP_FIN_FOREIGN;
+		return fin->ack - peer->next_seq + SP_STREAM_GAP <= 2 * SP_STREAM_GAP ?
+		       SP_FIN_FITS : SP_FIN_FOREIGN;
 	return own->next_seq ? SP_FIN_FOREIGN : SP_FIN_UNKNOWN;
 }
 

@@ -76,6 +76,7 @@ struct sp_introduce_text {
 };
 #define SP_INTRODUCE_WORDS	((16 + SP_INTRODUCE_BYTES) / 8)
 #define SP_INTRODUCE_LENGTHS	(8ULL << 32 | SP_INTRODUCE_BYTES)
-#define SP_INTRODUCE_WHERE	0x79616c6572207073ULL	/* "sp relay" in little-endian words, as SipHash takes them */
+/* "sp relay" in little-endian words, as SipHash takes them */
+#define SP_INTRODUCE_WHERE	0x79616c6572207073ULL
 
 #endif

@@ -14,7 +14,8 @@
  * @sport, @dport: ports
  * @sport_mask, @dport_mask: significant bits of @sport and @dport
  * @is_pass:	send in the clear; 0: do not send
- * @is_in:	a policy of the ingress; @saddr and the like are turned round. Decided apart from egress
+ * @is_in:	a policy of the ingress; @saddr and the like are turned round. Decided apart from
+ *		egress
  */
 struct sp_policy {
 	struct sp_addr	saddr, daddr, smask, dmask;
@@ -35,10 +36,13 @@ struct sp_policies {
 };
 _Static_assert(sizeof(struct sp_policies) == 2568, "struct sp_policies is ABI");
 
-sp_inline int sp_policy_has_addr(const struct sp_addr *addr, const struct sp_addr *want, const struct sp_addr *mask)
+sp_inline int sp_policy_has_addr(const struct sp_addr *addr, const struct sp_addr *want,
+				 const struct sp_addr *mask)
 {
-	return !(((addr->w[0] ^ want->w[0]) & mask->w[0]) | ((addr->w[1] ^ want->w[1]) & mask->w[1]) |
-		 ((addr->w[2] ^ want->w[2]) & mask->w[2]) | ((addr->w[3] ^ want->w[3]) & mask->w[3]));
+	return !(((addr->w[0] ^ want->w[0]) & mask->w[0]) |
+		 ((addr->w[1] ^ want->w[1]) & mask->w[1]) |
+		 ((addr->w[2] ^ want->w[2]) & mask->w[2]) |
+		 ((addr->w[3] ^ want->w[3]) & mask->w[3]));
 }
 
 sp_inline int sp_policy_fits(const struct sp_policy *p, const struct sp_tuple *t)
@@ -48,7 +52,10 @@ sp_inline int sp_policy_fits(const struct sp_policy *p, const struct sp_tuple *t
 	       !((t->sport ^ p->sport) & p->sport_mask) && !((t->dport ^ p->dport) & p->dport_mask);
 }
 
-/* @decided: bits of the kinds that have found theirs, at first 0. Return: whether @p forbids what leaves with @t. */
+/*
+ * @decided: bits of the kinds that have found theirs, at first 0. Return: whether @p forbids what
+ *		leaves with @t.
+ */
 sp_inline int sp_policy_forbids(const struct sp_policy *p, const struct sp_tuple *t, __u32 *decided)
 {
 	__u32 kind = p->is_in ? 2 : 1;

@@ -6,7 +6,8 @@
 #include "ktypes.h"
 
 #define SP_QUERIES_TABLE_MAX	65536
-#define SP_QUERY_BYTES_MAX 16384		/* of waiting payload; the rest passes: the transfer is well under way */
+/* of waiting payload; the rest passes: the transfer is well under way */
+#define SP_QUERY_BYTES_MAX 16384
 
 /*
  * The longest time for which the datapath holds packets of an open query. Then they pass as

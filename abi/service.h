@@ -23,7 +23,8 @@ struct sp_listen {
 _Static_assert(sizeof(struct sp_listen) == 20, "struct sp_listen is ABI");
 
 enum {
-	SP_SERVICE_F_SERVER_FIRST = 1 << 0, /* splice at the client's first ACK: the server speaks first */
+	/* splice at the client's first ACK: the server speaks first */
+	SP_SERVICE_F_SERVER_FIRST = 1 << 0,
 	SP_SERVICE_F_SACK	= 1 << 1, /* offered to clients */
 	SP_SERVICE_F_TIMESTAMPS	= 1 << 2,
 	SP_SERVICE_F_WSCALE	= 1 << 3,

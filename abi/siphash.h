@@ -19,10 +19,12 @@ sp_inline __u64 sp_rotl64(__u64 x, int bits)
 
 sp_inline void sp_siphash_round(struct sp_siphash *s)
 {
-	s->v0 += s->v1;	s->v1 = sp_rotl64(s->v1, 13);	s->v1 ^= s->v0;	s->v0 = sp_rotl64(s->v0, 32);
+	s->v0 += s->v1;	s->v1 = sp_rotl64(s->v1, 13);	s->v1 ^= s->v0;	s->v0 = sp_rotl64(s->v0,
+											  32);
 	s->v2 += s->v3;	s->v3 = sp_rotl64(s->v3, 16);	s->v3 ^= s->v2;
 	s->v0 += s->v3;	s->v3 = sp_rotl64(s->v3, 21);	s->v3 ^= s->v0;
-	s->v2 += s->v1;	s->v1 = sp_rotl64(s->v1, 17);	s->v1 ^= s->v2;	s->v2 = sp_rotl64(s->v2, 32);
+	s->v2 += s->v1;	s->v1 = sp_rotl64(s->v1, 17);	s->v1 ^= s->v2;	s->v2 = sp_rotl64(s->v2,
+											  32);
 }
 
 sp_inline void sp_siphash_word(struct sp_siphash *s, __u64 m)

@@ -38,7 +38,8 @@ struct sock_common { __u32 skc_tw_rcv_nxt; } PRESERVE;
 struct inet_timewait_sock { struct sock_common __tw_common; } PRESERVE;
 struct tcp_timewait_sock { struct inet_timewait_sock tw_sk; } PRESERVE;
 struct tcp_sock { __u32 rcv_nxt; __u64 bytes_received; } PRESERVE;
-struct sock { struct sock_common __sk_common; } PRESERVE;	/* whole, as libbpf compares the types of a kfunc */
+/* whole, as libbpf compares the types of a kfunc */
+struct sock { struct sock_common __sk_common; } PRESERVE;
 #undef PRESERVE
 
 /* As in the kernel's include/net/tcp.h. */
@@ -56,7 +57,8 @@ struct bpf_tcp_req_attrs {
 	__u8	reserved[3];
 };
 
-extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struct bpf_tcp_req_attrs *attrs,
+extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk,
+				   struct bpf_tcp_req_attrs *attrs,
 				   int attrs__sz) __ksym __weak;
 
 /*
@@ -84,7 +86,8 @@ static __noinline int cookie_of_first(const struct sp_pkt *pkt, const struct sp_
 	return kind;
 }
 
-static __always_inline int read_timestamps(const struct sp_pkt *pkt, struct bpf_tcp_req_attrs *attrs)
+static __always_inline int read_timestamps(const struct sp_pkt *pkt,
+					   struct bpf_tcp_req_attrs *attrs)
 {
 	struct sp_options o;
 	__be32 words[2];
@@ -101,7 +104,8 @@ static __always_inline int read_timestamps(const struct sp_pkt *pkt, struct bpf_
 }
 
 /* What client and proxy have agreed upon: out of the cookie, the half, and the segment itself. */
-static __noinline int attributes(const struct sp_pkt *pkt, const struct sp_entry *down, struct bpf_tcp_req_attrs *attrs)
+static __noinline int attributes(const struct sp_pkt *pkt, const struct sp_entry *down,
+				 struct bpf_tcp_req_attrs *attrs)
 {
 	__u8 data = (pkt->ack - 1) & 0xff, wscale = sp_cookie_data_wscale(data);
 	__u16 mss_min = pkt->is_v6 ? MSS_MIN_V6 : MSS_MIN_V4;
@@ -122,7 +126,8 @@ static __noinline int attributes(const struct sp_pkt *pkt, const struct sp_entry
 }
 
 /* Three words of the header, and the checksum with them. */
-static __noinline int swap_head(const struct sp_pkt *pkt, __u32 seq, __u32 from_seq, __u32 flags, __u32 from_flags)
+static __noinline int swap_head(const struct sp_pkt *pkt, __u32 seq, __u32 from_seq, __u32 flags,
+				__u32 from_flags)
 {
 	__u32 at = pkt->l4_off, csum_at = at + offsetof(struct tcphdr, check);
 	__be32 new_seq = bpf_htonl(seq), old_seq = bpf_htonl(from_seq);
@@ -130,8 +135,10 @@ static __noinline int swap_head(const struct sp_pkt *pkt, __u32 seq, __u32 from_
 
 	if (bpf_l4_csum_replace(pkt->skb, csum_at, old_seq, new_seq, sizeof(new_seq)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_at, old_flags, new_flags, sizeof(new_flags)) ||
-	    bpf_skb_store_bytes(pkt->skb, at + offsetof(struct tcphdr, seq), &new_seq, sizeof(new_seq), 0) ||
-	    bpf_skb_store_bytes(pkt->skb, at + offsetof(struct tcphdr, ack_seq) + 4, &new_flags, sizeof(new_flags), 0))
+	    bpf_skb_store_bytes(pkt->skb, at + offsetof(struct tcphdr, seq), &new_seq,
+				sizeof(new_seq), 0) ||
+	    bpf_skb_store_bytes(pkt->skb, at + offsetof(struct tcphdr, ack_seq) + 4, &new_flags,
+				sizeof(new_flags), 0))
 		return -SP_DROP_REWRITE_FAILED;
 	return 0;
 }
@@ -151,7 +158,8 @@ static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
 
 	if (pkt->is_recirculated)
 		return -SP_DROP_ADOPT_OCCUPIED;
-	if (bpf_skb_load_bytes(pkt->skb, pkt->l4_off + offsetof(struct tcphdr, ack_seq) + 4, &word, sizeof(word)))
+	if (bpf_skb_load_bytes(pkt->skb, pkt->l4_off + offsetof(struct tcphdr, ack_seq) + 4, &word,
+			       sizeof(word)))
 		return -SP_DROP_REWRITE_FAILED;
 	flags = bpf_ntohs(word);
 	err = swap_head(pkt, rcv_nxt, pkt->seq, TCPHDR_RST_ONLY, flags);
@@ -177,13 +185,15 @@ static __always_inline int untaken(const struct sp_pkt *pkt, struct sp_entry *do
 
 	if (now_ns - down->state.seen_ns < UNTAKEN_NS || !c || daemon_is_stale(c, now_ns) ||
 	    !upcall_is_allowed(UPCALL_STRANGER, now_ns) ||
-	    upcall(pkt, SP_EVENT_UNTAKEN, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0))
+	    upcall(pkt, SP_EVENT_UNTAKEN, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0,
+		   0))
 		return 0;
 	down->state.flags &= ~SP_STATE_GIVEN;
 	return -SP_DROP_ADOPT_UNTAKEN;
 }
 
-static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener, struct sp_entry *down, int is_ecn,
+static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener,
+				   struct sp_entry *down, int is_ecn,
 				   __u64 now_ns)
 {
 	struct sock *sk = (struct sock *)bpf_skc_to_tcp_sock(listener);
@@ -213,14 +223,16 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
  */
 static __always_inline int began_with(const struct tcp_sock *sk, __u32 client_isn)
 {
-	return sk->rcv_nxt - (__u32)sk->bytes_received == client_isn + 1;	/* both count a FIN */
+	/* both count a FIN */
+	return sk->rcv_nxt - (__u32)sk->bytes_received == client_isn + 1;
 }
 
 /*
  * @skc: what has the tuple here; @down: of the segment's connection; @is_ecn: both of its ends do
  *		ECN.
  */
-static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down, int is_ecn,
+static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down,
+				int is_ecn,
 				__u64 now_ns)
 {
 	struct tcp_timewait_sock *tw;
@@ -261,7 +273,8 @@ static __always_inline struct bpf_sock *socket_of(const struct sp_pkt *pkt)
  * Return: whether it should go up now; else it is dropped all the same. An answer is remembered
  * for a moment only.
  */
-static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_query *ask, __u64 now_ns)
+static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_query *ask,
+					    __u64 now_ns)
 {
 	struct sp_query fresh = { .asked_ns = now_ns };
 
@@ -288,12 +301,14 @@ static __always_inline int ask_who(const struct sp_pkt *pkt, __u64 now_ns)
 		return -SP_DROP_ADOPT_ASKED;
 	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_MISS, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0);
+	err = upcall(pkt, SP_EVENT_MISS, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0,
+		     0);
 	return err ? err : -SP_DROP_ADOPT_ASKED;
 }
 
 /* A segment of an adopted connection whose server hasn't answered yet. */
-static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down, __u64 now_ns)
+static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down,
+				 __u64 now_ns)
 {
 	int cookie = cookie_of_first(pkt, down), is_ecn;
 
@@ -324,7 +339,8 @@ static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct s
 	if (pkt->flags & TH_RST && clients_seq(pkt, down) == down->state.last_ack)
 		ends = SP_STATE_RST;
 	else if (pkt->flags & TH_FIN &&
-		 clients_seq(pkt, down) + pkt->payload_bytes - down->state.last_ack <= SP_STREAM_GAP)
+		 clients_seq(pkt, down) + pkt->payload_bytes -
+		 down->state.last_ack <= SP_STREAM_GAP)
 		ends = SP_STATE_FIN;
 	down->state.flags |= sp_ends_mirrored(ends);
 	if (up)
@@ -340,7 +356,8 @@ static __always_inline int is_settled(const struct sp_pkt *pkt, const struct sp_
 {
 	if (!down->state.pkts || down->state.flags & SP_STATE_REUSED)
 		return 0;
-	return !sp_state_is_closed(&down->state) || down->state.last_ack - clients_seq(pkt, down) <= 1;
+	return !sp_state_is_closed(&down->state) ||
+	       down->state.last_ack - clients_seq(pkt, down) <= 1;
 }
 
 static __always_inline int is_nobodys(const struct bpf_sock *skc)
@@ -376,10 +393,12 @@ static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
 	down = half_down(pkt);
 	if (down && pkt->flags & (TH_FIN | TH_RST))
 		track_clients_end(pkt, down);
-	if (pkt->flags & TH_RST || (down && is_settled(pkt, down)) || (!down && !is_of_cluster(&pkt->tuple.saddr)))
+	if (pkt->flags & TH_RST || (down && is_settled(pkt, down)) ||
+	    (!down && !is_of_cluster(&pkt->tuple.saddr)))
 		return 0;
 	skc = socket_of(pkt);
-	if (down && down->half.flags & SP_HALF_F_ADOPTED && !down->state.pkts && !(down->state.flags & SP_STATE_REUSED))
+	if (down && down->half.flags & SP_HALF_F_ADOPTED && !down->state.pkts &&
+	    !(down->state.flags & SP_STATE_REUSED))
 		err = await(pkt, skc, down, now_ns);
 	else
 		err = is_nobodys(skc) ? ask_who(pkt, now_ns) : 0;
@@ -391,7 +410,8 @@ static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
 SEC("tc")
 int sp_agent_adopt(struct __sk_buff *skb)
 {
-	struct sp_pkt pkt = { .skb = skb, .action = TC_ACT_UNSPEC, .is_recirculated = skb->mark == RECIRCULATED_MARK };
+	struct sp_pkt pkt = { .skb = skb, .action = TC_ACT_UNSPEC,
+			      .is_recirculated = skb->mark == RECIRCULATED_MARK };
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	int err;
 
@@ -436,7 +456,8 @@ int sp_listeners(struct __sk_buff *skb)
 	struct sp_listen *at = (void *)(long)skb->data;
 	int i;
 
-	for (i = 0; i < SP_LISTENERS_MAX && (void *)(at + 1) <= (void *)(long)skb->data_end; i++, at++)
+	for (i = 0; i < SP_LISTENERS_MAX && (void *)(at + 1) <= (void *)(long)skb->data_end; i++,
+	     at++)
 		at->pad = listener_at(skb, at);
 	return i;
 }

@@ -60,7 +60,8 @@ static __always_inline int can_wait(const struct sp_pkt *pkt)
 /* Return: whether the packet should go up. Else it passes. */
 static __always_inline int should_ask(const struct sp_pkt *pkt, __u64 now_ns)
 {
-	struct sp_query fresh = { .asked_ns = now_ns }, *ask = bpf_map_lookup_elem(&sp_queries, &pkt->tuple);
+	struct sp_query fresh = { .asked_ns = now_ns },
+		*ask = bpf_map_lookup_elem(&sp_queries, &pkt->tuple);
 
 	if (!can_wait(pkt))
 		fresh.pass_until_ns = now_ns + SP_QUERY_PASS_NS;
@@ -96,7 +97,8 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 	if (!upcall_is_allowed(UPCALL_BACKEND, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	if (!can_wait(pkt)) {
-		upcall(pkt, SP_EVENT_QUERY, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, 0);
+		upcall(pkt, SP_EVENT_QUERY, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes,
+		       0, 0);
 		return -SP_DROP_NO_HALF;
 	}
 	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, pkt->skb->gso_size);

@@ -25,7 +25,8 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
 	return peer && peer->meta.client_isn == e->meta.client_isn ? peer : NULL;
 }
 
-static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, __u8 own, __u8 peers)
+static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, __u8 own,
+				     __u8 peers)
 {
 	e->state.flags |= own;
 	if (peer)
@@ -36,7 +37,8 @@ static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, 
  * Return: whether the end counts, as far as known here. A half without its reverse has no numbers
  * to compare with.
  */
-static __always_inline int fin_counts(const struct sp_pkt *pkt, struct sp_entry *e, const struct sp_entry *peer)
+static __always_inline int fin_counts(const struct sp_pkt *pkt, struct sp_entry *e,
+				      const struct sp_entry *peer)
 {
 	struct sp_fin fin = { .seq = pkt->seq, .end = pkt->seq + pkt->payload_bytes + 1,
 			      .ack = pkt->ack + e->half.ack_delta };
@@ -88,7 +90,8 @@ static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_
 }
 
 /* The service of the client of @e. */
-static __always_inline const struct sp_service *service_of_half(const struct sp_pkt *pkt, const struct sp_entry *e)
+static __always_inline const struct sp_service *service_of_half(const struct sp_pkt *pkt,
+								const struct sp_entry *e)
 {
 	struct sp_listen at = {};
 
@@ -109,7 +112,8 @@ static __noinline int ack_counts(const struct sp_pkt *pkt, const struct sp_entry
 	if (!e)
 		return 0;
 	peer = peer_of(e);
-	if (sp_ack_is_plausible(pkt->seq, pkt->ack + e->half.ack_delta, &e->state, peer ? &peer->state : NULL))
+	if (sp_ack_is_plausible(pkt->seq, pkt->ack + e->half.ack_delta, &e->state, peer ?
+				&peer->state : NULL))
 		return 1;
 	svc = service_of_half(pkt, e);
 	if (!svc || svc->flags & SP_SERVICE_F_SHARED)
@@ -122,7 +126,8 @@ static __always_inline void note_ack(const struct sp_pkt *pkt, struct sp_entry *
 {
 	__u32 ack = pkt->ack + e->half.ack_delta;
 
-	if (ack != e->state.last_ack && (sp_ack_is_plausible(pkt->seq, ack, &e->state, NULL) || ack_counts(pkt, e)))
+	if (ack != e->state.last_ack &&
+	    (sp_ack_is_plausible(pkt->seq, ack, &e->state, NULL) || ack_counts(pkt, e)))
 		e->state.last_ack = ack;
 }
 
@@ -154,14 +159,16 @@ static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e
 	count_stat(SP_STAT_SPLICED_BYTES, pkt->payload_bytes);
 }
 
-static __always_inline int too_big(const struct sp_pkt *pkt, const struct sp_half_state *u, __u64 now_ns)
+static __always_inline int too_big(const struct sp_pkt *pkt, const struct sp_half_state *u,
+				   __u64 now_ns)
 {
 	int err;
 
 	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	/* the quoted headers are enough */
-	err = upcall(pkt, SP_EVENT_TOO_BIG, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0, u->mtu);
+	err = upcall(pkt, SP_EVENT_TOO_BIG, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes,
+		     0, u->mtu);
 	return err ? err : -SP_DROP_TOO_BIG;
 }
 
@@ -171,7 +178,8 @@ static __always_inline int may_be_cut(const struct sp_pkt *pkt)
 {
 	__be16 frag_off = bpf_htons(0x4000);
 
-	return !pkt->is_v6 && !bpf_skb_load_bytes(pkt->skb, IP_DF_AT, &frag_off, sizeof(frag_off)) &&
+	return !pkt->is_v6 &&
+	       !bpf_skb_load_bytes(pkt->skb, IP_DF_AT, &frag_off, sizeof(frag_off)) &&
 	       !(frag_off & bpf_htons(0x4000));
 }
 
@@ -223,7 +231,8 @@ static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
  */
 static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns)
 {
-	return upcall_is_allowed(UPCALL_STRANGER, now_ns) && !upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
+	return upcall_is_allowed(UPCALL_STRANGER, now_ns) &&
+	       !upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
 }
 
 /**
@@ -249,7 +258,8 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 	if (err)
 		return err;
 	if (!nexthop_fits(pkt, &e->state))
-		return may_be_cut(pkt) ? in_pieces(pkt, e, now_ns) : too_big(pkt, &e->state, now_ns);
+		return may_be_cut(pkt) ? in_pieces(pkt, e, now_ns) :
+		       too_big(pkt, &e->state, now_ns);
 	if (is_mark_lost(pkt, e))
 		return -SP_DROP_ECN_MARK;
 	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->state.flags & SP_STATE_RST)) {

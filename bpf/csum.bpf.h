@@ -67,12 +67,14 @@ static __always_inline __be16 csum_ecn_v6(const struct sp_pkt *pkt)
  * fields outside of the pseudo header are out of balance. (The flag BPF_F_IPV6 is younger than
  * Linux 6.1.)
  */
-static __always_inline int csum_replace_pseudo(const struct sp_pkt *pkt, __u32 off, __u32 pseudo, __u64 header)
+static __always_inline int csum_replace_pseudo(const struct sp_pkt *pkt, __u32 off, __u32 pseudo,
+					       __u64 header)
 {
 	if (bpf_l4_csum_replace(pkt->skb, off, 0, pseudo, BPF_F_PSEUDO_HDR))
 		return -SP_DROP_REWRITE_FAILED;
 	if (pkt->is_v6)
-		bpf_csum_update(pkt->skb, csum_fold32(header));		/* refused where there is no such sum */
+		/* refused where there is no such sum */
+		bpf_csum_update(pkt->skb, csum_fold32(header));
 	return 0;
 }
 

@@ -66,8 +66,10 @@ static __noinline __u32 tsval_offset(const struct sp_pkt *pkt, const struct sp_c
 {
 	const struct sp_tuple *t = &pkt->tuple;
 	__u64 words[4] = {
-		(__u64)t->saddr.w[0] << 32 | t->saddr.w[1], (__u64)t->saddr.w[2] << 32 | t->saddr.w[3],
-		(__u64)t->daddr.w[0] << 32 | t->daddr.w[1], (__u64)t->daddr.w[2] << 32 | t->daddr.w[3],
+		(__u64)t->saddr.w[0] << 32 | t->saddr.w[1],
+			(__u64)t->saddr.w[2] << 32 | t->saddr.w[3],
+		(__u64)t->daddr.w[0] << 32 | t->daddr.w[1],
+		(__u64)t->daddr.w[2] << 32 | t->daddr.w[3],
 	};
 
 	return c ? sp_siphash_words(c->cookie_key[0], words, 4) : 0;
@@ -86,7 +88,8 @@ static __always_inline int is_ecn_agreed(const struct sp_pkt *pkt, const struct 
 #define MSS_DEFAULT_V6	1220
 
 /* What no cookie of a small MSS can hold is not agreed to. Return: the cookie's data. */
-static __noinline __u32 cookie_data(struct sp_pkt *pkt, struct sp_options *o, const struct sp_service *svc)
+static __noinline __u32 cookie_data(struct sp_pkt *pkt, struct sp_options *o,
+				    const struct sp_service *svc)
 {
 	__u16 mss = o->mss ?: pkt->is_v6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4;
 	__u8 wscale = SP_COOKIE_WSCALE_NONE, data;
@@ -115,7 +118,8 @@ static __noinline __u32 synack_isn(const struct sp_pkt *pkt, __u32 data, const s
 }
 
 /* The TCP header of the answer, in the place of the SYN's, whose checksum stays. */
-static __always_inline void synack_header(const struct sp_pkt *pkt, const struct sp_service *svc, __u32 isn,
+static __always_inline void synack_header(const struct sp_pkt *pkt, const struct sp_service *svc,
+					  __u32 isn,
 					  struct tcphdr *tcp)
 {
 	__sum16 check = tcp->check;
@@ -181,7 +185,8 @@ static __always_inline int clear_class_v6(const struct sp_pkt *pkt)
 {
 	__be32 word = bpf_htonl(6 << 28);
 
-	return bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr), &word, sizeof(word), BPF_F_RECOMPUTE_CSUM) ?
+	return bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr), &word, sizeof(word),
+				   BPF_F_RECOMPUTE_CSUM) ?
 		-SP_DROP_REWRITE_FAILED : 0;
 }
 
@@ -210,13 +215,16 @@ static __noinline int answer_in_place(struct sp_pkt *pkt, __u8 answer[SYNACK_LEN
 	__s64 content = bpf_csum_diff(0, 0, (__be32 *)answer, SYNACK_LEN, removed);
 	__u64 length = 0;
 
-	csum_half_word(&length, bpf_htons(pkt->doff_bytes + pkt->payload_bytes), bpf_htons(SYNACK_LEN));
-	if (bpf_skb_change_tail(pkt->skb, pkt->l4_off + SYNACK_LEN, 0) || (pkt->is_v6 && clear_class_v6(pkt)) ||
+	csum_half_word(&length, bpf_htons(pkt->doff_bytes + pkt->payload_bytes),
+		       bpf_htons(SYNACK_LEN));
+	if (bpf_skb_change_tail(pkt->skb, pkt->l4_off + SYNACK_LEN, 0) ||
+	    (pkt->is_v6 && clear_class_v6(pkt)) ||
 	    bpf_skb_store_bytes(pkt->skb, pkt->l4_off, answer, SYNACK_LEN, 0) ||
 	    csum_replace_pseudo(pkt, csum_off, csum_fold32(length), length + answer_csum_v6(pkt)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(content & 0xffffffff), 0))
 		return -SP_DROP_REWRITE_FAILED;
-	return (pkt->is_v6 ? answer_ip_v6(pkt, SYNACK_LEN) : answer_ip_v4(pkt, SYNACK_LEN)) ?: answer_ethernet(pkt);
+	return (pkt->is_v6 ? answer_ip_v6(pkt, SYNACK_LEN) : answer_ip_v4(pkt, SYNACK_LEN)) ?:
+	       answer_ethernet(pkt);
 }
 
 /* @sum: the difference that the bytes before @off make by their absence */
@@ -256,13 +264,15 @@ static __noinline int forget_data(const struct sp_pkt *pkt)
 	};
 
 	bpf_loop(SYN_DATA_PIECES, data_step, &d, 0);
-	if (d.left || bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(d.sum & 0xffffffff), 0))
+	if (d.left ||
+	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(d.sum & 0xffffffff), 0))
 		return -SP_DROP_REWRITE_FAILED;
 	return 0;
 }
 
 /* The answer takes the place of the SYN's header in @o: both are too much for the stack. */
-static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *svc, const struct sp_control *c,
+static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *svc,
+				 const struct sp_control *c,
 				 __u64 now_ns)
 {
 	struct sp_options o __attribute__((aligned(8)));
@@ -275,7 +285,8 @@ static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *sv
 	isn = synack_isn(pkt, cookie_data(pkt, &o, svc), c);
 	removed = bpf_csum_diff((__be32 *)o.hdr, TCP_HEADER_MAX, 0, 0, 0);
 	synack_header(pkt, svc, isn, (struct tcphdr *)o.hdr);
-	synack_options(o.hdr + sizeof(struct tcphdr), &o, svc, now_ns / 1000000 + tsval_offset(pkt, c));
+	synack_options(o.hdr + sizeof(struct tcphdr), &o, svc,
+		       now_ns / 1000000 + tsval_offset(pkt, c));
 	return answer_in_place(pkt, o.hdr, removed);
 }
 
@@ -319,7 +330,8 @@ static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_ser
 	cookie = read_cookie(pkt, c);
 	if (!cookie)
 		return miss(pkt, now_ns);
-	if (!pkt->payload_bytes && !(pkt->flags & TH_FIN) && !(svc->flags & SP_SERVICE_F_SERVER_FIRST))
+	if (!pkt->payload_bytes && !(pkt->flags & TH_FIN) &&
+	    !(svc->flags & SP_SERVICE_F_SERVER_FIRST))
 		return -SP_DROP_ACK_EMPTY;
 	err = upcall(pkt, SP_EVENT_FRONT, upcall_whole(pkt), cookie, 0);
 	return err ? err : -SP_DROP_HEAD;

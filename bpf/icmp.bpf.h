@@ -37,7 +37,8 @@ _Static_assert(sizeof(struct quote_v6) == 56, "as on the wire");
 
 static __always_inline int is_error_v4(__u8 type)
 {
-	return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
+	return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED ||
+	       type == ICMP_PARAMETERPROB;
 }
 
 static __always_inline int is_error_v6(__u8 type)
@@ -50,10 +51,12 @@ static __always_inline int is_error_v6(__u8 type)
  * A's @out is the packet as sent, before B. A function of its own, as its key would not fit into
  * the callers' stack.
  */
-static __noinline struct sp_entry *half_of_quote(const struct sp_addr *saddr, const struct sp_addr *daddr,
+static __noinline struct sp_entry *half_of_quote(const struct sp_addr *saddr,
+						 const struct sp_addr *daddr,
 						      const struct quoted_tcp *tcp)
 {
-	struct sp_tuple key = { .saddr = *daddr, .daddr = *saddr, .sport = tcp->dest, .dport = tcp->source };
+	struct sp_tuple key = { .saddr = *daddr, .daddr = *saddr, .sport = tcp->dest,
+				.dport = tcp->source };
 	struct sp_entry *a = bpf_map_lookup_elem(&sp_halves, &key);
 
 	return a && !(a->half.flags & SP_HALF_F_TO_DAEMON) ? a : NULL;
@@ -68,7 +71,8 @@ static __always_inline int is_to_shared_service(const struct sp_tuple *t)
 }
 
 /* For quotes_stranger(), which is called when the quotes are off the stack. */
-static __always_inline int is_stranger(struct sp_pkt *pkt, const struct sp_addr *saddr, const struct sp_addr *daddr,
+static __always_inline int is_stranger(struct sp_pkt *pkt, const struct sp_addr *saddr,
+				       const struct sp_addr *daddr,
 				       const struct quoted_tcp *tcp)
 {
 	pkt->tuple.saddr = *daddr;
@@ -86,7 +90,8 @@ static __noinline int quotes_stranger(struct sp_pkt *pkt, __u64 now_ns)
 {
 	int err;
 
-	if (!is_to_snat(&pkt->tuple) && !is_to_shared_service(&pkt->tuple) && !is_from_origin(&pkt->tuple) &&
+	if (!is_to_snat(&pkt->tuple) && !is_to_shared_service(&pkt->tuple) &&
+	    !is_from_origin(&pkt->tuple) &&
 	    !bpf_map_lookup_elem(&sp_halves, &pkt->tuple))
 		return 0;
 	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
@@ -138,25 +143,30 @@ static __always_inline int outer_v4(struct sp_pkt *pkt, const struct sp_half *a)
 	ip.daddr = a->out.daddr.w[3];
 	ip.ttl--;
 	ip.check = header_csum(&ip);
-	return bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr), &ip, sizeof(ip), 0) ? -SP_DROP_REWRITE_FAILED : 0;
+	return bpf_skb_store_bytes(pkt->skb, sizeof(struct ethhdr), &ip, sizeof(ip), 0) ?
+	       -SP_DROP_REWRITE_FAILED : 0;
 }
 
 /* The addresses are part of the checksum's pseudo header, too. */
 static __always_inline int outer_v6(struct sp_pkt *pkt, const struct sp_half *a, __u32 csum_off)
 {
 	const __u32 addrs_len = 2 * sizeof(struct in6_addr), ip_off = sizeof(struct ethhdr);
-	__s64 diff = bpf_csum_diff((__be32 *)&pkt->tuple, addrs_len, (__be32 *)&a->out, addrs_len, 0);
+	__s64 diff = bpf_csum_diff((__be32 *)&pkt->tuple, addrs_len, (__be32 *)&a->out, addrs_len,
+				   0);
 	__u32 addrs = csum_fold32(diff & 0xffffffff);
 	__u8 hops = pkt->ttl - 1;
 
-	if (bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, saddr), &a->out, addrs_len, 0) ||
-	    bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, hop_limit), &hops, 1, 0))
+	if (bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, saddr), &a->out,
+				addrs_len, 0) ||
+	    bpf_skb_store_bytes(pkt->skb, ip_off + offsetof(struct ipv6hdr, hop_limit), &hops, 1,
+				0))
 		return -SP_DROP_REWRITE_FAILED;
 	return csum_replace_pseudo(pkt, csum_off, addrs, (__u64)addrs + CSUM_HOP_LESS);
 }
 
 /* The message in its new words. @len: of @old and @new */
-static __always_inline int message(struct sp_pkt *pkt, void *old, void *new, __u32 len, __u32 csum_off)
+static __always_inline int message(struct sp_pkt *pkt, void *old, void *new, __u32 len,
+				   __u32 csum_off)
 {
 	__s64 diff = bpf_csum_diff(old, len, new, len, 0);
 
@@ -192,7 +202,8 @@ static __noinline int error_v4(struct sp_pkt *pkt, __u64 now_ns)
 		return is_stranger(pkt, &saddr, &daddr, &old.tcp);
 	new = old;
 	quote_v4(&new, &a->half);
-	err = nexthop_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?: outer_v4(pkt, &a->half);
+	err = nexthop_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?:
+		outer_v4(pkt, &a->half);
 	return err ?: error_send(pkt, &a->state);
 }
 

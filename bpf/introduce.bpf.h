@@ -76,7 +76,8 @@ static __always_inline int udp_v6(struct sp_pkt *pkt, struct sp_listen *ret_to, 
 /*
  * Return: offset of the text of a datagram for our relay, with its UDP length; 0: another packet.
  */
-static __always_inline int relayed_at(struct sp_pkt *pkt, const struct sp_control *c, __u32 *ret_len)
+static __always_inline int relayed_at(struct sp_pkt *pkt, const struct sp_control *c,
+				      __u32 *ret_len)
 {
 	struct sp_listen to = {};
 	int off = 0;
@@ -85,7 +86,8 @@ static __always_inline int relayed_at(struct sp_pkt *pkt, const struct sp_contro
 		off = udp_v4(pkt, &to, ret_len);
 	else if (pkt->skb->protocol == bpf_htons(ETH_P_IPV6))
 		off = udp_v6(pkt, &to, ret_len);
-	return to.port && to.port == c->relay.port && sp_addr_equal(&to.addr, &c->relay.addr) ? off : 0;
+	return to.port && to.port == c->relay.port && sp_addr_equal(&to.addr, &c->relay.addr) ?
+	       off : 0;
 }
 
 /* By the first 8 bytes: those of another version are for the daemon to count. */
@@ -95,16 +97,19 @@ static __always_inline int is_introduction(struct __sk_buff *skb, __u32 off)
 
 	if (bpf_skb_load_bytes(skb, off, head, sizeof(head)))
 		return 0;
-	return head[0] == 'S' && head[1] == SP_INTRODUCE_FORMAT && head[4] == 'R' && head[5] == SP_INTRODUCE_VERSION &&
+	return head[0] == 'S' && head[1] == SP_INTRODUCE_FORMAT && head[4] == 'R' &&
+	       head[5] == SP_INTRODUCE_VERSION &&
 	       head[6] == SP_INTRODUCE_KIND;
 }
 
 /* A function of its own, being long, and called for each key. */
-static __noinline int is_sealed(const struct sp_scratch *desk, const struct sp_control *c, __u32 key_idx)
+static __noinline int is_sealed(const struct sp_scratch *desk, const struct sp_control *c,
+				__u32 key_idx)
 {
 	if (!desk || !c || key_idx > 1)
 		return 0;
-	return desk->text.text.mac == bpf_cpu_to_be64(sp_siphash_words(c->seal_key[key_idx], (const __u64 *)&desk->text,
+	return desk->text.text.mac == bpf_cpu_to_be64(sp_siphash_words(c->seal_key[key_idx],
+								       (const __u64 *)&desk->text,
 								       SP_INTRODUCE_WORDS));
 }
 
@@ -137,11 +142,13 @@ static __always_inline int check_sense(const struct sp_introduce *m)
 }
 
 /* Whoever makes splices and we have clocks that agree, or don't meet here. */
-static __always_inline int check_age(const struct sp_introduce *m, const struct sp_control *c, __u64 now_ns)
+static __always_inline int check_age(const struct sp_introduce *m, const struct sp_control *c,
+				     __u64 now_ns)
 {
 	__s32 age_s = (__u32)((now_ns + c->real_offset_ns) / NS_PER_S) - bpf_ntohl(m->spliced_s);
 
-	return age_s > SP_INTRODUCE_FRESH_S || age_s < -SP_INTRODUCE_FRESH_S ? -SP_DROP_INTRO_OLD : 0;
+	return age_s > SP_INTRODUCE_FRESH_S || age_s < -SP_INTRODUCE_FRESH_S ? -SP_DROP_INTRO_OLD :
+	       0;
 }
 
 static __always_inline int check_port(const struct sp_introduce *m)
@@ -190,7 +197,8 @@ static __always_inline void read_halves(struct sp_scratch *desk)
 	desk->down = sp_half_turn(up, &m->front, m->down_shift);
 }
 
-static __always_inline void begin_entry(struct sp_scratch *desk, const struct sp_tuple *key, const struct sp_half *half,
+static __always_inline void begin_entry(struct sp_scratch *desk, const struct sp_tuple *key,
+					const struct sp_half *half,
 					__u64 now_ns)
 {
 	struct sp_entry *e = &desk->entry;
@@ -213,7 +221,8 @@ static __always_inline void remove_older(const struct sp_scratch *desk, const st
 	const struct sp_tuple *back = &desk->text.text.back;
 
 	if (!up || up->half.out.sport != back->sport || up->half.out.dport != back->dport ||
-	    !sp_addr_equal(&up->half.out.saddr, &back->saddr) || !sp_addr_equal(&up->half.out.daddr, &back->daddr))
+	    !sp_addr_equal(&up->half.out.saddr, &back->saddr) ||
+	    !sp_addr_equal(&up->half.out.daddr, &back->daddr))
 		return;
 	bpf_map_delete_elem(&sp_halves, &front);
 }
@@ -267,7 +276,8 @@ static __noinline int install(struct sp_scratch *desk, struct sp_control *c, __u
 	err = check_place(bpf_map_lookup_elem(&sp_halves, &desk->front), m);
 	if (err == -SP_DROP_INTRO_OUTDATED)
 		return err;
-	if (c->splices >= c->splices_max || install_down(desk, c, now_ns) || install_up(desk, c, now_ns))
+	if (c->splices >= c->splices_max || install_down(desk, c, now_ns) ||
+	    install_up(desk, c, now_ns))
 		return -SP_DROP_INTRO_FULL;
 	count_stat(SP_STAT_AGENT_INTRODUCED, 1);
 	return 0;
@@ -296,7 +306,8 @@ __noinline int introduce(struct __sk_buff *skb, __u32 off, __u64 now_ns)
 	return err ?: install(desk, c, now_ns);
 }
 
-static __always_inline void introduce_each(struct __sk_buff *skb, __u32 off, __u32 bytes, __u64 now_ns)
+static __always_inline void introduce_each(struct __sk_buff *skb, __u32 off, __u32 bytes,
+					   __u64 now_ns)
 {
 	__u32 n = bytes / sizeof(struct sp_introduce);
 	int err;

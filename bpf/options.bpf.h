@@ -56,7 +56,8 @@ static __always_inline void option_take(struct sp_options *o, __u32 off, __u8 ki
 		o->is_bad |= len < 10 || len > 34 || (len & 7) != 2;
 		for (__u32 end = 10; end <= 34; end += 8)
 			if (end <= len)
-				o->sack_at[o->sack_blocks++ & (SACK_BLOCKS_MAX - 1)] = off + end - 8;
+				o->sack_at[o->sack_blocks++ & (SACK_BLOCKS_MAX - 1)] = off + end -
+					8;
 		break;
 	case TCPOPT_TS:
 		o->is_bad |= len != 10;
@@ -104,7 +105,8 @@ static __always_inline int options_find(const struct sp_pkt *pkt, struct sp_opti
 
 	__builtin_memset(o, 0, sizeof(*o));
 	o->wscale = TCP_NO_WSCALE;
-	barrier_var(len);	/* else clang 16 checks a byte of it in a way that the verifier does not follow */
+	/* else clang 16 checks a byte of it in a way that the verifier does not follow */
+	barrier_var(len);
 	if (len < sizeof(struct tcphdr) || len > TCP_HEADER_MAX)
 		return -SP_DROP_BAD_HEADER;
 	if (bpf_skb_load_bytes(pkt->skb, pkt->l4_off, o->hdr, len))

@@ -167,7 +167,8 @@ static __always_inline int is_damaged(const struct sp_pkt *pkt)
  */
 static __always_inline int is_of_vlan(struct __sk_buff *skb)
 {
-	return skb->vlan_present && ((skb->vlan_tci & 0x0fff) || bpf_skb_vlan_pop(skb) || skb->vlan_present);
+	return skb->vlan_present &&
+	       ((skb->vlan_tci & 0x0fff) || bpf_skb_vlan_pop(skb) || skb->vlan_present);
 }
 
 /**

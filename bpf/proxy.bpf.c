@@ -44,7 +44,8 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* The SYN was answered by another proxy. */
 static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
-	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->meta.client_isn && read_cookie(pkt, control());
+	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->meta.client_isn &&
+	       read_cookie(pkt, control());
 }
 
 /*
@@ -86,8 +87,10 @@ static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_e
  */
 static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
-	return pkt->payload_bytes && !(e->half.flags & SP_HALF_F_FROM_BACKEND) && e->state.flags & SP_STATE_ENDS &&
-	       (!e->state.next_seq || !sp_seq_is_within(pkt->seq, e->state.next_seq, SP_STREAM_GAP));
+	return pkt->payload_bytes && !(e->half.flags & SP_HALF_F_FROM_BACKEND) &&
+	       e->state.flags & SP_STATE_ENDS &&
+	       (!e->state.next_seq ||
+		!sp_seq_is_within(pkt->seq, e->state.next_seq, SP_STREAM_GAP));
 }
 
 /*
@@ -96,7 +99,8 @@ static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const st
  */
 static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_entry *e)
 {
-	int is_mark = e->half.flags & SP_HALF_F_TO_DAEMON, is_closed = sp_state_is_closed(&e->state);
+	int is_mark = e->half.flags & SP_HALF_F_TO_DAEMON,
+		is_closed = sp_state_is_closed(&e->state);
 
 	if (e->state.flags & SP_STATE_REUSED)
 		return 1;
@@ -114,7 +118,8 @@ static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_en
 static __always_inline void tell_left_behind(const struct sp_pkt *pkt, const struct sp_entry *e,
 					     const struct sp_service *svc, __u64 now_ns)
 {
-	if (is_syn(pkt) && svc->flags & SP_SERVICE_F_SHARED && !(e->half.flags & SP_HALF_F_TO_DAEMON) &&
+	if (is_syn(pkt) && svc->flags & SP_SERVICE_F_SHARED &&
+	    !(e->half.flags & SP_HALF_F_TO_DAEMON) &&
 	    upcall_is_allowed(UPCALL_HANDSHAKE, now_ns))
 		upcall(pkt, SP_EVENT_REUSED, upcall_whole(pkt), 0, 0);
 }
@@ -128,7 +133,8 @@ static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
 		return -SP_DROP_DAEMON_STALE;
 	if (is_damaged(pkt))
 		return -SP_DROP_BAD_HEADER;
-	if (!upcall_is_allowed(pkt->flags & (TH_SYN | TH_RST) ? UPCALL_BACKEND : UPCALL_STRANGER, now_ns))
+	if (!upcall_is_allowed(pkt->flags & (TH_SYN | TH_RST) ? UPCALL_BACKEND :
+			       UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_FROM_BACKEND;

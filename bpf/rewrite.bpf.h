@@ -86,7 +86,8 @@ static __always_inline __u64 header_csum_v6(const struct sp_pkt *pkt, const stru
 	return sum;
 }
 
-static __always_inline void rewrite_window(const struct sp_pkt *pkt, struct tcphdr *tcp, struct sp_entry *e, __u64 *sum)
+static __always_inline void rewrite_window(const struct sp_pkt *pkt, struct tcphdr *tcp,
+					   struct sp_entry *e, __u64 *sum)
 {
 	__u16 w = sp_half_window(&e->half, pkt->window, e->state.is_wide);
 	__be16 window = bpf_htons(w);
@@ -98,7 +99,8 @@ static __always_inline void rewrite_window(const struct sp_pkt *pkt, struct tcph
 }
 
 /* Ports, sequence and acknowledgement number, window. */
-static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr *tcp, struct sp_entry *e, __u64 *sum)
+static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr *tcp,
+					struct sp_entry *e, __u64 *sum)
 {
 	const struct sp_half *h = &e->half;
 
@@ -193,7 +195,8 @@ static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off
  * Any other layout. A global function: inlined, its paths would multiply with those of the caller
  * (clang 16, kernel 6.18).
  */
-static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct sp_half *h, __u64 *sum)
+static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct sp_half *h,
+					  __u64 *sum)
 {
 	struct sp_options o;
 	int err = options_find(pkt, &o);
@@ -231,7 +234,8 @@ static __always_inline int rewrite(struct sp_pkt *pkt, struct sp_entry *e)
 	if ((void *)(tcp + 1) > pkt_end(pkt))
 		return -SP_DROP_REWRITE_FAILED;
 	rewrite_tcp(pkt, tcp, e, &sum);
-	if (!(e->half.flags & SP_HALF_F_ADOPTED) && !rewrite_usual_options(pkt, tcp, &e->half, &sum))
+	if (!(e->half.flags & SP_HALF_F_ADOPTED) &&
+	    !rewrite_usual_options(pkt, tcp, &e->half, &sum))
 		err = rewrite_odd_options(pkt, &e->half, &sum);
 	if (err || csum_replace_pseudo(pkt, csum_off, e->state.addr_csum, header_csum_v6(pkt, e)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(sum), 0))

@@ -68,7 +68,8 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
 	 * may differ from the passed register.
 	 */
 	barrier_var(last);
-	if (last >= room || bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), ev->packet, last + 1)) {
+	if (last >= room ||
+	    bpf_skb_load_bytes(pkt->skb, sizeof(struct ethhdr), ev->packet, last + 1)) {
 		bpf_ringbuf_discard(ev, 0);
 		return -SP_DROP_RING_FULL;
 	}
@@ -85,11 +86,13 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
  * A function of its own, so that the verifier walks its size classes once.
  * Return: 0, or a reason.
  */
-static __noinline int upcall(const struct sp_pkt *pkt, __u32 kind, __u32 len, __u32 cookie, __u32 mtu)
+static __noinline int upcall(const struct sp_pkt *pkt, __u32 kind, __u32 len, __u32 cookie,
+			     __u32 mtu)
 {
 	struct sp_event head = {
 		.tuple = pkt->tuple, .kind = kind, .mtu = mtu, .cookie = cookie,
-		.l4_off = pkt->l4_off - sizeof(struct ethhdr), .came_ms = bpf_ktime_get_coarse_ns() / 1000000,
+		.l4_off = pkt->l4_off - sizeof(struct ethhdr),
+		.came_ms = bpf_ktime_get_coarse_ns() / 1000000,
 	};
 
 	if (len <= 256)

@@ -49,7 +49,8 @@
 #define PAUSE_MAX_MS	200	/* until an end is sent, a client's port can't be used again */
 /* Until proxies have missed an agent that ended, and what they sent to its datapath has arrived. */
 #define UNLOAD_DELAY_US	1000000
-#define FRESH_S		10		/* an older splice has got its first segment, or the host was rebooted */
+/* an older splice has got its first segment, or the host was rebooted */
+#define FRESH_S		10
 
 static void warn_of_host(const struct sp_config *config)
 {

@@ -47,7 +47,8 @@ static int let_lo_forward(const char *path)
 
 void sp_capability_prepare_host(void)
 {
-	static const char *const paths[] = { "/proc/sys/net/ipv4/conf/lo/forwarding", "/proc/sys/net/ipv6/conf/lo/forwarding" };
+	static const char *const paths[] = { "/proc/sys/net/ipv4/conf/lo/forwarding",
+					     "/proc/sys/net/ipv6/conf/lo/forwarding" };
 	int err;
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -87,14 +88,16 @@ static int is_ours(const struct sp_config *config, const char *interface)
  * would answer RST. Return: whether one of our interfaces has a VLAN that is none of our
  * interfaces.
  */
-static int has_vlan_beside(const struct sp_config *config, char ret_vlan[IFNAMSIZ], char ret_below[IFNAMSIZ])
+static int has_vlan_beside(const struct sp_config *config, char ret_vlan[IFNAMSIZ],
+			   char ret_below[IFNAMSIZ])
 {
 	FILE *file = fopen("/proc/self/net/vlan/config", "re");
 	char line[VLAN_LINE_MAX];
 	int is_found = 0;
 
 	while (file && !is_found && fgets(line, sizeof(line), file))
-		is_found = sscanf(line, "%15s | %*d | %15s", ret_vlan, ret_below) == 2 && is_ours(config, ret_below) &&
+		is_found = sscanf(line, "%15s | %*d | %15s", ret_vlan, ret_below) == 2 &&
+			is_ours(config, ret_below) &&
 			   !is_ours(config, ret_vlan);
 	if (file)
 		fclose(file);
@@ -115,7 +118,8 @@ __u8 sp_capability_of_host(int can_adopt, const struct sp_config *config)
 			 below);
 		return SP_CAN_SPLIT;
 	}
-	if (!sysctl_digit("/proc/sys/net/ipv4/tcp_syncookies") || sysctl_digit("/proc/sys/net/ipv4/tcp_rfc1337") > 0) {
+	if (!sysctl_digit("/proc/sys/net/ipv4/tcp_syncookies") ||
+	    sysctl_digit("/proc/sys/net/ipv4/tcp_rfc1337") > 0) {
 		log_warn("mode adopt is not offered: it needs net.ipv4.tcp_syncookies=1 (or 2) and "
 			 "net.ipv4.tcp_rfc1337=0; going on with split");
 		return SP_CAN_SPLIT;

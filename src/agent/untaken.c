@@ -41,7 +41,8 @@ static void warn_of_listener(const struct sp_endpoint *at, __u64 wait_ns, __u64 
 	char name[SP_ENDPOINT_STRLEN], wait[SP_QUANTITY_STRLEN];
 
 	sp_endpoint_format(&at->addr, at->port_be, name);
-	sp_warn(SP_WARNING_ADOPT_FILTERED, now_ns, name, "%s: this host drops segments that its kernel has adopted (a "
+	sp_warn(SP_WARNING_ADOPT_FILTERED, now_ns, name,
+		"%s: this host drops segments that its kernel has adopted (a "
 		"firewall or connection tracking wants a SYN): connections go split, and adoption is tried again after %s",
 		name, sp_time_format(wait_ns, wait));
 }
@@ -85,7 +86,8 @@ __u64 sp_untaken_at(const struct sp_untaken *u, const struct sp_endpoint *owned,
 static __u64 number_of(char *names, char *numbers, const char *wanted)
 {
 	char *at_name, *at_number;
-	const char *name = strtok_r(names, " \n", &at_name), *number = strtok_r(numbers, " \n", &at_number);
+	const char *name = strtok_r(names, " \n", &at_name),
+		*number = strtok_r(numbers, " \n", &at_number);
 
 	while (name && number && strcmp(name, wanted)) {
 		name = strtok_r(NULL, " \n", &at_name);

@@ -15,7 +15,8 @@ static int parse_key(const char *hex, __u64 key[2])
 {
 	char part[17] = "";
 
-	if (strspn(hex, "0123456789abcdefABCDEF") != DIGITS || hex[DIGITS + strspn(hex + DIGITS, BLANKS)])
+	if (strspn(hex, "0123456789abcdefABCDEF") != DIGITS ||
+	    hex[DIGITS + strspn(hex + DIGITS, BLANKS)])
 		return -EINVAL;
 	for (int i = 0; i < 2; i++) {
 		memcpy(part, hex + 16 * i, 16);
@@ -55,13 +56,16 @@ int sp_keys_load(const char *path, char error[SP_KEYS_ERROR_MAX], struct sp_keys
 	if (file)
 		fclose(file);
 	if (err == -E2BIG)
-		snprintf(error, SP_KEYS_ERROR_MAX, "key_file %s:%u: found a third key; allowed: one, and while it is being "
+		snprintf(error, SP_KEYS_ERROR_MAX,
+			 "key_file %s:%u: found a third key; allowed: one, and while it is being "
 			 "replaced the old one behind it", path, line);
 	else if (err == -EINVAL || (!err && !keys.count))
-		snprintf(error, SP_KEYS_ERROR_MAX, "key_file %s:%u: found no key; required: a line of %d hexadecimal digits",
+		snprintf(error, SP_KEYS_ERROR_MAX,
+			 "key_file %s:%u: found no key; required: a line of %d hexadecimal digits",
 			 path, line, DIGITS);
 	else if (err)
-		snprintf(error, SP_KEYS_ERROR_MAX, "key_file %s: can't read it: %s", path, strerror(-err));
+		snprintf(error, SP_KEYS_ERROR_MAX, "key_file %s: can't read it: %s", path,
+			 strerror(-err));
 	if (err || !keys.count)
 		return err == -E2BIG || !err ? -EINVAL : err;
 	*ret_keys = keys;

@@ -29,10 +29,12 @@ void sp_seal_init(struct sp_seal *seal, const __u64 cluster[][2], unsigned int c
 	}
 }
 
-static __u64 compute_mac(const __u64 key[2], const void *where, size_t where_len, const void *text, size_t len)
+static __u64 compute_mac(const __u64 key[2], const void *where, size_t where_len, const void *text,
+			 size_t len)
 {
 	__u64 words[(WHERE_MAX + SP_SEAL_BYTES_MAX) / 8 + 1];
-	int where_words = (where_len + 7) / 8, text_words = (len + 7) / 8, n = 1 + where_words + text_words;
+	int where_words = (where_len + 7) / 8, text_words = (len + 7) / 8,
+		n = 1 + where_words + text_words;
 
 	assert(where_len <= WHERE_MAX && len <= SP_SEAL_BYTES_MAX);
 	memset(words, 0, n * sizeof(words[0]));
@@ -44,7 +46,8 @@ static __u64 compute_mac(const __u64 key[2], const void *where, size_t where_len
 	return sp_siphash_words(key, words, n);
 }
 
-void sp_seal_close(const struct sp_seal *seal, const void *where, size_t where_len, void *text, size_t len)
+void sp_seal_close(const struct sp_seal *seal, const void *where, size_t where_len, void *text,
+		   size_t len)
 {
 	__u8 *bytes = text;
 	__u64 sum;
@@ -65,7 +68,8 @@ enum sp_seal_refusal sp_seal_open(const struct sp_seal *seal, const void *where,
 	const __u8 *bytes = text;
 	__u64 sum;
 
-	if (len < SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES || len > SP_SEAL_BYTES_MAX || where_len > WHERE_MAX)
+	if (len < SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES || len > SP_SEAL_BYTES_MAX ||
+	    where_len > WHERE_MAX)
 		return SP_SEAL_LENGTH;
 	if (bytes[0] != MAGIC)
 		return SP_SEAL_MAGIC;
@@ -75,7 +79,8 @@ enum sp_seal_refusal sp_seal_open(const struct sp_seal *seal, const void *where,
 	for (unsigned int i = 0; i < seal->count; i++) {
 		if ((bytes[2] << 8 | bytes[3]) != seal->id[i])
 			continue;
-		if (be64toh(sum) == compute_mac(seal->key[i], where, where_len, bytes, len - SP_SEAL_TAIL_BYTES))
+		if (be64toh(sum) == compute_mac(seal->key[i], where, where_len, bytes,
+						len - SP_SEAL_TAIL_BYTES))
 			return SP_SEAL_OK;
 		refusal = SP_SEAL_FORGED;
 	}

@@ -50,7 +50,8 @@ enum sp_seal_refusal {
  * @text:	the payload is at SP_SEAL_HEAD_BYTES; room for the tail is behind it
  * @len:	of all three, at most SP_SEAL_BYTES_MAX
  */
-void sp_seal_close(const struct sp_seal *seal, const void *where, size_t where_len, void *text, size_t len);
+void sp_seal_close(const struct sp_seal *seal, const void *where, size_t where_len, void *text,
+		   size_t len);
 enum sp_seal_refusal sp_seal_open(const struct sp_seal *seal, const void *where, size_t where_len,
 				  const void *text, size_t len);
 

@@ -50,7 +50,8 @@ static int may_log(void)
 static struct sp_warning *find_warning(enum sp_warning_kind kind, const char *object)
 {
 	for (struct sp_warning *w = table.of; w < table.of + SP_WARNINGS_MAX; w++)
-		if (w->is_set && w->kind == kind && !strncmp(w->object, object, sizeof(w->object) - 1))
+		if (w->is_set && w->kind == kind &&
+		    !strncmp(w->object, object, sizeof(w->object) - 1))
 			return w;
 	return NULL;
 }
@@ -74,7 +75,8 @@ static struct sp_warning *add_warning(enum sp_warning_kind kind, const char *obj
 	return w;
 }
 
-static void warn_formatted(const char *remedy, enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt,
+static void warn_formatted(const char *remedy, enum sp_warning_kind kind, __u64 now_ns,
+			   const char *object, const char *fmt,
 		  va_list ap)
 {
 	struct sp_warning *w = find_warning(kind, object), scratch;
@@ -97,7 +99,8 @@ void sp_warn(enum sp_warning_kind kind, __u64 now_ns, const char *object, const 
 	va_end(ap);
 }
 
-void sp_warn_with(const char *remedy, enum sp_warning_kind kind, __u64 now_ns, const char *object, const char *fmt, ...)
+void sp_warn_with(const char *remedy, enum sp_warning_kind kind, __u64 now_ns, const char *object,
+		  const char *fmt, ...)
 {
 	va_list ap;
 

@@ -77,7 +77,8 @@ static void describe_owned(const struct sp_config *config, struct sp_member *sel
 			self->owned[self->owned_count++] = config->serves[i];
 		else
 			log_warn("serves: %s: proxies hear of %u endpoints only, so its connections go whole",
-				 sp_endpoint_format(&config->serves[i].addr, config->serves[i].port_be, at),
+				 sp_endpoint_format(&config->serves[i].addr,
+						    config->serves[i].port_be, at),
 				 SP_MEMBER_OWNED_MAX);
 }
 

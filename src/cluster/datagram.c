@@ -14,7 +14,8 @@
 
 #define BATCH		64
 #define BATCHES_PER_TURN 8
-#define RECEIVE_BYTES	2048		/* longer than any message: one that is too long is refused */
+/* longer than any message: one that is too long is refused */
+#define RECEIVE_BYTES	2048
 #define BUFFER_BYTES	(4 * 1024 * 1024)
 
 struct queue {
@@ -64,7 +65,8 @@ void sp_datagrams_flush(struct sp_datagrams *d)
 	q->count = 0;
 }
 
-void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes, size_t len)
+void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes,
+		      size_t len)
 {
 	struct queue *q = &d->out;
 	unsigned int i;
@@ -77,7 +79,8 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 	q->unit[i] = 0;
 	q->iovs[i] = (struct iovec){ .iov_base = q->bytes[i], .iov_len = len };
 	q->msgs[i].msg_hdr = (struct msghdr){
-		.msg_name = &q->to[i], .msg_namelen = sp_sockaddr_make(&to->addr, to->port_be, &q->to[i]),
+		.msg_name = &q->to[i],
+		.msg_namelen = sp_sockaddr_make(&to->addr, to->port_be, &q->to[i]),
 		.msg_iov = &q->iovs[i], .msg_iovlen = 1,
 	};
 }
@@ -91,7 +94,8 @@ static struct iovec *find_joinable(struct queue *q, const struct sp_endpoint *to
 	return NULL;
 }
 
-void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes, size_t len,
+void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes,
+		       size_t len,
 		       size_t most)
 {
 	struct iovec *iov = find_joinable(&d->out, to, len);
@@ -107,7 +111,10 @@ void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, con
 	d->out.at[d->out.count - 1] = *to;
 }
 
-/* Time since the kernel received it. If a change of the clock makes it too old, its sender repeats it. */
+/*
+ * Time since the kernel received it. If a change of the clock makes it too old, its sender repeats
+ * it.
+ */
 static __s64 read_age_ns(struct msghdr *msg)
 {
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
@@ -128,15 +135,18 @@ static int receive_batch(struct sp_datagrams *d, sp_datagram_fn fn, void *ctx)
 	for (int i = 0; i < BATCH; i++) {
 		in->iovs[i] = (struct iovec){ .iov_base = in->bytes[i], .iov_len = RECEIVE_BYTES };
 		in->msgs[i].msg_hdr = (struct msghdr){
-			.msg_name = &in->from[i], .msg_namelen = sizeof(in->from[i]), .msg_iov = &in->iovs[i],
-			.msg_iovlen = 1, .msg_control = in->control[i], .msg_controllen = sizeof(in->control[i]),
+			.msg_name = &in->from[i], .msg_namelen = sizeof(in->from[i]),
+			.msg_iov = &in->iovs[i],
+			.msg_iovlen = 1, .msg_control = in->control[i],
+			.msg_controllen = sizeof(in->control[i]),
 		};
 	}
 	n = recvmmsg(d->fd, in->msgs, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		struct sp_endpoint from = sp_sockaddr_endpoint(&in->from[i]);
 
-		fn(ctx, in->bytes[i], in->msgs[i].msg_len, &from, read_age_ns(&in->msgs[i].msg_hdr));
+		fn(ctx, in->bytes[i], in->msgs[i].msg_len, &from,
+		   read_age_ns(&in->msgs[i].msg_hdr));
 	}
 	return n;
 }
@@ -152,7 +162,8 @@ static int open_socket(const struct sp_endpoint *at, int *ret_fd)
 {
 	union sp_sockaddr addr;
 	socklen_t len = sp_sockaddr_make(&at->addr, at->port_be, &addr);
-	int fd = socket(addr.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), bytes = BUFFER_BYTES, err;
+	int fd = socket(addr.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+		bytes = BUFFER_BYTES, err;
 	const int on = 1;
 
 	if (fd < 0)
@@ -160,7 +171,8 @@ static int open_socket(const struct sp_endpoint *at, int *ret_fd)
 	/* may fail: the default sizes suffice */
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) || bind(fd, &addr.any, len)) {
+	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) ||
+	    bind(fd, &addr.any, len)) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -169,7 +181,8 @@ static int open_socket(const struct sp_endpoint *at, int *ret_fd)
 	return 0;
 }
 
-int sp_datagrams_open(const struct sp_endpoint *at, __u64 *not_sent, struct sp_datagrams **ret_datagrams)
+int sp_datagrams_open(const struct sp_endpoint *at, __u64 *not_sent,
+		      struct sp_datagrams **ret_datagrams)
 {
 	struct sp_datagrams *d = calloc(1, sizeof(*d));
 	int err;

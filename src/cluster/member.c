@@ -147,7 +147,8 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 	old_ns = m->started_ns;
 	if (said->started_ns > old_ns)
 		m->seq = 0;
-	is_heard = m->is_alive && said->started_ns == old_ns;	/* its HELLOs are newer than any record */
+	/* its HELLOs are newer than any record */
+	is_heard = m->is_alive && said->started_ns == old_ns;
 	is_news = m->is_alive && ((!is_heard && m->can != said->can) || !is_owned_same(m, said));
 	m->started_ns = said->started_ns;
 	m->relay = said->relay;

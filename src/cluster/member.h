@@ -14,8 +14,10 @@
 
 #define SP_HELLO_MS		100
 #define SP_HELLO_SILENT_NS	400000000ULL
-#define SP_CLOCK_OFF_MS		4000	/* introductions would soon be refused as too old or too young */
-#define SP_HELLO_FRESH_MS	10000	/* the first of a daemon: an older one is a replay, or a clock is wrong */
+/* introductions would soon be refused as too old or too young */
+#define SP_CLOCK_OFF_MS		4000
+/* the first of a daemon: an older one is a replay, or a clock is wrong */
+#define SP_HELLO_FRESH_MS	10000
 
 #define SP_MEMBER_STATES(X) X(SYNCING, syncing) X(READY, ready) X(DRAINING, draining) X(AGENT, agent)
 
@@ -31,7 +33,8 @@ enum {
 	SP_CAN_SPLIT	= 1 << 0,
 	SP_CAN_ADOPT	= 1 << 1,
 	SP_CAN_ECN	= 1 << 2,	/* with ADOPT: adopted connections may use ECN */
-	SP_CAN_NOT_ALL	= 1 << 3,	/* with ADOPT: its host drops segments that some listeners should adopt */
+	/* with ADOPT: its host drops segments that some listeners should adopt */
+	SP_CAN_NOT_ALL	= 1 << 3,
 };
 #define SP_CAN_ALL (SP_CAN_SPLIT | SP_CAN_ADOPT | SP_CAN_ECN | SP_CAN_NOT_ALL)
 

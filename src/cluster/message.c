@@ -58,7 +58,8 @@ static const __u8 *get_endpoint(const __u8 *p, struct sp_endpoint *ret_at)
 }
 
 #define ENDS_BYTES	(BODY + sizeof(struct sp_tuple) + 8 + SP_SEAL_TAIL_BYTES)
-_Static_assert(SP_INTRODUCE_TOGETHER == SP_MESSAGES_BYTES_MAX / sizeof(struct sp_introduce), "abi/introduce.h: together");
+_Static_assert(SP_INTRODUCE_TOGETHER == SP_MESSAGES_BYTES_MAX / sizeof(struct sp_introduce),
+	       "abi/introduce.h: together");
 
 size_t sp_message_unit(enum sp_message_kind kind)
 {

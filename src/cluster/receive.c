@@ -46,7 +46,8 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len)
 	case SP_MEMBER_NAME_TAKEN: refuse_name(c, &m.relay); break;
 	case SP_MEMBER_FULL: c->counters.member_refused_full++; break;
 	case SP_MEMBER_NEWS: sp_cluster_homes_changed(c); break;
-	case SP_MEMBER_REPLAYED:	/* a server that was away still has the record before this */
+	/* a server that was away still has the record before this */
+	case SP_MEMBER_REPLAYED:
 	case SP_MEMBER_SKEWED:
 	case SP_MEMBER_UNKNOWN:
 	case SP_MEMBER_SAME:
@@ -76,7 +77,8 @@ static void refuse_skewed(struct sp_cluster *c, const struct sp_member *m)
 {
 	assert(m);	/* a HELLO of an unknown member is refused as such */
 	c->counters.relay_refused_skewed++;
-	log_warn_limited("cluster: refused a HELLO of %s: by our clock it is from %lld ms %s", m->name,
+	log_warn_limited("cluster: refused a HELLO of %s: by our clock it is from %lld ms %s",
+			 m->name,
 			 llabs(m->ahead_ms), m->ahead_ms < 0 ? "ago" : "ahead");
 }
 
@@ -102,7 +104,8 @@ static void receive_hello(struct sp_cluster *c, const struct sp_message *m,
 	case SP_MEMBER_NEWS:
 		assert(member);	/* an unknown member has no news */
 		if (!was_alive || member->state != was)
-			log_member(member, was_alive ? sp_member_state_name(member->state) : "lives");
+			log_member(member, was_alive ? sp_member_state_name(member->state) :
+				   "lives");
 		sp_cluster_homes_changed(c);
 		break;
 	case SP_MEMBER_UNKNOWN: c->counters.relay_refused_unknown++; break;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* config.c - spliced.yaml from the file to a checked configuration: the top level, and what is not a list of things. */
+/*
+ * config.c - spliced.yaml from the file to a checked configuration: the top level, and what is not
+ * a list of things.
+ */
 #include "config/section.h"
 #include "config/value.h"
 
@@ -47,11 +50,13 @@ static int is_interface(const char *text)
 }
 
 static const struct sp_doc_key interface_key = {
-	.name = "interfaces", .parse = sp_value_text, .min = 1, .max = INTERFACE_NAME_MAX, .is_valid = is_interface,
+	.name = "interfaces", .parse = sp_value_text, .min = 1, .max = INTERFACE_NAME_MAX,
+	.is_valid = is_interface,
 	.allowed = "the name of a network interface",
 };
 
-static int value_interfaces(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_interfaces(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			    void *into)
 {
 	struct sp_config *config = into;
 	struct sp_doc_items list;
@@ -77,7 +82,8 @@ static int addr_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *it
 
 	for (; !err && addrs < addr; addrs++)
 		if (sp_addr_equal(addrs, addr))
-			err = sp_doc_refuse(doc, node, "addresses: found \"%s\" again; allowed: each one once",
+			err = sp_doc_refuse(doc, node,
+					    "addresses: found \"%s\" again; allowed: each one once",
 					    sp_scalar_text(node));
 	return err;
 }
@@ -91,7 +97,8 @@ static int ports_parse(const char *text, __u64 *ret_first, __u64 *ret_last)
 	return sp_uint_parse(dash + 1, strlen(dash + 1), 65535, ret_last);
 }
 
-static int value_ports(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_ports(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		       void *into)
 {
 	const char *text = sp_scalar_text(node);
 	struct sp_config *config = into;
@@ -109,66 +116,88 @@ static int value_ports(struct sp_doc *doc, const struct sp_doc_key *key, yaml_no
 }
 
 static const struct sp_doc_key source_keys[] = {
-	{ .name = "addresses", .parse = sp_value_array, .offset = offsetof(struct sp_config, snat_addrs),
-	  .count = offsetof(struct sp_config, snat_count), .size = sizeof(struct sp_addr), .read = addr_read,
-	  .max = SP_CONFIG_SNAT_ADDRS_MAX, .allowed = "a list of addresses, as in 192.0.2.1 or \"2001:db8::1\"" },
-	{ .name = "ports", .parse = value_ports, .allowed = "FIRST-LAST between 1024 and 65535, as in 20000-59999" },
+	{ .name = "addresses", .parse = sp_value_array,
+	  .offset = offsetof(struct sp_config, snat_addrs),
+	  .count = offsetof(struct sp_config, snat_count), .size = sizeof(struct sp_addr),
+	  .read = addr_read,
+	  .max = SP_CONFIG_SNAT_ADDRS_MAX,
+	  .allowed = "a list of addresses, as in 192.0.2.1 or \"2001:db8::1\"" },
+	{ .name = "ports", .parse = value_ports,
+	  .allowed = "FIRST-LAST between 1024 and 65535, as in 20000-59999" },
 	{ 0 }
 };
 
-static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			void *into)
 {
 	return sp_doc_map(doc, node, "source", source_keys, into);
 }
 
 #define LIMIT(field) offsetof(struct sp_limits_conf, field)
 static const struct sp_doc_key limit_keys[] = {
-	{ .name = "splices", .parse = sp_value_uint, .offset = LIMIT(splices), .min = 1, .max = 1 << 24 },
-	{ .name = "pending", .parse = sp_value_uint, .offset = LIMIT(pending), .min = 1, .max = 1 << 20 },
+	{ .name = "splices", .parse = sp_value_uint, .offset = LIMIT(splices), .min = 1,
+	  .max = 1 << 24 },
+	{ .name = "pending", .parse = sp_value_uint, .offset = LIMIT(pending), .min = 1,
+	  .max = 1 << 20 },
 	{ .name = "head_size", .parse = sp_value_size, .offset = LIMIT(head_bytes), .min = 1 << 10,
 	  .max = 64 << 10 },
 	{ .name = "held", .parse = sp_value_size, .offset = LIMIT(held_bytes), .min = 64 << 10,
 	  .max = 2ULL << 30 },
-	{ .name = "head_time", .parse = sp_value_time, .offset = LIMIT(head_ns), .min = SP_TIME_MIN_NS,
+	{ .name = "head_time", .parse = sp_value_time, .offset = LIMIT(head_ns),
+	  .min = SP_TIME_MIN_NS,
 	  .max = 10 * SP_MINUTE_NS },
-	{ .name = "connect_time", .parse = sp_value_time, .offset = LIMIT(connect_ns), .min = SP_TIME_MIN_NS,
+	{ .name = "connect_time", .parse = sp_value_time, .offset = LIMIT(connect_ns),
+	  .min = SP_TIME_MIN_NS,
 	  .max = SP_MINUTE_NS },
 	{ .name = "tries", .parse = sp_value_uint, .offset = LIMIT(tries), .min = 1, .max = 16 },
 	{ .name = "idle", .parse = sp_value_time, .offset = LIMIT(idle_ns), .min = SP_TIME_MIN_NS,
 	  .max = 30 * SP_DAY_NS },
-	{ .name = "transitory", .parse = sp_value_time, .offset = LIMIT(transitory_ns), .min = SP_TIME_MIN_NS,
+	{ .name = "transitory", .parse = sp_value_time, .offset = LIMIT(transitory_ns),
+	  .min = SP_TIME_MIN_NS,
 	  .max = SP_DAY_NS },
-	{ .name = "closed", .parse = sp_value_time, .offset = LIMIT(closed_ns), .min = SP_TIME_MIN_NS,
+	{ .name = "closed", .parse = sp_value_time, .offset = LIMIT(closed_ns),
+	  .min = SP_TIME_MIN_NS,
 	  .max = SP_HOUR_NS },
 	{ 0 }
 };
 #undef LIMIT
 
-static int value_limits(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_limits(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			void *into)
 {
 	return sp_doc_map(doc, node, "limits", limit_keys, into);
 }
 
 /* Each key may look at what those before it have set: services at pools, pools at source. */
 static const struct sp_doc_key top_keys[] = {
-	{ .name = "interfaces", .parse = value_interfaces, .min = 1, .max = SP_CONFIG_INTERFACES_MAX,
+	{ .name = "interfaces", .parse = value_interfaces, .min = 1,
+	  .max = SP_CONFIG_INTERFACES_MAX,
 	  .is_required = 1, .allowed = "a list of network interfaces, as in [eth0, eth1]" },
-	{ .name = "key_file", .parse = sp_value_text, .offset = offsetof(struct sp_config, key_file), .min = 1,
-	  .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path", .is_required = 1 },
-	{ .name = "state_dir", .parse = sp_value_text, .offset = offsetof(struct sp_config, state_dir),
-	  .min = 1, .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path" },
-	{ .name = "control", .parse = sp_value_text, .offset = offsetof(struct sp_config, control), .min = 1,
+	{ .name = "key_file", .parse = sp_value_text,
+	  .offset = offsetof(struct sp_config, key_file), .min = 1,
+	  .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path",
+	  .is_required = 1 },
+	{ .name = "state_dir", .parse = sp_value_text,
+	  .offset = offsetof(struct sp_config, state_dir),
+	  .min = 1, .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute,
+	  .allowed = "an absolute path" },
+	{ .name = "control", .parse = sp_value_text, .offset = offsetof(struct sp_config, control),
+	  .min = 1,
 	  .max = SOCKET_PATH_MAX, .is_valid = sp_text_is_absolute, .allowed = "an absolute path" },
 	{ .name = "source", .parse = value_source },
 	{ .name = "limits", .parse = value_limits, .offset = offsetof(struct sp_config, limits) },
 	{ .name = "store", .parse = sp_value_store, .offset = offsetof(struct sp_config, store) },
-	{ .name = "cluster", .parse = sp_value_cluster, .offset = offsetof(struct sp_config, cluster) },
+	{ .name = "cluster", .parse = sp_value_cluster,
+	  .offset = offsetof(struct sp_config, cluster) },
 	{ .name = "pools", .parse = sp_value_array, .offset = offsetof(struct sp_config, pools),
-	  .count = offsetof(struct sp_config, pool_count), .size = sizeof(struct sp_pool_conf), .read = sp_pool_read,
+	  .count = offsetof(struct sp_config, pool_count), .size = sizeof(struct sp_pool_conf),
+	  .read = sp_pool_read,
 	  .min = 1, .max = SP_CONFIG_POOLS_MAX, .is_required = 1,
 	  .allowed = "a list of pools, mappings of name, source, failures, retry, backends" },
-	{ .name = "services", .parse = sp_value_array, .offset = offsetof(struct sp_config, services),
-	  .count = offsetof(struct sp_config, service_count), .size = sizeof(struct sp_service_conf),
+	{ .name = "services", .parse = sp_value_array,
+	  .offset = offsetof(struct sp_config, services),
+	  .count = offsetof(struct sp_config, service_count),
+	  .size = sizeof(struct sp_service_conf),
 	  .read = sp_service_read, .min = 1, .max = SP_CONFIG_SERVICES_MAX, .is_required = 1,
 	  .allowed = "a list of services, mappings of name, protocol, listen, mode, offer, routes, default" },
 	{ 0 }
@@ -192,19 +221,23 @@ static int serve_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *i
 	int err = sp_value_endpoint(doc, &serve_key, node, item);
 
 	if (!err && !is_first(((struct sp_config *)base)->serves, item))
-		err = sp_doc_refuse(doc, node, "serves: found \"%s\" again; allowed: each one once", sp_scalar_text(node));
+		err = sp_doc_refuse(doc, node, "serves: found \"%s\" again; allowed: each one once",
+				    sp_scalar_text(node));
 	return err;
 }
 
 static const struct sp_doc_key serves_key = {
 	.name = "serves", .parse = sp_value_array, .offset = offsetof(struct sp_config, serves),
-	.count = offsetof(struct sp_config, serve_count), .size = sizeof(struct sp_endpoint), .read = serve_read,
-	.min = 1, .max = SP_ORIGINS_MAX, .is_required = 1, .allowed = "a list of " SP_ENDPOINT_ALLOWED,
+	.count = offsetof(struct sp_config, serve_count), .size = sizeof(struct sp_endpoint),
+	.read = serve_read,
+	.min = 1, .max = SP_ORIGINS_MAX, .is_required = 1,
+	.allowed = "a list of " SP_ENDPOINT_ALLOWED,
 };
 
 static const struct sp_doc_key *keys_of_agent(void)
 {
-	static const char *const shared[] = { "interfaces", "key_file", "state_dir", "control", "limits", "store", "cluster" };
+	static const char *const shared[] = { "interfaces", "key_file", "state_dir", "control",
+					      "limits", "store", "cluster" };
 	size_t n = 0;
 
 	for (const struct sp_doc_key *key = top_keys; key->name; key++)
@@ -219,13 +252,15 @@ static int agent_check(struct sp_doc *doc, const yaml_node_t *root, const struct
 {
 	if (config->store.kind != SP_STORE_LOCAL || config->cluster.peer_count)
 		return 0;
-	return sp_doc_refuse(doc, root, "the configuration: found no \"store\" with \"engine: redis\"; required: the one "
+	return sp_doc_refuse(doc, root,
+			     "the configuration: found no \"store\" with \"engine: redis\"; required: the one "
 			     "that the proxies share, or a \"cluster\" whose \"members\" are the proxies");
 }
 
 static int listen_compare(const void *a, const void *b)
 {
-	return sp_endpoint_compare(&((const struct sp_listen_conf *)a)->at, &((const struct sp_listen_conf *)b)->at);
+	return sp_endpoint_compare(&((const struct sp_listen_conf *)a)->at,
+				   &((const struct sp_listen_conf *)b)->at);
 }
 
 static int listens_sort(struct sp_doc *doc, struct sp_config *config)
@@ -240,7 +275,8 @@ static int listens_sort(struct sp_doc *doc, struct sp_config *config)
 		return -ENOMEM;
 	for (s = services; s < services + config->service_count; s++)
 		for (size_t i = 0; i < s->listen_count; i++)
-			config->listens[config->listen_count++] = (struct sp_listen_conf){ s->listens[i], s };
+			config->listens[config->listen_count++] =
+				(struct sp_listen_conf){ s->listens[i], s };
 	qsort(config->listens, count, sizeof(*config->listens), listen_compare);
 	return 0;
 }
@@ -253,7 +289,8 @@ static int tree_read(struct sp_doc *doc)
 	int err;
 
 	if (!root)
-		return sp_doc_refuse_mark(doc, (yaml_mark_t){ 0 }, "found nothing; allowed: a mapping of %s",
+		return sp_doc_refuse_mark(doc, (yaml_mark_t){ 0 },
+					  "found nothing; allowed: a mapping of %s",
 					  sp_keys_format(keys, allowed, sizeof(allowed)));
 	err = sp_doc_map(doc, root, "the configuration", keys, doc->config);
 	if (!err && doc->config->is_agent)
@@ -262,11 +299,13 @@ static int tree_read(struct sp_doc *doc)
 	return err ? err : listens_sort(doc, doc->config);
 }
 
-static int load_bytes(const char *path, const void *bytes, size_t size, const struct sp_config *before,
+static int load_bytes(const char *path, const void *bytes, size_t size,
+		      const struct sp_config *before,
 		      char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
 {
 	struct loaded *loaded = calloc(1, sizeof(*loaded));
-	struct sp_doc doc = { .path = path, .error = error, .config = loaded ? &loaded->config : NULL };
+	struct sp_doc doc = { .path = path, .error = error, .config = loaded ? &loaded->config :
+			      NULL };
 	int err;
 
 	if (!loaded) {
@@ -288,7 +327,8 @@ static int load_bytes(const char *path, const void *bytes, size_t size, const st
 	return err;
 }
 
-int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
+int sp_config_load_bytes(const char *path, const void *bytes, size_t size,
+			 char error[SP_CONFIG_ERROR_MAX],
 			 struct sp_config **ret_config)
 {
 	return load_bytes(path, bytes, size, &defaults, error, ret_config);
@@ -322,7 +362,8 @@ static ssize_t file_read(const char *path, char *bytes, size_t size)
 	return err ? err : (ssize_t)used;
 }
 
-static int load_file(const char *path, const struct sp_config *before, char error[SP_CONFIG_ERROR_MAX],
+static int load_file(const char *path, const struct sp_config *before,
+		     char error[SP_CONFIG_ERROR_MAX],
 		struct sp_config **ret_config)
 {
 	char *bytes = malloc(SP_CONFIG_FILE_BYTES_MAX + 1);
@@ -330,10 +371,12 @@ static int load_file(const char *path, const struct sp_config *before, char erro
 	int err;
 
 	if (size < 0) {
-		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: can't be read: %s", path, strerror(-size));
+		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: can't be read: %s", path,
+			 strerror(-size));
 		err = size;
 	} else if (size > SP_CONFIG_FILE_BYTES_MAX) {
-		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: found more than %u bytes; allowed: %u", path,
+		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: found more than %u bytes; allowed: %u",
+			 path,
 			 SP_CONFIG_FILE_BYTES_MAX, SP_CONFIG_FILE_BYTES_MAX);
 		err = -EFBIG;
 	} else {
@@ -348,7 +391,8 @@ int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_
 	return load_file(path, &defaults, error, ret_config);
 }
 
-int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
+int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX],
+			 struct sp_config **ret_config)
 {
 	struct sp_config before = defaults;
 
@@ -358,7 +402,8 @@ int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], stru
 	return load_file(path, &before, error, ret_config);
 }
 
-const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front)
+const struct sp_service_conf *sp_config_service_at(const struct sp_config *config,
+						   const struct sp_tuple *front)
 {
 	struct sp_listen_conf key = { .at = { front->daddr, front->dport } }, *found;
 

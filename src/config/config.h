@@ -35,7 +35,10 @@ enum sp_mode {
 	SP_MODE_COUNT = SP_MODE_AUTO,
 };
 
-/* One server. A pool serves IPv4 services with its IPv4 backends and IPv6 ones with its IPv6 backends. */
+/*
+ * One server. A pool serves IPv4 services with its IPv4 backends and IPv6 ones with its IPv6
+ * backends.
+ */
 struct sp_backend_conf {
 	char			*name;		/* defaults to the text of its address */
 	struct sp_endpoint	at;
@@ -46,7 +49,8 @@ struct sp_pool_conf {
 	char			*name;
 	__u32			id;		/* sp_name_id(name) */
 	enum sp_source		source;
-	unsigned int		failures;	/* in a row, and a backend is down; default 3; 0: never */
+	/* in a row, and a backend is down; default 3; 0: never */
+	unsigned int		failures;
 	__u64			retry_ns;	/* how long it is left alone then, default 5s */
 	size_t			backend_count;
 	struct sp_backend_conf	*backends;
@@ -75,12 +79,14 @@ struct sp_limits_conf {
 	unsigned int	splices;		/* default 1000000 */
 	unsigned int	pending;		/* connections before their splice, default 16384 */
 	unsigned int	head_bytes;		/* default 64KiB, the most */
-	unsigned int	held_bytes;		/* of all pending connections together, default 128MiB */
+	/* of all pending connections together, default 128MiB */
+	unsigned int	held_bytes;
 	__u64		head_ns;		/* to send a head in, default 10s: 408 */
 	__u64		connect_ns;		/* of one try of a backend, default 1s */
 	unsigned int	tries;			/* backends asked before 503, default 3 */
 	__u64		idle_ns;		/* without packets, default 130m */
-	__u64		transitory_ns;		/* the same while half-closed or unacknowledged, default 5m */
+	/* the same while half-closed or unacknowledged, default 5m */
+	__u64		transitory_ns;
 	__u64		closed_ns;		/* how long a closed splice stays, default 30s */
 };
 
@@ -101,7 +107,8 @@ struct sp_store_conf {
 	size_t				server_count;
 	struct sp_store_server_conf	*servers;
 	char				*password_file;	/* NULL: none */
-	unsigned int			copies;		/* of each splice, default 3, or as many as there are servers */
+	/* of each splice, default 3, or as many as there are servers */
+	unsigned int			copies;
 	enum sp_commit_policy		commit;		/* default majority */
 	enum sp_loss_policy		loss;		/* default continue */
 	__u64				timeout_ns;	/* default 300ms */
@@ -118,10 +125,13 @@ struct sp_peer_conf {
 /* This proxy among the others. */
 struct sp_cluster_conf {
 	char			*name;		/* NULL: the name of the host */
-	struct sp_endpoint	relay;		/* where other proxies send what is ours; port 0: none */
+	/* where other proxies send what is ours; port 0: none */
+	struct sp_endpoint	relay;
 	size_t			source_count;
-	struct sp_addr		*sources;	/* source addresses of all members; ours may be among them */
-	size_t			peer_count;	/* only with SP_STORE_LOCAL: a proxy's agents, an agent's proxies */
+	/* source addresses of all members; ours may be among them */
+	struct sp_addr		*sources;
+	/* only with SP_STORE_LOCAL: a proxy's agents, an agent's proxies */
+	size_t			peer_count;
 	struct sp_peer_conf	*peers;
 };
 
@@ -141,13 +151,15 @@ struct sp_config {
 	struct sp_cluster_conf	cluster;
 	int			is_agent;	/* of spliced-agent: no pools, services, source */
 	size_t			serve_count;
-	struct sp_endpoint	*serves;	/* where servers listen whose answers the agent carries */
+	/* where servers listen whose answers the agent carries */
+	struct sp_endpoint	*serves;
 	size_t			pool_count;
 	struct sp_pool_conf	*pools;
 	size_t			service_count;
 	struct sp_service_conf	*services;
 	size_t			listen_count;
-	struct sp_listen_conf	*listens;	/* of all services, in the order of sp_endpoint_compare() */
+	/* of all services, in the order of sp_endpoint_compare() */
+	struct sp_listen_conf	*listens;
 };
 
 #define SP_CONFIG_ERROR_MAX 512
@@ -161,12 +173,15 @@ struct sp_config {
  * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set
  * for all of them.
  */
-int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX],
+		   struct sp_config **ret_config);
 /* The same of bytes; @path is for messages only. */
-int sp_config_load_bytes(const char *path, const void *bytes, size_t size, char error[SP_CONFIG_ERROR_MAX],
+int sp_config_load_bytes(const char *path, const void *bytes, size_t size,
+			 char error[SP_CONFIG_ERROR_MAX],
 			 struct sp_config **ret_config);
 /* The same for the file of an agent, spliced-agent.yaml(5). */
-int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX],
+			 struct sp_config **ret_config);
 void sp_config_free(struct sp_config *config);
 
 /*
@@ -186,7 +201,8 @@ void sp_config_print(const struct sp_config *config, FILE *out);
 void sp_config_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);
 
 /* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
-const struct sp_service_conf *sp_config_service_at(const struct sp_config *config, const struct sp_tuple *front);
+const struct sp_service_conf *sp_config_service_at(const struct sp_config *config,
+						   const struct sp_tuple *front);
 
 /*
  * As in the file, with the largest unit that fits; into @buf of SP_QUANTITY_STRLEN bytes, returned.

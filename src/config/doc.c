@@ -55,7 +55,8 @@ static int refuse_at(struct sp_doc *doc, yaml_mark_t mark, const char *fmt, va_l
 	int used = snprintf(doc->error, SP_CONFIG_ERROR_MAX, "%s%s:%zu:%zu: ", skip ? "..." : "",
 			    doc->path + skip, mark.line + 1, mark.column + 1);
 
-	if (vsnprintf(doc->error + used, SP_CONFIG_ERROR_MAX - used, fmt, ap) >= SP_CONFIG_ERROR_MAX - used)
+	if (vsnprintf(doc->error + used, SP_CONFIG_ERROR_MAX - used, fmt,
+		      ap) >= SP_CONFIG_ERROR_MAX - used)
 		strcpy(doc->error + SP_CONFIG_ERROR_MAX - 4, "...");
 	return -EINVAL;
 }
@@ -109,14 +110,17 @@ static const char *node_format(const yaml_node_t *node, char *buf)
 		return "a mapping";
 	if (node->data.scalar.length == 0 && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
 		return "nothing";
-	return sp_found_format((const char *)node->data.scalar.value, node->data.scalar.length, buf);
+	return sp_found_format((const char *)node->data.scalar.value, node->data.scalar.length,
+			       buf);
 }
 
-int sp_doc_refuse_value(struct sp_doc *doc, const struct sp_doc_key *key, const yaml_node_t *at, const char *allowed)
+int sp_doc_refuse_value(struct sp_doc *doc, const struct sp_doc_key *key, const yaml_node_t *at,
+			const char *allowed)
 {
 	char found[SP_FOUND_STRLEN];
 
-	return sp_doc_refuse(doc, at, "%s: found %s; allowed: %s", key->name, node_format(at, found), allowed);
+	return sp_doc_refuse(doc, at, "%s: found %s; allowed: %s", key->name,
+			     node_format(at, found), allowed);
 }
 
 const char *sp_scalar_text(const yaml_node_t *node)
@@ -130,7 +134,8 @@ char *sp_keys_format(const struct sp_doc_key *keys, char *buf, size_t size)
 
 	buf[0] = 0;
 	for (const struct sp_doc_key *key = keys; key->name && used < size; key++)
-		used += snprintf(buf + used, size - used, "%s%s", key == keys ? "" : ", ", key->name);
+		used += snprintf(buf + used, size - used, "%s%s", key == keys ? "" :
+				 ", ", key->name);
 	return buf;
 }
 
@@ -174,18 +179,21 @@ void sp_nearest_try(struct sp_nearest *nearest, const char *candidate)
 	nearest->best_edits = found;
 }
 
-static int refuse_unknown(struct sp_doc *doc, const yaml_node_t *at, const char *what, const struct sp_doc_key *keys)
+static int refuse_unknown(struct sp_doc *doc, const yaml_node_t *at, const char *what,
+			  const struct sp_doc_key *keys)
 {
 	struct sp_nearest nearest = { .text = sp_scalar_text(at) };
 	char found[SP_FOUND_STRLEN], allowed[SP_KEYS_STRLEN], hint[EDITS_TEXT_MAX + 32] = "";
 
 	if (nearest.text && !strcmp(nearest.text, "<<"))
-		return sp_doc_refuse(doc, at, "found the merge key \"<<\"; allowed: values written out");
+		return sp_doc_refuse(doc, at,
+				     "found the merge key \"<<\"; allowed: values written out");
 	for (const struct sp_doc_key *key = keys; nearest.text && key->name; key++)
 		sp_nearest_try(&nearest, key->name);
 	if (nearest.best)
 		snprintf(hint, sizeof(hint), " (did you mean \"%s\"?)", nearest.best);
-	return sp_doc_refuse(doc, at, "%s: found %s%s%s; allowed: %s", what, nearest.text ? "the unknown key " : "",
+	return sp_doc_refuse(doc, at, "%s: found %s%s%s; allowed: %s", what, nearest.text ?
+			     "the unknown key " : "",
 			     node_format(at, found), nearest.text ? hint : " as a key",
 			     sp_keys_format(keys, allowed, sizeof(allowed)));
 }
@@ -201,7 +209,8 @@ static const struct sp_doc_key *key_find(const struct sp_doc_key *keys, const ya
 }
 
 /* Keys that are known are few, so a mapping that gets past the first few pairs has repeated one. */
-static int keys_check(struct sp_doc *doc, yaml_node_t *map, const char *what, const struct sp_doc_key *keys)
+static int keys_check(struct sp_doc *doc, yaml_node_t *map, const char *what,
+		      const struct sp_doc_key *keys)
 {
 	yaml_node_pair_t *start = map->data.mapping.pairs.start;
 
@@ -217,7 +226,8 @@ static int keys_check(struct sp_doc *doc, yaml_node_t *map, const char *what, co
 			if (key_find(keys, first) == key)
 				return sp_doc_refuse(doc, node,
 						     "%s: found \"%s\" again, first at line %zu column %zu; "
-						     "allowed: once", what, key->name, first->start_mark.line + 1,
+						     "allowed: once", what, key->name,
+							     first->start_mark.line + 1,
 						     first->start_mark.column + 1);
 		}
 	}
@@ -226,7 +236,8 @@ static int keys_check(struct sp_doc *doc, yaml_node_t *map, const char *what, co
 
 yaml_node_t *sp_doc_get(struct sp_doc *doc, yaml_node_t *map, const char *name)
 {
-	for (yaml_node_pair_t *pair = map->data.mapping.pairs.start; pair < map->data.mapping.pairs.top; pair++) {
+	for (yaml_node_pair_t *pair = map->data.mapping.pairs.start;
+	     pair < map->data.mapping.pairs.top; pair++) {
 		const char *key = sp_scalar_text(yaml_document_get_node(&doc->tree, pair->key));
 
 		if (key && !strcmp(key, name))
@@ -235,15 +246,18 @@ yaml_node_t *sp_doc_get(struct sp_doc *doc, yaml_node_t *map, const char *name)
 	return NULL;
 }
 
-static int map_refuse_type(struct sp_doc *doc, const yaml_node_t *node, const char *what, const struct sp_doc_key *keys)
+static int map_refuse_type(struct sp_doc *doc, const yaml_node_t *node, const char *what,
+			   const struct sp_doc_key *keys)
 {
 	char found[SP_FOUND_STRLEN], allowed[SP_KEYS_STRLEN];
 
-	return sp_doc_refuse(doc, node, "%s: found %s; allowed: a mapping of %s", what, node_format(node, found),
+	return sp_doc_refuse(doc, node, "%s: found %s; allowed: a mapping of %s", what,
+			     node_format(node, found),
 			     sp_keys_format(keys, allowed, sizeof(allowed)));
 }
 
-int sp_doc_map(struct sp_doc *doc, yaml_node_t *node, const char *what, const struct sp_doc_key *keys, void *base)
+int sp_doc_map(struct sp_doc *doc, yaml_node_t *node, const char *what,
+	       const struct sp_doc_key *keys, void *base)
 {
 	yaml_node_t *value;
 	int err;
@@ -256,13 +270,15 @@ int sp_doc_map(struct sp_doc *doc, yaml_node_t *node, const char *what, const st
 		if (value)
 			err = key->parse(doc, key, value, (char *)base + key->offset);
 		else if (key->is_required)
-			err = sp_doc_refuse(doc, node, "%s: found no \"%s\"; required: %s", what, key->name,
+			err = sp_doc_refuse(doc, node, "%s: found no \"%s\"; required: %s", what,
+					    key->name,
 					    key->allowed);
 	}
 	return err;
 }
 
-int sp_doc_list(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_doc_items *ret_list)
+int sp_doc_list(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		struct sp_doc_items *ret_list)
 {
 	struct sp_doc_items list = { 0 };
 
@@ -271,7 +287,9 @@ int sp_doc_list(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *n
 	list.items = node->data.sequence.items.start;
 	list.count = node->data.sequence.items.top - list.items;
 	if (list.count < key->min || list.count > key->max)
-		return sp_doc_refuse(doc, node, "%s: found a list of %zu; allowed: %llu to %llu entries", key->name,
+		return sp_doc_refuse(doc, node,
+				     "%s: found a list of %zu; allowed: %llu to %llu entries",
+				     key->name,
 				     list.count, key->min, key->max);
 	*ret_list = list;
 	return 0;

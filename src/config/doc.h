@@ -59,7 +59,8 @@ struct sp_doc {
  */
 struct sp_doc_key {
 	const char	*name;
-	int		(*parse)(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+	int		(*parse)(struct sp_doc *doc, const struct sp_doc_key *key,
+				 yaml_node_t *node, void *into);
 	size_t		offset;
 	__u64		min;
 	__u64		max;
@@ -107,7 +108,8 @@ int sp_doc_refuse(struct sp_doc *doc, const yaml_node_t *at, const char *fmt, ..
 int sp_doc_refuse_mark(struct sp_doc *doc, yaml_mark_t mark, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The usual one: "KEY: found VALUE; allowed: @allowed". */
-int sp_doc_refuse_value(struct sp_doc *doc, const struct sp_doc_key *key, const yaml_node_t *at, const char *allowed);
+int sp_doc_refuse_value(struct sp_doc *doc, const struct sp_doc_key *key, const yaml_node_t *at,
+			const char *allowed);
 
 /**
  * sp_doc_map() - read a mapping by its table
@@ -117,7 +119,8 @@ int sp_doc_refuse_value(struct sp_doc *doc, const struct sp_doc_key *key, const 
  * Unknown and repeated keys are refused first, in the order of the file. Then the values are read
  * in the order of the table: a key can build upon those before it.
  */
-int sp_doc_map(struct sp_doc *doc, yaml_node_t *node, const char *what, const struct sp_doc_key *keys, void *base);
+int sp_doc_map(struct sp_doc *doc, yaml_node_t *node, const char *what,
+	       const struct sp_doc_key *keys, void *base);
 /* Value of @name in a mapping, or NULL. */
 yaml_node_t *sp_doc_get(struct sp_doc *doc, yaml_node_t *map, const char *name);
 #define SP_KEYS_STRLEN 256
@@ -125,7 +128,8 @@ yaml_node_t *sp_doc_get(struct sp_doc *doc, yaml_node_t *map, const char *name);
 char *sp_keys_format(const struct sp_doc_key *keys, char *buf, size_t size);
 
 /* @key->min and max bound the number of items. */
-int sp_doc_list(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_doc_items *ret_list);
+int sp_doc_list(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		struct sp_doc_items *ret_list);
 int sp_doc_list_or_one(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		       struct sp_doc_items *ret_list);
 yaml_node_t *sp_doc_item(struct sp_doc *doc, const struct sp_doc_items *list, size_t idx);

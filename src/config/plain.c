@@ -21,7 +21,8 @@ static yaml_mark_t mark_of_offset(const char *bytes, size_t size, size_t offset)
 	return mark;
 }
 
-static int refuse_syntax(struct sp_doc *doc, const yaml_parser_t *parser, const char *bytes, size_t size)
+static int refuse_syntax(struct sp_doc *doc, const yaml_parser_t *parser, const char *bytes,
+			 size_t size)
 {
 	yaml_mark_t mark = parser->problem_mark, since = parser->context_mark;
 
@@ -31,14 +32,16 @@ static int refuse_syntax(struct sp_doc *doc, const yaml_parser_t *parser, const 
 		return -ENOMEM;
 	case YAML_READER_ERROR:
 		mark = mark_of_offset(bytes, size, parser->problem_offset);
-		return sp_doc_refuse_mark(doc, mark, "found a byte that can't be read (%s); allowed: UTF-8 text "
+		return sp_doc_refuse_mark(doc, mark,
+					  "found a byte that can't be read (%s); allowed: UTF-8 text "
 					  "without control characters", parser->problem);
 	default:
 		break;
 	}
 	if (!parser->context)
 		return sp_doc_refuse_mark(doc, mark, "bad YAML: %s", parser->problem);
-	return sp_doc_refuse_mark(doc, mark, "bad YAML: %s, %s from line %zu column %zu on", parser->problem,
+	return sp_doc_refuse_mark(doc, mark, "bad YAML: %s, %s from line %zu column %zu on",
+				  parser->problem,
 				  parser->context, since.line + 1, since.column + 1);
 }
 
@@ -100,13 +103,15 @@ static void plainness_count(struct plainness *p, const yaml_event_t *event)
 	}
 }
 
-static int refuse_named(struct sp_doc *doc, const yaml_event_t *event, const char *kind, const yaml_char_t *name,
+static int refuse_named(struct sp_doc *doc, const yaml_event_t *event, const char *kind,
+			const yaml_char_t *name,
 			const char *allowed)
 {
 	char found[SP_FOUND_STRLEN];
 
 	sp_found_format((const char *)name, strlen((const char *)name), found);
-	return sp_doc_refuse_mark(doc, event->start_mark, "found the %s %s; allowed: %s", kind, found, allowed);
+	return sp_doc_refuse_mark(doc, event->start_mark, "found the %s %s; allowed: %s", kind,
+				  found, allowed);
 }
 
 static int event_check(struct sp_doc *doc, struct plainness *p, const yaml_event_t *event)
@@ -115,20 +120,26 @@ static int event_check(struct sp_doc *doc, struct plainness *p, const yaml_event
 
 	plainness_count(p, event);
 	if (event->type == YAML_ALIAS_EVENT)
-		return refuse_named(doc, event, "alias", event->data.alias.anchor, "values written out");
+		return refuse_named(doc, event, "alias", event->data.alias.anchor,
+				    "values written out");
 	if (event_anchor(event))
-		return refuse_named(doc, event, "anchor", event_anchor(event), "values without anchors");
+		return refuse_named(doc, event, "anchor", event_anchor(event),
+				    "values without anchors");
 	if (event_tag(event))
 		return refuse_named(doc, event, "tag", event_tag(event), "values without tags");
-	if (event->type == YAML_SCALAR_EVENT && memchr(event->data.scalar.value, 0, event->data.scalar.length))
-		return sp_doc_refuse_mark(doc, mark, "found a NUL in a text; allowed: texts without");
+	if (event->type == YAML_SCALAR_EVENT &&
+	    memchr(event->data.scalar.value, 0, event->data.scalar.length))
+		return sp_doc_refuse_mark(doc, mark,
+					  "found a NUL in a text; allowed: texts without");
 	if (p->documents > 1)
 		return sp_doc_refuse_mark(doc, mark, "found a second document; allowed: one");
 	if (p->depth > SP_CONFIG_DEPTH_MAX)
-		return sp_doc_refuse_mark(doc, mark, "found lists and mappings %u deep; allowed: %u", p->depth,
+		return sp_doc_refuse_mark(doc, mark,
+					  "found lists and mappings %u deep; allowed: %u", p->depth,
 					  SP_CONFIG_DEPTH_MAX);
 	if (p->nodes > SP_CONFIG_NODES_MAX)
-		return sp_doc_refuse_mark(doc, mark, "found more than %u values; allowed: %u", SP_CONFIG_NODES_MAX,
+		return sp_doc_refuse_mark(doc, mark, "found more than %u values; allowed: %u",
+					  SP_CONFIG_NODES_MAX,
 					  SP_CONFIG_NODES_MAX);
 	return 0;
 }

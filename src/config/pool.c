@@ -20,12 +20,15 @@ static int is_backend_name(const char *text)
 }
 
 static const struct sp_doc_key backend_keys[] = {
-	{ .name = "address", .parse = sp_value_endpoint, .offset = offsetof(struct sp_backend_conf, at),
+	{ .name = "address", .parse = sp_value_endpoint,
+	  .offset = offsetof(struct sp_backend_conf, at),
 	  .is_required = 1, .allowed = SP_ENDPOINT_ALLOWED },
-	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_backend_conf, name), .min = 1,
+	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_backend_conf, name),
+	  .min = 1,
 	  .max = SP_NAME_MAX, .is_valid = is_backend_name,
 	  .allowed = "letters, digits, and - _ . : [ ] between them" },
-	{ .name = "weight", .parse = sp_value_uint, .offset = offsetof(struct sp_backend_conf, weight),
+	{ .name = "weight", .parse = sp_value_uint,
+	  .offset = offsetof(struct sp_backend_conf, weight),
 	  .min = 0, .max = WEIGHT_MAX },
 	{ 0 }
 };
@@ -42,7 +45,8 @@ static int has_snat(const struct sp_config *config, int is_v4)
 static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
 			 const struct sp_backend_conf *backend)
 {
-	yaml_node_t *address = sp_doc_get(doc, node, "address"), *name = sp_doc_get(doc, node, "name");
+	yaml_node_t *address = sp_doc_get(doc, node, "address"),
+		*name = sp_doc_get(doc, node, "name");
 	int is_v4 = sp_addr_is_v4(&backend->at.addr);
 
 	if (pool->source == SP_SOURCE_SNAT && !has_snat(doc->config, is_v4))
@@ -52,10 +56,13 @@ static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 				     is_v4 ? "IPv4" : "IPv6", pool->name, is_v4 ? "IPv4" : "IPv6");
 	for (const struct sp_backend_conf *other = pool->backends; other < backend; other++) {
 		if (!sp_endpoint_compare(&other->at, &backend->at))
-			return sp_doc_refuse(doc, address, "address: found %s again, backend \"%s\" has it; allowed: "
-					     "each one once in a pool", sp_scalar_text(address), other->name);
+			return sp_doc_refuse(doc, address,
+					     "address: found %s again, backend \"%s\" has it; allowed: "
+					     "each one once in a pool", sp_scalar_text(address),
+						     other->name);
 		if (!strcmp(other->name, backend->name))
-			return sp_doc_refuse(doc, name ? name : address, "name: found a second backend \"%s\"; "
+			return sp_doc_refuse(doc, name ? name :
+					     address, "name: found a second backend \"%s\"; "
 					     "allowed: each name once in a pool", backend->name);
 	}
 	return 0;
@@ -72,15 +79,19 @@ static int backend_read(struct sp_doc *doc, yaml_node_t *node, void *base, void 
 	if (err)
 		return err;
 	if (!backend->name)
-		backend->name = sp_doc_strdup(doc, sp_endpoint_format(&backend->at.addr, backend->at.port_be, text));
+		backend->name = sp_doc_strdup(doc,
+					      sp_endpoint_format(&backend->at.addr,
+								 backend->at.port_be, text));
 	if (!backend->name)
 		return -ENOMEM;
 	return backend_check(doc, node, base, backend);
 }
 
-static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			void *into)
 {
-	static const char *const words[] = { [SP_SOURCE_SNAT] = "snat", [SP_SOURCE_CLIENT] = "client", NULL };
+	static const char *const words[] = { [SP_SOURCE_SNAT] = "snat",
+					     [SP_SOURCE_CLIENT] = "client", NULL };
 	int word = sp_value_word(doc, key, node, words);
 
 	if (word < 0)
@@ -90,17 +101,22 @@ static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 }
 
 static const struct sp_doc_key pool_keys[] = {
-	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_pool_conf, name), .min = 1,
+	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_pool_conf, name),
+	  .min = 1,
 	  .max = SP_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED,
 	  .is_required = 1 },
 	{ .name = "source", .parse = value_source, .offset = offsetof(struct sp_pool_conf, source),
 	  .allowed = "snat or client" },
-	{ .name = "failures", .parse = sp_value_uint, .offset = offsetof(struct sp_pool_conf, failures),
+	{ .name = "failures", .parse = sp_value_uint,
+	  .offset = offsetof(struct sp_pool_conf, failures),
 	  .min = 0, .max = FAILURES_MAX },
-	{ .name = "retry", .parse = sp_value_time, .offset = offsetof(struct sp_pool_conf, retry_ns),
+	{ .name = "retry", .parse = sp_value_time,
+	  .offset = offsetof(struct sp_pool_conf, retry_ns),
 	  .min = SP_TIME_MIN_NS, .max = SP_HOUR_NS },
-	{ .name = "backends", .parse = sp_value_array, .offset = offsetof(struct sp_pool_conf, backends),
-	  .count = offsetof(struct sp_pool_conf, backend_count), .size = sizeof(struct sp_backend_conf),
+	{ .name = "backends", .parse = sp_value_array,
+	  .offset = offsetof(struct sp_pool_conf, backends),
+	  .count = offsetof(struct sp_pool_conf, backend_count),
+	  .size = sizeof(struct sp_backend_conf),
 	  .read = backend_read, .min = 1, .max = SP_CONFIG_BACKENDS_MAX, .is_required = 1,
 	  .allowed = "a list of backends, as in {address: \"192.0.2.1:80\", name: a, weight: 1}" },
 	{ 0 }
@@ -111,7 +127,8 @@ static int weights_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 	for (size_t i = 0; i < pool->backend_count; i++)
 		if (pool->backends[i].weight)
 			return 0;
-	return sp_doc_refuse(doc, sp_doc_get(doc, node, "backends"), "backends: found none with a weight above 0 in "
+	return sp_doc_refuse(doc, sp_doc_get(doc, node, "backends"),
+			     "backends: found none with a weight above 0 in "
 			     "pool \"%s\"; required: at least one", pool->name);
 }
 
@@ -125,9 +142,11 @@ static int pool_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_poo
 			continue;
 		node = sp_doc_get(doc, node, "name");
 		if (!strcmp(other->name, pool->name))
-			return sp_doc_refuse(doc, node, "name: found a second pool \"%s\"; allowed: each name once",
+			return sp_doc_refuse(doc, node,
+					     "name: found a second pool \"%s\"; allowed: each name once",
 					     pool->name);
-		return sp_doc_refuse(doc, node, "name: found \"%s\", whose id is that of pool \"%s\"; allowed: another "
+		return sp_doc_refuse(doc, node,
+				     "name: found \"%s\", whose id is that of pool \"%s\"; allowed: another "
 				     "name", pool->name, other->name);
 	}
 	return 0;

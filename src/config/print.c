@@ -11,7 +11,8 @@
 /* A text stays without quotes only if every YAML reader takes it for a text. */
 static int is_plain(const char *text)
 {
-	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "null", "y", "n", NULL };
+	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "null", "y",
+					     "n", NULL };
 
 	if (!strchr(SP_ALNUM "/", text[0]) || !text[0] || (text[0] >= '0' && text[0] <= '9'))
 		return 0;
@@ -102,7 +103,8 @@ static void print_limits(const struct sp_limits_conf *limits, FILE *out)
 	fprintf(out, "  connect_time: %s\n", sp_time_format(limits->connect_ns, text));
 	fprintf(out, "  tries: %u\n", limits->tries);
 	fprintf(out, "  idle: %s%s\n", sp_time_format(limits->idle_ns, text), idle_comment(limits));
-	fprintf(out, "  transitory: %s%s\n", sp_time_format(limits->transitory_ns, text), transitory_comment(limits));
+	fprintf(out, "  transitory: %s%s\n", sp_time_format(limits->transitory_ns, text),
+		transitory_comment(limits));
 	fprintf(out, "  closed: %s\n", sp_time_format(limits->closed_ns, text));
 }
 
@@ -139,8 +141,10 @@ static void print_store(const struct sp_store_conf *store, FILE *out)
 		fputc('\n', out);
 	}
 	fprintf(out, "  copies: %u%s\n", store->copies, copies_comment(store));
-	fprintf(out, "  commit: %s%s\n", store->commit == SP_COMMIT_MAJORITY ? "majority" : "one", commit_comment(store));
-	fprintf(out, "  store_loss: %s\n  timeout: %s\n", store->loss == SP_LOSS_CONTINUE ? "continue" : "refuse",
+	fprintf(out, "  commit: %s%s\n", store->commit == SP_COMMIT_MAJORITY ? "majority" :
+		"one", commit_comment(store));
+	fprintf(out, "  store_loss: %s\n  timeout: %s\n", store->loss == SP_LOSS_CONTINUE ?
+		"continue" : "refuse",
 		sp_time_format(store->timeout_ns, text));
 }
 
@@ -177,7 +181,8 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 	fprintf(out, "\n    source: %s\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
 	fprintf(out, "    failures: %u\n    retry: %s\n    backends:\n", pool->failures,
 		sp_time_format(pool->retry_ns, text));
-	for (const struct sp_backend_conf *b = pool->backends; b < pool->backends + pool->backend_count; b++) {
+	for (const struct sp_backend_conf *b = pool->backends;
+	     b < pool->backends + pool->backend_count; b++) {
 		fputs("      - {address: ", out);
 		print_endpoint(&b->at, out);
 		print_key(", name", b->name, out);
@@ -202,8 +207,10 @@ static void print_offer(const struct sp_service *offer, FILE *out)
 		fprintf(out, "%u", offer->wscale);
 	else
 		fputs("\"off\"", out);
-	fprintf(out, ", sack: %s, timestamps: %s, ecn: %s}\n", bool_text(offer->flags & SP_SERVICE_F_SACK),
-		bool_text(offer->flags & SP_SERVICE_F_TIMESTAMPS), bool_text(offer->flags & SP_SERVICE_F_ECN));
+	fprintf(out, ", sack: %s, timestamps: %s, ecn: %s}\n",
+		bool_text(offer->flags & SP_SERVICE_F_SACK),
+		bool_text(offer->flags & SP_SERVICE_F_TIMESTAMPS),
+		bool_text(offer->flags & SP_SERVICE_F_ECN));
 }
 
 static void print_methods(char *const *methods, FILE *out)
@@ -251,14 +258,17 @@ static void print_mode(enum sp_mode mode, FILE *out)
 {
 	static const char *const texts[] = {
 		[SP_MODE_WHOLE] = "whole", [SP_MODE_AUTO] = "auto",
-		[SP_MODE_SPLIT] = "split  # where an agent lives at the backend, else whole: splicectl status says",
-		[SP_MODE_ADOPT] = "adopt  # where the agent at the backend can, else split or whole: splicectl status says",
+		[SP_MODE_SPLIT] =
+		"split  # where an agent lives at the backend, else whole: splicectl status says",
+		[SP_MODE_ADOPT] =
+		"adopt  # where the agent at the backend can, else split or whole: splicectl status says",
 	};
 
 	fprintf(out, "    mode: %s\n", texts[mode]);
 }
 
-static void print_service(const struct sp_config *config, const struct sp_service_conf *service, FILE *out)
+static void print_service(const struct sp_config *config, const struct sp_service_conf *service,
+			  FILE *out)
 {
 	static const char *const protocols[] = {
 		[SP_PROTOCOL_HTTP] = "http", [SP_PROTOCOL_TLS] = "tls", [SP_PROTOCOL_TCP] = "tcp",

@@ -74,7 +74,8 @@ static int is_host(const char *text)
 }
 
 /* Hosts are compared without case, and by address: one spelling in the normal form. */
-static int value_host(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_host(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into)
 {
 	char literal[SP_HOST_LITERAL_MAX], *text;
 	int err = sp_value_text(doc, key, node, &text);
@@ -92,7 +93,8 @@ static int value_host(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 }
 
 /* Paths are compared in their normal form, which is never longer. */
-static int value_path(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_path(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into)
 {
 	struct route_conf *conf = into;
 	char *path;
@@ -100,7 +102,8 @@ static int value_path(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 
 	if (err)
 		return err;
-	path[sp_path_normalize((struct sp_str){ path, strlen(path) }, path, &conf->path_why).len] = 0;
+	path[sp_path_normalize((struct sp_str){ path, strlen(path) }, path,
+			       &conf->path_why).len] = 0;
 	conf->route.path = path;
 	return 0;
 }
@@ -110,7 +113,8 @@ static const struct sp_doc_key method_key = {
 	.allowed = "a method, as in GET (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)",
 };
 
-static int value_method(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_method(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			void *into)
 {
 	struct sp_doc_items list;
 	int err;
@@ -124,7 +128,8 @@ static const struct sp_doc_key alpn_key = {
 	.allowed = "the name of a protocol, as in h2",
 };
 
-static int value_alpn(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_alpn(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into)
 {
 	struct route_conf *conf = into;
 	struct sp_doc_items list;
@@ -139,17 +144,20 @@ static int value_alpn(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 }
 
 static const struct sp_doc_key header_keys[] = {
-	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_route, header), .min = 1,
+	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_route, header),
+	  .min = 1,
 	  .max = TOKEN_MAX, .is_valid = is_token,
 	  .allowed = "a header's name, as in X-Beta (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)",
 	  .is_required = 1 },
-	{ .name = "value", .parse = sp_value_text, .offset = offsetof(struct sp_route, value), .min = 0,
+	{ .name = "value", .parse = sp_value_text, .offset = offsetof(struct sp_route, value),
+	  .min = 0,
 	  .max = SP_CONFIG_TEXT_MAX, .is_valid = is_trimmed,
 	  .allowed = "text without blanks around it (\"\" for an empty one)" },
 	{ 0 }
 };
 
-static int value_header(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_header(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			void *into)
 {
 	return sp_doc_map(doc, node, "header", header_keys, into);
 }
@@ -171,11 +179,13 @@ static char *pools_format(const struct sp_config *config, char *buf, size_t size
 	return buf;
 }
 
-static int refuse_pool(struct sp_doc *doc, const struct sp_doc_key *key, const yaml_node_t *node, const char *name)
+static int refuse_pool(struct sp_doc *doc, const struct sp_doc_key *key, const yaml_node_t *node,
+		       const char *name)
 {
 	const struct sp_config *config = doc->config;
 	struct sp_nearest nearest = { .text = name };
-	char pools[POOLS_STRLEN], hint[SP_NAME_MAX + 32] = "", allowed[sizeof(pools) + sizeof(hint) + 32];
+	char pools[POOLS_STRLEN], hint[SP_NAME_MAX + 32] = "",
+		allowed[sizeof(pools) + sizeof(hint) + 32];
 
 	for (size_t i = 0; name && i < config->pool_count; i++)
 		sp_nearest_try(&nearest, config->pools[i].name);
@@ -217,7 +227,8 @@ static const struct sp_endpoint *listen_of_family(const struct sp_service_conf *
 	return NULL;
 }
 
-int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at, const struct sp_service_conf *service,
+int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at,
+			   const struct sp_service_conf *service,
 			   int pool_idx)
 {
 	const struct sp_pool_conf *pool = &doc->config->pools[pool_idx];
@@ -229,8 +240,10 @@ int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at, const stru
 
 		if (!listen || has_family(pool, is_v4))
 			continue;
-		return sp_doc_refuse(doc, at, "pool \"%s\": found no %s backend with a weight above 0; required: one, "
-				     "since service \"%s\" listens on %s", pool->name, family, service->name,
+		return sp_doc_refuse(doc, at,
+				     "pool \"%s\": found no %s backend with a weight above 0; required: one, "
+				     "since service \"%s\" listens on %s", pool->name, family,
+					     service->name,
 				     sp_endpoint_format(&listen->addr, listen->port_be, text));
 	}
 	return 0;
@@ -243,11 +256,13 @@ static const struct sp_doc_key route_keys[] = {
 	{ .name = "path", .parse = value_path, .min = 1, .max = PATH_MAX_LEN,
 	  .is_valid = is_path, .allowed = "a path, as in /v1, without blank, ? and #" },
 	{ .name = "method", .parse = value_method, .offset = ROUTE(methods), .min = 1,
-	  .max = SP_CONFIG_METHODS_MAX, .allowed = "a method or a list of them, as in [GET, HEAD]" },
+	  .max = SP_CONFIG_METHODS_MAX,
+	  .allowed = "a method or a list of them, as in [GET, HEAD]" },
 	{ .name = "header", .parse = value_header, .offset = offsetof(struct route_conf, route) },
 	{ .name = "alpn", .parse = value_alpn, .min = 1, .max = SP_CONFIG_ALPNS_MAX,
 	  .allowed = "a protocol's name or a list of them, as in [h2, http/1.1]" },
-	{ .name = "pool", .parse = sp_value_pool, .offset = ROUTE(pool_idx), .allowed = "the name of a pool",
+	{ .name = "pool", .parse = sp_value_pool, .offset = ROUTE(pool_idx),
+	  .allowed = "the name of a pool",
 	  .is_required = 1 },
 	{ 0 }
 };
@@ -264,15 +279,18 @@ static int route_check_protocol(struct sp_doc *doc, yaml_node_t *node, enum sp_p
 		yaml_node_t *value = sp_doc_get(doc, node, *name);
 
 		if (value)
-			return sp_doc_refuse(doc, value, "a route: found \"%s\" in a service of protocol %s; allowed: "
+			return sp_doc_refuse(doc, value,
+					     "a route: found \"%s\" in a service of protocol %s; allowed: "
 					     "%s", *name, is_http ? "http" : "tls",
-					     is_http ? "host, path, method, header, pool" : "host, alpn, pool");
+					     is_http ? "host, path, method, header, pool" :
+					     "host, alpn, pool");
 	}
 	return 0;
 }
 
 /* No request could have it. */
-static int route_check_path(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service,
+static int route_check_path(struct sp_doc *doc, yaml_node_t *node,
+			    const struct sp_service_conf *service,
 			    const struct route_conf *conf)
 {
 	char found[SP_FOUND_STRLEN];
@@ -280,9 +298,11 @@ static int route_check_path(struct sp_doc *doc, yaml_node_t *node, const struct 
 
 	if (!conf->path_why || service->ambiguous_paths == SP_AMBIGUOUS_PATHS_PASS)
 		return 0;
-	return sp_doc_refuse(doc, path, "path: found %s, and requests for it are rejected: %s; allowed: another path, or "
+	return sp_doc_refuse(doc, path,
+			     "path: found %s, and requests for it are rejected: %s; allowed: another path, or "
 			     "\"ambiguous_paths: pass\" in service \"%s\"",
-			     sp_found_format(sp_scalar_text(path), path->data.scalar.length, found), conf->path_why,
+			     sp_found_format(sp_scalar_text(path), path->data.scalar.length, found),
+			     conf->path_why,
 			     service->name);
 }
 
@@ -297,7 +317,8 @@ static int route_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service_c
 	int err;
 
 	if (service->route_count && takes_all(&service->routes[service->route_count - 1]))
-		return sp_doc_refuse(doc, node, "a route: found one behind a route without conditions, so it would "
+		return sp_doc_refuse(doc, node,
+				     "a route: found one behind a route without conditions, so it would "
 				     "never be reached; allowed: conditions in all routes but the last");
 	err = sp_doc_map(doc, node, "a route", route_keys, &conf);
 	if (!err)
@@ -305,7 +326,8 @@ static int route_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service_c
 	if (!err)
 		err = route_check_path(doc, node, service, &conf);
 	if (!err)
-		err = sp_pool_check_families(doc, sp_doc_get(doc, node, "pool"), service, conf.route.pool_idx);
+		err = sp_pool_check_families(doc, sp_doc_get(doc, node, "pool"), service,
+					     conf.route.pool_idx);
 	if (err)
 		return err;
 	for (size_t i = 0; i < conf.alpn_count; i++) {
@@ -327,7 +349,8 @@ static size_t routes_count(struct sp_doc *doc, const struct sp_doc_items *list)
 
 	for (size_t i = 0; i < list->count; i++) {
 		yaml_node_t *node = sp_doc_item(doc, list, i);
-		yaml_node_t *alpn = node->type == YAML_MAPPING_NODE ? sp_doc_get(doc, node, "alpn") : NULL;
+		yaml_node_t *alpn = node->type == YAML_MAPPING_NODE ?
+			sp_doc_get(doc, node, "alpn") : NULL;
 
 		if (alpn && alpn->type == YAML_SEQUENCE_NODE)
 			count += alpn->data.sequence.items.top - alpn->data.sequence.items.start;
@@ -345,14 +368,16 @@ int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_
 	int err;
 
 	if (service->protocol == SP_PROTOCOL_TCP)
-		return sp_doc_refuse(doc, node, "routes: found in a service of protocol tcp, which reads no request; "
+		return sp_doc_refuse(doc, node,
+				     "routes: found in a service of protocol tcp, which reads no request; "
 				     "allowed: \"default\"");
 	err = sp_doc_list(doc, key, node, &list);
 	if (err)
 		return err;
 	count = routes_count(doc, &list);
 	if (count > key->max)
-		return sp_doc_refuse(doc, node, "routes: found %zu, one for each name in \"alpn\"; allowed: up to %llu",
+		return sp_doc_refuse(doc, node,
+				     "routes: found %zu, one for each name in \"alpn\"; allowed: up to %llu",
 				     count, key->max);
 	service->routes = sp_doc_alloc(doc, count, sizeof(*service->routes));
 	if (!service->routes)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* section.h - sections of the file, each with a table of keys. Only for src/config and its tests. */
+/*
+ * section.h - sections of the file, each with a table of keys. Only for src/config and its tests.
+ */
 #ifndef SP_CONFIG_SECTION_H
 #define SP_CONFIG_SECTION_H
 
@@ -10,15 +12,18 @@ int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
 int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item);
 /* Mappings of the top level. @into: struct sp_store_conf; struct sp_cluster_conf */
 int sp_value_store(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-int sp_value_cluster(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_value_cluster(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		     void *into);
 /* Refuses a shared store without a cluster. */
 int sp_cluster_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config);
 /* @into: struct sp_service_conf */
-int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		    void *into);
 /* The name of a pool that was read before. @into: int, its index */
 int sp_value_pool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /* Refuses a pool (named @at) that lacks backends of a family that the service listens on. */
-int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at, const struct sp_service_conf *service,
+int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at,
+			   const struct sp_service_conf *service,
 			   int pool_idx);
 
 #endif

@@ -14,10 +14,12 @@
 #define WSCALE_DEFAULT	10	/* windows up to 64 MiB, in steps smaller than a segment */
 #define WINDOW		65535
 
-static int value_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			  void *into)
 {
 	static const char *const words[] = {
-		[SP_PROTOCOL_HTTP] = "http", [SP_PROTOCOL_TLS] = "tls", [SP_PROTOCOL_TCP] = "tcp", NULL,
+		[SP_PROTOCOL_HTTP] = "http", [SP_PROTOCOL_TLS] = "tls", [SP_PROTOCOL_TCP] = "tcp",
+			NULL,
 	};
 	int word = sp_value_word(doc, key, node, words);
 
@@ -27,7 +29,8 @@ static int value_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml
 	return 0;
 }
 
-static int value_mode(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_mode(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into)
 {
 	static const char *const words[] = {
 #define X(up, low) [SP_MODE_##up] = #low,
@@ -43,7 +46,8 @@ static int value_mode(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 	return 0;
 }
 
-static int value_ambiguous_paths(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_ambiguous_paths(struct sp_doc *doc, const struct sp_doc_key *key,
+				 yaml_node_t *node, void *into)
 {
 	static const char *const words[] = {
 		[SP_AMBIGUOUS_PATHS_REJECT] = "reject", [SP_AMBIGUOUS_PATHS_PASS] = "pass", NULL,
@@ -54,7 +58,8 @@ static int value_ambiguous_paths(struct sp_doc *doc, const struct sp_doc_key *ke
 	if (word < 0)
 		return word;
 	if (service->protocol != SP_PROTOCOL_HTTP)
-		return sp_doc_refuse(doc, node, "ambiguous_paths: found in service \"%s\", which is not of protocol http "
+		return sp_doc_refuse(doc, node,
+				     "ambiguous_paths: found in service \"%s\", which is not of protocol http "
 				     "and reads no path", service->name);
 	service->ambiguous_paths = word;
 	return 0;
@@ -74,19 +79,22 @@ static int is_snat(const struct sp_config *config, const struct sp_endpoint *at)
 }
 
 /* Against those of services before, and those of its own before it. */
-static int listen_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service,
+static int listen_check(struct sp_doc *doc, yaml_node_t *node,
+			const struct sp_service_conf *service,
 			const struct sp_endpoint *at)
 {
 	char text[SP_ENDPOINT_STRLEN];
 
 	sp_endpoint_format(&at->addr, at->port_be, text);
 	if (is_snat(doc->config, at))
-		return sp_doc_refuse(doc, node, "listen: found %s, which is among the ports of \"source\"; allowed: "
+		return sp_doc_refuse(doc, node,
+				     "listen: found %s, which is among the ports of \"source\"; allowed: "
 				     "another port or address", text);
 	for (const struct sp_service_conf *other = doc->config->services; other <= service; other++)
 		for (size_t i = 0; i < other->listen_count && &other->listens[i] != at; i++)
 			if (!sp_endpoint_compare(&other->listens[i], at))
-				return sp_doc_refuse(doc, node, "listen: found %s again, service \"%s\" has it; "
+				return sp_doc_refuse(doc, node,
+						     "listen: found %s again, service \"%s\" has it; "
 						     "allowed: each one once", text, other->name);
 	return 0;
 }
@@ -100,34 +108,40 @@ static int listen_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *
 	return err ? err : listen_check(doc, node, base, item);
 }
 
-static int value_mss(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_mss(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		     void *into)
 {
 	struct sp_service *offer = into;
 	const char *text = sp_scalar_text(node);
 	__u64 mss = 0;
 
-	if (!text || (strcmp(text, "auto") && (sp_uint_parse(text, node->data.scalar.length, MSS_MAX, &mss) ||
+	if (!text || (strcmp(text, "auto") &&
+		      (sp_uint_parse(text, node->data.scalar.length, MSS_MAX, &mss) ||
 					       mss < MSS_MIN)))
 		return sp_doc_refuse_value(doc, key, node, key->allowed);
 	offer->mss = mss;
 	return 0;
 }
 
-static int value_window_scale(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_window_scale(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			      void *into)
 {
 	struct sp_service *offer = into;
 	const char *text = sp_scalar_text(node);
 	__u64 wscale = 0;
 	int is_off = text && !strcmp(text, "off");
 
-	if (!text || (!is_off && sp_uint_parse(text, node->data.scalar.length, SP_WSCALE_MAX, &wscale)))
+	if (!text || (!is_off &&
+		      sp_uint_parse(text, node->data.scalar.length, SP_WSCALE_MAX, &wscale)))
 		return sp_doc_refuse_value(doc, key, node, key->allowed);
 	offer->wscale = wscale;
-	offer->flags = is_off ? offer->flags & ~SP_SERVICE_F_WSCALE : offer->flags | SP_SERVICE_F_WSCALE;
+	offer->flags = is_off ? offer->flags & ~SP_SERVICE_F_WSCALE :
+		offer->flags | SP_SERVICE_F_WSCALE;
 	return 0;
 }
 
-static int value_flag(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_service *offer,
+static int value_flag(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      struct sp_service *offer,
 		      __u8 flag)
 {
 	static const char *const words[] = { "false", "true", NULL };
@@ -139,23 +153,27 @@ static int value_flag(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 	return 0;
 }
 
-static int value_sack(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_sack(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into)
 {
 	return value_flag(doc, key, node, into, SP_SERVICE_F_SACK);
 }
 
-static int value_timestamps(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_timestamps(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			    void *into)
 {
 	return value_flag(doc, key, node, into, SP_SERVICE_F_TIMESTAMPS);
 }
 
-static int value_ecn(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_ecn(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		     void *into)
 {
 	return value_flag(doc, key, node, into, SP_SERVICE_F_ECN);
 }
 
 static const struct sp_doc_key offer_keys[] = {
-	{ .name = "mss", .parse = value_mss, .allowed = "auto, or a whole number from 536 to 65495" },
+	{ .name = "mss", .parse = value_mss,
+	  .allowed = "auto, or a whole number from 536 to 65495" },
 	{ .name = "window_scale", .parse = value_window_scale,
 	  .allowed = "off, or a whole number from 0 to 14" },
 	{ .name = "sack", .parse = value_sack, .allowed = "true or false" },
@@ -164,12 +182,14 @@ static const struct sp_doc_key offer_keys[] = {
 	{ 0 }
 };
 
-static int value_offer(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_offer(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		       void *into)
 {
 	return sp_doc_map(doc, node, "offer", offer_keys, into);
 }
 
-static int value_default(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+static int value_default(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			 void *into)
 {
 	struct sp_service_conf *service = into;
 	int err;
@@ -179,18 +199,23 @@ static int value_default(struct sp_doc *doc, const struct sp_doc_key *key, yaml_
 }
 
 static const struct sp_doc_key service_keys[] = {
-	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_service_conf, name), .min = 1,
+	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_service_conf, name),
+	  .min = 1,
 	  .max = SP_NAME_MAX, .is_valid = sp_text_is_name, .allowed = SP_NAME_ALLOWED,
 	  .is_required = 1 },
-	{ .name = "protocol", .parse = value_protocol, .offset = offsetof(struct sp_service_conf, protocol),
+	{ .name = "protocol", .parse = value_protocol,
+	  .offset = offsetof(struct sp_service_conf, protocol),
 	  .allowed = "http, tls or tcp", .is_required = 1 },
-	{ .name = "listen", .parse = sp_value_array, .offset = offsetof(struct sp_service_conf, listens),
-	  .count = offsetof(struct sp_service_conf, listen_count), .size = sizeof(struct sp_endpoint),
+	{ .name = "listen", .parse = sp_value_array,
+	  .offset = offsetof(struct sp_service_conf, listens),
+	  .count = offsetof(struct sp_service_conf, listen_count),
+	  .size = sizeof(struct sp_endpoint),
 	  .read = listen_read, .is_scalar_enough = 1, .min = 1, .max = SP_CONFIG_LISTENS_MAX,
 	  .allowed = SP_ENDPOINT_ALLOWED, .is_required = 1 },
 	{ .name = "mode", .parse = value_mode, .offset = offsetof(struct sp_service_conf, mode),
 	  .allowed = "auto, whole, split or adopt" },
-	{ .name = "offer", .parse = value_offer, .offset = offsetof(struct sp_service_conf, offer) },
+	{ .name = "offer", .parse = value_offer,
+	  .offset = offsetof(struct sp_service_conf, offer) },
 	{ .name = "ambiguous_paths", .parse = value_ambiguous_paths, .allowed = "reject or pass" },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
@@ -220,26 +245,33 @@ static int mode_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_ser
 	if (service->mode != SP_MODE_SPLIT && service->mode != SP_MODE_ADOPT)
 		return 0;
 	if (doc->config->store.kind == SP_STORE_LOCAL && !doc->config->cluster.peer_count)
-		return sp_doc_refuse(doc, mode, "mode: found \"%s\" in service \"%s\", and no agent can be there: the "
+		return sp_doc_refuse(doc, mode,
+				     "mode: found \"%s\" in service \"%s\", and no agent can be there: the "
 				     "store is local; required: \"members\" in \"cluster\", or \"store\" with "
-				     "\"engine: redis\", or the mode auto or whole", sp_scalar_text(mode), service->name);
+				     "\"engine: redis\", or the mode auto or whole",
+					     sp_scalar_text(mode), service->name);
 	if (service->mode == SP_MODE_ADOPT && pool)
-		return sp_doc_refuse(doc, mode, "mode: found \"adopt\" in service \"%s\", whose pool \"%s\" has "
+		return sp_doc_refuse(doc, mode,
+				     "mode: found \"adopt\" in service \"%s\", whose pool \"%s\" has "
 				     "\"source: client\"; required: \"source: snat\" in all its pools, or the mode auto, "
 				     "split or whole", service->name, pool->name);
 	return 0;
 }
 
-static int service_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service)
+static int service_check(struct sp_doc *doc, yaml_node_t *node,
+			 const struct sp_service_conf *service)
 {
 	for (const struct sp_service_conf *other = doc->config->services; other < service; other++)
 		if (!strcmp(other->name, service->name))
-			return sp_doc_refuse(doc, sp_doc_get(doc, node, "name"), "name: found a second service \"%s\"; "
+			return sp_doc_refuse(doc, sp_doc_get(doc, node, "name"),
+					     "name: found a second service \"%s\"; "
 					     "allowed: each name once", service->name);
 	if (service->default_pool_idx >= 0 || service->route_count > 0)
 		return mode_check(doc, node, service);
-	return sp_doc_refuse(doc, node, "a service: found no pool for \"%s\"; required: %s", service->name,
-			     service->protocol == SP_PROTOCOL_TCP ? "\"default\"" : "\"routes\" or \"default\"");
+	return sp_doc_refuse(doc, node, "a service: found no pool for \"%s\"; required: %s",
+			     service->name,
+			     service->protocol == SP_PROTOCOL_TCP ? "\"default\"" :
+			     "\"routes\" or \"default\"");
 }
 
 int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
@@ -252,7 +284,8 @@ int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *ite
 	service->offer = (struct sp_service){
 		.window = WINDOW,
 		.wscale = WSCALE_DEFAULT,
-		.flags = SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE | SP_SERVICE_F_ECN,
+		.flags = SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE |
+		SP_SERVICE_F_ECN,
 	};
 	err = sp_doc_map(doc, node, "a service", service_keys, service);
 	if (err)

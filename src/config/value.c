@@ -65,7 +65,8 @@ int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 	if (!is_printable(text, len))
 		return sp_doc_refuse_value(doc, key, node, "printable ASCII characters");
 	if (len < key->min || len > key->max)
-		return sp_doc_refuse(doc, node, "%s: found %zu characters; allowed: %llu to %llu", key->name, len,
+		return sp_doc_refuse(doc, node, "%s: found %zu characters; allowed: %llu to %llu",
+				     key->name, len,
 				     key->min, key->max);
 	if (key->is_valid && !key->is_valid(text))
 		return sp_doc_refuse_value(doc, key, node, key->allowed);
@@ -76,7 +77,8 @@ int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 	return 0;
 }
 
-int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key, const struct sp_doc_items *list,
+int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key,
+		   const struct sp_doc_items *list,
 		   char ***ret_texts)
 {
 	char **texts = sp_doc_alloc(doc, list->count + 1, sizeof(*texts));
@@ -91,7 +93,8 @@ int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key, const 
 			return err;
 		for (size_t before = 0; before < i; before++)
 			if (!strcmp(texts[before], texts[i]))
-				return sp_doc_refuse(doc, node, "%s: found \"%s\" again; allowed: each one once",
+				return sp_doc_refuse(doc, node,
+						     "%s: found \"%s\" again; allowed: each one once",
 						     item_key->name, texts[i]);
 	}
 	*ret_texts = texts;
@@ -113,7 +116,8 @@ int sp_value_array(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t
 		return -ENOMEM;
 	memcpy(into, &items, sizeof(items));
 	for (; !err && *count < list.count; ++*count)
-		err = key->read(doc, sp_doc_item(doc, &list, *count), base, items + *count * key->size);
+		err = key->read(doc, sp_doc_item(doc, &list, *count), base,
+				items + *count * key->size);
 	return err;
 }
 
@@ -141,7 +145,8 @@ int sp_value_uint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 	char allowed[ALLOWED_STRLEN];
 	__u64 number;
 
-	if (text && !is_quoted && !sp_uint_parse(text, node->data.scalar.length, key->max, &number) &&
+	if (text && !is_quoted &&
+	    !sp_uint_parse(text, node->data.scalar.length, key->max, &number) &&
 	    number >= key->min) {
 		*(unsigned int *)into = number;
 		return 0;
@@ -152,7 +157,8 @@ int sp_value_uint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 }
 
 /* Number and unit, nothing between. -ERANGE: a unit is missing. */
-static int quantity_parse(const char *text, size_t len, const struct unit *units, __u64 max, __u64 *ret_quantity)
+static int quantity_parse(const char *text, size_t len, const struct unit *units, __u64 max,
+			  __u64 *ret_quantity)
 {
 	size_t digits = strspn(text, "0123456789");
 	__u64 number;
@@ -188,10 +194,12 @@ char *sp_size_format(__u64 bytes, char *buf)
 	return quantity_format(bytes, size_units, buf);
 }
 
-static int value_quantity(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, const struct unit *units,
+static int value_quantity(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			  const struct unit *units,
 			  const char *unit_names, __u64 *ret_quantity)
 {
-	char allowed[ALLOWED_STRLEN], min[SP_QUANTITY_STRLEN], max[SP_QUANTITY_STRLEN], found[SP_FOUND_STRLEN];
+	char allowed[ALLOWED_STRLEN], min[SP_QUANTITY_STRLEN], max[SP_QUANTITY_STRLEN],
+		found[SP_FOUND_STRLEN];
 	const char *text = sp_scalar_text(node);
 	__u64 quantity;
 	int err = -EINVAL;
@@ -202,11 +210,13 @@ static int value_quantity(struct sp_doc *doc, const struct sp_doc_key *key, yaml
 		*ret_quantity = quantity;
 		return 0;
 	}
-	snprintf(allowed, sizeof(allowed), "a whole number and its unit (%s), from %s to %s", unit_names,
+	snprintf(allowed, sizeof(allowed), "a whole number and its unit (%s), from %s to %s",
+		 unit_names,
 		 quantity_format(key->min, units, min), quantity_format(key->max, units, max));
 	if (err != -ERANGE)
 		return sp_doc_refuse_value(doc, key, node, allowed);
-	return sp_doc_refuse(doc, node, "%s: found %s, a number without a unit; allowed: %s", key->name,
+	return sp_doc_refuse(doc, node, "%s: found %s, a number without a unit; allowed: %s",
+			     key->name,
 			     sp_found_format(text, node->data.scalar.length, found), allowed);
 }
 
@@ -226,7 +236,8 @@ int sp_value_size(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 	return err;
 }
 
-int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, const char *const *words)
+int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		  const char *const *words)
 {
 	const char *text = sp_scalar_text(node);
 
@@ -247,21 +258,26 @@ static int addr_is_usable(const struct sp_addr *addr)
 }
 
 /* An IPv4 address has one spelling; ::ffff:192.0.2.1 would be IPv4 where IPv6 is read. */
-static int addr_check(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, const struct sp_addr *addr,
+static int addr_check(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      const struct sp_addr *addr,
 		      int is_v6_text)
 {
 	char found[SP_FOUND_STRLEN], text[SP_ADDR_STRLEN];
 
 	sp_found_format(sp_scalar_text(node), node->data.scalar.length, found);
 	if (sp_addr_is_v4(addr) && is_v6_text)
-		return sp_doc_refuse(doc, node, "%s: found %s, IPv4 written as IPv6; allowed: %s as such", key->name,
+		return sp_doc_refuse(doc, node,
+				     "%s: found %s, IPv4 written as IPv6; allowed: %s as such",
+				     key->name,
 				     found, sp_addr_format(addr, text));
 	if (!addr_is_usable(addr))
-		return sp_doc_refuse(doc, node, "%s: found %s; allowed: the address of one machine", key->name, found);
+		return sp_doc_refuse(doc, node, "%s: found %s; allowed: the address of one machine",
+				     key->name, found);
 	return 0;
 }
 
-int sp_value_addr(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_addr *ret_addr)
+int sp_value_addr(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		  struct sp_addr *ret_addr)
 {
 	const char *text = sp_scalar_text(node);
 	struct sp_addr addr;
@@ -275,7 +291,8 @@ int sp_value_addr(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 	return err;
 }
 
-int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into)
 {
 	const char *text = sp_scalar_text(node);
 	struct sp_endpoint at = { 0 };

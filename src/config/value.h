@@ -10,23 +10,33 @@
 #define SP_ENDPOINT_ALLOWED	"ADDRESS:PORT in quotes, as in \"192.0.2.1:80\" or \"[2001:db8::1]:80\""
 
 /* Parsers of values, for tables; the type of @into is in the name of each, or as said. */
-int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* char * */
+/* char * */
+int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /* What pools and services may be called. */
 int sp_text_is_name(const char *text);
 int sp_text_is_absolute(const char *text);
 /* All items of @list; NULL-terminated, each once. @item_key is for one of them. */
-int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key, const struct sp_doc_items *list,
+int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key,
+		   const struct sp_doc_items *list,
 		   char ***ret_texts);
 /* A list into an array. @into: pointer to the first item */
 int sp_value_array(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 int sp_value_uint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-int sp_value_size(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* unsigned int */
-int sp_value_time(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into); /* __u64 of ns */
-int sp_value_addr(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, struct sp_addr *ret_addr);
-int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* unsigned int */
+int sp_value_size(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* __u64 of ns */
+int sp_value_time(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_value_addr(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		  struct sp_addr *ret_addr);
+int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into);
 /* @words ends with NULL. Return: index in it, or -EINVAL */
-int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, const char *const *words);
-/* The digits of a plain decimal number, without sign or needless zero, up to @max. 0 or -EINVAL, says nothing. */
+int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		  const char *const *words);
+/*
+ * The digits of a plain decimal number, without sign or needless zero, up to @max. 0 or -EINVAL,
+ * says nothing.
+ */
 int sp_uint_parse(const char *text, size_t len, __u64 max, __u64 *ret_number);
 
 char *sp_size_format(__u64 bytes, char *buf);

@@ -146,10 +146,11 @@ struct sp_connection_row {
  * @cluster:	likewise
  * @ready:	likewise
  * @drain:	likewise; leave, or with @is_undo stay
- * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of @rows.
- *		Return the rows filled, also 0, or -errno; set *@is_end when there are no more. Must come to an
- *		end although the table changes meanwhile. Strings in @rows are borrowed until the next call;
- *		lists of several clients are made in turns, so all that a list knows is in its cursor.
+ * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of
+ *		@rows. Return the rows filled, also 0, or -errno; set *@is_end when there are no
+ *		more. Must come to an end although the table changes meanwhile. Strings in @rows are
+ *		borrowed until the next call; lists of several clients are made in turns, so all
+ *		that a list knows is in its cursor.
  *
  * Called from the event loop; must not block.
  */
@@ -159,7 +160,8 @@ struct sp_control_ops {
 	json_t *(*cluster)(void *ctx);
 	json_t *(*ready)(void *ctx);
 	json_t *(*drain)(void *ctx, int is_undo);
-	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max, int *is_end);
+	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max,
+			   int *is_end);
 };
 
 typedef struct uv_loop_s uv_loop_t;
@@ -168,14 +170,16 @@ struct sp_control_server;
 /**
  * sp_control_open() - listen on a socket and serve it from an event loop
  * @loop:	borrowed until the server is closed
- * @path:	of the socket (copied). A socket which is there already is replaced when nobody answers on it.
+ * @path:	of the socket (copied). A socket which is there already is replaced when nobody
+ *		answers on it.
  * @ops:	borrowed until the server is closed
  * @ctx:	first argument of @ops (borrowed)
  *
  * From here on the process ignores SIGPIPE.
  *
- * Return: 0; -EADDRINUSE when another process answers at @path; -EEXIST when @path is something else than a
- * socket; -ENAMETOOLONG; another -errno of the system calls. On failure nothing is left behind at @path.
+ * Return: 0; -EADDRINUSE when another process answers at @path; -EEXIST when @path is something
+ * else than a socket; -ENAMETOOLONG; another -errno of the system calls. On failure nothing is left
+ * behind at @path.
  */
 int sp_control_open(uv_loop_t *loop, const char *path, const struct sp_control_ops *ops, void *ctx,
 		    struct sp_control_server **ret_server);

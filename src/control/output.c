@@ -29,7 +29,8 @@ int sp_control_output_add(struct sp_control_output *out, json_t *json)
 {
 	int err = -ENOMEM;
 
-	if (json && !json_dump_callback(json, append_bytes, out, JSON_COMPACT) && !append_bytes("\n", 1, out))
+	if (json && !json_dump_callback(json, append_bytes, out, JSON_COMPACT) &&
+	    !append_bytes("\n", 1, out))
 		err = 0;
 	json_decref(json);
 	return err;
@@ -46,9 +47,12 @@ json_t *sp_control_row_json(const struct sp_connection_row *row)
 	sp_endpoint_format(&row->back.daddr, row->back.dport, backend);
 	return json_pack("{s:{s:s,s:s}, s:{s:s,s:s}, s:s?, s:s?, s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
 			 "front", "from", client, "to", vip, "back", "from", proxy, "to", backend,
-			 "service", row->service, "pool", row->pool, "backend", row->backend, "state", row->state,
+			 "service", row->service, "pool", row->pool, "backend", row->backend,
+			 "state", row->state,
 			 "age_ms", (json_int_t)(row->age_ns / 1000000),
 			 "idle_ms", (json_int_t)(row->idle_ns / 1000000),
-			 "bytes_up", (json_int_t)row->bytes_up, "bytes_down", (json_int_t)row->bytes_down,
-			 "pkts_up", (json_int_t)row->pkts_up, "pkts_down", (json_int_t)row->pkts_down);
+			 "bytes_up", (json_int_t)row->bytes_up, "bytes_down",
+			 (json_int_t)row->bytes_down,
+			 "pkts_up", (json_int_t)row->pkts_up, "pkts_down",
+			 (json_int_t)row->pkts_down);
 }

@@ -89,7 +89,8 @@ static int parse_filter(const json_t *value, char *error, struct sp_control_requ
 	if (!text || strlen(text) >= sizeof(request->filter))
 		return refuse(error, "'filter' must be a string; allowed: terms joined by blanks");
 	strcpy(request->filter, text);
-	for (char *term = strtok_r(request->filter, " ", &save); term; term = strtok_r(NULL, " ", &save)) {
+	for (char *term = strtok_r(request->filter, " ", &save); term;
+	     term = strtok_r(NULL, " ", &save)) {
 		if (request->term_count == SP_CONTROL_TERMS_MAX)
 			return refuse(error, "filter: more than %d terms", SP_CONTROL_TERMS_MAX);
 		err = parse_term(term, error, &request->terms[request->term_count++]);
@@ -118,7 +119,8 @@ static int parse_undo(const json_t *value, char *error, struct sp_control_reques
 static int parse_version(const json_t *value, char *error)
 {
 	if (!json_is_integer(value))
-		return refuse(error, "'version' is missing or no whole number; allowed: %d", SP_CONTROL_VERSION);
+		return refuse(error, "'version' is missing or no whole number; allowed: %d",
+			      SP_CONTROL_VERSION);
 	if (json_integer_value(value) != SP_CONTROL_VERSION)
 		return refuse(error, "version %lld of the protocol is not known; allowed: %d",
 			      (long long)json_integer_value(value), SP_CONTROL_VERSION);
@@ -130,7 +132,8 @@ static int parse_command(const json_t *value, char *error, struct sp_control_req
 	const char *name = json_string_value(value);
 
 	if (!name)
-		return refuse(error, "'command' is missing or no string; allowed: " COMMANDS_ALLOWED);
+		return refuse(error,
+			      "'command' is missing or no string; allowed: " COMMANDS_ALLOWED);
 	for (int i = 0; i < SP_CONTROL_COMMAND_COUNT; i++) {
 		if (!strcmp(name, command_names[i])) {
 			request->command = i;
@@ -141,9 +144,11 @@ static int parse_command(const json_t *value, char *error, struct sp_control_req
 }
 
 /* The keys besides "version" and "command". */
-static int parse_option(const char *key, const json_t *value, char *error, struct sp_control_request *request)
+static int parse_option(const char *key, const json_t *value, char *error,
+			struct sp_control_request *request)
 {
-	int is_list = request->command == SP_CONTROL_CONNECTIONS, is_drain = request->command == SP_CONTROL_DRAIN;
+	int is_list = request->command == SP_CONTROL_CONNECTIONS,
+		is_drain = request->command == SP_CONTROL_DRAIN;
 
 	if (!strcmp(key, "limit") && is_list)
 		return parse_limit(value, error, request);
@@ -152,7 +157,8 @@ static int parse_option(const char *key, const json_t *value, char *error, struc
 	if (!strcmp(key, "undo") && is_drain)
 		return parse_undo(value, error, request);
 	return refuse(error, "key '%.40s' is not known; allowed with %s: version, command%s%s", key,
-		      command_names[request->command], is_list ? ", limit, filter" : "", is_drain ? ", undo" : "");
+		      command_names[request->command], is_list ? ", limit, filter" : "", is_drain ?
+		      ", undo" : "");
 }
 
 static int parse_object(json_t *root, char *error, struct sp_control_request *request)
@@ -189,7 +195,8 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 	ret_request->term_count = 0;
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &json_error);
 	if (!root)
-		return refuse(error, "request is not a line of JSON: %.160s (column %d)", json_error.text,
+		return refuse(error, "request is not a line of JSON: %.160s (column %d)",
+			      json_error.text,
 			      json_error.column);
 	if (json_is_object(root))
 		err = parse_object(root, error, ret_request);
@@ -239,7 +246,8 @@ static int match_term(const struct sp_control_term *term, const struct sp_connec
 	return 0;
 }
 
-int sp_control_request_match(const struct sp_control_request *request, const struct sp_connection_row *row)
+int sp_control_request_match(const struct sp_control_request *request,
+			     const struct sp_connection_row *row)
 {
 	for (unsigned int i = 0; i < request->term_count; i++)
 		if (!match_term(&request->terms[i], row))

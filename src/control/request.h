@@ -29,7 +29,10 @@ enum sp_control_term_kind {
 	SP_CONTROL_TERM_STATE,
 };
 
-/* One condition. ADDR has @addr, ENDPOINT @addr and @port_be, the others @value, which points into the request. */
+/*
+ * One condition. ADDR has @addr, ENDPOINT @addr and @port_be, the others @value, which points into
+ * the request.
+ */
 struct sp_control_term {
 	enum sp_control_term_kind	kind;
 	struct sp_addr			addr;
@@ -68,6 +71,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 int sp_control_request_changes(const struct sp_control_request *request);
 
 /* Whether all terms hold for a row. */
-int sp_control_request_match(const struct sp_control_request *request, const struct sp_connection_row *row);
+int sp_control_request_match(const struct sp_control_request *request,
+			     const struct sp_connection_row *row);
 
 #endif

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* server.c - the control socket: opened, its connections accepted, closed. session.c serves them. */
+/*
+ * server.c - the control socket: opened, its connections accepted, closed. session.c serves them.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -8,7 +10,10 @@
 
 #include "control/session.h"
 
-/* @is_waiting: libuv holds an accepted connection that found no slot; @is_listener_gone: libuv has given it back */
+/*
+ * @is_waiting: libuv holds an accepted connection that found no slot; @is_listener_gone: libuv has
+ *		given it back
+ */
 struct sp_control_server {
 	char *path;
 	struct sp_control_socket socket;
@@ -20,7 +25,8 @@ struct sp_control_server {
 
 static void accept_one(struct sp_control_server *server)
 {
-	server->is_waiting = sp_control_sessions_accept(&server->sessions, (uv_stream_t *)&server->listener) == -EBUSY;
+	server->is_waiting = sp_control_sessions_accept(&server->sessions,
+							(uv_stream_t *)&server->listener) == -EBUSY;
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -55,7 +61,8 @@ static void on_listener_closed(uv_handle_t *handle)
 	free_when_over(server);
 }
 
-static void init_server(struct sp_control_server *server, uv_loop_t *loop, const struct sp_control_ops *ops, void *ctx)
+static void init_server(struct sp_control_server *server, uv_loop_t *loop,
+			const struct sp_control_ops *ops, void *ctx)
 {
 	struct sp_control_sessions *sessions = &server->sessions;
 

@@ -15,9 +15,9 @@
  *		would be an error for the client, which may then not read the answer.
  *	CLOSING	until libuv gives the handle back
  *
- * The idle handle runs while a session is LISTING, as it keeps the loop from sleeping; the timer runs while there are
- * sessions. One slot more than SP_CONTROL_CLIENTS_MAX takes the client that is told so; the next clients wait in the
- * kernel.
+ * The idle handle runs while a session is LISTING, as it keeps the loop from sleeping; the timer
+ * runs while there are sessions. One slot more than SP_CONTROL_CLIENTS_MAX takes the client that is
+ * told so; the next clients wait in the kernel.
  */
 #include <assert.h>
 #include <errno.h>
@@ -118,7 +118,8 @@ static void answer_last(struct sp_control_session *s, json_t *json)
 	flush_output(s);
 }
 
-static void refuse_request(struct sp_control_session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void refuse_request(struct sp_control_session *s, const char *fmt,
+			   ...) __attribute__((format(printf, 2, 3)));
 static void refuse_request(struct sp_control_session *s, const char *fmt, ...)
 {
 	va_list ap;
@@ -192,7 +193,8 @@ static void list_batch(struct sp_control_session *s)
 	struct sp_control_sessions *all = s->all;
 	int is_end = 0, err = 0, count;
 
-	count = all->ops->connections(all->ctx, &s->cursor, all->rows, SP_CONTROL_BATCH_ROWS, &is_end);
+	count = all->ops->connections(all->ctx, &s->cursor, all->rows, SP_CONTROL_BATCH_ROWS,
+				      &is_end);
 	if (count < 0) {
 		refuse_request(s, "the list broke off: %s", strerror(-count));
 		return;
@@ -380,7 +382,8 @@ int sp_control_sessions_accept(struct sp_control_sessions *all, uv_stream_t *lis
 	if (uv_accept(listener, (uv_stream_t *)&s->pipe))
 		close_session(s);
 	else if (all->served_count > SP_CONTROL_CLIENTS_MAX)
-		refuse_request(s, "%d clients are being served already; try again later", SP_CONTROL_CLIENTS_MAX);
+		refuse_request(s, "%d clients are being served already; try again later",
+			       SP_CONTROL_CLIENTS_MAX);
 	else
 		start_reading(s);
 	return 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* session.h - connections to the control socket: one request and its answer each. Only for src/control. */
+/*
+ * session.h - connections to the control socket: one request and its answer each. Only for
+ * src/control.
+ */
 #ifndef SP_CONTROL_SESSION_H
 #define SP_CONTROL_SESSION_H
 
@@ -16,7 +19,8 @@
 #define SP_CONTROL_NEVER_MS   UINT64_MAX
 
 enum sp_control_session_state {
-	SP_SESSION_FREE, SP_SESSION_READING, SP_SESSION_LISTING, SP_SESSION_WRITING, SP_SESSION_DRAINING,
+	SP_SESSION_FREE, SP_SESSION_READING, SP_SESSION_LISTING, SP_SESSION_WRITING,
+		SP_SESSION_DRAINING,
 	SP_SESSION_CLOSING,
 };
 

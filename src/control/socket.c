@@ -89,7 +89,8 @@ static int is_ours(const struct sp_control_socket *socket, const struct stat *st
 	return st->st_dev == socket->dev && st->st_ino == socket->ino;
 }
 
-int sp_control_socket_is_owner(const struct sp_control_socket *socket, const char *path, int client_fd)
+int sp_control_socket_is_owner(const struct sp_control_socket *socket, const char *path,
+			       int client_fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);

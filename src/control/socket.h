@@ -15,10 +15,16 @@ struct sp_control_socket {
 /* Bind to @path, mode 0660; a stale socket there is replaced. Return: as sp_control_open(). */
 int sp_control_socket_open(const char *path, struct sp_control_socket *ret_socket);
 
-/* Whether the process at the other end of @client_fd is root's, or of the user to whom the file belongs now. */
-int sp_control_socket_is_owner(const struct sp_control_socket *socket, const char *path, int client_fd);
+/*
+ * Whether the process at the other end of @client_fd is root's, or of the user to whom the file
+ * belongs now.
+ */
+int sp_control_socket_is_owner(const struct sp_control_socket *socket, const char *path,
+			       int client_fd);
 
-/* Remove the file, if it is still the one that we made: another daemon may have put its own there. */
+/*
+ * Remove the file, if it is still the one that we made: another daemon may have put its own there.
+ */
 void sp_control_socket_remove(const struct sp_control_socket *socket, const char *path);
 
 #endif

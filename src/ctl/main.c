@@ -12,7 +12,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3, EXIT_SILENT = 4 };
+enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3,
+		 EXIT_SILENT = 4 };
 
 /* Options of some commands only. */
 enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8 };
@@ -48,12 +49,15 @@ static int show_drain(struct sp_client *client, const struct options *options);
 
 static const struct command commands[] = {
 	{ "status", 0, 0, show_status, "", "the daemon, its services, pools, store and counters" },
-	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, 0, show_connections, "[--limit N] [FILTER...]",
+	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, 0, show_connections,
+	  "[--limit N] [FILTER...]",
 	  "spliced connections" },
-	{ "drops", COMMAND_ALL, 0, show_drops, "[--all]", "why packets left the fast path, and how many" },
+	{ "drops", COMMAND_ALL, 0, show_drops, "[--all]",
+	  "why packets left the fast path, and how many" },
 	{ "cluster", 0, 0, show_cluster, "", "the proxies that share a store" },
 	{ "ready", 0, READY_LIMIT_MS, show_ready, "", "should this proxy be announced?" },
-	{ "drain-self", COMMAND_UNDO, 0, show_drain, "[--undo]", "ask this proxy to leave, or to stay" },
+	{ "drain-self", COMMAND_UNDO, 0, show_drain, "[--undo]",
+	  "ask this proxy to leave, or to stay" },
 };
 
 static const struct option long_options[] = {
@@ -71,7 +75,8 @@ static void print_help(FILE *out)
 {
 	fputs("usage: splicectl [--socket PATH] [--json] COMMAND\n\ncommands:\n", out);
 	for (size_t i = 0; i < COUNT(commands); i++)
-		fprintf(out, "  %-11s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+		fprintf(out, "  %-11s %-24s %s\n", commands[i].name, commands[i].arguments,
+			commands[i].help);
 	fputs("\noptions:\n"
 	      "  -s, --socket PATH   control socket of the daemon (" SP_CONTROL_PATH ")\n"
 	      "  -j, --json          print JSON instead of text\n"
@@ -137,11 +142,13 @@ static int next_object(struct sp_client *client, json_t **ret_object)
 	const char *error;
 
 	if (err == -ENODATA)
-		return print_failure(EXIT_UNREACHABLE, "the daemon closed the connection before its answer was complete");
+		return print_failure(EXIT_UNREACHABLE,
+				     "the daemon closed the connection before its answer was complete");
 	if (err == -EAGAIN)
 		return print_failure(EXIT_SILENT, "the daemon does not answer; it may hang");
 	if (err == -EBADMSG)
-		return print_failure(EXIT_ANSWER, "the answer is no JSON object; is that the socket of spliced?");
+		return print_failure(EXIT_ANSWER,
+				     "the answer is no JSON object; is that the socket of spliced?");
 	if (err)
 		return print_failure(EXIT_UNREACHABLE, "reading the answer: %s", strerror(-err));
 	error = json_string_value(json_object_get(*ret_object, "error"));
@@ -227,7 +234,8 @@ static int show_ready(struct sp_client *client, const struct options *options)
 		putchar('\n');
 	} else {
 		text = escape_json(reason ?: "");
-		printf("%s%s%s\n", code ? "not ready" : "ready", text && *text ? ": " : "", text ?: "");
+		printf("%s%s%s\n", code ? "not ready" : "ready", text && *text ? ": " : "", text ?:
+		       "");
 		free(text);
 	}
 	json_decref(object);
@@ -279,7 +287,8 @@ static int connections_text(struct sp_client *client, json_t **ret_end)
 static int show_connections(struct sp_client *client, const struct options *options)
 {
 	json_t *end = NULL;
-	int code = options->is_json ? connections_json(client, &end) : connections_text(client, &end);
+	int code = options->is_json ? connections_json(client, &end) :
+		connections_text(client, &end);
 
 	if (code)
 		return code;
@@ -293,7 +302,8 @@ static int show_connections(struct sp_client *client, const struct options *opti
 
 static json_t *make_request(const struct command *command, const struct options *options)
 {
-	json_t *request = json_pack("{s:i, s:s}", "version", SP_CONTROL_VERSION, "command", command->name);
+	json_t *request = json_pack("{s:i, s:s}", "version", SP_CONTROL_VERSION, "command",
+				    command->name);
 
 	if (command->takes & COMMAND_LIMIT)
 		json_object_set_new(request, "limit", json_integer(options->limit));
@@ -309,12 +319,14 @@ static int fail_unreachable(const char *path, int err)
 	const char *what = "";
 
 	if (err == -EAGAIN)
-		return print_failure(EXIT_SILENT, "the daemon at %s takes no request; it may hang", path);
+		return print_failure(EXIT_SILENT, "the daemon at %s takes no request; it may hang",
+				     path);
 	if (err == -ENOENT || err == -ECONNREFUSED)
 		what = "; start spliced, or name the `control:` of its configuration with --socket";
 	else if (err == -EACCES)
 		what = "; become root, or a user who may write to that socket";
-	return print_failure(EXIT_UNREACHABLE, "no daemon reached at %s: %s%s", path, strerror(-err), what);
+	return print_failure(EXIT_UNREACHABLE, "no daemon reached at %s: %s%s", path,
+			     strerror(-err), what);
 }
 
 static int ask_daemon(const struct command *command, const struct options *options)
@@ -440,7 +452,8 @@ static int run_command(char **words, struct options *options)
 	if (unwanted & COMMAND_LIMIT)
 		return print_usage("'%s' takes no --limit", command->name);
 	if (unwanted)
-		return print_usage(unwanted & COMMAND_UNDO ? "'%s' takes no --undo" : "'%s' takes no --all", command->name);
+		return print_usage(unwanted & COMMAND_UNDO ? "'%s' takes no --undo" :
+				   "'%s' takes no --all", command->name);
 	return ask_and_flush(command, options);
 }
 

@@ -71,7 +71,8 @@ static void show_splices(const json_t *object, FILE *out)
 
 	fprintf(out, "  splices     %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " (%.1f %%)\n", splices, max,
 		max ? 100.0 * splices / max : 0.0);
-	fprintf(out, "  survivable  %" JSON_INTEGER_FORMAT "\n", int_of(object, "connections_survivable"));
+	fprintf(out, "  survivable  %" JSON_INTEGER_FORMAT "\n",
+		int_of(object, "connections_survivable"));
 	fprintf(out, "  pending     %" JSON_INTEGER_FORMAT "\n", int_of(object, "pending"));
 }
 
@@ -81,14 +82,16 @@ static void show_head(const json_t *object, FILE *out)
 	int is_ready = is_true(object, "ready");
 	char up[SP_HUMAN_MAX];
 
-	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s\n", text_of(object, "version"),
+	fprintf(out, "spliced %s, pid %" JSON_INTEGER_FORMAT ", up %s, %s\n",
+		text_of(object, "version"),
 		int_of(object, "pid"), sp_human_ms(int_of(object, "uptime_s") * 1000, up),
 		is_ready ? "ready" : "NOT READY");
 	if (!is_ready)
 		fprintf(out, "  because     %s\n", text_of(object, "reason"));
 	fprintf(out, "  proxy       %s\n", text_of(object, "proxy"));
 	fprintf(out, "  config      %s\n", text_of(object, "config"));
-	fprintf(out, "  store       %s, %s\n", engine, is_true(object, "in_sync") ? "in sync" : "NOT IN SYNC");
+	fprintf(out, "  store       %s, %s\n", engine, is_true(object, "in_sync") ? "in sync" :
+		"NOT IN SYNC");
 	show_splices(object, out);
 }
 
@@ -147,7 +150,8 @@ static void show_store(const json_t *servers, FILE *out)
 			format_int(int_of(server, "reconnects"), numbers[3]),
 		};
 
-		snprintf(latency, sizeof(latency), "%" JSON_INTEGER_FORMAT "us", int_of(server, "latency_us"));
+		snprintf(latency, sizeof(latency), "%" JSON_INTEGER_FORMAT "us",
+			 int_of(server, "latency_us"));
 		sp_table_add(&table, cells, out);
 	}
 	print_section(&table, out);
@@ -155,14 +159,16 @@ static void show_store(const json_t *servers, FILE *out)
 
 static void show_services(const json_t *services, FILE *out)
 {
-	static const struct sp_column columns[] = { { "SERVICE", 0 }, { "PROTOCOL", 0 }, { "MODE", 0 }, { "LISTEN", 0 } };
+	static const struct sp_column columns[] = { { "SERVICE", 0 }, { "PROTOCOL", 0 },
+						    { "MODE", 0 }, { "LISTEN", 0 } };
 	const json_t *service, *listen;
 	struct sp_table table;
 	size_t i, j;
 
 	sp_table_init(&table, columns, COUNT(columns));
 	json_array_foreach(services, i, service) {
-		const char *cells[] = { text_of(service, "name"), text_of(service, "protocol"), text_of(service, "mode"),
+		const char *cells[] = { text_of(service, "name"), text_of(service, "protocol"),
+					text_of(service, "mode"),
 					NULL };
 
 		/* a line for each further address, below the first */
@@ -178,7 +184,8 @@ static void show_services(const json_t *services, FILE *out)
 /* Whether there are modes to show: without an agent, and without a wish for one, all is whole. */
 static int is_mode_known(const char *wanted, const json_t *backend)
 {
-	return !strcmp(wanted, "split") || !strcmp(wanted, "adopt") || json_is_string(json_object_get(backend, "agent"));
+	return !strcmp(wanted, "split") || !strcmp(wanted, "adopt") ||
+	       json_is_string(json_object_get(backend, "agent"));
 }
 
 static void add_modes(struct sp_table *table, const json_t *service, const json_t *pool, FILE *out)
@@ -188,9 +195,11 @@ static void add_modes(struct sp_table *table, const json_t *service, const json_
 	size_t i;
 
 	json_array_foreach(json_object_get(pool, "backends"), i, backend) {
-		const json_t *modes = json_object_get(backend, "modes"), *mode = json_object_get(modes, wanted);
+		const json_t *modes = json_object_get(backend, "modes"),
+			*mode = json_object_get(modes, wanted);
 		const char *cells[] = {
-			text_of(service, "name"), wanted, text_of(pool, "name"), text_of(backend, "name"),
+			text_of(service, "name"), wanted, text_of(pool, "name"),
+				text_of(backend, "name"),
 			text_of(backend, "agent"), text_of(mode, "mode"), text_of(mode, "reason"),
 		};
 
@@ -213,7 +222,8 @@ static int has_text(const json_t *list, const char *text)
 static void show_modes(const json_t *object, FILE *out)
 {
 	static const struct sp_column columns[] = {
-		{ "SERVICE", 0 }, { "MODE", 0 }, { "POOL", 0 }, { "BACKEND", 0 }, { "AGENT", 0 }, { "IN EFFECT", 0 },
+		{ "SERVICE", 0 }, { "MODE", 0 }, { "POOL", 0 }, { "BACKEND", 0 }, { "AGENT", 0 },
+			{ "IN EFFECT", 0 },
 		{ "BECAUSE", 0 },
 	};
 	const json_t *service, *pool;
@@ -250,7 +260,8 @@ static void add_backend(struct sp_table *table, const char *pool, const json_t *
 static void show_pools(const json_t *pools, FILE *out)
 {
 	static const struct sp_column columns[] = {
-		{ "POOL", 0 },     { "BACKEND", 0 },     { "ADDRESS", 0 }, { "STATE", 0 },  { "WEIGHT", 1 },
+		{ "POOL", 0 },     { "BACKEND", 0 },     { "ADDRESS", 0 }, { "STATE", 0 },
+			 { "WEIGHT", 1 },
 		{ "FAILURES", 1 }, { "CONNECTIONS", 1 }, { "REFUSED", 1 }, { "SILENT", 1 },
 	};
 	const json_t *pool, *backend;
@@ -306,7 +317,8 @@ void sp_show_status(const json_t *object, FILE *out)
 void sp_show_cluster(const json_t *object, FILE *out)
 {
 	static const struct sp_column columns[] = {
-		{ "PROXY", 0 }, { "RELAY", 0 }, { "STATE", 0 }, { "UP", 1 }, { "HEARD", 1 }, { "SPLICES", 1 },
+		{ "PROXY", 0 }, { "RELAY", 0 }, { "STATE", 0 }, { "UP", 1 }, { "HEARD", 1 },
+			{ "SPLICES", 1 },
 	};
 	char up[SP_HUMAN_MAX], heard[SP_HUMAN_MAX], splices[SP_HUMAN_MAX];
 	struct sp_table table;
@@ -320,7 +332,8 @@ void sp_show_cluster(const json_t *object, FILE *out)
 			text_of(member, "relay"),
 			text_of(member, "state"),
 			sp_human_ms(int_of(member, "up_s") * 1000, up),
-			is_true(member, "is_self") ? NULL : sp_human_ms(int_of(member, "heard_ms"), heard),
+			is_true(member, "is_self") ? NULL :
+			sp_human_ms(int_of(member, "heard_ms"), heard),
 			format_int(int_of(member, "splices"), splices),
 		};
 
@@ -335,7 +348,8 @@ void sp_show_cluster(const json_t *object, FILE *out)
 
 void sp_show_drops(const json_t *object, int is_all, FILE *out)
 {
-	static const struct sp_column columns[] = { { "REASON", 0 }, { "PKTS", 1 }, { "FATE", 0 }, { "WHY", 0 } };
+	static const struct sp_column columns[] = { { "REASON", 0 }, { "PKTS", 1 }, { "FATE", 0 },
+						    { "WHY", 0 } };
 	char pkts[SP_HUMAN_MAX];
 	struct sp_table table;
 	const json_t *reason;
@@ -364,7 +378,8 @@ void sp_show_drops(const json_t *object, int is_all, FILE *out)
 /* ---- connections ---- */
 
 static const struct sp_column connection_columns[] = {
-	{ "CLIENT", 0 }, { "VIP", 0 }, { "PROXY", 0 }, { "BACKEND", 0 }, { "SERVICE", 0 }, { "POOL", 0 },
+	{ "CLIENT", 0 }, { "VIP", 0 }, { "PROXY", 0 }, { "BACKEND", 0 }, { "SERVICE", 0 },
+		{ "POOL", 0 },
 	{ "NAME", 0 }, { "STATE", 0 }, { "AGE", 1 }, { "IDLE", 1 }, { "UP", 1 }, { "DOWN", 1 },
 };
 

@@ -39,7 +39,8 @@
 #define PRIORITY	1	/* before other filters, like tcx */
 #define HANDLE		0x5350
 #define LOOK_NS		10000000000ULL
-#define FRONT_AGAIN_NS	10000000000ULL	/* two programs that both want to be first take turns no faster */
+/* two programs that both want to be first take turns no faster */
+#define FRONT_AGAIN_NS	10000000000ULL
 #define PIN_MAX		(IFNAMSIZ + 8)
 #define PATH_LEN	600
 
@@ -77,7 +78,8 @@ static int pin_parse(const char *name, enum way way, char interface[IFNAMSIZ])
 
 static int attach_clsact(const char *path, unsigned int ifindex, int prog_fd, int is_out)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = is_out ? BPF_TC_EGRESS : BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = is_out ? BPF_TC_EGRESS :
+		    BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY, .prog_fd = prog_fd,
 		    .flags = BPF_TC_F_REPLACE);
 	libbpf_print_fn_t print = libbpf_set_print(NULL);	/* an existing qdisc is no error */
@@ -127,7 +129,8 @@ static enum way pin_way(enum way way, int is_out)
 	return is_out ? way + TCX_OUT : way;
 }
 
-static int attach_by(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd,
+static int attach_by(enum way way, const char *dir, const char *interface, unsigned int ifindex,
+		     int prog_fd,
 		     int is_out)
 {
 	char name[PIN_MAX], path[PATH_LEN];
@@ -136,7 +139,8 @@ static int attach_by(enum way way, const char *dir, const char *interface, unsig
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (way == CLSACT)
 		return attach_clsact(path, ifindex, prog_fd, is_out);
-	return sp_tcx_attach(&(struct sp_tcx){ .interface = interface, .path = path, .ifindex = ifindex,
+	return sp_tcx_attach(&(struct sp_tcx){ .interface = interface, .path = path,
+					       .ifindex = ifindex,
 					       .prog_fd = prog_fd, .is_out = is_out }, sp_now_ns());
 }
 
@@ -148,7 +152,8 @@ static int is_clsact_wanted(void)
 }
 
 /* Attach by @way, then detach the other way. */
-static int switch_to(enum way way, const char *dir, const char *interface, unsigned int ifindex, int prog_fd, int dir_fd,
+static int switch_to(enum way way, const char *dir, const char *interface, unsigned int ifindex,
+		     int prog_fd, int dir_fd,
 		int is_out)
 {
 	int err = attach_by(way, dir, interface, ifindex, prog_fd, is_out);
@@ -171,7 +176,8 @@ static int check_link_type(const char *interface)
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
 	err = ioctl(fd, SIOCGIFHWADDR, &request) ? -errno : 0;
 	close(fd);
-	if (err || request.ifr_hwaddr.sa_family == ARPHRD_ETHER || request.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK)
+	if (err || request.ifr_hwaddr.sa_family == ARPHRD_ETHER ||
+	    request.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK)
 		return err;
 	log_err("interface %s: its packets have no Ethernet header (link type %u: tun, WireGuard, ipip, gre and "
 		"the like); spliced can't work there", interface, request.ifr_hwaddr.sa_family);
@@ -186,13 +192,16 @@ static void warn_of_filter(const char *interface, unsigned int ifindex, int is_o
 
 	snprintf(object, sizeof(object), "%s%s", interface, is_out ? " egress" : "");
 	if (handle)
-		sp_warn(SP_WARNING_FOREIGN_PROGRAM, now_ns, object, "interface %s: another filter stands in front of ours (priority %d, "
-			"handle 0x%x): what it takes never comes to spliced", object, PRIORITY, handle);
+		sp_warn(SP_WARNING_FOREIGN_PROGRAM, now_ns, object,
+			"interface %s: another filter stands in front of ours (priority %d, "
+			"handle 0x%x): what it takes never comes to spliced", object, PRIORITY,
+				handle);
 	else
 		sp_warn_over(SP_WARNING_FOREIGN_PROGRAM, object);
 }
 
-static int attach_program(const char *dir, const char *interface, int prog_fd, int dir_fd, int is_out)
+static int attach_program(const char *dir, const char *interface, int prog_fd, int dir_fd,
+			  int is_out)
 {
 	unsigned int ifindex = if_nametoindex(interface);
 	int err;
@@ -229,14 +238,16 @@ static int is_by_tcx(enum way way)
 }
 
 /* Return: whether to unpin it now. A clsact filter can't be removed later, without capabilities. */
-static int is_left_over(const char *name, const struct sp_config *config, struct sp_leavings *leavings)
+static int is_left_over(const char *name, const struct sp_config *config,
+			struct sp_leavings *leavings)
 {
 	char interface[IFNAMSIZ];
 
 	for (enum way way = 0; way < WAY_COUNT; way++)
 		if (pin_parse(name, way, interface))
 			return !is_configured(config, interface) &&
-			       (!leavings || !is_by_tcx(way) || sp_leaving_add(leavings, config, interface, sp_now_ns()));
+			       (!leavings || !is_by_tcx(way) ||
+				sp_leaving_add(leavings, config, interface, sp_now_ns()));
 	return 0;
 }
 
@@ -290,7 +301,8 @@ static void detach_new(int dir_fd, const struct sp_config *config, __u64 are_new
 		}
 }
 
-int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd, struct sp_leavings *leavings)
+int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd,
+	      struct sp_leavings *leavings)
 {
 	DIR *dir = opendir(path);
 	__u64 are_new = 0;
@@ -305,7 +317,8 @@ int sp_attach(const char *path, const struct sp_config *config, int in_fd, int o
 		if (!err && out_fd >= 0)
 			err = attach_program(path, config->interfaces[i], out_fd, dirfd(dir), 1);
 		if (err)
-			log_err_errno(err, "interface %s: can't attach the datapath", config->interfaces[i]);
+			log_err_errno(err, "interface %s: can't attach the datapath",
+				      config->interfaces[i]);
 		else if (leavings)
 			sp_leaving_remove(leavings, config->interfaces[i]);
 	}
@@ -322,10 +335,12 @@ int sp_attach(const char *path, const struct sp_config *config, int in_fd, int o
 static void warn_of_change(const struct sp_tcx *t, int err, __u64 now_ns)
 {
 	if (err)
-		sp_warn(SP_WARNING_DETACHED, now_ns, t->interface, "interface %s: the datapath is not attached "
+		sp_warn(SP_WARNING_DETACHED, now_ns, t->interface,
+			"interface %s: the datapath is not attached "
 			"there, and can't be attached again: %s", t->interface, strerror(-err));
 	else
-		sp_warn(SP_WARNING_CHAIN_CHANGED, now_ns, t->interface, "interface %s: another program was attached or "
+		sp_warn(SP_WARNING_CHAIN_CHANGED, now_ns, t->interface,
+			"interface %s: another program was attached or "
 			"taken away (%s); ours has put itself in front again", t->interface,
 			t->is_out ? "egress" : "ingress");
 }
@@ -353,28 +368,36 @@ static int check_tcx(struct sp_tcx *t, struct sp_hook *hook, __u64 now_ns)
 	return err;
 }
 
-/* A clsact filter goes with its interface. Attaching to a new one needs capabilities that the daemon gave up. */
-static int check_clsact(const char *interface, unsigned int ifindex, int is_out, struct sp_hook *hook, __u64 now_ns)
+/*
+ * A clsact filter goes with its interface. Attaching to a new one needs capabilities that the
+ * daemon gave up.
+ */
+static int check_clsact(const char *interface, unsigned int ifindex, int is_out,
+			struct sp_hook *hook, __u64 now_ns)
 {
 	if (!hook->ifindex || hook->ifindex == ifindex) {
 		warn_of_filter(interface, ifindex, is_out, now_ns);
 		return 0;
 	}
-	sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is another one than when spliced was "
+	sp_warn(SP_WARNING_DETACHED, now_ns, interface,
+		"interface %s: it is another one than when spliced was "
 		"started; by clsact the datapath can't be attached again while it runs", interface);
 	return -ENOLINK;
 }
 
-static int check_hook(const char *dir, const char *interface, int prog_fd, int is_out, struct sp_hook *hook,
+static int check_hook(const char *dir, const char *interface, int prog_fd, int is_out,
+		      struct sp_hook *hook,
 		      __u64 now_ns)
 {
 	unsigned int ifindex = if_nametoindex(interface);
-	struct sp_tcx t = { .interface = interface, .ifindex = ifindex, .prog_fd = prog_fd, .is_out = is_out };
+	struct sp_tcx t = { .interface = interface, .ifindex = ifindex, .prog_fd = prog_fd,
+			    .is_out = is_out };
 	char name[PIN_MAX], path[PATH_LEN];
 	int err;
 
 	if (!ifindex) {
-		sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is gone", interface);
+		sp_warn(SP_WARNING_DETACHED, now_ns, interface, "interface %s: it is gone",
+			interface);
 		return -ENODEV;
 	}
 	if (ifindex == hook->ifindex && !hook->err && now_ns < hook->look_ns)
@@ -423,7 +446,8 @@ int sp_attach_is_by_clsact(const char *path)
 	int is = 0;
 
 	while (dir && !is && (entry = readdir(dir)))
-		is = pin_parse(entry->d_name, CLSACT, interface) || pin_parse(entry->d_name, CLSACT_OUT, interface);
+		is = pin_parse(entry->d_name, CLSACT, interface) ||
+			pin_parse(entry->d_name, CLSACT_OUT, interface);
 	if (dir)
 		closedir(dir);
 	return is;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* count.h - how many splices are in the table. Only for src/datapath and what stands in its place in tests. */
+/*
+ * count.h - how many splices are in the table. Only for src/datapath and what stands in its place
+ * in tests.
+ */
 #ifndef SP_DATAPATH_COUNT_H
 #define SP_DATAPATH_COUNT_H
 

@@ -64,8 +64,10 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 	int err;
 
 	/* two halves for each splice; a pending connection may have a trap at each side */
-	err = size_map(dp, dp->skel->maps.sp_halves, (config->limits.splices + config->limits.pending) * 2, "splices");
-	err = err ?: size_map(dp, dp->skel->maps.sp_stash, config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
+	err = size_map(dp, dp->skel->maps.sp_halves,
+		       (config->limits.splices + config->limits.pending) * 2, "splices");
+	err = err ?: size_map(dp, dp->skel->maps.sp_stash,
+			      config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
 	bpf_object__for_each_map(map, dp->skel->obj) {
 		if (!err && !bpf_map__autocreate(map))
 			continue;
@@ -84,9 +86,12 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_scratches, is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
-	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in, is_agent && !dp->can_adopt);
-	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_adopt, is_agent && dp->can_adopt);
-	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_listeners, is_agent && dp->can_adopt);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in,
+					       is_agent && !dp->can_adopt);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_adopt,
+					       is_agent && dp->can_adopt);
+	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_listeners,
+					       is_agent && dp->can_adopt);
 	return err ?: bpf_program__set_autoload(dp->skel->progs.sp_egress, is_agent);
 }
 
@@ -95,7 +100,8 @@ int sp_datapath_kernel_adopts(void)
 {
 	const char *wish = getenv("SPLICED_ADOPT");
 	struct btf *btf = wish && !strcmp(wish, "no") ? NULL : btf__load_vmlinux_btf();
-	int is_there = btf && btf__find_by_name_kind(btf, "bpf_sk_assign_tcp_reqsk", BTF_KIND_FUNC) > 0;
+	int is_there = btf &&
+		btf__find_by_name_kind(btf, "bpf_sk_assign_tcp_reqsk", BTF_KIND_FUNC) > 0;
 
 	btf__free(btf);
 	return is_there;
@@ -120,7 +126,8 @@ static int load_best(struct sp_datapath *dp, const struct sp_config *config)
 	err = load_programs(dp, config);
 	if (!err || !dp->can_adopt)
 		return err;
-	log_warn_errno(err, "the kernel refuses the program that takes over handshakes: going on without it");
+	log_warn_errno(err,
+		       "the kernel refuses the program that takes over handshakes: going on without it");
 	proxy_bpf__destroy(dp->skel);
 	dp->can_adopt = 0;
 	return load_programs(dp, config);
@@ -137,7 +144,8 @@ static int map_control(struct sp_datapath *dp)
 	return 0;
 }
 
-static struct bpf_program *choose_ingress(const struct sp_datapath *dp, const struct sp_config *config)
+static struct bpf_program *choose_ingress(const struct sp_datapath *dp,
+					  const struct sp_config *config)
 {
 	if (!config->is_agent)
 		return dp->skel->progs.sp_ingress;
@@ -149,10 +157,12 @@ static int egress_fd(const struct sp_datapath *dp, const struct sp_config *confi
 	return config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
 }
 
-static int attach_all(struct sp_datapath *dp, const struct sp_config *config, struct sp_leavings *leavings)
+static int attach_all(struct sp_datapath *dp, const struct sp_config *config,
+		      struct sp_leavings *leavings)
 {
 	memset(&dp->hooks, 0, sizeof(dp->hooks));
-	return sp_attach(dp->state.dir, config, bpf_program__fd(choose_ingress(dp, config)), egress_fd(dp, config), leavings);
+	return sp_attach(dp->state.dir, config, bpf_program__fd(choose_ingress(dp, config)),
+			 egress_fd(dp, config), leavings);
 }
 
 int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp)
@@ -201,9 +211,11 @@ int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 	return attach_all(dp, config, &dp->leavings);
 }
 
-const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns)
+const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config,
+				       __u64 now_ns)
 {
-	return sp_attach_check(dp->state.dir, config, bpf_program__fd(choose_ingress(dp, config)), egress_fd(dp, config),
+	return sp_attach_check(dp->state.dir, config, bpf_program__fd(choose_ingress(dp, config)),
+			       egress_fd(dp, config),
 			       &dp->hooks, now_ns);
 }
 
@@ -272,7 +284,8 @@ enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_
 	/* each call reads two periods: a bit of the cookie says which one is meant */
 	for (__u32 i = 0; i < c->key_count; i++)
 		for (__u32 age = 0; !cookie && age < SP_COOKIE_LATE_PERIODS; age += 2)
-			cookie = sp_cookie_read(c->cookie_key[i], &in, c->period - age, seg->ack - 1);
+			cookie = sp_cookie_read(c->cookie_key[i], &in, c->period - age,
+						seg->ack - 1);
 	return cookie;
 }
 
@@ -333,10 +346,12 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch)
 	return opts.retval ? 0 : -ENOENT;
 }
 
-__u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at, unsigned int count)
+__u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at,
+			    unsigned int count)
 {
 	struct sp_listen ports[SP_LISTENERS_MAX];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = ports, .data_size_in = count * sizeof(ports[0]),
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = ports,
+		    .data_size_in = count * sizeof(ports[0]),
 		    .data_out = ports, .data_size_out = sizeof(ports));
 	__u64 plain = 0;
 
@@ -354,17 +369,22 @@ int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 u
 {
 	const struct sp_query query = { .asked_ns = sp_now_ns(), .pass_until_ns = until_ns };
 
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_queries), key, &query, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_queries), key, &query, BPF_ANY) ?
+	       -errno : 0;
 }
 
-int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk)
+int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key,
+			  const struct sp_stash_chunk *chunk)
 {
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_stash), key, chunk, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_stash), key, chunk, BPF_ANY) ?
+	       -errno : 0;
 }
 
-int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key, struct sp_stash_chunk *ret_chunk)
+int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key,
+			  struct sp_stash_chunk *ret_chunk)
 {
-	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_stash), key, ret_chunk) ? -errno : 0;
+	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_stash), key, ret_chunk) ? -errno :
+	       0;
 }
 
 int sp_datapath_stash_del(struct sp_datapath *dp, const struct sp_stash_key *key)

@@ -29,11 +29,17 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 /* The datapath stays pinned and attached. */
 void sp_datapath_close(struct sp_datapath *dp);
 
-/* Write services, SNAT addresses and limits of a new configuration into the maps. Return: 0 or -errno. */
+/*
+ * Write services, SNAT addresses and limits of a new configuration into the maps. Return: 0 or
+ * -errno.
+ */
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
 /* Return: whether interfaces can change while the daemon runs, which needs tcx. */
 int sp_datapath_can_attach(const struct sp_datapath *dp);
-/* Let the interfaces of a new configuration through it, and others only as long as something spliced may need them. */
+/*
+ * Let the interfaces of a new configuration through it, and others only as long as something
+ * spliced may need them.
+ */
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 /* See sp_attach_let_go(). */
 void sp_datapath_let_go(struct sp_datapath *dp, __s64 oldest_s, __s64 walk_s);
@@ -49,16 +55,25 @@ void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns);
 /* Return: whether a policy says that packets of @out must be encrypted, or must not leave. */
 int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple *out);
 /* See sp_attach_check(). */
-const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config, __u64 now_ns);
+const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config,
+				       __u64 now_ns);
 /* An agent's: whether its program adopts connections, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
 int sp_datapath_can_adopt(const struct sp_datapath *dp);
 /* Return: whether the kernel has that function. It may still refuse the program. */
 int sp_datapath_kernel_adopts(void);
-/* @count: SP_LISTENERS_MAX at most. Return: bit i is set if @at[i] has an SP_LISTENER_PLAIN; 0 without adopt. */
-__u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at, unsigned int count);
+/*
+ * @count: SP_LISTENERS_MAX at most. Return: bit i is set if @at[i] has an SP_LISTENER_PLAIN; 0
+ *		without adopt.
+ */
+__u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at,
+			    unsigned int count);
 
-/* The service at @front's destination, defaults resolved; borrowed until sp_datapath_apply(). NULL: none. */
-const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front);
+/*
+ * The service at @front's destination, defaults resolved; borrowed until sp_datapath_apply(). NULL:
+ * none.
+ */
+const struct sp_service *sp_datapath_service(const struct sp_datapath *dp,
+					     const struct sp_tuple *front);
 
 /* Now and then: the MTU of an interface may have changed, and what is offered with it. */
 void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *config);
@@ -69,7 +84,8 @@ void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *conf
  * Return: whether the offer has changed. The next sp_datapath_apply() restores the configured
  * offer.
  */
-int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss, __u8 lacks);
+int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss,
+			   __u8 lacks);
 
 /* Return: the smallest MTU of the configured interfaces in bytes; 1500 if none is sensible. */
 __u16 sp_datapath_mtu(const struct sp_config *config);
@@ -86,7 +102,9 @@ __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp);
 
 typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);
 int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);
-/* Return: number of events handled. SP_EVENTS_AT_ONCE: there may be more, let the loop turn first. */
+/*
+ * Return: number of events handled. SP_EVENTS_AT_ONCE: there may be more, let the loop turn first.
+ */
 #define SP_EVENTS_AT_ONCE 256
 int sp_datapath_consume(struct sp_datapath *dp);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* filters.h - who stands in front of ours among the clsact filters of an interface. For attach.c. */
+/*
+ * filters.h - who stands in front of ours among the clsact filters of an interface. For attach.c.
+ */
 #ifndef SP_DATAPATH_FILTERS_H
 #define SP_DATAPATH_FILTERS_H
 

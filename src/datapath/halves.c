@@ -11,7 +11,8 @@
 
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry)
 {
-	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, ret_entry) ? -errno : 0;
+	return bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, ret_entry) ? -errno :
+	       0;
 }
 
 const struct sp_count *sp_datapath_count(struct sp_datapath *dp)
@@ -25,7 +26,8 @@ void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 }
 
 /* Return: 0 or -errno; *@ret_counted: whether the replaced entry was counted. */
-static int replace_entry(int fd, const struct sp_tuple *key, const struct sp_entry *e, unsigned int *ret_counted)
+static int replace_entry(int fd, const struct sp_tuple *key, const struct sp_entry *e,
+			 unsigned int *ret_counted)
 {
 	struct sp_entry old;
 
@@ -76,7 +78,8 @@ int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct
 	__u32 count = max, out;
 	int err;
 
-	err = bpf_map_lookup_batch(bpf_map__fd(dp->skel->maps.sp_halves), is_first ? NULL : cursor, &out,
+	err = bpf_map_lookup_batch(bpf_map__fd(dp->skel->maps.sp_halves), is_first ? NULL :
+				   cursor, &out,
 				   keys, entries, &count, &opts);
 	*ret_end = err && errno == ENOENT;
 	if (err && !*ret_end)

@@ -36,7 +36,8 @@ int sp_kernel_check(const char *program)
 
 	uname(&host);
 	if (!libbpf_probe_bpf_helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_loop, NULL)) {
-		log_err("%s needs Linux 6.1 or later; this is %s, without bpf_loop()", program, host.release);
+		log_err("%s needs Linux 6.1 or later; this is %s, without bpf_loop()", program,
+			host.release);
 		return -EOPNOTSUPP;
 	}
 	if (!has_jit()) {

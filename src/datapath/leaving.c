@@ -18,7 +18,8 @@ void sp_leaving_init(struct sp_leavings *l, int map_fd)
 	__u32 ifindex;
 
 	l->map_fd = map_fd;
-	while (!bpf_map_get_next_key(map_fd, NULL, &ifindex) && !bpf_map_delete_elem(map_fd, &ifindex))
+	while (!bpf_map_get_next_key(map_fd, NULL, &ifindex) &&
+	       !bpf_map_delete_elem(map_fd, &ifindex))
 		;
 }
 
@@ -36,7 +37,8 @@ static __s64 last_splice_s(const struct sp_config *config)
 	return time(NULL) + (config->limits.head_ns + config->limits.connect_ns) / SECOND_NS + 1;
 }
 
-int sp_leaving_add(struct sp_leavings *l, const struct sp_config *config, const char *interface, __u64 now_ns)
+int sp_leaving_add(struct sp_leavings *l, const struct sp_config *config, const char *interface,
+		   __u64 now_ns)
 {
 	__u32 ifindex = if_nametoindex(interface), yes = 1;
 	struct sp_leaving *one;
@@ -45,12 +47,14 @@ int sp_leaving_add(struct sp_leavings *l, const struct sp_config *config, const 
 		return -ENODEV;
 	if (find_leaving(l, interface))
 		return 0;
-	if (l->count == SP_CONFIG_INTERFACES_MAX || bpf_map_update_elem(l->map_fd, &ifindex, &yes, BPF_ANY))
+	if (l->count == SP_CONFIG_INTERFACES_MAX ||
+	    bpf_map_update_elem(l->map_fd, &ifindex, &yes, BPF_ANY))
 		return -ENOSPC;
 	one = &l->of[l->count++];
 	*one = (struct sp_leaving){ .ifindex = ifindex, .until_s = last_splice_s(config) };
 	snprintf(one->interface, sizeof(one->interface), "%s", interface);
-	sp_warn(SP_WARNING_LEAVING, now_ns, interface, "interface %s: it is not in the file any more; it carries on what is "
+	sp_warn(SP_WARNING_LEAVING, now_ns, interface,
+		"interface %s: it is not in the file any more; it carries on what is "
 		"spliced, and answers nothing new, until those connections have ended", interface);
 	return 0;
 }

@@ -33,7 +33,8 @@ void sp_leaving_init(struct sp_leavings *l, int map_fd);
  * It is not configured any more. Return: 0: it stays attached; -ENODEV: it is gone; -ENOSPC: too
  * many. It is to be let go at once then.
  */
-int sp_leaving_add(struct sp_leavings *l, const struct sp_config *config, const char *interface, __u64 now_ns);
+int sp_leaving_add(struct sp_leavings *l, const struct sp_config *config, const char *interface,
+		   __u64 now_ns);
 /* It is configured again, or let go. */
 void sp_leaving_remove(struct sp_leavings *l, const char *interface);
 /* The next one that nothing needs; NULL: none. @oldest_s, @walk_s: as of struct sp_ager */

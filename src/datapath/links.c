@@ -26,6 +26,7 @@ void sp_links_drain(int fd)
 {
 	char byte;
 
-	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0 || errno == ENOBUFS || errno == EINTR)
+	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) >= 0 || errno == ENOBUFS ||
+	       errno == EINTR)
 		;
 }

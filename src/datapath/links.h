@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* links.h - a descriptor that says when an interface has come, gone or changed. For the event loop of main.c. */
+/*
+ * links.h - a descriptor that says when an interface has come, gone or changed. For the event loop
+ * of main.c.
+ */
 #ifndef SP_DATAPATH_LINKS_H
 #define SP_DATAPATH_LINKS_H
 

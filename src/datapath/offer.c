@@ -56,7 +56,8 @@ static int compare_listen(const void *a, const void *b)
 
 static int put_offer(struct sp_datapath *dp, const struct sp_offered *o)
 {
-	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_services), &o->at, &o->offer, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_services), &o->at, &o->offer,
+				   BPF_ANY) ? -errno : 0;
 }
 
 static __u16 mss_of(__u16 mtu, const struct sp_addr *addr)
@@ -86,7 +87,8 @@ void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *conf
 	}
 }
 
-static int offer_at(struct sp_datapath *dp, const struct sp_config *config, const struct sp_service_conf *service,
+static int offer_at(struct sp_datapath *dp, const struct sp_config *config,
+		    const struct sp_service_conf *service,
 		    const struct sp_endpoint *at)
 {
 	struct sp_offered *o = &dp->offered[dp->offered_count];
@@ -105,10 +107,12 @@ static int offer_at(struct sp_datapath *dp, const struct sp_config *config, cons
 	return put_offer(dp, o);
 }
 
-int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss, __u8 lacks)
+int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss,
+			   __u8 lacks)
 {
 	struct sp_listen at = { .addr = listen->addr, .port = listen->port_be };
-	struct sp_offered *o = bsearch(&at, dp->offered, dp->offered_count, sizeof(*o), compare_listen);
+	struct sp_offered *o = bsearch(&at, dp->offered, dp->offered_count, sizeof(*o),
+				       compare_listen);
 	struct sp_service before;
 
 	if (!o)
@@ -128,13 +132,15 @@ static int apply_services(struct sp_datapath *dp, const struct sp_config *config
 	dp->mtu = sp_datapath_mtu(config);
 	for (size_t i = 0; i < config->service_count; i++)
 		for (size_t j = 0; !err && j < config->services[i].listen_count; j++)
-			err = offer_at(dp, config, &config->services[i], &config->services[i].listens[j]);
+			err = offer_at(dp, config, &config->services[i],
+				       &config->services[i].listens[j]);
 	qsort(dp->offered, dp->offered_count, sizeof(dp->offered[0]), compare_listen);
 	if (err)
 		return err;
 	for (size_t i = 0; i < dp->offered_count; i++)
 		keep[i] = dp->offered[i].at;
-	delete_others(bpf_map__fd(dp->skel->maps.sp_services), sizeof(keep[0]), keep, dp->offered_count);
+	delete_others(bpf_map__fd(dp->skel->maps.sp_services), sizeof(keep[0]), keep,
+		      dp->offered_count);
 	return 0;
 }
 
@@ -145,14 +151,16 @@ static unsigned int allowed_splices(struct sp_datapath *dp, const struct sp_conf
 
 	if (config->limits.splices <= room)
 		return config->limits.splices;
-	log_warn("limits: splices: the table has room for %u of %u, until --unload", room, config->limits.splices);
+	log_warn("limits: splices: the table has room for %u of %u, until --unload", room,
+		 config->limits.splices);
 	return room;
 }
 
 /* This proxy's addresses with their ports; other proxies' addresses with all ports. */
 static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 {
-	struct sp_snat range = { config->snat_port_first, config->snat_port_last }, all = { 1, 65535 };
+	struct sp_snat range = { config->snat_port_first, config->snat_port_last },
+		all = { 1, 65535 };
 	static struct sp_addr keep[SP_SNATS_MAX];
 	int fd = bpf_map__fd(dp->skel->maps.sp_snats);
 	size_t n = 0;
@@ -167,13 +175,17 @@ static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 		keep[n++] = (struct sp_addr){};	/* any */
 	/* in reverse order: an address in both lists is ours */
 	for (size_t i = n; i-- > 0;)
-		if (bpf_map_update_elem(fd, &keep[i], i < config->snat_count ? &range : &all, BPF_ANY))
+		if (bpf_map_update_elem(fd, &keep[i], i < config->snat_count ? &range :
+					&all, BPF_ANY))
 			return -errno;
 	delete_others(fd, sizeof(keep[0]), keep, n);
 	return 0;
 }
 
-/* Backends that see their clients' addresses, if other proxies may open connections; an agent's servers. */
+/*
+ * Backends that see their clients' addresses, if other proxies may open connections; an agent's
+ * servers.
+ */
 static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 {
 	static struct sp_listen keep[SP_ORIGINS_MAX];
@@ -182,17 +194,20 @@ static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 	size_t n = 0;
 
 	for (size_t i = 0; i < config->serve_count; i++) {
-		keep[n] = (struct sp_listen){ config->serves[i].addr, config->serves[i].port_be, 0 };
+		keep[n] = (struct sp_listen){ config->serves[i].addr, config->serves[i].port_be,
+					      0 };
 		if (bpf_map_update_elem(fd, &keep[n++], &nothing, BPF_ANY))
 			return -errno;
 	}
 	for (size_t i = 0; config->store.kind != SP_STORE_LOCAL && i < config->pool_count; i++) {
 		const struct sp_pool_conf *pool = &config->pools[i];
 
-		for (size_t j = 0; pool->source == SP_SOURCE_CLIENT && j < pool->backend_count; j++) {
+		for (size_t j = 0; pool->source == SP_SOURCE_CLIENT && j < pool->backend_count;
+		     j++) {
 			if (n == SP_ORIGINS_MAX)
 				return -E2BIG;
-			keep[n] = (struct sp_listen){ pool->backends[j].at.addr, pool->backends[j].at.port_be, 0 };
+			keep[n] = (struct sp_listen){ pool->backends[j].at.addr,
+						      pool->backends[j].at.port_be, 0 };
 			if (bpf_map_update_elem(fd, &keep[n++], &nothing, BPF_ANY))
 				return -errno;
 		}
@@ -210,15 +225,18 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 		return err;
 	dp->count.max = allowed_splices(dp, config);
 	dp->control->splices_max = dp->count.max;
-	dp->control->relay = (struct sp_listen){ config->cluster.relay.addr, config->cluster.relay.port_be, 0 };
+	dp->control->relay = (struct sp_listen){ config->cluster.relay.addr,
+						 config->cluster.relay.port_be, 0 };
 	sp_datapath_counted(dp, sp_datapath_count(dp)->splices);
 	return apply_services(dp, config);
 }
 
-const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front)
+const struct sp_service *sp_datapath_service(const struct sp_datapath *dp,
+					     const struct sp_tuple *front)
 {
 	struct sp_listen at = { .addr = front->daddr, .port = front->dport };
-	const struct sp_offered *found = bsearch(&at, dp->offered, dp->offered_count, sizeof(*found), compare_listen);
+	const struct sp_offered *found = bsearch(&at, dp->offered, dp->offered_count,
+						 sizeof(*found), compare_listen);
 
 	return found ? &found->offer : NULL;
 }

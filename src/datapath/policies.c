@@ -16,7 +16,8 @@ static int set_policies(struct sp_datapath *dp)
 	const struct sp_policies *table = sp_policy_watch_table(dp->policies);
 	__u32 zero = 0;
 
-	if (bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_policies), &zero, table ?: &none, BPF_ANY))
+	if (bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_policies), &zero, table ?:
+				&none, BPF_ANY))
 		return -errno;
 	return 0;
 }
@@ -36,7 +37,8 @@ void sp_datapath_policies_changed(struct sp_datapath *dp, __u64 now_ns)
 	int err = sp_policy_watch_read(dp->policies, now_ns) ? set_policies(dp) : 0;
 
 	if (err)
-		log_err_errno(err, "IPsec policies have changed, but can't be written to the datapath");
+		log_err_errno(err,
+			      "IPsec policies have changed, but can't be written to the datapath");
 }
 
 void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns)
@@ -44,11 +46,14 @@ void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns)
 	__u64 pkts = sp_datapath_drop_count(dp, SP_DROP_IPSEC);
 
 	if (pkts > dp->forbidden_pkts)
-		sp_warn(SP_WARNING_IPSEC, now_ns, "spliced", "packets of spliced connections and SYNs are dropped, as IPsec policies "
+		sp_warn(SP_WARNING_IPSEC, now_ns, "spliced",
+			"packets of spliced connections and SYNs are dropped, as IPsec policies "
 			"of this host want them, or what they answer, encrypted or not at all: %llu so far", (unsigned long long)pkts);
 	if (sp_policy_watch_beyond(dp->policies))
-		sp_warn(SP_WARNING_IPSEC, now_ns, "many", "%u IPsec policies for TCP are more than the datapath's table holds: what "
-			"none of the first ones lets pass is not sent", sp_policy_watch_beyond(dp->policies));
+		sp_warn(SP_WARNING_IPSEC, now_ns, "many",
+			"%u IPsec policies for TCP are more than the datapath's table holds: what "
+			"none of the first ones lets pass is not sent",
+				sp_policy_watch_beyond(dp->policies));
 	dp->forbidden_pkts = pkts;
 }
 

@@ -41,7 +41,8 @@ static struct sp_addr make_mask(unsigned int bits)
 	return mask;
 }
 
-static void set_addr(const xfrm_address_t *from, unsigned int prefix_len, int is_v4, struct sp_addr *addr,
+static void set_addr(const xfrm_address_t *from, unsigned int prefix_len, int is_v4,
+		     struct sp_addr *addr,
 		     struct sp_addr *mask)
 {
 	if (is_v4)
@@ -54,7 +55,8 @@ static void set_addr(const xfrm_address_t *from, unsigned int prefix_len, int is
 static struct sp_policy make_policy(const struct xfrm_selector *sel)
 {
 	struct sp_policy p = {
-		.sport = sel->sport, .sport_mask = sel->sport_mask, .dport = sel->dport, .dport_mask = sel->dport_mask,
+		.sport = sel->sport, .sport_mask = sel->sport_mask, .dport = sel->dport,
+		.dport_mask = sel->dport_mask,
 	};
 
 	set_addr(&sel->saddr, sel->prefixlen_s, sel->family == AF_INET, &p.saddr, &p.smask);
@@ -62,15 +64,20 @@ static struct sp_policy make_policy(const struct xfrm_selector *sel)
 	return p;
 }
 
-/* Return: payload of the attribute @type after @head bytes; NULL: none, or shorter than @least bytes. */
-static const void *find_attribute(const void *bytes, int len, int head, unsigned short type, int least)
+/*
+ * Return: payload of the attribute @type after @head bytes; NULL: none, or shorter than @least
+ * bytes.
+ */
+static const void *find_attribute(const void *bytes, int len, int head, unsigned short type,
+				  int least)
 {
 	const struct nlattr *a = (const void *)((const char *)bytes + NLMSG_ALIGN(head));
 
 	len -= NLMSG_ALIGN(head);
 	while (len >= NLA_HDRLEN && a->nla_len >= NLA_HDRLEN && a->nla_len <= len) {
 		if ((a->nla_type & NLA_TYPE_MASK) == type)
-			return a->nla_len >= NLA_HDRLEN + least ? (const char *)a + NLA_HDRLEN : NULL;
+			return a->nla_len >= NLA_HDRLEN + least ? (const char *)a + NLA_HDRLEN :
+			       NULL;
 		len -= NLA_ALIGN(a->nla_len);
 		a = (const void *)((const char *)a + NLA_ALIGN(a->nla_len));
 	}
@@ -98,12 +105,15 @@ static void swap_ends(struct sp_policy *p)
  */
 static int concerns_us(const struct xfrm_userpolicy_info *info, const void *bytes, int len)
 {
-	const struct xfrm_mark *mark = find_attribute(bytes, len, sizeof(*info), XFRMA_MARK, sizeof(*mark));
+	const struct xfrm_mark *mark = find_attribute(bytes, len, sizeof(*info), XFRMA_MARK,
+						      sizeof(*mark));
 	const __u32 *if_id = find_attribute(bytes, len, sizeof(*info), XFRMA_IF_ID, sizeof(*if_id));
 	const struct xfrm_selector *sel = &info->sel;
 
-	return info->dir <= XFRM_POLICY_FWD && (sel->family == AF_INET || sel->family == AF_INET6) &&
-	       (!sel->proto || sel->proto == IPPROTO_TCP) && (!mark || !(mark->v & mark->m)) && (!if_id || !*if_id);
+	return info->dir <= XFRM_POLICY_FWD &&
+	       (sel->family == AF_INET || sel->family == AF_INET6) &&
+	       (!sel->proto || sel->proto == IPPROTO_TCP) && (!mark || !(mark->v & mark->m)) &&
+	       (!if_id || !*if_id);
 }
 
 /* ---- all of them ---- */
@@ -127,27 +137,31 @@ static int known_compare(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static void learn_policy(struct sp_policy_watch *w, const struct xfrm_userpolicy_info *info, const void *bytes, int len)
+static void learn_policy(struct sp_policy_watch *w, const struct xfrm_userpolicy_info *info,
+			 const void *bytes, int len)
 {
 	struct known *k = &w->known[w->count];
 
 	if (!concerns_us(info, bytes, len))
 		return;
 	if (w->count == SP_POLICIES_KNOWN_MAX) {
-		log_warn_limited("more than %d IPsec policies: the others are ignored", SP_POLICIES_KNOWN_MAX);
+		log_warn_limited("more than %d IPsec policies: the others are ignored",
+				 SP_POLICIES_KNOWN_MAX);
 		return;
 	}
 	*k = (struct known){ .index = info->index, .priority = info->priority, .policy = make_policy(&info->sel) };
 	if (info->dir != XFRM_POLICY_OUT)
 		swap_ends(&k->policy);
-	k->policy.is_pass = info->action == XFRM_POLICY_ALLOW && !find_attribute(bytes, len, sizeof(*info), XFRMA_TMPL, 1);
+	k->policy.is_pass = info->action == XFRM_POLICY_ALLOW &&
+		!find_attribute(bytes, len, sizeof(*info), XFRMA_TMPL, 1);
 	w->count++;
 }
 
 /* A deletion by selector has no index, but includes the policy. */
 static void delete_policy(struct sp_policy_watch *w, const void *bytes, int len)
 {
-	const void *policy = find_attribute(bytes, len, sizeof(struct xfrm_userpolicy_id), XFRMA_POLICY,
+	const void *policy = find_attribute(bytes, len, sizeof(struct xfrm_userpolicy_id),
+					    XFRMA_POLICY,
 				       sizeof(struct xfrm_userpolicy_info));
 	struct xfrm_userpolicy_info info;
 	struct xfrm_userpolicy_id id;
@@ -278,7 +292,8 @@ static int ask_defaults(struct sp_policy_watch *w)
 		struct nlmsghdr			head;
 		struct xfrm_userpolicy_default	none;
 	} request = {
-		.head = { .nlmsg_len = NLMSG_LENGTH(sizeof(request.none)), .nlmsg_type = XFRM_MSG_GETDEFAULT,
+		.head = { .nlmsg_len = NLMSG_LENGTH(sizeof(request.none)),
+			  .nlmsg_type = XFRM_MSG_GETDEFAULT,
 			  .nlmsg_flags = NLM_F_REQUEST },
 	};
 	ssize_t n;
@@ -358,7 +373,8 @@ int sp_policy_watch_read(struct sp_policy_watch *w, __u64 now_ns)
 
 	while ((n = receive_bytes(w, MSG_DONTWAIT)) != -EAGAIN) {
 		if (n == -ENOBUFS)
-			sp_warn(SP_WARNING_IPSEC, now_ns, "lost", "IPsec policies changed faster than could be read: "
+			sp_warn(SP_WARNING_IPSEC, now_ns, "lost",
+				"IPsec policies changed faster than could be read: "
 				"the datapath's may differ from the kernel's");
 		else if (n < 0)
 			break;

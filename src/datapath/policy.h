@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* policy.h - IPsec policies of this host: read at the start, then updated by netlink. For datapath.c. */
+/*
+ * policy.h - IPsec policies of this host: read at the start, then updated by netlink. For
+ * datapath.c.
+ */
 #ifndef SP_DATAPATH_POLICY_H
 #define SP_DATAPATH_POLICY_H
 
@@ -34,7 +37,10 @@ int sp_policy_watch_fd(const struct sp_policy_watch *watch);
 /* Return: whether the table has changed. */
 int sp_policy_watch_read(struct sp_policy_watch *watch, __u64 now_ns);
 
-/* Return: how many policies are beyond what the table holds: then all is forbidden that no other one lets pass. */
+/*
+ * Return: how many policies are beyond what the table holds: then all is forbidden that no other
+ * one lets pass.
+ */
 unsigned int sp_policy_watch_beyond(const struct sp_policy_watch *watch);
 
 /* Borrowed; NULL if @watch is. */

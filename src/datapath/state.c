@@ -63,7 +63,8 @@ static int lock_or_log(const char *state_dir, int *ret_fd)
 	int err = lock_dir(state_dir, ret_fd);
 
 	if (err == -EBUSY)
-		log_err("state_dir %s: another spliced runs with it; end that one first", state_dir);
+		log_err("state_dir %s: another spliced runs with it; end that one first",
+			state_dir);
 	else if (err && err != -ENOENT)
 		log_err_errno(err, "state_dir %s: can't lock it", state_dir);
 	return err;
@@ -88,12 +89,14 @@ int sp_state_open(const char *state_dir, struct sp_state *ret_state)
 	struct sp_state state;
 	int err;
 
-	if (snprintf(state.dir, sizeof(state.dir), "%s/%s", state_dir, LAYOUT) >= (int)sizeof(state.dir))
+	if (snprintf(state.dir, sizeof(state.dir), "%s/%s", state_dir,
+		     LAYOUT) >= (int)sizeof(state.dir))
 		err = -ENAMETOOLONG;
 	else
 		err = make_dir(state_dir, state.dir);
 	if (err) {
-		log_err_errno(err, "state_dir %s: must be a directory below a mounted bpffs", state_dir);
+		log_err_errno(err, "state_dir %s: must be a directory below a mounted bpffs",
+			      state_dir);
 		return err;
 	}
 	err = lock_or_log(state_dir, &state.lock_fd);

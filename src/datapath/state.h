@@ -9,7 +9,8 @@
 #define SP_STATE_PATH_MAX 512
 
 struct sp_state {
-	int	lock_fd;			/* of state_dir: the kernel unlocks it when the daemon ends */
+	/* of state_dir: the kernel unlocks it when the daemon ends */
+	int	lock_fd;
 	char	dir[SP_STATE_PATH_MAX];		/* the pins of this layout */
 };
 

@@ -115,7 +115,8 @@ static int program_info(__u32 id, struct bpf_prog_info *info)
 
 static int is_ours_by_name(const char *name)
 {
-	return !strcmp(name, "sp_ingress") || !strcmp(name, "sp_egress") || !strncmp(name, "sp_agent_", 9);
+	return !strcmp(name, "sp_ingress") || !strcmp(name, "sp_egress") ||
+	       !strncmp(name, "sp_agent_", 9);
 }
 
 static void warn_of_program(const struct sp_tcx *t, __u32 id, int is_before, __u64 now_ns)
@@ -127,12 +128,15 @@ static void warn_of_program(const struct sp_tcx *t, __u32 id, int is_before, __u
 		return;
 	snprintf(object, sizeof(object), "%s %u", t->interface, id);
 	if (is_ours_by_name(info.name))
-		sp_warn(SP_WARNING_OLDER_PROGRAM, now_ns, object, "interface %s: a program of another spliced is "
+		sp_warn(SP_WARNING_OLDER_PROGRAM, now_ns, object,
+			"interface %s: a program of another spliced is "
 			"attached, too (%s, id %u): of another state_dir, or of one that has ended; connections that "
 			"it has spliced don't go on", t->interface, info.name, id);
 	else if (is_before)
-		sp_warn(SP_WARNING_FOREIGN_PROGRAM, now_ns, object, "interface %s: another program stands before ours "
-			"(%s, id %u): packets that it takes never reach spliced", t->interface, info.name, id);
+		sp_warn(SP_WARNING_FOREIGN_PROGRAM, now_ns, object,
+			"interface %s: another program stands before ours "
+			"(%s, id %u): packets that it takes never reach spliced", t->interface,
+				info.name, id);
 	else
 		log_info("interface %s: program %s (id %u) stands behind ours and gets the packets that ours leaves alone",
 			 t->interface, info.name, id);

@@ -10,10 +10,12 @@ struct sp_str sp_host_normalize(struct sp_str host, char buf[SP_HOST_LITERAL_MAX
 	char text[INET6_ADDRSTRLEN] = "";
 	struct in6_addr addr;
 
-	if (host.len < 2 || host.len - 2 >= sizeof(text) || host.p[0] != '[' || host.p[host.len - 1] != ']')
+	if (host.len < 2 || host.len - 2 >= sizeof(text) || host.p[0] != '[' ||
+	    host.p[host.len - 1] != ']')
 		return host;
 	memcpy(text, host.p + 1, host.len - 2);
-	if (inet_pton(AF_INET6, text, &addr) != 1 || !inet_ntop(AF_INET6, &addr, text, sizeof(text)))
+	if (inet_pton(AF_INET6, text, &addr) != 1 ||
+	    !inet_ntop(AF_INET6, &addr, text, sizeof(text)))
 		return host;
 	host.len = strlen(text) + 2;
 	memcpy(buf + 1, text, host.len - 2);

@@ -28,7 +28,8 @@ struct sp_tls_hello {
 };
 
 /* SP_PARSE_OK as soon as the whole ClientHello is there; it may span any number of records. */
-enum sp_parse_verdict sp_tls_hello_parse(const unsigned char *buf, size_t len, struct sp_tls_hello *ret);
+enum sp_parse_verdict sp_tls_hello_parse(const unsigned char *buf, size_t len,
+					 struct sp_tls_hello *ret);
 
 int sp_tls_hello_has_alpn(const struct sp_tls_hello *hello, const char *protocol);
 

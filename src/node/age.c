@@ -46,7 +46,8 @@
 #define PAUSE_MIN_MS	100
 #define PAUSE_MAX_MS	5000
 #define PAUSE_SHARED_MS	1000	/* other nodes wait for the ends that a walk finds */
-#define PAUSE_WALKS	2	/* a pause lasts at least so many walks: a large table is not walked all the time */
+/* a pause lasts at least so many walks: a large table is not walked all the time */
+#define PAUSE_WALKS	2
 
 static struct sp_tuple keys[STRETCH];
 static struct sp_entry entries[STRETCH];

@@ -118,5 +118,6 @@ void sp_ager_refreshed(struct sp_ager *a, const struct sp_tuple *front, __u32 cl
 	int err = sp_datapath_patch(a->dp, &patch);
 
 	if (err && err != -ENOENT)
-		log_warn_limited("can't patch the time of a refresh into a splice: %s", strerror(-err));
+		log_warn_limited("can't patch the time of a refresh into a splice: %s",
+				 strerror(-err));
 }

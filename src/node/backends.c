@@ -52,7 +52,8 @@ static struct sp_backend *find_backend(const struct sp_backends *b, const struct
 
 static __u64 tried_bit(size_t idx)
 {
-	return 1ULL << idx % 64;	/* with more than 64 backends, two share a bit and are left out together */
+	/* with more than 64 backends, two share a bit and are left out together */
+	return 1ULL << idx % 64;
 }
 
 /*
@@ -123,7 +124,8 @@ void sp_backends_failed(struct sp_backends *b, const struct sp_pool_conf *pool, 
 		return;
 	backend->is_down = 1;
 	backend->retry_at_ns = now_ns + pool->retry_ns;
-	log_warn("pool %s: backend %s down for %s: %u connection%s refused or unanswered", pool->name,
+	log_warn("pool %s: backend %s down for %s: %u connection%s refused or unanswered",
+		 pool->name,
 		 pool->backends[idx].name, sp_time_format(pool->retry_ns, text), backend->failures,
 		 backend->failures == 1 ? "" : "s");
 }
@@ -135,7 +137,8 @@ void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *poo
 	if (!backend)
 		return;
 	if (backend->is_down)
-		log_info("pool %s: backend %s up: a connection was answered", pool->name, pool->backends[idx].name);
+		log_info("pool %s: backend %s up: a connection was answered", pool->name,
+			 pool->backends[idx].name);
 	backend->connections++;
 	backend->failures = 0;
 	backend->is_down = 0;

@@ -81,7 +81,8 @@ static void log_change(const struct sp_service_conf *service, const struct sp_de
 	if (sp_degradation_format(service, s, text))
 		log_warn("%s", text);
 	else
-		log_info("service %s: mode %s at all %u backends", service->name, sp_mode_name(service->mode), s->backends);
+		log_info("service %s: mode %s at all %u backends", service->name,
+			 sp_mode_name(service->mode), s->backends);
 }
 
 void sp_degraded_configure(struct sp_degraded *s, const struct sp_config *config, __u64 now_ns)

@@ -26,7 +26,8 @@ struct list {
 
 static void append_text(struct list *l, const char *separator, const char *text)
 {
-	int n = snprintf(l->text + l->used, l->room - l->used, "%s%s", l->used ? separator : "", text);
+	int n = snprintf(l->text + l->used, l->room - l->used, "%s%s", l->used ? separator :
+			 "", text);
 
 	l->used = n < 0 || (size_t)n >= l->room - l->used ? l->room : l->used + n;
 }
@@ -63,7 +64,8 @@ static const char *format_remedy(const struct sp_config *config, char buf[SP_WAR
 
 	if (!has_v4 && !has_v6)
 		return sp_warning_kind_remedy(SP_WARNING_SEND_REFUSED);
-	snprintf(buf, SP_WARNING_REMEDY_MAX, "nft 'table inet spliced { chain out { type filter hook output priority raw; "
+	snprintf(buf, SP_WARNING_REMEDY_MAX,
+		 "nft 'table inet spliced { chain out { type filter hook output priority raw; "
 		 "%s%s%s%s%s%s}; }', and in the chain that drops, before its other rules: ct state untracked accept",
 		 has_v4 ? "ip saddr { " : "", has_v4 ? v4 : "", has_v4 ? " } notrack; " : "",
 		 has_v6 ? "ip6 saddr { " : "", has_v6 ? v6 : "", has_v6 ? " } notrack; " : "");
@@ -81,6 +83,7 @@ void sp_firewall_tick(const struct sp_wire *wire, const struct sp_config *config
 	known_pkts = s.refused_pkts;
 	sp_warn_with(format_remedy(config, buf), SP_WARNING_SEND_REFUSED, now_ns, "output",
 		     "a firewall of this host (nftables or iptables, often `ct state invalid drop`) refuses packets that the "
-		     "daemon sends: %llu so far, the last one from %s to %s", (unsigned long long)s.refused_pkts,
+		     "daemon sends: %llu so far, the last one from %s to %s",
+			     (unsigned long long)s.refused_pkts,
 		     sp_addr_format(&s.refused_from, from), sp_addr_format(&s.refused_to, to));
 }

@@ -18,7 +18,10 @@
 
 #define SP_HOLDERS_FEW		64
 
-/* @added: splices since the last clear; @first: hashes of the first ones, so that a few are cleared one by one */
+/*
+ * @added: splices since the last clear; @first: hashes of the first ones, so that a few are cleared
+ *		one by one
+ */
 struct sp_holders {
 	__u32	added;
 	__u64	first[SP_HOLDERS_FEW];
@@ -30,6 +33,7 @@ void sp_holders_add(struct sp_holders *h, const __u64 key[2], const struct sp_ad
 /* Forget all splices. */
 void sp_holders_clear(struct sp_holders *h);
 /* Return: an upper bound of the splices of @client. */
-__u32 sp_holders_count(const struct sp_holders *h, const __u64 key[2], const struct sp_addr *client);
+__u32 sp_holders_count(const struct sp_holders *h, const __u64 key[2],
+		       const struct sp_addr *client);
 
 #endif

@@ -11,7 +11,8 @@
 #include "base/sockaddr.h"
 #include "base/warnings.h"
 
-#define CHECK_MAX	4096	/* backends of a configuration: each takes some microseconds, while packets wait */
+/* backends of a configuration: each takes some microseconds, while packets wait */
+#define CHECK_MAX	4096
 #define DISCARD_PORT	9
 
 static int is_loopback(const struct sp_addr *addr)
@@ -57,13 +58,16 @@ static void warn_of_backend(const struct sp_pool_conf *pool, const struct sp_bac
 	char at[SP_ENDPOINT_STRLEN];
 
 	sp_endpoint_format(&b->at.addr, b->at.port_be, at);
-	sp_warn(SP_WARNING_BACKEND_LOCAL, sp_now_ns(), at, "backend %s of pool %s is on this machine (%s): its "
-		"packets never arrive at an interface, so no connection to it succeeds", b->name, pool->name, at);
+	sp_warn(SP_WARNING_BACKEND_LOCAL, sp_now_ns(), at,
+		"backend %s of pool %s is on this machine (%s): its "
+		"packets never arrive at an interface, so no connection to it succeeds", b->name,
+			pool->name, at);
 }
 
 static int has_backend(const struct sp_config *config, const struct sp_endpoint *at)
 {
-	for (const struct sp_pool_conf *p = config->pools; p < config->pools + config->pool_count; p++)
+	for (const struct sp_pool_conf *p = config->pools; p < config->pools + config->pool_count;
+	     p++)
 		for (size_t i = 0; i < p->backend_count; i++)
 			if (!sp_endpoint_compare(&p->backends[i].at, at))
 				return 1;
@@ -74,7 +78,8 @@ static int is_still_local(const struct sp_config *config, const char *object)
 {
 	struct sp_endpoint at;
 
-	return !sp_endpoint_parse(object, &at.addr, &at.port_be) && has_backend(config, &at) && sp_local_is(&at.addr);
+	return !sp_endpoint_parse(object, &at.addr, &at.port_be) && has_backend(config, &at) &&
+	       sp_local_is(&at.addr);
 }
 
 void sp_local_warn(const struct sp_config *config)
@@ -85,7 +90,8 @@ void sp_local_warn(const struct sp_config *config)
 	while ((w = sp_warnings_next(w)))
 		if (w->kind == SP_WARNING_BACKEND_LOCAL && !is_still_local(config, w->object))
 			sp_warn_over(w->kind, w->object);
-	for (const struct sp_pool_conf *p = config->pools; p < config->pools + config->pool_count; p++)
+	for (const struct sp_pool_conf *p = config->pools; p < config->pools + config->pool_count;
+	     p++)
 		for (size_t i = 0; i < p->backend_count && checks++ < CHECK_MAX; i++)
 			if (sp_local_is(&p->backends[i].at.addr))
 				warn_of_backend(p, &p->backends[i]);

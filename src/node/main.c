@@ -26,7 +26,10 @@
 
 #define CHECK_BEATS	4	/* heartbeats between two checks of the interfaces */
 #define CONSUME_MAX	64	/* reads of the ring in one turn of the loop */
-/* Until proxies have missed an agent that has just ended, and what they gave to its datapath till then has come. */
+/*
+ * Until proxies have missed an agent that has just ended, and what they gave to its datapath till
+ * then has come.
+ */
 #define UNLOAD_AFTER_US	1000000
 
 struct daemon {
@@ -98,7 +101,9 @@ static void before_packets(void *ctx)
 	sp_cluster_flush(((struct daemon *)ctx)->cluster);
 }
 
-/* Send the packets and messages that this turn's answers of the store and of other proxies led to. */
+/*
+ * Send the packets and messages that this turn's answers of the store and of other proxies led to.
+ */
 static void on_flush(uv_prepare_t *prepare)
 {
 	struct daemon *d = prepare->data;
@@ -243,7 +248,8 @@ static int start_loop(struct daemon *d)
 	start_signal(d, &d->term, on_term, SIGTERM);
 	start_signal(d, &d->intr, on_term, SIGINT);
 	on_beat(&d->beat);
-	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report, &d->control);
+	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report,
+			       &d->control);
 }
 
 /* Stop all callbacks first: they use what is closed then. */
@@ -291,7 +297,8 @@ static int run_daemon(const struct sp_role *role, const char *path)
 	err = sp_wire_open(&d.wire);
 	err = err ?: open_store(&d);
 	err = err ?: sp_cluster_open(&d.loop, d.config, d.store, &d.cluster);
-	parts = (struct sp_node_parts){ .dp = d.dp, .wire = d.wire, .store = d.store, .cluster = d.cluster };
+	parts = (struct sp_node_parts){ .dp = d.dp, .wire = d.wire, .store = d.store,
+					.cluster = d.cluster };
 	err = err ?: role->open(&parts, d.config, &d.node);
 	if (err) {
 		log_err_errno(err, "can't start");
@@ -376,7 +383,8 @@ static int unload_datapath(const struct sp_role *role, const char *path)
 int sp_main(const struct sp_role *role, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "check", required_argument, NULL, 'k' },
+		{ "config", required_argument, NULL, 'c' },
+			{ "check", required_argument, NULL, 'k' },
 		{ "unload", no_argument, NULL, 'u' }, { "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, {},
 	};

@@ -121,7 +121,8 @@ int sp_reload(const char *path, struct sp_node *n)
 	} else {
 		err = apply_config(n, next, &is_undone);
 		if (err)
-			log_err_errno(err, "reload of %s failed, %s", path, is_undone ? "nothing is changed" :
+			log_err_errno(err, "reload of %s failed, %s", path, is_undone ?
+				      "nothing is changed" :
 				      "and some settings are new: restart the daemon, connections outlive that");
 	}
 	sp_config_put(next);

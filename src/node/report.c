@@ -35,12 +35,15 @@ static json_t *make_backend(const struct sp_backend_conf *conf, const struct sp_
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:s?, s:o}", "name", conf->name,
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:s?, s:o}", "name",
+			 conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
 			 "weight", (int)conf->weight, "state", backend_state(conf, b),
 			 "retry_ms", (json_int_t)(retry_ns / 1000000), "failures", (int)b->failures,
-			 "connections", (json_int_t)b->connections, "refused", (json_int_t)b->refused,
-			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name : NULL, "modes", modes);
+			 "connections", (json_int_t)b->connections, "refused",
+			 (json_int_t)b->refused,
+			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name :
+			 NULL, "modes", modes);
 }
 
 static json_t *list_backends(const struct sp_report *r, size_t pool_idx)
@@ -68,7 +71,9 @@ static json_t *list_pools(const struct sp_report *r)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < r->node->config->pool_count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:o}", "name", r->node->config->pools[i].name,
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o}", "name",
+						r->node->config->pools[i].name,
 						      "backends", list_backends(r, i)));
 	return list;
 }
@@ -96,7 +101,8 @@ static json_t *list_counters(const struct sp_report *r)
 
 static json_t *make_server(const struct sp_store_server *s)
 {
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name, "state", s->state,
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name,
+			 "state", s->state,
 			 "why", s->why,
 			 "latency_us", (int)s->latency_us, "in_flight", (int)s->in_flight,
 			 "commands", (json_int_t)s->commands, "writes", (json_int_t)s->writes,
@@ -115,7 +121,8 @@ static json_t *make_store(struct sp_store *store)
 #define X(name) json_object_set_new(o, #name, json_integer(c->name));
 	SP_STORE_COUNTERS(X)
 #undef X
-	return json_pack("{s:s, s:o, s:o}", "engine", sp_store_engine_name(store), "servers", servers, "counters", o);
+	return json_pack("{s:s, s:o, s:o}", "engine", sp_store_engine_name(store), "servers",
+			 servers, "counters", o);
 }
 
 static json_t *make_member(const struct sp_report *r, const struct sp_member *m, int is_self)
@@ -127,11 +134,14 @@ static json_t *make_member(const struct sp_report *r, const struct sp_member *m,
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	sp_endpoint_format(&m->relay.addr, m->relay.port_be, relay);
-	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:b, s:i}", "name", m->name, "relay", relay, "is_self", is_self,
+	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:b, s:i}", "name", m->name,
+			 "relay", relay, "is_self", is_self,
 			 "state", is_self || m->is_alive ? sp_member_state_name(m->state) : "dead",
 			 "up_s", (json_int_t)(now.tv_sec - m->started_ns / 1000000000),
-			 "heard_ms", (json_int_t)(heard_ns / 1000000), "splices", (json_int_t)splices,
-			 "clock_ahead_ms", (json_int_t)m->ahead_ms, "adopts_ecn", !!(m->can & SP_CAN_ECN),
+			 "heard_ms", (json_int_t)(heard_ns / 1000000), "splices",
+			 (json_int_t)splices,
+			 "clock_ahead_ms", (json_int_t)m->ahead_ms, "adopts_ecn",
+			 !!(m->can & SP_CAN_ECN),
 			 "mtu", m->mtu);
 }
 
@@ -183,7 +193,8 @@ static json_t *set_draining(void *ctx, int is_undo)
 	struct sp_report *r = ctx;
 
 	if (r->is_draining == is_undo)
-		log_info("splicectl drain-self: %s", is_undo ? "undone" : "from now on this proxy is not ready");
+		log_info("splicectl drain-self: %s", is_undo ? "undone" :
+			 "from now on this proxy is not ready");
 	r->is_draining = !is_undo;
 	sp_report_send_state(r);
 	return json_pack("{s:b}", "draining", r->is_draining);
@@ -199,8 +210,11 @@ static json_t *add_standing(const struct sp_report *r, json_t *o)
 	if (!sp_cluster_member(r->node->cluster, 0, &self))
 		name = self.name;
 	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", name, "ready", !reason,
-			 "reason", reason ?: "", "draining", r->is_draining, "in_sync", r->node->role->is_in_sync(r->node),
-			 "connections_survivable", (int)r->node->ager.survivable, "store", make_store(r->node->store));
+			 "reason", reason ?:
+			 "", "draining", r->is_draining, "in_sync",
+			 r->node->role->is_in_sync(r->node),
+			 "connections_survivable", (int)r->node->ager.survivable, "store",
+			 make_store(r->node->store));
 	json_object_update(o, more);
 	json_decref(more);
 	return o;
@@ -212,12 +226,17 @@ static json_t *report_status(void *ctx)
 	const struct sp_node *c = r->node;
 	json_t *warnings = sp_report_warnings(r->node);
 
-	return add_standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
-			 "pid", (int)getpid(), "uptime_s", (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
-			 "config", r->config_path, "splices", (int)sp_datapath_count(c->dp)->splices,
-			 "splices_max", (int)c->config->limits.splices, "pending", (int)r->node->role->pending(r->node),
+	return add_standing(r,
+			    json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
+			 "pid", (int)getpid(), "uptime_s",
+			 (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
+			 "config", r->config_path, "splices",
+			 (int)sp_datapath_count(c->dp)->splices,
+			 "splices_max", (int)c->config->limits.splices, "pending",
+			 (int)r->node->role->pending(r->node),
 			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
-			 "services", sp_report_services(c->config), "pools", list_pools(r), "counters", list_counters(r)));
+			 "services", sp_report_services(c->config), "pools", list_pools(r),
+			 "counters", list_counters(r)));
 }
 
 static json_t *report_drops(void *ctx)

@@ -14,8 +14,11 @@ static void add_warning(json_t *list, const struct sp_warning *w)
 {
 	json_t *since = w->since_s ? json_integer(w->since_s) : json_null();
 
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o}", "kind", sp_warning_kind_name(w->kind),
-					      "object", w->object, "text", w->text, "remedy", w->remedy, "since", since));
+	json_array_append_new(list,
+			      json_pack("{s:s, s:s, s:s, s:s, s:o}", "kind",
+					sp_warning_kind_name(w->kind),
+					      "object", w->object, "text", w->text, "remedy",
+					      w->remedy, "since", since));
 }
 
 /* A warning that each query computes anew. */
@@ -50,8 +53,10 @@ static void add_clocks(json_t *list, const struct sp_cluster *c)
 
 		if (llabs(m.ahead_ms) < CLOCK_WARN_MS)
 			continue;
-		snprintf(w.text, sizeof(w.text), "the clock of %s is %lld ms %s ours: from %d s on nothing is adopted, "
-			 "from %d s on it is unknown", m.name, llabs(m.ahead_ms), m.ahead_ms < 0 ? "behind" : "ahead of",
+		snprintf(w.text, sizeof(w.text),
+			 "the clock of %s is %lld ms %s ours: from %d s on nothing is adopted, "
+			 "from %d s on it is unknown", m.name, llabs(m.ahead_ms), m.ahead_ms < 0 ?
+				 "behind" : "ahead of",
 			 SP_CLOCK_OFF_MS / 1000, SP_HELLO_FRESH_MS / 1000);
 		add_warning(list, &w);
 	}

@@ -32,10 +32,12 @@
 struct sp_role {
 	const char	*name;
 	const char	*config_path;
-	int		(*load)(const char *path, char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config);
+	int		(*load)(const char *path, char error[SP_CONFIG_ERROR_MAX],
+				struct sp_config **ret_config);
 	unsigned int	unload_delay_us;
 	void		(*warn_of_host)(const struct sp_config *config);
-	int		(*open)(const struct sp_node_parts *parts, struct sp_config *config, struct sp_node **ret_node);
+	int		(*open)(const struct sp_node_parts *parts, struct sp_config *config,
+				struct sp_node **ret_node);
 	void		(*close)(struct sp_node *node);
 	void		(*recover)(struct sp_node *node);
 	int		(*configure)(struct sp_node *node, struct sp_config *config);

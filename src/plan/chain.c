@@ -16,7 +16,8 @@ int sp_chain_copy(struct sp_chain *chain, const struct sp_chain *from)
 	int err = sp_chain_init(chain, from->count, from->width);
 
 	if (!err)
-		memcpy(chain->rates, from->rates, from->count * (2 * from->width + 1) * sizeof(double));
+		memcpy(chain->rates, from->rates,
+		       from->count * (2 * from->width + 1) * sizeof(double));
 	return err;
 }
 

@@ -14,7 +14,8 @@ static double rate(double hours)
 	return 1 / fmax(hours, SOON_HOURS);
 }
 
-static struct sp_plan_model model(const struct sp_plan_cluster *c, unsigned int units, unsigned int needed, double mtbf,
+static struct sp_plan_model model(const struct sp_plan_cluster *c, unsigned int units,
+				  unsigned int needed, double mtbf,
 				  double coverage)
 {
 	return (struct sp_plan_model){
@@ -22,7 +23,8 @@ static struct sp_plan_model model(const struct sp_plan_cluster *c, unsigned int 
 		.rate = {
 			[SP_PLAN_RATE_lambda] = rate(mtbf), [SP_PLAN_RATE_alpha] = rate(mtbf),
 			[SP_PLAN_RATE_coverage] = coverage, [SP_PLAN_RATE_beta] = rate(c->reboot),
-			[SP_PLAN_RATE_mu] = rate(c->repair), [SP_PLAN_RATE_theta] = rate(c->call_out),
+			[SP_PLAN_RATE_mu] = rate(c->repair),
+			[SP_PLAN_RATE_theta] = rate(c->call_out),
 			[SP_PLAN_RATE_breakdown] = rate(c->repairman_mtbf),
 			[SP_PLAN_RATE_mend] = rate(c->repairman_repair),
 		},
@@ -50,7 +52,8 @@ double sp_no_copy(const struct sp_plan_cluster *c, unsigned int failed)
 	return c->stores ? pick(c->copies, c, failed) : 1;
 }
 
-double sp_lost_records(const struct sp_plan_cluster *c, const struct sp_group *proxies, const struct sp_group *stores)
+double sp_lost_records(const struct sp_plan_cluster *c, const struct sp_group *proxies,
+		       const struct sp_group *stores)
 {
 	double hit = sp_group_hit(proxies), proxy_last = 0, store_last = 0;
 
@@ -58,14 +61,16 @@ double sp_lost_records(const struct sp_plan_cluster *c, const struct sp_group *p
 		return hit;
 	for (unsigned int n = 0; n <= c->stores; n++)
 		proxy_last += stores->safe[n] *
-			      (c->store_loss == SP_STORE_LOSS_CONTINUE ? sp_no_majority(c, n) : sp_no_copy(c, n));
+			      (c->store_loss == SP_STORE_LOSS_CONTINUE ? sp_no_majority(c, n) :
+			       sp_no_copy(c, n));
 	for (unsigned int n = 0; n < c->stores; n++)
 		store_last += stores->safe[n] * sp_plan_failure_rate(&stores->model, n) *
 			      (sp_no_copy(c, n + 1) - sp_no_copy(c, n));
 	return hit * (proxy_last + c->silence * store_last);
 }
 
-static int add_stores(const struct sp_plan_cluster *c, struct sp_group *stores, struct sp_plan_worth *worth)
+static int add_stores(const struct sp_plan_cluster *c, struct sp_group *stores,
+		      struct sp_plan_worth *worth)
 {
 	struct sp_plan_model m = model(c, c->stores, 1, c->store_mtbf, 1);
 	double not_for_all = 0;
@@ -99,7 +104,8 @@ static int add_backends(const struct sp_plan_cluster *c, struct sp_plan_worth *w
 	return 0;
 }
 
-static int add_proxies(const struct sp_plan_cluster *c, unsigned int hosts, unsigned int needed, double detect,
+static int add_proxies(const struct sp_plan_cluster *c, unsigned int hosts, unsigned int needed,
+		       double detect,
 		       struct sp_group *proxies, struct sp_plan_worth *worth)
 {
 	struct sp_plan_model m = model(c, hosts, needed, c->host_mtbf, c->coverage);
@@ -112,7 +118,8 @@ static int add_proxies(const struct sp_plan_cluster *c, unsigned int hosts, unsi
 	worth->not_for_all = sp_group_not_for_all(proxies);
 	worth->capacity_lost = sp_group_short(proxies);
 	for (unsigned int n = 0; n < hosts; n++)
-		worth->deaths += proxies->safe[n] * sp_plan_failure_rate(&m, n) * SP_PLAN_HOURS_A_YEAR;
+		worth->deaths += proxies->safe[n] * sp_plan_failure_rate(&m,
+									 n) * SP_PLAN_HOURS_A_YEAR;
 	return 0;
 }
 
@@ -145,6 +152,7 @@ int sp_plan_vrrp_worth(const struct sp_plan_cluster *c, struct sp_plan_worth *re
 	err = add_proxies(c, SP_PLAN_VRRP_HOSTS, 1, c->vrrp_detect, &pair, ret_worth);
 	err = err ?: add_backends(c, ret_worth);
 	if (!err)
-		ret_worth->lost_records = c->connections * sp_group_hit(&pair) * SP_PLAN_HOURS_A_YEAR;
+		ret_worth->lost_records =
+			c->connections * sp_group_hit(&pair) * SP_PLAN_HOURS_A_YEAR;
 	return err;
 }

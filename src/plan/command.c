@@ -36,7 +36,8 @@ int sp_fail(enum sp_exit code, const char *fmt, ...)
 
 int sp_fail_errno(int err)
 {
-	return sp_fail(SP_EXIT_FAILED, "%s", err == -EDOM ? "these rates are too far apart to be solved" : strerror(-err));
+	return sp_fail(SP_EXIT_FAILED, "%s", err == -EDOM ?
+		       "these rates are too far apart to be solved" : strerror(-err));
 }
 
 /* "NAME WHAT" out of "WHAT\ttext" */
@@ -45,7 +46,8 @@ static void print_param(const struct sp_param *param)
 	const char *text = strchr(param->what, '\t');
 	char left[64];
 
-	snprintf(left, sizeof(left), "--%s %.*s", param->name, (int)(text - param->what), param->what);
+	snprintf(left, sizeof(left), "--%s %.*s", param->name, (int)(text - param->what),
+		 param->what);
 	printf("  %-28s", left);
 	for (text++; *text; text++)
 		if (*text == '\n')
@@ -76,13 +78,15 @@ static struct option *all_options(const struct sp_param *list)
 		count++;
 	all = calloc(count + COMMON + 1, sizeof(*all));
 	for (size_t i = 0; all && i < count; i++)
-		all[i] = (struct option){ list[i].name, required_argument, NULL, OPTION_PARAM + (int)i };
+		all[i] = (struct option){ list[i].name, required_argument, NULL,
+					  OPTION_PARAM + (int)i };
 	if (all)
 		memcpy(all + count, common, sizeof(common));
 	return all;
 }
 
-static int take(int option, const struct sp_param *list, void *params, const char *usage, struct sp_command_options *o)
+static int take(int option, const struct sp_param *list, void *params, const char *usage,
+		struct sp_command_options *o)
 {
 	char error[SP_PLAN_ERROR_MAX];
 	int err = 0;
@@ -114,7 +118,8 @@ static int take(int option, const struct sp_param *list, void *params, const cha
 	return err ? sp_fail(SP_EXIT_USAGE, "%s", error) : 0;
 }
 
-int sp_command_parse(int argc, char **argv, const struct sp_param *list, void *params, const char *usage,
+int sp_command_parse(int argc, char **argv, const struct sp_param *list, void *params,
+		     const char *usage,
 		     struct sp_command_options *ret_options)
 {
 	struct option *options = all_options(list);

@@ -24,7 +24,8 @@ int sp_fail_errno(int err);
  * Reads all that a command line has. Return: 0; enum sp_exit with a message; -1: done, it was
  * --help or --version.
  */
-int sp_command_parse(int argc, char **argv, const struct sp_param *list, void *params, const char *usage,
+int sp_command_parse(int argc, char **argv, const struct sp_param *list, void *params,
+		     const char *usage,
 		     struct sp_command_options *ret_options);
 
 /* argv[0] is the command. Return: enum sp_exit. */

@@ -20,8 +20,10 @@ static const char usage[] = "usage: spliced-plan [OPTION...]\n"
 static int plot(const struct sp_cluster_result *r, FILE *out)
 {
 	struct sp_svg svg = {
-		.title = "share that is lost, by the number of proxies", .x_name = "proxies", .points = PLOT_PROXIES, .lines = 3,
-		.line = { { .name = "service" }, { .name = "full capacity" }, { .name = "HAProxy with VRRP" } },
+		.title = "share that is lost, by the number of proxies", .x_name = "proxies",
+		.points = PLOT_PROXIES, .lines = 3,
+		.line = { { .name = "service" }, { .name = "full capacity" },
+			  { .name = "HAProxy with VRRP" } },
 	};
 	int err = 0;
 
@@ -82,10 +84,12 @@ static int check(struct sp_plan_cluster *c)
 	if (c->target > 0)
 		prepare_search(c);
 	else if (c->target_capacity > 0 || !isinf(c->lost_at_most))
-		return sp_fail(SP_EXIT_USAGE, "target-capacity and lost-at-most belong to a search: with --target");
+		return sp_fail(SP_EXIT_USAGE,
+			       "target-capacity and lost-at-most belong to a search: with --target");
 	for (int m = 0; m < SP_MACHINE_COUNT; m++)
 		if (c->price[m] < 0)
-			return sp_fail(SP_EXIT_USAGE, "cost: %s=%g: must not be negative", sp_plan_machine_name(m), c->price[m]);
+			return sp_fail(SP_EXIT_USAGE, "cost: %s=%g: must not be negative",
+				       sp_plan_machine_name(m), c->price[m]);
 	return sp_plan_cluster_check(c, error) ? sp_fail(SP_EXIT_USAGE, "%s", error) : 0;
 }
 
@@ -95,7 +99,8 @@ static int find(struct sp_cluster_result *r)
 	int err = sp_search(&wanted, &r->cluster, &r->worth);
 
 	if (err == -ENOENT)
-		return sp_fail(SP_EXIT_FAILED, "no cluster up to %d proxies and %d store servers is good enough",
+		return sp_fail(SP_EXIT_FAILED,
+			       "no cluster up to %d proxies and %d store servers is good enough",
 			       SP_SEARCH_PROXIES_MAX, SP_SEARCH_STORES_MAX);
 	return err ? sp_fail_errno(err) : 0;
 }
@@ -107,7 +112,8 @@ int sp_command_cluster(int argc, char **argv)
 	int code, err;
 
 	sp_plan_cluster_init(&result.cluster);
-	code = sp_command_parse(argc, argv, sp_plan_cluster_params, &result.cluster, usage, &options);
+	code = sp_command_parse(argc, argv, sp_plan_cluster_params, &result.cluster, usage,
+				&options);
 	if (code)
 		return code < 0 ? SP_EXIT_OK : code;
 	code = check(&result.cluster) ?: result.cluster.target > 0 ? find(&result) : 0;

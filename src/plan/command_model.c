@@ -25,20 +25,24 @@ static int check_time(const struct sp_plan_params *params)
 	if (err)
 		return sp_fail_errno(err);
 	if (units > SP_PLAN_UNITS_MAX)
-		return sp_fail(SP_EXIT_USAGE, "%u units are more than %d: that would take about %.2g s; --large does it", units,
+		return sp_fail(SP_EXIT_USAGE,
+			       "%u units are more than %d: that would take about %.2g s; --large does it", units,
 			       SP_PLAN_UNITS_MAX, s);
 	if (s > PATIENCE_S)
-		return sp_fail(SP_EXIT_USAGE, "so long a time with %u units would take about %.2g s; --large does it", units, s);
+		return sp_fail(SP_EXIT_USAGE,
+			       "so long a time with %u units would take about %.2g s; --large does it", units, s);
 	return 0;
 }
 
 static int plot(const struct sp_plan_params *params, FILE *out)
 {
 	struct sp_svg svg = {
-		.title = "share of time that is lost", .x_name = "hours", .points = PLOT_POINTS, .lines = 2,
+		.title = "share of time that is lost", .x_name = "hours", .points = PLOT_POINTS,
+		.lines = 2,
 		.line = { { .name = "of capacity" }, { .name = "of service" } },
 	};
-	double end = params->at_hours > 0 ? params->at_hours : PLOT_REPAIRS / params->model.rate[SP_PLAN_RATE_mu];
+	double end = params->at_hours > 0 ? params->at_hours :
+		PLOT_REPAIRS / params->model.rate[SP_PLAN_RATE_mu];
 	double value[SP_PLAN_MEASURE_COUNT];
 	int err = 0;
 
@@ -70,10 +74,12 @@ static int solve(const struct sp_plan_params *params, struct sp_plan_result *res
 	result->group.units = 0;
 	if (params->at_hours < 0 && sp_plan_units(&params->model) <= SP_PLAN_UNITS_MAX)
 		err = err ?: sp_group_solve(&params->model, &result->group);
-	return err ?: sp_plan_sensitivity(&params->model, params->price, params->at_hours, result->slope);
+	return err ?:
+	       sp_plan_sensitivity(&params->model, params->price, params->at_hours, result->slope);
 }
 
-static void print(const struct sp_plan_params *params, const struct sp_plan_result *result, int is_json)
+static void print(const struct sp_plan_params *params, const struct sp_plan_result *result,
+		  int is_json)
 {
 	json_t *object;
 

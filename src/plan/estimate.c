@@ -38,7 +38,8 @@ static double now_s(void)
 int sp_plan_estimate(const struct sp_plan_model *model, double hours, double *ret_s)
 {
 	struct sp_plan_model sample = *model;
-	double value[SP_PLAN_MEASURE_COUNT], price[SP_PLAN_PRICE_COUNT] = { 0 }, here, there, start_s;
+	double value[SP_PLAN_MEASURE_COUNT], price[SP_PLAN_PRICE_COUNT] = { 0 }, here, there,
+		start_s;
 	int err;
 
 	sample.operating = SAMPLE_UNITS;

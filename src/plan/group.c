@@ -108,7 +108,8 @@ static int outage(const struct sp_plan_model *model, struct sp_chain *ret_chain)
 /* Rate of longer outages, among outages that begin with the last failure. */
 static int long_outages(const struct sp_group *group, double patience_hours, double *ret_rate)
 {
-	double rate = hit_rate(group, group->units - 1), coverage = group->model.rate[SP_PLAN_RATE_coverage];
+	double rate = hit_rate(group, group->units - 1),
+		coverage = group->model.rate[SP_PLAN_RATE_coverage];
 	double p[PHASES] = { 0 };
 	struct sp_chain chain;
 	int err = outage(&group->model, &chain);
@@ -128,10 +129,12 @@ out:
 	return err;
 }
 
-int sp_group_kept_waiting(const struct sp_group *group, double detect_hours, double patience_hours, double *ret_share)
+int sp_group_kept_waiting(const struct sp_group *group, double detect_hours, double patience_hours,
+			  double *ret_share)
 {
 	double coverage = group->model.rate[SP_PLAN_RATE_coverage];
-	double unnoticed = (1 - coverage) * exp(-group->model.rate[SP_PLAN_RATE_beta] * patience_hours) +
+	double unnoticed = (1 -
+			    coverage) * exp(-group->model.rate[SP_PLAN_RATE_beta] * patience_hours) +
 			   (detect_hours > patience_hours ? coverage : 0);
 	double sum = 0, rate;
 	int err = long_outages(group, patience_hours, &rate);

@@ -56,6 +56,7 @@ double sp_group_hit(const struct sp_group *group);
  *
  * Return: 0; -ENOMEM.
  */
-int sp_group_kept_waiting(const struct sp_group *group, double detect_hours, double patience_hours, double *ret_share);
+int sp_group_kept_waiting(const struct sp_group *group, double detect_hours, double patience_hours,
+			  double *ret_share);
 
 #endif

@@ -55,7 +55,8 @@ static double better(const struct sp_improvement *i, double from, double times)
 }
 
 /* All hosts become better at once. If each server keeps all splices, so does a further server. */
-static struct sp_plan_cluster change(const struct sp_plan_cluster *c, const struct sp_improvement *i, double times)
+static struct sp_plan_cluster change(const struct sp_plan_cluster *c,
+				     const struct sp_improvement *i, double times)
 {
 	struct sp_plan_cluster changed = *c;
 	void *at = (char *)&changed + i->at;
@@ -69,7 +70,8 @@ static struct sp_plan_cluster change(const struct sp_plan_cluster *c, const stru
 		changed.store_mtbf *= times;
 		changed.backend_mtbf *= times;
 	}
-	if (changed.stores > c->stores && c->copies == c->stores && changed.stores <= SP_PLAN_COPIES_MAX)
+	if (changed.stores > c->stores && c->copies == c->stores &&
+	    changed.stores <= SP_PLAN_COPIES_MAX)
 		changed.copies = changed.stores;
 	return changed;
 }
@@ -111,7 +113,9 @@ static int solve(struct trial *t, double *ret_times)
 
 static int try_more(struct trial *t, struct sp_improvement *i)
 {
-	for (int more = 1; !t->err && more <= SP_IMPROVE_MORE_MAX && i->from + more <= SP_PLAN_STORES_MAX; more++) {
+	for (int more = 1;
+	     !t->err && more <= SP_IMPROVE_MORE_MAX &&
+	     i->from + more <= SP_PLAN_STORES_MAX; more++) {
 		i->best = lost(t, more);
 		if (i->best <= t->aim) {
 			i->is_enough = 1;

@@ -44,6 +44,7 @@ struct sp_improvement {
  *
  * Return: as sp_plan_cluster_worth().
  */
-int sp_improve(const struct sp_plan_cluster *cluster, struct sp_improvement ret_list[SP_IMPROVEMENTS]);
+int sp_improve(const struct sp_plan_cluster *cluster,
+	       struct sp_improvement ret_list[SP_IMPROVEMENTS]);
 
 #endif

@@ -7,9 +7,12 @@
 
 static json_t *setting(const struct sp_plan_cluster *c)
 {
-	json_t *o = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "proxies", (int)c->proxies, "proxies_needed",
-			      (int)c->proxies_needed, "stores", (int)c->stores, "copies", (int)c->copies, "backends",
-			      (int)c->backends, "backends_needed", (int)c->backends_needed, "connections",
+	json_t *o = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "proxies", (int)c->proxies,
+			      "proxies_needed",
+			      (int)c->proxies_needed, "stores", (int)c->stores, "copies",
+			      (int)c->copies, "backends",
+			      (int)c->backends, "backends_needed", (int)c->backends_needed,
+			      "connections",
 			      (int)c->connections);
 
 #define HOURS(name) json_object_set_new(o, #name "_hours", sp_json_number(c->name))
@@ -37,9 +40,11 @@ static json_t *worth(const struct sp_plan_worth *w)
 
 	for (int m = 0; m < SP_MACHINE_COUNT; m++)
 		json_object_set_new(lost, sp_plan_machine_name(m), json_real(w->lost[m]));
-	return json_pack("{s:f, s:f, s:f, s:o, s:{s:f, s:f, s:f}, s:f}", "service_lost", w->service_lost, "not_for_all",
+	return json_pack("{s:f, s:f, s:f, s:o, s:{s:f, s:f, s:f}, s:f}", "service_lost",
+			 w->service_lost, "not_for_all",
 			 w->not_for_all, "capacity_lost", w->capacity_lost, "service_lost_by", lost,
-			 "connections_lost_a_year", "records", w->lost_records, "waiting", w->lost_waiting, "backends",
+			 "connections_lost_a_year", "records", w->lost_records, "waiting",
+			 w->lost_waiting, "backends",
 			 w->lost_backends, "proxy_deaths_a_year", w->deaths);
 }
 
@@ -50,8 +55,10 @@ static json_t *improvements(const struct sp_improvement *list)
 
 	for (int i = 0; i < SP_IMPROVEMENTS; i++)
 		json_object_set_new(o, list[i].name,
-				    list[i].is_enough ? json_pack("{s:f, s:f, s:f}", "from", list[i].from, "to",
-								  list[i].to, "times", list[i].times) :
+				    list[i].is_enough ?
+				    json_pack("{s:f, s:f, s:f}", "from", list[i].from, "to",
+								  list[i].to, "times",
+								  list[i].times) :
 							json_null());
 	return o;
 }
@@ -59,12 +66,14 @@ static json_t *improvements(const struct sp_improvement *list)
 json_t *sp_json_cluster(const struct sp_cluster_result *r)
 {
 	const struct sp_plan_cluster *c = &r->cluster;
-	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "cluster", setting(c), "worth", worth(&r->worth), "haproxy_vrrp",
+	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "cluster", setting(c), "worth",
+			      worth(&r->worth), "haproxy_vrrp",
 			      worth(&r->vrrp), "one_nine_more", improvements(r->improvement));
 
 	if (c->measured)
 		json_object_set_new(o, "measured",
-				    json_pack("{s:i, s:i, s:f}", "faults", (int)c->measured, "in_time",
+				    json_pack("{s:i, s:i, s:f}", "faults", (int)c->measured,
+					      "in_time",
 					      (int)c->measured_in_time, "coverage_at_least",
 					      sp_measured_bound(c->measured_in_time, c->measured)));
 	if (c->target > 0)

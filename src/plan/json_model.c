@@ -11,7 +11,8 @@ json_t *sp_json_number(double value)
 
 static json_t *model_object(const struct sp_plan_model *model)
 {
-	json_t *o = json_pack("{s:i, s:i, s:i, s:i}", "operating", (int)model->operating, "warm", (int)model->warm,
+	json_t *o = json_pack("{s:i, s:i, s:i, s:i}", "operating", (int)model->operating, "warm",
+			      (int)model->warm,
 			      "cold", (int)model->cold, "states", (int)sp_state_count(model));
 
 	for (int r = 0; r < SP_PLAN_RATE_COUNT; r++)
@@ -46,8 +47,11 @@ json_t *sp_json_model(const struct sp_plan_params *params, const struct sp_plan_
 
 	for (int r = 0; r < SP_PLAN_RATE_COUNT; r++)
 		json_object_set_new(slopes, sp_plan_rate_name(r), values(result->slope[r]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "model", model_object(&params->model), "at_hours",
-			 params->at_hours < 0 ? json_null() : json_real(params->at_hours), "measures",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "model", model_object(&params->model),
+			 "at_hours",
+			 params->at_hours < 0 ? json_null() :
+			 json_real(params->at_hours), "measures",
 			 values(result->value), "by_failed",
-			 result->group.units ? by_failed(&result->group) : json_null(), "sensitivity", slopes);
+			 result->group.units ? by_failed(&result->group) :
+			 json_null(), "sensitivity", slopes);
 }

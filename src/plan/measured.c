@@ -65,7 +65,8 @@ static int read_header(struct table *t, char *line, char error[SP_PLAN_ERROR_MAX
 
 static int is_host_fault(const char *fault)
 {
-	return !strcmp(fault, "host_lost") || !strcmp(fault, "host_back") || !strcmp(fault, "two_hosts");
+	return !strcmp(fault, "host_lost") || !strcmp(fault, "host_back") ||
+	       !strcmp(fault, "two_hosts");
 }
 
 static void end_shot(struct table *t)
@@ -97,10 +98,12 @@ static int read_row(struct table *t, char *line, char error[SP_PLAN_ERROR_MAX])
 	if (!is_host_fault(fields[t->column[FAULT]]))
 		return 0;
 	if (sp_parse_number(fields[t->column[STALL]], &ms, &why) || ms < 0) {
-		snprintf(error, SP_PLAN_ERROR_MAX, "stall_ms `%.20s` is no time", fields[t->column[STALL]]);
+		snprintf(error, SP_PLAN_ERROR_MAX, "stall_ms `%.20s` is no time",
+			 fields[t->column[STALL]]);
 		return -EINVAL;
 	}
-	snprintf(shot, sizeof(shot), "%.*s", (int)strcspn(fields[t->column[ID]], "-"), fields[t->column[ID]]);
+	snprintf(shot, sizeof(shot), "%.*s", (int)strcspn(fields[t->column[ID]], "-"),
+		 fields[t->column[ID]]);
 	if (strcmp(shot, t->shot) != 0)
 		end_shot(t);
 	memcpy(t->shot, shot, sizeof(shot));

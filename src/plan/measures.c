@@ -82,12 +82,16 @@ static void add_state(const struct sp_plan_model *model, struct sp_state state, 
 static double cost(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
 		   const double ret_value[SP_PLAN_MEASURE_COUNT])
 {
-	return model->operating * PRICE(operating) + model->warm * PRICE(warm) + model->cold * PRICE(cold) +
-	       VALUE(failed) * PRICE(failed) + VALUE(unsafe) * PRICE(unsafe) + VALUE(capacity_lost) * PRICE(short) +
-	       VALUE(vacation) * PRICE(vacation) + VALUE(busy) * PRICE(busy) + VALUE(down) * PRICE(down);
+	return model->operating * PRICE(operating) + model->warm * PRICE(warm) +
+	       model->cold * PRICE(cold) +
+	       VALUE(failed) * PRICE(failed) + VALUE(unsafe) * PRICE(unsafe) +
+	       VALUE(capacity_lost) * PRICE(short) +
+	       VALUE(vacation) * PRICE(vacation) + VALUE(busy) * PRICE(busy) +
+	       VALUE(down) * PRICE(down);
 }
 
-void sp_plan_measure_states(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+void sp_plan_measure_states(const struct sp_plan_model *model,
+			    const double price[SP_PLAN_PRICE_COUNT],
 			    const double *p, double ret_value[SP_PLAN_MEASURE_COUNT])
 {
 	memset(ret_value, 0, SP_PLAN_MEASURE_COUNT * sizeof(double));
@@ -104,7 +108,8 @@ static int is_unsafe(const struct sp_plan_model *model, struct sp_state state)
 typedef int (*is_in_fn)(const struct sp_plan_model *model, struct sp_state state);
 
 /* @work: a number for each state */
-static int hours_to(const struct sp_plan_model *model, const struct sp_chain *chain, is_in_fn is_in, double *work,
+static int hours_to(const struct sp_plan_model *model, const struct sp_chain *chain, is_in_fn is_in,
+		    double *work,
 		    double *ret_hours)
 {
 	unsigned char *set = calloc(chain->count, 1);
@@ -129,7 +134,8 @@ static int probabilities(const struct sp_chain *chain, double hours, double *p)
 	return sp_transient(chain, hours, p);
 }
 
-int sp_plan_measure(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT], double hours,
+int sp_plan_measure(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+		    double hours,
 		    double ret_value[SP_PLAN_MEASURE_COUNT])
 {
 	struct sp_chain chain = { 0 };

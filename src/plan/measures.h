@@ -68,11 +68,13 @@ const char *sp_plan_price_name(enum sp_plan_price price);
  *
  * Return: 0; -ENOMEM; -EDOM: there is no steady state.
  */
-int sp_plan_measure(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT], double hours,
+int sp_plan_measure(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+		    double hours,
 		    double ret_value[SP_PLAN_MEASURE_COUNT]);
 
 /* Of given probabilities of all states; without the three times. */
-void sp_plan_measure_states(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+void sp_plan_measure_states(const struct sp_plan_model *model,
+			    const double price[SP_PLAN_PRICE_COUNT],
 			    const double *p, double ret_value[SP_PLAN_MEASURE_COUNT]);
 
 /**
@@ -82,7 +84,8 @@ void sp_plan_measure_states(const struct sp_plan_model *model, const double pric
  * points, which what the measures come from is exact enough for. Where a rate can only grow (0)
  * or shrink (coverage 1), it is one-sided.
  */
-int sp_plan_sensitivity(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT], double hours,
+int sp_plan_sensitivity(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+			double hours,
 			double ret_slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT]);
 
 #endif

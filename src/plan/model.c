@@ -47,7 +47,8 @@ double sp_plan_failure_rate(const struct sp_plan_model *model, unsigned int fail
 /* Without these the chain gets stuck, and has no steady state. */
 static int must_be_positive(enum sp_plan_rate rate)
 {
-	return rate == SP_PLAN_RATE_lambda || rate == SP_PLAN_RATE_beta || rate == SP_PLAN_RATE_mu ||
+	return rate == SP_PLAN_RATE_lambda || rate == SP_PLAN_RATE_beta ||
+	       rate == SP_PLAN_RATE_mu ||
 	       rate == SP_PLAN_RATE_mend || rate == SP_PLAN_RATE_theta;
 }
 
@@ -65,7 +66,8 @@ static int check_rate(enum sp_plan_rate rate, double value, char error[SP_PLAN_E
 		why = "must be above 0, or there is no steady state";
 	if (!why)
 		return 0;
-	snprintf(error, SP_PLAN_ERROR_MAX, "%s %g (%s): %s", rates[rate].name, value, rates[rate].what, why);
+	snprintf(error, SP_PLAN_ERROR_MAX, "%s %g (%s): %s", rates[rate].name, value,
+		 rates[rate].what, why);
 	return -EINVAL;
 }
 
@@ -80,7 +82,8 @@ static int check_units(const struct sp_plan_model *model, char error[SP_PLAN_ERR
 		why = "more units than any model of this kind can tell something about (5000)";
 	if (!why)
 		return 0;
-	snprintf(error, SP_PLAN_ERROR_MAX, "operating %u, warm %u, cold %u: %s", model->operating, model->warm,
+	snprintf(error, SP_PLAN_ERROR_MAX, "operating %u, warm %u, cold %u: %s", model->operating,
+		 model->warm,
 		 model->cold, why);
 	return -EINVAL;
 }

@@ -7,7 +7,8 @@
 #include "model.h"
 
 enum sp_param_kind {
-	SP_PARAM_COUNT, SP_PARAM_PROBABILITY, SP_PARAM_RATE, SP_PARAM_HOURS, SP_PARAM_NUMBER, SP_PARAM_PRICES,
+	SP_PARAM_COUNT, SP_PARAM_PROBABILITY, SP_PARAM_RATE, SP_PARAM_HOURS, SP_PARAM_NUMBER,
+		SP_PARAM_PRICES,
 	SP_PARAM_CHOICE, SP_PARAM_IMPORT,
 };
 
@@ -40,7 +41,8 @@ struct sp_param {
 	size_t			at;
 	const char		*what;
 	const char		*(*names)(int number);
-	int			(*import)(const char *path, void *params, char error[SP_PLAN_ERROR_MAX]);
+	int			(*import)(const char *path, void *params,
+					  char error[SP_PLAN_ERROR_MAX]);
 };
 
 extern const struct sp_param sp_plan_model_params[]; /* up to one without a name */
@@ -61,6 +63,7 @@ int sp_param_set(const struct sp_param *list, void *params, const char *name, co
 		 char error[SP_PLAN_ERROR_MAX]);
 
 /* A file of lines `name = value`; what follows a # is not read. Errors say file and line. */
-int sp_param_read(const struct sp_param *list, void *params, const char *path, char error[SP_PLAN_ERROR_MAX]);
+int sp_param_read(const struct sp_param *list, void *params, const char *path,
+		  char error[SP_PLAN_ERROR_MAX]);
 
 #endif

@@ -16,7 +16,8 @@ struct sp_plan_result {
 	double	slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT];
 };
 
-void sp_print_model(const struct sp_plan_params *params, const struct sp_plan_result *result, FILE *out);
+void sp_print_model(const struct sp_plan_params *params, const struct sp_plan_result *result,
+		    FILE *out);
 
 /* Owned by the caller. What is no number, as a time to what never comes, is null. */
 json_t *sp_json_model(const struct sp_plan_params *params, const struct sp_plan_result *result);

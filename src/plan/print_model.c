@@ -6,10 +6,12 @@
 
 static void print_rates(const struct sp_plan_model *model, FILE *out)
 {
-	fprintf(out, "operating %u, warm %u, cold %u: %zu states\n", model->operating, model->warm, model->cold,
+	fprintf(out, "operating %u, warm %u, cold %u: %zu states\n", model->operating, model->warm,
+		model->cold,
 		sp_state_count(model));
 	for (int r = 0; r < SP_PLAN_RATE_COUNT; r++)
-		fprintf(out, "  %-10s %12g  %s\n", sp_plan_rate_name(r), model->rate[r], sp_plan_rate_what(r));
+		fprintf(out, "  %-10s %12g  %s\n", sp_plan_rate_name(r), model->rate[r],
+			sp_plan_rate_what(r));
 }
 
 static void print_measures(const double value[SP_PLAN_MEASURE_COUNT], FILE *out)
@@ -43,7 +45,8 @@ static void print_slopes(const double slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_
 	}
 }
 
-void sp_print_model(const struct sp_plan_params *params, const struct sp_plan_result *result, FILE *out)
+void sp_print_model(const struct sp_plan_params *params, const struct sp_plan_result *result,
+		    FILE *out)
 {
 	print_rates(&params->model, out);
 	if (params->at_hours < 0)

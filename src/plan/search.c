@@ -25,7 +25,8 @@ static int is_good_enough(const struct sp_plan_cluster *c, const struct sp_plan_
 
 static int is_better(const struct best *best, double price, const struct sp_plan_worth *worth)
 {
-	return price < best->price || (price == best->price && worth->service_lost < best->worth.service_lost);
+	return price < best->price ||
+	       (price == best->price && worth->service_lost < best->worth.service_lost);
 }
 
 /* A cluster that costs more than the best so far is not solved. */
@@ -49,7 +50,8 @@ static int try_backends(struct sp_plan_cluster *c, struct best *best)
 
 	if (!c->backends_needed)
 		return try(c, best);
-	for (c->backends = c->backends_needed; !err && c->backends <= SP_SEARCH_BACKENDS_MAX; c->backends++)
+	for (c->backends = c->backends_needed; !err && c->backends <= SP_SEARCH_BACKENDS_MAX;
+	     c->backends++)
 		err = try(c, best);
 	return err;
 }
@@ -62,12 +64,15 @@ static int try_stores(struct sp_plan_cluster *c, struct best *best)
 	if (c->proxies == 1)
 		err = try_backends(c, best);
 	for (c->stores = 1; !err && c->stores <= SP_SEARCH_STORES_MAX; c->stores++)
-		for (c->copies = 1; !err && c->copies <= c->stores && c->copies <= SP_SEARCH_COPIES_MAX; c->copies += 2)
+		for (c->copies = 1;
+		     !err && c->copies <= c->stores &&
+		     c->copies <= SP_SEARCH_COPIES_MAX; c->copies += 2)
 			err = try_backends(c, best);
 	return err;
 }
 
-int sp_search(const struct sp_plan_cluster *wanted, struct sp_plan_cluster *ret_found, struct sp_plan_worth *ret_worth)
+int sp_search(const struct sp_plan_cluster *wanted, struct sp_plan_cluster *ret_found,
+	      struct sp_plan_worth *ret_worth)
 {
 	struct best best = { .price = INFINITY };
 	struct sp_plan_cluster c = *wanted;

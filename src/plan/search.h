@@ -19,7 +19,8 @@
  * At equal cost the cluster with the least loss. Return: 0; -ENOENT: none is good enough;
  * -ENOMEM; -EDOM.
  */
-int sp_search(const struct sp_plan_cluster *wanted, struct sp_plan_cluster *ret_found, struct sp_plan_worth *ret_worth);
+int sp_search(const struct sp_plan_cluster *wanted, struct sp_plan_cluster *ret_found,
+	      struct sp_plan_worth *ret_worth);
 
 double sp_plan_cluster_price(const struct sp_plan_cluster *cluster);
 

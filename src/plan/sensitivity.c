@@ -14,14 +14,17 @@ struct rule {
 	double	weight[POINTS_MAX];
 };
 
-static const struct rule both_sides = { 4, { -2, -1, 1, 2 }, { 1 / 12.0, -8 / 12.0, 8 / 12.0, -1 / 12.0 } };
-static const struct rule one_side = { 5, { 0, 1, 2, 3, 4 }, { -25 / 12.0, 4, -3, 16 / 12.0, -3 / 12.0 } };
+static const struct rule both_sides = { 4, { -2, -1, 1, 2 },
+					{ 1 / 12.0, -8 / 12.0, 8 / 12.0, -1 / 12.0 } };
+static const struct rule one_side = { 5, { 0, 1, 2, 3, 4 },
+				      { -25 / 12.0, 4, -3, 16 / 12.0, -3 / 12.0 } };
 
 /*
  * The step is a share of the rate, so that it never leaves what is allowed; of 0, a share of
  * another rate.
  */
-static const struct rule *choose(const struct sp_plan_model *model, enum sp_plan_rate rate, double *ret_step)
+static const struct rule *choose(const struct sp_plan_model *model, enum sp_plan_rate rate,
+				 double *ret_step)
 {
 	double value = model->rate[rate];
 
@@ -31,7 +34,8 @@ static const struct rule *choose(const struct sp_plan_model *model, enum sp_plan
 	}
 	if (!(value > 0)) {
 		*ret_step = STEP * (rate == SP_PLAN_RATE_coverage ? 1 :
-				    rate == SP_PLAN_RATE_breakdown ? model->rate[SP_PLAN_RATE_mend] :
+				    rate == SP_PLAN_RATE_breakdown ?
+				    model->rate[SP_PLAN_RATE_mend] :
 								     model->rate[SP_PLAN_RATE_lambda]);
 		return &one_side;
 	}
@@ -39,7 +43,8 @@ static const struct rule *choose(const struct sp_plan_model *model, enum sp_plan
 	return &both_sides;
 }
 
-static int slope(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT], double hours,
+static int slope(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+		 double hours,
 		 enum sp_plan_rate rate, double ret_slope[SP_PLAN_MEASURE_COUNT])
 {
 	double value[SP_PLAN_MEASURE_COUNT], step;
@@ -62,7 +67,8 @@ static int slope(const struct sp_plan_model *model, const double price[SP_PLAN_P
 	return err;
 }
 
-int sp_plan_sensitivity(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT], double hours,
+int sp_plan_sensitivity(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+			double hours,
 			double ret_slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT])
 {
 	int err = 0;

@@ -39,25 +39,32 @@ size_t sp_state_number(const struct sp_plan_model *model, struct sp_state state)
 	return before + 2 * (size_t)state.repairman + state.unsafe;
 }
 
-static void add(const struct sp_plan_model *model, struct sp_chain *chain, struct sp_state from, struct sp_state to,
+static void add(const struct sp_plan_model *model, struct sp_chain *chain, struct sp_state from,
+		struct sp_state to,
 		double rate)
 {
 	*sp_chain_at(chain, sp_state_number(model, from), sp_state_number(model, to)) += rate;
 }
 
-static void add_failures(const struct sp_plan_model *model, struct sp_chain *chain, struct sp_state from)
+static void add_failures(const struct sp_plan_model *model, struct sp_chain *chain,
+			 struct sp_state from)
 {
-	double rate = sp_plan_failure_rate(model, from.failed), coverage = model->rate[SP_PLAN_RATE_coverage];
-	struct sp_state covered = { from.repairman, from.failed + 1, 0 }, unsafe = { from.repairman, from.failed, 1 };
+	double rate = sp_plan_failure_rate(model, from.failed),
+		coverage = model->rate[SP_PLAN_RATE_coverage];
+	struct sp_state covered = { from.repairman, from.failed + 1, 0 },
+		unsafe = { from.repairman, from.failed, 1 };
 
 	add(model, chain, from, covered, coverage * rate);
 	add(model, chain, from, unsafe, (1 - coverage) * rate);
 }
 
-static void add_repairs(const struct sp_plan_model *model, struct sp_chain *chain, struct sp_state from)
+static void add_repairs(const struct sp_plan_model *model, struct sp_chain *chain,
+			struct sp_state from)
 {
-	struct sp_state busy = { SP_REPAIRMAN_BUSY, from.failed, 0 }, down = { SP_REPAIRMAN_DOWN, from.failed, 0 };
-	struct sp_state repaired = { from.failed > 1 ? SP_REPAIRMAN_BUSY : SP_REPAIRMAN_VACATION, from.failed - 1, 0 };
+	struct sp_state busy = { SP_REPAIRMAN_BUSY, from.failed, 0 },
+		down = { SP_REPAIRMAN_DOWN, from.failed, 0 };
+	struct sp_state repaired = { from.failed > 1 ? SP_REPAIRMAN_BUSY :
+				     SP_REPAIRMAN_VACATION, from.failed - 1, 0 };
 
 	switch (from.repairman) {
 	case SP_REPAIRMAN_VACATION:

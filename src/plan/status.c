@@ -14,7 +14,8 @@ static unsigned int count_backends(const json_t *pools)
 
 	json_array_foreach(pools, i, pool)
 		json_array_foreach(json_object_get(pool, "backends"), j, backend) {
-			const char *address = json_string_value(json_object_get(backend, "address"));
+			const char *address = json_string_value(json_object_get(backend,
+										"address"));
 
 			if (address)
 				json_object_set_new(seen, address, json_true());
@@ -29,7 +30,8 @@ static void read_status(const json_t *status, struct sp_plan_cluster *c)
 	const json_t *store = json_object_get(status, "store");
 	const char *engine = json_string_value(json_object_get(store, "engine"));
 
-	c->stores = engine && !strcmp(engine, "local") ? 0 : json_array_size(json_object_get(store, "servers"));
+	c->stores = engine && !strcmp(engine, "local") ? 0 :
+		json_array_size(json_object_get(store, "servers"));
 	if (!c->stores)
 		c->proxies = 1;
 	c->backends = count_backends(json_object_get(status, "pools"));
@@ -65,12 +67,14 @@ int sp_status_read(const char *path, void *params, char error[SP_PLAN_ERROR_MAX]
 	}
 	if (json_is_array(json_object_get(said, "members")))
 		read_members(json_object_get(said, "members"), params);
-	else if (json_is_object(json_object_get(said, "store")) && json_is_integer(json_object_get(said, "splices")))
+	else if (json_is_object(json_object_get(said, "store")) &&
+		 json_is_integer(json_object_get(said, "splices")))
 		read_status(said, params);
 	else
 		err = -EINVAL;
 	if (err)
-		snprintf(error, SP_PLAN_ERROR_MAX, "%.150s: neither the status nor the cluster of splicectl --json", path);
+		snprintf(error, SP_PLAN_ERROR_MAX,
+			 "%.150s: neither the status nor the cluster of splicectl --json", path);
 	json_decref(said);
 	return err;
 }

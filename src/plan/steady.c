@@ -50,7 +50,8 @@ static double sum_before(const struct elimination *e, size_t state)
 static void cut_off_set(struct elimination *e)
 {
 	for (size_t from = 0; from < e->chain.count; from++)
-		for (size_t to = sp_chain_first(&e->chain, from); to < sp_chain_end(&e->chain, from); to++) {
+		for (size_t to = sp_chain_first(&e->chain, from);
+		     to < sp_chain_end(&e->chain, from); to++) {
 			double *rate = sp_chain_at(&e->chain, from, to);
 
 			if (is_end(e, to) && !is_end(e, from))

@@ -26,6 +26,7 @@ int sp_steady_by_lu(const struct sp_chain *chain, double *ret_p);
  * Return: as sp_steady().
  */
 int sp_time_before(const struct sp_chain *chain, const unsigned char *is_end, double *ret_hours);
-int sp_time_before_by_lu(const struct sp_chain *chain, const unsigned char *is_end, double *ret_hours);
+int sp_time_before_by_lu(const struct sp_chain *chain, const unsigned char *is_end,
+			 double *ret_hours);
 
 #endif

@@ -42,7 +42,8 @@ static double *entry(struct system *s, size_t row, size_t column)
 /*
  * Of the transposed generator, as probabilities are a row: flow into a state, minus flow out of it.
  */
-static void fill(struct system *s, const struct sp_chain *chain, size_t skip, const unsigned char *is_end)
+static void fill(struct system *s, const struct sp_chain *chain, size_t skip,
+		 const unsigned char *is_end)
 {
 	for (size_t from = skip; from < chain->count; from++) {
 		if (is_end && is_end[from]) {
@@ -86,7 +87,8 @@ int sp_steady_by_lu(const struct sp_chain *chain, double *ret_p)
 	return err;
 }
 
-int sp_time_before_by_lu(const struct sp_chain *chain, const unsigned char *is_end, double *ret_hours)
+int sp_time_before_by_lu(const struct sp_chain *chain, const unsigned char *is_end,
+			 double *ret_hours)
 {
 	struct system s;
 	int err = init(&s, chain->count, chain->width);

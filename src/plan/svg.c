@@ -64,7 +64,8 @@ static void axes(const struct sp_svg *svg, struct range range, FILE *out)
 
 	for (int decade = range.low; decade <= range.high; decade++) {
 		snprintf(label, sizeof(label), "1e%d", decade);
-		fprintf(out, "<path d=\"M%d %.1fH%d\" stroke=\"#ccc\"/>\n", LEFT, y_at(range, decade), WIDTH - RIGHT);
+		fprintf(out, "<path d=\"M%d %.1fH%d\" stroke=\"#ccc\"/>\n", LEFT,
+			y_at(range, decade), WIDTH - RIGHT);
 		text(out, LEFT - 6, y_at(range, decade) + 4, "end", label);
 	}
 	for (size_t i = 0; i < svg->points; i += step) {
@@ -85,7 +86,8 @@ static void line(const struct sp_svg *svg, size_t number, struct range range, FI
 		if (l->y[i] > 0)
 			fprintf(out, "%c%.1f %.1f", is_begun++ ? 'L' : 'M', x_at(svg, svg->x[i]),
 				y_at(range, log10(l->y[i])));
-	fprintf(out, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n<g fill=\"%s\">", colours[number],
+	fprintf(out, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n<g fill=\"%s\">",
+		colours[number],
 		colours[number]);
 	text(out, LEFT + 150.0 * (double)number, TOP - 8, "start", l->name);
 	fputs("</g>\n", out);
@@ -96,7 +98,8 @@ void sp_svg_print(const struct sp_svg *svg, FILE *out)
 	struct range range = range_of(svg);
 
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" "
-		     "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n", WIDTH, HEIGHT);
+		     "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+			     WIDTH, HEIGHT);
 	axes(svg, range, out);
 	for (size_t i = 0; i < svg->lines; i++)
 		line(svg, i, range, out);

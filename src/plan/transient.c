@@ -21,7 +21,8 @@ static double fastest(const struct sp_chain *chain)
 }
 
 /* One step of the uniformized chain: each state jumps or stays, at the same @rate. */
-static void jump(const struct sp_chain *chain, double rate, const double *stays, const double *from, double *to)
+static void jump(const struct sp_chain *chain, double rate, const double *stays, const double *from,
+		 double *to)
 {
 	for (size_t i = 0; i < chain->count; i++)
 		to[i] = from[i] * stays[i];
@@ -57,7 +58,8 @@ static int jumps_init(struct jumps *w, double mean)
 	w->weights[mode - w->first] = 1;
 	for (size_t n = mode; n > w->first && w->weights[n - w->first] > NEGLIGIBLE; n--)
 		w->weights[n - 1 - w->first] = w->weights[n - w->first] * n / mean;
-	for (size_t n = mode; n + 1 < w->first + w->count && w->weights[n - w->first] > NEGLIGIBLE; n++)
+	for (size_t n = mode; n + 1 < w->first + w->count && w->weights[n - w->first] > NEGLIGIBLE;
+	     n++)
 		w->weights[n + 1 - w->first] = w->weights[n - w->first] * mean / (n + 1);
 	while (!w->weights[w->count - 1])
 		w->count--;
@@ -88,14 +90,16 @@ static int work_init(struct work *w, const struct sp_chain *chain, double rate)
 	return 0;
 }
 
-static void sum_jumps(const struct sp_chain *chain, double rate, const struct jumps *jumps, struct work *w, double *p)
+static void sum_jumps(const struct sp_chain *chain, double rate, const struct jumps *jumps,
+		      struct work *w, double *p)
 {
 	double begin = 0, end = 0;
 
 	memcpy(w->now, p, chain->count * sizeof(double));
 	memset(w->sum, 0, chain->count * sizeof(double));
 	for (size_t n = 0; n < jumps->first + jumps->count; n++) {
-		double weight = n < jumps->first ? 0 : jumps->weights[n - jumps->first], *swap = w->now;
+		double weight = n < jumps->first ? 0 :
+			jumps->weights[n - jumps->first], *swap = w->now;
 
 		for (size_t i = 0; weight && i < chain->count; i++)
 			w->sum[i] += weight * w->now[i];
@@ -234,7 +238,8 @@ static void exponent_fill(const struct sp_chain *chain, double hours, gsl_matrix
 int sp_transient_by_exponential(const struct sp_chain *chain, double hours, double *p)
 {
 	size_t count = chain->count;
-	gsl_matrix *exponent = gsl_matrix_calloc(count, count), *matrix = gsl_matrix_calloc(count, count);
+	gsl_matrix *exponent = gsl_matrix_calloc(count, count),
+		*matrix = gsl_matrix_calloc(count, count);
 	double *work = calloc(count, sizeof(double));
 	int err = exponent && matrix && work ? 0 : -ENOMEM;
 

@@ -31,7 +31,8 @@ static void log_change(const struct sp_conn *c, const char *to, const char *why)
 {
 	char front[SP_TUPLE_STRLEN];
 
-	log_debug_limited("%s: %s > %s: %s", sp_tuple_format(&c->front, front), state_names[c->state], to, why);
+	log_debug_limited("%s: %s > %s: %s", sp_tuple_format(&c->front, front),
+			  state_names[c->state], to, why);
 }
 
 void sp_conn_enter(struct sp_conn *c, enum sp_conn_state state, const char *why)

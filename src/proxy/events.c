@@ -74,7 +74,8 @@ static int is_overtaken(const struct sp_conn *c)
 }
 
 /* Return: 0; -E2BIG: the table is full. */
-static int install_known(struct sp_proxy *p, const struct sp_splice *splice, const struct sp_conn *c)
+static int install_known(struct sp_proxy *p, const struct sp_splice *splice,
+			 const struct sp_conn *c)
 {
 	const struct sp_streams at = { .client = c ? splice->client_isn + 1 + c->reasm.len : 0 };
 
@@ -93,7 +94,8 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 }
 
 /* The splice of another proxy is here, too, from now on. */
-static void use_found(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice)
+static void use_found(struct sp_proxy *p, const struct sp_tuple *key,
+		      const struct sp_splice *splice)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, &splice->front);
 

@@ -9,11 +9,11 @@
 
 /*
  * A handshake that a backend's kernel has not taken over yet is not retransmitted by the backend. A
- * client that sends first retransmits its request; the acknowledgement of a client that waits for the
- * server's greeting may be lost behind the proxy. Without a shared store, the agent cannot ask for a
- * splice whose introduction was lost, either. So both are repeated for some seconds, until the client
- * has acknowledged something. They are kept in a small ring, where a flood of connections displaces
- * them, which ends only this help.
+ * client that sends first retransmits its request; the acknowledgement of a client that waits for
+ * the server's greeting may be lost behind the proxy. Without a shared store, the agent cannot ask
+ * for a splice whose introduction was lost, either. So both are repeated for some seconds, until
+ * the client has acknowledged something. They are kept in a small ring, where a flood of
+ * connections displaces them, which ends only this help.
  */
 struct sp_reintroductions;
 
@@ -29,8 +29,8 @@ void sp_reintroduce_add(struct sp_reintroductions *reintroductions, const struct
 		    __u16 window, int is_greeting, __u64 now_ns);
 
 /*
- * Forget a splice. Return: 0 if its server was to speak first, with the client's acknowledgement, by
- * which the connection can begin anew; -ENOENT.
+ * Forget a splice. Return: 0 if its server was to speak first, with the client's acknowledgement,
+ * by which the connection can begin anew; -ENOENT.
  */
 int sp_reintroduce_take(struct sp_reintroductions *reintroductions, const struct sp_tuple *front,
 			__u32 client_isn,

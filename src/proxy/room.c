@@ -3,10 +3,10 @@
  * room.c - the incomplete head that gives way when limit `pending` or `held` is reached
  *
  * Without this, clients that send large heads slowly, or never to their end, would keep all others
- * out for `head_time`. If bytes run short, the largest head that is looked at gives way to a smaller
- * one; if slots run short, the oldest head, unless it is younger than ROOM_MIN_MS. A look is at
- * SP_CONNS_LOOK slots, in turns, so its cost does not grow with the table. Connections with a backend
- * go on, and replies are heard.
+ * out for `head_time`. If bytes run short, the largest head that is looked at gives way to a
+ * smaller one; if slots run short, the oldest head, unless it is younger than ROOM_MIN_MS. A look
+ * is at SP_CONNS_LOOK slots, in turns, so its cost does not grow with the table. Connections with a
+ * backend go on, and replies are heard.
  */
 #include "proxy/room.h"
 

@@ -9,12 +9,12 @@
  *
  * All acknowledged bytes of a head bear the TSval that the store has for sure: a proxy that resumes
  * the head knows no later one, and the backend would take an earlier one for an old duplicate (RFC
- * 7323, 5). Bytes that the client still holds bear its latest TSval: the echo of an earlier one would
- * tell the client that its retransmission was spurious (RFC 3522), and it would wait.
+ * 7323, 5). Bytes that the client still holds bear its latest TSval: the echo of an earlier one
+ * would tell the client that its retransmission was spurious (RFC 3522), and it would wait.
  *
  * A daemon that starts, or another proxy, may resume a head (takeover.c). It gives the bytes to the
- * store as its own before it acknowledges anything (@lent), since some of them may not be safe. Before
- * the splice it goes on as the first owner would have, after it by retransmission.
+ * store as its own before it acknowledges anything (@lent), since some of them may not be safe.
+ * Before the splice it goes on as the first owner would have, after it by retransmission.
  */
 #include <errno.h>
 #include <string.h>

@@ -6,11 +6,11 @@
 #include "tcp/wire.h"
 
 /*
- * A SYN is answered statelessly, so its SYN-ACK would not be retransmitted. A client that sends first
- * retransmits its request, which does as well; a client that waits for the server's greeting would
- * wait for ever if the third segment of the handshake is lost. So these SYN-ACKs are kept in a small
- * ring for some seconds, and retransmitted once or twice unless the connection has come. In a flood
- * they displace each other, which ends only this help.
+ * A SYN is answered statelessly, so its SYN-ACK would not be retransmitted. A client that sends
+ * first retransmits its request, which does as well; a client that waits for the server's greeting
+ * would wait for ever if the third segment of the handshake is lost. So these SYN-ACKs are kept in
+ * a small ring for some seconds, and retransmitted once or twice unless the connection has come. In
+ * a flood they displace each other, which ends only this help.
  */
 struct sp_synacks;
 

@@ -2,10 +2,10 @@
 /*
  * sync.c - the source ports of ours on which the store has splices
  *
- * A daemon that finds no splices on its machine may have made some before: other proxies carry them,
- * and their ports are in use. So it reads the store at its start, reserves those ports, and is in sync
- * from then on. Later it reads again, slowly, and frees the ports of splices that ended elsewhere: a
- * complete scan has not found them.
+ * A daemon that finds no splices on its machine may have made some before: other proxies carry
+ * them, and their ports are in use. So it reads the store at its start, reserves those ports, and
+ * is in sync from then on. Later it reads again, slowly, and frees the ports of splices that ended
+ * elsewhere: a complete scan has not found them.
  *
  * New connections don't wait for that, but a backend that answers as if the port were in use is
  * believed until then. A proxy that is not in sync should not be announced: sp_sync_is_done().

@@ -15,8 +15,8 @@
  * If there is a splice, the bytes are retransmitted to the backend, where they are duplicates at
  * worst. If not, the head begins again, and the claim decides which proxy makes the splice. A head
  * may be left of a splice that ended and was forgotten: that must not run again. A head without a
- * splice is never older than limits allow, and a splice stays known for some time after its end: the
- * shorter of both times decides.
+ * splice is never older than limits allow, and a splice stays known for some time after its end:
+ * the shorter of both times decides.
  */
 #include "proxy/takeover.h"
 

@@ -8,7 +8,9 @@
 struct sp_port_queue *sp_port_queue_new(__u32 port_count, __u32 fresh_next)
 {
 	size_t n = port_count;
-	struct sp_port_queue *q = calloc(1, sizeof(*q) + n * (sizeof(q->ports[0]) + sizeof(q->states[0]) +
+	struct sp_port_queue *q = calloc(1,
+					 sizeof(*q) + n * (sizeof(q->ports[0]) +
+							   sizeof(q->states[0]) +
 							      sizeof(q->marks[0])));
 
 	if (!q)

@@ -21,7 +21,8 @@
  * Of a taken port: a round, or that the store isn't known to have it; of a resting one: whether
  * its splice is over.
  */
-enum sp_port_mark { SP_PORT_MARK_NONE, SP_PORT_MARK_ROUND_A, SP_PORT_MARK_ROUND_B, SP_PORT_MARK_UNSURE };
+enum sp_port_mark { SP_PORT_MARK_NONE, SP_PORT_MARK_ROUND_A, SP_PORT_MARK_ROUND_B,
+		    SP_PORT_MARK_UNSURE };
 
 enum sp_port_state { SP_PORT_FRESH, SP_PORT_RESTING, SP_PORT_TAKEN };
 
@@ -43,7 +44,8 @@ struct sp_port_list {
 struct sp_port_queue {
 	__u32			fresh_next;	/* the next to look at, of @fresh_left */
 	__u32			fresh_left;
-	struct sp_port_list	lists[SP_PORT_TAKEN + 1];	/* by state; fresh ports have no list */
+	/* by state; fresh ports have no list */
+	struct sp_port_list	lists[SP_PORT_TAKEN + 1];
 	__u8			*states;	/* enum sp_port_state of each port */
 	__u8			*marks;		/* enum sp_port_mark of each port */
 	struct sp_port		ports[];

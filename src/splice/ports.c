@@ -131,7 +131,8 @@ static struct towards *towards_get(struct sp_ports *ports, const struct sp_endpo
 	return tw;
 }
 
-static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_idx, struct sp_port_queue **ret_q)
+static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_idx,
+		      struct sp_port_queue **ret_q)
 {
 	struct sp_port_queue *q = tw->queues[addr_idx];
 
@@ -140,7 +141,9 @@ static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_id
 			evict_idle(ports, tw);
 		if (ports->queue_count >= QUEUES_MAX)
 			return -ENOMEM;
-		q = sp_port_queue_new(ports->port_count, hash_endpoint(ports, &tw->to, addr_idx + 1) % ports->port_count);
+		q = sp_port_queue_new(ports->port_count,
+				      hash_endpoint(ports, &tw->to,
+						    addr_idx + 1) % ports->port_count);
 		if (!q)
 			return -ENOMEM;
 		tw->queues[addr_idx] = q;
@@ -150,7 +153,8 @@ static int queue_open(struct sp_ports *ports, struct towards *tw, size_t addr_id
 	return 0;
 }
 
-int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __u16 last, struct sp_ports **ret_ports)
+int sp_ports_new(const struct sp_addr *addrs, size_t addr_count, __u16 first, __u16 last,
+		 struct sp_ports **ret_ports)
 {
 	struct sp_ports *ports;
 
@@ -190,7 +194,8 @@ void sp_ports_free(struct sp_ports *ports)
 
 static struct sp_endpoint endpoint_at(const struct sp_ports *ports, size_t addr_idx, __u16 idx)
 {
-	return (struct sp_endpoint){ .addr = ports->addrs[addr_idx], .port_be = htons(ports->first + idx) };
+	return (struct sp_endpoint){ .addr = ports->addrs[addr_idx],
+				     .port_be = htons(ports->first + idx) };
 }
 
 static int alloc_port(struct sp_ports *ports, struct towards *tw, struct sp_endpoint *ret_from)
@@ -247,7 +252,8 @@ static int reclaim_ports(struct sp_ports *ports, struct towards *tw)
 	return 0;
 }
 
-int sp_port_alloc(struct sp_ports *ports, const struct sp_endpoint *to, struct sp_endpoint *ret_from)
+int sp_port_alloc(struct sp_ports *ports, const struct sp_endpoint *to,
+		  struct sp_endpoint *ret_from)
 {
 	struct towards *tw = towards_get(ports, to);
 	int err;
@@ -266,7 +272,8 @@ void sp_ports_on_shortage(struct sp_ports *ports, sp_ports_ask_fn ask, void *ctx
 	ports->ctx = ctx;
 }
 
-static int find_source(const struct sp_ports *ports, const struct sp_endpoint *from, size_t *ret_addr_idx,
+static int find_source(const struct sp_ports *ports, const struct sp_endpoint *from,
+		       size_t *ret_addr_idx,
 		       __u16 *ret_idx)
 {
 	__u32 idx = (__u32)ntohs(from->port_be) - ports->first;
@@ -284,7 +291,8 @@ static int find_source(const struct sp_ports *ports, const struct sp_endpoint *f
 }
 
 /* Where that port is, if its backend has been seen. */
-static int find_port(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from,
+static int find_port(struct sp_ports *ports, const struct sp_endpoint *to,
+		     const struct sp_endpoint *from,
 		     struct sp_port_queue **ret_q, __u16 *ret_idx)
 {
 	struct towards *tw = towards_find(ports, to);
@@ -296,7 +304,8 @@ static int find_port(struct sp_ports *ports, const struct sp_endpoint *to, const
 	return 0;
 }
 
-static int open_port(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from,
+static int open_port(struct sp_ports *ports, const struct sp_endpoint *to,
+		     const struct sp_endpoint *from,
 		     struct sp_port_queue **ret_q, __u16 *ret_idx)
 {
 	struct towards *tw;
@@ -308,7 +317,8 @@ static int open_port(struct sp_ports *ports, const struct sp_endpoint *to, const
 	return tw ? queue_open(ports, tw, addr_idx, ret_q) : -ENOMEM;
 }
 
-void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to,
+		  const struct sp_endpoint *from)
 {
 	struct sp_port_queue *q;
 	__u16 idx;
@@ -317,7 +327,8 @@ void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to, const st
 		sp_port_queue_put(q, idx, SP_PORT_MARK_NONE);
 }
 
-void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to,
+		     const struct sp_endpoint *from)
 {
 	struct sp_port_queue *q;
 	__u16 idx;
@@ -326,7 +337,8 @@ void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to, const
 		sp_port_queue_put(q, idx, SP_PORT_MARK_UNSURE);
 }
 
-int sp_port_reserve(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+int sp_port_reserve(struct sp_ports *ports, const struct sp_endpoint *to,
+		    const struct sp_endpoint *from)
 {
 	struct sp_port_queue *q;
 	__u16 idx;
@@ -341,7 +353,8 @@ int sp_port_reserve(struct sp_ports *ports, const struct sp_endpoint *to, const 
 	return 0;
 }
 
-int sp_port_seen(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+int sp_port_seen(struct sp_ports *ports, const struct sp_endpoint *to,
+		 const struct sp_endpoint *from)
 {
 	struct sp_port_queue *q;
 	__u16 idx;
@@ -357,7 +370,8 @@ int sp_port_seen(struct sp_ports *ports, const struct sp_endpoint *to, const str
 	return 0;
 }
 
-static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t addr_idx, sp_ports_ask_fn is_needed,
+static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t addr_idx,
+			sp_ports_ask_fn is_needed,
 			void *ctx)
 {
 	struct sp_port_queue *q = tw->queues[addr_idx];
@@ -365,7 +379,8 @@ static void sweep_queue(struct sp_ports *ports, const struct towards *tw, size_t
 	for (__u32 idx = 0; q && q->lists[SP_PORT_TAKEN].count && idx < ports->port_count; idx++) {
 		struct sp_endpoint from;
 
-		if (q->states[idx] != SP_PORT_TAKEN || !q->marks[idx] || q->marks[idx] == ports->round)
+		if (q->states[idx] != SP_PORT_TAKEN || !q->marks[idx] ||
+		    q->marks[idx] == ports->round)
 			continue;
 		q->marks[idx] = SP_PORT_MARK_NONE;
 		from = endpoint_at(ports, addr_idx, idx);
@@ -383,6 +398,7 @@ int sp_ports_sweep(struct sp_ports *ports, sp_ports_ask_fn is_needed, void *ctx)
 	if (ports->swept < BUCKETS)
 		return 1;
 	ports->swept = 0;
-	ports->round = ports->round == SP_PORT_MARK_ROUND_A ? SP_PORT_MARK_ROUND_B : SP_PORT_MARK_ROUND_A;
+	ports->round = ports->round == SP_PORT_MARK_ROUND_A ? SP_PORT_MARK_ROUND_B :
+		SP_PORT_MARK_ROUND_A;
 	return 0;
 }

@@ -140,7 +140,8 @@ static struct sp_half read_up(const __u8 *b)
 {
 	return (struct sp_half){
 		.spliced_s = get_be32(b + 8), .version = b[12], .pool_id = get_be16(b + 15),
-		.flags = get_be16(b + 13) >> 10 << FLAGS_AT & SP_HALF_F_SHARED, .window_shift = decode_shift(get_be16(b + 13) >> 5),
+		.flags = get_be16(b + 13) >> 10 << FLAGS_AT & SP_HALF_F_SHARED,
+		.window_shift = decode_shift(get_be16(b + 13) >> 5),
 		.seq_delta = get_be32(b + 17), .ack_delta = get_be32(b + 21),
 		.tsval_delta = get_be32(b + 25), .tsecr_delta = get_be32(b + 29),
 	};
@@ -184,5 +185,6 @@ int sp_record_is_same(const struct sp_record *a, const struct sp_record *b)
 	const size_t frame = SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES;
 
 	return a->len == b->len && a->len > frame &&
-	       !memcmp(a->bytes + SP_SEAL_HEAD_BYTES, b->bytes + SP_SEAL_HEAD_BYTES, a->len - frame);
+	       !memcmp(a->bytes + SP_SEAL_HEAD_BYTES, b->bytes + SP_SEAL_HEAD_BYTES,
+		       a->len - frame);
 }

@@ -15,7 +15,8 @@ static __s8 window_shift(__s8 wrote, __s8 reads)
 	return (wrote < 0 ? 0 : wrote) - (reads < 0 ? 0 : reads);
 }
 
-static struct sp_half half_of(const struct sp_tuple *out, const struct sp_side *from, const struct sp_side *to)
+static struct sp_half half_of(const struct sp_tuple *out, const struct sp_side *from,
+			      const struct sp_side *to)
 {
 	struct sp_half h = { .out = *out };
 
@@ -33,11 +34,13 @@ static struct sp_half half_of(const struct sp_tuple *out, const struct sp_side *
 }
 
 struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,
-				const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id)
+				const struct sp_tuple *back, const struct sp_side *backend,
+				__u32 pool_id)
 {
 	struct sp_tuple to_client = sp_tuple_reverse(front);
 	struct sp_splice s = {
-		.front = *front, .up = half_of(back, client, backend), .down = half_of(&to_client, backend, client),
+		.front = *front, .up = half_of(back, client, backend),
+		.down = half_of(&to_client, backend, client),
 		.client_isn = client->isn_theirs,
 	};
 
@@ -54,16 +57,19 @@ void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale)
 
 	for (int i = 0; i < 2; i++) {
 		halves[i]->tsval_delta = sp_half_adopted(mss, wscale);
-		halves[i]->tsecr_delta = -halves[i]->tsval_delta;	/* from the view of the reverse half */
+		/* from the view of the reverse half */
+		halves[i]->tsecr_delta = -halves[i]->tsval_delta;
 	}
 }
 
-int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, const struct sp_streams *at,
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
+		      const struct sp_streams *at,
 		      __u32 refreshed_s)
 {
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);
 	struct sp_half_state down = { .last_ack = splice->client_isn + 1, .next_seq = at->backend };
-	struct sp_half_state up = { .next_seq = at->client, .bytes = at->client ? at->client - splice->client_isn - 1 : 0 };
+	struct sp_half_state up = { .next_seq = at->client, .bytes = at->client ?
+				    at->client - splice->client_isn - 1 : 0 };
 	const struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s };
 	int err = sp_datapath_put(dp, &from_backend, &splice->down, &down, &tag);
 
@@ -79,18 +85,23 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, co
  * Else two proxies that each report a different end would leave one proxy with both ends, and no
  * further report.
  */
-__u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+__u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn,
+		     __u8 state)
 {
-	struct sp_patch note = { .front = *front, .client_isn = client_isn, .flags = state & SP_STATE_TOLD };
+	struct sp_patch note = { .front = *front, .client_isn = client_isn,
+				 .flags = state & SP_STATE_TOLD };
 	struct sp_half_state told = { .flags = state };
 	struct sp_entry up;
 
-	if (sp_datapath_patch(dp, &note) || sp_state_is_closed(&told) || sp_datapath_get(dp, front, &up))
+	if (sp_datapath_patch(dp, &note) || sp_state_is_closed(&told) ||
+	    sp_datapath_get(dp, front, &up))
 		return 0;
-	return up.meta.client_isn == client_isn && sp_state_is_closed(&up.state) ? up.state.flags & SP_STATE_ENDS : 0;
+	return up.meta.client_isn == client_isn && sp_state_is_closed(&up.state) ?
+	       up.state.flags & SP_STATE_ENDS : 0;
 }
 
-enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple, __u32 client_isn,
+enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple,
+				    __u32 client_isn,
 				    const struct sp_fin *fin)
 {
 	struct sp_entry own, peer;

@@ -40,7 +40,8 @@ struct sp_splice {
 
 /* Out of two handshakes. @back: proxy -> backend. */
 struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,
-				const struct sp_tuple *back, const struct sp_side *backend, __u32 pool_id);
+				const struct sp_tuple *back, const struct sp_side *backend,
+				__u32 pool_id);
 
 /*
  * Of one with SP_HALF_F_ADOPTED, whose two handshakes are the same. @mss, @wscale: see
@@ -61,7 +62,8 @@ struct sp_streams {
  *		only since then
  * Return: 0; -E2BIG when the table is full, and then nothing is left of it.
  */
-int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, const struct sp_streams *at,
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
+		      const struct sp_streams *at,
 		      __u32 refreshed_s);
 
 /**
@@ -74,13 +76,15 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice, co
  * Return: what the one who told should hear, which is that the splice is closed, and why; 0:
  * nothing.
  */
-__u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+__u8 sp_splice_ended(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn,
+		     __u8 state);
 
 /*
  * A FIN of @tuple, which a half matches, ends its stream, as far as is known here.
  * SP_FIN_UNKNOWN: no such splice.
  */
-enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple, __u32 client_isn,
+enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tuple *tuple,
+				    __u32 client_isn,
 				    const struct sp_fin *fin);
 
 /* At start: count the splices of the datapath, and mark their ports. */

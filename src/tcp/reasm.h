@@ -8,7 +8,8 @@
 
 #include "abi/ktypes.h"
 
-#define SP_REASM_SPANS	16	/* as many segments as are in flight before an acknowledgement, each on its own path */
+/* as many segments as are in flight before an acknowledgement, each on its own path */
+#define SP_REASM_SPANS	16
 
 /* Stretches behind a hole: [from, to), offsets from the first byte. */
 struct sp_reasm_span {
@@ -37,6 +38,7 @@ struct sp_reasm {
  * Earlier bytes win. A payload that needs a span too many is left out: TCP retransmits.
  * Return: bytes by which @held->len has grown.
  */
-__u32 sp_reasm_add(struct sp_reasm *held, char *buf, __u32 room, __s64 at, const char *data, __u32 n);
+__u32 sp_reasm_add(struct sp_reasm *held, char *buf, __u32 room, __s64 at, const char *data,
+		   __u32 n);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "tcp/relay.h"
 
-#define MSS_LEAST	48	/* a receiver that says less is not obeyed, as by Linux (tcp_min_snd_mss) */
+/* a receiver that says less is not obeyed, as by Linux (tcp_min_snd_mss) */
+#define MSS_LEAST	48
 #define MSS_MOST	(SP_SEGMENT_PACKET_MAX - 60)	/* IPv6 and TCP header */
 #define TS_BYTES	12	/* the option with its padding */
 
@@ -32,7 +33,8 @@ static size_t payload_room(const struct sp_segment *seg, __u16 mss)
 	return mss - (seg->has_ts ? TS_BYTES : 0);
 }
 
-void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss)
+void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg,
+	      __u16 mss)
 {
 	struct sp_segment translated = apply_half(half, seg);
 

@@ -18,7 +18,8 @@
  *		superpacket goes in pieces
  * SACK blocks are left out: the receiver will hear them again.
  */
-void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss);
+void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg,
+	      __u16 mss);
 
 /* A segment of our own to a receiver of this MSS. */
 void sp_relay_pieces(struct sp_wire *wire, const struct sp_segment *seg, __u16 mss);

@@ -66,7 +66,8 @@ static size_t ip_header_len(const struct sp_tuple *t)
 }
 
 /* Without DF the packet needs an ID: the kernel replaces 0. */
-static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos, __u16 frag_off)
+static void put_ipv4(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos,
+		     __u16 frag_off)
 {
 	struct iphdr ip = {
 		.version = 4, .ihl = sizeof(ip) / 4, .tos = tos, .ttl = TTL, .protocol = proto,
@@ -90,7 +91,8 @@ static void put_ipv6(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_
 	memcpy(buf, &ip, sizeof(ip));
 }
 
-static void put_ip(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos, __u16 frag_off)
+static void put_ip(void *buf, const struct sp_tuple *t, __u8 proto, size_t l4_len, __u8 tos,
+		   __u16 frag_off)
 {
 	if (sp_addr_is_v4(&t->daddr))
 		put_ipv4(buf, t, proto, l4_len, tos, frag_off);
@@ -166,7 +168,8 @@ int sp_segment_build(const struct sp_segment *seg, void *buf, size_t size)
 	tcp_len = header_len + seg->payload_len;
 
 	tcp = tcp_header(seg, header_len);
-	put_ip(buf, &seg->tuple, IPPROTO_TCP, tcp_len, seg->is_ce ? IP_CE : 0, seg->is_cuttable ? 0 : IP_DF);
+	put_ip(buf, &seg->tuple, IPPROTO_TCP, tcp_len, seg->is_ce ? IP_CE : 0, seg->is_cuttable ?
+	       0 : IP_DF);
 	memcpy(out, &tcp, sizeof(tcp));
 	memcpy(out + sizeof(tcp), opts, header_len - sizeof(tcp));
 	if (seg->payload_len)
@@ -330,7 +333,8 @@ int sp_segment_build_too_big(const struct sp_event *ev, void *buf)
 	put_ip(buf, &t, is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, len, 0, IP_DF);
 	memcpy(out, &icmp, sizeof(icmp));
 	memcpy(out + sizeof(icmp), ev->packet, quote_len);
-	icmp.checksum = sum_fold(sum_add(is_v4 ? 0 : sum_pseudo(&t, IPPROTO_ICMPV6, len), out, len));
+	icmp.checksum = sum_fold(sum_add(is_v4 ? 0 :
+					 sum_pseudo(&t, IPPROTO_ICMPV6, len), out, len));
 	memcpy(out, &icmp, sizeof(icmp));
 	return ip_len + len;
 }
@@ -344,7 +348,8 @@ int sp_segment_parse_quote(const struct sp_event *ev, struct sp_quote *ret_quote
 	if (ev->len < ev->l4_off + tcp_off + 8)
 		return -EBADMSG;
 	ret_quote->seq = get_be32(icmp + tcp_off + 4);
-	ret_quote->is_too_big = is_v4 ? icmp[0] == ICMP_DEST_UNREACH && icmp[1] == ICMP_FRAG_NEEDED :
+	ret_quote->is_too_big = is_v4 ?
+		icmp[0] == ICMP_DEST_UNREACH && icmp[1] == ICMP_FRAG_NEEDED :
 		icmp[0] == ICMPV6_PKT_TOOBIG;
 	return 0;
 }

@@ -131,7 +131,8 @@ static void keep_payload(struct sp_strays *s, struct stray *stray)
 	stray->seg.payload = s->bytes + stray->at % BYTES;
 }
 
-void sp_stray_add(struct sp_strays *s, __u64 hash, const struct sp_segment *seg, __u8 flags, __u64 now_ns)
+void sp_stray_add(struct sp_strays *s, __u64 hash, const struct sp_segment *seg, __u8 flags,
+		  __u64 now_ns)
 {
 	struct stray *stray = &s->ring[s->next];
 
@@ -167,7 +168,8 @@ static int is_same_connection(const struct sp_segment *a, const struct sp_segmen
 	return a->seq - b->seq + NEAR < 2 * NEAR && a->ack - b->ack + NEAR < 2 * NEAR;
 }
 
-static const struct sp_segment *latest_stray(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple)
+static const struct sp_segment *latest_stray(struct sp_strays *s, __u64 hash,
+					     const struct sp_tuple *tuple)
 {
 	const struct sp_segment *seg = NULL;
 
@@ -189,7 +191,8 @@ int sp_stray_nobody(struct sp_strays *s, __u64 hash, const struct sp_tuple *tupl
 			continue;
 		if (!stray->nobody_ns)
 			stray->nobody_ns = now_ns;
-		is_dead |= now_ns - stray->nobody_ns >= SP_STRAY_DEAD_NS && now_ns - stray->nobody_ns < DEAD_MAX_NS;
+		is_dead |= now_ns - stray->nobody_ns >= SP_STRAY_DEAD_NS &&
+			now_ns - stray->nobody_ns < DEAD_MAX_NS;
 	}
 	return is_dead;
 }
@@ -199,7 +202,8 @@ static int is_early(const struct stray *stray, __u64 now_ns, __u64 limit_ns)
 	return now_ns - stray->came_ns < limit_ns;
 }
 
-int sp_stray_isn(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns, __u32 *ret_isn)
+int sp_stray_isn(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,
+		 __u32 *ret_isn)
 {
 	int err = -ENOENT;
 

@@ -165,7 +165,8 @@ static void queue_add(struct wire_queue *q, const struct sp_addr *to, size_t len
 
 	*iov = (struct iovec){ .iov_base = q->arena + q->used, .iov_len = len };
 	q->msgs[q->count].msg_hdr = (struct msghdr){
-		.msg_name = addr, .msg_namelen = sp_sockaddr_make(to, 0, addr), .msg_iov = iov, .msg_iovlen = 1,
+		.msg_name = addr, .msg_namelen = sp_sockaddr_make(to, 0, addr), .msg_iov = iov,
+		.msg_iovlen = 1,
 	};
 	q->used = (q->used + len + 7) & ~(size_t)7;
 	q->count++;

@@ -269,7 +269,8 @@ static int connect_to(const struct sp_store_server_conf *server)
 {
 	union sp_sockaddr at;
 	socklen_t len = address_of(server, &at);
-	int fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, err;
+	int fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1,
+		err;
 
 	if (fd < 0)
 		return -errno;
