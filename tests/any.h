@@ -22,7 +22,8 @@ static inline struct sp_addr any_addr(int is_v6)
 {
 	if (!is_v6)
 		return sp_addr_v4(any32());
-	return (struct sp_addr){ .w = { htonl(0xfd000000 | (any32() >> 8)), any32(), any32(), any32() } };
+	return (struct sp_addr){ .w = { htonl(0xfd000000 | (any32() >> 8)), any32(), any32(),
+					any32() } };
 }
 
 /* Somebody is at both ends. */
@@ -31,24 +32,32 @@ static inline struct sp_tuple any_tuple(int is_v6)
 	return (struct sp_tuple){ any_addr(is_v6), any_addr(is_v6), any32() | 1, any32() | 1 };
 }
 
-/* As splice.c makes it of two handshakes: each number is what the one side says of what the other has heard. */
+/*
+ * As splice.c makes it of two handshakes: each number is what the one side says of what the other
+ * has heard.
+ */
 static inline struct sp_splice any_splice(int is_v6)
 {
 	__u32 client = any32(), to_client = any32(), backend = any32(), to_backend = any32();
-	__u32 ts_client = any32(), ts_to_client = any32(), ts_backend = any32(), ts_to_backend = any32();
+	__u32 ts_client = any32(), ts_to_client = any32(), ts_backend = any32(),
+		ts_to_backend = any32();
 	struct sp_splice s = { .front = any_tuple(is_v6), .client_isn = client };
 
 	s.up = (struct sp_half){
-		.out = any_tuple(is_v6), .seq_delta = to_backend - client, .ack_delta = backend - to_client,
+		.out = any_tuple(is_v6), .seq_delta = to_backend - client,
+		.ack_delta = backend - to_client,
 		.tsval_delta = ts_to_backend - ts_client, .tsecr_delta = ts_backend - ts_to_client,
-		.window_shift = random() % 29 - 14, .version = any32(), .spliced_s = any32(), .pool_id = any32(),
+		.window_shift = random() % 29 - 14, .version = any32(), .spliced_s = any32(),
+		.pool_id = any32(),
 		.mss = random() & 4 ? any32() : 0,
 		.flags = any32() & SP_HALF_F_SHARED,
 	};
 	s.down = (struct sp_half){
-		.out = sp_tuple_reverse(&s.front), .seq_delta = to_client - backend, .ack_delta = client - to_backend,
+		.out = sp_tuple_reverse(&s.front), .seq_delta = to_client - backend,
+		.ack_delta = client - to_backend,
 		.tsval_delta = ts_to_client - ts_backend, .tsecr_delta = ts_client - ts_to_backend,
-		.window_shift = random() % 29 - 14, .version = s.up.version, .spliced_s = s.up.spliced_s,
+		.window_shift = random() % 29 - 14, .version = s.up.version,
+		.spliced_s = s.up.spliced_s,
 		.pool_id = s.up.pool_id, .flags = SP_HALF_F_FROM_BACKEND | s.up.flags,
 	};
 	return s;

@@ -33,7 +33,8 @@ static void every_data_comes_back_in_both_periods(void **state)
 	for (__u32 period = 1000; period < 1002; period++) {
 		for (unsigned int i = 0; i < 3 * 128; i++) {
 			enum sp_cookie want = kinds[i / 128].cookie;
-			__u32 isn = sp_cookie_make(key, &in, period, (i & 127) | kinds[i / 128].more);
+			__u32 isn = sp_cookie_make(key, &in, period,
+						   (i & 127) | kinds[i / 128].more);
 
 			assert_int_equal(isn & 0x7f, i & 127);
 			assert_int_equal(sp_cookie_read(key, &in, period, isn), want);
@@ -152,7 +153,8 @@ static void mss_is_rounded_down(void **state)
 		__u16 last = 0;
 
 		for (unsigned int mss = 1; mss < 65536; mss++) {
-			__u16 got = sp_cookie_mss(sp_cookie_mss_class(mss, services[i]), services[i]);
+			__u16 got = sp_cookie_mss(sp_cookie_mss_class(mss, services[i]),
+						  services[i]);
 
 			assert_in_range(got, 536, services[i]);
 			assert_in_range(got, last, mss < 536 ? 536 : mss);

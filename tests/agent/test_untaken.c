@@ -101,10 +101,12 @@ static void a_full_table_forgets_the_soonest(void **state)
 
 static void a_number_is_found_by_its_name(void **state)
 {
-	char names[] = "TcpExt: A ListenOverflows B\n", numbers[] = "TcpExt: 1 22 3\n", short_line[] = "TcpExt: 1\n";
+	char names[] = "TcpExt: A ListenOverflows B\n", numbers[] = "TcpExt: 1 22 3\n",
+		short_line[] = "TcpExt: 1\n";
 
 	assert_int_equal(number_of(names, numbers, "ListenOverflows"), 22);
-	assert_int_equal(number_of((char[]){ "TcpExt: A ListenOverflows\n" }, short_line, "ListenOverflows"), 0);
+	assert_int_equal(number_of((char[]){ "TcpExt: A ListenOverflows\n" }, short_line,
+				   "ListenOverflows"), 0);
 }
 
 int main(void)

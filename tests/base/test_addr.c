@@ -22,7 +22,8 @@ static const char *const good_addrs[][2] = {
 	{ "::", "::" },
 	{ "::1", "::1" },
 	{ "::ffff:192.0.2.1", "192.0.2.1" },
-	{ "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
+	{ "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255",
+	  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" },
 };
 
 static const char *const bad_addrs[] = {
@@ -43,7 +44,8 @@ static const char *const good_endpoints[][2] = {
 };
 
 static const char *const bad_endpoints[] = {
-	"", ":", ":80", "[]:80", "[:80", "]:80", "192.0.2.1", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536",
+	"", ":", ":80", "[]:80", "[:80", "]:80", "192.0.2.1", "192.0.2.1:", "192.0.2.1:0",
+		"192.0.2.1:65536",
 	"192.0.2.1:99999", "192.0.2.1:000080", "192.0.2.1:+80", "192.0.2.1: 80", "192.0.2.1:80 ",
 	"192.0.2.1:-1", "192.0.2.1:http", "192.0.2.1:8o", "[192.0.2.1]:80", "2001:db8::1:80",
 	"2001:db8::1", "[2001:db8::1]", "[2001:db8::1]80", "[2001:db8::1:80", "2001:db8::1]:80",
@@ -130,8 +132,10 @@ static void bad_endpoints_are_refused(void **state)
 
 static void tuples_have_both_ends(void **state)
 {
-	char buf[SP_TUPLE_STRLEN], *longest = "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535";
-	struct sp_tuple t = { .saddr = sp_addr_v4(htonl(0xc0000201)), .daddr = sp_addr_v4(htonl(0xc6336401)),
+	char buf[SP_TUPLE_STRLEN],
+		*longest = "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535";
+	struct sp_tuple t = { .saddr = sp_addr_v4(htonl(0xc0000201)),
+			      .daddr = sp_addr_v4(htonl(0xc6336401)),
 			      .sport = htons(40000), .dport = htons(80) };
 
 	assert_string_equal(sp_tuple_format(&t, buf), "192.0.2.1:40000 > 198.51.100.1:80");

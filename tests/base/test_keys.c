@@ -36,7 +36,8 @@ static void keys_are_read(void **state)
 		{ K1 "\n", { 1, { { K1_WORDS } } } },
 		{ K1, { 1, { { K1_WORDS } } } },
 		{ K2 "\n" K1 "\n", { 2, { { K2_WORDS }, { K1_WORDS } } } },
-		{ "# new\n\n" K1 "\r\n  \n#old\n " K2 " \n\n", { 2, { { K1_WORDS }, { K2_WORDS } } } },
+		{ "# new\n\n" K1 "\r\n  \n#old\n " K2 " \n\n",
+		  { 2, { { K1_WORDS }, { K2_WORDS } } } },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -91,7 +92,8 @@ static void file_that_is_not_there_is_named(void **state)
 	struct sp_keys keys;
 
 	assert_int_equal(sp_keys_load("/nonexistent/key", error, &keys), -ENOENT);
-	assert_string_equal(error, "key_file /nonexistent/key: can't read it: No such file or directory");
+	assert_string_equal(error,
+			    "key_file /nonexistent/key: can't read it: No such file or directory");
 	assert_int_equal(sp_keys_load("/", error, &keys), -EIO);
 }
 

@@ -11,7 +11,10 @@
 
 static char said[8192];
 
-/* Run @say with stderr in a pipe; what it wrote is in @said. The pipe holds 64 KB, more than any test says. */
+/*
+ * Run @say with stderr in a pipe; what it wrote is in @said. The pipe holds 64 KB, more than any
+ * test says.
+ */
 static void listen_at(enum sp_log_level level, void (*say)(void), int is_journal)
 {
 	int fds[2], old = dup(STDERR_FILENO);

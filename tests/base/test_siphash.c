@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_siphash.c - abi/siphash.h against vectors of others; base/hash.h, whose results must not change. */
+/*
+ * test_siphash.c - abi/siphash.h against vectors of others; base/hash.h, whose results must not
+ * change.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +51,8 @@ static void every_bit_of_the_key_counts(void **state)
 
 		key[i / 64] ^= 1ULL << i % 64;
 		assert_int_not_equal(sp_siphash_words(key, &word, 1),
-				     sp_siphash_words((__u64[]){ le_word(0), le_word(8) }, &word, 1));
+				     sp_siphash_words((__u64[]){ le_word(0), le_word(8) }, &word,
+						      1));
 	}
 }
 

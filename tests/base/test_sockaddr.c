@@ -60,7 +60,8 @@ static void both_come_back(void **state)
 
 static void other_families_are_nothing(void **state)
 {
-	union sp_sockaddr at = { .un = { .sun_family = AF_UNIX, .sun_path = "/run/of/another/family" } };
+	union sp_sockaddr at = { .un = { .sun_family = AF_UNIX,
+					 .sun_path = "/run/of/another/family" } };
 	struct sp_endpoint nothing = { 0 }, got = sp_sockaddr_endpoint(&at);
 
 	assert_int_equal(sp_endpoint_compare(&got, &nothing), 0);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_warnings.c - src/base/warnings.c: what is in force, for how long, and what the log has of it */
+/*
+ * test_warnings.c - src/base/warnings.c: what is in force, for how long, and what the log has of it
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

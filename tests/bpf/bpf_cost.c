@@ -31,7 +31,8 @@ static struct cost costs[] = {
 
 static void prepare(struct cost *c)
 {
-	struct packet p = { .tuple = TUPLE_OUT(0), .ttl = 255, .seq = 1000, .ack = 2000, .flags = ACK,
+	struct packet p = { .tuple = TUPLE_OUT(0), .ttl = 255, .seq = 1000, .ack = 2000,
+			    .flags = ACK,
 			    .window = 500, .opt_len = c->opt_len, .payload = 64 };
 
 	memcpy(p.opt, c->opt, sizeof(p.opt));

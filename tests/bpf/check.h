@@ -31,13 +31,16 @@ static inline int close_all(void **state)
 /* A segment of a client, with numbers that wrap. */
 static inline struct packet plain_packet(int is_v6)
 {
-	return (struct packet){ .tuple = TUPLE_IN(is_v6), .is_v6 = is_v6, .ttl = 61, .id = 0x1234, .is_df = 1,
-				.seq = 0xfffffff0, .ack = 0x01020304, .flags = ACK, .window = 0x1357, .payload = 37 };
+	return (struct packet){ .tuple = TUPLE_IN(is_v6), .is_v6 = is_v6, .ttl = 61, .id = 0x1234,
+				.is_df = 1,
+				.seq = 0xfffffff0, .ack = 0x01020304, .flags = ACK,
+				.window = 0x1357, .payload = 37 };
 }
 
 static inline struct sp_half full_half(int is_v6)
 {
-	return (struct sp_half){ .out = TUPLE_OUT(is_v6), .seq_delta = 0x12345678, .ack_delta = 0xfedcba98,
+	return (struct sp_half){ .out = TUPLE_OUT(is_v6), .seq_delta = 0x12345678,
+				 .ack_delta = 0xfedcba98,
 				 .tsval_delta = 0x0badcafe, .tsecr_delta = 0xdeadbeef };
 }
 
@@ -82,12 +85,17 @@ static inline void put_service(struct fixture *f, int is_v6, __u8 more_flags)
 {
 	struct sp_tuple t = TUPLE_IN(is_v6);
 	struct sp_listen at = { .addr = t.daddr, .port = htons(SERVICE_PORT) };
-	struct sp_service svc = { .mss = 1400, .mss_max = 1400, .window = 0x7654, .wscale = 7, .flags = more_flags |
-				  SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE };
+	struct sp_service svc = { .mss = 1400, .mss_max = 1400, .window = 0x7654, .wscale = 7,
+				  .flags = more_flags |
+				  SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS |
+				  SP_SERVICE_F_WSCALE };
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc, BPF_ANY), 0);
-	f->control = (struct sp_control){ .heartbeat_ns = now_ns(CLOCK_MONOTONIC_COARSE), .key_count = 1,
-					  .cookie_key = { { 0x1122334455667788, 0x99aabbccddeeff00 } }, .period = 77 };
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc,
+					     BPF_ANY), 0);
+	f->control = (struct sp_control){ .heartbeat_ns = now_ns(CLOCK_MONOTONIC_COARSE),
+					  .key_count = 1,
+					  .cookie_key = { { 0x1122334455667788,
+							    0x99aabbccddeeff00 } }, .period = 77 };
 	assert_int_equal(set_control(f), 0);
 }
 
@@ -110,8 +118,12 @@ static inline void check_run(struct fixture *f, const char *name, const __u8 *in
 		fail_msg("%s: verdict %d instead of %d", name, is, verdict);
 }
 
-/* The same of a packet with a sum over all of it that the card has made (CHECKSUM_COMPLETE), which stays right. */
-static inline void check_run_summed(struct fixture *f, const char *name, const __u8 *in, __u32 in_len,
+/*
+ * The same of a packet with a sum over all of it that the card has made (CHECKSUM_COMPLETE), which
+ * stays right.
+ */
+static inline void check_run_summed(struct fixture *f, const char *name, const __u8 *in,
+				    __u32 in_len,
 				    int verdict, __u8 *out, __u32 *ret_len)
 {
 	f->flags = f->sum_flag;
@@ -119,7 +131,8 @@ static inline void check_run_summed(struct fixture *f, const char *name, const _
 	f->flags = 0;
 }
 
-static inline void check_untouched(struct fixture *f, const char *name, int is_v6, const __u8 *in, __u32 len)
+static inline void check_untouched(struct fixture *f, const char *name, int is_v6, const __u8 *in,
+				   __u32 len)
 {
 	__u8 out[FRAME_MAX];
 	__u32 out_len;
@@ -131,8 +144,10 @@ static inline void check_untouched(struct fixture *f, const char *name, int is_v
 /* What the list of reasons says of the program that runs. */
 static inline void check_fate(struct fixture *f, const char *name, int verdict, __u32 reason)
 {
-	int is_out = f->prog == f->skel->progs.sp_egress, is_proxy = f->prog == f->skel->progs.sp_ingress;
-	enum sp_fate fate = sp_drop_fate(is_proxy ? SP_DROP_AT_PROXY : is_out ? SP_DROP_AT_AGENT_OUT : SP_DROP_AT_AGENT_IN, reason);
+	int is_out = f->prog == f->skel->progs.sp_egress,
+		is_proxy = f->prog == f->skel->progs.sp_ingress;
+	enum sp_fate fate = sp_drop_fate(is_proxy ? SP_DROP_AT_PROXY : is_out ?
+					 SP_DROP_AT_AGENT_OUT : SP_DROP_AT_AGENT_IN, reason);
 	int wanted = is_out ? TC_ACT_REDIRECT : TC_ACT_SHOT;
 
 	if (fate == SP_FATE_STACK)
@@ -140,7 +155,8 @@ static inline void check_fate(struct fixture *f, const char *name, int verdict, 
 	if (fate == SP_FATE_ANSWER)
 		wanted = TC_ACT_REDIRECT;
 	if (fate == SP_FATE_NONE || verdict != wanted)
-		fail_msg("%s: verdict %d, but reason %u has fate %d here", name, verdict, reason, fate);
+		fail_msg("%s: verdict %d, but reason %u has fate %d here", name, verdict, reason,
+			 fate);
 }
 
 /* Also that the reason is counted, once. */
@@ -157,7 +173,8 @@ static inline void check_reason(struct fixture *f, const char *name, const __u8 
 		fail_msg("%s: reason counted %d times", name, (int)(drops(f, reason) - before));
 }
 
-static inline void check_dropped(struct fixture *f, const char *name, const struct packet *p, __u32 reason)
+static inline void check_dropped(struct fixture *f, const char *name, const struct packet *p,
+				 __u32 reason)
 {
 	__u8 in[FRAME_MAX];
 	__u32 len = build(p, in);
@@ -172,11 +189,13 @@ static inline void empty_bucket(struct fixture *f, __u32 who)
 
 	for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++)
 		empty[cpu].filled_ns = now_ns(CLOCK_MONOTONIC_COARSE);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_buckets), &who, empty, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_buckets), &who, empty,
+					     BPF_ANY), 0);
 }
 
 /* Each try is of another of the proxy's ports. The clock may go on in the middle of one. */
-static inline void check_limited(struct fixture *f, const struct packet *packet, __u32 who, int verdict)
+static inline void check_limited(struct fixture *f, const struct packet *packet, __u32 who,
+				 int verdict)
 {
 	__u64 before = drops(f, SP_DROP_RATE_LIMITED);
 	struct packet p = *packet;
@@ -206,7 +225,8 @@ static inline void add_at(__u8 *p, __u32 delta)
 /* Naive on purpose: byte by byte, with no usual layout. */
 static inline void expect_options(struct packet *p, const struct sp_half *h)
 {
-	for (__u32 i = 0; i < p->opt_len && p->opt[i] != 0; i += p->opt[i] == 1 ? 1 : p->opt[i + 1]) {
+	for (__u32 i = 0; i < p->opt_len && p->opt[i] != 0; i += p->opt[i] == 1 ? 1 :
+	     p->opt[i + 1]) {
 		if (p->opt[i] == 8) {
 			add_at(p->opt + i + 2, h->tsval_delta);
 			if (get32(p->opt + i + 6))
@@ -228,7 +248,8 @@ static inline struct packet expect_carried(struct packet p, const struct sp_half
 	return p;
 }
 
-static inline void check_bytes(const char *name, const struct packet *want, const __u8 *out, __u32 out_len)
+static inline void check_bytes(const char *name, const struct packet *want, const __u8 *out,
+			       __u32 out_len)
 {
 	__u8 frame[FRAME_MAX];
 	__u32 len = build(want, frame);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* fixture.h - the datapath loaded but attached nowhere, in a network namespace of its own that has routes. */
+/*
+ * fixture.h - the datapath loaded but attached nowhere, in a network namespace of its own that has
+ * routes.
+ */
 #ifndef SP_TESTS_FIXTURE_H
 #define SP_TESTS_FIXTURE_H
 
@@ -37,8 +40,10 @@
 #define SUM_COMPLETE	(1U << 2)
 
 /*
- * @prog: what the skb that run() makes goes through. @gso_size, @gso_segs, @mark: of it; @skb: what became of it.
- * @flags: of a run. @sum_flag: SUM_COMPLETE, where the kernel has it. @events: since the last call of listen_to().
+ * @prog: what the skb that run() makes goes through. @gso_size, @gso_segs, @mark: of it; @skb: what
+ *		became of it.
+ * @flags: of a run. @sum_flag: SUM_COMPLETE, where the kernel has it. @events: since the last call
+ *		of listen_to().
  */
 struct fixture {
 	struct proxy_bpf	*skel;
@@ -92,7 +97,8 @@ static inline int set_control(struct fixture *f)
 {
 	__u32 zero = 0;
 
-	return bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_control), &zero, &f->control, BPF_ANY);
+	return bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_control), &zero, &f->control,
+				   BPF_ANY);
 }
 
 static inline int take_event(void *ctx, void *data, size_t size)
@@ -127,7 +133,8 @@ static inline int stay_here(void)
 static inline int kernel_adopts(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	int is_there = btf && btf__find_by_name_kind(btf, "bpf_sk_assign_tcp_reqsk", BTF_KIND_FUNC) > 0;
+	int is_there = btf &&
+		btf__find_by_name_kind(btf, "bpf_sk_assign_tcp_reqsk", BTF_KIND_FUNC) > 0;
 
 	btf__free(btf);
 	return is_there;
@@ -142,7 +149,8 @@ static inline int leave_out_adopt(struct proxy_bpf *skel)
 static inline int kernel_tests_sums(struct fixture *f)
 {
 	__u8 frame[64] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame), .flags = SUM_COMPLETE);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame),
+		    .flags = SUM_COMPLETE);
 
 	return !bpf_prog_test_run_opts(bpf_program__fd(f->prog), &o);
 }
@@ -195,14 +203,17 @@ static inline void fixture_close(struct fixture *f)
 }
 
 /* @out: FRAME_MAX bytes. Return: the verdict, or -1000 when the kernel did not run it. */
-static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, __u32 *out_len, int repeat, __u32 *ns)
+static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, __u32 *out_len,
+		      int repeat, __u32 *ns)
 {
 	int is_out = f->prog == f->skel->progs.sp_egress;	/* from the machine itself */
-	struct __sk_buff ctx = { .ingress_ifindex = is_out ? 0 : f->ifindex, .ifindex = f->ifindex, .mark = f->mark,
+	struct __sk_buff ctx = { .ingress_ifindex = is_out ? 0 :
+				 f->ifindex, .ifindex = f->ifindex, .mark = f->mark,
 				 .gso_size = f->gso_size, .gso_segs = f->gso_segs };
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = len, .data_out = out,
 		    .data_size_out = FRAME_MAX, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
-		    .ctx_out = &f->skb, .ctx_size_out = sizeof(f->skb), .repeat = repeat, .flags = f->flags);
+		    .ctx_out = &f->skb, .ctx_size_out = sizeof(f->skb), .repeat = repeat,
+		    .flags = f->flags);
 
 	*out_len = 0;
 	if (bpf_prog_test_run_opts(bpf_program__fd(f->prog), &o))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* packet.h - builds frames out of a description, with checksums computed in full; shares no code with bpf/. */
+/*
+ * packet.h - builds frames out of a description, with checksums computed in full; shares no code
+ * with bpf/.
+ */
 #ifndef SP_TESTS_PACKET_H
 #define SP_TESTS_PACKET_H
 

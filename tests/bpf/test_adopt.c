@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What an agent's program at ingress does with segments of connections that its host's kernel is to take over: which it
- * knows for the first one of a handshake, which go to the stack, and which must not. A test run hands nothing over, as
- * its packets come by no interface: the first segment ends as adopt_failed. What follows is in test_takeover.c.
+ * What an agent's program at ingress does with segments of connections that its host's kernel is to
+ * take over: which it knows for the first one of a handshake, which go to the stack, and which must
+ * not. A test run hands nothing over, as its packets come by no interface: the first segment ends
+ * as adopt_failed. What follows is in test_takeover.c.
  */
 #include "adopt.h"
 
@@ -25,9 +26,11 @@ static void check_asked(struct fixture *f, const char *name, const struct packet
 static void put_ask(struct fixture *f, const struct sp_tuple *t, __s64 asked_ns, __s64 pass_ns)
 {
 	__u64 now = now_ns(CLOCK_MONOTONIC_COARSE);
-	struct sp_query ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ? now + pass_ns : 0 };
+	struct sp_query ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ?
+				now + pass_ns : 0 };
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_queries), t, &ask, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_queries), t, &ask,
+					     BPF_ANY), 0);
 }
 
 /* @data_off: what TCP says of its own length, if not 0 */
@@ -146,7 +149,8 @@ static void fill_ring(struct fixture *f)
 	in.tuple = p.tuple;
 	p.ack = sp_cookie_make(f->control.cookie_key[0], &in, f->control.period, 0) + 1;
 	f->prog = f->skel->progs.sp_ingress;
-	for (p.payload = 1400; p.payload; p.payload = p.payload > 100 ? 100 : 0) {	/* records of both sizes */
+	/* records of both sizes */
+	for (p.payload = 1400; p.payload; p.payload = p.payload > 100 ? 100 : 0) {
 		len = build(&p, frame);
 		assert_int_equal(run(f, frame, len, out, &len, 20000, NULL), TC_ACT_SHOT);
 	}
@@ -163,7 +167,10 @@ static void daemon_that_does_not_read_is_not_asked(void **state)
 	assert_true(listen_to(*state) > 1000);
 }
 
-/* A cookie is right for its client's ISN, by either key, from when the commit was until two periods before. */
+/*
+ * A cookie is right for its client's ISN, by either key, from when the commit was until two periods
+ * before.
+ */
 struct cookie_case {
 	const char	*name;
 	int		key_idx, key_count, later, seq_off;
@@ -201,7 +208,8 @@ static void check_cookie(struct fixture *f, const struct cookie_case *c, int is_
 	p.flags = c->flags;
 	p.seq += c->seq_off;
 	p.ack = cookie(is_v6, cookie_keys[c->key_idx], CLIENT_ISN, PERIOD + c->later,
-		       sp_cookie_data(3, CLIENT_WSCALE, 1) | (c->change == 3 ? SP_COOKIE_DATA_ECN : 0)) + 1;
+		       sp_cookie_data(3, CLIENT_WSCALE, 1) |
+		       (c->change == 3 ? SP_COOKIE_DATA_ECN : 0)) + 1;
 	p.ack ^= c->change == 1 ? 1 << 20 : 0;
 	p.ack += c->change == 2 ? 2 : 0;
 	if (c->is_right)
@@ -222,7 +230,10 @@ static void first_segment_is_known_by_its_cookie(void **state)
 	}
 }
 
-/* The half says of which connection: the cookie of an older one from the same port is as good, and is none of it. */
+/*
+ * The half says of which connection: the cookie of an older one from the same port is as good, and
+ * is none of it.
+ */
 static void cookie_of_another_connection_is_none(void **state)
 {
 	for_each_family(v6) {
@@ -275,7 +286,10 @@ static void given_ago(struct fixture *f, int is_v6, __u64 ago_ns)
 	set_entry(f, &down, &e);
 }
 
-/* The kernel had it, and has no socket: the daemon is told, and it is not given again, but the next one is. */
+/*
+ * The kernel had it, and has no socket: the daemon is told, and it is not given again, but the next
+ * one is.
+ */
 static void what_the_kernel_was_given_in_vain(void **state)
 {
 	struct fixture *f = *state;
@@ -322,7 +336,10 @@ static void what_is_not_the_first_waits_for_a_moment_only(void **state)
 	}
 }
 
-/* @seq: beside what the server has acknowledged last; @is_settled: the stack gets it, else the store is asked */
+/*
+ * @seq: beside what the server has acknowledged last; @is_settled: the stack gets it, else the
+ *		store is asked
+ */
 struct settled_case {
 	const char	*name;
 	__u8		flags;
@@ -338,12 +355,18 @@ static const struct settled_case settled[] = {
 	{ "its server has taken another one",	ADOPTED, 1, SP_STATE_REUSED, 0, 0 },
 	{ "and had not answered",		ADOPTED, 0, SP_STATE_REUSED, 0, 0 },
 	{ "half closed",			ADOPTED, 1, SP_STATE_FIN, 1000, 1 },
-	{ "closed, last acknowledgement",	ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, 0, 1 },
-	{ "closed, last FIN",			ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, -1, 1 },
-	{ "split, closed, last FIN",		SP_HALF_F_SPLIT, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, -1, 1 },
-	{ "split, closed, another one",		SP_HALF_F_SPLIT, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, 1, 0 },
-	{ "closed, another one",		ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, 1, 0 },
-	{ "closed, an older one",		ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, -2, 0 },
+	{ "closed, last acknowledgement",	ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, 0,
+	  1 },
+	{ "closed, last FIN",			ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, -1,
+	  1 },
+	{ "split, closed, last FIN",		SP_HALF_F_SPLIT, 1,
+	  SP_STATE_FIN | SP_STATE_PEER_FIN, -1, 1 },
+	{ "split, closed, another one",		SP_HALF_F_SPLIT, 1,
+	  SP_STATE_FIN | SP_STATE_PEER_FIN, 1, 0 },
+	{ "closed, another one",		ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, 1,
+	  0 },
+	{ "closed, an older one",		ADOPTED, 1, SP_STATE_FIN | SP_STATE_PEER_FIN, -2,
+	  0 },
 	{ "reset, another one",			ADOPTED, 1, SP_STATE_PEER_RST, 1000, 0 },
 };
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What an agent's program does with the packets that its host's servers send: all that it does not carry goes as it is. */
+/*
+ * What an agent's program does with the packets that its host's servers send: all that it does not
+ * carry goes as it is.
+ */
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
@@ -18,22 +21,26 @@ static void put_serve(struct fixture *f, int is_v6)
 	struct sp_listen from = { .addr = t.saddr, .port = t.sport };
 	__u32 nothing = 0;
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &from, &nothing, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &from, &nothing,
+					     BPF_ANY), 0);
 }
 
 static void put_snat(struct fixture *f, const struct sp_addr *addr)
 {
 	struct sp_snat all = { 1, 65535 };
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), addr, &all, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), addr, &all,
+					     BPF_ANY), 0);
 }
 
 static void put_ask(struct fixture *f, const struct sp_tuple *t, __s64 asked_ns, __s64 pass_ns)
 {
 	__u64 now = now_ns(CLOCK_MONOTONIC_COARSE);
-	struct sp_query ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ? now + pass_ns : 0 };
+	struct sp_query ask = { .asked_ns = now + asked_ns, .pass_until_ns = pass_ns ?
+				now + pass_ns : 0 };
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_queries), t, &ask, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_queries), t, &ask,
+					     BPF_ANY), 0);
 }
 
 static struct sp_query ask_of(struct fixture *f, const struct sp_tuple *t)
@@ -44,7 +51,10 @@ static struct sp_query ask_of(struct fixture *f, const struct sp_tuple *t)
 	return ask;
 }
 
-/* No halves, nothing asked yet; a daemon that lives; both families' ports are served, for proxies that are known. */
+/*
+ * No halves, nothing asked yet; a daemon that lives; both families' ports are served, for proxies
+ * that are known.
+ */
 static void begin(struct fixture *f)
 {
 	f->prog = f->skel->progs.sp_egress;
@@ -116,7 +126,8 @@ static void answers_are_carried(void **state)
 static void options_are_carried(void **state)
 {
 	static const __u8 opt[] = { 1, 1, 8, 10, 0, 1, 2, 3, 0xff, 0xfe, 0xfd, 0xfc,
-				    1, 1, 5, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+				    1, 1, 5, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+				    16 };
 
 	for_each_family(v6) {
 		struct packet p = server_packet(v6), want;
@@ -345,7 +356,8 @@ static void damaged_ones_pass(void **state)
 			p.flags |= has_half ? FIN : 0;
 			len = build(&p, in);
 			in[l4_off(v6) + 12] = 0x40;
-			in[l4_off(v6) - (v6 ? 35 : 17)] -= has_half ? 4 : 0;	/* of IP: or there were data */
+			/* of IP: or there were data */
+			in[l4_off(v6) - (v6 ? 35 : 17)] -= has_half ? 4 : 0;
 			check_untouched(*state, "damaged", v6, in, len);
 			assert_int_equal(listen_to(*state), 0);
 			if (has_half)
@@ -377,9 +389,12 @@ static int send_long(struct fixture *f, int wire, int is_v6, __u32 payload)
 
 static int open_egress(struct fixture *f)
 {
-	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(0x0003), .sll_ifindex = f->ifindex };
-	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = f->ifindex, .attach_point = BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(f->skel->progs.sp_egress));
+	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(0x0003),
+				  .sll_ifindex = f->ifindex };
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = f->ifindex,
+			    .attach_point = BPF_TC_EGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts,
+			    .prog_fd = bpf_program__fd(f->skel->progs.sp_egress));
 	int wire = socket(AF_PACKET, SOCK_RAW, 0);
 
 	assert_int_equal(system("ip link set v0 mtu 32000 && ip link set v1 mtu 32000"), 0);
@@ -453,7 +468,8 @@ static void segments_must_fit_the_way_to_the_client(void **state)
 /* A backend's host forwards nothing. */
 static int open_host(void **state)
 {
-	return open_all(state) ?: system("echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding;"
+	return open_all(state) ?:
+	       system("echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding;"
 					 "echo 1 >/proc/sys/net/ipv4/conf/lo/forwarding &&"
 					 "echo 1 >/proc/sys/net/ipv6/conf/lo/forwarding");
 }

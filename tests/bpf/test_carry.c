@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_carry.c - a segment of a splice: its header and size. Options: test_options.c. Needs root. */
+/*
+ * test_carry.c - a segment of a splice: its header and size. Options: test_options.c. Needs root.
+ */
 #include "check.h"
 
 struct header_case {
@@ -13,7 +15,8 @@ static const struct header_case headers[] = {
 	{ "nothing to add",		ACK, 64, 1, 2, 0, 0, 10 },
 	{ "both wrap",			ACK, 64, 0xfffffff0, 0xffffff00, 0x100, 0x1000, 10 },
 	{ "both go back",		ACK, 64, 5, 6, -10, -20, 10 },
-	{ "to zero",			ACK, 64, 0x80000000, 0x7fffffff, 0x80000000, 0x80000001, 10 },
+	{ "to zero",			ACK, 64, 0x80000000, 0x7fffffff, 0x80000000, 0x80000001,
+	  10 },
 	{ "no payload",			ACK, 64, 1, 2, 3, 4, 0 },
 	{ "odd payload",		ACK, 64, 1, 2, 3, 4, 1 },
 	{ "a full segment",		ACK, 64, 1, 2, 3, 4, 1440 },
@@ -34,7 +37,8 @@ static void header_is_rewritten(void **state)
 			struct packet p = plain_packet(v6), want;
 			struct sp_half h = full_half(v6);
 
-			p.flags = c->flags, p.ttl = c->ttl, p.seq = c->seq, p.ack = c->ack, p.payload = c->payload;
+			p.flags = c->flags, p.ttl = c->ttl, p.seq = c->seq, p.ack = c->ack,
+				p.payload = c->payload;
 			h.seq_delta = c->seq_delta, h.ack_delta = c->ack_delta;
 			want = expect_carried(p, &h);
 			check_carried(*state, c->name, &p, &h, &want);
@@ -113,7 +117,8 @@ static void sum_that_carries_twice(void **state)
 		struct sp_half h = full_half(v6);
 		__u64 sum = difference(&p.tuple.sport, &h.out.sport, 1);
 
-		sum += (__u64)(__u32)~htonl(p.seq) + htonl(p.seq + h.seq_delta) + (__u32)~htonl(p.ack);
+		sum += (__u64)(__u32)~htonl(p.seq) + htonl(p.seq + h.seq_delta) +
+			(__u32)~htonl(p.ack);
 		h.ack_delta = ntohl(0xffffffff - (__u32)sum) - p.ack;
 		want = expect_carried(p, &h);
 		check_carried(*state, "sum", &p, &h, &want);
@@ -222,7 +227,8 @@ static void segments_must_fit_the_way_out(void **state)
 
 /* @mss: of the receiver, where the route has 1500; @packet_max: what its sender may send then */
 static const struct { __u16 mss, packet_max_v4, packet_max_v6; } limits[] = {
-	{ 0, 1500, 1500 }, { 1360, 1400, 1420 }, { 1460, 1500, 1500 }, { 9000, 1500, 1500 }, { 1, 576, 1280 },
+	{ 0, 1500, 1500 }, { 1360, 1400, 1420 }, { 1460, 1500, 1500 }, { 9000, 1500, 1500 },
+		{ 1, 576, 1280 },
 	{ 65535, 1500, 1500 },
 };
 
@@ -246,7 +252,8 @@ static void receivers_mss_is_a_limit(void **state)
 {
 	for (size_t i = 0; i < COUNT(limits); i++)
 		for_each_family(v6)
-			check_limit(*state, v6, limits[i].mss, v6 ? limits[i].packet_max_v6 : limits[i].packet_max_v4);
+			check_limit(*state, v6, limits[i].mss, v6 ? limits[i].packet_max_v6 :
+				    limits[i].packet_max_v4);
 }
 
 /* Of IPv4: all of it goes up. */
@@ -285,7 +292,10 @@ static void padding_is_no_payload(void **state)
 	}
 }
 
-/* @dscp_ecn: of each packet of a client, one after the other; -1: no more. @went: what it goes on with; -1: dropped */
+/*
+ * @dscp_ecn: of each packet of a client, one after the other; -1: no more. @went: what it goes on
+ *		with; -1: dropped
+ */
 struct ecn_case {
 	const char	*name;
 	__u8		half_flags;
@@ -295,14 +305,21 @@ struct ecn_case {
 
 static const struct ecn_case ecns[] = {
 	{ "both ends do it: nothing changes",	0, 10, { 0, 1, 2, 3, -1 }, { 0, 1, 2, 3 } },
-	{ "nor does the DSCP",			0, 10, { 0xb8, 0xba, 0xbb, 0xff, -1 }, { 0xb8, 0xba, 0xbb, 0xff } },
-	{ "the backend does not",		SP_HALF_F_NOT_ECT, 10, { 0, 1, 2, 0xb8, -1 }, { 0, 0, 0, 0xb8 } },
-	{ "but the DSCP stays",			SP_HALF_F_NOT_ECT, 10, { 0xb9, 0xba, 0xfe, 0xfc, -1 }, { 0xb8, 0xb8, 0xfc, 0xfc } },
-	{ "adopted",				SP_HALF_F_NOT_ECT | SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED, 10,
+	{ "nor does the DSCP",			0, 10, { 0xb8, 0xba, 0xbb, 0xff, -1 },
+	  { 0xb8, 0xba, 0xbb, 0xff } },
+	{ "the backend does not",		SP_HALF_F_NOT_ECT, 10, { 0, 1, 2, 0xb8, -1 },
+	  { 0, 0, 0, 0xb8 } },
+	{ "but the DSCP stays",			SP_HALF_F_NOT_ECT, 10,
+	  { 0xb9, 0xba, 0xfe, 0xfc, -1 }, { 0xb8, 0xb8, 0xfc, 0xfc } },
+	{ "adopted",				SP_HALF_F_NOT_ECT | SP_HALF_F_SPLIT |
+	  SP_HALF_F_ADOPTED, 10,
 	  { 2, 0xba, 1, 0, -1 }, { 0, 0xb8, 0, 0 } },
-	{ "each mark alone is a loss",		SP_HALF_F_NOT_ECT, 10, { 3, 2, 0xbb, 2, -1 }, { -1, 0, -1, 0 } },
-	{ "of those in a row the first and third", SP_HALF_F_NOT_ECT, 10, { 3, 3, 3, 3, -1 }, { -1, 0, -1, 0 } },
-	{ "what has no data is not lost",	SP_HALF_F_NOT_ECT, 0, { 3, 2, 3, 3, -1 }, { 0, 0, 0, 0 } },
+	{ "each mark alone is a loss",		SP_HALF_F_NOT_ECT, 10, { 3, 2, 0xbb, 2, -1 },
+	  { -1, 0, -1, 0 } },
+	{ "of those in a row the first and third", SP_HALF_F_NOT_ECT, 10, { 3, 3, 3, 3, -1 },
+	  { -1, 0, -1, 0 } },
+	{ "what has no data is not lost",	SP_HALF_F_NOT_ECT, 0, { 3, 2, 3, 3, -1 },
+	  { 0, 0, 0, 0 } },
 };
 
 static void check_ecn(struct fixture *f, int is_v6, const struct ecn_case *c, int i)
@@ -343,7 +360,8 @@ static void set_policies(struct fixture *f, const struct sp_policies *p)
 {
 	__u32 zero = 0;
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_policies), &zero, p, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_policies), &zero, p,
+					     BPF_ANY), 0);
 }
 
 /* The datapath can't encrypt. The first policy that fits decides. */

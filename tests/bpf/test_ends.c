@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_ends.c - what is remembered of a splice's packets, and when it counts as closed. Needs root. */
+/*
+ * test_ends.c - what is remembered of a splice's packets, and when it counts as closed. Needs root.
+ */
 #include "check.h"
 
 /*
@@ -77,7 +79,9 @@ static const struct end_case ends[] = {
 	{ "backend's RST before it all",	1, RST, -1, 0 },
 };
 
-/* A forged segment passes, as the end it is for knows best, but must not make us forget the splice. */
+/*
+ * A forged segment passes, as the end it is for knows best, but must not make us forget the splice.
+ */
 static void plausible_ends_close(void **state)
 {
 	for (size_t i = 0; i < COUNT(ends); i++)
@@ -127,7 +131,10 @@ static const struct fin_case fins[] = {
 	{ "at a quarter",		0x40000000, 0, 0 },
 };
 
-/* A FIN of nobody's passes, as the end it is for knows best; two of them must not end a connection (RFC 5961, 5). */
+/*
+ * A FIN of nobody's passes, as the end it is for knows best; two of them must not end a connection
+ * (RFC 5961, 5).
+ */
 static void fins_must_fit(void **state)
 {
 	for (size_t i = 0; i < COUNT(fins); i++)
@@ -135,7 +142,8 @@ static void fins_must_fit(void **state)
 			for (int end = 0; end < 2; end++) {
 				const struct fin_case *c = &fins[i];
 				struct packet other = from(v6, !end, FIN | ACK, end ? 100 : 200);
-				struct packet p = from(v6, end, FIN | ACK, (end ? 200 : 100) + c->at);
+				struct packet p = from(v6, end, FIN | ACK,
+						       (end ? 200 : 100) + c->at);
 
 				p.payload = c->payload;
 				exchange(*state, v6);
@@ -149,8 +157,12 @@ static void fins_must_fit(void **state)
 			}
 }
 
-/* The other end's acknowledgements tell where it must be, and in mode split what it acknowledges itself. */
-static const struct { const char *name; int acked, down_pkts, up_next, at, ack, counts; } seen_elsewhere[] = {
+/*
+ * The other end's acknowledgements tell where it must be, and in mode split what it acknowledges
+ * itself.
+ */
+static const struct { const char *name; int acked, down_pkts, up_next, at, ack,
+	counts; } seen_elsewhere[] = {
 	{ "nothing is known",			 0, 0, 0, 777, 0, 0 },
 	{ "just what was acknowledged",		 7000, 1, 0, 7000, 0, 1 },
 	{ "a little more than acknowledged",	 7000, 1, 0, 7000 + SP_STREAM_GAP, 0, 1 },
@@ -170,22 +182,26 @@ static void fins_of_a_stream_that_went_elsewhere(void **state)
 			struct sp_tuple down_key = sp_tuple_reverse(&up.out);
 			struct sp_entry own = { .half = down, .state.flags = SP_STATE_PEER_FIN };
 			struct sp_entry peer = { .half = up, .state = { .flags = SP_STATE_FIN,
-				.last_ack = seen_elsewhere[i].acked, .pkts = seen_elsewhere[i].down_pkts,
+				.last_ack = seen_elsewhere[i].acked,
+				.pkts = seen_elsewhere[i].down_pkts,
 				.next_seq = seen_elsewhere[i].up_next } };
 			struct packet p = from(v6, 1, FIN | ACK, 0);
 			struct sp_tuple up_key = from(v6, 0, 0, 0).tuple;
 
 			put_splice(f, v6);
-			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &down_key, &own, BPF_ANY);
+			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &down_key, &own,
+					    BPF_ANY);
 			p.seq = seen_elsewhere[i].at;
 			p.ack = seen_elsewhere[i].ack - down.ack_delta;
-			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &up_key, &peer, BPF_ANY);
+			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &up_key, &peer,
+					    BPF_ANY);
 			if (seen_elsewhere[i].counts)
 				send_packet(f, &p);
 			else
 				check_dropped(f, seen_elsewhere[i].name, &p, SP_DROP_HELD);
 			if (is_closed(f, v6) != seen_elsewhere[i].counts)
-				fail_msg("%s: closed %d", seen_elsewhere[i].name, !seen_elsewhere[i].counts);
+				fail_msg("%s: closed %d", seen_elsewhere[i].name,
+					 !seen_elsewhere[i].counts);
 		}
 }
 
@@ -226,16 +242,19 @@ static void an_older_half_ends_alone(void **state)
 	for (size_t i = 0; i < COUNT(said); i++)
 		for_each_family(v6) {
 			struct packet end = from(v6, 1, said[i], 200), mine = from(v6, 0, 0, 0);
-			struct sp_entry newer = { .half = full_half(v6), .meta.client_isn = CLIENT_SEQ + 70000 };
+			struct sp_entry newer = { .half = full_half(v6),
+						  .meta.client_isn = CLIENT_SEQ + 70000 };
 			struct fixture *f = *state;
 
 			exchange(f, v6);
 			newer.half.out.sport ^= 0x0100;
-			assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &mine.tuple, &newer,
+			assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves),
+							     &mine.tuple, &newer,
 							     BPF_ANY), 0);
 			send_packet(f, &end);
 			assert_int_equal(state_of(f, &mine.tuple).flags, 0);
-			assert_int_equal(state_of(f, &end.tuple).flags, said[i] & RST ? SP_STATE_RST : SP_STATE_FIN);
+			assert_int_equal(state_of(f, &end.tuple).flags, said[i] & RST ?
+					 SP_STATE_RST : SP_STATE_FIN);
 		}
 }
 
@@ -251,14 +270,16 @@ static void rst_of_one_way_is_at_the_end(void **state)
 {
 	for (size_t i = 0; i < COUNT(one_way); i++)
 		for_each_family(v6) {
-			struct packet data = from(v6, 0, ACK, 0), rst = from(v6, 0, RST, one_way[i].at);
+			struct packet data = from(v6, 0, ACK, 0),
+				rst = from(v6, 0, RST, one_way[i].at);
 			struct sp_half up = full_half(v6), down = peer_half(v6);
 			struct sp_tuple key = sp_tuple_reverse(&up.out);
 			struct sp_entry e = { .half = down, .state.last_ack = CLIENT_SEQ };
 			struct fixture *f = *state;
 
 			put_splice(f, v6);
-			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &key, &e, BPF_ANY);
+			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &key, &e,
+					    BPF_ANY);
 			data.payload = 100;
 			send_packet(f, &data);
 			send_packet(f, &rst);
@@ -310,7 +331,8 @@ static void use_is_accounted(void **state)
 {
 	for_each_family(v6) {
 		struct packet p = from(v6, 0, ACK, 0);
-		__u64 before = now_ns(CLOCK_MONOTONIC_COARSE), stats = stat_of(*state, SP_STAT_SPLICED_BYTES);
+		__u64 before = now_ns(CLOCK_MONOTONIC_COARSE),
+			stats = stat_of(*state, SP_STAT_SPLICED_BYTES);
 		struct sp_half_state u;
 
 		exchange(*state, v6);
@@ -327,7 +349,10 @@ static void use_is_accounted(void **state)
 	}
 }
 
-/* What the client acknowledges, counted from what it did before; @at: counted from the end of its stream. */
+/*
+ * What the client acknowledges, counted from what it did before; @at: counted from the end of its
+ * stream.
+ */
 static const struct {
 	const char	*name;
 	int		at, ack;
@@ -356,7 +381,8 @@ static void change_service(struct fixture *f, int is_v6, int flags)
 	struct sp_service svc = { .mss = 1400, .flags = flags };
 	int fd = bpf_map__fd(f->skel->maps.sp_services);
 
-	assert_int_equal(flags < 0 ? bpf_map_delete_elem(fd, &at) : bpf_map_update_elem(fd, &at, &svc, BPF_ANY), 0);
+	assert_int_equal(flags < 0 ? bpf_map_delete_elem(fd, &at) :
+			 bpf_map_update_elem(fd, &at, &svc, BPF_ANY), 0);
 }
 
 /* Each passes, as the end that it is for knows best. */
@@ -367,30 +393,39 @@ static void acknowledgements_must_fit(void **state)
 	for (size_t i = 0; i < COUNT(acks); i++)
 		for_each_family(v6)
 			for (int is_shared = 0; is_shared < 2; is_shared++) {
-				struct packet first = from(v6, 0, ACK, 100), p = from(v6, 0, acks[i].flags, 100 + acks[i].at);
+				struct packet first = from(v6, 0, ACK, 100),
+					p = from(v6, 0, acks[i].flags, 100 + acks[i].at);
 				__u64 before = stat_of(f, SP_STAT_ACKS_FOREIGN);
-				int counts = acks[i].counts || (is_shared && !(acks[i].flags & RST));
+				int counts = acks[i].counts ||
+					(is_shared && !(acks[i].flags & RST));
 
 				change_service(f, v6, is_shared ? SP_SERVICE_F_SHARED : 0);
 				exchange(f, v6);
 				send_packet(f, &first);
 				p.ack += acks[i].ack;
 				send_packet(f, &p);
-				if (state_of(f, &p.tuple).last_ack != (__u32)(BACKEND_SEQ + (counts ? acks[i].ack : 0)))
+				if (state_of(f,
+					     &p.tuple).last_ack !=
+					     (__u32)(BACKEND_SEQ + (counts ? acks[i].ack : 0)))
 					fail_msg("%s: it is remembered: %d", acks[i].name, !counts);
-				assert_int_equal(stat_of(f, SP_STAT_ACKS_FOREIGN) - before, !is_shared && acks[i].is_counted);
+				assert_int_equal(stat_of(f, SP_STAT_ACKS_FOREIGN) - before,
+						 !is_shared && acks[i].is_counted);
 				change_service(f, v6, -1);
 			}
 }
 
-/* Two packets of a stranger, that knows no number, end nothing: the first would make the second one fit. */
+/*
+ * Two packets of a stranger, that knows no number, end nothing: the first would make the second one
+ * fit.
+ */
 static void forged_acknowledgements_prepare_no_end(void **state)
 {
 	struct fixture *f = *state;
 
 	for_each_family(v6)
 		for (int end = 0; end < 2; end++) {
-			struct packet other = from(v6, end, ACK, 0x30000000), rst = from(v6, !end, RST, 0);
+			struct packet other = from(v6, end, ACK, 0x30000000),
+				rst = from(v6, !end, RST, 0);
 
 			change_service(f, v6, 0);
 			exchange(f, v6);
@@ -432,7 +467,8 @@ static void syn_finds_a_half(void **state)
 		send_packet(*state, &next);
 		send_packet(*state, &rst);
 		check_syn_on(*state, v6, "on one that was reset", 0);
-		check_untouched(*state, "what follows is of the new connection", v6, in, build(&next, in));
+		check_untouched(*state, "what follows is of the new connection", v6, in,
+				build(&next, in));
 		mark.out = full_half(v6).out;
 		assert_int_equal(put_half(*state, &rst.tuple, &mark), 0);
 		check_syn_on(*state, v6, "on what is held for the daemon", 0);
@@ -489,7 +525,8 @@ static void notes_change_only_what_they_say(void **state)
 		assert_int_equal(note(f, &n, sizeof(n)), 1);
 		is_up = entry_of(f, &up.tuple);
 		is_down = entry_of(f, &down.tuple);
-		assert_int_equal(is_up.state.flags, SP_STATE_FIN | SP_STATE_PEER_RST | SP_STATE_REUSED);
+		assert_int_equal(is_up.state.flags,
+				 SP_STATE_FIN | SP_STATE_PEER_RST | SP_STATE_REUSED);
 		assert_int_equal(is_down.state.flags, SP_STATE_PEER_FIN | SP_STATE_RST);
 		assert_int_equal(is_up.meta.refreshed_s, 1234567);
 		check_untouched_entry(&is_up, &was_up);
@@ -502,7 +539,8 @@ static void notes_for_others_change_nothing(void **state)
 {
 	struct fixture *f = *state;
 	struct packet up = from(0, 0, 0, 0), down = from(0, 1, 0, 0);
-	struct sp_patch n = { .front = up.tuple, .client_isn = 1, .refreshed_s = 5, .flags = SP_STATE_RST };
+	struct sp_patch n = { .front = up.tuple, .client_isn = 1, .refreshed_s = 5,
+			      .flags = SP_STATE_RST };
 	struct sp_half mark = full_half(0);
 
 	exchange(f, 0);
@@ -521,7 +559,10 @@ static void notes_for_others_change_nothing(void **state)
 	assert_int_equal(note(f, &n, sizeof(n)), 0);
 }
 
-/* The client's FIN was seen here, the backend's elsewhere. Whoever sends after an RST has not sent it. */
+/*
+ * The client's FIN was seen here, the backend's elsewhere. Whoever sends after an RST has not sent
+ * it.
+ */
 static void noted_ends_count(void **state)
 {
 	struct fixture *f = *state;

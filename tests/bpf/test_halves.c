@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_halves.c - src/datapath/halves.c over a real map: the table's count of splices, and walks through it */
+/*
+ * test_halves.c - src/datapath/halves.c over a real map: the table's count of splices, and walks
+ * through it
+ */
 #include "check.h"
 
 #include "base/clock.c"
@@ -12,7 +15,8 @@
 static struct sp_datapath datapath_of(struct fixture *f)
 {
 	memset(&f->control, 0, sizeof(f->control));
-	return (struct sp_datapath){ .skel = f->skel, .control = &f->control, .count.max = SPLICES };
+	return (struct sp_datapath){ .skel = f->skel, .control = &f->control,
+				     .count.max = SPLICES };
 }
 
 static struct sp_tuple client(int i)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_handshake.c - SYNs to a service are answered with a cookie, and what follows must bring it along. Needs root. */
+/*
+ * test_handshake.c - SYNs to a service are answered with a cookie, and what follows must bring it
+ * along. Needs root.
+ */
 #include "check.h"
 
 #define OPT(bytes) bytes, sizeof(bytes) - 1
@@ -16,23 +19,30 @@ struct syn_case {
 };
 
 static const struct syn_case syns[] = {
-	{ "all", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7",
+	{ "all", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
+	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7",
 	  3, 9, 1, 0 },
-	{ "no ts", OPT("\2\4\4\xc4\1\1\4\2\1\3\3\2"), "\2\4\5\x78\4\2\1\1\1\1\1\1\1\1\1\1\1\3\3\7", 1, 2, 1, 0 },
+	{ "no ts", OPT("\2\4\4\xc4\1\1\4\2\1\3\3\2"), "\2\4\5\x78\4\2\1\1\1\1\1\1\1\1\1\1\1\3\3\7",
+	  1, 2, 1, 0 },
 	{ "no sack", OPT("\2\4\5\xb4\1\1\x8\xa\1\2\3\4\0\0\0\0\1\3\3\0"),
 	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 0, 0, 0 },
-	{ "no wscale", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0"), "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", 3,
+	{ "no wscale", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0"),
+	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", 3,
 	  15, 1, 0 },
 	{ "none", OPT(""), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", NO_MSS, 15, 0, 0 },
-	{ "MSS of 1399", OPT("\2\4\5\x77"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 1, 15, 0, 0 },
-	{ "MSS of 1219", OPT("\2\4\4\xc3"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", SMALL | 3, 15, 0, 0 },
+	{ "MSS of 1399", OPT("\2\4\5\x77"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 1, 15, 0,
+	  0 },
+	{ "MSS of 1219", OPT("\2\4\4\xc3"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", SMALL | 3,
+	  15, 0, 0 },
 	{ "MSS of 700 and all", OPT("\2\4\2\xbc\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
 	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", SMALL | 1, 9, 1, 0 },
-	{ "MSS of 659", OPT("\2\4\2\x93"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0, 0 },
+	{ "MSS of 659", OPT("\2\4\2\x93"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0,
+	  0 },
 	/* in the place of scale and SACK, which are not agreed to, (400 - 48) / 16 */
 	{ "MSS of 400 and all", OPT("\2\4\1\x90\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
 	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", SMALL, 11, 0, 0 },
-	{ "wscale beyond 14", OPT("\3\3\xff\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\3\3\7", NO_MSS, 14, 0, 0 },
+	{ "wscale beyond 14", OPT("\3\3\xff\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\3\3\7",
+	  NO_MSS, 14, 0, 0 },
 	{ "everything at odd places", OPT("\1\2\4\5\xb4\x8\xa\1\2\3\4\0\0\0\0\4\2\3\3\5\xfd\3\0\0"),
 	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 5, 1, 0 },
 };
@@ -55,13 +65,16 @@ static struct packet usual_syn(int is_v6)
 	return syn_packet(is_v6, syns[0].opt, syns[0].opt_len);
 }
 
-static void check_cookie(struct fixture *f, const struct packet *p, const struct syn_case *c, enum sp_cookie cookie,
+static void check_cookie(struct fixture *f, const struct packet *p, const struct syn_case *c,
+			 enum sp_cookie cookie,
 			 __u32 isn)
 {
 	struct sp_cookie_in in = { p->tuple, p->seq };
 
-	assert_int_equal(sp_cookie_read(f->control.cookie_key[0], &in, f->control.period, isn), cookie);
-	assert_int_equal(sp_cookie_data_mss_class(isn), c->mss_class == NO_MSS ? p->is_v6 : c->mss_class & ~SMALL);
+	assert_int_equal(sp_cookie_read(f->control.cookie_key[0], &in, f->control.period, isn),
+			 cookie);
+	assert_int_equal(sp_cookie_data_mss_class(isn), c->mss_class == NO_MSS ? p->is_v6 :
+			 c->mss_class & ~SMALL);
 	assert_int_equal(sp_cookie_data_wscale(isn), c->wscale);
 	assert_int_equal(sp_cookie_data_is_sack(isn), c->is_sack);
 }
@@ -74,19 +87,23 @@ static __u32 want_tsval(const struct fixture *f, const struct sp_tuple *t)
 
 	for (int i = 0; i < 4; i++)
 		words[i] = (__u64)a[2 * i] << 32 | a[2 * i + 1];
-	return now_ns(CLOCK_MONOTONIC_COARSE) / 1000000 + (__u32)sp_siphash_words(f->control.cookie_key[0], words, 4);
+	return now_ns(CLOCK_MONOTONIC_COARSE) / 1000000 +
+	       (__u32)sp_siphash_words(f->control.cookie_key[0], words, 4);
 }
 
 static struct packet answer_to(const struct packet *syn, const char opt[20])
 {
-	struct packet p = { .tuple = sp_tuple_reverse(&syn->tuple), .is_v6 = syn->is_v6, .ttl = 64, .is_df = 1,
-			    .ack = syn->seq + 1, .flags = SYN | ACK, .window = 0x7654, .opt_len = 20, .is_answer = 1 };
+	struct packet p = { .tuple = sp_tuple_reverse(&syn->tuple), .is_v6 = syn->is_v6, .ttl = 64,
+			    .is_df = 1,
+			    .ack = syn->seq + 1, .flags = SYN | ACK, .window = 0x7654,
+			    .opt_len = 20, .is_answer = 1 };
 
 	memcpy(p.opt, opt, 20);
 	return p;
 }
 
-static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c, __u8 syn_flags, __u8 flags)
+static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c, __u8 syn_flags,
+			 __u8 flags)
 {
 	struct packet p = syn_packet(is_v6, c->opt, c->opt_len), want = answer_to(&p, c->answer);
 	__u8 in[FRAME_MAX], out[FRAME_MAX] = "", *tcp = out + l4_off(is_v6);
@@ -99,12 +116,16 @@ static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c,
 	p.ecn = syn_flags ? 3 : 0xb8;	/* of no meaning there, neither mark nor class */
 	want.flags |= flags;
 	len = build(&p, in);
-	/* of the same size: what grows has no such sum any more, and of what is cut it is not kept right */
+	/*
+	 * of the same size: what grows has no such sum any more, and of what is cut it is not kept
+	 * right
+	 */
 	f->flags = c->opt_len == 20 && !c->payload ? f->sum_flag : 0;
 	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
 	f->flags = 0;
 	want.seq = get32(tcp + 4);
-	check_cookie(f, &p, c, c->mss_class & SMALL ? SP_COOKIE_SMALL : flags ? SP_COOKIE_ECN : SP_COOKIE_PLAIN,
+	check_cookie(f, &p, c, c->mss_class & SMALL ? SP_COOKIE_SMALL : flags ? SP_COOKIE_ECN :
+		     SP_COOKIE_PLAIN,
 		     want.seq);
 	if (want.opt[6] == 8) {
 		assert_in_range(get32(tcp + 28) - tsval, 0, 500);
@@ -122,22 +143,28 @@ static void syn_is_answered_with_a_cookie(void **state)
 	}
 }
 
-/* Fast Open (RFC 7413): a cookie is asked for, or comes with data; in the option's number of before it had one, too. */
+/*
+ * Fast Open (RFC 7413): a cookie is asked for, or comes with data; in the option's number of before
+ * it had one, too.
+ */
 static const struct syn_case fast_syns[] = {
-	{ "cookie asked for", OPT("\2\4\5\xb4\x22\2\1\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
+	{ "cookie asked for", OPT("\2\4\5\xb4\x22\2\1\1"),
+	  "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
 	{ "cookie of 8", OPT("\2\4\5\xb4\x22\xa" "cookie78" "\1\1"),
 	  "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
 	{ "cookie of 16", OPT("\2\4\5\xb4\x22\x12" "cookie7890123456" "\1\1"),
 	  "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
 	{ "cookie asked for, experimental", OPT("\2\4\5\xb4\xfe\4\xf9\x89"),
 	  "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 },
-	{ "cookie of 8, experimental, with all else", OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\3\3\x9\xfe\xc\xf9\x89" "cookie78" "\1"),
+	{ "cookie of 8, experimental, with all else",
+	  OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\3\3\x9\xfe\xc\xf9\x89" "cookie78" "\1"),
 	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", 3, 9, 1, 0 },
 };
 
 static void check_with_data(struct fixture *f, int is_v6, const struct syn_case *syn)
 {
-	static const __u32 sizes[] = { 0, 1, 2, 3, 42, 127, 128, 129, 255, 256, 257, 536, 1419, 1460, 3001 };
+	static const __u32 sizes[] = { 0, 1, 2, 3, 42, 127, 128, 129, 255, 256, 257, 536, 1419,
+				       1460, 3001 };
 	struct syn_case c = *syn;
 
 	put_service(f, is_v6, 0);
@@ -158,7 +185,10 @@ static void data_in_a_syn_are_ignored(void **state)
 	}
 }
 
-/* A damaged SYN, whose options may be none that the client sent, gets an answer that is damaged as much. */
+/*
+ * A damaged SYN, whose options may be none that the client sent, gets an answer that is damaged as
+ * much.
+ */
 static void wrong_checksum_stays_wrong(void **state)
 {
 	static const __u32 sizes[] = { 0, 5, 300 };
@@ -203,8 +233,10 @@ static void nothing_of_ipv6s_first_word_is_copied(void **state)
 }
 
 static const char *const martians[] = {
-	"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.254", "224.0.0.1", "239.255.255.255", "255.255.255.255",
-	"10.9.0.80", "::", "::1", "::10.1.0.1", "ff02::1", "ff0e::1", "fe80::1", "febf:ffff::1", "fd09::80",
+	"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.254", "224.0.0.1", "239.255.255.255",
+		"255.255.255.255",
+	"10.9.0.80", "::", "::1", "::10.1.0.1", "ff02::1", "ff0e::1", "fe80::1", "febf:ffff::1",
+	"fd09::80",
 };
 
 static void check_source(struct fixture *f, const char *addr, __u32 reason)
@@ -215,13 +247,16 @@ static void check_source(struct fixture *f, const char *addr, __u32 reason)
 
 	put_service(f, is_v6, 0);
 	p.tuple.saddr = addr_of(addr);
-	check_reason(f, addr, in, build(&p, in), reason == SP_DROP_MARTIAN ? TC_ACT_SHOT : TC_ACT_REDIRECT, reason);
+	check_reason(f, addr, in, build(&p, in), reason == SP_DROP_MARTIAN ? TC_ACT_SHOT :
+		     TC_ACT_REDIRECT, reason);
 }
 
 static void nobody_is_at_such_an_address(void **state)
 {
-	static const char *const near_by[] = { "1.0.0.1", "126.255.255.255", "128.0.0.1", "223.255.255.255", "240.0.0.1",
-					       "255.255.255.254", "10.9.0.81", "::1:0:0:1", "fe00::1", "fec0::1" };
+	static const char *const near_by[] = { "1.0.0.1", "126.255.255.255", "128.0.0.1",
+					       "223.255.255.255", "240.0.0.1",
+					       "255.255.255.254", "10.9.0.81", "::1:0:0:1",
+					       "fe00::1", "fec0::1" };
 
 	for (size_t i = 0; i < COUNT(martians); i++)
 		check_source(*state, martians[i], SP_DROP_MARTIAN);
@@ -229,10 +264,13 @@ static void nobody_is_at_such_an_address(void **state)
 		check_source(*state, near_by[i], SP_DROP_SYN_ANSWERED);
 }
 
-/* RFC 1122, 4.2.3.10: left to the stack, which drops it. The answer would come from that address. */
+/*
+ * RFC 1122, 4.2.3.10: left to the stack, which drops it. The answer would come from that address.
+ */
 static void frame_to_many_is_not_answered(void **state)
 {
-	static const char macs[][7] = { "\xff\xff\xff\xff\xff\xff", "\1\0\x5e\0\0\1", "\x33\x33\0\0\0\1" };
+	static const char macs[][7] = { "\xff\xff\xff\xff\xff\xff", "\1\0\x5e\0\0\1",
+					"\x33\x33\0\0\0\1" };
 
 	for (size_t i = 0; i < COUNT(macs); i++)
 		for_each_family(v6) {
@@ -268,14 +306,16 @@ static void put_plain_service(struct fixture *f, int is_v6)
 	struct sp_service svc = { .mss = 1400, .mss_max = 1400, .window = 0x7654, .wscale = 7 };
 
 	put_service(f, is_v6, 0);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_services), &at, &svc,
+					     BPF_ANY), 0);
 }
 
 static void what_is_not_offered_is_not_agreed(void **state)
 {
 	static const struct syn_case plain = { "all, to a plain service",
 					       OPT("\2\4\5\xb4\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
-					       "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15, 0, 0 };
+					       "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 3, 15,
+					       0, 0 };
 
 	for_each_family(v6) {
 		put_plain_service(*state, v6);
@@ -323,9 +363,11 @@ static void bad_syn_is_dropped(void **state)
 /* The client's first segment behind an answer that was made a while ago. */
 struct cookie_case {
 	const char	*name;
-	int		periods_ago, key;		/* of the answer; 0: the first one of the daemon's keys */
+	/* of the answer; 0: the first one of the daemon's keys */
+	int		periods_ago, key;
 	int		key_count;
-	int		seq, ack, sport, data, is_ecn;	/* added to, or flipped in, what it should be */
+	/* added to, or flipped in, what it should be */
+	int		seq, ack, sport, data, is_ecn;
 	__u32		reason;
 };
 
@@ -353,7 +395,8 @@ static __u32 old_isn(const struct fixture *f, const struct packet *syn, const st
 {
 	struct sp_cookie_in in = { syn->tuple, syn->seq };
 
-	return sp_cookie_make(f->control.cookie_key[c->key], &in, f->control.period - c->periods_ago,
+	return sp_cookie_make(f->control.cookie_key[c->key], &in,
+			      f->control.period - c->periods_ago,
 			      sp_cookie_data(3, 7, 1) | (c->is_ecn ? SP_COOKIE_DATA_ECN : 0));
 }
 
@@ -406,14 +449,17 @@ static void only_fresh_cookies_of_ours_count(void **state)
 
 #define BOTH_FINS (SP_STATE_FIN | SP_STATE_PEER_FIN)
 
-static void put_last(struct fixture *f, const struct packet *p, __u8 flags, __u8 state, __u32 client_isn, __u32 next_seq)
+static void put_last(struct fixture *f, const struct packet *p, __u8 flags, __u8 state,
+		     __u32 client_isn, __u32 next_seq)
 {
-	struct sp_entry e = { .half = full_half(p->is_v6), .state = { .flags = state, .next_seq = next_seq },
+	struct sp_entry e = { .half = full_half(p->is_v6),
+			      .state = { .flags = state, .next_seq = next_seq },
 			      .meta.client_isn = client_isn };
 
 	e.half.flags = flags;
 	sp_state_begin(&e.state, &p->tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &p->tuple, &e, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &p->tuple, &e,
+					     BPF_ANY), 0);
 }
 
 /* @reason: 0: the half carries it */
@@ -452,7 +498,8 @@ static void check_first_on(struct fixture *f, int is_v6, const struct last_case 
 		check_dropped(f, c->name, &p, c->reason);
 	else
 		check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
-	assert_int_equal(!!(state_of(f, &p.tuple).flags & SP_STATE_REUSED), c->reason == SP_DROP_HEAD);
+	assert_int_equal(!!(state_of(f, &p.tuple).flags & SP_STATE_REUSED),
+			 c->reason == SP_DROP_HEAD);
 	remove_half(f, &p.tuple);
 }
 
@@ -479,22 +526,31 @@ static const struct late_case lates[] = {
 	{ "its last one",		SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED, 0 },
 	{ "one that comes again",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED - 60000, 0 },
 	{ "one that was not seen",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED + 10000, 0 },
-	{ "one of the next",		SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED + 100000, SP_DROP_MISS },
-	{ "one of the next, behind",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED - 15000000, SP_DROP_MISS },
-	{ "behind an RST",		SP_SERVICE_F_SHARED, 0, SP_STATE_RST, ENDED + 15000000, SP_DROP_MISS },
+	{ "one of the next",		SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED + 100000,
+	  SP_DROP_MISS },
+	{ "one of the next, behind",	SP_SERVICE_F_SHARED, 0, BOTH_FINS, ENDED - 15000000,
+	  SP_DROP_MISS },
+	{ "behind an RST",		SP_SERVICE_F_SHARED, 0, SP_STATE_RST, ENDED + 15000000,
+	  SP_DROP_MISS },
 	{ "of one that lives",		SP_SERVICE_F_SHARED, 0, SP_STATE_FIN, ENDED + 15000000, 0 },
-	{ "of its backend",		SP_SERVICE_F_SHARED, SP_HALF_F_FROM_BACKEND, BOTH_FINS, ENDED, 0 },
-	{ "of the next one's backend",	SP_SERVICE_F_SHARED, SP_HALF_F_FROM_BACKEND, BOTH_FINS, ENDED + 15000000,
+	{ "of its backend",		SP_SERVICE_F_SHARED, SP_HALF_F_FROM_BACKEND, BOTH_FINS,
+	  ENDED, 0 },
+	{ "of the next one's backend",	SP_SERVICE_F_SHARED, SP_HALF_F_FROM_BACKEND, BOTH_FINS,
+	  ENDED + 15000000,
 	  SP_DROP_FROM_BACKEND },
 	{ "where nobody else is",	0, 0, BOTH_FINS, ENDED + 15000000, 0 },
 };
 
-/* A segment in the midst of a connection; a backend's comes in by a tuple that leads to our source address. */
+/*
+ * A segment in the midst of a connection; a backend's comes in by a tuple that leads to our source
+ * address.
+ */
 static void check_late(struct fixture *f, int is_v6, const struct late_case *c)
 {
 	const struct sp_half half = full_half(is_v6);
 	struct sp_entry e = { .half = half, .state = { .flags = c->state, .next_seq = ENDED } };
-	struct packet p = { .is_v6 = is_v6, .tuple = TUPLE_IN(is_v6), .ttl = 64, .flags = ACK, .seq = c->seq,
+	struct packet p = { .is_v6 = is_v6, .tuple = TUPLE_IN(is_v6), .ttl = 64, .flags = ACK,
+			    .seq = c->seq,
 			    .window = 100, .payload = 100 };
 	const struct sp_snat all = { 1, 65535 };
 	__u8 in[FRAME_MAX], out[FRAME_MAX];
@@ -506,10 +562,12 @@ static void check_late(struct fixture *f, int is_v6, const struct late_case *c)
 	if (c->flags & SP_HALF_F_FROM_BACKEND) {
 		e.half.out = sp_tuple_reverse(&p.tuple);
 		p.tuple = sp_tuple_reverse(&half.out);
-		bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &p.tuple.daddr, &all, BPF_ANY);
+		bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &p.tuple.daddr, &all,
+				    BPF_ANY);
 	}
 	sp_state_begin(&e.state, &p.tuple, &e.half, now_ns(CLOCK_MONOTONIC_COARSE));
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &p.tuple, &e, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &p.tuple, &e,
+					     BPF_ANY), 0);
 	len = build(&p, in);
 	if (c->reason)
 		check_dropped(f, c->name, &p, c->reason);
@@ -553,7 +611,8 @@ static void others_hear_what_a_syn_leaves_behind(void **state)
 			put_service(f, v6, reuses[i].service_flags);
 			put_last(f, &syn, reuses[i].flags, reuses[i].state, 7, 0);
 			listen_to(f);
-			check_reason(f, reuses[i].name, in, build(&syn, in), TC_ACT_REDIRECT, SP_DROP_SYN_ANSWERED);
+			check_reason(f, reuses[i].name, in, build(&syn, in), TC_ACT_REDIRECT,
+				     SP_DROP_SYN_ANSWERED);
 			assert_int_equal(listen_to(f), reuses[i].events);
 			if (reuses[i].events) {
 				assert_int_equal(f->event.kind, SP_EVENT_REUSED);
@@ -633,7 +692,8 @@ static void without_a_daemon_nothing_begins(void **state)
 
 			put_daemon(*state, v6, c);
 			check_reason(*state, c->name, in, build(&syn, in),
-				     c->syn == SP_DROP_SYN_ANSWERED ? TC_ACT_REDIRECT : TC_ACT_SHOT, c->syn);
+				     c->syn == SP_DROP_SYN_ANSWERED ? TC_ACT_REDIRECT :
+				     TC_ACT_SHOT, c->syn);
 			data = first_segment(*state, v6, &cookies[0]);
 			check_dropped(*state, c->name, &data, c->data);
 			want = expect_carried(spliced, &h);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_icmp.c - ICMP errors about a spliced packet go to its sender, in the sender's words. Needs root. */
+/*
+ * test_icmp.c - ICMP errors about a spliced packet go to its sender, in the sender's words. Needs
+ * root.
+ */
 #include "check.h"
 
 enum { TO_CLIENT, TO_BACKEND };	/* whom the error is for */
@@ -35,7 +38,8 @@ static struct packet sent_packet(int is_v6, int to)
 static struct icmp_packet error_packet(int is_v6, int to, const struct error_case *c)
 {
 	struct packet sent = sent_packet(is_v6, to);
-	struct icmp_packet e = { .outer = sent, .type = is_v6 ? c->type_v6 : c->type_v4, .code = c->code,
+	struct icmp_packet e = { .outer = sent, .type = is_v6 ? c->type_v6 :
+				 c->type_v4, .code = c->code,
 				 .word = c->word, .quote_len = l4_off(is_v6) - 14 + c->quote_len };
 	__u8 frame[2048];
 

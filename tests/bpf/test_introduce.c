@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What an agent's program at ingress does with introductions: what it believes, and what it leaves to the daemon. */
+/*
+ * What an agent's program at ingress does with introductions: what it believes, and what it leaves
+ * to the daemon.
+ */
 #include "check.h"
 
 #include "cluster/message.c"
@@ -8,7 +11,8 @@
 #define RELAY_PORT	7946
 
 static const __u64 keys[3][2] = { { 1, 2 }, { 3, 4 }, { 5, 6 } };
-static struct sp_seal seals[3];		/* of the key, of the one before it, and of another cluster */
+/* of the key, of the one before it, and of another cluster */
+static struct sp_seal seals[3];
 static __u32 now_s;
 
 static struct sp_addr relay_addr(int is_v6)
@@ -18,7 +22,8 @@ static struct sp_addr relay_addr(int is_v6)
 
 static struct sp_splice splice_of(int is_v6)
 {
-	struct sp_splice s = { .front = TUPLE_IN(is_v6), .client_isn = 0xfffffff0, .up = full_half(is_v6) };
+	struct sp_splice s = { .front = TUPLE_IN(is_v6), .client_isn = 0xfffffff0,
+			       .up = full_half(is_v6) };
 
 	s.up.spliced_s = now_s;
 	s.up.window_shift = 3;
@@ -69,12 +74,14 @@ static void begin(struct fixture *f, int is_v6)
 	now_s = real_ns / 1000000000;
 	f->control = (struct sp_control){
 		.heartbeat_ns = heartbeat_ago(60000000000ULL), .key_count = 2, .splices_max = 100,
-		.real_offset_ns = real_ns - coarse_ns, .relay = { relay_addr(is_v6), htons(RELAY_PORT), 0 },
+		.real_offset_ns = real_ns - coarse_ns,
+		.relay = { relay_addr(is_v6), htons(RELAY_PORT), 0 },
 	};
 	set_seal(f, 0, &seals[0]);
 	set_seal(f, 1, &seals[1]);
 	assert_int_equal(set_control(f), 0);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &serve, &nothing, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &serve,
+					     &nothing, BPF_ANY), 0);
 	empty_table(f);
 }
 
@@ -89,7 +96,8 @@ static struct sp_control control_of(struct fixture *f)
 
 static size_t write_text(const struct sp_seal *seal, const struct sp_splice *splice, __u8 *text)
 {
-	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .from = 7, .started_ns = 8, .seq = 9, .splice = *splice,
+	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .from = 7, .started_ns = 8, .seq = 9,
+				.splice = *splice,
 				.refreshed_s = now_s };
 
 	return sp_message_write(seal, &m, text);
@@ -98,7 +106,8 @@ static size_t write_text(const struct sp_seal *seal, const struct sp_splice *spl
 /* Return: length of the frame. */
 static __u32 datagram(int is_v6, const __u8 *text, size_t len, __u8 *frame)
 {
-	struct packet p = { .tuple = { addr_of(is_v6 ? "fd09::2" : "10.9.0.2"), relay_addr(is_v6), htons(RELAY_PORT),
+	struct packet p = { .tuple = { addr_of(is_v6 ? "fd09::2" : "10.9.0.2"), relay_addr(is_v6),
+				       htons(RELAY_PORT),
 				       htons(RELAY_PORT) }, .is_v6 = is_v6, .ttl = 63, .is_df = 1 };
 	__u8 *udp = frame + l4_off(is_v6);
 
@@ -111,7 +120,8 @@ static __u32 datagram(int is_v6, const __u8 *text, size_t len, __u8 *frame)
 	return l4_off(is_v6) + 8 + len;
 }
 
-static void check_text(struct fixture *f, const char *name, int is_v6, const __u8 *text, size_t len, __u32 reason)
+static void check_text(struct fixture *f, const char *name, int is_v6, const __u8 *text, size_t len,
+		       __u32 reason)
 {
 	__u64 introduced = stat_of(f, SP_STAT_AGENT_INTRODUCED);
 	__u8 frame[FRAME_MAX], out[FRAME_MAX];
@@ -122,11 +132,13 @@ static void check_text(struct fixture *f, const char *name, int is_v6, const __u
 	else
 		check_run(f, name, frame, n, TC_ACT_SHOT, out, &n);
 	if (stat_of(f, SP_STAT_AGENT_INTRODUCED) != introduced + !reason)
-		fail_msg("%s: %d were installed", name, (int)(stat_of(f, SP_STAT_AGENT_INTRODUCED) - introduced));
+		fail_msg("%s: %d were installed", name,
+			 (int)(stat_of(f, SP_STAT_AGENT_INTRODUCED) - introduced));
 }
 
 /* @reason: 0: it is installed */
-static void check_splice(struct fixture *f, const char *name, int is_v6, const struct sp_splice *s, __u32 reason)
+static void check_splice(struct fixture *f, const char *name, int is_v6, const struct sp_splice *s,
+			 __u32 reason)
 {
 	__u8 text[SP_MESSAGE_BYTES_MAX];
 	size_t len = write_text(&seals[0], s, text);
@@ -149,7 +161,8 @@ static int get(struct fixture *f, const struct sp_tuple *key, struct sp_entry *r
 	return bpf_map_lookup_elem(bpf_map__fd(f->skel->maps.sp_halves), key, ret_e);
 }
 
-static void check_entry(struct fixture *f, const struct sp_tuple *key, const struct sp_half *half, struct sp_half_state use)
+static void check_entry(struct fixture *f, const struct sp_tuple *key, const struct sp_half *half,
+			struct sp_half_state use)
 {
 	__u64 ns = now_ns(CLOCK_MONOTONIC_COARSE);
 	struct sp_entry e;
@@ -161,8 +174,10 @@ static void check_entry(struct fixture *f, const struct sp_tuple *key, const str
 	use.addr_csum = e.state.addr_csum;
 	use.port_csum = e.state.port_csum;
 	assert_memory_equal(&e.state, &use, sizeof(use));
-	assert_int_equal(e.state.addr_csum % 0xffff, difference(&key->saddr, &half->out.saddr, 8) % 0xffff);
-	assert_int_equal(e.state.port_csum % 0xffff, difference(&key->sport, &half->out.sport, 1) % 0xffff);
+	assert_int_equal(e.state.addr_csum % 0xffff,
+			 difference(&key->saddr, &half->out.saddr, 8) % 0xffff);
+	assert_int_equal(e.state.port_csum % 0xffff,
+			 difference(&key->sport, &half->out.sport, 1) % 0xffff);
 	assert_int_equal(e.meta.client_isn, 0xfffffff0);
 	assert_int_equal(e.meta.refreshed_s, now_s);
 }
@@ -309,7 +324,8 @@ static size_t write_texts(int is_v6, int count, __u8 *texts)
 	return len;
 }
 
-static void check_texts(struct fixture *f, int is_v6, const __u8 *texts, size_t len, __u32 installed)
+static void check_texts(struct fixture *f, int is_v6, const __u8 *texts, size_t len,
+			__u32 installed)
 {
 	__u8 frame[FRAME_MAX], out[FRAME_MAX];
 	__u32 n = datagram(is_v6, texts, len, frame), before = control_of(f).splices;
@@ -428,13 +444,15 @@ static void adopted_ones_are_taken(void **state)
 		s.up.flags |= SP_HALF_F_ADOPTED;
 		check_splice(*state, "adopted", v6, &s, 0);
 		assert_int_equal(get(*state, &key, &e), 0);
-		assert_int_equal(e.half.flags, SP_HALF_F_FROM_BACKEND | SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED);
+		assert_int_equal(e.half.flags,
+				 SP_HALF_F_FROM_BACKEND | SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED);
 	}
 }
 
 static void replayed_ones_are_refused(void **state)
 {
-	static const int ages_s[] = { SP_INTRODUCE_FRESH_S + 2, 60, -SP_INTRODUCE_FRESH_S - 2, 0x40000000 };
+	static const int ages_s[] = { SP_INTRODUCE_FRESH_S + 2, 60, -SP_INTRODUCE_FRESH_S - 2,
+				      0x40000000 };
 
 	for_each_family(v6) {
 		struct sp_splice s;
@@ -453,7 +471,8 @@ static void replayed_ones_are_refused(void **state)
 }
 
 /* @what_s: how much newer than the one that is there; @state: of that one */
-static void check_second(struct fixture *f, const char *name, int is_v6, int newer_s, __u8 state, __u32 reason)
+static void check_second(struct fixture *f, const char *name, int is_v6, int newer_s, __u8 state,
+			 __u32 reason)
 {
 	struct sp_splice first, second;
 	struct sp_tuple key = down_key(is_v6);
@@ -464,7 +483,8 @@ static void check_second(struct fixture *f, const char *name, int is_v6, int new
 	check_splice(f, name, is_v6, &first, 0);
 	assert_int_equal(get(f, &key, &e), 0);
 	e.state.flags = state;
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &key, &e, BPF_EXIST), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_halves), &key, &e,
+					     BPF_EXIST), 0);
 	second.client_isn++;
 	second.front.sport = htons(40001);
 	second.up.spliced_s += newer_s;
@@ -481,10 +501,13 @@ static void newer_splice_of_a_tuple_wins(void **state)
 		check_second(*state, "newer", v6, 1, 0, 0);
 		check_second(*state, "newer, where one is closed", v6, 1, SP_STATE_REUSED, 0);
 		check_second(*state, "older", v6, -1, 0, SP_DROP_INTRO_OUTDATED);
-		check_second(*state, "older, where one is closed", v6, -1, SP_STATE_REUSED, SP_DROP_INTRO_OUTDATED);
+		check_second(*state, "older, where one is closed", v6, -1, SP_STATE_REUSED,
+			     SP_DROP_INTRO_OUTDATED);
 		check_second(*state, "of the same second", v6, 0, 0, SP_DROP_INTRO_OUTDATED);
-		check_second(*state, "of the same second, where one is closed", v6, 0, SP_STATE_FIN | SP_STATE_PEER_FIN, 0);
-		check_second(*state, "of the same second, after a SYN-ACK", v6, 0, SP_STATE_REUSED, 0);
+		check_second(*state, "of the same second, where one is closed", v6, 0,
+			     SP_STATE_FIN | SP_STATE_PEER_FIN, 0);
+		check_second(*state, "of the same second, after a SYN-ACK", v6, 0, SP_STATE_REUSED,
+			     0);
 	}
 }
 
@@ -567,8 +590,8 @@ static struct sp_tuple other_back(struct sp_tuple back, int is_v6, int what)
 }
 
 /*
- * The client's port has got a newer splice by another way meanwhile: when the backend's end of the older one is
- * replaced, that one must stay.
+ * The client's port has got a newer splice by another way meanwhile: when the backend's end of the
+ * older one is replaced, that one must stay.
  */
 static void other_end_of_another_splice_stays(void **state)
 {
@@ -587,7 +610,8 @@ static void other_end_of_another_splice_stays(void **state)
 			newer.client_isn++;
 			newer.up.spliced_s++;
 			serve = (struct sp_listen){ newer.up.out.daddr, newer.up.out.dport, 0 };
-			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &serve, &nothing, BPF_ANY);
+			bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_origins), &serve, &nothing,
+					    BPF_ANY);
 			check_splice(f, "newer one of the client's port", v6, &newer, 0);
 			third.front.sport = htons(40001);
 			third.up.spliced_s += 2;
@@ -607,7 +631,8 @@ static void what_was_replayed_revives_nothing(void **state)
 		s = introduce_first(*state, v6);
 		assert_int_equal(get(*state, &key, &e), 0);
 		e.state.flags = SP_STATE_REUSED;
-		bpf_map_update_elem(bpf_map__fd(((struct fixture *)*state)->skel->maps.sp_halves), &key, &e, BPF_EXIST);
+		bpf_map_update_elem(bpf_map__fd(((struct fixture *)*state)->skel->maps.sp_halves),
+				    &key, &e, BPF_EXIST);
 		check_splice(*state, "replayed", v6, &s, SP_DROP_INTRO_KNOWN);
 		assert_int_equal(state_of(*state, &key).flags, SP_STATE_REUSED);
 	}
@@ -696,11 +721,13 @@ static void other_messages_pass(void **state)
 			__u8 before = text[other[i].at];
 
 			text[other[i].at] = other[i].value;
-			check_untouched(*state, other[i].name, v6, frame, datagram(v6, text, len, frame));
+			check_untouched(*state, other[i].name, v6, frame,
+					datagram(v6, text, len, frame));
 			text[other[i].at] = before;
 		}
 		for (size_t cut = 0; cut < 8; cut++)
-			check_untouched(*state, "next to nothing", v6, frame, datagram(v6, text, cut, frame));
+			check_untouched(*state, "next to nothing", v6, frame,
+					datagram(v6, text, cut, frame));
 		assert_int_equal(control_of(*state).splices, 0);
 	}
 }

@@ -166,7 +166,8 @@ static void check_layout(struct fixture *f, const struct layout *l, const __u8 o
 	char name[128];
 	struct option_case c = { name, (const char *)opt, len };
 
-	snprintf(name, sizeof(name), "ts %d, sack %d, sack first %d, NOPs %d and %d, unknown at %d of %d, end %d",
+	snprintf(name, sizeof(name),
+		 "ts %d, sack %d, sack first %d, NOPs %d and %d, unknown at %d of %d, end %d",
 		 l->has_ts, l->sack_blocks, l->is_sack_first, l->nops_before, l->nops_between,
 		 l->unknown_at, 2 + l->unknown_more, l->is_end);
 	for_each_family(v6)

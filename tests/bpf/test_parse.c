@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_parse.c - what is not ours gets to the stack as it came; what is ours and damaged does not. Needs root. */
+/*
+ * test_parse.c - what is not ours gets to the stack as it came; what is ours and damaged does not.
+ * Needs root.
+ */
 #include "check.h"
 
 /* 16 bits, written over a good frame of a splice. @at 0: not in this family. */
@@ -29,9 +32,12 @@ static const struct parse_case damaged[] = {
 	{ "longer by IP than it is",		{ 16, 1000 }, { 18, 1000 }, SP_DROP_BAD_HEADER },
 	{ "shorter by IP than its header",	{ 16, 39 }, { 18, 19 }, SP_DROP_BAD_HEADER },
 	{ "shorter by IP than nothing",		{ 16, 19 }, { 0 }, SP_DROP_BAD_HEADER },
-	{ "data offset of 4 words",		{ 46, 0x4010 }, { 66, 0x4010 }, SP_DROP_BAD_HEADER },
-	{ "data offset of 0",			{ 46, 0x0010 }, { 66, 0x0010 }, SP_DROP_BAD_HEADER },
-	{ "data offset beyond the packet",	{ 46, 0xf010 }, { 66, 0xf010 }, SP_DROP_BAD_HEADER },
+	{ "data offset of 4 words",		{ 46, 0x4010 }, { 66, 0x4010 },
+	  SP_DROP_BAD_HEADER },
+	{ "data offset of 0",			{ 46, 0x0010 }, { 66, 0x0010 },
+	  SP_DROP_BAD_HEADER },
+	{ "data offset beyond the packet",	{ 46, 0xf010 }, { 66, 0xf010 },
+	  SP_DROP_BAD_HEADER },
 };
 
 static __u32 good_frame(struct fixture *f, int is_v6, __u8 *frame)
@@ -86,7 +92,8 @@ static void what_is_ours_and_damaged_is_dropped(void **state)
 			__u32 len = case_frame(*state, v6, &damaged[i], in);
 
 			if (len)
-				check_reason(*state, damaged[i].name, in, len, TC_ACT_SHOT, damaged[i].reason);
+				check_reason(*state, damaged[i].name, in, len, TC_ACT_SHOT,
+					     damaged[i].reason);
 		}
 }
 
@@ -115,7 +122,10 @@ static void what_is_for_another_machine_is_not_ours(void **state)
 	}
 }
 
-/* The header cut off is not even looked up; a whole one, as a check on all of the above, is carried. */
+/*
+ * The header cut off is not even looked up; a whole one, as a check on all of the above, is
+ * carried.
+ */
 static void tcp_header_must_be_whole(void **state)
 {
 	for_each_family(v6) {

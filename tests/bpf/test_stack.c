@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The stack of each program: of its deepest chain of calls, counted as Linux 6.1 does. Each frame is rounded up to 32
- * bytes; later kernels round to 16 where there is a JIT. The bound is below the kernel's 512 bytes, so that a change
- * that comes near to them fails here, on any kernel, and not at a user's.
+ * The stack of each program: of its deepest chain of calls, counted as Linux 6.1 does. Each frame
+ * is rounded up to 32 bytes; later kernels round to 16 where there is a JIT. The bound is below the
+ * kernel's 512 bytes, so that a change that comes near to them fails here, on any kernel, and not
+ * at a user's.
  */
 #include <ctype.h>
 
@@ -13,7 +14,10 @@
 #define FRAMES_MAX	8	/* MAX_CALL_FRAMES of the kernel */
 #define FUNCS_MAX	64
 
-/* @starts: the first instruction of each function; @frames: bytes of its stack, as the verifier saw them. */
+/*
+ * @starts: the first instruction of each function; @frames: bytes of its stack, as the verifier saw
+ *		them.
+ */
 struct program {
 	const struct bpf_insn	*insns;
 	int			insn_count, func_count;
@@ -24,7 +28,8 @@ struct program {
 static int called_at(const struct bpf_insn *insn, int at)
 {
 	int is_call = insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_CALL;
-	int is_address = insn->code == (BPF_LD | BPF_IMM | BPF_DW) && insn->src_reg == BPF_PSEUDO_FUNC;
+	int is_address = insn->code == (BPF_LD | BPF_IMM | BPF_DW) &&
+		insn->src_reg == BPF_PSEUDO_FUNC;
 
 	return is_call || is_address ? at + 1 + insn->imm : -1;
 }
@@ -80,8 +85,10 @@ static void read_frames(struct program *p, const char *log)
 	const char *list = strstr(log, "stack depth max "), *sum = strstr(log, "stack depth ");
 
 	assert_non_null(sum);
-	if ((list ? read_list(p, list) : read_sum(p, sum + strlen("stack depth "))) != p->func_count)
-		fail_msg("the frames of %d functions are looked for in: %.400s", p->func_count, log);
+	if ((list ? read_list(p, list) :
+	     read_sum(p, sum + strlen("stack depth "))) != p->func_count)
+		fail_msg("the frames of %d functions are looked for in: %.400s", p->func_count,
+			 log);
 }
 
 static int index_of(const struct program *p, int start)
@@ -110,18 +117,21 @@ static int deepest(const struct program *p, int func, int level)
 
 static void check_stack(struct bpf_program *prog, const char *log)
 {
-	struct program p = { .insns = bpf_program__insns(prog), .insn_count = bpf_program__insn_cnt(prog) };
+	struct program p = { .insns = bpf_program__insns(prog),
+			     .insn_count = bpf_program__insn_cnt(prog) };
 	int bytes;
 
 	find_functions(&p);
 	read_frames(&p, log);
 	bytes = deepest(&p, 0, 0);
-	print_message("%-15s %d of %d bytes; frames of its functions:", bpf_program__name(prog), bytes, STACK_BOUND);
+	print_message("%-15s %d of %d bytes; frames of its functions:", bpf_program__name(prog),
+		      bytes, STACK_BOUND);
 	for (int i = 0; i < p.func_count; i++)
 		print_message(" %d", p.frames[i]);
 	print_message("\n");
 	if (bytes > STACK_BOUND)
-		fail_msg("%s: its chain of calls takes %d bytes of stack, %d at most", bpf_program__name(prog), bytes,
+		fail_msg("%s: its chain of calls takes %d bytes of stack, %d at most",
+			 bpf_program__name(prog), bytes,
 			 STACK_BOUND);
 }
 

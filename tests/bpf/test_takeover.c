@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The kernel takes over handshakes that a proxy has answered: sp_agent_adopt is at the ingress of v0, real listeners
- * are behind it, and v1 is the wire. What the program says of a packet alone is in test_adopt.c.
+ * The kernel takes over handshakes that a proxy has answered: sp_agent_adopt is at the ingress of
+ * v0, real listeners are behind it, and v1 is the wire. What the program says of a packet alone is
+ * in test_adopt.c.
  */
 #include <linux/if_packet.h>
 #include <linux/tcp.h>
@@ -36,7 +37,8 @@ static int open_wire(void **state)
 	wire = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, at.sll_protocol);
 	if (wire < 0 || bind(wire, (void *)&at, sizeof(at)))
 		return -1;
-	if (system("echo 1 >/proc/sys/net/ipv4/tcp_fwmark_accept"))	/* a socket tells its packet's mark */
+	/* a socket tells its packet's mark */
+	if (system("echo 1 >/proc/sys/net/ipv4/tcp_fwmark_accept"))
 		return -1;
 	return bpf_tc_hook_create(&hook) ?: bpf_tc_attach(&hook, &opts);
 }
@@ -72,7 +74,8 @@ static __u32 next_frame(int is_v6, __u8 *frame)
 
 	while (is_ready(wire)) {
 		n = recv(wire, frame, FRAME_MAX, 0);
-		if (n >= off + 20 && frame[is_v6 ? 20 : 23] == 6 && !memcmp(frame + off, &t.sport, 4))
+		if (n >= off + 20 && frame[is_v6 ? 20 : 23] == 6 &&
+		    !memcmp(frame + off, &t.sport, 4))
 			return n;
 	}
 	fail_msg("nothing comes from the host");
@@ -157,7 +160,8 @@ struct offer_case {
 static const struct offer_case offers[] = {
 	{ "everything",		1, 1, 1, 1, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
 	{ "no ECN",		1, 1, 1, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
-	{ "ECN, not by the host", 1, 1, 1, 1, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, SP_HALF_F_NOT_ECT },
+	{ "ECN, not by the host", 1, 1, 1, 1, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS,
+	  SP_HALF_F_NOT_ECT },
 	{ "no timestamps",	1, 1, 0, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
 	{ "no SACK",		1, 0, 1, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
 	{ "no window scale",	0, 1, 1, 0, CLIENT_MSS, CLIENT_MSS, CLIENT_MSS, 0 },
@@ -212,7 +216,8 @@ static void check_offer(struct fixture *f, const struct offer_case *c, int is_v6
 	e.half.tsval_delta = sp_half_adopted(c->mss, OUR_WSCALE);
 	e.half.flags |= c->flags;
 	set_entry(f, &down, &e);
-	p.ack = 1 + cookie(is_v6, cookie_keys[0], CLIENT_ISN, PERIOD, sp_cookie_data(3, wscale, c->has_sack) |
+	p.ack = 1 + cookie(is_v6, cookie_keys[0], CLIENT_ISN, PERIOD,
+			   sp_cookie_data(3, wscale, c->has_sack) |
 			   (c->has_ecn ? SP_COOKIE_DATA_ECN : 0));
 	p.opt_len *= c->has_ts;
 	send_packet(&p);
@@ -277,19 +282,24 @@ static void socket_without_a_half_goes_on(void **state)
 		p.seq += p.payload;
 		check_to_stack(*state, "more", &p, 0);
 		check_dropped(*state, "another port's", &(struct packet){
-			.tuple = { p.tuple.saddr, p.tuple.daddr, htons(1111), p.tuple.dport }, .is_v6 = v6, .ttl = 9,
+			.tuple = { p.tuple.saddr, p.tuple.daddr, htons(1111), p.tuple.dport },
+			.is_v6 = v6, .ttl = 9,
 			.flags = ACK }, SP_DROP_ADOPT_ASKED);
 		close_hard(fd);
 		close(listener);
 	}
 }
 
-/* The port came again: the kernel is made to forget the connection that had it, whatever that was doing. */
+/*
+ * The port came again: the kernel is made to forget the connection that had it, whatever that was
+ * doing.
+ */
 static void older_connection_gives_way(void **state)
 {
 	for_each_family(v6) {
 		int listener = make_listener(v6, 0), old, fd;
-		__u64 before = stat_of(*state, SP_STAT_OLDER_RESET), taken = stat_of(*state, SP_STAT_TAKEN_OVER);
+		__u64 before = stat_of(*state, SP_STAT_OLDER_RESET),
+			taken = stat_of(*state, SP_STAT_TAKEN_OVER);
 		char byte;
 
 		begin_adopt(*state, v6);
@@ -384,7 +394,8 @@ static void what_does_not_give_way_is_met_once(void **state)
 		resets = stat_of(*state, SP_STAT_OLDER_RESET);
 		assert_int_equal(system("echo 1 >/proc/sys/net/ipv4/tcp_rfc1337"), 0);
 		send_packet(&p);
-		assert_int_equal(waited_for(*state, SP_DROP_ADOPT_OCCUPIED, before + 1), before + 1);
+		assert_int_equal(waited_for(*state, SP_DROP_ADOPT_OCCUPIED, before + 1),
+				 before + 1);
 		assert_int_equal(stat_of(*state, SP_STAT_OLDER_RESET), resets + 1);
 		assert_int_equal(system("echo 0 >/proc/sys/net/ipv4/tcp_rfc1337"), 0);
 		fd = adopt(*state, v6, listener, CLIENT_ISN + 1000);
@@ -443,7 +454,8 @@ static void listener_that_takes_nothing_over(void **state)
 	for_each_family(v6) {
 		int listener = make_listener(v6, IPPROTO_MPTCP);
 		struct packet p = first_segment(v6, CLIENT_ISN);
-		__u64 before = drops(*state, SP_DROP_ADOPT_FAILED), taken = stat_of(*state, SP_STAT_TAKEN_OVER);
+		__u64 before = drops(*state, SP_DROP_ADOPT_FAILED),
+			taken = stat_of(*state, SP_STAT_TAKEN_OVER);
 		__u8 frame[FRAME_MAX];
 
 		reset_first(*state, v6, &p, frame);
@@ -458,7 +470,8 @@ static int asked(struct fixture *f, struct sp_listen *ports, int len)
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = ports, .data_size_in = len, .data_out = ports,
 		    .data_size_out = len);
 
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_listeners), &o), 0);
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_listeners), &o),
+			 0);
 	return o.retval;
 }
 
@@ -500,10 +513,12 @@ static void what_listens_is_told_of_all_at_once(void **state)
 		int listener = make_listener(v6, 0);
 
 		for (int i = 0; i < SP_LISTENERS_MAX; i++)
-			ports[i] = (struct sp_listen){ .addr = i % 3 ? t.saddr : t.daddr, .port = t.dport, .pad = 7 };
+			ports[i] = (struct sp_listen){ .addr = i % 3 ? t.saddr :
+						       t.daddr, .port = t.dport, .pad = 7 };
 		assert_int_equal(asked(*state, ports, sizeof(ports)), SP_LISTENERS_MAX);
 		for (int i = 0; i < SP_LISTENERS_MAX; i++)
-			assert_int_equal(ports[i].pad, i % 3 ? SP_LISTENER_NONE : SP_LISTENER_PLAIN);
+			assert_int_equal(ports[i].pad, i % 3 ? SP_LISTENER_NONE :
+					 SP_LISTENER_PLAIN);
 		close(listener);
 	}
 }

@@ -5,7 +5,8 @@
 #define SNAT_FIRST	20000
 #define SNAT_LAST	30000
 
-enum kind_of_packet { FRONT, FRONT_SERVER_FIRST, MISS, HELD, CHALLENGED, BACK, BACK_STRAY, TOO_BIG, KINDS };
+enum kind_of_packet { FRONT, FRONT_SERVER_FIRST, MISS, HELD, CHALLENGED, BACK, BACK_STRAY, TOO_BIG,
+		      KINDS };
 
 struct event_case {
 	const char	*name;
@@ -16,7 +17,8 @@ struct event_case {
 
 static const struct event_case events[KINDS] = {
 	[FRONT] =	{ "first segment, valid cookie", SP_EVENT_FRONT, SP_DROP_HEAD, 0, 0 },
-	[FRONT_SERVER_FIRST] = { "empty ACK, the server speaks first", SP_EVENT_FRONT, SP_DROP_HEAD, 0, 0 },
+	[FRONT_SERVER_FIRST] = { "empty ACK, the server speaks first", SP_EVENT_FRONT, SP_DROP_HEAD,
+				 0, 0 },
 	[MISS] =	{ "neither half nor cookie", SP_EVENT_MISS, SP_DROP_MISS, 0, 0 },
 	[HELD] =	{ "the half says so", SP_EVENT_HELD, SP_DROP_HELD, 0, 0 },
 	[CHALLENGED] =	{ "SYN on a live splice", SP_EVENT_HELD, SP_DROP_SYN_CHALLENGED, 0, 0 },
@@ -30,7 +32,8 @@ static void put_snat(struct fixture *f, int is_v6)
 	struct sp_tuple out = TUPLE_OUT(is_v6);
 	struct sp_snat range = { SNAT_FIRST, SNAT_LAST };
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &out.saddr, &range, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(f->skel->maps.sp_snats), &out.saddr,
+					     &range, BPF_ANY), 0);
 }
 
 static void put_mark(struct fixture *f, const struct sp_tuple *key)
@@ -49,7 +52,8 @@ static struct packet client_packet(struct fixture *f, int is_v6, __u8 service_fl
 	p.tuple.dport = htons(SERVICE_PORT);
 	remove_half(f, &p.tuple);
 	in.tuple = p.tuple;
-	p.ack = sp_cookie_make(f->control.cookie_key[0], &in, f->control.period, sp_cookie_data(2, 9, 1)) + 1;
+	p.ack = sp_cookie_make(f->control.cookie_key[0], &in, f->control.period,
+			       sp_cookie_data(2, 9, 1)) + 1;
 	return p;
 }
 
@@ -70,8 +74,10 @@ static struct packet backend_packet(struct fixture *f, int is_v6, __u8 flags)
 static struct packet packet_of(struct fixture *f, int is_v6, enum kind_of_packet kind)
 {
 	struct packet p = kind == BACK || kind == BACK_STRAY ? backend_packet(f, is_v6,
-									      kind == BACK ? SYN | ACK : ACK) :
-			  client_packet(f, is_v6, kind == FRONT_SERVER_FIRST ? SP_SERVICE_F_SERVER_FIRST : 0);
+									      kind == BACK ?
+									      SYN | ACK : ACK) :
+			  client_packet(f, is_v6, kind == FRONT_SERVER_FIRST ?
+					SP_SERVICE_F_SERVER_FIRST : 0);
 
 	switch (kind) {
 	case FRONT_SERVER_FIRST:
@@ -97,7 +103,8 @@ static struct packet packet_of(struct fixture *f, int is_v6, enum kind_of_packet
 	return p;
 }
 
-static void check_event(struct fixture *f, const struct packet *p, const struct event_case *c, __u8 cookie,
+static void check_event(struct fixture *f, const struct packet *p, const struct event_case *c,
+			__u8 cookie,
 			const __u8 *frame, __u32 len)
 {
 	const struct sp_event *ev = &f->event;
@@ -118,12 +125,14 @@ static void check_upcall(struct fixture *f, int is_v6, enum kind_of_packet kind)
 {
 	const struct event_case *c = &events[kind];
 	struct packet p = packet_of(f, is_v6, kind);
-	__u8 in[FRAME_MAX], cookie = c->event == SP_EVENT_FRONT ? SP_COOKIE_PLAIN : SP_COOKIE_INVALID;
+	__u8 in[FRAME_MAX], cookie = c->event == SP_EVENT_FRONT ? SP_COOKIE_PLAIN :
+		SP_COOKIE_INVALID;
 	__u32 len = build(&p, in);
 
 	listen_to(f);
 	check_reason(f, c->name, in, len, TC_ACT_SHOT, c->reason);
-	check_event(f, &p, c, cookie, in, c->is_headers_only ? l4_off(is_v6) + 20 + p.opt_len : len);
+	check_event(f, &p, c, cookie, in, c->is_headers_only ? l4_off(is_v6) + 20 + p.opt_len :
+		    len);
 	check_reason(f, c->name, in, len, TC_ACT_SHOT, c->reason);
 	assert_int_equal(listen_to(f), 1);
 }
@@ -162,7 +171,8 @@ static void every_length_is_whole(void **state)
 
 			p.payload = lengths[i] > headers ? lengths[i] - headers : 0;
 			listen_to(*state);
-			check_reason(*state, "length", in, build(&p, in), TC_ACT_SHOT, SP_DROP_HELD);
+			check_reason(*state, "length", in, build(&p, in), TC_ACT_SHOT,
+				     SP_DROP_HELD);
 			check_event(*state, &p, &events[HELD], 0, in, headers + p.payload + 14);
 		}
 }
@@ -170,12 +180,14 @@ static void every_length_is_whole(void **state)
 /* Where the server speaks first, the daemon sees the answer that went out. */
 static void answer_to_a_syn_is_shown(void **state)
 {
-	static const struct event_case c = { "SYN-ACK of ours", SP_EVENT_SYNACK, SP_DROP_SYN_ANSWERED, 0, 0 };
+	static const struct event_case c = { "SYN-ACK of ours", SP_EVENT_SYNACK,
+					     SP_DROP_SYN_ANSWERED, 0, 0 };
 	struct fixture *f = *state;
 
 	for_each_family(v6)
 		for (int is_first = 0; is_first < 2; is_first++) {
-			struct packet p = client_packet(f, v6, is_first ? SP_SERVICE_F_SERVER_FIRST : 0);
+			struct packet p = client_packet(f, v6, is_first ?
+							SP_SERVICE_F_SERVER_FIRST : 0);
 			__u8 in[FRAME_MAX], out[FRAME_MAX];
 			__u32 len;
 
@@ -195,7 +207,8 @@ static void answer_to_a_syn_is_shown(void **state)
 static void only_our_ports_are_backends(void **state)
 {
 	static const struct { int port, is_ours; } ports[] = {
-		{ SNAT_FIRST - 1, 0 }, { SNAT_FIRST, 1 }, { SNAT_LAST, 1 }, { SNAT_LAST + 1, 0 }, { 0, 0 },
+		{ SNAT_FIRST - 1, 0 }, { SNAT_FIRST, 1 }, { SNAT_LAST, 1 }, { SNAT_LAST + 1, 0 },
+			{ 0, 0 },
 		{ 65535, 0 },
 	};
 
@@ -236,7 +249,8 @@ struct limit_case {
 };
 
 static const struct limit_case limits[] = {
-	{ MISS, 4000, 20000 }, { CHALLENGED, 4000, 20000 }, { TOO_BIG, 4000, 20000 }, { BACK_STRAY, 4000, 20000 },
+	{ MISS, 4000, 20000 }, { CHALLENGED, 4000, 20000 }, { TOO_BIG, 4000, 20000 },
+		{ BACK_STRAY, 4000, 20000 },
 	{ HELD, 64, 64 * 1000 },	/* a tick of the coarse clock is 1 ms or more */
 };
 
@@ -265,7 +279,8 @@ static void check_limit(struct fixture *f, const struct limit_case *c)
 	most = c->burst + (now_ns(CLOCK_MONOTONIC) - start + 10000000) * c->per_s / 1000000000;
 	refused = drops(f, SP_DROP_RATE_LIMITED) - refused;
 	if (n < c->burst || n > most || n + refused != 30000)
-		fail_msg("%s: %d let through, %d refused", events[c->kind].name, (int)n, (int)refused);
+		fail_msg("%s: %d let through, %d refused", events[c->kind].name, (int)n,
+			 (int)refused);
 }
 
 static void upcalls_are_limited(void **state)

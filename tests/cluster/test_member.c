@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_member.c - src/cluster/member.c: members that live, homes of connections, refused records and HELLOs */
+/*
+ * test_member.c - src/cluster/member.c: members that live, homes of connections, refused records
+ * and HELLOs
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,8 +23,10 @@ static struct sp_members ms;
 static struct sp_member member(int number)
 {
 	struct sp_member m = {
-		.relay = { sp_addr_v4(htonl(0x0a000000 + number)), htons(7946) }, .started_ns = 1000 + number,
-		.state = SP_MEMBER_READY, .owned_count = 1, .owned = { { sp_addr_v4(htonl(0x0a630000 + number)), 0 } },
+		.relay = { sp_addr_v4(htonl(0x0a000000 + number)), htons(7946) },
+		.started_ns = 1000 + number,
+		.state = SP_MEMBER_READY, .owned_count = 1,
+		.owned = { { sp_addr_v4(htonl(0x0a630000 + number)), 0 } },
 	};
 
 	snprintf(m.name, sizeof(m.name), "proxy%d", number);
@@ -63,7 +68,8 @@ static int number_of(const struct sp_member *m)
 
 static int home(int port)
 {
-	struct sp_tuple t = { .saddr = sp_addr_v4(1), .daddr = sp_addr_v4(2), .sport = port, .dport = 80 };
+	struct sp_tuple t = { .saddr = sp_addr_v4(1), .daddr = sp_addr_v4(2), .sport = port,
+			      .dport = 80 };
 
 	return number_of(sp_members_choose(&ms, &t, sizeof(t)));
 }
@@ -89,7 +95,8 @@ static void all_choose_the_same_home(void **state)
 		hear(&m);
 	}
 	for (int i = 0; i < PORTS; i++) {
-		struct sp_tuple t = { .saddr = sp_addr_v4(1), .daddr = sp_addr_v4(2), .sport = i, .dport = 80 };
+		struct sp_tuple t = { .saddr = sp_addr_v4(1), .daddr = sp_addr_v4(2), .sport = i,
+				      .dport = 80 };
 		struct sp_member *to = sp_members_choose(&ms, &t, sizeof(t));
 
 		assert_int_equal(to ? number_of(to) : 3, at_one[i]);
@@ -151,7 +158,8 @@ static void homes_are_those_that_are_ready(void **state)
 	m = hello(3, 2);
 	m.state = SP_MEMBER_DRAINING;
 	hear(&m);
-	for (int i = 0, seen = 0; i < 100; i++) {	/* none is ready: all living proxies may be home */
+	/* none is ready: all living proxies may be home */
+	for (int i = 0, seen = 0; i < 100; i++) {
 		seen |= 1 << home(i);
 		assert_true(i < 99 || seen == 0xe);
 	}
@@ -369,7 +377,8 @@ static void what_it_says_itself_is_newer_than_its_record(void **state)
 /* At its servers' endpoints, while it lives. A dead agent with the same servers does not matter. */
 static void agents_are_found_by_what_they_serve(void **state)
 {
-	struct sp_endpoint at = { sp_addr_v4(htonl(0x0a050002)), htons(80) }, other = { at.addr, htons(81) };
+	struct sp_endpoint at = { sp_addr_v4(htonl(0x0a050002)), htons(80) },
+		other = { at.addr, htons(81) };
 	struct sp_member before = agent(4), m = agent(5), proxy = member(2);
 
 	start(3);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_message.c - src/cluster/message.c: messages and records, written and read back, and refusals */
+/*
+ * test_message.c - src/cluster/message.c: messages and records, written and read back, and refusals
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +36,8 @@ static struct sp_message any_message(int i)
 	case SP_MESSAGE_SEGMENT:
 		m.event = events[i / 4 % 3];
 		m.segment = (struct sp_segment){
-			.tuple = any_tuple(~i >> 2 & 1), .seq = any32(), .ack = any32(), .tsval = any32(),
+			.tuple = any_tuple(~i >> 2 & 1), .seq = any32(), .ack = any32(),
+			.tsval = any32(),
 			.tsecr = any32(),
 			.window = any32(), .mss = any32(), .wscale = i % 16 - 1, .flags = any32(),
 			.is_sack = i >> 3 & 1, .has_ts = i >> 4 & 1, .is_ce = i >> 5 & 1,
@@ -52,7 +55,8 @@ static struct sp_message any_message(int i)
 		m.fin = (struct sp_fin){ any32(), any32(), any32() };
 		break;
 	default:
-		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), any32() & SP_STATE_TOLD };
+		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(),
+					   any32() & SP_STATE_TOLD };
 		break;
 	}
 	return m;
@@ -106,13 +110,17 @@ static void several_are_taken_apart(void **state)
 
 	for (int i = 0; i < 40; i++) {
 		struct sp_message in = any_message(i), out;
-		size_t unit = sp_message_unit(in.kind), one = sp_message_write(&seal, &in, bytes), len = one;
+		size_t unit = sp_message_unit(in.kind), one = sp_message_write(&seal, &in, bytes),
+			len = one;
 
-		assert_int_equal(unit, in.kind == SP_MESSAGE_ENDS || in.kind == SP_MESSAGE_INTRODUCE ? one : 0);
+		assert_int_equal(unit,
+				 in.kind == SP_MESSAGE_ENDS || in.kind == SP_MESSAGE_INTRODUCE ?
+				 one : 0);
 		while (unit && len + unit <= SP_MESSAGES_BYTES_MAX)
 			len += sp_message_write(&seal, &in, bytes + len);
 		assert_int_equal(sp_message_step(bytes, len), one);
-		assert_int_equal(sp_message_read(&seal, bytes + len - one, one, &out), SP_MESSAGE_OK);
+		assert_int_equal(sp_message_read(&seal, bytes + len - one, one, &out),
+				 SP_MESSAGE_OK);
 		check_same(&in, &out);
 		assert_int_equal(sp_message_step(bytes, len - 1), len - 1);
 	}
@@ -131,17 +139,20 @@ static void any_change_is_refused(void **state)
 
 		for (size_t at = 0; at < len; at++) {
 			bytes[at] ^= 1 << i % 8;
-			assert_int_not_equal(sp_message_read(&seal, bytes, len, &out), SP_MESSAGE_OK);
+			assert_int_not_equal(sp_message_read(&seal, bytes, len, &out),
+					     SP_MESSAGE_OK);
 			bytes[at] ^= 1 << i % 8;
 		}
 		for (size_t cut = 0; cut < len; cut++)
-			assert_int_not_equal(sp_message_read(&seal, bytes, cut, &out), SP_MESSAGE_OK);
+			assert_int_not_equal(sp_message_read(&seal, bytes, cut, &out),
+					     SP_MESSAGE_OK);
 		assert_int_not_equal(sp_message_read(&seal, bytes, len + 1, &out), SP_MESSAGE_OK);
 	}
 }
 
 /* A sender with the key may have another version, or be faulty. */
-static enum sp_message_refusal changed(const char *where, __u8 *bytes, size_t len, size_t at, __u8 value)
+static enum sp_message_refusal changed(const char *where, __u8 *bytes, size_t len, size_t at,
+				       __u8 value)
 {
 	enum sp_message_refusal refusal;
 	struct sp_message message;
@@ -182,13 +193,17 @@ static void what_makes_no_sense_is_refused(void **state)
 	m.segment.payload_len = 100;
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(sealed_anew(bytes, len, 4, 'X'), SP_MESSAGE_REFUSED_MAGIC);
-	assert_int_equal(sealed_anew(bytes, len, 5, SP_MESSAGE_VERSION - 1), SP_MESSAGE_REFUSED_VERSION);
+	assert_int_equal(sealed_anew(bytes, len, 5, SP_MESSAGE_VERSION - 1),
+			 SP_MESSAGE_REFUSED_VERSION);
 	assert_int_equal(sealed_anew(bytes, len, 6, 0), SP_MESSAGE_REFUSED_MALFORMED);
-	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_KIND_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_KIND_COUNT),
+			 SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_HELLO), SP_MESSAGE_REFUSED_LENGTH);
 	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_ENDS), SP_MESSAGE_REFUSED_LENGTH);
-	assert_int_equal(sealed_anew(bytes, len, 32, 0), SP_MESSAGE_REFUSED_MALFORMED);	/* one end IPv4 */
-	assert_int_equal(sealed_anew(bytes, len, 88, 15), SP_MESSAGE_REFUSED_MALFORMED);	/* window scale */
+	/* one end IPv4 */
+	assert_int_equal(sealed_anew(bytes, len, 32, 0), SP_MESSAGE_REFUSED_MALFORMED);
+	/* window scale */
+	assert_int_equal(sealed_anew(bytes, len, 88, 15), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 88, 253), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 90, 8), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 91, SP_EVENT_HELD), SP_MESSAGE_REFUSED_MALFORMED);
@@ -197,16 +212,19 @@ static void what_makes_no_sense_is_refused(void **state)
 
 	m = any_message(0);
 	len = sp_message_write(&seal, &m, bytes);
-	assert_int_equal(sealed_anew(bytes, len, 32, SP_MEMBER_STATE_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 32, SP_MEMBER_STATE_COUNT),
+			 SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 33, SP_CAN_ALL + 1), SP_MESSAGE_REFUSED_MALFORMED);
 	m = any_message(2);
 	len = sp_message_write(&seal, &m, bytes);
-	assert_int_equal(sealed_anew(bytes, len, 72, SP_STATE_TOLD + 1), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 72, SP_STATE_TOLD + 1),
+			 SP_MESSAGE_REFUSED_MALFORMED);
 	m = any_message(3);
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(len, sizeof(struct sp_introduce));
 	for (size_t i = 0; i < sizeof(mad) / sizeof(mad[0]); i++)
-		assert_int_equal(sealed_anew(bytes, len, mad[i].at, mad[i].value), SP_MESSAGE_REFUSED_MALFORMED);
+		assert_int_equal(sealed_anew(bytes, len, mad[i].at, mad[i].value),
+				 SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len + 8, 33, 0), SP_MESSAGE_REFUSED_LENGTH);
 }
 
@@ -221,13 +239,15 @@ static void other_clusters_are_foreign(void **state)
 	sp_seal_init(&both, keys, 2);
 	len = sp_message_write(&other, &m, bytes);
 	assert_int_equal(sp_message_read(&seal, bytes, len, &out), SP_MESSAGE_REFUSED_FOREIGN);
-	assert_int_equal(sp_message_read(&both, bytes, len, &out), SP_MESSAGE_OK);	/* a key is being replaced */
+	/* a key is being replaced */
+	assert_int_equal(sp_message_read(&both, bytes, len, &out), SP_MESSAGE_OK);
 }
 
 static struct sp_member any_member(unsigned int owned)
 {
 	struct sp_member m = {
-		.name = "proxy-1.example", .relay = { sp_addr_v4(any32()), 7946 }, .started_ns = any32(),
+		.name = "proxy-1.example", .relay = { sp_addr_v4(any32()), 7946 },
+		.started_ns = any32(),
 		.state = SP_MEMBER_DRAINING, .can = SP_CAN_ADOPT, .owned_count = owned,
 	};
 
@@ -248,10 +268,12 @@ static void records_there_and_back(void **state)
 		assert_memory_equal(&in, &out, sizeof(in));
 		for (size_t at = 0; at < len; at++) {
 			bytes[at] ^= 1;
-			assert_int_not_equal(sp_member_record_read(&seal, bytes, len, &out), SP_MESSAGE_OK);
+			assert_int_not_equal(sp_member_record_read(&seal, bytes, len, &out),
+					     SP_MESSAGE_OK);
 			bytes[at] ^= 1;
 		}
-		assert_int_not_equal(sp_member_record_read(&seal, bytes, len - 1, &out), SP_MESSAGE_OK);
+		assert_int_not_equal(sp_member_record_read(&seal, bytes, len - 1, &out),
+				     SP_MESSAGE_OK);
 	}
 }
 
@@ -266,7 +288,8 @@ static void mad_records_are_refused(void **state)
 	__u8 bytes[SP_MEMBER_RECORD_MAX];
 	size_t len = sp_member_record_write(&seal, &m, bytes);
 
-	assert_int_equal(record_anew(bytes, len, 6, SP_MEMBER_STATE_COUNT), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(record_anew(bytes, len, 6, SP_MEMBER_STATE_COUNT),
+			 SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(record_anew(bytes, len, 7, 200), SP_MESSAGE_REFUSED_LENGTH);
 	assert_int_equal(record_anew(bytes, len, 34, 200), SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(record_anew(bytes, len, 35, SP_CAN_ALL + 1), SP_MESSAGE_REFUSED_MALFORMED);

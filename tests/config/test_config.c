@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_config.c - goldens in config/ (N.yaml gives N.ok, or the one line N.err), bounds, and what print can't show. */
+/*
+ * test_config.c - goldens in config/ (N.yaml gives N.ok, or the one line N.err), bounds, and what
+ * print can't show.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -109,7 +112,8 @@ static void check_err(const char *path, char *expected)
 
 static void check_golden(const char *stem)
 {
-	char *path = path_of(stem, "yaml"), *ok_path = path_of(stem, "ok"), *err_path = path_of(stem, "err");
+	char *path = path_of(stem, "yaml"), *ok_path = path_of(stem, "ok"),
+		*err_path = path_of(stem, "err");
 	char *ok = file_text(ok_path), *err = file_text(err_path);
 
 	if (!ok == !err)
@@ -184,7 +188,8 @@ static void example_fills_every_field(void **state)
 	assert_int_equal(service->offer.window, 65535);
 	assert_int_equal(service->offer.wscale, 7);
 	assert_int_equal(service->offer.flags,
-			 SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE | SP_SERVICE_F_ECN);
+			 SP_SERVICE_F_SACK | SP_SERVICE_F_TIMESTAMPS | SP_SERVICE_F_WSCALE |
+			 SP_SERVICE_F_ECN);
 	assert_int_equal(service->route_count, 2);
 	assert_string_equal(route->methods[1], "HEAD");
 	assert_null(route->methods[2]);
@@ -254,7 +259,8 @@ static void default_may_be_absent(void **state)
 
 /* Numbers of things at their limit, and one above it. */
 struct crowd {
-	unsigned int	interfaces, snats, pools, backends, services, listens, routes, methods, alpns;
+	unsigned int	interfaces, snats, pools, backends, services, listens, routes, methods,
+		alpns;
 	const char	*error;
 };
 
@@ -266,13 +272,17 @@ static const struct crowd crowds[] = {
 	{ 1, 1, 1, 4096, 1, 1, 1024, 1, 1, NULL },
 	{ 1, 1, 1, 1, 1, 1, 64, 1, 16, NULL },
 	{ 65, 1, 1, 1, 1, 1, 1, 1, 1, "interfaces: found a list of 65; allowed: 1 to 64 entries" },
-	{ 1, 257, 1, 1, 1, 1, 1, 1, 1, "addresses: found a list of 257; allowed: 0 to 256 entries" },
+	{ 1, 257, 1, 1, 1, 1, 1, 1, 1,
+	  "addresses: found a list of 257; allowed: 0 to 256 entries" },
 	{ 1, 1, 1025, 1, 1, 1, 1, 1, 1, "pools: found a list of 1025; allowed: 1 to 1024 entries" },
-	{ 1, 1, 1, 4097, 1, 1, 1, 1, 1, "backends: found a list of 4097; allowed: 1 to 4096 entries" },
+	{ 1, 1, 1, 4097, 1, 1, 1, 1, 1,
+	  "backends: found a list of 4097; allowed: 1 to 4096 entries" },
 	{ 1, 1, 1, 1, 257, 1, 1, 1, 1, "services: found a list of 257; allowed: 1 to 256 entries" },
 	{ 1, 1, 1, 1, 1, 65, 1, 1, 1, "listen: found a list of 65; allowed: 1 to 64 entries" },
-	{ 1, 1, 1, 1, 1, 1, 1025, 1, 1, "routes: found a list of 1025; allowed: 0 to 1024 entries" },
-	{ 1, 1, 1, 1, 1, 1, 65, 1, 16, "routes: found 1040, one for each name in \"alpn\"; allowed: up to 1024" },
+	{ 1, 1, 1, 1, 1, 1, 1025, 1, 1,
+	  "routes: found a list of 1025; allowed: 0 to 1024 entries" },
+	{ 1, 1, 1, 1, 1, 1, 65, 1, 16,
+	  "routes: found 1040, one for each name in \"alpn\"; allowed: up to 1024" },
 	{ 1, 1, 1, 1, 1, 1, 1, 33, 1, "method: found a list of 33; allowed: 1 to 32 entries" },
 	{ 1, 1, 1, 1, 1, 1, 1, 1, 17, "alpn: found a list of 17; allowed: 1 to 16 entries" },
 };
@@ -314,9 +324,11 @@ static char *crowd_text(const struct crowd *crowd)
 	}
 	fputs("services:\n", out);
 	for (unsigned int i = 0; i < crowd->services; i++) {
-		fprintf(out, "- name: s%u\n  protocol: %s\n  listen: ", i, crowd->alpns > 1 ? "tls" : "http");
+		fprintf(out, "- name: s%u\n  protocol: %s\n  listen: ", i, crowd->alpns > 1 ?
+			"tls" : "http");
 		for (unsigned int k = 0; k < crowd->listens; k++)
-			fprintf(out, "%s10.2.%u.%u:%u", k ? ", " : "[", i / 250, i % 250 + 1, k + 1);
+			fprintf(out, "%s10.2.%u.%u:%u", k ? ", " :
+				"[", i / 250, i % 250 + 1, k + 1);
 		fputs("]\n  routes:\n", out);
 		put_routes(out, crowd);
 	}
@@ -373,14 +385,16 @@ static void services_listen_on_both_families(void **state)
 	char *text = file_text("example.yaml");
 	struct sp_config *config = load_text(text);
 	static const struct { const char *at; int is_found; } cases[] = {
-		{ "192.0.2.1:80", 1 }, { "[2001:db8::1]:80", 1 }, { "192.0.2.1:81", 0 }, { "192.0.2.2:80", 0 },
+		{ "192.0.2.1:80", 1 }, { "[2001:db8::1]:80", 1 }, { "192.0.2.1:81", 0 },
+			{ "192.0.2.2:80", 0 },
 		{ "[2001:db8::2]:80", 0 }, { "[::192.0.2.1]:80", 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct sp_tuple front = to_endpoint(cases[i].at);
 
-		assert_ptr_equal(sp_config_service_at(config, &front), cases[i].is_found ? &config->services[0] : NULL);
+		assert_ptr_equal(sp_config_service_at(config, &front), cases[i].is_found ?
+				 &config->services[0] : NULL);
 	}
 	sp_config_free(config);
 	free(text);
@@ -396,7 +410,8 @@ static void limit_of_values(void **state)
 		bytes[i] = i % 2 ? 'x' : ',';
 	bytes[0] = '[';
 	assert_int_equal(sp_config_load_bytes("bytes", bytes, size, error, &config), -EINVAL);
-	assert_string_equal(error, "bytes:1:2097152: found more than 1048576 values; allowed: 1048576");
+	assert_string_equal(error,
+			    "bytes:1:2097152: found more than 1048576 values; allowed: 1048576");
 	free(bytes);
 }
 
@@ -411,7 +426,8 @@ static void limit_of_the_file(void **state)
 	assert_int_equal(sp_config_load(path, error, &config), -EFBIG);
 	assert_non_null(strstr(error, ": found more than 4194304 bytes; allowed: 4194304"));
 	assert_int_equal(ftruncate(fd, SP_CONFIG_FILE_BYTES_MAX), 0);
-	assert_int_equal(sp_config_load(path, error, &config), -EINVAL); /* a file of NULs, but looked at */
+	/* a file of NULs, but looked at */
+	assert_int_equal(sp_config_load(path, error, &config), -EINVAL);
 	close(fd);
 	unlink(path);
 	assert_int_equal(sp_config_load(path, error, &config), -ENOENT);
@@ -428,7 +444,8 @@ static void long_paths_leave_room_for_the_message(void **state)
 	memset(path, 'd', sizeof(path));
 	strcpy(path + sizeof(path) - 8, "/x.yaml");
 	assert_int_equal(sp_config_load_bytes(path, "a: b", 4, error, &config), -EINVAL);
-	assert_non_null(strstr(error, "/x.yaml:1:1: the configuration: found the unknown key \"a\""));
+	assert_non_null(strstr(error,
+			       "/x.yaml:1:1: the configuration: found the unknown key \"a\""));
 	assert_int_equal(strncmp(error, "...d", 4), 0);
 }
 
@@ -451,12 +468,16 @@ static void many_pools_are_cut(void **state)
 
 	memcpy(strstr(text, "pool: p0"), "pool: zz", 8);
 	assert_int_equal(sp_config_load_bytes("f", text, strlen(text), error, &config), -EINVAL);
-	assert_non_null(strstr(error, "pool: found \"zz\"; allowed: the name of a pool: p0, p1, p2, "));
+	assert_non_null(strstr(error,
+			       "pool: found \"zz\"; allowed: the name of a pool: p0, p1, p2, "));
 	assert_string_equal(error + strlen(error) - 5, ", ...");
 	free(text);
 }
 
-/* A file that is still being written: good or refused, at every byte, and nothing is left behind (LeakSanitizer). */
+/*
+ * A file that is still being written: good or refused, at every byte, and nothing is left behind
+ * (LeakSanitizer).
+ */
 static void every_prefix(void **state)
 {
 	char *text = file_text("example.yaml"), error[SP_CONFIG_ERROR_MAX];

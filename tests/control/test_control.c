@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_control.c - the control server over real Unix sockets; its loop is turned by hand, in the same thread. */
+/*
+ * test_control.c - the control server over real Unix sockets; its loop is turned by hand, in the
+ * same thread.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,12 +49,14 @@ static void make_row(__u64 i, struct sp_connection_row *row)
 			  htons(20000 + i % 40000), htons(8080) },
 		.service = "www", .pool = i % 2 ? "web" : "api", .backend = i % 5 ? "b\"1" : NULL,
 		.state = state_names[i % 3],
-		.age_ns = i * 1000000, .idle_ns = 2999999, .bytes_up = 1000 + i, .bytes_down = 1ULL << 40,
+		.age_ns = i * 1000000, .idle_ns = 2999999, .bytes_up = 1000 + i,
+		.bytes_down = 1ULL << 40,
 		.pkts_up = 7, .pkts_down = 9,
 	};
 }
 
-static int give_connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max, int *is_end)
+static int give_connections(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max,
+			    int *is_end)
 {
 	struct daemon *daemon = ctx;
 	int count = 0;
@@ -84,7 +89,8 @@ static json_t *give_ready(void *ctx)
 {
 	const struct daemon *daemon = ctx;
 
-	return json_pack("{s:b, s:s}", "ready", !daemon->is_draining, "reason", daemon->is_draining ? "draining" : "");
+	return json_pack("{s:b, s:s}", "ready", !daemon->is_draining, "reason",
+			 daemon->is_draining ? "draining" : "");
 }
 
 static json_t *set_draining(void *ctx, int is_undo)
@@ -152,7 +158,10 @@ static void turn(struct fixture *f, int turns)
 		uv_run(&f->loop, UV_RUN_NOWAIT);
 }
 
-/* All that comes until the server closes; the caller frees it. Bounds what the server holds on the way. */
+/*
+ * All that comes until the server closes; the caller frees it. Bounds what the server holds on the
+ * way.
+ */
 static char *read_all(struct fixture *f, int fd)
 {
 	struct sp_control_output text = { 0 };
@@ -218,7 +227,8 @@ static size_t count_lines(char *text, json_t **ret_last)
 	return count;
 }
 
-static void expect_list(struct fixture *f, const char *request, json_int_t shown, json_int_t seen, int has_more)
+static void expect_list(struct fixture *f, const char *request, json_int_t shown, json_int_t seen,
+			int has_more)
 {
 	char *text = ask(f, request);
 	json_t *end;
@@ -249,7 +259,8 @@ static void status_and_drops_are_one_line(void **state)
 
 static void cluster_is_one_line(void **state)
 {
-	expect(*state, "{\"version\":1,\"command\":\"cluster\"}\n", "{\"members\":[{\"name\":\"proxy1\"}]}\n");
+	expect(*state, "{\"version\":1,\"command\":\"cluster\"}\n",
+	       "{\"members\":[{\"name\":\"proxy1\"}]}\n");
 }
 
 static void drain_self_ends_with_its_undo(void **state)
@@ -285,7 +296,8 @@ static void only_root_and_the_owner_may_drain(void **state)
 		skip(); /* there is nobody else to be */
 	assert_int_equal(chmod(f->dir, 0755) | chmod(f->path, 0666), 0);
 	text = ask_as_somebody(f, DRAIN "}\n");
-	assert_non_null(strstr(text, "{\"error\":\"this is for root, and for the owner of /tmp/sp-control-"));
+	assert_non_null(strstr(text,
+			       "{\"error\":\"this is for root, and for the owner of /tmp/sp-control-"));
 	assert_false(f->daemon.is_draining);
 	free(text);
 	text = ask_as_somebody(f, READY);
@@ -398,7 +410,8 @@ static void filters_pick_rows(void **state)
 
 	f->daemon.row_count = 30;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		snprintf(request, sizeof(request), CONNECTIONS ",\"filter\":\"%s\"}\n", cases[i].filter);
+		snprintf(request, sizeof(request), CONNECTIONS ",\"filter\":\"%s\"}\n",
+			 cases[i].filter);
 		print_message("# filter '%s'\n", cases[i].filter);
 		expect_list(f, request, cases[i].shown, 30, 0);
 	}
@@ -429,30 +442,39 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ "{\"version\":1,\"version\":1,\"command\":\"status\"}\n", "not a line of JSON" },
 		{ "{\"version\":1,\"command\":\"a\\u0000b\"}\n", "not a line of JSON" },
 		{ "{\"version\":1,\"command\":\"\xff\"}\n", "not a line of JSON" },
-		{ "{\"version\":1,\"command\":\"st\xc3\xa4tus\"}\n", "'st??tus' is not known; allowed: status" },
+		{ "{\"version\":1,\"command\":\"st\xc3\xa4tus\"}\n",
+		  "'st??tus' is not known; allowed: status" },
 		{ "{}\n", "'version' is missing" },
-		{ "{\"version\":\"1\",\"command\":\"status\"}\n", "'version' is missing or no whole" },
-		{ "{\"version\":2,\"command\":\"status\"}\n", "version 2 of the protocol is not known; allowed: 1" },
+		{ "{\"version\":\"1\",\"command\":\"status\"}\n",
+		  "'version' is missing or no whole" },
+		{ "{\"version\":2,\"command\":\"status\"}\n",
+		  "version 2 of the protocol is not known; allowed: 1" },
 		{ "{\"version\":1}\n", "'command' is missing" },
 		{ "{\"version\":1,\"command\":7}\n", "'command' is missing or no string" },
-		{ "{\"version\":1,\"command\":\"stop\"}\n", "status, connections, drops, cluster, ready or drain-self" },
+		{ "{\"version\":1,\"command\":\"stop\"}\n",
+		  "status, connections, drops, cluster, ready or drain-self" },
 		{ "{\"version\":1,\"command\":\"status\",\"limit\":1}\n",
 		  "key 'limit' is not known; allowed with status" },
-		{ "{\"version\":1,\"command\":\"drops\",\"filter\":\"x\"}\n", "key 'filter' is not known" },
-		{ "{\"version\":1,\"command\":\"ready\",\"undo\":true}\n", "key 'undo' is not known; allowed with ready" },
+		{ "{\"version\":1,\"command\":\"drops\",\"filter\":\"x\"}\n",
+		  "key 'filter' is not known" },
+		{ "{\"version\":1,\"command\":\"ready\",\"undo\":true}\n",
+		  "key 'undo' is not known; allowed with ready" },
 		{ DRAIN ",\"undo\":1}\n", "'undo' must be true or false" },
 		{ DRAIN ",\"limit\":1}\n", "allowed with drain-self: version, command, undo" },
-		{ CONNECTIONS ",\"limits\":1}\n", "allowed with connections: version, command, limit, filter" },
+		{ CONNECTIONS ",\"limits\":1}\n",
+		  "allowed with connections: version, command, limit, filter" },
 		{ CONNECTIONS ",\"limit\":-1}\n", "'limit' must be a whole number" },
 		{ CONNECTIONS ",\"limit\":1.5}\n", "'limit' must be a whole number" },
 		{ CONNECTIONS ",\"limit\":99999999999999999999}\n", "not a line of JSON" },
 		{ CONNECTIONS ",\"filter\":[]}\n", "'filter' must be a string" },
 		{ CONNECTIONS ",\"filter\":\"192.0.2\"}\n", "pool=NAME" },
 		{ CONNECTIONS ",\"filter\":\"2001:db8::1:80000\"}\n", "pool=NAME" },
-		{ CONNECTIONS ",\"filter\":\"color=red\"}\n", "'color=red' is not known; allowed: ADDRESS" },
+		{ CONNECTIONS ",\"filter\":\"color=red\"}\n",
+		  "'color=red' is not known; allowed: ADDRESS" },
 		{ CONNECTIONS ",\"filter\":\"pool=\"}\n", "'pool=' has no value" },
 		{ CONNECTIONS ",\"filter\":\"state=dead\"}\n", "allowed: open, closing or closed" },
-		{ CONNECTIONS ",\"filter\":\"::1 ::1 ::1 ::1 ::1 ::1 ::1 ::1 ::1\"}\n", "more than 8 terms" },
+		{ CONNECTIONS ",\"filter\":\"::1 ::1 ::1 ::1 ::1 ::1 ::1 ::1 ::1\"}\n",
+		  "more than 8 terms" },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++)
@@ -538,7 +560,8 @@ static void list_that_fails_says_so_at_its_end(void **state)
 	f->daemon.fail_after = 3;
 	text = ask(f, CONNECTIONS ",\"limit\":0}\n");
 	assert_int_equal(count_lines(text, &last), 3 * SP_CONTROL_BATCH_ROWS + 1);
-	assert_non_null(strstr(json_string_value(json_object_get(last, "error")), "Input/output error"));
+	assert_non_null(strstr(json_string_value(json_object_get(last, "error")),
+			       "Input/output error"));
 	json_decref(last);
 	free(text);
 }
@@ -550,7 +573,8 @@ static void two_million_rows_are_scanned(void **state)
 	struct fixture *f = *state;
 
 	f->daemon.row_count = 2000000;
-	expect_list(f, CONNECTIONS ",\"limit\":0,\"filter\":\"198.18.0.39:10001\"}\n", 1, 2000000, 0);
+	expect_list(f, CONNECTIONS ",\"limit\":0,\"filter\":\"198.18.0.39:10001\"}\n", 1, 2000000,
+		    0);
 }
 
 static void long_list_is_complete_and_bounded(void **state)
@@ -558,7 +582,8 @@ static void long_list_is_complete_and_bounded(void **state)
 	struct fixture *f = *state;
 
 	f->daemon.row_count = 100000;
-	expect_list(f, CONNECTIONS ",\"limit\":0}\n", 100000, 100000, 0); /* read_all() bounds the memory */
+	/* read_all() bounds the memory */
+	expect_list(f, CONNECTIONS ",\"limit\":0}\n", 100000, 100000, 0);
 }
 
 static void client_that_does_not_read_stops_its_list_only(void **state)
@@ -668,7 +693,10 @@ static void seventeenth_client_is_told_so(void **state)
 			close(fds[i]);
 }
 
-/* More than slots at once: those who found none are taken as slots come back, and nobody is forgotten. */
+/*
+ * More than slots at once: those who found none are taken as slots come back, and nobody is
+ * forgotten.
+ */
 static void crowd_is_answered(void **state)
 {
 	struct fixture *f = *state;
@@ -710,7 +738,8 @@ static void lists_take_turns(void **state)
 		/* one batch a turn, whoever asks */
 		assert_int_equal(f->daemon.made_count - before, SP_CONTROL_BATCH_ROWS);
 	}
-	assert_in_range(f->server->sessions.slots[0].seen, f->server->sessions.slots[1].seen - SP_CONTROL_BATCH_ROWS,
+	assert_in_range(f->server->sessions.slots[0].seen,
+			f->server->sessions.slots[1].seen - SP_CONTROL_BATCH_ROWS,
 			f->server->sessions.slots[1].seen + SP_CONTROL_BATCH_ROWS);
 	text = read_all(f, first);
 	assert_non_null(strstr(text, "\"total_seen\":20000"));

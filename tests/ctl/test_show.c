@@ -125,7 +125,8 @@ static void status_is_aligned(void **state)
 
 static void reason_stands_where_it_is_not_ready(void **state)
 {
-	json_t *object = json("{\"ready\":false,\"reason\":\"draining\",\"in_sync\":false,\"store\":{\"engine\":\"redis\"}}");
+	json_t *object =
+		json("{\"ready\":false,\"reason\":\"draining\",\"in_sync\":false,\"store\":{\"engine\":\"redis\"}}");
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
@@ -163,7 +164,8 @@ static void members_are_aligned(void **state)
 /* An older or newer daemon may leave fields out. */
 static void missing_fields_do_no_harm(void **state)
 {
-	json_t *object = json("{\"services\":{},\"pools\":[{\"backends\":[{}]}],\"counters\":[],\"splices\":\"x\"}");
+	json_t *object =
+		json("{\"services\":{},\"pools\":[{\"backends\":[{}]}],\"counters\":[],\"splices\":\"x\"}");
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
@@ -178,7 +180,8 @@ static void missing_fields_do_no_harm(void **state)
 
 static void drops_leave_zeros_out(void **state)
 {
-	json_t *object = json("{\"reasons\":[{\"name\":\"miss\",\"what\":\"daemon\",\"why\":\"w\",\"pkts\":0},"
+	json_t *object =
+		json("{\"reasons\":[{\"name\":\"miss\",\"what\":\"daemon\",\"why\":\"w\",\"pkts\":0},"
 			      "{\"name\":\"head\",\"what\":\"daemon\",\"why\":\"first segments\",\"pkts\":12}]}");
 	char *text = NULL;
 	size_t len;
@@ -205,7 +208,8 @@ static void connections_are_printed_in_pages(void **state)
 			   "\"back\":{\"from\":\"10.0.9.1:20000\",\"to\":\"10.0.2.1:80\"},\"service\":\"www\","
 			   "\"pool\":null,\"backend\":\"10.0.2.1:80\",\"state\":\"open\",\"age_ms\":61000,"
 			   "\"idle_ms\":5,\"bytes_up\":100,\"bytes_down\":2048,\"pkts_up\":1,\"pkts_down\":2}");
-	static const char line[] = "198.51.100.7:40000  192.0.2.1:80  10.0.9.1:20000  10.0.2.1:80  www      -     -     "
+	static const char line[] =
+		"198.51.100.7:40000  192.0.2.1:80  10.0.9.1:20000  10.0.2.1:80  www      -     -     "
 				   "open   1m01s   5ms  100B  2.0KiB\n";
 	struct sp_table table;
 	size_t len, lines = 0;

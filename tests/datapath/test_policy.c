@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_policy.c - src/datapath/policy.c: IPsec policies from netlink messages, and the packets that they forbid */
+/*
+ * test_policy.c - src/datapath/policy.c: IPsec policies from netlink messages, and the packets that
+ * they forbid
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +42,8 @@ static xfrm_address_t address(const char *text)
 static struct xfrm_userpolicy_info usual(__u32 index)
 {
 	return (struct xfrm_userpolicy_info){
-		.index = index, .priority = 100, .dir = XFRM_POLICY_OUT, .action = XFRM_POLICY_BLOCK,
+		.index = index, .priority = 100, .dir = XFRM_POLICY_OUT,
+		.action = XFRM_POLICY_BLOCK,
 		.sel = { .family = AF_INET, .saddr = address("10.2.0.1"), .prefixlen_s = 32,
 			 .daddr = address("10.2.0.0"), .prefixlen_d = 24 },
 	};
@@ -53,10 +57,12 @@ struct message {
 };
 
 /* @len: of the attribute; 0: none */
-static void say(unsigned short type, const struct xfrm_userpolicy_info *info, unsigned short attr, const void *value,
+static void say(unsigned short type, const struct xfrm_userpolicy_info *info, unsigned short attr,
+		const void *value,
 		int len)
 {
-	struct message m = { .head.nlmsg_type = type, .head.nlmsg_len = NLMSG_HDRLEN + sizeof(*info), .info = *info };
+	struct message m = { .head.nlmsg_type = type,
+			     .head.nlmsg_len = NLMSG_HDRLEN + sizeof(*info), .info = *info };
 
 	if (value) {
 		m.attr = (struct nlattr){ .nla_type = attr, .nla_len = NLA_HDRLEN + len };
@@ -84,7 +90,8 @@ static struct sp_addr addr(const char *text)
 
 static int forbids(const char *from, const char *to, int port)
 {
-	struct sp_tuple t = { .saddr = addr(from), .daddr = addr(to), .sport = htons(20000), .dport = htons(port) };
+	struct sp_tuple t = { .saddr = addr(from), .daddr = addr(to), .sport = htons(20000),
+			      .dport = htons(port) };
 
 	return sp_policies_forbid(&w.table, &t);
 }
@@ -102,7 +109,8 @@ static void selectors_select(void **state)
 	assert_false(forbids("10.2.0.1", "10.2.0.2", 81));
 	assert_false(forbids("10.2.0.1", "10.2.1.2", 80));
 	assert_false(forbids("10.2.0.2", "10.2.0.2", 80));
-	info.sel = (struct xfrm_selector){ .family = AF_INET6, .daddr = address("fd00:2::"), .prefixlen_d = 61 };
+	info.sel = (struct xfrm_selector){ .family = AF_INET6, .daddr = address("fd00:2::"),
+					   .prefixlen_d = 61 };
 	add(&info);
 	assert_true(forbids("fd09::1", "fd00:2:0:7::1", 80));
 	assert_false(forbids("fd09::1", "fd00:2:0:8::1", 80));
@@ -162,7 +170,8 @@ static void set_defaults(__u8 in, __u8 fwd, __u8 out)
 	struct {
 		struct nlmsghdr			head;
 		struct xfrm_userpolicy_default	defaults;
-	} m = { .head.nlmsg_len = NLMSG_LENGTH(sizeof(m.defaults)), .head.nlmsg_type = XFRM_MSG_GETDEFAULT,
+	} m = { .head.nlmsg_len = NLMSG_LENGTH(sizeof(m.defaults)),
+		.head.nlmsg_type = XFRM_MSG_GETDEFAULT,
 		.defaults = { .in = in, .fwd = fwd, .out = out } };
 
 	take_message(&w, &m.head);
@@ -226,7 +235,8 @@ static void what_goes_forbids_nothing(void **state)
 	add(&info);
 	del.head.nlmsg_len = offsetof(typeof(del), policy) + sizeof(info);
 	del.id.index = 0;
-	del.attr = (struct nlattr){ .nla_type = XFRMA_POLICY, .nla_len = NLA_HDRLEN + sizeof(info) };
+	del.attr = (struct nlattr){ .nla_type = XFRMA_POLICY,
+				    .nla_len = NLA_HDRLEN + sizeof(info) };
 	memcpy(del.policy, &info, sizeof(info));
 	take_message(&w, &del.head);
 	make_table(&w);

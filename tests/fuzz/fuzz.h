@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* fuzz.h - what the fuzz targets share. A promise that does not hold ends the process, which libFuzzer reports. */
+/*
+ * fuzz.h - what the fuzz targets share. A promise that does not hold ends the process, which
+ * libFuzzer reports.
+ */
 #ifndef SP_FUZZ_H
 #define SP_FUZZ_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* fuzz_config.c - any bytes as a configuration: refused with one line, or printed in a form that loads as the same. */
+/*
+ * fuzz_config.c - any bytes as a configuration: refused with one line, or printed in a form that
+ * loads as the same.
+ */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>

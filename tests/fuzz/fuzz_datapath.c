@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * fuzz_datapath.c - what the programs of proxies and agents take from the network, by test runs: any packet, and good
- * ones with bytes changed, introductions before or after they are sealed. Needs root.
+ * fuzz_datapath.c - what the programs of proxies and agents take from the network, by test runs:
+ * any packet, and good ones with bytes changed, introductions before or after they are sealed.
+ * Needs root.
  *
- * The kernel tells libFuzzer nothing of the branches that are taken; reasons, counters and verdicts do, in their place.
+ * The kernel tells libFuzzer nothing of the branches that are taken; reasons, counters and verdicts
+ * do, in their place.
  */
 #include <assert.h>
 
@@ -19,18 +21,22 @@
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-enum template { RAW, INTRODUCE, INTRODUCE_TWO, FIRST, FROM_CLIENT, FROM_SERVER, ICMP, TEMPLATE_COUNT };
+enum template { RAW, INTRODUCE, INTRODUCE_TWO, FIRST, FROM_CLIENT, FROM_SERVER, ICMP,
+		TEMPLATE_COUNT };
 
 /*
- * @program: and, in its third bit, the family. @edits: so many of them are made before it is sealed. @cut: to this
- * length, unless 0. Behind it are edits of 3 bytes each, offset and what is changed there; of RAW, the packet itself.
+ * @program: and, in its third bit, the family. @edits: so many of them are made before it is
+ *		sealed. @cut: to this
+ * length, unless 0. Behind it are edits of 3 bytes each, offset and what is changed there; of RAW,
+ * the packet itself.
  */
 struct input {
 	__u8	program, template, edits;
 	__u16	cut;
 };
 
-__attribute__((section("__libfuzzer_extra_counters"))) static __u8 seen[SP_DROP_COUNT + SP_STAT_COUNT + 4];
+__attribute__((section("__libfuzzer_extra_counters"))) static __u8 seen[SP_DROP_COUNT +
+									SP_STAT_COUNT + 4];
 
 static const __u64 keys[1][2] = { { 1, 2 } };
 static struct sp_seal seal;
@@ -40,7 +46,8 @@ static __u64 drops_before[SP_DROP_COUNT], stats_before[SP_STAT_COUNT];
 static struct sp_splice new_splice(int is_v6)
 {
 	struct sp_splice s = { .front = is_v6 ? tuple_of("fd01::5", 41000, "fd09::80", 80) :
-						tuple_of("10.1.0.5", 41000, "10.9.0.80", 80), .client_isn = 77 };
+						tuple_of("10.1.0.5", 41000, "10.9.0.80", 80),
+						.client_isn = 77 };
 
 	s.up = (struct sp_half){ .out = at_host(is_v6), .flags = ADOPTED,
 				 .spliced_s = now_ns(CLOCK_REALTIME) / 1000000000 };
@@ -49,7 +56,10 @@ static struct sp_splice new_splice(int is_v6)
 	return s;
 }
 
-/* Two splices of each family: one whose server hasn't answered yet, and one under way by the proxy's program. */
+/*
+ * Two splices of each family: one whose server hasn't answered yet, and one under way by the
+ * proxy's program.
+ */
 static void put_splices(void)
 {
 	int fd = bpf_map__fd(f.skel->maps.sp_halves);
@@ -59,7 +69,8 @@ static void put_splices(void)
 		bpf_map_delete_elem(fd, &key);
 	for_each_family(v6) {
 		struct sp_half up = full_half(v6), down = peer_half(v6);
-		struct sp_tuple from_client = TUPLE_IN(v6), from_backend = sp_tuple_reverse(&up.out);
+		struct sp_tuple from_client = TUPLE_IN(v6),
+			from_backend = sp_tuple_reverse(&up.out);
 
 		put_adopted(&f, v6, CLIENT_ISN);
 		put_half(&f, &from_client, &up);
@@ -120,10 +131,12 @@ static __u32 datagram(int is_v6, __u32 text_len, __u8 *frame)
 }
 
 /* Return: length of the frame, whose last message is sealed after the edits. */
-static __u32 introductions(int is_v6, int n, unsigned int edits, const uint8_t **data, size_t *size, __u8 *frame)
+static __u32 introductions(int is_v6, int n, unsigned int edits, const uint8_t **data, size_t *size,
+			   __u8 *frame)
 {
 	struct sp_splice splice = new_splice(is_v6);
-	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .from = 7, .started_ns = 8, .seq = 9, .splice = splice };
+	struct sp_message m = { .kind = SP_MESSAGE_INTRODUCE, .from = 7, .started_ns = 8, .seq = 9,
+				.splice = splice };
 	__u8 *text = frame + l4_off(is_v6) + 8;
 	size_t len = 0;
 
@@ -133,7 +146,8 @@ static __u32 introductions(int is_v6, int n, unsigned int edits, const uint8_t *
 		len = sp_message_write(&seal, &m, text);
 	}
 	for (; edits && *size >= 3; edits--)
-		edit(text + SP_SEAL_HEAD_BYTES, len - SP_SEAL_HEAD_BYTES - SP_SEAL_TAIL_BYTES, data, size);
+		edit(text + SP_SEAL_HEAD_BYTES, len - SP_SEAL_HEAD_BYTES - SP_SEAL_TAIL_BYTES, data,
+		     size);
 	sp_seal_close(&seal, "sp relay", 8, text, len);
 	return datagram(is_v6, n * len, frame);
 }
@@ -142,7 +156,8 @@ static __u32 icmp_error(int is_v6, __u8 *frame)
 {
 	struct packet quoted = plain_packet(is_v6);
 	struct icmp_packet p = { .outer = { .tuple = at_host(is_v6), .is_v6 = is_v6, .ttl = 60 },
-				 .type = is_v6 ? 2 : 3, .code = is_v6 ? 0 : 4, .word = 1280, .quote_len = 60 };
+				 .type = is_v6 ? 2 : 3, .code = is_v6 ? 0 :
+				 4, .word = 1280, .quote_len = 60 };
 	__u8 quote[FRAME_MAX];
 
 	quoted.tuple = full_half(is_v6).out;
@@ -162,7 +177,8 @@ static __u32 raw(int is_v6, const uint8_t **data, size_t *size, __u8 *frame)
 	return 14 + len;
 }
 
-static __u32 make_frame(const struct input *in, int is_v6, const uint8_t **data, size_t *size, __u8 *frame)
+static __u32 make_frame(const struct input *in, int is_v6, const uint8_t **data, size_t *size,
+			__u8 *frame)
 {
 	struct packet p = plain_packet(is_v6);
 
@@ -241,9 +257,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static __u8 frame[FRAME_MAX], out[FRAME_MAX];
 	const struct input in = size < HEAD_BYTES ? (struct input){ 0 } :
-				(struct input){ data[0], data[1], data[2] % 8, data[3] << 8 | data[4] };
+				(struct input){ data[0], data[1], data[2] % 8,
+						data[3] << 8 | data[4] };
 	struct bpf_program *programs[] = { f.skel->progs.sp_ingress, f.skel->progs.sp_egress,
-					   f.skel->progs.sp_agent_in, f.skel->progs.sp_agent_adopt };
+					   f.skel->progs.sp_agent_in,
+					   f.skel->progs.sp_agent_adopt };
 	int is_v6 = in.program >> 2 & 1, verdict;
 	__u32 len, out_len;
 

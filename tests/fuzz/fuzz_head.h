@@ -7,7 +7,8 @@
 #include "l7/head.h"
 
 /* INCOMPLETE for a while, then one verdict for ever. Long inputs: at a sample of lengths. */
-static inline void check_monotony(enum sp_parse_verdict (*verdict_of)(const uint8_t *data, size_t size),
+static inline void check_monotony(enum sp_parse_verdict (*verdict_of)(const uint8_t *data,
+								      size_t size),
 				  enum sp_parse_verdict whole, const uint8_t *data, size_t size)
 {
 	enum sp_parse_verdict seen = SP_PARSE_INCOMPLETE;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_http1.c - any bytes into sp_http1_parse(): verdicts are monotone over prefixes, strings lie inside the head,
- * and what is OK passes a second, naive reading of the rules.
+ * fuzz_http1.c - any bytes into sp_http1_parse(): verdicts are monotone over prefixes, strings lie
+ * inside the head, and what is OK passes a second, naive reading of the rules.
  */
 #include "l7/http1.h"
 
@@ -89,7 +89,9 @@ static struct sp_str normal_of(struct sp_str path, char *buf, const char **ret_w
 	return normal;
 }
 
-/* The normal form is its own; where servers agree on a path, it has nothing left to disagree about. */
+/*
+ * The normal form is its own; where servers agree on a path, it has nothing left to disagree about.
+ */
 static void check_path(const struct sp_http1 *h)
 {
 	static char once_buf[SP_PATH_MAX], twice_buf[SP_PATH_MAX];

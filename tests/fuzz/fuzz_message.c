@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * fuzz_message.c - messages and records of other proxies, behind a seal that holds: what was read is
- * written again, and is the same.
+ * fuzz_message.c - messages and records of other proxies, behind a seal that holds: what was read
+ * is written again, and is the same.
  */
 #include <assert.h>
 #include <stdint.h>

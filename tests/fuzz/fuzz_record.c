@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_record.c - a key of the store and its value, as they are read there: what is taken for a splice is sealed and
- * lies under its own key alone, and written again it is the same.
+ * fuzz_record.c - a key of the store and its value, as they are read there: what is taken for a
+ * splice is sealed and lies under its own key alone, and written again it is the same.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -32,7 +32,8 @@ static void check_answer(const struct sp_vote *a, const uint8_t *bytes, size_t l
 	char text[SP_BALLOT_STRLEN];
 
 	PROMISE(a->kind == SP_VOTE_VALUE && a->state == bytes[0] && a->record.len < len);
-	PROMISE(!memcmp(a->record.bytes, bytes + (a->state == 'P' ? 2 + 2 * digits : 1), a->record.len));
+	PROMISE(!memcmp(a->record.bytes, bytes + (a->state == 'P' ? 2 + 2 * digits : 1),
+			a->record.len));
 	if (a->state != 'P') {
 		PROMISE(!a->promised && !a->accepted);
 		return;
@@ -42,7 +43,8 @@ static void check_answer(const struct sp_vote *a, const uint8_t *bytes, size_t l
 	PROMISE(a->origin != '-' || !a->record.len);
 }
 
-static void check_splice(const struct sp_splice *s, const struct sp_tuple *front, const __u8 *bytes, size_t len)
+static void check_splice(const struct sp_splice *s, const struct sp_tuple *front, const __u8 *bytes,
+			 size_t len)
 {
 	struct sp_record again = sp_record_make(&seal, s);
 	struct sp_tuple other = *front;
@@ -52,14 +54,18 @@ static void check_splice(const struct sp_splice *s, const struct sp_tuple *front
 	PROMISE(!(s->up.flags & ~SP_HALF_F_SHARED));
 	PROMISE(again.len == len && again.bytes[FLAGS_AT] == (bytes[FLAGS_AT] & ~FLAGS_FREE));
 	PROMISE(!memcmp(again.bytes, bytes, FLAGS_AT));
-	PROMISE(!memcmp(again.bytes + FLAGS_AT + 1, bytes + FLAGS_AT + 1, len - FLAGS_AT - 1 - SP_SEAL_TAIL_BYTES));
+	PROMISE(!memcmp(again.bytes + FLAGS_AT + 1, bytes + FLAGS_AT + 1,
+			len - FLAGS_AT - 1 - SP_SEAL_TAIL_BYTES));
 	PROMISE(sp_record_read(&seal, front, again.bytes, len, &same) == SP_SEAL_OK);
 	PROMISE(!memcmp(s, &same, sizeof(same)));
 	other.sport ^= htons(1);
 	PROMISE(sp_record_read(&seal, &other, bytes, len, &same) == SP_SEAL_FORGED);
 }
 
-/* Whoever has the key may say anything about a splice, but for a tuple that is none. Behind it may be an MSS. */
+/*
+ * Whoever has the key may say anything about a splice, but for a tuple that is none. Behind it may
+ * be an MSS.
+ */
 static int is_record(const __u8 *bytes, size_t len)
 {
 	size_t tuple_len = len - OUT_AT - SP_SEAL_TAIL_BYTES;
@@ -91,7 +97,10 @@ static void read_record(const struct sp_tuple *front, __u8 *bytes, size_t len, i
 		PROMISE(refusal == (is_record(bytes, len) ? SP_SEAL_OK : SP_SEAL_LENGTH));
 }
 
-/* The first byte says how, the second is the length of the tuple in the key; behind it is the value. */
+/*
+ * The first byte says how, the second is the length of the tuple in the key; behind it is the
+ * value.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sp_vote answer;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_reply.c - what a store server says: each question has one answer, in order; answers are bounded; after nonsense
- * nothing comes; and however the bytes are cut, the same is read out of them.
+ * fuzz_reply.c - what a store server says: each question has one answer, in order; answers are
+ * bounded; after nonsense nothing comes; and however the bytes are cut, the same is read out of
+ * them.
  */
 #include "store/redis/link.c"
 
@@ -62,11 +63,13 @@ static void on_broken(void *ctx, const char *why, int is_nonsense)
 /* @piece: bytes that come at once */
 static struct seen read_all(const uint8_t *data, size_t size, size_t piece)
 {
-	static const struct sp_redis_link_events events = { .answer = on_answer, .broken = on_broken };
+	static const struct sp_redis_link_events events = { .answer = on_answer,
+							    .broken = on_broken };
 	static struct sp_redis_asked asked[ASKED];
 	struct seen seen = {};
 	struct sp_redis_link l = {
-		.events = &events, .ctx = &seen, .asked = asked, .asked_room = ASKED, .asked_count = ASKED - 1,
+		.events = &events, .ctx = &seen, .asked = asked, .asked_room = ASKED,
+		.asked_count = ASKED - 1,
 	};
 
 	for (unsigned int i = 0; i < ASKED; i++)
@@ -92,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	whole = read_all(data + 1, size - 1, size - 1 < READ_BYTES ? size - 1 : READ_BYTES);
 	cut = read_all(data + 1, size - 1, 1 + data[0] % 64);
-	PROMISE(whole.answers == cut.answers && whole.is_broken == cut.is_broken && whole.digest == cut.digest);
+	PROMISE(whole.answers == cut.answers && whole.is_broken == cut.is_broken &&
+		whole.digest == cut.digest);
 	return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_tls_hello.c - any bytes into sp_tls_hello_parse(): verdicts are monotone over prefixes, names and protocols
- * are well formed, and the same hello cut into other records yields the same.
+ * fuzz_tls_hello.c - any bytes into sp_tls_hello_parse(): verdicts are monotone over prefixes,
+ * names and protocols are well formed, and the same hello cut into other records yields the same.
  */
 #include "l7/tls_hello.h"
 
@@ -89,7 +89,10 @@ static void check_other_cut(const struct sp_tls_hello *h, const uint8_t *body, s
 	PROMISE(sp_tls_hello_parse(packed, size - 1, &other) == SP_PARSE_INCOMPLETE);
 }
 
-/* Where the last record is not there in full, what is missing is behind the hello and not asked for. */
+/*
+ * Where the last record is not there in full, what is missing is behind the hello and not asked
+ * for.
+ */
 static void check_cuts(const struct sp_tls_hello *h, const uint8_t *data, size_t size)
 {
 	static uint8_t padded[INPUT_MAX + RECORD_MAX], body[BODY_MAX];

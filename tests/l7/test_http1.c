@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_http1.c - heads good and bad, and all their prefixes: INCOMPLETE up to the byte that decides, the verdict
- * from there on. Every input lies in a heap block of its exact length, so that ASan sees a read behind it.
+ * test_http1.c - heads good and bad, and all their prefixes: INCOMPLETE up to the byte that
+ * decides, the verdict from there on. Every input lies in a heap block of its exact length, so that
+ * ASan sees a read behind it.
  */
 #include "l7/http1.c"
 
@@ -56,13 +57,16 @@ static const struct good goods[] = {
 	 "a.b", 1, 1},
 	{LIT("CONNECT a.b:443 HTTP/1.1\r\nHost: a.b\r\n\r\n"), "CONNECT", "a.b:443", NULL, "a.b", 1,
 	 1}, /* RFC 9110, 9.3.6 */
-	{LIT("GET / HTTP/1.1\r\nHost: a:\r\n\r\n"), "GET", "/", "/", "a", 1, 1}, /* RFC 3986, 3.2.3 */
+	/* RFC 3986, 3.2.3 */
+	{LIT("GET / HTTP/1.1\r\nHost: a:\r\n\r\n"), "GET", "/", "/", "a", 1, 1},
 	{LIT("GET http://a:/ HTTP/1.1\r\nHost: a:80\r\n\r\n"), "GET", "http://a:/", "/", "a", 1, 1},
-	{LIT("GET http://a:080/ HTTP/1.1\r\nHost: a\r\n\r\n"), "GET", "http://a:080/", "/", "a", 1, 1},
+	{LIT("GET http://a:080/ HTTP/1.1\r\nHost: a\r\n\r\n"), "GET", "http://a:080/", "/", "a", 1,
+		1},
 	{LIT("GET / HTTP/1.1\r\nHost: a:0000120\r\n\r\n"), "GET", "/", "/", "a", 1, 1},
 	{LIT("GET / HTTP/1.1\r\nHost: a!$&'()*+,;=~_-.b\r\n\r\n"), "GET", "/", "/",
 	 "a!$&'()*+,;=~_-.b", 1, 1}, /* RFC 3986, 3.2.2 */
-	{LIT("GET / HTTP/1.1\r\nHost: %C3%a4.example\r\n\r\n"), "GET", "/", "/", "%C3%a4.example", 1,
+	{LIT("GET / HTTP/1.1\r\nHost: %C3%a4.example\r\n\r\n"), "GET", "/", "/", "%C3%a4.example",
+		1,
 	 1},
 	{LIT("CONNECT [::1]:22 HTTP/1.0\r\n\r\n"), "CONNECT", "[::1]:22", NULL, "[::1]", 0, 0},
 	{LIT("GET http://[2001:db8::1]/ HTTP/1.1\r\nHost: [2001:DB8:0::1]\r\n\r\n"), "GET",
@@ -178,7 +182,8 @@ static const struct wrong wrongs[] = {
 	{LIT(GET11 "Host: u@b\r\n\r\n"), "malformed Host", UPTO(GET11 "Host: u@")},
 	{LIT(GET11 "Host: a%41\r\n\r\n"), "escape of ASCII in host name", UPTO(GET11 "Host: a%4")},
 	{LIT(GET11 "Host: a%\r\n\r\n"), "malformed escape in host name", UPTO(GET11 "Host: a%\r")},
-	{LIT(GET11 "Host: a%cg\r\n\r\n"), "malformed escape in host name", UPTO(GET11 "Host: a%cg")},
+	{LIT(GET11 "Host: a%cg\r\n\r\n"), "malformed escape in host name",
+		UPTO(GET11 "Host: a%cg")},
 	{LIT(GET11 "Host: a%c3%\0\r\n\r\n"), "NUL character", UPTO(GET11 "Host: a%c3%\0")},
 	{LIT(GET11 "Host: \xc3\xa4\r\n\r\n"), "no host name", UPTO(GET11 "Host: \xc3")},
 	{LIT(GET11 "Host: a\0\r\n\r\n"), "NUL character", UPTO(GET11 "Host: a\0")},

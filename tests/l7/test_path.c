@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_path.c - paths and their normal forms, by the sections of RFC 3986, and what holds for all paths */
+/*
+ * test_path.c - paths and their normal forms, by the sections of RFC 3986, and what holds for all
+ * paths
+ */
 #include "l7/path.c"
 
 #include <setjmp.h>
@@ -12,7 +15,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-/* In a heap block of the room that is asked for, so that ASan sees a write behind it. NUL-terminated; to be freed. */
+/*
+ * In a heap block of the room that is asked for, so that ASan sees a write behind it.
+ * NUL-terminated; to be freed.
+ */
 static char *normal_of(const char *path, const char **ret_why)
 {
 	size_t len = strlen(path);
@@ -108,7 +114,8 @@ static void servers_disagree(void **state)
 static void any_path(char *path)
 {
 	static const char *const pieces[] = {
-		"/", "/", ".", "..", "a", "%2e", "%2E", "%61", "%2f", "%", "%2", "%25", "65", "e", ";", "\\", "%00", "b",
+		"/", "/", ".", "..", "a", "%2e", "%2E", "%61", "%2f", "%", "%2", "%25", "65", "e",
+			";", "\\", "%00", "b",
 	};
 	int count = random() % 12;
 
@@ -154,7 +161,8 @@ static void normalizing_in_place_is_the_same(void **state)
 
 		any_path(path);
 		want = normal_of(path, &why);
-		normal = sp_path_normalize((struct sp_str){path, strlen(path)}, path, &in_place_why);
+		normal = sp_path_normalize((struct sp_str){path, strlen(path)}, path,
+					   &in_place_why);
 		assert_int_equal(normal.len, strlen(want));
 		assert_memory_equal(normal.p, want, normal.len);
 		assert_ptr_equal(why, in_place_why);

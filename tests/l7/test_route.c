@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_route.c - conditions one by one over heads as the parser yields them, then their conjunction and order */
+/*
+ * test_route.c - conditions one by one over heads as the parser yields them, then their conjunction
+ * and order
+ */
 #include "l7/route.c"
 
 #include <setjmp.h>
@@ -147,13 +150,17 @@ static void ambiguous_path_follows_the_policy(void **state)
 	assert_int_equal(sp_route_http1(&encoded, 1, SP_AMBIGUOUS_PATHS_PASS, &head), 0);
 }
 
-/* Many services send encoded slashes on purpose, and where no rule asks for the path, any will do. */
+/*
+ * Many services send encoded slashes on purpose, and where no rule asks for the path, any will do.
+ */
 static void ambiguous_path_matters_only_to_a_rule_with_a_path(void **state)
 {
 	static const char text[] = "GET /v1%2fx HTTP/1.1\r\nHost: a\r\n\r\n";
 	char *post[] = {"POST", NULL};
-	struct sp_route before[] = {{.host = "a"}, {.path = "/v1"}}, other = {.host = "b", .path = "/v1"};
-	struct sp_route method = {.methods = post, .path = "/v1"}, header = {.header = "X", .path = "/v1"};
+	struct sp_route before[] = {{.host = "a"}, {.path = "/v1"}},
+		other = {.host = "b", .path = "/v1"};
+	struct sp_route method = {.methods = post, .path = "/v1"},
+		header = {.header = "X", .path = "/v1"};
 	struct sp_http1 head;
 
 	parse(text, &head);

@@ -9,7 +9,9 @@
 #include <time.h>
 #include <cmocka.h>
 
-/* Its clock of real time stands still, else a second that ends in the middle of a case would count. */
+/*
+ * Its clock of real time stands still, else a second that ends in the middle of a case would count.
+ */
 static time_t still_time(void)
 {
 	return 1800000000;
@@ -124,12 +126,14 @@ void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 	count.splices = splices;
 }
 
-void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to,
+		  const struct sp_endpoint *from)
 {
 	ports_back++;
 }
 
-void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to, const struct sp_endpoint *from)
+void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to,
+		     const struct sp_endpoint *from)
 {
 	ports_back++;
 }
@@ -155,7 +159,8 @@ static int on_fetch(struct sp_store *store, const struct sp_tuple *key)
 }
 
 static const struct sp_store_engine shared = {
-	.name = "shared", .is_shared = 1, .refresh = on_refresh, .forget = on_forget, .fetch = on_fetch,
+	.name = "shared", .is_shared = 1, .refresh = on_refresh, .forget = on_forget,
+	.fetch = on_fetch,
 };
 static const struct sp_store_engine alone = { .name = "alone" };
 static struct sp_store store;
@@ -169,11 +174,14 @@ static void on_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, 
 
 static struct sp_splice expired_splice;
 
-static void on_expired(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up, const struct sp_half_state *down)
+static void on_expired(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up,
+		       const struct sp_half_state *down)
 {
 	expired++;
 	expired_splice = *splice;
-	assert_int_equal(!up, find(&splice->front) < 0 || memcmp(&table[find(&splice->front)].half.out, &splice->up.out,
+	assert_int_equal(!up,
+			 find(&splice->front) < 0 ||
+			 memcmp(&table[find(&splice->front)].half.out, &splice->up.out,
 								 sizeof(splice->up.out)));
 	assert_non_null(down);
 }
@@ -182,7 +190,8 @@ static void on_expired(void *ctx, const struct sp_splice *splice, const struct s
 
 static int begin(void **state)
 {
-	table_count = dels = refreshes = forgets = fetches = sent = expired = ports_back = refresh_err = 0;
+	table_count = dels = refreshes = forgets = fetches = sent = expired = ports_back =
+		refresh_err = 0;
 	count = (struct sp_count){ .max = 1000000 };
 	memset(&ager, 0, sizeof(ager));
 	memset(&store, 0, sizeof(store));
@@ -196,14 +205,18 @@ static int begin(void **state)
 	return 0;
 }
 
-/* Splice @id, seen and refreshed so many seconds ago; @refreshed_s < 0: never. Return: half up, then down. */
+/*
+ * Splice @id, seen and refreshed so many seconds ago; @refreshed_s < 0: never. Return: half up,
+ * then down.
+ */
 static struct sp_entry *add(unsigned int id, int quiet_s, int refreshed_s)
 {
 	struct sp_tuple front = { sp_addr_v4(id), sp_addr_v4(0x01020304), 1, 2 };
 	struct sp_tuple back = { sp_addr_v4(0x05060708), sp_addr_v4(0x090a0b0c), id, 3 };
 	struct sp_entry e = {
 		.state = { .seen_ns = now_ns - quiet_s * SECOND, .last_ack = 1, .next_seq = 1 },
-		.meta = { .client_isn = id, .refreshed_s = refreshed_s < 0 ? 0 : time(NULL) - refreshed_s },
+		.meta = { .client_isn = id, .refreshed_s = refreshed_s < 0 ? 0 :
+			  time(NULL) - refreshed_s },
 	};
 
 	table_keys[table_count] = front;
@@ -237,7 +250,8 @@ static void ends_are_mirrored(void **state)
 {
 	assert_int_equal(sp_ends_mirrored(SP_STATE_FIN), SP_STATE_PEER_FIN);
 	assert_int_equal(sp_ends_mirrored(SP_STATE_PEER_FIN), SP_STATE_FIN);
-	assert_int_equal(sp_ends_mirrored(SP_STATE_RST | SP_STATE_PEER_FIN), SP_STATE_PEER_RST | SP_STATE_FIN);
+	assert_int_equal(sp_ends_mirrored(SP_STATE_RST | SP_STATE_PEER_FIN),
+			 SP_STATE_PEER_RST | SP_STATE_FIN);
 	assert_int_equal(sp_ends_mirrored(SP_STATE_REUSED), 0);
 	for (int s = 0; s <= SP_STATE_ENDS; s++)
 		assert_int_equal(sp_ends_mirrored(sp_ends_mirrored(s)), s);
@@ -302,7 +316,8 @@ static void emptied(void **state)
 	assert_int_equal(refreshes, 2);
 	assert_int_equal(ager.survivable, 0);
 	/* until a refresh is confirmed in a later second */
-	table[0].meta.refreshed_s = table[1].meta.refreshed_s = table[2].meta.refreshed_s = table[3].meta.refreshed_s = time(NULL) + 1;
+	table[0].meta.refreshed_s = table[1].meta.refreshed_s = table[2].meta.refreshed_s =
+		table[3].meta.refreshed_s = time(NULL) + 1;
 	walk();
 	assert_int_equal(refreshes, 2);
 	assert_int_equal(ager.survivable, 2);
@@ -375,7 +390,10 @@ static void closed_ones_are_forgotten_and_sent(void **state)
 	assert_int_equal(forgets, 1);
 }
 
-/* A splice expires after the store says that the record has expired: another proxy would have refreshed the record. */
+/*
+ * A splice expires after the store says that the record has expired: another proxy would have
+ * refreshed the record.
+ */
 static void an_idle_splice_is_queried(void **state)
 {
 	static const struct { int err, dels, expired; } answers[] = {
@@ -409,7 +427,8 @@ static void not_found_may_be_wrong(void **state)
 {
 	struct sp_entry *up = add(1, IDLE_S + 1, IDLE_S + 1);
 
-	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);	/* of another module's query */
+	/* of another module's query */
+	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
 	walk();
 	sp_ager_emptied(&ager);
 	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
@@ -455,7 +474,8 @@ static void who_is_reset_on_expiry(void **state)
 static void who_holds_much_gives_way(void **state)
 {
 	static const struct { __u32 victim, wants; int gives_way; } cases[] = {
-		{ 1, 9, 1 }, { 1, 3, 1 }, { 1, 2, 0 }, { 1, 1, 0 }, { 2, 9, 1 }, { 2, 3, 1 }, { 2, 1, 0 }, { 3, 9, 0 },
+		{ 1, 9, 1 }, { 1, 3, 1 }, { 1, 2, 0 }, { 1, 1, 0 }, { 2, 9, 1 }, { 2, 3, 1 },
+			{ 2, 1, 0 }, { 3, 9, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -468,7 +488,8 @@ static void who_holds_much_gives_way(void **state)
 			struct sp_entry *up = add(n, 0, 0);
 			__u32 client = n <= 50 ? 1 : n <= 68 ? 2 : 3;
 
-			up[1].half.out.daddr = table_keys[table_count - 2].saddr = sp_addr_v4(client);
+			up[1].half.out.daddr = table_keys[table_count -
+							  2].saddr = sp_addr_v4(client);
 			table_keys[table_count - 2].sport = up[1].half.out.dport = n;
 			if (client == cases[i].victim)
 				back = up[0].half.out;
@@ -710,8 +731,10 @@ static void traps_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(ends_are_mirrored, begin), cmocka_unit_test_setup(refreshed_when, begin),
-		cmocka_unit_test_setup(either_half_has_moved, begin), cmocka_unit_test_setup(emptied, begin),
+		cmocka_unit_test_setup(ends_are_mirrored, begin),
+			cmocka_unit_test_setup(refreshed_when, begin),
+		cmocka_unit_test_setup(either_half_has_moved, begin),
+		cmocka_unit_test_setup(emptied, begin),
 		cmocka_unit_test_setup(rekeyed, begin),
 		cmocka_unit_test_setup(closed_and_left_behind_are_not_refreshed, begin),
 		cmocka_unit_test_setup(turns_are_bounded, begin),

@@ -53,7 +53,8 @@ static struct sp_config *load(const char *pools)
 	char error[SP_CONFIG_ERROR_MAX] = "", *text;
 	struct sp_config *config = NULL;
 
-	assert_true(asprintf(&text, "interfaces: [lo]\nkey_file: /k\nsource: {addresses: [10.9.0.1, \"fd00::1\"]}\n"
+	assert_true(asprintf(&text,
+			     "interfaces: [lo]\nkey_file: /k\nsource: {addresses: [10.9.0.1, \"fd00::1\"]}\n"
 			     "pools: [%s]\nservices: [{name: s, protocol: http, listen: 192.0.2.1:80, default: w}]\n",
 			     pools) > 0);
 	if (sp_config_load_bytes("text", text, strlen(text), error, &config))
@@ -85,7 +86,8 @@ static int first_choice(struct sp_backends *b, const struct sp_pool_conf *pool, 
 }
 
 /* Names of the next backends, one letter each. */
-static const char *turns(struct sp_backends *b, const struct sp_pool_conf *pool, int count, __u64 now_ns)
+static const char *turns(struct sp_backends *b, const struct sp_pool_conf *pool, int count,
+			 __u64 now_ns)
 {
 	static char names[64];
 
@@ -95,7 +97,8 @@ static const char *turns(struct sp_backends *b, const struct sp_pool_conf *pool,
 	return names;
 }
 
-static void refuse(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, int times, __u64 now_ns)
+static void refuse(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, int times,
+		   __u64 now_ns)
 {
 	while (times--)
 		sp_backends_failed(b, pool, idx, SP_BACKEND_REFUSED, now_ns);
@@ -120,7 +123,8 @@ static void turns_follow_weights_without_blocks(void **state)
 		struct sp_config *config;
 		struct sp_backends *b;
 
-		snprintf(text, sizeof(text), "{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: %u}, "
+		snprintf(text, sizeof(text),
+			 "{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: %u}, "
 			 "{address: 10.0.0.2:80, name: b, weight: %u}, {address: 10.0.0.3:80, name: c, weight: %u}]}",
 			 cases[i].a, cases[i].b, cases[i].c);
 		config = load(text);
@@ -132,7 +136,8 @@ static void turns_follow_weights_without_blocks(void **state)
 
 static void pools_take_turns_of_their_own(void **state)
 {
-	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}, {name: v, backends: [" A ", " B "]}");
+	struct sp_config *config =
+		load("{name: w, backends: [" A ", " B "]}, {name: v, backends: [" A ", " B "]}");
 	struct sp_backends *b = open_backends(config);
 
 	for (int i = 0; i < 6; i++)
@@ -143,7 +148,8 @@ static void pools_take_turns_of_their_own(void **state)
 
 static void families_match(void **state)
 {
-	struct sp_config *config = load("{name: w, backends: [" A ", {address: \"[fd00::2]:80\", name: s}, " B "]}, "
+	struct sp_config *config =
+		load("{name: w, backends: [" A ", {address: \"[fd00::2]:80\", name: s}, " B "]}, "
 					"{name: v, backends: [" A "]}");
 	struct sp_backends *b = open_backends(config);
 
@@ -160,7 +166,8 @@ static void families_match(void **state)
 
 static void what_was_tried_comes_last(void **state)
 {
-	struct sp_config *config = load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 200}, " B ", " C "]}");
+	struct sp_config *config =
+		load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 200}, " B ", " C "]}");
 	struct sp_backends *b = open_backends(config);
 	const struct sp_pool_conf *pool = &config->pools[0];
 
@@ -188,7 +195,8 @@ static void what_was_tried_comes_last(void **state)
 
 static void draining_gets_none_even_when_all_were_tried(void **state)
 {
-	struct sp_config *config = load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 0}, " B "]}");
+	struct sp_config *config =
+		load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 0}, " B "]}");
 	struct sp_backends *b = open_backends(config);
 	__u64 tried = 0;
 
@@ -227,7 +235,8 @@ static void failures_in_a_row_mark_it_down(void **state)
 
 static void pools_count_apart(void **state)
 {
-	struct sp_config *config = load("{name: w, failures: 1, retry: 90s, backends: [" A ", " B "]}, "
+	struct sp_config *config =
+		load("{name: w, failures: 1, retry: 90s, backends: [" A ", " B "]}, "
 					"{name: v, failures: 0, backends: [" A ", " B "]}");
 	struct sp_backends *b = open_backends(config);
 
@@ -261,7 +270,8 @@ static void one_trial_after_each_retry(void **state)
 
 static void all_down_are_tried_anyway(void **state)
 {
-	struct sp_config *config = load("{name: w, backends: [" A ", " B ", {address: \"[fd00::2]:80\", name: s}]}");
+	struct sp_config *config =
+		load("{name: w, backends: [" A ", " B ", {address: \"[fd00::2]:80\", name: s}]}");
 	struct sp_backends *b = open_backends(config);
 	const struct sp_pool_conf *pool = &config->pools[0];
 
@@ -275,7 +285,8 @@ static void all_down_are_tried_anyway(void **state)
 /* 1000 connections a second for 100 s, one of four backends dead from 10 s to 60 s. */
 static void a_dead_backend_costs_few_tries(void **state)
 {
-	struct sp_config *config = load("{name: w, backends: [" A ", " B ", " C ", {address: 10.0.0.4:80, name: d}]}");
+	struct sp_config *config =
+		load("{name: w, backends: [" A ", " B ", " C ", {address: 10.0.0.4:80, name: d}]}");
 	struct sp_backends *b = open_backends(config);
 	const struct sp_pool_conf *pool = &config->pools[0];
 	unsigned int wasted = 0, served[4] = { 0 };
@@ -293,7 +304,8 @@ static void a_dead_backend_costs_few_tries(void **state)
 	}
 	assert_in_range(wasted, 3 + 9, 3 + 10);
 	assert_int_equal(served[0] + served[1] + served[2] + served[3], 100000);
-	assert_in_range(served[2], 25000 - 12500 - 1250, 25000 - 12500);	/* up again within 5 s */
+	/* up again within 5 s */
+	assert_in_range(served[2], 25000 - 12500 - 1250, 25000 - 12500);
 	assert_in_range(served[0], served[1] - 3, served[1] + 3);
 	logged[0] = 0;
 	close_backends(b, config);
@@ -301,8 +313,10 @@ static void a_dead_backend_costs_few_tries(void **state)
 
 static void reload_keeps_what_is_the_same(void **state)
 {
-	struct sp_config *old = load("{name: w, backends: [" A ", " B ", " C "]}, {name: v, backends: [" A "]}");
-	struct sp_config *new = load("{name: u, backends: [" A "]}, {name: w, backends: [{address: 10.0.0.4:80, name: b}, "
+	struct sp_config *old =
+		load("{name: w, backends: [" A ", " B ", " C "]}, {name: v, backends: [" A "]}");
+	struct sp_config *new =
+		load("{name: u, backends: [" A "]}, {name: w, backends: [{address: 10.0.0.4:80, name: b}, "
 				     "{address: 10.0.0.3:80, name: other, weight: 7}, " A "]}");
 	struct sp_backends *b = open_backends(old);
 	const struct sp_pool_conf *pool = &new->pools[1];
@@ -314,7 +328,8 @@ static void reload_keeps_what_is_the_same(void **state)
 	logged[0] = 0;
 	assert_int_equal(sp_backends_configure(b, new), 0);
 	assert_int_equal(sp_backends_at(b, &new->pools[0], 0)->connections, 0);	/* another pool */
-	assert_int_equal(sp_backends_at(b, pool, 0)->refused, 0);		/* another address */
+	/* another address */
+	assert_int_equal(sp_backends_at(b, pool, 0)->refused, 0);
 	assert_int_equal(sp_backends_at(b, pool, 1)->refused, 3);
 	assert_int_equal(sp_backends_at(b, pool, 1)->is_down, 1);
 	assert_int_equal(sp_backends_at(b, pool, 2)->connections, 1);
@@ -326,7 +341,8 @@ static void reload_keeps_what_is_the_same(void **state)
 
 static void new_weights_begin_new_turns(void **state)
 {
-	struct sp_config *old = load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 200}, "
+	struct sp_config *old =
+		load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 200}, "
 				     "{address: 10.0.0.2:80, name: b, weight: 199}]}");
 	struct sp_config *new = load("{name: w, backends: [" A ", " B "]}");
 	struct sp_backends *b = open_backends(old);
@@ -341,7 +357,8 @@ static void new_weights_begin_new_turns(void **state)
 /* The pools of two configurations side by side in memory. */
 static void a_pool_of_another_configuration_is_not_taken_for_one_of_this(void **state)
 {
-	struct sp_config *config = load("{name: w, backends: [" A "]}, {name: v, backends: [" A ", " B "]}");
+	struct sp_config *config =
+		load("{name: w, backends: [" A "]}, {name: v, backends: [" A ", " B "]}");
 	struct sp_config new = { .pools = config->pools, .pool_count = 1 };
 	struct sp_backends *b = open_backends(&new);
 
@@ -353,7 +370,8 @@ static void a_pool_of_another_configuration_is_not_taken_for_one_of_this(void **
 
 static void connections_of_before_a_reload_go_on(void **state)
 {
-	struct sp_config *old = load("{name: w, backends: [" A ", " B "]}, {name: v, backends: [" A ", " B "]}");
+	struct sp_config *old =
+		load("{name: w, backends: [" A ", " B "]}, {name: v, backends: [" A ", " B "]}");
 	struct sp_config *new = load("{name: w, backends: [" C ", " B "]}");
 	struct sp_backends *b = open_backends(old);
 	__u64 tried = 0;
@@ -368,7 +386,8 @@ static void connections_of_before_a_reload_go_on(void **state)
 	assert_string_equal(turns(b, &new->pools[0], 3, 1), "ccc");
 	assert_string_equal(turns(b, &old->pools[0], 3, 1), "aaa");
 	assert_null(sp_backends_at(b, &old->pools[0], 0));
-	assert_ptr_equal(sp_backends_at(b, &old->pools[0], 1), sp_backends_at(b, &new->pools[0], 1));
+	assert_ptr_equal(sp_backends_at(b, &old->pools[0], 1),
+			 sp_backends_at(b, &new->pools[0], 1));
 	assert_int_equal(sp_backends_choose(b, &old->pools[1], 1, &tried, 0), 0);
 	assert_int_equal(sp_backends_choose(b, &old->pools[1], 1, &tried, 0), 1);
 	sp_config_free(old);
@@ -422,7 +441,8 @@ static void large_pools(void **state)
 		__u64 tried = 0;
 
 		for (int k = 0; k < 64; k++)
-			assert_int_equal(asked[sp_backends_choose(b, &config->pools[0], 1, &tried, 0)]++, 0);
+			assert_int_equal(asked[sp_backends_choose(b, &config->pools[0], 1, &tried,
+								  0)]++, 0);
 	}
 	close_backends(b, config);
 }
@@ -492,7 +512,8 @@ static void what_a_synack_tells(void **state)
 
 static void reload_forgets_what_a_synack_told(void **state)
 {
-	struct sp_config *old = load("{name: w, backends: [" A "]}"), *new = load("{name: w, backends: [" A "]}");
+	struct sp_config *old = load("{name: w, backends: [" A "]}"),
+		*new = load("{name: w, backends: [" A "]}");
 	struct sp_backends *b = open_backends(old);
 
 	sp_backends_learn(b, &old->pools[0], 0, 1360, SP_SERVICE_F_SACK, 0);

@@ -110,9 +110,11 @@ static void test_refused(void **state)
 
 static int load_program(void)
 {
-	struct bpf_insn code[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+	struct bpf_insn code[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K },
+				   { .code = BPF_JMP | BPF_EXIT } };
 	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_SCHED_CLS, .insns = (__u64)(uintptr_t)code, .insn_cnt = 2,
+		.prog_type = BPF_PROG_TYPE_SCHED_CLS, .insns = (__u64)(uintptr_t)code,
+		.insn_cnt = 2,
 		.license = (__u64)(uintptr_t)"GPL",
 	};
 
@@ -140,7 +142,8 @@ static int use_map(void)
 {
 	union bpf_attr attr = { .map_fd = 99 };
 
-	return syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)) < 0 && errno == EBADF ? 0 : -1;
+	return syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)) < 0 && errno == EBADF ?
+	       0 : -1;
 }
 
 static int ask_interface(void)

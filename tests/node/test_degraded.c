@@ -16,7 +16,9 @@
 #define MS	1000000ULL
 #define PORT	80
 
-/* Pool 0: backends 1, 2 and, with weight 0, 3. Pool 1: backend 4. The routes of service 0 use both. */
+/*
+ * Pool 0: backends 1, 2 and, with weight 0, 3. Pool 1: backend 4. The routes of service 0 use both.
+ */
 static struct sp_backend_conf first[3], second[1];
 static struct sp_pool_conf pools[2];
 static struct sp_route routes[1];
@@ -30,7 +32,8 @@ static __u64 now_ns;
 
 /* ---- doubles ---- */
 
-const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c, const struct sp_endpoint *at)
+const struct sp_member *sp_cluster_agent_at(const struct sp_cluster *c,
+					    const struct sp_endpoint *at)
 {
 	const struct sp_member *m = &agents[ntohl(at->addr.w[3]) & 0xff];
 
@@ -61,7 +64,8 @@ void sp_log(enum sp_log_level level, const char *fmt, ...)
 static struct sp_backend_conf backend(int number, const char *name, unsigned int weight)
 {
 	return (struct sp_backend_conf){ .name = (char *)name, .weight = weight,
-					 .at = { sp_addr_v4(htonl(0x0a000000 + number)), htons(PORT) } };
+					 .at = { sp_addr_v4(htonl(0x0a000000 + number)),
+						 htons(PORT) } };
 }
 
 static int begin(void **state)
@@ -70,14 +74,19 @@ static int begin(void **state)
 	first[1] = backend(2, "two", 1);
 	first[2] = backend(3, "three", 0);
 	second[0] = backend(4, "four", 1);
-	pools[0] = (struct sp_pool_conf){ .name = "web", .id = 7, .backends = first, .backend_count = 3 };
-	pools[1] = (struct sp_pool_conf){ .name = "api", .id = 8, .backends = second, .backend_count = 1 };
+	pools[0] = (struct sp_pool_conf){ .name = "web", .id = 7, .backends = first,
+					  .backend_count = 3 };
+	pools[1] = (struct sp_pool_conf){ .name = "api", .id = 8, .backends = second,
+					  .backend_count = 1 };
 	routes[0] = (struct sp_route){ .pool_idx = 1 };
-	services[0] = (struct sp_service_conf){ .name = "www", .mode = SP_MODE_SPLIT, .routes = routes, .route_count = 1 };
+	services[0] = (struct sp_service_conf){ .name = "www", .mode = SP_MODE_SPLIT,
+						.routes = routes, .route_count = 1 };
 	services[1] = (struct sp_service_conf){ .name = "any", .mode = SP_MODE_AUTO };
-	config = (struct sp_config){ .pools = pools, .pool_count = 2, .services = services, .service_count = 2 };
+	config = (struct sp_config){ .pools = pools, .pool_count = 2, .services = services,
+				     .service_count = 2 };
 	for (int i = 0; i < 5; i++)
-		agents[i] = (struct sp_member){ .state = SP_MEMBER_AGENT, .is_alive = 1, .can = SP_CAN_SPLIT };
+		agents[i] = (struct sp_member){ .state = SP_MEMBER_AGENT, .is_alive = 1,
+						.can = SP_CAN_SPLIT };
 	memset(&found, 0, sizeof(found));
 	said_count = 0;
 	now_ns = 1000 * MS;
@@ -108,7 +117,8 @@ static void agents_have_time_to_come(void **state)
 	kill_agent(1);
 	assert_int_equal(said_after(1999), 0);
 	assert_int_equal(said_after(1), 1);
-	assert_string_equal(said, "service www: mode split can't be had at 1 of 3 backends; at one of pool web connections "
+	assert_string_equal(said,
+			    "service www: mode split can't be had at 1 of 3 backends; at one of pool web connections "
 			    "go whole: no_agent (no living agent serves at the backend)");
 }
 
@@ -177,10 +187,13 @@ static void adopt_that_is_split_is_less(void **state)
 {
 	services[0].mode = SP_MODE_ADOPT;
 	for (int i = 1; i <= 2; i++)
-		agents[i] = (struct sp_member){ .state = SP_MEMBER_AGENT, .is_alive = 1, .can = SP_CAN_ALL, .adopts = 1,
-						.owned_count = 1, .owned = { backend(i, "", 0).at } };
+		agents[i] = (struct sp_member){ .state = SP_MEMBER_AGENT, .is_alive = 1,
+						.can = SP_CAN_ALL, .adopts = 1,
+						.owned_count = 1,
+						.owned = { backend(i, "", 0).at } };
 	assert_int_equal(said_after(2000), 1);
-	assert_non_null(strstr(said, "mode adopt can't be had at 1 of 3 backends; at four of pool api connections go split: "
+	assert_non_null(strstr(said,
+			       "mode adopt can't be had at 1 of 3 backends; at four of pool api connections go split: "
 			       "agent_lacks_adopt"));
 }
 

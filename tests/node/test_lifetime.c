@@ -16,7 +16,8 @@ static const struct sp_limits_conf limits = {
 	.idle_ns = 7800 * SECOND, .transitory_ns = 300 * SECOND, .closed_ns = 40 * SECOND,
 };
 
-enum { NONE, FIN_UP = SP_STATE_FIN, FIN_DOWN = SP_STATE_PEER_FIN, BOTH = FIN_UP | FIN_DOWN, RESET = SP_STATE_RST };
+enum { NONE, FIN_UP = SP_STATE_FIN, FIN_DOWN = SP_STATE_PEER_FIN, BOTH = FIN_UP | FIN_DOWN,
+       RESET = SP_STATE_RST };
 enum { SHARED = 1, SPLIT = 2, AGENT = 4, SHORT = 8, NO_UP = 16 };
 
 struct case_of {
@@ -58,7 +59,8 @@ static const struct case_of cases[] = {
 	{ "short: half-closed, the backend silent",	FIN_UP, 0, 1, SHORT, 6 },
 	{ "short: FIN acknowledged, other bytes not",	FIN_UP, 1, 0, SHORT, 15 },
 	{ "short: half-closed and silent, split",	FIN_DOWN, 1, 1, SHORT | SPLIT, 30 },
-	{ "short: half-closed, an agent's",		FIN_DOWN, 0, 0, SHORT | SPLIT | AGENT, 300 },
+	{ "short: half-closed, an agent's",		FIN_DOWN, 0, 0, SHORT | SPLIT | AGENT,
+	  300 },
 	{ "short: closed and settled",			BOTH, 0, 0, SHORT, 1 },
 	{ "short: closed, not settled",			BOTH, 1, 0, SHORT, 6 },
 	{ "short: closed, shared",			BOTH, 0, 0, SHORT | SHARED, 6 },
@@ -70,12 +72,15 @@ static void lives_as_long_as(void **state)
 {
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct case_of *c = &cases[i];
-		struct sp_half_state up = { .next_seq = CLIENT, .last_ack = BACKEND - c->client_lacks, .pkts = 1,
+		struct sp_half_state up = { .next_seq = CLIENT,
+					    .last_ack = BACKEND - c->client_lacks, .pkts = 1,
 				     .flags = c->ends };
-		struct sp_half_state down = { .next_seq = BACKEND, .last_ack = CLIENT - c->backend_lacks,
+		struct sp_half_state down = { .next_seq = BACKEND,
+					      .last_ack = CLIENT - c->backend_lacks,
 				       .pkts = 1, .flags = sp_ends_mirrored(c->ends) };
 		struct sp_lifetime l = {
-			.up = c->where & NO_UP ? NULL : &up, .down = &down, .is_shared = !!(c->where & SHARED),
+			.up = c->where & NO_UP ? NULL :
+			&up, .down = &down, .is_shared = !!(c->where & SHARED),
 			.is_split = !!(c->where & SPLIT), .is_agent = !!(c->where & AGENT),
 			.is_short = !!(c->where & SHORT),
 		};
@@ -85,14 +90,16 @@ static void lives_as_long_as(void **state)
 			fail_msg("%s: %llu s", c->name, ns / SECOND);
 		l.up = NULL;
 		if (sp_lifetime_least_ns(&limits, &l) > ns)
-			fail_msg("%s: the least is %llu s", c->name, sp_lifetime_least_ns(&limits, &l) / SECOND);
+			fail_msg("%s: the least is %llu s", c->name,
+				 sp_lifetime_least_ns(&limits, &l) / SECOND);
 	}
 }
 
 /* A client that vanished after its request acknowledges nothing; a waiting client lacks nothing. */
 static void nothing_was_acknowledged_yet(void **state)
 {
-	struct sp_half_state up = { .next_seq = CLIENT }, down = { .next_seq = BACKEND, .last_ack = CLIENT, .pkts = 1 };
+	struct sp_half_state up = { .next_seq = CLIENT },
+		down = { .next_seq = BACKEND, .last_ack = CLIENT, .pkts = 1 };
 	struct sp_lifetime l = { .up = &up, .down = &down };
 
 	assert_true(sp_lifetime_ns(&limits, &l) == limits.idle_ns);

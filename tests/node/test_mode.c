@@ -20,47 +20,69 @@ static const struct {
 	enum sp_mode_reason	reason;
 	enum sp_mode_reason	obstacle;
 } cases[] = {
-	{ "whole is whole, whoever lives there", SP_MODE_WHOLE, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_WHOLE, SP_MODE_AS_ASKED,
+	{ "whole is whole, whoever lives there", SP_MODE_WHOLE, SP_SOURCE_SNAT, SP_CAN_ALL,
+	  SP_MODE_WHOLE, SP_MODE_AS_ASKED,
 	  SP_MODE_AS_ASKED },
-	{ "and needs nobody", SP_MODE_WHOLE, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE, SP_MODE_AS_ASKED, SP_MODE_AS_ASKED },
-	{ "split", SP_MODE_SPLIT, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AS_ASKED, SP_MODE_AS_ASKED },
-	{ "and no more, though it could", SP_MODE_SPLIT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_SPLIT, SP_MODE_AS_ASKED,
+	{ "and needs nobody", SP_MODE_WHOLE, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE,
+	  SP_MODE_AS_ASKED, SP_MODE_AS_ASKED },
+	{ "split", SP_MODE_SPLIT, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AS_ASKED,
 	  SP_MODE_AS_ASKED },
-	{ "under clients' addresses", SP_MODE_SPLIT, SP_SOURCE_CLIENT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AS_ASKED,
+	{ "and no more, though it could", SP_MODE_SPLIT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_SPLIT,
+	  SP_MODE_AS_ASKED,
 	  SP_MODE_AS_ASKED },
-	{ "with nobody there", SP_MODE_SPLIT, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE, SP_MODE_NO_AGENT, SP_MODE_AS_ASKED },
-	{ "with one that can nothing", SP_MODE_SPLIT, SP_SOURCE_SNAT, 0, SP_MODE_WHOLE, SP_MODE_AGENT_LACKS_SPLIT,
+	{ "under clients' addresses", SP_MODE_SPLIT, SP_SOURCE_CLIENT, SP_CAN_SPLIT, SP_MODE_SPLIT,
+	  SP_MODE_AS_ASKED,
 	  SP_MODE_AS_ASKED },
-	{ "adopt", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_ADOPT, SP_MODE_AS_ASKED, SP_MODE_AS_ASKED },
-	{ "an older kernel", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AGENT_LACKS_ADOPT,
+	{ "with nobody there", SP_MODE_SPLIT, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE,
+	  SP_MODE_NO_AGENT, SP_MODE_AS_ASKED },
+	{ "with one that can nothing", SP_MODE_SPLIT, SP_SOURCE_SNAT, 0, SP_MODE_WHOLE,
+	  SP_MODE_AGENT_LACKS_SPLIT,
 	  SP_MODE_AS_ASKED },
-	{ "nobody to adopt", SP_MODE_ADOPT, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE, SP_MODE_NO_AGENT, SP_MODE_AS_ASKED },
-	{ "the best is adopt", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_ADOPT, SP_MODE_AS_ASKED, SP_MODE_AS_ASKED },
-	{ "then split", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT, SP_MODE_AGENT_LACKS_ADOPT,
+	{ "adopt", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_ADOPT, SP_MODE_AS_ASKED,
 	  SP_MODE_AS_ASKED },
-	{ "no clients' addresses are adopted", SP_MODE_AUTO, SP_SOURCE_CLIENT, SP_CAN_ALL, SP_MODE_SPLIT, SP_MODE_SOURCE_CLIENT,
+	{ "an older kernel", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT,
+	  SP_MODE_AGENT_LACKS_ADOPT,
 	  SP_MODE_AS_ASKED },
-	{ "then whole", SP_MODE_AUTO, SP_SOURCE_CLIENT, NOBODY, SP_MODE_WHOLE, SP_MODE_NO_AGENT, SP_MODE_AS_ASKED },
-	{ "neither", SP_MODE_AUTO, SP_SOURCE_SNAT, 0, SP_MODE_WHOLE, SP_MODE_AGENT_LACKS_SPLIT, SP_MODE_AS_ASKED },
-	{ "what can't be adopted is split", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_SPLIT, SP_MODE_SMALL_MSS,
+	{ "nobody to adopt", SP_MODE_ADOPT, SP_SOURCE_SNAT, NOBODY, SP_MODE_WHOLE, SP_MODE_NO_AGENT,
+	  SP_MODE_AS_ASKED },
+	{ "the best is adopt", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_ADOPT,
+	  SP_MODE_AS_ASKED, SP_MODE_AS_ASKED },
+	{ "then split", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_SPLIT, SP_MODE_SPLIT,
+	  SP_MODE_AGENT_LACKS_ADOPT,
+	  SP_MODE_AS_ASKED },
+	{ "no clients' addresses are adopted", SP_MODE_AUTO, SP_SOURCE_CLIENT, SP_CAN_ALL,
+	  SP_MODE_SPLIT, SP_MODE_SOURCE_CLIENT,
+	  SP_MODE_AS_ASKED },
+	{ "then whole", SP_MODE_AUTO, SP_SOURCE_CLIENT, NOBODY, SP_MODE_WHOLE, SP_MODE_NO_AGENT,
+	  SP_MODE_AS_ASKED },
+	{ "neither", SP_MODE_AUTO, SP_SOURCE_SNAT, 0, SP_MODE_WHOLE, SP_MODE_AGENT_LACKS_SPLIT,
+	  SP_MODE_AS_ASKED },
+	{ "what can't be adopted is split", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_SPLIT,
+	  SP_MODE_SMALL_MSS,
 	  SP_MODE_SMALL_MSS },
-	{ "also where it was asked for", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_SPLIT, SP_MODE_NOT_IN_SYNC,
+	{ "also where it was asked for", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_SPLIT,
+	  SP_MODE_NOT_IN_SYNC,
 	  SP_MODE_NOT_IN_SYNC },
-	{ "who can't split does it whole", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_ADOPT, SP_MODE_WHOLE,
+	{ "who can't split does it whole", SP_MODE_ADOPT, SP_SOURCE_SNAT, SP_CAN_ADOPT,
+	  SP_MODE_WHOLE,
 	  SP_MODE_AGENT_LACKS_SPLIT, SP_MODE_NOT_IN_SYNC },
-	{ "what is in adopt's way is not in others'", SP_MODE_SPLIT, SP_SOURCE_SNAT, SP_CAN_ALL, SP_MODE_SPLIT,
+	{ "what is in adopt's way is not in others'", SP_MODE_SPLIT, SP_SOURCE_SNAT, SP_CAN_ALL,
+	  SP_MODE_SPLIT,
 	  SP_MODE_AS_ASKED, SP_MODE_STORE_AWAY },
-	{ "the best without the second best", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_ADOPT, SP_MODE_ADOPT, SP_MODE_AS_ASKED,
+	{ "the best without the second best", SP_MODE_AUTO, SP_SOURCE_SNAT, SP_CAN_ADOPT,
+	  SP_MODE_ADOPT, SP_MODE_AS_ASKED,
 	  SP_MODE_AS_ASKED },
 };
 
 static void the_best_that_both_allow(void **state)
 {
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct sp_member agent = { .state = SP_MEMBER_AGENT, .is_alive = 1, .can = cases[i].can };
+		struct sp_member agent = { .state = SP_MEMBER_AGENT, .is_alive = 1,
+					   .can = cases[i].can };
 		struct sp_pool_conf pool = { .source = cases[i].source };
 		enum sp_mode_reason reason = SP_MODE_REASON_COUNT;
-		enum sp_mode mode = sp_mode_choose(cases[i].wanted, &pool, cases[i].can == NOBODY ? NULL : &agent,
+		enum sp_mode mode = sp_mode_choose(cases[i].wanted, &pool, cases[i].can == NOBODY ?
+						   NULL : &agent,
 						   cases[i].obstacle, &reason);
 
 		if (mode != cases[i].mode || reason != cases[i].reason)
@@ -70,7 +92,8 @@ static void the_best_that_both_allow(void **state)
 
 static void a_listener_for_each_port(void **state)
 {
-	struct sp_endpoint at[3] = { { sp_addr_v4(1), 1 }, { sp_addr_v4(1), 2 }, { sp_addr_v4(2), 1 } };
+	struct sp_endpoint at[3] = { { sp_addr_v4(1), 1 }, { sp_addr_v4(1), 2 },
+				     { sp_addr_v4(2), 1 } };
 	struct sp_member agent = { .owned = { at[0], at[1] }, .owned_count = 2, .adopts = 2 };
 
 	assert_int_equal(sp_mode_obstacle_at(&agent, &at[0]), SP_MODE_NO_LISTENER);
@@ -103,7 +126,8 @@ static void all_have_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_best_that_both_allow), cmocka_unit_test(a_listener_for_each_port),
+		cmocka_unit_test(the_best_that_both_allow),
+			cmocka_unit_test(a_listener_for_each_port),
 		cmocka_unit_test(halves_say_their_mode),
 		cmocka_unit_test(all_have_names),
 	};

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_report_fate.c - src/node/report_fate.c: all reasons, and what splicectl drops says of each */
+/*
+ * test_report_fate.c - src/node/report_fate.c: all reasons, and what splicectl drops says of each
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -95,7 +97,8 @@ static void each_reason_has_one_fate_at_a_hook(void **state)
 static void no_reason_is_unused(void **state)
 {
 	for (int i = 1; i < SP_DROP_COUNT; i++)
-		assert_true(sp_drop_fate(SP_DROP_AT_PROXY, i) || sp_drop_fate(SP_DROP_AT_AGENT_OUT, i) ||
+		assert_true(sp_drop_fate(SP_DROP_AT_PROXY, i) ||
+			    sp_drop_fate(SP_DROP_AT_AGENT_OUT, i) ||
 			    sp_drop_fate(SP_DROP_AT_AGENT_IN, i));
 	assert_int_equal(sp_drop_fate(SP_DROP_AT_PROXY, SP_DROP_COUNT), SP_FATE_NONE);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* A cluster in our words against what can be worked out by hand, and what is searched among what there is. */
+/*
+ * A cluster in our words against what can be worked out by hand, and what is searched among what
+ * there is.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,7 +67,8 @@ static void unnoticed_deaths(void **state)
 {
 	struct sp_plan_cluster c = cluster();
 	struct sp_plan_worth w;
-	double per_hour = 1 / 2000.0; /* of each host, so also of the share of clients that is hit */
+	/* of each host, so also of the share of clients that is hit */
+	double per_hour = 1 / 2000.0;
 
 	c.coverage = 0;
 	c.detect = 0;
@@ -72,7 +76,8 @@ static void unnoticed_deaths(void **state)
 	w = worth_of(c);
 	assert_near(w.service_lost, per_hour * c.reboot, 1e-4);
 	assert_near(w.not_for_all, 3 * per_hour * c.reboot, 1e-3);
-	assert_near(w.lost_waiting, c.connections * SP_PLAN_HOURS_A_YEAR * per_hour * exp(-c.patience / c.reboot),
+	assert_near(w.lost_waiting,
+		    c.connections * SP_PLAN_HOURS_A_YEAR * per_hour * exp(-c.patience / c.reboot),
 		    1e-3);
 	c.coverage = 1;
 	c.detect = 0.005;
@@ -125,7 +130,10 @@ static void lost_splices(void **state)
 	assert_near(w.lost_records, c.connections * SP_PLAN_HOURS_A_YEAR * expected, 1e-3);
 }
 
-/* What is not kept while most servers are away dies with its proxy; refused instead, it is service that is lost. */
+/*
+ * What is not kept while most servers are away dies with its proxy; refused instead, it is service
+ * that is lost.
+ */
 static void store_loss(void **state)
 {
 	struct sp_plan_cluster c = cluster();
@@ -289,12 +297,14 @@ static void status(void **state)
 
 	assert_true(fd >= 0);
 	close(fd);
-	write_file(path, "{\"splices\": 17, \"store\": {\"engine\": \"redis\", \"servers\": [{}, {}, {}, {}, {}]}, \"pools\": ["
+	write_file(path,
+		   "{\"splices\": 17, \"store\": {\"engine\": \"redis\", \"servers\": [{}, {}, {}, {}, {}]}, \"pools\": ["
 			 "{\"backends\": [{\"address\": \"10.0.0.1:80\"}, {\"address\": \"10.0.0.2:80\"}]},"
 			 "{\"backends\": [{\"address\": \"10.0.0.1:80\"}]}]}");
 	assert_int_equal(sp_status_read(path, &c, error), 0);
 	assert_true(c.stores == 5 && c.connections == 17 && c.backends == 2 && c.proxies == 3);
-	write_file(path, "{\"members\": [{\"state\": \"ready\", \"splices\": 5}, {\"state\": \"dead\", \"splices\": 0},"
+	write_file(path,
+		   "{\"members\": [{\"state\": \"ready\", \"splices\": 5}, {\"state\": \"dead\", \"splices\": 0},"
 			 "{\"state\": \"agent\", \"splices\": 5}, {\"state\": \"syncing\", \"splices\": 7}]}");
 	assert_int_equal(sp_status_read(path, &c, error), 0);
 	assert_true(c.proxies == 3 && c.connections == 12 && c.stores == 5);
@@ -324,7 +334,8 @@ static void bad_clusters_are_named(void **state)
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct sp_plan_cluster c = cluster();
 
-		assert_int_equal(sp_param_set(sp_plan_cluster_params, &c, bad[i].name, bad[i].value, error), 0);
+		assert_int_equal(sp_param_set(sp_plan_cluster_params, &c, bad[i].name, bad[i].value,
+					      error), 0);
 		assert_int_not_equal(sp_plan_cluster_check(&c, error), 0);
 		assert_string_equal(error, bad[i].says);
 	}

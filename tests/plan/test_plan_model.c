@@ -19,8 +19,10 @@
 static const double no_price[SP_PLAN_PRICE_COUNT];
 
 static const enum sp_plan_measure columns[] = {
-	SP_PLAN_MEASURE_failed, SP_PLAN_MEASURE_capacity, SP_PLAN_MEASURE_service, SP_PLAN_MEASURE_unsafe,
-	SP_PLAN_MEASURE_vacation, SP_PLAN_MEASURE_busy, SP_PLAN_MEASURE_down, SP_PLAN_MEASURE_throughput,
+	SP_PLAN_MEASURE_failed, SP_PLAN_MEASURE_capacity, SP_PLAN_MEASURE_service,
+		SP_PLAN_MEASURE_unsafe,
+	SP_PLAN_MEASURE_vacation, SP_PLAN_MEASURE_busy, SP_PLAN_MEASURE_down,
+	SP_PLAN_MEASURE_throughput,
 };
 
 /* The example, with one rate changed. */
@@ -30,13 +32,20 @@ static const struct {
 	double value;
 	double is[COUNT(columns)];
 } table[] = {
-	{ 10, SP_PLAN_RATE_lambda, .02, { .199289, .996429, .998916, .001079, .935011, .063788, .001201, .063720 } },
-	{ -1, SP_PLAN_RATE_lambda, .02, { .201410, .996169, .998913, .001079, .933883, .064820, .001296, .064752 } },
-	{ -1, SP_PLAN_RATE_coverage, .5, { .205677, .991887, .994619, .005373, .933888, .064815, .001296, .064473 } },
-	{ -1, SP_PLAN_RATE_coverage, 1, { .200337, .997245, .999992, 0, .933882, .064821, .001296, .064821 } },
-	{ -1, SP_PLAN_RATE_beta, 60, { .200445, .997137, .999884, .000108, .933882, .064821, .001296, .064814 } },
-	{ -1, SP_PLAN_RATE_theta, 5, { .085141, .998566, .998918, .001082, .933736, .064965, .001299, .064895 } },
-	{ -1, SP_PLAN_RATE_mu, 5, { .144280, .997343, .998915, .001080, .986762, .012978, .000260, .064822 } },
+	{ 10, SP_PLAN_RATE_lambda, .02,
+	  { .199289, .996429, .998916, .001079, .935011, .063788, .001201, .063720 } },
+	{ -1, SP_PLAN_RATE_lambda, .02,
+	  { .201410, .996169, .998913, .001079, .933883, .064820, .001296, .064752 } },
+	{ -1, SP_PLAN_RATE_coverage, .5,
+	  { .205677, .991887, .994619, .005373, .933888, .064815, .001296, .064473 } },
+	{ -1, SP_PLAN_RATE_coverage, 1,
+	  { .200337, .997245, .999992, 0, .933882, .064821, .001296, .064821 } },
+	{ -1, SP_PLAN_RATE_beta, 60,
+	  { .200445, .997137, .999884, .000108, .933882, .064821, .001296, .064814 } },
+	{ -1, SP_PLAN_RATE_theta, 5,
+	  { .085141, .998566, .998918, .001082, .933736, .064965, .001299, .064895 } },
+	{ -1, SP_PLAN_RATE_mu, 5,
+	  { .144280, .997343, .998915, .001080, .986762, .012978, .000260, .064822 } },
 };
 
 static void known_figures(void **state)
@@ -49,7 +58,8 @@ static void known_figures(void **state)
 		model.rate[table[i].rate] = table[i].value;
 		assert_int_equal(sp_plan_measure(&model, no_price, table[i].at_hours, value), 0);
 		for (size_t c = 0; c < COUNT(columns); c++)
-			assert_true(fabs(value[columns[c]] - table[i].is[c]) < 5.1e-7); /* of six decimals */
+			/* of six decimals */
+			assert_true(fabs(value[columns[c]] - table[i].is[c]) < 5.1e-7);
 	}
 }
 
@@ -72,7 +82,8 @@ static void numbers_of_states(void **state)
 static void failures_by_what_is_left(void **state)
 {
 	struct sp_plan_model model = example();
-	static const double rate[] = { .065, .065, .06, .04, .02, 0 }; /* the cold one becomes warm, then all operate */
+	/* the cold one becomes warm, then all operate */
+	static const double rate[] = { .065, .065, .06, .04, .02, 0 };
 
 	for (unsigned int failed = 0; failed < COUNT(rate); failed++)
 		assert_float_equal(sp_plan_failure_rate(&model, failed), rate[failed], 1e-15);
@@ -94,7 +105,8 @@ static void one_unit(void **state)
 /* As 1 minus the probability of service nothing would be left of it. */
 static void tiny_probabilities(void **state)
 {
-	struct sp_plan_model model = { .operating = 1, .warm = 5, .rate = { 1e-4, 1e-4, 1, 60, 1, 0, 1, 1e6 } };
+	struct sp_plan_model model = { .operating = 1, .warm = 5,
+				       .rate = { 1e-4, 1e-4, 1, 60, 1, 0, 1, 1e6 } };
 	double value[SP_PLAN_MEASURE_COUNT], p = 0, all = 0, product = 1, expected;
 
 	/* theta is so fast that this is birth and death: P(n) ~ L(0)...L(n-1) / mu^n */
@@ -105,7 +117,8 @@ static void tiny_probabilities(void **state)
 	}
 	expected = p / all;
 	assert_int_equal(sp_plan_measure(&model, no_price, SP_PLAN_STEADY, value), 0);
-	assert_true(value[SP_PLAN_MEASURE_service_lost] > 0 && value[SP_PLAN_MEASURE_service_lost] < 1e-20);
+	assert_true(value[SP_PLAN_MEASURE_service_lost] > 0 &&
+		    value[SP_PLAN_MEASURE_service_lost] < 1e-20);
 	assert_float_equal(value[SP_PLAN_MEASURE_service_lost] / expected, 1, 1e-5);
 }
 
@@ -114,12 +127,14 @@ static void cost_of_an_hour(void **state)
 	struct sp_plan_model model = example();
 	double value[SP_PLAN_MEASURE_COUNT];
 	double price[SP_PLAN_PRICE_COUNT] = {
-		[SP_PLAN_PRICE_operating] = 2, [SP_PLAN_PRICE_cold] = 1, [SP_PLAN_PRICE_failed] = 10,
+		[SP_PLAN_PRICE_operating] = 2, [SP_PLAN_PRICE_cold] = 1,
+			[SP_PLAN_PRICE_failed] = 10,
 		[SP_PLAN_PRICE_short] = 1000, [SP_PLAN_PRICE_busy] = 50,
 	};
 
 	assert_int_equal(sp_plan_measure(&model, price, SP_PLAN_STEADY, value), 0);
-	assert_float_equal(value[SP_PLAN_MEASURE_cost], 3 * 2 + 1 + .201410 * 10 + .003831 * 1000 + .064820 * 50, 1e-3);
+	assert_float_equal(value[SP_PLAN_MEASURE_cost],
+			   3 * 2 + 1 + .201410 * 10 + .003831 * 1000 + .064820 * 50, 1e-3);
 }
 
 static void bad_models_are_named(void **state)
@@ -130,10 +145,14 @@ static void bad_models_are_named(void **state)
 		double value;
 		const char *says;
 	} bad[] = {
-		{ SP_PLAN_RATE_lambda, -1, "lambda -1 (an operating unit fails): must not be negative" },
-		{ SP_PLAN_RATE_coverage, 1.5, "coverage 1.5 (probability that a failure is covered): is a probability, at most 1" },
-		{ SP_PLAN_RATE_mu, 0, "mu 0 (repair): must be above 0, or there is no steady state" },
-		{ SP_PLAN_RATE_beta, NAN, "beta nan (reboot out of an unsafe state): must be a finite number" },
+		{ SP_PLAN_RATE_lambda, -1,
+		  "lambda -1 (an operating unit fails): must not be negative" },
+		{ SP_PLAN_RATE_coverage, 1.5,
+		  "coverage 1.5 (probability that a failure is covered): is a probability, at most 1" },
+		{ SP_PLAN_RATE_mu, 0,
+		  "mu 0 (repair): must be above 0, or there is no steady state" },
+		{ SP_PLAN_RATE_beta, NAN,
+		  "beta nan (reboot out of an unsafe state): must be a finite number" },
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {

@@ -22,10 +22,12 @@ static void hours(void **state)
 		const char *text;
 		double is;
 	} good[] = {
-		{ "0.15s", .15 / 3600 }, { "150ms", .15 / 3600 }, { "2min", 2 / 60.0 }, { "4h", 4 }, { "4 h", 4 }, { "1e3h", 1000 },
+		{ "0.15s", .15 / 3600 }, { "150ms", .15 / 3600 }, { "2min", 2 / 60.0 }, { "4h", 4 },
+			{ "4 h", 4 }, { "1e3h", 1000 },
 		{ "2d", 48 }, { "1y", 8766 }, { "0s", 0 }, { "never", INFINITY },
 	};
-	static const char *const bad[] = { "", "4", "h", "-1h", "4x", "4hh", "nan", "nanh", "inf", "infh", "1e999h", "0x4h", "4h5" };
+	static const char *const bad[] = { "", "4", "h", "-1h", "4x", "4hh", "nan", "nanh", "inf",
+					   "infh", "1e999h", "0x4h", "4h5" };
 	const char *why;
 	double value;
 
@@ -59,7 +61,8 @@ static void rates_and_probabilities(void **state)
 
 static void counts(void **state)
 {
-	static const char *const bad[] = { "", "-1", "3.5", "1e3", " 3", "1000000001", "99999999999999999999" };
+	static const char *const bad[] = { "", "-1", "3.5", "1e3", " 3", "1000000001",
+					   "99999999999999999999" };
 	const char *why;
 	unsigned int value;
 
@@ -74,7 +77,8 @@ static void errors_have_a_name(void **state)
 	static const struct {
 		const char *name, *value, *says;
 	} bad[] = {
-		{ "lambda", "x", "lambda `x`: a rate is a number per hour, or with /s, /min, /h, /d or /y" },
+		{ "lambda", "x",
+		  "lambda `x`: a rate is a number per hour, or with /s, /min, /h, /d or /y" },
 		{ "at", "10", "at `10`: a time has a unit: ms, s, min, h, d or y; or is `never`" },
 		{ "warm", "-1", "warm `-1`: a count is a whole number, 0 or more" },
 		{ "cost", "failed=1,pony=3", "cost: `pony` has no price: operating=N, ..." },
@@ -87,7 +91,8 @@ static void errors_have_a_name(void **state)
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		sp_plan_params_init(&params);
-		assert_int_not_equal(sp_param_set(sp_plan_model_params, &params, bad[i].name, bad[i].value, error), 0);
+		assert_int_not_equal(sp_param_set(sp_plan_model_params, &params, bad[i].name,
+						  bad[i].value, error), 0);
 		assert_string_equal(error, bad[i].says);
 	}
 }
@@ -110,7 +115,8 @@ static void files(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	sp_plan_params_init(&params);
-	write_file(path, "# a comment\n\n operating = 3\nlambda=2/h # of a host\ncost = failed=2,busy=3\n");
+	write_file(path,
+		   "# a comment\n\n operating = 3\nlambda=2/h # of a host\ncost = failed=2,busy=3\n");
 	assert_int_equal(sp_param_read(sp_plan_model_params, &params, path, error), 0);
 	assert_int_equal(params.model.operating, 3);
 	assert_float_equal(params.model.rate[SP_PLAN_RATE_lambda], 2, 1e-15);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The model played out: units, spares and a repairman who each wait for what happens to them. Nothing here knows of
- * states, chains or matrices. Solved and played figures must agree within the confidence interval.
+ * The model played out: units, spares and a repairman who each wait for what happens to them.
+ * Nothing here knows of states, chains or matrices. Solved and played figures must agree within the
+ * confidence interval.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -35,7 +36,8 @@ struct play {
 	unsigned int units;
 	enum person person;
 	double now;
-	double sum[4]; /* hours: failed units, less than full capacity or unsafe, unsafe, repairman at work */
+	/* hours: failed units, less than full capacity or unsafe, unsafe, repairman at work */
+	double sum[4];
 };
 
 static unsigned int count(const struct play *p, enum unit kind)
@@ -54,7 +56,10 @@ static void replace(struct play *p, enum unit with, enum unit by, unsigned int w
 			p->unit[i] = by;
 }
 
-/* Spares move up. One that is repaired comes back as a cold one, and moves up at once where it is needed. */
+/*
+ * Spares move up. One that is repaired comes back as a cold one, and moves up at once where it is
+ * needed.
+ */
 static void fill_up(struct play *p)
 {
 	replace(p, WARM, OPERATING, p->model->operating);
@@ -99,7 +104,8 @@ static void pass(struct play *p, double hours)
 
 static void strike(struct play *p, unsigned int unit)
 {
-	p->unit[unit] = gsl_rng_uniform(p->rng) < p->model->rate[SP_PLAN_RATE_coverage] ? FAILED : HIDDEN;
+	p->unit[unit] = gsl_rng_uniform(p->rng) < p->model->rate[SP_PLAN_RATE_coverage] ? FAILED :
+		HIDDEN;
 	if (p->unit[unit] == FAILED)
 		fill_up(p);
 }
@@ -189,7 +195,8 @@ static void assert_within(double value, const double *sample, size_t n)
 }
 
 static const enum sp_plan_measure played[] = {
-	SP_PLAN_MEASURE_failed, SP_PLAN_MEASURE_capacity_lost, SP_PLAN_MEASURE_unsafe, SP_PLAN_MEASURE_busy,
+	SP_PLAN_MEASURE_failed, SP_PLAN_MEASURE_capacity_lost, SP_PLAN_MEASURE_unsafe,
+		SP_PLAN_MEASURE_busy,
 };
 
 static void long_run(const struct sp_plan_model *model, gsl_rng *rng)
@@ -261,7 +268,8 @@ static void time_to_events(void **state)
 		begin(&p, &model, rng);
 		while (!count(&p, HIDDEN)) {
 			step(&p, INFINITY);
-			if (!lost[i] && (count(&p, HIDDEN) || count(&p, OPERATING) < model.operating))
+			if (!lost[i] &&
+			    (count(&p, HIDDEN) || count(&p, OPERATING) < model.operating))
 				lost[i] = p.now;
 		}
 		unsafe[i] = p.now;

@@ -67,7 +67,8 @@ static void time_to_an_event(void **state)
 
 		assert_int_equal(sp_states_chain(&list[i], &chain), 0);
 		for (size_t s = 0; s < chain.count; s++)
-			set[s] = sp_state_of(&list[i], s).unsafe || sp_state_of(&list[i], s).failed > 2;
+			set[s] = sp_state_of(&list[i], s).unsafe ||
+				sp_state_of(&list[i], s).failed > 2;
 		assert_int_equal(sp_time_before(&chain, set, one), 0);
 		assert_int_equal(sp_time_before_by_lu(&chain, set, other), 0);
 		for (size_t s = 0; s < chain.count; s++) {
@@ -107,7 +108,10 @@ static void transient(void **state)
 		}
 }
 
-/* After a very long time, at rates that are 1e8 apart: also the smallest probabilities, digit by digit. */
+/*
+ * After a very long time, at rates that are 1e8 apart: also the smallest probabilities, digit by
+ * digit.
+ */
 static void transient_becomes_steady(void **state)
 {
 	struct sp_plan_model list[3];
@@ -160,7 +164,8 @@ static void derivative(const struct sp_plan_model *model, enum sp_plan_rate rate
 
 static void sensitivity(void **state)
 {
-	static double slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT], value[SP_PLAN_MEASURE_COUNT];
+	static double slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT],
+		value[SP_PLAN_MEASURE_COUNT];
 	struct sp_plan_model model = example();
 
 	assert_int_equal(sp_plan_sensitivity(&model, no_price, SP_PLAN_STEADY, slope), 0);
@@ -169,7 +174,8 @@ static void sensitivity(void **state)
 		sp_plan_measure_states(&model, no_price, one, value);
 		assert_float_equal(slope[r][SP_PLAN_MEASURE_failed], value[SP_PLAN_MEASURE_failed],
 				   1e-4 * fabs(value[SP_PLAN_MEASURE_failed]) + 1e-8);
-		assert_float_equal(slope[r][SP_PLAN_MEASURE_capacity_lost], value[SP_PLAN_MEASURE_capacity_lost],
+		assert_float_equal(slope[r][SP_PLAN_MEASURE_capacity_lost],
+				   value[SP_PLAN_MEASURE_capacity_lost],
 				   1e-4 * fabs(value[SP_PLAN_MEASURE_capacity_lost]) + 1e-8);
 	}
 }

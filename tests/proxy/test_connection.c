@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_connection.c - src/proxy/connection.c: which state follows which, as the table in conn.h says */
+/*
+ * test_connection.c - src/proxy/connection.c: which state follows which, as the table in conn.h
+ * says
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -45,7 +48,8 @@ int sp_cluster_is_home(const struct sp_cluster *cluster, const struct sp_tuple *
 	return 1;
 }
 
-__u32 sp_reasm_add(struct sp_reasm *reasm, char *buf, __u32 room, __s64 at, const char *data, __u32 n)
+__u32 sp_reasm_add(struct sp_reasm *reasm, char *buf, __u32 room, __s64 at, const char *data,
+		   __u32 n)
 {
 	return 0;
 }
@@ -73,9 +77,12 @@ static void read_table(__u16 ret_from[])
 			is_table = 1;
 		else if (is_table && !strcmp(line, " */\n"))
 			break;
-		else if (is_table && sscanf(line, " * %31[A-Z]%*[\t ]%31[A-Z]%7[\t\n]", state, from, rest) == 3 && line[3] != '\t')
+		else if (is_table &&
+			 sscanf(line, " * %31[A-Z]%*[\t ]%31[A-Z]%7[\t\n]", state, from,
+				rest) == 3 && line[3] != '\t')
 			*(row = &ret_from[state_named(state)]) |= 1 << state_named(from);
-		else if (row && line[2] == '\t' && sscanf(line, " *%*[\t ]%31[A-Z]%7[\t\n]", from, rest) == 2)
+		else if (row && line[2] == '\t' &&
+			 sscanf(line, " *%*[\t ]%31[A-Z]%7[\t\n]", from, rest) == 2)
 			*row |= 1 << state_named(from);
 	}
 	fclose(header);
@@ -90,7 +97,8 @@ static void transitions_are_those_of_the_header(void **state)
 		__u16 again = i == SP_CONN_LATE ? FROM(LATE) : 0;	/* suspended twice */
 
 		if ((from[i] | again) != entered_from[i])
-			fail_msg("%s is entered from %#x, and conn.h says %#x", state_names[i], entered_from[i], from[i]);
+			fail_msg("%s is entered from %#x, and conn.h says %#x", state_names[i],
+				 entered_from[i], from[i]);
 	}
 }
 

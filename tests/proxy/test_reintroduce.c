@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_reintroduce.c - src/proxy/reintroduce.c: what is repeated, how often and how long; with a table of the test's own */
+/*
+ * test_reintroduce.c - src/proxy/reintroduce.c: what is repeated, how often and how long; with a
+ * table of the test's own
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +54,8 @@ void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, 
 }
 
 /* An agent that doesn't know the splice yet can do nothing with the acknowledgement. */
-void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg, __u16 mss)
+void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg,
+	      __u16 mss)
 {
 	assert_memory_equal(&last.front, &seg->tuple, sizeof(seg->tuple));
 	assert_memory_equal(half, &last.up, sizeof(*half));
@@ -82,7 +86,8 @@ static int end(void **state)
 static struct sp_entry *add_of(unsigned int id, int is_greeting)
 {
 	struct sp_splice s = {
-		.front = { sp_addr_v4(htonl(id)), sp_addr_v4(0x01020304), 1, 2 }, .client_isn = client.isn_theirs,
+		.front = { sp_addr_v4(htonl(id)), sp_addr_v4(0x01020304), 1, 2 },
+		.client_isn = client.isn_theirs,
 		.up = { .out.dport = 8000, .spliced_s = 5000 + id },
 	};
 
@@ -211,7 +216,10 @@ static void a_few_in_each_tick(void **state)
 	assert_int_equal(u->count, 3 * PER_TICK + 1);
 }
 
-/* The heard ones are no work: behind as many of them as there may be, others have their turn at once. */
+/*
+ * The heard ones are no work: behind as many of them as there may be, others have their turn at
+ * once.
+ */
 static void heard_ones_cost_nothing(void **state)
 {
 	for (unsigned int id = 0; id < 3 * PER_TICK; id++)
@@ -247,10 +255,13 @@ static void what_never_was_is_given_back(void **state)
 
 	add_of(1, 1);
 	add(2);
-	assert_int_equal(sp_reintroduce_take(u, &u->ring[0].splice.front, client.isn_theirs + 1, &got), -ENOENT);
-	assert_int_equal(sp_reintroduce_take(u, &u->ring[0].splice.front, client.isn_theirs, &got), 0);
+	assert_int_equal(sp_reintroduce_take(u, &u->ring[0].splice.front, client.isn_theirs + 1,
+					     &got), -ENOENT);
+	assert_int_equal(sp_reintroduce_take(u, &u->ring[0].splice.front, client.isn_theirs, &got),
+			 0);
 	assert_int_equal(got.seq, client.isn_theirs + 1);
-	assert_int_equal(sp_reintroduce_take(u, &u->ring[1].splice.front, client.isn_theirs, &got), -ENOENT);
+	assert_int_equal(sp_reintroduce_take(u, &u->ring[1].splice.front, client.isn_theirs, &got),
+			 -ENOENT);
 	assert_int_equal(u->count, 0);
 	assert_int_equal(tick(50), 0);
 }

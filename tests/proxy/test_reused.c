@@ -21,7 +21,8 @@ static void each_is_known_for_some_seconds(void **state)
 	assert_true(sp_reused_has(&r, 7, &a, 100, NOW));
 	assert_true(sp_reused_has(&r, 7, &a, 100, NOW + 9 * S));
 	assert_false(sp_reused_has(&r, 7, &a, 100, NOW + 10 * S));
-	assert_false(sp_reused_has(&r, 7, &a, 101, NOW));	/* the connection that has come instead */
+	/* the connection that has come instead */
+	assert_false(sp_reused_has(&r, 7, &a, 101, NOW));
 	assert_false(sp_reused_has(&r, 7, &b, 100, NOW));
 }
 

@@ -278,7 +278,8 @@ long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *params, int plen,
 unsigned int sim_kernel_receive(struct sp_datapath *dp, void *packet, unsigned int len)
 {
 	struct __sk_buff skb = { .len = ETH + len, .data = (__u32)(long)frame,
-				 .data_end = (__u32)(long)frame + ETH + len, .ifindex = 1, .ingress_ifindex = 1 };
+				 .data_end = (__u32)(long)frame + ETH + len, .ifindex = 1,
+				 .ingress_ifindex = 1 };
 
 	assert(len <= SIM_PACKET_MAX - ETH);
 	memset(frame, 0, ETH);
@@ -350,7 +351,8 @@ int sim_kernel_has_events(const struct sp_datapath *dp)
 	return dp->ring_count > 0;
 }
 
-static void offer(struct sp_datapath *dp, const struct sp_config *config, const struct sp_service_conf *s,
+static void offer(struct sp_datapath *dp, const struct sp_config *config,
+		  const struct sp_service_conf *s,
 		  const struct sp_endpoint *at)
 {
 	struct offered *o = &dp->offered[dp->offered_count++];
@@ -366,7 +368,8 @@ static void offer(struct sp_datapath *dp, const struct sp_config *config, const 
 
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 {
-	struct sp_snat ours = { config->snat_port_first, config->snat_port_last }, all = { 1, 65535 };
+	struct sp_snat ours = { config->snat_port_first, config->snat_port_last },
+		all = { 1, 65535 };
 
 	dp->count.max = dp->control.splices_max = config->limits.splices;
 	dp->offered_count = 0;
@@ -380,7 +383,8 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 	return 0;
 }
 
-const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const struct sp_tuple *front)
+const struct sp_service *sp_datapath_service(const struct sp_datapath *dp,
+					     const struct sp_tuple *front)
 {
 	struct sp_listen at = { .addr = front->daddr, .port = front->dport };
 
@@ -390,7 +394,8 @@ const struct sp_service *sp_datapath_service(const struct sp_datapath *dp, const
 	return NULL;
 }
 
-int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss, __u8 lacks)
+int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *listen, __u16 mss,
+			   __u8 lacks)
 {
 	return 0;
 }
@@ -539,13 +544,15 @@ int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct
 	return n;
 }
 
-int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key, const struct sp_stash_chunk *chunk)
+int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key,
+			  const struct sp_stash_chunk *chunk)
 {
 	table_put(&dp->tables[STASH], key, chunk);
 	return 0;
 }
 
-int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key, struct sp_stash_chunk *ret_chunk)
+int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key,
+			  struct sp_stash_chunk *ret_chunk)
 {
 	const struct sp_stash_chunk *chunk = table_get(&dp->tables[STASH], key);
 

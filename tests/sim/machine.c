@@ -187,7 +187,8 @@ static void on_beat(void *machine, __u64 life)
 	if (m->is_frozen)
 		return;
 	sp_datapath_heartbeat(m->dp);
-	sp_cluster_set_state(m->cluster, sp_proxy_role.is_in_sync(m->node) ? SP_MEMBER_READY : SP_MEMBER_SYNCING);
+	sp_cluster_set_state(m->cluster, sp_proxy_role.is_in_sync(m->node) ? SP_MEMBER_READY :
+			     SP_MEMBER_SYNCING);
 }
 
 /* Routers follow: at once where the power is gone, after a second where only the daemon is. */
@@ -260,7 +261,8 @@ struct sp_wire_stats sp_wire_stats(const struct sp_wire *wire)
 
 /* ---- datagram.h ---- */
 
-int sp_datagrams_open(const struct sp_endpoint *at, __u64 *not_sent, struct sp_datagrams **ret_datagrams)
+int sp_datagrams_open(const struct sp_endpoint *at, __u64 *not_sent,
+		      struct sp_datagrams **ret_datagrams)
 {
 	struct sp_datagrams *d = sim_alloc(sizeof(*d));
 
@@ -298,7 +300,8 @@ int sp_datagrams_fd(const struct sp_datagrams *d)
 	return 0;
 }
 
-void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes, size_t len)
+void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes,
+		      size_t len)
 {
 	struct datagram *g = sim_alloc(sizeof(*g) + len);
 
@@ -308,7 +311,8 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 	d->out_end = &g->next;
 }
 
-void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes, size_t len, size_t most)
+void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, const void *bytes,
+		       size_t len, size_t most)
 {
 	sp_datagrams_add(d, to, bytes, len);
 }
@@ -446,7 +450,8 @@ static void open_store(struct sim_machine *m)
 	struct sp_store *local;
 
 	sp_store_local_open(m->dp, &local);
-	m->store = m->config->store.kind == SP_STORE_REDIS ? sim_store_open(m, m->name, m->config, local) : local;
+	m->store = m->config->store.kind == SP_STORE_REDIS ?
+		sim_store_open(m, m->name, m->config, local) : local;
 }
 
 void sim_machine_start(struct sim_machine *m)
@@ -469,7 +474,8 @@ void sim_machine_start(struct sim_machine *m)
 	m->wire->machine = m;
 	open_store(m);
 	sp_cluster_open(NULL, m->config, m->store, &m->cluster);
-	parts = (struct sp_node_parts){ .dp = m->dp, .wire = m->wire, .store = m->store, .cluster = m->cluster };
+	parts = (struct sp_node_parts){ .dp = m->dp, .wire = m->wire, .store = m->store,
+					.cluster = m->cluster };
 	if (sp_proxy_role.open(&parts, m->config, &m->node))
 		abort();
 	sp_wire_before(m->wire, before_packets, m);
@@ -568,7 +574,8 @@ static struct sp_config *configure(unsigned int idx, unsigned int count)
 	snprintf(text + n, sizeof(text) - n,
 		"pools: [{name: web, backends: [{address: \"10.2.0.1:80\"}, {address: \"10.2.0.2:80\"}]}]\n"
 		"services: [{name: www, protocol: http, listen: \"" SIM_VIP ":80\", default: web}]\n");
-	if (!known[count][idx] && sp_config_load_bytes("sim.yaml", text, strlen(text), error, &known[count][idx])) {
+	if (!known[count][idx] &&
+	    sp_config_load_bytes("sim.yaml", text, strlen(text), error, &known[count][idx])) {
 		fprintf(stderr, "%s\n", error);
 		abort();
 	}

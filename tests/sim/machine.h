@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * machine.h - a proxy's host: a kernel with the datapath, and a daemon, which is all of src/proxy as it is. Below it
- * are fakes: kernel.c of the datapath, store.c of the store, machine.c of raw sockets, the relay's socket and libuv.
+ * machine.h - a proxy's host: a kernel with the datapath, and a daemon, which is all of src/proxy
+ * as it is. Below it are fakes: kernel.c of the datapath, store.c of the store, machine.c of raw
+ * sockets, the relay's socket and libuv.
  */
 #ifndef SP_SIM_MACHINE_H
 #define SP_SIM_MACHINE_H
@@ -52,7 +53,9 @@ void sim_machine_return(struct sim_machine *m);
 
 void sim_machine_receive(struct sim_machine *m, const void *packet, unsigned int len);
 
-/* What the daemon is to do: at once, or when it is thawed; nothing, if it is another one by then. */
+/*
+ * What the daemon is to do: at once, or when it is thawed; nothing, if it is another one by then.
+ */
 void sim_machine_call(struct sim_machine *m, unsigned int life, void (*fn)(void *arg), void *arg);
 
 #endif

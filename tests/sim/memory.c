@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * memory.c - large blocks of the daemons are used again by the next one, as a fresh mapping costs a fault for each page
+ * memory.c - large blocks of the daemons are used again by the next one, as a fresh mapping costs a
+ * fault for each page
  *
  * A daemon's tables are megabytes, of which a run touches some pages. The linker leads calloc(), free(), mmap(), munmap()
  * and madvise() of what is linked in here (meson.build: --wrap). The kernel says which pages were touched (mincore):
@@ -15,7 +16,8 @@
 #define BLOCKS_MAX	256
 #define PAGE		4096
 #define PAGES_MAX	(16 << 10)
-#define FEW_PAGES	50	/* of a block: more go back to the kernel, or each later run would have to zero them, too */
+/* of a block: more go back to the kernel, or each later run would have to zero them, too */
+#define FEW_PAGES	50
 
 void *__real_calloc(size_t count, size_t bytes);
 void __real_free(void *memory);
@@ -71,7 +73,8 @@ static void zero(char *memory, size_t bytes)
 	assert(pages <= PAGES_MAX);
 	if (mincore(memory, bytes, is_there))
 		assert(0);
-	for (size_t i = touched(0, pages); i < pages && there <= FEW_PAGES; i = touched(i + 1, pages))
+	for (size_t i = touched(0, pages); i < pages && there <= FEW_PAGES;
+	     i = touched(i + 1, pages))
 		there++;
 	if (there > FEW_PAGES) {
 		__real_madvise(memory, bytes, MADV_DONTNEED);
@@ -96,7 +99,8 @@ static void *take(size_t bytes)
 	}
 	assert(block_count < BLOCKS_MAX);
 	blocks[block_count] = (struct block){ .bytes = bytes, .is_used = 1,
-		.memory = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) };
+		.memory = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) };
 	assert(blocks[block_count].memory != MAP_FAILED);
 	return blocks[block_count++].memory;
 }
@@ -124,7 +128,8 @@ void __wrap_free(void *memory)
 
 void *__wrap_mmap(void *at, size_t bytes, int prot, int flags, int fd, off_t offset)
 {
-	return flags & MAP_32BIT || fd >= 0 ? __real_mmap(at, bytes, prot, flags, fd, offset) : take(bytes);
+	return flags & MAP_32BIT || fd >= 0 ? __real_mmap(at, bytes, prot, flags, fd, offset) :
+	       take(bytes);
 }
 
 int __wrap_munmap(void *memory, size_t bytes)

@@ -37,7 +37,8 @@ int sim_net_parse(const void *packet, unsigned int len, struct sp_segment *ret_s
 	memset(&u.ev, 0, sizeof(u.ev));
 	u.ev.len = len;
 	u.ev.l4_off = sizeof(*ip);
-	u.ev.tuple = (struct sp_tuple){ sp_addr_v4(ip->saddr), sp_addr_v4(ip->daddr), tcp->source, tcp->dest };
+	u.ev.tuple = (struct sp_tuple){ sp_addr_v4(ip->saddr), sp_addr_v4(ip->daddr), tcp->source,
+					tcp->dest };
 	memcpy(u.ev.packet, packet, len);
 	if (sp_segment_parse(&u.ev, ret_seg) || !sp_segment_is_intact(&u.ev))
 		return -1;
@@ -56,7 +57,8 @@ const char *sim_net_format(const struct sp_segment *seg, char *buf)
 			flags[n++] = letters[i];
 	sp_endpoint_format(&seg->tuple.saddr, seg->tuple.sport, from);
 	sp_endpoint_format(&seg->tuple.daddr, seg->tuple.dport, to);
-	snprintf(buf, SIM_SEGMENT_STRLEN, "%s > %s %s %u:%zu ack %u win %u ts %u", from, to, flags, seg->seq, seg->payload_len,
+	snprintf(buf, SIM_SEGMENT_STRLEN, "%s > %s %s %u:%zu ack %u win %u ts %u", from, to, flags,
+		 seg->seq, seg->payload_len,
 		 seg->ack, seg->window, seg->has_ts ? seg->tsval : 0);
 	return buf;
 }
@@ -85,7 +87,8 @@ static __u64 flow_hash(const struct sp_tuple *t)
 static struct sim_machine *proxy_of(const struct sp_segment *seg)
 {
 	for (unsigned int i = 0; i < sim_machine_count; i++)
-		if (sp_addr_equal(&sim_machines[i].snat, &seg->tuple.daddr) && sim_machines[i].is_announced)
+		if (sp_addr_equal(&sim_machines[i].snat, &seg->tuple.daddr) &&
+		    sim_machines[i].is_announced)
 			return &sim_machines[i];
 	return announced(sim_net.way == SIM_WAY_SPRAY ? sim_random() : flow_hash(&seg->tuple));
 }
@@ -119,7 +122,8 @@ static void arrive(void *packet, __u64 unused)
 	if (net != 1 && net != 2)
 		m = proxy_of(&seg);
 	if (sim_is_verbose)
-		sim_trace("%-7s %s", net == 1 ? "client" : net == 2 ? "backend" : m ? m->name : "nobody", sim_net_format(&seg, text));
+		sim_trace("%-7s %s", net == 1 ? "client" : net == 2 ? "backend" : m ? m->name :
+			  "nobody", sim_net_format(&seg, text));
 	if (net == 1)
 		sim_client_receive(&seg);
 	else if (net == 2)

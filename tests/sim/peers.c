@@ -89,9 +89,11 @@ static void fill(char *to, __u32 len, unsigned int client, unsigned int request,
 	}
 }
 
-static __u32 write_request(char *to, const struct sim_plan *plan, unsigned int client, unsigned int request)
+static __u32 write_request(char *to, const struct sim_plan *plan, unsigned int client,
+			   unsigned int request)
 {
-	__u32 n = sprintf(to, "POST /%u/%u/%u HTTP/1.1\r\nHost: a.example\r\nContent-Length: %u\r\nX-Pad: ", client, request,
+	__u32 n = sprintf(to,
+			  "POST /%u/%u/%u HTTP/1.1\r\nHost: a.example\r\nContent-Length: %u\r\nX-Pad: ", client, request,
 			  plan->answer_bytes, plan->body_bytes);
 
 	if (n + 4 < plan->head_bytes) {
@@ -105,7 +107,8 @@ static __u32 write_request(char *to, const struct sim_plan *plan, unsigned int c
 
 static __u32 write_answer(char *to, unsigned int client, unsigned int request, __u32 bytes)
 {
-	__u32 n = sprintf(to, "HTTP/1.1 200 OK\r\nX-Id: %u/%u\r\nContent-Length: %u\r\n\r\n", client, request, bytes);
+	__u32 n = sprintf(to, "HTTP/1.1 200 OK\r\nX-Id: %u/%u\r\nContent-Length: %u\r\n\r\n",
+			  client, request, bytes);
 
 	fill(to + n, bytes, client, request, 3);
 	return n + bytes;
@@ -120,7 +123,8 @@ static void ask(void *client, __u64 unused)
 	if (c->tcp.state == SIM_TCP_CLOSED)
 		return;
 	c->tcp.len += write_request(c->out + c->tcp.len, &c->plan, c->idx, c->asked);
-	c->expected_len += write_answer(c->expected + c->expected_len, c->idx, c->asked, c->plan.answer_bytes);
+	c->expected_len += write_answer(c->expected + c->expected_len, c->idx, c->asked,
+					c->plan.answer_bytes);
 	c->asked++;
 	sim_tcp_write(&c->tcp);
 }
@@ -159,7 +163,10 @@ static void client_data(void *client, const char *bytes, __u32 len)
 
 static struct client *new_client(const struct sim_plan *plan);
 
-/* As Linux does with tcp_tw_reuse, when the one before is over: the numbers are higher, and so is the clock. */
+/*
+ * As Linux does with tcp_tw_reuse, when the one before is over: the numbers are higher, and so is
+ * the clock.
+ */
 static void connect_again(void *client, __u64 unused)
 {
 	struct client *before = client, *c;
@@ -185,10 +192,12 @@ static void client_ended(void *client, const char *why)
 
 	sim_trace("client %u: %s", c->idx, why ?: "the server closes");
 	if (why)
-		sim_fail("client %u: %s, when it had %u of %u bytes of request %u", c->idx, why, c->heard, c->expected_len, c->asked);
+		sim_fail("client %u: %s, when it had %u of %u bytes of request %u", c->idx, why,
+			 c->heard, c->expected_len, c->asked);
 	c->is_done = !why && c->heard == c->expected_len && c->asked == c->plan.requests;
 	if (!why && !c->is_done)
-		sim_fail("client %u: the server closes after %u of %u bytes", c->idx, c->heard, c->expected_len);
+		sim_fail("client %u: the server closes after %u of %u bytes", c->idx, c->heard,
+			 c->expected_len);
 	close_up(c, 0);
 	if (c->is_done && c->plan.again_ns && client_count < CLIENTS_MAX) {
 		c->is_again_due = 1;
@@ -200,7 +209,8 @@ static void client_ended(void *client, const char *why)
 static int backend_has(const struct client *c, __u32 bytes)
 {
 	for (unsigned int i = 0; i < SERVERS_MAX; i++)
-		if (servers[i] && servers[i]->len >= bytes && !memcmp(servers[i]->in, c->out, bytes))
+		if (servers[i] && servers[i]->len >= bytes &&
+		    !memcmp(servers[i]->in, c->out, bytes))
 			return 1;
 	return 0;
 }
@@ -211,7 +221,8 @@ static void client_acked(void *client, __u32 bytes, const struct sp_segment *seg
 
 	if (bytes > c->tcp.len)		/* its FIN */
 		bytes = c->tcp.len;
-	if (c->is_ours || sim_store_head_bytes(&c->tcp.out, c->tcp.iss) >= bytes || backend_has(c, bytes))
+	if (c->is_ours || sim_store_head_bytes(&c->tcp.out, c->tcp.iss) >= bytes ||
+	    backend_has(c, bytes))
 		return;
 	if (sim_machine_count == 1)	/* its own kernel keeps it */
 		return;
@@ -258,7 +269,8 @@ void sim_client_start(const struct sim_plan *plan)
 int sim_clients_are_done(void)
 {
 	for (unsigned int i = 0; i < client_count; i++)
-		if (!clients[i]->is_done || clients[i]->is_again_due || !sim_tcp_is_over(&clients[i]->tcp))
+		if (!clients[i]->is_done || clients[i]->is_again_due ||
+		    !sim_tcp_is_over(&clients[i]->tcp))
 			return 0;
 	return 1;
 }
@@ -295,7 +307,8 @@ static void parse(struct server *s)
 		head = s->in + s->parsed;
 		s->in[s->len] = 0;
 		end = strstr(head, "\r\n\r\n");
-		if (!end || sscanf(head, "POST /%u/%u/%u HTTP/1.1\r\nHost: a.example\r\nContent-Length: %u", &client, &request,
+		if (!end || sscanf(head,
+				   "POST /%u/%u/%u HTTP/1.1\r\nHost: a.example\r\nContent-Length: %u", &client, &request,
 				   &answer_bytes, &body) != 4)
 			return;
 		if (s->len < (__u32)(end + 4 - s->in) + body)

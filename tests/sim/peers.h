@@ -6,7 +6,8 @@
 #include "tcp/segment.h"
 
 /*
- * A client that asks @requests times on one connection, thinking for @think_ns at most between them: each request has
+ * A client that asks @requests times on one connection, thinking for @think_ns at most between
+ * them: each request has
  * @head_bytes and @body_bytes. @again_ns: so long after its end it connects once more, from the same port; 0: never
  */
 struct sim_plan {

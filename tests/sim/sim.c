@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* sim.c - runs out of seeds: what happens to a few clients while proxies are killed, suspended and lost */
+/*
+ * sim.c - runs out of seeds: what happens to a few clients while proxies are killed, suspended and
+ * lost
+ */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +35,8 @@ static const char usage[] =
 #define ENDS_NS		(4 * SIM_S)	/* by then all proxies know the end of a connection */
 
 static unsigned int fault_count;
-static unsigned int again;	/* of thousand clients, those that connect once more from the same port */
+/* of thousand clients, those that connect once more from the same port */
+static unsigned int again;
 
 enum fault { NONE, KILL, FREEZE, LOSE, CUT, FAULTS };
 
@@ -63,8 +67,8 @@ static void happen(void *machine, __u64 fault)
 }
 
 /*
- * One machine at a time, so that the others know all that it did. A lone one keeps its kernel. Each fault begins with a
- * client: that is when most is on its way.
+ * One machine at a time, so that the others know all that it did. A lone one keeps its kernel. Each
+ * fault begins with a client: that is when most is on its way.
  */
 static void plan_faults(const __u64 *starts_ns, unsigned int count)
 {
@@ -95,7 +99,8 @@ static void start_client(void *unused, __u64 unused2)
 	static const __u32 heads[] = { 120, 120, 300, 1400, 3000, 9000, 20000 };
 	struct sim_plan plan = {
 		.requests = 1 + sim_below(3), .head_bytes = heads[sim_below(7)],
-		.body_bytes = sim_chance(300) ? sim_below(30000) : 0, .answer_bytes = sim_below(60000),
+		.body_bytes = sim_chance(300) ? sim_below(30000) :
+		0, .answer_bytes = sim_below(60000),
 		.think_ns = sim_chance(500) ? 0 : 2 * SIM_S,
 		.again_ns = again && sim_chance(again) ? 1 + sim_below(3 * SIM_S) : 0,
 		.is_server_first_to_close = sim_chance(500),
@@ -107,8 +112,10 @@ static void start_client(void *unused, __u64 unused2)
 static void plan_ways(void)
 {
 	sim_net = (struct sim_net){
-		.way = sim_chance(500) ? SIM_WAY_SPRAY : SIM_WAY_FLOW, .loss = sim_chance(500) ? sim_below(30) : 0,
-		.twice = sim_chance(300) ? sim_below(30) : 0, .jitter_ns = sim_chance(500) ? sim_below(3 * SIM_MS) : 0,
+		.way = sim_chance(500) ? SIM_WAY_SPRAY : SIM_WAY_FLOW, .loss = sim_chance(500) ?
+		sim_below(30) : 0,
+		.twice = sim_chance(300) ? sim_below(30) : 0, .jitter_ns = sim_chance(500) ?
+		sim_below(3 * SIM_MS) : 0,
 	};
 	sim_store = (struct sim_store){ .slow_ns = sim_chance(300) ? 100 * SIM_MS : SIM_MS };
 }
@@ -119,9 +126,11 @@ static __u64 plan_all(void)
 	__u64 starts_ns[CLIENTS_MAX], at_ns = sim_now_ns + WARM_UP_NS;
 	unsigned int clients = 1 + sim_below(CLIENTS_MAX);
 
-	sim_trace("%u proxies, %s, loss %u, twice %u of 1000, jitter %llu us, store %llu ms", sim_machine_count,
+	sim_trace("%u proxies, %s, loss %u, twice %u of 1000, jitter %llu us, store %llu ms",
+		  sim_machine_count,
 		  sim_net.way == SIM_WAY_SPRAY ? "sprayed" : "by flow", sim_net.loss, sim_net.twice,
-		  (unsigned long long)sim_net.jitter_ns / 1000, (unsigned long long)(sim_store.slow_ns / SIM_MS));
+		  (unsigned long long)sim_net.jitter_ns / 1000,
+		  (unsigned long long)(sim_store.slow_ns / SIM_MS));
 	for (unsigned int i = 0; i < clients; i++) {
 		starts_ns[i] = at_ns;
 		sim_at(at_ns, start_client, NULL, 0);
@@ -142,7 +151,8 @@ static void judge_ends(void)
 		;
 	for (unsigned int i = 0; i < sim_machine_count; i++)
 		if (sim_kernel_live_halves(sim_machines[i].dp))
-			sim_fail("%s has live halves, and all connections are over", sim_machines[i].name);
+			sim_fail("%s has live halves, and all connections are over",
+				 sim_machines[i].name);
 }
 
 /* Return: what went wrong; NULL: nothing. */
@@ -211,6 +221,7 @@ int main(int argc, char **argv)
 		if (is_first)
 			break;
 	}
-	printf("%llu runs, %llu failed, %.0f a second, digest %016llx\n", seeds, failed, seeds / (seconds() - begin), digest);
+	printf("%llu runs, %llu failed, %.0f a second, digest %016llx\n", seeds, failed,
+	       seeds / (seconds() - begin), digest);
 	return failed > 0;
 }

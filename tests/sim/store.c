@@ -101,7 +101,8 @@ static struct kept_splice *find(const struct sp_tuple *key, int by_back)
 	for (unsigned int i = 0; i < SPLICES_MAX; i++) {
 		struct kept_splice *k = &splices[i];
 
-		if (k->is_used && k->until_ns > sim_now_ns && same(by_back ? &k->splice.up.out : &k->splice.front, key))
+		if (k->is_used && k->until_ns > sim_now_ns &&
+		    same(by_back ? &k->splice.up.out : &k->splice.front, key))
 			return k;
 	}
 	return NULL;
@@ -209,7 +210,8 @@ static void forget(struct request *r)
 
 static int is_newer(const struct kept_head *h, const struct sp_stash_offer *offer)
 {
-	return h->offer.client.isn_theirs != offer->client.isn_theirs && h->offer.begun_ms > offer->begun_ms;
+	return h->offer.client.isn_theirs != offer->client.isn_theirs &&
+	       h->offer.begun_ms > offer->begun_ms;
 }
 
 static void stash(struct request *r)
@@ -296,7 +298,8 @@ static void tell_heads(struct sp_store *s, const struct request *r)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < HEADS_MAX; i++)
-		if (heads[i] && heads[i]->is_used && heads[i]->is_owned && !strcmp(heads[i]->owner, owner) &&
+		if (heads[i] && heads[i]->is_used && heads[i]->is_owned &&
+		    !strcmp(heads[i]->owner, owner) &&
 		    sim_now_ns - heads[i]->given_ns >= r->age_ns)
 			fronts[n++] = heads[i]->front;
 	s->events->heads(s->ctx, r->has_owner ? r->owner : NULL, r->err, fronts, n);
@@ -367,7 +370,8 @@ static void unanswered(struct request *r)
 
 static void trace(const struct request *r)
 {
-	static const char *const names[] = { "commit", "fetch", "refresh", "forget", "stash", "unstash", "scan", "announce", "head",
+	static const char *const names[] = { "commit", "fetch", "refresh", "forget", "stash",
+					     "unstash", "scan", "announce", "head",
 					     "heads", "disown" };
 	char at[SP_ENDPOINT_STRLEN];
 	int has_splice = r->kind == COMMIT || r->kind == REFRESH || r->kind == FORGET;
@@ -468,7 +472,8 @@ static void port_forget(struct sp_store *s, const struct sp_splice *splice)
 	go(r);
 }
 
-static int port_stash(struct sp_store *s, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+static int port_stash(struct sp_store *s, const struct sp_tuple *front,
+		      const struct sp_stash_offer *offer,
 		       const char *bytes, __u32 from, __u32 to, __u64 ref)
 {
 	struct request *r = request(s, STASH);
@@ -487,7 +492,8 @@ static int port_stash(struct sp_store *s, const struct sp_tuple *front, const st
 	return -EINPROGRESS;
 }
 
-static void port_unstash(struct sp_store *s, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+static void port_unstash(struct sp_store *s, const struct sp_tuple *front,
+			 const struct sp_stash_offer *offer,
 			 __u32 len)
 {
 	struct request *r = request(s, UNSTASH);
@@ -525,7 +531,8 @@ static void port_announce(struct sp_store *s, const char *name, const void *reco
 	go(r);
 }
 
-static int port_read_head(struct sp_store *s, const struct sp_tuple *front, struct sp_store_head *ret_head)
+static int port_read_head(struct sp_store *s, const struct sp_tuple *front,
+			  struct sp_store_head *ret_head)
 {
 	struct request *r = request(s, HEAD);
 
@@ -571,12 +578,14 @@ static void port_close(struct sp_store *s)
 static const struct sp_store_engine engine = {
 	.name = "sim", .is_shared = 1,
 	.commit = port_commit, .fetch = port_fetch, .refresh = port_refresh, .forget = port_forget,
-	.stash = port_stash, .unstash = port_unstash, .each_local_head = port_each_local_head, .scan = port_scan,
+	.stash = port_stash, .unstash = port_unstash, .each_local_head = port_each_local_head,
+	.scan = port_scan,
 	.announce = port_announce, .read_head = port_read_head, .list_heads = port_list_heads,
 	.disown_head = port_disown_head, .close = port_close,
 };
 
-struct sp_store *sim_store_open(struct sim_machine *m, const char *owner, const struct sp_config *config,
+struct sp_store *sim_store_open(struct sim_machine *m, const char *owner,
+				const struct sp_config *config,
 				struct sp_store *local)
 {
 	struct port *p = sim_alloc(sizeof(*p));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * store.h - what the proxies share, as one place that decides everything in some order. Requests and answers take time;
- * a proxy may be cut off from it, and the answer to a request that was carried out may be lost.
+ * store.h - what the proxies share, as one place that decides everything in some order. Requests
+ * and answers take time; a proxy may be cut off from it, and the answer to a request that was
+ * carried out may be lost.
  */
 #ifndef SP_SIM_STORE_H
 #define SP_SIM_STORE_H
@@ -21,7 +22,8 @@ void sim_store_begin(void);	/* nothing is in it */
 void sim_store_end(void);
 
 /* The engine of a machine's daemon. @local: taken over */
-struct sp_store *sim_store_open(struct sim_machine *m, const char *owner, const struct sp_config *config,
+struct sp_store *sim_store_open(struct sim_machine *m, const char *owner,
+				const struct sp_config *config,
 				struct sp_store *local);
 
 /* What it has, for the laws. */

@@ -30,7 +30,8 @@ static __u32 clock_of(const struct sim_tcp *t)
 static struct sp_segment segment(const struct sim_tcp *t, __u8 flags, __u32 seq)
 {
 	return (struct sp_segment){
-		.tuple = t->out, .flags = flags, .seq = seq, .ack = flags & SP_TCP_ACK ? t->rcv_nxt : 0,
+		.tuple = t->out, .flags = flags, .seq = seq, .ack = flags & SP_TCP_ACK ?
+		t->rcv_nxt : 0,
 		.window = flags & SP_TCP_SYN ? 65535 : WINDOW >> WSCALE, .wscale = -1,
 		.has_ts = t->has_ts, .tsval = clock_of(t), .tsecr = t->ts_recent,
 	};
@@ -128,7 +129,8 @@ static void on_timer(void *tcp, __u64 armed)
 
 	if (armed != t->armed || t->state == SIM_TCP_CLOSED)
 		return;
-	if (t->state == SIM_TCP_OPEN && t->snd_una == t->snd_max && ahead(stream_end(t), t->snd_una) <= 0)
+	if (t->state == SIM_TCP_OPEN && t->snd_una == t->snd_max &&
+	    ahead(stream_end(t), t->snd_una) <= 0)
 		return;
 	if (++t->tries > TRIES_MAX) {
 		fail(t, "no answer");
@@ -136,7 +138,8 @@ static void on_timer(void *tcp, __u64 armed)
 	}
 	t->rto_ns = t->rto_ns * 2 < RTO_MAX_NS ? t->rto_ns * 2 : RTO_MAX_NS;
 	if (t->state == SIM_TCP_OPEN) {
-		t->cwnd = t->mss - (t->has_ts ? TS_BYTES : 0);	/* one segment, and no tail of the next */
+		/* one segment, and no tail of the next */
+		t->cwnd = t->mss - (t->has_ts ? TS_BYTES : 0);
 		t->snd_nxt = t->snd_una;
 		t->dup_acks = 0;
 		send_more(t);
@@ -199,7 +202,8 @@ static void opened(struct sim_tcp *t)
 static void on_syn_ack(struct sim_tcp *t, const struct sp_segment *seg)
 {
 	if (seg->flags & SP_TCP_ACK && seg->ack != t->iss + 1) {
-		sim_tcp_refuse(seg);		/* of a connection that is over: RFC 9293, 3.10.7.3 */
+		/* of a connection that is over: RFC 9293, 3.10.7.3 */
+		sim_tcp_refuse(seg);
 		return;
 	}
 	if (!(seg->flags & SP_TCP_ACK))
@@ -227,7 +231,8 @@ static void on_rst(struct sim_tcp *t, const struct sp_segment *seg)
 static void on_ack(struct sim_tcp *t, const struct sp_segment *seg)
 {
 	if (ahead(seg->ack, t->snd_max) > 0) {
-		sim_fail("an acknowledgement of %u bytes that were never sent", seg->ack - t->snd_max);
+		sim_fail("an acknowledgement of %u bytes that were never sent",
+			 seg->ack - t->snd_max);
 		return;
 	}
 	t->snd_wnd = (__u32)seg->window << t->wscale_theirs;
@@ -243,7 +248,8 @@ static void on_ack(struct sim_tcp *t, const struct sp_segment *seg)
 			arm(t);
 		if (t->acked)
 			t->acked(t->ctx, t->snd_una - t->iss - 1, seg);
-	} else if (!seg->payload_len && t->snd_nxt != t->snd_una && seg->ack == t->snd_una && ++t->dup_acks == 3) {
+	} else if (!seg->payload_len && t->snd_nxt != t->snd_una && seg->ack == t->snd_una &&
+		   ++t->dup_acks == 3) {
 		send_at(t, t->snd_una, 65535);
 	}
 	send_more(t);
@@ -313,10 +319,14 @@ static void on_stream(struct sim_tcp *t, const struct sp_segment *seg)
 
 static int is_old(const struct sim_tcp *t, const struct sp_segment *seg)
 {
-	return t->has_ts && seg->has_ts && !(seg->flags & SP_TCP_RST) && ahead(seg->tsval, t->ts_recent) < 0;
+	return t->has_ts && seg->has_ts && !(seg->flags & SP_TCP_RST) &&
+	       ahead(seg->tsval, t->ts_recent) < 0;
 }
 
-/* RFC 9293, 3.10.7.4: something of it is in the window. What is not must not move TS.Recent (RFC 7323, 4.3), either. */
+/*
+ * RFC 9293, 3.10.7.4: something of it is in the window. What is not must not move TS.Recent (RFC
+ * 7323, 4.3), either.
+ */
 static int is_acceptable(const struct sim_tcp *t, const struct sp_segment *seg)
 {
 	__u32 end = seg->seq + seg->payload_len + !!(seg->flags & SP_TCP_FIN);
@@ -389,12 +399,14 @@ void sim_tcp_fini(struct sim_tcp *t)
 
 int sim_tcp_is_over(const struct sim_tcp *t)
 {
-	return t->state == SIM_TCP_CLOSED || (t->is_done && t->is_fin_seen && t->snd_una == stream_end(t));
+	return t->state == SIM_TCP_CLOSED ||
+	       (t->is_done && t->is_fin_seen && t->snd_una == stream_end(t));
 }
 
 void sim_tcp_refuse(const struct sp_segment *seg)
 {
-	struct sp_segment rst = { .tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_RST, .wscale = -1 };
+	struct sp_segment rst = { .tuple = sp_tuple_reverse(&seg->tuple), .flags = SP_TCP_RST,
+				  .wscale = -1 };
 
 	if (seg->flags & SP_TCP_RST)
 		return;
@@ -402,7 +414,8 @@ void sim_tcp_refuse(const struct sp_segment *seg)
 		rst.seq = seg->ack;
 	} else {
 		rst.flags |= SP_TCP_ACK;
-		rst.ack = seg->seq + seg->payload_len + !!(seg->flags & SP_TCP_SYN) + !!(seg->flags & SP_TCP_FIN);
+		rst.ack = seg->seq + seg->payload_len + !!(seg->flags & SP_TCP_SYN) +
+			!!(seg->flags & SP_TCP_FIN);
 	}
 	sim_net_send_segment(&rst);
 }

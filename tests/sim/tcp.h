@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * tcp.h - the stack of a client or of a backend's host, after RFC 9293 and 7323, as far as a proxy between two of them
- * can see it: retransmission, reordering, timestamps with PAWS, half-close, RST by exact number (RFC 5961).
+ * tcp.h - the stack of a client or of a backend's host, after RFC 9293 and 7323, as far as a proxy
+ * between two of them can see it: retransmission, reordering, timestamps with PAWS, half-close, RST
+ * by exact number (RFC 5961).
  */
 #ifndef SP_SIM_TCP_H
 #define SP_SIM_TCP_H
@@ -13,7 +14,8 @@ enum sim_tcp_state { SIM_TCP_CLOSED, SIM_TCP_SYN_SENT, SIM_TCP_SYN_RCVD, SIM_TCP
 /**
  * struct sim_tcp - a connection
  * @out:	as its segments leave
- * @clock:	of its timestamps, when the world begins: the same for all connections between two addresses
+ * @clock:	of its timestamps, when the world begins: the same for all connections between two
+ *		addresses
  * @iss:	set before sim_tcp_connect(), or 0: by chance
  * @bytes, @len: what its application has written so far, from the first byte on (borrowed)
  * @is_done:	the application writes no more

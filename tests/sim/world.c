@@ -203,7 +203,8 @@ __u64 sp_now_ns(void)
 
 int clock_gettime(clockid_t id, struct timespec *ts)
 {
-	__u64 ns = sim_now_ns + (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE ? SIM_EPOCH_NS : 0);
+	__u64 ns = sim_now_ns +
+		(id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE ? SIM_EPOCH_NS : 0);
 
 	ts->tv_sec = ns / SIM_S;
 	ts->tv_nsec = ns % SIM_S;

@@ -32,7 +32,10 @@ __u64 sim_below(__u64 n);
 /* True in @per_mille of thousand cases. */
 int sim_chance(unsigned int per_mille);
 
-/* What has happened, as one number: the same for the same seed, unless the daemon or the datapath acts otherwise. */
+/*
+ * What has happened, as one number: the same for the same seed, unless the daemon or the datapath
+ * acts otherwise.
+ */
 void sim_note(__u64 what);
 __u64 sim_digest(void);
 

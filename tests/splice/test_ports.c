@@ -518,7 +518,10 @@ static void marked_ports_come_back_a_round_later(void **state)
 	sp_ports_free(ports);
 }
 
-/* What is in use here is not marked, or is kept by whoever is asked; then it is asked about no more. */
+/*
+ * What is in use here is not marked, or is kept by whoever is asked; then it is asked about no
+ * more.
+ */
 static void what_is_used_here_is_not_swept(void **state)
 {
 	struct sp_ports *ports = open_ports(1, 10);
@@ -547,7 +550,8 @@ static void who_leaves_a_marked_port_does_not_free_it(void **state)
 	mark_idx(ports, &to, 0);
 	mark_idx(ports, &to, 1);
 	leave_idx(ports, &to, 0);
-	put_idx(ports, &to, 1);		/* that splice is over, whatever the store has yet to hear */
+	/* that splice is over, whatever the store has yet to hear */
+	put_idx(ports, &to, 1);
 	leave_idx(ports, &to, 2);
 	leave_idx(ports, &to, 3);
 	assert_int_equal(get_idx(ports, &to), 1);
@@ -561,7 +565,10 @@ static void who_leaves_a_marked_port_does_not_free_it(void **state)
 	sp_ports_free(ports);
 }
 
-/* The store has what is over here: it has not heard. What it had not for a round may be there all the same. */
+/*
+ * The store has what is over here: it has not heard. What it had not for a round may be there all
+ * the same.
+ */
 static void stale_splices_take_no_port(void **state)
 {
 	struct sp_ports *ports = open_ports(1, 4);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_record.c - src/splice/record.c and seal.c: a splice there and back, and what is refused on the way */
+/*
+ * test_record.c - src/splice/record.c and seal.c: a splice there and back, and what is refused on
+ * the way
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +23,8 @@ static void there_and_back(void **state)
 		struct sp_splice in = any_splice(i & 1), out;
 		struct sp_record r = sp_record_make(&seal, &in);
 
-		assert_int_equal(sp_record_read(&seal, &in.front, r.bytes, r.len, &out), SP_SEAL_OK);
+		assert_int_equal(sp_record_read(&seal, &in.front, r.bytes, r.len, &out),
+				 SP_SEAL_OK);
 		assert_memory_equal(&in, &out, sizeof(in));
 	}
 }
@@ -40,7 +44,8 @@ static void families_mixed(void **state)
 static void sizes(void **state)
 {
 	struct sp_splice v4 = any_splice(0), v6 = any_splice(1);
-	struct sp_key k4 = sp_key_make(SP_KEY_FRONT, &v4.front), k6 = sp_key_make(SP_KEY_FRONT, &v6.front);
+	struct sp_key k4 = sp_key_make(SP_KEY_FRONT, &v4.front),
+		k6 = sp_key_make(SP_KEY_FRONT, &v6.front);
 
 	assert_int_equal(k4.len, 13);
 	assert_int_equal(k6.len, 37);
@@ -60,7 +65,8 @@ static void every_bit_counts(void **state)
 	struct sp_record r = sp_record_make(&seal, &in);
 
 	for (int bit = 0; bit < r.len * 8; bit++) {
-		enum sp_seal_refusal expected = bit < 8 ? SP_SEAL_MAGIC : bit < 16 ? SP_SEAL_VERSION :
+		enum sp_seal_refusal expected = bit < 8 ? SP_SEAL_MAGIC : bit < 16 ?
+			SP_SEAL_VERSION :
 						bit < 32 ? SP_SEAL_FOREIGN : SP_SEAL_FORGED;
 
 		r.bytes[bit / 8] ^= 1 << bit % 8;
@@ -99,7 +105,8 @@ static void sealed_nonsense(void **state)
 
 		sp_seal_close(&seal, key.bytes, key.len, text, len);
 		assert_int_equal(sp_record_read(&seal, &s.front, text, len, &out),
-				 len == 53 || len == 77 ? SP_SEAL_OK : SP_SEAL_LENGTH);	/* an MSS of 0 is left out */
+				 /* an MSS of 0 is left out */
+				 len == 53 || len == 77 ? SP_SEAL_OK : SP_SEAL_LENGTH);
 	}
 	memcpy(r.bytes + 33, &mapped, 36);
 	sp_seal_close(&seal, key.bytes, key.len, r.bytes, r.len);
@@ -133,7 +140,8 @@ static void another_cluster(void **state)
 /* While a key is replaced, proxies with the old first, the new first, and both read each other. */
 static void key_is_replaced(void **state)
 {
-	static const __u64 turned[2][2] = { { 42, 43 }, { 0x0123456789abcdef, 0xfedcba9876543210 } };
+	static const __u64 turned[2][2] = { { 42, 43 },
+					    { 0x0123456789abcdef, 0xfedcba9876543210 } };
 	struct sp_splice in = any_splice(1), out, other = in;
 	struct sp_seal first, last;
 	struct sp_record a, b, c;
@@ -171,16 +179,22 @@ static void pointers(void **state)
 	}
 }
 
-/* Fixed for good: what a proxy of today wrote is read tomorrow. (Sealed by another implementation of SipHash.) */
+/*
+ * Fixed for good: what a proxy of today wrote is read tomorrow. (Sealed by another implementation
+ * of SipHash.)
+ */
 static void known_bytes(void **state)
 {
 	static const __u8 known[53] = {
-		'S', 2, 0x16, 0xdb, 0x11, 0x22, 0x33, 0x44, 0x65, 0x92, 0x00, 0x80, 5, 0x0b, 0xa3, 0, 7,
-		1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 10, 0, 9, 1, 10, 0, 2, 1, 0x4e, 0x20, 0, 80,
+		'S', 2, 0x16, 0xdb, 0x11, 0x22, 0x33, 0x44, 0x65, 0x92, 0x00, 0x80, 5, 0x0b, 0xa3,
+			0, 7,
+		1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 10, 0, 9, 1, 10, 0, 2,
+		1, 0x4e, 0x20, 0, 80,
 		0x76, 0xd5, 0x09, 0xfe, 0x3d, 0xf1, 0xfe, 0x4b,
 	};
 	struct sp_tuple front = {
-		sp_addr_v4(htonl(0xc6336407)), sp_addr_v4(htonl(0xc0000201)), htons(40000), htons(80),
+		sp_addr_v4(htonl(0xc6336407)), sp_addr_v4(htonl(0xc0000201)), htons(40000),
+			htons(80),
 	};
 	struct sp_splice s;
 
@@ -201,10 +215,13 @@ static void known_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(there_and_back), cmocka_unit_test(families_mixed), cmocka_unit_test(sizes),
-		cmocka_unit_test(every_bit_counts), cmocka_unit_test(every_prefix), cmocka_unit_test(sealed_nonsense),
+		cmocka_unit_test(there_and_back), cmocka_unit_test(families_mixed),
+			cmocka_unit_test(sizes),
+		cmocka_unit_test(every_bit_counts), cmocka_unit_test(every_prefix),
+		cmocka_unit_test(sealed_nonsense),
 		cmocka_unit_test(moved_to_another_key), cmocka_unit_test(another_cluster),
-		cmocka_unit_test(key_is_replaced), cmocka_unit_test(pointers), cmocka_unit_test(known_bytes),
+		cmocka_unit_test(key_is_replaced), cmocka_unit_test(pointers),
+		cmocka_unit_test(known_bytes),
 	};
 
 	sp_seal_init(&seal, cluster, 2);

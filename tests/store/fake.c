@@ -13,7 +13,10 @@ static struct fake {
 	const struct nonsense	*how;
 } fake;
 
-/* A connection. @in: what came, and is no whole command yet; @held: an answer that comes after the next one. */
+/*
+ * A connection. @in: what came, and is no whole command yet; @held: an answer that comes after the
+ * next one.
+ */
 struct peer {
 	uv_pipe_t	pipe;
 	uv_timer_t	timer;
@@ -123,7 +126,8 @@ static const char *bulk(char *text, size_t room, const char *of)
 static const char *nothing(const char *command, int script)
 {
 	switch (script) {
-	case SP_SCRIPT_REFRESH: case SP_SCRIPT_DROP: case SP_SCRIPT_STASH: case SP_SCRIPT_UNSTASH: return ":1\r\n";
+	case SP_SCRIPT_REFRESH: case SP_SCRIPT_DROP: case SP_SCRIPT_STASH: case SP_SCRIPT_UNSTASH:
+		return ":1\r\n";
 	case SP_SCRIPT_SCAN: return "*2\r\n$1\r\n0\r\n*0\r\n";
 	case SP_SCRIPT_ANNOUNCE: case SP_SCRIPT_ORPHANS: return "*0\r\n";
 	}
@@ -137,13 +141,16 @@ static void proper(struct peer *p, const char *command, int script, char *text, 
 	char sha[41];
 
 	if (!strcmp(command, "INFO")) {
-		bulk(text, room, "# Server\r\nrun_id:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nmaxmemory:0\r\n");
+		bulk(text, room,
+		     "# Server\r\nrun_id:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nmaxmemory:0\r\n");
 	} else if (!strcmp(command, "SCRIPT")) {
 		snprintf(sha, sizeof(sha), "%040x", p->scripts++);
 		bulk(text, room, sha);
 	} else if (script == SP_SCRIPT_PROBE) {
 		gettimeofday(&now, NULL);
-		snprintf(text, room, "*3\r\n$16\r\n0123456789abcdef\r\n$10\r\n%ld\r\n$6\r\n%06ld\r\n", (long)now.tv_sec,
+		snprintf(text, room,
+			 "*3\r\n$16\r\n0123456789abcdef\r\n$10\r\n%ld\r\n$6\r\n%06ld\r\n",
+			 (long)now.tv_sec,
 			 (long)now.tv_usec);
 	} else {
 		snprintf(text, room, "%s", nothing(command, script));
@@ -231,10 +238,12 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return;
 	}
 	p->in_len = p->is_silent ? 0 : p->in_len + n;
-	while (!p->is_silent && !uv_is_closing((uv_handle_t *)stream) && (len = split(p->in, p->in_len, words))) {
+	while (!p->is_silent && !uv_is_closing((uv_handle_t *)stream) &&
+	       (len = split(p->in, p->in_len, words))) {
 		p->in_len -= len;
 		memmove(p->in, p->in + len, p->in_len);
-		answer(p, words[0], strcmp(words[0], "EVALSHA") ? -1 : (int)strtol(words[1], NULL, 16));
+		answer(p, words[0], strcmp(words[0], "EVALSHA") ? -1 :
+		       (int)strtol(words[1], NULL, 16));
 	}
 }
 
@@ -258,7 +267,8 @@ void fake_open(uv_loop_t *loop, const char *path, const struct nonsense *how)
 {
 	fake.how = how;
 	uv_pipe_init(loop, &fake.listener, 0);
-	if (uv_pipe_bind(&fake.listener, path) || uv_listen((uv_stream_t *)&fake.listener, 16, on_connection))
+	if (uv_pipe_bind(&fake.listener, path) ||
+	    uv_listen((uv_stream_t *)&fake.listener, 16, on_connection))
 		abort();
 }
 

@@ -8,10 +8,16 @@
 
 #include "store/redis/script.h"
 
-/* Which commands are answered otherwise than a server would that knows nothing. Scripts by their number. */
+/*
+ * Which commands are answered otherwise than a server would that knows nothing. Scripts by their
+ * number.
+ */
 enum fake_at { AT_ANY = -4, AT_INFO, AT_LOAD, AT_CONNECT };
 
-/* And how: in the place of the right answer, before or behind it, an answer later, and what happens then. */
+/*
+ * And how: in the place of the right answer, before or behind it, an answer later, and what happens
+ * then.
+ */
 enum fake_how { INSTEAD, BEHIND, BEFORE, LATER, THEN_CLOSE, THEN_SILENT, IN_PIECES };
 
 /**

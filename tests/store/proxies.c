@@ -45,7 +45,8 @@ static int local_commit(struct sp_store *store, const struct sp_splice *splice, 
 	return p->local_err;
 }
 
-static int local_stash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+static int local_stash(struct sp_store *store, const struct sp_tuple *front,
+		       const struct sp_stash_offer *offer,
 		       const char *bytes, __u32 from, __u32 to, __u64 ref)
 {
 	struct proxy *p = (struct proxy *)((char *)store - offsetof(struct proxy, local));
@@ -53,7 +54,8 @@ static int local_stash(struct sp_store *store, const struct sp_tuple *front, con
 	return p->local_err;
 }
 
-static void local_unstash(struct sp_store *store, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+static void local_unstash(struct sp_store *store, const struct sp_tuple *front,
+			  const struct sp_stash_offer *offer,
 			  __u32 len)
 {
 }
@@ -63,7 +65,8 @@ static void local_close(struct sp_store *store)
 }
 
 static const struct sp_store_engine local_engine = {
-	.name = "local", .commit = local_commit, .stash = local_stash, .unstash = local_unstash, .close = local_close,
+	.name = "local", .commit = local_commit, .stash = local_stash, .unstash = local_unstash,
+	.close = local_close,
 };
 
 /* ---- events ---- */
@@ -79,7 +82,8 @@ static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *
 	p->committed_count++;
 }
 
-static void on_fetched(void *ctx, const struct sp_tuple *key, int err, const struct sp_splice *splice)
+static void on_fetched(void *ctx, const struct sp_tuple *key, int err,
+		       const struct sp_splice *splice)
 {
 	struct proxy *p = ctx;
 
@@ -114,7 +118,8 @@ static void on_stashed(void *ctx, __u64 ref, int err)
 	p->stashed_count++;
 }
 
-static void on_head(void *ctx, const struct sp_tuple *front, int err, const struct sp_stash_offer *offer,
+static void on_head(void *ctx, const struct sp_tuple *front, int err,
+		    const struct sp_stash_offer *offer,
 		    const char *bytes, __u32 len)
 {
 	struct proxy *p = ctx;
@@ -127,14 +132,16 @@ static void on_head(void *ctx, const struct sp_tuple *front, int err, const stru
 	memcpy(p->head.bytes, bytes, len);
 }
 
-static void on_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts, unsigned int count)
+static void on_heads(void *ctx, const char *owner, int err, const struct sp_tuple *fronts,
+		     unsigned int count)
 {
 	struct proxy *p = ctx;
 
 	p->heads.err = err;
 	p->heads.count = count;
 	if (count)
-		memcpy(p->heads.fronts, fronts, (count < HEADS_MAX ? count : HEADS_MAX) * sizeof(*fronts));
+		memcpy(p->heads.fronts, fronts,
+		       (count < HEADS_MAX ? count : HEADS_MAX) * sizeof(*fronts));
 }
 
 static void on_emptied(void *ctx)
@@ -161,7 +168,8 @@ static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_is
 }
 
 static const struct sp_store_events events = {
-	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head, .heads = on_heads,
+	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head,
+	.heads = on_heads,
 	.emptied = on_emptied, .kept = on_kept, .outdated = on_outdated,
 	.found = on_found, .scanned = on_scanned,
 };
@@ -185,9 +193,11 @@ struct proxy *proxy_new(struct servers *s, int count, int copies)
 	struct sp_store_conf *conf = &p->config.store;
 
 	for (int i = 0; i < count; i++)
-		p->servers[i] = (struct sp_store_server_conf){ .text = s->at[i].path, .path = s->at[i].path };
+		p->servers[i] = (struct sp_store_server_conf){ .text = s->at[i].path,
+							       .path = s->at[i].path };
 	*conf = (struct sp_store_conf){
-		.kind = SP_STORE_REDIS, .server_count = count, .servers = p->servers, .timeout_ns = store_timeout_ns,
+		.kind = SP_STORE_REDIS, .server_count = count, .servers = p->servers,
+		.timeout_ns = store_timeout_ns,
 		.copies = copies ? copies : count < 3 ? count : 3,
 	};
 	p->config.refs = 1;
@@ -335,7 +345,8 @@ int fetch(struct proxy *p, const struct sp_tuple *key)
 	return p->fetched.err;
 }
 
-int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
+int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+	  const char *bytes,
 	  __u32 from, __u32 to)
 {
 	p->stashed = NOT_YET;
@@ -365,7 +376,8 @@ int heads(struct proxy *p, const char *owner, __u64 age_ms)
 struct sp_splice splice_of(unsigned int id, unsigned int maker)
 {
 	struct sp_splice s = {
-		.front = { sp_addr_v4(htonl(0x0a000000 + id)), sp_addr_v4(htonl(0xc0000201)), htons(40000), htons(80) },
+		.front = { sp_addr_v4(htonl(0x0a000000 + id)), sp_addr_v4(htonl(0xc0000201)),
+			   htons(40000), htons(80) },
 		.client_isn = 0x1000 + id,
 	};
 	struct sp_tuple out = {
@@ -374,12 +386,15 @@ struct sp_splice splice_of(unsigned int id, unsigned int maker)
 	};
 
 	s.up = (struct sp_half){
-		.out = out, .seq_delta = id * 2654435761u + maker, .ack_delta = ~id, .tsval_delta = 5, .tsecr_delta = 6,
+		.out = out, .seq_delta = id * 2654435761u + maker, .ack_delta = ~id,
+		.tsval_delta = 5, .tsecr_delta = 6,
 		.window_shift = -1, .spliced_s = time(NULL), .pool_id = 77,
 	};
 	s.down = (struct sp_half){
-		.out = sp_tuple_reverse(&s.front), .flags = SP_HALF_F_FROM_BACKEND, .seq_delta = -s.up.ack_delta,
-		.ack_delta = -s.up.seq_delta, .tsval_delta = -6, .tsecr_delta = -5, .window_shift = 1,
+		.out = sp_tuple_reverse(&s.front), .flags = SP_HALF_F_FROM_BACKEND,
+		.seq_delta = -s.up.ack_delta,
+		.ack_delta = -s.up.seq_delta, .tsval_delta = -6, .tsecr_delta = -5,
+		.window_shift = 1,
 		.spliced_s = s.up.spliced_s, .pool_id = 77,
 	};
 	return s;

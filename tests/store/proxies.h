@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* proxies.h - for tests: several proxies in one process, each with its own open store, on one loop. */
+/*
+ * proxies.h - for tests: several proxies in one process, each with its own open store, on one loop.
+ */
 #ifndef SP_TEST_PROXIES_H
 #define SP_TEST_PROXIES_H
 
@@ -44,18 +46,25 @@ struct proxy {
 	struct read_head		head;
 	struct listed			heads;
 	struct answer			kept, outdated;	/* the last of each: front and client_isn */
-	int				committed_count, fetched_count, emptied_count, kept_count, outdated_count;
+	int				committed_count, fetched_count, emptied_count, kept_count,
+		outdated_count;
 	void				(*found)(struct proxy *p, const struct sp_splice *splice);
 	int				found_count, scanned_err, scanned_count;
 };
 
 extern uv_loop_t loop;
-/* Of proxies that are opened from now on. By default longer than any answer takes on a machine that has other work. */
+/*
+ * Of proxies that are opened from now on. By default longer than any answer takes on a machine that
+ * has other work.
+ */
 extern __u64 store_timeout_ns;
 #define STORE_TIMEOUT_NS	2000000000
 #define STORE_TIMEOUT_USUAL_NS	300000000
 
-/* A proxy on the first @count servers; @copies 0: the default. It waits until all of them that run are up. */
+/*
+ * A proxy on the first @count servers; @copies 0: the default. It waits until all of them that run
+ * are up.
+ */
 struct proxy *proxy_open(struct servers *s, int count, int copies);
 /* The same, not yet waited for, so that @p->config can be changed; then proxy_start(). */
 struct proxy *proxy_new(struct servers *s, int count, int copies);
@@ -74,7 +83,8 @@ double now_ms(void);
 int commit(struct proxy *p, const struct sp_splice *s, __u64 ref);
 int fetch(struct proxy *p, const struct sp_tuple *key);
 
-int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer, const char *bytes,
+int stash(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer,
+	  const char *bytes,
 	  __u32 from, __u32 to);
 int head(struct proxy *p, const struct sp_tuple *front);
 int heads(struct proxy *p, const char *owner, __u64 age_ms);

@@ -30,8 +30,10 @@ static void die(const char *what)
 static void exec_server(const struct servers *s, const char *path)
 {
 	const char *args[] = {
-		"redis-server", "--port", "0", "--unixsocket", path, "--unixsocketperm", "700", "--save", "",
-		"--appendonly", "no", "--dir", s->dir, "--daemonize", "no", "--logfile", "/dev/null",
+		"redis-server", "--port", "0", "--unixsocket", path, "--unixsocketperm", "700",
+			"--save", "",
+		"--appendonly", "no", "--dir", s->dir, "--daemonize", "no", "--logfile",
+		"/dev/null",
 		s->password ? "--requirepass" : NULL, s->password, NULL,
 	};
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* servers.h - real servers of a store, for tests: redis-server processes on Unix sockets in a temporary directory. */
+/*
+ * servers.h - real servers of a store, for tests: redis-server processes on Unix sockets in a
+ * temporary directory.
+ */
 #ifndef SP_TEST_SERVERS_H
 #define SP_TEST_SERVERS_H
 

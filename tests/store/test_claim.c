@@ -61,7 +61,8 @@ struct message {
 struct world {
 	int		copies, quorum, proxies, bag_count;
 	int		loss_pct;
-	int		away, moves;	/* copy that can't be reached, or -1; how often that changes, in 1000 steps */
+	/* copy that can't be reached, or -1; how often that changes, in 1000 steps */
+	int		away, moves;
 	__u64		now_ns;
 	struct proxy	at[PROXIES_MAX];
 	struct message	*bag;
@@ -132,12 +133,14 @@ static void ask(struct world *w, int proxy)
 		[SP_CLAIM_ACCEPT] = SP_SCRIPT_ACCEPT,
 	};
 	struct proxy *p = &w->at[proxy];
-	const struct sp_record *r = p->claim.step == SP_CLAIM_ACCEPT ? &p->claim.proposal : &p->claim.record;
+	const struct sp_record *r = p->claim.step == SP_CLAIM_ACCEPT ? &p->claim.proposal :
+		&p->claim.record;
 	struct message m = { .proxy = proxy, .life = p->life, .round = p->claim.round };
 	char ballot[SP_BALLOT_STRLEN];
 	int is_first = p->claim.step == SP_CLAIM_CLAIM;
 
-	begin_script(&m.cmd, scripts[p->claim.step], p->claim.step == SP_CLAIM_PREPARE ? 1 : 2, is_first ? 3 : 4);
+	begin_script(&m.cmd, scripts[p->claim.step], p->claim.step == SP_CLAIM_PREPARE ? 1 :
+		     2, is_first ? 3 : 4);
 	sp_cmd_arg(&m.cmd, r->bytes, r->len);
 	sp_cmd_number(&m.cmd, 100000);
 	sp_cmd_text(&m.cmd, "9999999999999");
@@ -166,7 +169,8 @@ static void relies(struct world *w, struct proxy *p, const struct sp_record *r)
 	p->relied = *r;
 	for (int i = 0; i < w->proxies; i++)
 		if (w->at[i].relied.len && !sp_record_is_same(&w->at[i].relied, r))
-			fail_msg("seed %ld: proxy %d relies on one splice, proxy %d on another", seed,
+			fail_msg("seed %ld: proxy %d relies on one splice, proxy %d on another",
+				 seed,
 				 i, (int)(p - w->at));
 	if (chance(50))
 		tell_chosen(w, r);
@@ -175,7 +179,8 @@ static void relies(struct world *w, struct proxy *p, const struct sp_record *r)
 static void claim_done(struct world *w, struct proxy *p)
 {
 	if (p->claim.err) {
-		p->state = chance(30) ? BEFORE : GAVE_UP;	/* an owner tries again with the same splice */
+		/* an owner tries again with the same splice */
+		p->state = chance(30) ? BEFORE : GAVE_UP;
 		seen.again += p->claim.err == -EAGAIN;
 		seen.busy += p->claim.err == -EBUSY;
 		return;
@@ -209,7 +214,8 @@ static void go(struct world *w, int proxy)
 		break;
 	case SP_FETCH_UNSURE:
 		p->state = CLAIMING;
-		sp_claim_start(&p->claim, w->copies, w->quorum, &found->record, 0, random(), w->now_ns);
+		sp_claim_start(&p->claim, w->copies, w->quorum, &found->record, 0, random(),
+			       w->now_ns);
 		ask(w, proxy);
 		break;
 	case SP_FETCH_NOTHING:
@@ -226,7 +232,8 @@ static void start(struct world *w, int proxy)
 
 	if (p->role == OWNER) {
 		p->state = CLAIMING;
-		sp_claim_start(&p->claim, w->copies, w->quorum, &records[p->own_idx], 1, random(), w->now_ns);
+		sp_claim_start(&p->claim, w->copies, w->quorum, &records[p->own_idx], 1, random(),
+			       w->now_ns);
 		ask(w, proxy);
 		return;
 	}
@@ -262,7 +269,8 @@ static void take_answer(struct world *w, const struct message *m)
 			sp_fetch_nothing(&p->lookup, m->copy);
 			return;
 		}
-		assert_int_equal(sp_record_read(&seal, &front, m->answer.record.bytes, m->answer.record.len, &splice),
+		assert_int_equal(sp_record_read(&seal, &front, m->answer.record.bytes,
+						m->answer.record.len, &splice),
 				 SP_SEAL_OK);
 		sp_fetch_value(&p->lookup, m->copy, &m->answer, &splice, (1 << w->copies) - 1);
 	}
@@ -374,7 +382,8 @@ static void one_splice_in_any_order(void **state)
 	}
 	free(w.bag);
 	print_message("%ld trials: own %ld, adopted %ld (ballots %ld), by look %ld, again %ld, busy %ld\n", trials,
-		      seen.by_claim, seen.adopted, seen.by_ballot, seen.by_look, seen.again, seen.busy);
+		      seen.by_claim, seen.adopted, seen.by_ballot, seen.by_look, seen.again,
+		      seen.busy);
 	/* that it was a test at all */
 	assert_true(seen.by_claim > trials / 10);
 	assert_true(seen.adopted > trials / 10);
@@ -385,7 +394,8 @@ static void one_splice_in_any_order(void **state)
 /* Asks once, of the copies in @mask. */
 static void round_of(struct sp_claim *c, int mask)
 {
-	struct world w = { .copies = 3, .bag_count = 0, .away = -1, .bag = calloc(BAG_MAX, sizeof(*w.bag)) };
+	struct world w = { .copies = 3, .bag_count = 0, .away = -1,
+			   .bag = calloc(BAG_MAX, sizeof(*w.bag)) };
 	const struct sp_vote absent = { .kind = SP_VOTE_ABSENT };
 
 	w.at[0] = (struct proxy){ .claim = *c };
@@ -461,7 +471,10 @@ static void split_claim_waits_for_the_third(void **state)
 	assert_int_equal(c.err, 0);
 }
 
-/* B has won two servers, but has heard of one. Others rely on that: B can't leave its own out any more. */
+/*
+ * B has won two servers, but has heard of one. Others rely on that: B can't leave its own out any
+ * more.
+ */
 static void owner_sees_that_others_rely_on_it(void **state)
 {
 	struct message look = { 0 };
@@ -484,7 +497,10 @@ static void owner_sees_that_others_rely_on_it(void **state)
 	assert_int_equal(b.step, SP_CLAIM_PAUSE);
 }
 
-/* A second claim of the same splice (the first one's answers were lost) wins what the first one has won. */
+/*
+ * A second claim of the same splice (the first one's answers were lost) wins what the first one has
+ * won.
+ */
 static void claim_is_idempotent(void **state)
 {
 	struct sp_claim a;
@@ -500,7 +516,10 @@ static void claim_is_idempotent(void **state)
 	}
 }
 
-/* Somebody has begun a ballot over our claims, and may have found that another one must be proposed. */
+/*
+ * Somebody has begun a ballot over our claims, and may have found that another one must be
+ * proposed.
+ */
 static void promised_claims_win_nothing(void **state)
 {
 	struct sp_claim a, c;
@@ -516,7 +535,10 @@ static void promised_claims_win_nothing(void **state)
 	assert_int_equal(a.step, SP_CLAIM_PREPARE);
 }
 
-/* Each was accepted by one server: the one at the higher ballot may have been chosen after the other had failed. */
+/*
+ * Each was accepted by one server: the one at the higher ballot may have been chosen after the
+ * other had failed.
+ */
 static void highest_ballot_is_proposed(void **state)
 {
 	for (int high = 0; high < 2; high++) {
@@ -542,8 +564,10 @@ static void highest_ballot_is_proposed(void **state)
 static void bad_values(void **state)
 {
 	static const char *const bad[] = {
-		"", "X", "P", "P00000000000000000000000F", "P00000000000000000000000000X", "P0000000000010000000000xxF",
-		"P000000000001000000000000P", "P000000000001000000000001F", "C01234567890123456789012345678901234567890"
+		"", "X", "P", "P00000000000000000000000F", "P00000000000000000000000000X",
+			"P0000000000010000000000xxF",
+		"P000000000001000000000000P", "P000000000001000000000001F",
+		"C01234567890123456789012345678901234567890"
 		"123456789012345678901234567890123456789012345678901234567890", NULL,
 	};
 	struct sp_vote a = { .state = 'x' };
@@ -579,9 +603,12 @@ int main(int argc, char **argv)
 {
 	static const __u64 cluster[1][2] = { { 1, 2 } };
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(split_claim_is_settled), cmocka_unit_test(split_claim_waits_for_the_third),
-		cmocka_unit_test(owner_sees_that_others_rely_on_it), cmocka_unit_test(claim_is_idempotent),
-		cmocka_unit_test(promised_claims_win_nothing), cmocka_unit_test(highest_ballot_is_proposed),
+		cmocka_unit_test(split_claim_is_settled),
+			cmocka_unit_test(split_claim_waits_for_the_third),
+		cmocka_unit_test(owner_sees_that_others_rely_on_it),
+		cmocka_unit_test(claim_is_idempotent),
+		cmocka_unit_test(promised_claims_win_nothing),
+		cmocka_unit_test(highest_ballot_is_proposed),
 		cmocka_unit_test(bad_values), cmocka_unit_test(one_splice_in_any_order),
 	};
 
@@ -589,7 +616,8 @@ int main(int argc, char **argv)
 		trials = atol(argv[1]);
 	if (argc > 2)
 		seed = atol(argv[2]);
-	front = (struct sp_tuple){ sp_addr_v4(htonl(0x0a000001)), sp_addr_v4(htonl(0xc0000201)), 1, 2 };
+	front = (struct sp_tuple){ sp_addr_v4(htonl(0x0a000001)), sp_addr_v4(htonl(0xc0000201)), 1,
+				   2 };
 	sp_seal_init(&seal, cluster, 1);
 	servers_start(&servers, 1, NULL);
 	return cmocka_run_group_tests(tests, load_scripts, NULL);

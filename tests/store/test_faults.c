@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_faults.c - the engine redis while its servers are killed, stopped, or started anew and empty */
+/*
+ * test_faults.c - the engine redis while its servers are killed, stopped, or started anew and empty
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -72,7 +74,8 @@ static void one_stopped_delays_nobody(void **state)
 
 static void two_killed(void **state)
 {
-	struct sp_splice kept = splice_of(1200, 1), claimed = splice_of(1201, 1), s = splice_of(1202, 1);
+	struct sp_splice kept = splice_of(1200, 1), claimed = splice_of(1201, 1),
+		s = splice_of(1202, 1);
 	double start;
 
 	assert_int_equal(commit(a, &kept, 1200), 0);
@@ -86,7 +89,10 @@ static void two_killed(void **state)
 	assert_int_equal(commit(a, &s, 1202), -EAGAIN);
 	assert_in_range(now_ms() - start, 0, 50);
 	assert_int_equal(fetch(b, &s.front), -EAGAIN);
-	/* that one server has it, and knows that it was chosen, is enough; that it was claimed is not */
+	/*
+	 * that one server has it, and knows that it was chosen, is enough; that it was claimed is
+	 * not
+	 */
 	assert_int_equal(fetch(b, &kept.front), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &kept));
 	assert_int_equal(fetch(b, &claimed.front), -EAGAIN);
@@ -252,7 +258,8 @@ static void mute_server(void **state)
 	proxy_close(p);
 	while (accept(fd, NULL, NULL) >= 0)
 		tries++;
-	assert_in_range(tries, 5, 8);	/* a and b have tried as well: once more each after a second */
+	/* a and b have tried as well: once more each after a second */
+	assert_in_range(tries, 5, 8);
 	close(fd);
 }
 
@@ -407,7 +414,8 @@ static void whatever_happens(void **state)
 		if (random() % 10 == 0)
 			run_for(350);
 	}
-	print_message("ok %d, adopted %d, again %d, fetched %d\n", seen.ok, seen.adopted, seen.again, seen.fetched);
+	print_message("ok %d, adopted %d, again %d, fetched %d\n", seen.ok, seen.adopted,
+		      seen.again, seen.fetched);
 	assert_true(seen.ok > trials / 10 && seen.adopted > trials / 20);
 	proxy_close(at[2]);
 }
@@ -438,9 +446,11 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		FAULT(one_killed_delays_nobody), FAULT(one_stopped_delays_nobody),
 		FAULT(two_killed), FAULT(two_stopped),
-		FAULT(late_claims_are_not_done), FAULT(who_has_forgotten_has_no_say), FAULT(all_have_forgotten),
+		FAULT(late_claims_are_not_done), FAULT(who_has_forgotten_has_no_say),
+		FAULT(all_have_forgotten),
 		FAULT(refused_claims_are_taken_back), FAULT(being_stopped_is_nobodys_fault),
-		FAULT(being_stopped_does_not_turn_clocks), FAULT(mute_server), FAULT(full_servers_are_still_asked),
+		FAULT(being_stopped_does_not_turn_clocks), FAULT(mute_server),
+		FAULT(full_servers_are_still_asked),
 		FAULT(whatever_happens),
 	};
 

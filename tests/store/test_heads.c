@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_heads.c - heads that were acknowledged before their splice, on three real servers of which some fail */
+/*
+ * test_heads.c - heads that were acknowledged before their splice, on three real servers of which
+ * some fail
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,7 +17,8 @@
 #include "proxies.h"
 #include "store/chunk.h"
 
-#define BLANK_MS 5100	/* in which the "nothing" of a server that was started anew counts for nothing */
+/* in which the "nothing" of a server that was started anew counts for nothing */
+#define BLANK_MS 5100
 
 static struct servers servers;
 static struct proxy *a, *b;
@@ -23,8 +27,10 @@ static char bytes[SP_STASH_HEAD_MAX];
 static struct sp_stash_offer offer_of(unsigned int id)
 {
 	return (struct sp_stash_offer){
-		.client = { .isn_ours = 0x80000000u + id, .isn_theirs = 0xfffffff0u + id, .tsval_ours = 5,
-			    .tsval_theirs = 100, .wscale_ours = 7, .wscale_theirs = -1, .has_ts = 1 },
+		.client = { .isn_ours = 0x80000000u + id, .isn_theirs = 0xfffffff0u + id,
+			    .tsval_ours = 5,
+			    .tsval_theirs = 100, .wscale_ours = 7, .wscale_theirs = -1,
+			    .has_ts = 1 },
 		.mss = 1448, .is_sack = 1, .is_ecn = id & 1, .begun_ms = 1795000000000ULL + id,
 	};
 }
@@ -34,7 +40,8 @@ static struct sp_tuple front_of(unsigned int id)
 	return splice_of(id, 1).front;
 }
 
-static redisReply *on_server(int idx, const char *command, const struct sp_tuple *front, const char *rest)
+static redisReply *on_server(int idx, const char *command, const struct sp_tuple *front,
+			     const char *rest)
 {
 	struct sp_key key = sp_key_make(SP_KEY_HEAD, front);
 	redisContext *c = server_connect(&servers, idx);
@@ -48,7 +55,8 @@ static redisReply *on_server(int idx, const char *command, const struct sp_tuple
 	return reply;
 }
 
-static long long number_on(int idx, const char *command, const struct sp_tuple *front, const char *rest)
+static long long number_on(int idx, const char *command, const struct sp_tuple *front,
+			   const char *rest)
 {
 	redisReply *reply = on_server(idx, command, front, rest);
 	long long number = reply->integer;
@@ -73,12 +81,14 @@ static void restart(int idx)
 	wait_up(b, 3);
 }
 
-static void expect_head(struct proxy *p, const struct sp_tuple *front, const struct sp_stash_offer *offer, __u32 len)
+static void expect_head(struct proxy *p, const struct sp_tuple *front,
+			const struct sp_stash_offer *offer, __u32 len)
 {
 	assert_int_equal(head(p, front), 0);
 	assert_int_equal(p->head.len, len);
 	assert_memory_equal(p->head.bytes, bytes, len);
-	assert_memory_equal(&p->head.offer.client, &offer->client, offsetof(struct sp_side, has_ts) + 1);
+	assert_memory_equal(&p->head.offer.client, &offer->client,
+			    offsetof(struct sp_side, has_ts) + 1);
 	assert_int_equal(p->head.offer.mss, offer->mss);
 	assert_int_equal(p->head.offer.is_sack, offer->is_sack);
 	assert_int_equal(p->head.offer.is_ecn, offer->is_ecn);
@@ -87,7 +97,8 @@ static void expect_head(struct proxy *p, const struct sp_tuple *front, const str
 
 static void grows_and_is_read_by_another(void **state)
 {
-	static const __u32 steps[] = { 1, 2, 3839, 3840, 3841, 8192, 60000, 65536, 130560, SP_STASH_HEAD_MAX };
+	static const __u32 steps[] = { 1, 2, 3839, 3840, 3841, 8192, 60000, 65536, 130560,
+				       SP_STASH_HEAD_MAX };
 	struct sp_stash_offer offer = offer_of(1);
 	struct sp_tuple front = front_of(1);
 	__u32 len = 0;
@@ -141,7 +152,8 @@ static void latest_tsval_and_first_begin_count(void **state)
 	later.client.tsval_theirs = 200;
 	later.begun_ms += 50;
 	assert_int_equal(stash(a, &front, &later, bytes, 0, 5000), 0);
-	assert_int_equal(stash(b, &front, &offer, bytes, 0, 4000), -EAGAIN);	/* less than is there */
+	/* less than is there */
+	assert_int_equal(stash(b, &front, &offer, bytes, 0, 4000), -EAGAIN);
 	assert_int_equal(stash(b, &front, &offer, bytes, 0, 9000), 0);
 	later.begun_ms = offer.begun_ms;
 	later.client.tsval_theirs = 100;
@@ -198,7 +210,8 @@ static void majority_is_enough_and_less_is_not(void **state)
 	wait_up(b, 2);
 	assert_int_equal(head(b, &front), -EAGAIN);	/* who has forgotten says nothing */
 	run_for(BLANK_MS);
-	expect_head(b, &front, &offer, 20000);	/* all that was safe, and what was given beyond it */
+	/* all that was safe, and what was given beyond it */
+	expect_head(b, &front, &offer, 20000);
 	server_start(&servers, 1);
 	wait_up(a, 3);
 	wait_up(b, 3);
@@ -263,12 +276,16 @@ static void hole_is_seen(void **state)
 	wait_up(a, 3);
 	wait_up(b, 3);
 	settle();
-	assert_int_equal(number_on(0, "HSTRLEN", &front, " 0"), SP_CHUNK_DATA_AT + 100 + SP_SEAL_TAIL_BYTES);
+	assert_int_equal(number_on(0, "HSTRLEN", &front, " 0"),
+			 SP_CHUNK_DATA_AT + 100 + SP_SEAL_TAIL_BYTES);
 	assert_int_equal(stash(a, &front, &offer, bytes, 3840, 4000), -EAGAIN);
 	assert_int_equal(number_on(0, "HEXISTS", &front, " 1"), 0);
 }
 
-/* What one server has though the others forgot it long ago: it was delivered, and the word did not get there. */
+/*
+ * What one server has though the others forgot it long ago: it was delivered, and the word did not
+ * get there.
+ */
 static void left_over_is_nothing(void **state)
 {
 	struct sp_stash_offer offer = offer_of(14);
@@ -301,13 +318,17 @@ static void forged_piece_is_refused(void **state)
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 5000), 0);
 	settle();
 	offer.begun_ms++;
-	len = sp_chunk_make(&test_seal, &other, &offer, bytes, 3840, 0, piece);	/* of another head */
+	/* of another head */
+	len = sp_chunk_make(&test_seal, &other, &offer, bytes, 3840, 0, piece);
 	for (int i = 0; i < 3; i++) {
 		redisContext *c = server_connect(&servers, i);
 
-		freeReplyObject(redisCommand(c, "HSET %b 0 %b", key.bytes, (size_t)key.len, piece, len));
-		freeReplyObject(redisCommand(c, "HSET %b junk %b", key.bytes, (size_t)key.len, piece, (size_t)5));
-		freeReplyObject(redisCommand(c, "HSET %b 99999999999999999999 %b", key.bytes, (size_t)key.len, piece, len));
+		freeReplyObject(redisCommand(c, "HSET %b 0 %b", key.bytes, (size_t)key.len, piece,
+					     len));
+		freeReplyObject(redisCommand(c, "HSET %b junk %b", key.bytes, (size_t)key.len,
+					     piece, (size_t)5));
+		freeReplyObject(redisCommand(c, "HSET %b 99999999999999999999 %b", key.bytes,
+					     (size_t)key.len, piece, len));
 		redisFree(c);
 	}
 	assert_int_equal(head(b, &front), -ENOENT);	/* its first piece is gone */
@@ -389,7 +410,8 @@ static void own_heads_of_an_earlier_life_are_listed(void **state)
 	assert_int_equal(heads(a, NULL, 200), 0);
 	assert_true(is_listed(a, &front));
 	assert_false(is_listed(a, &now));
-	assert_int_equal(stash(a, &front, &offer, bytes, 0, 100), 0);	/* given again: it is this life's */
+	/* given again: it is this life's */
+	assert_int_equal(stash(a, &front, &offer, bytes, 0, 100), 0);
 	settle();
 	assert_int_equal(heads(a, NULL, 200), 0);
 	assert_int_equal(a->heads.count, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_nonsense.c - a server that answers nonsense, beside two real ones, and alone. It may delay nobody, and take no
- * memory; it is named.
+ * test_nonsense.c - a server that answers nonsense, beside two real ones, and alone. It may delay
+ * nobody, and take no memory; it is named.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -24,7 +24,10 @@
 
 size_t __sanitizer_get_current_allocated_bytes(void);
 
-/* What is to become of it: it talks nonsense, and is left; not up, or no more; up, but not to write to; up. */
+/*
+ * What is to become of it: it talks nonsense, and is left; not up, or no more; up, but not to write
+ * to; up.
+ */
 enum fate { NONSENSE, DOWN, REFUSING, UP };
 
 #define NOTHING .say = NULL
@@ -46,26 +49,34 @@ static const struct {
 	{ { "empty lines", AT_ANY, INSTEAD, STR("\r\n\r\n\r\n") }, NONSENSE },
 	{ { "RESP3 map", AT_INFO, INSTEAD, STR("%1\r\n$1\r\na\r\n$1\r\nb\r\n") }, NONSENSE },
 	{ { "RESP3 null", SP_SCRIPT_CLAIM, INSTEAD, STR("_\r\n") }, NONSENSE },
-	{ { "RESP3 push", SP_SCRIPT_PROBE, BEHIND, STR(">2\r\n$10\r\ninvalidate\r\n$1\r\nk\r\n") }, NONSENSE },
+	{ { "RESP3 push", SP_SCRIPT_PROBE, BEHIND, STR(">2\r\n$10\r\ninvalidate\r\n$1\r\nk\r\n") },
+	  NONSENSE },
 	/* numbers */
-	{ { "bulk of 2 GB", AT_ANY, INSTEAD, STR("$2147483647\r\n"), MANY("x", 64 << 20) }, NONSENSE },
-	{ { "bulk of 2^63-1", AT_ANY, INSTEAD, STR("$9223372036854775807\r\n"), MANY("x", 64 << 20) }, NONSENSE },
+	{ { "bulk of 2 GB", AT_ANY, INSTEAD, STR("$2147483647\r\n"), MANY("x", 64 << 20) },
+	  NONSENSE },
+	{ { "bulk of 2^63-1", AT_ANY, INSTEAD, STR("$9223372036854775807\r\n"),
+	    MANY("x", 64 << 20) }, NONSENSE },
 	{ { "bulk of 10^20", AT_ANY, INSTEAD, STR("$100000000000000000000\r\n") }, NONSENSE },
 	{ { "bulk of -2", AT_ANY, INSTEAD, STR("$-2\r\n") }, NONSENSE },
 	{ { "array of 10^9", AT_ANY, INSTEAD, STR("*1000000000\r\n") }, NONSENSE },
 	{ { "array of 2^32", AT_ANY, INSTEAD, STR("*4294967296\r\n") }, NONSENSE },
 	{ { "array of -2", AT_ANY, INSTEAD, STR("*-2\r\n") }, NONSENSE },
-	{ { "arrays of arrays", AT_ANY, INSTEAD, STR("*8000\r\n"), MANY("*8000\r\n", 100000) }, NONSENSE },
+	{ { "arrays of arrays", AT_ANY, INSTEAD, STR("*8000\r\n"), MANY("*8000\r\n", 100000) },
+	  NONSENSE },
 	{ { "nested 10^5", AT_ANY, INSTEAD, MANY("*1\r\n", 100000) }, NONSENSE },
-	{ { "array of 10^5 nils", SP_SCRIPT_CLAIM, INSTEAD, STR("*100000\r\n"), MANY("$-1\r\n", 100000) }, NONSENSE },
-	{ { "integer of 26 digits", AT_ANY, INSTEAD, STR(":99999999999999999999999999\r\n") }, NONSENSE },
+	{ { "array of 10^5 nils", SP_SCRIPT_CLAIM, INSTEAD, STR("*100000\r\n"),
+	    MANY("$-1\r\n", 100000) }, NONSENSE },
+	{ { "integer of 26 digits", AT_ANY, INSTEAD, STR(":99999999999999999999999999\r\n") },
+	  NONSENSE },
 	{ { "line without end", AT_ANY, INSTEAD, STR("+"), MANY("E", 8 << 20) }, NONSENSE },
-	{ { "bulk of 20 MB", SP_SCRIPT_CLAIM, INSTEAD, STR("$20000000\r\n"), MANY("F", 20000000) }, NONSENSE },
+	{ { "bulk of 20 MB", SP_SCRIPT_CLAIM, INSTEAD, STR("$20000000\r\n"), MANY("F", 20000000) },
+	  NONSENSE },
 	/* too many, too few, in another order */
 	{ { "each twice", AT_ANY, BEFORE, STR("+OK\r\n") }, NONSENSE },
 	{ { "one too many", SP_SCRIPT_PROBE, BEHIND, STR("+SURPRISE\r\n") }, NONSENSE },
 	{ { "an error too many", SP_SCRIPT_PROBE, BEHIND, ERROR("ERR surprise") }, NONSENSE },
-	{ { "a message", SP_SCRIPT_PROBE, BEHIND, STR("*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$1\r\ny\r\n") }, NONSENSE },
+	{ { "a message", SP_SCRIPT_PROBE, BEHIND,
+	    STR("*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$1\r\ny\r\n") }, NONSENSE },
 	{ { "never", AT_ANY, INSTEAD, NOTHING }, DOWN },
 	{ { "one too few", SP_SCRIPT_CLAIM, INSTEAD, NOTHING }, NONSENSE },
 	{ { "silent in between", SP_SCRIPT_CLAIM, THEN_SILENT, NOTHING }, DOWN },
@@ -74,51 +85,70 @@ static const struct {
 	{ { "closed in between", SP_SCRIPT_CLAIM, THEN_CLOSE, STR("$100\r\nabc") }, DOWN },
 	{ { "a byte at a time", AT_ANY, IN_PIECES, NOTHING }, DOWN },
 	/* errors */
-	{ { "LOADING", AT_ANY, INSTEAD, ERROR("LOADING Redis is loading the dataset in memory") }, DOWN },
+	{ { "LOADING", AT_ANY, INSTEAD, ERROR("LOADING Redis is loading the dataset in memory") },
+	  DOWN },
 	{ { "max clients", AT_ANY, THEN_CLOSE, ERROR("ERR max number of clients reached") }, DOWN },
 	{ { "NOAUTH", AT_ANY, INSTEAD, ERROR("NOAUTH Authentication required.") }, DOWN },
-	{ { "WRONGPASS", AT_ANY, INSTEAD, ERROR("WRONGPASS invalid username-password pair") }, DOWN },
-	{ { "MASTERDOWN", SP_SCRIPT_PROBE, INSTEAD, ERROR("MASTERDOWN Link with MASTER is down") }, REFUSING },
-	{ { "READONLY", SP_SCRIPT_PROBE, INSTEAD, ERROR("READONLY You can't write against a read only replica.") }, REFUSING },
-	{ { "OOM", SP_SCRIPT_PROBE, INSTEAD, ERROR("OOM command not allowed when used memory > 'maxmemory'.") }, REFUSING },
-	{ { "NOPERM", SP_SCRIPT_PROBE, INSTEAD, ERROR("NOPERM this user has no permissions") }, REFUSING },
+	{ { "WRONGPASS", AT_ANY, INSTEAD, ERROR("WRONGPASS invalid username-password pair") },
+	  DOWN },
+	{ { "MASTERDOWN", SP_SCRIPT_PROBE, INSTEAD, ERROR("MASTERDOWN Link with MASTER is down") },
+	  REFUSING },
+	{ { "READONLY", SP_SCRIPT_PROBE, INSTEAD,
+	    ERROR("READONLY You can't write against a read only replica.") }, REFUSING },
+	{ { "OOM", SP_SCRIPT_PROBE, INSTEAD,
+	    ERROR("OOM command not allowed when used memory > 'maxmemory'.") }, REFUSING },
+	{ { "NOPERM", SP_SCRIPT_PROBE, INSTEAD, ERROR("NOPERM this user has no permissions") },
+	  REFUSING },
 	{ { "MOVED", SP_SCRIPT_PROBE, INSTEAD, ERROR("MOVED 3999 127.0.0.1:6381") }, REFUSING },
-	{ { "BUSY", SP_SCRIPT_PROBE, INSTEAD, ERROR("BUSY Redis is busy running a script.") }, REFUSING },
+	{ { "BUSY", SP_SCRIPT_PROBE, INSTEAD, ERROR("BUSY Redis is busy running a script.") },
+	  REFUSING },
 	{ { "NOSCRIPT", SP_SCRIPT_CLAIM, INSTEAD, ERROR("NOSCRIPT No matching script.") }, DOWN },
-	{ { "an error for a claim", SP_SCRIPT_CLAIM, INSTEAD, ERROR("WRONGTYPE Operation against a key") }, UP },
-	{ { "long error", SP_SCRIPT_CLAIM, INSTEAD, STR("-ERR \x1b[31m\a%n%s"), MANY("E", 4 << 20) }, NONSENSE },
+	{ { "an error for a claim", SP_SCRIPT_CLAIM, INSTEAD,
+	    ERROR("WRONGTYPE Operation against a key") }, UP },
+	{ { "long error", SP_SCRIPT_CLAIM, INSTEAD, STR("-ERR \x1b[31m\a%n%s"),
+	    MANY("E", 4 << 20) }, NONSENSE },
 	/* answers to something else */
 	{ { "INFO: nil", AT_INFO, INSTEAD, STR("$-1\r\n") }, NONSENSE },
 	{ { "INFO: integer", AT_INFO, INSTEAD, STR(":1\r\n") }, NONSENSE },
 	{ { "INFO: no run_id", AT_INFO, INSTEAD, STR("$10\r\nrun_id:abc\r\n") }, NONSENSE },
 	{ { "INFO: NUL", AT_INFO, INSTEAD, BYTES("$9\r\n\0run_id:a\r\n") }, NONSENSE },
-	{ { "INFO: 50 MB", AT_INFO, INSTEAD, STR("$50000000\r\n"), MANY("x", 50000000) }, NONSENSE },
+	{ { "INFO: 50 MB", AT_INFO, INSTEAD, STR("$50000000\r\n"), MANY("x", 50000000) },
+	  NONSENSE },
 	{ { "SHA: nil", AT_LOAD, INSTEAD, STR("$-1\r\n") }, NONSENSE },
 	{ { "SHA: short", AT_LOAD, INSTEAD, STR("$3\r\nabc\r\n") }, NONSENSE },
 	{ { "probe: nil", SP_SCRIPT_PROBE, INSTEAD, STR("$-1\r\n") }, NONSENSE },
 	{ { "probe: words", SP_SCRIPT_PROBE, INSTEAD,
 	    STR("*3\r\n$16\r\n0123456789abcdef\r\n$5\r\nnever\r\n$4\r\never\r\n") }, NONSENSE },
 	{ { "probe: no time of ours", SP_SCRIPT_PROBE, INSTEAD,
-	    STR("*3\r\n$16\r\n0123456789abcdef\r\n$20\r\n99999999999999999999\r\n$1\r\n0\r\n") }, NONSENSE },
+	    STR("*3\r\n$16\r\n0123456789abcdef\r\n$20\r\n99999999999999999999\r\n$1\r\n0\r\n") },
+	    NONSENSE },
 	{ { "probe: negative", SP_SCRIPT_PROBE, INSTEAD,
 	    STR("*3\r\n$16\r\n0123456789abcdef\r\n$2\r\n-5\r\n$2\r\n-5\r\n") }, NONSENSE },
-	{ { "probe: short marker", SP_SCRIPT_PROBE, INSTEAD, STR("*3\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\n1\r\n") }, NONSENSE },
+	{ { "probe: short marker", SP_SCRIPT_PROBE, INSTEAD,
+	    STR("*3\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\n1\r\n") }, NONSENSE },
 	{ { "claim: integer", SP_SCRIPT_CLAIM, INSTEAD, STR(":1\r\n") }, NONSENSE },
 	{ { "claim: status", SP_SCRIPT_CLAIM, INSTEAD, STR("+OK\r\n") }, NONSENSE },
-	{ { "claim: array", SP_SCRIPT_CLAIM, INSTEAD, STR("*2\r\n$1\r\nx\r\n*1\r\n$-1\r\n") }, NONSENSE },
+	{ { "claim: array", SP_SCRIPT_CLAIM, INSTEAD, STR("*2\r\n$1\r\nx\r\n*1\r\n$-1\r\n") },
+	  NONSENSE },
 	{ { "claim: empty", SP_SCRIPT_CLAIM, INSTEAD, STR("$0\r\n\r\n") }, UP },
 	{ { "claim: late", SP_SCRIPT_CLAIM, INSTEAD, STR("$1\r\nL\r\n") }, UP },
-	{ { "claim: a record of noise", SP_SCRIPT_CLAIM, INSTEAD, STR("$12\r\nFabcdefghijk\r\n") }, UP },
+	{ { "claim: a record of noise", SP_SCRIPT_CLAIM, INSTEAD, STR("$12\r\nFabcdefghijk\r\n") },
+	  UP },
 	{ { "claim: half a ballot", SP_SCRIPT_CLAIM, INSTEAD, STR("$8\r\nP0000000\r\n") }, UP },
-	{ { "claim: 64 KB", SP_SCRIPT_CLAIM, INSTEAD, STR("$65536\r\n"), MANY("F", 65536) }, NONSENSE },
+	{ { "claim: 64 KB", SP_SCRIPT_CLAIM, INSTEAD, STR("$65536\r\n"), MANY("F", 65536) },
+	  NONSENSE },
 	{ { "look: string", SP_SCRIPT_FETCH, INSTEAD, STR("$1\r\nF\r\n") }, NONSENSE },
 	{ { "look: nested", SP_SCRIPT_FETCH, INSTEAD, STR("*2\r\n*0\r\n*0\r\n") }, NONSENSE },
-	{ { "look: noise", SP_SCRIPT_FETCH, INSTEAD, STR("*2\r\n$3\r\nFab\r\n$4\r\nabcd\r\n") }, UP },
+	{ { "look: noise", SP_SCRIPT_FETCH, INSTEAD, STR("*2\r\n$3\r\nFab\r\n$4\r\nabcd\r\n") },
+	  UP },
 	{ { "keep: string", SP_SCRIPT_REFRESH, INSTEAD, STR("$1\r\n1\r\n") }, NONSENSE },
 	{ { "keep: another number", SP_SCRIPT_REFRESH, INSTEAD, STR(":-1\r\n") }, UP },
-	{ { "scan: long cursor", SP_SCRIPT_SCAN, INSTEAD, STR("*2\r\n$30\r\n000000000000000000000000000000\r\n*0\r\n") }, NONSENSE },
-	{ { "scan: half a pair", SP_SCRIPT_SCAN, INSTEAD, STR("*2\r\n$1\r\n0\r\n*1\r\n$1\r\nf\r\n") }, UP },
-	{ { "scan: nested", SP_SCRIPT_SCAN, INSTEAD, STR("*2\r\n$1\r\n0\r\n*1\r\n*0\r\n") }, NONSENSE },
+	{ { "scan: long cursor", SP_SCRIPT_SCAN, INSTEAD,
+	    STR("*2\r\n$30\r\n000000000000000000000000000000\r\n*0\r\n") }, NONSENSE },
+	{ { "scan: half a pair", SP_SCRIPT_SCAN, INSTEAD,
+	    STR("*2\r\n$1\r\n0\r\n*1\r\n$1\r\nf\r\n") }, UP },
+	{ { "scan: nested", SP_SCRIPT_SCAN, INSTEAD, STR("*2\r\n$1\r\n0\r\n*1\r\n*0\r\n") },
+	  NONSENSE },
 	{ { "members: nil", SP_SCRIPT_ANNOUNCE, INSTEAD, STR("$-1\r\n") }, NONSENSE },
 	{ { "stash: array", SP_SCRIPT_STASH, INSTEAD, STR("*0\r\n") }, NONSENSE },
 	{ { "heads: integers", SP_SCRIPT_ORPHANS, INSTEAD, STR("*2\r\n:1\r\n:2\r\n") }, NONSENSE },
@@ -171,7 +201,8 @@ static int has_fate(struct proxy *p, enum fate fate)
 	switch (fate) {
 	case NONSENSE: return server.nonsense > 0 && server.why[0] && !is_up;
 	case DOWN: return !server.nonsense && server.why[0] && !is_up;
-	case REFUSING: return !server.nonsense && server.why[0] && !strcmp(server.state, "refusing");
+	case REFUSING:
+		return !server.nonsense && server.why[0] && !strcmp(server.state, "refusing");
 	case UP: return !server.nonsense && is_up;
 	}
 	return 0;
@@ -192,7 +223,10 @@ static int commits_soon(struct proxy *p, const struct sp_splice *s, unsigned int
 	return !commit(p, s, id) && now_ms() - start < COMMIT_MS && !fetch(p, &s->front);
 }
 
-/* Beside real ones nobody waits for it, though this machine may be late; alone an answer comes, whatever it is. */
+/*
+ * Beside real ones nobody waits for it, though this machine may be late; alone an answer comes,
+ * whatever it is.
+ */
 static void commit_one(int i, struct proxy *p, unsigned int id, int is_alone)
 {
 	struct sp_splice s = splice_of(id, 1);
@@ -223,10 +257,12 @@ static void meet_fate(int i, struct proxy *p, int is_alone)
 	if (!has_fate(p, cases[i].fate)) {
 		struct sp_store_server server = fake_of(p);
 
-		fail_msg("%s: is %s, nonsense %llu, why '%s'", cases[i].how.name, server.state, server.nonsense, server.why);
+		fail_msg("%s: is %s, nonsense %llu, why '%s'", cases[i].how.name, server.state,
+			 server.nonsense, server.why);
 	}
 	if (is_named() != (cases[i].fate != UP))
-		fail_msg("%s: %s", cases[i].how.name, cases[i].fate == UP ? "a warning" : "no warning");
+		fail_msg("%s: %s", cases[i].how.name, cases[i].fate == UP ? "a warning" :
+			 "no warning");
 	commit_one(i, p, id, is_alone);
 }
 
@@ -298,7 +334,8 @@ static void alone(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(beside_two_real_ones), cmocka_unit_test(alone) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(beside_two_real_ones),
+					    cmocka_unit_test(alone) };
 
 	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* so long are times below */
 	uv_loop_init(&loop);

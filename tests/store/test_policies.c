@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_policies.c - the engine redis with one, two and five servers, with commit: one, with a password, and just started
+ * test_policies.c - the engine redis with one, two and five servers, with commit: one, with a
+ * password, and just started
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -102,7 +103,9 @@ static void one_answer_is_enough(void **state)
 	proxy_close(b);
 }
 
-/* Each of five servers has its share, each splice three; the order of the list makes no difference. */
+/*
+ * Each of five servers has its share, each splice three; the order of the list makes no difference.
+ */
 static void five_servers(void **state)
 {
 	struct proxy *a = proxy_open(&servers, 5, 3), *b = proxy_new(&servers, 5, 3);
@@ -238,7 +241,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_copy), cmocka_unit_test(two_copies_need_both),
-		cmocka_unit_test(one_answer_is_enough), cmocka_unit_test(five_servers), cmocka_unit_test(passwords),
+		cmocka_unit_test(one_answer_is_enough), cmocka_unit_test(five_servers),
+		cmocka_unit_test(passwords),
 		cmocka_unit_test(first_commits_await_the_first_greetings),
 		cmocka_unit_test(servers_that_are_not_there_are_not_awaited),
 		cmocka_unit_test(silent_servers_are_awaited_no_longer_than_answers),

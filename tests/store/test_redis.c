@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_redis.c - the engine redis against three real servers: commits, fetches, and what lies there afterwards */
+/*
+ * test_redis.c - the engine redis against three real servers: commits, fetches, and what lies there
+ * afterwards
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -50,7 +53,8 @@ static void put_on(int idx, char state, const struct sp_splice *s)
 
 	value[0] = state;
 	memcpy(value + 1, r.bytes, r.len);
-	freeReplyObject(on_server(idx, "SET %b %b PX 60000", key.bytes, (size_t)key.len, value, (size_t)r.len + 1));
+	freeReplyObject(on_server(idx, "SET %b %b PX 60000", key.bytes, (size_t)key.len, value,
+				  (size_t)r.len + 1));
 }
 
 static long long pttl_on(int idx, enum sp_key_kind kind, const struct sp_tuple *tuple)
@@ -168,7 +172,10 @@ static void older_connection_is_replaced(void **state)
 	assert_true(is_same_splice(&a->fetched.splice, &new));
 }
 
-/* The client has opened its port again, and was given the same way to the backend: the pointer is the newer one's. */
+/*
+ * The client has opened its port again, and was given the same way to the backend: the pointer is
+ * the newer one's.
+ */
 static void pointer_of_a_newer_connection_stays(void **state)
 {
 	struct sp_splice old = splice_of(92, 1), new = splice_of(92, 1);
@@ -243,7 +250,8 @@ static void refreshed(void **state)
 	before = b->store->counters;
 	sp_store_refresh(b->store, &s);
 	settle();
-	assert_int_equal(b->store->counters.put_back - before.put_back, 3);	/* 'F' becomes 'C' */
+	/* 'F' becomes 'C' */
+	assert_int_equal(b->store->counters.put_back - before.put_back, 3);
 	for (int i = 0; i < 3; i++) {
 		struct sp_key key = sp_key_make(SP_KEY_FRONT, &s.front);
 
@@ -259,7 +267,10 @@ static void refreshed(void **state)
 	}
 }
 
-/* While the key is replaced, records of the old one are sealed anew, or they would be foreign once it is gone. */
+/*
+ * While the key is replaced, records of the old one are sealed anew, or they would be foreign once
+ * it is gone.
+ */
 static void refresh_seals_anew(void **state)
 {
 	static const struct sp_keys next = { 1, { { 0x0123456789abcdef, 0xfedcba9876543210 } } };
@@ -499,7 +510,8 @@ static void spoil(int kind, int idx, const struct sp_splice *s)
 	value[0] = kind == SP_SEAL_MAGIC ? '?' : 'C';
 	memcpy(value + 1, r.bytes, r.len);
 	len = r.len + 1;
-	freeReplyObject(on_server(idx, "SET %b %b PX 60000", key.bytes, (size_t)key.len, value, len));
+	freeReplyObject(on_server(idx, "SET %b %b PX 60000", key.bytes, (size_t)key.len, value,
+				  len));
 }
 
 static __u64 refused(const struct proxy *p, int kind)
@@ -548,7 +560,8 @@ static void misled_pointers(void **state)
 		freeReplyObject(on_server(i, "SET %b %b", key.bytes, (size_t)key.len, packed, len));
 	assert_int_equal(fetch(b, &down), -ENOENT);
 	for (int i = 0; i < 3; i++)
-		freeReplyObject(on_server(i, "SET %b %b", key.bytes, (size_t)key.len, "x", (size_t)1));
+		freeReplyObject(on_server(i, "SET %b %b", key.bytes, (size_t)key.len, "x",
+					  (size_t)1));
 	assert_int_equal(fetch(b, &down), -ENOENT);
 }
 
@@ -647,21 +660,27 @@ static int close_proxies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(committed_is_fetched_from_either_side), cmocka_unit_test(unknown_is_unknown),
+		cmocka_unit_test(committed_is_fetched_from_either_side),
+			cmocka_unit_test(unknown_is_unknown),
 		cmocka_unit_test(claims_outlive_the_key_they_were_sealed_with),
 		cmocka_unit_test(second_proxy_adopts), cmocka_unit_test(both_at_once),
 		cmocka_unit_test(older_connection_is_replaced),
-		cmocka_unit_test(pointer_of_a_newer_connection_stays), cmocka_unit_test(stale_server_is_outvoted),
-		cmocka_unit_test(what_this_box_refuses_is_not_asked_for), cmocka_unit_test(forgotten),
+		cmocka_unit_test(pointer_of_a_newer_connection_stays),
+		cmocka_unit_test(stale_server_is_outvoted),
+		cmocka_unit_test(what_this_box_refuses_is_not_asked_for),
+		cmocka_unit_test(forgotten),
 		cmocka_unit_test(refresh_leaves_what_it_did_not_make),
-		cmocka_unit_test(claim_of_the_dead_is_finished), cmocka_unit_test(spoilt_records_are_refused),
+		cmocka_unit_test(claim_of_the_dead_is_finished),
+		cmocka_unit_test(spoilt_records_are_refused),
 		cmocka_unit_test(misled_pointers), cmocka_unit_test(fetches_of_one_key_are_one),
 		cmocka_unit_test(turns_are_batched), cmocka_unit_test(table_is_bounded),
 		cmocka_unit_test(refresh_is_confirmed), cmocka_unit_test(majority_says_outdated),
 		cmocka_unit_test(refreshes_are_bounded),
-		cmocka_unit_test(scripts_are_lost), cmocka_unit_test(split_claim), cmocka_unit_test(refreshed),
+		cmocka_unit_test(scripts_are_lost), cmocka_unit_test(split_claim),
+		cmocka_unit_test(refreshed),
 		cmocka_unit_test(refresh_seals_anew),
-		cmocka_unit_test(refresh_without_servers), cmocka_unit_test(flushed_server_is_noticed),
+		cmocka_unit_test(refresh_without_servers),
+		cmocka_unit_test(flushed_server_is_noticed),
 	};
 
 	uv_loop_init(&loop);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_scan.c - the engine redis reads all of the store: what it finds, and which servers it can do without */
+/*
+ * test_scan.c - the engine redis reads all of the store: what it finds, and which servers it can do
+ * without
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -247,7 +250,10 @@ static void a_broken_connection_goes_on_where_it_was(void **state)
 	proxy_close(p);
 }
 
-/* It has nothing any more; whoever has splices puts them back, some seconds later it may be asked again. */
+/*
+ * It has nothing any more; whoever has splices puts them back, some seconds later it may be asked
+ * again.
+ */
 static void one_restarted_empty_is_as_good_as_missing(void **state)
 {
 	struct proxy *p = open_proxy(3, 3, 2);
@@ -304,7 +310,8 @@ static void with_commit_one_none_may_be_missing(void **state)
 	proxy_close(p);
 }
 
-static void run_raw(int idx, const char *format, const struct sp_key *key, const void *value, size_t len)
+static void run_raw(int idx, const char *format, const struct sp_key *key, const void *value,
+		    size_t len)
 {
 	redisContext *c = server_connect(&servers, idx);
 	redisReply *reply = redisCommand(c, format, key->bytes, (size_t)key->len, value, len);
@@ -327,14 +334,16 @@ static void rubbish_hides_nothing(void **state)
 {
 	struct proxy *p = open_proxy(3, 3, 2);
 	struct sp_splice s = splice_of(9000, 1), moved = splice_of(9001, 1);
-	struct sp_record record = sp_record_make(&test_seal, &s), other = sp_record_make(&test_seal, &moved);
+	struct sp_record record = sp_record_make(&test_seal, &s),
+		other = sp_record_make(&test_seal, &moved);
 	struct sp_key odd = { .len = 6, .bytes = "sf\xff\xff!!" };
 	char value[300] = "P0100000000010100000000010";
 
 	wait_up(p, 3);
 	memset(value + 26, 'x', sizeof(value) - 26);
 	run_raw(0, "SET %b %b", &odd, record.bytes, record.len);
-	put_raw(9100, "HSET %b field %b", "x", 1);			/* another type: no record at all */
+	/* another type: no record at all */
+	put_raw(9100, "HSET %b field %b", "x", 1);
 	put_raw(9101, "SET %b %b", value, sizeof(value));		/* too long */
 	put_raw(9102, "SET %b %b", "", 0);
 	value[0] = 'C';
@@ -390,7 +399,8 @@ int main(void)
 		TEST(a_frozen_one_is_not_waited_for),
 		TEST(a_broken_connection_goes_on_where_it_was),
 		TEST(one_restarted_empty_is_as_good_as_missing),
-		cmocka_unit_test_setup_teardown(of_five_with_three_copies_one_may_be_missing, setup_five, teardown),
+		cmocka_unit_test_setup_teardown(of_five_with_three_copies_one_may_be_missing,
+						setup_five, teardown),
 		TEST(with_commit_one_none_may_be_missing),
 		TEST(rubbish_hides_nothing),
 	};

@@ -24,7 +24,10 @@ int sp_wire_send(struct sp_wire *wire, const struct sp_segment *seg)
 	return 0;
 }
 
-/* What is sent of @len bytes with a FIN to a receiver of @mss: one piece behind the other, and the FIN in the last. */
+/*
+ * What is sent of @len bytes with a FIN to a receiver of @mss: one piece behind the other, and the
+ * FIN in the last.
+ */
 static void relay(__u16 mss, int has_ts, size_t len)
 {
 	struct sp_segment seg = {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_segment.c - src/tcp/segment.c, wire.c: bytes built, bytes parsed, and the queue; no socket is opened. */
+/*
+ * test_segment.c - src/tcp/segment.c, wire.c: bytes built, bytes parsed, and the queue; no socket
+ * is opened.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,11 +16,13 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct sp_tuple tuple4 = {
-	.saddr.w = { 0, 0, SP_V4_MAPPED, 0x0901a8c0 }, .daddr.w = { 0, 0, SP_V4_MAPPED, 0x050200c0 },
+	.saddr.w = { 0, 0, SP_V4_MAPPED, 0x0901a8c0 },
+	.daddr.w = { 0, 0, SP_V4_MAPPED, 0x050200c0 },
 	.sport = 0x3412, .dport = 0x5000,
 };
 static const struct sp_tuple tuple6 = {
-	.saddr.w = { 0xb80d0120, 0, 0xffff, 0x01000000 }, .daddr.w = { 0xb80d0120, 1, 2, 0xfe0000ff },
+	.saddr.w = { 0xb80d0120, 0, 0xffff, 0x01000000 },
+	.daddr.w = { 0xb80d0120, 1, 2, 0xfe0000ff },
 	.sport = 0x3412, .dport = 0x5000,
 };
 
@@ -57,7 +62,10 @@ static unsigned int naive_sum(const __u8 *p, size_t len, unsigned int sum)
 	return sum;
 }
 
-/* Over addresses from the packet itself, protocol, length and what follows the IP header: ffff when right. */
+/*
+ * Over addresses from the packet itself, protocol, length and what follows the IP header: ffff when
+ * right.
+ */
 static unsigned int naive_l4_sum(const __u8 *packet, size_t len)
 {
 	int is_v6 = packet[0] >> 4 == 6;
@@ -68,7 +76,8 @@ static unsigned int naive_l4_sum(const __u8 *packet, size_t len)
 	return naive_sum(packet + ip_len, len - ip_len, sum);
 }
 
-static void check_ip_header(const __u8 *p, size_t len, const struct sp_tuple *t, __u8 proto, __u8 ecn)
+static void check_ip_header(const __u8 *p, size_t len, const struct sp_tuple *t, __u8 proto,
+			    __u8 ecn)
 {
 	if (sp_addr_is_v4(&t->daddr)) {
 		const __u8 fixed[] = { 0x45, ecn, len >> 8, len & 0xff, 0, 0, 0x40, 0, 64, proto };
@@ -78,7 +87,8 @@ static void check_ip_header(const __u8 *p, size_t len, const struct sp_tuple *t,
 		assert_memory_equal(p + 12, &t->saddr.w[3], 4);
 		assert_memory_equal(p + 16, &t->daddr.w[3], 4);
 	} else {
-		const __u8 fixed[] = { 0x60, ecn << 4, 0, 0, (len - 40) >> 8, (len - 40) & 0xff, proto, 64 };
+		const __u8 fixed[] = { 0x60, ecn << 4, 0, 0, (len - 40) >> 8, (len - 40) & 0xff,
+				       proto, 64 };
 
 		assert_memory_equal(p, fixed, sizeof(fixed));
 		assert_memory_equal(p + 8, &t->saddr, 16);
@@ -125,12 +135,14 @@ static void round_trip(const struct sp_segment *seg)
 }
 
 /* One bit of @bits for each option. */
-static struct sp_segment combination(const struct sp_tuple *t, __u8 flags, unsigned int bits, size_t payload_len)
+static struct sp_segment combination(const struct sp_tuple *t, __u8 flags, unsigned int bits,
+				     size_t payload_len)
 {
 	return (struct sp_segment){
 		.tuple = *t, .flags = flags, .seq = 0xfffffff0, .ack = 0x80000001, .window = 0xabcd,
 		.mss = bits & 1 ? 1460 : 0, .wscale = bits & 2 ? 7 : -1, .is_sack = !!(bits & 4),
-		.has_ts = !!(bits & 8), .is_ce = !!(bits & 16), .tsval = 0x01020304, .tsecr = 0xf1f2f3f4,
+		.has_ts = !!(bits & 8), .is_ce = !!(bits & 16), .tsval = 0x01020304,
+		.tsecr = 0xf1f2f3f4,
 		.payload = text, .payload_len = payload_len,
 	};
 }
@@ -147,7 +159,8 @@ static void every_combination_round_trips(void **state)
 		for (size_t i = 0; i < COUNT(flags); i++)
 			for (unsigned int bits = 0; bits < 32; bits++)
 				for (size_t n = 0; n < COUNT(lens); n++) {
-					struct sp_segment seg = combination(families[f], flags[i], bits, lens[n]);
+					struct sp_segment seg = combination(families[f], flags[i],
+									    bits, lens[n]);
 
 					round_trip(&seg);
 				}
@@ -184,7 +197,8 @@ static void options_are_laid_out(void **state)
 		{ 4, 4, { 1, 1, 4, 2 } },
 		{ 7, 12, { 2, 4, 5, 180, 1, 1, 4, 2, 1, 3, 3, 7 } },
 		{ 8, 12, { 1, 1, 8, 10, 1, 2, 3, 4, 0xf1, 0xf2, 0xf3, 0xf4 } },
-		{ 15, 20, { 2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0xf1, 0xf2, 0xf3, 0xf4, 1, 3, 3, 7 } },
+		{ 15, 20, { 2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0xf1, 0xf2, 0xf3, 0xf4, 1, 3, 3,
+			    7 } },
 	};
 	__u8 packet[200];
 
@@ -195,7 +209,8 @@ static void options_are_laid_out(void **state)
 		assert_int_equal(packet[32], (5 + table[i].len / 4) << 4);
 		assert_memory_equal(packet + 40, table[i].bytes, table[i].len);
 		seg.flags = SP_TCP_ACK;
-		assert_int_equal(sp_segment_build(&seg, packet, sizeof(packet)), 40 + (seg.has_ts ? 12 : 0));
+		assert_int_equal(sp_segment_build(&seg, packet, sizeof(packet)),
+				 40 + (seg.has_ts ? 12 : 0));
 	}
 }
 
@@ -207,7 +222,8 @@ static void too_much_payload_is_refused(void **state)
 		size_t headers = sp_segment_build(&seg, buf, SP_SEGMENT_PACKET_MAX);
 
 		seg.payload_len = SP_SEGMENT_PACKET_MAX - headers;
-		assert_int_equal(sp_segment_build(&seg, buf, SP_SEGMENT_PACKET_MAX), SP_SEGMENT_PACKET_MAX);
+		assert_int_equal(sp_segment_build(&seg, buf, SP_SEGMENT_PACKET_MAX),
+				 SP_SEGMENT_PACKET_MAX);
 		seg.payload_len++;
 		assert_int_equal(sp_segment_build(&seg, buf, SP_SEGMENT_PACKET_MAX), -EMSGSIZE);
 		assert_int_equal(sp_segment_build(&seg, buf, 1 << 20), -EMSGSIZE);
@@ -220,7 +236,8 @@ static void too_much_payload_is_refused(void **state)
 	}
 }
 
-static void truncated_at(const struct sp_segment *seg, const __u8 *packet, size_t len, size_t headers)
+static void truncated_at(const struct sp_segment *seg, const __u8 *packet, size_t len,
+			 size_t headers)
 {
 	struct sp_event *ev = event_new(&seg->tuple, packet, len);
 	struct sp_segment got = { .seq = 1234 };
@@ -236,7 +253,9 @@ static void truncated_at(const struct sp_segment *seg, const __u8 *packet, size_
 	free(ev);
 }
 
-/* As a stack leaves it that lets hardware do the rest: the sum of the pseudo header, not inverted. */
+/*
+ * As a stack leaves it that lets hardware do the rest: the sum of the pseudo header, not inverted.
+ */
 static void put_partial_checksum(const struct sp_tuple *t, __u8 *tcp, size_t len)
 {
 	__u16 check = ~sum_fold(sum_pseudo(t, IPPROTO_TCP, len));
@@ -361,7 +380,8 @@ static void odd_options_are_understood(void **state)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct sp_segment got;
 
-		assert_int_equal(parse_syn_options(table[i].opts, table[i].len, SP_TCP_SYN, &got), 0);
+		assert_int_equal(parse_syn_options(table[i].opts, table[i].len, SP_TCP_SYN, &got),
+				 0);
 		assert_int_equal(got.mss, table[i].mss);
 		assert_int_equal(got.wscale, table[i].wscale);
 		assert_int_equal(got.is_sack, table[i].is_sack);
@@ -386,7 +406,8 @@ static void damaged_options_are_refused(void **state)
 {
 	static const __u8 table[][4] = {
 		{ 2, 0, 5, 180 }, { 2, 1, 5, 180 }, { 2, 5, 5, 180 }, { 1, 1, 1, 2 },
-		{ 1, 1, 3, 3 }, { 8, 10, 0, 0 }, { 77, 255, 0, 0 }, { 77, 0, 0, 0 }, { 77, 1, 1, 1 },
+		{ 1, 1, 3, 3 }, { 8, 10, 0, 0 }, { 77, 255, 0, 0 }, { 77, 0, 0, 0 },
+		{ 77, 1, 1, 1 },
 	};
 	struct sp_segment got;
 
@@ -443,7 +464,8 @@ static void random_damage_is_harmless(void **state)
 
 	srand(1);
 	for (int i = 0; i < 50000; i++) {
-		struct sp_segment seg = combination(families[i % 2], SP_TCP_SYN, rand() % 16, rand() % 8), got;
+		struct sp_segment seg = combination(families[i % 2], SP_TCP_SYN, rand() % 16,
+						    rand() % 8), got;
 		size_t len = sp_segment_build(&seg, packet, sizeof(packet));
 		struct sp_event *ev;
 
@@ -464,14 +486,16 @@ static void random_damage_is_harmless(void **state)
 static void too_big_names_mtu_and_packet(void **state)
 {
 	static const size_t lens[] = { 0, 1, 400, 500, 2000, 8000 };
-	static const __u8 heads[2][8] = { { 3, 4, 0, 0, 0, 0, 0x05, 0x14 }, { 2, 0, 0, 0, 0, 0, 0x05, 0x14 } };
+	static const __u8 heads[2][8] = { { 3, 4, 0, 0, 0, 0, 0x05, 0x14 },
+					  { 2, 0, 0, 0, 0, 0, 0x05, 0x14 } };
 	__u8 packet[SP_SEGMENT_PACKET_MAX], out[SP_SEGMENT_PACKET_MAX];
 
 	for (size_t i = 0; i < COUNT(lens) * 2; i++) {
 		int is_v6 = i % 2;
 		struct sp_segment seg = combination(families[is_v6], SP_TCP_ACK, 8, lens[i / 2]);
 		struct sp_tuple back = sp_tuple_reverse(&seg.tuple);
-		size_t ip_len = is_v6 ? 40 : 20, len = sp_segment_build(&seg, packet, sizeof(packet));
+		size_t ip_len = is_v6 ? 40 :
+			20, len = sp_segment_build(&seg, packet, sizeof(packet));
 		struct sp_event *ev = event_new(&seg.tuple, packet, len);
 		size_t quoted = len < ip_len + 512 ? len : ip_len + 512;
 
@@ -501,7 +525,10 @@ static void too_big_wants_an_ip_header(void **state)
 	}
 }
 
-/* Without sockets, as on a machine without IPv6: the queue goes round, and every packet is counted once. */
+/*
+ * Without sockets, as on a machine without IPv6: the queue goes round, and every packet is counted
+ * once.
+ */
 static void the_queue_loses_no_count(void **state)
 {
 	static struct sp_wire wire = { .v4.fd = -1, .v6.fd = -1 };
@@ -538,7 +565,8 @@ static void queued_packets_stay_as_they_are(void **state)
 		const struct msghdr *msg = &wire.v6.msgs[i].msg_hdr;
 		const struct sockaddr_in6 *to = msg->msg_name;
 
-		assert_int_equal(msg->msg_iov->iov_len, sp_segment_build(&seg, packet, sizeof(packet)));
+		assert_int_equal(msg->msg_iov->iov_len,
+				 sp_segment_build(&seg, packet, sizeof(packet)));
 		assert_memory_equal(msg->msg_iov->iov_base, packet, msg->msg_iov->iov_len);
 		assert_int_equal(to->sin6_family, AF_INET6);
 		assert_int_equal(to->sin6_port, 0); /* a raw socket takes it for the protocol */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_stray.c - src/tcp/stray.c: what waits, in which order it is handed over, and what is overwritten */
+/*
+ * test_stray.c - src/tcp/stray.c: what waits, in which order it is handed over, and what is
+ * overwritten
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,9 +31,11 @@ static struct sp_tuple tuple(__u16 port)
 }
 
 /* Port and hash are chosen apart: one chain holds many connections. */
-static void add_text(__u64 hash, __u16 port, __u32 seq, __u8 flags, __u64 now_ns, const void *text, size_t len)
+static void add_text(__u64 hash, __u16 port, __u32 seq, __u8 flags, __u64 now_ns, const void *text,
+		     size_t len)
 {
-	struct sp_segment seg = { .tuple = tuple(port), .seq = seq, .payload = text, .payload_len = len };
+	struct sp_segment seg = { .tuple = tuple(port), .seq = seq, .payload = text,
+				  .payload_len = len };
 
 	sp_stray_add(strays, hash, &seg, flags, now_ns);
 }
@@ -191,7 +196,8 @@ static int come(struct sp_strays *s, const struct sp_segment *seg, __u64 at_ns)
 
 static void the_next_connection_of_a_port_is_not_dead(void **state)
 {
-	struct sp_segment old = { .seq = 1000, .ack = 0xfffffff0 }, new = { .seq = 0x80000000, .ack = 0x90000000 };
+	struct sp_segment old = { .seq = 1000, .ack = 0xfffffff0 },
+		new = { .seq = 0x80000000, .ack = 0x90000000 };
 	struct sp_strays *s = sp_strays_new();
 	__u64 start_ns = 1000000000000ULL;
 
@@ -203,7 +209,10 @@ static void the_next_connection_of_a_port_is_not_dead(void **state)
 	sp_strays_free(s);
 }
 
-/* A connection whose numbers don't fit has its strays put back by whoever is handed them: the daemon ran in a circle. */
+/*
+ * A connection whose numbers don't fit has its strays put back by whoever is handed them: the
+ * daemon ran in a circle.
+ */
 static void strays_that_come_back_stay(void **state)
 {
 	struct sp_tuple t = tuple(7);
@@ -221,7 +230,8 @@ static void strays_that_come_back_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_next_connection_of_a_port_is_not_dead, begin, end),
+		cmocka_unit_test_setup_teardown(the_next_connection_of_a_port_is_not_dead, begin,
+						end),
 		cmocka_unit_test_setup_teardown(oldest_first_and_only_its_own, begin, end),
 		cmocka_unit_test_setup_teardown(strays_that_come_back_stay, begin, end),
 		cmocka_unit_test_setup_teardown(late_ones_are_forgotten, begin, end),

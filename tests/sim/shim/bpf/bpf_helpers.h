@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * bpf_helpers.h - in the place of libbpf's, where the datapath is compiled for this machine: kernel helpers as plain
- * functions of tests/sim/kernel.c. What only agents' programs use is refused.
+ * bpf_helpers.h - in the place of libbpf's, where the datapath is compiled for this machine: kernel
+ * helpers as plain functions of tests/sim/kernel.c. What only agents' programs use is refused.
  */
 #ifndef SP_SIM_BPF_HELPERS_H
 #define SP_SIM_BPF_HELPERS_H
@@ -28,7 +28,8 @@ void bpf_ringbuf_submit(void *data, __u64 flags);
 void bpf_ringbuf_discard(void *data, __u64 flags);
 __u64 bpf_ktime_get_coarse_ns(void);
 long bpf_skb_load_bytes(const void *skb, __u32 off, void *to, __u32 len);
-long bpf_skb_store_bytes(struct __sk_buff *skb, __u32 off, const void *from, __u32 len, __u64 flags);
+long bpf_skb_store_bytes(struct __sk_buff *skb, __u32 off, const void *from, __u32 len,
+			 __u64 flags);
 long bpf_skb_pull_data(struct __sk_buff *skb, __u32 len);
 long bpf_skb_change_tail(struct __sk_buff *skb, __u32 len, __u64 flags);
 __s64 bpf_csum_diff(const void *from, __u32 from_size, const void *to, __u32 to_size, __u32 seed);
@@ -38,8 +39,10 @@ long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int plen, __u32 fl
 long bpf_redirect(__u32 ifindex, __u64 flags);
 long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *params, int plen, __u64 flags);
 
-static inline long bpf_clone_redirect(struct __sk_buff *skb, __u32 ifindex, __u64 flags) { return -EINVAL; }
-static inline struct bpf_sock *bpf_skc_lookup_tcp(void *ctx, struct bpf_sock_tuple *t, __u32 len, __u64 ns, __u64 flags)
+static inline long bpf_clone_redirect(struct __sk_buff *skb, __u32 ifindex,
+				      __u64 flags) { return -EINVAL; }
+static inline struct bpf_sock *bpf_skc_lookup_tcp(void *ctx, struct bpf_sock_tuple *t, __u32 len,
+						  __u64 ns, __u64 flags)
 {
 	return NULL;
 }
@@ -57,6 +60,7 @@ static inline long bpf_loop(__u32 n, void *fn, void *ctx, __u64 flags)
 	return i;
 }
 static inline long bpf_skb_vlan_pop(struct __sk_buff *skb) { return -EINVAL; }
-static inline long bpf_check_mtu(void *ctx, __u32 ifindex, __u32 *mtu, __s32 diff, __u64 flags) { return 0; }
+static inline long bpf_check_mtu(void *ctx, __u32 ifindex, __u32 *mtu, __s32 diff,
+				 __u64 flags) { return 0; }
 
 #endif
