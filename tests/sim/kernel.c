@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "datapath/count.h"
 #include "kernel.h"
+#include "peers.h"
 #include "tcp/segment.h"
 #include "world.h"
 
@@ -420,14 +421,25 @@ int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)
 
 static unsigned int cookies_read;
 
+/* One of some millions of segments of other connections has the acknowledgement number of one. */
+static void check_guess(const struct sp_tuple *front, __u32 client_isn)
+{
+	if (!sim_client_has_begun(front, client_isn))
+		sim_guess();
+}
+
 enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_segment *seg)
 {
 	struct sp_cookie_in in = { .tuple = seg->tuple, .client_isn = seg->seq - 1 };
 	const struct sp_control *c = &dp->control;
+	enum sp_cookie kind;
 
 	cookies_read++;
-	return sp_cookie_read(c->cookie_key[0], &in, c->period, seg->ack - 1) ?:
+	kind = sp_cookie_read(c->cookie_key[0], &in, c->period, seg->ack - 1) ?:
 		sp_cookie_read(c->cookie_key[0], &in, c->period - 1, seg->ack - 1);
+	if (kind)
+		check_guess(&in.tuple, in.client_isn);
+	return kind;
 }
 
 void sp_datapath_heartbeat(struct sp_datapath *dp)
@@ -453,7 +465,10 @@ int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int
 static void hand_up(struct sp_datapath *dp, const struct sp_event *ev)
 {
 	unsigned int before = cookies_read;
+	struct sp_segment seg;
 
+	if (ev->kind == SP_EVENT_FRONT && !sp_segment_parse(ev, &seg))
+		check_guess(&seg.tuple, seg.seq - 1);
 	dp->fn(dp->ctx, ev);
 	if (ev->kind == SP_EVENT_FRONT && cookies_read != before)
 		sim_fail("the daemon has computed the MAC of a cookie again");

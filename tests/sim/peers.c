@@ -275,6 +275,15 @@ int sim_clients_are_done(void)
 	return 1;
 }
 
+int sim_client_has_begun(const struct sp_tuple *front, __u32 isn)
+{
+	for (unsigned int i = 0; i < client_count; i++)
+		if (clients[i]->tcp.iss == isn &&
+		    !memcmp(&clients[i]->tcp.out, front, sizeof(*front)))
+			return 1;
+	return 0;
+}
+
 void sim_client_receive(const struct sp_segment *seg)
 {
 	struct sp_tuple key = sp_tuple_reverse(&seg->tuple);

@@ -26,6 +26,8 @@ int sim_clients_are_done(void);
 void sim_peers_judge(void);
 
 /* A segment has come to a client's, or a backend's, address. */
+/* Whether a client has begun a connection @front with this ISN. */
+int sim_client_has_begun(const struct sp_tuple *front, __u32 isn);
 void sim_client_receive(const struct sp_segment *seg);
 void sim_backend_receive(const struct sp_segment *seg);
 

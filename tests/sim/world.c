@@ -25,6 +25,7 @@ static struct coming heap[COMING_MAX];
 static unsigned int heap_count;
 static __u64 order, chance[2];
 static char failure[512];
+static int is_guess;
 static __u64 digest;
 
 struct block {
@@ -75,6 +76,7 @@ void sim_begin(__u64 seed, int is_verbose)
 	order = 0;
 	digest = 14695981039346656037ULL;
 	failure[0] = 0;
+	is_guess = 0;
 	chance[0] = splitmix(&seed);
 	chance[1] = splitmix(&seed);
 }
@@ -187,6 +189,17 @@ void sim_fail(const char *fmt, ...)
 	sim_trace("FAULT: %s", text);
 	if (!failure[0])
 		memcpy(failure, text, sizeof(failure));
+}
+
+void sim_guess(void)
+{
+	sim_trace("a cookie is right by chance");
+	is_guess = 1;
+}
+
+int sim_was_guess(void)
+{
+	return is_guess;
 }
 
 const char *sim_failure(void)

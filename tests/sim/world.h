@@ -44,6 +44,9 @@ void sim_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 extern int sim_is_verbose;
 /* The run has shown a fault. The first one is kept. */
 void sim_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A cookie was right by chance, see THREATS.md: the run says nothing about the daemon. */
+void sim_guess(void);
+int sim_was_guess(void);
 const char *sim_failure(void);	/* NULL: none */
 
 #endif
