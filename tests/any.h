@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* any.h - tuples and splices at random, for what must come back as it went */
+/* any.h - random tuples and splices, for round trips */
 #ifndef SP_TESTS_ANY_H
 #define SP_TESTS_ANY_H
 
@@ -26,15 +26,15 @@ static inline struct sp_addr any_addr(int is_v6)
 					any32() } };
 }
 
-/* Somebody is at both ends. */
+/* Both ports are nonzero. */
 static inline struct sp_tuple any_tuple(int is_v6)
 {
 	return (struct sp_tuple){ any_addr(is_v6), any_addr(is_v6), any32() | 1, any32() | 1 };
 }
 
 /*
- * As splice.c makes it of two handshakes: each number is what the one side says of what the other
- * has heard.
+ * A splice as splice.c makes it from two handshakes. Deltas map the numbers of a connection to the
+ * numbers of its peer connection.
  */
 static inline struct sp_splice any_splice(int is_v6)
 {

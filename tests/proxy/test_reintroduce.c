@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_reintroduce.c - src/proxy/reintroduce.c: what is repeated, how often and how long; with a
- * table of the test's own
+ * test_reintroduce.c - src/proxy/reintroduce.c: repeated introductions, their rate and duration;
+ * with a fake table
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,7 +36,7 @@ static unsigned int id_of(const struct sp_tuple *front)
 	return ntohl(front->saddr.w[3]);
 }
 
-/* ---- what it calls ---- */
+/* ---- fakes ---- */
 
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry)
 {
@@ -53,7 +53,7 @@ void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, 
 	last = *splice;
 }
 
-/* An agent that doesn't know the splice yet can do nothing with the acknowledgement. */
+/* The relayed acknowledgement is useless to an agent that doesn't know the splice yet. */
 void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_segment *seg,
 	      __u16 mss)
 {
@@ -64,7 +64,7 @@ void sp_relay(struct sp_wire *wire, const struct sp_half *half, const struct sp_
 	ack = *seg;
 }
 
-/* ---- what there is ---- */
+/* ---- fixture ---- */
 
 static int begin(void **state)
 {
@@ -133,13 +133,13 @@ static void until_it_is_heard(void **state)
 	struct sp_entry *up = add(1);
 
 	assert_int_equal(tick(50), 1);
-	up->state.last_ack = client.isn_ours + 1;	/* that of the handshake */
+	up->state.last_ack = client.isn_ours + 1;	/* of the handshake */
 	assert_int_equal(tick(200), 1);
 	up->state.last_ack++;
 	assert_int_equal(tick(800), 0);
 	assert_int_equal(introduced[1], 2);
 	assert_int_equal(u->count, 0);
-	/* for good */
+	/* gone for good */
 	up->state.last_ack = 0;
 	assert_int_equal(tick(60000), 0);
 }
@@ -180,7 +180,10 @@ static void not_when_nothing_is_left_to_hear_of(void **state)
 	assert_int_equal(u->count, 4);
 }
 
-/* Who has something to say repeats that by himself. */
+/*
+ * A peer with data to send retransmits by itself. A peer that waits needs the greeting's
+ * acknowledgement.
+ */
 static void a_greeting_is_waited_for_by_its_ack(void **state)
 {
 	add_of(1, 1);
@@ -201,7 +204,9 @@ static void a_greeting_is_waited_for_by_its_ack(void **state)
 	assert_int_equal(relayed, 2);
 }
 
-/* What a tick has no time for is for the next ones: none is left out, and none comes twice. */
+/*
+ * Splices beyond one tick's share wait for the next ticks: all have a turn, and no splice has two.
+ */
 static void a_few_in_each_tick(void **state)
 {
 	for (unsigned int id = 0; id < 3 * PER_TICK + 1; id++)
@@ -217,8 +222,7 @@ static void a_few_in_each_tick(void **state)
 }
 
 /*
- * The heard ones are no work: behind as many of them as there may be, others have their turn at
- * once.
+ * Splices already heard cost no turn: behind any number of them the rest have their turn at once.
  */
 static void heard_ones_cost_nothing(void **state)
 {
@@ -243,7 +247,7 @@ static void a_full_ring_lets_the_oldest_go(void **state)
 	memset(is_there, 0, sizeof(is_there));
 	assert_int_equal(tick(60000), 0);
 	assert_int_equal(u->count, 0);
-	/* and has room again */
+	/* room again */
 	add(0);
 	assert_int_equal(u->count, 1);
 	assert_int_equal(tick(50), 1);

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * sim.c - runs out of seeds: what happens to a few clients while proxies are killed, suspended and
- * lost
- */
+/* sim.c - runs from seeds: a few clients, while proxies are killed, suspended and lost */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +14,7 @@
 #include "store.h"
 #include "world.h"
 
-#define WARM_UP_NS	(700 * SIM_MS)	/* proxies know each other, and are in sync */
+#define WARM_UP_NS	(700 * SIM_MS)	/* proxies know their peers, and are in sync */
 #define CLIENTS_MAX	4
 #define LIMIT_NS	(120 * SIM_S)
 #define RUNS_PER_GUESS	20000	/* at most; one in 100000 was seen */
@@ -36,7 +33,7 @@ static const char usage[] =
 #define ENDS_NS		(4 * SIM_S)	/* by then all proxies know the end of a connection */
 
 static unsigned int fault_count;
-/* of thousand clients, those that connect once more from the same port */
+/* clients of 1000 that connect again from the same port */
 static unsigned int again;
 
 enum fault { NONE, KILL, FREEZE, LOSE, CUT, FAULTS };
@@ -68,8 +65,8 @@ static void happen(void *machine, __u64 fault)
 }
 
 /*
- * One machine at a time, so that the others know all that it did. A lone one keeps its kernel. Each
- * fault begins with a client: that is when most is on its way.
+ * Faults hit one machine at a time, so that the rest know all that the machine did. A lone machine
+ * keeps its kernel. A fault begins near the start of a client, when most is in flight.
  */
 static void plan_faults(const __u64 *starts_ns, unsigned int count)
 {
@@ -89,7 +86,7 @@ static void plan_faults(const __u64 *starts_ns, unsigned int count)
 		fault_count++;
 		sim_at(at_ns, happen, m, fault);
 		if (fault == LOSE && sim_chance(300))
-			return;		/* for good: others have to do what it owed */
+			return;		/* for good: the peers take over its duties */
 		sim_at(at_ns + for_ns, undo, m, fault);
 		free_ns = at_ns + for_ns + 2 * SIM_S;
 	}
@@ -141,7 +138,7 @@ static __u64 plan_all(void)
 	return at_ns;
 }
 
-/* Where nothing was lost, each proxy that carried a connection knows that it is over. */
+/* If no packet and no machine was lost, every proxy of a connection knows that it is over. */
 static void judge_ends(void)
 {
 	__u64 until_ns = sim_now_ns + ENDS_NS;
@@ -156,7 +153,7 @@ static void judge_ends(void)
 				 sim_machines[i].name);
 }
 
-/* Return: what went wrong; NULL: nothing. */
+/* Return: the failure; NULL: none. */
 static const char *run(__u64 seed, int is_verbose)
 {
 	__u64 begin_ns, started_ns;

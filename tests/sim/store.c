@@ -57,7 +57,7 @@ struct port {
 
 enum kind { COMMIT, FETCH, REFRESH, FORGET, STASH, UNSTASH, SCAN, ANNOUNCE, HEAD, HEADS, DISOWN };
 
-/* A request on its way, and then its answer on the way back. */
+/* A request in flight, and later the answer in flight. */
 struct request {
 	enum kind		kind;
 	struct port		*port;
@@ -89,7 +89,7 @@ void sim_store_end(void)
 	}
 }
 
-/* ---- what is kept ---- */
+/* ---- contents ---- */
 
 static int same(const struct sp_tuple *a, const struct sp_tuple *b)
 {
@@ -166,7 +166,7 @@ static struct kept_head *new_head(const struct sp_tuple *front)
 	return NULL;
 }
 
-/* ---- requests, as they arrive ---- */
+/* ---- requests arrive ---- */
 
 static void commit(struct request *r)
 {
@@ -273,7 +273,7 @@ static void announce(struct request *r)
 	memcpy(m->record, r->bytes, r->len);
 }
 
-/* ---- answers, as they arrive ---- */
+/* ---- answers arrive ---- */
 
 static void tell_members(struct sp_store *s)
 {
@@ -361,7 +361,7 @@ static __u64 way_ns(void)
 	return LEAST_NS + sim_below(sim_store.slow_ns);
 }
 
-/* The machine does not hear of it: after its time-out it knows nothing. */
+/* The answer is lost: after its time-out the machine knows nothing. */
 static void unanswered(struct request *r)
 {
 	r->err = -EAGAIN;
@@ -398,7 +398,7 @@ static void carry_out(struct request *r)
 	}
 }
 
-/* A machine without power asks nothing; what it has sent before arrives. */
+/* A machine without power sends no request. Requests sent before the loss arrive. */
 static void arrive(void *request, __u64 unused)
 {
 	struct request *r = request;
@@ -567,7 +567,7 @@ static void port_disown_head(struct sp_store *s, const char *owner, const struct
 	go(r);
 }
 
-/* Requests refer to it: it goes when the run does. */
+/* The port is freed at the end of the run, since requests in flight refer to it. */
 static void port_close(struct sp_store *s)
 {
 	struct port *p = (struct port *)s;

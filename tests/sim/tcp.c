@@ -39,7 +39,7 @@ static struct sp_segment segment(const struct sim_tcp *t, __u8 flags, __u32 seq)
 
 static void on_timer(void *tcp, __u64 armed);
 
-/* The first of those that were armed and not since is the only one that counts. */
+/* The timer holds until the next arm() or disarm(): t->armed differs afterwards. */
 static void arm(struct sim_tcp *t)
 {
 	t->armed++;
@@ -74,7 +74,7 @@ static __u32 stream_end(const struct sim_tcp *t)
 	return t->iss + 1 + t->len + t->is_done;
 }
 
-/* Send what begins at @seq. Return: sequence numbers used; 0: there is nothing. */
+/* Send a segment from @seq on. Return: sequence numbers used; 0: none left. */
 static __u32 send_at(struct sim_tcp *t, __u32 seq, __u32 most)
 {
 	__u32 room = t->mss - (t->has_ts ? TS_BYTES : 0), at = seq - (t->iss + 1);
@@ -138,7 +138,7 @@ static void on_timer(void *tcp, __u64 armed)
 	}
 	t->rto_ns = t->rto_ns * 2 < RTO_MAX_NS ? t->rto_ns * 2 : RTO_MAX_NS;
 	if (t->state == SIM_TCP_OPEN) {
-		/* one segment, and no tail of the next */
+		/* one full segment, without a tail of the next */
 		t->cwnd = t->mss - (t->has_ts ? TS_BYTES : 0);
 		t->snd_nxt = t->snd_una;
 		t->dup_acks = 0;
@@ -188,7 +188,7 @@ void sim_tcp_accept(struct sim_tcp *t, const struct sp_segment *syn)
 	arm(t);
 }
 
-/* ---- what comes ---- */
+/* ---- receiving ---- */
 
 static void opened(struct sim_tcp *t)
 {
@@ -202,7 +202,7 @@ static void opened(struct sim_tcp *t)
 static void on_syn_ack(struct sim_tcp *t, const struct sp_segment *seg)
 {
 	if (seg->flags & SP_TCP_ACK && seg->ack != t->iss + 1) {
-		/* of a connection that is over: RFC 9293, 3.10.7.3 */
+		/* a segment of a closed connection: RFC 9293, 3.10.7.3 */
 		sim_tcp_refuse(seg);
 		return;
 	}
@@ -324,8 +324,8 @@ static int is_old(const struct sim_tcp *t, const struct sp_segment *seg)
 }
 
 /*
- * RFC 9293, 3.10.7.4: something of it is in the window. What is not must not move TS.Recent (RFC
- * 7323, 4.3), either.
+ * RFC 9293, 3.10.7.4: a segment is acceptable if part of it is in the window. Unacceptable segments
+ * must not move TS.Recent, either (RFC 7323, 4.3).
  */
 static int is_acceptable(const struct sim_tcp *t, const struct sp_segment *seg)
 {

@@ -170,7 +170,7 @@ static void backends_do_not_share(void **state)
 	}
 	sp_ports_free(ports);
 
-	/* nor do those that fall into one bucket */
+	/* nor do backends that share a bucket */
 	ports = open_ports(1, 1);
 	for (int n = 0; n < 2 * BUCKETS; n++) {
 		struct sp_endpoint to = backend(n % 2);
@@ -203,7 +203,7 @@ static void addresses_are_used_in_turn(void **state)
 	assert_int_equal(sp_port_alloc(ports, &to4, &from), -EADDRNOTAVAIL);
 	assert_int_equal(sp_port_alloc(ports, &to6, &from), -EADDRNOTAVAIL);
 
-	/* the one address that has a port is found, whosever turn it is */
+	/* the only address with a free port is found, out of turn */
 	from = (struct sp_endpoint){ v4(1), htons(FIRST + 3) };
 	sp_port_free(ports, &to4, &from);
 	assert_int_equal(sp_port_alloc(ports, &to4, &from), 0);
@@ -263,7 +263,7 @@ static void taken_ports_are_not_given(void **state)
 	sp_ports_free(ports);
 }
 
-/* First, last and middle of the list; one put again afterwards rests anew. */
+/* First, last and middle port of the list. A port freed again goes to the end. */
 static void resting_ports_can_be_taken(void **state)
 {
 	static const unsigned int order[] = { 1, 2, 3, 5, 6, 7, 8, 4 };
@@ -284,7 +284,7 @@ static void resting_ports_can_be_taken(void **state)
 	sp_ports_free(ports);
 }
 
-/* A model with a date for each port: 0 never used, -1 in use. */
+/* A model with a date per port: 0 never used, -1 in use. */
 static int model_oldest(const int *rested, int count)
 {
 	int best = -1;
@@ -324,12 +324,12 @@ static void agrees_with_a_plain_model(void **state)
 	sp_ports_free(ports);
 }
 
-/* What a shortage asks about: @over are those that nobody needs any more. */
+/* Queries of a shortage. @over: ports that are not needed any more. */
 struct asked {
 	struct sp_ports	*ports;
 	int		count;
-	int		most;		/* 0: as many as it likes */
-	unsigned int	addr;		/* of the last one */
+	int		most;		/* 0: no bound */
+	unsigned int	addr;		/* of the last query */
 	__u8		over[1000];
 	__u8		seen[1000];
 };
@@ -375,7 +375,7 @@ static void a_shortage_asks_the_oldest_first(void **state)
 	for (int i = 0; i < 100; i++)
 		order[i] = get_idx(ports, &to);
 	put_idx(ports, &to, order[0]);
-	assert_int_equal(get_idx(ports, &to), order[0]);	/* it is the youngest now */
+	assert_int_equal(get_idx(ports, &to), order[0]);	/* now the youngest */
 	sp_ports_on_shortage(ports, on_ask, &asked);
 	asked.over[order[0]] = asked.over[order[1]] = asked.over[order[4]] = 1;
 	assert_int_equal(get_idx(ports, &to), order[1]);
@@ -391,7 +391,7 @@ static void who_is_alive_is_asked_again_after_all_others(void **state)
 	struct sp_ports *ports = open_asking(&asked, 1, 10);
 	struct sp_endpoint to = backend(1), from;
 
-	/* 9 of 10 end again and again: the tenth costs one question in each lap */
+	/* 9 of 10 end again and again: the tenth costs one query per lap */
 	for (int lap = 1; lap <= 50; lap++) {
 		for (int i = 0; i < 9; i++) {
 			memset(asked.over, 1, 10);
@@ -417,7 +417,7 @@ static void questions_are_bounded(void **state)
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	for (int i = 0; i < 1000; i++)
-		assert_in_range(asked.seen[i], 1, 2);	/* other ones each time */
+		assert_in_range(asked.seen[i], 1, 2);	/* different ports every time */
 	asked.most = asked.count + 5;
 	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
 	assert_int_equal(asked.count, asked.most);
@@ -493,7 +493,7 @@ static void marked_ports_come_back_a_round_later(void **state)
 
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(mark_idx(ports, &to, i), 0);
-	assert_int_equal(mark_idx(ports, &to, 2), 0);	/* another copy of it */
+	assert_int_equal(mark_idx(ports, &to, 2), 0);	/* a second copy */
 	assert_int_equal(mark_idx(ports, &to, 10), -ENOENT);
 	assert_int_equal(sp_port_seen(ports, &to, &stray), -ENOENT);
 	for (int i = 0; i < 6; i++)
@@ -519,8 +519,8 @@ static void marked_ports_come_back_a_round_later(void **state)
 }
 
 /*
- * What is in use here is not marked, or is kept by whoever is asked; then it is asked about no
- * more.
+ * Ports in use here are not released by a sweep: either they were never seen, or the callback keeps
+ * them. A port that is kept is queried only once.
  */
 static void what_is_used_here_is_not_swept(void **state)
 {
@@ -550,7 +550,7 @@ static void who_leaves_a_marked_port_does_not_free_it(void **state)
 	mark_idx(ports, &to, 0);
 	mark_idx(ports, &to, 1);
 	leave_idx(ports, &to, 0);
-	/* that splice is over, whatever the store has yet to hear */
+	/* the splice on port 1 is over, though the store may have it still */
 	put_idx(ports, &to, 1);
 	leave_idx(ports, &to, 2);
 	leave_idx(ports, &to, 3);
@@ -560,14 +560,14 @@ static void who_leaves_a_marked_port_does_not_free_it(void **state)
 	end_round(ports, &asked);
 	memset(asked.over, 1, sizeof(asked.over));
 	end_round(ports, &asked);
-	assert_int_equal(asked.count, 1);	/* the mark of the one that was put is gone */
+	assert_int_equal(asked.count, 1);	/* the port freed is not seen any more */
 	assert_int_equal(get_idx(ports, &to), 0);
 	sp_ports_free(ports);
 }
 
 /*
- * The store has what is over here: it has not heard. What it had not for a round may be there all
- * the same.
+ * The store may still have a splice that is over here. A splice that was missing for a round may be
+ * there all the same.
  */
 static void stale_splices_take_no_port(void **state)
 {
@@ -591,7 +591,7 @@ static void stale_splices_take_no_port(void **state)
 	assert_int_equal(mark_idx(ports, &to, 0), 0);
 	assert_int_equal(get_idx(ports, &to), 1);
 	assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
-	put_idx(ports, &to, 1);		/* no trace of the round before */
+	put_idx(ports, &to, 1);		/* no trace of the last round */
 	assert_int_equal(mark_idx(ports, &to, 1), -ESTALE);
 	sp_ports_free(ports);
 }
@@ -604,7 +604,7 @@ static double seconds(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* A daemon that finds a million splices; the bound is some fifty times what it takes. */
+/* A daemon that finds a million splices. The bound is some fifty times the measured time. */
 static void a_million_takes_are_quick(void **state)
 {
 	struct sp_ports *ports = open_ports(1, 40000);
@@ -636,7 +636,7 @@ static void pairs_are_bounded_and_idle_ones_make_room(void **state)
 	assert_int_equal(sp_port_alloc(ports, &to, &from), -ENOMEM);
 	assert_int_equal(take_idx(ports, &to, 0), -ENOMEM);
 
-	/* backend 0 stays for its second port until that is back too */
+	/* backend 0 stays until its second port is free, too */
 	to = backend(0);
 	sp_port_free(ports, &to, &kept);
 	to = backend(QUEUES_MAX);
@@ -651,7 +651,7 @@ static void pairs_are_bounded_and_idle_ones_make_room(void **state)
 	assert_int_equal(sp_port_alloc(ports, &to, &from), 0);
 	assert_int_equal(ports->queue_count, QUEUES_MAX);
 
-	/* the others have kept what they had in use */
+	/* the other backends keep their ports in use */
 	to = backend(1);
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(sp_port_alloc(ports, &to, &from), 0);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * test_faults.c - the engine redis while its servers are killed, stopped, or started anew and empty
- */
+/* test_faults.c - the engine redis while its servers are killed, stopped, or restarted empty */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -19,7 +17,7 @@
 #include "proxies.h"
 #include "base/warnings.h"
 
-#define BLANK_MS 5000	/* as store/redis/conn.c has it */
+#define BLANK_MS 5000	/* same as in store/redis/conn.c */
 
 static struct servers servers;
 static struct proxy *a, *b;
@@ -27,13 +25,13 @@ static long trials = 250, seed = 1;
 
 static void wait_up(struct proxy *p, int count)
 {
-	settle();	/* to see what has gone */
+	settle();	/* so that lost connections are noticed */
 	for (int i = 0; i < 800 && proxy_servers_up(p) != count; i++)
 		run_for(5);
 	assert_int_equal(proxy_servers_up(p), count);
 }
 
-/* Longest of some commits, in ms; all must succeed. */
+/* Time of the slowest of some commits, in ms. All must succeed. */
 static double commit_some(struct proxy *p, unsigned int first, int count)
 {
 	double longest = 0;
@@ -90,8 +88,8 @@ static void two_killed(void **state)
 	assert_in_range(now_ms() - start, 0, 50);
 	assert_int_equal(fetch(b, &s.front), -EAGAIN);
 	/*
-	 * that one server has it, and knows that it was chosen, is enough; that it was claimed is
-	 * not
+	 * one server with the splice, and with the word that it was chosen, is enough; a claim
+	 * alone is not
 	 */
 	assert_int_equal(fetch(b, &kept.front), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &kept));
@@ -113,7 +111,7 @@ static void two_stopped(void **state)
 	assert_in_range(now_ms() - start, 0, 50);
 }
 
-/* What servers find in their sockets when they wake up is done no more. */
+/* Claims found in the sockets of servers that wake up late are not executed. */
 static void late_claims_are_not_done(void **state)
 {
 	struct sp_splice s = splice_of(1400, 1), again = splice_of(1400, 2);
@@ -131,8 +129,8 @@ static void late_claims_are_not_done(void **state)
 }
 
 /*
- * A has won the second and the third server, while the first was away. Then
- * the second one forgets: if its yes counted, B would win with the first one.
+ * A has won the second and the third server, while the first was away. Then the second restarts
+ * empty. If the yes of the second counted, B would win with the first.
  */
 static void who_has_forgotten_has_no_say(void **state)
 {
@@ -145,7 +143,7 @@ static void who_has_forgotten_has_no_say(void **state)
 	server_start(&servers, 1);
 	wait_up(b, 3);
 	assert_int_equal(b->emptied_count, 2);
-	run_for(BLANK_MS);	/* the first one may speak, it knew nothing of it */
+	run_for(BLANK_MS);	/* the first server never had the splice: its vote counts */
 	server_kill(&servers, 1);
 	server_start(&servers, 1);
 	wait_up(b, 3);
@@ -167,7 +165,7 @@ static void all_have_forgotten(void **state)
 	wait_up(a, 3);
 	wait_up(b, 3);
 	assert_int_equal(a->emptied_count, 3);
-	assert_int_equal(fetch(b, &down), -EAGAIN);	/* and not unknown */
+	assert_int_equal(fetch(b, &down), -EAGAIN);	/* not -ENOENT */
 	sp_store_refresh(a->store, &s);
 	settle();
 	assert_int_equal(a->store->counters.put_back, 3);
@@ -192,7 +190,9 @@ static void refused_claims_are_taken_back(void **state)
 	proxy_close(p);
 }
 
-/* When this process was stopped, the answers are there already: nobody is given up for that. */
+/*
+ * After a stop of this process the answers wait in its sockets. No server is given up for the stop.
+ */
 static void being_stopped_is_nobodys_fault(void **state)
 {
 	struct sp_store_server server;
@@ -214,8 +214,8 @@ static void being_stopped_is_nobodys_fault(void **state)
 }
 
 /*
- * A server says what time it is, and we are stopped before we hear it. A clock
- * set by that would make all that we ask come too late.
+ * A server sends its time, and this process is stopped before it reads the time. A clock set from
+ * the stale time would make all later requests late.
  */
 static void being_stopped_does_not_turn_clocks(void **state)
 {
@@ -223,7 +223,7 @@ static void being_stopped_does_not_turn_clocks(void **state)
 	long long before, now = server_info(&servers, 0, "total_commands_processed");
 	int tries = 0;
 
-	do {	/* ours is one of them */
+	do {	/* the commands counted include ours */
 		before = now;
 		uv_run(&loop, UV_RUN_NOWAIT);
 		usleep(2000);
@@ -236,7 +236,7 @@ static void being_stopped_does_not_turn_clocks(void **state)
 	assert_int_equal(commit(b, &its, 1851), 0);
 }
 
-/* Something that accepts connections and says nothing. */
+/* A server that accepts connections and never answers. */
 static void mute_server(void **state)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -258,7 +258,7 @@ static void mute_server(void **state)
 	proxy_close(p);
 	while (accept(fd, NULL, NULL) >= 0)
 		tries++;
-	/* a and b have tried as well: once more each after a second */
+	/* a and b have connected as well: both once more after a second */
 	assert_in_range(tries, 5, 8);
 	close(fd);
 }
@@ -283,7 +283,7 @@ static int is_warned_of(enum sp_warning_kind kind)
 	return 0;
 }
 
-/* Full servers take nothing new, and still say what they have. */
+/* Full servers refuse new splices, and still answer fetches. */
 static void full_servers_are_still_asked(void **state)
 {
 	struct sp_splice kept = splice_of(1950, 1), s = splice_of(1951, 1);
@@ -309,7 +309,7 @@ static void full_servers_are_still_asked(void **state)
 	assert_false(is_warned_of(SP_WARNING_STORE_SERVER) || is_warned_of(SP_WARNING_STORE_SHORT));
 }
 
-/* ---- anything goes ---- */
+/* ---- random faults ---- */
 
 struct contest {
 	struct sp_splice	splices[3];
@@ -325,7 +325,7 @@ static void rely(struct contest *c, const struct sp_splice *s)
 	c->has_relied = 1;
 }
 
-/* What each of the three has come to, and how often. */
+/* Outcomes of the three proxies, counted. */
 static struct {
 	int	ok, adopted, again, fetched;
 } seen;
@@ -458,7 +458,7 @@ int main(int argc, char **argv)
 		trials = atol(argv[1]);
 	if (argc > 2)
 		seed = atol(argv[2]);
-	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* so long are times below */
+	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* times below rely on the usual time-out */
 	uv_loop_init(&loop);
 	servers_start(&servers, 3, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);

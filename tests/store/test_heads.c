@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_heads.c - heads that were acknowledged before their splice, on three real servers of which
- * some fail
+ * test_heads.c - heads acknowledged before their splice, on three real servers, of which some fail
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,7 +16,7 @@
 #include "proxies.h"
 #include "store/chunk.h"
 
-/* in which the "nothing" of a server that was started anew counts for nothing */
+/* time in which "nothing" from a restarted server does not count */
 #define BLANK_MS 5100
 
 static struct servers servers;
@@ -158,7 +157,7 @@ static void latest_tsval_and_first_begin_count(void **state)
 	later.begun_ms = offer.begun_ms;
 	later.client.tsval_theirs = 100;
 	expect_head(a, &front, &later, 9000);
-	offer.client.tsval_theirs = 0xfffffff0;		/* that is before */
+	offer.client.tsval_theirs = 0xfffffff0;		/* earlier */
 	assert_int_equal(stash(a, &front, &offer, bytes, 7680, 9500), 0);
 	expect_head(a, &front, &later, 9500);
 }
@@ -178,7 +177,7 @@ static void newer_connection_wins(void **state)
 	expect_head(a, &front, &new, 100);
 }
 
-/* The one of two owners who has less does not take away what the other one has acknowledged. */
+/* The owner with fewer bytes does not delete the bytes that a second owner has acknowledged. */
 static void forgetting_leaves_what_is_longer(void **state)
 {
 	struct sp_stash_offer offer = offer_of(7);
@@ -208,9 +207,9 @@ static void majority_is_enough_and_less_is_not(void **state)
 	assert_int_equal(head(b, &front), -EAGAIN);
 	server_start(&servers, 0);
 	wait_up(b, 2);
-	assert_int_equal(head(b, &front), -EAGAIN);	/* who has forgotten says nothing */
+	assert_int_equal(head(b, &front), -EAGAIN);	/* a restarted server has no vote */
 	run_for(BLANK_MS);
-	/* all that was safe, and what was given beyond it */
+	/* all safe bytes, and those stashed after them */
 	expect_head(b, &front, &offer, 20000);
 	server_start(&servers, 1);
 	wait_up(a, 3);
@@ -235,7 +234,7 @@ static void frozen_server_costs_no_more_than_the_time_out(void **state)
 	wait_up(b, 3);
 }
 
-/* It has nothing of what came before, so its yes to what comes would be a lie. */
+/* A restarted server lacks the earlier bytes. A yes to later bytes would be a lie. */
 static void restarted_server_has_no_say_until_it_is_given_all(void **state)
 {
 	struct sp_stash_offer offer = offer_of(12);
@@ -259,7 +258,7 @@ static void restarted_server_has_no_say_until_it_is_given_all(void **state)
 	wait_up(b, 3);
 }
 
-/* One that has missed the end of a piece must not go on behind it. */
+/* A server that missed the end of a chunk must not continue behind the gap. */
 static void hole_is_seen(void **state)
 {
 	struct sp_stash_offer offer = offer_of(13);
@@ -267,7 +266,7 @@ static void hole_is_seen(void **state)
 
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 100), 0);
 	for (int ms = 0; ms < 2000 && !number_on(0, "EXISTS", &front, ""); ms += 5)
-		run_for(5);	/* the others were enough */
+		run_for(5);	/* two servers were enough */
 	server_kill(&servers, 1);
 	server_signal(&servers, 0, SIGSTOP);
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 3840), -EAGAIN);
@@ -283,8 +282,7 @@ static void hole_is_seen(void **state)
 }
 
 /*
- * What one server has though the others forgot it long ago: it was delivered, and the word did not
- * get there.
+ * A head on one server only: it was delivered long ago, and the deletion did not reach the server.
  */
 static void left_over_is_nothing(void **state)
 {
@@ -318,7 +316,7 @@ static void forged_piece_is_refused(void **state)
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 5000), 0);
 	settle();
 	offer.begun_ms++;
-	/* of another head */
+	/* chunk of a different head */
 	len = sp_chunk_make(&test_seal, &other, &offer, bytes, 3840, 0, piece);
 	for (int i = 0; i < 3; i++) {
 		redisContext *c = server_connect(&servers, i);
@@ -331,9 +329,9 @@ static void forged_piece_is_refused(void **state)
 					     (size_t)key.len, piece, len));
 		redisFree(c);
 	}
-	assert_int_equal(head(b, &front), -ENOENT);	/* its first piece is gone */
+	assert_int_equal(head(b, &front), -ENOENT);	/* first chunk is gone */
 	assert_int_equal(b->store->counters.refused_forged, refused + 3);
-	/* at one server only it does no harm */
+	/* on a single server a forged chunk does no harm */
 	offer = offer_of(16);
 	assert_int_equal(stash(a, &other, &offer, bytes, 0, 5000), 0);
 	settle();
@@ -373,7 +371,7 @@ static void dead_owners_heads_are_listed(void **state)
 	assert_true(is_listed(b, &front) && is_listed(b, &v6));
 	assert_int_equal(heads(b, NULL, 0), 0);
 	assert_int_equal(b->heads.count, 0);
-	/* a server that has it may be away, but not two */
+	/* one server with the head may be away, two may not */
 	server_kill(&servers, 0);
 	settle();
 	assert_int_equal(heads(b, "proxy1", 0), 0);
@@ -387,7 +385,7 @@ static void dead_owners_heads_are_listed(void **state)
 	wait_up(a, 3);
 	wait_up(b, 3);
 	run_for(BLANK_MS);
-	/* taken over: then it is b's */
+	/* after the takeover the head is b's */
 	assert_int_equal(stash(b, &front, &offer, bytes, 0, 100), 0);
 	sp_store_disown_head(b->store, "proxy1", &front);
 	sp_store_unstash(a->store, &v6, &offer, 100);
@@ -410,7 +408,7 @@ static void own_heads_of_an_earlier_life_are_listed(void **state)
 	assert_int_equal(heads(a, NULL, 200), 0);
 	assert_true(is_listed(a, &front));
 	assert_false(is_listed(a, &now));
-	/* given again: it is this life's */
+	/* stashed again in the present life */
 	assert_int_equal(stash(a, &front, &offer, bytes, 0, 100), 0);
 	settle();
 	assert_int_equal(heads(a, NULL, 200), 0);
@@ -464,7 +462,7 @@ static int setup(void **state)
 {
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = i * 2654435761u >> 24;
-	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* so long are times below */
+	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* times below rely on the usual time-out */
 	uv_loop_init(&loop);
 	servers_start(&servers, 3, NULL);
 	a = proxy_new(&servers, 3, 0);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * test_stray.c - src/tcp/stray.c: what waits, in which order it is handed over, and what is
- * overwritten
- */
+/* test_stray.c - src/tcp/stray.c: waiting segments, their order when taken, and overwriting */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +27,7 @@ static struct sp_tuple tuple(__u16 port)
 	return (struct sp_tuple){ .sport = port };
 }
 
-/* Port and hash are chosen apart: one chain holds many connections. */
+/* Port and hash are independent: one chain holds many connections. */
 static void add_text(__u64 hash, __u16 port, __u32 seq, __u8 flags, __u64 now_ns, const void *text,
 		     size_t len)
 {
@@ -210,8 +207,8 @@ static void the_next_connection_of_a_port_is_not_dead(void **state)
 }
 
 /*
- * A connection whose numbers don't fit has its strays put back by whoever is handed them: the
- * daemon ran in a circle.
+ * Strays of a connection whose numbers don't fit are put back during sp_stray_take(). The daemon
+ * once looped forever.
  */
 static void strays_that_come_back_stay(void **state)
 {
