@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_siphash.c - abi/siphash.h against vectors of others; base/hash.h, whose results must not
+ * test_siphash.c - abi/siphash.h against published vectors; base/hash.h, whose results must not
  * change.
  */
 #include <setjmp.h>
@@ -12,10 +12,9 @@
 #include "base/hash.h"
 
 /*
- * Key 00..0f, message 00, 01, 02, ...: lengths 0, 8 and 16 as published with
- * SipHash; the others agree between OpenSSL 3.0 ("openssl mac SIPHASH",
- * size 8) and a Python version written from the paper, which also gives the
- * paper's own vector of 15 bytes.
+ * Key 00..0f, message 00, 01, 02, ...: lengths 0, 8 and 16 as published with SipHash. For the rest
+ * OpenSSL 3.0 ("openssl mac SIPHASH", size 8) agrees with a Python version written from the paper.
+ * The Python version also gives the paper's own vector of 15 bytes.
  */
 static const __u64 vectors[] = {
 	0x726fdb47dd0e0e31, 0x93f5f5799a932462, 0x3f2acc7f57c29bdb, 0xb8ad50c6f649af94,
@@ -56,7 +55,7 @@ static void every_bit_of_the_key_counts(void **state)
 	}
 }
 
-/* What the first version has made of it: places of splices, and homes. */
+/* Results of the first version: places of splices, and homes. */
 static void results_of_bytes_are_for_good(void **state)
 {
 	const __u64 key[2] = { 0x73706c6963656420, 0x706c616365732031 };

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * test_warnings.c - src/base/warnings.c: what is in force, for how long, and what the log has of it
- */
+/* test_warnings.c - src/base/warnings.c: warnings in force, their duration, and their log lines */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +15,7 @@
 static char said[1024];
 static int said_count, is_log_full;
 
-/* ---- what it calls ---- */
+/* ---- fakes ---- */
 
 void sp_log(enum sp_log_level level, const char *fmt, ...)
 {
@@ -35,7 +33,7 @@ int sp_log_limit_pass(struct sp_log_limit *limit, unsigned int *ret_suppressed)
 	return !is_log_full;
 }
 
-/* ---- what it should do ---- */
+/* ---- tests ---- */
 
 static int begin(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * test_policy.c - src/datapath/policy.c: IPsec policies from netlink messages, and the packets that
- * they forbid
+ * the policies forbid
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,7 @@ static xfrm_address_t address(const char *text)
 	return addr;
 }
 
-/* 10.2.0.1 -> 10.2.0.0/24, TCP or anything, block */
+/* 10.2.0.1 -> 10.2.0.0/24, all protocols, block */
 static struct xfrm_userpolicy_info usual(__u32 index)
 {
 	return (struct xfrm_userpolicy_info){
@@ -56,7 +56,7 @@ struct message {
 	struct xfrm_user_tmpl		value;
 };
 
-/* @len: of the attribute; 0: none */
+/* @len: length of the attribute; 0: none */
 static void say(unsigned short type, const struct xfrm_userpolicy_info *info, unsigned short attr,
 		const void *value,
 		int len)
@@ -137,7 +137,7 @@ static void only_what_we_might_send(void **state)
 	assert_true(forbids("10.2.0.1", "10.2.0.2", 80));
 }
 
-/* 10.2.0.1 -> 10.2.0.0/24 must come encrypted: it gets no answers in clear. */
+/* 10.2.0.0/24 -> 10.2.0.1 must come encrypted, so no answer goes out in clear. */
 static void what_must_not_come_is_not_answered(void **state)
 {
 	static const __u8 dirs[] = { XFRM_POLICY_IN, XFRM_POLICY_FWD };
@@ -153,7 +153,7 @@ static void what_must_not_come_is_not_answered(void **state)
 		out.action = XFRM_POLICY_ALLOW;
 		out.priority = 1;
 		add(&in);
-		add(&out);	/* which says nothing of what comes */
+		add(&out);	/* outgoing: no word on incoming packets */
 		assert_true(forbids("10.2.0.9", "10.2.0.1", 80));
 		assert_false(forbids("10.2.0.9", "10.2.0.1", 81));
 		assert_false(forbids("10.2.0.1", "10.2.0.9", 80));

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * test_connection.c - src/proxy/connection.c: which state follows which, as the table in conn.h
- * says
- */
+/* test_connection.c - src/proxy/connection.c: transitions of states, as in the table of conn.h */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,7 +13,7 @@
 
 #include "proxy/connection.c"
 
-/* ---- below it: not called here ---- */
+/* ---- fakes: not called here ---- */
 
 struct sp_conn *sp_conn_add(struct sp_conns *conns, const struct sp_tuple *front)
 {
@@ -63,7 +60,10 @@ static enum sp_conn_state state_named(const char *name)
 	return 0;
 }
 
-/* Lines of the table begin by a state, or by a tab and one more that it is entered from. */
+/*
+ * Table lines begin with a state, or with a tab and a further state from which the row's state is
+ * entered.
+ */
 static void read_table(__u16 ret_from[])
 {
 	FILE *header = fopen(SP_SOURCE "/src/proxy/conn.h", "r");

@@ -51,8 +51,8 @@ struct sp_datapath {
 	unsigned int		offered_count;
 };
 
-static struct sp_datapath *here;	/* whose program runs */
-static __u8 *frame;			/* below 4 GiB, as struct __sk_buff has 32 bits for it */
+static struct sp_datapath *here;	/* its program runs */
+static __u8 *frame;			/* below 4 GiB: struct __sk_buff has 32 bits for a pointer */
 
 /* ---- maps ---- */
 
@@ -244,7 +244,7 @@ __s64 bpf_csum_update(struct __sk_buff *skb, __u32 sum)
 	return -ENOTSUP;
 }
 
-/* Packets here are whole: the pseudo header counts like all else. */
+/* Checksums here are complete: the pseudo header counts like the rest. */
 long bpf_l4_csum_replace(struct __sk_buff *skb, __u32 off, __u64 from, __u64 to, __u64 flags)
 {
 	__u16 old;
@@ -421,7 +421,7 @@ int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)
 
 static unsigned int cookies_read;
 
-/* One of some millions of segments of other connections has the acknowledgement number of one. */
+/* A wrong segment guesses a cookie's acknowledgement number once in some millions. */
 static void check_guess(const struct sp_tuple *front, __u32 client_isn)
 {
 	if (!sim_client_has_begun(front, client_isn))
@@ -461,7 +461,7 @@ int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int
 	return 0;
 }
 
-/* A cookie that the datapath has read is not read again. */
+/* A cookie read by the datapath is not read again. */
 static void hand_up(struct sp_datapath *dp, const struct sp_event *ev)
 {
 	unsigned int before = cookies_read;
@@ -542,7 +542,7 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *n)
 	return note(n) ? 0 : -ENOENT;
 }
 
-/* All at once: tables are small here. */
+/* The walk is done in a single step, since tables are small here. */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end)
 {

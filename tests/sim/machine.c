@@ -19,8 +19,8 @@
 
 #define WAKE_NS		(30 * 1000ULL)		/* from the ring to the daemon */
 #define DATAGRAM_NS	(60 * 1000ULL)
-#define BFD_NS		(150 * SIM_MS)		/* routers miss a host that has no power */
-#define WITHDRAW_NS	SIM_S			/* and one whose daemon is not ready for so long */
+#define BFD_NS		(150 * SIM_MS)		/* until routers miss a host without power */
+#define WITHDRAW_NS	SIM_S			/* until routers miss a daemon that isn't ready */
 #define QUEUE_MAX	64
 #define INBOX_MAX	256
 
@@ -59,7 +59,7 @@ struct sp_datagrams {
 
 struct sim_machine sim_machines[SIM_MACHINES_MAX];
 unsigned int sim_machine_count;
-static struct sim_machine *opening;	/* whose libuv handles are made */
+static struct sim_machine *opening;	/* owner of the libuv handles being made */
 
 /* ---- the library's chance ---- */
 
@@ -81,7 +81,7 @@ __u32 sp_route_mtu(struct sp_route_mtus *mtus, const struct sp_addr *to, __u64 n
 	return 0;
 }
 
-/* It would ask the kernel of this host. */
+/* The real function would query the kernel of this host. */
 void __wrap_sp_local_warn(const struct sp_config *config);
 void __wrap_sp_local_warn(const struct sp_config *config)
 {
@@ -94,7 +94,7 @@ static int is_awake(const struct sim_machine *m, unsigned int life)
 	return m->is_running && m->life == life && !m->is_frozen;
 }
 
-/* As main.c after whatever has happened. */
+/* Flush as main.c does after each event. */
 static void flush(struct sim_machine *m)
 {
 	sp_wire_flush(m->wire);
@@ -191,7 +191,7 @@ static void on_beat(void *machine, __u64 life)
 			     SP_MEMBER_SYNCING);
 }
 
-/* Routers follow: at once where the power is gone, after a second where only the daemon is. */
+/* Routers follow: at once if the power is gone, after a second if only the daemon is. */
 static void on_route(void *machine, __u64 unused)
 {
 	struct sim_machine *m = machine;
@@ -519,7 +519,7 @@ void sim_machine_thaw(struct sim_machine *m)
 		return;
 	sim_trace("%s: its daemon goes on", m->name);
 	m->is_frozen = 0;
-	sp_datapath_heartbeat(m->dp);	/* timers that are overdue come first */
+	sp_datapath_heartbeat(m->dp);	/* overdue timers come first */
 	wake(m);
 }
 
@@ -555,9 +555,9 @@ void sim_machine_receive(struct sim_machine *m, const void *packet, unsigned int
 	wake(m);
 }
 
-/* ---- all of them ---- */
+/* ---- all machines ---- */
 
-/* Read once: a run holds a reference. */
+/* The file is read once, and each run holds a reference. */
 static struct sp_config *configure(unsigned int idx, unsigned int count)
 {
 	static struct sp_config *known[SIM_MACHINES_MAX + 1][SIM_MACHINES_MAX];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * machine.h - a proxy's host: a kernel with the datapath, and a daemon, which is all of src/proxy
- * as it is. Below it are fakes: kernel.c of the datapath, store.c of the store, machine.c of raw
- * sockets, the relay's socket and libuv.
+ * machine.h - a proxy's host: a kernel with the datapath, and a daemon, all of src/proxy unchanged.
+ * Fakes below the daemon: kernel.c of the datapath, store.c of the store, machine.c of raw sockets,
+ * the relay's socket and libuv.
  */
 #ifndef SP_SIM_MACHINE_H
 #define SP_SIM_MACHINE_H
@@ -13,12 +13,12 @@
 
 /**
  * struct sim_machine - a proxy's host
- * @life:	which daemon it is: what was meant for one before does not reach it
- * @is_up:	it has power
- * @is_running:	there is a daemon
- * @is_frozen:	which the scheduler has forgotten
- * @is_cut:	it does not reach the store
- * @is_announced: routers send it packets for services
+ * @life:	number of its daemon: calls for an earlier daemon do not reach it
+ * @is_up:	power is on
+ * @is_running:	a daemon runs
+ * @is_frozen:	the daemon is suspended
+ * @is_cut:	the store is out of reach
+ * @is_announced: routers send packets for services here
  */
 struct sim_machine {
 	unsigned int		idx, life;
@@ -37,24 +37,24 @@ struct sim_machine {
 extern struct sim_machine sim_machines[SIM_MACHINES_MAX];
 extern unsigned int sim_machine_count;
 
-/* @count: 1: engine local; else they share a store */
+/* @count: 1: engine local; else machines share a store */
 void sim_machines_begin(unsigned int count);
 void sim_machines_end(void);
 
-/* kill -9; and a daemon is started again, over the maps of the one before. */
+/* Kill the daemon (kill -9), and start a new daemon over the maps of the old. */
 void sim_machine_kill(struct sim_machine *m);
 void sim_machine_start(struct sim_machine *m);
-/* Until it is thawed nothing of it runs. */
+/* Suspend the daemon until it is thawed. */
 void sim_machine_freeze(struct sim_machine *m);
 void sim_machine_thaw(struct sim_machine *m);
-/* The power is gone, and comes back: with it goes all that the kernel had. */
+/* Cut the power, with loss of all kernel state, and restore it. */
 void sim_machine_lose(struct sim_machine *m);
 void sim_machine_return(struct sim_machine *m);
 
 void sim_machine_receive(struct sim_machine *m, const void *packet, unsigned int len);
 
 /*
- * What the daemon is to do: at once, or when it is thawed; nothing, if it is another one by then.
+ * Call @fn in the daemon of @life: at once, or when it is thawed; never, if @life is over by then.
  */
 void sim_machine_call(struct sim_machine *m, unsigned int life, void (*fn)(void *arg), void *arg);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * memory.c - large blocks of the daemons are used again by the next one, as a fresh mapping costs a
+ * memory.c - large blocks of a daemon are reused by the next daemon, as a fresh mapping costs a
  * fault for each page
  *
- * A daemon's tables are megabytes, of which a run touches some pages. The linker leads calloc(), free(), mmap(), munmap()
- * and madvise() of what is linked in here (meson.build: --wrap). The kernel says which pages were touched (mincore):
- * these alone are zeroed.
+ * A daemon's tables are megabytes, and a run touches some pages of them. The linker leads calloc(),
+ * free(), mmap(), munmap() and madvise() of the linked code here (meson.build: --wrap). Only pages
+ * that were touched, by the word of the kernel (mincore), are zeroed.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #define BLOCKS_MAX	256
 #define PAGE		4096
 #define PAGES_MAX	(16 << 10)
-/* of a block: more go back to the kernel, or each later run would have to zero them, too */
+/* pages of a block; more go back to the kernel, or later runs would have to zero them, too */
 #define FEW_PAGES	50
 
 void *__real_calloc(size_t count, size_t bytes);
@@ -47,7 +47,7 @@ static struct block *block_of(const void *memory)
 
 static unsigned char is_there[PAGES_MAX];
 
-/* Return: the next page from @i on that was touched; @pages: none */
+/* Return: the next touched page, from @i on; @pages: none */
 static size_t touched(size_t i, size_t pages)
 {
 	unsigned long eight;
@@ -87,7 +87,7 @@ static void zero(char *memory, size_t bytes)
 	}
 }
 
-/* Zeroed. */
+/* Memory is zeroed. */
 static void *take(size_t bytes)
 {
 	bytes = (bytes + PAGE - 1) / PAGE * PAGE;

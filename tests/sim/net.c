@@ -63,7 +63,7 @@ const char *sim_net_format(const struct sp_segment *seg, char *buf)
 	return buf;
 }
 
-/* The @n-th of those that routers know. */
+/* The @n-th proxy that routers know. */
 static struct sim_machine *announced(__u64 n)
 {
 	struct sim_machine *all[SIM_MACHINES_MAX];
@@ -93,7 +93,7 @@ static struct sim_machine *proxy_of(const struct sp_segment *seg)
 	return announced(sim_net.way == SIM_WAY_SPRAY ? sim_random() : flow_hash(&seg->tuple));
 }
 
-/* Its headers, whose checksum covers the rest. */
+/* The headers are enough: their checksum covers the rest. */
 static void note(const struct packet *p)
 {
 	__u64 words[5];

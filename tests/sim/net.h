@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * net.h - the wires and routers between clients, proxies and backends: they lose, double, delay and
- * reorder packets.
+ * net.h - wires and routers between clients, proxies and backends: loss, duplicates, delay,
+ * reordering.
  */
 #ifndef SP_SIM_NET_H
 #define SP_SIM_NET_H
@@ -10,15 +10,12 @@
 #include "tcp/segment.h"
 
 /*
- * How routers share out what goes to a service: one proxy for each connection, or any for each
+ * Routers' way of sharing packets to a service: a fixed proxy per connection, or any proxy per
  * packet.
  */
 enum sim_way { SIM_WAY_FLOW, SIM_WAY_SPRAY };
 
-/*
- * @loss, @twice: packets of thousand; @jitter_ns: the most that one may be later than the one
- *		before it
- */
+/* @loss, @twice: packets of 1000; @jitter_ns: the longest extra delay of a packet */
 struct sim_net {
 	enum sim_way	way;
 	unsigned int	loss, twice;
@@ -29,17 +26,17 @@ extern struct sim_net sim_net;
 #define SIM_VIP		"192.0.2.1"
 #define SIM_VIP_PORT	80
 
-/* An IP packet on its way to whoever has its destination address. */
+/* Send an IP packet to the host with its destination address. */
 void sim_net_send(const void *packet, unsigned int len);
 void sim_net_send_segment(const struct sp_segment *seg);
 
 /*
- * An IP packet as a segment, which borrows from @packet. Return: 0; -EBADMSG: not whole, or its
- * checksum is wrong.
+ * Parse an IP packet into a segment, which borrows from @packet. Return: 0; -EBADMSG: incomplete,
+ * or wrong checksum.
  */
 int sim_net_parse(const void *packet, unsigned int len, struct sp_segment *ret_seg);
 #define SIM_SEGMENT_STRLEN 256
-/* "1.2.3.4:5 > 6.7.8.9:10 SPA 1:2 ack 3", into @buf of that many bytes. */
+/* Format as "1.2.3.4:5 > 6.7.8.9:10 SPA 1:2 ack 3" into @buf of SIM_SEGMENT_STRLEN bytes. */
 const char *sim_net_format(const struct sp_segment *seg, char *buf);
 
 #endif

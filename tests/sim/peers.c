@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * peers.c - clients and backends, and the laws of docs/ARCHITECTURE.md as they look from there
+ * peers.c - clients and backends, and the laws of docs/ARCHITECTURE.md seen from both
  *
- *	1	what a client is acknowledged, a backend has, or the store
- *	3	what comes to a backend belongs to a splice that the store has
- *	4	nobody is reset whose connection goes on
- * and what they are for: each request runs once, each answer is whole and the right one's.
+ *	1	bytes acknowledged to a client are at a backend, or in the store
+ *	3	segments to a backend belong to a splice that the store has
+ *	4	a connection that goes on is not reset
+ * The purpose of the laws: each request runs once, and its answer arrives complete and correct.
  */
 #include "peers.h"
 
@@ -72,9 +72,9 @@ void sim_peers_end(void)
 	}
 }
 
-/* ---- what is said: each byte is a function of the request ---- */
+/* ---- contents: each byte is a function of the request ---- */
 
-/* Eight letters of sixteen at a time. */
+/* Write eight of sixteen letters at a time. */
 static void fill(char *to, __u32 len, unsigned int client, unsigned int request, unsigned int salt)
 {
 	__u64 word = client * 977 + request * 131 + salt, letters;
@@ -164,8 +164,8 @@ static void client_data(void *client, const char *bytes, __u32 len)
 static struct client *new_client(const struct sim_plan *plan);
 
 /*
- * As Linux does with tcp_tw_reuse, when the one before is over: the numbers are higher, and so is
- * the clock.
+ * The port is reused once its connection is over, as Linux does with tcp_tw_reuse: numbers and
+ * clock are higher.
  */
 static void connect_again(void *client, __u64 unused)
 {
@@ -205,7 +205,7 @@ static void client_ended(void *client, const char *why)
 	}
 }
 
-/* Whether some backend has these bytes of the client's stream. */
+/* Whether a backend has the first @bytes of the client's stream. */
 static int backend_has(const struct client *c, __u32 bytes)
 {
 	for (unsigned int i = 0; i < SERVERS_MAX; i++)
@@ -219,12 +219,12 @@ static void client_acked(void *client, __u32 bytes, const struct sp_segment *seg
 {
 	struct client *c = client;
 
-	if (bytes > c->tcp.len)		/* its FIN */
+	if (bytes > c->tcp.len)		/* FIN included */
 		bytes = c->tcp.len;
 	if (c->is_ours || sim_store_head_bytes(&c->tcp.out, c->tcp.iss) >= bytes ||
 	    backend_has(c, bytes))
 		return;
-	if (sim_machine_count == 1)	/* its own kernel keeps it */
+	if (sim_machine_count == 1)	/* kept by its kernel */
 		return;
 	if (seg->payload_len > 9 && memcmp((const char *)seg->payload + 9, "200", 3))
 		return;
@@ -288,7 +288,7 @@ void sim_client_receive(const struct sp_segment *seg)
 {
 	struct sp_tuple key = sp_tuple_reverse(&seg->tuple);
 
-	for (unsigned int i = client_count; i-- > 0;)	/* the latest from that port */
+	for (unsigned int i = client_count; i-- > 0;)	/* the port's latest */
 		if (!memcmp(&clients[i]->tcp.out, &key, sizeof(key))) {
 			sim_tcp_receive(&clients[i]->tcp, seg);
 			return;
@@ -306,7 +306,7 @@ static __u32 answer(struct server *s, unsigned int client, unsigned int request,
 	return write_answer(s->out + s->tcp.len, client, request, bytes);
 }
 
-/* All requests that are whole. */
+/* Parse all complete requests. */
 static void parse(struct server *s)
 {
 	unsigned int client, request, answer_bytes, body;

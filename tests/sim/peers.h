@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* peers.h - clients and backends: what they say, and whether what they hear is right. */
+/* peers.h - clients and backends: their requests and answers, and whether both arrive right. */
 #ifndef SP_SIM_PEERS_H
 #define SP_SIM_PEERS_H
 
 #include "tcp/segment.h"
 
 /*
- * A client that asks @requests times on one connection, thinking for @think_ns at most between
- * them: each request has
- * @head_bytes and @body_bytes. @again_ns: so long after its end it connects once more, from the same port; 0: never
+ * Plan of a client: @requests requests per connection, each of @head_bytes and @body_bytes, with at
+ * most @think_ns between them. @again_ns: delay after the end until a second connection from the
+ * same port; 0: never
  */
 struct sim_plan {
 	unsigned int	requests;
@@ -22,10 +22,10 @@ void sim_peers_end(void);
 void sim_client_start(const struct sim_plan *plan);
 /* Whether all clients are done. */
 int sim_clients_are_done(void);
-/* Faults of those who are not, or whose requests ran another number of times than once. */
+/* Report clients that are not done, and requests run more or less than once. */
 void sim_peers_judge(void);
 
-/* A segment has come to a client's, or a backend's, address. */
+/* A segment for a client's, or a backend's, address. */
 /* Whether a client has begun a connection @front with this ISN. */
 int sim_client_has_begun(const struct sp_tuple *front, __u32 isn);
 void sim_client_receive(const struct sp_segment *seg);

@@ -54,11 +54,11 @@ void sim_tcp_receive(struct sim_tcp *t, const struct sp_segment *seg);
 /* The application has written more, or is done. */
 void sim_tcp_write(struct sim_tcp *t);
 void sim_tcp_reset(struct sim_tcp *t);
-/* Forget all that waits, without a word. */
+/* Forget all pending data, without a word. */
 void sim_tcp_fini(struct sim_tcp *t);
-/* All that it has written, and its FIN, is acknowledged, and the peer's FIN is here. */
+/* Whether all written data and the FIN are acknowledged, and the peer's FIN is here. */
 int sim_tcp_is_over(const struct sim_tcp *t);
-/* For a segment of no connection. */
+/* Answer a segment without a connection. */
 void sim_tcp_refuse(const struct sp_segment *seg);
 
 #endif

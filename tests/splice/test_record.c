@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * test_record.c - src/splice/record.c and seal.c: a splice there and back, and what is refused on
- * the way
- */
+/* test_record.c - src/splice/record.c and seal.c: round trips of splices, and refused records */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +26,7 @@ static void there_and_back(void **state)
 	}
 }
 
-/* A backend that is reached over another family than the client is kept as well. */
+/* A backend of a different family than the client's survives, too. */
 static void families_mixed(void **state)
 {
 	struct sp_splice in = any_splice(0), out;
@@ -180,8 +177,8 @@ static void pointers(void **state)
 }
 
 /*
- * Fixed for good: what a proxy of today wrote is read tomorrow. (Sealed by another implementation
- * of SipHash.)
+ * The format is fixed for good: proxies of tomorrow read records of today. (Sealed by an
+ * independent implementation of SipHash.)
  */
 static void known_bytes(void **state)
 {

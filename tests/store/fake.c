@@ -13,10 +13,7 @@ static struct fake {
 	const struct nonsense	*how;
 } fake;
 
-/*
- * A connection. @in: what came, and is no whole command yet; @held: an answer that comes after the
- * next one.
- */
+/* A connection. @in: an incomplete command so far; @held: an answer to send after the next */
 struct peer {
 	uv_pipe_t	pipe;
 	uv_timer_t	timer;
@@ -86,7 +83,7 @@ static void say(struct peer *p, const char *bytes, size_t len)
 	write_out(o, (uv_stream_t *)&p->pipe);
 }
 
-/* In blocks that hold as many of them as fit. */
+/* Send @times times @again, in blocks of as many copies as fit. */
 static void say_again(struct peer *p, const char *again, unsigned int times)
 {
 	struct out *o = malloc(sizeof(*o));
@@ -134,7 +131,7 @@ static const char *nothing(const char *command, int script)
 	return strcmp(command, "HGETALL") ? "$-1\r\n" : "*0\r\n";
 }
 
-/* What a server says that has nothing. @script: -1: no EVALSHA */
+/* The right answer of an empty server. @script: -1: no EVALSHA */
 static void proper(struct peer *p, const char *command, int script, char *text, size_t room)
 {
 	struct timeval now;
@@ -196,7 +193,7 @@ static void answer(struct peer *p, const char *command, int script)
 
 /* ---- in ---- */
 
-/* The first words of a command. Return: its bytes; 0: it is not whole. */
+/* Read the first words of a command. Return: its bytes; 0: incomplete. */
 static size_t split(const char *in, size_t len, char words[2][48])
 {
 	const char *at = in, *end = in + len;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* fake.h - a server of a store that talks nonsense, on the test's own loop. */
+/* fake.h - a fake store server that talks nonsense, on the test's own loop. */
 #ifndef SP_TEST_FAKE_H
 #define SP_TEST_FAKE_H
 
@@ -9,14 +9,14 @@
 #include "store/redis/script.h"
 
 /*
- * Which commands are answered otherwise than a server would that knows nothing. Scripts by their
+ * Commands with a wrong answer; the rest are answered as by an empty server. Scripts by their
  * number.
  */
 enum fake_at { AT_ANY = -4, AT_INFO, AT_LOAD, AT_CONNECT };
 
 /*
- * And how: in the place of the right answer, before or behind it, an answer later, and what happens
- * then.
+ * The wrong answer: in the place of the right answer, before or behind it, an answer later, and the
+ * sequel.
  */
 enum fake_how { INSTEAD, BEHIND, BEFORE, LATER, THEN_CLOSE, THEN_SILENT, IN_PIECES };
 
@@ -34,9 +34,9 @@ struct nonsense {
 	unsigned int	times;
 };
 
-/* On a Unix socket at @path, until it is closed. */
+/* Listen on a Unix socket at @path until fake_close(). */
 void fake_open(uv_loop_t *loop, const char *path, const struct nonsense *how);
-/* Then the loop must run once more. */
+/* Close; the loop must run once more afterwards. */
 void fake_close(void);
 
 #endif

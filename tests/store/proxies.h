@@ -9,17 +9,17 @@
 #include "servers.h"
 
 #define ANSWERS_MAX	20000
-#define NOT_YET		1	/* no answer has come */
+#define NOT_YET		1	/* no answer yet */
 #define PROXIES_MAX	8
-#define WAIT_MS		5000	/* for what comes at once where processors are free */
+#define WAIT_MS		5000	/* for results that are immediate if processors are free */
 
-/* What has come for a ref, or for the last fetch. */
+/* The answer to a ref, or to the last fetch. */
 struct answer {
 	int			err;
 	struct sp_splice	splice;
 };
 
-/* What has come of the last head(), and of the last heads(). */
+/* Results of the last head(), and of the last heads(). */
 struct read_head {
 	int			err;
 	struct sp_stash_offer	offer;
@@ -39,13 +39,13 @@ struct proxy {
 	struct sp_config		config;
 	struct sp_store_server_conf	servers[SERVERS_MAX];
 	struct sp_store			local;
-	int				local_err;	/* what the store of this box says */
+	int				local_err;	/* answer of this box's store */
 	struct answer			committed[ANSWERS_MAX];
 	struct answer			fetched;
 	int				stashed, stashed_count;
 	struct read_head		head;
 	struct listed			heads;
-	struct answer			kept, outdated;	/* the last of each: front and client_isn */
+	struct answer			kept, outdated;	/* the latest: front and client_isn */
 	int				committed_count, fetched_count, emptied_count, kept_count,
 		outdated_count;
 	void				(*found)(struct proxy *p, const struct sp_splice *splice);
@@ -54,32 +54,32 @@ struct proxy {
 
 extern uv_loop_t loop;
 /*
- * Of proxies that are opened from now on. By default longer than any answer takes on a machine that
- * has other work.
+ * Time-out of proxies opened from now on. The default is longer than any answer takes on a busy
+ * machine.
  */
 extern __u64 store_timeout_ns;
 #define STORE_TIMEOUT_NS	2000000000
 #define STORE_TIMEOUT_USUAL_NS	300000000
 
 /*
- * A proxy on the first @count servers; @copies 0: the default. It waits until all of them that run
+ * Open a proxy on the first @count servers; @copies 0: the default. Return once all running servers
  * are up.
  */
 struct proxy *proxy_open(struct servers *s, int count, int copies);
-/* The same, not yet waited for, so that @p->config can be changed; then proxy_start(). */
+/* As proxy_open(), but without waiting, so that @p->config can be changed; then proxy_start(). */
 struct proxy *proxy_new(struct servers *s, int count, int copies);
 void proxy_start(struct proxy *p);
 void proxy_close(struct proxy *p);
 int proxy_servers_up(struct proxy *p);
 
-/* Runs the loop until *@value has changed from @from, for at most @ms. Return: whether it has. */
+/* Run the loop until *@value differs from @from, for at most @ms. Return: whether it does. */
 int run_until_changed(const int *value, int from, int ms);
 void run_for(int ms);
-/* Runs the loop until all that proxies have said has been answered, or given up. */
+/* Run the loop until all requests of proxies are answered or given up. */
 void settle(void);
 double now_ms(void);
 
-/* One after the other, waited for. Return: err. */
+/* Run a request and wait for the answer. Return: err. */
 int commit(struct proxy *p, const struct sp_splice *s, __u64 ref);
 int fetch(struct proxy *p, const struct sp_tuple *key);
 
@@ -94,7 +94,7 @@ struct sp_splice splice_of(unsigned int id, unsigned int maker);
 struct sp_tuple down_of(const struct sp_splice *s);
 int is_same_splice(const struct sp_splice *a, const struct sp_splice *b);
 
-/* Past the code under test. */
+/* Look-up without the code under test. */
 int server_has_splice(struct servers *servers, int idx, const struct sp_splice *s);
 
 extern struct sp_seal test_seal;

@@ -2,12 +2,10 @@
 /*
  * test_claim.c - claim.c and fetch.c against the real scripts, in every order that chance finds
  *
- * One redis-server; each of its databases is a server of the store. Proxies
- * that own a splice, and others that only look, take part in the decision
- * about one connection. What they ask waits in a bag: it is done by the server
- * at some time, or never, and its answer comes back at some time, or never.
- * Servers are away for a while, proxies die or give up. However it goes, all that rely on a
- * splice must rely on the same one.
+ * Databases of a single redis-server are the servers of the store. Proxies that own a splice, and
+ * proxies that only fetch, decide about a connection. Queries wait in a bag. A server executes a
+ * query at some time, or never, and the answer arrives at some time, or never. Servers are away for
+ * a while, proxies die or give up. In all cases all proxies must rely on the same splice.
  *
  *	test_claim [TRIALS [SEED]]
  */
@@ -40,13 +38,13 @@ struct proxy {
 	enum role		role;
 	enum proxy_state	state;
 	int			own_idx;	/* of records */
-	int			life;		/* how often it has begun */
+	int			life;		/* number of its beginnings */
 	struct sp_claim		claim;
 	struct sp_fetch	lookup;
 	struct sp_record	relied;
 };
 
-/* A question on its way, or its answer. */
+/* A query in flight, or its answer. */
 struct message {
 	int		proxy;
 	int		copy;
@@ -61,7 +59,7 @@ struct message {
 struct world {
 	int		copies, quorum, proxies, bag_count;
 	int		loss_pct;
-	/* copy that can't be reached, or -1; how often that changes, in 1000 steps */
+	/* unreachable copy, or -1; its changes in 1000 steps */
 	int		away, moves;
 	__u64		now_ns;
 	struct proxy	at[PROXIES_MAX];
@@ -162,7 +160,7 @@ static void tell_chosen(struct world *w, const struct sp_record *r)
 		put(w, &m);
 }
 
-/* What all this is about. */
+/* The law under test: all proxies rely on the same splice. */
 static void relies(struct world *w, struct proxy *p, const struct sp_record *r)
 {
 	p->state = RELIES;
@@ -276,7 +274,7 @@ static void take_answer(struct world *w, const struct message *m)
 	}
 }
 
-/* Some message of the bag: a server does it, or its answer comes home. */
+/* Deliver a random message of the bag: a server executes it, or its answer arrives. */
 static void deliver(struct world *w)
 {
 	int at = random() % w->bag_count;
@@ -384,14 +382,14 @@ static void one_splice_in_any_order(void **state)
 	print_message("%ld trials: own %ld, adopted %ld (ballots %ld), by look %ld, again %ld, busy %ld\n", trials,
 		      seen.by_claim, seen.adopted, seen.by_ballot, seen.by_look, seen.again,
 		      seen.busy);
-	/* that it was a test at all */
+	/* the trials covered each outcome */
 	assert_true(seen.by_claim > trials / 10);
 	assert_true(seen.adopted > trials / 10);
 	assert_true(seen.by_ballot > trials / 10);
 	assert_true(seen.by_look > trials / 20);
 }
 
-/* Asks once, of the copies in @mask. */
+/* Run a round with the copies in @mask. */
 static void round_of(struct sp_claim *c, int mask)
 {
 	struct world w = { .copies = 3, .bag_count = 0, .away = -1,
@@ -426,7 +424,9 @@ static void two_records(void)
 	}
 }
 
-/* A has won the first server, B the second, the third is away: B gives up its own and takes A's. */
+/*
+ * A won the first server, B the second, the third is away: B gives up its own splice and takes A's.
+ */
 static void split_claim_is_settled(void **state)
 {
 	struct sp_claim a, b;
@@ -448,7 +448,7 @@ static void split_claim_is_settled(void **state)
 	assert_true(sp_record_is_same(&b.chosen, &records[0]));
 }
 
-/* Neither A nor B is there any more: nobody else can know, until the third server is back. */
+/* A and B are gone: no proxy can decide until the third server is back. */
 static void split_claim_waits_for_the_third(void **state)
 {
 	struct sp_claim a, b, c;
@@ -472,8 +472,7 @@ static void split_claim_waits_for_the_third(void **state)
 }
 
 /*
- * B has won two servers, but has heard of one. Others rely on that: B can't leave its own out any
- * more.
+ * B won two servers, but heard of only one. A reader relies on B's splice, so B can't abandon it.
  */
 static void owner_sees_that_others_rely_on_it(void **state)
 {
@@ -498,8 +497,8 @@ static void owner_sees_that_others_rely_on_it(void **state)
 }
 
 /*
- * A second claim of the same splice (the first one's answers were lost) wins what the first one has
- * won.
+ * A second claim of the same splice (the first claim's answers were lost) wins the same servers
+ * again.
  */
 static void claim_is_idempotent(void **state)
 {
@@ -517,8 +516,7 @@ static void claim_is_idempotent(void **state)
 }
 
 /*
- * Somebody has begun a ballot over our claims, and may have found that another one must be
- * proposed.
+ * A reader began a ballot over our claims, and may have found that a rival splice must be proposed.
  */
 static void promised_claims_win_nothing(void **state)
 {
@@ -536,8 +534,8 @@ static void promised_claims_win_nothing(void **state)
 }
 
 /*
- * Each was accepted by one server: the one at the higher ballot may have been chosen after the
- * other had failed.
+ * Two splices were accepted by a server each. The splice at the higher ballot may have been chosen
+ * after the lower ballot failed.
  */
 static void highest_ballot_is_proposed(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_nonsense.c - a server that answers nonsense, beside two real ones, and alone. It may delay
- * nobody, and take no memory; it is named.
+ * test_nonsense.c - a server that answers nonsense, beside two real servers, and alone. It may
+ * delay no proxy and take no memory, and a warning names it.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -19,14 +19,14 @@
 #include "base/warnings.h"
 
 #define MEMORY_MAX (8 * 1024 * 1024)
-#define COMMIT_MS 280		/* less than the time that a server is given */
-#define GIVE_UP_MS 4000		/* far longer than a greeting may take */
+#define COMMIT_MS 280		/* less than the time-out of a server */
+#define GIVE_UP_MS 4000		/* far longer than the time-out of a greeting */
 
 size_t __sanitizer_get_current_allocated_bytes(void);
 
 /*
- * What is to become of it: it talks nonsense, and is left; not up, or no more; up, but not to write
- * to; up.
+ * The expected end of a server: given up for nonsense; not up, or not any more; up, but not
+ * writable; up.
  */
 enum fate { NONSENSE, DOWN, REFUSING, UP };
 
@@ -40,7 +40,7 @@ static const struct {
 	struct nonsense	how;
 	enum fate	fate;
 } cases[] = {
-	/* not this protocol */
+	/* a different protocol */
 	{ { "hello", AT_CONNECT, INSTEAD, STR("+OK\r\n") }, NONSENSE },
 	{ { "SSH", AT_CONNECT, INSTEAD, STR("SSH-2.0-OpenSSH_9.2\r\n") }, NONSENSE },
 	{ { "TLS alert", AT_ANY, INSTEAD, BYTES("\x15\x03\x03\x00\x02\x02\x28") }, NONSENSE },
@@ -71,7 +71,7 @@ static const struct {
 	{ { "line without end", AT_ANY, INSTEAD, STR("+"), MANY("E", 8 << 20) }, NONSENSE },
 	{ { "bulk of 20 MB", SP_SCRIPT_CLAIM, INSTEAD, STR("$20000000\r\n"), MANY("F", 20000000) },
 	  NONSENSE },
-	/* too many, too few, in another order */
+	/* too many, too few, out of order */
 	{ { "each twice", AT_ANY, BEFORE, STR("+OK\r\n") }, NONSENSE },
 	{ { "one too many", SP_SCRIPT_PROBE, BEHIND, STR("+SURPRISE\r\n") }, NONSENSE },
 	{ { "an error too many", SP_SCRIPT_PROBE, BEHIND, ERROR("ERR surprise") }, NONSENSE },
@@ -107,7 +107,7 @@ static const struct {
 	    ERROR("WRONGTYPE Operation against a key") }, UP },
 	{ { "long error", SP_SCRIPT_CLAIM, INSTEAD, STR("-ERR \x1b[31m\a%n%s"),
 	    MANY("E", 4 << 20) }, NONSENSE },
-	/* answers to something else */
+	/* answers to a different command */
 	{ { "INFO: nil", AT_INFO, INSTEAD, STR("$-1\r\n") }, NONSENSE },
 	{ { "INFO: integer", AT_INFO, INSTEAD, STR(":1\r\n") }, NONSENSE },
 	{ { "INFO: no run_id", AT_INFO, INSTEAD, STR("$10\r\nrun_id:abc\r\n") }, NONSENSE },
@@ -154,10 +154,10 @@ static const struct {
 	{ { "heads: integers", SP_SCRIPT_ORPHANS, INSTEAD, STR("*2\r\n:1\r\n:2\r\n") }, NONSENSE },
 };
 
-static struct servers servers;	/* the first one's path is the fake's */
-static size_t memory;		/* that is in use without any nonsense */
+static struct servers servers;	/* the first server's path is the fake's */
+static size_t memory;		/* in use without nonsense */
 
-/* Everything that the engine can be asked. */
+/* Every request of the engine. */
 static void ask_all(struct proxy *p, unsigned int id)
 {
 	static const struct sp_stash_offer offer = { .begun_ms = 1 };
@@ -182,7 +182,7 @@ static struct sp_store_server fake_of(struct proxy *p)
 	return server;
 }
 
-/* A warning, which is in the log and in `status`. */
+/* Whether a warning names the server, in the log and in `status`. */
 static int is_named(void)
 {
 	const struct sp_warning *w = NULL;
@@ -224,8 +224,8 @@ static int commits_soon(struct proxy *p, const struct sp_splice *s, unsigned int
 }
 
 /*
- * Beside real ones nobody waits for it, though this machine may be late; alone an answer comes,
- * whatever it is.
+ * Beside real servers a commit must not wait for the fake, though this machine may be late. Alone
+ * the fake must lead to some result.
  */
 static void commit_one(int i, struct proxy *p, unsigned int id, int is_alone)
 {
@@ -286,7 +286,7 @@ static struct proxy *open_proxy(int servers_count)
 	return p;
 }
 
-/* What an engine takes whose first server is not there. */
+/* Memory of an engine whose first server is absent. */
 static size_t usual_memory(int servers_count)
 {
 	size_t before = __sanitizer_get_current_allocated_bytes(), after;
@@ -337,7 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(beside_two_real_ones),
 					    cmocka_unit_test(alone) };
 
-	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* so long are times below */
+	store_timeout_ns = STORE_TIMEOUT_USUAL_NS;	/* times below rely on the usual time-out */
 	uv_loop_init(&loop);
 	servers_start(&servers, 3, NULL);
 	server_kill(&servers, 0);

@@ -104,7 +104,8 @@ static void one_answer_is_enough(void **state)
 }
 
 /*
- * Each of five servers has its share, each splice three; the order of the list makes no difference.
+ * Five servers have a share each, and a splice has three copies. The order of the list makes no
+ * difference.
  */
 static void five_servers(void **state)
 {
@@ -135,7 +136,7 @@ static void five_servers(void **state)
 	}
 	for (int i = 0; i < 5; i++)
 		assert_in_range(share[i], 90, 150);	/* 120 on average */
-	/* a miss takes 5 - 3 + 2 that say so */
+	/* not found takes the word of 5 - 3 + 2 servers */
 	server_kill(&servers, 4);
 	settle();
 	assert_int_equal(fetch(a, &unknown.front), -ENOENT);
@@ -181,7 +182,7 @@ static void passwords(void **state)
 	servers_stop(&locked);
 }
 
-/* Asked before the loop has run for the first time. Return: err, and how long it took. */
+/* Commit before the loop has run. Return: err, and the time taken. */
 static int commit_at_once(unsigned int id, double *ret_ms)
 {
 	struct proxy *p = proxy_new(&servers, 3, 0);
@@ -221,7 +222,7 @@ static void servers_that_are_not_there_are_not_awaited(void **state)
 	server_start(&servers, 1);
 }
 
-/* The store's time-out, 300 ms, and not the second that a greeting may take. */
+/* The wait is the store's time-out, 300 ms, not the greeting's second. */
 static void silent_servers_are_awaited_no_longer_than_answers(void **state)
 {
 	double ms;

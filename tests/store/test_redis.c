@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_redis.c - the engine redis against three real servers: commits, fetches, and what lies there
+ * test_redis.c - the engine redis against three real servers: commits, fetches, and entries left
  * afterwards
  */
 #include <arpa/inet.h>
@@ -34,7 +34,7 @@ static redisReply *on_server(int idx, const char *format, ...)
 	return reply;
 }
 
-/* Value of a front key: its state byte; 0: none. */
+/* State byte of a front key's value; 0: no value. */
 static int state_on(int idx, const struct sp_splice *s)
 {
 	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
@@ -106,7 +106,7 @@ static void second_proxy_adopts(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(state_on(i, &first), 'C');
 	assert_int_equal(commit(b, &second, 3), -EEXIST);
-	/* the loser's tuple to the backend leads nowhere */
+	/* the losing proxy's tuple to the backend leads nowhere */
 	first.front = down_of(&second);
 	assert_int_equal(fetch(a, &first.front), -ENOENT);
 }
@@ -133,7 +133,7 @@ static void both_at_once(void **state)
 		}
 	}
 	print_message("a won %d of 200\n", won);
-	/* what lost leaves nothing behind, be it a minority's copy or a pointer */
+	/* a losing splice leaves no entry, be it a minority's copy or a pointer */
 	settle();
 	for (unsigned int id = 100; id < 300; id++) {
 		for (unsigned int maker = 1; maker <= 2; maker++) {
@@ -163,7 +163,7 @@ static void older_connection_is_replaced(void **state)
 	assert_true(is_same_splice(&a->fetched.splice, &new));
 	assert_int_equal(fetch(a, &down), 0);
 	assert_true(is_same_splice(&a->fetched.splice, &new));
-	/* nor is the newer one taken away by what is left of the older one */
+	/* remains of the older splice do not delete the newer */
 	sp_store_refresh(a->store, &old);
 	sp_store_forget(a->store, &old);
 	settle();
@@ -173,8 +173,8 @@ static void older_connection_is_replaced(void **state)
 }
 
 /*
- * The client has opened its port again, and was given the same way to the backend: the pointer is
- * the newer one's.
+ * The client has reopened its port and got the same tuple to the backend: the pointer is the newer
+ * splice's.
  */
 static void pointer_of_a_newer_connection_stays(void **state)
 {
@@ -194,7 +194,7 @@ static void pointer_of_a_newer_connection_stays(void **state)
 	assert_true(is_same_splice(&b->fetched.splice, &new));
 }
 
-/* One server has missed the newer connection: it is outvoted. */
+/* A server that missed the newer connection is outvoted. */
 static void stale_server_is_outvoted(void **state)
 {
 	struct sp_splice old = splice_of(5, 1), new = splice_of(5, 2);
@@ -250,7 +250,7 @@ static void refreshed(void **state)
 	before = b->store->counters;
 	sp_store_refresh(b->store, &s);
 	settle();
-	/* 'F' becomes 'C' */
+	/* state 'F' becomes 'C' */
 	assert_int_equal(b->store->counters.put_back - before.put_back, 3);
 	for (int i = 0; i < 3; i++) {
 		struct sp_key key = sp_key_make(SP_KEY_FRONT, &s.front);
@@ -268,8 +268,8 @@ static void refreshed(void **state)
 }
 
 /*
- * While the key is replaced, records of the old one are sealed anew, or they would be foreign once
- * it is gone.
+ * During a key's replacement records of the old key are sealed anew. Otherwise they would be
+ * foreign after its end.
  */
 static void refresh_seals_anew(void **state)
 {
@@ -289,7 +289,7 @@ static void refresh_seals_anew(void **state)
 	settle();
 }
 
-/* Its answers are on their way when the key is replaced. */
+/* Answers to a claim are in flight when the key is replaced. */
 static void claims_outlive_the_key_they_were_sealed_with(void **state)
 {
 	static const struct sp_keys next = { 1, { { 0x1111111111111111, 0x2222222222222222 } } };
@@ -320,7 +320,7 @@ static void refresh_leaves_what_it_did_not_make(void **state)
 	assert_int_equal(a->store->counters.refresh_conflicts - before, 3);
 	assert_int_equal(fetch(b, &s.front), 0);
 	assert_true(is_same_splice(&b->fetched.splice, &s));
-	/* but for a newer version of the same one */
+	/* except for a newer version of the same splice */
 	other.up.version = 1;
 	other.down.version = 1;
 	sp_store_refresh(a->store, &other);
@@ -329,7 +329,7 @@ static void refresh_leaves_what_it_did_not_make(void **state)
 	assert_true(is_same_splice(&b->fetched.splice, &other));
 }
 
-/* It counts as kept once a majority has said so. */
+/* A splice counts as refreshed once a majority has acknowledged. */
 static void refresh_is_confirmed(void **state)
 {
 	struct sp_splice s = splice_of(60, 1);
@@ -346,7 +346,7 @@ static void refresh_is_confirmed(void **state)
 	assert_int_equal(b->outdated_count, outdated);
 }
 
-/* One server that has something else may be the one that is wrong. */
+/* A single server with a different splice may be the wrong server. */
 static void majority_says_outdated(void **state)
 {
 	for (int newer = 0; newer < 2; newer++) {
@@ -368,7 +368,9 @@ static void majority_says_outdated(void **state)
 				continue;
 			assert_memory_equal(&b->outdated.splice.front, &s.front, sizeof(s.front));
 			assert_int_equal(b->outdated.splice.client_isn, s.client_isn);
-			/* a server that had nothing has taken it: as the ager does */
+			/*
+			 * a server without an entry has stored the splice: forget, as the ager does
+			 */
 			sp_store_forget(b->store, &s);
 			settle();
 			assert_int_equal(fetch(b, &s.front), 0);
@@ -377,11 +379,11 @@ static void majority_says_outdated(void **state)
 	}
 }
 
-/* An entry of the table comes back whatever becomes of the answers. */
+/* An entry of the table is freed with any answer, and without. */
 static void refreshes_are_bounded(void **state)
 {
 	int kept = b->kept_count, refused = 0;
-	struct sp_splice first[3]; /* made once: a splice says in which second */
+	struct sp_splice first[3]; /* made once, since a splice contains its second */
 
 	for (unsigned int id = 0; id < 9000; id++) {
 		struct sp_splice s = splice_of(20000 + id, 1);
@@ -396,7 +398,7 @@ static void refreshes_are_bounded(void **state)
 	for (int ms = 0; ms < 5000 && b->kept_count < kept + 8192; ms += 10)
 		run_for(10);
 	assert_int_equal(b->kept_count, kept + 8192);
-	/* a server that was late may just have been left */
+	/* a late server may just have been given up */
 	for (int ms = 0; ms < 5000 && b->kept_count < kept + 8192 + 3; ms += 10) {
 		for (unsigned int id = 0; ms % 500 == 0 && id < 3; id++)
 			sp_store_refresh(b->store, &first[id]);
@@ -405,7 +407,7 @@ static void refreshes_are_bounded(void **state)
 	assert_true(b->kept_count >= kept + 8192 + 3);
 }
 
-/* Without a majority it is refused at once; one server of three may be away. */
+/* Without a majority a refresh is refused at once. One server of three may be away. */
 static void refresh_without_servers(void **state)
 {
 	struct sp_splice s = splice_of(90, 1);
@@ -417,7 +419,7 @@ static void refresh_without_servers(void **state)
 	settle();
 	assert_int_equal(b->kept_count, kept + 1);
 	assert_int_equal(sp_store_refresh(b->store, &s), 0);
-	server_kill(&servers, 1);	/* perhaps before it has answered: then nothing is kept */
+	server_kill(&servers, 1);	/* perhaps before its answer: then no refresh counts */
 	settle();
 	kept = b->kept_count;
 	assert_int_equal(sp_store_refresh(b->store, &s), -EAGAIN);
@@ -432,7 +434,7 @@ static void refresh_without_servers(void **state)
 	assert_int_equal(b->kept_count, kept + 1);
 }
 
-/* Whoever looks sees that a server was emptied while it ran, and that once. */
+/* Every proxy notices once that a running server was emptied. */
 static void flushed_server_is_noticed(void **state)
 {
 	int at_a = a->emptied_count, at_b = b->emptied_count;
@@ -447,7 +449,7 @@ static void flushed_server_is_noticed(void **state)
 		assert_int_equal(a->emptied_count - at_a, times);
 		assert_int_equal(b->emptied_count - at_b, times);
 	}
-	/* and what it has not, it may have had */
+	/* an entry missing on the emptied server may have existed */
 	put_on(0, 'C', &s);
 	server_kill(&servers, 0);
 	settle();
@@ -456,7 +458,7 @@ static void flushed_server_is_noticed(void **state)
 	run_for(400);
 }
 
-/* A has won one server and died, the third is away: B takes over A's splice. */
+/* A has won one server and died, the third server is away: B takes over A's splice. */
 static void split_claim(void **state)
 {
 	struct sp_splice s = splice_of(10, 1), own = splice_of(10, 2);
@@ -472,7 +474,7 @@ static void split_claim(void **state)
 	assert_true(is_same_splice(&a->fetched.splice, &s));
 }
 
-/* A proxy has died in the middle of its claims: whoever sees one of them finishes it. */
+/* A proxy died amid its claims. A fetch that finds a claim completes the decision. */
 static void claim_of_the_dead_is_finished(void **state)
 {
 	struct sp_splice s = splice_of(11, 1);
@@ -524,7 +526,10 @@ static __u64 refused(const struct proxy *p, int kind)
 	return 0;
 }
 
-/* One spoilt copy is outvoted; when all are spoilt nothing is known; never is one taken. */
+/*
+ * A single spoilt copy is outvoted. If all copies are spoilt, the answer is not found. No spoilt
+ * copy is ever used.
+ */
 static void spoilt_records_are_refused(void **state)
 {
 	for (int kind = SP_SEAL_OK + 1; kind < SP_SEAL_POINTER; kind++) {
@@ -544,7 +549,9 @@ static void spoilt_records_are_refused(void **state)
 	}
 }
 
-/* A pointer that leads to another connection's record is nothing; one that is none is refused. */
+/*
+ * Pointers to a different connection's record count as not found. Malformed pointers are refused.
+ */
 static void misled_pointers(void **state)
 {
 	struct sp_splice s = splice_of(30, 1), other = splice_of(31, 1);
@@ -565,7 +572,7 @@ static void misled_pointers(void **state)
 	assert_int_equal(fetch(b, &down), -ENOENT);
 }
 
-/* Packets that miss come in bursts. */
+/* Packets without an entry come in bursts. */
 static void fetches_of_one_key_are_one(void **state)
 {
 	struct sp_splice s = splice_of(40, 1);
@@ -582,7 +589,7 @@ static void fetches_of_one_key_are_one(void **state)
 	assert_int_equal(b->fetched_count, answers + 1);
 }
 
-/* All that one turn of the loop has to say goes out together. */
+/* Commands of a single turn of the loop leave together. */
 static void turns_are_batched(void **state)
 {
 	struct sp_store_server before[3], after[3];
@@ -608,7 +615,7 @@ static void turns_are_batched(void **state)
 	}
 }
 
-/* More than the table holds is answered at once. */
+/* Requests beyond the table's size are refused at once. */
 static void table_is_bounded(void **state)
 {
 	int first = b->fetched_count;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_scan.c - the engine redis reads all of the store: what it finds, and which servers it can do
- * without
+ * test_scan.c - the engine redis reads all of the store: splices found, and servers that may be
+ * absent
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 #define OURS	4000		/* splices of maker 1, whose address is ours; ids from 0 */
 #define THEIRS	1000		/* of maker 2, ids from OURS */
 #define BATCH	500
-#define PATIENCE_MS 2000	/* as store/redis/scan.c has it */
+#define PATIENCE_MS 2000	/* same as in store/redis/scan.c */
 
 static struct servers servers;
 static struct sp_addr ours[200];
@@ -38,7 +38,7 @@ static struct sp_splice v6_splice_of(unsigned int id, unsigned int maker)
 	return s;
 }
 
-/* Every third one is of IPv6. */
+/* Every third splice is of IPv6. */
 static struct sp_splice nth(unsigned int id)
 {
 	unsigned int maker = id < OURS ? 1 : 2;
@@ -95,7 +95,7 @@ static void fill(int count, int copies)
 	assert_int_equal(p->committed_count, OURS + THEIRS);
 	for (unsigned int id = 0; id < OURS + THEIRS; id++)
 		assert_int_equal(p->committed[id].err, 0);
-	run_for(100);	/* for those that no commit waited for */
+	run_for(100);	/* for copies that no commit waited for */
 	proxy_close(p);
 }
 
@@ -134,7 +134,7 @@ static void all_of_ours_are_found(void **state)
 {
 	struct proxy *p = open_proxy(3, 3, 2);
 
-	/* it begins before any server is there */
+	/* the scan begins before any server is up */
 	assert_int_equal(scan(p), 0);
 	assert_all(0, OURS, 1, 3);
 	assert_all(OURS, OURS + THEIRS, 0, 0);
@@ -165,7 +165,7 @@ static void a_slow_scan_leaves_room(void **state)
 	start = now_ms();
 	begin_scan(p, 1);
 	before = p->scanned_count;
-	begin_scan(p, 1);	/* there is one already */
+	begin_scan(p, 1);	/* ignored: a scan is running */
 	assert_int_equal(end_scan(p, before), 0);
 	assert_all(0, OURS, 3, 3);
 	/* 10000 keys of 512 in a page, one page every 10 ms */
@@ -195,7 +195,7 @@ static void two_of_three_may_not(void **state)
 	server_kill(&servers, 2);
 	assert_int_equal(scan(p), -EAGAIN);
 	assert_in_range(now_ms() - start, PATIENCE_MS, PATIENCE_MS + 1500);
-	assert_all(0, OURS, 1, 1);	/* what is there is told all the same */
+	assert_all(0, OURS, 1, 1);	/* entries of the only server are reported all the same */
 	assert_int_equal(p->store->counters.scans_again, 1);
 	server_start(&servers, 0);
 	server_start(&servers, 2);
@@ -224,7 +224,7 @@ static void drop_connections(int idx)
 	redisFree(c);
 }
 
-/* With one server gone for good both others are needed. */
+/* With a server gone for good, both of the rest are needed. */
 static void a_broken_connection_goes_on_where_it_was(void **state)
 {
 	struct proxy *p = open_proxy(3, 3, 2);
@@ -240,7 +240,7 @@ static void a_broken_connection_goes_on_where_it_was(void **state)
 		assert_true(run_until_changed(&p->found_count, page, 2000));
 		drop_connections(0);
 		drop_connections(1);
-		run_for(20);	/* to see it */
+		run_for(20);	/* to notice the loss */
 		wait_up(p, 2);
 	}
 	assert_int_equal(p->scanned_count, before);
@@ -251,8 +251,8 @@ static void a_broken_connection_goes_on_where_it_was(void **state)
 }
 
 /*
- * It has nothing any more; whoever has splices puts them back, some seconds later it may be asked
- * again.
+ * A server restarted empty counts as missing. Some seconds later, after proxies have restored their
+ * splices, its answers count again.
  */
 static void one_restarted_empty_is_as_good_as_missing(void **state)
 {
@@ -268,7 +268,7 @@ static void one_restarted_empty_is_as_good_as_missing(void **state)
 	assert_all(0, OURS, 2, 3);
 
 	wait_up(p, 3);
-	server_kill(&servers, 0);	/* then two know nothing */
+	server_kill(&servers, 0);	/* then two servers are of no use */
 	run_for(50);
 	assert_int_equal(scan(p), -EAGAIN);
 	server_start(&servers, 0);
@@ -342,13 +342,13 @@ static void rubbish_hides_nothing(void **state)
 	wait_up(p, 3);
 	memset(value + 26, 'x', sizeof(value) - 26);
 	run_raw(0, "SET %b %b", &odd, record.bytes, record.len);
-	/* another type: no record at all */
+	/* a different type: no record at all */
 	put_raw(9100, "HSET %b field %b", "x", 1);
 	put_raw(9101, "SET %b %b", value, sizeof(value));		/* too long */
 	put_raw(9102, "SET %b %b", "", 0);
 	value[0] = 'C';
 	memcpy(value + 1, other.bytes, other.len);
-	put_raw(9103, "SET %b %b", value, 1 + other.len);		/* moved from another key */
+	put_raw(9103, "SET %b %b", value, 1 + other.len);		/* moved from elsewhere */
 	memcpy(value + 1, record.bytes, record.len);
 	value[1 + 30] ^= 1;
 	put_raw(9000, "SET %b %b", value, 1 + record.len);		/* damaged */
@@ -357,7 +357,7 @@ static void rubbish_hides_nothing(void **state)
 	assert_int_equal(others, 0);
 	assert_int_equal(p->store->counters.refused_forged, 2);
 
-	/* in the middle of a ballot it counts, too */
+	/* a record in the middle of a ballot counts, too */
 	memcpy(value, "P010000000001010000000001P", 26);
 	memcpy(value + 26, record.bytes, record.len);
 	put_raw(9000, "SET %b %b", value, 26 + record.len);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_relay.c - src/tcp/relay.c: a segment in pieces that the receiver takes; nothing is sent. */
+/* test_relay.c - src/tcp/relay.c: segments in chunks of the receiver's MSS; nothing is sent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,8 +25,8 @@ int sp_wire_send(struct sp_wire *wire, const struct sp_segment *seg)
 }
 
 /*
- * What is sent of @len bytes with a FIN to a receiver of @mss: one piece behind the other, and the
- * FIN in the last.
+ * Chunks of @len bytes with a FIN to a receiver of @mss must be contiguous, with the FIN in the
+ * last.
  */
 static void relay(__u16 mss, int has_ts, size_t len)
 {
@@ -59,7 +59,7 @@ static void takes_no_more_than_the_receiver(void **state)
 		}
 }
 
-/* Whatever a peer says, it ends, and not in crumbs. */
+/* For any MSS of a peer the loop ends, and chunks are not tiny. */
 static void small_mss(void **state)
 {
 	for (__u16 mss = 0; mss <= 48; mss++)
@@ -69,7 +69,7 @@ static void small_mss(void **state)
 		}
 }
 
-/* Larger than any packet that we build. */
+/* An MSS beyond the largest packet that we build. */
 static void large_mss(void **state)
 {
 	static __u8 packet[SP_SEGMENT_PACKET_MAX];

@@ -28,7 +28,7 @@ static const struct sp_tuple tuple6 = {
 
 static const struct sp_tuple *const families[] = { &tuple4, &tuple6 };
 
-/* Every payload of these tests is a piece of this. */
+/* Payloads of all tests are chunks of the array. */
 static __u8 text[65536];
 
 static int fill_text(void **state)
@@ -38,7 +38,7 @@ static int fill_text(void **state)
 	return 0;
 }
 
-/* An event of exactly its size, so that the sanitizer sees a byte read too many. */
+/* An event of the exact size, so that the sanitizer sees a byte read too many. */
 static struct sp_event *event_new(const struct sp_tuple *t, const void *packet, size_t len)
 {
 	struct sp_event *ev = malloc(sizeof(*ev) + len);
@@ -52,7 +52,7 @@ static struct sp_event *event_new(const struct sp_tuple *t, const void *packet, 
 	return ev;
 }
 
-/* The sum as RFC 1071 puts it, byte by byte; written apart from what it checks. */
+/* The sum of RFC 1071, byte by byte, written independently of the code under test. */
 static unsigned int naive_sum(const __u8 *p, size_t len, unsigned int sum)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -63,8 +63,7 @@ static unsigned int naive_sum(const __u8 *p, size_t len, unsigned int sum)
 }
 
 /*
- * Over addresses from the packet itself, protocol, length and what follows the IP header: ffff when
- * right.
+ * The sum over the packet's addresses, protocol, length and all after the IP header: ffff if right.
  */
 static unsigned int naive_l4_sum(const __u8 *packet, size_t len)
 {
@@ -134,7 +133,7 @@ static void round_trip(const struct sp_segment *seg)
 	free(ev);
 }
 
-/* One bit of @bits for each option. */
+/* A segment with an option for each bit of @bits. */
 static struct sp_segment combination(const struct sp_tuple *t, __u8 flags, unsigned int bits,
 				     size_t payload_len)
 {
@@ -166,7 +165,7 @@ static void every_combination_round_trips(void **state)
 				}
 }
 
-/* A carry that runs through the whole sum is where folding goes wrong. */
+/* Folding goes wrong where a carry runs through the whole sum. */
 static void checksums_hold_for_extreme_bytes(void **state)
 {
 	static __u8 bytes[9000];
@@ -183,7 +182,7 @@ static void checksums_hold_for_extreme_bytes(void **state)
 	}
 }
 
-/* As Linux writes them. */
+/* Layout as in Linux. */
 static void options_are_laid_out(void **state)
 {
 	static const struct {
@@ -253,9 +252,7 @@ static void truncated_at(const struct sp_segment *seg, const __u8 *packet, size_
 	free(ev);
 }
 
-/*
- * As a stack leaves it that lets hardware do the rest: the sum of the pseudo header, not inverted.
- */
+/* A partial checksum, left to hardware by a stack: the sum of the pseudo header, not inverted. */
 static void put_partial_checksum(const struct sp_tuple *t, __u8 *tcp, size_t len)
 {
 	__u16 check = ~sum_fold(sum_pseudo(t, IPPROTO_TCP, len));
@@ -312,7 +309,7 @@ static void padding_is_not_payload(void **state)
 	}
 }
 
-/* A superpacket as GRO makes it; and one of BIG TCP, with a length of 0 in its IP header. */
+/* A superpacket as GRO makes it, and a BIG TCP packet, with a length of 0 in its IP header. */
 static void superpackets_are_taken_whole(void **state)
 {
 	__u8 *packet = malloc(SP_EVENT_PACKET_MAX);
@@ -339,7 +336,7 @@ static void superpackets_are_taken_whole(void **state)
 	free(packet);
 }
 
-/* A SYN with these option bytes, padded to a multiple of 4 with END. */
+/* A SYN with option bytes @opts, padded to a multiple of 4 with END. */
 static int parse_syn_options(const __u8 *opts, size_t len, __u8 flags, struct sp_segment *ret_seg)
 {
 	struct sp_segment seg = combination(&tuple4, flags, 0, 0);
@@ -423,10 +420,10 @@ static void damaged_headers_are_refused(void **state)
 	} table[] = {
 		{ 0, 0x05 },	/* version */
 		{ 0, 0xf5 },
-		{ 32, 0x40 },	/* TCP header shorter than itself */
+		{ 32, 0x40 },	/* TCP header below 20 bytes */
 		{ 32, 0x00 },
 		{ 32, 0xf0 },	/* longer than the packet */
-		{ 3, 39 },	/* IP length that ends within the TCP header */
+		{ 3, 39 },	/* IP length ends within the TCP header */
 		{ 3, 1 },
 	};
 	struct sp_segment seg = combination(&tuple4, SP_TCP_ACK, 0, 10), got;
@@ -457,7 +454,7 @@ static void a_wrong_offset_is_refused(void **state)
 	free(ev);
 }
 
-/* Whatever arrives, the sanitizers have nothing to say, and the payload lies within the event. */
+/* Random input gives the sanitizers no cause, and the payload lies within the event. */
 static void random_damage_is_harmless(void **state)
 {
 	__u8 packet[SP_SEGMENT_PACKET_MAX];
@@ -482,7 +479,7 @@ static void random_damage_is_harmless(void **state)
 	}
 }
 
-/* type, code, checksum, the MTU, and then the packet itself */
+/* type, code, checksum, the MTU, then the packet */
 static void too_big_names_mtu_and_packet(void **state)
 {
 	static const size_t lens[] = { 0, 1, 400, 500, 2000, 8000 };
@@ -569,7 +566,7 @@ static void queued_packets_stay_as_they_are(void **state)
 				 sp_segment_build(&seg, packet, sizeof(packet)));
 		assert_memory_equal(msg->msg_iov->iov_base, packet, msg->msg_iov->iov_len);
 		assert_int_equal(to->sin6_family, AF_INET6);
-		assert_int_equal(to->sin6_port, 0); /* a raw socket takes it for the protocol */
+		assert_int_equal(to->sin6_port, 0); /* for a raw socket: the protocol */
 		assert_memory_equal(&to->sin6_addr, &tuple6.daddr, 16);
 	}
 }
