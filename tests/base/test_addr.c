@@ -12,7 +12,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* text, and how it prints again */
+/* text, and its printed form */
 static const char *const good_addrs[][2] = {
 	{ "192.0.2.1", "192.0.2.1" },
 	{ "0.0.0.0", "0.0.0.0" },
@@ -56,7 +56,7 @@ static const char *const bad_endpoints[] = {
 static void addresses_round_trip(void **state)
 {
 	for (size_t i = 0; i < COUNT(good_addrs); i++) {
-		char *buf = malloc(SP_ADDR_STRLEN); /* so that a byte too many is seen */
+		char *buf = malloc(SP_ADDR_STRLEN); /* so that the sanitizer sees a byte too many */
 		struct sp_addr addr, again;
 
 		assert_int_equal(sp_addr_parse(good_addrs[i][0], &addr), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_keys.c - key files good and bad, and what is said of them */
+/* test_keys.c - key files good and bad, and the errors of the bad */
 #include "base/keys.c"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_log.c - src/base/log.c, by what arrives at a descriptor in the place of stderr. */
+/* test_log.c - src/base/log.c, by its output to a descriptor in the place of stderr. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +12,8 @@
 static char said[8192];
 
 /*
- * Run @say with stderr in a pipe; what it wrote is in @said. The pipe holds 64 KB, more than any
- * test says.
+ * Run @say with stderr in a pipe; the output is in @said. The pipe holds 64 KB, more than any test
+ * writes.
  */
 static void listen_at(enum sp_log_level level, void (*say)(void), int is_journal)
 {

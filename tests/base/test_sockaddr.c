@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_sockaddr.c - src/base/sockaddr.c: endpoints as the socket calls want them, and back */
+/* test_sockaddr.c - src/base/sockaddr.c: endpoints in the form of socket calls, and back */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

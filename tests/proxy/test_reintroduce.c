@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_reintroduce.c - src/proxy/reintroduce.c: repeated introductions, their rate and duration;
- * with a fake table
+ * test_reintroduce.c - src/proxy/reintroduce.c: repeated introductions, their rate and duration; on
+ * a fake table
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -180,10 +180,7 @@ static void not_when_nothing_is_left_to_hear_of(void **state)
 	assert_int_equal(u->count, 4);
 }
 
-/*
- * A peer with data to send retransmits by itself. A peer that waits needs the greeting's
- * acknowledgement.
- */
+/* A peer with data retransmits. A peer that waits needs the greeting's acknowledgement. */
 static void a_greeting_is_waited_for_by_its_ack(void **state)
 {
 	add_of(1, 1);
@@ -221,9 +218,7 @@ static void a_few_in_each_tick(void **state)
 	assert_int_equal(u->count, 3 * PER_TICK + 1);
 }
 
-/*
- * Splices already heard cost no turn: behind any number of them the rest have their turn at once.
- */
+/* Splices already heard cost no turn: the rest have a turn at once. */
 static void heard_ones_cost_nothing(void **state)
 {
 	for (unsigned int id = 0; id < 3 * PER_TICK; id++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_reused.c - src/proxy/reused.c: which splices a client has left behind, and for how long */
+/* test_reused.c - src/proxy/reused.c: splices whose port the client has reused, and their time */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ static void each_is_known_for_some_seconds(void **state)
 	assert_true(sp_reused_has(&r, 7, &a, 100, NOW));
 	assert_true(sp_reused_has(&r, 7, &a, 100, NOW + 9 * S));
 	assert_false(sp_reused_has(&r, 7, &a, 100, NOW + 10 * S));
-	/* the connection that has come instead */
+	/* the new connection */
 	assert_false(sp_reused_has(&r, 7, &a, 101, NOW));
 	assert_false(sp_reused_has(&r, 7, &b, 100, NOW));
 }

@@ -52,7 +52,7 @@ struct sp_datapath {
 };
 
 static struct sp_datapath *here;	/* its program runs */
-static __u8 *frame;			/* below 4 GiB: struct __sk_buff has 32 bits for a pointer */
+static __u8 *frame;			/* below 4 GiB, for the 32 bits of struct __sk_buff */
 
 /* ---- maps ---- */
 
@@ -421,7 +421,10 @@ int sp_datapath_set_keys(struct sp_datapath *dp, const struct sp_keys *keys)
 
 static unsigned int cookies_read;
 
-/* A wrong segment guesses a cookie's acknowledgement number once in some millions. */
+/*
+ * Of some millions of segments of existing connections, a segment has a cookie's acknowledgement
+ * number by chance.
+ */
 static void check_guess(const struct sp_tuple *front, __u32 client_isn)
 {
 	if (!sim_client_has_begun(front, client_isn))

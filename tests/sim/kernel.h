@@ -19,7 +19,9 @@ void sim_kernel_free(struct sp_datapath *dp);
  * with room for SIM_PACKET_MAX; 0: dropped, sent up, or passed to the stack.
  */
 unsigned int sim_kernel_receive(struct sp_datapath *dp, void *packet, unsigned int len);
-/* Halves neither closed nor orphaned. */
+/*
+ * Halves that sp_entry_is_live() counts: neither closed, nor of a port that the client has reused.
+ */
 unsigned int sim_kernel_live_halves(const struct sp_datapath *dp);
 /* Whether events wait in the ring. */
 int sim_kernel_has_events(const struct sp_datapath *dp);

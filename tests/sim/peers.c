@@ -219,12 +219,12 @@ static void client_acked(void *client, __u32 bytes, const struct sp_segment *seg
 {
 	struct client *c = client;
 
-	if (bytes > c->tcp.len)		/* FIN included */
+	if (bytes > c->tcp.len)		/* FIN acknowledged, too */
 		bytes = c->tcp.len;
 	if (c->is_ours || sim_store_head_bytes(&c->tcp.out, c->tcp.iss) >= bytes ||
 	    backend_has(c, bytes))
 		return;
-	if (sim_machine_count == 1)	/* kept by its kernel */
+	if (sim_machine_count == 1)	/* the lone machine's kernel keeps the bytes */
 		return;
 	if (seg->payload_len > 9 && memcmp((const char *)seg->payload + 9, "200", 3))
 		return;

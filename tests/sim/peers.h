@@ -25,9 +25,9 @@ int sim_clients_are_done(void);
 /* Report clients that are not done, and requests run more or less than once. */
 void sim_peers_judge(void);
 
-/* A segment for a client's, or a backend's, address. */
 /* Whether a client has begun a connection @front with this ISN. */
 int sim_client_has_begun(const struct sp_tuple *front, __u32 isn);
+/* Segments to the address of a client or a backend arrive here. */
 void sim_client_receive(const struct sp_segment *seg);
 void sim_backend_receive(const struct sp_segment *seg);
 

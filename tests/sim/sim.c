@@ -17,7 +17,7 @@
 #define WARM_UP_NS	(700 * SIM_MS)	/* proxies know their peers, and are in sync */
 #define CLIENTS_MAX	4
 #define LIMIT_NS	(120 * SIM_S)
-#define RUNS_PER_GUESS	20000	/* at most; one in 100000 was seen */
+#define RUNS_PER_GUESS	20000	/* at most; 1 in 100000 was measured */
 
 static const char usage[] =
 	"usage: sim [--seeds N] [--seed S] [--again N] [--first] [--verbose]\n"
@@ -33,7 +33,7 @@ static const char usage[] =
 #define ENDS_NS		(4 * SIM_S)	/* by then all proxies know the end of a connection */
 
 static unsigned int fault_count;
-/* clients of 1000 that connect again from the same port */
+/* clients of 1000 that reconnect from the same port */
 static unsigned int again;
 
 enum fault { NONE, KILL, FREEZE, LOSE, CUT, FAULTS };
@@ -65,8 +65,8 @@ static void happen(void *machine, __u64 fault)
 }
 
 /*
- * Faults hit one machine at a time, so that the rest know all that the machine did. A lone machine
- * keeps its kernel. A fault begins near the start of a client, when most is in flight.
+ * Faults hit a single machine at a time, so that the rest know all its acts. A lone machine keeps
+ * its kernel. A fault begins near the start of a client, when most is in flight.
  */
 static void plan_faults(const __u64 *starts_ns, unsigned int count)
 {
@@ -86,7 +86,7 @@ static void plan_faults(const __u64 *starts_ns, unsigned int count)
 		fault_count++;
 		sim_at(at_ns, happen, m, fault);
 		if (fault == LOSE && sim_chance(300))
-			return;		/* for good: the peers take over its duties */
+			return;		/* for good: peers take over its duties */
 		sim_at(at_ns + for_ns, undo, m, fault);
 		free_ns = at_ns + for_ns + 2 * SIM_S;
 	}
@@ -138,7 +138,7 @@ static __u64 plan_all(void)
 	return at_ns;
 }
 
-/* If no packet and no machine was lost, every proxy of a connection knows that it is over. */
+/* If no packet and no machine was lost, every proxy of a connection knows of its end. */
 static void judge_ends(void)
 {
 	__u64 until_ns = sim_now_ns + ENDS_NS;

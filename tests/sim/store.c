@@ -361,7 +361,7 @@ static __u64 way_ns(void)
 	return LEAST_NS + sim_below(sim_store.slow_ns);
 }
 
-/* The answer is lost: after its time-out the machine knows nothing. */
+/* The answer is lost: after the time-out the machine knows no outcome. */
 static void unanswered(struct request *r)
 {
 	r->err = -EAGAIN;
@@ -398,7 +398,7 @@ static void carry_out(struct request *r)
 	}
 }
 
-/* A machine without power sends no request. Requests sent before the loss arrive. */
+/* Commits of a daemon that has died since still arrive. The rest of its requests is dropped. */
 static void arrive(void *request, __u64 unused)
 {
 	struct request *r = request;
@@ -567,7 +567,7 @@ static void port_disown_head(struct sp_store *s, const char *owner, const struct
 	go(r);
 }
 
-/* The port is freed at the end of the run, since requests in flight refer to it. */
+/* Port: freed at the end of the run, since requests in flight refer to it. */
 static void port_close(struct sp_store *s)
 {
 	struct port *p = (struct port *)s;

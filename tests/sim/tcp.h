@@ -13,14 +13,14 @@ enum sim_tcp_state { SIM_TCP_CLOSED, SIM_TCP_SYN_SENT, SIM_TCP_SYN_RCVD, SIM_TCP
 
 /**
  * struct sim_tcp - a connection
- * @out:	as its segments leave
- * @clock:	of its timestamps, when the world begins: the same for all connections between two
- *		addresses
+ * @out:	tuple of outgoing segments
+ * @clock:	timestamp clock at the beginning of the world: the same for all connections between
+ *		two addresses
  * @iss:	set before sim_tcp_connect(), or 0: by chance
- * @bytes, @len: what its application has written so far, from the first byte on (borrowed)
+ * @bytes, @len: all data written by the application so far (borrowed)
  * @is_done:	the application writes no more
  * @data:	new bytes in order
- * @ended:	@why is NULL for the peer's FIN, else what went wrong
+ * @ended:	@why is NULL for the peer's FIN, else the failure
  */
 struct sim_tcp {
 	struct sim_tcp		*next;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* world.c - time, chance, and the clocks of the C library as the daemons see them */
+/* world.c - time, chance, and the C library's clocks as seen by daemons */
 #include "world.h"
 
 #include <stdarg.h>
@@ -207,7 +207,7 @@ const char *sim_failure(void)
 	return failure[0] ? failure : NULL;
 }
 
-/* ---- the clocks that the daemons read ---- */
+/* ---- clocks read by daemons ---- */
 
 __u64 sp_now_ns(void)
 {

@@ -153,7 +153,7 @@ static void processes_begin_at_different_places(void **state)
 		different += starts[i] != starts[0];
 		sp_ports_free(ports);
 	}
-	assert_in_range(different, 5, 7); /* two in a row alike: 1 of 40000 */
+	assert_in_range(different, 5, 7); /* equal neighbours: 1 of 40000 */
 }
 
 static void backends_do_not_share(void **state)
@@ -443,7 +443,7 @@ static void all_addresses_are_asked_about(void **state)
 
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(sp_port_alloc(ports, &to, &from), -EADDRNOTAVAIL);
-		asked.over[2] = 1;	/* of whichever address */
+		asked.over[2] = 1;	/* of any address */
 		assert_int_equal(sp_port_alloc(ports, &to, &from), 0);
 		assert_int_equal(from.port_be, over.port_be);
 		assert_int_equal(ntohl(from.addr.w[3]) - 0x0a000000, asked.addr);

@@ -89,7 +89,7 @@ static void every_prefix(void **state)
 	}
 }
 
-/* Sealed by a cluster's proxy, and yet no record. */
+/* Payloads sealed by a cluster's proxy, and yet no records. */
 static void sealed_nonsense(void **state)
 {
 	struct sp_splice s = any_splice(0), out;

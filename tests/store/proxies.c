@@ -19,7 +19,7 @@ static const __u64 cluster[1][2] = { { 0x1122334455667788, 0x99aabbccddeeff00 } 
 static const char key_text[] = "112233445566778899aabbccddeeff00\n";
 struct sp_seal test_seal;
 
-/* Of config.c the engine needs these two. */
+/* Functions of config.c that the engine needs. */
 struct sp_config *sp_config_get(struct sp_config *config)
 {
 	config->refs++;
@@ -209,7 +209,7 @@ struct proxy *proxy_new(struct servers *s, int count, int copies)
 	return p;
 }
 
-/* In the first place that has @old */
+/* Put @p in the first place with @old. */
 static void remember(const struct proxy *old, struct proxy *p)
 {
 	for (int i = 0; i < PROXIES_MAX; i++) {

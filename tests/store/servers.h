@@ -9,7 +9,7 @@
 #include <hiredis/hiredis.h>
 
 #define SERVERS_MAX	5
-#define SKIP		77	/* as meson has it */
+#define SKIP		77	/* meson's exit code of a skipped test */
 
 struct server {
 	int	pid;		/* 0: not running */
@@ -23,18 +23,18 @@ struct servers {
 	struct server	at[SERVERS_MAX];
 };
 
-/* Exits with SKIP where there is no redis-server. @password may be NULL. */
+/* Start @count servers. Exit with SKIP if there is no redis-server. @password may be NULL. */
 void servers_start(struct servers *s, int count, const char *password);
-/* Empty: nothing is ever written to disk. Returns when it answers. */
+/* Start a server, empty: no data is ever written to disk. Return once it answers. */
 void server_start(struct servers *s, int idx);
 void server_kill(struct servers *s, int idx);
 /* SIGSTOP, SIGCONT */
 void server_signal(struct servers *s, int idx, int signum);
-/* A connection of the test's own, past the code under test. */
+/* Open a connection of the test's own, past the code under test. */
 redisContext *server_connect(struct servers *s, int idx);
 /* An integer field of INFO. */
 long long server_info(struct servers *s, int idx, const char *field);
-/* Kills them all, removes the directory. Also at exit. */
+/* Kill all servers and remove the directory. Also at exit. */
 void servers_stop(struct servers *s);
 
 #endif

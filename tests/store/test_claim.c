@@ -5,7 +5,8 @@
  * Databases of a single redis-server are the servers of the store. Proxies that own a splice, and
  * proxies that only fetch, decide about a connection. Queries wait in a bag. A server executes a
  * query at some time, or never, and the answer arrives at some time, or never. Servers are away for
- * a while, proxies die or give up. In all cases all proxies must rely on the same splice.
+ * a while, proxies die or give up. In all cases proxies that rely on a
+ * splice must rely on the same splice.
  *
  *	test_claim [TRIALS [SEED]]
  */

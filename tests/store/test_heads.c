@@ -16,7 +16,7 @@
 #include "proxies.h"
 #include "store/chunk.h"
 
-/* time in which "nothing" from a restarted server does not count */
+/* time in which a restarted server's "not found" does not count */
 #define BLANK_MS 5100
 
 static struct servers servers;
@@ -151,7 +151,7 @@ static void latest_tsval_and_first_begin_count(void **state)
 	later.client.tsval_theirs = 200;
 	later.begun_ms += 50;
 	assert_int_equal(stash(a, &front, &later, bytes, 0, 5000), 0);
-	/* less than is there */
+	/* fewer bytes than stored */
 	assert_int_equal(stash(b, &front, &offer, bytes, 0, 4000), -EAGAIN);
 	assert_int_equal(stash(b, &front, &offer, bytes, 0, 9000), 0);
 	later.begun_ms = offer.begun_ms;
@@ -177,7 +177,7 @@ static void newer_connection_wins(void **state)
 	expect_head(a, &front, &new, 100);
 }
 
-/* The owner with fewer bytes does not delete the bytes that a second owner has acknowledged. */
+/* The owner with fewer bytes does not delete bytes acknowledged by a second owner. */
 static void forgetting_leaves_what_is_longer(void **state)
 {
 	struct sp_stash_offer offer = offer_of(7);
@@ -209,7 +209,7 @@ static void majority_is_enough_and_less_is_not(void **state)
 	wait_up(b, 2);
 	assert_int_equal(head(b, &front), -EAGAIN);	/* a restarted server has no vote */
 	run_for(BLANK_MS);
-	/* all safe bytes, and those stashed after them */
+	/* all safe bytes, and bytes stashed later */
 	expect_head(b, &front, &offer, 20000);
 	server_start(&servers, 1);
 	wait_up(a, 3);
@@ -258,7 +258,7 @@ static void restarted_server_has_no_say_until_it_is_given_all(void **state)
 	wait_up(b, 3);
 }
 
-/* A server that missed the end of a chunk must not continue behind the gap. */
+/* A server without the end of a chunk must not continue behind the gap. */
 static void hole_is_seen(void **state)
 {
 	struct sp_stash_offer offer = offer_of(13);
@@ -281,9 +281,7 @@ static void hole_is_seen(void **state)
 	assert_int_equal(number_on(0, "HEXISTS", &front, " 1"), 0);
 }
 
-/*
- * A head on one server only: it was delivered long ago, and the deletion did not reach the server.
- */
+/* Head on a single server: it was delivered long ago, and the deletion did not reach the server. */
 static void left_over_is_nothing(void **state)
 {
 	struct sp_stash_offer offer = offer_of(14);
@@ -371,7 +369,7 @@ static void dead_owners_heads_are_listed(void **state)
 	assert_true(is_listed(b, &front) && is_listed(b, &v6));
 	assert_int_equal(heads(b, NULL, 0), 0);
 	assert_int_equal(b->heads.count, 0);
-	/* one server with the head may be away, two may not */
+	/* a single server with the head may be away, two may not */
 	server_kill(&servers, 0);
 	settle();
 	assert_int_equal(heads(b, "proxy1", 0), 0);

@@ -269,7 +269,7 @@ static void refreshed(void **state)
 
 /*
  * During a key's replacement records of the old key are sealed anew. Otherwise they would be
- * foreign after its end.
+ * foreign once the old key is gone.
  */
 static void refresh_seals_anew(void **state)
 {
@@ -379,7 +379,7 @@ static void majority_says_outdated(void **state)
 	}
 }
 
-/* An entry of the table is freed with any answer, and without. */
+/* An entry of the table is freed for any answer, and for a missing answer. */
 static void refreshes_are_bounded(void **state)
 {
 	int kept = b->kept_count, refused = 0;

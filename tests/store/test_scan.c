@@ -245,7 +245,7 @@ static void a_broken_connection_goes_on_where_it_was(void **state)
 	}
 	assert_int_equal(p->scanned_count, before);
 	assert_int_equal(end_scan(p, before), 0);
-	assert_all(0, OURS, 2, 4);	/* a page may have been under way */
+	assert_all(0, OURS, 2, 4);	/* a page may have been in flight */
 	server_start(&servers, 2);
 	proxy_close(p);
 }
@@ -275,7 +275,7 @@ static void one_restarted_empty_is_as_good_as_missing(void **state)
 	proxy_close(p);
 }
 
-/* Of five servers any two hold a majority of some splice's three copies. */
+/* Any two of five servers hold a majority of some splice's three copies. */
 static void of_five_with_three_copies_one_may_be_missing(void **state)
 {
 	struct proxy *p = open_proxy(5, 3, 2);
@@ -321,7 +321,7 @@ static void run_raw(int idx, const char *format, const struct sp_key *key, const
 	redisFree(c);
 }
 
-/* Under the key of the @id-th splice. */
+/* Write under the key of the @id-th splice. */
 static void put_raw(unsigned int id, const char *format, const void *value, size_t len)
 {
 	struct sp_splice s = splice_of(id, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* bpf_endian.h - in the place of libbpf's, where the datapath is compiled for this machine. */
+/* bpf_endian.h - in the place of libbpf's, when the datapath is compiled for this machine. */
 #ifndef SP_SIM_BPF_ENDIAN_H
 #define SP_SIM_BPF_ENDIAN_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * bpf_helpers.h - in the place of libbpf's, where the datapath is compiled for this machine: kernel
- * helpers as plain functions of tests/sim/kernel.c. What only agents' programs use is refused.
+ * bpf_helpers.h - in the place of libbpf's, when the datapath is compiled for this machine: kernel
+ * helpers as plain functions of tests/sim/kernel.c. Helpers of agents' programs alone are refused.
  */
 #ifndef SP_SIM_BPF_HELPERS_H
 #define SP_SIM_BPF_HELPERS_H
