@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What an agent's program at ingress does with segments of connections that its host's kernel is to
- * take over: which it knows for the first one of a handshake, which go to the stack, and which must
- * not. A test run hands nothing over, as its packets come by no interface: the first segment ends
- * as adopt_failed. What follows is in test_takeover.c.
+ * An agent's program at ingress, and connections that its host's kernel is to take over: which
+ * segments are first of a handshake, which go to the stack, and which must not. A test run hands
+ * no connection over, as its packets come by no interface: the first segment ends as adopt_failed.
+ * test_takeover.c has the rest.
  */
 #include "adopt.h"
 
@@ -33,7 +33,7 @@ static void put_ask(struct fixture *f, const struct sp_tuple *t, __s64 asked_ns,
 					     BPF_ANY), 0);
 }
 
-/* @data_off: what TCP says of its own length, if not 0 */
+/* @data_off: header length in the TCP header, if not 0 */
 struct pass_case {
 	const char	*name;
 	__u8		flags;
@@ -74,7 +74,7 @@ static void others_pass(void **state)
 		}
 }
 
-/* No socket, no half: the stack would say RST. */
+/* Without socket and half the stack would send an RST. */
 static void what_nobody_knows_is_asked_about(void **state)
 {
 	for_each_family(v6) {
@@ -136,7 +136,7 @@ static void questions_are_limited(void **state)
 	}
 }
 
-/* By first segments of heads, of which no number is too much. */
+/* First segments with payload fill the ring: heads have no rate limit. */
 static void fill_ring(struct fixture *f)
 {
 	struct packet p = plain_packet(0);
@@ -168,8 +168,7 @@ static void daemon_that_does_not_read_is_not_asked(void **state)
 }
 
 /*
- * A cookie is right for its client's ISN, by either key, from when the commit was until two periods
- * before.
+ * A cookie is right for its client's ISN, by either key, from the commit until two periods before.
  */
 struct cookie_case {
 	const char	*name;
@@ -231,8 +230,8 @@ static void first_segment_is_known_by_its_cookie(void **state)
 }
 
 /*
- * The half says of which connection: the cookie of an older one from the same port is as good, and
- * is none of it.
+ * The half names its connection. The cookie of an older connection from the same port is as good,
+ * and does not belong to this connection.
  */
 static void cookie_of_another_connection_is_none(void **state)
 {
@@ -247,7 +246,7 @@ static void cookie_of_another_connection_is_none(void **state)
 	}
 }
 
-/* What nobody understands nobody answers for. */
+/* A segment with options that cannot be parsed gets no reply. */
 static void first_segment_with_damaged_options(void **state)
 {
 	for_each_family(v6) {
@@ -275,7 +274,7 @@ static void nobody_listens(void **state)
 	}
 }
 
-/* A half from so long ago was found in the store: its connection is gone, and the stack says so. */
+/* The kernel was given this connection @ago_ns ago. */
 static void given_ago(struct fixture *f, int is_v6, __u64 ago_ns)
 {
 	struct sp_tuple down = from_host(is_v6);
@@ -287,8 +286,8 @@ static void given_ago(struct fixture *f, int is_v6, __u64 ago_ns)
 }
 
 /*
- * The kernel had it, and has no socket: the daemon is told, and it is not given again, but the next
- * one is.
+ * The kernel was given the connection and has no socket: the daemon gets the repeated segment. The
+ * segment after that is given again.
  */
 static void what_the_kernel_was_given_in_vain(void **state)
 {
@@ -316,6 +315,7 @@ static void what_the_kernel_was_given_in_vain(void **state)
 	}
 }
 
+/* A half so old was found in the store: its connection is gone, and the stack sends an RST. */
 static void what_is_not_the_first_waits_for_a_moment_only(void **state)
 {
 	for_each_family(v6) {
@@ -337,8 +337,8 @@ static void what_is_not_the_first_waits_for_a_moment_only(void **state)
 }
 
 /*
- * @seq: beside what the server has acknowledged last; @is_settled: the stack gets it, else the
- *		store is asked
+ * @seq: relative to the server's last acknowledgement; @is_settled: the stack gets the segment,
+ *		else the store is asked
  */
 struct settled_case {
 	const char	*name;
@@ -399,7 +399,7 @@ static void what_its_server_has_answered_is_settled(void **state)
 			check_settled(*state, &settled[i], v6);
 }
 
-/* @seq: beside what the server has acknowledged last; @up, @down: what is noted in both halves */
+/* @seq: relative to the server's last acknowledgement; @up, @down: state of both halves */
 struct end_case {
 	const char	*name;
 	__u8		flags;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What an agent's program does with the packets that its host's servers send: all that it does not
- * carry goes as it is.
+ * An agent's program at egress: packets of its host's servers. Packets that it does not carry
+ * leave unchanged.
  */
 #include <linux/if_packet.h>
 #include <sys/socket.h>
@@ -52,8 +52,8 @@ static struct sp_query ask_of(struct fixture *f, const struct sp_tuple *t)
 }
 
 /*
- * No halves, nothing asked yet; a daemon that lives; both families' ports are served, for proxies
- * that are known.
+ * Start without halves and queries: the daemon lives, and the ports of both families are served
+ * for known proxies.
  */
 static void begin(struct fixture *f)
 {
@@ -90,7 +90,7 @@ static void check_passes(struct fixture *f, const char *name, const struct packe
 	assert_int_equal(listen_to(f), 0);
 }
 
-/* It is redirected to nowhere, and the daemon has the whole of it. */
+/* Packets of which the store is asked are redirected nowhere; the daemon has a full copy. */
 static void check_asked(struct fixture *f, const char *name, const struct packet *p)
 {
 	__u8 in[FRAME_MAX];
@@ -169,7 +169,7 @@ static void ends_are_noted_in_both_halves(void **state)
 	}
 }
 
-/* @half: there is one; @tuple_off: another port of the host, or another destination */
+/* @half: a half exists; @tuple_off: another port of the host, or another destination */
 struct pass_case {
 	const char	*name;
 	int		has_half, flags, payload, ttl;
@@ -320,7 +320,7 @@ static void answer_that_there_is_no_half_is_remembered(void **state)
 	}
 }
 
-/* For whoever sends it again, in segments of that size. */
+/* The daemon needs the segment size to send the packet again. */
 static void superpacket_is_asked_about(void **state)
 {
 	struct fixture *f = *state;
@@ -340,7 +340,7 @@ static void superpacket_is_asked_about(void **state)
 	}
 }
 
-/* Its lengths lie: it goes as it is, and nothing is learnt from it. */
+/* Packets with wrong lengths pass unchanged and leave no trace. */
 static void damaged_ones_pass(void **state)
 {
 	for (int has_half = 0; has_half < 2; has_half++)
@@ -356,7 +356,7 @@ static void damaged_ones_pass(void **state)
 			p.flags |= has_half ? FIN : 0;
 			len = build(&p, in);
 			in[l4_off(v6) + 12] = 0x40;
-			/* of IP: or there were data */
+			/* length in the IP header, else there would be data */
 			in[l4_off(v6) - (v6 ? 35 : 17)] -= has_half ? 4 : 0;
 			check_untouched(*state, "damaged", v6, in, len);
 			assert_int_equal(listen_to(*state), 0);
@@ -367,7 +367,7 @@ static void damaged_ones_pass(void **state)
 		}
 }
 
-/* From a socket, as a test run has no room for it. Return: reason that was counted. */
+/* The packet is sent from a socket: a test run has no room for so much. Return: reason counted. */
 static int send_long(struct fixture *f, int wire, int is_v6, __u32 payload)
 {
 	static const __u32 reasons[] = { SP_DROP_ASKED, SP_DROP_NO_HALF };

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_ends.c - what is remembered of a splice's packets, and when it counts as closed. Needs root.
+ * test_ends.c - a splice's state after each packet, and when the splice counts as closed. Needs
+ * root.
  */
 #include "check.h"
 
 /*
- * What both ends have sent when a case begins: the client 100 bytes, half of them acknowledged; the
- * backend 200, none.
+ * Both ends have sent data when a case begins: the client 100 bytes, half of them acknowledged;
+ * the backend 200 bytes, none acknowledged.
  */
 #define CLIENT_SEQ	1000
 #define BACKEND_SEQ	5000
@@ -79,9 +80,7 @@ static const struct end_case ends[] = {
 	{ "backend's RST before it all",	1, RST, -1, 0 },
 };
 
-/*
- * A forged segment passes, as the end it is for knows best, but must not make us forget the splice.
- */
+/* A forged segment passes, as the receiving end knows best. The splice must not be forgotten. */
 static void plausible_ends_close(void **state)
 {
 	for (size_t i = 0; i < COUNT(ends); i++)
@@ -132,7 +131,7 @@ static const struct fin_case fins[] = {
 };
 
 /*
- * A FIN of nobody's passes, as the end it is for knows best; two of them must not end a connection
+ * A forged FIN passes, as the receiving end knows best. Two forged FINs must not end a connection
  * (RFC 5961, 5).
  */
 static void fins_must_fit(void **state)
@@ -158,8 +157,8 @@ static void fins_must_fit(void **state)
 }
 
 /*
- * The other end's acknowledgements tell where it must be, and in mode split what it acknowledges
- * itself.
+ * Acknowledgements of the reverse direction bound the stream. In mode split so do the
+ * acknowledgements that the FIN itself carries.
  */
 static const struct { const char *name; int acked, down_pkts, up_next, at, ack,
 	counts; } seen_elsewhere[] = {
@@ -205,7 +204,7 @@ static void fins_of_a_stream_that_went_elsewhere(void **state)
 		}
 }
 
-/* The RST was somebody else's. */
+/* An RST from an end that still sends was forged. */
 static void who_goes_on_sending_has_not_reset(void **state)
 {
 	for_each_family(v6)
@@ -234,7 +233,10 @@ static void rst_counts_before_anything_was_acknowledged(void **state)
 	}
 }
 
-/* The client's port has a newer splice: what the older one's server still says is not of that. */
+/*
+ * The client's port has a newer splice: ends sent by the older splice's server do not touch the
+ * newer.
+ */
 static void an_older_half_ends_alone(void **state)
 {
 	static const __u8 said[] = { FIN | ACK, RST };
@@ -258,7 +260,7 @@ static void an_older_half_ends_alone(void **state)
 		}
 }
 
-/* The client's way is all that is seen here, and what the splice began with. */
+/* Only the client's direction passes here. The first number of the splice is known. */
 static const struct { const char *name; int at, is_closed; } one_way[] = {
 	{ "one way: where it began",		0, 1 },
 	{ "one way: at the end",		100, 1 },
@@ -350,8 +352,8 @@ static void use_is_accounted(void **state)
 }
 
 /*
- * What the client acknowledges, counted from what it did before; @at: counted from the end of its
- * stream.
+ * @ack: counted from the client's last acknowledgement; @at: counted from the end of the client's
+ *		stream.
  */
 static const struct {
 	const char	*name;
@@ -373,7 +375,7 @@ static const struct {
 	{ "half the numbers ahead",	0, 0x7fffffff, ACK, 0, 1 },
 };
 
-/* Of these connections; @flags: -1: it goes. */
+/* The service of these connections; @flags: -1: removed. */
 static void change_service(struct fixture *f, int is_v6, int flags)
 {
 	struct packet p = from(is_v6, 0, 0, 0);
@@ -385,7 +387,7 @@ static void change_service(struct fixture *f, int is_v6, int flags)
 			 bpf_map_update_elem(fd, &at, &svc, BPF_ANY), 0);
 }
 
-/* Each passes, as the end that it is for knows best. */
+/* Each packet passes, as the receiving end knows best. */
 static void acknowledgements_must_fit(void **state)
 {
 	struct fixture *f = *state;
@@ -415,8 +417,8 @@ static void acknowledgements_must_fit(void **state)
 }
 
 /*
- * Two packets of a stranger, that knows no number, end nothing: the first would make the second one
- * fit.
+ * Two packets of a stranger without the numbers end nothing. The first would otherwise make the
+ * second fit.
  */
 static void forged_acknowledgements_prepare_no_end(void **state)
 {
@@ -442,7 +444,7 @@ static void check_syn_on(struct fixture *f, int is_v6, const char *name, int is_
 {
 	struct packet syn = from(is_v6, 0, SYN, 5000);
 
-	/* not to a service of ours, so that whoever is not asked gets to the stack */
+	/* no service of ours: a SYN that needs no challenge gets to the stack */
 	if (is_live) {
 		check_dropped(f, name, &syn, SP_DROP_SYN_CHALLENGED);
 	} else {
@@ -453,7 +455,7 @@ static void check_syn_on(struct fixture *f, int is_v6, const char *name, int is_
 	assert_int_equal(!!(state_of(f, &syn.tuple).flags & SP_STATE_REUSED), !is_live);
 }
 
-/* A port may be used again once its connection is over; before, its end is asked. */
+/* A port may be reused once its connection is over. Before, its end is challenged. */
 static void syn_finds_a_half(void **state)
 {
 	struct sp_half mark = { .flags = SP_HALF_F_TO_DAEMON };
@@ -475,7 +477,7 @@ static void syn_finds_a_half(void **state)
 	}
 }
 
-/* ---- what the daemon notes ---- */
+/* ---- patches of the daemon ---- */
 
 static int note(struct fixture *f, const struct sp_patch *n, int len)
 {
@@ -534,7 +536,7 @@ static void notes_change_only_what_they_say(void **state)
 	}
 }
 
-/* Another connection's, a mark's, and that of half a splice. */
+/* Patches for another connection, for a trap, and for half a splice. */
 static void notes_for_others_change_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -560,8 +562,8 @@ static void notes_for_others_change_nothing(void **state)
 }
 
 /*
- * The client's FIN was seen here, the backend's elsewhere. Whoever sends after an RST has not sent
- * it.
+ * The client's FIN was seen here, the backend's elsewhere. An end that still sends after an RST
+ * has not sent that RST.
  */
 static void noted_ends_count(void **state)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What an agent's program at ingress does with introductions: what it believes, and what it leaves
- * to the daemon.
+ * An agent's program at ingress, and introductions: which are installed, and which are left to the
+ * daemon.
  */
 #include "check.h"
 
@@ -11,7 +11,7 @@
 #define RELAY_PORT	7946
 
 static const __u64 keys[3][2] = { { 1, 2 }, { 3, 4 }, { 5, 6 } };
-/* of the key, of the one before it, and of another cluster */
+/* seals by the key, by the key before, and by the key of another cluster */
 static struct sp_seal seals[3];
 static __u32 now_s;
 
@@ -62,7 +62,7 @@ static void empty_table(struct fixture *f)
 		bpf_map_delete_elem(fd, &key);
 }
 
-/* An empty table for 100 splices, and a daemon that has died lately. */
+/* Start with an empty table for 100 splices, and a daemon that has died lately. */
 static void begin(struct fixture *f, int is_v6)
 {
 	struct sp_tuple back = TUPLE_OUT(is_v6);
@@ -136,7 +136,7 @@ static void check_text(struct fixture *f, const char *name, int is_v6, const __u
 			 (int)(stat_of(f, SP_STAT_AGENT_INTRODUCED) - introduced));
 }
 
-/* @reason: 0: it is installed */
+/* @reason: 0: the splice is installed */
 static void check_splice(struct fixture *f, const char *name, int is_v6, const struct sp_splice *s,
 			 __u32 reason)
 {
@@ -209,7 +209,7 @@ static void both_halves_are_installed(void **state)
 	}
 }
 
-/* The half is as good as one of the daemon's: an answer goes through it. */
+/* Replies pass through this half as through a half of the daemon's. */
 static void answers_are_carried_from_then_on(void **state)
 {
 	struct fixture *f = *state;
@@ -294,7 +294,7 @@ static void other_lengths_are_refused(void **state)
 	}
 }
 
-/* Its UDP says more than the frame has. */
+/* The UDP length is larger than the frame. */
 static void lengths_that_lie_are_refused(void **state)
 {
 	for_each_family(v6) {
@@ -309,7 +309,7 @@ static void lengths_that_lie_are_refused(void **state)
 	}
 }
 
-/* So many, of clients' ports that follow one another. Return: bytes. */
+/* Messages of @count clients with consecutive ports. Return: bytes. */
 static size_t write_texts(int is_v6, int count, __u8 *texts)
 {
 	struct sp_splice s = splice_of(is_v6);
@@ -362,7 +362,7 @@ static void more_than_fit_are_refused(void **state)
 	}
 }
 
-/* Damaged, or of another kind: what is before and behind it is installed. */
+/* Messages before and behind a damaged or unknown message are installed. */
 static void one_that_is_refused_leaves_the_others(void **state)
 {
 	static const struct { size_t at; __u32 reason; } bad[] = {
@@ -382,7 +382,7 @@ static void one_that_is_refused_leaves_the_others(void **state)
 		}
 }
 
-/* Whoever has the key may still be mad. */
+/* Senders with the right key may be faulty. */
 static void what_makes_no_sense_is_refused(void **state)
 {
 	for_each_family(v6) {
@@ -470,7 +470,7 @@ static void replayed_ones_are_refused(void **state)
 	}
 }
 
-/* @what_s: how much newer than the one that is there; @state: of that one */
+/* @newer_s: how much newer than the first splice; @state: of the first splice */
 static void check_second(struct fixture *f, const char *name, int is_v6, int newer_s, __u8 state,
 			 __u32 reason)
 {
@@ -490,7 +490,7 @@ static void check_second(struct fixture *f, const char *name, int is_v6, int new
 	second.up.spliced_s += newer_s;
 	check_splice(f, name, is_v6, &second, reason);
 	assert_int_equal(control_of(f).splices, 1);
-	/* the other end of the one that is replaced goes, too */
+	/* the client's half of the replaced splice goes, too */
 	assert_int_equal(!get(f, &first.front, &e), !!reason);
 	assert_int_equal(!get(f, &second.front, &e), !reason);
 }
@@ -511,7 +511,7 @@ static void newer_splice_of_a_tuple_wins(void **state)
 	}
 }
 
-/* By its other tuple. */
+/* Splices conflict by the client's tuple as well. */
 static void newer_splice_of_a_client_stays(void **state)
 {
 	for_each_family(v6) {
@@ -533,7 +533,7 @@ static void newer_splice_of_a_client_stays(void **state)
 	}
 }
 
-/* A client may come again from the same port with the same number. */
+/* A client may connect again from the same port with the same number. */
 static void newer_splice_with_an_old_isn(void **state)
 {
 	for_each_family(v6) {
@@ -560,7 +560,7 @@ static void missing_half_is_put_back(void **state)
 	}
 }
 
-/* A half that only holds packets is none, whatever else it says. */
+/* A trap, which only holds packets, is no half, whatever its fields say. */
 static void mark_is_in_nobodys_way(void **state)
 {
 	for_each_family(v6) {
@@ -577,7 +577,7 @@ static void mark_is_in_nobodys_way(void **state)
 	}
 }
 
-/* Of @back: the same backend's address by another port of the proxy's, and so on. */
+/* Variants of @back: another port of the proxy, of the backend, another address of either. */
 static struct sp_tuple other_back(struct sp_tuple back, int is_v6, int what)
 {
 	switch (what) {
@@ -590,8 +590,8 @@ static struct sp_tuple other_back(struct sp_tuple back, int is_v6, int what)
 }
 
 /*
- * The client's port has got a newer splice by another way meanwhile: when the backend's end of the
- * older one is replaced, that one must stay.
+ * The client's port has got a newer splice on another path meanwhile. If the older splice's half
+ * from the backend is replaced, the newer splice must stay.
  */
 static void other_end_of_another_splice_stays(void **state)
 {
@@ -677,7 +677,7 @@ static void what_is_no_half_down_stays(void **state)
 	}
 }
 
-/* Room for one of two. */
+/* The table has room for one half of two. */
 static void no_half_alone_is_left(void **state)
 {
 	for_each_family(v6) {
@@ -699,7 +699,7 @@ static void no_half_alone_is_left(void **state)
 	}
 }
 
-/* Not touched: the daemon counts those of a version that is not known. */
+/* The program leaves other messages alone: the daemon counts those of an unknown version. */
 static void other_messages_pass(void **state)
 {
 	static const struct { const char *name; size_t at; __u8 value; } other[] = {
@@ -732,7 +732,7 @@ static void other_messages_pass(void **state)
 	}
 }
 
-/* @at: in the frame */
+/* @at: offset in the frame */
 struct elsewhere_case {
 	const char	*name;
 	int		is_v6, at;

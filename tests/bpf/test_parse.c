@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_parse.c - what is not ours gets to the stack as it came; what is ours and damaged does not.
- * Needs root.
+ * test_parse.c - foreign packets get to the stack unchanged; damaged packets of ours do not. Needs
+ * root.
  */
 #include "check.h"
 
-/* 16 bits, written over a good frame of a splice. @at 0: not in this family. */
+/* 16 bits, written over a good frame of a splice. @at: 0: not in this family. */
 struct patch {
 	__u16	at, value;
 };
@@ -48,7 +48,7 @@ static __u32 good_frame(struct fixture *f, int is_v6, __u8 *frame)
 	return build(&p, frame);
 }
 
-/* Return: its length; 0 when the case is none of this family. */
+/* Return: length of the frame; 0 if the case does not exist in this family. */
 static __u32 case_frame(struct fixture *f, int is_v6, const struct parse_case *c, __u8 *frame)
 {
 	const struct patch *patch = is_v6 ? &c->v6 : &c->v4;
@@ -97,7 +97,7 @@ static void what_is_ours_and_damaged_is_dropped(void **state)
 		}
 }
 
-/* An IPv6 packet whose addresses are those that we keep for IPv4. */
+/* An IPv6 packet whose addresses are the mapped form by which IPv4 addresses are stored. */
 static void mapped_addresses_are_not_ours(void **state)
 {
 	struct packet p = plain_packet(0);
@@ -108,7 +108,7 @@ static void mapped_addresses_are_not_ours(void **state)
 	check_untouched(*state, "::ffff:a.b.c.d", 1, in, build(&p, in));
 }
 
-/* Its frame came here since a switch did not know where else to. */
+/* A switch floods frames for an address unknown to it. */
 static void what_is_for_another_machine_is_not_ours(void **state)
 {
 	for_each_family(v6) {
@@ -123,8 +123,8 @@ static void what_is_for_another_machine_is_not_ours(void **state)
 }
 
 /*
- * The header cut off is not even looked up; a whole one, as a check on all of the above, is
- * carried.
+ * A header cut off is not even looked up. A whole header is carried, as a check on all cases
+ * above.
  */
 static void tcp_header_must_be_whole(void **state)
 {
