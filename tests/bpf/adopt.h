@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * adopt.h - a splice whose backend is the machine itself, v0 of fixture.h, and the first segment of
- * its client.
+ * adopt.h - a splice whose backend is this machine (v0 of fixture.h), and its client's first
+ * segment.
  */
 #ifndef SP_TESTS_ADOPT_H
 #define SP_TESTS_ADOPT_H
@@ -17,9 +17,7 @@
 #define SPLICED_S	1764014433	/* in the middle of a period */
 #define PERIOD		(SPLICED_S / (__u32)(SP_COOKIE_PERIOD_NS / 1000000000))
 
-/*
- * For main(), which ends with it where the kernel can't: 77 tells Meson that the test was skipped.
- */
+/* main() ends with 77 if the kernel cannot adopt: 77 tells Meson that the test was skipped. */
 static inline int skipped_without_adopt(void)
 {
 	if (kernel_adopts())
@@ -44,7 +42,7 @@ static inline struct sp_tuple from_host(int is_v6)
 	return sp_tuple_reverse(&t);
 }
 
-/* Both halves, not used yet. */
+/* Both halves are installed, unused. */
 static inline void put_adopted(struct fixture *f, int is_v6, __u32 client_isn)
 {
 	struct sp_half up = { .out = at_host(is_v6), .spliced_s = SPLICED_S, .flags = ADOPTED,
@@ -75,7 +73,7 @@ static inline void set_entry(struct fixture *f, const struct sp_tuple *key,
 					     BPF_EXIST), 0);
 }
 
-/* What was answered to the client. @data: sp_cookie_data() */
+/* The answer to the client. @data: sp_cookie_data() */
 static inline __u32 cookie(int is_v6, const __u64 key[2], __u32 client_isn, __u32 period,
 			   __u32 data)
 {
@@ -85,8 +83,8 @@ static inline __u32 cookie(int is_v6, const __u64 key[2], __u32 client_isn, __u3
 }
 
 /*
- * As it comes from the proxy, of a client that has offered everything. The later one's clock is
- * behind.
+ * A first segment as the proxy sends it. The client has offered every option. The clock of a later
+ * connection is behind.
  */
 static inline struct packet first_segment(int is_v6, __u32 client_isn)
 {
@@ -105,7 +103,7 @@ static inline struct packet first_segment(int is_v6, __u32 client_isn)
 }
 
 /*
- * Neither halves nor questions; a daemon that lives and has two keys; the port is served, and
+ * Start without halves and queries: the daemon lives and has two keys, the port is served, and
  * proxies are known.
  */
 static inline void begin_adopt(struct fixture *f, int is_v6)
@@ -148,7 +146,7 @@ static inline int make_listener(int is_v6, int protocol)
 	return fd;
 }
 
-/* The packet goes to the stack, as it came; and @reason, unless 0, is counted. */
+/* The packet goes to the stack unchanged; @reason, unless 0, is counted. */
 static inline void check_to_stack(struct fixture *f, const char *name, const struct packet *p,
 				  __u32 reason)
 {

@@ -2,7 +2,7 @@
 /* bpf_cost.c - nanoseconds that the datapath takes for a packet of a spliced connection. */
 #include "fixture.h"
 
-#define BATCH	250	/* each run takes one from the TTL of 255 */
+#define BATCH	250	/* each run decrements the TTL, 255 at first */
 #define BATCHES	4000	/* 1e6 packets */
 
 static int by_value(const void *a, const void *b)
@@ -39,7 +39,7 @@ static void prepare(struct cost *c)
 	c->len = build(&p, c->frame);
 }
 
-/* By turns, so that what slows down the machine slows down both. */
+/* Both measurements alternate, so that a slow machine slows down both. */
 static int measure(struct fixture *f)
 {
 	__u8 out[FRAME_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* check.h - what the tables of the datapath's tests have in common. */
+/* check.h - helpers of the datapath's tests. */
 #ifndef SP_TESTS_CHECK_H
 #define SP_TESTS_CHECK_H
 
@@ -44,7 +44,7 @@ static inline struct sp_half full_half(int is_v6)
 				 .tsval_delta = 0x0badcafe, .tsecr_delta = 0xdeadbeef };
 }
 
-/* What carries the other direction. */
+/* The half of the reverse direction. */
 static inline struct sp_half peer_half(int is_v6)
 {
 	struct sp_tuple in = TUPLE_IN(is_v6);
@@ -55,7 +55,7 @@ static inline struct sp_half peer_half(int is_v6)
 				 .tsval_delta = -up.tsecr_delta, .tsecr_delta = -up.tsval_delta };
 }
 
-/* Both halves, unused. */
+/* Both halves are installed, unused. */
 static inline void put_splice(struct fixture *f, int is_v6)
 {
 	struct sp_half up = full_half(is_v6), down = peer_half(is_v6);
@@ -80,7 +80,7 @@ static inline struct sp_half_state state_of(struct fixture *f, const struct sp_t
 
 #define SERVICE_PORT	443
 
-/* At the client's destination, and a daemon that lives. */
+/* A service at the client's destination, and a daemon that lives. */
 static inline void put_service(struct fixture *f, int is_v6, __u8 more_flags)
 {
 	struct sp_tuple t = TUPLE_IN(is_v6);
@@ -108,7 +108,6 @@ static inline void check_same(const char *name, int is_v6, const __u8 *want, __u
 	assert_memory_equal(out, want, want_len);
 }
 
-/* Frame in -> verdict and frame out. */
 static inline void check_run(struct fixture *f, const char *name, const __u8 *in, __u32 in_len,
 			     int verdict, __u8 *out, __u32 *ret_len)
 {
@@ -119,8 +118,8 @@ static inline void check_run(struct fixture *f, const char *name, const __u8 *in
 }
 
 /*
- * The same of a packet with a sum over all of it that the card has made (CHECKSUM_COMPLETE), which
- * stays right.
+ * The same check, for a packet with a sum over the whole packet, made by the card
+ * (CHECKSUM_COMPLETE). The sum must stay right.
  */
 static inline void check_run_summed(struct fixture *f, const char *name, const __u8 *in,
 				    __u32 in_len,
@@ -141,7 +140,7 @@ static inline void check_untouched(struct fixture *f, const char *name, int is_v
 	check_same(name, is_v6, in, len, out, out_len);
 }
 
-/* What the list of reasons says of the program that runs. */
+/* The verdict must be the fate that the list of reasons has for this program. */
 static inline void check_fate(struct fixture *f, const char *name, int verdict, __u32 reason)
 {
 	int is_out = f->prog == f->skel->progs.sp_egress,
@@ -159,7 +158,7 @@ static inline void check_fate(struct fixture *f, const char *name, int verdict, 
 			 fate);
 }
 
-/* Also that the reason is counted, once. */
+/* The reason must be counted once, too. */
 static inline void check_reason(struct fixture *f, const char *name, const __u8 *in, __u32 len,
 				int verdict, __u32 reason)
 {
@@ -182,7 +181,7 @@ static inline void check_dropped(struct fixture *f, const char *name, const stru
 	check_reason(f, name, in, len, TC_ACT_SHOT, reason);
 }
 
-/* @who: as in bpf/upcall.bpf.h. No more of them may go up, until the coarse clock goes on. */
+/* No more packets of @who (see bpf/upcall.bpf.h) may go up until the coarse clock moves. */
 static inline void empty_bucket(struct fixture *f, __u32 who)
 {
 	struct { __u64 filled_ns, tokens; } empty[1024] = { 0 };
@@ -193,7 +192,7 @@ static inline void empty_bucket(struct fixture *f, __u32 who)
 					     BPF_ANY), 0);
 }
 
-/* Each try is of another of the proxy's ports. The clock may go on in the middle of one. */
+/* Each attempt takes another port of the proxy. The clock may move during an attempt. */
 static inline void check_limited(struct fixture *f, const struct packet *packet, __u32 who,
 				 int verdict)
 {
@@ -214,7 +213,7 @@ static inline void check_limited(struct fixture *f, const struct packet *packet,
 	assert_int_equal(is, verdict);
 	assert_int_equal(drops(f, SP_DROP_RATE_LIMITED), before + 1);
 	assert_int_equal(listen_to(f), 0);
-	usleep(20000);		/* some tokens for what follows */
+	usleep(20000);		/* some tokens for later packets */
 }
 
 static inline void add_at(__u8 *p, __u32 delta)
@@ -222,7 +221,7 @@ static inline void add_at(__u8 *p, __u32 delta)
 	put32(p, get32(p) + delta);
 }
 
-/* Naive on purpose: byte by byte, with no usual layout. */
+/* Naive on purpose: byte by byte, without the usual layouts. */
 static inline void expect_options(struct packet *p, const struct sp_half *h)
 {
 	for (__u32 i = 0; i < p->opt_len && p->opt[i] != 0; i += p->opt[i] == 1 ? 1 :
@@ -260,7 +259,7 @@ static inline void check_bytes(const char *name, const struct packet *want, cons
 		assert_int_equal(ip_sum(out), 0xffff);
 }
 
-/* By the half that is there. */
+/* The installed half carries the packet. */
 static inline void check_forwarded(struct fixture *f, const char *name, const struct packet *p,
 				   const struct packet *want)
 {

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * fixture.h - the datapath loaded but attached nowhere, in a network namespace of its own that has
- * routes.
- */
+/* fixture.h - the datapath, loaded but attached nowhere, in a network namespace with routes. */
 #ifndef SP_TESTS_FIXTURE_H
 #define SP_TESTS_FIXTURE_H
 
@@ -40,10 +37,10 @@
 #define SUM_COMPLETE	(1U << 2)
 
 /*
- * @prog: what the skb that run() makes goes through. @gso_size, @gso_segs, @mark: of it; @skb: what
- *		became of it.
- * @flags: of a run. @sum_flag: SUM_COMPLETE, where the kernel has it. @events: since the last call
- *		of listen_to().
+ * @prog: program that run() runs. @gso_size, @gso_segs, @mark: of the skb that run() makes; @skb:
+ *		the skb afterwards.
+ * @flags: of a run. @sum_flag: SUM_COMPLETE, if the kernel has it. @events: since the last call of
+ *		listen_to().
  */
 struct fixture {
 	struct proxy_bpf	*skel;
@@ -55,7 +52,7 @@ struct fixture {
 	__u32			gso_size, gso_segs, mark, flags, sum_flag;
 	int			events;
 	union {
-		struct sp_event	event;		/* the last one */
+		struct sp_event	event;		/* the last event */
 		__u8		record[sizeof(struct sp_event) + FRAME_MAX];
 	};
 };
@@ -68,7 +65,7 @@ static inline __u64 now_ns(clockid_t clock)
 	return (__u64)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* By the clock of heartbeats; 0 when the machine has not been up for so long. */
+/* By the clock of heartbeats; 0 if the machine has been up for less. */
 static inline __u64 heartbeat_ago(__u64 age_ns)
 {
 	__u64 ns = now_ns(CLOCK_MONOTONIC_COARSE);
@@ -76,7 +73,7 @@ static inline __u64 heartbeat_ago(__u64 age_ns)
 	return ns > age_ns ? ns - age_ns : 0;
 }
 
-/* The namespace goes with the process. Neighbours are static: nobody answers on the other end. */
+/* The namespace ends with the process. Neighbours are static: the peer interface never answers. */
 static inline int make_net(struct fixture *f)
 {
 	if (unshare(CLONE_NEWNET))
@@ -110,7 +107,7 @@ static inline int take_event(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-/* Return: how many records the datapath has written since. */
+/* Return: records that the datapath has written since the last call. */
 static inline int listen_to(struct fixture *f)
 {
 	f->events = 0;
@@ -119,7 +116,7 @@ static inline int listen_to(struct fixture *f)
 	return f->events;
 }
 
-/* One CPU: token buckets and counters are each CPU's own. */
+/* The test stays on one CPU: token buckets and counters are per CPU. */
 static inline int stay_here(void)
 {
 	cpu_set_t one;
@@ -129,7 +126,7 @@ static inline int stay_here(void)
 	return sched_setaffinity(0, sizeof(one), &one) ? -errno : 0;
 }
 
-/* Without bpf_sk_assign_tcp_reqsk() (Linux 6.9) the program that calls it can't be loaded. */
+/* The program of mode adopt needs bpf_sk_assign_tcp_reqsk() (Linux 6.9) to be loaded. */
 static inline int kernel_adopts(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -145,7 +142,7 @@ static inline int leave_out_adopt(struct proxy_bpf *skel)
 	return bpf_program__set_autoload(skel->progs.sp_agent_adopt, kernel_adopts());
 }
 
-/* By a frame that is nobody's. */
+/* A frame of no splice is run with SUM_COMPLETE. */
 static inline int kernel_tests_sums(struct fixture *f)
 {
 	__u8 frame[64] = { 0 };
@@ -174,7 +171,7 @@ static inline int fixture_open(struct fixture *f)
 	return f->ring ? 0 : -errno;
 }
 
-/* What the kernel wants: the new words and the complements of the old ones, folded to 32 bits. */
+/* The kernel's form: the new words and the complements of the old words, folded to 32 bits. */
 static inline __u32 difference(const void *from, const void *to, int words)
 {
 	const __u32 *a = from, *b = to;
@@ -202,11 +199,11 @@ static inline void fixture_close(struct fixture *f)
 	proxy_bpf__destroy(f->skel);
 }
 
-/* @out: FRAME_MAX bytes. Return: the verdict, or -1000 when the kernel did not run it. */
+/* @out: FRAME_MAX bytes. Return: the verdict, or -1000 if the kernel did not run the program. */
 static inline int run(struct fixture *f, const __u8 *in, __u32 len, __u8 *out, __u32 *out_len,
 		      int repeat, __u32 *ns)
 {
-	int is_out = f->prog == f->skel->progs.sp_egress;	/* from the machine itself */
+	int is_out = f->prog == f->skel->progs.sp_egress;	/* sent by this machine */
 	struct __sk_buff ctx = { .ingress_ifindex = is_out ? 0 :
 				 f->ifindex, .ifindex = f->ifindex, .mark = f->mark,
 				 .gso_size = f->gso_size, .gso_segs = f->gso_segs };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * packet.h - builds frames out of a description, with checksums computed in full; shares no code
+ * packet.h - builds frames from a description and computes checksums in full. No code is shared
  * with bpf/.
  */
 #ifndef SP_TESTS_PACKET_H
@@ -19,7 +19,7 @@ struct packet {
 	__u8		ttl;
 	__u16		id;
 	__u8		is_df;
-	__u8		ecn;		/* of the IP header, with what DSCP is given */
+	__u8		ecn;		/* of the IP header, with the DSCP, if given */
 	__u32		seq;
 	__u32		ack;
 	__u8		flags;
@@ -61,7 +61,7 @@ static inline __u32 l4_off(int is_v6)
 	return is_v6 ? 54 : 34;
 }
 
-/* Sum over pseudo header and what is behind it; 0xffff when the checksum in it is right. */
+/* Sum over pseudo header and segment; 0xffff if the checksum is right. */
 static inline __u32 l4_sum(const __u8 *frame, __u32 len, int is_v6, __u8 proto)
 {
 	__u32 l4 = l4_off(is_v6), sum = proto + (len - l4);
@@ -137,11 +137,11 @@ static inline __u32 build(const struct packet *p, __u8 *frame)
 	return l4 + l4_len;
 }
 
-/* An ICMP error: @outer has its addresses and TTL, @quote is a packet from its IP header on. */
+/* An ICMP error: @outer has addresses and TTL; @quote is a packet from its IP header on. */
 struct icmp_packet {
 	struct packet	outer;
 	__u8		type, code;
-	__u32		word;		/* the second one of the header: the MTU, for instance */
+	__u32		word;		/* second word of the header: the MTU, for instance */
 	__u8		quote[256];
 	__u32		quote_len;
 };

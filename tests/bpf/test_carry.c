@@ -87,7 +87,7 @@ static void window_means_the_same(void **state)
 		}
 }
 
-/* What is left of a wide window is smaller than the reader's scale can say. */
+/* A wide window's rest is smaller than one unit of the reader's scale. */
 static void window_that_is_about_to_close(void **state)
 {
 	static const struct { __u16 in, out; } steps[] = {
@@ -109,7 +109,7 @@ static void window_that_is_about_to_close(void **state)
 	}
 }
 
-/* Once in 10^9 packets the folded sum carries again: here it does. */
+/* The folded sum carries again once in 10^9 packets: here it does. */
 static void sum_that_carries_twice(void **state)
 {
 	for_each_family(v6) {
@@ -162,8 +162,8 @@ static void no_route_no_packet(void **state)
 }
 
 /*
- * @more: payload, beyond what fits the MTU of 1500 in one packet. @gso: size of each segment, seen
- * from there; 0: no superpacket
+ * @more: payload, beyond the most that fits one packet at an MTU of 1500. @gso: size of each
+ *		segment, relative to the largest that fits; 0: no superpacket
  */
 struct size_case {
 	const char	*name;
@@ -225,7 +225,7 @@ static void segments_must_fit_the_way_out(void **state)
 	f->gso_size = f->gso_segs = 0;
 }
 
-/* @mss: of the receiver, where the route has 1500; @packet_max: what its sender may send then */
+/* @mss: of the receiver, where the route has 1500; @packet_max: limit told to the sender */
 static const struct { __u16 mss, packet_max_v4, packet_max_v6; } limits[] = {
 	{ 0, 1500, 1500 }, { 1360, 1400, 1420 }, { 1460, 1500, 1500 }, { 9000, 1500, 1500 },
 		{ 1, 576, 1280 },
@@ -256,7 +256,7 @@ static void receivers_mss_is_a_limit(void **state)
 				    limits[i].packet_max_v4);
 }
 
-/* Of IPv4: all of it goes up. */
+/* A large IPv4 packet without DF goes to the daemon as a whole. */
 static void without_df_it_is_cut(void **state)
 {
 	struct packet p = plain_packet(0);
@@ -293,8 +293,8 @@ static void padding_is_no_payload(void **state)
 }
 
 /*
- * @dscp_ecn: of each packet of a client, one after the other; -1: no more. @went: what it goes on
- *		with; -1: dropped
+ * @dscp_ecn: of each packet of a client in turn; -1: no more. @went: of the packet as forwarded;
+ *		-1: dropped
  */
 struct ecn_case {
 	const char	*name;
@@ -364,7 +364,7 @@ static void set_policies(struct fixture *f, const struct sp_policies *p)
 					     BPF_ANY), 0);
 }
 
-/* The datapath can't encrypt. The first policy that fits decides. */
+/* The datapath cannot encrypt. The first matching policy decides. */
 static void ipsec_policies_are_heeded(void **state)
 {
 	const struct sp_policies none = { 0 };

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * test_halves.c - src/datapath/halves.c over a real map: the table's count of splices, and walks
- * through it
- */
+/* test_halves.c - src/datapath/halves.c over a real map: number of splices, and walks */
 #include "check.h"
 
 #include "base/clock.c"
@@ -74,7 +71,7 @@ static void a_walk_meets_each_entry_once(void **state)
 	remove_all(&dp);
 }
 
-/* The cursor says nothing at the start of a walk: neither where the last walk ended, nor zero. */
+/* The cursor has no meaning at the start of a walk: neither the end of the last walk, nor zero. */
 static void a_walk_begins_anew_with_any_cursor(void **state)
 {
 	static const __u32 cursors[] = { 0, 1, 512, 1023, 0xdeadbeef };

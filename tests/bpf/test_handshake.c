@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_handshake.c - SYNs to a service are answered with a cookie, and what follows must bring it
- * along. Needs root.
+ * test_handshake.c - SYNs to a service are answered with a cookie. Later segments must return the
+ * cookie. Needs root.
  */
 #include "check.h"
 
 #define OPT(bytes) bytes, sizeof(bytes) - 1
-#define SMALL 4	/* beside the class: of those of a small MSS */
-#define NO_MSS 8	/* 536; 1220 of IPv6 */
+#define SMALL 4	/* beside the class: a class of small MSS */
+#define NO_MSS 8	/* 536; with IPv6 1220 */
 
 struct syn_case {
 	const char	*name;
@@ -38,7 +38,7 @@ static const struct syn_case syns[] = {
 	  "\2\4\5\x78\4\2\x8\xa\0\0\0\0\1\2\3\4\1\3\3\7", SMALL | 1, 9, 1, 0 },
 	{ "MSS of 659", OPT("\2\4\2\x93"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1", 0, 15, 0,
 	  0 },
-	/* in the place of scale and SACK, which are not agreed to, (400 - 48) / 16 */
+	/* scale and SACK are not agreed to: (400 - 48) / 16 takes their place */
 	{ "MSS of 400 and all", OPT("\2\4\1\x90\4\2\x8\xa\1\2\3\4\0\0\0\0\1\3\3\x9"),
 	  "\2\4\5\x78\1\1\x8\xa\0\0\0\0\1\2\3\4\1\1\1\1", SMALL, 11, 0, 0 },
 	{ "wscale beyond 14", OPT("\3\3\xff\1"), "\2\4\5\x78\1\1\1\1\1\1\1\1\1\1\1\1\1\3\3\7",
@@ -79,7 +79,7 @@ static void check_cookie(struct fixture *f, const struct packet *p, const struct
 	assert_int_equal(sp_cookie_data_is_sack(isn), c->is_sack);
 }
 
-/* Milliseconds of the clock, from a place that the key and the addresses say. */
+/* The clock in milliseconds, shifted by a function of key and addresses. */
 static __u32 want_tsval(const struct fixture *f, const struct sp_tuple *t)
 {
 	const __u32 *a = t->saddr.w;	/* the destination follows */
@@ -113,12 +113,12 @@ static void check_answer(struct fixture *f, int is_v6, const struct syn_case *c,
 		flags = 0;
 	p.flags |= syn_flags;
 	p.payload = c->payload;
-	p.ecn = syn_flags ? 3 : 0xb8;	/* of no meaning there, neither mark nor class */
+	p.ecn = syn_flags ? 3 : 0xb8;	/* neither mark nor class has a meaning in a SYN */
 	want.flags |= flags;
 	len = build(&p, in);
 	/*
-	 * of the same size: what grows has no such sum any more, and of what is cut it is not kept
-	 * right
+	 * The sum stays right only if the answer has the SYN's size: packets that grow lose their
+	 * sum, and packets that are cut keep a wrong sum.
 	 */
 	f->flags = c->opt_len == 20 && !c->payload ? f->sum_flag : 0;
 	check_run(f, c->name, in, len, TC_ACT_REDIRECT, out, &len);
@@ -144,8 +144,8 @@ static void syn_is_answered_with_a_cookie(void **state)
 }
 
 /*
- * Fast Open (RFC 7413): a cookie is asked for, or comes with data; in the option's number of before
- * it had one, too.
+ * Fast Open (RFC 7413): a cookie is requested, or comes with data. The experimental option number,
+ * from before the option had its own, counts too.
  */
 static const struct syn_case fast_syns[] = {
 	{ "cookie asked for", OPT("\2\4\5\xb4\x22\2\1\1"),
@@ -174,7 +174,7 @@ static void check_with_data(struct fixture *f, int is_v6, const struct syn_case 
 	}
 }
 
-/* The SYN alone is acknowledged, and none of it stays in the checksum. */
+/* Only the SYN is acknowledged. Its data leave no trace in the checksum. */
 static void data_in_a_syn_are_ignored(void **state)
 {
 	for_each_family(v6) {
@@ -186,8 +186,8 @@ static void data_in_a_syn_are_ignored(void **state)
 }
 
 /*
- * A damaged SYN, whose options may be none that the client sent, gets an answer that is damaged as
- * much.
+ * A damaged SYN may have options that the client never sent. Its answer is damaged by the same
+ * amount.
  */
 static void wrong_checksum_stays_wrong(void **state)
 {
@@ -265,7 +265,8 @@ static void nobody_is_at_such_an_address(void **state)
 }
 
 /*
- * RFC 1122, 4.2.3.10: left to the stack, which drops it. The answer would come from that address.
+ * RFC 1122, 4.2.3.10: the stack gets the frame and drops it. An answer would come from that
+ * address.
  */
 static void frame_to_many_is_not_answered(void **state)
 {
@@ -360,13 +361,13 @@ static void bad_syn_is_dropped(void **state)
 		}
 }
 
-/* The client's first segment behind an answer that was made a while ago. */
+/* A client's first segment behind an answer that was made a while ago. */
 struct cookie_case {
 	const char	*name;
-	/* of the answer; 0: the first one of the daemon's keys */
+	/* of the answer; key 0: the first of the daemon's keys */
 	int		periods_ago, key;
 	int		key_count;
-	/* added to, or flipped in, what it should be */
+	/* added to the right value, or flipped in it */
 	int		seq, ack, sport, data, is_ecn;
 	__u32		reason;
 };
@@ -422,7 +423,7 @@ static void put_keys(struct fixture *f, int is_v6, int count)
 	assert_int_equal(set_control(f), 0);
 }
 
-/* The daemon takes the datapath's word for which cookie this was. */
+/* The daemon relies on the datapath for the cookie's data. */
 static void check_cookie_event(struct fixture *f, const struct cookie_case *c)
 {
 	assert_int_equal(listen_to(f), 1);
@@ -445,7 +446,7 @@ static void only_fresh_cookies_of_ours_count(void **state)
 		}
 }
 
-/* ---- on the half of the client's connection before ---- */
+/* ---- half of the client's connection before ---- */
 
 #define BOTH_FINS (SP_STATE_FIN | SP_STATE_PEER_FIN)
 
@@ -468,7 +469,7 @@ struct last_case {
 	__u8		flags, state;
 	int		is_same, cookie_off;
 	__u32		reason;
-	int		joins;		/* it lies near the stream of the one before */
+	int		joins;		/* near the stream of the connection before */
 };
 
 static const struct last_case lasts[] = {
@@ -503,7 +504,7 @@ static void check_first_on(struct fixture *f, int is_v6, const struct last_case 
 	remove_half(f, &p.tuple);
 }
 
-/* Another proxy has answered its SYN. */
+/* The SYN was answered by another proxy. */
 static void first_segment_finds_the_half_of_before(void **state)
 {
 	for (size_t i = 0; i < COUNT(lasts); i++)
@@ -513,7 +514,7 @@ static void first_segment_finds_the_half_of_before(void **state)
 		}
 }
 
-#define ENDED	3000000000U	/* where a closed one's stream has ended */
+#define ENDED	3000000000U	/* end of a closed connection's stream */
 
 struct late_case {
 	const char	*name;
@@ -542,8 +543,8 @@ static const struct late_case lates[] = {
 };
 
 /*
- * A segment in the midst of a connection; a backend's comes in by a tuple that leads to our source
- * address.
+ * A segment in the midst of a connection. A backend's segment comes in by a tuple that leads to
+ * our source address.
  */
 static void check_late(struct fixture *f, int is_v6, const struct late_case *c)
 {
@@ -578,7 +579,7 @@ static void check_late(struct fixture *f, int is_v6, const struct late_case *c)
 	remove_half(f, &p.tuple);
 }
 
-/* Its SYN and its first segment have passed other proxies, which had nothing of the closed one. */
+/* SYN and first segment passed other proxies, which had no state of the closed connection. */
 static void later_segment_finds_the_half_of_before(void **state)
 {
 	for (size_t i = 0; i < COUNT(lates); i++)
@@ -680,7 +681,7 @@ static void put_daemon(struct fixture *f, int is_v6, const struct daemon_case *c
 	assert_int_equal(set_control(f), 0);
 }
 
-/* Neither takes a connection from us that is spliced. */
+/* A stale daemon and a full table leave spliced connections alone. */
 static void without_a_daemon_nothing_begins(void **state)
 {
 	for (size_t i = 0; i < COUNT(daemons); i++)

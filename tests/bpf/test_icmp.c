@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_icmp.c - ICMP errors about a spliced packet go to its sender, in the sender's words. Needs
- * root.
+ * test_icmp.c - ICMP errors about a spliced packet go to its sender, in the sender's tuple and
+ * numbers. Needs root.
  */
 #include "check.h"
 
-enum { TO_CLIENT, TO_BACKEND };	/* whom the error is for */
+enum { TO_CLIENT, TO_BACKEND };	/* receiver of the error */
 
 struct error_case {
 	const char	*name;
@@ -24,7 +24,7 @@ static const struct error_case errors[] = {
 	{ "parameter problem",			12, 4, 0, 6, 20 },
 };
 
-/* The packet that the datapath has sent on, and that a router complains of. */
+/* The forwarded packet about which a router complains. */
 static struct packet sent_packet(int is_v6, int to)
 {
 	struct packet p = plain_packet(is_v6);
@@ -95,7 +95,7 @@ static void error_reaches_the_sender(void **state)
 	}
 }
 
-/* The stack may know of it, for all we can tell. */
+/* The stack may know the quoted packet. */
 static void short_quote_is_left_alone(void **state)
 {
 	static const int lengths[] = { 0, 4, 7, -1, -8 };
@@ -161,7 +161,7 @@ static void others_icmp_is_untouched(void **state)
 		}
 }
 
-/* Goes up as far as it is needed, with the tuple of what would answer the quoted packet. */
+/* The datapath sends the needed part up, with the tuple of a reply to the quoted packet. */
 static void check_goes_up(struct fixture *f, const char *name, const struct icmp_packet *e,
 			  const struct sp_tuple *answers)
 {
@@ -179,7 +179,7 @@ static void check_goes_up(struct fixture *f, const char *name, const struct icmp
 	assert_memory_equal(&f->event.tuple, answers, sizeof(*answers));
 }
 
-/* Such as a SYN to a backend that is told the client's own address. */
+/* An example: the SYN to a backend that sees the client's own address. */
 static void error_about_a_marked_tuple_goes_up(void **state)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
@@ -212,7 +212,10 @@ static void error_about_a_source_address_goes_up(void **state)
 	}
 }
 
-/* What another proxy has sent to a client, where others may have a splice of this service. */
+/*
+ * The quoted packet was sent by another proxy to a client. This service may have splices
+ * elsewhere.
+ */
 static void error_about_a_service_goes_up(void **state)
 {
 	static const __u8 flags[] = { 0, SP_SERVICE_F_SHARED };

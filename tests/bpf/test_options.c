@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_options.c - TCP options of a spliced segment, wherever they are: numbers are rewritten, all
- * else stays. Needs root.
+ * test_options.c - TCP options of a spliced segment, in any layout: numbers are rewritten, the
+ * rest stays. Needs root.
  */
 #include "check.h"
 
@@ -42,7 +42,7 @@ static const struct option_case good_options[] = {
 	OPT("mss, sack ok, ts, wscale", "\2\4\5\xb4\4\2" TS "\1\3\3\7"),
 };
 
-/* Of a flow of ours: dropped. */
+/* Segments of our flows with bad options are dropped. */
 static const struct option_case bad_options[] = {
 	OPT("length 0", "\xfd\0\1\1"),
 	OPT("length 1", "\xfd\1\1\1"),
@@ -86,7 +86,7 @@ static void options_of_note(void **state)
 
 enum place { NOWHERE, FIRST, BETWEEN, LAST };
 
-/* A way to lay them out, and what for_each_layout counts: one digit each, below what radix says. */
+/* A layout of options, and the counter of for_each_layout: one digit each, below its radix. */
 struct layout {
 	int	has_ts, sack_blocks, is_sack_first;
 	int	nops_before, nops_between;
@@ -112,7 +112,7 @@ static int next_layout(struct layout *l)
 
 static __u32 put_bytes(__u8 *opt, __u32 at, const void *bytes, __u32 len)
 {
-	/* goes on counting where there is no room */
+	/* counting goes on if there is no room */
 	if (at + len <= 40)
 		memcpy(opt + at, bytes, len);
 	return at + len;
@@ -145,7 +145,7 @@ static __u32 put_sack(__u8 *opt, __u32 at, const struct layout *l)
 	return put_bytes(opt, at, BLOCK1 BLOCK2 BLOCK3 BLOCK4, 8 * l->sack_blocks);
 }
 
-/* Return: bytes, a multiple of 4; more than 40 when it does not fit. */
+/* Return: bytes, a multiple of 4; more than 40 if the layout does not fit. */
 static __u32 lay_out(const struct layout *l, __u8 opt[40])
 {
 	__u32 at = put_nops(opt, 0, l->nops_before);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The stack of each program: of its deepest chain of calls, counted as Linux 6.1 does. Each frame
- * is rounded up to 32 bytes; later kernels round to 16 where there is a JIT. The bound is below the
- * kernel's 512 bytes, so that a change that comes near to them fails here, on any kernel, and not
- * at a user's.
+ * The stack of each program: the sum over its deepest chain of calls, as Linux 6.1 counts. Each
+ * frame is rounded up to 32 bytes; later kernels with a JIT round to 16. The bound is below the
+ * kernel's 512 bytes: a change that comes near the limit fails here, on any kernel, before it
+ * fails for users.
  */
 #include <ctype.h>
 
@@ -14,17 +14,14 @@
 #define FRAMES_MAX	8	/* MAX_CALL_FRAMES of the kernel */
 #define FUNCS_MAX	64
 
-/*
- * @starts: the first instruction of each function; @frames: bytes of its stack, as the verifier saw
- *		them.
- */
+/* @starts: first instruction of each function; @frames: bytes of its stack, by the verifier. */
 struct program {
 	const struct bpf_insn	*insns;
 	int			insn_count, func_count;
 	int			starts[FUNCS_MAX + 1], frames[FUNCS_MAX];
 };
 
-/* A call, or the address of a callback: the first instruction that it leads to; else -1. */
+/* First instruction of the function that @insn calls or takes as a callback; else -1. */
 static int called_at(const struct bpf_insn *insn, int at)
 {
 	int is_call = insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_CALL;
@@ -39,7 +36,7 @@ static int compare(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Sorted, as the verifier numbers them. */
+/* Functions are sorted, as in the verifier's numbering. */
 static void find_functions(struct program *p)
 {
 	int n = 1;
@@ -79,7 +76,7 @@ static int read_list(struct program *p, const char *at)
 	return n;
 }
 
-/* Out of the statistics: a sum, or, as Linux 7.3 has it, a list. */
+/* The verifier's statistics have a sum, or a list since Linux 7.3. */
 static void read_frames(struct program *p, const char *log)
 {
 	const char *list = strstr(log, "stack depth max "), *sum = strstr(log, "stack depth ");
@@ -139,7 +136,7 @@ static void check_stack(struct bpf_program *prog, const char *log)
 
 static char logs[PROGS_MAX][1 << 20];
 
-/* They are loaded in turn, so the last one that the verifier speaks of is refused. */
+/* Programs are loaded in turn: the refused program is the last in the log. */
 static void print_refusal(void)
 {
 	int i = PROGS_MAX - 1;

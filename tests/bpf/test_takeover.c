@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The kernel takes over handshakes that a proxy has answered: sp_agent_adopt is at the ingress of
- * v0, real listeners are behind it, and v1 is the wire. What the program says of a packet alone is
- * in test_adopt.c.
+ * The kernel takes over handshakes that a proxy has answered. sp_agent_adopt is at the ingress of
+ * v0, real listeners are behind v0, and v1 is the wire. test_adopt.c has the program's verdict on
+ * single packets.
  */
 #include <linux/if_packet.h>
 #include <linux/tcp.h>
@@ -12,7 +12,7 @@
 #include "adopt.h"
 
 #define WAIT_MS		2000
-#define TS_MS_MAX	60000	/* by which the server's clock may have gone on */
+#define TS_MS_MAX	60000	/* largest advance of the server's clock */
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP	262
@@ -37,7 +37,7 @@ static int open_wire(void **state)
 	wire = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, at.sll_protocol);
 	if (wire < 0 || bind(wire, (void *)&at, sizeof(at)))
 		return -1;
-	/* a socket tells its packet's mark */
+	/* a socket takes the mark of its packet */
 	if (system("echo 1 >/proc/sys/net/ipv4/tcp_fwmark_accept"))
 		return -1;
 	return bpf_tc_hook_create(&hook) ?: bpf_tc_attach(&hook, &opts);
@@ -82,7 +82,7 @@ static __u32 next_frame(int is_v6, __u8 *frame)
 	return 0;
 }
 
-/* One with a payload of so many bytes, and all of @flags. */
+/* The next frame with @payload bytes and all of @flags. */
 static void next_with(int is_v6, __u8 flags, int payload, __u8 *frame)
 {
 	const __u8 *tcp = frame + l4_off(is_v6);
@@ -127,7 +127,7 @@ static int mark_of(int fd)
 	return mark;
 }
 
-/* A connection of the client's, taken over. Its server's end is the caller's. */
+/* A client's connection is taken over. The caller owns the server's socket. */
 static int adopt(struct fixture *f, int is_v6, int listener, __u32 client_isn)
 {
 	struct packet p = first_segment(is_v6, client_isn);
@@ -140,7 +140,7 @@ static int adopt(struct fixture *f, int is_v6, int listener, __u32 client_isn)
 	return fd;
 }
 
-/* Without leaving TIME-WAIT behind. */
+/* The socket closes without TIME-WAIT. */
 static void close_hard(int fd)
 {
 	struct linger now = { .l_onoff = 1 };
@@ -149,11 +149,11 @@ static void close_hard(int fd)
 	close(fd);
 }
 
-/* What the proxy offered, what the client did. */
+/* Options offered by the proxy, options of the client. */
 struct offer_case {
 	const char	*name;
 	int		has_wscale, has_sack, has_ts, has_ecn;
-	__u16		mss, mss_v4, mss_v6;	/* of the client; as the server has it */
+	__u16		mss, mss_v4, mss_v6;	/* of the client; as seen by the server */
 	__u8		flags;			/* of the half */
 };
 
@@ -183,7 +183,7 @@ static void check_info(const struct offer_case *c, int is_v6, int fd)
 	assert_int_equal(mark_of(fd), 0);
 }
 
-/* The server's answer goes on from the proxy's numbers, and from its clock. */
+/* The server's answer continues the proxy's numbers and clock. */
 static void check_answer(const struct offer_case *c, int is_v6, int fd, const struct packet *p)
 {
 	__u8 frame[FRAME_MAX];
@@ -240,7 +240,7 @@ static void what_was_agreed_upon_is_kept(void **state)
 	}
 }
 
-/* A repetition is the connection's own, and so is what comes later. */
+/* A retransmission belongs to the connection, as do later segments. */
 static void own_connection_goes_on(void **state)
 {
 	for_each_family(v6) {
@@ -268,7 +268,7 @@ static void own_connection_goes_on(void **state)
 	}
 }
 
-/* Nor is anybody asked about a connection that has a socket, and no half any more. */
+/* A connection with a socket and without a half causes no query. */
 static void socket_without_a_half_goes_on(void **state)
 {
 	for_each_family(v6) {
@@ -290,10 +290,7 @@ static void socket_without_a_half_goes_on(void **state)
 	}
 }
 
-/*
- * The port came again: the kernel is made to forget the connection that had it, whatever that was
- * doing.
- */
+/* A client's port is reused: the kernel must forget the older connection, in any state. */
 static void older_connection_gives_way(void **state)
 {
 	for_each_family(v6) {
@@ -380,7 +377,7 @@ static __u64 waited_for(struct fixture *f, __u32 reason, __u64 count)
 	return drops(f, reason);
 }
 
-/* Or the two would go round for ever. */
+/* A packet is dropped in the second round, or it would go round for ever. */
 static void what_does_not_give_way_is_met_once(void **state)
 {
 	for_each_family(v6) {
@@ -435,7 +432,7 @@ static void reset_first(struct fixture *f, int is_v6, const struct packet *first
 	next_with(is_v6, RST, 0, ret_frame);
 }
 
-/* The host's own RST, which the half down takes to the client. */
+/* The host's own RST reaches the client through the half down. */
 static void host_says_that_nobody_listens(void **state)
 {
 	for_each_family(v6) {
@@ -504,7 +501,7 @@ static void what_listens_is_told(void **state)
 	}
 }
 
-/* Those of an agent that serves as many as can be told of: a listener at every third. */
+/* The longest list of ports, as an agent asks of it: a listener at every third. */
 static void what_listens_is_told_of_all_at_once(void **state)
 {
 	for_each_family(v6) {

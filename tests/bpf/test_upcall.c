@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_upcall.c - what the daemon reads in the ring, and how much of it. Needs root. */
+/* test_upcall.c - contents of the ring, and rate limits. Needs root. */
 #include "check.h"
 
 #define SNAT_FIRST	20000
@@ -70,7 +70,7 @@ static struct packet backend_packet(struct fixture *f, int is_v6, __u8 flags)
 	return p;
 }
 
-/* The packet, and all in place that it needs. */
+/* The packet, after its maps are filled. */
 static struct packet packet_of(struct fixture *f, int is_v6, enum kind_of_packet kind)
 {
 	struct packet p = kind == BACK || kind == BACK_STRAY ? backend_packet(f, is_v6,
@@ -158,7 +158,7 @@ static void too_big_quotes_the_options(void **state)
 	}
 }
 
-/* Records come in a few sizes; each must hold what is said to be in it. */
+/* Records come in a few sizes. Each must hold the whole packet that it announces. */
 static void every_length_is_whole(void **state)
 {
 	static const __u32 lengths[] = { 40, 41, 60, 255, 256, 257, 1500, 2047, 2048, 2049, 3500 };
@@ -177,7 +177,7 @@ static void every_length_is_whole(void **state)
 		}
 }
 
-/* Where the server speaks first, the daemon sees the answer that went out. */
+/* If the server speaks first, the daemon sees the SYN-ACK that went out. */
 static void answer_to_a_syn_is_shown(void **state)
 {
 	static const struct event_case c = { "SYN-ACK of ours", SP_EVENT_SYNACK,
@@ -203,7 +203,7 @@ static void answer_to_a_syn_is_shown(void **state)
 		}
 }
 
-/* Ports of the SNAT addresses that are not ours are the machine's own. */
+/* Ports of SNAT addresses outside our range belong to the machine. */
 static void only_our_ports_are_backends(void **state)
 {
 	static const struct { int port, is_ours; } ports[] = {
@@ -242,7 +242,7 @@ static void nobody_listens(void **state)
 		}
 }
 
-/* What gets through at once, and what more with time. */
+/* The burst, and the rate after the burst. */
 struct limit_case {
 	enum kind_of_packet	kind;
 	__u64			burst, per_s;
@@ -254,7 +254,7 @@ static const struct limit_case limits[] = {
 	{ HELD, 64, 64 * 1000 },	/* a tick of the coarse clock is 1 ms or more */
 };
 
-/* Return: records written for as many of the packet. */
+/* Return: records written for @count packets. */
 static __u64 pour(struct fixture *f, const struct packet *p, int count)
 {
 	__u8 in[FRAME_MAX], out[FRAME_MAX];
@@ -291,7 +291,7 @@ static void upcalls_are_limited(void **state)
 	}
 }
 
-/* A daemon that does not read: packets are dropped, and reading mends it. */
+/* A daemon does not read: packets are dropped until it reads again. */
 static void ring_runs_full(void **state)
 {
 	struct fixture *f = *state;
