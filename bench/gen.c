@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* gen.c - what the load generators share. */
+/* gen.c - functions that the load generators share. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>

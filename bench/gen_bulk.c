@@ -2,8 +2,8 @@
 /*
  * gen_bulk.c - downloads with a few flows and throws the bytes away.
  *
- * One thread and one kept-alive connection per flow. Bytes that were read between the end of the warm-up
- * and the end of the run count. The file is asked for again as soon as it was read to its end.
+ * Each flow has a thread and a kept-alive connection. Bytes read between the end of the warm-up
+ * and the end of the run count. The file is requested again at its end.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -44,7 +44,7 @@ static ssize_t flow_read(struct flow *flow)
 	return n;
 }
 
-/* The first bytes of the answer; returns what is left of the body. */
+/* The first bytes of the answer. Return: bytes of the body still to come. */
 static uint64_t flow_ask(struct flow *flow)
 {
 	uint64_t body_bytes;

@@ -2,16 +2,16 @@
 /*
  * gen_conn.c - opens a new connection for every request.
  *
- * Closed loop (rate 0): every thread keeps a number of connections busy; a slot starts the next connection
- * when the last one has seen the end of stream. Answers that became whole within the window count.
+ * Closed loop (rate 0): every thread keeps a number of connections busy. A slot starts the next
+ * connection when the last has seen the end of stream. Answers complete within the window count.
  *
- * Open loop (rate > 0): connection i is due at start + i / rate, whatever happened to the ones before, and
- * its latency runs from that intended moment to the last byte of the answer, so a stall of the server
- * cannot hide the requests that it kept from being sent. Connections due within the window count; one that
- * got no answer counts with the time it has waited, and as stuck.
+ * Open loop (rate > 0): connection i is due at start + i / rate, independent of the connections
+ * before. Latency runs from the due time to the last byte of the answer. A stall of the server
+ * therefore cannot hide the requests that were not sent meanwhile. Connections due within the
+ * window count. A connection without an answer counts with its waiting time, and as stuck.
  *
- * Source addresses are used in turn, so that the ports of one address do not run out. The server closes
- * first, hence no TIME_WAIT here.
+ * Source addresses are used in turn, so that the ports of an address do not run out. The server
+ * closes first: there is no TIME_WAIT here.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -31,7 +31,7 @@
 #define SAMPLES_MAX	(2 * 1000 * 1000)
 #define ANSWER_BYTES	4096
 #define EVENTS_MAX	256
-#define GRACE_NS	GEN_NS_PER_S	/* what is older than this at the end is stuck */
+#define GRACE_NS	GEN_NS_PER_S	/* a connection older at the end is stuck */
 #define TICK_NS		(10 * GEN_NS_PER_MS)
 #define REQUEST		"GET /1k HTTP/1.1\r\nHost: bench.example\r\nConnection: close\r\n\r\n"
 
@@ -100,7 +100,7 @@ static int conn_open(struct worker *w, struct conn *c)
 	if (c->fd < 0)
 		return -errno;
 	source.sin_addr.s_addr = htonl(ntohl(source.sin_addr.s_addr) + w->next_source++ % opt.sources);
-	/* Without it bind() would take a port that is free for all peers, and run out of them. */
+	/* bind() would otherwise take a port that is free for all peers, and run out of ports. */
 	if (setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) ||
 	    bind(c->fd, (struct sockaddr *)&source, sizeof(source)))
 		return -errno;
@@ -121,7 +121,7 @@ static void conn_start(struct worker *w, uint64_t due_ns)
 		conn_failed(w, c);
 }
 
-/* Looks whether the answer is whole now. Return: 0; -EPROTO when it is not the one we want. */
+/* Return: 0, also while the answer is incomplete; -EPROTO for a wrong answer. */
 static int conn_check(struct worker *w, struct conn *c)
 {
 	uint64_t now_ns, body_bytes;
@@ -240,7 +240,7 @@ static void *worker_run(void *arg)
 	struct worker *w = arg;
 	uint64_t now_ns;
 
-	prctl(PR_SET_TIMERSLACK, 1);	/* the default of 50 us would be seen in the latencies */
+	prctl(PR_SET_TIMERSLACK, 1);	/* latencies would show the default of 50 us */
 	while (!is_over(w, now_ns = gen_now_ns())) {
 		if (opt.rate)
 			start_due(w, now_ns);
@@ -283,7 +283,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Takes all threads' values together; prints percentiles in microseconds. */
+/* The values of all threads together: percentiles in microseconds. */
 static size_t print_percentiles(struct worker *workers, const char *name, bool is_late)
 {
 	uint64_t *all = malloc(opt.threads * SAMPLES_MAX * sizeof(*all));

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * gen_live.c - keeps many connections alive, and says what each of them has felt.
+ * gen_live.c - keeps many connections alive, and reports the stalls of each.
  *
- * A connection from each source port of a file asks for /1k, waits for the answer, rests for a random time,
- * and asks again. Whoever runs it writes a letter to its standard input:
+ * From each source port of a file a connection requests /1k, waits for the answer, rests for a
+ * random time, and repeats. The caller writes letters to standard input:
  *
- *	m	mark: what was felt since the last mark is printed, and forgotten
- *	h	hold: nobody asks any more
- *	s	storm: a mark, and all ask at once; after that as before
+ *	m	mark: print the stalls since the last mark, and forget them
+ *	h	hold: send no more requests
+ *	s	storm: a mark, and a request on all connections at once; then as before
  *	end of file: print, and end
  *
- * A connection's stall is the longest wait for an answer since the mark, whether it asked before or after. Its first
- * is the wait for what it first asked SETTLE after the mark: by then whatever was done at the mark is over, but for
- * what this connection alone has to go through. It is back with the first answer that came later than CUT after the
- * mark: what was under way then has come by then.
+ * A connection's stall is the longest wait for an answer since the mark, even of an earlier
+ * request. Its first is the wait for the first request sent SETTLE after the mark. The disturbance
+ * at the mark is over by then, except for work on this connection alone. Its back is the time from
+ * the mark to the first answer later than CUT after the mark. Answers under way at the mark have
+ * arrived by then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,10 @@
 #define SETTLE_NS	(300 * GEN_NS_PER_MS)
 #define REQUEST		"GET /1k HTTP/1.1\r\nHost: bench.example\r\n\r\n"
 
-/* @sent_ns: 0 while it rests; @worst_ns, @first_ns, @back_ns: since the mark, 0: none yet; @back_ns from the mark on */
+/*
+ * @sent_ns: 0 during a rest; @worst_ns, @first_ns, @back_ns: since the mark, 0: none yet; @back_ns:
+ *		from the mark on
+ */
 struct conn {
 	int fd;				/* -1: broken, or not open yet */
 	struct conn *next;		/* in a slot of the wheel */
@@ -137,7 +141,7 @@ static void take(struct conn *c)
 		answered(c, gen_now_ns());
 }
 
-/* The first request goes out when the connection stands: EPOLLOUT once. */
+/* The first request leaves when the connection is established: EPOLLOUT once. */
 static void on_event(struct conn *c, uint32_t events)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
@@ -203,7 +207,7 @@ static void print_percentiles(const char *name, uint64_t *all, size_t n)
 		       all[n * 99 / 100] / 1e6, name, all[n - 1] / 1e6);
 }
 
-/* Who still waits has stalled for as long as that. */
+/* A connection that still waits has stalled for its waiting time. */
 static void report(uint64_t now_ns)
 {
 	static uint64_t stall[CONNS_MAX], first[CONNS_MAX], back[CONNS_MAX];
@@ -261,7 +265,7 @@ static void on_command(void)
 	}
 }
 
-/* When each has had an answer, or none. */
+/* All connections have an answer, or are broken. */
 static bool say_open(void)
 {
 	if (gen.answered + gen.broken < gen.count)
