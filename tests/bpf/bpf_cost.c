@@ -39,7 +39,7 @@ static void prepare(struct cost *c)
 	c->len = build(&p, c->frame);
 }
 
-/* Both measurements alternate, so that a slow machine slows down both. */
+/* Both measurements alternate, so that a disturbance slows down both. */
 static int measure(struct fixture *f)
 {
 	__u8 out[FRAME_MAX];

@@ -158,7 +158,7 @@ static void homes_are_those_that_are_ready(void **state)
 	m = hello(3, 2);
 	m.state = SP_MEMBER_DRAINING;
 	hear(&m);
-	/* none is ready: all living proxies may be home */
+	/* no proxy is ready: all living proxies may be home */
 	for (int i = 0, seen = 0; i < 100; i++) {
 		seen |= 1 << home(i);
 		assert_true(i < 99 || seen == 0xe);
@@ -355,7 +355,7 @@ static void who_lives_and_serves_elsewhere_is_news(void **state)
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
 }
 
-/* Records may be older than HELLOs. */
+/* A record may be older than a HELLO. */
 static void what_it_says_itself_is_newer_than_its_record(void **state)
 {
 	struct sp_member m = agent(4), record = m, *is;
@@ -374,7 +374,10 @@ static void what_it_says_itself_is_newer_than_its_record(void **state)
 	assert_int_equal(is->can, SP_CAN_SPLIT);
 }
 
-/* At its servers' endpoints, while it lives. A dead agent with the same servers does not matter. */
+/*
+ * Agents are found by their servers' endpoints while alive. A dead agent with the same servers
+ * does not matter.
+ */
 static void agents_are_found_by_what_they_serve(void **state)
 {
 	struct sp_endpoint at = { sp_addr_v4(htonl(0x0a050002)), htons(80) },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_config.c - goldens in config/ (N.yaml gives N.ok, or the one line N.err), bounds, and what
- * print can't show.
+ * test_config.c - goldens in config/ (N.yaml gives N.ok, or the line N.err), bounds, and
+ * properties that print does not show.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* Memory that ends after a number of allocations; negative: never. */
+/* Allocations until memory is exhausted; negative: no limit. */
 static int allocs_left = -1;
 
 static void *scarce_calloc(size_t count, size_t size)
@@ -257,7 +257,7 @@ static void default_may_be_absent(void **state)
 	sp_config_free(config);
 }
 
-/* Numbers of things at their limit, and one above it. */
+/* Numbers of objects at their limit, and just above. */
 struct crowd {
 	unsigned int	interfaces, snats, pools, backends, services, listens, routes, methods,
 		alpns;
@@ -359,7 +359,7 @@ static struct sp_tuple to_endpoint(const char *text)
 	return front;
 }
 
-/* Each address and port of many, also where only one of the two differs, and those between them. */
+/* Services differ in address, in port, or in both. Endpoints between them have no service. */
 static void services_are_found_where_they_listen(void **state)
 {
 	struct crowd crowd = { 1, 1, 1, 1, 256, 64, 1, 1, 1, NULL };
@@ -426,7 +426,7 @@ static void limit_of_the_file(void **state)
 	assert_int_equal(sp_config_load(path, error, &config), -EFBIG);
 	assert_non_null(strstr(error, ": found more than 4194304 bytes; allowed: 4194304"));
 	assert_int_equal(ftruncate(fd, SP_CONFIG_FILE_BYTES_MAX), 0);
-	/* a file of NULs, but looked at */
+	/* a file of NULs is read, and refused */
 	assert_int_equal(sp_config_load(path, error, &config), -EINVAL);
 	close(fd);
 	unlink(path);
@@ -475,7 +475,7 @@ static void many_pools_are_cut(void **state)
 }
 
 /*
- * A file that is still being written: good or refused, at every byte, and nothing is left behind
+ * A file that is still being written: every prefix is good or refused, and leaves no memory behind
  * (LeakSanitizer).
  */
 static void every_prefix(void **state)

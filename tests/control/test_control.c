@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * test_control.c - the control server over real Unix sockets; its loop is turned by hand, in the
- * same thread.
+ * test_control.c - the control server over real Unix sockets. The test turns the server's loop in
+ * the same thread.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TURNS_MAX    200000
 
-/* A table of splices that is made up row by row, as large as a test wants it. */
+/* A table of splices, made up row by row, of any size. */
 struct daemon {
 	__u64 row_count;
 	__u64 made_count; /* rows handed out so far */
@@ -159,8 +159,8 @@ static void turn(struct fixture *f, int turns)
 }
 
 /*
- * All that comes until the server closes; the caller frees it. Bounds what the server holds on the
- * way.
+ * All bytes until the server closes, to be freed by the caller. The server's memory is bounded
+ * meanwhile.
  */
 static char *read_all(struct fixture *f, int fd)
 {
@@ -211,7 +211,7 @@ static void expect_error(struct fixture *f, const char *request, const char *par
 	free(text);
 }
 
-/* How many lines, each of which must be an object; the last one is kept. */
+/* Return: number of lines, all of which must be objects; the last is at @ret_last. */
 static size_t count_lines(char *text, json_t **ret_last)
 {
 	size_t count = 0;
@@ -280,20 +280,22 @@ static char *ask_as_somebody(struct fixture *f, const char *request)
 	int fd;
 
 	assert_int_equal(seteuid(SOMEBODY), 0);
-	fd = open_client(f); /* now it is settled who asks */
+	fd = open_client(f); /* the client's uid is settled here */
 	assert_int_equal(seteuid(0), 0);
 	send_text(fd, request);
 	return read_all(f, fd);
 }
 
-/* Whoever may open the socket may ask; only root and the file's owner may have it leave. */
+/*
+ * Any client that may open the socket may send requests. Only root and the file's owner may drain.
+ */
 static void only_root_and_the_owner_may_drain(void **state)
 {
 	struct fixture *f = *state;
 	char *text;
 
 	if (geteuid())
-		skip(); /* there is nobody else to be */
+		skip(); /* only root can change the uid */
 	assert_int_equal(chmod(f->dir, 0755) | chmod(f->path, 0666), 0);
 	text = ask_as_somebody(f, DRAIN "}\n");
 	assert_non_null(strstr(text,
@@ -417,7 +419,7 @@ static void filters_pick_rows(void **state)
 	}
 }
 
-/* A limit that is just met says whether others would match, not whether others are there. */
+/* A limit just reached tells whether more rows match, not whether more rows exist. */
 static void more_means_more_that_match(void **state)
 {
 	struct fixture *f = *state;
@@ -502,7 +504,10 @@ static void long_requests_are_refused(void **state)
 	expect_error(*state, request, "not a line of JSON");
 }
 
-/* More than a socket holds: the client could not even send it, if nobody read on. */
+/*
+ * The request is larger than a socket's buffer: the client can send it only if the server reads
+ * on.
+ */
 static void endless_request_hears_the_error_and_an_end(void **state)
 {
 	struct fixture *f = *state;
@@ -604,14 +609,14 @@ static void client_that_does_not_read_stops_its_list_only(void **state)
 	assert_int_equal(f->daemon.made_count, made_count);
 	expect(f, STATUS, "{\"version\":\"0\",\"ready\":true}\n");
 
-	/* it may go on where it stopped */
+	/* the client may go on at the row where the list stopped */
 	f->daemon.row_count = 30000;
 	text = read_all(f, deaf);
 	assert_non_null(strstr(text, "\"shown\":30000,"));
 	free(text);
 }
 
-/* Time-outs are due when we say so, not after half a minute. */
+/* Time-outs are due at once, not after half a minute. */
 static void expire(struct fixture *f)
 {
 	for (unsigned int i = 0; i < SP_CONTROL_SLOTS; i++)
@@ -694,7 +699,7 @@ static void seventeenth_client_is_told_so(void **state)
 }
 
 /*
- * More than slots at once: those who found none are taken as slots come back, and nobody is
+ * More clients than slots: clients without a slot are served as slots come back, and no client is
  * forgotten.
  */
 static void crowd_is_answered(void **state)
@@ -735,7 +740,7 @@ static void lists_take_turns(void **state)
 		__u64 before = f->daemon.made_count;
 
 		turn(f, 1);
-		/* one batch a turn, whoever asks */
+		/* one batch a turn, for both lists together */
 		assert_int_equal(f->daemon.made_count - before, SP_CONTROL_BATCH_ROWS);
 	}
 	assert_in_range(f->server->sessions.slots[0].seen,
@@ -766,7 +771,7 @@ static void client_may_leave_at_any_time(void **state)
 	assert_int_equal(f->server->sessions.served_count, 0);
 }
 
-/* Leak and use after free are found by the sanitizer; teardown runs the loop to its end. */
+/* The sanitizer finds leaks and use after free. Teardown runs the loop to its end. */
 static void server_may_close_while_it_serves(void **state)
 {
 	struct fixture *f = *state;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * fuzz_datapath.c - what the programs of proxies and agents take from the network, by test runs:
- * any packet, and good ones with bytes changed, introductions before or after they are sealed.
- * Needs root.
+ * fuzz_datapath.c - input of the programs of proxies and agents from the network, by test runs:
+ * any packet, good packets with changed bytes, and introductions changed before or after they are
+ * sealed. Needs root.
  *
- * The kernel tells libFuzzer nothing of the branches that are taken; reasons, counters and verdicts
- * do, in their place.
+ * The kernel does not tell libFuzzer which branches are taken. Reasons, counters and verdicts take
+ * their place.
  */
 #include <assert.h>
 
@@ -25,10 +25,9 @@ enum template { RAW, INTRODUCE, INTRODUCE_TWO, FIRST, FROM_CLIENT, FROM_SERVER, 
 		TEMPLATE_COUNT };
 
 /*
- * @program: and, in its third bit, the family. @edits: so many of them are made before it is
- *		sealed. @cut: to this
- * length, unless 0. Behind it are edits of 3 bytes each, offset and what is changed there; of RAW,
- * the packet itself.
+ * @program: with the family in its third bit. @edits: number of edits before the message is sealed.
+ *		@cut: length of the frame, unless 0.
+ * Edits of 3 bytes each follow: offset and change. For RAW the packet follows.
  */
 struct input {
 	__u8	program, template, edits;
@@ -57,7 +56,7 @@ static struct sp_splice new_splice(int is_v6)
 }
 
 /*
- * Two splices of each family: one whose server hasn't answered yet, and one under way by the
+ * Two splices of each family: the server of one has not answered yet, the second is in use by the
  * proxy's program.
  */
 static void put_splices(void)
@@ -130,7 +129,7 @@ static __u32 datagram(int is_v6, __u32 text_len, __u8 *frame)
 	return l4_off(is_v6) + 8 + text_len;
 }
 
-/* Return: length of the frame, whose last message is sealed after the edits. */
+/* Return: length of the frame. Its last message is sealed after the edits. */
 static __u32 introductions(int is_v6, int n, unsigned int edits, const uint8_t **data, size_t *size,
 			   __u8 *frame)
 {
@@ -205,7 +204,7 @@ static __u32 make_frame(const struct input *in, int is_v6, const uint8_t **data,
 	return 0;
 }
 
-/* Return: how many reasons were counted meanwhile. */
+/* Return: number of reasons counted since the last call. */
 static unsigned int note(void)
 {
 	unsigned int n = 0;
@@ -226,7 +225,7 @@ static unsigned int note(void)
 	return n;
 }
 
-/* Both halves of each splice, and as many as are counted. */
+/* Each splice has both halves, and the count of splices is right. */
 static void check_table(void)
 {
 	int fd = bpf_map__fd(f.skel->maps.sp_halves), down = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_http1.c - any bytes into sp_http1_parse(): verdicts are monotone over prefixes, strings lie
- * inside the head, and what is OK passes a second, naive reading of the rules.
+ * fuzz_http1.c - any bytes into sp_http1_parse(). Verdicts are monotone over prefixes, strings lie
+ * inside the head, and an OK head passes a second, naive reading of the rules.
  */
 #include "l7/http1.h"
 
@@ -48,7 +48,7 @@ static size_t count_header(const struct sp_http1 *h, const char *name)
 	return count;
 }
 
-/* Lines are counted by CRLF alone: nothing else may have ended one, and none may have been lost. */
+/* Lines are counted by CRLF alone: no other byte may have ended a line, and no line may be lost. */
 static void check_bytes(const struct sp_http1 *h, const char *head)
 {
 	size_t i, lines = 0;
@@ -90,7 +90,7 @@ static struct sp_str normal_of(struct sp_str path, char *buf, const char **ret_w
 }
 
 /*
- * The normal form is its own; where servers agree on a path, it has nothing left to disagree about.
+ * A normal form is its own normal form. If servers agree on a path, they agree on its normal form.
  */
 static void check_path(const struct sp_http1 *h)
 {

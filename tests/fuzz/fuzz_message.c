@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * fuzz_message.c - messages and records of other proxies, behind a seal that holds: what was read
- * is written again, and is the same.
+ * fuzz_message.c - messages and records of other proxies, behind a valid seal: bytes that were
+ * read must be equal when written again.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@ static void check_message(const struct sp_message *m, const __u8 *bytes, size_t 
 	assert(m->kind != SP_MESSAGE_SEGMENT || m->segment.payload_len <= SP_MESSAGE_CHUNK);
 	assert(m->kind != SP_MESSAGE_ENDS || !(m->ends.state & ~SP_STATE_TOLD));
 	assert(sp_message_write(&seal, m, again) == len);
-	/* a byte that says nothing, and the sum behind it, may differ */
+	/* an unused byte may differ, and so may the sum behind it */
 	assert(!memcmp(again + 8, bytes + 8, len - 8 - SP_SEAL_TAIL_BYTES));
 }
 
@@ -36,7 +36,7 @@ static void check_member(const struct sp_member *m, const __u8 *bytes, size_t le
 	assert(!memcmp(again, bytes, len));
 }
 
-/* The first byte says what it is taken for; head and tail of the seal are made anew. */
+/* The first byte selects the kind. Head and tail of the seal are made anew. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static __u8 bytes[SP_SEAL_BYTES_MAX];

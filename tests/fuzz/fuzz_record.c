@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_record.c - a key of the store and its value, as they are read there: what is taken for a
- * splice is sealed and lies under its own key alone, and written again it is the same.
+ * fuzz_record.c - a key of the store and its value, as read from there. Any bytes taken for a
+ * splice are sealed, belong to their own key alone, and are equal when written again.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -10,9 +10,9 @@
 #include "fuzz.h"
 #include "store/claim.h"
 
-#define NOT_SEALED	1	/* in the first byte: the seal is as it came, not made anew */
+#define NOT_SEALED	1	/* in the first byte: the seal stays as in the input */
 #define OUT_AT		33	/* of a record */
-#define FLAGS_AT	13	/* three bits mean nothing yet, and are not kept */
+#define FLAGS_AT	13	/* three bits have no meaning yet, and are lost */
 #define FLAGS_FREE	0xe0
 
 static const __u64 key[1][2] = { { 1, 2 } };
@@ -63,8 +63,8 @@ static void check_splice(const struct sp_splice *s, const struct sp_tuple *front
 }
 
 /*
- * Whoever has the key may say anything about a splice, but for a tuple that is none. Behind it may
- * be an MSS.
+ * A sender with the key may announce any splice, except with an invalid tuple. An MSS may follow
+ * the tuple.
  */
 static int is_record(const __u8 *bytes, size_t len)
 {
@@ -79,7 +79,7 @@ static int is_record(const __u8 *bytes, size_t len)
 	       !sp_tuple_unpack(bytes + OUT_AT, tuple_len - 2, &out);
 }
 
-/* @bytes: exactly @len of them, for the sanitizer */
+/* @bytes: exactly @len, for the sanitizer */
 static void read_record(const struct sp_tuple *front, __u8 *bytes, size_t len, int is_sealed)
 {
 	struct sp_key where = sp_key_make(SP_KEY_FRONT, front);
@@ -98,8 +98,8 @@ static void read_record(const struct sp_tuple *front, __u8 *bytes, size_t len, i
 }
 
 /*
- * The first byte says how, the second is the length of the tuple in the key; behind it is the
- * value.
+ * Flags are in the first byte, the length of the key's tuple in the second. The tuple and the
+ * value follow.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

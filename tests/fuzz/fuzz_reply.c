@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * fuzz_reply.c - what a store server says: each question has one answer, in order; answers are
- * bounded; after nonsense nothing comes; and however the bytes are cut, the same is read out of
- * them.
+ * fuzz_reply.c - bytes from a store server. Each request has one answer, in order. Answers are
+ * bounded. After nonsense no answer comes. However the bytes are cut, the answers are the same.
  */
 #include "store/redis/link.c"
 
@@ -11,7 +10,7 @@
 #define ASKED		64
 #define DEPTH_MAX	9	/* of hiredis' reader */
 
-/* @digest: of all that has been answered */
+/* @digest: of all answers */
 struct seen {
 	unsigned int	answers;
 	int		is_broken;
@@ -24,7 +23,7 @@ static void mix(struct seen *seen, const void *bytes, size_t len)
 		seen->digest = (seen->digest ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3;
 }
 
-/* Return: its elements, and theirs. */
+/* Return: number of elements, nested elements included. */
 static size_t check_reply(struct seen *seen, const redisReply *reply, int depth)
 {
 	size_t elements = 0;
@@ -51,7 +50,7 @@ static void on_answer(void *ctx, struct sp_redis_asked asked, const redisReply *
 	PROMISE(check_reply(seen, reply, 0) <= ANSWER_ELEMENTS_MAX);
 }
 
-/* As sp_redis_link_close(), without what a loop would do later. */
+/* A link breaks as in sp_redis_link_close(), without the parts that a loop would do later. */
 static void on_broken(void *ctx, const char *why, int is_nonsense)
 {
 	struct seen *seen = ctx;
@@ -60,7 +59,7 @@ static void on_broken(void *ctx, const char *why, int is_nonsense)
 	seen->is_broken = 1;
 }
 
-/* @piece: bytes that come at once */
+/* @piece: bytes fed at once */
 static struct seen read_all(const uint8_t *data, size_t size, size_t piece)
 {
 	static const struct sp_redis_link_events events = { .answer = on_answer,
@@ -86,7 +85,7 @@ static struct seen read_all(const uint8_t *data, size_t size, size_t piece)
 	return seen;
 }
 
-/* The first byte says how the rest is cut. */
+/* The first byte selects the cuts of the rest. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct seen whole, cut;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_http1.c - heads good and bad, and all their prefixes: INCOMPLETE up to the byte that
- * decides, the verdict from there on. Every input lies in a heap block of its exact length, so that
- * ASan sees a read behind it.
+ * test_http1.c - heads good and bad, and all their prefixes: INCOMPLETE up to the decisive byte,
+ * the verdict from there on. Every input lies in a heap block of its exact length: ASan sees a
+ * read behind the block.
  */
 #include "l7/http1.c"
 
@@ -90,7 +90,7 @@ static const struct good goods[] = {
 	 "/", "a", 1, 3},
 };
 
-/* @decisive: the shortest prefix that nothing can mend; 0: the whole text */
+/* @decisive: the shortest prefix that no further byte can mend; 0: the whole text */
 struct wrong {
 	const char *text;
 	size_t len;
@@ -286,7 +286,7 @@ static const struct wrong wrongs[] = {
 	 "underscore in a name that frames the message", UPTO(GET11 "transfer_encoding:")},
 };
 
-/* Parses a copy in a heap block of its own, at @ret_copy, which the caller frees. */
+/* A copy of the text is parsed in a heap block, at @ret_copy, which the caller frees. */
 static enum sp_parse_verdict parse(const char *text, size_t len, struct sp_http1 *head,
 				  char **ret_copy)
 {
@@ -448,7 +448,7 @@ static void length_of_host_is_limited(void **state)
 	assert_string_equal(head.why, "host name too long");
 }
 
-/* Against the grammar of RFC 9110, 5.6.2 and 5.5, and RFC 3986, written down a second time. */
+/* The grammar of RFC 9110, 5.6.2 and 5.5, and RFC 3986, is written down a second time here. */
 static void every_byte_is_judged_by_the_grammar(void **state)
 {
 	static const char token[] = "!#$%&'*+-.^_`|~0123456789"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_path.c - paths and their normal forms, by the sections of RFC 3986, and what holds for all
+ * test_path.c - paths and their normal forms, by the sections of RFC 3986, and properties of all
  * paths
  */
 #include "l7/path.c"
@@ -16,8 +16,8 @@
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /*
- * In a heap block of the room that is asked for, so that ASan sees a write behind it.
- * NUL-terminated; to be freed.
+ * The normal form is written into a heap block of exactly the required size: ASan sees a write
+ * behind the block. NUL-terminated; to be freed.
  */
 static char *normal_of(const char *path, const char **ret_why)
 {
@@ -110,7 +110,7 @@ static void servers_disagree(void **state)
 		check(cases[i][0], cases[i][1], cases[i][2]);
 }
 
-/* Out of the pieces that the rules are about, so that they meet in every way. */
+/* Random paths consist of the parts that the rules name, in all combinations. */
 static void any_path(char *path)
 {
 	static const char *const pieces[] = {
@@ -170,7 +170,7 @@ static void normalizing_in_place_is_the_same(void **state)
 	}
 }
 
-/* As long as any head can be, of what goes back most. */
+/* The longest path of a head: its second half is of segments that go back. */
 static void longest_path_is_normalized(void **state)
 {
 	static char path[SP_PATH_MAX], buf[SP_PATH_MAX];

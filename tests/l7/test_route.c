@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_route.c - conditions one by one over heads as the parser yields them, then their conjunction
- * and order
+ * test_route.c - conditions over heads as parsed, first separately, then their conjunction and
+ * order
  */
 #include "l7/route.c"
 
@@ -14,7 +14,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-/* The head borrows from the text, which must outlive it. */
+/* The head borrows from the text: the text must outlive the head. */
 static void parse(const char *text, struct sp_http1 *head)
 {
 	if (sp_http1_parse(text, strlen(text), head) != SP_PARSE_OK)
@@ -150,9 +150,7 @@ static void ambiguous_path_follows_the_policy(void **state)
 	assert_int_equal(sp_route_http1(&encoded, 1, SP_AMBIGUOUS_PATHS_PASS, &head), 0);
 }
 
-/*
- * Many services send encoded slashes on purpose, and where no rule asks for the path, any will do.
- */
+/* Many services send encoded slashes on purpose. Without a rule for the path, any path passes. */
 static void ambiguous_path_matters_only_to_a_rule_with_a_path(void **state)
 {
 	static const char text[] = "GET /v1%2fx HTTP/1.1\r\nHost: a\r\n\r\n";

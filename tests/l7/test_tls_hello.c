@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_tls_hello.c - hellos built field by field and one sent by OpenSSL, cut into records of any
- * size, with all their prefixes. Every input lies in a heap block of its exact length, so that ASan
- * sees a read behind it.
+ * test_tls_hello.c - hellos built field by field, and a hello of OpenSSL, cut into records of any
+ * size, with all their prefixes. Every input lies in a heap block of its exact length: ASan sees a
+ * read behind the block.
  */
 #include "l7/tls_hello.c"
 
@@ -98,7 +98,7 @@ static void build_post_quantum(struct bytes *b)
 	finish(b);
 }
 
-/* Returns the length in @ret, which must have room for five bytes more per record. */
+/* Return: length in @ret, which must have room for five bytes more per record. */
 static size_t cut(const struct bytes *b, size_t record, unsigned char *ret)
 {
 	size_t at, len = 0, step;
@@ -130,7 +130,7 @@ static enum sp_parse_verdict verdict(const unsigned char *input, size_t len,
 	return v;
 }
 
-/* All prefixes are INCOMPLETE, the whole is OK, bytes behind it change nothing. */
+/* All prefixes are INCOMPLETE, the whole is OK, and bytes behind the whole change no field. */
 static void assert_good(const unsigned char *input, size_t len, const char *sni, const char *alpn)
 {
 	static unsigned char longer[8 * MESSAGE_MAX];
@@ -316,7 +316,7 @@ static void openssl_hello_is_good(void **state)
 }
 
 /*
- * @decisive: bytes of the message (see build()) which settle it, counted from the first extension's
+ * @decisive: bytes of the message (see build()) that decide, counted from the first extension's
  *		first byte
  */
 struct wrong {
@@ -396,7 +396,7 @@ static const struct wrong wrongs[] = {
 	{LIT(ALPN_H2 ALPN_H2), "ALPN given twice", sizeof(ALPN_H2) - 1 + 4},
 };
 
-/* @decisive: bytes of @input from which on it is BAD */
+/* @decisive: length from which @input is BAD */
 static void assert_bad(const unsigned char *input, size_t len, size_t decisive, const char *why)
 {
 	struct sp_tls_hello hello;

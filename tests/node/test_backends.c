@@ -219,7 +219,7 @@ static void failures_in_a_row_mark_it_down(void **state)
 	sp_backends_failed(b, pool, 0, SP_BACKEND_SILENT, 1);
 	assert_logged("pool w: backend 10.0.0.7:80 down for 5s: 3 connections refused or unanswered\n");
 	assert_string_equal(turns(b, pool, 4, 2), "bbbb");
-	refuse(b, pool, 0, 1, 2);	/* a connection that was under way: no second message */
+	refuse(b, pool, 0, 1, 2);	/* a connection under way: no second message */
 	assert_logged("");
 	assert_int_equal(sp_backends_at(b, pool, 0)->is_down, 1);
 	assert_int_equal(sp_backends_at(b, pool, 0)->failures, 4);
@@ -282,7 +282,7 @@ static void all_down_are_tried_anyway(void **state)
 	close_backends(b, config);
 }
 
-/* 1000 connections a second for 100 s, one of four backends dead from 10 s to 60 s. */
+/* 1000 connections/s for 100 s. A backend of four is dead from 10 s to 60 s. */
 static void a_dead_backend_costs_few_tries(void **state)
 {
 	struct sp_config *config =
@@ -354,7 +354,7 @@ static void new_weights_begin_new_turns(void **state)
 	close_backends(b, new);
 }
 
-/* The pools of two configurations side by side in memory. */
+/* Two configurations have their pools side by side in memory. */
 static void a_pool_of_another_configuration_is_not_taken_for_one_of_this(void **state)
 {
 	struct sp_config *config =
@@ -377,7 +377,7 @@ static void connections_of_before_a_reload_go_on(void **state)
 	__u64 tried = 0;
 
 	assert_int_equal(sp_backends_configure(b, new), 0);
-	/* reports about remaining backends count, others are ignored */
+	/* reports about remaining backends count, the rest is ignored */
 	refuse(b, &old->pools[0], 1, 3, 0);
 	refuse(b, &old->pools[0], 0, 3, 0);
 	refuse(b, &old->pools[1], 1, 3, 0);
@@ -425,7 +425,7 @@ static struct sp_config *load_many(unsigned int count)
 	return config;
 }
 
-/* 64 bits for the tried backends: in a larger pool, too, a connection tries no backend twice. */
+/* 64 bits hold the tried backends: in a larger pool, too, a connection tries no backend twice. */
 static void large_pools(void **state)
 {
 	struct sp_config *config = load_many(1000);
@@ -501,7 +501,7 @@ static void what_a_synack_tells(void **state)
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts | sack, ts | sack));
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts | sack, sack));
 	assert_int_equal(sp_backends_at(b, w, 0)->lacks, ts);
-	/* options that the SYN did not offer show nothing */
+	/* options that the SYN did not offer prove neither support nor its lack */
 	assert_false(sp_backends_learn(b, w, 0, 1360, sack, sack));
 	assert_int_equal(sp_backends_at(b, w, 0)->lacks, ts);
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts, ts));

@@ -9,7 +9,7 @@
 #include "node/lifetime.c"
 
 #define SECOND		1000000000ULL
-#define CLIENT		1000	/* sequence numbers of the streams, of their senders */
+#define CLIENT		1000	/* numbers of the streams, by the sender's count */
 #define BACKEND		0xfffffff0U
 
 static const struct sp_limits_conf limits = {
@@ -95,7 +95,7 @@ static void lives_as_long_as(void **state)
 	}
 }
 
-/* A client that vanished after its request acknowledges nothing; a waiting client lacks nothing. */
+/* A client that vanished after its request acknowledges no byte. A waiting client lacks no byte. */
 static void nothing_was_acknowledged_yet(void **state)
 {
 	struct sp_half_state up = { .next_seq = CLIENT },

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A cluster in our words against what can be worked out by hand, and what is searched among what
- * there is.
+ * A cluster in our words, against results worked out by hand. The search, against all candidates.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -46,7 +45,7 @@ static void assert_near(double a, double b, double share)
 	assert_true(fabs(a - b) <= share * fabs(b));
 }
 
-/* One proxy: it is up for a while, then someone comes, then it is repaired. */
+/* One proxy: up for a while, then waiting for the repairman, then under repair. */
 static void lone_proxy(void **state)
 {
 	struct sp_plan_cluster c = cluster();
@@ -58,16 +57,16 @@ static void lone_proxy(void **state)
 	w = worth_of(c);
 	assert_near(w.service_lost, 5 / 2005.0, 1e-12);
 	assert_near(w.deaths, SP_PLAN_HOURS_A_YEAR / 2005, 1e-12);
-	assert_near(w.lost_records, w.deaths * c.connections, 1e-12); /* nobody else knows them */
+	assert_near(w.lost_records, w.deaths * c.connections, 1e-12); /* no proxy is left */
 	assert_true(w.lost_waiting == 0);
 }
 
-/* Deaths that are not noticed cost their share of the clients, for as long as that lasts. */
+/* Deaths that go unnoticed cost their share of the clients until noticed. */
 static void unnoticed_deaths(void **state)
 {
 	struct sp_plan_cluster c = cluster();
 	struct sp_plan_worth w;
-	/* of each host, so also of the share of clients that is hit */
+	/* of each host, hence also of the affected share of clients */
 	double per_hour = 1 / 2000.0;
 
 	c.coverage = 0;
@@ -84,12 +83,12 @@ static void unnoticed_deaths(void **state)
 	w = worth_of(c);
 	assert_near(w.service_lost, per_hour * c.detect, 1e-3);
 	assert_true(w.lost_waiting < 1e-3);
-	c.patience = c.detect / 2; /* nobody waits until a death is noticed */
+	c.patience = c.detect / 2; /* clients give up before a death is noticed */
 	w = worth_of(c);
 	assert_near(w.lost_waiting, c.connections * SP_PLAN_HOURS_A_YEAR * per_hour, 1e-3);
 }
 
-/* Against all ways to choose the copies. */
+/* All ways to choose the copies are enumerated. */
 static void copies_on_servers(void **state)
 {
 	struct sp_plan_cluster c = cluster();
@@ -113,7 +112,7 @@ static void copies_on_servers(void **state)
 	}
 }
 
-/* Repair is so quick that a second failure meets the first one alone. */
+/* Repair is so quick that a second failure meets the first alone. */
 static void lost_splices(void **state)
 {
 	struct sp_plan_cluster c = cluster();
@@ -131,8 +130,8 @@ static void lost_splices(void **state)
 }
 
 /*
- * What is not kept while most servers are away dies with its proxy; refused instead, it is service
- * that is lost.
+ * While most servers are away, new records die with their proxy. If new connections are refused
+ * instead, service is lost.
  */
 static void store_loss(void **state)
 {
@@ -154,7 +153,7 @@ static void vrrp_pair(void **state)
 	c.coverage = 1;
 	assert_int_equal(sp_plan_cluster_check(&c, error), 0);
 	assert_int_equal(sp_plan_vrrp_worth(&c, &w), 0);
-	/* the active one dies each 2000 h, but for the time in which none is left */
+	/* the active proxy dies each 2000 h, except while no proxy is left */
 	assert_near(w.lost_records, c.connections * SP_PLAN_HOURS_A_YEAR / 2000, 1e-4);
 	assert_true(w.service_lost > c.vrrp_detect / 2000);
 }
@@ -172,7 +171,7 @@ static void more_is_better(void **state)
 		assert_true(lost > 0 && lost < before / 50);
 		before = lost;
 	}
-	assert_true(before < 1e-12); /* and still more than nothing */
+	assert_true(before < 1e-12); /* and still above 0 */
 }
 
 static void backends_are_counted(void **state)
@@ -186,7 +185,7 @@ static void backends_are_counted(void **state)
 	assert_true(w.service_lost > 5 / 2005.0 && w.lost_backends > 4e5);
 }
 
-/* With what is said to be enough, a tenth is lost. */
+/* A change reported as enough leaves a tenth of the loss. */
 static void one_nine_more(void **state)
 {
 	struct sp_plan_cluster c = cluster();
@@ -212,7 +211,7 @@ static void one_nine_more(void **state)
 	assert_in_range(enough, 2, SP_IMPROVEMENTS - 1);
 }
 
-/* Nothing cheaper is good enough: seen by trying all. */
+/* No cheaper cluster is good enough: all are tried. */
 static void cheapest(void **state)
 {
 	struct sp_plan_cluster c = cluster(), found;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The model against known figures, and what can be said of it without solving anything. */
+/* The model against known figures, and properties that need no solver. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,14 +82,14 @@ static void numbers_of_states(void **state)
 static void failures_by_what_is_left(void **state)
 {
 	struct sp_plan_model model = example();
-	/* the cold one becomes warm, then all operate */
+	/* the cold unit becomes warm, then all operate */
 	static const double rate[] = { .065, .065, .06, .04, .02, 0 };
 
 	for (unsigned int failed = 0; failed < COUNT(rate); failed++)
 		assert_float_equal(sp_plan_failure_rate(&model, failed), rate[failed], 1e-15);
 }
 
-/* One unit, always covered: availability and times are those of the textbooks. */
+/* A single unit, always covered: availability and times are as in textbooks. */
 static void one_unit(void **state)
 {
 	struct sp_plan_model model = { .operating = 1, .rate = { .01, 0, 1, 60, 2, 0, 1, 4 } };
@@ -102,14 +102,14 @@ static void one_unit(void **state)
 	assert_float_equal(value[SP_PLAN_MEASURE_throughput], 1 / (up + down), 1e-15);
 }
 
-/* As 1 minus the probability of service nothing would be left of it. */
+/* Tiny probabilities would vanish as 1 minus the probability of service. */
 static void tiny_probabilities(void **state)
 {
 	struct sp_plan_model model = { .operating = 1, .warm = 5,
 				       .rate = { 1e-4, 1e-4, 1, 60, 1, 0, 1, 1e6 } };
 	double value[SP_PLAN_MEASURE_COUNT], p = 0, all = 0, product = 1, expected;
 
-	/* theta is so fast that this is birth and death: P(n) ~ L(0)...L(n-1) / mu^n */
+	/* theta is so fast that birth and death remain: P(n) ~ L(0)...L(n-1) / mu^n */
 	for (unsigned int n = 0; n <= 6; n++) {
 		all += product;
 		p = product;

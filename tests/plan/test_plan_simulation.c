@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The model played out: units, spares and a repairman who each wait for what happens to them.
- * Nothing here knows of states, chains or matrices. Solved and played figures must agree within the
+ * The model played out: units, spares and a repairman who each wait for their next event. States,
+ * chains and matrices do not occur here. Solved and played figures must agree within the
  * confidence interval.
  */
 #include <math.h>
@@ -56,10 +56,7 @@ static void replace(struct play *p, enum unit with, enum unit by, unsigned int w
 			p->unit[i] = by;
 }
 
-/*
- * Spares move up. One that is repaired comes back as a cold one, and moves up at once where it is
- * needed.
- */
+/* Spares move up. A repaired unit becomes a cold spare, and moves up at once if needed. */
 static void fill_up(struct play *p)
 {
 	replace(p, WARM, OPERATING, p->model->operating);
@@ -72,7 +69,7 @@ static double wait(struct play *p, double rate)
 	return rate > 0 ? gsl_ran_exponential(p->rng, 1 / rate) : INFINITY;
 }
 
-/* The next unit that fails, and when. */
+/* The next unit to fail, and its time. */
 static double first_failure(struct play *p, unsigned int *ret_unit)
 {
 	double first = INFINITY;
@@ -122,7 +119,7 @@ static void repair(struct play *p)
 		p->person = AWAY;
 }
 
-/* While a failure is hidden, all stand still but the reboot. */
+/* While a failure is hidden, only the reboot goes on. */
 static void step_hidden(struct play *p, double end)
 {
 	double after = wait(p, p->model->rate[SP_PLAN_RATE_beta]);
@@ -253,7 +250,7 @@ static void first_ten_hours(void **state)
 	gsl_rng_free(rng);
 }
 
-/* Until the first unsafe state, and until capacity is lost. */
+/* Times until the first unsafe state, and until capacity is lost. */
 static void time_to_events(void **state)
 {
 	static double unsafe[BATCHES * 10], lost[BATCHES * 10];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Each solver against another one that works in another way. */
+/* Solvers are checked by a second method. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 static double one[STATES_MAX], other[STATES_MAX];
 static const double no_price[SP_PLAN_PRICE_COUNT];
 
-/* The example, one that has all rates far apart, and one that is large. */
+/* Models: the example, a model with rates far apart, and a large model. */
 static size_t models(struct sp_plan_model list[3])
 {
 	list[0] = example();
@@ -109,7 +109,7 @@ static void transient(void **state)
 }
 
 /*
- * After a very long time, at rates that are 1e8 apart: also the smallest probabilities, digit by
+ * After a very long time, at rates 1e8 apart, even the smallest probabilities must agree digit by
  * digit.
  */
 static void transient_becomes_steady(void **state)
@@ -140,7 +140,7 @@ static void stuck_chain_is_refused(void **state)
 	sp_chain_fini(&chain);
 }
 
-/* By the other solver, and a small step to one side. */
+/* The derivative by LU and a small step to one side. */
 static void derivative(const struct sp_plan_model *model, enum sp_plan_rate rate, double *ret)
 {
 	struct sp_plan_model moved = *model;
@@ -180,7 +180,7 @@ static void sensitivity(void **state)
 	}
 }
 
-/* Where a rate can't move to both sides. */
+/* At its ends a rate can move to a single side. */
 static void sensitivity_at_the_ends(void **state)
 {
 	static double slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT];
