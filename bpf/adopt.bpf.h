@@ -38,11 +38,11 @@ struct sock_common { __u32 skc_tw_rcv_nxt; } PRESERVE;
 struct inet_timewait_sock { struct sock_common __tw_common; } PRESERVE;
 struct tcp_timewait_sock { struct inet_timewait_sock tw_sk; } PRESERVE;
 struct tcp_sock { __u32 rcv_nxt; __u64 bytes_received; } PRESERVE;
-/* whole, as libbpf compares the types of a kfunc */
+/* the whole type, as libbpf compares types of a kfunc */
 struct sock { struct sock_common __sk_common; } PRESERVE;
 #undef PRESERVE
 
-/* As in the kernel's include/net/tcp.h. */
+/* The layout is from the kernel's include/net/tcp.h. */
 struct bpf_tcp_req_attrs {
 	__u32	rcv_tsval;
 	__u32	rcv_tsecr;
@@ -103,7 +103,7 @@ static __always_inline int read_timestamps(const struct sp_pkt *pkt,
 	return 0;
 }
 
-/* What client and proxy have agreed upon: out of the cookie, the half, and the segment itself. */
+/* Options agreed by client and proxy: from the cookie, the half, and the segment. */
 static __noinline int attributes(const struct sp_pkt *pkt, const struct sp_entry *down,
 				 struct bpf_tcp_req_attrs *attrs)
 {
@@ -145,10 +145,10 @@ static __noinline int swap_head(const struct sp_pkt *pkt, __u32 seq, __u32 from_
 
 /*
  * An older connection has this tuple, most often in TIME-WAIT: its source port was chosen again,
- * and its client is done. Only a segment that no stranger can send resets such a connection: an
- * RST with the expected number (RFC 1337, 2), made of the segment itself. The RST has no options:
- * the older connection would take the timestamp for an old timestamp. RST and segment are
- * recirculated through the same queue, so the segment finds the tuple free.
+ * and its client is done. Only a segment that strangers cannot send resets such a connection: an
+ * RST with the expected number (RFC 1337, 2), made of the segment. The RST has no options: the
+ * older connection would take the timestamp for an old timestamp. RST and segment are recirculated
+ * through the same queue: the segment finds the tuple free.
  */
 static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
 {
@@ -219,17 +219,18 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
 }
 
 /*
- * Whether the socket's own connection has retransmitted this segment; else a new connection begins.
+ * Return: whether the socket's own connection has retransmitted this segment; else a new
+ * connection begins.
  */
 static __always_inline int began_with(const struct tcp_sock *sk, __u32 client_isn)
 {
-	/* both count a FIN */
+	/* both terms count a FIN */
 	return sk->rcv_nxt - (__u32)sk->bytes_received == client_isn + 1;
 }
 
 /*
- * @skc: what has the tuple here; @down: of the segment's connection; @is_ecn: both of its ends do
- *		ECN.
+ * @skc: socket that has the tuple here; @down: of the segment's connection; @is_ecn: client and
+ *		proxy agreed on ECN
  */
 static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down,
 				int is_ecn,
@@ -270,7 +271,7 @@ static __always_inline struct bpf_sock *socket_of(const struct sp_pkt *pkt)
 }
 
 /*
- * Return: whether it should go up now; else it is dropped all the same. An answer is remembered
+ * Return: whether the segment should go up now; else it is dropped, too. An answer is remembered
  * for a moment only.
  */
 static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_query *ask,
@@ -306,7 +307,7 @@ static __always_inline int ask_who(const struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_ADOPT_ASKED;
 }
 
-/* A segment of an adopted connection whose server hasn't answered yet. */
+/* A segment of an adopted connection whose server has not answered yet. */
 static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down,
 				 __u64 now_ns)
 {
@@ -320,16 +321,16 @@ static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struc
 	return now_ns - down->state.seen_ns < EARLY_NS ? -SP_DROP_ADOPT_EARLY : 0;
 }
 
-/* As @last_ack counts; where a splice is split, the server's numbers are others. */
+/* Number in the client's stream, as in @last_ack. In mode split the server's numbers differ. */
 static __always_inline __u32 clients_seq(const struct sp_pkt *pkt, const struct sp_entry *down)
 {
 	return pkt->seq + down->half.ack_delta;
 }
 
 /*
- * Record the client's end as the server's host sees the end, so that no proxy need report it. A
- * FIN lies shortly behind the server's acknowledgement; with more of the stream under way, the
- * proxy reports the end.
+ * Record the client's end as seen by the server's host: no proxy need report the end. A FIN lies
+ * shortly behind the server's acknowledgement. With more of the stream under way, the proxy
+ * reports the end.
  */
 static __always_inline void track_clients_end(const struct sp_pkt *pkt, struct sp_entry *down)
 {
@@ -365,7 +366,7 @@ static __always_inline int is_nobodys(const struct bpf_sock *skc)
 	return !skc || skc->state == BPF_TCP_LISTEN || skc->state == BPF_TCP_TIME_WAIT;
 }
 
-/* Two functions, so that their keys take no stack of the callers. */
+/* Two functions: their keys take no stack of the callers. */
 static __noinline int is_for_origin(const struct sp_pkt *pkt)
 {
 	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };

@@ -29,8 +29,8 @@ struct {
 } sp_queries SEC(".maps");
 
 /*
- * The address :: in map sp_snats stands for all: where proxies' addresses are not told, or
- * clients' own are used.
+ * The address :: in map sp_snats stands for all: proxies' addresses are not known, or clients' own
+ * addresses are used.
  */
 static __always_inline int is_of_cluster(const struct sp_addr *addr)
 {
@@ -40,7 +40,7 @@ static __always_inline int is_of_cluster(const struct sp_addr *addr)
 }
 
 /*
- * The server accepts a new connection, so the tuple is free: half and query are of an older
+ * The server accepts a new connection: the tuple is free. Half and query belong to an older
  * connection.
  */
 static __always_inline void begins_anew(const struct sp_pkt *pkt)
@@ -106,8 +106,8 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 }
 
 /*
- * An end without data goes by a proxy, which must know of the end before the client uses its port
- * again. This costs no bytes, and a message between daemons would cost far more.
+ * An end without data goes by a proxy: the proxy must know of the end before the client reuses its
+ * port. This costs no bytes, and a message between daemons would cost far more.
  */
 static __always_inline int is_bare_end(const struct sp_pkt *pkt)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * carry.bpf.h - a packet with a half: record the ends of its connection, rewrite the packet, send
- * it on.
+ * carry.bpf.h - a packet with a half: record the ends of its connection, rewrite the packet, and
+ * send the packet on.
  */
 #ifndef SP_BPF_CARRY_H
 #define SP_BPF_CARRY_H
@@ -11,7 +11,7 @@
 #include "nexthop.bpf.h"
 
 /*
- * Packets of a connection that may go to the daemon in a tick of the coarse clock (some
+ * Most packets of a connection that go to the daemon in a tick of the coarse clock (some
  * milliseconds).
  */
 #define HELD_PER_TICK 64
@@ -35,7 +35,7 @@ static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, 
 
 /*
  * Return: whether the end counts, as far as known here. A half without its reverse has no numbers
- * to compare with.
+ * to compare.
  */
 static __always_inline int fin_counts(const struct sp_pkt *pkt, struct sp_entry *e,
 				      const struct sp_entry *peer)
@@ -51,9 +51,9 @@ static __always_inline int fin_counts(const struct sp_pkt *pkt, struct sp_entry 
 }
 
 /*
- * FIN and RST are recorded in both halves, so that each tells whether the splice is closed. A
- * half without its reverse records its own ends, and any RST closes it. Return: 1: a FIN that
- * peers may know more of; else 0.
+ * FIN and RST are recorded in both halves: either half tells whether the splice is closed. A half
+ * without its reverse records its own ends, and any RST closes the splice. Return: 1: a FIN of
+ * which peers may know more; else 0.
  */
 static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 {
@@ -80,7 +80,10 @@ static __noinline int track_end(const struct sp_pkt *pkt, struct sp_entry *e)
 	return 0;
 }
 
-/* Only data that join on, or nearly so, move the end: a forged segment elsewhere must not. */
+/*
+ * The end moves only by data that join on, or nearly so. A forged segment elsewhere must not move
+ * the end.
+ */
 static __always_inline void note_stream_end(const struct sp_pkt *pkt, struct sp_half_state *u)
 {
 	__u32 end = pkt->seq + pkt->payload_bytes + !!(pkt->flags & TH_FIN);
@@ -101,8 +104,8 @@ static __always_inline const struct sp_service *service_of_half(const struct sp_
 }
 
 /*
- * With several proxies, or agents, the rest of both streams may have taken another path: nothing
- * is known then.
+ * With several proxies, or with agents, the rest of both streams may have taken another path: the
+ * numbers are unknown then.
  */
 static __noinline int ack_counts(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
@@ -183,7 +186,7 @@ static __always_inline int may_be_cut(const struct sp_pkt *pkt)
 	       !(frag_off & bpf_htons(0x4000));
 }
 
-/* As a router fragments a packet without DF (RFC 791, 2.3): the daemon makes smaller segments. */
+/* A router fragments a packet without DF (RFC 791, 2.3). Here the daemon makes smaller segments. */
 static __noinline int in_pieces(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	int err;
@@ -212,8 +215,8 @@ static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __
 }
 
 /*
- * The daemon answers by RFC 5961, 4. The backend must not: after it has forgotten the connection,
- * it would accept a new one.
+ * The daemon answers by RFC 5961, 4. The backend must not: if the backend has forgotten the
+ * connection, the SYN would open a new connection.
  */
 static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
 {
@@ -226,8 +229,8 @@ static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
 }
 
 /*
- * The daemon sends the packet on, and asks peers whether it ends the stream. Without daemon:
- * carried, ends nothing.
+ * The daemon sends the packet on, and asks peers whether the packet ends the stream. Without
+ * daemon the packet is carried, and ends no stream.
  */
 static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns)
 {

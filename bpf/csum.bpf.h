@@ -52,7 +52,7 @@ static __always_inline __be16 csum_ecn_v6(const struct sp_pkt *pkt)
 	return bpf_htons(pkt->ecn << 4);
 }
 
-/* Of the word "next header, hop limit", when there is one hop less. */
+/* Difference of the word "next header, hop limit" after a hop. */
 #define CSUM_HOP_LESS	bpf_htons(0xfffe)
 
 /**
@@ -73,7 +73,7 @@ static __always_inline int csum_replace_pseudo(const struct sp_pkt *pkt, __u32 o
 	if (bpf_l4_csum_replace(pkt->skb, off, 0, pseudo, BPF_F_PSEUDO_HDR))
 		return -SP_DROP_REWRITE_FAILED;
 	if (pkt->is_v6)
-		/* refused where there is no such sum */
+		/* refused if the packet has no such sum */
 		bpf_csum_update(pkt->skb, csum_fold32(header));
 	return 0;
 }

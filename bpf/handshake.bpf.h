@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * handshake.bpf.h - client to service before the splice: SYNs are answered with a cookie, what
- * follows goes to the daemon.
+ * handshake.bpf.h - client to service before the splice: SYNs are answered with a cookie, later
+ * segments go to the daemon.
  */
 #ifndef SP_BPF_HANDSHAKE_H
 #define SP_BPF_HANDSHAKE_H
@@ -12,8 +12,8 @@
 #include "upcall.bpf.h"
 
 /*
- * MSS; SACK permitted or NOPs; timestamps or NOPs; NOP, window scale or NOPs: of one length,
- * whatever is left out.
+ * MSS; SACK permitted or NOPs; timestamps or NOPs; NOP, window scale or NOPs. NOPs keep the length
+ * constant.
  */
 #define SYNACK_LEN	40
 #define SYNACK_TTL	64
@@ -58,9 +58,9 @@ static __always_inline void synack_options(__u8 opt[20], const struct sp_options
 }
 
 /*
- * The clock of our timestamps starts elsewhere for each pair of addresses, so that clients learn
- * nothing of the machine's uptime. A function of its own, like synack_isn(), so that answer_syn()
- * has stack left for the answer.
+ * The clock of our timestamps starts elsewhere for each pair of addresses: clients cannot learn
+ * the machine's uptime. A separate function, like synack_isn(): answer_syn() keeps stack for the
+ * answer.
  */
 static __noinline __u32 tsval_offset(const struct sp_pkt *pkt, const struct sp_control *c)
 {
@@ -75,7 +75,7 @@ static __noinline __u32 tsval_offset(const struct sp_pkt *pkt, const struct sp_c
 	return c ? sp_siphash_words(c->cookie_key[0], words, 4) : 0;
 }
 
-/* Of a SYN. Whoever asks for AccECN goes on with this (RFC 9768, 3.1.2). */
+/* ECN of a SYN. A client that asks for AccECN continues with classic ECN (RFC 9768, 3.1.2). */
 static __always_inline int is_ecn_agreed(const struct sp_pkt *pkt, const struct sp_service *svc)
 {
 	const __u8 both = TH_ECE | TH_CWR;
@@ -87,7 +87,7 @@ static __always_inline int is_ecn_agreed(const struct sp_pkt *pkt, const struct 
 #define MSS_DEFAULT_V4	536
 #define MSS_DEFAULT_V6	1220
 
-/* What no cookie of a small MSS can hold is not agreed to. Return: the cookie's data. */
+/* Options that a cookie of a small MSS cannot hold are not agreed to. Return: the cookie's data. */
 static __noinline __u32 cookie_data(struct sp_pkt *pkt, struct sp_options *o,
 				    const struct sp_service *svc)
 {
@@ -117,7 +117,7 @@ static __noinline __u32 synack_isn(const struct sp_pkt *pkt, __u32 data, const s
 	return c ? sp_cookie_make(c->cookie_key[0], &in, c->period, data) : 0;
 }
 
-/* The TCP header of the answer, in the place of the SYN's, whose checksum stays. */
+/* The TCP header of the answer replaces the SYN's header. The checksum stays. */
 static __always_inline void synack_header(const struct sp_pkt *pkt, const struct sp_service *svc,
 					  __u32 isn,
 					  struct tcphdr *tcp)
@@ -137,7 +137,7 @@ static __always_inline void synack_header(const struct sp_pkt *pkt, const struct
 	tcp->check = check;
 }
 
-/* The header's own checksum is made anew, so that of the SYN must be right (RFC 1122, 3.2.1.2). */
+/* The header checksum is made anew: the SYN's own must be right (RFC 1122, 3.2.1.2). */
 static __always_inline int answer_ip_v4(struct sp_pkt *pkt, __u16 l4_len)
 {
 	struct iphdr *ip = pkt_data(pkt) + sizeof(struct ethhdr);
@@ -171,7 +171,7 @@ static __always_inline int answer_ip_v6(struct sp_pkt *pkt, __u16 l4_len)
 	return 0;
 }
 
-/* What answer_ip_v6() changes, but for the length. */
+/* Checksum difference of the changes that answer_ip_v6() makes, except for the length. */
 static __always_inline __u64 answer_csum_v6(const struct sp_pkt *pkt)
 {
 	__u64 sum = 0;
@@ -180,7 +180,7 @@ static __always_inline __u64 answer_csum_v6(const struct sp_pkt *pkt)
 	return sum;
 }
 
-/* Class and flow label are the client's own, and none of ours. */
+/* Class and flow label are the client's, and do not belong in the answer. */
 static __always_inline int clear_class_v6(const struct sp_pkt *pkt)
 {
 	__be32 word = bpf_htonl(6 << 28);
@@ -227,7 +227,7 @@ static __noinline int answer_in_place(struct sp_pkt *pkt, __u8 answer[SYNACK_LEN
 	       answer_ethernet(pkt);
 }
 
-/* @sum: the difference that the bytes before @off make by their absence */
+/* @sum: difference by removal of the bytes before @off */
 struct syn_data {
 	__u8		piece[SYN_DATA_PIECE];
 	struct __sk_buff *skb;
@@ -253,8 +253,8 @@ static long data_step(__u32 i, struct syn_data *d)
 }
 
 /*
- * The client retransmits data of a SYN (RFC 7413, 4.1.3; RFC 9293, 3.10.7.2). The data will be
- * cut off: here they leave the checksum, which stays as right or wrong as before.
+ * The client retransmits data of a SYN (RFC 7413, 4.1.3; RFC 9293, 3.10.7.2). The data will be cut
+ * off. Here they leave the checksum: a right sum stays right, a wrong sum wrong.
  */
 static __noinline int forget_data(const struct sp_pkt *pkt)
 {
@@ -270,7 +270,7 @@ static __noinline int forget_data(const struct sp_pkt *pkt)
 	return 0;
 }
 
-/* The answer takes the place of the SYN's header in @o: both are too much for the stack. */
+/* The answer takes the place of the SYN's header in @o: two buffers are too much for the stack. */
 static __noinline int answer_syn(struct sp_pkt *pkt, const struct sp_service *svc,
 				 const struct sp_control *c,
 				 __u64 now_ns)
@@ -344,7 +344,7 @@ static __always_inline int is_martian_v4(__u32 addr)
 	return !net || net == 127 || addr >> 28 == 14 || addr == 0xffffffff;
 }
 
-/* Martians include link-local addresses: a splice knows no link to answer on. */
+/* Martians include link-local addresses: a splice has no link for the answer. */
 static __always_inline int is_martian_v6(const struct sp_addr *a)
 {
 	__u32 first = bpf_ntohl(a->w[0]);
@@ -352,7 +352,9 @@ static __always_inline int is_martian_v6(const struct sp_addr *a)
 	return first >> 24 == 0xff || first >> 22 == 0x3fa || (!a->w[0] && !a->w[1] && !a->w[2]);
 }
 
-/* A source that is nobody's (RFC 1122, 3.2.1.3; RFC 4291, 2.7), or the service's own. */
+/*
+ * A source that no host may have (RFC 1122, 3.2.1.3; RFC 4291, 2.7), or the service's own address.
+ */
 static __always_inline int is_martian(const struct sp_pkt *pkt)
 {
 	const struct sp_addr *from = &pkt->tuple.saddr;
@@ -361,7 +363,7 @@ static __always_inline int is_martian(const struct sp_pkt *pkt)
 	       (pkt->is_v6 ? is_martian_v6(from) : is_martian_v4(bpf_ntohl(from->w[3])));
 }
 
-/* Left to the stack, as where spliced is not. */
+/* The stack gets SYNs at interfaces that spliced leaves. */
 static __noinline int is_leaving(const struct sp_pkt *pkt)
 {
 	__u32 ifindex = pkt ? pkt->skb->ifindex : 0;
@@ -369,7 +371,7 @@ static __noinline int is_leaving(const struct sp_pkt *pkt)
 	return !!bpf_map_lookup_elem(&sp_leaving, &ifindex);
 }
 
-/* An answer would leave in clear, and so would all that follows. */
+/* The answer would leave in clear, and so would all later packets. */
 static __noinline int is_answer_forbidden(const struct sp_pkt *pkt)
 {
 	struct sp_tuple out;
@@ -382,7 +384,7 @@ static __noinline int is_answer_forbidden(const struct sp_pkt *pkt)
 
 /**
  * front() - a packet from a client to a service, without a half
- * Return: a reason; for SYN_ANSWERED the packet has become the answer. 0: it is the stack's.
+ * Return: a reason; for SYN_ANSWERED the packet has become the answer. 0: the stack gets it.
  */
 static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *svc, __u64 now_ns)
 {

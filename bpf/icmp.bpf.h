@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * icmp.bpf.h - ICMP errors about a spliced packet, translated back to whoever sent it (RFC 5508 has
- * the same for NAT).
+ * icmp.bpf.h - ICMP errors about a spliced packet, translated back to its sender (RFC 5508 has the
+ * same for NAT).
  */
 #ifndef SP_BPF_ICMP_H
 #define SP_BPF_ICMP_H
@@ -9,7 +9,7 @@
 #include "carry.bpf.h"
 #include "csum.bpf.h"
 
-/* All that an error must quote of TCP. */
+/* The part of TCP that every error quotes. */
 struct quoted_tcp {
 	__be16	source;
 	__be16	dest;
@@ -31,7 +31,7 @@ _Static_assert(sizeof(struct quote_v6) == 56, "as on the wire");
 
 #define QUOTES_STRANGER	1	/* beside 0 and the negative reasons */
 
-/* With the IP header before them. */
+/* Lengths with the IP header in front. */
 #define QUOTE_V4_LEN	(sizeof(struct iphdr) + sizeof(struct quote_v4))
 #define QUOTE_V6_LEN	(sizeof(struct ipv6hdr) + sizeof(struct quote_v6))
 
@@ -48,8 +48,8 @@ static __always_inline int is_error_v6(__u8 type)
 
 /*
  * The quoted packet left by a half B. Half A matches the reverse of the quote, and the reverse of
- * A's @out is the packet as sent, before B. A function of its own, as its key would not fit into
- * the callers' stack.
+ * A's @out is the packet as sent, before B. A separate function: its key would not fit into the
+ * callers' stack.
  */
 static __noinline struct sp_entry *half_of_quote(const struct sp_addr *saddr,
 						 const struct sp_addr *daddr,
@@ -70,7 +70,7 @@ static __always_inline int is_to_shared_service(const struct sp_tuple *t)
 	return svc && svc->flags & SP_SERVICE_F_SHARED;
 }
 
-/* For quotes_stranger(), which is called when the quotes are off the stack. */
+/* The tuple is for quotes_stranger(), which is called when the quotes are off the stack. */
 static __always_inline int is_stranger(struct sp_pkt *pkt, const struct sp_addr *saddr,
 				       const struct sp_addr *daddr,
 				       const struct quoted_tcp *tcp)
@@ -84,7 +84,7 @@ static __always_inline int is_stranger(struct sp_pkt *pkt, const struct sp_addr 
 
 /*
  * No half matches the reverse of the quoted packet. Perhaps the daemon has sent the packet before
- * the splice, or a router has led the error to another proxy than the packets (RFC 7690).
+ * the splice. Or a router has led the error to another proxy than the packets (RFC 7690).
  */
 static __noinline int quotes_stranger(struct sp_pkt *pkt, __u64 now_ns)
 {
@@ -130,8 +130,8 @@ static __always_inline void quote_v6(struct quote_v6 *q, const struct sp_half *a
 
 /*
  * The error takes the path, and the source address, of A's packets: this path works. An error
- * under the router's own address would not get past that router, and with a one-armed proxy it
- * has to.
+ * under the router's own address would not get past that router. With a one-armed proxy the error
+ * must get past the router.
  */
 static __always_inline int outer_v4(struct sp_pkt *pkt, const struct sp_half *a)
 {
@@ -147,7 +147,7 @@ static __always_inline int outer_v4(struct sp_pkt *pkt, const struct sp_half *a)
 	       -SP_DROP_REWRITE_FAILED : 0;
 }
 
-/* The addresses are part of the checksum's pseudo header, too. */
+/* The addresses belong to the checksum's pseudo header, too. */
 static __always_inline int outer_v6(struct sp_pkt *pkt, const struct sp_half *a, __u32 csum_off)
 {
 	const __u32 addrs_len = 2 * sizeof(struct in6_addr), ip_off = sizeof(struct ethhdr);
@@ -164,7 +164,7 @@ static __always_inline int outer_v6(struct sp_pkt *pkt, const struct sp_half *a,
 	return csum_replace_pseudo(pkt, csum_off, addrs, (__u64)addrs + CSUM_HOP_LESS);
 }
 
-/* The message in its new words. @len: of @old and @new */
+/* The message is replaced, with its checksum. @len: of @old and @new */
 static __always_inline int message(struct sp_pkt *pkt, void *old, void *new, __u32 len,
 				   __u32 csum_off)
 {
@@ -223,7 +223,7 @@ static __noinline int error_v6(struct sp_pkt *pkt, __u64 now_ns)
 		return is_stranger(pkt, (void *)&old.ip.saddr, (void *)&old.ip.daddr, &old.tcp);
 	new = old;
 	quote_v6(&new, &a->half);
-	/* in this order: the old message has the old checksum in it */
+	/* in this order: the old message contains the old checksum */
 	err = nexthop_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?:
 	      outer_v6(pkt, &a->half, csum_off);
 	return err ?: error_send(pkt, &a->state);

@@ -19,10 +19,10 @@
 #include "abi/siphash.h"
 #include "handshake.bpf.h"
 
-#define IP_FRAGMENT	0x3fff	/* an offset, or more to come */
+#define IP_FRAGMENT	0x3fff	/* an offset, or more fragments to come */
 #define NS_PER_S	1000000000ULL
 
-/* @front, @back_reply: the tuples that the halves match. All of this is too much for a stack. */
+/* @front, @back_reply: tuples that the halves match. The whole is too much for a stack. */
 struct sp_scratch {
 	struct sp_introduce_text text;
 	struct sp_half	up, down;
@@ -90,7 +90,7 @@ static __always_inline int relayed_at(struct sp_pkt *pkt, const struct sp_contro
 	       off : 0;
 }
 
-/* By the first 8 bytes: those of another version are for the daemon to count. */
+/* The first 8 bytes decide. Messages of another version are for the daemon to count. */
 static __always_inline int is_introduction(struct __sk_buff *skb, __u32 off)
 {
 	__u8 head[8];
@@ -102,7 +102,7 @@ static __always_inline int is_introduction(struct __sk_buff *skb, __u32 off)
 	       head[6] == SP_INTRODUCE_KIND;
 }
 
-/* A function of its own, being long, and called for each key. */
+/* A separate function: long, and called for each key. */
 static __noinline int is_sealed(const struct sp_scratch *desk, const struct sp_control *c,
 				__u32 key_idx)
 {
@@ -141,7 +141,7 @@ static __always_inline int check_sense(const struct sp_introduce *m)
 	return 0;
 }
 
-/* Whoever makes splices and we have clocks that agree, or don't meet here. */
+/* Machines that make splices have a clock that agrees with ours, or do not meet here. */
 static __always_inline int check_age(const struct sp_introduce *m, const struct sp_control *c,
 				     __u64 now_ns)
 {
@@ -211,8 +211,8 @@ static __always_inline void begin_entry(struct sp_scratch *desk, const struct sp
 }
 
 /*
- * The half in the place of the half down: no event would remove the rest of that older splice any
- * more.
+ * The half @down is in the place of the new half. The older splice's half up goes, too: no later
+ * event would remove this rest.
  */
 static __always_inline void remove_older(const struct sp_scratch *desk, const struct sp_entry *down)
 {
@@ -233,7 +233,7 @@ static __always_inline void count_splices(struct sp_control *c, int by)
 	__sync_fetch_and_add(&c->introduced, 1);	/* a change, either way */
 }
 
-/* As sp_datapath_put() counts: by the halves from backends. */
+/* Splices are counted by their halves from backends, as in sp_datapath_put(). */
 static __always_inline int install_down(struct sp_scratch *desk, struct sp_control *c, __u64 now_ns)
 {
 	struct sp_entry *old = bpf_map_lookup_elem(&sp_halves, &desk->back_reply);
@@ -284,8 +284,8 @@ static __noinline int install(struct sp_scratch *desk, struct sp_control *c, __u
 }
 
 /*
- * Not static, so that the verifier walks it once, not for each message of a datagram. Return: 0
- * or a reason.
+ * The function is not static: the verifier walks it once, not for each message of a datagram.
+ * Return: 0 or a reason.
  */
 __noinline int introduce(struct __sk_buff *skb, __u32 off, __u64 now_ns)
 {

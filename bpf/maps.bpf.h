@@ -98,7 +98,7 @@ struct sp_bucket {
 	__u64	tokens;
 };
 
-/* Limits the work of the daemon for packets of unknown connections. */
+/* Token buckets limit the daemon's work for packets of unknown connections. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 4);

@@ -32,15 +32,15 @@ static __always_inline void fib_key(const struct sp_pkt *pkt, const struct sp_ha
 	}
 }
 
-/* 0 is no limit. */
+/* A value of 0 is no limit. */
 static __always_inline __u16 smaller(__u16 a, __u16 b)
 {
 	return a && (!b || a < b) ? a : b;
 }
 
 /*
- * Packets sent here bypass the kernel's IPsec. A function of its own, so that the verifier walks
- * its loop once.
+ * Packets sent here bypass the kernel's IPsec. A separate function: the verifier walks the loop
+ * once.
  */
 static __noinline int is_forbidden(const struct sp_tuple *out)
 {
@@ -58,7 +58,7 @@ static __noinline int is_forbidden(const struct sp_tuple *out)
 	return 0;
 }
 
-/* A function of its own: the lookup key would not fit into the callers' stack. */
+/* A separate function: the lookup key would not fit into the callers' stack. */
 static __noinline int nexthop_lookup(const struct sp_pkt *pkt, struct sp_entry *e, __u16 tick)
 {
 	struct bpf_fib_lookup fib;
@@ -82,10 +82,10 @@ static __noinline int nexthop_lookup(const struct sp_pkt *pkt, struct sp_entry *
 }
 
 /**
- * nexthop_find() - look up interface, next hop and MTU for a half, unless they are fresh
+ * nexthop_find() - look up interface, next hop and MTU for a half, unless fresh
  *
- * For an unknown neighbour the kernel returns no MTU, and nothing is recorded. The packet that is
- * sent makes the kernel resolve the neighbour.
+ * For an unknown neighbour the kernel returns no MTU, and the result serves this packet alone.
+ * Sending the packet makes the kernel resolve the neighbour.
  *
  * Return: 0, or a reason.
  */

@@ -17,7 +17,7 @@ enum {
  * struct sp_options - a TCP header and the places of its options
  * @hdr:	copy of the header, zero behind its end
  * @len:	bytes of the header
- * @off:	where the next step begins
+ * @off:	start of the next step
  * @tsval:	as in the packet
  * @ts_off:	offset in @hdr of the option's first byte, 0: absent
  * @sack_at:	offsets of the SACK blocks of all options; @sack_blocks: number of blocks
@@ -69,8 +69,8 @@ static __always_inline void option_take(struct sp_options *o, __u32 off, __u8 ki
 }
 
 /*
- * One option. A callback of bpf_loop(), as a plain loop over options is more than the verifier (6.1
- * to 6.18) will follow.
+ * A callback of bpf_loop(), for a single option: the verifier (6.1 to 6.18) does not follow a
+ * plain loop over options.
  */
 static long option_step(__u32 i, struct sp_options *o)
 {
@@ -80,7 +80,7 @@ static long option_step(__u32 i, struct sp_options *o)
 	barrier_var(off);
 	if (off < sizeof(struct tcphdr) || off >= TCP_HEADER_MAX || off >= o->len)
 		return 1;
-	off &= 63;	/* says no more than the line above, but to the verifier */
+	off &= 63;	/* redundant, but the verifier needs the bound */
 	kind = o->hdr[off];
 	if (kind == TCPOPT_END)
 		return 1;
@@ -105,7 +105,7 @@ static __always_inline int options_find(const struct sp_pkt *pkt, struct sp_opti
 
 	__builtin_memset(o, 0, sizeof(*o));
 	o->wscale = TCP_NO_WSCALE;
-	/* else clang 16 checks a byte of it in a way that the verifier does not follow */
+	/* clang 16 would check a byte of @len in a way that the verifier does not follow */
 	barrier_var(len);
 	if (len < sizeof(struct tcphdr) || len > TCP_HEADER_MAX)
 		return -SP_DROP_BAD_HEADER;

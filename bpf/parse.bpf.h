@@ -69,7 +69,7 @@ static __always_inline void *pkt_l4(const struct sp_pkt *pkt)
 	return pkt_data(pkt) + (off & 63);
 }
 
-/* Makes the first @len bytes directly readable. */
+/* The first @len bytes become directly readable. */
 static __always_inline int pull(struct sp_pkt *pkt, __u32 len)
 {
 	if (pkt_data(pkt) + len <= pkt_end(pkt))
@@ -80,7 +80,7 @@ static __always_inline int pull(struct sp_pkt *pkt, __u32 len)
 }
 
 /*
- * Returns the protocol behind the header, 0 when it is none of ours, or a reason. @ret_l4_len:
+ * Return: protocol behind the header, 0 for a packet of no interest, or a reason. @ret_l4_len:
  * bytes behind the header.
  */
 static __always_inline int parse_v4(struct sp_pkt *pkt, __u32 *ret_l4_len)
@@ -150,8 +150,8 @@ static __always_inline int is_syn(const struct sp_pkt *pkt)
 }
 
 /*
- * A packet of ours whose lengths lie. Checked only once it is known to be ours: others' damage is
- * theirs.
+ * A packet of ours with wrong lengths. The check comes after the lookup: damage in foreign packets
+ * is not our matter.
  */
 static __always_inline int is_damaged(const struct sp_pkt *pkt)
 {
@@ -173,8 +173,8 @@ static __always_inline int is_of_vlan(struct __sk_buff *skb)
 
 /**
  * parse() - fill @pkt
- * Return: IPPROTO_TCP, IPPROTO_ICMP or IPPROTO_ICMPV6; 0 when it is none of
- * ours; a negative reason.
+ * Return: IPPROTO_TCP, IPPROTO_ICMP or IPPROTO_ICMPV6; 0 for a packet of no interest; a negative
+ * reason.
  */
 static __always_inline int parse(struct sp_pkt *pkt)
 {

@@ -7,9 +7,9 @@
 #include "carry.bpf.h"
 
 /*
- * As in track_end(), two CPUs that write the state at once may undo each other. The loss is an
- * end of a splice that moves packets in this very moment, and the end is reported again when
- * peers remove the splice.
+ * Two CPUs that write the state at once may undo each other, as in track_end(). The loss is an end
+ * of a splice that moves packets at the same moment. The end is reported again when peers remove
+ * the splice.
  */
 static __always_inline void note_half(struct sp_entry *e, __u32 refreshed_s, __u8 state)
 {
@@ -39,7 +39,7 @@ static __always_inline int note(const struct sp_patch *n)
 }
 
 /*
- * Not of type "syscall", which may sleep, and so may not use a hash without
+ * The program is not of type "syscall": such programs may sleep, and may not use a hash without
  * preallocation before Linux 6.1.
  */
 SEC("tc")

@@ -7,7 +7,7 @@
  *				       else: up to the daemon
  *			-> SNAT address, or a backend that sees clients' own? -> up to the daemon
  *			-> ICMP error about a packet of ours? -> translate, send on
- *						with no half: up to the daemon
+ *						without half: up to the daemon
  *			-> any other packet: the kernel's own stack
  *
  * A step returns 0 when the packet is dealt with, or the negative reason for leaving this path.
@@ -41,7 +41,7 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* The SYN was answered by another proxy. */
+/* A segment whose SYN was answered by a peer. */
 static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
 	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->meta.client_isn &&
@@ -62,10 +62,10 @@ static __always_inline int is_near(__u32 seq, __u32 end)
 }
 
 /*
- * The client's next connection from this port may have begun at other proxies, none of which had
- * this half or announced the new connection. After the death of such a proxy the rest of the
- * stream arrives here. By this half it would end at a backend that has no such connection. If the
- * store has no other splice, the daemon carries the segment by this half.
+ * The client's next connection from this port may have begun at peers without this half that did
+ * not announce the connection. After the death of such a peer the rest of the stream arrives here.
+ * This half leads to a backend without such a connection. If the store has no other splice, the
+ * daemon carries the segment by this half.
  */
 static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
@@ -82,8 +82,7 @@ static __noinline int may_be_of_next(const struct sp_pkt *pkt, const struct sp_e
 }
 
 /*
- * Data that do not join on, on a half that has seen one side close and may have missed the
- * reverse close.
+ * Data behind a gap, on a half that has seen one side close and may have missed the reverse close.
  */
 static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
@@ -94,8 +93,8 @@ static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const st
 }
 
 /*
- * A half of a closed connection, or one that only holds packets for the daemon, does not block
- * the client's next connection from the same port. A live half is asked first, see challenge().
+ * A half of a closed connection does not block the client's next connection from the same port,
+ * nor does a trap. A live half is challenged first, see challenge().
  */
 static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_entry *e)
 {
@@ -114,7 +113,7 @@ static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_en
 	return 1;
 }
 
-/* Later packets may pass another proxy, which must not carry them by the old half. */
+/* Later packets may pass a peer, and the peer must not carry them by the old half. */
 static __always_inline void tell_left_behind(const struct sp_pkt *pkt, const struct sp_entry *e,
 					     const struct sp_service *svc, __u64 now_ns)
 {
@@ -140,7 +139,7 @@ static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
 	return err ? err : -SP_DROP_FROM_BACKEND;
 }
 
-/* A function of its own, so that its key takes no stack on the fast path. */
+/* A separate function: its key takes no stack on the fast path. */
 static __noinline struct sp_service *service_of(const struct sp_pkt *pkt)
 {
 	struct sp_listen at = { .addr = pkt->tuple.daddr, .port = pkt->tuple.dport };
@@ -174,8 +173,8 @@ static __always_inline int ingress(struct sp_pkt *pkt)
 	int proto;
 
 	/*
-	 * A switch that has lost a neighbour floods frames for it: two proxies would carry one
-	 * packet.
+	 * A switch floods frames for a neighbour that it has lost: two proxies would carry the
+	 * same packet.
 	 */
 	if (pkt->skb->pkt_type == PACKET_OTHERHOST)
 		return -SP_DROP_OTHER_HOST;
@@ -193,7 +192,7 @@ static __always_inline int ingress(struct sp_pkt *pkt)
 	}
 }
 
-/* See SP_DROP_REASONS. The daemon has a copy of its own: the packet itself goes no further. */
+/* See SP_DROP_REASONS. The daemon has a copy: the packet goes no further. */
 static __always_inline int verdict(const struct sp_pkt *pkt, int reason)
 {
 	if (sp_drop_has_fate(SP_DROP_AT_PROXY, reason, SP_FATE_ANSWER))

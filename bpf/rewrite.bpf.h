@@ -10,7 +10,7 @@
 #include "csum.bpf.h"
 #include "options.bpf.h"
 
-/* The layouts that nearly every segment has: NOP NOP TS, NOP NOP SACK. */
+/* The layouts of nearly every segment: NOP NOP TS, NOP NOP SACK. */
 #define NOP_NOP_TS	bpf_htonl(0x0101080a)
 #define NOP_NOP_SACK	bpf_htonl(0x01010500)
 
@@ -19,7 +19,7 @@ static __always_inline __be32 add_be32(__be32 word, __u32 delta)
 	return bpf_htonl(bpf_ntohl(word) + delta);
 }
 
-/* In place; the difference goes to @sum. */
+/* The word is changed in place; the difference goes to @sum. */
 static __always_inline void shift_word(__be32 *word, __u32 delta, __u64 *sum)
 {
 	__be32 new = add_be32(*word, delta);
@@ -76,7 +76,7 @@ static __always_inline int rewrite_ip(struct sp_pkt *pkt, const struct sp_entry 
 	return 0;
 }
 
-/* What rewrite_ip() changes of an IPv6 header. */
+/* Checksum difference of the changes that rewrite_ip() makes to an IPv6 header. */
 static __always_inline __u64 header_csum_v6(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
 	__u64 sum = (__u64)e->state.addr_csum + CSUM_HOP_LESS;
@@ -113,7 +113,7 @@ static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr 
 		rewrite_window(pkt, tcp, e, sum);
 }
 
-/* @word: TSval, then TSecr, which is void (0) in a SYN */
+/* @word: TSval, then TSecr. TSecr is void (0) in a SYN. */
 static __always_inline void rewrite_ts(__be32 word[2], const struct sp_half *h, __u64 *sum)
 {
 	shift_word(&word[0], h->tsval_delta, sum);
@@ -122,8 +122,8 @@ static __always_inline void rewrite_ts(__be32 word[2], const struct sp_half *h, 
 }
 
 /*
- * Blocks behind "NOP NOP SACK" at @off. Return: bytes of the option with its NOPs, 0 for another
- * layout.
+ * Blocks behind "NOP NOP SACK" at @off. Return: bytes of the option with its NOPs, or 0 for
+ * another layout.
  */
 static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp, __u32 off,
 					     const struct sp_half *h, __u64 *sum)
@@ -151,8 +151,8 @@ static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp
 }
 
 /*
- * Return: 1 when the options had a usual layout and are done, 0 when they are still to do (none
- * was touched then).
+ * Return: 1 if the options had a usual layout and are done. 0 if all are still to do: no option
+ * was touched.
  */
 static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void *tcp,
 						 const struct sp_half *h, __u64 *sum)
@@ -170,8 +170,8 @@ static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void 
 }
 
 /*
- * Two words of the packet at @off, at any alignment. @is_zero_void: a second word of 0 says
- * nothing and stays.
+ * Two words of the packet at @off, at any alignment. @is_zero_void: a second word of 0 is void and
+ * stays.
  */
 static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off, __u32 delta0,
 					     __u32 delta1, int is_zero_void, __u64 *sum)
@@ -192,7 +192,7 @@ static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off
 }
 
 /*
- * Any other layout. A global function: inlined, its paths would multiply with those of the caller
+ * Unusual layouts. A global function: inlined, its paths would multiply with the caller's paths
  * (clang 16, kernel 6.18).
  */
 static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct sp_half *h,

@@ -7,10 +7,10 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
-/* Whose packets share a bucket. */
+/* Classes of packets that share a bucket. */
 enum {
 	UPCALL_STRANGER,	/* of no known connection */
-	UPCALL_BACKEND,		/* every new connection needs one of its backend */
+	UPCALL_BACKEND,		/* SYN and RST of backends: every new connection needs one */
 	UPCALL_HANDSHAKE,	/* SYNs of services where the server speaks first */
 	UPCALL_PIECES,		/* packets that the daemon cuts */
 };
@@ -28,8 +28,8 @@ static __always_inline __u64 upcall_rate_per_s(__u32 who)
 }
 
 /*
- * Take a token of this CPU's bucket, which holds the tokens of 200 ms. Return: 0 when the bucket
- * is empty.
+ * Take a token of this CPU's bucket. The bucket holds the tokens of 200 ms. Return: 0 if the
+ * bucket is empty.
  */
 static __always_inline int upcall_is_allowed(__u32 who, __u64 now_ns)
 {
@@ -51,7 +51,7 @@ static __always_inline int upcall_is_allowed(__u32 who, __u64 now_ns)
 	return 1;
 }
 
-/* A record of @room bytes for the packet; @room is a constant, since the verifier wants one. */
+/* A record of @room bytes for the packet. @room is a constant, as the verifier demands. */
 static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct sp_event *head,
 					__u32 len, const __u32 room)
 {
@@ -83,7 +83,7 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
  * @len:	bytes from the IP header on
  * @cookie, @mtu: see struct sp_event
  *
- * A function of its own, so that the verifier walks its size classes once.
+ * A separate function: the verifier walks the size classes once.
  * Return: 0, or a reason.
  */
 static __noinline int upcall(const struct sp_pkt *pkt, __u32 kind, __u32 len, __u32 cookie,
@@ -118,8 +118,8 @@ static __always_inline int is_to_snat(const struct sp_tuple *t)
 }
 
 /*
- * In a cluster, a packet of a backend to a client's own address may belong to a splice that only
- * peers have so far.
+ * In a cluster, a backend's packet to a client's own address may belong to a splice known only to
+ * peers so far.
  */
 static __always_inline int is_from_origin(const struct sp_tuple *t)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* bpf_cost.c - nanoseconds that the datapath takes for a packet of a spliced connection. */
+/* bpf_cost.c - nanoseconds of the datapath for a packet of a spliced connection. */
 #include "fixture.h"
 
 #define BATCH	250	/* each run decrements the TTL, 255 at first */
@@ -71,7 +71,7 @@ int main(void)
 	for (size_t j = 0; j < COSTS; j++)
 		prepare(&costs[j]);
 	err = measure(&f);
-	/* the median: a batch that an interrupt hit does not count */
+	/* the median: batches hit by an interrupt do not count */
 	for (size_t j = 0; !err && j < COSTS; j++) {
 		qsort(costs[j].ns, BATCHES, sizeof(costs[j].ns[0]), by_value);
 		printf("%s %u\n", costs[j].name, costs[j].ns[BATCHES / 2]);

@@ -109,7 +109,7 @@ static void window_that_is_about_to_close(void **state)
 	}
 }
 
-/* The folded sum carries again once in 10^9 packets: here it does. */
+/* The folded sum carries again once in 10^9 packets, as here. */
 static void sum_that_carries_twice(void **state)
 {
 	for_each_family(v6) {
@@ -162,8 +162,8 @@ static void no_route_no_packet(void **state)
 }
 
 /*
- * @more: payload, beyond the most that fits one packet at an MTU of 1500. @gso: size of each
- *		segment, relative to the largest that fits; 0: no superpacket
+ * @more: payload, relative to a full packet at an MTU of 1500. @gso: size of a segment, relative to
+ *		a full packet's
  */
 struct size_case {
 	const char	*name;

@@ -24,7 +24,7 @@ static const struct error_case errors[] = {
 	{ "parameter problem",			12, 4, 0, 6, 20 },
 };
 
-/* The forwarded packet about which a router complains. */
+/* The forwarded packet that a router has dropped. */
 static struct packet sent_packet(int is_v6, int to)
 {
 	struct packet p = plain_packet(is_v6);
@@ -50,7 +50,7 @@ static struct icmp_packet error_packet(int is_v6, int to, const struct error_cas
 	return e;
 }
 
-/* Written into the quote by hand: the packet as its sender knows it. */
+/* The quote is written by hand: the packet as known to the sender. */
 static void quote_as_sent(struct icmp_packet *e, const struct sp_half *answers)
 {
 	struct packet as = { .tuple = sp_tuple_reverse(&answers->out), .is_v6 = e->outer.is_v6 };

@@ -209,7 +209,7 @@ static void both_halves_are_installed(void **state)
 	}
 }
 
-/* Replies pass through this half as through a half of the daemon's. */
+/* Replies pass through the installed half as through a half of the daemon's. */
 static void answers_are_carried_from_then_on(void **state)
 {
 	struct fixture *f = *state;
@@ -560,7 +560,7 @@ static void missing_half_is_put_back(void **state)
 	}
 }
 
-/* A trap, which only holds packets, is no half, whatever its fields say. */
+/* A trap only holds packets: its fields do not count. */
 static void mark_is_in_nobodys_way(void **state)
 {
 	for_each_family(v6) {

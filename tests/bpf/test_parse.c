@@ -97,7 +97,7 @@ static void what_is_ours_and_damaged_is_dropped(void **state)
 		}
 }
 
-/* An IPv6 packet whose addresses are the mapped form by which IPv4 addresses are stored. */
+/* An IPv6 packet with the mapped addresses under which IPv4 addresses are stored. */
 static void mapped_addresses_are_not_ours(void **state)
 {
 	struct packet p = plain_packet(0);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The stack of each program: the sum over its deepest chain of calls, as Linux 6.1 counts. Each
- * frame is rounded up to 32 bytes; later kernels with a JIT round to 16. The bound is below the
- * kernel's 512 bytes: a change that comes near the limit fails here, on any kernel, before it
- * fails for users.
+ * The stack of each program: the sum over its deepest chain of calls, as Linux 6.1 counts. Frames
+ * are rounded up to 32 bytes; later kernels with a JIT round to 16. The bound is below the
+ * kernel's 512 bytes: a change near the limit fails here, on any kernel, before it fails for
+ * users.
  */
 #include <ctype.h>
 
@@ -14,14 +14,14 @@
 #define FRAMES_MAX	8	/* MAX_CALL_FRAMES of the kernel */
 #define FUNCS_MAX	64
 
-/* @starts: first instruction of each function; @frames: bytes of its stack, by the verifier. */
+/* @starts: first instruction of each function; @frames: bytes of stack, by the verifier. */
 struct program {
 	const struct bpf_insn	*insns;
 	int			insn_count, func_count;
 	int			starts[FUNCS_MAX + 1], frames[FUNCS_MAX];
 };
 
-/* First instruction of the function that @insn calls or takes as a callback; else -1. */
+/* First instruction of the function called, or taken as a callback, by @insn; else -1. */
 static int called_at(const struct bpf_insn *insn, int at)
 {
 	int is_call = insn->code == (BPF_JMP | BPF_CALL) && insn->src_reg == BPF_PSEUDO_CALL;

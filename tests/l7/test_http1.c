@@ -90,7 +90,7 @@ static const struct good goods[] = {
 	 "/", "a", 1, 3},
 };
 
-/* @decisive: the shortest prefix that no further byte can mend; 0: the whole text */
+/* @decisive: length of the shortest prefix beyond repair; 0: the whole text */
 struct wrong {
 	const char *text;
 	size_t len;
@@ -286,7 +286,7 @@ static const struct wrong wrongs[] = {
 	 "underscore in a name that frames the message", UPTO(GET11 "transfer_encoding:")},
 };
 
-/* A copy of the text is parsed in a heap block, at @ret_copy, which the caller frees. */
+/* A copy of the text is parsed in a heap block at @ret_copy, to be freed by the caller. */
 static enum sp_parse_verdict parse(const char *text, size_t len, struct sp_http1 *head,
 				  char **ret_copy)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_lifetime.c - how long a splice may be quiet, by its state */
+/* test_lifetime.c - how long a splice may be quiet, by state */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -95,7 +95,7 @@ static void lives_as_long_as(void **state)
 	}
 }
 
-/* A client that vanished after its request acknowledges no byte. A waiting client lacks no byte. */
+/* A client vanished after its request acknowledges no byte. A waiting client lacks no byte. */
 static void nothing_was_acknowledged_yet(void **state)
 {
 	struct sp_half_state up = { .next_seq = CLIENT },
