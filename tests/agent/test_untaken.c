@@ -64,7 +64,7 @@ static void ever_longer(void **state)
 
 	for (size_t i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++) {
 		assert_int_equal(note(1, 0, now_ns), 1);
-		assert_int_equal(note(1, 0, now_ns + 1), 1);	/* no longer for that */
+		assert_int_equal(note(1, 0, now_ns + 1), 1);	/* does not prolong the time */
 		assert_int_equal(is_left_out(1, now_ns + minutes[i] * MINUTE_NS - 1), 1);
 		now_ns += minutes[i] * MINUTE_NS;
 		assert_int_equal(is_left_out(1, now_ns), 0);

@@ -200,7 +200,7 @@ static void what_makes_no_sense_is_refused(void **state)
 			 SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_HELLO), SP_MESSAGE_REFUSED_LENGTH);
 	assert_int_equal(sealed_anew(bytes, len, 6, SP_MESSAGE_ENDS), SP_MESSAGE_REFUSED_LENGTH);
-	/* one end IPv4 */
+	/* a single address is IPv4 */
 	assert_int_equal(sealed_anew(bytes, len, 32, 0), SP_MESSAGE_REFUSED_MALFORMED);
 	/* window scale */
 	assert_int_equal(sealed_anew(bytes, len, 88, 15), SP_MESSAGE_REFUSED_MALFORMED);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * fuzz.h - what the fuzz targets share. A promise that does not hold ends the process, which
- * libFuzzer reports.
+ * fuzz.h - the promise of a fuzz target. A broken promise ends the process, and libFuzzer reports
+ * the end.
  */
 #ifndef SP_FUZZ_H
 #define SP_FUZZ_H

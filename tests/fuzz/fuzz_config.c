@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * fuzz_config.c - any bytes as a configuration: refused with one line, or printed in a form that
- * loads as the same.
+ * loads as an equal configuration.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -28,7 +28,7 @@ static char *printed(const struct sp_config *config, size_t *ret_size)
 	return text;
 }
 
-/* A position, then a sentence on the same line. */
+/* An error is a position and a sentence, on one line. */
 static void check_error(int err, const char *error)
 {
 	size_t line = 0, column = 0;

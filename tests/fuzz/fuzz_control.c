@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct sp_connection_row rows[] = {
 	{ .service = "www", .pool = "web", .backend = "b1", .state = "open" },
-	{ .front.sport = 1, .state = "closed" }, /* whose names are gone */
+	{ .front.sport = 1, .state = "closed" }, /* without names: they are gone */
 };
 
 static void check_request(const struct sp_control_request *request)
@@ -27,7 +27,7 @@ static void check_request(const struct sp_control_request *request)
 	}
 }
 
-/* What goes back must be short, and harmless to a terminal. */
+/* The error must be short, and harmless to a terminal. */
 static void check_error(const char *error)
 {
 	size_t len = strnlen(error, SP_CONTROL_ERROR_MAX);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* fuzz_head.h - what holds for each parser of a head */
+/* fuzz_head.h - properties of every parser of a head */
 #ifndef SP_FUZZ_HEAD_H
 #define SP_FUZZ_HEAD_H
 
 #include "fuzz.h"
 #include "l7/head.h"
 
-/* INCOMPLETE for a while, then one verdict for ever. Long inputs: at a sample of lengths. */
+/*
+ * Verdicts are INCOMPLETE for a while, then a single verdict for ever. Long inputs are cut at a
+ * sample of lengths.
+ */
 static inline void check_monotony(enum sp_parse_verdict (*verdict_of)(const uint8_t *data,
 								      size_t size),
 				  enum sp_parse_verdict whole, const uint8_t *data, size_t size)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * fuzz_tls_hello.c - any bytes into sp_tls_hello_parse(): verdicts are monotone over prefixes,
- * names and protocols are well formed, and the same hello cut into other records yields the same.
+ * names and protocols are well formed, and the same hello cut into other records yields the same
+ * result.
  */
 #include "l7/tls_hello.h"
 
@@ -40,7 +41,7 @@ static void check_protocols(const struct sp_tls_hello *h)
 	}
 }
 
-/* Length of the message in @body, 0 when it is too long for the trouble */
+/* Return: length of the message in @body, 0 if the message is longer than BODY_MAX */
 static size_t unpack(const uint8_t *data, uint8_t *body)
 {
 	size_t len = 0, want = 4;
@@ -89,10 +90,7 @@ static void check_other_cut(const struct sp_tls_hello *h, const uint8_t *body, s
 	PROMISE(sp_tls_hello_parse(packed, size - 1, &other) == SP_PARSE_INCOMPLETE);
 }
 
-/*
- * Where the last record is not there in full, what is missing is behind the hello and not asked
- * for.
- */
+/* If the last record is incomplete, the missing bytes lie behind the hello and are not needed. */
 static void check_cuts(const struct sp_tls_hello *h, const uint8_t *data, size_t size)
 {
 	static uint8_t padded[INPUT_MAX + RECORD_MAX], body[BODY_MAX];

@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 /*
- * Its clock of real time stands still, else a second that ends in the middle of a case would count.
+ * The ager's clock of real time stands still: a second that ends in the middle of a case would
+ * count otherwise.
  */
 static time_t still_time(void)
 {
@@ -206,7 +207,7 @@ static int begin(void **state)
 }
 
 /*
- * Splice @id, seen and refreshed so many seconds ago; @refreshed_s < 0: never. Return: half up,
+ * Splice @id, seen and refreshed the given seconds ago; @refreshed_s < 0: never. Return: half up,
  * then down.
  */
 static struct sp_entry *add(unsigned int id, int quiet_s, int refreshed_s)
@@ -427,7 +428,7 @@ static void not_found_may_be_wrong(void **state)
 {
 	struct sp_entry *up = add(1, IDLE_S + 1, IDLE_S + 1);
 
-	/* of another module's query */
+	/* the event belongs to another module's query */
 	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
 	walk();
 	sp_ager_emptied(&ager);
@@ -470,7 +471,7 @@ static void who_is_reset_on_expiry(void **state)
 	assert_int_equal(dels, 5);
 }
 
-/* Three clients: 1 has 50, 2 has 18, 3 has one. */
+/* Three clients hold 50, 18 and 1 splices. */
 static void who_holds_much_gives_way(void **state)
 {
 	static const struct { __u32 victim, wants; int gives_way; } cases[] = {
@@ -520,7 +521,10 @@ static void what_is_made_counts_at_once(void **state)
 	assert_int_equal(sent_state, SP_STATE_RST | SP_STATE_PEER_RST);
 }
 
-/* Only after a walk while room was short: before, closed splices may have taken the room. */
+/*
+ * The share counts only after a walk while room was short: before, closed splices may have taken
+ * the room.
+ */
 static void a_share_is_a_quarter(void **state)
 {
 	struct sp_addr one = sp_addr_v4(1), two = sp_addr_v4(2);
@@ -591,7 +595,10 @@ static void one_fin_is_sent_once(void **state)
 	assert_int_equal(sent_state, SP_STATE_FIN | SP_STATE_PEER_FIN);
 }
 
-/* Long before the removal: the client's next connection may come to a node that saw no end. */
+/*
+ * An end is sent long before the removal: the client's next connection may come to a node that saw
+ * no end.
+ */
 static void closed_one_is_sent_once(void **state)
 {
 	struct sp_entry *up = add(1, 0, 0);
@@ -632,7 +639,10 @@ static void an_agent_rests_little(void **state)
 	assert_in_range(sp_ager_turn(&ager, &limits), 1, 200);
 }
 
-/* In a full table, too: a replayed introduction must not bring a splice back. */
+/*
+ * An agent keeps closed splices even in a full table: a replayed introduction must not bring a
+ * splice back.
+ */
 static void an_agent_keeps_what_may_be_introduced_again(void **state)
 {
 	for (int is_agent = 0; is_agent < 2; is_agent++) {

@@ -19,7 +19,7 @@
 
 #include "node/confine.c"
 
-/* Return: the errno of @fn when confined, 0 if it worked; 200: could not be confined. */
+/* Return: errno of the confined @fn, 0 if @fn succeeded; 200: could not be confined. */
 static int confined(int (*fn)(void))
 {
 	pid_t pid = fork();
@@ -125,7 +125,7 @@ static void test_loads_no_program(void **state)
 {
 	if (geteuid())
 		skip();
-	assert_true(load_program() >= 0);	/* it works before */
+	assert_true(load_program() >= 0);	/* loading works before */
 	assert_int_equal(confined(load_program), EPERM);
 }
 

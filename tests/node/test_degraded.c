@@ -124,7 +124,7 @@ static void agents_have_time_to_come(void **state)
 
 static void what_is_well_is_not_worth_a_word(void **state)
 {
-	agents[3].is_alive = 0;		/* its backend gets no connections */
+	agents[3].is_alive = 0;		/* the agent's backend gets no connections */
 	assert_int_equal(said_after(5000), 0);
 	sp_degraded_changed(&found, now_ns);
 	assert_int_equal(said_after(5000), 0);
@@ -160,7 +160,7 @@ static void no_more_than_once_a_second(void **state)
 	assert_int_equal(said_after(10), 1);
 }
 
-/* The same number of backends, but different ones, or for a new reason. */
+/* An equal number of backends is news if the backends or the reason differ. */
 static void another_one_is_news(void **state)
 {
 	kill_agent(1);
@@ -197,7 +197,7 @@ static void adopt_that_is_split_is_less(void **state)
 			       "agent_lacks_adopt"));
 }
 
-/* No second delay, but faults are logged again: services may have changed. */
+/* A reload needs no second delay. Faults are logged again: services may have changed. */
 static void a_reload_looks_at_once(void **state)
 {
 	kill_agent(1);

@@ -44,7 +44,7 @@ static void each_client_has_its_own(void **state)
 	assert_int_equal(count(sp_addr_v4(3)), 0);
 }
 
-/* A host has a whole /64 to take addresses from. */
+/* A host can take addresses from a whole /64. */
 static void hosts_of_one_net_count_together(void **state)
 {
 	for (__u32 host = 0; host < 10; host++)
@@ -53,7 +53,7 @@ static void hosts_of_one_net_count_together(void **state)
 	assert_int_equal(count(v6(2, 1)), 0);
 }
 
-/* A client with many splices stands out among a million with one. */
+/* A client with many splices stands out among a million clients with a single splice. */
 static void many_clients_make_small_errors(void **state)
 {
 	__u32 worst = 0;

@@ -95,7 +95,7 @@ static void lives_as_long_as(void **state)
 	}
 }
 
-/* A client vanished after its request acknowledges no byte. A waiting client lacks no byte. */
+/* A client gone after its request acknowledges no byte. A waiting client lacks no byte. */
 static void nothing_was_acknowledged_yet(void **state)
 {
 	struct sp_half_state up = { .next_seq = CLIENT },

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * test_report_fate.c - src/node/report_fate.c: all reasons, and what splicectl drops says of each
- */
+/* test_report_fate.c - src/node/report_fate.c: all reasons, and their text in splicectl drops */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What people write, and what is said to it. */
+/* Parameters as people write them, and the messages for errors. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
