@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* check.h - helpers of the datapath's tests. */
+/* check.h - functions shared by the datapath's tests. */
 #ifndef SP_TESTS_CHECK_H
 #define SP_TESTS_CHECK_H
 

@@ -501,7 +501,7 @@ static void what_a_synack_tells(void **state)
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts | sack, ts | sack));
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts | sack, sack));
 	assert_int_equal(sp_backends_at(b, w, 0)->lacks, ts);
-	/* options that the SYN did not offer prove neither support nor its lack */
+	/* options that the SYN did not offer show neither support nor lack */
 	assert_false(sp_backends_learn(b, w, 0, 1360, sack, sack));
 	assert_int_equal(sp_backends_at(b, w, 0)->lacks, ts);
 	assert_true(sp_backends_learn(b, w, 0, 1360, ts, ts));
