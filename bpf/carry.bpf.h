@@ -104,8 +104,8 @@ static __always_inline const struct sp_service *service_of_half(const struct sp_
 }
 
 /*
- * With several proxies, or with agents, the rest of both streams may have taken another path: the
- * numbers are unknown then.
+ * Both streams may have taken another path with several proxies, or with agents: the numbers are
+ * unknown then.
  */
 static __noinline int ack_counts(const struct sp_pkt *pkt, const struct sp_entry *e)
 {

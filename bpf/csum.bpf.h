@@ -6,8 +6,8 @@
 #include "parse.bpf.h"
 
 /*
- * A difference is collected in 64 bits out of 32-bit or 16-bit words as they
- * are in the packet (network byte order), and folded once at the end.
+ * A difference is collected in 64 bits, and folded once at the end. The words of 32 or 16 bits are
+ * as in the packet (network byte order).
  */
 static __always_inline void csum_word(__u64 *sum, __u32 from, __u32 to)
 {
@@ -43,10 +43,7 @@ static __always_inline __u32 csum_swap(__u64 sum)
 	return s << 8 | s >> 24;
 }
 
-/*
- * In the first word of an IPv6 header ECN is in the third of four digits: version, class, flow
- * label.
- */
+/* ECN is in the third of four digits of an IPv6 header's first word: version, class, flow label. */
 static __always_inline __be16 csum_ecn_v6(const struct sp_pkt *pkt)
 {
 	return bpf_htons(pkt->ecn << 4);

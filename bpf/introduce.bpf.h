@@ -161,8 +161,8 @@ static __always_inline int check_port(const struct sp_introduce *m)
 }
 
 /*
- * Of two splices on a tuple the newer is right, since the store has given the tuple to its proxy.
- * Of two splices of the same second, the installed splice is right while alive.
+ * The newer of two splices on a tuple is right: the store has given the tuple to its proxy. If
+ * both are of the same second, the installed splice is right while alive.
  */
 static __always_inline int check_place(const struct sp_entry *e, const struct sp_introduce *m)
 {

@@ -19,7 +19,9 @@ struct {
 	__type(value, struct sp_entry);
 } sp_halves SEC(".maps");
 
-/* For the daemon alone, here to be pinned like the rest. The daemon sets the size. */
+/*
+ * The map is for the daemon alone, and here to be pinned like the rest. The daemon sets the size.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);

@@ -100,7 +100,7 @@ static __always_inline int nexthop_find(const struct sp_pkt *pkt, struct sp_entr
 	return nexthop_lookup(pkt, e, tick);
 }
 
-/* Whether the packet, or each segment of a superpacket, fits the MTU. */
+/* Return: whether the packet, or each segment of a superpacket, fits the MTU. */
 static __always_inline int nexthop_fits(const struct sp_pkt *pkt, const struct sp_half_state *u)
 {
 	__u32 len = pkt->skb->len - sizeof(struct ethhdr);

@@ -118,8 +118,8 @@ static __always_inline int is_to_snat(const struct sp_tuple *t)
 }
 
 /*
- * In a cluster, a backend's packet to a client's own address may belong to a splice known only to
- * peers so far.
+ * A backend's packet to a client's own address may belong to a splice that only peers of the
+ * cluster have so far.
  */
 static __always_inline int is_from_origin(const struct sp_tuple *t)
 {

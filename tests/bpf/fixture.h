@@ -65,7 +65,7 @@ static inline __u64 now_ns(clockid_t clock)
 	return (__u64)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* By the clock of heartbeats; 0 if the machine has been up for less. */
+/* Time by the clock of heartbeats; 0 if the machine has been up for less. */
 static inline __u64 heartbeat_ago(__u64 age_ns)
 {
 	__u64 ns = now_ns(CLOCK_MONOTONIC_COARSE);

@@ -74,7 +74,7 @@ static void others_pass(void **state)
 		}
 }
 
-/* Without socket and half the stack would send an RST. */
+/* The stack would send an RST for a segment without socket and half. */
 static void what_nobody_knows_is_asked_about(void **state)
 {
 	for_each_family(v6) {

@@ -465,7 +465,7 @@ static void segments_must_fit_the_way_to_the_client(void **state)
 	}
 }
 
-/* A backend's host forwards nothing. */
+/* A backend's host forwards no packets. */
 static int open_host(void **state)
 {
 	return open_all(state) ?:

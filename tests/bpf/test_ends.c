@@ -260,7 +260,7 @@ static void an_older_half_ends_alone(void **state)
 		}
 }
 
-/* Only the client's direction passes here. The first number of the splice is known. */
+/* The client's direction alone passes here. The first number of the splice is known. */
 static const struct { const char *name; int at, is_closed; } one_way[] = {
 	{ "one way: where it began",		0, 1 },
 	{ "one way: at the end",		100, 1 },
@@ -417,7 +417,7 @@ static void acknowledgements_must_fit(void **state)
 }
 
 /*
- * Two packets of a stranger without the numbers end nothing. The first would otherwise make the
+ * Two packets of a stranger without the numbers end no stream. The first would otherwise make the
  * second fit.
  */
 static void forged_acknowledgements_prepare_no_end(void **state)

@@ -113,7 +113,7 @@ static void a_full_table_takes_no_splice(void **state)
 	}
 	assert_true(dp.control->is_full);
 	assert_int_equal(put(&dp, SPLICES, SP_HALF_F_FROM_BACKEND), -E2BIG);
-	assert_int_equal(put(&dp, SPLICES, 0), 0);	/* counts for nothing */
+	assert_int_equal(put(&dp, SPLICES, 0), 0);	/* does not count */
 	remove_all(&dp);
 	assert_false(dp.control->is_full);
 }

@@ -174,7 +174,7 @@ static void check_with_data(struct fixture *f, int is_v6, const struct syn_case 
 	}
 }
 
-/* Only the SYN is acknowledged. Its data leave no trace in the checksum. */
+/* The SYN alone is acknowledged. Its data leave no trace in the checksum. */
 static void data_in_a_syn_are_ignored(void **state)
 {
 	for_each_family(v6) {
@@ -364,7 +364,7 @@ static void bad_syn_is_dropped(void **state)
 /* A client's first segment behind an answer that was made a while ago. */
 struct cookie_case {
 	const char	*name;
-	/* of the answer; key 0: the first of the daemon's keys */
+	/* age and key of the answer; key 0: the first of the daemon's keys */
 	int		periods_ago, key;
 	int		key_count;
 	/* added to the right value, or flipped in it */

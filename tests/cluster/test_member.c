@@ -206,7 +206,7 @@ static void a_hello_counts_once(void **state)
 	m.seq = 7;
 	assert_int_equal(hear(&m), SP_MEMBER_REPLAYED);
 	assert_false(ms.others[0].is_alive);
-	/* nor does a HELLO of its former daemon */
+	/* a HELLO of its former daemon does not either */
 	m.started_ns++;
 	m.seq = 1;
 	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
@@ -235,12 +235,12 @@ static void a_name_belongs_to_the_one_that_lives(void **state)
 	m.seq = 1;
 	assert_int_equal(hear(&m), SP_MEMBER_NAME_TAKEN);
 	assert_int_equal(ms.others[0].relay.port_be, htons(7946));
-	/* after its death, the new endpoint counts */
+	/* the new endpoint counts after the member's death */
 	now_ns += 400 * MS;
 	assert_non_null(sp_members_tick(&ms, now_ns, 0));
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
 	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
-	/* this node's own name */
+	/* the name is this node's own */
 	m = member(1);
 	assert_int_equal(sp_members_record(&ms, &m, now_ns), SP_MEMBER_SAME);
 	m.relay.port_be = htons(1);

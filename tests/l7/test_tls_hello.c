@@ -79,7 +79,7 @@ static void build(struct bytes *b, const char *extensions, size_t len)
 	finish(b);
 }
 
-/* As a current browser: GREASE at both ends, and a hybrid key share of 1216 bytes */
+/* A hello as of a current browser: GREASE at both ends, and a hybrid key share of 1216 bytes */
 static void build_post_quantum(struct bytes *b)
 {
 	start(b);

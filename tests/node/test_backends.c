@@ -180,7 +180,7 @@ static void what_was_tried_comes_last(void **state)
 		assert_int_equal(seen, 7);
 		assert_true(sp_backends_choose(b, pool, 1, &tried, 0) >= 0);
 	}
-	/* also if the untried backends are down, and the tried ones are up */
+	/* the same holds if the untried backends are down, and the tried backends are up */
 	refuse(b, pool, 1, 3, 0);
 	refuse(b, pool, 2, 3, 0);
 	logged[0] = 0;

@@ -66,7 +66,7 @@ static void unnoticed_deaths(void **state)
 {
 	struct sp_plan_cluster c = cluster();
 	struct sp_plan_worth w;
-	/* of each host, hence also of the affected share of clients */
+	/* rate of each host, hence also of the affected share of clients */
 	double per_hour = 1 / 2000.0;
 
 	c.coverage = 0;

@@ -58,7 +58,7 @@ static void known_figures(void **state)
 		model.rate[table[i].rate] = table[i].value;
 		assert_int_equal(sp_plan_measure(&model, no_price, table[i].at_hours, value), 0);
 		for (size_t c = 0; c < COUNT(columns); c++)
-			/* of six decimals */
+			/* figures have six decimals */
 			assert_true(fabs(value[columns[c]] - table[i].is[c]) < 5.1e-7);
 	}
 }

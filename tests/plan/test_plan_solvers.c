@@ -109,8 +109,8 @@ static void transient(void **state)
 }
 
 /*
- * After a very long time, at rates 1e8 apart, even the smallest probabilities must agree digit by
- * digit.
+ * The smallest probabilities, too, must agree digit by digit after a very long time, at rates 1e8
+ * apart.
  */
 static void transient_becomes_steady(void **state)
 {
@@ -180,7 +180,7 @@ static void sensitivity(void **state)
 	}
 }
 
-/* At its ends a rate can move to a single side. */
+/* A rate at its ends can move to a single side. */
 static void sensitivity_at_the_ends(void **state)
 {
 	static double slope[SP_PLAN_RATE_COUNT][SP_PLAN_MEASURE_COUNT];
