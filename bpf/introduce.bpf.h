@@ -141,7 +141,7 @@ static __always_inline int check_sense(const struct sp_introduce *m)
 	return 0;
 }
 
-/* Machines that make splices have a clock that agrees with ours, or do not meet here. */
+/* Clocks of machines that make splices agree with ours, or introductions fail here. */
 static __always_inline int check_age(const struct sp_introduce *m, const struct sp_control *c,
 				     __u64 now_ns)
 {

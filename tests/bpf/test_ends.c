@@ -417,7 +417,7 @@ static void acknowledgements_must_fit(void **state)
 }
 
 /*
- * Two packets of a stranger without the numbers end no stream. The first would otherwise make the
+ * Two packets of a stranger without the numbers end no splice. The first would otherwise make the
  * second fit.
  */
 static void forged_acknowledgements_prepare_no_end(void **state)

@@ -206,7 +206,7 @@ static void a_hello_counts_once(void **state)
 	m.seq = 7;
 	assert_int_equal(hear(&m), SP_MEMBER_REPLAYED);
 	assert_false(ms.others[0].is_alive);
-	/* a HELLO of its former daemon does not either */
+	/* a HELLO of the member's former daemon is a replay, too */
 	m.started_ns++;
 	m.seq = 1;
 	assert_int_equal(hear(&m), SP_MEMBER_NEWS);
