@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * back.c - a backend is chosen, its connection opened; once that is established, the splice is
- * committed (law 3)
+ * back.c - a backend is chosen, its connection opened; once established, the splice is committed
+ * (law 3)
  */
 #include "proxy/back.h"
 
@@ -41,8 +41,8 @@ void sp_back_release(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * @ecn: SP_TCP_ECE and CWR where it is asked for, which a repetition does not: who drops such SYNs
- *		drops none then.
+ * @ecn: SP_TCP_ECE and CWR to request ECN; 0 in a retransmission, which is not dropped where such
+ *		SYNs are.
  */
 static void send_syn(struct sp_proxy *p, struct sp_conn *c, __u8 ecn, __u64 now_ns)
 {
@@ -76,8 +76,8 @@ static void choose_numbers(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * Until the splice is there, the datapath would take what the backend answers to a client's address
- * for foreign.
+ * Until the splice exists, the datapath would take the backend's answer to a client's address for
+ * foreign.
  */
 static int attract_answers(struct sp_proxy *p, const struct sp_conn *c)
 {
@@ -111,7 +111,7 @@ static struct sp_splice splice_of(const struct sp_conn *c)
 	return s;
 }
 
-/* What was committed, to the second: the store would take another one for a rival. */
+/* The splice as committed, to the second: the store would take another time for a rival. */
 static struct sp_splice splice_committed(const struct sp_conn *c)
 {
 	struct sp_splice s = splice_of(c);
@@ -162,7 +162,7 @@ static void commit_adopted(struct sp_proxy *p, struct sp_conn *c)
 	commit_splice(p, c, "the backend takes over the handshake");
 }
 
-/* What leaves from here; in mode split and adopt the backend's host sends to the client. */
+/* Packets that leave from here; in mode split and adopt the backend's host sends to the client. */
 static int is_forbidden(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	const char *name = c->pool->backends[c->backend_idx].name;
@@ -213,7 +213,7 @@ static int open_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_endpoi
 	return 0;
 }
 
-/* What the agent is not asked about: see sp_mode_choose(). */
+/* Obstacles about which the agent is not queried: see sp_mode_choose(). */
 static enum sp_mode_reason find_obstacle(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	if (!sp_sync_is_done(p))
@@ -277,14 +277,14 @@ static int is_full(const struct sp_proxy *p)
 }
 
 /*
- * If this daemon was suspended and taken for dead, another proxy may have acknowledged all that the
- * store was given. No client retransmits that.
+ * If this daemon was suspended and taken for dead, another proxy may have acknowledged all bytes
+ * that the store was given. No client retransmits those.
  */
 static void own_stashed(struct sp_conn *c)
 {
 	if (c->stashing <= c->acked)
 		return;
-	if (!c->acked)		/* else the store may know no later TSval than it had before */
+	if (!c->acked)		/* else the store may know no later TSval than before */
 		c->stashed_tsval = c->giving_tsval;
 	c->acked = c->stashing;
 }
@@ -333,7 +333,7 @@ static void connect_done(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 	commit_splice(p, c, "the backend is connected");
 }
 
-/* Before the backend has answered there is nothing to acknowledge. */
+/* Before the backend has answered, no number can be acknowledged. */
 void sp_back_reset(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment rst = {
@@ -342,7 +342,7 @@ void sp_back_reset(struct sp_proxy *p, struct sp_conn *c)
 		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
 	};
 
-	if (!is_adopting(c))	/* else the backend knows nothing of it */
+	if (!is_adopting(c))	/* else the backend does not know the connection */
 		sp_wire_send(p->node.wire, &rst);
 	sp_back_release(p, c);
 }
@@ -368,9 +368,9 @@ static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struc
 }
 
 /*
- * The daemon was suspended since it asked: other proxies may have served and forgotten this
- * connection. If its splice was chosen, the proxy that gets the next packet finds it in the store,
- * and its port stays in use until that is over (sync.c).
+ * The daemon was suspended after it sent the commit: other proxies may have served and forgotten
+ * this connection. If its splice was chosen, the proxy that gets the next packet finds the splice
+ * in the store, and its port stays in use until the splice is over (sync.c).
  */
 struct sp_next sp_back_late(struct sp_proxy *p, struct sp_conn *c, int err,
 			    const struct sp_splice *winner)
@@ -395,7 +395,7 @@ static int go_on_without_store(struct sp_proxy *p, struct sp_conn *c)
 
 /*
  * Another proxy may rely on the splice, found in the store: its port stays in use. Else the
- * backend's SYN-ACK, repeated, is answered by RST.
+ * backend's SYN-ACK, retransmitted, is answered by RST.
  */
 static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -419,7 +419,7 @@ static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
 	return sp_next(SP_NEXT_DELIVER, "committed");
 }
 
-/* The store has answered: only now is anything forwarded. */
+/* The store has answered: no byte was forwarded before. */
 struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err,
 				 const struct sp_splice *winner)
 {
@@ -437,8 +437,8 @@ struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err,
 }
 
 /*
- * Before we are in sync, that port may be of a splice that another proxy carries, and an RST would
- * end it.
+ * Before we are in sync, the port may be of a splice that another proxy carries, and an RST would
+ * end that splice.
  */
 static struct sp_next leave_port(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -456,9 +456,9 @@ static struct sp_next leave_port(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * An acknowledgement of an older connection on this port (RFC 9293, 3.10.7.3): it is reset, and the
- * SYN repeated at once. A backend that goes on like this is heard once for each SYN that the timer
- * sends.
+ * An acknowledgement of an older connection on this port (RFC 9293, 3.10.7.3) is reset, and the
+ * SYN retransmitted at once. A backend that goes on like this gets one reaction for each SYN that
+ * the timer sends.
  */
 static struct sp_next foreign_ack(struct sp_proxy *p, struct sp_conn *c,
 				  const struct sp_segment *seg)
@@ -481,8 +481,8 @@ static int acks_our_syn(const struct sp_conn *c, const struct sp_segment *seg)
 }
 
 /*
- * If the backend sees the client's own address, this may be of a connection that another proxy has
- * made, and whose client has not sent a byte so far.
+ * If the backend sees the client's own address, the ACK may be of a connection that another proxy
+ * has made, and whose client has not sent a byte so far.
  */
 static int may_be_of_another(const struct sp_proxy *p, const struct sp_conn *c,
 			     const struct sp_segment *seg)
@@ -510,8 +510,8 @@ struct sp_next sp_back_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 }
 
 /*
- * An ICMP error that says that there is no way for the SYN ends the try, as in Linux, if it quotes
- * the very number of that (RFC 5927, 4.1).
+ * An ICMP error that reports no path for the SYN ends the try, as in Linux, if it quotes the SYN's
+ * very number (RFC 5927, 4.1).
  */
 struct sp_next sp_back_quoted(struct sp_proxy *p, struct sp_conn *c, const struct sp_quote *quote)
 {

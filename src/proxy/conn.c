@@ -18,7 +18,7 @@ struct sp_conns {
 	__u32		*by_front, *by_back, buckets;
 	__u32		free_head, live_head, walk_next, count, slots;
 	__u32		look_next;
-	__u32		begun;	/* from here on none was ever in use, nor its memory touched */
+	__u32		begun;	/* slots from here on, and their memory, were never used */
 	char		*bufs;
 	struct sp_conn	*all;
 };

@@ -44,12 +44,12 @@ enum sp_conn_state {
 };
 
 /*
- * What the store has of the head, see stash.c.
+ * The store's knowledge of the head, see stash.c.
  *
- * UNKNOWN	it was not asked whether another proxy has acknowledged bytes of this head
- * ASKED	it is being asked
+ * UNKNOWN	no query yet whether another proxy has acknowledged bytes of this head
+ * ASKED	the query is under way
  * READY	bytes may be given
- * GIVING	some are being given
+ * GIVING	bytes are being given
  */
 enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH_GIVING };
 
@@ -120,7 +120,7 @@ struct sp_conn {
 };
 
 #define SP_CONN_NO_FIN	0xffffffffu
-#define SP_CONN_BUF	(128 * 1024)	/* a head, and what may fly behind it */
+#define SP_CONN_BUF	(128 * 1024)	/* a head, and bytes in flight behind it */
 
 struct sp_conns;
 
@@ -131,30 +131,29 @@ void sp_conns_free(struct sp_conns *conns);
 struct sp_conn *sp_conn_add(struct sp_conns *conns, const struct sp_tuple *front);
 void sp_conn_del(struct sp_conns *conns, struct sp_conn *c);
 
-/* Make it known under @c->back, or no more (nothing happens when it was not). */
+/* Make @c known under @c->back, or unlink it (a no-op if it was not linked). */
 void sp_conn_link_back(struct sp_conns *conns, struct sp_conn *c);
 void sp_conn_unlink_back(struct sp_conns *conns, struct sp_conn *c);
 
 struct sp_conn *sp_conn_by_front(struct sp_conns *conns, const struct sp_tuple *front);
 struct sp_conn *sp_conn_by_back(struct sp_conns *conns, const struct sp_tuple *back);
 
-/* For what comes back later: index and generation. NULL when that connection is gone. */
+/* A reference for later events: index and generation. NULL when that connection is gone. */
 __u64 sp_conn_ref(const struct sp_conns *conns, const struct sp_conn *c);
 struct sp_conn *sp_conn_by_ref(struct sp_conns *conns, __u64 ref);
 
 /*
- * SP_CONN_BUF bytes that belong to the connection; memory is behind them only where they were
- * written.
+ * SP_CONN_BUF bytes that belong to the connection; only written parts have memory behind them.
  */
 char *sp_conn_buf(struct sp_conns *conns, const struct sp_conn *c);
 
-/* All of them; the current one may be deleted, and others. */
+/* All connections; @fn may delete the current connection, and others. */
 typedef void (*sp_conn_fn)(void *ctx, struct sp_conn *c);
 void sp_conns_each(struct sp_conns *conns, sp_conn_fn fn, void *ctx);
 
 /*
- * Of the next SP_CONNS_LOOK slots, in turns, the connection that weighs most; NULL when none weighs
- * anything.
+ * Of the next SP_CONNS_LOOK slots, in turns, the connection that weighs most; NULL if all weigh
+ * nothing.
  * @now_ns: for @weigh
  */
 #define SP_CONNS_LOOK	64

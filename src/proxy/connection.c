@@ -9,7 +9,7 @@
 #define PAGE	4096
 #define FROM(state) (1 << SP_CONN_##state)
 
-/* conn.h says what each means. */
+/* States before each state; conn.h has their meaning. */
 static const __u16 entered_from[] = {
 	[SP_CONN_HEAD]		= FROM(FREE) | FROM(COMMITTING),
 	[SP_CONN_CONNECTING]	= FROM(HEAD) | FROM(CONNECTING),

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * connection.h - a connection's state, its buffer, its trap, its segments; and how a phase says
- * what comes next.
+ * connection.h - a connection's state, its buffer, its trap, its segments; and the next step that a
+ * phase returns.
  */
 #ifndef SP_PROXY_CONNECTION_H
 #define SP_PROXY_CONNECTION_H
 
 #include "proxy/proxy.h"
 
-/* What comes next for a connection. Phases return it, dispatch.c does it. */
+/* The next step of a connection. Phases return it, machine.c performs it. */
 enum sp_next_kind {
 	SP_NEXT_WAIT,		/* for an event or a tick */
 	SP_NEXT_CONNECT,	/* to a backend of pool @arg; none: -1 */
 	SP_NEXT_REPLY,		/* by ourselves, with status @arg */
 	/* the client may wait for an acknowledgement of an incomplete head */
 	SP_NEXT_STASH,
-	SP_NEXT_DELIVER,	/* the splice is there: forward what is held */
-	SP_NEXT_JOIN,		/* the same through another proxy's splice; @up is its half */
-	/* no splice came of it: acknowledged bytes still have to be delivered */
+	SP_NEXT_DELIVER,	/* the splice exists: forward the held bytes */
+	SP_NEXT_JOIN,		/* likewise through another proxy's splice; @up is its half */
+	/* no splice was made: acknowledged bytes still have to be delivered */
 	SP_NEXT_RETRY,
 	SP_NEXT_END,
 };
 
-/* In the place of an HTTP status: a FIN alone, for a client that has requested nothing. */
+/* A status in place of HTTP's: a FIN alone, for a client that has requested nothing. */
 #define SP_REPLY_NOTHING	0
 
 /* @why: for the log, a constant string; may be NULL with WAIT */
@@ -48,30 +48,30 @@ static inline struct sp_next sp_next_reply(int status, const char *why)
 }
 
 /*
- * A connection in state HEAD, of the configuration that is followed now. Return: NULL: no service,
- * or no room.
+ * A new connection in state HEAD, of the current configuration. Return: NULL: no service, or no
+ * room.
  */
 struct sp_conn *sp_conn_begin(struct sp_proxy *p, const struct sp_tuple *front, const char *why);
 
 /*
- * The only writer of a state. A transition that is not in conn.h's table is a fault of ours, and
+ * The only writer of a state. A transition that conn.h's table lacks is a fault of ours, and
  * aborts.
  */
 void sp_conn_enter(struct sp_conn *c, enum sp_conn_state state, const char *why);
 
-/* Forget a connection: its trap, what the store has of it, its place. */
+/* Forget a connection: its trap, its record in the store, its slot. */
 void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why);
 
-/* What the store has of its head is left to the next owner. */
+/* The head's record in the store is left to the next owner. */
 void sp_conn_leave_stash(struct sp_conn *c);
 
 /*
- * From now on packets of @c->front go to the daemon: at its home, since elsewhere they have to find
- * that.
+ * From now on packets of @c->front go to the daemon. Only its home sets the trap: elsewhere packets
+ * have to find the home.
  */
 void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c);
 
-/* What the handshake agreed upon, for the store. */
+/* The handshake's parameters, for the store. */
 struct sp_stash_offer sp_conn_offer(const struct sp_conn *c);
 
 /* Bytes of memory behind its buffer. */

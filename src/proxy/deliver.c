@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * deliver.c - after the commit: the held bytes are forwarded; those that the client was
- * acknowledged, until the backend has them
+ * deliver.c - after the commit: the held bytes are forwarded; acknowledged bytes are retransmitted
+ * until the backend has them
  *
  * Theory of operation
  *
  * A client does not retransmit acknowledged bytes, so the proxy is their sender, with a sender's
  * duties. The backend's acknowledgements and windows pass through the datapath, which leaves them
- * in the half from the backend; each tick reads them there.
+ * in the half from the backend, where each tick reads them.
  *
- *	window		nothing is sent beyond it; a closed one is probed (RFC 9293, 3.8.6)
+ *	window		no byte is sent beyond; a closed window is probed (RFC 9293, 3.8.6)
  *	congestion	ten segments at first, then slow start; one after a loss (RFC 5681, 6928)
  *	path MTU	retransmissions are smaller: the ICMP error goes to the client
- *	timestamps	the TSval of a retransmission grows with the time since: the splice may have begun
- *			with a later one, and a backend refuses an earlier one for ever (RFC 7323, 5)
+ *	timestamps	the TSval of a retransmission grows with the time since: the splice may have
+ *			begun with a later TSval, and a backend refuses earlier ones for ever (RFC
+ *			7323, 5)
  *
- * In a cluster the backend's packets may pass through other proxies. Then only its first window is
- * known, and each retransmission assumes that the bytes before it were read. After UNSEEN_NS
+ * In a cluster the backend's packets may pass through other proxies. Then only the backend's first
+ * window is known, and each retransmission assumes that the bytes before were read. After UNSEEN_NS
  * without a packet they count as delivered.
  */
 #include "proxy/deliver.h"
@@ -29,10 +30,10 @@
 #define SEGMENTS_FIRST	10
 #define AGAIN_NS	200000000ULL
 #define AGAIN_MAX_NS	10000000000ULL
-#define GIVE_UP_NS	900000000000ULL	/* as a kernel does after its 15 repetitions */
+#define GIVE_UP_NS	900000000000ULL	/* as a kernel does after 15 retransmissions */
 #define UNSEEN_NS	30000000000ULL
-#define WINDOW_UNKNOWN	65535	/* of the backend: another proxy has had its SYN-ACK */
-#define MSS_NARROW	536	/* every host of IPv4 takes it (RFC 9293, 3.7.1) */
+#define WINDOW_UNKNOWN	65535	/* if another proxy had the backend's SYN-ACK */
+#define MSS_NARROW	536	/* accepted by every IPv4 host (RFC 9293, 3.7.1) */
 
 static __u32 earlier(__u32 a, __u32 b)
 {
@@ -44,7 +45,7 @@ static __u32 later(__u32 a, __u32 b)
 	return a > b ? a : b;
 }
 
-/* Bytes [@from, @to) of what is held, as if the client sent them now. */
+/* Send held bytes [@from, @to), as if the client sent them now. */
 static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
 {
 	struct sp_segment seg = {
@@ -62,8 +63,8 @@ static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 
 }
 
 /*
- * The client's clock runs on, by a tick each millisecond as a rule: at a slower one this is ahead,
- * see THREATS.md.
+ * The client's clock runs on, as a rule by a tick each millisecond. If the clock is slower, this
+ * value is ahead, see THREATS.md.
  */
 static __u32 owed_tsval(const struct sp_conn *c)
 {
@@ -71,7 +72,7 @@ static __u32 owed_tsval(const struct sp_conn *c)
 	       (c->is_repeating ? (sp_now_ns() - c->delivering_ns) / 1000000 : 0);
 }
 
-/* stash.c says why the two parts differ in their TSval. */
+/* The two parts differ in their TSval, see stash.c. */
 static void send_range(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to)
 {
 	if (from < c->acked)
@@ -80,7 +81,7 @@ static void send_range(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 
 		send_bytes(p, c, later(from, c->acked), to, c->heard_tsval);
 }
 
-/* What the client still holds behind what we owe goes once: the client repeats it. */
+/* Bytes that the client still holds, behind owed bytes, go once: the client retransmits them. */
 static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 {
 	__u32 end = c->is_repeating ? c->acked : c->reasm.len;
@@ -175,7 +176,7 @@ static int read_down(struct sp_proxy *p, const struct sp_conn *c, struct sp_entr
 	return 0;
 }
 
-/* Nothing of the backend has come by since its splice was made, and it may go by another proxy. */
+/* No packet of the backend was seen since its splice was made; another proxy may get them. */
 static int is_blind(const struct sp_proxy *p, const struct sp_entry *down)
 {
 	return !down->state.pkts && sp_node_is_shared(&p->node);

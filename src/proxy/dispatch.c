@@ -28,11 +28,11 @@ static void dispatch_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_back_reset(p, c);
 	sp_machine_go(p, c, next);
 	if (sp_node_is_shared(&p->node))
-		/* another proxy's splice may be meant, too */
+		/* a stray that may belong to another proxy's splice */
 		sp_home_keep(p, seg, SP_STRAY_F_MINE);
 }
 
-/* Only our ISN was there to be acknowledged, unless another proxy has made the splice. */
+/* A client's ACK of our ISN alone, unless another proxy has made the splice. */
 static void dispatch_foreign(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	p->node.counters.segment_foreign++;
@@ -54,7 +54,7 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		return;
 	if (seg->ack != c->client.isn_ours + 1)
 		dispatch_foreign(p, seg);
-	else if (c->state == SP_CONN_DELIVERING)	/* its splice has overtaken it */
+	else if (c->state == SP_CONN_DELIVERING)	/* its splice is newer than the segment */
 		sp_forward(p, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
 	else
 		sp_machine_go(p, c, sp_head_segment(p, c, seg));
@@ -100,8 +100,8 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 }
 
 /*
- * A client that has sent nothing so far asks whether we are there: by the number before its first
- * byte, with or without a byte of garbage (RFC 1122, 4.2.3.6).
+ * A keepalive of a client that has sent no data: the number before its first byte, with or without
+ * a byte of garbage (RFC 1122, 4.2.3.6).
  */
 static int is_probe(const struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -113,9 +113,8 @@ static int is_probe(const struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A connection that was opened a while ago is still there, as nothing has to be kept for it: no
- * stray. If the server speaks first there has been a splice since the handshake, perhaps at another
- * proxy.
+ * A connection that was opened a while ago still exists, as nothing is stored for it: no stray. If
+ * the server speaks first, a splice was made after the handshake, perhaps at another proxy.
  */
 static int is_of_silent_client(struct sp_proxy *p, const struct sp_segment *seg, int is_home)
 {
@@ -140,8 +139,7 @@ static int is_of_silent_client(struct sp_proxy *p, const struct sp_segment *seg,
 }
 
 /*
- * @e: half of an older connection; NULL: there is none. The first segment of that one does not
- *		begin anything again.
+ * @e: half of an older connection, whose first segment begins no new connection; NULL: none
  */
 static void dispatch_unknown(struct sp_proxy *p, const struct sp_segment *seg,
 			     const struct sp_entry *e, int is_home)
@@ -150,13 +148,13 @@ static void dispatch_unknown(struct sp_proxy *p, const struct sp_segment *seg,
 		sp_home_keep(p, seg, is_home ? SP_STRAY_F_MINE : 0);
 }
 
-/* The datapath takes it for one of the client's next connection from that port: the store knows. */
+/* A packet taken for the client's next connection from that port: query the store. */
 static int is_of_closed(const struct sp_proxy *p, const struct sp_entry *e)
 {
 	return sp_node_is_shared(&p->node) && sp_state_is_closed(&e->state);
 }
 
-/* As if no trap had sent it here. */
+/* A packet handled as if no trap had sent it here. */
 static void dispatch_untrapped(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	int is_home = sp_cluster_is_home(p->node.cluster, &seg->tuple);
@@ -174,8 +172,8 @@ static void dispatch_untrapped(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A trap of a former daemon, which was resumed unless it had replied; or one that was removed
- * meanwhile.
+ * A trap of a former daemon, which was resumed unless the daemon had replied; or a trap that was
+ * removed meanwhile.
  */
 static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -197,7 +195,7 @@ static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 	}
 }
 
-/* A later segment of a head, one that came too early, or one of a connection that is gone. */
+/* A later segment of a head, a segment before its head, or a segment of an ended connection. */
 void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_home)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
@@ -216,10 +214,10 @@ void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_
 }
 
 /*
- * A client that has sent nothing but its handshake sends nothing more behind this RST, and its
- * backend may have nothing to say to which the client would answer by another one. So all proxies
- * hear of it: one of them may be connecting. The cookie proves that there was a handshake: each
- * costs the cluster this message once.
+ * A client that has sent only its handshake sends no more after this RST. Its backend may never
+ * send a packet that the client would answer by a second RST. So all proxies are told: one of
+ * them may be connecting. The cookie proves a handshake, and each handshake costs the cluster this
+ * message once.
  */
 static void tell_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -231,7 +229,7 @@ static void tell_rst(struct sp_proxy *p, const struct sp_segment *seg)
 
 /* ---- a backend's packet ---- */
 
-/* A SYN-ACK is for the proxy alone that has sent the SYN. */
+/* A SYN-ACK is only for the proxy that has sent the SYN. */
 static void dispatch_back_unknown(struct sp_proxy *p, const struct sp_segment *seg, int is_relayed)
 {
 	int is_mine = sp_home_owns(p, &seg->tuple.daddr);
@@ -278,9 +276,9 @@ static void on_held(struct sp_proxy *p, const struct sp_event *ev, const struct 
 }
 
 /*
- * An event from the time of a suspension. Soon after, it saves the client a retransmission; later,
- * another proxy may have served all of it, and everybody may have forgotten that: it must not run
- * again.
+ * An event from the time of a suspension. Soon after, the event saves the client a retransmission.
+ * Later, another proxy may have served the request, and all proxies may have forgotten it: the
+ * request must not run again.
  */
 static int is_old(const struct sp_proxy *p, const struct sp_event *ev)
 {
@@ -290,7 +288,7 @@ static int is_old(const struct sp_proxy *p, const struct sp_event *ev)
 	return age_ms >= (closed_ms < EVENT_OLD_MS ? closed_ms : EVENT_OLD_MS) && age_ms < 1U << 31;
 }
 
-/* All other proxies that have the closed splice leave it behind, too. */
+/* All proxies that have the closed splice leave it behind. */
 static void on_reused(struct sp_proxy *p, const struct sp_tuple *front)
 {
 	struct sp_entry e;
@@ -299,7 +297,7 @@ static void on_reused(struct sp_proxy *p, const struct sp_tuple *front)
 		sp_cluster_tell_ends(p->node.cluster, front, e.meta.client_isn, e.state.flags);
 }
 
-/* IPv4, too large for its way, and its sender lets routers fragment it. */
+/* An IPv4 packet, too large for its path, whose sender lets routers fragment. */
 static void on_pieces(struct sp_proxy *p, const struct sp_event *ev, const struct sp_segment *seg)
 {
 	struct sp_entry e;
@@ -310,7 +308,7 @@ static void on_pieces(struct sp_proxy *p, const struct sp_event *ev, const struc
 	sp_forward(p, &e.half, e.meta.client_isn, seg, ev->mtu - IP_TCP_BYTES);
 }
 
-/* An ICMP error. Where others have splices, it may be about one of theirs. */
+/* An ICMP error. If other proxies have splices, the error may be about one of theirs. */
 static void on_quote(struct sp_proxy *p, const struct sp_event *ev)
 {
 	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);

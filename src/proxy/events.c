@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * events.c - what the store and the other members of the cluster say, and which connection it is
- * for
+ * events.c - events of the store and of other members, each for its connection
  */
 #include "proxy/events.h"
 
@@ -22,7 +21,7 @@
 #include "proxy/sync.h"
 #include "proxy/takeover.h"
 
-/* of the segments sent to a dead home: one that got more has a flood of small pieces */
+/* of the segments sent to a dead home: above this, the home had a flood of small segments */
 #define SEND_AGAIN_MAX	4096
 
 /* ---- the store ---- */
@@ -64,8 +63,8 @@ static void on_emptied(void *ctx)
 }
 
 /*
- * It goes towards a splice of its own, which comes too late. If it is committing, the store tells
- * it so.
+ * A connection about to make its own splice, which is too late. If it is committing, the store says
+ * so.
  */
 static int is_overtaken(const struct sp_conn *c)
 {
@@ -93,7 +92,7 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
 }
 
-/* The splice of another proxy is here, too, from now on. */
+/* The splice of another proxy is installed here, too. */
 static void use_found(struct sp_proxy *p, const struct sp_tuple *key,
 		      const struct sp_splice *splice)
 {
@@ -118,7 +117,7 @@ static void use_found(struct sp_proxy *p, const struct sp_tuple *key,
 }
 
 /*
- * A reply of our own waits for the store. @older: its splice, which may be of the port's last
+ * A reply of our own waits for the store. @older: splice in the store, perhaps of the port's last
  * connection
  */
 static void send_reply(struct sp_proxy *p, const struct sp_tuple *key, int err,
@@ -191,8 +190,8 @@ static const struct sp_store_events store_events = {
 /* ---- the cluster ---- */
 
 /*
- * The proxy that got the RST asks the store. Here it waits for the first segment of its connection,
- * if that is late.
+ * The proxy that got the RST queries the store. Here the RST waits for the first segment of its
+ * connection, if that segment is late.
  */
 static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -209,8 +208,8 @@ static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * Another proxy got it. It is not sent on again, even if its home is another one here: so it can't
- * go in circles.
+ * A segment that another proxy got. It is not forwarded again, even if this proxy knows another
+ * home: so no segment goes in circles.
  */
 static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
 {
@@ -235,8 +234,8 @@ static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segme
 }
 
 /*
- * Acknowledged bytes, or those that may be, are ours to deliver: their new home would find them in
- * the store.
+ * A connection whose bytes are acknowledged, or may be, stays here until they are delivered: the
+ * new home would find them in the store.
  */
 static void hand_over(void *ctx, struct sp_conn *c)
 {
@@ -276,7 +275,7 @@ static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 		sp_dispatch_later(p, seg, 1);
 }
 
-/* A home that lives gets its segments once more, which does no harm while their splice is known. */
+/* A home that lives gets its segments twice, which is harmless while their splice is known. */
 static void on_died(void *ctx, const char *name)
 {
 	struct sp_proxy *p = ctx;
@@ -288,9 +287,9 @@ static void on_died(void *ctx, const char *name)
 }
 
 /*
- * The host of a backend has not taken over a handshake: the splice never came to be. Its client
- * retransmits, and all begins anew. If the server was to speak first, the client has nothing to
- * retransmit: its acknowledgement is kept here.
+ * The host of a backend has not taken over a handshake: the splice never began. The client
+ * retransmits, and the connection begins anew. If the server was to speak first, the client has
+ * nothing to retransmit: its acknowledgement is stored here.
  */
 static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn)
 {
@@ -325,7 +324,7 @@ static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, _
 	sp_node_ends(ctx, front, client_isn, state);
 }
 
-/* All members hear the answer, not only the one that asked. */
+/* All members hear the answer, not only the asking member. */
 static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
 		   const struct sp_fin *fin)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* head.c - the first bytes of a connection are held until they tell its pool */
+/* head.c - the first bytes of a connection are held until they decide its pool */
 #include "proxy/head.h"
 
 #include "abi/cookie.h"
@@ -9,10 +9,10 @@
 #include "proxy/room.h"
 
 #define CHALLENGE_NS	500000000ULL
-/* another proxy's commit was seen: by then it has a splice, or is gone */
+/* another proxy's commit was seen: by then its splice exists, or the proxy is gone */
 #define CLAIM_AGAIN_NS	500000000ULL
 
-/* A head that is longer than allowed is not whole, whatever comes behind. */
+/* A head longer than allowed never becomes whole, however many bytes follow. */
 static __u32 head_bytes(const struct sp_conn *c)
 {
 	__u32 max = c->config->limits.head_bytes;
@@ -113,8 +113,8 @@ static struct sp_next parse_head(struct sp_proxy *p, struct sp_conn *c)
 
 /*
  * The parsers begin at the first byte each time. A head that grew by little is parsed again only at
- * the next tick, and of all such heads together PARSE_PER_TICK bytes (dispatch.c): one byte a
- * segment costs no more than that.
+ * the next tick, and of all such heads together PARSE_PER_TICK bytes (dispatch.c). So a client that
+ * sends one byte a segment costs no more.
  */
 static struct sp_next parse_grown(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -132,9 +132,8 @@ static struct sp_next parse_later(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * A TSval that is being committed is part of the splice. An earlier one, of a segment that was
- * overtaken, is not echoed: the client would take its retransmission for spurious (RFC 3522), and
- * wait.
+ * A TSval that is being committed is part of the splice. The earlier TSval of an overtaken segment
+ * is not echoed: the client would take its retransmission for spurious (RFC 3522), and wait.
  */
 static void note_tsval(struct sp_conn *c, __u32 tsval)
 {
@@ -146,8 +145,8 @@ static void note_tsval(struct sp_conn *c, __u32 tsval)
 
 /*
  * The first segment is held even if limit `held` is reached: a whole head needs its place no longer
- * than its backend takes to answer, and wait_for_rest() decides about an incomplete one.
- * Return: whether there is more of the stream now without a hole.
+ * than its backend takes to answer, and wait_for_rest() decides about an incomplete head.
+ * Return: whether more of the stream is now without a hole.
  */
 static int hold_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
@@ -195,9 +194,9 @@ struct sp_next sp_head_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 }
 
 /*
- * Whether an RST ends @c (RFC 9293, 3.10.7.4; RFC 5961, 3): its number is the next one of what is
- * held here, or the one that was acknowledged, which a client bears that has forgotten the
- * connection and answers to us.
+ * Return: whether an RST ends @c (RFC 9293, 3.10.7.4; RFC 5961, 3). Its number is the next number
+ * behind the held bytes, or the number that was acknowledged. The latter comes from a client that
+ * has forgotten the connection and answers us.
  */
 static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 {
@@ -209,8 +208,7 @@ static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 }
 
 /*
- * A splice that is being committed may be relied upon by other proxies: it comes to be, and ends as
- * one.
+ * Other proxies may rely on a splice that is being committed: it begins, and ends as a splice.
  */
 static struct sp_next end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -223,7 +221,7 @@ static struct sp_next end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * At most ten in five seconds (RFC 5961, 7), counted for each connection: a count of all would tell
+ * At most ten in five seconds (RFC 5961, 7), counted for each connection: a common count would tell
  * a stranger which numbers are right (CVE-2016-5696).
  */
 static void challenge_rst(struct sp_proxy *p, struct sp_conn *c)
@@ -327,8 +325,8 @@ int sp_head_is_first(const struct sp_conn *c, const struct sp_segment *seg)
 
 /*
  * One segment with the whole head needs no home: if another proxy gets it as well, the claim
- * decides. An incomplete head needs one, and so does a reply of our own, since the client's answer
- * to that may come to any proxy.
+ * decides. An incomplete head needs a home. So does a reply of our own, since the client's answer
+ * may come to any proxy.
  */
 int sp_head_is_whole(struct sp_proxy *p, const struct sp_conn *c)
 {

@@ -6,31 +6,31 @@
 #include "proxy/connection.h"
 
 /*
- * A connection of its first segment, which is held. @cookie: as the datapath has read it;
- * SP_COOKIE_INVALID: it is read here. Return: NULL: no such service, or no room (counted).
+ * Begin a connection with its first segment, which is held. @cookie: as the datapath has read it;
+ * SP_COOKIE_INVALID: read here. Return: NULL: no such service, or no room (counted).
  */
 struct sp_conn *sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg,
 			      enum sp_cookie cookie);
-/* Whether @seg is the first one of @c, or that again. */
+/* Return: whether @seg is the first segment of @c, or its retransmission. */
 int sp_head_is_first(const struct sp_conn *c, const struct sp_segment *seg);
-/* Whether @c can go on at this proxy even if its home is another one. */
+/* Return: whether @c can go on at this proxy even if its home is another proxy. */
 int sp_head_is_whole(struct sp_proxy *p, const struct sp_conn *c);
-/* Take segments that came before the first one, then parse. */
+/* Take segments that came before the first segment, then parse. */
 struct sp_next sp_head_start(struct sp_proxy *p, struct sp_conn *c);
 
-/* A later segment: it is held in each state before the splice. */
+/* A later segment, which is held in each state before the splice. */
 struct sp_next sp_head_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg);
-/* The client's RST. END: it fits, and nothing was committed. */
+/* The client's RST. END: the RST fits, and nothing was committed. */
 struct sp_next sp_head_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg);
 struct sp_next sp_head_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);
 
 /*
- * The commit failed, and bytes were acknowledged: HEAD again, which tries once more after a pause.
+ * The commit failed, and bytes were acknowledged: HEAD again, which retries after a pause.
  */
 void sp_head_retry(struct sp_proxy *p, struct sp_conn *c);
 /*
- * The held bytes as their client sent them, for another proxy. Those behind a hole are
- * retransmitted.
+ * The held bytes as their client sent them, for another proxy. Bytes behind a hole are left to the
+ * client's retransmission.
  */
 struct sp_segment sp_head_as_segment(struct sp_proxy *p, const struct sp_conn *c);
 

@@ -34,11 +34,11 @@ int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr)
 }
 
 /*
- * Another proxy may have the whole head and its splice: from a repetition in one segment, or from
- * parts of a dead owner's (takeover.c). Data behind a hole, or data that comes again, is the sign
- * of that. Bytes in a hole may have been acknowledged by a proxy that resumed the head: the client
- * never repeats those. Of acknowledged bytes no sign need ever come, so the store is asked each
- * ASK_NS.
+ * Another proxy may have the whole head and its splice: from a retransmission in a single segment,
+ * or from parts of a dead owner's head (takeover.c). Data behind a hole, or retransmitted data, is
+ * the sign. Bytes in a hole may have been acknowledged by a proxy that resumed the head: the client
+ * never retransmits those. Acknowledged bytes may never produce a sign, so the store is queried
+ * each ASK_NS.
  */
 void sp_home_ask(struct sp_proxy *p, struct sp_conn *c)
 {

@@ -5,7 +5,7 @@
  * A connection is here from its first data segment (with a valid cookie) until its splice, usually
  * for one round trip to a backend. conn.h has the table of its states. A packet (dispatch.c), an
  * answer of the store (events.c) or a tick goes to the phase that the state belongs to. The phase
- * returns what comes next, and sp_machine_go() does that:
+ * returns the next step, which sp_machine_go() performs:
  *
  *	head.c		HEAD				the head is held and parsed
  *	back.c		CONNECTING, COMMITTING, LATE	a backend is connected, the splice committed
@@ -32,9 +32,9 @@
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
 #define QUOTES_PER_TICK	64
-#define SUSPENDED_NS	1000000000ULL	/* after that others may have done our work */
+#define SUSPENDED_NS	1000000000ULL	/* afterwards other proxies may have done our work */
 
-/* ---- what comes next ---- */
+/* ---- the next step ---- */
 
 static struct sp_next retry_head(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -96,14 +96,14 @@ static void leave_conn(void *ctx, struct sp_conn *c)
 }
 
 /*
- * Other proxies served meanwhile what clients retransmitted. Where that is over, the store has
- * forgotten it: a request that is still held here might win its claim and run again. So all begins
- * as if this daemon had just been started. A commit under way was asked for in time, or is late for
- * the servers.
+ * Other proxies served retransmitted requests during the suspension. The store forgets a request
+ * that is over. A request still held here might win its claim and run again. So all begins as if
+ * this daemon had just been started. A commit under way was sent in time, or is late for the
+ * servers.
  *
  * A lone proxy forgets its strays, too. They have aged, while the segment that explains them lies
- * in the ring: the next one would be taken for the second of a connection that is not known, and
- * its client be reset.
+ * in the ring. The next stray would be taken for the second of an unknown connection, and its
+ * client would be reset.
  */
 void sp_machine_awake(struct sp_proxy *p)
 {
@@ -136,9 +136,9 @@ static void tick_head(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 }
 
 /*
- * If the backend sees clients' own addresses, it may have this connection from another proxy,
- * through which the client's handshake went; and in mode split its answer to the SYN doesn't come
- * here. So the store is asked.
+ * If the backend sees clients' own addresses, it may have this connection from another proxy, which
+ * got the client's handshake. In mode split the backend's answer to the SYN doesn't come here. So
+ * the store is queried.
  */
 static void tick_connecting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
@@ -172,7 +172,7 @@ static void tick_conn(void *ctx, struct sp_conn *c)
 	}
 }
 
-/* Another proxy may have it: then it is here when the store has answered. */
+/* A splice of another proxy is here when the store has answered. */
 static int is_here(void *ctx, const struct sp_tuple *front)
 {
 	struct sp_proxy *p = ctx;

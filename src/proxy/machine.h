@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * machine.h - the life of all connections: what a phase returns as next is done here, and time
- * passes.
+ * machine.h - the life of all connections: performs the next step that a phase returns, and passes
+ * time.
  */
 #ifndef SP_PROXY_MACHINE_H
 #define SP_PROXY_MACHINE_H
 
 #include "proxy/connection.h"
 
-/* Do what comes next, until that is to wait. @c may have ended afterwards. */
+/* Perform @next and further steps, until the next step is to wait. @c may have ended afterwards. */
 void sp_machine_go(struct sp_proxy *p, struct sp_conn *c, struct sp_next next);
-/* Before each event, tick or answer: after a suspension most of what is held is left to others. */
+/* Before each event, tick or answer: after a suspension most connections are left to others. */
 void sp_machine_awake(struct sp_proxy *p);
-/* Each SP_TICK_MS. */
+/* The tick, each SP_TICK_MS. */
 void sp_machine_tick(struct sp_proxy *p);
 
 #endif

@@ -2,21 +2,21 @@
 /*
  * miss.c - packets of connections that this machine does not know
  *
- * They belong to another proxy's splice; or came before their connection (reordered, or after a
- * restart); or their connection is dead. They wait a second among the strays while the store is
- * asked; no RST is sent before (law 4).
+ * Such packets belong to another proxy's splice; or came before their connection (reordered, or
+ * after a restart); or their connection is dead. They wait a second among the strays while the
+ * store is queried; no RST is sent before (law 4).
  *
- * If no splice is found, a client's segment is for the home of its connection. There it waits for
- * the rest of the head, and meanwhile the store is asked again, since another proxy may have the
- * whole head and be about to commit. If the store finds none twice, a second apart, the connection
- * is dead.
+ * If no splice is found, a client's segment is for the home of its connection. There the segment
+ * waits for the rest of the head. Meanwhile the store is queried again, since another proxy may
+ * have the whole head and be about to commit. If two queries, a second apart, find no splice, the
+ * connection is dead.
  *
- * A home is known to be dead after some silence. Segments that were sent to it meanwhile are lost,
- * so copies are kept, and sent to the new home: clients are slower to retransmit, twice as slow
+ * A home is known to be dead after some silence. Segments that were sent to a dead home are lost,
+ * so copies are stored, and sent to the new home: clients are slower to retransmit, twice as slow
  * each time.
  *
- * A backend's segment is for the proxy that opened its connection: the owner of the address that it
- * goes to. If that is the client's own, all proxies get it.
+ * A backend's segment is for the proxy that opened its connection: the owner of the destination
+ * address. If the destination is the client's own address, all proxies get the segment.
  */
 #include "proxy/miss.h"
 
@@ -28,13 +28,13 @@
 #include "tcp/relay.h"
 
 #define MISSED_NS	5000000000ULL	/* a client retransmits twice at least */
-#define AGAIN_PER_TICK	256	/* questions that a flood causes again: 12800 a second */
+#define AGAIN_PER_TICK	256	/* queries that a flood causes again: 12800 a second */
 
 /*
- * A SYN on a live splice. If its sender has forgotten the connection, it answers this ACK by an RST
- * of just that number, which closes the half; then it retransmits the SYN (RFC 5961, 4). A sender
- * that still has the connection must not take a window from the ACK, which would stall it: the
- * sequence number lies just below the expected one, like that of a keepalive.
+ * A SYN on a live splice. A sender that has forgotten the connection answers this ACK by an RST of
+ * just that number, which closes the half, and then retransmits the SYN (RFC 5961, 4). A sender
+ * that still has the connection must not take a window from the ACK, or the connection would stall.
+ * So the sequence number lies just below the expected number, like a keepalive's.
  */
 void sp_miss_challenge(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *syn)
 {
@@ -52,8 +52,8 @@ void sp_miss_challenge(struct sp_proxy *p, const struct sp_entry *e, const struc
 }
 
 /*
- * The error itself is lost, but not the next one about what its sender repeats: by then the half is
- * here, and the datapath translates it.
+ * The error itself is lost. For the sender's retransmission the half is here, and the datapath
+ * translates the next error.
  */
 void sp_miss_quoted(struct sp_proxy *p, const struct sp_tuple *key)
 {
@@ -101,7 +101,7 @@ void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key, const struc
 		      &through);
 }
 
-/* Also while the store is out of reach: another proxy may know the connection. */
+/* Forward even while the store is out of reach: another proxy may know the connection. */
 static void send_on(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	struct sp_proxy *p = ctx;
@@ -115,8 +115,8 @@ static void send_on(void *ctx, const struct sp_segment *seg, __u8 flags)
 }
 
 /*
- * A backend is reset by the owner of the address, or by whoever wants to connect to it from this
- * one.
+ * A backend is reset by the owner of the address, or by a proxy that is connecting to the backend
+ * from this address.
  */
 static void reset_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
@@ -130,7 +130,7 @@ static void reset_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 	sp_forward_reset(p, seg);
 }
 
-/* A proxy that is missed may have the beginning of a connection: it may only be suspended. */
+/* A silent proxy may have the beginning of a connection: it may only be suspended. */
 static int may_be_with_the_dead(const struct sp_proxy *p, __u64 now_ns)
 {
 	return p->died_ns && now_ns - p->died_ns < MISSED_NS;
@@ -170,9 +170,9 @@ int sp_miss_is_older(struct sp_proxy *p, const struct sp_splice *splice)
 }
 
 /*
- * The client's port has come again: its handshake proves that. Proxies that did not see the old
- * connection end would carry the new one's segments by the old halves, and the store gives these to
- * any proxy that asks.
+ * The client's port has come again, as its handshake proves. Proxies that did not see the old
+ * connection end would forward the new connection's segments by the old halves. The store gives
+ * the old halves to any proxy that fetches them.
  */
 void sp_miss_leave_behind(struct sp_proxy *p, const struct sp_splice *old)
 {

@@ -59,7 +59,7 @@ static void each_of_pool(struct sp_proxy *p, const struct sp_pool_conf *pool, ba
 	}
 }
 
-/* @is_v4: of a service's address, and so of its backends; @mss, @lacks: of them all */
+/* @is_v4: of a service's address, and so of its backends; @mss, @lacks: of all of them */
 struct limits {
 	int	is_v4;
 	__u16	mss;
@@ -114,8 +114,8 @@ static void offer_anew(struct sp_proxy *p, const struct sp_service_conf *service
 }
 
 /*
- * A window is shown to the client in units of 1 << scale: of a small one nearly nothing is left. 0
- * will be opened later.
+ * A window is shown to the client in units of 1 << scale: a small window shrinks to almost nothing.
+ * A window of 0 will be opened later.
  */
 static void check_window(const struct sp_conn *c, __u16 window)
 {

@@ -2,12 +2,12 @@
 /*
  * offer.h - promises to clients before their backend is known, reduced to the abilities of backends
  *
- * The configuration says what every backend can take. If a backend cannot, the connection that
- * shows this must live with the promise: ICMP errors limit its packets to the backend's MSS, and
- * options are missing on which a strict client insists (RFC 7323, 3.2). Later clients of all
- * services that may lead to this backend are promised less: the smallest MSS, and no option that a
- * backend lacks. An option that is not promised is not seen when the backend learns it: a reload
- * forgets all.
+ * The configuration says how much every backend can take. If a backend can take less, the
+ * connection that shows this must live with the promise: ICMP errors limit its packets to the
+ * backend's MSS, and options are missing on which a strict client insists (RFC 7323, 3.2). Later
+ * clients of all services that may lead to this backend are promised less: the smallest MSS, and
+ * no option that a backend lacks. An option that is not promised is not offered to backends either,
+ * so a backend that learns the option stays unnoticed: a reload forgets all.
  */
 #ifndef SP_PROXY_OFFER_H
 #define SP_PROXY_OFFER_H

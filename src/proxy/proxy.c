@@ -30,8 +30,8 @@ static void tick_proxy(struct sp_node *node)
 }
 
 /*
- * All ports towards a backend are taken: what has ended gives way before its time, and else what
- * belongs to a client that holds much more than the one who wants it.
+ * All ports towards a backend are taken. An ended splice gives way before its time; else the splice
+ * of a client that holds far more ports than the requesting client.
  */
 static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
@@ -42,8 +42,8 @@ static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_
 	if (!p->reclaim_budget)
 		return -EBUSY;
 	/*
-	 * A client that holds many will hardly find a port, and must not use up the search of the
-	 * others.
+	 * A client that holds many ports will hardly find one, and must not use up the search
+	 * budget of the rest.
 	 */
 	if (p->reclaim_budget < RECLAIM_PER_TICK / 2 &&
 	    sp_ager_held_by(&p->node.ager, p->wanting) >= HOLDS_MANY)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * proxy.h - what a proxy knows beside its splices. Its files, from top to bottom; each calls those
- * below its line alone:
+ * proxy.h - the state of a proxy beside its splices. Its files, from top to bottom; each calls only
+ * files below its line:
  *
  *	proxy.c			the role: open, close, configure
  *	events.c		the store's and other members' messages
  *	dispatch.c		packets
- *	machine.c		the life of connections: what comes next, ticks
+ *	machine.c		the life of connections: the next step, ticks
  *	----
  *	takeover.c miss.c	heads of dead owners; packets of unknown connections
- *	head.c back.c reply.c	the phases of a connection: none calls another
+ *	head.c back.c reply.c	the phases of a connection: no phase calls another
  *	stash.c deliver.c
  *	----
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
@@ -29,7 +29,7 @@
 
 struct sp_takeover;
 
-/* sync.c - @is_sweeping: a scan of the store is complete; @next_ns: the next one begins */
+/* sync.c - @is_sweeping: a scan of the store is complete; @next_ns: the next scan begins */
 struct sp_sync {
 	__u8	is_in_sync;
 	__u8	is_scanning;
@@ -41,15 +41,15 @@ struct sp_sync {
 /**
  * struct sp_proxy
  * @sent_home:	segments lately sent to the homes of their connections
- * @died_ns:	when another proxy was last missed
- * @awake_ns:	when this daemon last did anything
+ * @died_ns:	when another proxy last fell silent
+ * @awake_ns:	when this daemon last ran
  * @store_away_until_ns: the store did not answer a commit
  * @held_bytes:	memory behind all buffers, in whole pages
  * @offer_warned_ns: of options that backends lack
- * @parse_budget: bytes that this tick may parse again
- * @wanting:	the client for whom a port is sought
- * @reclaim_budget: splices that this tick may look at for their ports
- * @quote_budget: ICMP errors about which this tick may ask the store
+ * @parse_budget: bytes that may be parsed again in this tick
+ * @wanting:	the client for which a port is sought
+ * @reclaim_budget: splices that this tick may examine for their ports
+ * @quote_budget: ICMP errors about which this tick may query the store
  */
 struct sp_proxy {
 	struct sp_node			node;

@@ -57,8 +57,8 @@ void sp_reintroduce_add(struct sp_reintroductions *u, const struct sp_splice *sp
 }
 
 /*
- * Or nothing is left to be heard of. Its packets may pass other proxies: then it is repeated in
- * vain.
+ * The client has acknowledged data, or the splice is gone. If its packets pass other proxies, the
+ * repetition is in vain.
  */
 static int is_heard(struct sp_datapath *dp, const struct entry *one)
 {

@@ -9,10 +9,10 @@
 
 /*
  * A handshake that a backend's kernel has not taken over yet is not retransmitted by the backend. A
- * client that sends first retransmits its request; the acknowledgement of a client that waits for
- * the server's greeting may be lost behind the proxy. Without a shared store, the agent cannot ask
- * for a splice whose introduction was lost, either. So both are repeated for some seconds, until
- * the client has acknowledged something. They are kept in a small ring, where a flood of
+ * client that sends first retransmits its request. If a client waits for the server's greeting, its
+ * acknowledgement may be lost behind the proxy. Without a shared store, the agent cannot fetch a
+ * splice whose introduction was lost, either. So acknowledgement and introduction are repeated for
+ * some seconds, until the client has acknowledged data. Both stay in a small ring, where a flood of
  * connections displaces them, which ends only this help.
  */
 struct sp_reintroductions;

@@ -14,7 +14,7 @@
 #include "proxy/reply.h"
 #include "tcp/relay.h"
 
-#define KEEP_NS	5000000000ULL	/* the slot, for a client that neither closes nor repeats itself */
+#define KEEP_NS	5000000000ULL	/* the slot, for a client that neither closes nor retransmits */
 
 static const char *text_of(int status)
 {
@@ -58,8 +58,8 @@ static int is_head(struct sp_proxy *p, const struct sp_conn *c)
 }
 
 /*
- * Of the same length at any time, so that a repetition, here or from another proxy, fills the same
- * place.
+ * The length is the same at any time, so that a repeated reply, of this or another proxy, fills the
+ * same sequence numbers.
  */
 static __u32 format_reply(struct sp_proxy *p, const struct sp_conn *c, char *buf, size_t size)
 {
@@ -76,7 +76,7 @@ static __u32 format_reply(struct sp_proxy *p, const struct sp_conn *c, char *buf
 			is_head(p, c) ? "" : "\n");
 }
 
-/* RST where the protocol has no words for it. */
+/* RST if the protocol has no words for the status. */
 static void send_reply(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_segment seg = sp_conn_segment(c, SP_TCP_ACK | SP_TCP_PSH | SP_TCP_FIN,
@@ -104,7 +104,8 @@ static struct sp_next send_first(struct sp_proxy *p, struct sp_conn *c, const ch
 }
 
 /*
- * If another proxy may have made the splice, the client must not hear this one beside its backend.
+ * If another proxy may have made the splice, the client must not get this reply beside its
+ * backend's.
  */
 struct sp_next sp_reply_begin(struct sp_proxy *p, struct sp_conn *c, int status, const char *why)
 {
@@ -118,7 +119,7 @@ struct sp_next sp_reply_begin(struct sp_proxy *p, struct sp_conn *c, int status,
 }
 
 /*
- * The trap stays, as behind any reply. Other proxies may have the splice: there only a
+ * The trap stays, as behind any reply. Other proxies may have the splice: then only a
  * retransmission tells.
  */
 void sp_reply_last(struct sp_proxy *p, struct sp_conn *c, int status)
@@ -138,7 +139,7 @@ struct sp_next sp_reply_asked(struct sp_proxy *p, struct sp_conn *c, int err)
 	return sp_next(SP_NEXT_END, "the store could not be asked");
 }
 
-/* From our FIN's place on when the client has seen it, else from before the answer. */
+/* An ACK numbered behind our FIN if the client has seen the FIN, else before the reply. */
 void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_segment ack = {
@@ -153,8 +154,8 @@ void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A client that closes knows all of the reply. Its place is free for others then; the trap alone
- * answers repeated FINs.
+ * A client that closes has received the whole reply. Its slot is free for others then; the trap
+ * alone answers retransmitted FINs.
  */
 struct sp_next sp_reply_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * reused.h - splices whose client has opened another connection from the same port, as another
- * proxy says. The store gives such a splice to every proxy that asks, until the new one is
+ * proxy says. The store gives such a splice to every proxy that fetches it, until the new splice is
  * committed.
  */
 #ifndef SP_PROXY_REUSED_H
@@ -9,7 +9,7 @@
 
 #include "abi/tuple.h"
 
-/* The latest, for some seconds: a fixed table, where a new one takes an older one's place. */
+/* A fixed table of the latest, for some seconds: a new splice displaces an older. */
 #define SP_REUSED_SLOTS	256
 
 struct sp_reused {

@@ -3,17 +3,17 @@
  * room.c - the incomplete head that gives way when limit `pending` or `held` is reached
  *
  * Without this, clients that send large heads slowly, or never to their end, would keep all others
- * out for `head_time`. If bytes run short, the largest head that is looked at gives way to a
- * smaller one; if slots run short, the oldest head, unless it is younger than ROOM_MIN_MS. A look
- * is at SP_CONNS_LOOK slots, in turns, so its cost does not grow with the table. Connections with a
- * backend go on, and replies are heard.
+ * out for `head_time`. If bytes run short, the largest examined head gives way to a smaller head.
+ * If slots run short, the oldest head gives way, unless it is younger than ROOM_MIN_MS. A search
+ * examines SP_CONNS_LOOK slots, in turns, so its cost does not grow with the table. Connections
+ * with a backend go on, and replies are heard.
  */
 #include "proxy/room.h"
 
 #include "proxy/reply.h"
 
 #define GIVE_WAY_MAX	32	/* at once: more than a segment ever needs */
-/* what a client on a bad line needs to repeat the rest of its head */
+/* time for a client on a bad line to retransmit the rest of its head */
 #define ROOM_MIN_MS	1000
 
 static __u32 pages_of(const struct sp_conn *c, __u64 now_ns)

@@ -4,17 +4,18 @@
  *
  * A head is not acknowledged (law 1), but a client sends only a limited amount unacknowledged: its
  * initial window, or a single small segment (Nagle's algorithm, RFC 1122, 4.2.3.4). If a head is
- * incomplete and its client seems to wait, the store gets the bytes, and they are acknowledged when
- * they are safe there. From then on this proxy has to deliver them (deliver.c).
+ * incomplete and its client seems to wait, the store gets the bytes. As soon as they are safe
+ * there, they are acknowledged, and this proxy has to deliver them (deliver.c).
  *
- * All acknowledged bytes of a head bear the TSval that the store has for sure: a proxy that resumes
- * the head knows no later one, and the backend would take an earlier one for an old duplicate (RFC
- * 7323, 5). Bytes that the client still holds bear its latest TSval: the echo of an earlier one
- * would tell the client that its retransmission was spurious (RFC 3522), and it would wait.
+ * All acknowledged bytes of a head bear the TSval that the store has for sure. A proxy that resumes
+ * the head knows no later TSval, and the backend would take an earlier TSval for an old duplicate
+ * (RFC 7323, 5). Bytes that the client still holds bear its latest TSval. The echo of an earlier
+ * TSval would tell the client that its retransmission was spurious (RFC 3522), and the client would
+ * wait.
  *
- * A daemon that starts, or another proxy, may resume a head (takeover.c). It gives the bytes to the
- * store as its own before it acknowledges anything (@lent), since some of them may not be safe.
- * Before the splice it goes on as the first owner would have, after it by retransmission.
+ * A daemon that starts, or another proxy, may resume a head (takeover.c). Some of the bytes may not
+ * be safe, so the successor gives them to the store before any acknowledgement (@lent). Before the
+ * splice the successor goes on as the first owner would have, after the splice by retransmission.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 #include "proxy/stash.h"
 
 #define ACK_BYTES	8192		/* acknowledge at once when so much is new */
-#define ACK_DELAY_NS	40000000ULL	/* and else after this */
+#define ACK_DELAY_NS	40000000ULL	/* and otherwise after this time */
 #define AGAIN_NS	200000000ULL
 #define LENT_TRIES	6
 #define TIME_LEFT_MIN_NS 1000000000ULL
@@ -51,7 +52,7 @@ static __u32 later_tsval(__u32 a, __u32 b)
 	return (__s32)(b - a) > 0 ? b : a;
 }
 
-/* Another proxy may have acknowledged bytes of this head: so it is asked first. */
+/* Another proxy may have acknowledged bytes of this head: so the store is queried first. */
 static int is_asked_first(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (!sp_node_is_shared(&p->node) || c->stash != SP_STASH_UNKNOWN)
@@ -81,8 +82,8 @@ static void give_bytes(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * Only this box has it. Whoever wants to go on without a store does, but gives it some time to
- * come.
+ * Only this machine has the head. A proxy that may go on without a store does so, but gives the
+ * store some time to come.
  */
 static int may_go_on(struct sp_proxy *p, struct sp_conn *c, int err)
 {
@@ -156,7 +157,7 @@ void sp_stash_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 		give_bytes(p, c);
 }
 
-/* ---- bytes that others have acknowledged ---- */
+/* ---- bytes that other proxies have acknowledged ---- */
 
 static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer,
 		       const char *bytes,
@@ -170,15 +171,15 @@ static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_st
 	c->heard_tsval = later_tsval(c->heard_tsval, offer->client.tsval_theirs);
 	if (!sp_conn_is_committing(c))
 		c->client.tsval_theirs = c->heard_tsval;
-	else	/* its splice can't change any more; the store will have that soon */
+	else	/* its splice can't change any more; the store will soon have this TSval */
 		c->stashed_tsval = later_tsval(c->client.tsval_theirs, offer->client.tsval_theirs);
 	if (sp_node_is_shared(&p->node))
 		sp_stash_again(c);
 }
 
 /*
- * After the splice it is too late to learn that more was acknowledged: who did that has to deliver
- * it.
+ * After the splice it is too late to learn of more acknowledged bytes: the proxy that acknowledged
+ * them has to deliver them.
  */
 void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer,
 		    const char *bytes,
@@ -202,7 +203,7 @@ void sp_stash_asked(struct sp_proxy *p, struct sp_conn *c)
 		give_bytes(p, c);
 }
 
-/* However many proxies go on with it, a head has its time once. */
+/* The time of a head counts once, however many proxies go on with it. */
 static __u64 time_left_ns(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	__u64 max_ns = c->config->limits.head_ns, now_ms = real_ms(), age_ns;

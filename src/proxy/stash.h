@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* stash.h - bytes that are acknowledged before the splice are stored first (law 1's exception) */
+/* stash.h - bytes acknowledged before the splice are first stored (law 1's exception) */
 #ifndef SP_PROXY_STASH_H
 #define SP_PROXY_STASH_H
 
@@ -8,16 +8,16 @@
 /* An incomplete head grew: its client may wait for an acknowledgement. */
 void sp_stash_grown(struct sp_proxy *p, struct sp_conn *c);
 void sp_stash_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);
-/* The store answers: bytes were given, or it was asked for those of another proxy. */
+/* The store answers: it was given bytes, or queried for bytes of another proxy. */
 void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err);
 void sp_stash_asked(struct sp_proxy *p, struct sp_conn *c);
-/* The store may have lost something: give it all again. */
+/* The store may have lost records: give it all bytes again. */
 void sp_stash_again(struct sp_conn *c);
 void sp_stash_emptied(struct sp_proxy *p);
 
 /*
- * The store has a head of a connection that is here. After the splice it is too late: its owner has
- * to deliver it.
+ * The store has a head of a connection that is here. After the splice it is too late: the owner of
+ * the head has to deliver.
  */
 void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer,
 		    const char *bytes,

@@ -7,24 +7,24 @@
 
 /*
  * A SYN is answered statelessly, so its SYN-ACK would not be retransmitted. A client that sends
- * first retransmits its request, which does as well; a client that waits for the server's greeting
- * would wait for ever if the third segment of the handshake is lost. So these SYN-ACKs are kept in
- * a small ring for some seconds, and retransmitted once or twice unless the connection has come. In
- * a flood they displace each other, which ends only this help.
+ * first retransmits its request, which has the same effect. A client that waits for the server's
+ * greeting would wait for ever if the third segment of the handshake is lost. So these SYN-ACKs
+ * stay in a small ring for some seconds, and are retransmitted once or twice unless the connection
+ * has come. In a flood new SYN-ACKs displace old ones, which ends only this help.
  */
 struct sp_synacks;
 
 struct sp_synacks *sp_synacks_new(void);
 void sp_synacks_free(struct sp_synacks *synacks);
 
-/* @synack: as it was sent, service -> client */
+/* @synack: as sent, service -> client */
 void sp_synack_add(struct sp_synacks *synacks, const struct sp_segment *synack, __u64 now_ns);
 
 /* The client has answered by RST, or reset the connection since. */
 void sp_synack_forget(struct sp_synacks *synacks, const struct sp_tuple *front, __u32 client_isn);
 
 /**
- * sp_synack_tick() - retransmit what is due
+ * sp_synack_tick() - retransmit SYN-ACKs that are due
  * @is_here:	whether the connection client -> service has come. Called twice, with a pause for an
  *		answer of the store in between.
  */

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * sync.c - the source ports of ours on which the store has splices
+ * sync.c - our source ports on which the store has splices
  *
  * A daemon that finds no splices on its machine may have made some before: other proxies carry
- * them, and their ports are in use. So it reads the store at its start, reserves those ports, and
- * is in sync from then on. Later it reads again, slowly, and frees the ports of splices that ended
- * elsewhere: a complete scan has not found them.
+ * them, and their ports are in use. So the daemon reads the store at its start, reserves those
+ * ports, and is in sync from then on. Later scans, slowly, free the ports of splices that ended
+ * elsewhere: a port is free if a complete scan did not find its splice.
  *
- * New connections don't wait for that, but a backend that answers as if the port were in use is
- * believed until then. A proxy that is not in sync should not be announced: sp_sync_is_done().
+ * New connections don't wait for the first scan. Until then, a backend that answers as if the port
+ * were in use is believed. A proxy that is not in sync should not be announced: sp_sync_is_done().
  */
 #include <errno.h>
 
 #include "base/log.h"
 #include "proxy/sync.h"
 
-/* after a round; or the time that an idle splice has, if that is shorter */
+/* after a scan; or the time that an idle splice has, if shorter */
 #define AGAIN_NS	60000000000ULL
-#define RETRY_NS	500000000ULL	/* after one that failed */
+#define RETRY_NS	500000000ULL	/* after a scan that failed */
 #define GIVE_UP_NS	5000000000ULL	/* without the store, with store_loss: continue */
 
 static void in_sync(struct sp_proxy *p, const char *how)
@@ -37,7 +37,7 @@ void sp_sync_found(void *ctx, const struct sp_splice *splice)
 	switch (sp_port_seen(p->node.ports, &to, &from)) {
 	case 0: p->node.counters.ports_found++; break;
 	case -ENOMEM: p->node.counters.ports_unmarked++; break;
-	case -ESTALE:	/* a server was away when it was forgotten */
+	case -ESTALE:	/* a server was away when the splice was forgotten */
 		p->node.counters.ports_stale++;
 		sp_store_forget(p->node.store, splice);
 		break;
@@ -71,7 +71,7 @@ void sp_sync_scanned(void *ctx, int err)
 		in_sync(p, "");
 }
 
-/* Whatever is here keeps its port, and gives it back by itself. */
+/* A port of a splice or connection on this machine is freed with it, not by a scan. */
 static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr,

@@ -3,20 +3,20 @@
  * Theory of operation
  *
  * No client retransmits a head that was acknowledged (stash.c). If its owner dies, the successor
- * resumes it without waiting for a packet. The store knows the owner of each head: a dead owner is
- * asked for again and again until no head is left, then now and then, since it may only be
+ * resumes the head without waiting for a packet. The store knows the owner of each head. Heads of
+ * a dead owner are queried until no head is left, then now and then, since the owner may only be
  * suspended. A former daemon of this machine is such an owner, too.
  *
  * For each of its heads, and for each segment whose splice no proxy knows:
  *
- *	FETCHING	the splice is asked for; found, not found: READING; unknown: asked again
- *	READING		the head is asked for; found: it is resumed here
+ *	FETCHING	the splice is fetched; found, not found: READING; unknown: fetched again
+ *	READING		the head is fetched; found: resumed here
  *
  * If there is a splice, the bytes are retransmitted to the backend, where they are duplicates at
- * worst. If not, the head begins again, and the claim decides which proxy makes the splice. A head
- * may be left of a splice that ended and was forgotten: that must not run again. A head without a
- * splice is never older than limits allow, and a splice stays known for some time after its end:
- * the shorter of both times decides.
+ * worst. If not, the head begins again, and the claim decides which proxy makes the splice. The
+ * head of a splice that ended and was forgotten must not run again. A head without a splice is
+ * never older than limits allow, and a splice stays known for some time after its end: the shorter
+ * of both times decides.
  */
 #include "proxy/takeover.h"
 
@@ -34,7 +34,7 @@
 #define WANTS		1024
 #define WANT_NS		3000000000ULL
 #define AGAIN_NS	100000000ULL
-#define SETTLED_NS	5000000000ULL	/* between two looks at who has nothing left */
+#define SETTLED_NS	5000000000ULL	/* between two queries about an owner that has no head left */
 #define FORGET_NS	960000000000ULL	/* an owner: no head lives longer */
 #define SLACK_MS	2000		/* clocks */
 
@@ -48,7 +48,7 @@ struct want {
 	__u64		until_ns;
 };
 
-/* @name: "": nobody; the first one is a daemon before us, and has none */
+/* @name: "": no owner; the first slot is a former daemon of ours, which has no name */
 struct owner {
 	char	name[NAME_MAX_BYTES];
 	__u8	is_there;
@@ -58,7 +58,7 @@ struct owner {
 struct sp_takeover {
 	__u64		started_ns;
 	unsigned int	heads;		/* of a daemon before us, so far */
-	unsigned int	waiting;	/* those on this box that are not yet decided */
+	unsigned int	waiting;	/* heads on this machine that are not yet decided */
 	struct owner	owners[OWNERS_MAX];
 	struct want	wants[WANTS];
 };
@@ -73,14 +73,14 @@ void sp_takeover_free(struct sp_takeover *takeover)
 	free(takeover);
 }
 
-/* ---- what is wanted ---- */
+/* ---- wanted heads ---- */
 
 static struct want *slot_of(struct sp_proxy *p, const struct sp_tuple *front)
 {
 	return &p->takeover->wants[sp_conns_hash(p->conns, front) % WANTS];
 }
 
-/* Return: NULL unless it is wanted. */
+/* Return: NULL unless @front is wanted. */
 static struct want *find_want(struct sp_proxy *p, const struct sp_tuple *front)
 {
 	struct want *w = slot_of(p, front);
@@ -88,10 +88,7 @@ static struct want *find_want(struct sp_proxy *p, const struct sp_tuple *front)
 	return w->state != FREE && !memcmp(&w->front, front, sizeof(*front)) ? w : NULL;
 }
 
-/*
- * Return: NULL when its place is taken, and for it if it is wanted already: then it will be asked
- * for again.
- */
+/* Return: NULL if the slot is taken, even by @front itself, whose head will be fetched again. */
 static struct want *add_want(struct sp_proxy *p, const struct sp_tuple *front,
 			     enum want_state state, __u8 left_by)
 {
@@ -137,7 +134,7 @@ static void take_orphan(struct sp_proxy *p, const struct sp_tuple *front, __u8 l
 		sp_store_fetch(p->node.store, front);
 }
 
-/* A client's segment, of which this is the place to put it together. */
+/* A client's segment, whose head is put together here. */
 static int is_asked_for(struct sp_proxy *p, const struct sp_tuple *key)
 {
 	__u8 flags;
@@ -176,7 +173,7 @@ static __u64 real_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-/* See above: without a splice it might have run. */
+/* A head without a splice that might have run, see above. */
 static int is_outdated(const struct sp_proxy *p, const struct sp_stash_offer *offer)
 {
 	const struct sp_limits_conf *l = &p->node.config->limits;
@@ -194,7 +191,7 @@ void sp_takeover_taken(struct sp_proxy *p, const struct sp_tuple *front, __u8 le
 		sp_store_disown_head(p->node.store, p->takeover->owners[left_by - 1].name, front);
 }
 
-/* Return: whether nobody will want it any more. */
+/* Return: whether the head is of no more use to any proxy. */
 static int is_over(struct sp_proxy *p, const struct sp_tuple *front,
 		   const struct sp_stash_offer *offer)
 {
@@ -207,7 +204,7 @@ static int is_over(struct sp_proxy *p, const struct sp_tuple *front,
 	return is_outdated(p, offer);
 }
 
-/* Its splice may be here already; else it begins again. */
+/* Resume through a splice that is here already, or begin the head again. */
 static struct sp_conn *resume_head(struct sp_proxy *p, const struct sp_tuple *front,
 				   const struct sp_stash_offer *offer,
 				   const char *bytes, __u32 len)
@@ -339,7 +336,7 @@ void sp_takeover_died(struct sp_proxy *p, const char *name)
 	strcpy(free->name, name);
 }
 
-/* Not while it lives (again), and not when another one is to do it. */
+/* A living owner keeps its heads, and another successor may be responsible for a dead one's. */
 static int is_ours(const struct sp_proxy *p, const struct owner *o)
 {
 	struct sp_member m;
