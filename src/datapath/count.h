@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * count.h - how many splices are in the table. Only for src/datapath and what stands in its place
- * in tests.
+ * count.h - number of splices in the table. Only for src/datapath and its fakes in tests.
  */
 #ifndef SP_DATAPATH_COUNT_H
 #define SP_DATAPATH_COUNT_H
@@ -11,7 +10,7 @@
 /* A splice is counted by its half from the backend. @e: may be NULL */
 int sp_count_of(const struct sp_entry *e);
 
-/* Read what the datapath has counted, which is a change, too. Return: @count. */
+/* Read the datapath's counts, which is a change, too. Return: @count. */
 const struct sp_count *sp_count_read(struct sp_count *count, const struct sp_control *control);
 
 /* So many more, or fewer. The datapath refuses SYNs while the table is full. */

@@ -37,7 +37,7 @@ static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap
 	return 0;
 }
 
-/* A pinned map keeps its size, because the splices in it matter more than a new limit. */
+/* A pinned map keeps its size, because its splices matter more than a new limit. */
 static int size_map(struct sp_datapath *dp, struct bpf_map *map, __u32 entries, const char *limit)
 {
 	struct bpf_map_info info = {};
@@ -117,7 +117,7 @@ static int load_programs(struct sp_datapath *dp, const struct sp_config *config)
 	return err ?: proxy_bpf__load(dp->skel);
 }
 
-/* A kernel with the function may still refuse the program that calls it: load without it then. */
+/* A kernel with the function may still refuse the calling program: then load without it. */
 static int load_best(struct sp_datapath *dp, const struct sp_config *config)
 {
 	int err;
@@ -281,7 +281,7 @@ enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_
 	const struct sp_control *c = dp->control;
 	enum sp_cookie cookie = SP_COOKIE_INVALID;
 
-	/* each call reads two periods: a bit of the cookie says which one is meant */
+	/* each call reads two periods: a bit of the cookie selects the period */
 	for (__u32 i = 0; i < c->key_count; i++)
 		for (__u32 age = 0; !cookie && age < SP_COOKIE_LATE_PERIODS; age += 2)
 			cookie = sp_cookie_read(c->cookie_key[i], &in, c->period - age,
@@ -323,7 +323,7 @@ int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int
 	dp->ring = ring_buffer__new(bpf_map__fd(dp->skel->maps.sp_events), on_event, dp, NULL);
 	if (!dp->ring)
 		return -errno;
-	/* libbpf's own descriptor is an epoll, which would wake our epoll needlessly */
+	/* libbpf's own descriptor is an epoll, and would wake our epoll needlessly */
 	*ret_fd = bpf_map__fd(dp->skel->maps.sp_events);
 	return 0;
 }

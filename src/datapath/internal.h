@@ -18,7 +18,7 @@ struct sp_offered {
 };
 
 /*
- * @offered: what map sp_services holds, in the order of its keys: a look at it is no system call
+ * @offered: contents of map sp_services, in the order of its keys, read without a system call
  */
 struct sp_datapath {
 	struct proxy_bpf	*skel;
@@ -37,7 +37,7 @@ struct sp_datapath {
 	__u64			forbidden_pkts;
 	struct sp_offered		offered[SP_SERVICES_MAX];
 	size_t			offered_count;
-	__u16			mtu;			/* which they follow */
+	__u16			mtu;			/* followed by the offered MSS */
 };
 
 /* policies.c: once, before programs are attached. Return: 0 or -errno. */

@@ -65,7 +65,7 @@ static __u16 mss_of(__u16 mtu, const struct sp_addr *addr)
 	return mtu - sp_addr_header_bytes(addr);
 }
 
-/* What backends do less stays. */
+/* A backend's lower MSS stays. */
 void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *config)
 {
 	__u16 mtu = sp_datapath_mtu(config);

@@ -100,8 +100,8 @@ static void swap_ends(struct sp_policy *p)
 }
 
 /*
- * Whether it is about packets that we might send, or take: TCP, without a mark, by no xfrm
- * interface. One of a single interface counts for all.
+ * Return: whether the policy fits packets that we might send or take: TCP, without a mark, not of
+ * an xfrm interface. A policy of a single interface counts for all.
  */
 static int concerns_us(const struct xfrm_userpolicy_info *info, const void *bytes, int len)
 {
@@ -116,7 +116,7 @@ static int concerns_us(const struct xfrm_userpolicy_info *info, const void *byte
 	       (!if_id || !*if_id);
 }
 
-/* ---- all of them ---- */
+/* ---- all policies ---- */
 
 static void forget_policy(struct sp_policy_watch *w, __u32 index)
 {
@@ -172,7 +172,7 @@ static void delete_policy(struct sp_policy_watch *w, const void *bytes, int len)
 	forget_policy(w, policy ? info.index : id.index);
 }
 
-/* Messages are aligned to 4 bytes, their structs to 8: so these are copied. */
+/* Messages are aligned to 4 bytes, their structs to 8: so structs are copied. */
 static void take_message(struct sp_policy_watch *w, const struct nlmsghdr *m)
 {
 	const char *bytes = NLMSG_DATA(m);
@@ -210,14 +210,14 @@ static void take_message(struct sp_policy_watch *w, const struct nlmsghdr *m)
 	}
 }
 
-#define TABLE_ROOM	(SP_POLICIES_MAX - 2)	/* beside what is forbidden by default */
+#define TABLE_ROOM	(SP_POLICIES_MAX - 2)	/* beside the rows of forbid_all() */
 
 static void forbid_all(struct sp_policies *t, int is_in)
 {
 	t->of[t->count++] = (struct sp_policy){ .is_in = is_in };
 }
 
-/* What has no place in it is covered by its last ones: everything, which is safe. */
+/* Policies that find no room are covered by the last rows: all is forbidden, which is safe. */
 static void make_table(struct sp_policy_watch *w)
 {
 	const struct xfrm_userpolicy_default *d = &w->defaults;
@@ -285,7 +285,7 @@ static int dump_policies(struct sp_policy_watch *w)
 	return 0;
 }
 
-/* Kernels before 5.15 have none, and say so. */
+/* Kernels before 5.15 have no defaults, and report an error. */
 static int ask_defaults(struct sp_policy_watch *w)
 {
 	struct {

@@ -13,17 +13,17 @@
 /*
  * Theory of operation
  *
- * What the datapath sends goes past the kernel's IPsec (bpf_redirect_neigh()), so it would leave in
- * clear what a policy says must be encrypted, or must not leave. It can't encrypt. So it keeps a
- * table of policies and looks into it whenever it looks a way out up, about four times a second for
- * each half: what a policy is meant for is dropped (ipsec among the drops). The daemon makes no
- * such splice to begin with. Policies of an xfrm interface (if_id) are none of these.
+ * Packets of the datapath bypass the kernel's IPsec (bpf_redirect_neigh()). A packet that a policy
+ * wants encrypted, or forbids, would leave in clear. The datapath can't encrypt, so it has a table
+ * of policies. Each half consults the table with each route lookup, about four times a second:
+ * packets that a policy fits are dropped (ipsec among the drops). The daemon makes no such splice
+ * to begin with. Policies of an xfrm interface (if_id) are ignored.
  *
- * A policy of direction in or fwd says what must not come in clear. What it is meant for is not
- * answered: one table serves for both. So do the defaults of the host (`ip xfrm policy
- * setdefault`), for what no policy fits.
+ * A policy of direction in or fwd forbids packets that come in clear. Such packets are not
+ * answered: one table serves for both. The defaults of the host (`ip xfrm policy setdefault`) are
+ * in the table, too, for packets that no policy fits.
  *
- * The table is read with the capabilities of the start; later the kernel tells what changes.
+ * The table is read with the capabilities of the start; later the kernel reports changes.
  */
 struct sp_policy_watch;
 
@@ -38,8 +38,8 @@ int sp_policy_watch_fd(const struct sp_policy_watch *watch);
 int sp_policy_watch_read(struct sp_policy_watch *watch, __u64 now_ns);
 
 /*
- * Return: how many policies are beyond what the table holds: then all is forbidden that no other
- * one lets pass.
+ * Return: number of policies that the table has no room for: then all packets are forbidden that no
+ * other policy lets pass.
  */
 unsigned int sp_policy_watch_beyond(const struct sp_policy_watch *watch);
 

@@ -15,7 +15,7 @@
 #include "datapath/attach.h"
 #include "base/log.h"
 
-#define LAYOUT		"v4"	/* of the pinned maps; each layout has a directory of its own */
+#define LAYOUT		"v4"	/* of the pinned maps; each layout has its own directory */
 #define BPFFS_MAGIC	0xcafe4a11
 #define LOCK_TRIES	50
 #define LOCK_PAUSE_US	20000
@@ -70,7 +70,7 @@ static int lock_or_log(const char *state_dir, int *ret_fd)
 	return err;
 }
 
-/* A user who can write there can unpin, and so detach, the datapath. */
+/* A user who can write to the directory can unpin, and so detach, the datapath. */
 static int check_owner(const char *state_dir, int fd)
 {
 	struct stat st;

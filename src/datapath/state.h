@@ -9,7 +9,7 @@
 #define SP_STATE_PATH_MAX 512
 
 struct sp_state {
-	/* of state_dir: the kernel unlocks it when the daemon ends */
+	/* lock of state_dir: the kernel unlocks when the daemon ends */
 	int	lock_fd;
 	char	dir[SP_STATE_PATH_MAX];		/* the pins of this layout */
 };
@@ -17,18 +17,17 @@ struct sp_state {
 /**
  * sp_state_open() - make the directory and lock it
  * Waits a moment for a daemon that is just ending.
- * Return: 0 or -errno; -EBUSY: another daemon has it.
+ * Return: 0 or -errno; -EBUSY: another daemon has the lock.
  */
 int sp_state_open(const char *state_dir, struct sp_state *ret_state);
 /* The pins stay. */
 void sp_state_close(struct sp_state *state);
 
 /*
- * Remove and detach the datapath of versions with another layout, which would take our packets for
- * its own.
+ * Remove and detach the datapath of versions with another layout, which would take our packets.
  */
 void sp_state_sweep(const char *state_dir);
-/* Unpin and detach the datapath, of each layout. Return: 0 or -errno; -EBUSY: a daemon has it. */
+/* Unpin and detach the datapath, of each layout. Return: 0 or -errno; -EBUSY: a daemon runs. */
 int sp_state_remove(const char *state_dir);
 
 #endif

@@ -4,11 +4,11 @@
  *
  * Theory of operation
  *
- * A program that does not return "next" ends the chain, so ours must be the first. Packets that it
- * leaves alone go to the next program. Querying a chain needs CAP_NET_ADMIN, which the daemon gives
- * up after the start (confine.c). After that, an attempt to attach the program once more shows
- * whether the chain is unchanged: with the known revision, the kernel refuses it with EEXIST; if a
- * program was added or removed since, with ESTALE.
+ * A program that does not return "next" ends the chain, so ours must be the first. Packets left
+ * alone by our program go to the next program. Querying a chain needs CAP_NET_ADMIN, which the
+ * daemon gives up after the start (confine.c). After that, an attempt to attach the program once
+ * more shows whether the chain is unchanged. With the known revision, the kernel refuses by EEXIST;
+ * if a program was added or removed since, by ESTALE.
  */
 #include "datapath/tcx.h"
 
@@ -185,7 +185,7 @@ static int create_link(const struct sp_tcx *t)
 
 	if (fd < 0)
 		return fd;
-	unlink(t->path);	/* this detaches an older link */
+	unlink(t->path);	/* unlinking detaches an older link */
 	err = bpf_obj_pin(fd, t->path);
 	close(fd);
 	return err;
