@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * cluster.h - the other members of the cluster (proxies and agents): which live, which proxy is a
- * connection's home, and the messages between members
+ * cluster.h - the other members of the cluster (proxies and agents): their liveness, the home of a
+ * connection, and the messages between members
  */
 #ifndef SP_CLUSTER_CLUSTER_H
 #define SP_CLUSTER_CLUSTER_H
@@ -14,7 +14,7 @@
 #include "tcp/segment.h"
 
 /*
- * Each function takes NULL: a proxy with a local store has no cluster. Context: event loop; nothing
+ * Each function takes NULL: a proxy with a local store has no cluster. Context: event loop; no call
  * blocks. Messages may be lost, like the packets that they stand for.
  */
 struct sp_cluster;
@@ -82,11 +82,11 @@ void sp_cluster_flush(struct sp_cluster *c);
 /* A member's sealed record, from a server of the store. */
 void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len);
 
-/* The state that other members see; SYNCING at first. */
+/* The state shown to other members; SYNCING at first. */
 void sp_cluster_set_state(struct sp_cluster *c, enum sp_member_state state);
 /* An agent's SP_CAN_*, @adopts and @mtu (struct sp_member), for proxies. */
 void sp_cluster_set_can(struct sp_cluster *c, __u8 can, __u64 adopts, __u16 mtu);
-/* The sources of a proxy, or what an agent serves, have changed. */
+/* The sources of a proxy, or the servers of an agent, have changed. */
 void sp_cluster_configure(struct sp_cluster *c, const struct sp_config *config);
 enum sp_member_state sp_cluster_state(const struct sp_cluster *c);
 /* The @idx-th member; 0 is this node. Return: 0; -ENOENT: no more. */
@@ -121,13 +121,13 @@ void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind,
 struct sp_splice;
 /*
  * Introduce a splice that was just committed to the agent of its backend, if the agent carries a
- * half of it. Any proxy may do so, because the proxy that made the splice may have died before. An
- * agent that seems dead gets it as well: its datapath lives. Call sp_cluster_flush() before the
- * splice's first bytes are sent.
+ * half. Any proxy may do so, because the proxy that made the splice may have died before. An agent
+ * that seems dead gets the introduction as well: its datapath lives. Call sp_cluster_flush() before
+ * the splice's first bytes are sent.
  */
 void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 refreshed_s);
 
-/* A FIN of @tuple, the key of one half: another proxy may know whether it fits. */
+/* A FIN of @tuple, the key of one half: another proxy may know whether the FIN fits. */
 void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
 			 const struct sp_fin *fin);
 /* To all members that may carry the splice; @state: SP_STATE_* of the half under @front. */

@@ -14,7 +14,7 @@
 
 #define BATCH		64
 #define BATCHES_PER_TURN 8
-/* longer than any message: one that is too long is refused */
+/* longer than any message, so that a message too long is refused */
 #define RECEIVE_BYTES	2048
 #define BUFFER_BYTES	(4 * 1024 * 1024)
 
@@ -85,7 +85,7 @@ void sp_datagrams_add(struct sp_datagrams *d, const struct sp_endpoint *to, cons
 	};
 }
 
-/* The newest first: older ones are full. */
+/* Search the newest first: older datagrams are full. */
 static struct iovec *find_joinable(struct queue *q, const struct sp_endpoint *to, size_t unit)
 {
 	for (unsigned int i = q->count; i-- > 0;)
@@ -112,8 +112,8 @@ void sp_datagrams_join(struct sp_datagrams *d, const struct sp_endpoint *to, con
 }
 
 /*
- * Time since the kernel received it. If a change of the clock makes it too old, its sender repeats
- * it.
+ * Time since the kernel received the message. If a clock change makes it seem too old, its sender
+ * sends it again.
  */
 static __s64 read_age_ns(struct msghdr *msg)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* internal.h - struct sp_cluster, and what its files call of one another. For src/cluster/ only. */
+/* internal.h - struct sp_cluster, and calls between its files. For src/cluster/ only. */
 #ifndef SP_CLUSTER_INTERNAL_H
 #define SP_CLUSTER_INTERNAL_H
 
@@ -44,15 +44,15 @@ static inline void sp_cluster_homes_changed(struct sp_cluster *c)
 }
 
 /* cluster/send.c */
-/* To dead members as well: they may only seem dead. */
+/* Dead members get a HELLO as well: they may only seem dead. */
 void sp_cluster_send_hello(struct sp_cluster *c);
-/* This member's record, to the store or to the members that the configuration names. */
+/* This member's record, to the store or to the members named by the configuration. */
 void sp_cluster_announce(struct sp_cluster *c);
 
 /* cluster/receive.c, which calls send.c */
 void sp_cluster_receive(struct sp_cluster *c);
 /*
- * Declare silent members dead. @is_late: the daemon was suspended, so their silence says nothing.
+ * Declare silent members dead. @is_late: the daemon was suspended, so their silence means nothing.
  */
 void sp_cluster_bury(struct sp_cluster *c, __u64 now_ns, int is_late);
 

@@ -76,7 +76,7 @@ struct sp_member *sp_members_agent_at(struct sp_members *ms, const struct sp_end
 	return NULL;
 }
 
-/* A free entry, or that of the member which is silent longest. */
+/* A free entry, or the entry of the member with the longest silence. */
 static struct sp_member *find_room(struct sp_members *ms)
 {
 	struct sp_member *oldest = NULL;
@@ -160,7 +160,7 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 	return is_news ? SP_MEMBER_NEWS : SP_MEMBER_SAME;
 }
 
-/* Sequence numbers show what is new from a known daemon. For a new daemon only the clock does. */
+/* Sequence numbers order messages of a known daemon. A new daemon is recognised by the clock. */
 static int is_fresh(const struct sp_member *m, const struct sp_member *said)
 {
 	return (m->seq && said->started_ns == m->started_ns) ||

@@ -46,7 +46,7 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len)
 	case SP_MEMBER_NAME_TAKEN: refuse_name(c, &m.relay); break;
 	case SP_MEMBER_FULL: c->counters.member_refused_full++; break;
 	case SP_MEMBER_NEWS: sp_cluster_homes_changed(c); break;
-	/* a server that was away still has the record before this */
+	/* a server that was away still has the record before */
 	case SP_MEMBER_REPLAYED:
 	case SP_MEMBER_SKEWED:
 	case SP_MEMBER_UNKNOWN:
@@ -59,7 +59,7 @@ void sp_cluster_heard(struct sp_cluster *c, const void *record, size_t len)
 	}
 }
 
-/* Without a store, two proxies have nothing to tell each other, and two agents neither. */
+/* Without a store, two proxies have no messages for each other, nor have two agents. */
 static int is_counterpart(struct sp_cluster *c, const char *name, enum sp_member_state state)
 {
 	int is_agent = state == SP_MEMBER_AGENT,
@@ -115,7 +115,7 @@ static void receive_hello(struct sp_cluster *c, const struct sp_message *m,
 	}
 }
 
-/* A HELLO must come from the address in its sender's record; other messages need a known sender. */
+/* A HELLO must come from the address in its sender's record; any message needs a known sender. */
 static void receive_message(struct sp_cluster *c, const struct sp_message *m,
 			    const struct sp_endpoint *from, __s64 age_ns)
 {
@@ -167,8 +167,8 @@ static void count_refusal(struct sp_cluster *c, enum sp_message_refusal refusal)
 }
 
 /*
- * A record as a datagram: in a cluster without a store. It must name a member of the configuration,
- * and come from the endpoint given there. Return: whether the datagram was a record.
+ * A record as a datagram: in a cluster without a store. The record must name a member of the
+ * configuration, and come from its configured endpoint. Return: whether the datagram was a record.
  */
 static int receive_record(struct sp_cluster *c, const void *bytes, size_t len,
 			  const struct sp_endpoint *from)

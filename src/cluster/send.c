@@ -21,7 +21,7 @@ static size_t write_message(struct sp_cluster *c, struct sp_message *m,
 }
 
 /*
- * An agent makes no splices and carries none of another agent, so it needs only ENDS. Those are
+ * An agent makes no splices and carries no splice of another agent, so it needs only ENDS. Ends are
  * sent once, so also to members that seem dead: a slow member that missed them would keep the
  * splice until `idle`.
  */
@@ -191,7 +191,7 @@ void sp_cluster_send_hello(struct sp_cluster *c)
 	}
 }
 
-/* The key has the endpoint, so that two members of one name see each other. */
+/* The key includes the endpoint, so that two members of one name see each other. */
 void sp_cluster_announce(struct sp_cluster *c)
 {
 	const struct sp_member *self = &c->members.self;
