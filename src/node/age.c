@@ -4,8 +4,8 @@
  *
  * Theory of operation
  *
- * Each splice has one half from its backend. The walk looks at that half, and at the half up only
- * where it must. A splice is
+ * Each splice has one half from its backend. The walk examines that half, and the half up only
+ * where necessary. A splice is
  *
  *	closed		if both ends have sent FIN, or one RST: removed after `closed` (lifetime.h);
  *			the store forgets it, other nodes are told that it ended
@@ -21,9 +21,9 @@
  *	rekeyed		if its record is sealed with an old key: same as emptied
  *	ended		if FIN or RST was seen, then silence: other nodes are told, once. Its other
  *			packets may have passed elsewhere, and the client's next connection from
- *			that port may reach a node that saw none of them
- *	outdated	if the answer to a refresh says so: removed; the next packet fetches what is
- *			right
+ *			that port may reach a node that saw no FIN or RST
+ *	outdated	if the answer to a refresh says so: removed; the next packet fetches the
+ *			right splice
  */
 #include "node/age.h"
 
@@ -35,13 +35,13 @@
 #include "node/age_internal.h"
 
 /*
- * A turn may delay packets for a moment: 0.4 us for each entry that it looks at, 8 us for each
- * splice that it removes or refreshes, and 3 ms for an empty table of the default size. So turns
- * are short, and the pause between two walks is short against the lifetime of an entry.
+ * A turn may delay packets for a moment: 0.4 us for each examined entry, 8 us for each splice that
+ * is removed or refreshed, and 3 ms for an empty table of the default size. So turns are short, and
+ * the pause between two walks is short against the lifetime of an entry.
  */
-#define STRETCH		1024	/* entries looked at in one turn of the loop */
+#define STRETCH		1024	/* entries examined in one turn of the loop */
 #define STRETCH_SLOW	256
-#define REFRESHES_PER_TURN 256	/* as many as STRETCH_SLOW: a slow walk leaves out none */
+#define REFRESHES_PER_TURN 256	/* as many as STRETCH_SLOW: a slow walk refreshes every splice */
 #define TURN_MS		10
 #define PAUSE_MIN_MS	100
 #define PAUSE_MAX_MS	5000
@@ -52,7 +52,7 @@
 static struct sp_tuple keys[STRETCH];
 static struct sp_entry entries[STRETCH];
 
-/* The daemon that set this trap is gone, or would have removed it: these are its longest waits. */
+/* A trap older than a daemon's longest waits: its daemon is gone, or would have removed it. */
 static void age_trap(struct sp_ager *a, const struct sp_limits_conf *limits,
 		     const struct sp_tuple *key, const struct sp_entry *e)
 {

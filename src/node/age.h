@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * age.h - the ager: walks over the splices of this machine, ends those that are over, refreshes
- * the others in the store.
+ * the rest in the store.
  *
  * Context: event loop, nothing blocks. A call that fails is counted or logged by the ager itself.
  */
@@ -24,20 +24,20 @@
  * @survivable:	live splices that another proxy could continue: lately confirmed by the store
  * @oldest_s:	when the oldest live splice was made, by the last whole walk, which began at
  *		@oldest_walk_s; CLOCK_REALTIME. INT64_MAX: no splice; 0: no walk yet
- * @is_slow:	a turn refreshes fewer splices than need it, so turns look at fewer entries
+ * @is_slow:	a turn refreshes fewer splices than needed, so turns examine fewer entries
  * @is_short:	ports or room run short, so closed splices go early
- * @was_short:	this walk left splices to the next one
+ * @was_short:	this walk left splices to the next walk
  * @budget:	splices that this turn may still refresh or query
  * @is_querying: this walk has queried the store about splices that seem expired
  * @is_refused:	the store takes no more refreshes in this turn
- * @holders:	of the last walk (@holders_idx) and of this one; a splice made meanwhile counts in
+ * @holders:	of the last walk (@holders_idx) and of this walk; a splice made meanwhile counts in
  *		both
- * @is_short_walk, @is_share_known: room was short when this walk began, and the last one
+ * @is_short_walk, @is_share_known: room was short when this walk began, and the last walk
  * @changes:	of sp_count, when the walk began
- * @emptied_s:	the store may have lost what it confirmed up to then; CLOCK_REALTIME
+ * @emptied_s:	the store may have lost confirmations up to this time; CLOCK_REALTIME
  *
  * The caller sets @is_agent, @pause_max_ms, @ended, @expired and @ctx after sp_ager_init(), and may
- * read @survivable, @oldest_s and @oldest_walk_s. The other members are private.
+ * read @survivable, @oldest_s and @oldest_walk_s. All other members are private.
  */
 struct sp_ager {
 	struct sp_datapath	*dp;
@@ -73,7 +73,7 @@ struct sp_ager {
 	__s64			emptied_s;
 };
 
-/* @ager is zeroed; the others are borrowed. */
+/* @ager is zeroed; other arguments are borrowed. */
 void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports,
 		  struct sp_store *store);
 
@@ -81,15 +81,16 @@ void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports 
 unsigned int sp_ager_turn(struct sp_ager *ager, const struct sp_limits_conf *limits);
 
 /*
- * Remove the splice of proxy -> backend @back, whose port is wanted, if it is over by the short
- * lifetimes (lifetime.h). Return: whether it was removed.
+ * Remove the splice of proxy -> backend @back, whose port is wanted, if the short lifetimes
+ * (lifetime.h) are over. Return: whether the splice was removed.
  */
 int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits,
 		    const struct sp_tuple *back);
 
 /*
  * Reset the live splice of @back for @client, which wants its port, if the client of that splice
- * holds at least twice as many splices as @client, and 16 more. Return: whether it was removed.
+ * holds at least twice as many splices as @client, and 16 more. Return: whether the splice was
+ * removed.
  */
 int sp_ager_give_way(struct sp_ager *ager, const struct sp_tuple *back,
 		     const struct sp_addr *client);
@@ -97,7 +98,7 @@ int sp_ager_give_way(struct sp_ager *ager, const struct sp_tuple *back,
 __u32 sp_ager_held_by(const struct sp_ager *ager, const struct sp_addr *client);
 /* A splice of @client was made. */
 void sp_ager_made(struct sp_ager *ager, const struct sp_addr *client);
-/* Return: whether the table is nearly full, and @client holds a quarter of it. */
+/* Return: whether the table is nearly full, and @client holds a quarter. */
 int sp_ager_is_greedy(struct sp_ager *ager, const struct sp_addr *client);
 
 /* Events of the store. @err: of a fetch. */
@@ -107,11 +108,11 @@ void sp_ager_emptied(struct sp_ager *ager);
 void sp_ager_refreshed(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 void sp_ager_outdated(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 /*
- * Records in the store are sealed with an old key; for @in_flight_ns, confirmations may be of
- * those.
+ * Records in the store are sealed with an old key; for @in_flight_ns, confirmations may be of old
+ * records.
  */
 void sp_ager_rekeyed(struct sp_ager *ager, __u64 in_flight_ns);
-/* Remove a splice that no packet may use. Return: 0; -ENOENT: it is not in the table. */
+/* Remove a splice that no packet may use. Return: 0; -ENOENT: not in the table. */
 int sp_ager_remove(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 
 #endif

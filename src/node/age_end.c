@@ -7,7 +7,7 @@
 #include "node/age_internal.h"
 #include "node/lifetime.h"
 
-/* Live splices are back in an emptied server by then; `idle` if that is less. */
+/* An emptied server has live splices again by then; `idle` if shorter. */
 #define EMPTIED_NS	60000000000ULL
 
 /* A splice that is idle here may continue through other proxies: then its port is not free. */
@@ -21,7 +21,7 @@ static void return_port(struct sp_ports *ports, const struct sp_tuple *back, int
 		sp_port_release(ports, &to, &from);
 }
 
-/* @is_over: no node carries the splice any more, and none should */
+/* @is_over: no node carries the splice any more, or should */
 static void remove_splice(struct sp_ager *a, struct sp_view *v, int is_over)
 {
 	struct sp_tuple back = sp_tuple_reverse(v->down_key);
@@ -40,7 +40,7 @@ static void remove_splice(struct sp_ager *a, struct sp_view *v, int is_over)
 	return_port(a->ports, &back, is_over);
 }
 
-/* Both ends get an RST; other nodes hear the same as if both ends had sent one. */
+/* Both ends get an RST; other nodes are told the same as if both ends had sent an RST. */
 void sp_ager_expire(struct sp_ager *a, struct sp_view *v)
 {
 	const struct sp_entry *before = v->down;
@@ -57,8 +57,8 @@ void sp_ager_expire(struct sp_ager *a, struct sp_view *v)
 }
 
 /*
- * Our last refresh may still be in the store. A record that outlives it was refreshed by another
- * proxy.
+ * Our last refresh may still be in the store. A record that outlives this refresh was refreshed by
+ * another proxy.
  */
 static int may_be_stored(const struct sp_ager *a, const struct sp_entry *e)
 {
@@ -78,7 +78,7 @@ static struct sp_lifetime describe_lifetime(const struct sp_ager *a, const struc
 }
 
 /*
- * The half down alone decides where it can. If a splice is only quiet, the half up is fetched each
+ * The half down alone decides if possible. If a splice is only quiet, the half up is fetched each
  * time that the shorter lifetime has passed once more.
  */
 static int may_be_over(const struct sp_ager *a, const struct sp_limits_conf *limits,
@@ -190,7 +190,7 @@ void sp_ager_fetched(struct sp_ager *a, const struct sp_limits_conf *limits,
 		sp_ager_expire(a, &v);
 }
 
-/* An emptied server may have taken our record: forget it there, so that no proxy finds it. */
+/* An emptied server may have taken our record: forget it there, so that no proxy fetches it. */
 static void forget_outdated(struct sp_ager *a, const struct sp_tuple *front,
 			    const struct sp_tuple *down_key, const struct sp_entry *up)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* age_internal.h - the parts of the ager: each file calls only those above it. For age*.c. */
+/* age_internal.h - the parts of the ager: each file calls only files above. For age*.c. */
 #ifndef SP_NODE_AGE_INTERNAL_H
 #define SP_NODE_AGE_INTERNAL_H
 
 #include "node/age.h"
 
 /*
- * A splice during one look. @up is valid if @has_up: the client's port may have a newer splice.
+ * A splice during one examination. @up is valid if @has_up: the client's port may have a newer
+ * splice.
  */
 struct sp_view {
 	const struct sp_tuple	*down_key;
@@ -20,7 +21,7 @@ struct sp_tuple sp_view_front(const struct sp_view *view);
 void sp_view_find_up(struct sp_ager *ager, struct sp_view *view);
 struct sp_splice sp_view_splice(const struct sp_view *view);
 __u64 sp_view_seen_ns(const struct sp_view *view);
-/* Return: -ENOENT: @down_key names no half from a backend. @e is what @view points to. */
+/* Return: -ENOENT: @down_key names no half from a backend. @view points to @e. */
 int sp_view_open(struct sp_ager *ager, const struct sp_tuple *down_key, struct sp_entry *e,
 		 struct sp_view *view);
 void sp_ager_read_clocks(struct sp_ager *ager);
@@ -38,7 +39,7 @@ int sp_ager_check_over(struct sp_ager *ager, const struct sp_limits_conf *limits
 		       struct sp_view *view);
 void sp_ager_expire(struct sp_ager *ager, struct sp_view *view);
 
-/* age_yield.c: how much each client holds */
+/* age_yield.c: number of splices of each client */
 void sp_ager_count_holder(struct sp_ager *ager, const struct sp_addr *client);
 
 #endif

@@ -32,8 +32,8 @@ void sp_ager_send_ends(struct sp_ager *a, const struct sp_view *v)
 
 /*
  * The silence was too short when the last walk began, so each end is sent once. Closed splices are
- * many: their half down suffices. An agent sends nothing of those, because a proxy has seen one of
- * the ends.
+ * many: their half down suffices. An agent sends no ends of closed splices, because a proxy has
+ * seen one of the ends.
  */
 void sp_ager_check_ends(struct sp_ager *a, struct sp_view *v)
 {

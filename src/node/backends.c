@@ -39,7 +39,8 @@ static struct sp_backend *find_key(const struct sp_backends *b, const struct sp_
 }
 
 /*
- * By its place, if @pool is of the running configuration; by its key, if @pool is of an older one.
+ * Found by index, if @pool is of the running configuration; by key, if @pool is of an older
+ * configuration.
  */
 static struct sp_backend *find_backend(const struct sp_backends *b, const struct sp_pool_conf *pool,
 				       size_t idx)
@@ -57,8 +58,8 @@ static __u64 tried_bit(size_t idx)
 }
 
 /*
- * Each candidate gains its weight; the one with the most is chosen and pays the total. @is_any:
- * also if down
+ * Each candidate gains its weight; the candidate with the most is chosen and pays the total.
+ * @is_any: also if down
  */
 static int pick_backend(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
 			__u64 tried, int is_any, __u64 now_ns)

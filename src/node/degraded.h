@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * degraded.h - services of mode split or adopt whose backends lack an agent for it: found before a
- * connection comes. No I/O but the log; times are passed in, in ns. Context: event loop.
+ * degraded.h - services of mode split or adopt whose backends lack an agent for this mode: found
+ * before a connection comes. No I/O but the log; times are passed in, in ns. Context: event loop.
  */
 #ifndef SP_NODE_DEGRADED_H
 #define SP_NODE_DEGRADED_H
@@ -17,7 +17,7 @@
  * @backends:	number of its backends with a weight, in all its pools
  * @lacking:	number of backends that get a lesser mode
  * @lacking_hash: of those backends and their reasons
- * @pool, @backend: the first of them, borrowed
+ * @pool, @backend: the first such backend, borrowed
  * @mode, @reason: its mode, and why
  */
 struct sp_degradation {
@@ -42,7 +42,7 @@ struct sp_degraded {
  * sent HELLOs.
  */
 void sp_degraded_configure(struct sp_degraded *s, const struct sp_config *config, __u64 now_ns);
-/* A member came, is gone, or has other abilities: check again after three HELLOs. */
+/* A member came, is gone, or has new abilities: check again after three HELLOs. */
 void sp_degraded_changed(struct sp_degraded *s, __u64 now_ns);
 /* Check at most once a second, and log the changes of each service. */
 void sp_degraded_tick(struct sp_degraded *s, const struct sp_cluster *cluster, __u64 now_ns);

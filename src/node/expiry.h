@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * expiry.h - RST to both ends of a splice that this node ends. A segment that is not sent is
- * counted by the wire.
+ * expiry.h - RST to both ends of a splice that this node ends. The wire counts segments that are
+ * not sent.
  */
 #ifndef SP_NODE_EXPIRY_H
 #define SP_NODE_EXPIRY_H
@@ -14,8 +14,9 @@
  * @up, @down:	state of the halves; @up is NULL if the client's port has a newer splice: then only
  *		the backend is reset
  *
- * An end accepts an RST with exactly its next sequence number. For another number in its window it
- * sends a challenge ACK (RFC 5961, 3.2); the daemon answers that like any segment without a splice.
+ * An end accepts an RST with exactly its next sequence number. For another number in its window the
+ * end sends a challenge ACK (RFC 5961, 3.2), which the daemon answers like any segment without a
+ * splice.
  */
 void sp_expiry_tell(struct sp_wire *wire, const struct sp_splice *splice,
 		    const struct sp_half_state *up, const struct sp_half_state *down);

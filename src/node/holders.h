@@ -19,8 +19,8 @@
 #define SP_HOLDERS_FEW		64
 
 /*
- * @added: splices since the last clear; @first: hashes of the first ones, so that a few are cleared
- *		one by one
+ * @added: splices since the last clear; @first: hashes of the first splices, so that a few are
+ *		cleared singly
  */
 struct sp_holders {
 	__u32	added;

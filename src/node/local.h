@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * local.h - addresses of this machine. Backends on the proxy itself are a fault: their packets
- * never reach the datapath. Needs no privileges; system calls that don't block.
+ * never reach the datapath. Needs no privileges; system calls don't block.
  */
 #ifndef SP_NODE_LOCAL_H
 #define SP_NODE_LOCAL_H
@@ -9,8 +9,8 @@
 #include "config/config.h"
 
 /*
- * Connect a datagram socket to @addr: looks up the route, sends nothing. Return: descriptor for the
- * caller, or -errno.
+ * Connect a datagram socket to @addr: looks up the route, sends no packet. Return: descriptor for
+ * the caller, or -errno.
  */
 int sp_local_connect(const struct sp_addr *addr);
 

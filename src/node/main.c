@@ -27,8 +27,8 @@
 #define CHECK_BEATS	4	/* heartbeats between two checks of the interfaces */
 #define CONSUME_MAX	64	/* reads of the ring in one turn of the loop */
 /*
- * Until proxies have missed an agent that has just ended, and what they gave to its datapath till
- * then has come.
+ * Time until proxies notice that an agent has ended, and packets sent to its datapath before have
+ * arrived.
  */
 #define UNLOAD_AFTER_US	1000000
 
@@ -102,7 +102,7 @@ static void before_packets(void *ctx)
 }
 
 /*
- * Send the packets and messages that this turn's answers of the store and of other proxies led to.
+ * Send the packets and messages caused by this turn's answers of the store and of other proxies.
  */
 static void on_flush(uv_prepare_t *prepare)
 {
@@ -252,7 +252,7 @@ static int start_loop(struct daemon *d)
 			       &d->control);
 }
 
-/* Stop all callbacks first: they use what is closed then. */
+/* Stop all callbacks first: they use resources that are closed next. */
 static void stop_loop(struct daemon *d)
 {
 	uv_poll_stop(&d->events);

@@ -8,7 +8,7 @@
 #include "splice/splice.h"
 
 /*
- * All borrowed. @start_ns: CLOCK_BOOTTIME. @is_draining: by splicectl drain-self; reloads keep it.
+ * All borrowed. @start_ns: CLOCK_BOOTTIME. @is_draining: by splicectl drain-self, kept by reloads.
  * @detached: an interface without our program, see sp_attach_check(); NULL: none
  */
 struct sp_report {
@@ -19,7 +19,7 @@ struct sp_report {
 	const char		*detached;
 };
 
-/* Tell other members whether this proxy is ready, at each heartbeat. */
+/* Tell all members whether this proxy is ready, at each heartbeat. */
 void sp_report_send_state(const struct sp_report *report);
 
 /* Context of the operations: a struct sp_report. */

@@ -14,7 +14,7 @@ json_t *sp_report_services(const struct sp_config *config);
 /* The modes of all services that use a pool: bits 1 << enum sp_mode. */
 unsigned int sp_report_wanted(const struct sp_config *config, size_t pool_idx);
 /*
- * For each wanted mode, the one in effect at @backend: {mode, reason}. @agent: the backend's, or
+ * For each wanted mode, the mode in effect at @backend: {mode, reason}. @agent: the backend's, or
  * NULL
  */
 json_t *sp_report_modes(unsigned int wanted, const struct sp_pool_conf *pool,
