@@ -56,41 +56,41 @@ enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH
 /**
  * struct sp_conn - a connection before its splice, or with bytes that its backend still lacks
  * @front:	client -> service
- * @back:	proxy -> backend; all zero while there is none
+ * @back:	proxy -> backend; all zero before
  * @up:		the half from client to backend, from COMMITTING on
  * @reasm:	the part of the client's stream in the buffer, see sp_conn_buf()
  * @fin_at:	offset of the client's FIN, or SP_CONN_NO_FIN
  * @parsed:	bytes that the parser has seen
  * @acked:	bytes acknowledged to the client; the store has them all
  * @stashing:	bytes given to the store, the last of them perhaps without success
- * @stashed_tsval, @giving_tsval: the client's TSval in the store, now and after what is being given
- * @heard_tsval:	latest TSval of the client; the splice begins with that of @client
+ * @stashed_tsval, @giving_tsval: the client's TSval in the store, now and after @stashing
+ * @heard_tsval:	latest TSval of the client; the splice begins with the TSval of @client
  * @ack_ns:	HEAD: when held bytes are given to the store, 0: not due
- * @ask_ns:	when the store is asked again for another proxy's splice
+ * @ask_ns:	when the store is queried again for another proxy's splice
  * @begun_ms:	CLOCK_REALTIME of the first bytes
  * @left_by:	the former owner of this head, see takeover.h; 0: none
- * @una, @sent:	DELIVERING: bytes acknowledged by the backend, and sent to it
+ * @una, @sent:	DELIVERING: bytes acknowledged by the backend, and sent
  * @cwnd:	DELIVERING: bytes that may be in flight
- * @delivering_ns: when that began
+ * @delivering_ns: start of DELIVERING
  * @window_bytes: of the backend's SYN-ACK
  * @backend_mss: of the backend's SYN-ACK, or of its agent; @forward_mss: the same, or less
- * @limit_mss:	@backend_mss if the client was promised a larger one, else 0
+ * @limit_mss:	@backend_mss if the client was promised more, else 0
  * @backend_idx: in @pool
- * @mode, @mode_reason: of its splice, and why it is not more
+ * @mode, @mode_reason: of its splice, and the reason for no higher mode
  * @tried:	backends, see sp_backends_choose()
  * @sent_s:	CLOCK_REALTIME of the reply
  * @is_trapped:	an entry without a rule sends packets of @front to the daemon
- * @is_news:	data came since the store was asked for another proxy's splice
+ * @is_news:	data came since the store was queried for another proxy's splice
  * @is_ecn, @is_ecn_back: ECN was negotiated with the client, and with the backend
  * @is_ce:	a held segment was marked CE, and the backend was not told yet
  * @is_repeating: DELIVERING: bytes were retransmitted
  * @challenge_ns: an RST in the window is not challenged before
- * @reactions:	CONNECTING: to segments of the backend that fit nothing, since the last SYN by the
+ * @reactions:	CONNECTING: to segments of the backend that do not fit, since the last SYN by the
  *		timer
  * @is_reset:	COMMITTING: the client has reset the connection meanwhile
  * @is_kept:	the store has all bytes before @acked: they need not be given again
- * @lent:	tries left to give the store the bytes of a former owner, during which none is
- *		acknowledged; 0: it has them
+ * @lent:	tries left to give the store the bytes of a former owner, without an acknowledgement
+ *		meanwhile; 0: the store has the bytes
  */
 struct sp_conn {
 	enum sp_conn_state		state;

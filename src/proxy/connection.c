@@ -26,7 +26,7 @@ static const char *const state_names[] = {
 #undef X
 };
 
-/* One line for each change: --verbose replays a connection. */
+/* A line for each change: --verbose replays a connection. */
 static void log_change(const struct sp_conn *c, const char *to, const char *why)
 {
 	char front[SP_TUPLE_STRLEN];

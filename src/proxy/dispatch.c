@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * dispatch.c - a packet that the datapath does not carry finds its connection, begins one, or
- * belongs to none
+ * dispatch.c - packets that the datapath does not carry: each finds or begins a connection, or has
+ * no connection
  */
 #include "proxy/dispatch.h"
 
@@ -28,7 +28,7 @@ static void dispatch_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_back_reset(p, c);
 	sp_machine_go(p, c, next);
 	if (sp_node_is_shared(&p->node))
-		/* a stray that may belong to another proxy's splice */
+		/* a stray, perhaps of another proxy's splice */
 		sp_home_keep(p, seg, SP_STRAY_F_MINE);
 }
 
@@ -54,7 +54,7 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		return;
 	if (seg->ack != c->client.isn_ours + 1)
 		dispatch_foreign(p, seg);
-	else if (c->state == SP_CONN_DELIVERING)	/* its splice is newer than the segment */
+	else if (c->state == SP_CONN_DELIVERING)	/* the splice is newer than the segment */
 		sp_forward(p, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
 	else
 		sp_machine_go(p, c, sp_head_segment(p, c, seg));
@@ -100,8 +100,8 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 }
 
 /*
- * A keepalive of a client that has sent no data: the number before its first byte, with or without
- * a byte of garbage (RFC 1122, 4.2.3.6).
+ * A keepalive of a client without data so far: the number before the first byte, with or without a
+ * byte of garbage (RFC 1122, 4.2.3.6).
  */
 static int is_probe(const struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -113,7 +113,7 @@ static int is_probe(const struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A connection that was opened a while ago still exists, as nothing is stored for it: no stray. If
+ * A connection that was opened a while ago still exists, as no state is stored for it: no stray. If
  * the server speaks first, a splice was made after the handshake, perhaps at another proxy.
  */
 static int is_of_silent_client(struct sp_proxy *p, const struct sp_segment *seg, int is_home)
@@ -138,9 +138,7 @@ static int is_of_silent_client(struct sp_proxy *p, const struct sp_segment *seg,
 	return 1;
 }
 
-/*
- * @e: half of an older connection, whose first segment begins no new connection; NULL: none
- */
+/* @e: half of an older connection, whose first segment begins no new connection, or NULL */
 static void dispatch_unknown(struct sp_proxy *p, const struct sp_segment *seg,
 			     const struct sp_entry *e, int is_home)
 {
@@ -172,8 +170,8 @@ static void dispatch_untrapped(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A trap of a former daemon, which was resumed unless the daemon had replied; or a trap that was
- * removed meanwhile.
+ * A trap of a former daemon, resumed unless the daemon had replied; or a trap that was removed
+ * meanwhile.
  */
 static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -214,10 +212,9 @@ void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_
 }
 
 /*
- * A client that has sent only its handshake sends no more after this RST. Its backend may never
- * send a packet that the client would answer by a second RST. So all proxies are told: one of
- * them may be connecting. The cookie proves a handshake, and each handshake costs the cluster this
- * message once.
+ * A client with only a handshake sends no more after this RST. Its backend may never send a packet
+ * that makes the client send a second RST. So all proxies are told: a proxy may be connecting. The
+ * cookie proves a handshake, and each handshake costs the cluster this message once.
  */
 static void tell_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -288,7 +285,7 @@ static int is_old(const struct sp_proxy *p, const struct sp_event *ev)
 	return age_ms >= (closed_ms < EVENT_OLD_MS ? closed_ms : EVENT_OLD_MS) && age_ms < 1U << 31;
 }
 
-/* All proxies that have the closed splice leave it behind. */
+/* All proxies with the closed splice leave it behind. */
 static void on_reused(struct sp_proxy *p, const struct sp_tuple *front)
 {
 	struct sp_entry e;
@@ -308,7 +305,7 @@ static void on_pieces(struct sp_proxy *p, const struct sp_event *ev, const struc
 	sp_forward(p, &e.half, e.meta.client_isn, seg, ev->mtu - IP_TCP_BYTES);
 }
 
-/* An ICMP error. If other proxies have splices, the error may be about one of theirs. */
+/* An ICMP error, perhaps about a splice of another proxy. */
 static void on_quote(struct sp_proxy *p, const struct sp_event *ev)
 {
 	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* dispatch.h - which connection a packet is for */
+/* dispatch.h - the connection of a packet */
 #ifndef SP_PROXY_DISPATCH_H
 #define SP_PROXY_DISPATCH_H
 
@@ -10,14 +10,14 @@ void sp_dispatch_event(struct sp_proxy *p, const struct sp_event *ev);
 /* A client's segment of connection @c. */
 void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg);
 /*
- * A client's first segment. @cookie: valid, or INVALID: it is read again. @is_home: the head is put
+ * A client's first segment. @cookie: valid, or INVALID: read again. @is_home: the head is put
  * together here
  */
 void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie,
 		       int is_home);
 /* A client's segment without a half or a cookie. */
 void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_home);
-/* A backend's segment without a half. @is_relayed: another proxy did not know it, either */
+/* A backend's segment without a half. @is_relayed: unknown to another proxy, too */
 void sp_dispatch_back(struct sp_proxy *p, const struct sp_segment *seg, int is_relayed);
 
 #endif

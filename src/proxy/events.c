@@ -21,7 +21,7 @@
 #include "proxy/sync.h"
 #include "proxy/takeover.h"
 
-/* of the segments sent to a dead home: above this, the home had a flood of small segments */
+/* of the segments sent to a dead home: more mean that the home had a flood of small segments */
 #define SEND_AGAIN_MAX	4096
 
 /* ---- the store ---- */
@@ -62,10 +62,7 @@ static void on_emptied(void *ctx)
 	sp_stash_emptied(ctx);
 }
 
-/*
- * A connection about to make its own splice, which is too late. If it is committing, the store says
- * so.
- */
+/* A connection about to make its own splice, too late. If it is committing, the store says so. */
 static int is_overtaken(const struct sp_conn *c)
 {
 	return c->state == SP_CONN_HEAD || c->state == SP_CONN_CONNECTING ||
@@ -92,7 +89,7 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
 }
 
-/* The splice of another proxy is installed here, too. */
+/* Install the splice of another proxy here. */
 static void use_found(struct sp_proxy *p, const struct sp_tuple *key,
 		      const struct sp_splice *splice)
 {
@@ -190,8 +187,8 @@ static const struct sp_store_events store_events = {
 /* ---- the cluster ---- */
 
 /*
- * The proxy that got the RST queries the store. Here the RST waits for the first segment of its
- * connection, if that segment is late.
+ * The proxy that got the RST queries the store. Here the RST waits for a late first segment of its
+ * connection.
  */
 static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -208,8 +205,8 @@ static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A segment that another proxy got. It is not forwarded again, even if this proxy knows another
- * home: so no segment goes in circles.
+ * A segment that another proxy got. This proxy forwards no such segment to a different home: so no
+ * segment goes in circles.
  */
 static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
 {
@@ -234,8 +231,8 @@ static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segme
 }
 
 /*
- * A connection whose bytes are acknowledged, or may be, stays here until they are delivered: the
- * new home would find them in the store.
+ * A connection stays here until acknowledged bytes, or bytes that may be acknowledged, are
+ * delivered: the new home would find them in the store.
  */
 static void hand_over(void *ctx, struct sp_conn *c)
 {
@@ -275,7 +272,7 @@ static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 		sp_dispatch_later(p, seg, 1);
 }
 
-/* A home that lives gets its segments twice, which is harmless while their splice is known. */
+/* A home that lives gets segments twice, which is harmless while the splice is known. */
 static void on_died(void *ctx, const char *name)
 {
 	struct sp_proxy *p = ctx;
@@ -288,8 +285,8 @@ static void on_died(void *ctx, const char *name)
 
 /*
  * The host of a backend has not taken over a handshake: the splice never began. The client
- * retransmits, and the connection begins anew. If the server was to speak first, the client has
- * nothing to retransmit: its acknowledgement is stored here.
+ * retransmits, and the connection begins anew. If the server was to speak first, the client never
+ * retransmits: its acknowledgement is stored here.
  */
 static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn)
 {

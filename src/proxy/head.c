@@ -9,7 +9,7 @@
 #include "proxy/room.h"
 
 #define CHALLENGE_NS	500000000ULL
-/* another proxy's commit was seen: by then its splice exists, or the proxy is gone */
+/* another proxy's commit was seen: by then the splice exists, or the proxy is gone */
 #define CLAIM_AGAIN_NS	500000000ULL
 
 /* A head longer than allowed never becomes whole, however many bytes follow. */
@@ -55,7 +55,7 @@ static enum sp_parse_verdict parse_bytes(struct sp_proxy *p, const struct sp_con
 	return SP_PARSE_OK;
 }
 
-/* The target alone may be too long: RFC 9112, 3. A line feed before it ends an empty line. */
+/* The target alone may be too long: RFC 9112, 3. A line feed before ends an empty line. */
 static int too_large(struct sp_proxy *p, const struct sp_conn *c)
 {
 	return memchr(sp_conn_buf(p->conns, c) + 2, '\n', head_bytes(c) - 2) ? 431 : 414;
@@ -113,8 +113,8 @@ static struct sp_next parse_head(struct sp_proxy *p, struct sp_conn *c)
 
 /*
  * The parsers begin at the first byte each time. A head that grew by little is parsed again only at
- * the next tick, and of all such heads together PARSE_PER_TICK bytes (dispatch.c). So a client that
- * sends one byte a segment costs no more.
+ * the next tick, and of all such heads together PARSE_PER_TICK bytes (dispatch.c). So a client with
+ * one byte in each segment costs no more.
  */
 static struct sp_next parse_grown(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -133,7 +133,7 @@ static struct sp_next parse_later(struct sp_proxy *p, struct sp_conn *c)
 
 /*
  * A TSval that is being committed is part of the splice. The earlier TSval of an overtaken segment
- * is not echoed: the client would take its retransmission for spurious (RFC 3522), and wait.
+ * is not echoed: the client would take a retransmission for spurious (RFC 3522), and wait.
  */
 static void note_tsval(struct sp_conn *c, __u32 tsval)
 {
@@ -144,8 +144,8 @@ static void note_tsval(struct sp_conn *c, __u32 tsval)
 }
 
 /*
- * The first segment is held even if limit `held` is reached: a whole head needs its place no longer
- * than its backend takes to answer, and wait_for_rest() decides about an incomplete head.
+ * The first segment is held even if limit `held` is reached: a whole head needs memory no longer
+ * than the backend takes to answer, and wait_for_rest() decides about an incomplete head.
  * Return: whether more of the stream is now without a hole.
  */
 static int hold_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
@@ -194,9 +194,9 @@ struct sp_next sp_head_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 }
 
 /*
- * Return: whether an RST ends @c (RFC 9293, 3.10.7.4; RFC 5961, 3). Its number is the next number
- * behind the held bytes, or the number that was acknowledged. The latter comes from a client that
- * has forgotten the connection and answers us.
+ * Return: whether an RST ends @c (RFC 9293, 3.10.7.4; RFC 5961, 3). The number must be the next
+ * number behind the held bytes, or the acknowledged number. The latter comes from a client that has
+ * forgotten the connection and answers us.
  */
 static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 {
@@ -207,9 +207,7 @@ static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 	return at == c->acked || at == c->reasm.len + (c->reasm.len >= c->fin_at);
 }
 
-/*
- * Other proxies may rely on a splice that is being committed: it begins, and ends as a splice.
- */
+/* Other proxies may rely on a splice that is being committed: it begins, and ends as a splice. */
 static struct sp_next end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 {
 	p->node.counters.client_reset++;
@@ -222,7 +220,7 @@ static struct sp_next end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 
 /*
  * At most ten in five seconds (RFC 5961, 7), counted for each connection: a common count would tell
- * a stranger which numbers are right (CVE-2016-5696).
+ * a stranger the right numbers (CVE-2016-5696).
  */
 static void challenge_rst(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -239,8 +237,8 @@ static void challenge_rst(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * If the number does not fit, this proxy may lack some of the client's segments. A client that has
- * no connection any more answers the challenge by an RST that fits (RFC 5961, 3.2).
+ * If the number does not fit, this proxy may lack some of the client's segments. A client without
+ * the connection answers the challenge by an RST that fits (RFC 5961, 3.2).
  */
 struct sp_next sp_head_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
@@ -324,7 +322,7 @@ int sp_head_is_first(const struct sp_conn *c, const struct sp_segment *seg)
 }
 
 /*
- * One segment with the whole head needs no home: if another proxy gets it as well, the claim
+ * A segment with the whole head needs no home: if another proxy gets the segment as well, the claim
  * decides. An incomplete head needs a home. So does a reply of our own, since the client's answer
  * may come to any proxy.
  */

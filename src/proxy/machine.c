@@ -2,16 +2,16 @@
 /*
  * Theory of operation
  *
- * A connection is here from its first data segment (with a valid cookie) until its splice, usually
- * for one round trip to a backend. conn.h has the table of its states. A packet (dispatch.c), an
- * answer of the store (events.c) or a tick goes to the phase that the state belongs to. The phase
- * returns the next step, which sp_machine_go() performs:
+ * A connection is here from the first data segment (with a valid cookie) until the splice, usually
+ * for one round trip to a backend. conn.h has the table of states. A packet (dispatch.c), an answer
+ * of the store (events.c) or a tick goes to the phase of the current state. The phase returns the
+ * next step, which sp_machine_go() performs:
  *
  *	head.c		HEAD				the head is held and parsed
  *	back.c		CONNECTING, COMMITTING, LATE	a backend is connected, the splice committed
  *	deliver.c	DELIVERING			held bytes are forwarded
  *	reply.c		ASKING, REPLIED			400, 404, 408, 414, 431, 503
- *	stash.c		HEAD, DELIVERING, ...		bytes acknowledged before the splice are stored
+ *	stash.c		HEAD, DELIVERING, ...		early acknowledged bytes are stored
  *
  * Bytes that only this machine holds are not acknowledged (law 1): if they are lost here, the
  * client retransmits them. No byte is forwarded before the halves are committed (law 3).
@@ -96,13 +96,13 @@ static void leave_conn(void *ctx, struct sp_conn *c)
 }
 
 /*
- * Other proxies served retransmitted requests during the suspension. The store forgets a request
- * that is over. A request still held here might win its claim and run again. So all begins as if
- * this daemon had just been started. A commit under way was sent in time, or is late for the
- * servers.
+ * Other proxies served retransmitted requests during the suspension. The store forgets a finished
+ * request. If such a request is still held here, it might win the claim and run again. So all
+ * begins as if this daemon had just been started. A commit under way was sent in time, or is late
+ * for the servers.
  *
- * A lone proxy forgets its strays, too. They have aged, while the segment that explains them lies
- * in the ring. The next stray would be taken for the second of an unknown connection, and its
+ * A lone proxy forgets the strays, too. They have aged, while the segment that explains them lies
+ * in the ring. The next stray would be taken for the second of an unknown connection, and the
  * client would be reset.
  */
 void sp_machine_awake(struct sp_proxy *p)

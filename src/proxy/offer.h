@@ -3,11 +3,11 @@
  * offer.h - promises to clients before their backend is known, reduced to the abilities of backends
  *
  * The configuration says how much every backend can take. If a backend can take less, the
- * connection that shows this must live with the promise: ICMP errors limit its packets to the
+ * connection that shows this must live with the promise. ICMP errors limit its packets to the
  * backend's MSS, and options are missing on which a strict client insists (RFC 7323, 3.2). Later
  * clients of all services that may lead to this backend are promised less: the smallest MSS, and
- * no option that a backend lacks. An option that is not promised is not offered to backends either,
- * so a backend that learns the option stays unnoticed: a reload forgets all.
+ * no option that a backend lacks. Options without a promise are not offered to backends either, so
+ * a backend that learns an option stays unnoticed: a reload forgets all.
  */
 #ifndef SP_PROXY_OFFER_H
 #define SP_PROXY_OFFER_H
@@ -16,7 +16,7 @@
 
 /* @syn_ack: of the backend of @c */
 void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *syn_ack);
-/* Warn of backends that lack an option, as long as they do. */
+/* Warn of missing options of backends, as long as they are missing. */
 void sp_offer_tick(struct sp_proxy *p, __u64 now_ns);
 /* Before a reload. */
 void sp_offer_forget(struct sp_proxy *p);

@@ -46,10 +46,10 @@ struct sp_sync {
  * @store_away_until_ns: the store did not answer a commit
  * @held_bytes:	memory behind all buffers, in whole pages
  * @offer_warned_ns: of options that backends lack
- * @parse_budget: bytes that may be parsed again in this tick
- * @wanting:	the client for which a port is sought
- * @reclaim_budget: splices that this tick may examine for their ports
- * @quote_budget: ICMP errors about which this tick may query the store
+ * @parse_budget: bytes left in this tick for repeated parsing
+ * @wanting:	the client in need of a port
+ * @reclaim_budget: splices left in this tick to be examined for their ports
+ * @quote_budget: ICMP errors left in this tick to be queried in the store
  */
 struct sp_proxy {
 	struct sp_node			node;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* reintroduce.h - adopted splices whose client has acknowledged nothing of its server yet */
+/* reintroduce.h - adopted splices whose client has acknowledged no data of the server yet */
 #ifndef SP_PROXY_UNHEARD_H
 #define SP_PROXY_UNHEARD_H
 
@@ -8,12 +8,12 @@
 #include "tcp/wire.h"
 
 /*
- * A handshake that a backend's kernel has not taken over yet is not retransmitted by the backend. A
- * client that sends first retransmits its request. If a client waits for the server's greeting, its
+ * A backend does not retransmit a handshake that its kernel has not taken over yet. A client that
+ * sends first retransmits its request. If a client waits for the server's greeting, its
  * acknowledgement may be lost behind the proxy. Without a shared store, the agent cannot fetch a
  * splice whose introduction was lost, either. So acknowledgement and introduction are repeated for
- * some seconds, until the client has acknowledged data. Both stay in a small ring, where a flood of
- * connections displaces them, which ends only this help.
+ * some seconds, until the client has acknowledged data. Both stay in a small ring. In a flood of
+ * connections new entries displace old ones, and only this help ends.
  */
 struct sp_reintroductions;
 
@@ -29,8 +29,8 @@ void sp_reintroduce_add(struct sp_reintroductions *reintroductions, const struct
 		    __u16 window, int is_greeting, __u64 now_ns);
 
 /*
- * Forget a splice. Return: 0 if its server was to speak first, with the client's acknowledgement,
- * by which the connection can begin anew; -ENOENT.
+ * Forget a splice. Return: 0 if the server was to speak first, with the client's acknowledgement,
+ * for a new beginning of the connection; -ENOENT.
  */
 int sp_reintroduce_take(struct sp_reintroductions *reintroductions, const struct sp_tuple *front,
 			__u32 client_isn,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * reused.h - splices whose client has opened another connection from the same port, as another
- * proxy says. The store gives such a splice to every proxy that fetches it, until the new splice is
- * committed.
+ * proxy says. Every proxy that fetches such a splice gets it, until the new splice is committed.
  */
 #ifndef SP_PROXY_REUSED_H
 #define SP_PROXY_REUSED_H

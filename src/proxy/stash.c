@@ -4,14 +4,13 @@
  *
  * A head is not acknowledged (law 1), but a client sends only a limited amount unacknowledged: its
  * initial window, or a single small segment (Nagle's algorithm, RFC 1122, 4.2.3.4). If a head is
- * incomplete and its client seems to wait, the store gets the bytes. As soon as they are safe
+ * incomplete and the client seems to wait, the store gets the bytes. As soon as they are safe
  * there, they are acknowledged, and this proxy has to deliver them (deliver.c).
  *
  * All acknowledged bytes of a head bear the TSval that the store has for sure. A proxy that resumes
  * the head knows no later TSval, and the backend would take an earlier TSval for an old duplicate
- * (RFC 7323, 5). Bytes that the client still holds bear its latest TSval. The echo of an earlier
- * TSval would tell the client that its retransmission was spurious (RFC 3522), and the client would
- * wait.
+ * (RFC 7323, 5). Bytes still held by the client bear the client's latest TSval. The echo of an
+ * earlier TSval would make a retransmission look spurious (RFC 3522), and the client would wait.
  *
  * A daemon that starts, or another proxy, may resume a head (takeover.c). Some of the bytes may not
  * be safe, so the successor gives them to the store before any acknowledgement (@lent). Before the
@@ -52,7 +51,7 @@ static __u32 later_tsval(__u32 a, __u32 b)
 	return (__s32)(b - a) > 0 ? b : a;
 }
 
-/* Another proxy may have acknowledged bytes of this head: so the store is queried first. */
+/* Query the store first: another proxy may have acknowledged bytes of this head. */
 static int is_asked_first(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (!sp_node_is_shared(&p->node) || c->stash != SP_STASH_UNKNOWN)
@@ -119,7 +118,7 @@ void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
 	c->lent = 0;
 	c->stashed_tsval = c->giving_tsval;
 	if (c->state == SP_CONN_DELIVERING || (c->state != SP_CONN_HEAD && !c->acked))
-		return;		/* the latter: its client retransmits all, so no TSval is needed */
+		return;		/* the latter: the client retransmits all, so no TSval is needed */
 	acknowledge_bytes(p, c);
 	if (c->state == SP_CONN_HEAD && c->reasm.len > c->acked)
 		sp_stash_grown(p, c);
@@ -157,7 +156,7 @@ void sp_stash_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 		give_bytes(p, c);
 }
 
-/* ---- bytes that other proxies have acknowledged ---- */
+/* ---- bytes acknowledged by other proxies ---- */
 
 static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer,
 		       const char *bytes,
@@ -171,15 +170,15 @@ static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_st
 	c->heard_tsval = later_tsval(c->heard_tsval, offer->client.tsval_theirs);
 	if (!sp_conn_is_committing(c))
 		c->client.tsval_theirs = c->heard_tsval;
-	else	/* its splice can't change any more; the store will soon have this TSval */
+	else	/* the splice can't change any more; the store will soon have this TSval */
 		c->stashed_tsval = later_tsval(c->client.tsval_theirs, offer->client.tsval_theirs);
 	if (sp_node_is_shared(&p->node))
 		sp_stash_again(c);
 }
 
 /*
- * After the splice it is too late to learn of more acknowledged bytes: the proxy that acknowledged
- * them has to deliver them.
+ * After the splice it is too late to learn of more acknowledged bytes: the proxy with the
+ * acknowledgement has to deliver.
  */
 void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash_offer *offer,
 		    const char *bytes,
@@ -203,7 +202,7 @@ void sp_stash_asked(struct sp_proxy *p, struct sp_conn *c)
 		give_bytes(p, c);
 }
 
-/* The time of a head counts once, however many proxies go on with it. */
+/* The time of a head counts once, however many proxies resume the head. */
 static __u64 time_left_ns(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	__u64 max_ns = c->config->limits.head_ns, now_ms = real_ms(), age_ns;

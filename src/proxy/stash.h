@@ -5,7 +5,7 @@
 
 #include "proxy/connection.h"
 
-/* An incomplete head grew: its client may wait for an acknowledgement. */
+/* An incomplete head grew: the client may wait for an acknowledgement. */
 void sp_stash_grown(struct sp_proxy *p, struct sp_conn *c);
 void sp_stash_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);
 /* The store answers: it was given bytes, or queried for bytes of another proxy. */

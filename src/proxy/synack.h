@@ -6,11 +6,11 @@
 #include "tcp/wire.h"
 
 /*
- * A SYN is answered statelessly, so its SYN-ACK would not be retransmitted. A client that sends
- * first retransmits its request, which has the same effect. A client that waits for the server's
+ * A SYN is answered statelessly, so the SYN-ACK would not be retransmitted. A client that sends
+ * first retransmits the request, with the same effect. A client that waits for the server's
  * greeting would wait for ever if the third segment of the handshake is lost. So these SYN-ACKs
  * stay in a small ring for some seconds, and are retransmitted once or twice unless the connection
- * has come. In a flood new SYN-ACKs displace old ones, which ends only this help.
+ * has come. In a flood new SYN-ACKs displace old ones, and only this help ends.
  */
 struct sp_synacks;
 

@@ -2,10 +2,10 @@
 /*
  * sync.c - our source ports on which the store has splices
  *
- * A daemon that finds no splices on its machine may have made some before: other proxies carry
- * them, and their ports are in use. So the daemon reads the store at its start, reserves those
- * ports, and is in sync from then on. Later scans, slowly, free the ports of splices that ended
- * elsewhere: a port is free if a complete scan did not find its splice.
+ * A daemon without splices on its machine may have made some before: other proxies carry them, and
+ * their ports are in use. So the daemon reads the store at its start, reserves those ports, and is
+ * in sync from then on. Later scans, slowly, free the ports of splices that ended elsewhere: a port
+ * is free if a complete scan did not find the splice.
  *
  * New connections don't wait for the first scan. Until then, a backend that answers as if the port
  * were in use is believed. A proxy that is not in sync should not be announced: sp_sync_is_done().
@@ -15,9 +15,9 @@
 #include "base/log.h"
 #include "proxy/sync.h"
 
-/* after a scan; or the time that an idle splice has, if shorter */
+/* after a scan; or the lifetime of an idle splice, if shorter */
 #define AGAIN_NS	60000000000ULL
-#define RETRY_NS	500000000ULL	/* after a scan that failed */
+#define RETRY_NS	500000000ULL	/* after a failed scan */
 #define GIVE_UP_NS	5000000000ULL	/* without the store, with store_loss: continue */
 
 static void in_sync(struct sp_proxy *p, const char *how)

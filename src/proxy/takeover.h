@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * takeover.h - acknowledged heads whose owner is gone: another proxy, or a former daemon of this
- * proxy.
+ * takeover.h - acknowledged heads without an owner, after the end of another proxy, or of a former
+ * daemon of this proxy.
  */
 #ifndef SP_PROXY_TAKEOVER_H
 #define SP_PROXY_TAKEOVER_H
@@ -13,7 +13,7 @@ void sp_takeover_free(struct sp_takeover *takeover);
 
 /* Resume the heads of a former daemon, on this machine or from the store. */
 void sp_takeover_start(struct sp_proxy *p);
-/* A proxy is dead: each living proxy remembers it, and its successor resumes its heads. */
+/* A proxy is dead: each living proxy notes the name, and the successor resumes the heads. */
 void sp_takeover_died(struct sp_proxy *p, const char *name);
 void sp_takeover_tick(struct sp_proxy *p, __u64 now_ns);
 
@@ -23,14 +23,14 @@ void sp_takeover_tick(struct sp_proxy *p, __u64 now_ns);
  */
 int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err);
 /*
- * The store has this head from us now: its former owner need not deliver. @left_by: as in struct
+ * The store has this head from us now: the former owner need not deliver. @left_by: as in struct
  * sp_conn
  */
 void sp_takeover_taken(struct sp_proxy *p, const struct sp_tuple *front, __u8 left_by);
 
 /*
  * The store has answered the fetch of a head, see sp_store_events. Return: whether the fetch was
- * begun here; then with @err 0 the head is resumed, in a connection of @front, unless it is over.
+ * begun here; then with @err 0 the head is resumed, in a connection of @front, unless outdated.
  */
 int sp_takeover_head(struct sp_proxy *p, const struct sp_tuple *front, int err,
 		     const struct sp_stash_offer *offer,
