@@ -184,7 +184,7 @@ static int check_link_type(const char *interface)
 	return -EPROTONOSUPPORT;
 }
 
-/* Each direction has a warning of its own. */
+/* Each direction has its own warning. */
 static void warn_of_filter(const char *interface, unsigned int ifindex, int is_out, __u64 now_ns)
 {
 	__u32 handle = sp_filters_in_front(ifindex, is_out, PRIORITY, HANDLE);
@@ -237,7 +237,7 @@ static int is_by_tcx(enum way way)
 	return way == TCX || way == TCX_OUT;
 }
 
-/* Return: whether to unpin it now. A clsact filter can't be removed later, without capabilities. */
+/* Return: whether to unpin now. A clsact filter can't be removed later, without capabilities. */
 static int is_left_over(const char *name, const struct sp_config *config,
 			struct sp_leavings *leavings)
 {
@@ -369,8 +369,8 @@ static int check_tcx(struct sp_tcx *t, struct sp_hook *hook, __u64 now_ns)
 }
 
 /*
- * A clsact filter goes with its interface. Attaching to a new one needs capabilities that the
- * daemon gave up.
+ * A clsact filter goes with its interface. Attaching again needs capabilities that the daemon gave
+ * up.
  */
 static int check_clsact(const char *interface, unsigned int ifindex, int is_out,
 			struct sp_hook *hook, __u64 now_ns)

@@ -35,8 +35,8 @@ int sp_attach_is_by_clsact(const char *path);
  * struct sp_hook - the state of one direction of an interface, between checks
  * @ifindex:	when the program was attached
  * @revision:	see struct sp_tcx
- * @look_ns:	time of the next look at the chain, unless the interface is a new one
- * @next_ns:	earliest time at which the program moves to the front again
+ * @look_ns:	time of the next look at the chain, unless the interface is new
+ * @next_ns:	earliest time for another move of the program to the front
  * @err:	of the last check
  */
 struct sp_hook {

@@ -27,7 +27,7 @@ struct sp_leavings {
 	int			map_fd;
 };
 
-/* Forget interfaces that a former daemon has left. */
+/* Forget interfaces left by a former daemon. */
 void sp_leaving_init(struct sp_leavings *l, int map_fd);
 /*
  * Add an interface that is not configured any more. Return: 0: stays attached; -ENODEV: the

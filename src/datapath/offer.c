@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "datapath/internal.h"
 
-/* Delete the keys of a small map that the new configuration does not have. */
+/* Delete keys of a small map that are not in the new configuration. */
 static void delete_others(int fd, size_t key_size, const void *keep, size_t keep_count)
 {
 	char key[64], next[64];
@@ -182,10 +182,7 @@ static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 	return 0;
 }
 
-/*
- * Backends that see their clients' addresses, if other proxies may open connections; an agent's
- * servers.
- */
+/* Backends that see clients' addresses, if other proxies may connect; an agent's servers. */
 static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 {
 	static struct sp_listen keep[SP_ORIGINS_MAX];

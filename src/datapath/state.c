@@ -70,7 +70,7 @@ static int lock_or_log(const char *state_dir, int *ret_fd)
 	return err;
 }
 
-/* A user who can write to the directory can unpin, and so detach, the datapath. */
+/* A user with write access to the directory can unpin, and so detach, the datapath. */
 static int check_owner(const char *state_dir, int fd)
 {
 	struct stat st;
@@ -127,7 +127,7 @@ static int is_layout(const char *name)
 	return name[0] == 'v' && name[1] && !name[1 + strspn(name + 1, "0123456789")];
 }
 
-/* The pins of a layout are files in one directory. */
+/* The pins of a layout are files in a directory. */
 static int remove_layout(int parent_fd, const char *name)
 {
 	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
