@@ -49,7 +49,7 @@ void sp_cluster_send_hello(struct sp_cluster *c);
 /* This member's record, to the store or to the members named by the configuration. */
 void sp_cluster_announce(struct sp_cluster *c);
 
-/* cluster/receive.c, which calls send.c */
+/* cluster/receive.c, above send.c */
 void sp_cluster_receive(struct sp_cluster *c);
 /*
  * Declare silent members dead. @is_late: the daemon was suspended, so their silence means nothing.

@@ -3,7 +3,7 @@
  * member.c - the table of members
  *
  * Records in the store say which members exist. HELLOs between members say which live. So a lost
- * store changes nothing, and a record that outlives its member revives none.
+ * store changes nothing, and an outdated record revives no member.
  */
 #include "cluster/member.h"
 
@@ -111,7 +111,7 @@ static enum sp_member_verdict add_member(struct sp_members *ms, const struct sp_
 		return SP_MEMBER_FULL;
 	*m = *said;
 	m->id = sp_member_id(said->name);
-	m->heard_ns = now_ns;	/* its silence begins now */
+	m->heard_ns = now_ns;	/* silence begins now */
 	m->is_alive = 0;
 	m->seq = 0;
 	return SP_MEMBER_SAME;
@@ -147,7 +147,7 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 	old_ns = m->started_ns;
 	if (said->started_ns > old_ns)
 		m->seq = 0;
-	/* its HELLOs are newer than any record */
+	/* HELLOs are newer than any record */
 	is_heard = m->is_alive && said->started_ns == old_ns;
 	is_news = m->is_alive && ((!is_heard && m->can != said->can) || !is_owned_same(m, said));
 	m->started_ns = said->started_ns;

@@ -16,7 +16,7 @@
 #define SP_HELLO_SILENT_NS	400000000ULL
 /* introductions would soon be refused as too old or too young */
 #define SP_CLOCK_OFF_MS		4000
-/* the first of a daemon: an older one is a replay, or a clock is wrong */
+/* for the first HELLO of a daemon: an older HELLO is a replay, or a clock is wrong */
 #define SP_HELLO_FRESH_MS	10000
 
 #define SP_MEMBER_STATES(X) X(SYNCING, syncing) X(READY, ready) X(DRAINING, draining) X(AGENT, agent)

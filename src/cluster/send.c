@@ -22,8 +22,8 @@ static size_t write_message(struct sp_cluster *c, struct sp_message *m,
 
 /*
  * An agent makes no splices and carries no splice of another agent, so it needs only ENDS. Ends are
- * sent once, so also to members that seem dead: a slow member that missed them would keep the
- * splice until `idle`.
+ * sent once, so also to members that seem dead: a slow member without them would keep the splice
+ * until `idle`.
  */
 static int is_concerned(const struct sp_member *m, enum sp_message_kind kind)
 {
@@ -39,7 +39,7 @@ static void queue_bytes(struct sp_cluster *c, const struct sp_member *to, enum s
 		sp_datagrams_add(c->datagrams, &to->relay, bytes, len);
 }
 
-/* @to: NULL: all members that the message concerns. Return: number of members. */
+/* @to: NULL: all concerned members. Return: number of members. */
 static unsigned int send_message(struct sp_cluster *c, const struct sp_member *to,
 				 struct sp_message *m)
 {
@@ -146,7 +146,7 @@ void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u
 		c->counters.fins_sent += send_message(c, NULL, &m);
 }
 
-/* The agent refuses older introductions, because they may be replayed. */
+/* Older introductions are refused by the agent, because they may be replayed. */
 static int is_fresh(const struct sp_splice *splice)
 {
 	return (__s32)(time(NULL) - splice->up.spliced_s) <= SP_INTRODUCE_FRESH_S;
@@ -191,7 +191,7 @@ void sp_cluster_send_hello(struct sp_cluster *c)
 	}
 }
 
-/* The key includes the endpoint, so that two members of one name see each other. */
+/* The key includes the endpoint, so two members of the same name see each other. */
 void sp_cluster_announce(struct sp_cluster *c)
 {
 	const struct sp_member *self = &c->members.self;
