@@ -8,18 +8,18 @@
  * where necessary. A splice is
  *
  *	closed		if both ends have sent FIN, or one RST: removed after `closed` (lifetime.h);
- *			the store forgets it, other nodes are told that it ended
- *	expired		if it is not closed, but quiet for too long. Both ends get an RST, the rest
- *			is the same. With a shared store, the store is queried first: while it has
- *			the splice, another proxy may carry it, and the splice is only removed here.
+ *			the store forgets it, other nodes are told of the end
+ *	expired		if not closed, but quiet for too long. Both ends get an RST, the rest is the
+ *			same. With a shared store, the store is queried first: if the splice is
+ *			found, another proxy may carry it, and the splice is only removed here.
  *			An agent leaves the RST to proxies
  *	moving		refreshed, if the store has confirmed nothing for a quarter of its TTL
- *	unprotected	if it was made while the store was out of reach: stored as soon as the store
+ *	unprotected	if made while the store was out of reach: stored as soon as the store
  *			answers
  *	emptied		if a server has lost its records, or the daemon has just started and can't
  *			know: each splice is refreshed once
  *	rekeyed		if its record is sealed with an old key: same as emptied
- *	ended		if FIN or RST was seen, then silence: other nodes are told, once. Its other
+ *	ended		if FIN or RST was seen, then silence: other nodes are told, once. Further
  *			packets may have passed elsewhere, and the client's next connection from
  *			that port may reach a node that saw no FIN or RST
  *	outdated	if the answer to a refresh says so: removed; the next packet fetches the
@@ -35,9 +35,9 @@
 #include "node/age_internal.h"
 
 /*
- * A turn may delay packets for a moment: 0.4 us for each examined entry, 8 us for each splice that
- * is removed or refreshed, and 3 ms for an empty table of the default size. So turns are short, and
- * the pause between two walks is short against the lifetime of an entry.
+ * A turn may delay packets for a moment: 0.4 us for each examined entry, 8 us for each removed or
+ * refreshed splice, and 3 ms for an empty table of the default size. So turns are short, and the
+ * pause between two walks is short against the lifetime of an entry.
  */
 #define STRETCH		1024	/* entries examined in one turn of the loop */
 #define STRETCH_SLOW	256

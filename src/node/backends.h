@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * backends.h - the backends of the configuration: which is next, which are down. No I/O, no clock:
+ * backends.h - the backends of the configuration: choice of the next, and state. No I/O, no clock:
  * times are passed in, in ns. Context: event loop.
  */
 #ifndef SP_NODE_BACKENDS_H
@@ -12,19 +12,18 @@
  * Theory of operation
  *
  *	UP -> DOWN	`failures` connections in a row were refused or timed out (0: never)
- *	DOWN -> DOWN	`retry` has passed: one connection is a trial, the next one after another
+ *	DOWN -> DOWN	`retry` has passed: a connection is a trial, the next trial is after another
  *			`retry`
  *	DOWN -> UP	a connection was answered
  *
  * New connections go to the pool's backends in turn, by weight, smoothly: 2:1 is a a b, not blocks
  * of hundreds. Backends of weight 0 (draining) or of the other family get none. Backends that the
- * connection has tried are left out, unless it has tried all. Backends that are down are left out,
+ * connection has tried are left out, unless all were tried. Backends that are down are left out,
  * unless all are down: a backend that may be dead is better than none.
  *
- * A backend keeps its state over a reload if the pool's name and its address stay. A connection
- * that began before a reload continues with its pool. So calls take a pool of any configuration
- * that is still in memory, and an index in that pool. Reports about a backend that is gone are
- * ignored.
+ * A backend keeps its state over a reload if pool name and address stay. A connection from before a
+ * reload continues with its pool. So calls take a pool of any configuration still in memory, and an
+ * index in that pool. Reports about removed backends are ignored.
  */
 enum sp_backend_failure { SP_BACKEND_REFUSED, SP_BACKEND_SILENT };
 

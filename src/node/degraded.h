@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * degraded.h - services of mode split or adopt whose backends lack an agent for this mode: found
+ * degraded.h - services of mode split or adopt whose backends lack an agent for this mode, found
  * before a connection comes. No I/O but the log; times are passed in, in ns. Context: event loop.
  */
 #ifndef SP_NODE_DEGRADED_H
@@ -13,9 +13,9 @@
 #define SP_DEGRADED_STRLEN	320
 
 /**
- * struct sp_degradation - backends of one service that get less than its mode
- * @backends:	number of its backends with a weight, in all its pools
- * @lacking:	number of backends that get a lesser mode
+ * struct sp_degradation - backends of a service that get less than the service's mode
+ * @backends:	number of backends with a weight, in all pools
+ * @lacking:	number of backends with a lesser mode
  * @lacking_hash: of those backends and their reasons
  * @pool, @backend: the first such backend, borrowed
  * @mode, @reason: its mode, and why

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * expiry.h - RST to both ends of a splice that this node ends. The wire counts segments that are
- * not sent.
+ * expiry.h - RST to both ends of a splice that this node ends. The wire counts unsent segments.
  */
 #ifndef SP_NODE_EXPIRY_H
 #define SP_NODE_EXPIRY_H
@@ -14,7 +13,7 @@
  * @up, @down:	state of the halves; @up is NULL if the client's port has a newer splice: then only
  *		the backend is reset
  *
- * An end accepts an RST with exactly its next sequence number. For another number in its window the
+ * An end accepts an RST with exactly the next sequence number. For another number in the window the
  * end sends a challenge ACK (RFC 5961, 3.2), which the daemon answers like any segment without a
  * splice.
  */

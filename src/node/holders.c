@@ -15,7 +15,7 @@ static __u64 hash_client(const __u64 key[2], const struct sp_addr *client)
 	return sp_siphash_words(key, words, 2);
 }
 
-/* Each row uses other bits of the hash. */
+/* Each row uses its own bits of the hash. */
 static __u32 find_column(__u64 hash, int row)
 {
 	return hash >> (row * SP_HOLDERS_COLUMNS_BITS) & ((1 << SP_HOLDERS_COLUMNS_BITS) - 1);
@@ -32,7 +32,7 @@ void sp_holders_add(struct sp_holders *h, const __u64 key[2], const struct sp_ad
 		h->counts[row][find_column(at, row)]++;
 }
 
-/* Called each second or so: with few splices it writes little. */
+/* Clear the counts, each second or so: with few splices only few writes. */
 void sp_holders_clear(struct sp_holders *h)
 {
 	if (h->added > SP_HOLDERS_FEW)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * route_mtu.h - the MTU of the route to a backend, in bytes. The kernel's forwarding heeds the MTU
- * of the interface and that of the route. But bpf_fib_lookup() returns that of the interface, and
- * that of a route only if it is locked.
+ * of the interface and the MTU of the route. But bpf_fib_lookup() returns the interface's MTU, and
+ * the route's MTU only if it is locked.
  */
 #ifndef SP_NODE_ROUTE_MTU_H
 #define SP_NODE_ROUTE_MTU_H
