@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * config.c - spliced.yaml from the file to a checked configuration: the top level, and what is not
- * a list of things.
+ * config.c - spliced.yaml from the file to a checked configuration: the top level, and sections
+ * that are no lists.
  */
 #include "config/section.h"
 #include "config/value.h"
@@ -17,7 +17,7 @@
 #define SOCKET_PATH_MAX		(sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define SNAT_PORT_MIN		1024
 
-/* The configuration and the memory that it lies in. */
+/* The configuration and its memory. */
 struct loaded {
 	struct sp_config	config;
 	struct sp_doc_chunk		*chunks;
@@ -168,7 +168,7 @@ static int value_limits(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 	return sp_doc_map(doc, node, "limits", limit_keys, into);
 }
 
-/* Each key may look at what those before it have set: services at pools, pools at source. */
+/* Keys may refer to earlier keys: services to pools, pools to source. */
 static const struct sp_doc_key top_keys[] = {
 	{ .name = "interfaces", .parse = value_interfaces, .min = 1,
 	  .max = SP_CONFIG_INTERFACES_MAX,
@@ -203,7 +203,7 @@ static const struct sp_doc_key top_keys[] = {
 	{ 0 }
 };
 
-/* What an agent has in common with a proxy are the entries of its table, too. */
+/* Keys that an agent shares with a proxy are rows of the proxy's table. */
 static struct sp_doc_key agent_keys[9];
 
 static int is_first(const struct sp_endpoint *serves, const struct sp_endpoint *at)
@@ -344,7 +344,7 @@ void sp_config_free(struct sp_config *config)
 	free(loaded);
 }
 
-/* Up to @size bytes: a pipe has no length that could be asked for. */
+/* Read up to @size bytes: a pipe has no length to query. */
 static ssize_t file_read(const char *path, char *bytes, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

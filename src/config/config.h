@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * config.h - what the file said (spliced.yaml(5)). Immutable once loaded; what runs points into it.
+ * config.h - the contents of the file (spliced.yaml(5)). Immutable once loaded; running connections
+ * point into the configuration.
  */
 #ifndef SP_CONFIG_CONFIG_H
 #define SP_CONFIG_CONFIG_H
@@ -15,18 +16,18 @@
 #define SP_CONFIG_INTERFACES_MAX 64
 #define SP_NAME_MAX	63	/* of a pool, a service, a backend, a proxy */
 #define SP_SERVERS_MAX	16	/* of the store */
-#define SP_COPIES_MAX	5	/* of a splice, among them */
+#define SP_COPIES_MAX	5	/* of a splice, on different servers */
 
 enum sp_protocol { SP_PROTOCOL_HTTP, SP_PROTOCOL_TLS, SP_PROTOCOL_TCP };
 enum sp_source { SP_SOURCE_SNAT, SP_SOURCE_CLIENT };
 
 /*
- * Where the half from the backend is: at the proxies; on the backend's host; nowhere, since its
+ * Place of the half from the backend: at the proxies; on the backend's host; nowhere, since its
  * kernel took over.
  */
 #define SP_MODES(X) X(WHOLE, whole) X(SPLIT, split) X(ADOPT, adopt)
 
-/* AUTO: of a service: the best of them that can be had */
+/* AUTO: of a service: the best possible mode */
 enum sp_mode {
 #define X(up, low) SP_MODE_##up,
 	SP_MODES(X)
@@ -36,7 +37,7 @@ enum sp_mode {
 };
 
 /*
- * One server. A pool serves IPv4 services with its IPv4 backends and IPv6 ones with its IPv6
+ * A server. A pool serves IPv4 services with its IPv4 backends and IPv6 services with its IPv6
  * backends.
  */
 struct sp_backend_conf {
@@ -51,7 +52,7 @@ struct sp_pool_conf {
 	enum sp_source		source;
 	/* in a row, and a backend is down; default 3; 0: never */
 	unsigned int		failures;
-	__u64			retry_ns;	/* how long it is left alone then, default 5s */
+	__u64			retry_ns;	/* time without connections then, default 5s */
 	size_t			backend_count;
 	struct sp_backend_conf	*backends;
 };
@@ -96,7 +97,7 @@ enum sp_loss_policy { SP_LOSS_CONTINUE, SP_LOSS_REFUSE };
 
 /* A server of the store: at an endpoint, or at a Unix socket. */
 struct sp_store_server_conf {
-	char			*text;		/* as it is printed */
+	char			*text;		/* as printed */
 	char			*path;		/* NULL: @at */
 	struct sp_endpoint	at;
 };
@@ -107,7 +108,7 @@ struct sp_store_conf {
 	size_t				server_count;
 	struct sp_store_server_conf	*servers;
 	char				*password_file;	/* NULL: none */
-	/* of each splice, default 3, or as many as there are servers */
+	/* of each splice, default 3, or the number of servers if lower */
 	unsigned int			copies;
 	enum sp_commit_policy		commit;		/* default majority */
 	enum sp_loss_policy		loss;		/* default continue */
@@ -116,19 +117,19 @@ struct sp_store_conf {
 
 #define SP_PEERS_MAX	96
 
-/* A member that is named by the configuration, as there is no store to do so. */
+/* A member named by the configuration, in a cluster without a store. */
 struct sp_peer_conf {
 	char			*name;
 	struct sp_endpoint	at;		/* its relay */
 };
 
-/* This proxy among the others. */
+/* This proxy as a member of the cluster. */
 struct sp_cluster_conf {
 	char			*name;		/* NULL: the name of the host */
-	/* where other proxies send what is ours; port 0: none */
+	/* to which other proxies send our segments; port 0: none */
 	struct sp_endpoint	relay;
 	size_t			source_count;
-	/* source addresses of all members; ours may be among them */
+	/* source addresses of all members; may include ours */
 	struct sp_addr		*sources;
 	/* only with SP_STORE_LOCAL: a proxy's agents, an agent's proxies */
 	size_t			peer_count;
@@ -151,7 +152,7 @@ struct sp_config {
 	struct sp_cluster_conf	cluster;
 	int			is_agent;	/* of spliced-agent: no pools, services, source */
 	size_t			serve_count;
-	/* where servers listen whose answers the agent carries */
+	/* endpoints of servers whose answers the agent carries */
 	struct sp_endpoint	*serves;
 	size_t			pool_count;
 	struct sp_pool_conf	*pools;
@@ -167,11 +168,11 @@ struct sp_config {
 /**
  * sp_config_load() - read, parse and validate a file
  * @path:	file
- * @error:	on failure one line: "FILE:LINE:COLUMN: what was found, what is allowed"
+ * @error:	on failure one line: "FILE:LINE:COLUMN: found text, allowed values"
  * @ret_config:	taken over by the caller, with one reference: see sp_config_put(), sp_config_free()
  *
- * Return: 0; -EINVAL when the file is bad; another -errno when it can't be read. @error is set
- * for all of them.
+ * Return: 0; -EINVAL when the file is bad; another -errno when the file can't be read. @error is
+ * set for all errors.
  */
 int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX],
 		   struct sp_config **ret_config);
@@ -185,27 +186,28 @@ int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX],
 void sp_config_free(struct sp_config *config);
 
 /*
- * Connections on their way to a splice keep the configuration that they came under. The last one
- * to put it frees it.
+ * A connection on its way to a splice keeps the configuration of its beginning. The last
+ * sp_config_put() frees the configuration.
  */
 struct sp_config *sp_config_get(struct sp_config *config);
 void sp_config_put(struct sp_config *config);
 
-/* The normal form: every default spelled out; it parses again to the same configuration. */
+/* The normal form with every default, which parses again to the same configuration. */
 void sp_config_print(const struct sp_config *config, FILE *out);
 
 /*
- * What the configuration calls this proxy, or the name of its machine: the same when the daemon
+ * The name of this proxy in the configuration, or the name of its machine: the same when the daemon
  * is started anew.
  */
 void sp_config_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);
 
-/* The service that listens where a client's packet goes (borrowed from @config), or NULL. */
+/* The service at the destination of a client's packet (borrowed from @config), or NULL. */
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config,
 						   const struct sp_tuple *front);
 
 /*
- * As in the file, with the largest unit that fits; into @buf of SP_QUANTITY_STRLEN bytes, returned.
+ * Quantities as in the file, in the largest unit that fits. @buf: SP_QUANTITY_STRLEN bytes,
+ * returned.
  */
 #define SP_QUANTITY_STRLEN 32
 char *sp_time_format(__u64 ns, char *buf);

@@ -28,9 +28,9 @@
 #define SP_CONFIG_TEXT_MAX		4095
 
 /**
- * struct sp_doc - the document, and what is being made of it
+ * struct sp_doc - the document, and the configuration that is read from it
  * @path:	for messages (borrowed)
- * @error:	SP_CONFIG_ERROR_MAX bytes (borrowed); the first refusal is written there
+ * @error:	SP_CONFIG_ERROR_MAX bytes (borrowed) for the first refusal
  * @tree:	libyaml's nodes, each with its position
  * @chunks:	all memory of @config, for sp_chunks_free()
  * @config:	being filled
@@ -44,18 +44,17 @@ struct sp_doc {
 };
 
 /**
- * struct sp_doc_key - one key that a mapping may have; a table ends with a NULL @name
+ * struct sp_doc_key - a key that a mapping may have; a table ends with a NULL @name
  * @name:	as in the file
- * @parse:	makes something of the key's value and puts it at @into; 0 or a negative errno
- *		after sp_doc_refuse()
+ * @parse:	parses the key's value into @into; 0 or a negative errno after sp_doc_refuse()
  * @offset:	of the field in the structure of the mapping
- * @min, @max:	of numbers, of texts' lengths, of lists' lengths; for @parse to look at
+ * @min, @max:	of numbers, of texts' lengths, of lists' lengths; for use by @parse
  * @is_valid:	of texts
- * @allowed:	for messages: what the value may be
+ * @allowed:	for messages: the allowed values
  * @is_required: the mapping can't do without
- * @size, @count, @read: of sp_value_array(): size of an item; offset of their number; fills one,
- *		@base is the structure of the mapping, which has those before it
- * @is_scalar_enough: of sp_value_array(): one scalar may stand for a list of one
+ * @size, @count, @read: of sp_value_array(): size of an item; offset of their number; fills an
+ *		item, @base is the structure of the mapping, with earlier items
+ * @is_scalar_enough: of sp_value_array(): a scalar may stand for a list of length 1
  */
 struct sp_doc_key {
 	const char	*name;
@@ -73,7 +72,7 @@ struct sp_doc_key {
 	int		is_scalar_enough;
 };
 
-/* A list, or one scalar in the place of a list of one. */
+/* A list, or a scalar in the place of a list of length 1. */
 struct sp_doc_items {
 	size_t			count;
 	yaml_node_t		*only;
@@ -96,8 +95,8 @@ char *sp_doc_strdup(struct sp_doc *doc, const char *text);
 void sp_chunks_free(struct sp_doc_chunk *chunks);
 
 /*
- * What stands in the file, quoted, on one line and not too long, into @buf of SP_FOUND_STRLEN
- * bytes; returns @buf.
+ * The text in the file, quoted, on one line and not too long. @buf: SP_FOUND_STRLEN bytes,
+ * returned.
  */
 #define SP_FOUND_STRLEN 112
 char *sp_found_format(const char *text, size_t len, char *buf);
@@ -107,17 +106,17 @@ int sp_doc_refuse(struct sp_doc *doc, const yaml_node_t *at, const char *fmt, ..
 	__attribute__((format(printf, 3, 4)));
 int sp_doc_refuse_mark(struct sp_doc *doc, yaml_mark_t mark, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* The usual one: "KEY: found VALUE; allowed: @allowed". */
+/* The usual refusal: "KEY: found VALUE; allowed: @allowed". */
 int sp_doc_refuse_value(struct sp_doc *doc, const struct sp_doc_key *key, const yaml_node_t *at,
 			const char *allowed);
 
 /**
  * sp_doc_map() - read a mapping by its table
- * @what:	what the mapping is, for messages: "a backend"
+ * @what:	name of the mapping for messages: "a backend"
  * @base:	structure that the keys' offsets are in
  *
  * Unknown and repeated keys are refused first, in the order of the file. Then the values are read
- * in the order of the table: a key can build upon those before it.
+ * in the order of the table: a key can build upon earlier keys.
  */
 int sp_doc_map(struct sp_doc *doc, yaml_node_t *node, const char *what,
 	       const struct sp_doc_key *keys, void *base);
@@ -136,7 +135,7 @@ yaml_node_t *sp_doc_item(struct sp_doc *doc, const struct sp_doc_items *list, si
 
 const char *sp_scalar_text(const yaml_node_t *node); /* NULL: no scalar */
 
-/* Of names: what the candidate nearest to a misspelt @text is, or NULL when none is near. */
+/* The candidate nearest to a misspelt @text, or NULL if no candidate is near. */
 struct sp_nearest {
 	const char	*text;
 	const char	*best;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* plain.c - bytes to a tree of nodes: YAML without what makes it more than a plain text. */
+/* plain.c - bytes to a tree of nodes: YAML without features beyond plain text. */
 #include "config/doc.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* libyaml says for bad encodings which byte it was, not where. */
+/* libyaml reports a bad encoding by its byte offset, not by line and column. */
 static yaml_mark_t mark_of_offset(const char *bytes, size_t size, size_t offset)
 {
 	yaml_mark_t mark = { 0 };
@@ -156,8 +156,8 @@ static int parser_start(struct sp_doc *doc, yaml_parser_t *parser, const void *b
 }
 
 /*
- * A pass of its own: the tree no longer shows aliases and tags, and would be built before it is
- * too deep.
+ * Plainness needs a pass of its own: the tree no longer shows aliases and tags, and would be built
+ * before its depth is checked.
  */
 static int plainness_check(struct sp_doc *doc, const void *bytes, size_t size)
 {

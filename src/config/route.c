@@ -20,7 +20,7 @@
 #define TOKEN_CHARS	SP_ALNUM "!#$%&'*+-.^_`|~" /* RFC 9110, 5.6.2 */
 
 /*
- * As in the file, where several ALPN names may stand in one route. @path_why: servers disagree
+ * A route as in the file, which may have several ALPN names. @path_why: reason why servers disagree
  * about the path
  */
 struct route_conf {
@@ -73,7 +73,7 @@ static int is_host(const char *text)
 	return strchr(literal, ':') && !sp_addr_parse(literal, &addr);
 }
 
-/* Hosts are compared without case, and by address: one spelling in the normal form. */
+/* Hosts are compared without case, and by address: a single spelling in the normal form. */
 static int value_host(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		      void *into)
 {
@@ -268,7 +268,7 @@ static const struct sp_doc_key route_keys[] = {
 };
 #undef ROUTE
 
-/* Keys that the first bytes of the service's protocol can't answer. */
+/* Keys without meaning in the first bytes of the service's protocol. */
 static int route_check_protocol(struct sp_doc *doc, yaml_node_t *node, enum sp_protocol protocol)
 {
 	static const char *const http_only[] = { "path", "method", "header", NULL };
@@ -288,7 +288,7 @@ static int route_check_protocol(struct sp_doc *doc, yaml_node_t *node, enum sp_p
 	return 0;
 }
 
-/* No request could have it. */
+/* A path that no request could have. */
 static int route_check_path(struct sp_doc *doc, yaml_node_t *node,
 			    const struct sp_service_conf *service,
 			    const struct route_conf *conf)
@@ -340,7 +340,7 @@ static int route_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service_c
 }
 
 /*
- * A route with several ALPN names becomes one route for each: any of them will do, and first
+ * A route with several ALPN names becomes several routes with one name: any name matches, and first
  * match wins.
  */
 static size_t routes_count(struct sp_doc *doc, const struct sp_doc_items *list)

@@ -21,7 +21,7 @@ int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_
 		    void *into);
 /* The name of a pool that was read before. @into: int, its index */
 int sp_value_pool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-/* Refuses a pool (named @at) that lacks backends of a family that the service listens on. */
+/* Refuses a pool (named @at) without backends of a family on which the service listens. */
 int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at,
 			   const struct sp_service_conf *service,
 			   int pool_idx);

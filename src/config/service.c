@@ -78,7 +78,7 @@ static int is_snat(const struct sp_config *config, const struct sp_endpoint *at)
 	return 0;
 }
 
-/* Against those of services before, and those of its own before it. */
+/* Addresses of earlier services, and earlier addresses of the same service, are taken. */
 static int listen_check(struct sp_doc *doc, yaml_node_t *node,
 			const struct sp_service_conf *service,
 			const struct sp_endpoint *at)
@@ -236,7 +236,7 @@ static const struct sp_pool_conf *pool_with_client_source(const struct sp_config
 	return NULL;
 }
 
-/* What can't come true is refused; whether agents live, a file does not say. */
+/* A mode that can never be in effect is refused; a file does not say whether agents live. */
 static int mode_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service)
 {
 	const struct sp_pool_conf *pool = pool_with_client_source(doc->config, service);

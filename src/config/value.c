@@ -14,7 +14,7 @@ struct unit {
 	__u64		factor;
 };
 
-/* Largest first: the first one that divides a quantity is how it is printed. */
+/* Largest first: a quantity is printed in the first unit that divides it. */
 static const struct unit time_units[] = {
 	{ "d", 86400 * 1000000000ULL }, { "h", 3600 * 1000000000ULL }, { "m", 60 * 1000000000ULL },
 	{ "s", 1000000000ULL },         { "ms", 1000000ULL },          { NULL, 0 },
@@ -27,7 +27,7 @@ static const struct unit size_units[] = {
 };
 
 /*
- * Printable ASCII: what can be printed again, and compared with what comes in, without a second
+ * Printable ASCII: such texts can be printed again, and compared with input bytes, without a second
  * meaning.
  */
 static int is_printable(const char *text, size_t len)
@@ -156,7 +156,7 @@ int sp_value_uint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 	return sp_doc_refuse_value(doc, key, node, allowed);
 }
 
-/* Number and unit, nothing between. -ERANGE: a unit is missing. */
+/* Number and unit, without a blank. -ERANGE: a unit is missing. */
 static int quantity_parse(const char *text, size_t len, const struct unit *units, __u64 max,
 			  __u64 *ret_quantity)
 {
@@ -247,7 +247,7 @@ int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 	return sp_doc_refuse_value(doc, key, node, key->allowed);
 }
 
-/* One machine's: neither "any", nor a group, nor IPv4 broadcast. */
+/* An address of one machine: neither "any", nor a group, nor IPv4 broadcast. */
 static int addr_is_usable(const struct sp_addr *addr)
 {
 	const unsigned char *bytes = (const unsigned char *)addr->w;
@@ -257,7 +257,7 @@ static int addr_is_usable(const struct sp_addr *addr)
 	return bytes[0] != 0xff && (addr->w[0] || addr->w[1] || addr->w[2] || addr->w[3]);
 }
 
-/* An IPv4 address has one spelling; ::ffff:192.0.2.1 would be IPv4 where IPv6 is read. */
+/* An IPv4 address has a single spelling; ::ffff:192.0.2.1 would be IPv4 where IPv6 is read. */
 static int addr_check(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		      const struct sp_addr *addr,
 		      int is_v6_text)

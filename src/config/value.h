@@ -9,13 +9,13 @@
 #define SP_NAME_ALLOWED		"a letter or digit, then letters, digits, '-', '_' and '.'"
 #define SP_ENDPOINT_ALLOWED	"ADDRESS:PORT in quotes, as in \"192.0.2.1:80\" or \"[2001:db8::1]:80\""
 
-/* Parsers of values, for tables; the type of @into is in the name of each, or as said. */
+/* Parsers of values, for tables; the type of @into is in the name of each, or stated. */
 /* char * */
 int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
-/* What pools and services may be called. */
+/* Return: whether @text is allowed as name of a pool or service. */
 int sp_text_is_name(const char *text);
 int sp_text_is_absolute(const char *text);
-/* All items of @list; NULL-terminated, each once. @item_key is for one of them. */
+/* All items of @list; NULL-terminated, without duplicates. @item_key: for an item. */
 int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key,
 		   const struct sp_doc_items *list,
 		   char ***ret_texts);
@@ -34,8 +34,8 @@ int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		  const char *const *words);
 /*
- * The digits of a plain decimal number, without sign or needless zero, up to @max. 0 or -EINVAL,
- * says nothing.
+ * Parse a plain decimal number, without sign or needless zero, up to @max. 0 or -EINVAL, without a
+ * message.
  */
 int sp_uint_parse(const char *text, size_t len, __u64 max, __u64 *ret_number);
 
