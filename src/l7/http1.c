@@ -2,11 +2,11 @@
 /*
  * http1.c - strict parser of an HTTP/1.0 or 1.1 request head
  *
- * Theory of operation. One cursor walks once over the bytes; each take_*() eats one element of
- * the grammar and says OK, INCOMPLETE (the input ended inside the element) or BAD. Nothing is
- * remembered between two calls: the caller comes again with a longer input. A byte that no
- * continuation can repair is BAD at once, so that a TLS ClientHello on an HTTP port ends at its
- * first byte, and a client that speaks nonsense gets its 400 without waiting for a time-out.
+ * Theory of operation. A cursor walks once over the bytes; each take_*() eats an element of the
+ * grammar and says OK, INCOMPLETE (the input ended inside the element) or BAD. No state survives a
+ * call: the caller comes again with a longer input. A byte that no continuation can repair is BAD
+ * at once. So a TLS ClientHello on an HTTP port ends at its first byte, and a client that speaks
+ * nonsense gets its 400 without waiting for a time-out.
  *
  * The head is forwarded unchanged. If a server could read another request out of the same bytes
  * (another host, another path, another end of the message), the only safe answer is to refuse.
@@ -15,8 +15,8 @@
  *  - lines other than `method SP target SP HTTP/1.x CRLF`; more than one empty line before (RFC
  *    9112, 2.2); HTTP/0.9; versions other than 1.0 and 1.1; the method PRI, which belongs to the
  *    preface of HTTP/2
- *  - LF without CR, CR without LF, NUL and all other control characters but the tab inside a
- *    value: servers differ in the ends of lines and strings
+ *  - LF without CR, CR without LF, NUL and all control characters but the tab inside a value:
+ *    servers differ in the ends of lines and strings
  *  - in the target: bytes outside of printable ASCII; `#`, which ends the path for some servers
  *  - targets other than origin-form, absolute-form with http(s), `OPTIONS *`, and host:port with
  *    CONNECT; user information in an authority
@@ -30,8 +30,8 @@
  *  - an absolute-form or CONNECT target whose authority is not that of Host (without case; an
  *    IPv6 address may have another spelling; the scheme's port counts as given, and behind
  *    CONNECT Host may be without a port: RFC 9112, 3.2.3)
- *  - Content-Length that is not one number below 2^63, or is given twice, even with equal values:
- *    RFC 9110, 8.6 wants a list reduced to one value before it is forwarded
+ *  - Content-Length that is not a number below 2^63, or is given twice, even with equal values:
+ *    RFC 9110, 8.6 wants a list reduced to a single value before forwarding
  *  - Transfer-Encoding next to Content-Length, in HTTP/1.0, given twice, with an empty element or
  *    a parameter, without `chunked` as last coding, or with `chunked` twice
  *  - Content_Length and Transfer_Encoding: gateways to CGI-like interfaces take them for the real
@@ -278,7 +278,7 @@ static enum sp_parse_verdict admit_any(struct scan *s)
 	return SP_PARSE_OK;
 }
 
-/* @admit: may it stand here, known from the name alone; @take: its value, up to blanks and CRLF */
+/* @admit: whether the name may stand here; @take: reads its value, up to blanks and CRLF */
 struct header_kind {
 	const char *name;
 	size_t len;

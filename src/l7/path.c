@@ -3,22 +3,22 @@
  * path.c - the normal form of a path
  *
  * Theory of operation. One pass copies the path segment by segment. The output always ends behind
- * a slash when a segment begins, so a segment that says nothing ("", ".") is dropped by not
- * moving on, and ".." by going back to the slash before. RFC 3986 asks for this:
+ * a slash when a segment begins. So a segment without meaning ("", ".") is dropped by not moving
+ * on, and ".." by going back to the slash before. RFC 3986 asks for this:
  *
  *  - 6.2.2.1: the digits of an escape are upper case
  *  - 6.2.2.2: an escape of an unreserved character is that character
  *  - 6.2.2.3, 5.2.4: "." and ".." are resolved
  *  - 6.2.3: an empty path is "/"
  *
- * Servers compare more than that, so this does too: slashes in a row are one, and every printable
+ * Servers normalize more, and so does this file: slashes in a row are one, and every printable
  * character that may stand in a path stands for itself ("%40" is "@"), but for '/', '\\', '%',
  * '?', '#'.
  *
- * Some paths mean different things to different servers. The normal form is one of the readings
- * then, and @why names the difference: an encoded slash, backslash or NUL; a backslash; a broken
- * escape; ".." above the root; ".." behind an empty segment, which some servers merge before and
- * some after; "..;" and ".;", which servers that strip the parameters of a segment resolve.
+ * Some paths mean different things to different servers. The normal form is then one of the
+ * readings, and @why names the difference: an encoded slash, backslash or NUL; a backslash; a
+ * broken escape; ".." above the root; ".." behind an empty segment, merged before or after by
+ * different servers; "..;" and ".;", resolved by servers that strip the parameters of a segment.
  */
 #include "l7/path.h"
 
@@ -29,11 +29,11 @@ struct normal {
 	const char *p; /* cursor */
 	const char *end;
 	char *start;   /* of the output */
-	char *segment; /* its latest one */
+	char *segment; /* its latest segment */
 	char *to;
 	const char *why;
 	const char *empty; /* where in the output the latest empty segment was merged */
-	bool is_malformed; /* this segment has a broken escape: the rest of it is copied */
+	bool is_malformed; /* this segment has a broken escape: the rest is copied */
 };
 
 static void mark_ambiguous(struct normal *n, const char *why)
@@ -133,7 +133,7 @@ static void go_up(struct normal *n)
 	while (n->to[-1] != '/');
 }
 
-/* @is_last: no slash comes behind it */
+/* @is_last: no slash follows */
 static void end_segment(struct normal *n, bool is_last)
 {
 	if (segment_is(n, "..")) {

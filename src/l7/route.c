@@ -3,8 +3,8 @@
  * route.c - content rules
  *
  * Paths are compared in their normal form (path.c), as the server behind reads them. A request is
- * refused for its path only where a rule would be decided by it: what no rule asks for needs no
- * single meaning here.
+ * refused for its path only where a rule would be decided by the path: a path that no rule tests
+ * needs no single meaning here.
  */
 #include "l7/route.h"
 
@@ -129,7 +129,7 @@ static bool tls_matches(const struct sp_route *route, const struct sp_tls_hello 
 int sp_route_http1(const struct sp_route *routes, size_t count, enum sp_ambiguous_paths policy,
 		   const struct sp_http1 *head)
 {
-	static char buf[SP_PATH_MAX]; /* one thread routes */
+	static char buf[SP_PATH_MAX]; /* static, as only one thread routes */
 	struct sp_str path = {};
 	const char *why = NULL;
 	size_t i;

@@ -3,18 +3,18 @@
  * tls_hello.c - SNI and ALPN out of a TLS ClientHello
  *
  * Theory of operation. A reader hands out the bytes of the handshake message, stepping over the
- * record headers between them, so the rest need not know how the hello was cut. It has a limit
- * (the end of the innermost vector) which no field may cross, and a sticky verdict: once it is
- * INCOMPLETE or BAD, reads yield 0 and change nothing more. The code above therefore reads on
- * without looking, and only loops ask. A length that cannot fit is BAD as soon as it is read,
- * before what it counts has arrived.
+ * record headers between, so the rest need not know how the hello was cut. The reader has a limit
+ * (the end of the innermost vector) that no field may cross, and a sticky verdict: once the verdict
+ * is INCOMPLETE or BAD, reads yield 0 and change nothing more. The code above therefore reads on
+ * without checks; only loops check the verdict. A length that cannot fit is BAD as soon as it is
+ * read, before its bytes have arrived.
  *
- * Only what we route by is understood: values of GREASE, unknown extensions and key shares of any
- * size are skipped. With an encrypted ClientHello the name is the outer one. Nothing is read
- * behind the hello (early data).
+ * Only fields for routing are understood: values of GREASE, unknown extensions and key shares of
+ * any size are skipped. With an encrypted ClientHello the name is the outer name. Bytes behind the
+ * hello (early data) are not read.
  *
  * Refused beside broken lengths: records of another type in between, empty records, server_name
- * or ALPN given twice, a server_name list with anything but one host_name, names which are no
+ * or ALPN given twice, a server_name list with anything but one host_name, names that are no
  * host names (letters, digits, '-', '.', and '_', which is no host name's but lives in many),
  * ALPN lists above SP_TLS_ALPN_MAX.
  */
@@ -140,7 +140,7 @@ static void skip_bytes(struct reader *r, size_t count)
 	}
 }
 
-/* The length of a vector, in @width bytes: never more than what is left. */
+/* The length of a vector, in @width bytes: never more than the bytes left. */
 static size_t get_length(struct reader *r, unsigned int width)
 {
 	size_t len = 0;
@@ -153,7 +153,7 @@ static size_t get_length(struct reader *r, unsigned int width)
 	return r->verdict == SP_PARSE_OK ? len : 0;
 }
 
-/* The same of a vector that has to fill what is left. */
+/* The length of a vector that has to fill the bytes left. */
 static void get_length_filling(struct reader *r)
 {
 	if (get_length(r, 2) != r->left)
