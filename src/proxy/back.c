@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/commit.h"
 #include "proxy/forward.h"
 #include "proxy/home.h"
 #include "proxy/offer.h"
@@ -22,23 +23,6 @@
 #define ADOPT_MSS_MIN_V4 536	/* a kernel takes over no less */
 #define ADOPT_MSS_MIN_V6 1220
 #define PORTS_LEFT_MAX	8	/* others' ports, tried in the time between two SYNs */
-#define STORE_AWAY_NS	1000000000ULL
-
-void sp_back_release(struct sp_proxy *p, struct sp_conn *c)
-{
-	struct sp_tuple from = sp_tuple_reverse(&c->back);
-	struct sp_endpoint to = { c->back.daddr, c->back.dport },
-		our = { c->back.saddr, c->back.sport };
-
-	if (!c->back.sport)
-		return;
-	sp_conn_unlink_back(p->conns, c);
-	if (c->pool->source == SP_SOURCE_CLIENT)
-		sp_datapath_del(p->node.dp, &from);
-	else
-		sp_port_release(p->node.ports, &to, &our);
-	memset(&c->back, 0, sizeof(c->back));
-}
 
 /*
  * @ecn: SP_TCP_ECE and CWR to request ECN; 0 in a retransmission, which is not dropped where such
@@ -90,78 +74,6 @@ static int attract_answers(struct sp_proxy *p, const struct sp_conn *c)
 	return sp_datapath_put(p->node.dp, &key, &held, NULL, NULL);
 }
 
-static int is_adopting(const struct sp_conn *c)
-{
-	return c->mode == SP_MODE_ADOPT;
-}
-
-static struct sp_splice splice_of(const struct sp_conn *c)
-{
-	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend,
-					    c->pool->id);
-	__u8 flags = sp_mode_flags(c->mode) |
-		(c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
-
-	s.up.mss = c->limit_mss;
-	s.up.flags |= flags;
-	s.down.flags |= flags;
-	if (is_adopting(c))
-		sp_splice_adopted(&s, c->mss, c->client.wscale_ours < 0 ? 0 :
-				  c->client.wscale_ours);
-	return s;
-}
-
-/* The splice as committed, to the second: the store would take another time for a rival. */
-static struct sp_splice splice_committed(const struct sp_conn *c)
-{
-	struct sp_splice s = splice_of(c);
-
-	s.up.spliced_s = c->up.spliced_s;
-	s.down.spliced_s = c->up.spliced_s;
-	return s;
-}
-
-static void limit_mss(struct sp_proxy *p, struct sp_conn *c)
-{
-	const struct sp_service *offer = sp_datapath_service(p->node.dp, &c->front);
-	__u32 headers = sp_addr_header_bytes(&c->back.daddr);
-	__u32 mtu = sp_route_mtu(&p->route_mtus, &c->back.daddr, sp_now_ns());
-
-	if (mtu > headers && mtu - headers < c->backend_mss)
-		c->backend_mss = mtu - headers;
-	c->forward_mss = c->backend_mss < c->mss ? c->backend_mss : c->mss;
-	c->limit_mss = offer && c->backend_mss >= offer->mss_max ? 0 : c->backend_mss;
-}
-
-static void commit_splice(struct sp_proxy *p, struct sp_conn *c, const char *why)
-{
-	struct sp_splice splice;
-
-	limit_mss(p, c);
-	splice = splice_of(c);
-	sp_conn_enter(c, SP_CONN_COMMITTING, why);
-	c->up = splice.up;
-	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
-}
-
-/*
- * The backend's kernel goes on with the client's handshake, as if the SYN-ACK were its own: no SYN
- * is needed.
- */
-static void commit_adopted(struct sp_proxy *p, struct sp_conn *c)
-{
-	const struct sp_side *client = &c->client;
-
-	c->backend = (struct sp_side){
-		.isn_ours = client->isn_theirs, .isn_theirs = client->isn_ours,
-		.has_ts = client->has_ts,
-		.tsval_ours = client->tsval_theirs, .tsval_theirs = client->tsval_ours,
-		.wscale_ours = client->wscale_theirs, .wscale_theirs = client->wscale_ours,
-	};
-	c->window_bytes = c->service->offer.window;
-	commit_splice(p, c, "the backend takes over the handshake");
-}
-
 /* Packets that leave from here; in mode split and adopt the backend's host sends to the client. */
 static int is_forbidden(const struct sp_proxy *p, const struct sp_conn *c)
 {
@@ -198,11 +110,11 @@ static int open_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_endpoi
 	}
 	sp_conn_link_back(p->conns, c);
 	if (is_forbidden(p, c)) {
-		sp_back_release(p, c);
+		sp_conn_release_back(p, c);
 		return -EACCES;
 	}
-	if (is_adopting(c)) {
-		commit_adopted(p, c);
+	if (sp_conn_is_adopting(c)) {
+		sp_commit_adopted(p, c);
 		return 0;
 	}
 	choose_numbers(p, c);
@@ -237,19 +149,9 @@ static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 		c->mode = SP_MODE_WHOLE;
 		c->mode_reason = SP_MODE_HEAD_ACKED;
 	}
-	c->is_ecn_back = is_adopting(c) && c->is_ecn && agent->can & SP_CAN_ECN;
-	c->backend_mss = is_adopting(c) && agent->mtu ?
+	c->is_ecn_back = sp_conn_is_adopting(c) && c->is_ecn && agent->can & SP_CAN_ECN;
+	c->backend_mss = sp_conn_is_adopting(c) && agent->mtu ?
 		agent->mtu - sp_addr_header_bytes(&at->addr) : MSS_ANY;
-}
-
-static void count_mode(struct sp_proxy *p, const struct sp_conn *c)
-{
-#define X(up, low) p->node.counters.spliced_##low += c->mode == SP_MODE_##up;
-	SP_MODES(X)
-#undef X
-#define X(up, low, why) p->node.counters.fell_back_##low += c->mode_reason == SP_MODE_##up;
-	SP_MODE_REASONS(X)
-#undef X
 }
 
 /* A backend towards which all ports are in use counts as a try, too. */
@@ -312,7 +214,7 @@ static struct sp_next try_failed(struct sp_proxy *p, struct sp_conn *c, enum sp_
 	else
 		p->node.counters.backend_silent++;
 	sp_backends_failed(p->backends, c->pool, c->backend_idx, why, sp_now_ns());
-	sp_back_release(p, c);
+	sp_conn_release_back(p, c);
 	return try_next(p, c);
 }
 
@@ -330,110 +232,7 @@ static void connect_done(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 	c->window_bytes = seg->window;
 	sp_backends_connected(p->backends, c->pool, c->backend_idx);
 	sp_offer_learn(p, c, seg);
-	commit_splice(p, c, "the backend is connected");
-}
-
-/* Before the backend has answered, no number can be acknowledged. */
-void sp_back_reset(struct sp_proxy *p, struct sp_conn *c)
-{
-	struct sp_segment rst = {
-		.tuple = c->back, .flags = SP_TCP_RST | (sp_conn_is_committing(c) ? SP_TCP_ACK : 0),
-		.wscale = -1,
-		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
-	};
-
-	if (!is_adopting(c))	/* else the backend does not know the connection */
-		sp_wire_send(p->node.wire, &rst);
-	sp_back_release(p, c);
-}
-
-/*
- * The claim is lost to the splice of another proxy. If the backend sees the client's own address,
- * both have opened the very same connection.
- */
-static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *winner)
-{
-	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len };
-
-	if (!memcmp(&winner->up.out, &c->back, sizeof(c->back)))
-		sp_back_release(p, c);
-	else
-		sp_back_reset(p, c);
-	if (sp_splice_install(p->node.dp, winner, &at, winner->up.spliced_s))
-		return sp_next(SP_NEXT_RETRY, "there is no room for the winner's splice");
-	sp_sync_fetched(p, winner);
-	sp_cluster_introduce(p->node.cluster, winner, winner->up.spliced_s);
-	c->up = winner->up;
-	return sp_next(SP_NEXT_JOIN, "another proxy was first");
-}
-
-/*
- * The daemon was suspended after it sent the commit: other proxies may have served and forgotten
- * this connection. If its splice was chosen, the proxy that gets the next packet finds the splice
- * in the store, and its port stays in use until the splice is over (sync.c).
- */
-struct sp_next sp_back_late(struct sp_proxy *p, struct sp_conn *c, int err,
-			    const struct sp_splice *winner)
-{
-	if (err == -EEXIST && memcmp(&winner->up.out, &c->back, sizeof(c->back)))
-		sp_back_reset(p, c);
-	else if (err)
-		sp_back_release(p, c);
-	sp_conn_leave_stash(c);
-	return sp_next(SP_NEXT_END, "committed, but the daemon was suspended meanwhile");
-}
-
-/* The store is out of reach. Return: 0 if the service goes on without. */
-static int go_on_without_store(struct sp_proxy *p, struct sp_conn *c)
-{
-	p->store_away_until_ns = sp_now_ns() + STORE_AWAY_NS;
-	if (c->config->store.loss != SP_LOSS_CONTINUE)
-		return -EAGAIN;
-	p->node.counters.unprotected++;
-	return 0;
-}
-
-/*
- * Another proxy may rely on the splice, found in the store: its port stays in use. Else the
- * backend's SYN-ACK, retransmitted, is answered by RST.
- */
-static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
-{
-	p->node.counters.commit_failed++;
-	sp_back_release(p, c);
-	return sp_next(SP_NEXT_RETRY, "the commit failed");
-}
-
-static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
-				 const struct sp_splice *splice, __u32 refreshed_s)
-{
-	c->is_trapped = 0;	/* the half of the splice has taken the trap's place */
-	p->node.counters.spliced++;
-	sp_ager_made(&p->node.ager, &c->front.saddr);
-	count_mode(p, c);
-	sp_conn_unlink_back(p->conns, c);
-	sp_cluster_introduce(p->node.cluster, splice, refreshed_s);
-	if (is_adopting(c) && !c->is_reset)
-		sp_reintroduce_add(p->reintroductions, splice, &c->client, c->window, !c->reasm.len,
-				   sp_now_ns());
-	return sp_next(SP_NEXT_DELIVER, "committed");
-}
-
-/* The store has answered: no byte was forwarded before. */
-struct sp_next sp_back_committed(struct sp_proxy *p, struct sp_conn *c, int err,
-				 const struct sp_splice *winner)
-{
-	struct sp_splice splice = splice_committed(c);
-	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len,
-				       .backend = c->backend.isn_theirs + 1 };
-	__u32 refreshed_s = err == -EAGAIN ? 0 : splice.up.spliced_s;
-
-	if (err == -EEXIST)
-		return lose_to(p, c, winner);
-	if (err == -EAGAIN)
-		err = go_on_without_store(p, c);
-	err = err ?: sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
-	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s);
+	sp_commit_begin(p, c, "the backend is connected");
 }
 
 /*
@@ -448,7 +247,7 @@ static struct sp_next leave_port(struct sp_proxy *p, struct sp_conn *c)
 
 	p->node.counters.ports_avoided++;
 	sp_port_seen(p->node.ports, &to, &our);
-	sp_back_release(p, c);
+	sp_conn_release_back(p, c);
 	if (open_to(p, c, &to))
 		return try_next(p, c);
 	c->deadline_ns = deadline_ns;

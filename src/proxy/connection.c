@@ -2,6 +2,7 @@
 #include "proxy/connection.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/addr.h"
 #include "base/log.h"
@@ -132,4 +133,33 @@ struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack
 		.has_ts = c->client.has_ts, .tsval = c->client.tsval_ours,
 		.tsecr = c->client.tsval_theirs,
 	};
+}
+
+void sp_conn_release_back(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_tuple from = sp_tuple_reverse(&c->back);
+	struct sp_endpoint to = { c->back.daddr, c->back.dport },
+		our = { c->back.saddr, c->back.sport };
+
+	if (!c->back.sport)
+		return;
+	sp_conn_unlink_back(p->conns, c);
+	if (c->pool->source == SP_SOURCE_CLIENT)
+		sp_datapath_del(p->node.dp, &from);
+	else
+		sp_port_release(p->node.ports, &to, &our);
+	memset(&c->back, 0, sizeof(c->back));
+}
+
+void sp_conn_reset_back(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_segment rst = {
+		.tuple = c->back, .flags = SP_TCP_RST | (sp_conn_is_committing(c) ? SP_TCP_ACK : 0),
+		.wscale = -1,
+		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
+	};
+
+	if (!sp_conn_is_adopting(c))	/* else the backend does not know the connection */
+		sp_wire_send(p->node.wire, &rst);
+	sp_conn_release_back(p, c);
 }

@@ -85,6 +85,16 @@ __u32 sp_conn_put(struct sp_proxy *p, struct sp_conn *c, __s64 at, const char *b
 /* A segment from the service to the client, without payload, that acknowledges @ack_bytes. */
 struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
 
+/* Give up the connection to the backend and its port; sp_conn_reset_back(): and tell the backend. */
+void sp_conn_release_back(struct sp_proxy *p, struct sp_conn *c);
+void sp_conn_reset_back(struct sp_proxy *p, struct sp_conn *c);
+
+/* The backend takes over the client's handshake, and has got no SYN. */
+static inline int sp_conn_is_adopting(const struct sp_conn *c)
+{
+	return c->mode == SP_MODE_ADOPT;
+}
+
 static inline int sp_conn_is_committing(const struct sp_conn *c)
 {
 	return c->state == SP_CONN_COMMITTING || c->state == SP_CONN_LATE;

@@ -35,12 +35,12 @@
 #define WINDOW_UNKNOWN	65535	/* if another proxy had the backend's SYN-ACK */
 #define MSS_NARROW	536	/* accepted by every IPv4 host (RFC 9293, 3.7.1) */
 
-static __u32 earlier(__u32 a, __u32 b)
+static __u32 min_bytes(__u32 a, __u32 b)
 {
 	return a < b ? a : b;
 }
 
-static __u32 later(__u32 a, __u32 b)
+static __u32 max_bytes(__u32 a, __u32 b)
 {
 	return a > b ? a : b;
 }
@@ -76,16 +76,16 @@ static __u32 owed_tsval(const struct sp_conn *c)
 static void send_range(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to)
 {
 	if (from < c->acked)
-		send_bytes(p, c, from, earlier(to, c->acked), owed_tsval(c));
+		send_bytes(p, c, from, min_bytes(to, c->acked), owed_tsval(c));
 	if (to > c->acked || !c->acked)
-		send_bytes(p, c, later(from, c->acked), to, c->heard_tsval);
+		send_bytes(p, c, max_bytes(from, c->acked), to, c->heard_tsval);
 }
 
 /* Bytes that the client still holds, behind owed bytes, go once: the client retransmits them. */
 static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 {
 	__u32 end = c->is_repeating ? c->acked : c->reasm.len;
-	__u32 to = earlier(end, c->una + earlier(window, c->cwnd));
+	__u32 to = min_bytes(end, c->una + min_bytes(window, c->cwnd));
 
 	if (to <= c->sent)
 		return;
@@ -125,7 +125,7 @@ struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 		return sp_next(SP_NEXT_END, "reset by its client while it was committed");
 	}
 	if (!c->acked) {
-		send_range(p, c, 0, earlier(c->reasm.len, c->window_bytes));
+		send_range(p, c, 0, min_bytes(c->reasm.len, c->window_bytes));
 		return sp_next(SP_NEXT_END, "spliced");
 	}
 	begin_delivery(c, "spliced, with acknowledged bytes to deliver");
@@ -182,11 +182,11 @@ static int is_blind(const struct sp_proxy *p, const struct sp_entry *down)
 	return !down->state.pkts && sp_node_is_shared(&p->node);
 }
 
-static __u32 acknowledged(const struct sp_conn *c, const struct sp_entry *down)
+static __u32 acked_bytes(const struct sp_conn *c, const struct sp_entry *down)
 {
 	__u32 bytes = down->state.last_ack - (c->client.isn_theirs + 1);
 
-	return down->state.last_ack && bytes < 1U << 31 ? earlier(bytes, c->reasm.len) : 0;
+	return down->state.last_ack && bytes < 1U << 31 ? min_bytes(bytes, c->reasm.len) : 0;
 }
 
 /* The shift leads from the backend's scale to ours. */
@@ -202,9 +202,9 @@ static __u32 window_of(const struct sp_conn *c, const struct sp_entry *down)
 
 static void note_progress(struct sp_conn *c, __u32 una, __u64 now_ns)
 {
-	c->cwnd = earlier(c->cwnd + una - c->una, SP_CONN_BUF);
+	c->cwnd = min_bytes(c->cwnd + una - c->una, SP_CONN_BUF);
 	c->una = una;
-	c->sent = later(c->sent, una);
+	c->sent = max_bytes(c->sent, una);
 	c->backoff_ns = AGAIN_NS;
 	c->again_ns = now_ns + AGAIN_NS;
 	c->deadline_ns = now_ns + GIVE_UP_NS;
@@ -222,8 +222,8 @@ static void repeat_narrow(struct sp_conn *c)
 
 static void guess_on(struct sp_conn *c)
 {
-	c->cwnd = earlier(c->cwnd * 2, SP_CONN_BUF);
-	c->window_bytes = earlier(c->window_bytes * 2 + c->forward_mss, SP_CONN_BUF);
+	c->cwnd = min_bytes(c->cwnd * 2, SP_CONN_BUF);
+	c->window_bytes = min_bytes(c->window_bytes * 2 + c->forward_mss, SP_CONN_BUF);
 }
 
 static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *down,
@@ -267,7 +267,7 @@ struct sp_next sp_deliver_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_
 		return sp_next(SP_NEXT_END, "the splice is over");
 	if (is_given_up(p, c, &down, now_ns))
 		return sp_next(SP_NEXT_END, "the backend acknowledges nothing");
-	una = acknowledged(c, &down);
+	una = acked_bytes(c, &down);
 	if (una > c->una)
 		note_progress(c, una, now_ns);
 	if (now_ns >= c->again_ns)

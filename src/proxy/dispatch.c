@@ -25,7 +25,7 @@ static void dispatch_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 	struct sp_next next = sp_head_rst(p, c, seg);
 
 	if (next.kind == SP_NEXT_END && c->state == SP_CONN_CONNECTING)
-		sp_back_reset(p, c);
+		sp_conn_reset_back(p, c);
 	sp_machine_go(p, c, next);
 	if (sp_node_is_shared(&p->node))
 		/* a stray, perhaps of another proxy's splice */
@@ -93,7 +93,7 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 	}
 	if (c) {
 		if (c->state == SP_CONN_CONNECTING || sp_conn_is_committing(c))
-			sp_back_release(p, c);
+			sp_conn_release_back(p, c);
 		sp_conn_end(p, c, "its client's port comes again");
 	}
 	begin_head(p, seg, cookie, is_home);

@@ -9,7 +9,7 @@
 
 #include "base/addr.h"
 #include "base/warnings.h"
-#include "proxy/back.h"
+#include "proxy/commit.h"
 #include "proxy/dispatch.h"
 #include "proxy/forward.h"
 #include "proxy/head.h"
@@ -35,9 +35,9 @@ static void on_committed(void *ctx, __u64 ref, int err, const struct sp_splice *
 	sp_machine_awake(p);
 	c = sp_conn_by_ref(p->conns, ref);
 	if (c && c->state == SP_CONN_COMMITTING)
-		sp_machine_go(p, c, sp_back_committed(p, c, err, winner));
+		sp_machine_go(p, c, sp_commit_answered(p, c, err, winner));
 	else if (c && c->state == SP_CONN_LATE)
-		sp_machine_go(p, c, sp_back_late(p, c, err, winner));
+		sp_machine_go(p, c, sp_commit_late(p, c, err, winner));
 }
 
 static void on_stashed(void *ctx, __u64 ref, int err)
@@ -82,7 +82,7 @@ static int install_known(struct sp_proxy *p, const struct sp_splice *splice,
 static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
 {
 	if (c->state == SP_CONN_CONNECTING)
-		sp_back_release(p, c);
+		sp_conn_release_back(p, c);
 	if (install_known(p, splice, c))
 		return;
 	c->up = splice->up;

@@ -8,7 +8,8 @@
  * next step, which sp_machine_go() performs:
  *
  *	head.c		HEAD				the head is held and parsed
- *	back.c		CONNECTING, COMMITTING, LATE	a backend is connected, the splice committed
+ *	back.c		CONNECTING			a backend is connected
+ *	commit.c	COMMITTING, LATE		the splice is claimed in the store
  *	deliver.c	DELIVERING			held bytes are forwarded
  *	reply.c		ASKING, REPLIED			400, 404, 408, 414, 431, 503
  *	stash.c		HEAD, DELIVERING, ...		early acknowledged bytes are stored
@@ -91,7 +92,7 @@ static void leave_conn(void *ctx, struct sp_conn *c)
 		return;
 	sp_conn_leave_stash(c);
 	if (c->state == SP_CONN_CONNECTING)
-		sp_back_release(p, c);
+		sp_conn_release_back(p, c);
 	sp_conn_end(p, c, "the daemon was suspended");
 }
 

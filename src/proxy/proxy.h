@@ -12,6 +12,7 @@
  *	head.c back.c reply.c	the phases of a connection: no phase calls another
  *	stash.c deliver.c
  *	----
+ *	commit.c		the splice is claimed in the store
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
  *	connection.c forward.c		state and buffer of a connection; half in user space
  *	conn.c synack.c reintroduce.c reused.c		tables

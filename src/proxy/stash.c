@@ -36,12 +36,12 @@ static __u64 real_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-static __u32 earlier(__u32 a, __u32 b)
+static __u32 min_bytes(__u32 a, __u32 b)
 {
 	return a < b ? a : b;
 }
 
-static __u32 later(__u32 a, __u32 b)
+static __u32 max_bytes(__u32 a, __u32 b)
 {
 	return a > b ? a : b;
 }
@@ -73,7 +73,7 @@ static void give_bytes(struct sp_proxy *p, struct sp_conn *c)
 		return;
 	c->begun_ms = c->begun_ms ?: real_ms();
 	c->stash = SP_STASH_GIVING;
-	c->stashing = later(c->stashing, to);
+	c->stashing = max_bytes(c->stashing, to);
 	c->giving_tsval = c->client.tsval_theirs;
 	offer = sp_conn_offer(c);
 	sp_store_stash(p->node.store, &c->front, &offer, sp_conn_buf(p->conns, c),
@@ -164,8 +164,8 @@ static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_st
 {
 	sp_conn_put(p, c, 0, bytes, len);
 	c->begun_ms = offer->begun_ms;
-	c->acked = later(c->acked, earlier(len, c->reasm.len));
-	c->stashing = later(c->stashing, c->acked);
+	c->acked = max_bytes(c->acked, min_bytes(len, c->reasm.len));
+	c->stashing = max_bytes(c->stashing, c->acked);
 	c->stashed_tsval = offer->client.tsval_theirs;
 	c->heard_tsval = later_tsval(c->heard_tsval, offer->client.tsval_theirs);
 	if (!sp_conn_is_committing(c))

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* commit.c - the splice of a connected backend is claimed in the store, before any byte is forwarded (law 3) */
+#include "proxy/commit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "proxy/sync.h"
+
+#define STORE_AWAY_NS	1000000000ULL
+
+static struct sp_splice splice_of(const struct sp_conn *c)
+{
+	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend,
+					    c->pool->id);
+	__u8 flags = sp_mode_flags(c->mode) |
+		(c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
+
+	s.up.mss = c->limit_mss;
+	s.up.flags |= flags;
+	s.down.flags |= flags;
+	if (sp_conn_is_adopting(c))
+		sp_splice_adopted(&s, c->mss, c->client.wscale_ours < 0 ? 0 :
+				  c->client.wscale_ours);
+	return s;
+}
+
+/* The splice as committed, to the second: the store would take another time for a rival. */
+static struct sp_splice splice_committed(const struct sp_conn *c)
+{
+	struct sp_splice s = splice_of(c);
+
+	s.up.spliced_s = c->up.spliced_s;
+	s.down.spliced_s = c->up.spliced_s;
+	return s;
+}
+
+static void limit_mss(struct sp_proxy *p, struct sp_conn *c)
+{
+	const struct sp_service *offer = sp_datapath_service(p->node.dp, &c->front);
+	__u32 headers = sp_addr_header_bytes(&c->back.daddr);
+	__u32 mtu = sp_route_mtu(&p->route_mtus, &c->back.daddr, sp_now_ns());
+
+	if (mtu > headers && mtu - headers < c->backend_mss)
+		c->backend_mss = mtu - headers;
+	c->forward_mss = c->backend_mss < c->mss ? c->backend_mss : c->mss;
+	c->limit_mss = offer && c->backend_mss >= offer->mss_max ? 0 : c->backend_mss;
+}
+
+void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why)
+{
+	struct sp_splice splice;
+
+	limit_mss(p, c);
+	splice = splice_of(c);
+	sp_conn_enter(c, SP_CONN_COMMITTING, why);
+	c->up = splice.up;
+	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
+}
+
+/*
+ * The backend's kernel goes on with the client's handshake, as if the SYN-ACK were its own: no SYN
+ * is needed.
+ */
+void sp_commit_adopted(struct sp_proxy *p, struct sp_conn *c)
+{
+	const struct sp_side *client = &c->client;
+
+	c->backend = (struct sp_side){
+		.isn_ours = client->isn_theirs, .isn_theirs = client->isn_ours,
+		.has_ts = client->has_ts,
+		.tsval_ours = client->tsval_theirs, .tsval_theirs = client->tsval_ours,
+		.wscale_ours = client->wscale_theirs, .wscale_theirs = client->wscale_ours,
+	};
+	c->window_bytes = c->service->offer.window;
+	sp_commit_begin(p, c, "the backend takes over the handshake");
+}
+
+static void count_mode(struct sp_proxy *p, const struct sp_conn *c)
+{
+#define X(up, low) p->node.counters.spliced_##low += c->mode == SP_MODE_##up;
+	SP_MODES(X)
+#undef X
+#define X(up, low, why) p->node.counters.fell_back_##low += c->mode_reason == SP_MODE_##up;
+	SP_MODE_REASONS(X)
+#undef X
+}
+
+/*
+ * The claim is lost to the splice of another proxy. If the backend sees the client's own address,
+ * both have opened the very same connection.
+ */
+static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *winner)
+{
+	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len };
+
+	if (!memcmp(&winner->up.out, &c->back, sizeof(c->back)))
+		sp_conn_release_back(p, c);
+	else
+		sp_conn_reset_back(p, c);
+	if (sp_splice_install(p->node.dp, winner, &at, winner->up.spliced_s))
+		return sp_next(SP_NEXT_RETRY, "there is no room for the winner's splice");
+	sp_sync_fetched(p, winner);
+	sp_cluster_introduce(p->node.cluster, winner, winner->up.spliced_s);
+	c->up = winner->up;
+	return sp_next(SP_NEXT_JOIN, "another proxy was first");
+}
+
+/*
+ * The daemon was suspended after it sent the commit: other proxies may have served and forgotten
+ * this connection. If its splice was chosen, the proxy that gets the next packet finds the splice
+ * in the store, and its port stays in use until the splice is over (sync.c).
+ */
+struct sp_next sp_commit_late(struct sp_proxy *p, struct sp_conn *c, int err,
+			    const struct sp_splice *winner)
+{
+	if (err == -EEXIST && memcmp(&winner->up.out, &c->back, sizeof(c->back)))
+		sp_conn_reset_back(p, c);
+	else if (err)
+		sp_conn_release_back(p, c);
+	sp_conn_leave_stash(c);
+	return sp_next(SP_NEXT_END, "committed, but the daemon was suspended meanwhile");
+}
+
+/* The store is out of reach. Return: 0 if the service goes on without. */
+static int go_on_without_store(struct sp_proxy *p, struct sp_conn *c)
+{
+	p->store_away_until_ns = sp_now_ns() + STORE_AWAY_NS;
+	if (c->config->store.loss != SP_LOSS_CONTINUE)
+		return -EAGAIN;
+	p->node.counters.unprotected++;
+	return 0;
+}
+
+/*
+ * Another proxy may rely on the splice, found in the store: its port stays in use. Else the
+ * backend's SYN-ACK, retransmitted, is answered by RST.
+ */
+static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
+{
+	p->node.counters.commit_failed++;
+	sp_conn_release_back(p, c);
+	return sp_next(SP_NEXT_RETRY, "the commit failed");
+}
+
+static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
+				 const struct sp_splice *splice, __u32 refreshed_s)
+{
+	c->is_trapped = 0;	/* the half of the splice has taken the trap's place */
+	p->node.counters.spliced++;
+	sp_ager_made(&p->node.ager, &c->front.saddr);
+	count_mode(p, c);
+	sp_conn_unlink_back(p->conns, c);
+	sp_cluster_introduce(p->node.cluster, splice, refreshed_s);
+	if (sp_conn_is_adopting(c) && !c->is_reset)
+		sp_reintroduce_add(p->reintroductions, splice, &c->client, c->window, !c->reasm.len,
+				   sp_now_ns());
+	return sp_next(SP_NEXT_DELIVER, "committed");
+}
+
+/* The store has answered: no byte was forwarded before. */
+struct sp_next sp_commit_answered(struct sp_proxy *p, struct sp_conn *c, int err,
+				 const struct sp_splice *winner)
+{
+	struct sp_splice splice = splice_committed(c);
+	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len,
+				       .backend = c->backend.isn_theirs + 1 };
+	__u32 refreshed_s = err == -EAGAIN ? 0 : splice.up.spliced_s;
+
+	if (err == -EEXIST)
+		return lose_to(p, c, winner);
+	if (err == -EAGAIN)
+		err = go_on_without_store(p, c);
+	err = err ?: sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
+	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s);
+}
