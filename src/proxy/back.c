@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * back.c - a backend is chosen, its connection opened; once established, the splice is committed
+ * back.c - a backend is chosen, a connection opened; once established, the splice is committed
  * (law 3)
  */
 #include "proxy/back.h"
@@ -25,8 +25,8 @@
 #define PORTS_LEFT_MAX	8	/* others' ports, tried in the time between two SYNs */
 
 /*
- * @ecn: SP_TCP_ECE and CWR to request ECN; 0 in a retransmission, which is not dropped where such
- *		SYNs are.
+ * @ecn: SP_TCP_ECE and CWR to request ECN; 0 in a retransmission, in case SYNs with them are
+ *		dropped.
  */
 static void send_syn(struct sp_proxy *p, struct sp_conn *c, __u8 ecn, __u64 now_ns)
 {
@@ -125,7 +125,7 @@ static int open_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_endpoi
 	return 0;
 }
 
-/* Obstacles about which the agent is not queried: see sp_mode_choose(). */
+/* Obstacles without a query of the agent: see sp_mode_choose(). */
 static enum sp_mode_reason find_obstacle(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	if (!sp_sync_is_done(p))
@@ -179,8 +179,8 @@ static int is_full(const struct sp_proxy *p)
 }
 
 /*
- * If this daemon was suspended and taken for dead, another proxy may have acknowledged all bytes
- * that the store was given. No client retransmits those.
+ * If this daemon was suspended and taken for dead, another proxy may have acknowledged all stashed
+ * bytes. No client retransmits those.
  */
 static void own_stashed(struct sp_conn *c)
 {
@@ -236,8 +236,8 @@ static void connect_done(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 }
 
 /*
- * Before we are in sync, the port may be of a splice that another proxy carries, and an RST would
- * end that splice.
+ * Before we are in sync, another proxy may carry a splice with this port, and an RST would end the
+ * splice.
  */
 static struct sp_next leave_port(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -280,8 +280,8 @@ static int acks_our_syn(const struct sp_conn *c, const struct sp_segment *seg)
 }
 
 /*
- * If the backend sees the client's own address, the ACK may be of a connection that another proxy
- * has made, and whose client has not sent a byte so far.
+ * If the backend sees the client's own address, the ACK may be of another proxy's connection, whose
+ * client has not sent a byte so far.
  */
 static int may_be_of_another(const struct sp_proxy *p, const struct sp_conn *c,
 			     const struct sp_segment *seg)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * connection.h - a connection's state, its buffer, its trap, its segments; and the next step that a
- * phase returns.
+ * connection.h - state, buffer, trap and segments of a connection; and the next step, as returned
+ * by a phase.
  */
 #ifndef SP_PROXY_CONNECTION_H
 #define SP_PROXY_CONNECTION_H
 
 #include "proxy/proxy.h"
 
-/* The next step of a connection. Phases return it, machine.c performs it. */
+/* The next step of a connection, returned by phases, performed by machine.c. */
 enum sp_next_kind {
 	SP_NEXT_WAIT,		/* for an event or a tick */
-	SP_NEXT_CONNECT,	/* to a backend of pool @arg; none: -1 */
+	SP_NEXT_CONNECT,	/* to a backend of pool @arg; no pool: -1 */
 	SP_NEXT_REPLY,		/* by ourselves, with status @arg */
 	/* the client may wait for an acknowledgement of an incomplete head */
 	SP_NEXT_STASH,
@@ -22,7 +22,7 @@ enum sp_next_kind {
 	SP_NEXT_END,
 };
 
-/* A status in place of HTTP's: a FIN alone, for a client that has requested nothing. */
+/* A status in place of HTTP's: a FIN alone, for a client without a request. */
 #define SP_REPLY_NOTHING	0
 
 /* @why: for the log, a constant string; may be NULL with WAIT */
@@ -66,7 +66,7 @@ void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why);
 void sp_conn_leave_stash(struct sp_conn *c);
 
 /*
- * From now on packets of @c->front go to the daemon. Only its home sets the trap: elsewhere packets
+ * From now on packets of @c->front go to the daemon. Only the home sets the trap: elsewhere packets
  * have to find the home.
  */
 void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c);
@@ -74,7 +74,7 @@ void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c);
 /* The handshake's parameters, for the store. */
 struct sp_stash_offer sp_conn_offer(const struct sp_conn *c);
 
-/* Bytes of memory behind its buffer. */
+/* Bytes of memory behind the buffer. */
 __u32 sp_conn_pages(const struct sp_conn *c);
 /*
  * Put bytes of the client's stream into the buffer. @at: offset. Return: how many more are there
@@ -100,7 +100,7 @@ static inline int sp_conn_is_committing(const struct sp_conn *c)
 	return c->state == SP_CONN_COMMITTING || c->state == SP_CONN_LATE;
 }
 
-/* Not spliced, and nothing was replied. */
+/* A connection without a splice or a reply. */
 static inline int sp_conn_is_undecided(const struct sp_conn *c)
 {
 	return c->state != SP_CONN_DELIVERING && c->state != SP_CONN_REPLIED;

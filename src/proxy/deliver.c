@@ -5,9 +5,9 @@
  *
  * Theory of operation
  *
- * A client does not retransmit acknowledged bytes, so the proxy is their sender, with a sender's
- * duties. The backend's acknowledgements and windows pass through the datapath, which leaves them
- * in the half from the backend, where each tick reads them.
+ * A client does not retransmit acknowledged bytes, so the proxy is the sender, with a sender's
+ * duties. The backend's acknowledgements and windows pass through the datapath. Each tick reads
+ * them in the half from the backend.
  *
  *	window		no byte is sent beyond; a closed window is probed (RFC 9293, 3.8.6)
  *	congestion	ten segments at first, then slow start; one after a loss (RFC 5681, 6928)
@@ -17,7 +17,7 @@
  *			7323, 5)
  *
  * In a cluster the backend's packets may pass through other proxies. Then only the backend's first
- * window is known, and each retransmission assumes that the bytes before were read. After UNSEEN_NS
+ * window is known, and each retransmission assumes that earlier bytes were read. After UNSEEN_NS
  * without a packet they count as delivered.
  */
 #include "proxy/deliver.h"
@@ -81,7 +81,7 @@ static void send_range(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 
 		send_bytes(p, c, max_bytes(from, c->acked), to, c->heard_tsval);
 }
 
-/* Bytes that the client still holds, behind owed bytes, go once: the client retransmits them. */
+/* Unacknowledged bytes, behind owed bytes, go once: the client retransmits them. */
 static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 {
 	__u32 end = c->is_repeating ? c->acked : c->reasm.len;
@@ -107,7 +107,7 @@ static void begin_delivery(struct sp_conn *c, const char *why)
 	c->deadline_ns = c->delivering_ns + GIVE_UP_NS;
 }
 
-/* A client that has reset its connection meanwhile gets no byte to its backend, only the RST. */
+/* If the client has reset its connection meanwhile, the backend gets no byte, only the RST. */
 static void send_rst(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment rst = {
@@ -176,7 +176,7 @@ static int read_down(struct sp_proxy *p, const struct sp_conn *c, struct sp_entr
 	return 0;
 }
 
-/* No packet of the backend was seen since its splice was made; another proxy may get them. */
+/* No packet of the backend was seen since the commit; other proxies may get them. */
 static int is_blind(const struct sp_proxy *p, const struct sp_entry *down)
 {
 	return !down->state.pkts && sp_node_is_shared(&p->node);

@@ -32,7 +32,7 @@ static void dispatch_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_home_keep(p, seg, SP_STRAY_F_MINE);
 }
 
-/* A client's ACK of our ISN alone, unless another proxy has made the splice. */
+/* An ACK of more than our ISN, possible only if another proxy has made the splice. */
 static void dispatch_foreign(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	p->node.counters.segment_foreign++;

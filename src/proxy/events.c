@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/*
- * events.c - events of the store and of other members, each for its connection
- */
+/* events.c - events of the store and of other members, each for its connection */
 #include "proxy/events.h"
 
 #include <assert.h>
@@ -62,7 +60,7 @@ static void on_emptied(void *ctx)
 	sp_stash_emptied(ctx);
 }
 
-/* A connection about to make its own splice, too late. If it is committing, the store says so. */
+/* A connection about to make a splice, too late. If it is committing, the store says so. */
 static int is_overtaken(const struct sp_conn *c)
 {
 	return c->state == SP_CONN_HEAD || c->state == SP_CONN_CONNECTING ||
@@ -187,8 +185,8 @@ static const struct sp_store_events store_events = {
 /* ---- the cluster ---- */
 
 /*
- * The proxy that got the RST queries the store. Here the RST waits for a late first segment of its
- * connection.
+ * A client's RST from another proxy, which queries the store. Here the RST waits for a late first
+ * segment of the connection.
  */
 static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -205,8 +203,8 @@ static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A segment that another proxy got. This proxy forwards no such segment to a different home: so no
- * segment goes in circles.
+ * A segment from another proxy, never forwarded again, even if this proxy knows a different home:
+ * so segments don't go in circles.
  */
 static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
 {
@@ -272,7 +270,7 @@ static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 		sp_dispatch_later(p, seg, 1);
 }
 
-/* A home that lives gets segments twice, which is harmless while the splice is known. */
+/* A home that lives gets segments twice, harmless while the splice is known. */
 static void on_died(void *ctx, const char *name)
 {
 	struct sp_proxy *p = ctx;

@@ -34,9 +34,9 @@ int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr)
 }
 
 /*
- * Another proxy may have the whole head and its splice: from a retransmission in a single segment,
- * or from parts of a dead owner's head (takeover.c). Data behind a hole, or retransmitted data, is
- * the sign. Bytes in a hole may have been acknowledged by a proxy that resumed the head: the client
+ * Another proxy may have the whole head and a splice: from a retransmission in a single segment, or
+ * from parts of a dead owner's head (takeover.c). Data behind a hole, or retransmitted data, is the
+ * sign. Bytes in a hole may have been acknowledged by a proxy that resumed the head: the client
  * never retransmits those. Acknowledged bytes may never produce a sign, so the store is queried
  * each ASK_NS.
  */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * machine.h - the life of all connections: performs the next step that a phase returns, and passes
- * time.
- */
+/* machine.h - the life of all connections: takes each next step of a phase, and passes time. */
 #ifndef SP_PROXY_MACHINE_H
 #define SP_PROXY_MACHINE_H
 
@@ -12,7 +9,7 @@
 void sp_machine_go(struct sp_proxy *p, struct sp_conn *c, struct sp_next next);
 /* Before each event, tick or answer: after a suspension most connections are left to others. */
 void sp_machine_awake(struct sp_proxy *p);
-/* The tick, each SP_TICK_MS. */
+/* A tick, after SP_TICK_MS. */
 void sp_machine_tick(struct sp_proxy *p);
 
 #endif

@@ -6,16 +6,15 @@
  * after a restart); or their connection is dead. They wait a second among the strays while the
  * store is queried; no RST is sent before (law 4).
  *
- * If no splice is found, a client's segment is for the home of its connection. There the segment
+ * If no splice is found, a client's segment is for the home of the connection. There the segment
  * waits for the rest of the head. Meanwhile the store is queried again, since another proxy may
  * have the whole head and be about to commit. If two queries, a second apart, find no splice, the
  * connection is dead.
  *
- * A home is known to be dead after some silence. Segments that were sent to a dead home are lost,
- * so copies are stored, and sent to the new home: clients are slower to retransmit, twice as slow
- * each time.
+ * A home is known to be dead after some silence. Segments sent to a dead home are lost, so copies
+ * are stored, and sent to the new home: clients are slower to retransmit, twice as slow each time.
  *
- * A backend's segment is for the proxy that opened its connection: the owner of the destination
+ * A backend's segment is for the proxy that opened the connection: the owner of the destination
  * address. If the destination is the client's own address, all proxies get the segment.
  */
 #include "proxy/miss.h"
@@ -28,13 +27,13 @@
 #include "tcp/relay.h"
 
 #define MISSED_NS	5000000000ULL	/* a client retransmits twice at least */
-#define AGAIN_PER_TICK	256	/* queries that a flood causes again: 12800 a second */
+#define AGAIN_PER_TICK	256	/* repeated queries of a flood: 12800 a second */
 
 /*
  * A SYN on a live splice. A sender that has forgotten the connection answers this ACK by an RST of
- * just that number, which closes the half, and then retransmits the SYN (RFC 5961, 4). A sender
- * that still has the connection must not take a window from the ACK, or the connection would stall.
- * So the sequence number lies just below the expected number, like a keepalive's.
+ * just that number, closing the half, and then retransmits the SYN (RFC 5961, 4). A sender with the
+ * connection must not take a window from the ACK, or the connection would stall. So the sequence
+ * number lies just below the expected number, like a keepalive's.
  */
 void sp_miss_challenge(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *syn)
 {
@@ -130,7 +129,7 @@ static void reset_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 	sp_forward_reset(p, seg);
 }
 
-/* A silent proxy may have the beginning of a connection: it may only be suspended. */
+/* A silent proxy may have the beginning of a connection, if only suspended. */
 static int may_be_with_the_dead(const struct sp_proxy *p, __u64 now_ns)
 {
 	return p->died_ns && now_ns - p->died_ns < MISSED_NS;
@@ -151,8 +150,8 @@ void sp_miss_not_found(struct sp_proxy *p, const struct sp_tuple *key, int err)
 }
 
 /*
- * The port came again, and the strays belong to the newer connection: its SYN was seen, here or by
- * another proxy, or its first segment has just been sent home.
+ * The port came again, and the strays belong to the newer connection: the SYN was seen, here or by
+ * another proxy, or the first segment has just been sent home.
  */
 int sp_miss_is_older(struct sp_proxy *p, const struct sp_splice *splice)
 {
@@ -170,7 +169,7 @@ int sp_miss_is_older(struct sp_proxy *p, const struct sp_splice *splice)
 }
 
 /*
- * The client's port has come again, as its handshake proves. Proxies that did not see the old
+ * The client's port has come again, as the handshake proves. Proxies that did not see the old
  * connection end would forward the new connection's segments by the old halves. The store gives
  * the old halves to any proxy that fetches them.
  */

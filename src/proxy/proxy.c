@@ -30,8 +30,8 @@ static void tick_proxy(struct sp_node *node)
 }
 
 /*
- * All ports towards a backend are taken. An ended splice gives way before its time; else the splice
- * of a client that holds far more ports than the requesting client.
+ * All ports towards a backend are taken. An ended splice gives way early; else the splice of a
+ * client with far more ports than the requesting client.
  */
 static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
@@ -42,7 +42,7 @@ static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_
 	if (!p->reclaim_budget)
 		return -EBUSY;
 	/*
-	 * A client that holds many ports will hardly find one, and must not use up the search
+	 * A client with many ports will hardly find a further port, and must not use up the search
 	 * budget of the rest.
 	 */
 	if (p->reclaim_budget < RECLAIM_PER_TICK / 2 &&

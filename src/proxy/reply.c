@@ -2,9 +2,9 @@
 /*
  * reply.c - HTTP replies of our own, on a connection that ends cleanly
  *
- * A reply is one segment with text and FIN, made anew when the client retransmits. Further data of
- * the client is acknowledged and dropped, so that the client closes instead of losing the reply to
- * an RST.
+ * A reply is a segment with text and FIN, made anew when the client retransmits. Further data of
+ * the client is acknowledged and dropped. So the client closes, and does not lose the reply to an
+ * RST.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "proxy/reply.h"
 #include "tcp/relay.h"
 
-#define KEEP_NS	5000000000ULL	/* the slot, for a client that neither closes nor retransmits */
+#define KEEP_NS	5000000000ULL	/* for a client that neither closes nor retransmits */
 
 static const char *text_of(int status)
 {
@@ -58,8 +58,8 @@ static int is_head(struct sp_proxy *p, const struct sp_conn *c)
 }
 
 /*
- * The length is the same at any time, so that a repeated reply, of this or another proxy, fills the
- * same sequence numbers.
+ * The length is the same at any time: so a repeated reply, of this or another proxy, fills the same
+ * sequence numbers.
  */
 static __u32 format_reply(struct sp_proxy *p, const struct sp_conn *c, char *buf, size_t size)
 {
@@ -154,8 +154,8 @@ void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg)
 }
 
 /*
- * A client that closes has received the whole reply. Its slot is free for others then; the trap
- * alone answers retransmitted FINs.
+ * A client that closes has received the whole reply. The slot is free then; the trap alone answers
+ * retransmitted FINs.
  */
 struct sp_next sp_reply_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {

@@ -2,11 +2,11 @@
 /*
  * room.c - the incomplete head that gives way when limit `pending` or `held` is reached
  *
- * Without this, clients that send large heads slowly, or never to their end, would keep all others
- * out for `head_time`. If bytes run short, the largest examined head gives way to a smaller head.
- * If slots run short, the oldest head gives way, unless it is younger than ROOM_MIN_MS. A search
- * examines SP_CONNS_LOOK slots, in turns, so its cost does not grow with the table. Connections
- * with a backend go on, and replies are heard.
+ * Without this, clients with slow or endless large heads would shut out the rest for `head_time`.
+ * If bytes run short, the largest examined head gives way to a smaller head. If slots run short,
+ * the oldest head gives way, unless it is younger than ROOM_MIN_MS. A search examines SP_CONNS_LOOK
+ * slots, in turns, so the cost does not grow with the table. Connections with a backend go on, and
+ * replies are heard.
  */
 #include "proxy/room.h"
 

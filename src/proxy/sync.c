@@ -3,7 +3,7 @@
  * sync.c - our source ports on which the store has splices
  *
  * A daemon without splices on its machine may have made some before: other proxies carry them, and
- * their ports are in use. So the daemon reads the store at its start, reserves those ports, and is
+ * the ports are in use. So the daemon reads the store at its start, reserves those ports, and is
  * in sync from then on. Later scans, slowly, free the ports of splices that ended elsewhere: a port
  * is free if a complete scan did not find the splice.
  *
@@ -71,7 +71,7 @@ void sp_sync_scanned(void *ctx, int err)
 		in_sync(p, "");
 }
 
-/* A port of a splice or connection on this machine is freed with it, not by a scan. */
+/* The port of a splice or connection on this machine is freed at its end, not by a scan. */
 static int is_needed(void *ctx, const struct sp_endpoint *to, const struct sp_endpoint *from)
 {
 	struct sp_tuple back = { .saddr = from->addr, .sport = from->port_be, .daddr = to->addr,

@@ -2,21 +2,21 @@
 /*
  * Theory of operation
  *
- * No client retransmits a head that was acknowledged (stash.c). If its owner dies, the successor
- * resumes the head without waiting for a packet. The store knows the owner of each head. Heads of
- * a dead owner are queried until no head is left, then now and then, since the owner may only be
+ * No client retransmits an acknowledged head (stash.c). If the owner dies, the successor resumes
+ * the head without waiting for a packet. The store knows the owner of each head. Heads of a dead
+ * owner are queried until no head is left, then now and then, since the owner may only be
  * suspended. A former daemon of this machine is such an owner, too.
  *
- * For each of its heads, and for each segment whose splice no proxy knows:
+ * For each head of the owner, and for each segment whose splice no proxy knows:
  *
  *	FETCHING	the splice is fetched; found, not found: READING; unknown: fetched again
  *	READING		the head is fetched; found: resumed here
  *
  * If there is a splice, the bytes are retransmitted to the backend, where they are duplicates at
  * worst. If not, the head begins again, and the claim decides which proxy makes the splice. The
- * head of a splice that ended and was forgotten must not run again. A head without a splice is
- * never older than limits allow, and a splice stays known for some time after its end: the shorter
- * of both times decides.
+ * head of an ended and forgotten splice must not run again. A head without a splice is never older
+ * than limits allow, and a splice stays known for some time after its end: the shorter of both
+ * times decides.
  */
 #include "proxy/takeover.h"
 
@@ -34,7 +34,7 @@
 #define WANTS		1024
 #define WANT_NS		3000000000ULL
 #define AGAIN_NS	100000000ULL
-#define SETTLED_NS	5000000000ULL	/* between two queries about an owner that has no head left */
+#define SETTLED_NS	5000000000ULL	/* between two queries about an owner without heads */
 #define FORGET_NS	960000000000ULL	/* an owner: no head lives longer */
 #define SLACK_MS	2000		/* clocks */
 
@@ -48,7 +48,7 @@ struct want {
 	__u64		until_ns;
 };
 
-/* @name: "": no owner; the first slot is a former daemon of ours, which has no name */
+/* @name: "": no owner; the first slot is a former daemon of ours, without a name */
 struct owner {
 	char	name[NAME_MAX_BYTES];
 	__u8	is_there;
@@ -58,7 +58,7 @@ struct owner {
 struct sp_takeover {
 	__u64		started_ns;
 	unsigned int	heads;		/* of a daemon before us, so far */
-	unsigned int	waiting;	/* heads on this machine that are not yet decided */
+	unsigned int	waiting;	/* undecided heads on this machine */
 	struct owner	owners[OWNERS_MAX];
 	struct want	wants[WANTS];
 };
