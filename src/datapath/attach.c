@@ -5,9 +5,9 @@
  * Theory of operation
  *
  * A tcx link (Linux 6.6, tcx.c) is pinned as "link_INTERFACE" and is detached when the pin is
- * removed. A clsact filter belongs to its interface, and no pin holds it. The pin "tc_INTERFACE" of
- * its program only tells that there is a filter, at PRIORITY and HANDLE. The clsact qdisc stays:
- * other filters may use it, and an empty qdisc costs nothing.
+ * removed. A clsact filter belongs to its interface, and no pin holds the filter. The pin
+ * "tc_INTERFACE" of its program only shows that a filter exists, at PRIORITY and HANDLE. The clsact
+ * qdisc stays: other filters may use it, and an empty qdisc costs nothing.
  *
  * An agent's second program, at egress, is pinned as "linkout_" and "tcout_".
  *
@@ -39,7 +39,7 @@
 #define PRIORITY	1	/* before other filters, like tcx */
 #define HANDLE		0x5350
 #define LOOK_NS		10000000000ULL
-/* two programs that both want to be first take turns no faster */
+/* two programs that want to be first take turns no faster */
 #define FRONT_AGAIN_NS	10000000000ULL
 #define PIN_MAX		(IFNAMSIZ + 8)
 #define PATH_LEN	600
@@ -123,7 +123,7 @@ int sp_unpin(int dir_fd, const char *name)
 	return err;
 }
 
-/* @way: TCX or CLSACT. Return: the way whose pins this direction has. */
+/* @way: TCX or CLSACT. Return: the way of this direction's pins. */
 static enum way pin_way(enum way way, int is_out)
 {
 	return is_out ? way + TCX_OUT : way;
@@ -151,7 +151,7 @@ static int is_clsact_wanted(void)
 	return way && !strcmp(way, "clsact");
 }
 
-/* Attach by @way, then detach the other way. */
+/* Attach by @way, then detach the old way. */
 static int switch_to(enum way way, const char *dir, const char *interface, unsigned int ifindex,
 		     int prog_fd, int dir_fd,
 		int is_out)

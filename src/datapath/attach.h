@@ -17,18 +17,15 @@
  * @leavings:	NULL: nothing is spliced
  *
  * By tcx; by clsact if the kernel is older than 6.6, or with SPLICED_ATTACH=clsact in the
- * environment (for tests). Interfaces that are no longer configured are detached: by tcx when no
- * splice needs them any more (leaving.h), else now. Return: 0 or -errno, logged.
+ * environment (for tests). Interfaces no longer configured are detached: by tcx when no splice
+ * needs them any more (leaving.h), else now. Return: 0 or -errno, logged.
  */
 int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd,
 	      struct sp_leavings *leavings);
-/*
- * Detach the interfaces of @leavings that no splice needs any more. @oldest_s, @walk_s: of struct
- * sp_ager
- */
+/* Detach interfaces of @leavings without a splice. @oldest_s, @walk_s: of struct sp_ager */
 void sp_attach_let_go(const char *path, struct sp_leavings *leavings, __s64 oldest_s, __s64 walk_s);
 
-/* Return: whether @path has pins of clsact. Those change by netlink, which needs CAP_NET_ADMIN. */
+/* Return: whether @path has pins of clsact. Those change by netlink, with CAP_NET_ADMIN. */
 int sp_attach_is_by_clsact(const char *path);
 
 /**

@@ -29,7 +29,7 @@
 #include "base/seal.h"
 #include "tcp/segment.h"
 
-/* The verifier's log has pages: --verbose shows it. The caller logs one line for operators. */
+/* The verifier's log has pages: --verbose shows it. The caller logs a line for operators. */
 static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	if (level == LIBBPF_WARN)
@@ -63,7 +63,7 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 	char path[600];
 	int err;
 
-	/* two halves for each splice; a pending connection may have a trap at each side */
+	/* two halves for each splice; a pending connection may have a trap at either side */
 	err = size_map(dp, dp->skel->maps.sp_halves,
 		       (config->limits.splices + config->limits.pending) * 2, "splices");
 	err = err ?: size_map(dp, dp->skel->maps.sp_stash,
@@ -248,8 +248,8 @@ void sp_datapath_close(struct sp_datapath *dp)
 }
 
 /*
- * The keys of messages that the datapath reads. In reverse order, so that messages under the new
- * first key are accepted soon.
+ * Keys of messages for the datapath. In reverse order, so that messages under the new first key are
+ * accepted soon.
  */
 static void load_seal(struct sp_control *control, const struct sp_keys *keys)
 {

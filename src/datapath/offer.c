@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "datapath/internal.h"
 
-/* Delete keys of a small map that are not in the new configuration. */
+/* Delete the keys of a small map, except those of the new configuration. */
 static void delete_others(int fd, size_t key_size, const void *keep, size_t keep_count)
 {
 	char key[64], next[64];
@@ -156,7 +156,7 @@ static unsigned int allowed_splices(struct sp_datapath *dp, const struct sp_conf
 	return room;
 }
 
-/* This proxy's addresses with their ports; other proxies' addresses with all ports. */
+/* This proxy's addresses with our ports; other proxies' addresses with all ports. */
 static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 {
 	struct sp_snat range = { config->snat_port_first, config->snat_port_last },

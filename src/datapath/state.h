@@ -16,14 +16,14 @@ struct sp_state {
 
 /**
  * sp_state_open() - make the directory and lock it
- * Waits a moment for a daemon that is just ending.
+ * Waits a moment for another daemon to end.
  * Return: 0 or -errno; -EBUSY: another daemon has the lock.
  */
 int sp_state_open(const char *state_dir, struct sp_state *ret_state);
 /* The pins stay. */
 void sp_state_close(struct sp_state *state);
 
-/* Remove and detach datapaths of versions with another layout, which would take our packets. */
+/* Remove and detach datapaths of versions with another layout: they would take our packets. */
 void sp_state_sweep(const char *state_dir);
 /* Unpin and detach the datapath, of each layout. Return: 0 or -errno; -EBUSY: a daemon runs. */
 int sp_state_remove(const char *state_dir);
