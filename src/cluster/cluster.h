@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * cluster.h - the other members of the cluster (proxies and agents): their liveness, the home of a
- * connection, and the messages between members
+ * cluster.h - other members of the cluster (proxies and agents): liveness, the home of a
+ * connection, and messages between members
  */
 #ifndef SP_CLUSTER_CLUSTER_H
 #define SP_CLUSTER_CLUSTER_H
@@ -15,7 +15,7 @@
 
 /*
  * Each function takes NULL: a proxy with a local store has no cluster. Context: event loop; no call
- * blocks. Messages may be lost, like the packets that they stand for.
+ * blocks. Messages may be lost, like the packets in them.
  */
 struct sp_cluster;
 struct sp_store;
@@ -25,12 +25,12 @@ typedef struct uv_loop_s uv_loop_t;
  * struct sp_cluster_events - messages from other members, and changes among members
  * @segment:	a segment for this proxy, as if the datapath had sent it up; borrowed
  * @fin:	another proxy has seen a FIN of @tuple, and can't tell whether it fits; may be NULL
- * @ends:	another member has seen ends of a splice: SP_STATE_* of its half client -> service;
+ * @ends:	another member has seen ends of a splice: SP_STATE_* of the half client -> service;
  *		may be NULL
- * @died:	a member is silent. Its successor (sp_cluster_is_successor()) continues its
+ * @died:	a member is silent. The successor (sp_cluster_is_successor()) continues the member's
  *		connections; may be NULL
  * @homes:	some connections have a new home
- * @splices:	return the number of splices that this node carries
+ * @splices:	return the number of splices carried by this node
  */
 struct sp_cluster_events {
 	void (*segment)(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg);
@@ -107,7 +107,7 @@ int sp_cluster_is_home(const struct sp_cluster *c, const struct sp_tuple *front)
 int sp_cluster_is_successor(const struct sp_cluster *c, const char *name);
 
 /*
- * A segment to the home of its tuple; to the living owner of its destination address; to all
+ * A segment to the home of the tuple; to the living owner of the destination address; to all
  * proxies.
  */
 void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind,
@@ -120,14 +120,14 @@ void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind,
 
 struct sp_splice;
 /*
- * Introduce a splice that was just committed to the agent of its backend, if the agent carries a
- * half. Any proxy may do so, because the proxy that made the splice may have died before. An agent
- * that seems dead gets the introduction as well: its datapath lives. Call sp_cluster_flush() before
- * the splice's first bytes are sent.
+ * Introduce a newly committed splice to the agent of the backend, if the agent carries a half. Any
+ * proxy may do so, because the proxy that made the splice may have died before. An agent that seems
+ * dead gets the introduction as well: its datapath lives. Call sp_cluster_flush() before the
+ * splice's first bytes are sent.
  */
 void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, __u32 refreshed_s);
 
-/* A FIN of @tuple, the key of one half: another proxy may know whether the FIN fits. */
+/* A FIN of @tuple, the key of a half: another proxy may know whether the FIN fits. */
 void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
 			 const struct sp_fin *fin);
 /* To all members that may carry the splice; @state: SP_STATE_* of the half under @front. */

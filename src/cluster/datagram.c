@@ -14,7 +14,7 @@
 
 #define BATCH		64
 #define BATCHES_PER_TURN 8
-/* longer than any message, so that a message too long is refused */
+/* longer than any message, so that longer messages are refused */
 #define RECEIVE_BYTES	2048
 #define BUFFER_BYTES	(4 * 1024 * 1024)
 
@@ -23,7 +23,7 @@ struct queue {
 	struct mmsghdr	msgs[BATCH];
 	struct iovec	iovs[BATCH];
 	union sp_sockaddr to[BATCH];
-	size_t		unit[BATCH];	/* length of one message, if more may join; else 0 */
+	size_t		unit[BATCH];	/* length of a message, if more may join; else 0 */
 	struct sp_endpoint at[BATCH];	/* the same as @to, if @unit is set */
 	__u8		bytes[BATCH][SP_MESSAGE_BYTES_MAX];
 };

@@ -36,7 +36,7 @@ static inline __s64 sp_cluster_real_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
-/* Connections may have another home now. */
+/* Homes of connections may have changed. */
 static inline void sp_cluster_homes_changed(struct sp_cluster *c)
 {
 	if (c->events)

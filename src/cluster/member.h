@@ -84,10 +84,7 @@ struct sp_members {
 __u64 sp_member_id(const char *name);
 void sp_members_init(struct sp_members *ms, const struct sp_member *self);
 struct sp_member *sp_members_by_id(struct sp_members *ms, __u64 id);
-/*
- * The proxy that owns @addr, dead or alive. Never an agent: clients may share its servers'
- * addresses.
- */
+/* The proxy that owns @addr, dead or alive. Never an agent: clients may share server addresses. */
 struct sp_member *sp_members_by_addr(struct sp_members *ms, const struct sp_addr *addr);
 /* Return: whether @m is an agent with a server at @at. */
 int sp_member_serves(const struct sp_member *m, const struct sp_endpoint *at);
@@ -112,8 +109,8 @@ enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_
 enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *said,
 					__u64 now_ns);
 /*
- * Return: a member that was silent for too long and is dead from now on; NULL: no more. Call it
- * until it returns NULL.
+ * Return: a member that was silent for too long and is dead from now on; NULL: no more. Call
+ * again until NULL.
  * @is_late: this daemon was suspended, so silence says nothing.
  */
 struct sp_member *sp_members_tick(struct sp_members *ms, __u64 now_ns, int is_late);

@@ -126,10 +126,7 @@ struct sp_message {
 	__u32			refreshed_s;
 };
 
-/*
- * Return: size of each message of @kind; 0: sizes differ, and each message has a datagram of its
- * own.
- */
+/* Return: size of a message of @kind; 0: sizes differ, and a datagram has a single message. */
 size_t sp_message_unit(enum sp_message_kind kind);
 /* Return: size of each message in a datagram, by its unverified head. */
 size_t sp_message_step(const void *bytes, size_t len);

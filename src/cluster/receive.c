@@ -8,7 +8,7 @@
 #include "cluster/internal.h"
 #include "cluster/message.h"
 
-#define OLD_NS	1000000000LL	/* a segment that waited longer: other proxies have done its work */
+#define OLD_NS	1000000000LL	/* a segment that waited longer: other proxies have done the work */
 
 static void log_member(const struct sp_member *m, const char *what)
 {
@@ -115,7 +115,7 @@ static void receive_hello(struct sp_cluster *c, const struct sp_message *m,
 	}
 }
 
-/* A HELLO must come from the address in its sender's record; any message needs a known sender. */
+/* A HELLO must come from the address in the sender's record; any message needs a known sender. */
 static void receive_message(struct sp_cluster *c, const struct sp_message *m,
 			    const struct sp_endpoint *from, __s64 age_ns)
 {
@@ -168,7 +168,7 @@ static void count_refusal(struct sp_cluster *c, enum sp_message_refusal refusal)
 
 /*
  * A record as a datagram: in a cluster without a store. The record must name a member of the
- * configuration, and come from its configured endpoint. Return: whether the datagram was a record.
+ * configuration, and come from the configured endpoint. Return: whether the datagram was a record.
  */
 static int receive_record(struct sp_cluster *c, const void *bytes, size_t len,
 			  const struct sp_endpoint *from)

@@ -22,7 +22,7 @@ static size_t write_message(struct sp_cluster *c, struct sp_message *m,
 
 /*
  * An agent makes no splices and carries no splice of another agent, so it needs only ENDS. Ends are
- * sent once, so also to members that seem dead: a slow member without them would keep the splice
+ * sent once, so also to members that seem dead. A slow member without them would keep the splice
  * until `idle`.
  */
 static int is_concerned(const struct sp_member *m, enum sp_message_kind kind)
@@ -146,7 +146,7 @@ void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u
 		c->counters.fins_sent += send_message(c, NULL, &m);
 }
 
-/* Older introductions are refused by the agent, because they may be replayed. */
+/* Older introductions are refused by the agent, as possible replays. */
 static int is_fresh(const struct sp_splice *splice)
 {
 	return (__s32)(time(NULL) - splice->up.spliced_s) <= SP_INTRODUCE_FRESH_S;
