@@ -45,7 +45,7 @@
 #define TURN_MS		10
 #define PAUSE_MIN_MS	100
 #define PAUSE_MAX_MS	5000
-#define PAUSE_SHARED_MS	1000	/* other nodes wait for the ends that a walk finds */
+#define PAUSE_SHARED_MS	1000	/* other nodes wait for the ends found by a walk */
 /* a pause lasts at least so many walks: a large table is not walked all the time */
 #define PAUSE_WALKS	2
 
@@ -88,9 +88,7 @@ static void age_entry(struct sp_ager *a, const struct sp_limits_conf *limits,
 		age_trap(a, limits, key, e);
 }
 
-/*
- * The count is exact while only this daemon writes to the table; an undisturbed walk corrects it.
- */
+/* The count is exact if only this daemon writes to the table; an undisturbed walk corrects it. */
 static void check_count(struct sp_ager *a)
 {
 	const struct sp_count *count = sp_datapath_count(a->dp);

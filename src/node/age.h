@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * age.h - the ager: walks over the splices of this machine, ends those that are over, refreshes
+ * age.h - the ager: walks over the splices of this machine, ends splices that are over, refreshes
  * the rest in the store.
  *
  * Context: event loop, nothing blocks. A call that fails is counted or logged by the ager itself.
@@ -81,7 +81,7 @@ void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports 
 unsigned int sp_ager_turn(struct sp_ager *ager, const struct sp_limits_conf *limits);
 
 /*
- * Remove the splice of proxy -> backend @back, whose port is wanted, if the short lifetimes
+ * Remove the splice of proxy -> backend @back, in need of its port, if the short lifetimes
  * (lifetime.h) are over. Return: whether the splice was removed.
  */
 int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits,
@@ -112,7 +112,7 @@ void sp_ager_outdated(struct sp_ager *ager, const struct sp_tuple *front, __u32 
  * records.
  */
 void sp_ager_rekeyed(struct sp_ager *ager, __u64 in_flight_ns);
-/* Remove a splice that no packet may use. Return: 0; -ENOENT: not in the table. */
+/* Remove an unusable splice. Return: 0; -ENOENT: not in the table. */
 int sp_ager_remove(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
 
 #endif

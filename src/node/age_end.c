@@ -57,8 +57,8 @@ void sp_ager_expire(struct sp_ager *a, struct sp_view *v)
 }
 
 /*
- * Our last refresh may still be in the store. A record that outlives this refresh was refreshed by
- * another proxy.
+ * Our last refresh may still be in the store. If a record outlives this refresh, another proxy has
+ * refreshed the splice.
  */
 static int may_be_stored(const struct sp_ager *a, const struct sp_entry *e)
 {
@@ -78,8 +78,8 @@ static struct sp_lifetime describe_lifetime(const struct sp_ager *a, const struc
 }
 
 /*
- * The half down alone decides if possible. If a splice is only quiet, the half up is fetched each
- * time that the shorter lifetime has passed once more.
+ * The half down alone decides if possible. If a splice is only quiet, the half up is fetched again
+ * after each period of the shorter lifetime.
  */
 static int may_be_over(const struct sp_ager *a, const struct sp_limits_conf *limits,
 		       const struct sp_view *v)
@@ -163,10 +163,7 @@ static int is_just_emptied(const struct sp_ager *a, const struct sp_limits_conf 
 	return a->now_real_ns <= a->emptied_s * 1000000000LL + (__s64)ns;
 }
 
-/*
- * A server that was just emptied may not have the splice back yet: then the next walk queries
- * again.
- */
+/* A server that was just emptied may lack the splice: then the next walk queries again. */
 void sp_ager_fetched(struct sp_ager *a, const struct sp_limits_conf *limits,
 		     const struct sp_tuple *front, int err)
 {

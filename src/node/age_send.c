@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "node/age_internal.h"
 
-#define REFRESH_MAX_S	600	/* between two refreshes of a splice that moves packets */
+#define REFRESH_MAX_S	600	/* between two refreshes of a moving splice */
 #define QUIET_NS	1000000000ULL
 #define QUIET_SPLIT_NS	100000000ULL	/* no proxy will ever see the server's FIN */
 
@@ -32,8 +32,8 @@ void sp_ager_send_ends(struct sp_ager *a, const struct sp_view *v)
 
 /*
  * The silence was too short when the last walk began, so each end is sent once. Closed splices are
- * many: their half down suffices. An agent sends no ends of closed splices, because a proxy has
- * seen one of the ends.
+ * many: the half down suffices. An agent sends no ends of closed splices, because a proxy has seen
+ * an end.
  */
 void sp_ager_check_ends(struct sp_ager *a, struct sp_view *v)
 {

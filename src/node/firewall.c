@@ -5,10 +5,10 @@
  * Theory of operation
  *
  * Packets of the datapath bypass netfilter in both directions. The daemon's raw sockets send
- * through netfilter's output hook. There connection tracking sees one side of each connection: a
- * SYN, then segments that do not follow from it. A firewall that drops "invalid" packets drops
- * those segments, and sendmmsg() returns EPERM. The remedy exempts packets from tracking if their
- * source is an address of a service or of the proxy.
+ * through netfilter's output hook. There connection tracking sees a single side of each connection:
+ * a SYN, then segments out of sequence. A firewall that drops "invalid" packets drops those
+ * segments, and sendmmsg() returns EPERM. The remedy exempts packets from tracking if their source
+ * is an address of a service or of the proxy.
  */
 #include "node/firewall.h"
 

@@ -4,22 +4,22 @@
  *
  * Theory of operation
  *
- *	closed		`closed`; while an end may still retransmit, `transitory` if that is longer
+ *	closed		`closed`; while an end may still retransmit, `transitory` if longer
  *	half-closed	`transitory`
  *	unacknowledged	`transitory`: a living sender retransmits at least every 2 minutes (RFC
  *			6298, 2.5, and kernels), so one of the ends is gone
  *	any other	`idle`
  *
- * These are the two times of RFC 5382, REQ-5. Acknowledgements are known only if both directions
+ * The two times are those of RFC 5382, REQ-5. Acknowledgements are known only if both directions
  * pass this machine: in mode whole, without a shared store. With a shared store other proxies may
  * carry packets of the splice, so `transitory` is not used.
  *
- * If ports or room run short, a splice that is over gives way early. Its backend may be in
- * TIME-WAIT: the sequence numbers of the next SYN are higher (choose_numbers()), and if the
- * client's numbers grew faster than our clock, the backend's ACK is answered with RST
- * (sp_back_event()). But an end that lacks a segment must get it: unless this machine saw all
- * acknowledged, there is time for five retransmissions. The same holds if one end has sent FIN and
- * the peer does not acknowledge it, as every living peer does.
+ * If ports or room run short, a finished splice gives way early. The backend may be in TIME-WAIT:
+ * the sequence numbers of the next SYN are higher (choose_numbers()), and if the client's numbers
+ * grew faster than our clock, the backend's ACK is answered with RST (sp_back_event()). But an end
+ * that lacks a segment must get it: unless this machine saw all acknowledged, there is time for
+ * five retransmissions. The same holds if one end has sent FIN and the peer does not acknowledge,
+ * as every living peer does.
  */
 #include "node/lifetime.h"
 
@@ -27,10 +27,10 @@
 
 #define SETTLED_NS	1000000000ULL
 #define UNSETTLED_NS	6500000000ULL
-#define VANISHED_NS	30000000000ULL	/* a client that changes its network is back by then */
+#define VANISHED_NS	30000000000ULL	/* a client on a new network is back by then */
 /*
- * Pauses between retransmissions double: an end that was quiet for so long has tried for as long
- * before, or is gone.
+ * Pauses between retransmissions double: an end quiet for so long has tried for as long before, or
+ * is gone.
  */
 #define UNACKED_NS	(VANISHED_NS / 2)
 /*

@@ -11,8 +11,8 @@
 
 /**
  * struct sp_lifetime - a splice as seen by one machine
- * @up, @down:	state of its halves, borrowed; @up is NULL if the client's port has a newer splice
- * @is_shared:	other proxies may carry packets that this machine did not see
+ * @up, @down:	state of the halves, borrowed; @up is NULL if the client's port has a newer splice
+ * @is_shared:	other proxies may carry packets unseen by this machine
  * @is_split:	an agent carries the half down, so acknowledgements of the client's data pass no
  *		proxy
  * @is_agent:	this machine is that agent

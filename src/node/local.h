@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * local.h - addresses of this machine. Backends on the proxy itself are a fault: their packets
- * never reach the datapath. Needs no privileges; system calls don't block.
+ * local.h - addresses of this machine. Backends on the proxy itself are a fault: the datapath never
+ * gets their packets. Needs no privileges; system calls don't block.
  */
 #ifndef SP_NODE_LOCAL_H
 #define SP_NODE_LOCAL_H
@@ -17,7 +17,7 @@ int sp_local_connect(const struct sp_addr *addr);
 /* Return: whether @addr is an address of this machine. */
 int sp_local_is(const struct sp_addr *addr);
 
-/* Warn of local backends of @config; end warnings about backends that are gone or elsewhere. */
+/* Warn of local backends of @config; end warnings about backends now gone or elsewhere. */
 void sp_local_warn(const struct sp_config *config);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * node.h - the common part of a proxy and an agent: the datapath with its splices, the store and
- * the cluster that share them, and the ager that ends them. First member of struct sp_proxy and
+ * node.h - the common part of a proxy and an agent: the datapath with its splices; store and
+ * cluster, which share splices; the ager, which ends splices. First member of struct sp_proxy and
  * struct sp_agent.
  *
- * Context: event loop. Messages that are lost are counted, not returned as errors.
+ * Context: event loop. Lost messages are counted, not returned as errors.
  */
 #ifndef SP_NODE_NODE_H
 #define SP_NODE_NODE_H
@@ -46,7 +46,7 @@ struct sp_node_counters {
 
 struct sp_role;
 
-/* All borrowed; @cluster is NULL if there are no other members. */
+/* All borrowed; @cluster is NULL without other members. */
 struct sp_node_parts {
 	struct sp_datapath	*dp;
 	struct sp_wire		*wire;
@@ -89,10 +89,7 @@ void sp_node_subscribe(struct sp_node *n, const struct sp_store_events *of_store
 /* Store and cluster use @keys from now on; records in the store are sealed again. */
 void sp_node_rekey(struct sp_node *n, const struct sp_keys *keys);
 
-/*
- * Other proxies may have, or make, splices that are not known here. Without a store, a cluster has
- * one proxy.
- */
+/* Other proxies may have, or make, splices unknown here. Without a store, a cluster has one proxy. */
 static inline int sp_node_is_shared(const struct sp_node *n)
 {
 	return sp_store_is_shared(n->store);
