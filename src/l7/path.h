@@ -11,8 +11,8 @@
  * sp_path_normalize() - write a path as all servers read it (RFC 3986, 6.2.2 and 6.2.3)
  * @path:	begins with '/', or is empty, which means "/"
  * @buf:	room for @path.len bytes, at least one; may be @path.p itself
- * @ret_why:	a short English reason why servers disagree about this path (static), or NULL:
- *		they agree
+ * @ret_why:	a short English reason why servers disagree about this path (static); NULL: no
+ *		disagreement
  *
  * The work is linear in @path.len. Normalizing a normal form changes nothing.
  * Return: the normal form, in @buf; never longer than @path, unless @path is empty.

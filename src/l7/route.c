@@ -3,7 +3,7 @@
  * route.c - content rules
  *
  * Paths are compared in their normal form (path.c), as the server behind reads them. A request is
- * refused for its path only where a rule would be decided by the path: a path that no rule tests
+ * refused for its path only if the path would decide a rule: without a rule about paths, a path
  * needs no single meaning here.
  */
 #include "l7/route.h"
@@ -67,7 +67,7 @@ static const char *skip_parameters(const char *p, const char *end)
 	return slash ? slash : end;
 }
 
-/* @path: in its normal form */
+/* @path: in normal form */
 static bool path_matches(const char *rule, struct sp_str path)
 {
 	const char *p = path.p, *end = path.p + path.len, *at;
