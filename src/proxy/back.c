@@ -41,7 +41,7 @@ static void send_syn(struct sp_proxy *p, struct sp_conn *c, __u8 ecn, __u64 now_
 	c->again_ns = now_ns + SYN_AGAIN_NS;
 }
 
-/* Both rise with the clock for each tuple, so that a backend's TIME_WAIT gives way (RFC 6191). */
+/* ISN and TSval rise with the clock for each tuple: a backend's TIME_WAIT gives way (RFC 6191). */
 static void choose_numbers(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct timespec ts;
@@ -60,8 +60,8 @@ static void choose_numbers(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * Until the splice exists, the datapath would take the backend's answer to a client's address for
- * foreign.
+ * The backend's answer to a client's address would seem foreign to the datapath until the splice
+ * exists. So a trap attracts the answer.
  */
 static int attract_answers(struct sp_proxy *p, const struct sp_conn *c)
 {
@@ -191,7 +191,7 @@ static void own_stashed(struct sp_conn *c)
 	c->acked = c->stashing;
 }
 
-/* With a full table no new SYN is answered, but some have been. */
+/* A full table answers no new SYN, but earlier SYNs were answered. */
 struct sp_next sp_back_start(struct sp_proxy *p, struct sp_conn *c, int pool_idx)
 {
 	if (pool_idx < 0)

@@ -12,19 +12,20 @@
 #include "splice/splice.h"
 
 /*
- * The life of a connection. sp_conn_enter() is the only writer of its state, and refuses what this
- * table lacks.
+ * The life of a connection. sp_conn_enter() is the only writer of its state, and refuses a
+ * transition that this table lacks.
  *
- * State	entered from	meaning; fields beside front, client, service, config, reasm; at deadline_ns
+ * State	entered from	meaning; fields beside front, client, service, config, reasm;
+ *				at deadline_ns
  *
  * HEAD		FREE		bytes are held, unacknowledged, until the head is whole: parsed,
  *		COMMITTING	stash, acked, stashing, ack_ns; 408
  * CONNECTING	HEAD		a SYN is sent, the client's bytes are held: pool, back, backend
  *		CONNECTING	(our numbers), mode, tried, tries, again_ns; the next backend
- * COMMITTING	HEAD		the store is asked for the commit: the same, backend is whole;
+ * COMMITTING	HEAD		the commit is sent to the store: the same, backend is whole;
  *		CONNECTING	nothing, as the store always answers
- * LATE		COMMITTING	the same, but the daemon was suspended: its splice is not used
- * DELIVERING	HEAD		spliced, but the backend lacks bytes that were acknowledged:
+ * LATE		COMMITTING	the same, but the daemon was suspended: the splice is not used
+ * DELIVERING	HEAD		spliced, but the backend lacks acknowledged bytes:
  *		CONNECTING	up, una, sent, cwnd, again_ns; given up
  *		COMMITTING
  *		ASKING

@@ -66,8 +66,8 @@ void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why);
 void sp_conn_leave_stash(struct sp_conn *c);
 
 /*
- * From now on packets of @c->front go to the daemon. Only the home sets the trap: elsewhere packets
- * have to find the home.
+ * Send packets of @c->front to the daemon from now on. Only the home sets the trap: elsewhere
+ * packets have to find the home.
  */
 void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c);
 

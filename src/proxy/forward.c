@@ -3,7 +3,7 @@
 
 #include "tcp/relay.h"
 
-/* As in the datapath, see track_end(). */
+/* The checks of the datapath, see track_end(). */
 static int rst_counts(struct sp_proxy *p, const struct sp_half *half, const struct sp_segment *seg)
 {
 	struct sp_tuple peer_key = sp_tuple_reverse(&half->out);

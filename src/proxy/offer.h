@@ -18,7 +18,7 @@
 void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *syn_ack);
 /* Warn of missing options of backends, as long as they are missing. */
 void sp_offer_tick(struct sp_proxy *p, __u64 now_ns);
-/* Before a reload. */
+/* Forget learned limits, before a reload. */
 void sp_offer_forget(struct sp_proxy *p);
 
 #endif

@@ -15,9 +15,9 @@ struct sp_next sp_reply_segment(struct sp_proxy *p, struct sp_conn *c,
 /* Reply once, and end @c: another connection needs its place. */
 void sp_reply_last(struct sp_proxy *p, struct sp_conn *c, int status);
 
-/* The same as sp_reply_segment() for the reply of a former daemon. */
+/* The client of a former daemon's reply retransmits, sends more, or closes. */
 void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg);
-/* To a keepalive probe before the client's first byte. */
+/* Answer a keepalive probe before the client's first byte. */
 void sp_reply_probe(struct sp_proxy *p, const struct sp_segment *seg);
 
 #endif

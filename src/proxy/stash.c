@@ -81,7 +81,7 @@ static void give_bytes(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * Only this machine has the head. A proxy that may go on without a store does so, but gives the
+ * The head is only on this machine. A proxy that may go on without a store does so, but gives the
  * store some time to come.
  */
 static int may_go_on(struct sp_proxy *p, struct sp_conn *c, int err)
