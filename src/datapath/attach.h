@@ -32,7 +32,7 @@ int sp_attach_is_by_clsact(const char *path);
  * struct sp_hook - the state of one direction of an interface, between checks
  * @ifindex:	when the program was attached
  * @revision:	see struct sp_tcx
- * @look_ns:	time of the next look at the chain, unless the interface is new
+ * @look_ns:	time of the next query of the chain, unless the interface is new
  * @next_ns:	earliest time for another move of the program to the front
  * @err:	of the last check
  */
@@ -50,10 +50,10 @@ struct sp_hooks {
  * sp_attach_check() - check that the programs are still attached, and first; about once a second
  * @hooks:	zeroed after each sp_attach()
  *
- * Each call looks for the interfaces. A look at a chain takes the kernel's lock of all interfaces,
- * so it happens each 10 s, or after an error. If an interface has come back, tcx attaches the
- * program again; clsact lacks the capabilities. Faults become warnings. Return: the name of an
- * interface without our programs, borrowed from @config; NULL: none.
+ * Each call checks that the interfaces exist. A query of a chain takes the kernel's lock of all
+ * interfaces, so it happens each 10 s, or after an error. If an interface has come back, tcx
+ * attaches the program again; clsact lacks the capabilities. Faults become warnings. Return: the
+ * name of an interface without our programs, borrowed from @config; NULL: none.
  */
 const char *sp_attach_check(const char *path, const struct sp_config *config, int in_fd, int out_fd,
 			    struct sp_hooks *hooks, __u64 now_ns);

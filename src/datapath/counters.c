@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* counters.c - what the datapath counts, each CPU by itself */
+/* counters.c - counters of the datapath, for each CPU */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 

@@ -75,11 +75,11 @@ __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at
 const struct sp_service *sp_datapath_service(const struct sp_datapath *dp,
 					     const struct sp_tuple *front);
 
-/* Now and then: the MTU of an interface may have changed, and what is offered with it. */
+/* Follow a changed MTU of an interface with the offers. Call now and then. */
 void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *config);
 
 /**
- * sp_datapath_offer_less() - offer clients only what the backends support
+ * sp_datapath_offer_less() - limit offers to the abilities of backends
  * @mss:	upper bound; @lacks: SP_SERVICE_F_* to leave out
  * Return: whether the offer has changed. The next sp_datapath_apply() restores the configured
  * offer.
@@ -124,12 +124,11 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch);
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns);
 /**
  * sp_datapath_walk() - the next entries of the table
- * @cursor:	written by each call, for the next one; at the start of a walk what is in it counts
- *		for nothing
+ * @cursor:	written by each call, for the next call; the value at the start of a walk is ignored
  * @is_first:	a walk begins
  * @max:	of @keys and @entries: as many as share a bucket must fit
  * Return: entries filled, of the last call too; *@ret_end when the walk is over; -errno. An entry
- * that stays is met once; one that comes or goes meanwhile perhaps.
+ * that stays is met once; an entry that comes or goes meanwhile, perhaps.
  */
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,
 		     struct sp_entry *entries, int max, int *ret_end);

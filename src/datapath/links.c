@@ -21,7 +21,7 @@ int sp_links_open(void)
 	return err;
 }
 
-/* One byte of each message is enough. ENOBUFS says that some are lost, and is said once. */
+/* One byte of each message is enough. ENOBUFS reports lost messages, once. */
 void sp_links_drain(int fd)
 {
 	char byte;

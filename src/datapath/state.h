@@ -11,7 +11,7 @@
 struct sp_state {
 	/* lock of state_dir: the kernel unlocks when the daemon ends */
 	int	lock_fd;
-	char	dir[SP_STATE_PATH_MAX];		/* pins of this layout */
+	char	dir[SP_STATE_PATH_MAX];		/* pins of the current layout */
 };
 
 /**
