@@ -130,7 +130,7 @@ void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, 
 /* A FIN of @tuple, the key of a half: another proxy may know whether the FIN fits. */
 void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
 			 const struct sp_fin *fin);
-/* To all members that may carry the splice; @state: SP_STATE_* of the half under @front. */
+/* Ends, to all members that may carry the splice; @state: SP_STATE_* of the half under @front. */
 void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn,
 			  __u8 state);
 

@@ -191,7 +191,7 @@ void sp_cluster_send_hello(struct sp_cluster *c)
 	}
 }
 
-/* The key includes the endpoint, so two members of the same name see each other. */
+/* The key includes the endpoint: two members of the same name see each other. */
 void sp_cluster_announce(struct sp_cluster *c)
 {
 	const struct sp_member *self = &c->members.self;
