@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* age_view.c - the halves of a splice during one look of the ager, and the clocks */
+/* age_view.c - the halves of a splice during one examination by the ager, and the clocks */
 #include <errno.h>
 #include <string.h>
 #include <time.h>

@@ -70,7 +70,7 @@ static int is_reset(const struct sp_lifetime *l)
 	return !!(l->down->flags & (SP_STATE_RST | SP_STATE_PEER_RST));
 }
 
-/* Never if other nodes carry packets of the splice. */
+/* A splice is never settled if other nodes carry packets of it. */
 static int is_settled(const struct sp_lifetime *l)
 {
 	if (l->is_shared || l->is_agent)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * mode.h - the mode of a connection: as its service asks, and as the backend's agent can. No I/O,
- * no clock.
+ * mode.h - the mode of a connection: as configured for its service, limited by the backend's agent.
+ * No I/O, no clock.
  */
 #ifndef SP_NODE_MODE_H
 #define SP_NODE_MODE_H
@@ -9,8 +9,8 @@
 #include "cluster/member.h"
 
 /*
- * X(NAME, name, text): why a connection gets a lesser mode than its service asks for; auto asks for
- * adopt.
+ * X(NAME, name, text): reason why a connection gets a lesser mode than configured for its service;
+ * auto means adopt.
  */
 #define SP_MODE_REASONS(X) \
 	X(NO_AGENT, no_agent, "no living agent serves at the backend") \

@@ -89,7 +89,7 @@ void sp_node_subscribe(struct sp_node *n, const struct sp_store_events *of_store
 /* Store and cluster use @keys from now on; records in the store are sealed again. */
 void sp_node_rekey(struct sp_node *n, const struct sp_keys *keys);
 
-/* Other proxies may have, or make, splices unknown here. Without a store, a cluster has one proxy. */
+/* Other proxies may have or make splices unknown here. Without a store, a cluster has one proxy. */
 static inline int sp_node_is_shared(const struct sp_node *n)
 {
 	return sp_store_is_shared(n->store);
