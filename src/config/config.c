@@ -43,7 +43,7 @@ static const struct sp_config defaults = {
 	.store.timeout_ns = 3 * SP_SECOND_NS / 10,
 };
 
-/* As the kernel's dev_valid_name(). */
+/* The checks of the kernel's dev_valid_name(). */
 static int is_interface(const char *text)
 {
 	return strcmp(text, ".") && strcmp(text, "..") && !strpbrk(text, "/: ");

@@ -102,7 +102,7 @@ struct sp_store_server_conf {
 	struct sp_endpoint	at;
 };
 
-/* But for @kind, only with SP_STORE_REDIS. */
+/* All members but @kind are only for SP_STORE_REDIS. */
 struct sp_store_conf {
 	enum sp_store_kind		kind;		/* default local */
 	size_t				server_count;
@@ -176,11 +176,11 @@ struct sp_config {
  */
 int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX],
 		   struct sp_config **ret_config);
-/* The same of bytes; @path is for messages only. */
+/* Load from bytes; @path is for messages only. */
 int sp_config_load_bytes(const char *path, const void *bytes, size_t size,
 			 char error[SP_CONFIG_ERROR_MAX],
 			 struct sp_config **ret_config);
-/* The same for the file of an agent, spliced-agent.yaml(5). */
+/* Load the file of an agent, spliced-agent.yaml(5). */
 int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX],
 			 struct sp_config **ret_config);
 void sp_config_free(struct sp_config *config);

@@ -47,7 +47,7 @@ void sp_chunks_free(struct sp_doc_chunk *chunks)
 	}
 }
 
-/* Of a long path the end says more. */
+/* The end of a long path is shown, as the more specific part. */
 static int refuse_at(struct sp_doc *doc, yaml_mark_t mark, const char *fmt, va_list ap)
 {
 	size_t len = strlen(doc->path);

@@ -162,7 +162,7 @@ static int value_header(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 	return sp_doc_map(doc, node, "header", header_keys, into);
 }
 
-/* As many as there is room for. */
+/* Names of pools, as many as fit into @buf. */
 static char *pools_format(const struct sp_config *config, char *buf, size_t size)
 {
 	size_t used = 0;
