@@ -17,7 +17,7 @@
  */
 struct sp_str sp_host_normalize(struct sp_str host, char buf[SP_HOST_LITERAL_MAX]);
 
-/* Without case, and however an address is written. A dot at the end counts. */
+/* Hosts are compared without case, addresses in any spelling. A dot at the end counts. */
 bool sp_host_is_same(struct sp_str a, struct sp_str b);
 
 #endif

@@ -40,8 +40,8 @@ struct sp_http1 {
 /**
  * sp_http1_parse() - parse the head at the start of @buf
  *
- * Refuses what servers are known to disagree about (request smuggling): see http1.c.
- * Looks at no byte behind the empty line. @ret is complete only for SP_PARSE_OK.
+ * Refuses requests that servers are known to read differently (request smuggling): see http1.c.
+ * Bytes behind the empty line are not read. @ret is complete only for SP_PARSE_OK.
  */
 enum sp_parse_verdict sp_http1_parse(const char *buf, size_t len, struct sp_http1 *ret);
 
