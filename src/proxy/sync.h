@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* sync.h - the source ports of ours on which the store has splices */
+/* sync.h - our source ports on which the store has splices */
 #ifndef SP_PROXY_SYNC_H
 #define SP_PROXY_SYNC_H
 
