@@ -37,8 +37,8 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
 /* Return: whether interfaces can change while the daemon runs, which needs tcx. */
 int sp_datapath_can_attach(const struct sp_datapath *dp);
 /*
- * Let the interfaces of a new configuration through it, and others only as long as something
- * spliced may need them.
+ * Attach to the interfaces of a new configuration; stay at old interfaces only as long as splices
+ * may need them.
  */
 int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config);
 /* See sp_attach_let_go(). */
@@ -52,12 +52,12 @@ int sp_datapath_policies_fd(const struct sp_datapath *dp);
 void sp_datapath_policies_changed(struct sp_datapath *dp, __u64 now_ns);
 /* Warn if the datapath has dropped packets because of policies. */
 void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns);
-/* Return: whether a policy says that packets of @out must be encrypted, or must not leave. */
+/* Return: whether a policy forbids packets of @out, or forbids them in clear. */
 int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple *out);
 /* See sp_attach_check(). */
 const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config,
 				       __u64 now_ns);
-/* An agent's: whether its program adopts connections, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
+/* Return: whether an agent's program adopts connections, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
 int sp_datapath_can_adopt(const struct sp_datapath *dp);
 /* Return: whether the kernel has that function. It may still refuse the program. */
 int sp_datapath_kernel_adopts(void);

@@ -46,7 +46,7 @@ static int find_first(const char *buf, int len, __u32 priority, __u32 *first)
 	return 0;
 }
 
-/* Kept: a confined daemon opens no more of them. */
+/* The socket stays open: a confined daemon opens no more of this family. */
 static int filters_socket(void)
 {
 	const struct timeval timeout = { .tv_usec = TIMEOUT_US };
