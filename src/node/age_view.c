@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "node/age_internal.h"
 
-#define ROOM_LEFT	8	/* the table is nearly full when one of so many parts is free */
+#define ROOM_LEFT	8	/* divisor: free part of a nearly full table */
 
 struct sp_tuple sp_view_front(const struct sp_view *v)
 {

@@ -2,7 +2,7 @@
 /* age_yield.c - clients that hold many splices give way, while ports or room run short */
 #include "node/age_internal.h"
 
-#define SHARE		4	/* one of so many parts of the table is the most for a client */
+#define SHARE		4	/* divisor: largest part of the table for a client */
 #define HOLDS_MORE	16
 
 __u32 sp_ager_held_by(const struct sp_ager *a, const struct sp_addr *client)

@@ -2,13 +2,12 @@
 /*
  * confine.c - the stages in which the daemon gives up privileges
  *
- * 1. Before: root. Should load and pin programs, open raw sockets and the control socket. 2. No
- * capabilities. Should use open maps, programs and sockets, read files of root, pin and unpin in
- * state_dir. Must
- *    not mount, load programs, open raw sockets, or change processes and files of other users.
+ * 1. Before: root. Should load and pin programs, open raw sockets and the control socket.
+ * 2. No capabilities. Should use open maps, programs and sockets, read files of root, pin and unpin
+ *    in state_dir. Must not mount, load programs, open raw sockets, or change processes and files
+ *    of other users.
  * 3. Only the system calls in the table. Must not start programs, write to files, map executable
- * memory, or use
- *    sockets of other families.
+ *    memory, or use sockets of other families.
  *
  * Other calls fail with ENOSYS: libraries have fallbacks for kernels that lack a call.
  */

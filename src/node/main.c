@@ -76,8 +76,8 @@ static void on_event(void *ctx, const struct sp_event *ev)
 
 /*
  * The answer to a sent packet may be here at once, so read the ring again before the loop sleeps.
- * If there are many events, the loop turns in between: the store works on the first ones while the
- * daemon reads the next, and a flood does not delay the timers.
+ * If there are many events, the loop turns in between. So the store works on the first events while
+ * the daemon reads the next, and a flood does not delay the timers.
  */
 static void consume_events(struct daemon *d)
 {

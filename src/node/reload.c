@@ -52,7 +52,7 @@ static int is_same_interfaces(const struct sp_config *a, const struct sp_config 
 	return 1;
 }
 
-/* Return: the first changed setting that only the start reads; NULL: none. */
+/* Return: the first changed setting that needs a restart; NULL: none. */
 static const char *needs_start(struct sp_datapath *dp, const struct sp_config *a,
 			       const struct sp_config *b)
 {
@@ -80,7 +80,8 @@ static int attach_interfaces(struct sp_datapath *dp, const struct sp_config *fro
 }
 
 /*
- * The step that most likely fails is first; undone in reverse. @ret_is_undone: set after an error
+ * The step most likely to fail is first; steps are undone in reverse. @ret_is_undone: set after an
+ * error
  */
 static int apply_config(struct sp_node *n, struct sp_config *next, int *ret_is_undone)
 {

@@ -6,8 +6,8 @@
 #include "node/role.h"
 
 /*
- * Read @path again and use it. Return: 0 or -errno, logged; -EBUSY: a setting that only the start
- * reads differs.
+ * Read @path again and use it. Return: 0 or -errno, logged; -EBUSY: a changed setting needs a
+ * restart.
  */
 int sp_reload(const char *path, struct sp_node *node);
 

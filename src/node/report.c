@@ -167,7 +167,7 @@ void sp_report_send_state(const struct sp_report *r)
 	sp_cluster_set_state(r->node->cluster, r->node->config->is_agent ? SP_MEMBER_AGENT : state);
 }
 
-/* Return: why this proxy should get no new connections; NULL: it should. */
+/* Return: a reason why this proxy should get no new connections; NULL: none. */
 static const char *unready_reason(const struct sp_report *r)
 {
 	if (r->is_draining)
@@ -300,7 +300,7 @@ static void fill_row(const struct sp_report *r, const struct sp_tuple *key,
 	if (peer.state.seen_ns > seen_ns)
 		seen_ns = peer.state.seen_ns;
 	idle_ns = now_ns > seen_ns ? now_ns - seen_ns : 0;
-	/* a half knows the second of its commit */
+	/* the time of a half is its commit's, in seconds */
 	age_ns = now_s > e->half.spliced_s ? (now_s - e->half.spliced_s) * 1000000000ULL : 0;
 	*row = (struct sp_connection_row){
 		.front = *key, .back = e->half.out, .service = service_name(config, key),

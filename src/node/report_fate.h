@@ -7,7 +7,7 @@
 
 #define SP_REPORT_FATE_STRLEN 32
 
-/* Into @buf, which is returned. Where an agent's two programs differ, both fates are named. */
+/* The fate in @buf, which is returned. If an agent's two programs differ, both fates are named. */
 const char *sp_report_fate(enum sp_drop reason, int is_agent, char buf[SP_REPORT_FATE_STRLEN]);
 
 #endif
