@@ -208,7 +208,7 @@ static const struct sp_doc_key *key_find(const struct sp_doc_key *keys, const ya
 	return NULL;
 }
 
-/* Keys that are known are few, so a mapping that gets past the first few pairs has repeated one. */
+/* Known keys are few, so a mapping that gets past the first few pairs has repeated a key. */
 static int keys_check(struct sp_doc *doc, yaml_node_t *map, const char *what,
 		      const struct sp_doc_key *keys)
 {

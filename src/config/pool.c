@@ -13,7 +13,7 @@
 #define FAILURES_MAX	1000
 #define RETRY_DEFAULT_NS (5 * SP_SECOND_NS)
 
-/* The text of the address as well, as the default name of a backend. */
+/* A text or an address is a name, since an address is the default name of a backend. */
 static int is_backend_name(const char *text)
 {
 	return strchr(SP_ALNUM "[", text[0]) && !text[strspn(text, SP_ALNUM "-_.:[]")];
