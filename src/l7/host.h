@@ -12,8 +12,7 @@
 
 /*
  * The canonical spelling of an IPv6 literal, "[2001:db8::1]" for "[2001:DB8:0::1]" (RFC 5952, 4),
- * in
- * @buf, with NUL behind; any other host unchanged.
+ * in @buf, with NUL behind; any other host unchanged.
  */
 struct sp_str sp_host_normalize(struct sp_str host, char buf[SP_HOST_LITERAL_MAX]);
 
