@@ -14,7 +14,7 @@ static int rst_counts(struct sp_proxy *p, const struct sp_half *half, const stru
 	       sp_rst_is_plausible(seg->seq, &own.state, &peer.state);
 }
 
-/* Other proxies may know more of the stream. If the FIN fits there, they tell all proxies (ENDS). */
+/* Other proxies may know more of the stream. If the FIN fits there, they send ENDS to all. */
 static int fin_counts(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn,
 		      const struct sp_segment *seg)
 {

@@ -14,7 +14,7 @@
 #include "proxy/reply.h"
 #include "tcp/relay.h"
 
-#define KEEP_NS	5000000000ULL	/* for a client that neither closes nor retransmits */
+#define KEEP_NS	5000000000ULL	/* of the slot, if the client neither closes nor retransmits */
 
 static const char *text_of(int status)
 {
