@@ -22,7 +22,7 @@
  */
 int sp_attach(const char *path, const struct sp_config *config, int in_fd, int out_fd,
 	      struct sp_leavings *leavings);
-/* Detach interfaces of @leavings without a splice. @oldest_s, @walk_s: of struct sp_ager */
+/* Detach interfaces of @leavings unneeded by splices. @oldest_s, @walk_s: of struct sp_ager */
 void sp_attach_let_go(const char *path, struct sp_leavings *leavings, __s64 oldest_s, __s64 walk_s);
 
 /* Return: whether @path has pins of clsact. Those change by netlink, with CAP_NET_ADMIN. */

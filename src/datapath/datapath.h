@@ -57,7 +57,7 @@ int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple
 /* See sp_attach_check(). */
 const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config,
 				       __u64 now_ns);
-/* Return: whether an agent's program adopts connections, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
+/* Return: whether an agent's program adopts, by bpf_sk_assign_tcp_reqsk() (Linux 6.9). */
 int sp_datapath_can_adopt(const struct sp_datapath *dp);
 /* Return: whether the kernel has that function. It may still refuse the program. */
 int sp_datapath_kernel_adopts(void);
