@@ -22,7 +22,7 @@ static size_t write_message(struct sp_cluster *c, struct sp_message *m,
 
 /*
  * An agent makes no splices and carries no splice of another agent, so it needs only ENDS. Ends are
- * sent once, so also to members that seem dead. A slow member without them would keep the splice
+ * sent once, so also to members that seem dead. Without them, a slow member would keep the splice
  * until `idle`.
  */
 static int is_concerned(const struct sp_member *m, enum sp_message_kind kind)
@@ -191,7 +191,7 @@ void sp_cluster_send_hello(struct sp_cluster *c)
 	}
 }
 
-/* The key includes the endpoint: two members of the same name see each other. */
+/* The key includes the endpoint, so members of the same name see each other. */
 void sp_cluster_announce(struct sp_cluster *c)
 {
 	const struct sp_member *self = &c->members.self;

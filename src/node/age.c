@@ -4,24 +4,24 @@
  *
  * Theory of operation
  *
- * Each splice has one half from its backend. The walk examines that half, and the half up only
+ * Each splice has one half from its backend. The walk examines this half, and the half up only
  * where necessary. A splice is
  *
  *	closed		if both ends have sent FIN, or one RST: removed after `closed` (lifetime.h);
- *			the store forgets it, other nodes are told of the end
+ *			the store forgets the splice, other nodes are told of the end
  *	expired		if not closed, but quiet for too long. Both ends get an RST, the rest is the
  *			same. With a shared store, the store is queried first: if the splice is
  *			found, another proxy may carry it, and the splice is only removed here.
  *			An agent leaves the RST to proxies
- *	moving		refreshed, if the store has confirmed nothing for a quarter of its TTL
+ *	moving		refreshed, if the store has confirmed nothing for a quarter of the TTL
  *	unprotected	if made while the store was out of reach: stored as soon as the store
  *			answers
- *	emptied		if a server has lost its records, or the daemon has just started and can't
- *			know: each splice is refreshed once
- *	rekeyed		if its record is sealed with an old key: same as emptied
+ *	emptied		if a server has lost records, or the daemon has just started and can't know:
+ *			each splice is refreshed once
+ *	rekeyed		if the record is sealed with an old key: same as emptied
  *	ended		if FIN or RST was seen, then silence: other nodes are told, once. Further
  *			packets may have passed elsewhere, and the client's next connection from
- *			that port may reach a node that saw no FIN or RST
+ *			the same port may reach a node that saw no FIN or RST
  *	outdated	if the answer to a refresh says so: removed; the next packet fetches the
  *			right splice
  */

@@ -154,7 +154,7 @@ static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 		agent->mtu - sp_addr_header_bytes(&at->addr) : MSS_ANY;
 }
 
-/* A backend towards which all ports are in use counts as a try, too. */
+/* A backend with all ports in use counts as a try, too. */
 static struct sp_next try_next(struct sp_proxy *p, struct sp_conn *c)
 {
 	int is_v4 = sp_addr_is_v4(&c->front.daddr);
@@ -236,7 +236,7 @@ static void connect_done(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 }
 
 /*
- * Before we are in sync, another proxy may carry a splice with this port, and an RST would end the
+ * A splice of another proxy may have this port until we are in sync, and an RST would end the
  * splice.
  */
 static struct sp_next leave_port(struct sp_proxy *p, struct sp_conn *c)

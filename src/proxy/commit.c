@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* commit.c - the splice of a connected backend is claimed in the store, before any byte is forwarded (law 3) */
+/*
+ * commit.c - the splice of a connected backend is claimed in the store, before any byte is
+ * forwarded (law 3)
+ */
 #include "proxy/commit.h"
 
 #include <errno.h>
@@ -59,8 +62,8 @@ void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why)
 }
 
 /*
- * The backend's kernel goes on with the client's handshake, as if the SYN-ACK were its own: no SYN
- * is needed.
+ * The backend's kernel takes over the client's handshake, as if the SYN-ACK were its own. So no SYN
+ * is sent.
  */
 void sp_commit_adopted(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -107,9 +110,9 @@ static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struc
 }
 
 /*
- * The daemon was suspended after it sent the commit: other proxies may have served and forgotten
- * this connection. If its splice was chosen, the proxy that gets the next packet finds the splice
- * in the store, and its port stays in use until the splice is over (sync.c).
+ * The daemon was suspended after the commit was sent: other proxies may have served and forgotten
+ * this connection. If our splice was chosen, a proxy finds it in the store when the next packet
+ * arrives. The port stays in use until the splice is over (sync.c).
  */
 struct sp_next sp_commit_late(struct sp_proxy *p, struct sp_conn *c, int err,
 			    const struct sp_splice *winner)
@@ -133,7 +136,7 @@ static int go_on_without_store(struct sp_proxy *p, struct sp_conn *c)
 }
 
 /*
- * Another proxy may rely on the splice, found in the store: its port stays in use. Else the
+ * Another proxy may rely on the splice, found in the store: then the port stays in use. Else the
  * backend's SYN-ACK, retransmitted, is answered by RST.
  */
 static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * reused.h - splices left behind: another proxy says that the client has opened a new connection
- * from the same port. Every proxy that fetches such a splice gets it, until the new splice is
- * committed.
+ * reused.h - splices left behind: by a report of another proxy, the client has opened a new
+ * connection from the same port. Every proxy that fetches such a splice gets it, until the new
+ * splice is committed.
  */
 #ifndef SP_PROXY_REUSED_H
 #define SP_PROXY_REUSED_H
