@@ -9,29 +9,29 @@
 
 #define SOON_HOURS 1e-9 /* as good as at once */
 
-static double rate(double hours)
+static double rate_of(double hours)
 {
 	return 1 / fmax(hours, SOON_HOURS);
 }
 
-static struct sp_plan_model model(const struct sp_plan_cluster *c, unsigned int units,
-				  unsigned int needed, double mtbf,
-				  double coverage)
+static struct sp_plan_model make_model(const struct sp_plan_cluster *c, unsigned int units,
+				       unsigned int needed, double mtbf, double coverage)
 {
 	return (struct sp_plan_model){
 		.operating = needed, .warm = units - needed,
 		.rate = {
-			[SP_PLAN_RATE_lambda] = rate(mtbf), [SP_PLAN_RATE_alpha] = rate(mtbf),
-			[SP_PLAN_RATE_coverage] = coverage, [SP_PLAN_RATE_beta] = rate(c->reboot),
-			[SP_PLAN_RATE_mu] = rate(c->repair),
-			[SP_PLAN_RATE_theta] = rate(c->call_out),
-			[SP_PLAN_RATE_breakdown] = rate(c->repairman_mtbf),
-			[SP_PLAN_RATE_mend] = rate(c->repairman_repair),
+			[SP_PLAN_RATE_lambda] = rate_of(mtbf), [SP_PLAN_RATE_alpha] = rate_of(mtbf),
+			[SP_PLAN_RATE_coverage] = coverage,
+			[SP_PLAN_RATE_beta] = rate_of(c->reboot),
+			[SP_PLAN_RATE_mu] = rate_of(c->repair),
+			[SP_PLAN_RATE_theta] = rate_of(c->call_out),
+			[SP_PLAN_RATE_breakdown] = rate_of(c->repairman_mtbf),
+			[SP_PLAN_RATE_mend] = rate_of(c->repairman_repair),
 		},
 	};
 }
 
-static double pick(unsigned int count, const struct sp_plan_cluster *c, unsigned int failed)
+static double dead_share(unsigned int count, const struct sp_plan_cluster *c, unsigned int failed)
 {
 	return gsl_ran_hypergeometric_pdf(count, failed, c->stores - failed, c->copies);
 }
@@ -43,13 +43,13 @@ double sp_no_majority(const struct sp_plan_cluster *c, unsigned int failed)
 	if (!c->stores)
 		return 0;
 	for (unsigned int dead = (c->copies + 1) / 2; dead <= c->copies; dead++)
-		sum += pick(dead, c, failed);
+		sum += dead_share(dead, c, failed);
 	return sum;
 }
 
 double sp_no_copy(const struct sp_plan_cluster *c, unsigned int failed)
 {
-	return c->stores ? pick(c->copies, c, failed) : 1;
+	return c->stores ? dead_share(c->copies, c, failed) : 1;
 }
 
 double sp_lost_records(const struct sp_plan_cluster *c, const struct sp_group *proxies,
@@ -72,7 +72,7 @@ double sp_lost_records(const struct sp_plan_cluster *c, const struct sp_group *p
 static int add_stores(const struct sp_plan_cluster *c, struct sp_group *stores,
 		      struct sp_plan_worth *worth)
 {
-	struct sp_plan_model m = model(c, c->stores, 1, c->store_mtbf, 1);
+	struct sp_plan_model m = make_model(c, c->stores, 1, c->store_mtbf, 1);
 	double not_for_all = 0;
 	int err = c->stores ? sp_group_solve(&m, stores) : 0;
 
@@ -90,7 +90,7 @@ static int add_stores(const struct sp_plan_cluster *c, struct sp_group *stores,
 
 static int add_backends(const struct sp_plan_cluster *c, struct sp_plan_worth *worth)
 {
-	struct sp_plan_model m = model(c, c->backends, c->backends_needed, c->backend_mtbf, 1);
+	struct sp_plan_model m = make_model(c, c->backends, c->backends_needed, c->backend_mtbf, 1);
 	struct sp_group group;
 	int err = c->backends ? sp_group_solve(&m, &group) : 0;
 
@@ -108,7 +108,7 @@ static int add_proxies(const struct sp_plan_cluster *c, unsigned int hosts, unsi
 		       double detect,
 		       struct sp_group *proxies, struct sp_plan_worth *worth)
 {
-	struct sp_plan_model m = model(c, hosts, needed, c->host_mtbf, c->coverage);
+	struct sp_plan_model m = make_model(c, hosts, needed, c->host_mtbf, c->coverage);
 	int err = sp_group_solve(&m, proxies);
 
 	if (err)

@@ -82,7 +82,8 @@ void sp_plan_cluster_init(struct sp_plan_cluster *cluster)
 	};
 }
 
-static int bad(char error[SP_PLAN_ERROR_MAX], const char *fmt, unsigned int a, unsigned int b)
+static int refuse_counts(char error[SP_PLAN_ERROR_MAX], const char *fmt, unsigned int a,
+			 unsigned int b)
 {
 	snprintf(error, SP_PLAN_ERROR_MAX, fmt, a, b);
 	return -EINVAL;
@@ -91,27 +92,30 @@ static int bad(char error[SP_PLAN_ERROR_MAX], const char *fmt, unsigned int a, u
 static int check_counts(const struct sp_plan_cluster *c, char error[SP_PLAN_ERROR_MAX])
 {
 	if (!c->proxies)
-		return bad(error, "proxies %u: there must be one", c->proxies, 0);
+		return refuse_counts(error, "proxies %u: there must be one", c->proxies, 0);
 	if (c->proxies > SP_PLAN_UNITS_MAX || c->backends > SP_PLAN_UNITS_MAX)
-		return bad(error, "%u machines of a kind: at most %u", c->proxies > c->backends ?
-			   c->proxies : c->backends,
-			   SP_PLAN_UNITS_MAX);
+		return refuse_counts(error, "%u machines of a kind: at most %u",
+				     c->proxies > c->backends ? c->proxies : c->backends,
+				     SP_PLAN_UNITS_MAX);
 	if (c->proxies_needed > c->proxies)
-		return bad(error, "proxies-needed %u: there are %u", c->proxies_needed, c->proxies);
+		return refuse_counts(error, "proxies-needed %u: there are %u", c->proxies_needed,
+				     c->proxies);
 	if (c->backends_needed > c->backends)
-		return bad(error, "backends-needed %u: there are %u", c->backends_needed,
-			   c->backends);
+		return refuse_counts(error, "backends-needed %u: there are %u", c->backends_needed,
+				     c->backends);
 	if (c->copies > SP_PLAN_COPIES_MAX)
-		return bad(error, "copies %u: spliced keeps %u at most", c->copies,
-			   SP_PLAN_COPIES_MAX);
+		return refuse_counts(error, "copies %u: spliced keeps %u at most", c->copies,
+				     SP_PLAN_COPIES_MAX);
 	if (c->stores > SP_PLAN_STORES_MAX)
-		return bad(error, "stores %u: spliced takes %u at most", c->stores,
-			   SP_PLAN_STORES_MAX);
+		return refuse_counts(error, "stores %u: spliced takes %u at most", c->stores,
+				     SP_PLAN_STORES_MAX);
 	if (c->copies > c->stores)
-		return bad(error, "copies %u: there are %u store servers", c->copies, c->stores);
+		return refuse_counts(error, "copies %u: there are %u store servers", c->copies,
+				     c->stores);
 	if (c->proxies > 1 && !c->stores)
-		return bad(error, "stores 0: %u proxies share nothing without store servers",
-			   c->proxies, 0);
+		return refuse_counts(error,
+				     "stores 0: %u proxies share nothing without store servers",
+				     c->proxies, 0);
 	return 0;
 }
 

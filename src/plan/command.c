@@ -85,8 +85,8 @@ static struct option *all_options(const struct sp_param *list)
 	return all;
 }
 
-static int take(int option, const struct sp_param *list, void *params, const char *usage,
-		struct sp_command_options *o)
+static int take_option(int option, const struct sp_param *list, void *params, const char *usage,
+		       struct sp_command_options *o)
 {
 	char error[SP_PLAN_ERROR_MAX];
 	int err = 0;
@@ -127,7 +127,7 @@ int sp_command_parse(int argc, char **argv, const struct sp_param *list, void *p
 
 	*ret_options = (struct sp_command_options){ 0 };
 	while (!code && (option = getopt_long(argc, argv, "", options, NULL)) != -1)
-		code = take(option, list, params, usage, ret_options);
+		code = take_option(option, list, params, usage, ret_options);
 	if (!code && optind < argc)
 		code = sp_fail(SP_EXIT_USAGE, "`%s`: what is that?", argv[optind]);
 	free(options);

@@ -17,7 +17,7 @@ static const char usage[] = "usage: spliced-plan [OPTION...]\n"
 	"       spliced-plan model OPTION...\n\n"
 	"What a cluster of proxies and store servers is worth, or the cheapest that is good enough; see spliced-plan(1).\n";
 
-static int plot(const struct sp_cluster_result *r, FILE *out)
+static int draw_plot(const struct sp_cluster_result *r, FILE *out)
 {
 	struct sp_svg svg = {
 		.title = "share that is lost, by the number of proxies", .x_name = "proxies",
@@ -47,14 +47,14 @@ static int plot(const struct sp_cluster_result *r, FILE *out)
 static int write_plot(const struct sp_cluster_result *r, const char *path)
 {
 	FILE *out = fopen(path, "w");
-	int err = out ? plot(r, out) : -errno;
+	int err = out ? draw_plot(r, out) : -errno;
 
 	if (out && fclose(out) && !err)
 		err = -errno;
 	return err ? sp_fail(SP_EXIT_FAILED, "%s: %s", path, strerror(-err)) : 0;
 }
 
-static void print(const struct sp_cluster_result *r, int is_json)
+static void print_result(const struct sp_cluster_result *r, int is_json)
 {
 	json_t *object;
 
@@ -77,7 +77,7 @@ static void prepare_search(struct sp_plan_cluster *c)
 	c->backends = fmax(c->backends, c->backends_needed);
 }
 
-static int check(struct sp_plan_cluster *c)
+static int check_cluster(struct sp_plan_cluster *c)
 {
 	char error[SP_PLAN_ERROR_MAX];
 
@@ -93,7 +93,7 @@ static int check(struct sp_plan_cluster *c)
 	return sp_plan_cluster_check(c, error) ? sp_fail(SP_EXIT_USAGE, "%s", error) : 0;
 }
 
-static int find(struct sp_cluster_result *r)
+static int find_cheapest(struct sp_cluster_result *r)
 {
 	struct sp_plan_cluster wanted = r->cluster;
 	int err = sp_search(&wanted, &r->cluster, &r->worth);
@@ -116,7 +116,8 @@ int sp_command_cluster(int argc, char **argv)
 				&options);
 	if (code)
 		return code < 0 ? SP_EXIT_OK : code;
-	code = check(&result.cluster) ?: result.cluster.target > 0 ? find(&result) : 0;
+	code = check_cluster(&result.cluster) ?:
+	       result.cluster.target > 0 ? find_cheapest(&result) : 0;
 	if (code)
 		return code;
 	err = sp_plan_cluster_worth(&result.cluster, &result.worth);
@@ -124,6 +125,6 @@ int sp_command_cluster(int argc, char **argv)
 	err = err ?: sp_improve(&result.cluster, result.improvement);
 	if (err)
 		return sp_fail_errno(err);
-	print(&result, options.is_json);
+	print_result(&result, options.is_json);
 	return options.plot ? write_plot(&result, options.plot) : SP_EXIT_OK;
 }

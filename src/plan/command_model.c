@@ -34,7 +34,7 @@ static int check_time(const struct sp_plan_params *params)
 	return 0;
 }
 
-static int plot(const struct sp_plan_params *params, FILE *out)
+static int draw_plot(const struct sp_plan_params *params, FILE *out)
 {
 	struct sp_svg svg = {
 		.title = "share of time that is lost", .x_name = "hours", .points = PLOT_POINTS,
@@ -60,14 +60,14 @@ static int plot(const struct sp_plan_params *params, FILE *out)
 static int write_plot(const struct sp_plan_params *params, const char *path)
 {
 	FILE *out = fopen(path, "w");
-	int err = out ? plot(params, out) : -errno;
+	int err = out ? draw_plot(params, out) : -errno;
 
 	if (out && fclose(out) && !err)
 		err = -errno;
 	return err ? sp_fail(SP_EXIT_FAILED, "%s: %s", path, strerror(-err)) : 0;
 }
 
-static int solve(const struct sp_plan_params *params, struct sp_plan_result *result)
+static int solve_model(const struct sp_plan_params *params, struct sp_plan_result *result)
 {
 	int err = sp_plan_measure(&params->model, params->price, params->at_hours, result->value);
 
@@ -78,8 +78,8 @@ static int solve(const struct sp_plan_params *params, struct sp_plan_result *res
 	       sp_plan_sensitivity(&params->model, params->price, params->at_hours, result->slope);
 }
 
-static void print(const struct sp_plan_params *params, const struct sp_plan_result *result,
-		  int is_json)
+static void print_result(const struct sp_plan_params *params, const struct sp_plan_result *result,
+			 int is_json)
 {
 	json_t *object;
 
@@ -112,9 +112,9 @@ int sp_command_model(int argc, char **argv)
 	code = options.is_large ? 0 : check_time(&params);
 	if (code)
 		return code;
-	err = solve(&params, &result);
+	err = solve_model(&params, &result);
 	if (err)
 		return sp_fail_errno(err);
-	print(&params, &result, options.is_json);
+	print_result(&params, &result, options.is_json);
 	return options.plot ? write_plot(&params, options.plot) : SP_EXIT_OK;
 }

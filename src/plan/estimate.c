@@ -13,7 +13,7 @@
 #define CHAINS	     4	/* the probabilities, and three times to an event */
 
 /* Operations of one sp_plan_measure() */
-static int operations(const struct sp_plan_model *model, double hours, double *ret_count)
+static int count_operations(const struct sp_plan_model *model, double hours, double *ret_count)
 {
 	struct sp_chain chain;
 	int err = sp_states_chain(model, &chain);
@@ -44,7 +44,8 @@ int sp_plan_estimate(const struct sp_plan_model *model, double hours, double *re
 
 	sample.operating = SAMPLE_UNITS;
 	sample.warm = sample.cold = 0;
-	err = operations(&sample, SP_PLAN_STEADY, &there) ?: operations(model, hours, &here);
+	err = count_operations(&sample, SP_PLAN_STEADY, &there) ?:
+	      count_operations(model, hours, &here);
 	if (err)
 		return err;
 	start_s = now_s();

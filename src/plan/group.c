@@ -45,7 +45,7 @@ static double hit_rate(const struct sp_group *group, unsigned int failed)
 	return sp_plan_failure_rate(&group->model, failed) / (group->units - failed);
 }
 
-static double unsafe(const struct sp_group *group)
+static double sum_unsafe(const struct sp_group *group)
 {
 	double sum = 0;
 
@@ -56,7 +56,7 @@ static double unsafe(const struct sp_group *group)
 
 double sp_group_short(const struct sp_group *group)
 {
-	double sum = unsafe(group);
+	double sum = sum_unsafe(group);
 
 	for (unsigned int n = group->units - group->model.operating + 1; n <= group->units; n++)
 		sum += group->safe[n];
@@ -65,7 +65,7 @@ double sp_group_short(const struct sp_group *group)
 
 double sp_group_not_for_all(const struct sp_group *group)
 {
-	return unsafe(group) + group->safe[group->units];
+	return sum_unsafe(group) + group->safe[group->units];
 }
 
 double sp_group_not_served(const struct sp_group *group, double detect_hours)
@@ -89,7 +89,7 @@ double sp_group_hit(const struct sp_group *group)
 	return sum;
 }
 
-static int outage(const struct sp_plan_model *model, struct sp_chain *ret_chain)
+static int make_outage(const struct sp_plan_model *model, struct sp_chain *ret_chain)
 {
 	enum { V = SP_REPAIRMAN_VACATION, B = SP_REPAIRMAN_BUSY, D = SP_REPAIRMAN_DOWN };
 	int err = sp_chain_init(ret_chain, PHASES, PHASES - 1);
@@ -112,7 +112,7 @@ static int long_outages(const struct sp_group *group, double patience_hours, dou
 		coverage = group->model.rate[SP_PLAN_RATE_coverage];
 	double p[PHASES] = { 0 };
 	struct sp_chain chain;
-	int err = outage(&group->model, &chain);
+	int err = make_outage(&group->model, &chain);
 
 	*ret_rate = 0;
 	if (err || isinf(patience_hours))

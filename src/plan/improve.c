@@ -39,7 +39,7 @@ static double value_of(const struct sp_plan_cluster *c, const struct sp_improvem
 	return i->kind == SP_IMPROVE_MORE ? *(const unsigned int *)at : *(const double *)at;
 }
 
-static double better(const struct sp_improvement *i, double from, double times)
+static double improve_value(const struct sp_improvement *i, double from, double times)
 {
 	switch (i->kind) {
 	case SP_IMPROVE_LONGER:
@@ -55,12 +55,12 @@ static double better(const struct sp_improvement *i, double from, double times)
 }
 
 /* All hosts become better at once. If each server keeps all splices, so does a further server. */
-static struct sp_plan_cluster change(const struct sp_plan_cluster *c,
-				     const struct sp_improvement *i, double times)
+static struct sp_plan_cluster improve_cluster(const struct sp_plan_cluster *c,
+					      const struct sp_improvement *i, double times)
 {
 	struct sp_plan_cluster changed = *c;
 	void *at = (char *)&changed + i->at;
-	double value = better(i, value_of(c, i), times);
+	double value = improve_value(i, value_of(c, i), times);
 
 	if (i->kind == SP_IMPROVE_MORE)
 		*(unsigned int *)at = value;
@@ -76,9 +76,9 @@ static struct sp_plan_cluster change(const struct sp_plan_cluster *c,
 	return changed;
 }
 
-static double lost(struct trial *t, double times)
+static double lost_service(struct trial *t, double times)
 {
-	struct sp_plan_cluster changed = change(t->cluster, t->improvement, times);
+	struct sp_plan_cluster changed = improve_cluster(t->cluster, t->improvement, times);
 	struct sp_plan_worth worth = { 0 };
 
 	t->err = t->err ?: sp_plan_cluster_worth(&changed, &worth);
@@ -86,16 +86,16 @@ static double lost(struct trial *t, double times)
 }
 
 /* Above 0 while the value is not enough. */
-static double lacking(double log_times, void *arg)
+static double log_excess(double log_times, void *arg)
 {
 	struct trial *t = arg;
 
-	return log(lost(t, exp(log_times)) / t->aim);
+	return log(lost_service(t, exp(log_times)) / t->aim);
 }
 
-static int solve(struct trial *t, double *ret_times)
+static int solve_times(struct trial *t, double *ret_times)
 {
-	gsl_function f = { lacking, t };
+	gsl_function f = { log_excess, t };
 	gsl_root_fsolver *s = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
 	int rc = s ? gsl_root_fsolver_set(s, &f, 0, log(SP_IMPROVE_TIMES_MAX)) : GSL_ENOMEM;
 
@@ -116,7 +116,7 @@ static int try_more(struct trial *t, struct sp_improvement *i)
 	for (int more = 1;
 	     !t->err && more <= SP_IMPROVE_MORE_MAX &&
 	     i->from + more <= SP_PLAN_STORES_MAX; more++) {
-		i->best = lost(t, more);
+		i->best = lost_service(t, more);
 		if (i->best <= t->aim) {
 			i->is_enough = 1;
 			i->times = more;
@@ -126,7 +126,7 @@ static int try_more(struct trial *t, struct sp_improvement *i)
 	return t->err;
 }
 
-static int try(const struct sp_plan_cluster *c, double aim, struct sp_improvement *i)
+static int try_parameter(const struct sp_plan_cluster *c, double aim, struct sp_improvement *i)
 {
 	struct trial t = { c, i, aim, 0 };
 	int err = 0;
@@ -135,14 +135,14 @@ static int try(const struct sp_plan_cluster *c, double aim, struct sp_improvemen
 	i->best = aim * SP_IMPROVE_BETTER;
 	if (i->kind == SP_IMPROVE_MORE && !c->stores)
 		return 0; /* only another engine can */
-	i->best = i->kind == SP_IMPROVE_MORE ? 0 : lost(&t, SP_IMPROVE_TIMES_MAX);
+	i->best = i->kind == SP_IMPROVE_MORE ? 0 : lost_service(&t, SP_IMPROVE_TIMES_MAX);
 	if (i->kind == SP_IMPROVE_MORE) {
 		err = try_more(&t, i);
 	} else if (i->best < aim) {
 		i->is_enough = 1;
-		err = solve(&t, &i->times);
+		err = solve_times(&t, &i->times);
 	}
-	i->to = i->is_enough ? better(i, i->from, i->times) : i->from;
+	i->to = i->is_enough ? improve_value(i, i->from, i->times) : i->from;
 	return err ?: t.err;
 }
 
@@ -164,7 +164,7 @@ int sp_improve(const struct sp_plan_cluster *c, struct sp_improvement ret_list[S
 
 	memcpy(ret_list, list, sizeof(list));
 	for (int i = 0; !err && i < SP_IMPROVEMENTS; i++)
-		err = try(c, worth.service_lost / SP_IMPROVE_BETTER, &ret_list[i]);
+		err = try_parameter(c, worth.service_lost / SP_IMPROVE_BETTER, &ret_list[i]);
 	qsort(ret_list, SP_IMPROVEMENTS, sizeof(*ret_list), by_effort);
 	return err;
 }

@@ -5,7 +5,7 @@
 #include "print_cluster.h"
 #include "search.h"
 
-static json_t *setting(const struct sp_plan_cluster *c)
+static json_t *setting_object(const struct sp_plan_cluster *c)
 {
 	json_t *o = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "proxies", (int)c->proxies,
 			      "proxies_needed",
@@ -34,7 +34,7 @@ static json_t *setting(const struct sp_plan_cluster *c)
 	return o;
 }
 
-static json_t *worth(const struct sp_plan_worth *w)
+static json_t *worth_object(const struct sp_plan_worth *w)
 {
 	json_t *lost = json_object();
 
@@ -49,7 +49,7 @@ static json_t *worth(const struct sp_plan_worth *w)
 }
 
 /* How much of each parameter; times are hours. */
-static json_t *improvements(const struct sp_improvement *list)
+static json_t *improvements_object(const struct sp_improvement *list)
 {
 	json_t *o = json_object();
 
@@ -66,9 +66,10 @@ static json_t *improvements(const struct sp_improvement *list)
 json_t *sp_json_cluster(const struct sp_cluster_result *r)
 {
 	const struct sp_plan_cluster *c = &r->cluster;
-	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "cluster", setting(c), "worth",
-			      worth(&r->worth), "haproxy_vrrp",
-			      worth(&r->vrrp), "one_nine_more", improvements(r->improvement));
+	json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "cluster", setting_object(c), "worth",
+			      worth_object(&r->worth), "haproxy_vrrp",
+			      worth_object(&r->vrrp), "one_nine_more",
+			      improvements_object(r->improvement));
 
 	if (c->measured)
 		json_object_set_new(o, "measured",

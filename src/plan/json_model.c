@@ -20,7 +20,7 @@ static json_t *model_object(const struct sp_plan_model *model)
 	return o;
 }
 
-static json_t *values(const double value[SP_PLAN_MEASURE_COUNT])
+static json_t *values_object(const double value[SP_PLAN_MEASURE_COUNT])
 {
 	json_t *o = json_object();
 
@@ -46,12 +46,12 @@ json_t *sp_json_model(const struct sp_plan_params *params, const struct sp_plan_
 	json_t *slopes = json_object();
 
 	for (int r = 0; r < SP_PLAN_RATE_COUNT; r++)
-		json_object_set_new(slopes, sp_plan_rate_name(r), values(result->slope[r]));
+		json_object_set_new(slopes, sp_plan_rate_name(r), values_object(result->slope[r]));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "model", model_object(&params->model),
 			 "at_hours",
 			 params->at_hours < 0 ? json_null() :
 			 json_real(params->at_hours), "measures",
-			 values(result->value), "by_failed",
+			 values_object(result->value), "by_failed",
 			 result->group.units ? by_failed(&result->group) :
 			 json_null(), "sensitivity", slopes);
 }

@@ -35,7 +35,7 @@ struct table {
 	unsigned int	late;
 };
 
-static int split(char *line, char *fields[COLUMNS_MAX])
+static int split_line(char *line, char *fields[COLUMNS_MAX])
 {
 	int count = 0;
 
@@ -48,7 +48,7 @@ static int split(char *line, char *fields[COLUMNS_MAX])
 static int read_header(struct table *t, char *line, char error[SP_PLAN_ERROR_MAX])
 {
 	char *fields[COLUMNS_MAX];
-	int count = split(line, fields);
+	int count = split_line(line, fields);
 
 	for (int n = 0; n < NAMES; n++) {
 		t->column[n] = -1;
@@ -86,7 +86,7 @@ static void end_shot(struct table *t)
 static int read_row(struct table *t, char *line, char error[SP_PLAN_ERROR_MAX])
 {
 	char *fields[COLUMNS_MAX], shot[sizeof(t->shot)];
-	int count = split(line, fields);
+	int count = split_line(line, fields);
 	const char *why;
 	double ms;
 

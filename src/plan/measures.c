@@ -79,8 +79,8 @@ static void add_state(const struct sp_plan_model *model, struct sp_state state, 
 	add_repairman(state, p, ret_value);
 }
 
-static double cost(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
-		   const double ret_value[SP_PLAN_MEASURE_COUNT])
+static double sum_costs(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+			const double ret_value[SP_PLAN_MEASURE_COUNT])
 {
 	return model->operating * PRICE(operating) + model->warm * PRICE(warm) +
 	       model->cold * PRICE(cold) +
@@ -97,7 +97,7 @@ void sp_plan_measure_states(const struct sp_plan_model *model,
 	memset(ret_value, 0, SP_PLAN_MEASURE_COUNT * sizeof(double));
 	for (size_t i = 0; i < sp_state_count(model); i++)
 		add_state(model, sp_state_of(model, i), p[i], ret_value);
-	VALUE(cost) = cost(model, price, ret_value);
+	VALUE(cost) = sum_costs(model, price, ret_value);
 }
 
 static int is_unsafe(const struct sp_plan_model *model, struct sp_state state)
@@ -125,7 +125,7 @@ static int hours_to(const struct sp_plan_model *model, const struct sp_chain *ch
 	return err;
 }
 
-static int probabilities(const struct sp_chain *chain, double hours, double *p)
+static int solve_chain(const struct sp_chain *chain, double hours, double *p)
 {
 	if (hours < 0)
 		return sp_steady(chain, p);
@@ -142,7 +142,7 @@ int sp_plan_measure(const struct sp_plan_model *model, const double price[SP_PLA
 	double *p = calloc(sp_state_count(model), sizeof(double));
 	int err = p ? sp_states_chain(model, &chain) : -ENOMEM;
 
-	err = err ?: probabilities(&chain, hours, p);
+	err = err ?: solve_chain(&chain, hours, p);
 	if (!err)
 		sp_plan_measure_states(model, price, p, ret_value);
 	err = err ?: hours_to(model, &chain, is_unsafe, p, &VALUE(hours_to_unsafe));

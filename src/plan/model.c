@@ -31,17 +31,18 @@ unsigned int sp_plan_units(const struct sp_plan_model *model)
 	return model->operating + model->warm + model->cold;
 }
 
-static unsigned int min(unsigned int a, unsigned int b)
+static unsigned int smaller_of(unsigned int a, unsigned int b)
 {
 	return a < b ? a : b;
 }
 
 double sp_plan_failure_rate(const struct sp_plan_model *model, unsigned int failed)
 {
-	unsigned int left = sp_plan_units(model) - failed, working = min(model->operating, left);
+	unsigned int left = sp_plan_units(model) - failed;
+	unsigned int working = smaller_of(model->operating, left);
 
 	return working * model->rate[SP_PLAN_RATE_lambda] +
-	       min(model->warm, left - working) * model->rate[SP_PLAN_RATE_alpha];
+	       smaller_of(model->warm, left - working) * model->rate[SP_PLAN_RATE_alpha];
 }
 
 /* Without these the chain gets stuck, and has no steady state. */

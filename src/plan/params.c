@@ -96,7 +96,8 @@ static int set_choice(const struct sp_param *param, unsigned int *choice, const 
 	return -EINVAL;
 }
 
-static int set(const struct sp_param *param, void *params, const char *value, char error[SP_PLAN_ERROR_MAX])
+static int set_param(const struct sp_param *param, void *params, const char *value,
+		     char error[SP_PLAN_ERROR_MAX])
 {
 	void *at = (char *)params + param->at;
 	const char *why = "";
@@ -136,12 +137,12 @@ int sp_param_set(const struct sp_param *list, void *params, const char *name, co
 {
 	for (const struct sp_param *p = list; p->name; p++)
 		if (!strcmp(p->name, name))
-			return set(p, params, value, error);
+			return set_param(p, params, value, error);
 	snprintf(error, SP_PLAN_ERROR_MAX, "there is no parameter `%s`", name);
 	return -ENOENT;
 }
 
-static char *trim(char *text)
+static char *trim_blanks(char *text)
 {
 	size_t length;
 
@@ -157,7 +158,7 @@ static int read_line(const struct sp_param *list, void *params, char *line, char
 	char *value;
 
 	line[strcspn(line, "#")] = '\0';
-	line = trim(line);
+	line = trim_blanks(line);
 	if (!*line)
 		return 0;
 	value = strchr(line, '=');
@@ -166,7 +167,7 @@ static int read_line(const struct sp_param *list, void *params, char *line, char
 		return -EINVAL;
 	}
 	*value++ = '\0';
-	return sp_param_set(list, params, trim(line), trim(value), error);
+	return sp_param_set(list, params, trim_blanks(line), trim_blanks(value), error);
 }
 
 int sp_param_read(const struct sp_param *list, void *params, const char *path, char error[SP_PLAN_ERROR_MAX])

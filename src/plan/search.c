@@ -30,7 +30,7 @@ static int is_better(const struct best *best, double price, const struct sp_plan
 }
 
 /* A cluster that costs more than the best so far is not solved. */
-static int try(const struct sp_plan_cluster *c, struct best *best)
+static int try_cluster(const struct sp_plan_cluster *c, struct best *best)
 {
 	double price = sp_plan_cluster_price(c);
 	struct sp_plan_worth worth;
@@ -49,10 +49,10 @@ static int try_backends(struct sp_plan_cluster *c, struct best *best)
 	int err = 0;
 
 	if (!c->backends_needed)
-		return try(c, best);
+		return try_cluster(c, best);
 	for (c->backends = c->backends_needed; !err && c->backends <= SP_SEARCH_BACKENDS_MAX;
 	     c->backends++)
-		err = try(c, best);
+		err = try_cluster(c, best);
 	return err;
 }
 

@@ -23,8 +23,8 @@ static const struct rule one_side = { 5, { 0, 1, 2, 3, 4 },
  * The step is a share of the rate, so that it never leaves what is allowed; of 0, a share of
  * another rate.
  */
-static const struct rule *choose(const struct sp_plan_model *model, enum sp_plan_rate rate,
-				 double *ret_step)
+static const struct rule *choose_rule(const struct sp_plan_model *model, enum sp_plan_rate rate,
+				      double *ret_step)
 {
 	double value = model->rate[rate];
 
@@ -43,12 +43,12 @@ static const struct rule *choose(const struct sp_plan_model *model, enum sp_plan
 	return &both_sides;
 }
 
-static int slope(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
-		 double hours,
-		 enum sp_plan_rate rate, double ret_slope[SP_PLAN_MEASURE_COUNT])
+static int find_slope(const struct sp_plan_model *model, const double price[SP_PLAN_PRICE_COUNT],
+		      double hours, enum sp_plan_rate rate,
+		      double ret_slope[SP_PLAN_MEASURE_COUNT])
 {
 	double value[SP_PLAN_MEASURE_COUNT], step;
-	const struct rule *rule = choose(model, rate, &step);
+	const struct rule *rule = choose_rule(model, rate, &step);
 	int err = 0;
 
 	for (int m = 0; m < SP_PLAN_MEASURE_COUNT; m++)
@@ -74,6 +74,6 @@ int sp_plan_sensitivity(const struct sp_plan_model *model, const double price[SP
 	int err = 0;
 
 	for (int rate = 0; !err && rate < SP_PLAN_RATE_COUNT; rate++)
-		err = slope(model, price, hours, rate, ret_slope[rate]);
+		err = find_slope(model, price, hours, rate, ret_slope[rate]);
 	return err;
 }

@@ -39,9 +39,8 @@ size_t sp_state_number(const struct sp_plan_model *model, struct sp_state state)
 	return before + 2 * (size_t)state.repairman + state.unsafe;
 }
 
-static void add(const struct sp_plan_model *model, struct sp_chain *chain, struct sp_state from,
-		struct sp_state to,
-		double rate)
+static void add_rate(const struct sp_plan_model *model, struct sp_chain *chain,
+		     struct sp_state from, struct sp_state to, double rate)
 {
 	*sp_chain_at(chain, sp_state_number(model, from), sp_state_number(model, to)) += rate;
 }
@@ -54,8 +53,8 @@ static void add_failures(const struct sp_plan_model *model, struct sp_chain *cha
 	struct sp_state covered = { from.repairman, from.failed + 1, 0 },
 		unsafe = { from.repairman, from.failed, 1 };
 
-	add(model, chain, from, covered, coverage * rate);
-	add(model, chain, from, unsafe, (1 - coverage) * rate);
+	add_rate(model, chain, from, covered, coverage * rate);
+	add_rate(model, chain, from, unsafe, (1 - coverage) * rate);
 }
 
 static void add_repairs(const struct sp_plan_model *model, struct sp_chain *chain,
@@ -68,14 +67,14 @@ static void add_repairs(const struct sp_plan_model *model, struct sp_chain *chai
 
 	switch (from.repairman) {
 	case SP_REPAIRMAN_VACATION:
-		add(model, chain, from, busy, model->rate[SP_PLAN_RATE_theta]);
+		add_rate(model, chain, from, busy, model->rate[SP_PLAN_RATE_theta]);
 		break;
 	case SP_REPAIRMAN_BUSY:
-		add(model, chain, from, repaired, model->rate[SP_PLAN_RATE_mu]);
-		add(model, chain, from, down, model->rate[SP_PLAN_RATE_breakdown]);
+		add_rate(model, chain, from, repaired, model->rate[SP_PLAN_RATE_mu]);
+		add_rate(model, chain, from, down, model->rate[SP_PLAN_RATE_breakdown]);
 		break;
 	case SP_REPAIRMAN_DOWN:
-		add(model, chain, from, busy, model->rate[SP_PLAN_RATE_mend]);
+		add_rate(model, chain, from, busy, model->rate[SP_PLAN_RATE_mend]);
 		break;
 	}
 }
@@ -85,7 +84,7 @@ static void add_all(const struct sp_plan_model *model, struct sp_chain *chain, s
 	if (from.unsafe) {
 		struct sp_state rebooted = { from.repairman, from.failed + 1, 0 };
 
-		add(model, chain, from, rebooted, model->rate[SP_PLAN_RATE_beta]);
+		add_rate(model, chain, from, rebooted, model->rate[SP_PLAN_RATE_beta]);
 		return;
 	}
 	if (from.failed < sp_plan_units(model))

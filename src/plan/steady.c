@@ -61,7 +61,7 @@ static void cut_off_set(struct elimination *e)
 		}
 }
 
-static int eliminate(struct elimination *e)
+static int eliminate_states(struct elimination *e)
 {
 	for (size_t state = e->chain.count - 1; state > 0; state--) {
 		if (is_end(e, state))
@@ -89,21 +89,22 @@ static void put_back(const struct elimination *e, double *p)
 	}
 }
 
-static void fini(struct elimination *e)
+static void elimination_fini(struct elimination *e)
 {
 	sp_chain_fini(&e->chain);
 	free(e->leaves);
 	free(e->ends);
 }
 
-static int init(struct elimination *e, const struct sp_chain *chain, const unsigned char *set)
+static int elimination_init(struct elimination *e, const struct sp_chain *chain,
+			    const unsigned char *set)
 {
 	*e = (struct elimination){ .is_end = set };
 	e->leaves = calloc(chain->count, sizeof(double));
 	e->ends = calloc(chain->count, sizeof(double));
 	if (e->leaves && e->ends && !sp_chain_copy(&e->chain, chain))
 		return 0;
-	fini(e);
+	elimination_fini(e);
 	return -ENOMEM;
 }
 
@@ -111,11 +112,11 @@ int sp_steady(const struct sp_chain *chain, double *ret_p)
 {
 	struct elimination e;
 	double sum = 0;
-	int err = init(&e, chain, NULL);
+	int err = elimination_init(&e, chain, NULL);
 
 	if (err)
 		return err;
-	err = eliminate(&e);
+	err = eliminate_states(&e);
 	if (!err) {
 		ret_p[0] = 1;
 		put_back(&e, ret_p);
@@ -124,25 +125,25 @@ int sp_steady(const struct sp_chain *chain, double *ret_p)
 		for (size_t i = 0; i < chain->count; i++)
 			ret_p[i] /= sum;
 	}
-	fini(&e);
+	elimination_fini(&e);
 	return err;
 }
 
 int sp_time_before(const struct sp_chain *chain, const unsigned char *is_end, double *ret_hours)
 {
 	struct elimination e;
-	int err = init(&e, chain, is_end);
+	int err = elimination_init(&e, chain, is_end);
 
 	if (err)
 		return err;
 	cut_off_set(&e);
-	err = eliminate(&e);
+	err = eliminate_states(&e);
 	if (!err) {
 		ret_hours[0] = e.ends[0] > 0 ? 1 / e.ends[0] : 0;
 		put_back(&e, ret_hours);
 		if (!ret_hours[0])
 			ret_hours[0] = INFINITY;
 	}
-	fini(&e);
+	elimination_fini(&e);
 	return err;
 }

@@ -15,14 +15,14 @@ struct system {
 	gsl_vector	*x;
 };
 
-static void fini(struct system *s)
+static void system_fini(struct system *s)
 {
 	gsl_matrix_free(s->matrix);
 	gsl_vector_uint_free(s->pivots);
 	gsl_vector_free(s->x);
 }
 
-static int init(struct system *s, size_t count, size_t width)
+static int system_init(struct system *s, size_t count, size_t width)
 {
 	if (width >= count)
 		width = count - 1;
@@ -30,11 +30,11 @@ static int init(struct system *s, size_t count, size_t width)
 			      gsl_vector_calloc(count) };
 	if (s->matrix && s->pivots && s->x)
 		return 0;
-	fini(s);
+	system_fini(s);
 	return -ENOMEM;
 }
 
-static double *entry(struct system *s, size_t row, size_t column)
+static double *entry_at(struct system *s, size_t row, size_t column)
 {
 	return gsl_matrix_ptr(s->matrix, column, 2 * s->width + row - column);
 }
@@ -42,22 +42,24 @@ static double *entry(struct system *s, size_t row, size_t column)
 /*
  * Of the transposed generator, as probabilities are a row: flow into a state, minus flow out of it.
  */
-static void fill(struct system *s, const struct sp_chain *chain, size_t skip,
-		 const unsigned char *is_end)
+static void fill_system(struct system *s, const struct sp_chain *chain, size_t skip,
+			const unsigned char *is_end)
 {
 	for (size_t from = skip; from < chain->count; from++) {
 		if (is_end && is_end[from]) {
-			*entry(s, from - skip, from - skip) = -1; /* stays 0, as nothing leads there */
+			/* stays 0, as nothing leads there */
+			*entry_at(s, from - skip, from - skip) = -1;
 			continue;
 		}
 		for (size_t to = sp_chain_first(chain, from); to < sp_chain_end(chain, from); to++)
 			if (to >= skip && to != from && !(is_end && is_end[to]))
-				*entry(s, to - skip, from - skip) = *sp_chain_at(chain, from, to);
-		*entry(s, from - skip, from - skip) = -sp_chain_out(chain, from);
+				*entry_at(s, to - skip, from - skip) =
+					*sp_chain_at(chain, from, to);
+		*entry_at(s, from - skip, from - skip) = -sp_chain_out(chain, from);
 	}
 }
 
-static int solve(struct system *s)
+static int solve_system(struct system *s)
 {
 	if (gsl_linalg_LU_band_decomp(s->count, s->width, s->width, s->matrix, s->pivots) ||
 	    gsl_linalg_LU_band_svx(s->width, s->width, s->matrix, s->pivots, s->x))
@@ -70,20 +72,20 @@ int sp_steady_by_lu(const struct sp_chain *chain, double *ret_p)
 {
 	struct system s;
 	double sum = 1;
-	int err = init(&s, chain->count - 1, chain->width);
+	int err = system_init(&s, chain->count - 1, chain->width);
 
 	if (err)
 		return err;
-	fill(&s, chain, 1, NULL);
+	fill_system(&s, chain, 1, NULL);
 	for (size_t to = 1; to < sp_chain_end(chain, 0); to++)
 		gsl_vector_set(s.x, to - 1, -*sp_chain_at(chain, 0, to));
-	err = solve(&s);
+	err = solve_system(&s);
 	for (size_t i = 0; i < s.count; i++)
 		sum += gsl_vector_get(s.x, i);
 	ret_p[0] = 1 / sum;
 	for (size_t i = 0; i < s.count; i++)
 		ret_p[i + 1] = gsl_vector_get(s.x, i) / sum;
-	fini(&s);
+	system_fini(&s);
 	return err;
 }
 
@@ -91,15 +93,15 @@ int sp_time_before_by_lu(const struct sp_chain *chain, const unsigned char *is_e
 			 double *ret_hours)
 {
 	struct system s;
-	int err = init(&s, chain->count, chain->width);
+	int err = system_init(&s, chain->count, chain->width);
 
 	if (err)
 		return err;
-	fill(&s, chain, 0, is_end);
+	fill_system(&s, chain, 0, is_end);
 	gsl_vector_set(s.x, 0, -1);
-	err = solve(&s);
+	err = solve_system(&s);
 	for (size_t i = 0; i < s.count; i++)
 		ret_hours[i] = gsl_vector_get(s.x, i);
-	fini(&s);
+	system_fini(&s);
 	return err;
 }

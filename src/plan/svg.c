@@ -46,7 +46,7 @@ static double y_at(struct range range, double log_y)
 	return TOP + (range.high - log_y) / (range.high - range.low) * (HEIGHT - TOP - BOTTOM);
 }
 
-static void text(FILE *out, double x, double y, const char *anchor, const char *what)
+static void print_text(FILE *out, double x, double y, const char *anchor, const char *what)
 {
 	fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor);
 	for (; *what; what++)
@@ -57,7 +57,7 @@ static void text(FILE *out, double x, double y, const char *anchor, const char *
 	fputs("</text>\n", out);
 }
 
-static void axes(const struct sp_svg *svg, struct range range, FILE *out)
+static void print_axes(const struct sp_svg *svg, struct range range, FILE *out)
 {
 	size_t step = (svg->points + X_MARKS - 1) / X_MARKS;
 	char label[32];
@@ -66,17 +66,17 @@ static void axes(const struct sp_svg *svg, struct range range, FILE *out)
 		snprintf(label, sizeof(label), "1e%d", decade);
 		fprintf(out, "<path d=\"M%d %.1fH%d\" stroke=\"#ccc\"/>\n", LEFT,
 			y_at(range, decade), WIDTH - RIGHT);
-		text(out, LEFT - 6, y_at(range, decade) + 4, "end", label);
+		print_text(out, LEFT - 6, y_at(range, decade) + 4, "end", label);
 	}
 	for (size_t i = 0; i < svg->points; i += step) {
 		snprintf(label, sizeof(label), "%g", svg->x[i]);
-		text(out, x_at(svg, svg->x[i]), HEIGHT - BOTTOM + 18, "middle", label);
+		print_text(out, x_at(svg, svg->x[i]), HEIGHT - BOTTOM + 18, "middle", label);
 	}
-	text(out, (WIDTH + LEFT - RIGHT) / 2.0, HEIGHT - 8, "middle", svg->x_name);
-	text(out, WIDTH / 2.0, 16, "middle", svg->title);
+	print_text(out, (WIDTH + LEFT - RIGHT) / 2.0, HEIGHT - 8, "middle", svg->x_name);
+	print_text(out, WIDTH / 2.0, 16, "middle", svg->title);
 }
 
-static void line(const struct sp_svg *svg, size_t number, struct range range, FILE *out)
+static void print_line(const struct sp_svg *svg, size_t number, struct range range, FILE *out)
 {
 	const struct sp_svg_line *l = &svg->line[number];
 	int is_begun = 0;
@@ -89,7 +89,7 @@ static void line(const struct sp_svg *svg, size_t number, struct range range, FI
 	fprintf(out, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n<g fill=\"%s\">",
 		colours[number],
 		colours[number]);
-	text(out, LEFT + 150.0 * (double)number, TOP - 8, "start", l->name);
+	print_text(out, LEFT + 150.0 * (double)number, TOP - 8, "start", l->name);
 	fputs("</g>\n", out);
 }
 
@@ -100,8 +100,8 @@ void sp_svg_print(const struct sp_svg *svg, FILE *out)
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" "
 		     "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
 			     WIDTH, HEIGHT);
-	axes(svg, range, out);
+	print_axes(svg, range, out);
 	for (size_t i = 0; i < svg->lines; i++)
-		line(svg, i, range, out);
+		print_line(svg, i, range, out);
 	fputs("</svg>\n", out);
 }

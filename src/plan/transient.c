@@ -11,7 +11,7 @@
 #define NEGLIGIBLE  1e-25 /* weights, against the largest */
 #define HALF	    0.5
 
-static double fastest(const struct sp_chain *chain)
+static double fastest_rate(const struct sp_chain *chain)
 {
 	double rate = 0;
 
@@ -21,8 +21,8 @@ static double fastest(const struct sp_chain *chain)
 }
 
 /* One step of the uniformized chain: each state jumps or stays, at the same @rate. */
-static void jump(const struct sp_chain *chain, double rate, const double *stays, const double *from,
-		 double *to)
+static void jump_once(const struct sp_chain *chain, double rate, const double *stays,
+		      const double *from, double *to)
 {
 	for (size_t i = 0; i < chain->count; i++)
 		to[i] = from[i] * stays[i];
@@ -103,7 +103,7 @@ static void sum_jumps(const struct sp_chain *chain, double rate, const struct ju
 
 		for (size_t i = 0; weight && i < chain->count; i++)
 			w->sum[i] += weight * w->now[i];
-		jump(chain, rate, w->stays, w->now, w->next);
+		jump_once(chain, rate, w->stays, w->now, w->next);
 		w->now = w->next;
 		w->next = swap;
 	}
@@ -117,7 +117,7 @@ static void sum_jumps(const struct sp_chain *chain, double rate, const struct ju
 
 int sp_transient_by_jumps(const struct sp_chain *chain, double hours, double *p)
 {
-	double rate = fastest(chain);
+	double rate = fastest_rate(chain);
 	struct jumps jumps;
 	struct work work;
 	int err;
@@ -140,7 +140,7 @@ int sp_transient_by_jumps(const struct sp_chain *chain, double hours, double *p)
  * Each row sums to 1. If a state is rarely left, the exact part of its row is what leaves: the
  * diagonal is the rest.
  */
-static void settle(double *matrix, size_t count)
+static void settle_rows(double *matrix, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		double *row = matrix + i * count, others = 0, total;
@@ -155,7 +155,7 @@ static void settle(double *matrix, size_t count)
 	}
 }
 
-static void square(const double *matrix, double *ret, size_t count)
+static void square_matrix(const double *matrix, double *ret, size_t count)
 {
 	memset(ret, 0, count * count * sizeof(double));
 	for (size_t i = 0; i < count; i++)
@@ -168,12 +168,12 @@ static void square(const double *matrix, double *ret, size_t count)
 		}
 }
 
-static unsigned int squarings(double jumps)
+static unsigned int count_squarings(double jumps)
 {
 	return jumps > SHORT_JUMPS ? ceil(log2(jumps / SHORT_JUMPS)) : 0;
 }
 
-static void apply(const double *matrix, size_t count, double *p, double *work)
+static void apply_matrix(const double *matrix, size_t count, double *p, double *work)
 {
 	memset(work, 0, count * sizeof(double));
 	for (size_t i = 0; i < count; i++)
@@ -185,7 +185,7 @@ static void apply(const double *matrix, size_t count, double *p, double *work)
 int sp_transient_by_squares(const struct sp_chain *chain, double hours, double *p)
 {
 	size_t count = chain->count, size = count * count;
-	unsigned int times = squarings(fastest(chain) * hours);
+	unsigned int times = count_squarings(fastest_rate(chain) * hours);
 	double *matrix = calloc(2 * size, sizeof(double)), *next = matrix + size;
 	int err = matrix ? 0 : -ENOMEM;
 
@@ -194,24 +194,24 @@ int sp_transient_by_squares(const struct sp_chain *chain, double hours, double *
 		err = sp_transient_by_jumps(chain, ldexp(hours, -(int)times), matrix + i * count);
 	}
 	for (unsigned int n = 0; !err && n < times; n++) {
-		settle(matrix, count);
-		square(matrix, next, count);
+		settle_rows(matrix, count);
+		square_matrix(matrix, next, count);
 		memcpy(matrix, next, size * sizeof(double));
 	}
 	if (!err)
-		apply(matrix, count, p, next);
+		apply_matrix(matrix, count, p, next);
 	free(matrix);
 	return err;
 }
 
 static double cost_of_jumps(const struct sp_chain *chain, double hours)
 {
-	return (fastest(chain) * hours + 64) * chain->count * (2 * chain->width + 1);
+	return (fastest_rate(chain) * hours + 64) * chain->count * (2 * chain->width + 1);
 }
 
 static double cost_of_squares(const struct sp_chain *chain, double hours)
 {
-	return pow(chain->count, 3) * (squarings(fastest(chain) * hours) + 1);
+	return pow(chain->count, 3) * (count_squarings(fastest_rate(chain) * hours) + 1);
 }
 
 double sp_transient_cost(const struct sp_chain *chain, double hours)
@@ -248,7 +248,8 @@ int sp_transient_by_exponential(const struct sp_chain *chain, double hours, doub
 		err = gsl_linalg_exponential_ss(exponent, matrix, GSL_PREC_DOUBLE) ? -EDOM : 0;
 	}
 	if (!err)
-		apply(matrix->data, count, p, work); /* rows are as long as the matrix: just made */
+		/* rows are as long as the matrix: just made */
+		apply_matrix(matrix->data, count, p, work);
 	gsl_matrix_free(exponent);
 	gsl_matrix_free(matrix);
 	free(work);
