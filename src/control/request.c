@@ -36,8 +36,8 @@ static const char *const states[] = { "open", "closing", "closed" };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The text goes back to a terminal, so only what is printable passes. */
-static int refuse(char *error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(char *error, const char *fmt, ...)
+static int refuse_request(char *error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int refuse_request(char *error, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -55,7 +55,8 @@ static int parse_state(const char *value, char *error)
 	for (size_t i = 0; i < COUNT(states); i++)
 		if (!strcmp(value, states[i]))
 			return 0;
-	return refuse(error, "filter: state '%.40s' is not known; allowed: " STATES_ALLOWED, value);
+	return refuse_request(error, "filter: state '%.40s' is not known; allowed: " STATES_ALLOWED,
+			      value);
 }
 
 static int parse_term(const char *text, char *error, struct sp_control_term *term)
@@ -68,7 +69,7 @@ static int parse_term(const char *text, char *error, struct sp_control_term *ter
 		term->kind = named_terms[i].kind;
 		term->value = text + len;
 		if (!*term->value)
-			return refuse(error, "filter: '%s' has no value", text);
+			return refuse_request(error, "filter: '%s' has no value", text);
 		return term->kind == SP_CONTROL_TERM_STATE ? parse_state(term->value, error) : 0;
 	}
 	term->kind = SP_CONTROL_TERM_ADDR;
@@ -77,7 +78,7 @@ static int parse_term(const char *text, char *error, struct sp_control_term *ter
 	term->kind = SP_CONTROL_TERM_ENDPOINT;
 	if (!sp_endpoint_parse(text, &term->addr, &term->port_be))
 		return 0;
-	return refuse(error, "filter: '%.40s' is not known; allowed: " TERMS_ALLOWED, text);
+	return refuse_request(error, "filter: '%.40s' is not known; allowed: " TERMS_ALLOWED, text);
 }
 
 static int parse_filter(const json_t *value, char *error, struct sp_control_request *request)
@@ -87,12 +88,14 @@ static int parse_filter(const json_t *value, char *error, struct sp_control_requ
 	int err;
 
 	if (!text || strlen(text) >= sizeof(request->filter))
-		return refuse(error, "'filter' must be a string; allowed: terms joined by blanks");
+		return refuse_request(error,
+				      "'filter' must be a string; allowed: terms joined by blanks");
 	strcpy(request->filter, text);
 	for (char *term = strtok_r(request->filter, " ", &save); term;
 	     term = strtok_r(NULL, " ", &save)) {
 		if (request->term_count == SP_CONTROL_TERMS_MAX)
-			return refuse(error, "filter: more than %d terms", SP_CONTROL_TERMS_MAX);
+			return refuse_request(error, "filter: more than %d terms",
+					      SP_CONTROL_TERMS_MAX);
 		err = parse_term(term, error, &request->terms[request->term_count++]);
 		if (err)
 			return err;
@@ -103,7 +106,7 @@ static int parse_filter(const json_t *value, char *error, struct sp_control_requ
 static int parse_limit(const json_t *value, char *error, struct sp_control_request *request)
 {
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return refuse(error, "'limit' must be a whole number, 0 for all");
+		return refuse_request(error, "'limit' must be a whole number, 0 for all");
 	request->limit = json_integer_value(value);
 	return 0;
 }
@@ -111,7 +114,7 @@ static int parse_limit(const json_t *value, char *error, struct sp_control_reque
 static int parse_undo(const json_t *value, char *error, struct sp_control_request *request)
 {
 	if (!json_is_boolean(value))
-		return refuse(error, "'undo' must be true or false");
+		return refuse_request(error, "'undo' must be true or false");
 	request->is_undo = json_is_true(value);
 	return 0;
 }
@@ -119,11 +122,12 @@ static int parse_undo(const json_t *value, char *error, struct sp_control_reques
 static int parse_version(const json_t *value, char *error)
 {
 	if (!json_is_integer(value))
-		return refuse(error, "'version' is missing or no whole number; allowed: %d",
-			      SP_CONTROL_VERSION);
+		return refuse_request(error, "'version' is missing or no whole number; allowed: %d",
+				      SP_CONTROL_VERSION);
 	if (json_integer_value(value) != SP_CONTROL_VERSION)
-		return refuse(error, "version %lld of the protocol is not known; allowed: %d",
-			      (long long)json_integer_value(value), SP_CONTROL_VERSION);
+		return refuse_request(error,
+				      "version %lld of the protocol is not known; allowed: %d",
+				      (long long)json_integer_value(value), SP_CONTROL_VERSION);
 	return 0;
 }
 
@@ -132,15 +136,16 @@ static int parse_command(const json_t *value, char *error, struct sp_control_req
 	const char *name = json_string_value(value);
 
 	if (!name)
-		return refuse(error,
-			      "'command' is missing or no string; allowed: " COMMANDS_ALLOWED);
+		return refuse_request(error, "'command' is missing or no string; allowed: "
+				      COMMANDS_ALLOWED);
 	for (int i = 0; i < SP_CONTROL_COMMAND_COUNT; i++) {
 		if (!strcmp(name, command_names[i])) {
 			request->command = i;
 			return 0;
 		}
 	}
-	return refuse(error, "command '%.40s' is not known; allowed: " COMMANDS_ALLOWED, name);
+	return refuse_request(error, "command '%.40s' is not known; allowed: " COMMANDS_ALLOWED,
+			      name);
 }
 
 /* The keys besides "version" and "command". */
@@ -156,9 +161,10 @@ static int parse_option(const char *key, const json_t *value, char *error,
 		return parse_filter(value, error, request);
 	if (!strcmp(key, "undo") && is_drain)
 		return parse_undo(value, error, request);
-	return refuse(error, "key '%.40s' is not known; allowed with %s: version, command%s%s", key,
-		      command_names[request->command], is_list ? ", limit, filter" : "", is_drain ?
-		      ", undo" : "");
+	return refuse_request(error,
+			      "key '%.40s' is not known; allowed with %s: version, command%s%s",
+			      key, command_names[request->command],
+			      is_list ? ", limit, filter" : "", is_drain ? ", undo" : "");
 }
 
 static int parse_object(json_t *root, char *error, struct sp_control_request *request)
@@ -195,13 +201,12 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 	ret_request->term_count = 0;
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &json_error);
 	if (!root)
-		return refuse(error, "request is not a line of JSON: %.160s (column %d)",
-			      json_error.text,
-			      json_error.column);
+		return refuse_request(error, "request is not a line of JSON: %.160s (column %d)",
+				      json_error.text, json_error.column);
 	if (json_is_object(root))
 		err = parse_object(root, error, ret_request);
 	else
-		err = refuse(error, "request must be a JSON object");
+		err = refuse_request(error, "request must be a JSON object");
 	json_decref(root);
 	return err;
 }
