@@ -129,7 +129,7 @@ static enum sp_parse_verdict take_method(struct scan *s)
 	if (s->head->method.len == 0)
 		return bad_byte(s, "no method");
 	if (str_is(&s->head->method, "PRI"))
-		return bad(s, "preface of HTTP/2");
+		return bad_head(s, "preface of HTTP/2");
 	return take_byte(s, ' ', "malformed method");
 }
 
@@ -192,11 +192,11 @@ static enum sp_parse_verdict take_length(struct scan *s)
 	const char *start = s->p;
 	uint64_t length = 0;
 
-	for (; s->p < s->end && is(*s->p, DIGIT); s->p++) {
+	for (; s->p < s->end && is_in_class(*s->p, DIGIT); s->p++) {
 		unsigned int digit = *s->p - '0';
 
 		if (length > ((uint64_t)INT64_MAX - digit) / 10)
-			return bad(s, "Content-Length overflows");
+			return bad_head(s, "Content-Length overflows");
 		length = length * 10 + digit;
 	}
 	if (s->p == s->end)
@@ -223,7 +223,7 @@ static enum sp_parse_verdict take_codings(struct scan *s)
 		if (*s->p != ',')
 			return is_chunked ? v : bad_byte(s, "last transfer coding is not chunked");
 		if (is_chunked)
-			return bad(s, "transfer coding behind chunked");
+			return bad_head(s, "transfer coding behind chunked");
 		s->p++;
 		v = take_blanks(s);
 		if (v != SP_PARSE_OK)
@@ -241,7 +241,7 @@ static enum sp_parse_verdict take_text_value(struct scan *s)
 static enum sp_parse_verdict admit_host(struct scan *s)
 {
 	if (s->has_host)
-		return bad(s, "Host given twice");
+		return bad_head(s, "Host given twice");
 	s->has_host = true;
 	return SP_PARSE_OK;
 }
@@ -249,9 +249,9 @@ static enum sp_parse_verdict admit_host(struct scan *s)
 static enum sp_parse_verdict admit_length(struct scan *s)
 {
 	if (s->has_length)
-		return bad(s, "Content-Length given twice");
+		return bad_head(s, "Content-Length given twice");
 	if (s->has_coding)
-		return bad(s, "Content-Length next to Transfer-Encoding");
+		return bad_head(s, "Content-Length next to Transfer-Encoding");
 	s->has_length = true;
 	return SP_PARSE_OK;
 }
@@ -259,18 +259,18 @@ static enum sp_parse_verdict admit_length(struct scan *s)
 static enum sp_parse_verdict admit_coding(struct scan *s)
 {
 	if (s->has_coding)
-		return bad(s, "Transfer-Encoding given twice");
+		return bad_head(s, "Transfer-Encoding given twice");
 	if (s->has_length)
-		return bad(s, "Transfer-Encoding next to Content-Length");
+		return bad_head(s, "Transfer-Encoding next to Content-Length");
 	if (s->head->minor == 0)
-		return bad(s, "Transfer-Encoding in HTTP/1.0");
+		return bad_head(s, "Transfer-Encoding in HTTP/1.0");
 	s->has_coding = true;
 	return SP_PARSE_OK;
 }
 
 static enum sp_parse_verdict admit_never(struct scan *s)
 {
-	return bad(s, "underscore in a name that frames the message");
+	return bad_head(s, "underscore in a name that frames the message");
 }
 
 static enum sp_parse_verdict admit_any(struct scan *s)
@@ -319,11 +319,11 @@ static enum sp_parse_verdict take_name(struct scan *s, struct sp_str *name)
 	if (v != SP_PARSE_OK)
 		return v;
 	if (name->len == 0 && (*s->p == ' ' || *s->p == '\t'))
-		return bad(s, "folded line");
+		return bad_head(s, "folded line");
 	if (name->len == 0)
 		return bad_byte(s, "empty header name");
 	if (*s->p == ' ' || *s->p == '\t')
-		return bad(s, "blank before a header's colon");
+		return bad_head(s, "blank before a header's colon");
 	return take_byte(s, ':', "invalid character in a header's name");
 }
 
@@ -353,7 +353,7 @@ static enum sp_parse_verdict take_header(struct scan *s)
 	enum sp_parse_verdict v;
 
 	if (s->head->header_count == SP_HTTP1_HEADERS_MAX)
-		return bad(s, "too many headers");
+		return bad_head(s, "too many headers");
 	v = take_name(s, &header->name);
 	if (v != SP_PARSE_OK)
 		return v;
@@ -369,7 +369,7 @@ static enum sp_parse_verdict take_header(struct scan *s)
 static enum sp_parse_verdict take_end(struct scan *s)
 {
 	if (!s->has_host && s->head->minor == 1)
-		return bad(s, "no Host");
+		return bad_head(s, "no Host");
 	if (!s->has_host)
 		s->head->host = s->target.host;
 	return take_crlf(s, "");

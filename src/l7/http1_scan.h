@@ -79,7 +79,7 @@ struct scan {
 	bool has_coding;
 };
 
-static inline bool is(char c, enum class class)
+static inline bool is_in_class(char c, enum class class)
 {
 	return classes[(unsigned char)c] & class;
 }
@@ -94,7 +94,7 @@ static inline bool str_is_nocase(const struct sp_str *str, const char *other)
 	return str->len == strlen(other) && strncasecmp(str->p, other, str->len) == 0;
 }
 
-static inline enum sp_parse_verdict bad(struct scan *s, const char *why)
+static inline enum sp_parse_verdict bad_head(struct scan *s, const char *why)
 {
 	s->head->why = why;
 	return SP_PARSE_BAD;
@@ -105,14 +105,14 @@ static inline enum sp_parse_verdict bad_byte(struct scan *s, const char *why)
 {
 	switch (*s->p) {
 	case '\0':
-		return bad(s, "NUL character");
+		return bad_head(s, "NUL character");
 	case '\n':
-		return bad(s, "LF without CR");
+		return bad_head(s, "LF without CR");
 	case '\r':
 	case '\t':
-		return bad(s, why);
+		return bad_head(s, why);
 	}
-	return bad(s, (unsigned char)*s->p < ' ' || *s->p == 0x7f ? "control character" : why);
+	return bad_head(s, (unsigned char)*s->p < ' ' || *s->p == 0x7f ? "control character" : why);
 }
 
 static inline enum sp_parse_verdict take_byte(struct scan *s, char byte, const char *why)
@@ -138,7 +138,7 @@ static inline enum sp_parse_verdict take_text(struct scan *s, const char *text, 
 static inline enum sp_parse_verdict take_class(struct scan *s, enum class class, struct sp_str *ret)
 {
 	ret->p = s->p;
-	while (s->p < s->end && is(*s->p, class))
+	while (s->p < s->end && is_in_class(*s->p, class))
 		s->p++;
 	ret->len = s->p - ret->p;
 	return s->p < s->end ? SP_PARSE_OK : SP_PARSE_INCOMPLETE;
@@ -158,7 +158,7 @@ static inline enum sp_parse_verdict take_crlf(struct scan *s, const char *why)
 	if (v != SP_PARSE_OK || s->p == s->end)
 		return v == SP_PARSE_OK ? SP_PARSE_INCOMPLETE : v;
 	if (*s->p++ != '\n')
-		return bad(s, "CR without LF");
+		return bad_head(s, "CR without LF");
 	return SP_PARSE_OK;
 }
 
@@ -171,11 +171,12 @@ static inline enum sp_parse_verdict take_ip6(struct scan *s, struct sp_str *ret)
 
 	ret->p = s->p++;
 	if (s->p < s->end && (*s->p | 0x20) == 'v')
-		return bad(s, "IP literal of a kind that is not known");
+		return bad_head(s, "IP literal of a kind that is not known");
 	while (s->p < s->end && *s->p != ']') {
 		if (*s->p == '%')
-			return bad(s, "zone in an IPv6 literal");
-		if (len == sizeof(text) - 1 || (!is(*s->p, HEX) && *s->p != ':' && *s->p != '.'))
+			return bad_head(s, "zone in an IPv6 literal");
+		if (len == sizeof(text) - 1 ||
+		    (!is_in_class(*s->p, HEX) && *s->p != ':' && *s->p != '.'))
 			return bad_byte(s, why);
 		text[len++] = *s->p++;
 	}
@@ -183,7 +184,7 @@ static inline enum sp_parse_verdict take_ip6(struct scan *s, struct sp_str *ret)
 		return SP_PARSE_INCOMPLETE;
 	text[len] = '\0';
 	if (inet_pton(AF_INET6, text, &addr) != 1)
-		return bad(s, why);
+		return bad_head(s, why);
 	s->p++;
 	ret->len = s->p - ret->p;
 	return SP_PARSE_OK;
@@ -197,10 +198,10 @@ static inline enum sp_parse_verdict take_host_escape(struct scan *s)
 	for (i = 0; i < 2; i++, s->p++) {
 		if (s->p == s->end)
 			return SP_PARSE_INCOMPLETE;
-		if (!is(*s->p, HEX))
+		if (!is_in_class(*s->p, HEX))
 			return bad_byte(s, "malformed escape in host name");
 		if (i == 0 && *s->p < '8')
-			return bad(s, "escape of ASCII in host name");
+			return bad_head(s, "escape of ASCII in host name");
 	}
 	return SP_PARSE_OK;
 }
@@ -210,11 +211,11 @@ static inline enum sp_parse_verdict take_host_name(struct scan *s, struct sp_str
 	enum sp_parse_verdict v = SP_PARSE_OK;
 
 	ret->p = s->p;
-	while (v == SP_PARSE_OK && s->p < s->end && is(*s->p, NAME)) {
+	while (v == SP_PARSE_OK && s->p < s->end && is_in_class(*s->p, NAME)) {
 		if (*s->p == '.' && (s->p == ret->p || s->p[-1] == '.'))
-			return bad(s, "empty label in host name");
+			return bad_head(s, "empty label in host name");
 		if (s->p - ret->p >= HOST_MAX)
-			return bad(s, "host name too long");
+			return bad_head(s, "host name too long");
 		if (*s->p++ == '%')
 			v = take_host_escape(s);
 	}
@@ -231,10 +232,10 @@ static inline enum sp_parse_verdict take_port(struct scan *s, unsigned int *ret_
 	const char *start = s->p;
 	unsigned int port = 0;
 
-	for (; s->p < s->end && is(*s->p, DIGIT); s->p++) {
+	for (; s->p < s->end && is_in_class(*s->p, DIGIT); s->p++) {
 		port = port * 10 + (*s->p - '0');
 		if (port > 65535)
-			return bad(s, "port out of range");
+			return bad_head(s, "port out of range");
 	}
 	if (s->p == s->end)
 		return SP_PARSE_INCOMPLETE;
