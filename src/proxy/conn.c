@@ -32,7 +32,7 @@ __u64 sp_conns_hash(const struct sp_conns *conns, const struct sp_tuple *t)
 	return sp_siphash_words(conns->secret, w, 5);
 }
 
-static __u32 *bucket(struct sp_conns *conns, __u32 *table, const struct sp_tuple *t)
+static __u32 *find_bucket(struct sp_conns *conns, __u32 *table, const struct sp_tuple *t)
 {
 	return &table[sp_conns_hash(conns, t) % conns->buckets];
 }
@@ -44,7 +44,7 @@ char *sp_conn_buf(struct sp_conns *conns, const struct sp_conn *c)
 
 struct sp_conn *sp_conn_by_front(struct sp_conns *conns, const struct sp_tuple *front)
 {
-	for (__u32 i = *bucket(conns, conns->by_front, front); i != NONE;
+	for (__u32 i = *find_bucket(conns, conns->by_front, front); i != NONE;
 	     i = conns->all[i].next_front)
 		if (!memcmp(&conns->all[i].front, front, sizeof(*front)))
 			return &conns->all[i];
@@ -53,7 +53,8 @@ struct sp_conn *sp_conn_by_front(struct sp_conns *conns, const struct sp_tuple *
 
 struct sp_conn *sp_conn_by_back(struct sp_conns *conns, const struct sp_tuple *back)
 {
-	for (__u32 i = *bucket(conns, conns->by_back, back); i != NONE; i = conns->all[i].next_back)
+	for (__u32 i = *find_bucket(conns, conns->by_back, back); i != NONE;
+	     i = conns->all[i].next_back)
 		if (!memcmp(&conns->all[i].back, back, sizeof(*back)))
 			return &conns->all[i];
 	return NULL;
@@ -73,7 +74,7 @@ struct sp_conn *sp_conn_by_ref(struct sp_conns *conns, __u64 ref)
 
 void sp_conn_link_back(struct sp_conns *conns, struct sp_conn *c)
 {
-	__u32 *at = bucket(conns, conns->by_back, &c->back);
+	__u32 *at = find_bucket(conns, conns->by_back, &c->back);
 
 	c->next_back = *at;
 	*at = c - conns->all;
@@ -81,7 +82,7 @@ void sp_conn_link_back(struct sp_conns *conns, struct sp_conn *c)
 
 void sp_conn_unlink_back(struct sp_conns *conns, struct sp_conn *c)
 {
-	__u32 me = c - conns->all, *at = bucket(conns, conns->by_back, &c->back);
+	__u32 me = c - conns->all, *at = find_bucket(conns, conns->by_back, &c->back);
 
 	while (*at != NONE && *at != me)
 		at = &conns->all[*at].next_back;
@@ -91,7 +92,7 @@ void sp_conn_unlink_back(struct sp_conns *conns, struct sp_conn *c)
 
 static void link_front(struct sp_conns *conns, struct sp_conn *c)
 {
-	__u32 *at = bucket(conns, conns->by_front, &c->front), me = c - conns->all;
+	__u32 *at = find_bucket(conns, conns->by_front, &c->front), me = c - conns->all;
 
 	c->next_front = *at;
 	*at = me;
@@ -105,7 +106,7 @@ static void link_front(struct sp_conns *conns, struct sp_conn *c)
 
 static void unlink_front(struct sp_conns *conns, struct sp_conn *c)
 {
-	__u32 me = c - conns->all, *at = bucket(conns, conns->by_front, &c->front);
+	__u32 me = c - conns->all, *at = find_bucket(conns, conns->by_front, &c->front);
 
 	while (*at != NONE && *at != me)
 		at = &conns->all[*at].next_front;
@@ -122,7 +123,7 @@ static void unlink_front(struct sp_conns *conns, struct sp_conn *c)
 	conns->count--;
 }
 
-static __u32 take(struct sp_conns *conns)
+static __u32 take_slot(struct sp_conns *conns)
 {
 	__u32 i = conns->free_head;
 
@@ -135,7 +136,7 @@ static __u32 take(struct sp_conns *conns)
 
 struct sp_conn *sp_conn_add(struct sp_conns *conns, const struct sp_tuple *front)
 {
-	__u32 i = take(conns);
+	__u32 i = take_slot(conns);
 	struct sp_conn *c;
 
 	if (i == NONE)
