@@ -85,6 +85,8 @@ enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH
  * @is_ecn, @is_ecn_back: ECN was negotiated with the client, and with the backend
  * @is_ce:	a held segment was marked CE, and the backend was not told yet
  * @is_repeating: DELIVERING: bytes were retransmitted
+ * @is_blind:	DELIVERING: no packet of the backend came by since @repeated_ns, the last
+ *		retransmission
  * @challenge_ns: an RST in the window is not challenged before
  * @reactions:	CONNECTING: to segments of the backend that do not fit, since the last SYN by the
  *		timer
@@ -106,7 +108,7 @@ struct sp_conn {
 	struct sp_half			up;
 	struct sp_reasm			reasm;
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns;
-	__u64				ask_ns, delivering_ns, begun_ms, sent_s;
+	__u64				ask_ns, delivering_ns, repeated_ns, begun_ms, sent_s;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval;
 	__u32				giving_tsval, heard_tsval, una, sent, cwnd, window_bytes;
 	int				backend_idx;
@@ -116,7 +118,8 @@ struct sp_conn {
 	__u64				tried;
 	__u8				is_sack, is_trapped, is_news, is_reset, tries;
 	__u8				is_kept, lent, left_by;
-	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, reactions;
+	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, is_blind;
+	__u8				reactions;
 	int				status;
 };
 

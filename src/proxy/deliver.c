@@ -16,9 +16,9 @@
  *			begun with a later TSval, and a backend refuses earlier ones for ever (RFC
  *			7323, 5)
  *
- * In a cluster the backend's packets may pass through other proxies. Then only the backend's first
- * window is known, and each retransmission assumes that earlier bytes were read. After UNSEEN_NS
- * without a packet they count as delivered.
+ * In a cluster the backend's packets may pass through other proxies, from the beginning or from
+ * some packet on. Then only an old window is known, and each retransmission assumes that earlier
+ * bytes were read, and reaches further. After UNSEEN_NS without a packet they count as delivered.
  */
 #include "proxy/deliver.h"
 
@@ -30,6 +30,7 @@
 #define SEGMENTS_FIRST	10
 #define AGAIN_NS	200000000ULL
 #define AGAIN_MAX_NS	10000000000ULL
+#define AGAIN_BLIND_NS	1000000000ULL
 #define GIVE_UP_NS	900000000000ULL	/* as a kernel does after 15 retransmissions */
 #define UNSEEN_NS	30000000000ULL
 #define WINDOW_UNKNOWN	65535	/* if another proxy had the backend's SYN-ACK */
@@ -100,6 +101,8 @@ static void begin_delivery(struct sp_conn *c, const char *why)
 	c->una = 0;
 	c->sent = 0;
 	c->is_repeating = 0;
+	c->is_blind = 0;
+	c->repeated_ns = 0;
 	c->cwnd = SEGMENTS_FIRST * c->forward_mss;
 	c->backoff_ns = AGAIN_NS;
 	c->delivering_ns = sp_now_ns();
@@ -176,10 +179,11 @@ static int read_down(struct sp_proxy *p, const struct sp_conn *c, struct sp_entr
 	return 0;
 }
 
-/* No packet of the backend was seen since the commit; other proxies may get them. */
-static int is_blind(const struct sp_proxy *p, const struct sp_entry *down)
+/* No packet of the backend came by since then: they may pass through another proxy. */
+static int is_unseen(const struct sp_proxy *p, const struct sp_entry *down, __u64 since_ns)
 {
-	return !down->state.pkts && sp_node_is_shared(&p->node);
+	return sp_node_is_shared(&p->node) &&
+	       (!down->state.pkts || down->state.seen_ns < since_ns);
 }
 
 static __u32 acked_bytes(const struct sp_conn *c, const struct sp_entry *down)
@@ -195,7 +199,7 @@ static __u32 window_of(const struct sp_conn *c, const struct sp_entry *down)
 	int scale = down->half.window_shift +
 		(c->client.wscale_ours > 0 ? c->client.wscale_ours : 0);
 
-	if (!down->state.pkts)
+	if (!down->state.pkts || c->is_blind)
 		return c->window_bytes;
 	return (__u32)down->state.window << (scale > 0 ? scale & 15 : 0);
 }
@@ -226,13 +230,23 @@ static void guess_on(struct sp_conn *c)
 	c->window_bytes = min_bytes(c->window_bytes * 2 + c->forward_mss, SP_CONN_BUF);
 }
 
+/* A blind sender must reach the last byte within UNSEEN_NS. */
+static void back_off(struct sp_conn *c, __u64 now_ns)
+{
+	__u64 max_ns = c->is_blind ? AGAIN_BLIND_NS : AGAIN_MAX_NS;
+
+	c->again_ns = now_ns + c->backoff_ns;
+	c->backoff_ns = c->backoff_ns * 2 < max_ns ? c->backoff_ns * 2 : max_ns;
+}
+
 static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *down,
 		     __u64 now_ns)
 {
-	c->again_ns = now_ns + c->backoff_ns;
-	c->backoff_ns = c->backoff_ns * 2 < AGAIN_MAX_NS ? c->backoff_ns * 2 : AGAIN_MAX_NS;
+	c->is_blind = is_unseen(p, down, c->repeated_ns);
+	c->repeated_ns = now_ns;
+	back_off(c, now_ns);
 	c->sent = c->una;
-	if (!window_of(c, down) && !is_blind(p, down)) {
+	if (!window_of(c, down) && !c->is_blind) {
 		p->node.counters.owed_probed++;
 		send_range(p, c, c->una, c->una + 1);
 		if (now_ns - down->state.seen_ns < 2 * AGAIN_MAX_NS)
@@ -241,7 +255,7 @@ static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entr
 	}
 	p->node.counters.owed_repeated++;
 	c->is_repeating = 1;
-	if (is_blind(p, down))
+	if (c->is_blind)
 		guess_on(c);
 	else
 		repeat_narrow(c);
@@ -250,12 +264,13 @@ static void time_out(struct sp_proxy *p, struct sp_conn *c, const struct sp_entr
 static int is_given_up(struct sp_proxy *p, const struct sp_conn *c, const struct sp_entry *down,
 		       __u64 now_ns)
 {
-	int is_unseen = is_blind(p, down) && now_ns >= c->deadline_ns - GIVE_UP_NS + UNSEEN_NS;
+	int is_over = is_unseen(p, down, now_ns - UNSEEN_NS) &&
+		now_ns >= c->deadline_ns - GIVE_UP_NS + UNSEEN_NS;
 	int is_lost = now_ns >= c->deadline_ns;
 
-	p->node.counters.owed_unseen += is_unseen;
+	p->node.counters.owed_unseen += is_over;
 	p->node.counters.owed_lost += is_lost;
-	return is_unseen || is_lost;
+	return is_over || is_lost;
 }
 
 struct sp_next sp_deliver_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
