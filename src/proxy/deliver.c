@@ -30,7 +30,7 @@
 #define SEGMENTS_FIRST	10
 #define AGAIN_NS	200000000ULL
 #define AGAIN_MAX_NS	10000000000ULL
-#define AGAIN_BLIND_NS	1000000000ULL
+#define AGAIN_BLIND_NS	2000000000ULL	/* twice the silence after which members hear of an end */
 #define GIVE_UP_NS	900000000000ULL	/* as a kernel does after 15 retransmissions */
 #define UNSEEN_NS	30000000000ULL
 #define WINDOW_UNKNOWN	65535	/* if another proxy had the backend's SYN-ACK */
