@@ -32,18 +32,18 @@ struct sp_reintroductions *sp_reintroductions_new(void)
 	return calloc(1, sizeof(struct sp_reintroductions));
 }
 
-void sp_reintroductions_free(struct sp_reintroductions *u)
+void sp_reintroductions_free(struct sp_reintroductions *reintroductions)
 {
-	free(u);
+	free(reintroductions);
 }
 
-void sp_reintroduce_add(struct sp_reintroductions *u, const struct sp_splice *splice,
+void sp_reintroduce_add(struct sp_reintroductions *reintroductions, const struct sp_splice *splice,
 			const struct sp_side *client, __u16 window,
 		    int is_greeting, __u64 now_ns)
 {
-	struct entry *one = &u->ring[u->next++ % RING];
+	struct entry *one = &reintroductions->ring[reintroductions->next++ % RING];
 
-	u->count += !one->due_ns;
+	reintroductions->count += !one->due_ns;
 	*one = (struct entry){
 		.splice = *splice, .is_greeting = is_greeting, .due_ns = now_ns + FIRST_NS,
 		.wait_ns = FIRST_NS,
@@ -77,20 +77,20 @@ static void repeat_entry(struct entry *one, struct sp_cluster *cluster, struct s
 		sp_relay(wire, &one->splice.up, &one->ack, SP_RELAY_MSS);
 }
 
-static void end_entry(struct sp_reintroductions *u, struct entry *one)
+static void end_entry(struct sp_reintroductions *reintroductions, struct entry *one)
 {
 	one->due_ns = 0;
-	u->count--;
+	reintroductions->count--;
 }
 
-int sp_reintroduce_take(struct sp_reintroductions *u, const struct sp_tuple *front,
+int sp_reintroduce_take(struct sp_reintroductions *reintroductions, const struct sp_tuple *front,
 			__u32 client_isn, struct sp_segment *ret_ack)
 {
-	for (struct entry *one = u->ring; one < u->ring + RING; one++) {
+	for (struct entry *one = reintroductions->ring; one < reintroductions->ring + RING; one++) {
 		if (!one->due_ns || one->splice.client_isn != client_isn ||
 		    memcmp(&one->splice.front, front, sizeof(*front)))
 			continue;
-		end_entry(u, one);
+		end_entry(reintroductions, one);
 		if (!one->is_greeting)
 			return -ENOENT;
 		*ret_ack = one->ack;
@@ -99,19 +99,19 @@ int sp_reintroduce_take(struct sp_reintroductions *u, const struct sp_tuple *fro
 	return -ENOENT;
 }
 
-unsigned int sp_reintroduce_tick(struct sp_reintroductions *u, struct sp_datapath *dp,
+unsigned int sp_reintroduce_tick(struct sp_reintroductions *reintroductions, struct sp_datapath *dp,
 				 struct sp_cluster *cluster,
 			     struct sp_wire *wire, __u64 now_ns)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; u->count && i < RING && n < PER_TICK; i++) {
-		struct entry *one = &u->ring[i];
+	for (unsigned int i = 0; reintroductions->count && i < RING && n < PER_TICK; i++) {
+		struct entry *one = &reintroductions->ring[i];
 
 		if (!one->due_ns || now_ns < one->due_ns)
 			continue;
 		if (is_heard(dp, one)) {
-			end_entry(u, one);
+			end_entry(reintroductions, one);
 			continue;
 		}
 		repeat_entry(one, cluster, wire);
@@ -119,7 +119,7 @@ unsigned int sp_reintroduce_tick(struct sp_reintroductions *u, struct sp_datapat
 		one->wait_ns *= BACKOFF;
 		one->due_ns = now_ns + one->wait_ns;
 		if (one->wait_ns > LAST_NS)
-			end_entry(u, one);
+			end_entry(reintroductions, one);
 	}
 	return n;
 }
