@@ -3,7 +3,6 @@
 #ifndef SP_CLUSTER_INTERNAL_H
 #define SP_CLUSTER_INTERNAL_H
 
-#include <time.h>
 #include <uv.h>
 
 #include "cluster/cluster.h"
@@ -26,15 +25,6 @@ struct sp_cluster {
 	uv_poll_t			poll;
 	uv_timer_t			timer;
 };
-
-/* CLOCK_REALTIME, for messages. */
-static inline __s64 sp_cluster_real_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 /* Homes of connections may have changed. */
 static inline void sp_cluster_homes_changed(struct sp_cluster *c)

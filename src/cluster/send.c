@@ -8,6 +8,7 @@
 #include "abi/half.h"
 #include "abi/introduce.h"
 #include "base/addr.h"
+#include "base/clock.h"
 #include "cluster/internal.h"
 #include "cluster/message.h"
 
@@ -174,7 +175,7 @@ void sp_cluster_send_hello(struct sp_cluster *c)
 				.can = c->members.self.can,
 				.mtu = c->members.self.mtu,
 				.adopts = c->members.self.adopts,
-				.said_ms = sp_cluster_real_ms() };
+				.said_ms = sp_real_ms() };
 	__u8 bytes[SP_MESSAGE_BYTES_MAX];
 	size_t len;
 

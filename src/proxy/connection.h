@@ -89,6 +89,16 @@ struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack
 void sp_conn_release_back(struct sp_proxy *p, struct sp_conn *c);
 void sp_conn_reset_back(struct sp_proxy *p, struct sp_conn *c);
 
+static inline __u32 sp_min_bytes(__u32 a, __u32 b)
+{
+	return a < b ? a : b;
+}
+
+static inline __u32 sp_max_bytes(__u32 a, __u32 b)
+{
+	return a > b ? a : b;
+}
+
 /* The backend takes over the client's handshake, and has got no SYN. */
 static inline int sp_conn_is_adopting(const struct sp_conn *c)
 {

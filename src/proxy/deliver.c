@@ -36,16 +36,6 @@
 #define WINDOW_UNKNOWN	65535	/* if another proxy had the backend's SYN-ACK */
 #define MSS_NARROW	536	/* accepted by every IPv4 host (RFC 9293, 3.7.1) */
 
-static __u32 min_bytes(__u32 a, __u32 b)
-{
-	return a < b ? a : b;
-}
-
-static __u32 max_bytes(__u32 a, __u32 b)
-{
-	return a > b ? a : b;
-}
-
 /* Send held bytes [@from, @to), as if the client sent them now. */
 static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
 {
@@ -77,16 +67,16 @@ static __u32 owed_tsval(const struct sp_conn *c)
 static void send_range(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to)
 {
 	if (from < c->acked)
-		send_bytes(p, c, from, min_bytes(to, c->acked), owed_tsval(c));
+		send_bytes(p, c, from, sp_min_bytes(to, c->acked), owed_tsval(c));
 	if (to > c->acked || !c->acked)
-		send_bytes(p, c, max_bytes(from, c->acked), to, c->heard_tsval);
+		send_bytes(p, c, sp_max_bytes(from, c->acked), to, c->heard_tsval);
 }
 
 /* Unacknowledged bytes, behind owed bytes, go once: the client retransmits them. */
 static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 {
 	__u32 end = c->is_repeating ? c->acked : c->reasm.len;
-	__u32 to = min_bytes(end, c->una + min_bytes(window, c->cwnd));
+	__u32 to = sp_min_bytes(end, c->una + sp_min_bytes(window, c->cwnd));
 
 	if (to <= c->sent)
 		return;
@@ -128,7 +118,7 @@ struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 		return sp_next(SP_NEXT_END, "reset by its client while it was committed");
 	}
 	if (!c->acked) {
-		send_range(p, c, 0, min_bytes(c->reasm.len, c->window_bytes));
+		send_range(p, c, 0, sp_min_bytes(c->reasm.len, c->window_bytes));
 		return sp_next(SP_NEXT_END, "spliced");
 	}
 	begin_delivery(c, "spliced, with acknowledged bytes to deliver");
@@ -190,7 +180,7 @@ static __u32 acked_bytes(const struct sp_conn *c, const struct sp_entry *down)
 {
 	__u32 bytes = down->state.last_ack - (c->client.isn_theirs + 1);
 
-	return down->state.last_ack && bytes < 1U << 31 ? min_bytes(bytes, c->reasm.len) : 0;
+	return down->state.last_ack && bytes < 1U << 31 ? sp_min_bytes(bytes, c->reasm.len) : 0;
 }
 
 /* The shift leads from the backend's scale to ours. */
@@ -206,9 +196,9 @@ static __u32 window_of(const struct sp_conn *c, const struct sp_entry *down)
 
 static void note_progress(struct sp_conn *c, __u32 una, __u64 now_ns)
 {
-	c->cwnd = min_bytes(c->cwnd + una - c->una, SP_CONN_BUF);
+	c->cwnd = sp_min_bytes(c->cwnd + una - c->una, SP_CONN_BUF);
 	c->una = una;
-	c->sent = max_bytes(c->sent, una);
+	c->sent = sp_max_bytes(c->sent, una);
 	c->backoff_ns = AGAIN_NS;
 	c->again_ns = now_ns + AGAIN_NS;
 	c->deadline_ns = now_ns + GIVE_UP_NS;
@@ -226,8 +216,8 @@ static void repeat_narrow(struct sp_conn *c)
 
 static void guess_on(struct sp_conn *c)
 {
-	c->cwnd = min_bytes(c->cwnd * 2, SP_CONN_BUF);
-	c->window_bytes = min_bytes(c->window_bytes * 2 + c->forward_mss, SP_CONN_BUF);
+	c->cwnd = sp_min_bytes(c->cwnd * 2, SP_CONN_BUF);
+	c->window_bytes = sp_min_bytes(c->window_bytes * 2 + c->forward_mss, SP_CONN_BUF);
 }
 
 /* A blind sender must reach the last byte within UNSEEN_NS. */

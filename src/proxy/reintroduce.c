@@ -38,8 +38,8 @@ void sp_reintroductions_free(struct sp_reintroductions *reintroductions)
 }
 
 void sp_reintroduce_add(struct sp_reintroductions *reintroductions, const struct sp_splice *splice,
-			const struct sp_side *client, __u16 window,
-		    int is_greeting, __u64 now_ns)
+			const struct sp_side *client, __u16 window, int is_greeting,
+			__u64 now_ns)
 {
 	struct entry *one = &reintroductions->ring[reintroductions->next++ % RING];
 

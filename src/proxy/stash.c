@@ -18,7 +18,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "proxy/stash.h"
 
@@ -27,24 +26,6 @@
 #define AGAIN_NS	200000000ULL
 #define LENT_TRIES	6
 #define TIME_LEFT_MIN_NS 1000000000ULL
-
-static __u64 real_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
-
-static __u32 min_bytes(__u32 a, __u32 b)
-{
-	return a < b ? a : b;
-}
-
-static __u32 max_bytes(__u32 a, __u32 b)
-{
-	return a > b ? a : b;
-}
 
 static __u32 later_tsval(__u32 a, __u32 b)
 {
@@ -71,9 +52,9 @@ static void give_bytes(struct sp_proxy *p, struct sp_conn *c)
 	    (to == c->acked && !c->lent) ||
 	    is_asked_first(p, c))
 		return;
-	c->begun_ms = c->begun_ms ?: real_ms();
+	c->begun_ms = c->begun_ms ?: sp_real_ms();
 	c->stash = SP_STASH_GIVING;
-	c->stashing = max_bytes(c->stashing, to);
+	c->stashing = sp_max_bytes(c->stashing, to);
 	c->giving_tsval = c->client.tsval_theirs;
 	offer = sp_conn_offer(c);
 	sp_store_stash(p->node.store, &c->front, &offer, sp_conn_buf(p->conns, c),
@@ -164,8 +145,8 @@ static void take_bytes(struct sp_proxy *p, struct sp_conn *c, const struct sp_st
 {
 	sp_conn_put(p, c, 0, bytes, len);
 	c->begun_ms = offer->begun_ms;
-	c->acked = max_bytes(c->acked, min_bytes(len, c->reasm.len));
-	c->stashing = max_bytes(c->stashing, c->acked);
+	c->acked = sp_max_bytes(c->acked, sp_min_bytes(len, c->reasm.len));
+	c->stashing = sp_max_bytes(c->stashing, c->acked);
 	c->stashed_tsval = offer->client.tsval_theirs;
 	c->heard_tsval = later_tsval(c->heard_tsval, offer->client.tsval_theirs);
 	if (!sp_conn_is_committing(c))
@@ -205,7 +186,7 @@ void sp_stash_asked(struct sp_proxy *p, struct sp_conn *c)
 /* The time of a head counts once, however many proxies resume the head. */
 static __u64 time_left_ns(const struct sp_proxy *p, const struct sp_conn *c)
 {
-	__u64 max_ns = c->config->limits.head_ns, now_ms = real_ms(), age_ns;
+	__u64 max_ns = c->config->limits.head_ns, now_ms = sp_real_ms(), age_ns;
 
 	age_ns = now_ms > c->begun_ms ? (now_ms - c->begun_ms) * 1000000 : 0;
 	if (!sp_node_is_shared(&p->node))

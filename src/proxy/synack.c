@@ -19,8 +19,8 @@ struct kept_synack {
 
 struct sp_synacks {
 	struct kept_synack	ring[RING];
-	unsigned int	next;
-	unsigned int	count;
+	unsigned int		next;
+	unsigned int		count;
 };
 
 struct sp_synacks *sp_synacks_new(void)

@@ -23,7 +23,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "proxy/deliver.h"
@@ -165,19 +164,11 @@ int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err)
 
 /* ---- a head was read ---- */
 
-static __u64 real_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
-}
-
 /* A head without a splice that might have run, see above. */
 static int is_outdated(const struct sp_proxy *p, const struct sp_stash_offer *offer)
 {
 	const struct sp_limits_conf *l = &p->node.config->limits;
-	__u64 now_ms = real_ms(),
+	__u64 now_ms = sp_real_ms(),
 		max_ms = (l->head_ns + l->tries * l->connect_ns) / 1000000 + SLACK_MS;
 
 	if (max_ms > l->closed_ns / 1000000)
