@@ -19,9 +19,12 @@ enum {
 	SP_HALF_F_ADOPTED	= 1 << 4,
 	/* client has ECN, backend has not: routers must not mark */
 	SP_HALF_F_NOT_ECT	= 1 << 5,
+	/* the daemon reads each request: the half has a boundary, see struct sp_boundary */
+	SP_HALF_F_REQUESTS	= 1 << 6,
 };
 /* Flags of the splice: the same on every machine, and in both halves. */
-#define SP_HALF_F_SHARED (SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED | SP_HALF_F_NOT_ECT)
+#define SP_HALF_F_SHARED \
+	(SP_HALF_F_SPLIT | SP_HALF_F_ADOPTED | SP_HALF_F_NOT_ECT | SP_HALF_F_REQUESTS)
 
 /**
  * struct sp_half - one direction of a splice; complete in itself, never changed once committed
@@ -129,17 +132,92 @@ struct sp_half_state {
 };
 _Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI");
 
+/*
+ * How far a half with SP_HALF_F_REQUESTS carries data by itself. FIN and RST of a backend go to the
+ * daemon, but for NONE.
+ *
+ * NONE		no boundary: a tunnel, or a response that ends with its connection
+ * STOP		what reaches beyond the boundary goes to the daemon, and is not carried
+ * HEAD		of the half from the backend: a response's head begins at the boundary. What reaches
+ *		beyond is carried, and a copy goes to the daemon
+ * CHUNK	the same: the size line of a chunk begins there
+ * CHUNK_END	the same: the CRLF behind a chunk's data, and then a size line
+ * UNKNOWN	of the half from the backend: where its response ends is not known; all is carried
+ * GONE		of the half from the backend: the backend has closed; nothing is carried
+ */
+#define SP_BOUNDS(X) \
+	X(NONE, none) X(STOP, stop) X(HEAD, head) X(CHUNK, chunk) X(CHUNK_END, chunk_end) \
+	X(UNKNOWN, unknown) X(GONE, gone)
+
+enum sp_bound {
+#define X(up, low) SP_BOUND_##up,
+	SP_BOUNDS(X)
+#undef X
+};
+
+/* Of the response that is awaited or under way. */
+enum {
+	SP_READING_NO_BODY	= 1 << 0, /* the request was HEAD */
+	SP_READING_UPGRADE	= 1 << 1, /* a 101 makes a tunnel */
+	SP_READING_CONNECT	= 1 << 2, /* a 2xx makes a tunnel */
+	SP_READING_CLOSES	= 1 << 3, /* the connection ends with this response */
+	SP_READING_LOST		= 1 << 4, /* a copy did not reach the daemon */
+	SP_READING_WAKE		= 1 << 5, /* the packet that reaches a STOP is told to the daemon */
+};
+
 /**
- * struct sp_meta - what the daemon remembers of a half's splice; no packet needs it
+ * struct sp_boundary - where a half with SP_HALF_F_REQUESTS ends
+ * @until:	first sequence number beyond, as the sender counts (host order)
+ * @bound:	enum sp_bound
+ * @reading:	SP_READING_*, of the half from the backend
+ */
+struct sp_boundary {
+	__u32		until;
+	__u8		bound;
+	__u8		reading;
+	__u8		pad[2];
+};
+
+enum {
+	SP_HANDSHAKE_TS		= 1 << 0,
+	SP_HANDSHAKE_SACK	= 1 << 1,
+	SP_HANDSHAKE_ECN	= 1 << 2,
+};
+
+/**
+ * struct sp_handshake - what was agreed with the client: enough to open another leg
+ * @mss:	of the client, or the service's if smaller
+ * @wscale_ours, @wscale_theirs: as in the SYNs; -1: none
+ * @flags:	SP_HANDSHAKE_*
+ */
+struct sp_handshake {
+	__u16		mss;
+	__s8		wscale_ours;
+	__s8		wscale_theirs;
+	__u8		flags;
+	__u8		pad;
+};
+
+/**
+ * struct sp_meta - what the daemon remembers of a half's splice
  * @client_isn:	tells the splice from another connection on the same tuple (host order)
  * @refreshed_s:	CLOCK_REALTIME seconds when the store last had it from us, or was seen to
  *		have it; 0: never
+ * @version:	of the splice, rising; a later one of the same connection replaces an earlier
+ * @boundary, @handshake: with SP_HALF_F_REQUESTS; packets need only the boundary
+ * @held_tick, @held: packets beyond the boundary that went to the daemon in that tick
  */
 struct sp_meta {
-	__u32		client_isn;
-	__u32		refreshed_s;
+	__u32			client_isn;
+	__u32			refreshed_s;
+	__u32			version;
+	struct sp_boundary	boundary;
+	struct sp_handshake	handshake;
+	__u16			held_tick;
+	__u16			held;
+	__u16			pad;
 };
-_Static_assert(sizeof(struct sp_meta) == 8, "struct sp_meta is ABI");
+_Static_assert(sizeof(struct sp_meta) == 32, "struct sp_meta is ABI");
 
 /*
  * struct sp_entry - value of map sp_halves, key struct sp_tuple. The first cache line is the
@@ -150,7 +228,7 @@ struct sp_entry {
 	struct sp_half_state	state;
 	struct sp_meta	meta;
 };
-_Static_assert(sizeof(struct sp_entry) == 136, "struct sp_entry is ABI");
+_Static_assert(sizeof(struct sp_entry) == 160, "struct sp_entry is ABI");
 
 /*
  * Difference for the checksum: the new words plus the complements of the old ones (RFC 1624),

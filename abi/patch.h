@@ -5,6 +5,11 @@
 
 #include "half.h"
 
+enum {
+	SP_PATCH_UP	= 1 << 0, /* the boundary of the half up */
+	SP_PATCH_DOWN	= 1 << 1,
+};
+
 /**
  * struct sp_patch - the packet that program sp_patch is run on
  * @ether:	zero: where the kernel looks for an Ethernet header
@@ -12,6 +17,9 @@
  * @client_isn:	of the splice; another splice on @front stays as is
  * @refreshed_s:	for the meta of both halves; 0: no change
  * @flags:	SP_STATE_* to add to the half up; the half down gets the same ends from its own view
+ * @sets:	SP_PATCH_*
+ * @up, @down:	boundaries, as @sets says
+ * @version:	with SP_PATCH_UP or SP_PATCH_DOWN: only if the splice has this one
  *
  * The program returns 1 when the splice is there, else 0. The program changes the splice in
  * place: a whole entry read and written back would undo changes by packets in between.
@@ -22,8 +30,11 @@ struct sp_patch {
 	__u32		client_isn;
 	__u32		refreshed_s;
 	__u8		flags;
-	__u8		pad[3];
+	__u8		sets;
+	__u8		pad[2];
+	__u32		version;
+	struct sp_boundary up, down;
 };
-_Static_assert(sizeof(struct sp_patch) == 64, "struct sp_patch is ABI");
+_Static_assert(sizeof(struct sp_patch) == 84, "struct sp_patch is ABI");
 
 #endif

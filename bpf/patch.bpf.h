@@ -33,6 +33,12 @@ static __always_inline int note(const struct sp_patch *n)
 	down = peer_of(up);
 	if (!down || !is_meant(down, n))
 		return 0;
+	if (n->sets && n->version != up->meta.version)
+		return 0;
+	if (n->sets & SP_PATCH_UP)
+		up->meta.boundary = n->up;
+	if (n->sets & SP_PATCH_DOWN)
+		down->meta.boundary = n->down;
 	note_half(up, n->refreshed_s, n->flags & SP_STATE_TOLD);
 	note_half(down, n->refreshed_s, sp_ends_mirrored(n->flags));
 	return 1;

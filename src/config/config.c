@@ -402,6 +402,17 @@ int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX],
 	return load_file(path, &before, error, ret_config);
 }
 
+/* A pool of -1 answers 404. */
+int sp_service_reads_requests(const struct sp_service_conf *service)
+{
+	if (service->protocol != SP_PROTOCOL_HTTP || service->route_unit != SP_ROUTE_REQUEST)
+		return 0;
+	for (size_t i = 0; i < service->route_count; i++)
+		if (service->routes[i].pool_idx != service->default_pool_idx)
+			return 1;
+	return 0;
+}
+
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config,
 						   const struct sp_tuple *front)
 {

@@ -20,6 +20,8 @@
 
 enum sp_protocol { SP_PROTOCOL_HTTP, SP_PROTOCOL_TLS, SP_PROTOCOL_TCP };
 enum sp_source { SP_SOURCE_SNAT, SP_SOURCE_CLIENT };
+/* What is routed: each request by its own head, or the connection by its first. */
+enum sp_route_unit { SP_ROUTE_REQUEST, SP_ROUTE_CONNECTION };
 
 /*
  * Place of the half from the backend: at the proxies; on the backend's host; nowhere, since its
@@ -61,6 +63,8 @@ struct sp_service_conf {
 	char			*name;
 	enum sp_protocol	protocol;
 	enum sp_mode		mode;		/* default auto */
+	/* of http; default request. TLS and TCP: connection */
+	enum sp_route_unit	route_unit;
 	size_t			listen_count;
 	struct sp_endpoint	*listens;
 	struct sp_service	offer;		/* mss 0: from the MTU of the interfaces */
@@ -204,6 +208,12 @@ void sp_config_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAM
 /* The service at the destination of a client's packet (borrowed from @config), or NULL. */
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config,
 						   const struct sp_tuple *front);
+
+/*
+ * Whether each request of @service has to be read: its route is not decided by the connection's
+ * first.
+ */
+int sp_service_reads_requests(const struct sp_service_conf *service);
 
 /*
  * Quantities as in the file, in the largest unit that fits. @buf: SP_QUANTITY_STRLEN bytes,

@@ -62,6 +62,24 @@ void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale)
 	}
 }
 
+static struct sp_boundary boundary_up(const struct sp_splice *splice)
+{
+	return (struct sp_boundary){
+		.until = splice->until,
+		.bound = splice->is_tunnel ? SP_BOUND_NONE : SP_BOUND_STOP,
+	};
+}
+
+static struct sp_boundary boundary_down(const struct sp_splice *splice,
+					const struct sp_streams *at)
+{
+	struct sp_boundary unknown = {
+		.bound = splice->is_tunnel ? SP_BOUND_NONE : SP_BOUND_UNKNOWN,
+	};
+
+	return at->down.bound ? at->down : unknown;
+}
+
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 		      const struct sp_streams *at,
 		      __u32 refreshed_s)
@@ -70,11 +88,17 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 	struct sp_half_state down = { .last_ack = splice->client_isn + 1, .next_seq = at->backend };
 	struct sp_half_state up = { .next_seq = at->client, .bytes = at->client ?
 				    at->client - splice->client_isn - 1 : 0 };
-	const struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s };
-	int err = sp_datapath_put(dp, &from_backend, &splice->down, &down, &tag);
+	struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s,
+			       .version = splice->version, .handshake = splice->handshake };
+	int err;
 
+	if (splice->up.flags & SP_HALF_F_REQUESTS)
+		tag.boundary = boundary_down(splice, at);
+	err = sp_datapath_put(dp, &from_backend, &splice->down, &down, &tag);
 	if (err)
 		return err;
+	if (splice->up.flags & SP_HALF_F_REQUESTS)
+		tag.boundary = boundary_up(splice);
 	err = sp_datapath_put(dp, &splice->front, &splice->up, &up, &tag);
 	if (err)
 		sp_datapath_del(dp, &from_backend);

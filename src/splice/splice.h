@@ -30,12 +30,19 @@ struct sp_side {
  * @up:		@out is proxy -> backend
  * @down:	matches the reverse of @up's @out; its @out is the reverse of @front
  * @client_isn:	tells the splice from an older connection on the same tuple (host order)
+ * @version:	rises with each splice that is committed for the same connection
+ * @until, @handshake: with SP_HALF_F_REQUESTS, else zero: the boundary of @up (host order), or
+ *		with @is_tunnel none any more; and what was agreed with the client
  */
 struct sp_splice {
-	struct sp_tuple	front;
-	__u32		client_isn;
-	struct sp_half	up;
-	struct sp_half	down;
+	struct sp_tuple		front;
+	__u32			client_isn;
+	__u32			version;
+	__u32			until;
+	struct sp_handshake	handshake;
+	__u8			is_tunnel;
+	struct sp_half		up;
+	struct sp_half		down;
 };
 
 /* Out of two handshakes. @back: proxy -> backend. */
@@ -49,10 +56,15 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
  */
 void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale);
 
-/* Ends of both streams, as the senders count (host order); 0: not known, as not seen here. */
+/**
+ * struct sp_streams - where both streams of a splice are that is installed
+ * @client, @backend: their ends, as the senders count (host order); 0: not known, as not seen here
+ * @down:	with SP_HALF_F_REQUESTS: the boundary of the half down; all zero: not known
+ */
 struct sp_streams {
-	__u32	client;
-	__u32	backend;
+	__u32			client;
+	__u32			backend;
+	struct sp_boundary	down;
 };
 
 /**
