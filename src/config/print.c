@@ -267,6 +267,29 @@ static void print_mode(enum sp_mode mode, FILE *out)
 	fprintf(out, "    mode: %s\n", texts[mode]);
 }
 
+/* A comment for the reader of the file: the cost of requests that are read. */
+static const char *route_comment(const struct sp_config *config,
+				 const struct sp_service_conf *service)
+{
+	if (service->route_unit == SP_ROUTE_CONNECTION)
+		return "  # requests behind a connection's first are not read, and go to the same backend";
+	if (!sp_service_reads_requests(service))
+		return "";
+	if (config->store.kind == SP_STORE_REDIS)
+		return "  # costs: the daemon reads each request, mode whole, a commit for each change of the pool";
+	return "  # costs: the daemon reads each request, mode whole";
+}
+
+static void print_http(const struct sp_config *config, const struct sp_service_conf *service,
+		       FILE *out)
+{
+	fprintf(out, "    route: %s%s\n",
+		service->route_unit == SP_ROUTE_REQUEST ? "request" : "connection",
+		route_comment(config, service));
+	fprintf(out, "    ambiguous_paths: %s\n",
+		service->ambiguous_paths == SP_AMBIGUOUS_PATHS_PASS ? "pass" : "reject");
+}
+
 static void print_service(const struct sp_config *config, const struct sp_service_conf *service,
 			  FILE *out)
 {
@@ -284,8 +307,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 	print_mode(service->mode, out);
 	print_offer(&service->offer, out);
 	if (service->protocol == SP_PROTOCOL_HTTP)
-		fprintf(out, "    ambiguous_paths: %s\n",
-			service->ambiguous_paths == SP_AMBIGUOUS_PATHS_PASS ? "pass" : "reject");
+		print_http(config, service, out);
 	if (service->protocol != SP_PROTOCOL_TCP)
 		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
 	for (size_t i = 0; i < service->route_count; i++)

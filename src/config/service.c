@@ -65,6 +65,25 @@ static int value_ambiguous_paths(struct sp_doc *doc, const struct sp_doc_key *ke
 	return 0;
 }
 
+static int value_route_unit(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			    void *into)
+{
+	static const char *const words[] = {
+		[SP_ROUTE_REQUEST] = "request", [SP_ROUTE_CONNECTION] = "connection", NULL,
+	};
+	struct sp_service_conf *service = into;
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	if (service->protocol != SP_PROTOCOL_HTTP)
+		return sp_doc_refuse(doc, node,
+				     "route: found in service \"%s\", which is not of protocol http and "
+				     "routes connections only", service->name);
+	service->route_unit = word;
+	return 0;
+}
+
 /* Replies to the proxy's own connections would be taken for clients. */
 static int is_snat(const struct sp_config *config, const struct sp_endpoint *at)
 {
@@ -216,6 +235,7 @@ static const struct sp_doc_key service_keys[] = {
 	  .allowed = "auto, whole, split or adopt" },
 	{ .name = "offer", .parse = value_offer,
 	  .offset = offsetof(struct sp_service_conf, offer) },
+	{ .name = "route", .parse = value_route_unit, .allowed = "request or connection" },
 	{ .name = "ambiguous_paths", .parse = value_ambiguous_paths, .allowed = "reject or pass" },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
@@ -290,6 +310,8 @@ int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *ite
 	err = sp_doc_map(doc, node, "a service", service_keys, service);
 	if (err)
 		return err;
+	if (service->protocol != SP_PROTOCOL_HTTP)
+		service->route_unit = SP_ROUTE_CONNECTION;
 	if (service->protocol == SP_PROTOCOL_TCP)
 		service->offer.flags |= SP_SERVICE_F_SERVER_FIRST;
 	return service_check(doc, node, service);

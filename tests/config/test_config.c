@@ -241,6 +241,30 @@ static void tcp_lets_the_server_speak_first(void **state)
 	free(text);
 }
 
+/* The cost of requests that are read is paid only where they can lead to different pools. */
+static void requests_are_read_where_pools_differ(void **state)
+{
+	static const struct { const char *file; enum sp_route_unit unit; int reads; } cases[] = {
+		{ "route_of_requests.yaml", SP_ROUTE_REQUEST, 1 },
+		{ "route_of_requests_or_404.yaml", SP_ROUTE_REQUEST, 1 },
+		{ "route_of_requests_to_one_pool.yaml", SP_ROUTE_REQUEST, 0 },
+		{ "route_of_connections.yaml", SP_ROUTE_CONNECTION, 0 },
+		{ "minimal.yaml", SP_ROUTE_REQUEST, 0 },
+		{ "tls.yaml", SP_ROUTE_CONNECTION, 0 },
+		{ "tcp.yaml", SP_ROUTE_CONNECTION, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = file_text(cases[i].file);
+		struct sp_config *config = load_text(text);
+
+		assert_int_equal(config->services[0].route_unit, cases[i].unit);
+		assert_int_equal(sp_service_reads_requests(&config->services[0]), cases[i].reads);
+		sp_config_free(config);
+		free(text);
+	}
+}
+
 static void default_may_be_absent(void **state)
 {
 	struct sp_config *config = load_text("interfaces: [lo]\nkey_file: /k\n"
@@ -564,6 +588,7 @@ int main(void)
 		cmocka_unit_test(shipped_examples_load),
 		cmocka_unit_test(shipped_agent_loads),
 		cmocka_unit_test(tcp_lets_the_server_speak_first),
+		cmocka_unit_test(requests_are_read_where_pools_differ),
 		cmocka_unit_test(default_may_be_absent),
 		cmocka_unit_test(limits_of_numbers),
 		cmocka_unit_test(services_are_found_where_they_listen),
