@@ -36,13 +36,23 @@
  *    a parameter, without `chunked` as last coding, or with `chunked` twice
  *  - Content_Length and Transfer_Encoding: gateways to CGI-like interfaces take them for the real
  *    headers
+ *  - a body with CONNECT or TRACE (RFC 9110, 9.3.6 and 9.3.8), and with GET, HEAD or DELETE in
+ *    HTTP/1.0, where old servers read the body as a request. `Content-Length: 0` is no body
+ *  - HEAD and CONNECT in another case: a server that compares methods without case sends no body,
+ *    or opens a tunnel
+ *  - Connection with a quotation mark, since readers of quoted strings find other options; or with
+ *    the name of a header that frames the message: a gateway would remove this header
+ *  - Expect given twice, or with an expectation other than 100-continue
  *  - more than SP_HTTP1_HEADERS_MAX headers
+ *
+ * Allowed is a body next to Upgrade, with the usual end: clients ask for h2c with their first
+ * request of any method. The new protocol begins behind the body. Unknown options of Connection
+ * count for nothing: persistence moves no end of a message.
  */
 #include "l7/http1.h"
 
-#include <stdint.h>
-
 #include "l7/host.h"
+#include "l7/http1_fields.h"
 #include "l7/http1_scan.h"
 
 static enum sp_parse_verdict take_path(struct scan *s)
@@ -108,7 +118,7 @@ static enum sp_parse_verdict take_target(struct scan *s)
 
 	if (s->p == s->end)
 		return SP_PARSE_INCOMPLETE;
-	if (str_is(&s->head->method, "CONNECT"))
+	if (s->head->framing.is_connect)
 		v = take_connect(s);
 	else if (*s->p == '/')
 		v = take_path(s);
@@ -130,6 +140,11 @@ static enum sp_parse_verdict take_method(struct scan *s)
 		return bad_byte(s, "no method");
 	if (str_is(&s->head->method, "PRI"))
 		return bad_head(s, "preface of HTTP/2");
+	s->head->framing.is_head = str_is(&s->head->method, "HEAD");
+	s->head->framing.is_connect = str_is(&s->head->method, "CONNECT");
+	if (!s->head->framing.is_head && !s->head->framing.is_connect &&
+	    (str_is_nocase(&s->head->method, "HEAD") || str_is_nocase(&s->head->method, "CONNECT")))
+		return bad_head(s, "HEAD or CONNECT in another case");
 	return take_byte(s, ' ', "malformed method");
 }
 
@@ -187,50 +202,6 @@ static enum sp_parse_verdict take_host(struct scan *s)
 	return SP_PARSE_OK;
 }
 
-static enum sp_parse_verdict take_length(struct scan *s)
-{
-	const char *start = s->p;
-	uint64_t length = 0;
-
-	for (; s->p < s->end && is_in_class(*s->p, DIGIT); s->p++) {
-		unsigned int digit = *s->p - '0';
-
-		if (length > ((uint64_t)INT64_MAX - digit) / 10)
-			return bad_head(s, "Content-Length overflows");
-		length = length * 10 + digit;
-	}
-	if (s->p == s->end)
-		return SP_PARSE_INCOMPLETE;
-	return s->p > start ? SP_PARSE_OK : bad_byte(s, "Content-Length is not a number");
-}
-
-static enum sp_parse_verdict take_codings(struct scan *s)
-{
-	struct sp_str coding;
-	enum sp_parse_verdict v;
-	bool is_chunked;
-
-	for (;;) {
-		v = take_class(s, TOKEN, &coding);
-		if (v != SP_PARSE_OK)
-			return v;
-		if (coding.len == 0)
-			return bad_byte(s, "empty transfer coding");
-		is_chunked = str_is_nocase(&coding, "chunked");
-		v = take_blanks(s);
-		if (v != SP_PARSE_OK)
-			return v;
-		if (*s->p != ',')
-			return is_chunked ? v : bad_byte(s, "last transfer coding is not chunked");
-		if (is_chunked)
-			return bad_head(s, "transfer coding behind chunked");
-		s->p++;
-		v = take_blanks(s);
-		if (v != SP_PARSE_OK)
-			return v;
-	}
-}
-
 static enum sp_parse_verdict take_text_value(struct scan *s)
 {
 	struct sp_str unused;
@@ -243,28 +214,6 @@ static enum sp_parse_verdict admit_host(struct scan *s)
 	if (s->has_host)
 		return bad_head(s, "Host given twice");
 	s->has_host = true;
-	return SP_PARSE_OK;
-}
-
-static enum sp_parse_verdict admit_length(struct scan *s)
-{
-	if (s->has_length)
-		return bad_head(s, "Content-Length given twice");
-	if (s->has_coding)
-		return bad_head(s, "Content-Length next to Transfer-Encoding");
-	s->has_length = true;
-	return SP_PARSE_OK;
-}
-
-static enum sp_parse_verdict admit_coding(struct scan *s)
-{
-	if (s->has_coding)
-		return bad_head(s, "Transfer-Encoding given twice");
-	if (s->has_length)
-		return bad_head(s, "Transfer-Encoding next to Content-Length");
-	if (s->head->minor == 0)
-		return bad_head(s, "Transfer-Encoding in HTTP/1.0");
-	s->has_coding = true;
 	return SP_PARSE_OK;
 }
 
@@ -293,6 +242,9 @@ static const struct header_kind kinds[] = {
 	{KIND("host"), admit_host, take_host, "malformed Host"},
 	{KIND("content-length"), admit_length, take_length, "Content-Length is not a number"},
 	{KIND("transfer-encoding"), admit_coding, take_codings, "malformed Transfer-Encoding"},
+	{KIND("connection"), admit_any, take_connection, "invalid character in Connection"},
+	{KIND("expect"), admit_expect, take_expect, "invalid character in Expect"},
+	{KIND("upgrade"), admit_upgrade, take_text_value, "invalid character in Upgrade"},
 	{KIND("content_length"), admit_never, take_text_value, ""},
 	{KIND("transfer_encoding"), admit_never, take_text_value, ""},
 };
@@ -372,6 +324,7 @@ static enum sp_parse_verdict take_end(struct scan *s)
 		return bad_head(s, "no Host");
 	if (!s->has_host)
 		s->head->host = s->target.host;
+	settle_framing(s);
 	return take_crlf(s, "");
 }
 

@@ -3,6 +3,7 @@
 #ifndef SP_L7_HTTP1_H
 #define SP_L7_HTTP1_H
 
+#include "l7/framing.h"
 #include "l7/head.h"
 
 #define SP_HTTP1_HEADERS_MAX 128
@@ -23,6 +24,7 @@ struct sp_http1_header {
  *		NULL) only in HTTP/1.0.
  * @minor:	0 or 1
  * @head_len:	bytes of the head, the empty line included
+ * @framing:	where the request ends
  * @why:	for SP_PARSE_BAD: a short English reason (static)
  */
 struct sp_http1 {
@@ -32,6 +34,7 @@ struct sp_http1 {
 	struct sp_str		host;
 	int			minor;
 	size_t			head_len;
+	struct sp_http1_framing	framing;
 	size_t			header_count;
 	struct sp_http1_header	headers[SP_HTTP1_HEADERS_MAX];
 	const char		*why;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * http1_scan.h - cursor over a request head and the small elements of its grammar. Read by
- * http1.c only.
+ * http1.c and http1_fields.h only.
  */
 #ifndef SP_L7_HTTP1_SCAN_H
 #define SP_L7_HTTP1_SCAN_H
@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "l7/http1.h"
+#include "l7/http1_connection.h"
 
 #define HOST_MAX 255
 
@@ -77,6 +78,9 @@ struct scan {
 	bool has_host;
 	bool has_length;
 	bool has_coding;
+	bool has_expect;
+	bool has_upgrade;
+	struct connection_options options;
 };
 
 static inline bool is_in_class(char c, enum class class)
@@ -87,11 +91,6 @@ static inline bool is_in_class(char c, enum class class)
 static inline bool str_is(const struct sp_str *str, const char *other)
 {
 	return str->len == strlen(other) && memcmp(str->p, other, str->len) == 0;
-}
-
-static inline bool str_is_nocase(const struct sp_str *str, const char *other)
-{
-	return str->len == strlen(other) && strncasecmp(str->p, other, str->len) == 0;
 }
 
 static inline enum sp_parse_verdict bad_head(struct scan *s, const char *why)

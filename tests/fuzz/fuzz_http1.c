@@ -78,6 +78,15 @@ static void check_framing(const struct sp_http1 *h)
 	PROMISE(hosts == 1 || (hosts == 0 && h->minor == 0));
 	PROMISE(lengths + codings <= 1);
 	PROMISE(codings == 0 || h->minor == 1);
+	PROMISE((h->framing.body == SP_HTTP1_BODY_CHUNKED) == (codings == 1));
+	PROMISE(h->framing.body != SP_HTTP1_BODY_LENGTH || lengths == 1);
+	PROMISE((h->framing.body == SP_HTTP1_BODY_LENGTH) == (h->framing.length > 0));
+	PROMISE(h->framing.body != SP_HTTP1_BODY_CLOSE);
+	PROMISE(h->framing.length <= INT64_MAX);
+	PROMISE(h->framing.body == SP_HTTP1_BODY_NONE || !h->framing.is_connect);
+	PROMISE(!h->framing.is_upgrade || (count_header(h, "upgrade") && h->minor == 1));
+	PROMISE(h->framing.is_persistent == (h->minor == 1) || count_header(h, "connection"));
+	PROMISE(!h->framing.expects_continue || h->framing.body != SP_HTTP1_BODY_NONE);
 }
 
 static struct sp_str normal_of(struct sp_str path, char *buf, const char **ret_why)
