@@ -264,21 +264,6 @@ static const struct header_kind *kind_of(const struct sp_str *name)
 	return &any_kind;
 }
 
-static enum sp_parse_verdict take_name(struct scan *s, struct sp_str *name)
-{
-	enum sp_parse_verdict v = take_class(s, TOKEN, name);
-
-	if (v != SP_PARSE_OK)
-		return v;
-	if (name->len == 0 && (*s->p == ' ' || *s->p == '\t'))
-		return bad_head(s, "folded line");
-	if (name->len == 0)
-		return bad_byte(s, "empty header name");
-	if (*s->p == ' ' || *s->p == '\t')
-		return bad_head(s, "blank before a header's colon");
-	return take_byte(s, ':', "invalid character in a header's name");
-}
-
 static enum sp_parse_verdict take_value(struct scan *s, const struct header_kind *kind,
 				       struct sp_str *value)
 {
@@ -293,8 +278,7 @@ static enum sp_parse_verdict take_value(struct scan *s, const struct header_kind
 	if (v != SP_PARSE_OK)
 		return v;
 	value->len = s->p - value->p;
-	while (value->len && (value->p[value->len - 1] == ' ' || value->p[value->len - 1] == '\t'))
-		value->len--;
+	*value = trim_blanks(*value);
 	return take_crlf(s, kind->why);
 }
 
@@ -346,8 +330,8 @@ enum sp_parse_verdict sp_http1_parse(const char *buf, size_t len, struct sp_http
 
 	/* The table of headers is long, and bounded by header_count. */
 	memset(ret, 0, offsetof(struct sp_http1, headers));
-	ret->why = NULL;
 	v = take_head(&s);
 	ret->head_len = s.p - buf;
+	ret->why = s.why;
 	return v;
 }

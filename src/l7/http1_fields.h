@@ -99,7 +99,6 @@ static inline enum sp_parse_verdict admit_coding(struct scan *s)
 	return SP_PARSE_OK;
 }
 
-
 static inline enum sp_parse_verdict take_connection(struct scan *s)
 {
 	struct sp_str value;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * http1_scan.h - cursor over a request head and the small elements of its grammar. Read by
- * http1.c and http1_fields.h only.
+ * http1_scan.h - cursor over a message's head and the small elements of its grammar. Read by
+ * l7/http1*.[ch] only.
  */
 #ifndef SP_L7_HTTP1_SCAN_H
 #define SP_L7_HTTP1_SCAN_H
@@ -72,6 +72,8 @@ struct authority {
 struct scan {
 	const char *p; /* cursor */
 	const char *end;
+	const char *why; /* see struct sp_http1 */
+	/* All else is of requests alone. */
 	struct sp_http1 *head;
 	struct authority target;   /* host.p NULL: the target has no host */
 	unsigned int default_port; /* of the target's scheme; 0: none */
@@ -95,7 +97,7 @@ static inline bool str_is(const struct sp_str *str, const char *other)
 
 static inline enum sp_parse_verdict bad_head(struct scan *s, const char *why)
 {
-	s->head->why = why;
+	s->why = why;
 	return SP_PARSE_BAD;
 }
 
@@ -145,7 +147,7 @@ static inline enum sp_parse_verdict take_class(struct scan *s, enum class class,
 
 static inline enum sp_parse_verdict take_blanks(struct scan *s)
 {
-	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
+	while (s->p < s->end && is_blank(*s->p))
 		s->p++;
 	return s->p < s->end ? SP_PARSE_OK : SP_PARSE_INCOMPLETE;
 }
@@ -159,6 +161,34 @@ static inline enum sp_parse_verdict take_crlf(struct scan *s, const char *why)
 	if (*s->p++ != '\n')
 		return bad_head(s, "CR without LF");
 	return SP_PARSE_OK;
+}
+
+/* The name of a header, and its colon */
+static inline enum sp_parse_verdict take_name(struct scan *s, struct sp_str *ret)
+{
+	enum sp_parse_verdict v = take_class(s, TOKEN, ret);
+
+	if (v != SP_PARSE_OK)
+		return v;
+	if (ret->len == 0 && is_blank(*s->p))
+		return bad_head(s, "folded line");
+	if (ret->len == 0)
+		return bad_byte(s, "empty header name");
+	if (is_blank(*s->p))
+		return bad_head(s, "blank before a header's colon");
+	return take_byte(s, ':', "invalid character in a header's name");
+}
+
+/* A header up to the end of its line, which is not taken */
+static inline enum sp_parse_verdict take_field(struct scan *s, struct sp_http1_header *ret)
+{
+	enum sp_parse_verdict v = take_name(s, &ret->name);
+
+	if (v == SP_PARSE_OK)
+		v = take_class(s, VALUE, &ret->value);
+	if (v == SP_PARSE_OK)
+		ret->value = trim_blanks(ret->value);
+	return v;
 }
 
 static inline enum sp_parse_verdict take_ip6(struct scan *s, struct sp_str *ret)

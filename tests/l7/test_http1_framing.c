@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_http1_framing.c - where a request ends, and what its sender does behind it: of good heads
- * the framing, of bad ones the reason, at the first byte that no continuation can repair.
+ * test_http1_framing.c - end of a request and of its connection: the framing of good heads, and the
+ * reason for which bad heads are refused, at the decisive byte
  */
 #include "l7/http1.c"
 
@@ -69,7 +69,7 @@ static const struct good {
 	{GET10 "Connection: Keep-Alive\r\n", {NO_BODY, .is_persistent = true}},
 	{GET10 "Connection: keep-alive, close\r\n", {NO_BODY, HTTP10}},
 	{GET10 "Connection: keep-alivex\r\nKeep-Alive: timeout=5\r\n", {NO_BODY, HTTP10}},
-	/* another protocol */
+	/* Upgrade */
 	{GET11 "Connection: Upgrade\r\nUpgrade: websocket\r\n",
 	 {NO_BODY, HTTP11, .is_upgrade = true}},
 	{GET11 "upgrade: websocket\r\nConnection: keep-alive, upgrade\r\n",
@@ -95,7 +95,7 @@ static const struct good {
 };
 
 static const struct bad {
-	const char *text; /* up to the decisive byte */
+	const char *text; /* ends with the decisive byte */
 	const char *why;
 } bads[] = {
 	{CONNECT11 "Content-Length: 1\r", "body with CONNECT"},
@@ -129,7 +129,7 @@ static const struct bad {
 	{GET11 "Upgrade: \x7f", "control character"},
 };
 
-/* In a heap block of the exact length, where ASan sees a read behind the input */
+/* The input lies in a heap block of its exact length: ASan sees a read behind. */
 static enum sp_parse_verdict parse_copy(const char *text, size_t len, struct sp_http1 *head)
 {
 	char *copy = malloc(len ? len : 1);
