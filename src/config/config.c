@@ -405,7 +405,11 @@ int sp_config_load_agent(const char *path, char error[SP_CONFIG_ERROR_MAX],
 /* A pool of -1 answers 404. */
 int sp_service_reads_requests(const struct sp_service_conf *service)
 {
-	if (service->protocol != SP_PROTOCOL_HTTP || service->route_unit != SP_ROUTE_REQUEST)
+	if (service->protocol != SP_PROTOCOL_HTTP)
+		return 0;
+	if (sp_rewrite_is_needed(&service->rewrite))
+		return 1;
+	if (service->route_unit != SP_ROUTE_REQUEST)
 		return 0;
 	for (size_t i = 0; i < service->route_count; i++)
 		if (service->routes[i].pool_idx != service->default_pool_idx)

@@ -11,6 +11,9 @@
 
 #include "abi/service.h"
 #include "base/endpoint.h"
+#include "base/prefix.h"
+#include "l7/proxy_header.h"
+#include "l7/rewrite.h"
 #include "l7/route.h"
 
 #define SP_CONFIG_INTERFACES_MAX 64
@@ -52,6 +55,7 @@ struct sp_pool_conf {
 	char			*name;
 	__u32			id;		/* sp_name_id(name) */
 	enum sp_source		source;
+	enum sp_proxy_protocol	proxy_protocol;	/* spoken to backends; default none */
 	/* in a row, and a backend is down; default 3; 0: never */
 	unsigned int		failures;
 	__u64			retry_ns;	/* time without connections then, default 5s */
@@ -69,6 +73,10 @@ struct sp_service_conf {
 	struct sp_endpoint	*listens;
 	struct sp_service	offer;		/* mss 0: from the MTU of the interfaces */
 	enum sp_ambiguous_paths	ambiguous_paths; /* default reject */
+	struct sp_rewrite	rewrite;	/* of http; default nothing */
+	size_t			accept_proxy_count;
+	/* clients that begin with a header of the PROXY protocol; not of tcp */
+	struct sp_prefix	*accept_proxy;
 	size_t			route_count;
 	struct sp_route		*routes;
 	int			default_pool_idx; /* -1: no default, no route means 404 */
@@ -211,7 +219,7 @@ const struct sp_service_conf *sp_config_service_at(const struct sp_config *confi
 
 /*
  * Whether each request of @service has to be read: its route is not decided by the connection's
- * first.
+ * first, or its head is changed.
  */
 int sp_service_reads_requests(const struct sp_service_conf *service);
 

@@ -100,6 +100,21 @@ static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 	return 0;
 }
 
+static int value_proxy_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+				void *into)
+{
+	static const char *const words[] = {
+		[SP_PROXY_PROTOCOL_NONE] = "none", [SP_PROXY_PROTOCOL_V1] = "v1",
+		[SP_PROXY_PROTOCOL_V2] = "v2", NULL,
+	};
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	*(enum sp_proxy_protocol *)into = word;
+	return 0;
+}
+
 static const struct sp_doc_key pool_keys[] = {
 	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_pool_conf, name),
 	  .min = 1,
@@ -107,6 +122,8 @@ static const struct sp_doc_key pool_keys[] = {
 	  .is_required = 1 },
 	{ .name = "source", .parse = value_source, .offset = offsetof(struct sp_pool_conf, source),
 	  .allowed = "snat or client" },
+	{ .name = "proxy_protocol", .parse = value_proxy_protocol,
+	  .offset = offsetof(struct sp_pool_conf, proxy_protocol), .allowed = "v1, v2 or none" },
 	{ .name = "failures", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_pool_conf, failures),
 	  .min = 0, .max = FAILURES_MAX },

@@ -173,12 +173,25 @@ static void print_cluster(const struct sp_cluster_conf *cluster, FILE *out)
 	fputs(cluster->peer_count ? "]}\n" : "}\n", out);
 }
 
+/* A comment for the reader of the file: the demand on backends. */
+static void print_proxy_protocol(enum sp_proxy_protocol version, FILE *out)
+{
+	static const char *const texts[] = {
+		[SP_PROXY_PROTOCOL_NONE] = "none",
+		[SP_PROXY_PROTOCOL_V1] = "v1  # backends must expect it; not in mode adopt",
+		[SP_PROXY_PROTOCOL_V2] = "v2  # backends must expect it; not in mode adopt",
+	};
+
+	fprintf(out, "    proxy_protocol: %s\n", texts[version]);
+}
+
 static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 {
 	char text[SP_QUANTITY_STRLEN];
 
 	print_key("  - name", pool->name, out);
 	fprintf(out, "\n    source: %s\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
+	print_proxy_protocol(pool->proxy_protocol, out);
 	fprintf(out, "    failures: %u\n    retry: %s\n    backends:\n", pool->failures,
 		sp_time_format(pool->retry_ns, text));
 	for (const struct sp_backend_conf *b = pool->backends;
@@ -267,27 +280,94 @@ static void print_mode(enum sp_mode mode, FILE *out)
 	fprintf(out, "    mode: %s\n", texts[mode]);
 }
 
-/* A comment for the reader of the file: the cost of requests that are read. */
-static const char *route_comment(const struct sp_config *config,
-				 const struct sp_service_conf *service)
+static void print_ranges(const char *key, const struct sp_prefix *ranges, size_t count, FILE *out)
 {
-	if (service->route_unit == SP_ROUTE_CONNECTION)
-		return "  # requests behind a connection's first are not read, and go to the same backend";
-	if (!sp_service_reads_requests(service))
+	char text[SP_PREFIX_STRLEN];
+
+	fprintf(out, "    %s: [", key);
+	for (size_t i = 0; i < count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(sp_prefix_format(&ranges[i], text), out);
+	}
+	fputs("]", out);
+}
+
+/* A comment for the reader of the file: the cost of requests that are read. */
+static const char *commit_cost(const struct sp_config *config,
+			       const struct sp_service_conf *service)
+{
+	if (config->store.kind == SP_STORE_LOCAL)
 		return "";
-	if (config->store.kind == SP_STORE_REDIS)
-		return "  # costs: the daemon reads each request, mode whole, a commit for each change of the pool";
-	return "  # costs: the daemon reads each request, mode whole";
+	if (sp_rewrite_is_needed(&service->rewrite))
+		return ", a commit for each request whose head is changed";
+	return ", a commit for each change of the pool";
+}
+
+static void print_route_unit(const struct sp_config *config, const struct sp_service_conf *service,
+			     FILE *out)
+{
+	fprintf(out, "    route: %s", service->route_unit == SP_ROUTE_REQUEST ? "request" :
+		"connection");
+	if (sp_service_reads_requests(service))
+		fprintf(out, "  # costs: the daemon reads each request, mode whole%s",
+			commit_cost(config, service));
+	else if (service->route_unit == SP_ROUTE_CONNECTION)
+		fputs("  # requests behind a connection's first are not read, and go to the same backend",
+		      out);
+	fputc('\n', out);
+}
+
+static void print_forwarded(const struct sp_rewrite *rules, FILE *out)
+{
+	static const char *const texts[] = {
+		[SP_FORWARDED_NONE] = "none", [SP_FORWARDED_X_FORWARDED_FOR] = "x-forwarded-for",
+		[SP_FORWARDED_FORWARDED] = "forwarded",
+	};
+
+	fprintf(out, "    forwarded: %s\n", texts[rules->forwarded]);
+	if (rules->forwarded == SP_FORWARDED_NONE)
+		return;
+	print_ranges("forwarded_trust", rules->trusts, rules->trust_count, out);
+	fputc('\n', out);
+}
+
+static void print_request_headers(const struct sp_rewrite *rules, FILE *out)
+{
+	if (!rules->set_count && !rules->remove_count)
+		return;
+	fputs("    request_headers: {set: {", out);
+	for (size_t i = 0; i < rules->set_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(rules->sets[i].name, out);
+		fputs(": ", out);
+		print_text(rules->sets[i].value, out);
+	}
+	fputs("}, remove: [", out);
+	for (size_t i = 0; i < rules->remove_count; i++) {
+		fputs(i ? ", " : "", out);
+		print_text(rules->removes[i], out);
+	}
+	fputs("]}\n", out);
 }
 
 static void print_http(const struct sp_config *config, const struct sp_service_conf *service,
 		       FILE *out)
 {
-	fprintf(out, "    route: %s%s\n",
-		service->route_unit == SP_ROUTE_REQUEST ? "request" : "connection",
-		route_comment(config, service));
+	print_route_unit(config, service, out);
 	fprintf(out, "    ambiguous_paths: %s\n",
 		service->ambiguous_paths == SP_AMBIGUOUS_PATHS_PASS ? "pass" : "reject");
+	print_forwarded(&service->rewrite, out);
+	print_request_headers(&service->rewrite, out);
+}
+
+/* A comment for the reader of the file: the trust in these clients. */
+static void print_accept_proxy(const struct sp_service_conf *service, FILE *out)
+{
+	if (!service->accept_proxy_count)
+		return;
+	print_ranges("accept_proxy", service->accept_proxy, service->accept_proxy_count, out);
+	fputs("  # these clients name any address as theirs, and are refused without a PROXY header\n",
+	      out);
 }
 
 static void print_service(const struct sp_config *config, const struct sp_service_conf *service,
@@ -308,6 +388,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 	print_offer(&service->offer, out);
 	if (service->protocol == SP_PROTOCOL_HTTP)
 		print_http(config, service, out);
+	print_accept_proxy(service, out);
 	if (service->protocol != SP_PROTOCOL_TCP)
 		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
 	for (size_t i = 0; i < service->route_count; i++)

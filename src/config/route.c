@@ -14,10 +14,8 @@
 #define HOST_MAX	253	/* RFC 1035, 2.3.4, as text */
 #define LABEL_MAX	63
 #define PATH_MAX_LEN	2048
-#define TOKEN_MAX	255
 #define ALPN_MAX	255	/* RFC 7301, 3.1 */
 #define POOLS_STRLEN	200
-#define TOKEN_CHARS	SP_ALNUM "!#$%&'*+-.^_`|~" /* RFC 9110, 5.6.2 */
 
 /*
  * A route as in the file, which may have several ALPN names. @path_why: reason why servers disagree
@@ -30,19 +28,9 @@ struct route_conf {
 	char		**alpns;
 };
 
-static int is_token(const char *text)
-{
-	return !text[strspn(text, TOKEN_CHARS)];
-}
-
 static int is_path(const char *text)
 {
 	return text[0] == '/' && !strpbrk(text, " ?#");
-}
-
-static int is_trimmed(const char *text)
-{
-	return text[0] != ' ' && (!text[0] || text[strlen(text) - 1] != ' ');
 }
 
 static int is_domain(const char *text)
@@ -109,7 +97,8 @@ static int value_path(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 }
 
 static const struct sp_doc_key method_key = {
-	.name = "method", .parse = sp_value_text, .min = 1, .max = TOKEN_MAX, .is_valid = is_token,
+	.name = "method", .parse = sp_value_text, .min = 1, .max = SP_TOKEN_MAX,
+	.is_valid = sp_text_is_token,
 	.allowed = "a method, as in GET (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)",
 };
 
@@ -146,12 +135,12 @@ static int value_alpn(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 static const struct sp_doc_key header_keys[] = {
 	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_route, header),
 	  .min = 1,
-	  .max = TOKEN_MAX, .is_valid = is_token,
+	  .max = SP_TOKEN_MAX, .is_valid = sp_text_is_token,
 	  .allowed = "a header's name, as in X-Beta (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)",
 	  .is_required = 1 },
 	{ .name = "value", .parse = sp_value_text, .offset = offsetof(struct sp_route, value),
 	  .min = 0,
-	  .max = SP_CONFIG_TEXT_MAX, .is_valid = is_trimmed,
+	  .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_trimmed,
 	  .allowed = "text without blanks around it (\"\" for an empty one)" },
 	{ 0 }
 };

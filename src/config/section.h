@@ -19,6 +19,15 @@ int sp_cluster_check(struct sp_doc *doc, const yaml_node_t *root, const struct s
 /* @into: struct sp_service_conf */
 int sp_value_routes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		    void *into);
+/* Changes of heads. @into: struct sp_service_conf */
+int sp_value_forwarded(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		       void *into);
+int sp_value_forwarded_trust(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			     void *into);
+int sp_value_request_headers(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			     void *into);
+int sp_value_accept_proxy(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			  void *into);
 /* The name of a pool that was read before. @into: int, its index */
 int sp_value_pool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /* Refuses a pool (named @at) without backends of a family on which the service listens. */

@@ -237,21 +237,34 @@ static const struct sp_doc_key service_keys[] = {
 	  .offset = offsetof(struct sp_service_conf, offer) },
 	{ .name = "route", .parse = value_route_unit, .allowed = "request or connection" },
 	{ .name = "ambiguous_paths", .parse = value_ambiguous_paths, .allowed = "reject or pass" },
+	{ .name = "forwarded", .parse = sp_value_forwarded,
+	  .allowed = "x-forwarded-for, forwarded or none" },
+	{ .name = "forwarded_trust", .parse = sp_value_forwarded_trust, .max = SP_CONFIG_RANGES_MAX,
+	  .allowed = SP_PREFIXES_ALLOWED },
+	{ .name = "request_headers", .parse = sp_value_request_headers },
+	{ .name = "accept_proxy", .parse = sp_value_accept_proxy, .max = SP_CONFIG_RANGES_MAX,
+	  .allowed = SP_PREFIXES_ALLOWED },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
 	{ .name = "default", .parse = value_default, .allowed = "the name of a pool" },
 	{ 0 }
 };
 
-static const struct sp_pool_conf *pool_with_client_source(const struct sp_config *config,
-							  const struct sp_service_conf *service)
+/* Pools whose connections no kernel of a backend's host can take over. */
+static int is_adoptable(const struct sp_pool_conf *pool)
+{
+	return pool->source != SP_SOURCE_CLIENT && pool->proxy_protocol == SP_PROXY_PROTOCOL_NONE;
+}
+
+static const struct sp_pool_conf *pool_not_adoptable(const struct sp_config *config,
+						     const struct sp_service_conf *service)
 {
 	int idx = service->default_pool_idx;
 
-	if (idx >= 0 && config->pools[idx].source == SP_SOURCE_CLIENT)
+	if (idx >= 0 && !is_adoptable(&config->pools[idx]))
 		return &config->pools[idx];
 	for (size_t i = 0; i < service->route_count; i++)
-		if (config->pools[service->routes[i].pool_idx].source == SP_SOURCE_CLIENT)
+		if (!is_adoptable(&config->pools[service->routes[i].pool_idx]))
 			return &config->pools[service->routes[i].pool_idx];
 	return NULL;
 }
@@ -259,7 +272,7 @@ static const struct sp_pool_conf *pool_with_client_source(const struct sp_config
 /* A mode that can never be in effect is refused; a file does not say whether agents live. */
 static int mode_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service)
 {
-	const struct sp_pool_conf *pool = pool_with_client_source(doc->config, service);
+	const struct sp_pool_conf *pool = pool_not_adoptable(doc->config, service);
 	yaml_node_t *mode = sp_doc_get(doc, node, "mode");
 
 	if (service->mode != SP_MODE_SPLIT && service->mode != SP_MODE_ADOPT)
@@ -270,11 +283,16 @@ static int mode_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_ser
 				     "store is local; required: \"members\" in \"cluster\", or \"store\" with "
 				     "\"engine: redis\", or the mode auto or whole",
 					     sp_scalar_text(mode), service->name);
-	if (service->mode == SP_MODE_ADOPT && pool)
+	if (service->mode == SP_MODE_ADOPT && pool && pool->source == SP_SOURCE_CLIENT)
 		return sp_doc_refuse(doc, mode,
 				     "mode: found \"adopt\" in service \"%s\", whose pool \"%s\" has "
 				     "\"source: client\"; required: \"source: snat\" in all its pools, or the mode auto, "
 				     "split or whole", service->name, pool->name);
+	if (service->mode == SP_MODE_ADOPT && pool)
+		return sp_doc_refuse(doc, mode,
+				     "mode: found \"adopt\" in service \"%s\", whose pool \"%s\" has a "
+				     "\"proxy_protocol\"; required: none in all its pools, or the mode auto, split or whole",
+				     service->name, pool->name);
 	return 0;
 }
 

@@ -7,7 +7,8 @@
 
 #include "base/addr.h"
 
-#define ALLOWED_STRLEN 160
+#define ALLOWED_STRLEN	160
+#define TOKEN_CHARS	SP_ALNUM "!#$%&'*+-.^_`|~"
 
 struct unit {
 	const char	*name;
@@ -41,6 +42,16 @@ static int is_printable(const char *text, size_t len)
 int sp_text_is_name(const char *text)
 {
 	return strchr(SP_ALNUM, text[0]) && !text[strspn(text, SP_ALNUM "-_.")];
+}
+
+int sp_text_is_token(const char *text)
+{
+	return !text[strspn(text, TOKEN_CHARS)];
+}
+
+int sp_text_is_trimmed(const char *text)
+{
+	return text[0] != ' ' && (!text[0] || text[strlen(text) - 1] != ' ');
 }
 
 int sp_text_is_absolute(const char *text)
@@ -304,4 +315,27 @@ int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 	if (!err)
 		*(struct sp_endpoint *)into = at;
 	return err;
+}
+
+/* An IPv4 range has a single spelling, too. */
+int sp_value_prefix(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		    struct sp_prefix *ret_prefix)
+{
+	char found[SP_FOUND_STRLEN], range[SP_PREFIX_STRLEN];
+	const char *text = sp_scalar_text(node);
+	struct sp_prefix prefix;
+	int err = text ? sp_prefix_parse(text, &prefix) : -EINVAL;
+
+	if (err == -EINVAL)
+		return sp_doc_refuse_value(doc, key, node, key->allowed);
+	sp_found_format(text, node->data.scalar.length, found);
+	sp_prefix_format(&prefix, range);
+	if (err == -ERANGE)
+		return sp_doc_refuse(doc, node, "%s: found %s, with bits behind the prefix; "
+				     "allowed: %s", key->name, found, range);
+	if (strchr(text, ':') && !strchr(range, ':'))
+		return sp_doc_refuse(doc, node, "%s: found %s, IPv4 written as IPv6; allowed: %s "
+				     "as such", key->name, found, range);
+	*ret_prefix = prefix;
+	return 0;
 }

@@ -8,12 +8,17 @@
 #define SP_ALNUM		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 #define SP_NAME_ALLOWED		"a letter or digit, then letters, digits, '-', '_' and '.'"
 #define SP_ENDPOINT_ALLOWED	"ADDRESS:PORT in quotes, as in \"192.0.2.1:80\" or \"[2001:db8::1]:80\""
+#define SP_TOKEN_MAX		255
+#define SP_PREFIXES_ALLOWED	"a list of ranges, as in [192.0.2.0/24, \"2001:db8::/32\"]"
 
 /* Parsers of values, for tables; the type of @into is in the name of each, or stated. */
 /* char * */
 int sp_value_text(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /* Return: whether @text is allowed as name of a pool or service. */
 int sp_text_is_name(const char *text);
+/* RFC 9110, 5.6.2: names of headers, methods */
+int sp_text_is_token(const char *text);
+int sp_text_is_trimmed(const char *text);
 int sp_text_is_absolute(const char *text);
 /* All items of @list; NULL-terminated, without duplicates. @item_key: for an item. */
 int sp_value_texts(struct sp_doc *doc, const struct sp_doc_key *item_key,
@@ -28,6 +33,9 @@ int sp_value_size(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 int sp_value_time(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 int sp_value_addr(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		  struct sp_addr *ret_addr);
+/* Without bits behind the prefix. */
+int sp_value_prefix(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		    struct sp_prefix *ret_prefix);
 int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		      void *into);
 /* @words ends with NULL. Return: index in it, or -EINVAL */

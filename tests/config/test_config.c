@@ -241,14 +241,20 @@ static void tcp_lets_the_server_speak_first(void **state)
 	free(text);
 }
 
-/* The cost of requests that are read is paid only where they can lead to different pools. */
-static void requests_are_read_where_pools_differ(void **state)
+/* The cost is paid only where requests can lead to different pools, or have their head changed. */
+static void requests_are_read_where_needed(void **state)
 {
 	static const struct { const char *file; enum sp_route_unit unit; int reads; } cases[] = {
 		{ "route_of_requests.yaml", SP_ROUTE_REQUEST, 1 },
 		{ "route_of_requests_or_404.yaml", SP_ROUTE_REQUEST, 1 },
 		{ "route_of_requests_to_one_pool.yaml", SP_ROUTE_REQUEST, 0 },
 		{ "route_of_connections.yaml", SP_ROUTE_CONNECTION, 0 },
+		{ "forwarded_x.yaml", SP_ROUTE_REQUEST, 1 },
+		{ "forwarded_by_connection.yaml", SP_ROUTE_CONNECTION, 1 },
+		{ "request_headers_set_32.yaml", SP_ROUTE_REQUEST, 1 },
+		{ "request_headers_removed.yaml", SP_ROUTE_REQUEST, 1 },
+		{ "request_headers_none.yaml", SP_ROUTE_REQUEST, 0 },
+		{ "accept_proxy.yaml", SP_ROUTE_REQUEST, 0 },
 		{ "minimal.yaml", SP_ROUTE_REQUEST, 0 },
 		{ "tls.yaml", SP_ROUTE_CONNECTION, 0 },
 		{ "tcp.yaml", SP_ROUTE_CONNECTION, 0 },
@@ -263,6 +269,29 @@ static void requests_are_read_where_pools_differ(void **state)
 		sp_config_free(config);
 		free(text);
 	}
+}
+
+static void changes_fill_every_field(void **state)
+{
+	char *text = file_text("forwarded_rfc7239.yaml"), range[SP_PREFIX_STRLEN];
+	struct sp_config *config = load_text(text);
+	const struct sp_rewrite *rules = &config->services[0].rewrite;
+
+	assert_int_equal(rules->forwarded, SP_FORWARDED_FORWARDED);
+	assert_int_equal(rules->trust_count, 3);
+	assert_string_equal(sp_prefix_format(&rules->trusts[1], range), "2001:db8::/32");
+	sp_config_free(config);
+	free(text);
+	text = file_text("request_headers.yaml");
+	config = load_text(text);
+	rules = &config->services[0].rewrite;
+	assert_int_equal(rules->set_count, 5);
+	assert_string_equal(rules->sets[2].name, "X-Count");
+	assert_string_equal(rules->sets[2].value, "1");
+	assert_int_equal(rules->remove_count, 3);
+	assert_string_equal(rules->removes[2], "on");
+	sp_config_free(config);
+	free(text);
 }
 
 static void default_may_be_absent(void **state)
@@ -588,7 +617,8 @@ int main(void)
 		cmocka_unit_test(shipped_examples_load),
 		cmocka_unit_test(shipped_agent_loads),
 		cmocka_unit_test(tcp_lets_the_server_speak_first),
-		cmocka_unit_test(requests_are_read_where_pools_differ),
+		cmocka_unit_test(requests_are_read_where_needed),
+		cmocka_unit_test(changes_fill_every_field),
 		cmocka_unit_test(default_may_be_absent),
 		cmocka_unit_test(limits_of_numbers),
 		cmocka_unit_test(services_are_found_where_they_listen),
