@@ -427,7 +427,7 @@ static unsigned int cookies_read;
  */
 static void check_guess(const struct sp_tuple *front, __u32 client_isn)
 {
-	if (!sim_client_has_begun(front, client_isn))
+	if (!sim_peers->has_begun(front, client_isn))
 		sim_guess();
 }
 

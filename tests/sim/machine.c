@@ -14,6 +14,7 @@
 #include "kernel.h"
 #include "node/route_mtu.h"
 #include "net.h"
+#include "peers.h"
 #include "store.h"
 #include "world.h"
 
@@ -571,9 +572,7 @@ static struct sp_config *configure(unsigned int idx, unsigned int count)
 			"store: {engine: redis, servers: [\"10.9.0.1:6379\", \"10.9.0.2:6379\", \"10.9.0.3:6379\"]}\n"
 			"cluster: {name: proxy%u, relay: \"10.9.1.%u:4790\", sources: [10.3.0.1, 10.3.0.2, 10.3.0.3]}\n",
 			idx + 1, idx + 1);
-	snprintf(text + n, sizeof(text) - n,
-		"pools: [{name: web, backends: [{address: \"10.2.0.1:80\"}, {address: \"10.2.0.2:80\"}]}]\n"
-		"services: [{name: www, protocol: http, listen: \"" SIM_VIP ":80\", default: web}]\n");
+	snprintf(text + n, sizeof(text) - n, "%s", sim_peers->pools);
 	if (!known[count][idx] &&
 	    sp_config_load_bytes("sim.yaml", text, strlen(text), error, &known[count][idx])) {
 		fprintf(stderr, "%s\n", error);

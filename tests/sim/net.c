@@ -123,11 +123,13 @@ static void arrive(void *packet, __u64 unused)
 		m = proxy_of(&seg);
 	if (sim_is_verbose)
 		sim_trace("%-7s %s", net == 1 ? "client" : net == 2 ? "backend" : m ? m->name :
-			  "nobody", sim_net_format(&seg, text));
+			  sim_net.middle ? "middle" : "nobody", sim_net_format(&seg, text));
 	if (net == 1)
-		sim_client_receive(&seg);
+		sim_peers->client_receive(&seg);
 	else if (net == 2)
-		sim_backend_receive(&seg);
+		sim_peers->backend_receive(&seg);
+	else if (sim_net.middle)
+		sim_net.middle(&seg);
 	else if (m)
 		sim_machine_receive(m, p->bytes, p->len);
 	sim_free(p);

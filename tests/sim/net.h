@@ -15,11 +15,15 @@
  */
 enum sim_way { SIM_WAY_FLOW, SIM_WAY_SPRAY };
 
-/* @loss, @twice: packets of 1000; @jitter_ns: the longest extra delay of a packet */
+/*
+ * @loss, @twice: packets of 1000; @jitter_ns: the longest extra delay of a packet
+ * @middle:	in the place of proxies; NULL: proxies
+ */
 struct sim_net {
 	enum sim_way	way;
 	unsigned int	loss, twice;
 	__u64		jitter_ns;
+	void		(*middle)(const struct sp_segment *seg);
 };
 extern struct sim_net sim_net;
 

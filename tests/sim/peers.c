@@ -46,13 +46,9 @@ static struct client *clients[CLIENTS_MAX];
 static struct server *servers[SERVERS_MAX];
 static unsigned int client_count, runs[CLIENTS_MAX][REQUESTS_MAX];
 
-void sim_peers_begin(void)
-{
-	sim_peers_end();
-	memset(runs, 0, sizeof(runs));
-}
+const struct sim_peers *sim_peers = &sim_plain_peers;
 
-void sim_peers_end(void)
+static void forget_all(void)
 {
 	for (unsigned int i = 0; i < client_count; i++) {
 		sim_tcp_fini(&clients[i]->tcp);
@@ -72,21 +68,31 @@ void sim_peers_end(void)
 	}
 }
 
+static void begin(void)
+{
+	forget_all();
+	memset(runs, 0, sizeof(runs));
+}
+
 /* ---- contents: each byte is a function of the request ---- */
 
-/* Write eight of sixteen letters at a time. */
-static void fill(char *to, __u32 len, unsigned int client, unsigned int request, unsigned int salt)
+void sim_fill(char *to, __u32 len, __u64 chance)
 {
-	__u64 word = client * 977 + request * 131 + salt, letters;
+	__u64 letters;
 
 	for (__u32 i = 0; i < len; i += 8) {
-		word = word * 6364136223846793005ULL + 1442695040888963407ULL;
-		letters = ((word >> 16 ^ word) & 0x0f0f0f0f0f0f0f0fULL) + 0x6161616161616161ULL;
+		chance = chance * 6364136223846793005ULL + 1442695040888963407ULL;
+		letters = ((chance >> 16 ^ chance) & 0x0f0f0f0f0f0f0f0fULL) + 0x6161616161616161ULL;
 		if (len - i >= 8)
 			memcpy(to + i, &letters, 8);
 		else
 			memcpy(to + i, &letters, len - i);
 	}
+}
+
+static void fill(char *to, __u32 len, unsigned int client, unsigned int request, unsigned int salt)
+{
+	sim_fill(to, len, client * 977 + request * 131 + salt);
 }
 
 static __u32 write_request(char *to, const struct sim_plan *plan, unsigned int client,
@@ -266,7 +272,7 @@ void sim_client_start(const struct sim_plan *plan)
 	ask(c, 0);
 }
 
-int sim_clients_are_done(void)
+static int are_done(void)
 {
 	for (unsigned int i = 0; i < client_count; i++)
 		if (!clients[i]->is_done || clients[i]->is_again_due ||
@@ -275,7 +281,7 @@ int sim_clients_are_done(void)
 	return 1;
 }
 
-int sim_client_has_begun(const struct sp_tuple *front, __u32 isn)
+static int has_begun(const struct sp_tuple *front, __u32 isn)
 {
 	for (unsigned int i = 0; i < client_count; i++)
 		if (clients[i]->tcp.iss == isn &&
@@ -284,7 +290,7 @@ int sim_client_has_begun(const struct sp_tuple *front, __u32 isn)
 	return 0;
 }
 
-void sim_client_receive(const struct sp_segment *seg)
+static void client_receive(const struct sp_segment *seg)
 {
 	struct sp_tuple key = sp_tuple_reverse(&seg->tuple);
 
@@ -382,7 +388,7 @@ static void accept_one(const struct sp_segment *syn)
 	sim_fail("sim: backends have no room");
 }
 
-void sim_backend_receive(const struct sp_segment *seg)
+static void backend_receive(const struct sp_segment *seg)
 {
 	struct sp_tuple key = sp_tuple_reverse(&seg->tuple);
 	struct server *s = server_of(&key);
@@ -397,7 +403,7 @@ void sim_backend_receive(const struct sp_segment *seg)
 
 /* ---- at the end ---- */
 
-void sim_peers_judge(void)
+static void judge(void)
 {
 	for (unsigned int i = 0; i < client_count; i++) {
 		const struct client *c = clients[i];
@@ -410,3 +416,10 @@ void sim_peers_judge(void)
 				sim_fail("request %u of client %u ran %u times", j, i, runs[i][j]);
 	}
 }
+
+const struct sim_peers sim_plain_peers = {
+	.pools = "pools: [{name: web, backends: [{address: \"10.2.0.1:80\"}, {address: \"10.2.0.2:80\"}]}]\n"
+		"services: [{name: www, protocol: http, listen: \"" SIM_VIP ":80\", default: web}]\n",
+	.begin = begin, .are_done = are_done, .judge = judge, .has_begun = has_begun,
+	.client_receive = client_receive, .backend_receive = backend_receive,
+};

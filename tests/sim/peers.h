@@ -17,18 +17,30 @@ struct sim_plan {
 	int		is_server_first_to_close;
 };
 
-void sim_peers_begin(void);
-void sim_peers_end(void);
-void sim_client_start(const struct sim_plan *plan);
-/* Whether all clients are done. */
-int sim_clients_are_done(void);
-/* Report clients that are not done, and requests run more or less than once. */
-void sim_peers_judge(void);
+/**
+ * struct sim_peers - a kind of clients and backends
+ * @pools:	of the configuration, with the service; the same in all runs of the program
+ * @begin:	forget those of the run before
+ * @are_done:	whether all clients are done
+ * @judge:	report clients that are not done, and requests run more or less than once
+ * @has_begun:	whether a client has begun a connection @front with this ISN
+ * @client_receive, @backend_receive: segments to the address of a client or a backend
+ */
+struct sim_peers {
+	const char *pools;
+	void	(*begin)(void);
+	int	(*are_done)(void);
+	void	(*judge)(void);
+	int	(*has_begun)(const struct sp_tuple *front, __u32 isn);
+	void	(*client_receive)(const struct sp_segment *seg);
+	void	(*backend_receive)(const struct sp_segment *seg);
+};
+extern const struct sim_peers *sim_peers;		/* of the run under way */
+extern const struct sim_peers sim_plain_peers;		/* peers.c: one pool */
 
-/* Whether a client has begun a connection @front with this ISN. */
-int sim_client_has_begun(const struct sp_tuple *front, __u32 isn);
-/* Segments to the address of a client or a backend arrive here. */
-void sim_client_receive(const struct sp_segment *seg);
-void sim_backend_receive(const struct sp_segment *seg);
+void sim_client_start(const struct sim_plan *plan);
+
+/* Letters that depend on @chance, eight of sixteen at a time. */
+void sim_fill(char *to, __u32 len, __u64 chance);
 
 #endif

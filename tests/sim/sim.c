@@ -7,8 +7,12 @@
 #include <sys/time.h>
 
 #include "base/log.h"
+#include "exchange_plan.h"
+#include "exchanges.h"
+#include "faults.h"
 #include "kernel.h"
 #include "machine.h"
+#include "middle.h"
 #include "net.h"
 #include "peers.h"
 #include "store.h"
@@ -21,10 +25,19 @@
 
 static const char usage[] =
 	"usage: sim [--seeds N] [--seed S] [--again N] [--first] [--verbose]\n"
+	"       sim --exchanges KIND [--features LIST] ... | --exchanges middle --wrong NAME ... | --prove\n"
 	"\n"
 	"  --seeds N   so many runs; default 1000\n"
 	"  --seed S    of the first one; default 1\n"
 	"  --again N   of thousand clients, so many connect once more from the same port; default 0\n"
+	"  --exchanges KIND  clients make many requests on a connection, each to the pool of its path;\n"
+	"              direct: without proxies; middle: through a model of one; lone: a proxy, a perfect wire;\n"
+	"              wire: packets are lost; faults: the daemon dies, too; cluster: proxies, a perfect wire; all\n"
+	"  --features LIST  moves,idle: these alone; -idle,-fail: all but these; of moves bodies chunks pieces\n"
+	"              depth bodiless interim pauses close until_end idle half_close fail unrouted early\n"
+	"              expect abort large think\n"
+	"  --wrong NAME  the model is wrong: mix drop double pool early swap idle late_408 leave cut spoil\n"
+	"  --prove     the laws of exchanges find each of these, and nothing in the model as it should be\n"
 	"  --first     stop at the first one that fails\n"
 	"  --verbose   each packet, each fault, and what the daemons say\n"
 	"\n"
@@ -36,38 +49,7 @@ static unsigned int fault_count;
 /* clients of 1000 that reconnect from the same port */
 static unsigned int again;
 
-enum fault { NONE, KILL, FREEZE, LOSE, CUT, FAULTS };
-
-static void undo(void *machine, __u64 fault)
-{
-	struct sim_machine *m = machine;
-
-	switch ((enum fault)fault) {
-	case KILL: sim_machine_start(m); break;
-	case FREEZE: sim_machine_thaw(m); break;
-	case LOSE: sim_machine_return(m); break;
-	case CUT: m->is_cut = 0; break;
-	case NONE: case FAULTS: break;
-	}
-}
-
-static void happen(void *machine, __u64 fault)
-{
-	struct sim_machine *m = machine;
-
-	switch ((enum fault)fault) {
-	case KILL: sim_machine_kill(m); break;
-	case FREEZE: sim_machine_freeze(m); break;
-	case LOSE: sim_machine_lose(m); break;
-	case CUT: m->is_cut = 1; break;
-	case NONE: case FAULTS: break;
-	}
-}
-
-/*
- * Faults hit a single machine at a time, so that the rest know all its acts. A lone machine keeps
- * its kernel. A fault begins near the start of a client, when most is in flight.
- */
+/* A fault begins near the start of a client, when most is in flight. */
 static void plan_faults(const __u64 *starts_ns, unsigned int count)
 {
 	__u64 free_ns = 0;
@@ -76,18 +58,19 @@ static void plan_faults(const __u64 *starts_ns, unsigned int count)
 
 	for (unsigned int i = 0; i < count; i++) {
 		struct sim_machine *m = &sim_machines[sim_below(sim_machine_count)];
-		enum fault fault = sim_machine_count == 1 ? 1 + sim_below(2) : 1 + sim_below(3);
+		enum sim_fault fault = sim_fault_choose();
 		__u64 within_ns = sim_chance(700) ? 4 * SIM_MS + 2 * sim_store.slow_ns : 2 * SIM_S;
 		__u64 at_ns = starts_ns[i] + sim_below(within_ns);
-		__u64 for_ns = 20 * SIM_MS + sim_below(sim_chance(500) ? 300 * SIM_MS : 3 * SIM_S);
+		__u64 for_ns = sim_fault_duration();
 
 		if (at_ns < free_ns || sim_chance(300))
 			continue;
 		fault_count++;
-		sim_at(at_ns, happen, m, fault);
-		if (fault == LOSE && sim_chance(300))
+		if (fault == SIM_FAULT_LOSE && sim_chance(300)) {
+			sim_fault_plan(m, fault, at_ns, 0);
 			return;		/* for good: peers take over its duties */
-		sim_at(at_ns + for_ns, undo, m, fault);
+		}
+		sim_fault_plan(m, fault, at_ns, for_ns);
 		free_ns = at_ns + for_ns + 2 * SIM_S;
 	}
 }
@@ -129,6 +112,8 @@ static __u64 plan_all(void)
 		  sim_net.way == SIM_WAY_SPRAY ? "sprayed" : "by flow", sim_net.loss, sim_net.twice,
 		  (unsigned long long)sim_net.jitter_ns / 1000,
 		  (unsigned long long)(sim_store.slow_ns / SIM_MS));
+	if (sim_exchange_options.kind)
+		return sim_exchange_plan_visits(at_ns);
 	for (unsigned int i = 0; i < clients; i++) {
 		starts_ns[i] = at_ns;
 		sim_at(at_ns, start_client, NULL, 0);
@@ -143,7 +128,8 @@ static void judge_ends(void)
 {
 	__u64 until_ns = sim_now_ns + ENDS_NS;
 
-	if (fault_count || sim_net.loss || again)
+	if (fault_count || sim_net.loss || again ||
+	    (sim_exchange_options.kind && (!sim_exchange_is_clean() || sim_exchange_has_reset)))
 		return;
 	while (!sim_failure() && sim_step(until_ns))
 		;
@@ -151,6 +137,23 @@ static void judge_ends(void)
 		if (sim_kernel_live_halves(sim_machines[i].dp))
 			sim_fail("%s has live halves, and all connections are over",
 				 sim_machines[i].name);
+}
+
+/* Return: the number of machines. */
+static unsigned int plan_run(void)
+{
+	unsigned int machines;
+
+	if (sim_exchange_options.kind) {
+		sim_peers = &sim_exchange_peers;
+		machines = sim_exchange_plan_ways();
+	} else {
+		plan_ways();
+		machines = 0;
+	}
+	sim_store_begin();
+	sim_peers->begin();
+	return sim_exchange_options.kind ? machines : sim_chance(200) ? 1 : 2 + sim_below(2);
 }
 
 /* Return: the failure; NULL: none. */
@@ -161,16 +164,13 @@ static const char *run(__u64 seed, int is_verbose)
 	sim_begin(seed, is_verbose);
 	sp_log_init("sim", is_verbose ? SP_LOG_DEBUG : SP_LOG_ERR);
 	begin_ns = sim_now_ns;
-	plan_ways();
-	sim_store_begin();
-	sim_peers_begin();
-	sim_machines_begin(sim_chance(200) ? 1 : 2 + sim_below(2));
+	sim_machines_begin(plan_run());
 	started_ns = plan_all();
 	while (!sim_failure() && sim_step(begin_ns + LIMIT_NS))
-		if (sim_now_ns > started_ns && sim_clients_are_done())
+		if (sim_now_ns > started_ns && sim_peers->are_done())
 			break;
 	if (!sim_failure())
-		sim_peers_judge();
+		sim_peers->judge();
 	if (!sim_failure())
 		judge_ends();
 	sim_machines_end();
@@ -185,37 +185,67 @@ static double seconds(void)
 	return tv.tv_sec + tv.tv_usec / 1e6;
 }
 
-int main(int argc, char **argv)
+/* @seeds from @first on */
+struct task {
+	unsigned long long	seeds, first;
+	int			is_verbose, is_first, is_proof;
+};
+
+static int read_wrong(const char *name)
+{
+	for (unsigned int i = 0; i < SIM_WRONG_COUNT; i++) {
+		if (strcmp(sim_wrong_names[i], name))
+			continue;
+		sim_exchange_options.wrong = i;
+		return 0;
+	}
+	return -1;
+}
+
+static int read_options(int argc, char **argv, struct task *task)
 {
 	static const struct option options[] = {
 		{ "seeds", required_argument, NULL, 'n' }, { "seed", required_argument, NULL, 's' },
 		{ "verbose", no_argument, NULL, 'v' }, { "first", no_argument, NULL, 'f' },
-		{ "again", required_argument, NULL, 'a' }, {},
+		{ "again", required_argument, NULL, 'a' },
+		{ "exchanges", required_argument, NULL, 'x' },
+		{ "features", required_argument, NULL, 'F' },
+		{ "wrong", required_argument, NULL, 'w' }, { "prove", no_argument, NULL, 'p' }, {},
 	};
-	unsigned long long seeds = 1000, first = 1, failed = 0, guesses = 0, digest = 0;
-	int is_verbose = 0, is_first = 0, opt;
-	double begin;
+	int opt, err = 0;
 
-	while ((opt = getopt_long(argc, argv, "n:s:v", options, NULL)) != -1) {
+	while (!err && (opt = getopt_long(argc, argv, "n:s:v", options, NULL)) != -1) {
 		switch (opt) {
-		case 'n': seeds = strtoull(optarg, NULL, 10); break;
-		case 's': first = strtoull(optarg, NULL, 10); break;
-		case 'v': is_verbose = 1; break;
-		case 'f': is_first = 1; break;
+		case 'n': task->seeds = strtoull(optarg, NULL, 10); break;
+		case 's': task->first = strtoull(optarg, NULL, 10); break;
+		case 'v': task->is_verbose = 1; break;
+		case 'f': task->is_first = 1; break;
 		case 'a': again = strtoul(optarg, NULL, 10); break;
-		default: fputs(usage, stderr); return 2;
+		case 'x': err = sim_exchange_read_kind(optarg); break;
+		case 'F': err = sim_exchange_read_features(optarg); break;
+		case 'w': err = read_wrong(optarg); break;
+		case 'p': task->is_proof = 1; break;
+		default: err = -1;
 		}
 	}
-	begin = seconds();
-	for (unsigned long long seed = first; seed < first + seeds; seed++) {
-		const char *why = run(seed, is_verbose);
+	return err;
+}
+
+/* Return: the number of runs that failed. */
+static unsigned long long run_all(const struct task *task)
+{
+	unsigned long long failed = 0, guesses = 0, digest = 0, end = task->first + task->seeds;
+	double begin = seconds();
+
+	for (unsigned long long seed = task->first; seed < end; seed++) {
+		const char *why = run(seed, task->is_verbose);
 
 		digest += sim_digest();
 		if (!why)
 			continue;
 		if (sim_was_guess()) {
 			guesses++;
-			failed += guesses > 2 + seeds / RUNS_PER_GUESS;
+			failed += guesses > 2 + task->seeds / RUNS_PER_GUESS;
 			printf("a cookie was right by chance, seed %llu is not counted: %s\n", seed,
 			       why);
 			continue;
@@ -223,10 +253,40 @@ int main(int argc, char **argv)
 		failed++;
 		printf("seed %llu: %s\n", seed, why);
 		fflush(stdout);
-		if (is_first)
+		if (task->is_first)
 			break;
 	}
-	printf("%llu runs, %llu failed, %.0f a second, digest %016llx\n", seeds - guesses, failed,
-	       seeds / (seconds() - begin), digest);
-	return failed > 0;
+	printf("%llu runs, %llu failed, %.0f a second, digest %016llx\n", task->seeds - guesses,
+	       failed, task->seeds / (seconds() - begin), digest);
+	return failed;
+}
+
+/* Each fault of the middle is found within the seeds; a sound middle has no failure. */
+static int prove(const struct task *task)
+{
+	int missed = 0;
+
+	sim_exchange_options.kind = SIM_KIND_MIDDLE;
+	for (unsigned int i = 0; i < SIM_WRONG_COUNT; i++) {
+		unsigned long long seed = task->first, end = task->first + task->seeds;
+		const char *why = NULL;
+
+		sim_exchange_options.wrong = i;
+		for (; !why && seed < end; seed++)
+			why = run(seed, 0);
+		printf("%s: seed %llu: %s\n", sim_wrong_names[i], seed - 1, why ?: "no failure");
+		missed += i == SIM_WRONG_NONE ? !!why : !why;
+	}
+	return missed > 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct task task = { .seeds = 1000, .first = 1 };
+
+	if (read_options(argc, argv, &task)) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	return task.is_proof ? prove(&task) : run_all(&task) > 0;
 }

@@ -55,7 +55,8 @@ static void send_ack(struct sim_tcp *t)
 {
 	struct sp_segment seg = segment(t, SP_TCP_ACK, t->snd_nxt);
 
-	sim_net_send_segment(&seg);
+	if (t->state != SIM_TCP_CLOSED)
+		sim_net_send_segment(&seg);
 }
 
 static void send_syn(struct sim_tcp *t, __u8 flags)
