@@ -225,7 +225,7 @@ static enum sp_parse_verdict take_len(struct scan *s, int least, size_t *ret)
 
 	if (high > (SP_PROXY_V2_MAX - V2_LEN) >> 8)
 		return bad_header(s, "header too long");
-	if (low < 0)
+	if (high < 0 || low < 0)
 		return SP_PARSE_INCOMPLETE;
 	*ret = high << 8 | low;
 	s->p += 2;

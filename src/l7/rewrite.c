@@ -143,7 +143,7 @@ static struct sp_str value_of(const struct sp_http1 *head, const char *name)
 static bool is_token(struct sp_str str)
 {
 	for (size_t i = 0; i < str.len; i++)
-		if (!memchr(TOKEN_CHARS, str.p[i], strlen(TOKEN_CHARS)))
+		if (!str.p[i] || !strchr(TOKEN_CHARS, str.p[i]))
 			return false;
 	return str.len > 0;
 }
