@@ -9,11 +9,14 @@ import subprocess
 import lab
 
 HERE = pathlib.Path(__file__).resolve().parent
+HTTP_PROXIES = ("haproxy-http", "nginx-http")
 PROXIES = ("haproxy-http", "haproxy-tcp", "nginx-http", "nginx-stream")
 # The same as haproxy-tcp, but for pipes of 256 KiB instead of 64 KiB: so its owner would tune it for bulk.
 TUNED = "haproxy-pipes"
 TUNED_GLOBAL = "tune.pipesize 262144"
 OURS = "spliced"
+# The same with `route: connection`: the first request decides, the rest is not read.
+FIRST_ONLY = "spliced-conn"
 # The same with the engine redis: three servers in the proxy's namespace, K = 3.
 SHARED = "spliced-redis"
 STORE_PORTS = (6379, 6380, 6381)
@@ -22,8 +25,9 @@ STORE_PORTS = (6379, 6380, 6381)
 def start_backend(rig):
     folder = rig.dir / "backend"
     folder.mkdir()
-    config = rig.lab.template(HERE / "backend.nginx.cfg", folder)
-    rig.start("backend", ["nginx", "-c", config, "-e", folder / "error.log"], listen="0.0.0.0:80")
+    pools = rig.lab.template(HERE / "pools.nginx.cfg", folder)
+    config = rig.lab.template(HERE / "backend.nginx.cfg", folder, POOLS=pools)
+    rig.start("backend", ["nginx", "-c", config, "-e", folder / "error.log"], listen=["0.0.0.0:80"])
 
 
 def add_service_address(rig, role):
@@ -41,17 +45,21 @@ def start_nat(rig, options):
     lab.run(*lab.in_space(rig.space["proxy"]), "nft", "-f", str(rules))
 
 
+def services_of(rig):
+    return [lab.SERVICE, lab.SHOP, lab.READ] if rig.name in HTTP_PROXIES else [lab.SERVICE]
+
+
 def start_nginx(rig, options):
     add_service_address(rig, "proxy")
     config = rig.lab.template(HERE / f"{rig.name}.cfg", rig.dir)
-    rig.start("proxy", ["nginx", "-c", config, "-e", rig.dir / "error.log"], listen=lab.SERVICE)
+    rig.start("proxy", ["nginx", "-c", config, "-e", rig.dir / "error.log"], listen=services_of(rig))
 
 
 def start_haproxy(rig, options):
     add_service_address(rig, "proxy")
     source = "haproxy-tcp" if rig.name == TUNED else rig.name
     config = rig.lab.template(HERE / f"{source}.cfg", rig.dir, GLOBAL=TUNED_GLOBAL if rig.name == TUNED else "")
-    rig.start("proxy", ["haproxy", "-db", "-f", config], listen=lab.SERVICE)
+    rig.start("proxy", ["haproxy", "-db", "-f", config], listen=services_of(rig))
 
 
 def find_binary(build, name):
@@ -84,25 +92,29 @@ def shared_config():
 
 
 def start_shared(rig, options):
-    start_spliced(rig, options, shared_config(), start_stores)
+    start_spliced(rig, options, start_stores, MORE=shared_config())
 
 
-def start_spliced(rig, options, more="", then=lambda rig: None):
-    start_daemon(rig, options, "spliced", "proxy", secrets.token_hex(16), MORE=more)
+def start_first_only(rig, options):
+    start_spliced(rig, options, ROUTE="connection")
+
+
+def start_spliced(rig, options, then=lambda rig: None, **words):
+    rig.daemons.append(start_daemon(rig, options, "spliced", "proxy", secrets.token_hex(16), **words))
     then(rig)
     wait_ready(rig, options, "proxy")
 
 
 def start_daemon(rig, options, program, role, key, **words):
-    """With the configuration PROGRAM.yaml.cfg, in a directory of its own."""
+    """With the configuration PROGRAM.yaml.cfg, in a directory of its own. Returns the process."""
     binary, folder = find_binary(options.build, program), rig.dir / f"{role}-{program}"
     folder.mkdir()
     (folder / "cookie.key").touch(mode=0o600)
     (folder / "cookie.key").write_text(key + "\n")
-    words = {"MORE": "", "SERVICE_MORE": "", "SOURCES": ", ".join(lab.sources()), **words}
+    words = {"MORE": "", "SERVICE_MORE": "", "ROUTE": "request", "SOURCES": ", ".join(lab.sources()), **words}
     config = rig.lab.template(HERE / f"{program}.yaml.cfg", folder, BPFFS=rig.lab.bpffs(f"{rig.name}-{role}"), **words)
     rig.lab.callback(unload, rig, role, binary, config)
-    rig.start(role, [binary, "--config", config])
+    return rig.start(role, [binary, "--config", config])
 
 
 def wait_ready(rig, options, role, program="spliced"):
@@ -129,6 +141,7 @@ START = {
     "nginx-http": start_nginx,
     "nginx-stream": start_nginx,
     OURS: start_spliced,
+    FIRST_ONLY: start_first_only,
     SHARED: start_shared,
 }
 

@@ -156,7 +156,7 @@ def start_spliced(rig, options):
     members = {**{proxy: back_addr(n, 1) for n, proxy in enumerate(rig.proxies, 1)}, AGENT: lab.BACKEND_ADDR}
     for n, proxy in enumerate(rig.proxies, 1):
         contenders.start_daemon(rig, options, "spliced", proxy, key, SOURCES=", ".join(lab.sources(n)),
-                                MORE=cluster(rig, store, members, proxy, [AGENT]), SERVICE_MORE=f"    mode: {rig.name}")
+                                MORE=cluster(rig, store, members, proxy, [AGENT]), SERVICE_MORE=f"    mode: {rig.name}\n    default: web")
     if rig.name != "whole":
         contenders.start_daemon(rig, options, "spliced-agent", "backend", key,
                                 INTERFACES=", ".join(["in", *(f"p{n}" for n in range(1, len(rig.proxies) + 1))]),

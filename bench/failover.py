@@ -93,7 +93,7 @@ class Round:
         text = (HERE / "backend.nginx.cfg").read_text()
         for word, value in {"DIR": folder, "FILES": folder, "KILOBYTE": "x" * 1024}.items():
             text = text.replace(f"@{word}@", str(value))
-        text = text.replace("listen 80 ", f"listen [::]:{PORT} ipv6only=off ")
+        text = text.replace("include @POOLS@;", "").replace("listen 80 ", f"listen [::]:{PORT} ipv6only=off ")
         (folder / "conf").write_text(text)
         self.nginx = self.cluster.backend1.popen("nginx", "-c", str(folder / "conf"), "-e", str(folder / "error.log"),
                                                  stdin=subprocess.DEVNULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * gen_conn.c - opens a new connection for every request.
+ * gen_conn.c - opens a new connection for every request, or keeps connections (-k).
  *
  * Closed loop (rate 0): every thread keeps a number of connections busy. A slot starts the next
  * connection when the last has seen the end of stream. Answers complete within the window count.
@@ -10,8 +10,13 @@
  * therefore cannot hide the requests that were not sent meanwhile. Connections due within the
  * window count. A connection without an answer counts with its waiting time, and as stuck.
  *
+ * Kept connections: a slot sends its next request on the connection that it has, and the slot that
+ * has rested longest is the next. Requests are given as LETTER=TEXT, LETTER being the first byte of
+ * the right body. A connection repeats one of them, or cycles through all (-m). An end of stream is
+ * an error, as are bytes behind an answer.
+ *
  * Source addresses are used in turn, so that the ports of an address do not run out. The server
- * closes first: there is no TIME_WAIT here.
+ * closes first unless connections are kept: there is no TIME_WAIT here.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -28,12 +33,18 @@
 #include "gen.h"
 
 #define THREADS_MAX	16
+#define KINDS_MAX	8
 #define SAMPLES_MAX	(2 * 1000 * 1000)
 #define ANSWER_BYTES	4096
 #define EVENTS_MAX	256
 #define GRACE_NS	GEN_NS_PER_S	/* a connection older at the end is stuck */
 #define TICK_NS		(10 * GEN_NS_PER_MS)
 #define REQUEST		"GET /1k HTTP/1.1\r\nHost: bench.example\r\nConnection: close\r\n\r\n"
+
+struct kind {
+	const char *request;
+	char letter;
+};
 
 static struct {
 	struct sockaddr_in service;
@@ -44,11 +55,17 @@ static struct {
 	unsigned int rate;		/* of all threads, 1/s */
 	uint64_t warm_ns, run_ns;
 	uint64_t start_ns, begin_ns, end_ns;
-} opt = { .sources = 1, .threads = 1, .slots = 32, .warm_ns = 300 * GEN_NS_PER_MS, .run_ns = GEN_NS_PER_S };
+	bool is_kept, is_moving;
+	struct kind kinds[KINDS_MAX];
+	unsigned int kind_count;
+} opt = { .sources = 1, .threads = 1, .slots = 32, .warm_ns = 300 * GEN_NS_PER_MS, .run_ns = GEN_NS_PER_S,
+	  .kinds = { { REQUEST, 'x' } }, .kind_count = 1 };
 
 struct conn {
-	int fd;				/* -1: free */
+	int fd;				/* -1: none */
 	bool is_sent, is_whole;
+	unsigned int turn;		/* kind of its next request */
+	char letter;			/* of the answer due */
 	uint64_t due_ns;
 	size_t len, whole_len;		/* whole_len: 0 until the head is known */
 	char buf[ANSWER_BYTES];
@@ -58,11 +75,12 @@ struct worker {
 	pthread_t thread;
 	int epoll_fd;
 	struct conn *conns;
-	unsigned int *free_slots, frees;
+	unsigned int *free_slots, frees, first_free;	/* a ring */
 	unsigned int next_source;
 	uint64_t next_due_ns, step_ns;
 	uint64_t *latency_ns, *late_ns;
 	size_t latencies, lates;
+	unsigned long answers;		/* also outside of the window */
 	unsigned long errors, stuck;
 };
 
@@ -71,12 +89,34 @@ static bool in_window(uint64_t at_ns)
 	return at_ns >= opt.begin_ns && at_ns < opt.end_ns;
 }
 
+static void slot_put(struct worker *w, struct conn *c)
+{
+	w->free_slots[(w->first_free + w->frees++) % opt.slots] = c - w->conns;
+}
+
+/* The slot that has rested longest. */
+static struct conn *slot_take(struct worker *w)
+{
+	struct conn *c = &w->conns[w->free_slots[w->first_free]];
+
+	w->first_free = (w->first_free + 1) % opt.slots;
+	w->frees--;
+	return c;
+}
+
+/* A kept connection without a request: its slot is in the ring. */
+static bool conn_rests(const struct conn *c)
+{
+	return opt.is_kept && c->is_whole;
+}
+
 static void conn_free(struct worker *w, struct conn *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
-	w->free_slots[w->frees++] = c - w->conns;
+	if (!conn_rests(c))
+		slot_put(w, c);
 }
 
 static void conn_failed(struct worker *w, struct conn *c)
@@ -93,6 +133,7 @@ static void sample_add(struct worker *w, uint64_t latency_ns)
 
 static int conn_open(struct worker *w, struct conn *c)
 {
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
 	struct sockaddr_in source = opt.source;
 	int one = 1;
 
@@ -106,18 +147,28 @@ static int conn_open(struct worker *w, struct conn *c)
 		return -errno;
 	if (connect(c->fd, (struct sockaddr *)&opt.service, sizeof(opt.service)) && errno != EINPROGRESS)
 		return -errno;
-	return 0;
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) ? -errno : 0;
+}
+
+static int conn_ask(struct conn *c)
+{
+	const struct kind *kind = &opt.kinds[c->turn % opt.kind_count];
+	size_t len = strlen(kind->request);
+
+	c->is_sent = true;
+	c->letter = kind->letter;
+	c->turn += opt.is_moving;
+	return send(c->fd, kind->request, len, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -EPIPE;
 }
 
 static void conn_start(struct worker *w, uint64_t due_ns)
 {
-	struct conn *c = &w->conns[w->free_slots[--w->frees]];
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
+	struct conn *c = slot_take(w);
 
 	c->is_sent = c->is_whole = false;
 	c->len = c->whole_len = 0;
 	c->due_ns = due_ns;
-	if (conn_open(w, c) || epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev))
+	if (c->fd >= 0 ? conn_ask(c) : conn_open(w, c))
 		conn_failed(w, c);
 }
 
@@ -134,12 +185,17 @@ static int conn_check(struct worker *w, struct conn *c)
 			return head == -EAGAIN ? 0 : head;
 		c->whole_len = head + body_bytes;
 	}
-	if (c->len < c->whole_len || c->is_whole)
+	if (c->len < c->whole_len)
 		return 0;
+	if (c->len > c->whole_len || c->buf[c->whole_len - 1] != c->letter)
+		return -EPROTO;
 	c->is_whole = true;
+	w->answers++;
 	now_ns = gen_now_ns();
 	if (in_window(opt.rate ? c->due_ns : now_ns))
 		sample_add(w, now_ns - c->due_ns);
+	if (opt.is_kept)
+		slot_put(w, c);
 	return 0;
 }
 
@@ -150,7 +206,7 @@ static void conn_read(struct worker *w, struct conn *c)
 
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if (!n && c->is_whole) {
+		if (!n && c->is_whole && !opt.is_kept) {
 			conn_free(w, c);
 			return;
 		}
@@ -168,12 +224,9 @@ static void conn_read(struct worker *w, struct conn *c)
 
 static void conn_event(struct worker *w, struct conn *c, uint32_t events)
 {
-	if (!c->is_sent && (events & EPOLLOUT)) {
-		c->is_sent = true;
-		if (send(c->fd, REQUEST, strlen(REQUEST), MSG_NOSIGNAL) < 0) {
-			conn_failed(w, c);
-			return;
-		}
+	if (!c->is_sent && (events & EPOLLOUT) && conn_ask(c)) {
+		conn_failed(w, c);
+		return;
 	}
 	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
 		conn_read(w, c);
@@ -227,7 +280,7 @@ static void end_conns(struct worker *w)
 
 		if (c->fd < 0)
 			continue;
-		if (now_ns - c->due_ns > GRACE_NS)
+		if (!conn_rests(c) && now_ns - c->due_ns > GRACE_NS)
 			w->stuck++;
 		if (opt.rate && !c->is_whole && in_window(c->due_ns))
 			sample_add(w, now_ns - c->due_ns);
@@ -265,7 +318,8 @@ static void worker_start(struct worker *w, unsigned int idx)
 		gen_die("worker", errno);
 	for (unsigned int i = 0; i < opt.slots; i++) {
 		w->conns[i].fd = -1;
-		w->free_slots[w->frees++] = i;
+		w->conns[i].turn = idx * opt.slots + i;
+		slot_put(w, &w->conns[i]);
 	}
 	if (opt.rate) {
 		w->step_ns = GEN_NS_PER_S * opt.threads / opt.rate;
@@ -308,24 +362,32 @@ static size_t print_percentiles(struct worker *workers, const char *name, bool i
 
 static void report(struct worker *workers, const struct gen_cpu *begin, const struct gen_cpu *end)
 {
-	unsigned long errors = 0, stuck = 0;
+	unsigned long answers = 0, errors = 0, stuck = 0;
 
 	for (unsigned int i = 0; i < opt.threads; i++) {
+		answers += workers[i].answers;
 		errors += workers[i].errors;
 		stuck += workers[i].stuck;
 	}
 	printf("requests %zu\n", print_percentiles(workers, "latency", false));
 	if (opt.rate)
 		print_percentiles(workers, "late", true);
-	printf("errors %lu\nstuck %lu\n", errors, stuck);
+	printf("answers %lu\nerrors %lu\nstuck %lu\n", answers, errors, stuck);
 	gen_cpu_print(begin, end);
+}
+
+static void parse_kinds(int count, char **texts)
+{
+	opt.kind_count = count;
+	for (int i = 0; i < count; i++)
+		opt.kinds[i] = (struct kind){ .letter = texts[i][0], .request = texts[i] + 2 };
 }
 
 static void parse_options(int argc, char **argv)
 {
-	int o;
+	int o, kinds;
 
-	while ((o = getopt(argc, argv, "s:n:t:c:r:w:d:")) != -1) {
+	while ((o = getopt(argc, argv, "s:n:t:c:r:w:d:km")) != -1) {
 		switch (o) {
 		case 's': opt.source = gen_addr(optarg, 0); break;
 		case 'n': opt.sources = atoi(optarg); break;
@@ -334,14 +396,19 @@ static void parse_options(int argc, char **argv)
 		case 'r': opt.rate = atoi(optarg); break;
 		case 'w': opt.warm_ns = atoi(optarg) * GEN_NS_PER_MS; break;
 		case 'd': opt.run_ns = atoi(optarg) * GEN_NS_PER_MS; break;
+		case 'k': opt.is_kept = true; break;
+		case 'm': opt.is_moving = true; break;
 		default: exit(2);
 		}
 	}
-	if (argc - optind != 2 || !opt.slots || !opt.sources || !opt.threads || opt.threads > THREADS_MAX) {
+	kinds = argc - optind - 2;
+	if (kinds < opt.is_kept || kinds > KINDS_MAX || !opt.slots || !opt.sources || !opt.threads || opt.threads > THREADS_MAX) {
 		fprintf(stderr, "usage: gen_conn -s FIRST_SOURCE [-n SOURCES] [-t THREADS] [-c SLOTS_PER_THREAD]\n"
-				"                [-r RATE] [-w WARM_MS] [-d RUN_MS] ADDRESS PORT\n");
+				"                [-r RATE] [-w WARM_MS] [-d RUN_MS] [-k [-m]] ADDRESS PORT [LETTER=REQUEST ...]\n");
 		exit(2);
 	}
+	if (kinds)
+		parse_kinds(kinds, argv + optind + 2);
 	opt.service = gen_addr(argv[optind], atoi(argv[optind + 1]));
 }
 

@@ -3,9 +3,9 @@
 
 Every contender gets three namespaces of its own, all alike:
 
-    client 10.0.1.2 .. 10.0.1.9 ---- front 10.0.1.1 [proxy] 10.0.2.1 back ---- 10.0.2.2 backend (nginx)
+    client 10.0.1.2 .. 10.0.1.9 ---- front 10.0.1.1 [proxy] 10.0.2.1 back ---- 10.0.2.2 .. 10.0.2.5 backend (nginx)
 
-The service is 192.0.2.1:80 for all of them. Each resource registers how it is undone when it is made.
+The services are 192.0.2.1, ports 80 to 82, for all of them. Each resource registers how it is undone when it is made.
 """
 import contextlib
 import os
@@ -19,8 +19,11 @@ import time
 
 SERVICE_ADDR = "192.0.2.1"
 SERVICE = SERVICE_ADDR + ":80"
+SHOP_PORT, READ_PORT = 81, 82
+SHOP, READ = (f"{SERVICE_ADDR}:{port}" for port in (SHOP_PORT, READ_PORT))
 BACKEND_ADDR = "10.0.2.2"
 BACKEND = BACKEND_ADDR + ":80"
+POOLS = {"PAGE": "10.0.2.3", "STATIC": "10.0.2.4", "ORDER": "10.0.2.5"}     # of the services that choose among several
 FIRST_SOURCE = "10.0.1.2"
 SOURCES = 8
 SOURCES_EACH = 4
@@ -29,7 +32,7 @@ LINKS = (  # namespace, interface, MAC, addresses
     ("client", "out", "02:00:00:00:01:02", [f"10.0.1.{i}/24" for i in range(2, 2 + SOURCES)]),
     ("proxy", "front", "02:00:00:00:01:01", ["10.0.1.1/24"]),
     ("proxy", "back", "02:00:00:00:02:01", ["10.0.2.1/24"]),
-    ("backend", "in", "02:00:00:00:02:02", ["10.0.2.2/24"]),
+    ("backend", "in", "02:00:00:00:02:02", [f"{addr}/24" for addr in (BACKEND_ADDR, *POOLS.values())]),
 )
 SYSCTLS = {
     "net.ipv4.ip_forward": "1",
@@ -46,6 +49,11 @@ class LabError(Exception):
 def sources(n=1):
     """Addresses that belong to the n-th proxy: out of them spliced talks to backends."""
     return [f"10.0.9.{SOURCES_EACH * (n - 1) + i}" for i in range(1, SOURCES_EACH + 1)]
+
+
+def letter_of(pool):
+    """All that its bodies are made of."""
+    return pool[0].lower()
 
 
 def run(*argv, timeout=30, check=True):
@@ -120,8 +128,10 @@ class Lab(contextlib.ExitStack):
     def template(self, source, target_dir, **more):
         """Fills in @NAME@; returns the path of the result."""
         words = {"DIR": target_dir, "FILES": self.dir / "files", "SERVICE": SERVICE,
-                 "SERVICE_ADDR": SERVICE_ADDR, "BACKEND": BACKEND, "BACKEND_ADDR": BACKEND_ADDR,
-                 "KILOBYTE": "x" * 1024, **more}
+                 "SERVICE_ADDR": SERVICE_ADDR, "SHOP": SHOP, "READ": READ,
+                 "BACKEND": BACKEND, "BACKEND_ADDR": BACKEND_ADDR, "KILOBYTE": "x" * 1024,
+                 **{name: addr + ":80" for name, addr in POOLS.items()},
+                 **{f"{name}_KILOBYTE": letter_of(name) * 1024 for name in POOLS}, **more}
         text = source.read_text()
         for word, value in words.items():
             text = text.replace(f"@{word}@", str(value))
@@ -172,6 +182,7 @@ class Rig:
         self.space = {s: f"{lab.prefix}-{name}-{s}" for s in ("client", self.MIDDLE, *more_spaces, "backend")}
         self.processes = []
         self.stores = []
+        self.daemons = []   # spliced itself, where it stands in the middle
 
     def build(self):
         for space in self.space.values():
@@ -203,7 +214,7 @@ class Rig:
         lines = run(*in_space(self.space[role]), "ss", "-Htln").stdout.splitlines()
         return [line.split()[3] for line in lines]
 
-    def start(self, role, argv, listen=None):
+    def start(self, role, argv, listen=()):
         """Starts a server; refuses to share its port with a stale one."""
         if self.listeners(role):
             raise LabError(f"{self.name}: {role}: something listens already: {self.listeners(role)}")
@@ -211,9 +222,9 @@ class Rig:
         process = self.lab.daemon(self.space[role], argv, log)
         self.processes.append((process, log))
         if listen:
-            wait_until(f"{self.name}: {role} does not listen on {listen}; log {self.log_tail(log)}",
-                       lambda: listen in self.listeners(role) or not self.check_alive())
-            if set(self.listeners(role)) != {listen}:
+            wait_until(f"{self.name}: {role} does not listen on all of {listen}; log {self.log_tail(log)}",
+                       lambda: set(listen) <= set(self.listeners(role)) or not self.check_alive())
+            if set(self.listeners(role)) != set(listen):
                 raise LabError(f"{self.name}: {role} listens on {self.listeners(role)}, want only {listen}")
         return process
 

@@ -11,6 +11,8 @@ import contenders
 import lab
 
 OPEN_RATE = 2000
+KEPT_CONNECTIONS = 64   # in the open loop: each asks 31 times a second
+SHOP = {"PAGE": ("shop.example", "/page/1k"), "STATIC": ("shop.example", "/static/1k"), "ORDER": ("api.example", "/order/1k")}
 BULK_PARTS = 4
 BULK_WARM_MS = 200
 PROBE_S = 0.2
@@ -105,8 +107,19 @@ def cost(out, per, scale):
     return out["busy_s"] * scale / per, 100 * out["busy_s"] / (CPUS * out["seconds"])
 
 
+def seconds_of(processes):
+    """Time that their threads have run. The scheduler's own clock: unlike ticks it is true for short turns."""
+    return sum(int(path.read_text().split()[0]) for p in processes
+               for path in pathlib.Path("/proc", str(p.pid), "task").glob("*/schedstat")) / 1e9
+
+
+def daemon_time(rig, name, begin_s, count):
+    """Processor time of the daemon itself for each unit of work; nothing where there is no daemon of ours."""
+    return {f"{name}_daemon_us": (seconds_of(rig.daemons) - begin_s) * 1e6 / count} if rig.daemons else {}
+
+
 def keepalive(rig, seconds):
-    begin = read_cpu()
+    begin_s, begin = seconds_of(rig.daemons), read_cpu()
     text = rig.client("wrk", "-t2", "-c32", f"-d{seconds}s", "-H", "Host: bench.example",
                       f"http://{lab.SERVICE_ADDR}/1k", timeout=seconds + 15)
     end = read_cpu()
@@ -116,7 +129,7 @@ def keepalive(rig, seconds):
     out = {"busy_s": busy_between(begin, end), "seconds": end[0] - begin[0]}
     cpu_us, busy_pct = cost(out, requests, 1e6)
     return {"keepalive_rps": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-            "keepalive_cpu_us": cpu_us, "keepalive_busy_pct": busy_pct}
+            "keepalive_cpu_us": cpu_us, "keepalive_busy_pct": busy_pct, **daemon_time(rig, "keepalive", begin_s, requests)}
 
 
 def download(rig, seconds, path, flows, parts):
@@ -134,48 +147,98 @@ def bulk(rig, seconds):
             "bulk_busy_pct": busy_pct}
 
 
-def gen_conn(rig, seconds, *more):
+def gen_conn(rig, name, seconds, *more, port=80, requests=()):
+    begin_s = seconds_of(rig.daemons)
     out = numbers(rig.client(rig.lab.dir / "gen_conn", "-s", lab.FIRST_SOURCE, "-n", lab.SOURCES, "-w", 300,
-                             "-d", seconds * 1000, *more, lab.SERVICE_ADDR, 80, timeout=seconds + 15))
+                             "-d", seconds * 1000, *more, lab.SERVICE_ADDR, port, *requests, timeout=seconds + 15))
     if not out["requests"]:
         raise MeasureError(f"{rig.name}: no answer at all: {out}")
-    return out
-
-
-def seconds_of(processes):
-    """What they have run. The scheduler's own clock: unlike ticks it is true for a process that does little at a time."""
-    return sum(int(pathlib.Path("/proc", str(p.pid), "schedstat").read_text().split()[0]) for p in processes) / 1e9
+    return {**out, "daemon": daemon_time(rig, name, begin_s, out["answers"])}
 
 
 def connections(rig, seconds):
     begin_s, begin = seconds_of(rig.stores), time.monotonic()
-    out = gen_conn(rig, seconds, "-t", 2, "-c", 32)
+    out = gen_conn(rig, "conn", seconds, "-t", 2, "-c", 32)
     stores = (seconds_of(rig.stores) - begin_s) / (CPUS * (time.monotonic() - begin))
     cpu_us, busy_pct = cost(out, out["requests"], 1e6)
     cps = out["requests"] / out["seconds"]
     return {"conn_cps": cps, "conn_cpu_us": cpu_us, "conn_busy_pct": busy_pct,
             "conn_errors": out["errors"], "conn_stuck": out["stuck"],
-            "conn_store_pct": 100 * stores, "conn_elsewhere_cps": cps / (1 - stores)}
+            "conn_store_pct": 100 * stores, "conn_elsewhere_cps": cps / (1 - stores), **out["daemon"]}
+
+
+def latencies(name, out):
+    cpu_us, busy_pct = cost(out, out["requests"], 1e6)
+    return {f"{name}_p50_us": out["latency_p50_us"], f"{name}_p99_us": out["latency_p99_us"],
+            f"{name}_max_us": out["latency_max_us"], f"{name}_late_p99_us": out["late_p99_us"],
+            f"{name}_cpu_us": cpu_us, f"{name}_busy_pct": busy_pct,
+            f"{name}_errors": out["errors"], f"{name}_stuck": out["stuck"], **out["daemon"]}
 
 
 def open_loop(rig, seconds):
-    out = gen_conn(rig, seconds, "-r", OPEN_RATE, "-c", 4096)
+    return latencies("open", gen_conn(rig, "open", seconds, "-r", OPEN_RATE, "-c", 4096))
+
+
+def shop_requests(header):
+    return [f"{lab.letter_of(pool)}=GET {path} HTTP/1.1\r\nHost: {host}\r\n" +
+            (f"X-Pool: {pool.lower()}\r\n" if header else "") + "\r\n" for pool, (host, path) in SHOP.items()]
+
+
+def kept(name, rig, seconds, *more, port):
+    """Connections that stay. An answer of the wrong pool is an error, and with one there is no figure."""
+    out = gen_conn(rig, name, seconds, "-k", *more, port=port, requests=shop_requests(port == lab.READ_PORT))
+    if out["errors"] or out["stuck"]:
+        raise MeasureError(f"{rig.name}: {out['errors']:.0f} wrong or broken answers, {out['stuck']:.0f} stuck")
+    return out
+
+
+def kept_closed(name, rig, seconds, *more, port):
+    out = kept(name, rig, seconds, "-t", 2, "-c", 16, *more, port=port)
     cpu_us, busy_pct = cost(out, out["requests"], 1e6)
-    return {"open_p50_us": out["latency_p50_us"], "open_p99_us": out["latency_p99_us"],
-            "open_max_us": out["latency_max_us"], "open_late_p99_us": out["late_p99_us"],
-            "open_cpu_us": cpu_us, "open_busy_pct": busy_pct,
-            "open_errors": out["errors"], "open_stuck": out["stuck"]}
+    return {f"{name}_rps": out["requests"] / out["seconds"], f"{name}_cpu_us": cpu_us, f"{name}_busy_pct": busy_pct,
+            **out["daemon"]}
+
+
+def kept_open(name, rig, seconds, *more, port):
+    return latencies(name, kept(name, rig, seconds, "-r", OPEN_RATE, "-c", KEPT_CONNECTIONS, *more, port=port))
+
+
+def stay(rig, seconds):
+    return kept_closed("stay", rig, seconds, port=lab.SHOP_PORT)
+
+
+def move(rig, seconds):
+    return kept_closed("move", rig, seconds, "-m", port=lab.SHOP_PORT)
+
+
+def read(rig, seconds):
+    return kept_closed("read", rig, seconds, port=lab.READ_PORT)
+
+
+def read_open(rig, seconds):
+    return kept_open("read_open", rig, seconds, port=lab.READ_PORT)
+
+
+def move_open(rig, seconds):
+    return kept_open("move_open", rig, seconds, "-m", port=lab.SHOP_PORT)
 
 
 def check(rig):
     """One short run: the contender answers, whole and right, before anything is measured."""
-    out = gen_conn(rig, 1, "-r", 50, "-c", 16)
+    out = gen_conn(rig, "check", 1, "-r", 50, "-c", 16)
     if out["errors"] or out["stuck"]:
         raise MeasureError(f"{rig.name}: {out['errors']:.0f} errors, {out['stuck']:.0f} stuck before the start")
 
 
-MEASURES = {"keepalive": keepalive, "bulk": bulk, "connections": connections, "open": open_loop}
-ONLY = {contenders.TUNED: ("bulk",)}  # who does not take part in everything
+UNROUTED = {"keepalive": keepalive, "bulk": bulk, "connections": connections, "open": open_loop}
+ROUTED = {"stay": stay, "move": move, "read": read, "read_open": read_open, "move_open": move_open}
+MEASURES = {**UNROUTED, **ROUTED}
+PARTS = {   # of the contenders that take part in more, or less, than what needs no routes
+    contenders.TUNED: ("bulk",),
+    **dict.fromkeys((*contenders.HTTP_PROXIES, contenders.OURS), MEASURES),
+    contenders.FIRST_ONLY: ("keepalive", "bulk", "connections", "stay"),
+    contenders.SHARED: (*UNROUTED, "move"),
+}
 
 
 def sample(rig, measure, seconds, known=None):
@@ -194,7 +257,7 @@ def sample(rig, measure, seconds, known=None):
 
 
 def takes_part(name, measure):
-    return measure in ONLY.get(name, MEASURES)
+    return measure in PARTS.get(name, UNROUTED)
 
 
 def bpf_cost(program):

@@ -24,9 +24,27 @@ SECTIONS = (  # title, unit, measure, digits, measures printed beside
     ("one packet, identity half, timestamps only", "ns", "bpf_timestamps_ns", 0, ()),
     ("one packet, identity half, 3 SACK blocks", "ns", "bpf_sack3_ns", 0, ()),
 )
-BEST = "best proxy"
+ROUTED_SECTIONS = (     # as those above
+    ("kept connections, routes by Host and path, each stays in one of 3 pools", "req/s", "stay_rps", 0,
+     (("stay_cpu_us", "CPU us/req", 1), ("stay_busy_pct", "busy %", 0))),
+    ("the same, each request to another pool than the one before", "req/s", "move_rps", 0,
+     (("move_cpu_us", "CPU us/req", 1), ("move_busy_pct", "busy %", 0))),
+    ("kept connections, routes by a header, each stays in one of 3 pools", "req/s", "read_rps", 0,
+     (("read_cpu_us", "CPU us/req", 1), ("read_busy_pct", "busy %", 0))),
+    ("the same at 2000/s, p50", "us", "read_open_p50_us", 0,
+     (("read_open_p99_us", "p99", 0), ("read_open_late_p99_us", "late p99", 0), ("read_open_cpu_us", "CPU us/req", 1))),
+    ("each request to another pool at 2000/s, p50", "us", "move_open_p50_us", 0,
+     (("move_open_p99_us", "p99", 0), ("move_open_late_p99_us", "late p99", 0), ("move_open_cpu_us", "CPU us/req", 1))),
+)
+DAEMON_LOADS = (
+    ("keepalive", "requests, one pool"), ("stay", "requests that stay, by Host and path"), ("read", "requests that stay, by a header"),
+    ("move", "requests that move"), ("read_open", "by a header, at 2000/s"), ("move_open", "that move, at 2000/s"),
+    ("conn", "connections, one request each"), ("open", "the same at 2000/s"),
+)
+BEST, BEST_HTTP = "best proxy", "best HTTP proxy"
+CHOICES = {BEST: contenders.PROXIES, BEST_HTTP: contenders.HTTP_PROXIES}
 SIGNS = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
-OURS, SHARED = contenders.OURS, contenders.SHARED
+OURS, SHARED, FIRST_ONLY = contenders.OURS, contenders.SHARED, contenders.FIRST_ONLY
 # what, measure, against (None: the value itself), sign, bar (None: told, not judged), whose when not spliced's
 BARS = (
     ("keep-alive req/s", "keepalive_rps", "routing", ">=", 0.95),
@@ -41,6 +59,18 @@ BARS = (
     ("p99 at 2000/s", "open_p99_us", "haproxy-http", "<=", 1.0),
     ("ns per packet, timestamps", "bpf_timestamps_ns", None, "<=", 160),
     ("ns per packet, 3 SACK blocks", "bpf_sack3_ns", None, "<=", 230),
+    ("keep-alive req/s", "keepalive_rps", FIRST_ONLY, ">=", 0.90),
+    ("keep-alive req/s", "keepalive_rps", BEST_HTTP, ">=", 1.8),
+    ("stays, Host and path: req/s", "stay_rps", FIRST_ONLY, ">=", 0.90),
+    ("stays, Host and path: req/s", "stay_rps", BEST_HTTP, ">=", 1.8),
+    ("moves: req/s", "move_rps", BEST_HTTP, ">=", 0.8),
+    ("stays, header: req/s", "read_rps", BEST_HTTP, ">=", None),
+    ("stays, header: p50 at 2000/s", "read_open_p50_us", "haproxy-http", "<=", 1.0),
+    ("moves: p50 at 2000/s", "move_open_p50_us", "haproxy-http", "<=", None),
+    ("bulk Gbit/s", "bulk_gbps", FIRST_ONLY, ">=", 0.97),
+    ("CPU-s per GB", "bulk_cpu_s_per_gb", FIRST_ONLY, "<=", 1.03),
+    ("connections/s", "conn_cps", FIRST_ONLY, ">=", 0.97),
+    ("shared store: moves req/s", "move_rps", OURS, ">=", None, SHARED),
     ("shared store: keep-alive req/s", "keepalive_rps", OURS, ">=", 0.97, SHARED),
     ("shared store: bulk Gbit/s", "bulk_gbps", OURS, ">=", 0.97, SHARED),
     ("shared store: connections/s", "conn_cps", OURS, ">=", 0.85, SHARED),
@@ -75,8 +105,8 @@ class Samples:
         ours, theirs = self.values[measure, contender], self.values[measure, against]
         return [ours[turn] - theirs[turn] for turn in ours if turn in theirs]
 
-    def best_proxy(self, measure):
-        found = [c for c in self.contenders(measure) if c in contenders.PROXIES]
+    def best_of(self, measure, choice):
+        found = [c for c in self.contenders(measure) if c in choice]
         return max(found, key=lambda c: self.median(measure, c), default=None)
 
 
@@ -97,11 +127,10 @@ def print_section(samples, title, unit, measure, digits, beside, baseline="routi
 
 def judge(samples, what, measure, against, ours):
     """(text of what it was measured against, ratios or values); no values when one side is missing."""
-    if against == BEST:
-        against = samples.best_proxy(measure)
-        label = f"{BEST} ({against})" if against else BEST
-    else:
-        label = against or "itself"
+    label = against or "itself"
+    if against in CHOICES:
+        against = samples.best_of(measure, CHOICES[label])
+        label = f"{label} ({against})" if against else label
     if ours not in samples.contenders(measure):
         return label, []
     if label == "itself":
@@ -145,9 +174,22 @@ def print_noise(rows):
                   f" of the machine (median {statistics.median(found):.0f} %, at most {max(found):.0f} %)")
 
 
+def print_daemon(samples):
+    """All that one thread can carry, if the rest of the machine were free."""
+    found = [(text, samples.median(f"{load}_daemon_us", OURS)) for load, text in DAEMON_LOADS
+             if OURS in samples.contenders(f"{load}_daemon_us")]
+    if found:
+        print(f"\nspliced's one thread, by its own schedstat\n  {'':40}{'CPU us each':>12}{'one core carries':>20}")
+    for text, us in found:
+        print(f"  {text:40}{us:12.2f}{1e6 / us if us else math.inf:18.0f}/s")
+
+
 def print_table(rows):
     samples = Samples(rows)
     print_noise(rows)
     for section in SECTIONS:
         print_section(samples, *section)
+    for section in ROUTED_SECTIONS:
+        print_section(samples, *section, baseline="haproxy-http")
+    print_daemon(samples)
     return print_bars(samples)

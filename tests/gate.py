@@ -177,7 +177,7 @@ def meson_part(tally, name, command, folder):
 
 def unit(tally):
     result = LOGS / "counting.xml"
-    tests = ["tests/test_gate.py", "tests/test_circles.py", "tests/test_lint.py"]
+    tests = ["tests/test_gate.py", "tests/test_circles.py", "tests/test_lint.py", "tests/test_bench.py"]
     status = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests,
                   "--junit-xml", result])
     tally.count("counting", read(pytest_result, result), status)
