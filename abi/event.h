@@ -20,13 +20,17 @@
  * ASK		of an agent: as BACK, but the packet has passed, and only its headers are here
  * QUOTE	an ICMP error, with its first bytes only, about a packet of ours without a half.
  *		@tuple is of the answer to that packet
+ * REQUEST	data beyond the boundary of a half from the client (enum sp_bound); not carried
+ * RESPONSE	of a half from the backend with a boundary: FIN, RST, or data beyond; not carried,
+ *		unless @cookie says so
  * UNTAKEN	of an agent: the first segment of an adopted connection was repeated. The kernel
  *		was given the segment before and has no socket: this host has dropped the connection
  */
 #define SP_EVENT_KINDS(X) \
 	X(FRONT, front) X(BACK, back) X(HELD, held) \
 	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(QUERY, ask) X(REUSED, reused) X(QUOTE, quote) \
-	X(PIECES, pieces) X(UNTAKEN, untaken)
+	X(PIECES, pieces) X(REQUEST, request) X(RESPONSE, response) \
+	X(UNTAKEN, untaken)
 
 enum sp_event_kind {
 #define X(up, low) SP_EVENT_##up,
@@ -45,7 +49,8 @@ enum sp_event_kind {
  * @l4_off:	offset of the TCP header in @packet, of QUOTE the ICMP header
  * @mtu:	of the egress: TOO_BIG, PIECES; of an agent's BACK: payload of a superpacket's
  *		segments; 0: none
- * @cookie:	of FRONT: enum sp_cookie, so that the daemon need not compute the MAC again
+ * @cookie:	of FRONT: enum sp_cookie, so that the daemon need not compute the MAC again; of
+ *		RESPONSE: 1: a copy, the packet was carried
  * @came_ms:	arrival, CLOCK_MONOTONIC_COARSE, modulo 2^32
  * @packet:	as received, network byte order
  *

@@ -168,15 +168,31 @@ enum {
 /**
  * struct sp_boundary - where a half with SP_HALF_F_REQUESTS ends
  * @until:	first sequence number beyond, as the sender counts (host order)
+ * @laps:	times that @until goes on by SP_BOUNDARY_LAP when it is reached: sequence numbers
+ *		can't tell more than 2 GiB apart
  * @bound:	enum sp_bound
  * @reading:	SP_READING_*, of the half from the backend
  */
 struct sp_boundary {
 	__u32		until;
+	__u16		laps;
 	__u8		bound;
 	__u8		reading;
-	__u8		pad[2];
 };
+
+#define SP_BOUNDARY_LAP		(1U << 30)
+#define SP_BOUNDARY_MAX		((__u64)SP_BOUNDARY_LAP << 16) /* no message is longer */
+
+/* The boundary @bytes behind @seq; at most SP_BOUNDARY_MAX. */
+sp_inline struct sp_boundary sp_boundary_make(__u32 seq, __u64 bytes, __u8 bound, __u8 reading)
+{
+	struct sp_boundary b = { .until = seq, .bound = bound, .reading = reading };
+
+	if (bytes >= SP_BOUNDARY_LAP)
+		b.laps = bytes / SP_BOUNDARY_LAP - 1;
+	b.until += bytes - (__u64)b.laps * SP_BOUNDARY_LAP;
+	return b;
+}
 
 enum {
 	SP_HANDSHAKE_TS		= 1 << 0,

@@ -19,7 +19,8 @@ enum {
  * @flags:	SP_STATE_* to add to the half up; the half down gets the same ends from its own view
  * @sets:	SP_PATCH_*
  * @up, @down:	boundaries, as @sets says
- * @version:	with SP_PATCH_UP or SP_PATCH_DOWN: only if the splice has this one
+ * @version:	with SP_PATCH_UP or SP_PATCH_DOWN: only if the splice has this one, which then
+ *		becomes @becomes
  *
  * The program returns 1 when the splice is there, else 0. The program changes the splice in
  * place: a whole entry read and written back would undo changes by packets in between.
@@ -32,9 +33,9 @@ struct sp_patch {
 	__u8		flags;
 	__u8		sets;
 	__u8		pad[2];
-	__u32		version;
+	__u32		version, becomes;
 	struct sp_boundary up, down;
 };
-_Static_assert(sizeof(struct sp_patch) == 84, "struct sp_patch is ABI");
+_Static_assert(sizeof(struct sp_patch) == 88, "struct sp_patch is ABI");
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef SP_BPF_CARRY_H
 #define SP_BPF_CARRY_H
 
+#include "boundary.bpf.h"
 #include "rewrite.bpf.h"
 #include "upcall.bpf.h"
 #include "nexthop.bpf.h"
@@ -257,6 +258,11 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return challenge(pkt, now_ns);
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
+	if (e->half.flags & SP_HALF_F_REQUESTS) {
+		err = bounded(pkt, e, now_ns);
+		if (err)
+			return err;
+	}
 	err = nexthop_find(pkt, e, now_ns);
 	if (err)
 		return err;

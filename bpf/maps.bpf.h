@@ -103,7 +103,7 @@ struct sp_bucket {
 /* Token buckets limit the daemon's work for packets of unknown connections. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 4);
+	__uint(max_entries, 5);
 	__type(key, __u32);
 	__type(value, struct sp_bucket);
 } sp_buckets SEC(".maps");

@@ -24,6 +24,17 @@ static __always_inline int is_meant(const struct sp_entry *e, const struct sp_pa
 	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && e->meta.client_isn == n->client_isn;
 }
 
+static __always_inline void set_boundaries(struct sp_entry *up, struct sp_entry *down,
+					   const struct sp_patch *n)
+{
+	if (n->sets & SP_PATCH_UP)
+		up->meta.boundary = n->up;
+	if (n->sets & SP_PATCH_DOWN)
+		down->meta.boundary = n->down;
+	up->meta.version = n->becomes;
+	down->meta.version = n->becomes;
+}
+
 static __always_inline int note(const struct sp_patch *n)
 {
 	struct sp_entry *up = bpf_map_lookup_elem(&sp_halves, &n->front), *down;
@@ -35,10 +46,8 @@ static __always_inline int note(const struct sp_patch *n)
 		return 0;
 	if (n->sets && n->version != up->meta.version)
 		return 0;
-	if (n->sets & SP_PATCH_UP)
-		up->meta.boundary = n->up;
-	if (n->sets & SP_PATCH_DOWN)
-		down->meta.boundary = n->down;
+	if (n->sets)
+		set_boundaries(up, down, n);
 	note_half(up, n->refreshed_s, n->flags & SP_STATE_TOLD);
 	note_half(down, n->refreshed_s, sp_ends_mirrored(n->flags));
 	return 1;

@@ -13,12 +13,14 @@ enum {
 	UPCALL_BACKEND,		/* SYN and RST of backends: every new connection needs one */
 	UPCALL_HANDSHAKE,	/* SYNs of services where the server speaks first */
 	UPCALL_PIECES,		/* packets that the daemon cuts */
+	UPCALL_RESPONSE,	/* copies of responses */
 };
 
 static __always_inline __u64 upcall_rate_per_s(__u32 who)
 {
 	switch (who) {
 	case UPCALL_BACKEND:
+	case UPCALL_RESPONSE:
 		return 100000;
 	case UPCALL_HANDSHAKE:
 		return 2000;

@@ -50,3 +50,29 @@ __u32 sp_reasm_add(struct sp_reasm *h, char *buf, __u32 room, __s64 at, const ch
 	h->top = later_seq(h->top, s.to);
 	return h->len - before;
 }
+
+/* Spans behind the new beginning; one that covers it becomes the bytes without a hole. */
+static void shift_spans(struct sp_reasm *h, __u32 n)
+{
+	__u32 kept = 0;
+
+	for (__u32 i = 0; i < h->span_count; i++) {
+		struct sp_reasm_span s = h->spans[i];
+
+		if (s.to <= n)
+			continue;
+		if (s.from <= n)
+			h->len = s.to;
+		else
+			h->spans[kept++] = (struct sp_reasm_span){ s.from - n, s.to - n };
+	}
+	h->span_count = kept;
+}
+
+void sp_reasm_skip(struct sp_reasm *h, char *buf, __u32 n)
+{
+	shift_spans(h, n);
+	h->len = h->len > n ? h->len - n : 0;
+	h->top = h->top > n ? h->top - n : 0;
+	memmove(buf, buf + n, h->top);
+}

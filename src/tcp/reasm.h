@@ -41,4 +41,7 @@ struct sp_reasm {
 __u32 sp_reasm_add(struct sp_reasm *held, char *buf, __u32 room, __s64 at, const char *data,
 		   __u32 n);
 
+/* Forget the first @n bytes: the buffer then begins behind them. */
+void sp_reasm_skip(struct sp_reasm *held, char *buf, __u32 n);
+
 #endif
