@@ -143,7 +143,8 @@ _Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI"
  * CHUNK	the same: the size line of a chunk begins there
  * CHUNK_END	the same: the CRLF behind a chunk's data, and then a size line
  * UNKNOWN	of the half from the backend: where its response ends is not known; all is carried
- * GONE		of the half from the backend: the backend has closed; nothing is carried
+ * GONE		the backend has closed between two responses; nothing is carried, and all packets
+ *		of the client go to the daemon
  */
 #define SP_BOUNDS(X) \
 	X(NONE, none) X(STOP, stop) X(HEAD, head) X(CHUNK, chunk) X(CHUNK_END, chunk_end) \
@@ -163,6 +164,7 @@ enum {
 	SP_READING_CLOSES	= 1 << 3, /* the connection ends with this response */
 	SP_READING_LOST		= 1 << 4, /* a copy did not reach the daemon */
 	SP_READING_WAKE		= 1 << 5, /* the packet that reaches a STOP is told to the daemon */
+	SP_READING_ENDED	= 1 << 6, /* the backend has sent FIN or more behind a response */
 };
 
 /**

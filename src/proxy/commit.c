@@ -19,6 +19,7 @@ static struct sp_splice splice_of(const struct sp_conn *c)
 	__u8 flags = sp_mode_flags(c->mode) |
 		(c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
 
+	s.client_isn = c->client_isn;
 	s.up.mss = c->limit_mss;
 	s.up.flags |= flags;
 	s.down.flags |= flags;

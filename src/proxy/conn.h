@@ -19,24 +19,34 @@
  *				at deadline_ns
  *
  * HEAD		FREE		bytes are held, unacknowledged, until the head is whole: parsed,
- *		COMMITTING	stash, acked, stashing, ack_ns; 408
+ *		COMMITTING	stash, acked, stashing, ack_ns; 408. From the last three: a further
+ *		HEAD		request's bytes came behind those of the request that is forwarded
+ *		WAITING
+ *		DELIVERING
+ * WAITING	HEAD		the head of a further request is whole, the response before is not:
+ *				request, wanted, status
  * CONNECTING	HEAD		a SYN is sent, the client's bytes are held: pool, back, backend
- *		CONNECTING	(our numbers), mode, tried, tries, again_ns; the next backend
+ *		WAITING		(our numbers), mode, tried, tries, again_ns; the next backend
+ *		CONNECTING
  * COMMITTING	HEAD		the commit is sent to the store: the same, backend is whole;
- *		CONNECTING	nothing, as the store always answers
+ *		WAITING		nothing, as the store always answers
+ *		CONNECTING
  * LATE		COMMITTING	the same, but the daemon was suspended: the splice is not used
  * DELIVERING	HEAD		spliced, but the backend lacks acknowledged bytes:
- *		CONNECTING	up, una, sent, cwnd, again_ns; given up
+ *		WAITING		up, una, sent, cwnd, again_ns; given up
+ *		CONNECTING
  *		COMMITTING
  *		ASKING
  * ASKING	HEAD		a reply of our own waits until the store knows no splice:
- *		CONNECTING	status; forgotten
+ *		WAITING		status; forgotten
+ *		CONNECTING
  * REPLIED	HEAD		a reply of our own is sent, its FIN not acknowledged: status,
- *		CONNECTING	sent_s; forgotten
+ *		WAITING		sent_s; forgotten
+ *		CONNECTING
  *		ASKING
  */
 #define SP_CONN_STATES(X) \
-	X(FREE) X(HEAD) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
+	X(FREE) X(HEAD) X(WAITING) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
 
 enum sp_conn_state {
 #define X(name) SP_CONN_##name,
@@ -55,8 +65,32 @@ enum sp_conn_state {
 enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH_GIVING };
 
 /**
+ * struct sp_request - what a whole head says about its message
+ * @bytes:	head and body, or the head alone with a chunked body; offset from the first byte held
+ * @bound:	enum sp_bound: what begins behind them: STOP, the next head; CHUNK, a size line; NONE: a
+ *		tunnel
+ * @reading:	SP_READING_*
+ */
+struct sp_request {
+	__u64	bytes;
+	__u8	bound;
+	__u8	reading;
+};
+
+/**
  * struct sp_conn - a connection before its splice, or with bytes that its backend still lacks
  * @front:	client -> service
+ * @client_isn:	of the connection; @client.isn_theirs is the number before the first byte held,
+ *		and @client.isn_ours the number before the first byte of its response: equal to the
+ *		handshake's for the first request only
+ * @version:	of the splice that carries the request before; 0: none
+ * @leg:	the half up of that splice
+ * @request:	of a whole head, with SP_HALF_F_REQUESTS
+ * @wanted:	WAITING: the index of the pool; or @status, if not 0
+ * @heard_ack:	latest acknowledgement of the client
+ * @begins:	enum sp_bound: what begins with the first byte held: STOP: a head; CHUNK, CHUNK_END
+ * @is_next:	a request behind the first
+ * @is_turn:	the response before is complete
  * @back:	proxy -> backend; all zero before
  * @up:		the half from client to backend, from COMMITTING on
  * @reasm:	the part of the client's stream in the buffer, see sp_conn_buf()
@@ -105,12 +139,15 @@ struct sp_conn {
 	const struct sp_service_conf	*service;
 	const struct sp_pool_conf	*pool;
 	struct sp_config		*config;
-	struct sp_half			up;
+	struct sp_half			up, leg;
+	struct sp_request		request;
 	struct sp_reasm			reasm;
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns;
 	__u64				ask_ns, delivering_ns, repeated_ns, begun_ms, sent_s;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval;
 	__u32				giving_tsval, heard_tsval, una, sent, cwnd, window_bytes;
+	__u32				client_isn, version, heard_ack;
+	int				wanted;
 	int				backend_idx;
 	enum sp_mode			mode;
 	enum sp_mode_reason		mode_reason;
@@ -119,7 +156,7 @@ struct sp_conn {
 	__u8				is_sack, is_trapped, is_news, is_reset, tries;
 	__u8				is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, is_blind;
-	__u8				reactions;
+	__u8				reactions, begins, is_next, is_turn;
 	int				status;
 };
 

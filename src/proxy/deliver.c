@@ -50,7 +50,7 @@ static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 
 	};
 
 	c->is_ce = 0;
-	sp_forward(p, &c->up, c->client.isn_theirs, &seg, c->forward_mss);
+	sp_forward(p, &c->up, c->client_isn, &seg, c->forward_mss);
 }
 
 /*
@@ -108,7 +108,7 @@ static void send_rst(struct sp_proxy *p, struct sp_conn *c)
 		.flags = SP_TCP_RST | SP_TCP_ACK,
 	};
 
-	sp_forward(p, &c->up, c->client.isn_theirs, &rst, c->forward_mss);
+	sp_forward(p, &c->up, c->client_isn, &rst, c->forward_mss);
 }
 
 struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
@@ -149,7 +149,7 @@ int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
 	struct sp_entry e;
 
 	if (sp_datapath_get(p->node.dp, &c->front, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
-	    e.meta.client_isn != c->client.isn_theirs)
+	    e.meta.client_isn != c->client_isn)
 		return -ENOENT;
 	p->node.counters.heads_owed++;
 	c->up = e.half;

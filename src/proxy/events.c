@@ -71,7 +71,7 @@ static int is_overtaken(const struct sp_conn *c)
 static int install_known(struct sp_proxy *p, const struct sp_splice *splice,
 			 const struct sp_conn *c)
 {
-	const struct sp_streams at = { .client = c ? splice->client_isn + 1 + c->reasm.len : 0 };
+	const struct sp_streams at = { .client = c ? c->client.isn_theirs + 1 + c->reasm.len : 0 };
 
 	return sp_miss_is_known(p, splice) ? 0 :
 	       sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);
@@ -95,7 +95,7 @@ static void use_found(struct sp_proxy *p, const struct sp_tuple *key,
 
 	p->node.counters.fetched++;
 	sp_sync_fetched(p, splice);
-	if (c && c->client.isn_theirs != splice->client_isn) {
+	if (c && c->client_isn != splice->client_isn) {
 		sp_miss_leave_behind(p, splice);
 		return;
 	}
@@ -122,7 +122,7 @@ static void send_reply(struct sp_proxy *p, const struct sp_tuple *key, int err,
 
 	if (!c || c->state != SP_CONN_ASKING)
 		return;
-	if (!older || older->client_isn != c->client.isn_theirs)
+	if (!older || older->client_isn != c->client_isn)
 		sp_machine_go(p, c, sp_reply_asked(p, c, err));
 }
 

@@ -211,7 +211,7 @@ static int rst_fits(const struct sp_conn *c, const struct sp_segment *seg)
 static struct sp_next end_by_rst(struct sp_proxy *p, struct sp_conn *c)
 {
 	p->node.counters.client_reset++;
-	sp_synack_forget(p->synacks, &c->front, c->client.isn_theirs);
+	sp_synack_forget(p->synacks, &c->front, c->client_isn);
 	if (!sp_conn_is_committing(c))
 		return sp_next(SP_NEXT_END, "reset by its client");
 	c->is_reset = 1;
@@ -269,6 +269,7 @@ static void read_offer(struct sp_conn *c, const struct sp_segment *seg, enum sp_
 {
 	c->client.isn_ours = seg->ack - 1;
 	c->client.isn_theirs = seg->seq - 1;
+	c->client_isn = seg->seq - 1;
 	c->client.has_ts = seg->has_ts;
 	c->client.tsval_ours = seg->tsecr;
 	c->client.tsval_theirs = seg->tsval;

@@ -206,6 +206,7 @@ struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front
 	}
 	p->node.counters.heads_resumed++;
 	c->client = offer->client;
+	c->client_isn = offer->client.isn_theirs;
 	c->heard_tsval = offer->client.tsval_theirs;
 	c->mss = offer->mss;
 	c->is_sack = offer->is_sack;

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * boundary.bpf.h - a half of a connection whose requests are read: data beyond its boundary goes to
+ * the daemon. See enum sp_bound.
+ */
+#ifndef SP_BPF_BOUNDARY_H
+#define SP_BPF_BOUNDARY_H
+
+#include "upcall.bpf.h"
+
+/* Most packets of a half that go to the daemon in a tick of the coarse clock. */
+#define BEYOND_PER_TICK 64
+
+/* A second CPU may reach the boundary at the same moment: a lap counts once. */
+static __always_inline int is_beyond(struct sp_boundary *b, __u32 end)
+{
+	__u32 until = b->until;
+
+	if ((__s32)(end - until) <= 0)
+		return 0;
+	if (!b->laps)
+		return 1;
+	if (__sync_val_compare_and_swap(&b->until, until, until + SP_BOUNDARY_LAP) == until)
+		b->laps--;
+	return 0;
+}
+
+/* The ring is shared: a single connection must not fill it. */
+static __always_inline int beyond_is_allowed(struct sp_meta *m, __u64 now_ns)
+{
+	__u16 tick = now_ns >> 22;
+
+	if (m->held_tick != tick) {
+		m->held_tick = tick;
+		m->held = 0;
+	}
+	return m->held++ < BEYOND_PER_TICK;
+}
+
+static __always_inline int beyond(const struct sp_pkt *pkt, struct sp_entry *e, __u32 kind,
+				  __u64 now_ns)
+{
+	int err;
+
+	if (!beyond_is_allowed(&e->meta, now_ns))
+		return -SP_DROP_RATE_LIMITED;
+	err = upcall(pkt, kind, upcall_whole(pkt), 0, 0);
+	return err ? err : -SP_DROP_BEYOND;
+}
+
+/* An acknowledgement, or a FIN right at the boundary, is of no request. */
+static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	struct sp_boundary *b = &e->meta.boundary;
+	__u32 end = pkt->seq + pkt->payload_bytes;
+
+	if (b->bound == SP_BOUND_NONE || pkt->flags & TH_RST)
+		return 0;
+	if (b->bound != SP_BOUND_GONE &&
+	    ((!pkt->payload_bytes && !(pkt->flags & TH_FIN)) || !is_beyond(b, end)))
+		return 0;
+	return beyond(pkt, e, SP_EVENT_REQUEST, now_ns);
+}
+
+/* A copy for the daemon. Without it the daemon does not know any more where the response ends. */
+static __always_inline void copy_up(const struct sp_pkt *pkt, struct sp_boundary *b)
+{
+	if (!upcall_is_allowed(UPCALL_RESPONSE, bpf_ktime_get_coarse_ns()) ||
+	    upcall(pkt, SP_EVENT_RESPONSE, upcall_whole(pkt), 1, 0))
+		b->reading |= SP_READING_LOST;
+}
+
+static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	struct sp_boundary *b = &e->meta.boundary;
+	__u32 end = pkt->seq + pkt->payload_bytes;
+
+	if (b->bound == SP_BOUND_NONE)
+		return 0;
+	if (pkt->flags & (TH_FIN | TH_RST))
+		return beyond(pkt, e, SP_EVENT_RESPONSE, now_ns);
+	if (!pkt->payload_bytes || b->bound == SP_BOUND_UNKNOWN)
+		return 0;
+	if (!is_beyond(b, end)) {
+		if (b->bound == SP_BOUND_STOP && b->reading & SP_READING_WAKE && end == b->until)
+			copy_up(pkt, b);
+		return 0;
+	}
+	if (b->bound == SP_BOUND_STOP || b->bound == SP_BOUND_GONE)
+		return beyond(pkt, e, SP_EVENT_RESPONSE, now_ns);
+	copy_up(pkt, b);
+	return 0;
+}
+
+/* Return: 0: the packet is carried; else a reason. */
+static __noinline int bounded(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+{
+	if (!e)
+		return 0;
+	return e->half.flags & SP_HALF_F_FROM_BACKEND ? bounded_down(pkt, e, now_ns) :
+	       bounded_up(pkt, e, now_ns);
+}
+
+#endif

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "proxy/leg.h"
+
+#include <errno.h>
+
+#include "proxy/forward.h"
+
+static struct sp_tuple down_key(const struct sp_conn *c)
+{
+	return sp_tuple_reverse(&c->leg.out);
+}
+
+/* The half up holds the client's last acknowledgement, as the backend counts. */
+static int is_acked(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
+{
+	struct sp_entry up;
+
+	if ((__s32)(c->heard_ack - leg->end) >= 0)
+		return 1;
+	return !sp_datapath_get(p->node.dp, &c->front, &up) &&
+	       up.state.last_ack - leg->down.meta.boundary.until == 0;
+}
+
+static enum sp_leg_state state_of(const struct sp_entry *down)
+{
+	const struct sp_boundary *b = &down->meta.boundary;
+	int is_reached = (__s32)(down->state.next_seq - b->until) >= 0 && !b->laps;
+
+	switch (b->bound) {
+	case SP_BOUND_NONE: return SP_LEG_LAST;
+	case SP_BOUND_UNKNOWN: return SP_LEG_UNKNOWN;
+	case SP_BOUND_GONE: return SP_LEG_ENDED;
+	case SP_BOUND_STOP:
+		if (!is_reached)
+			return SP_LEG_BUSY;
+		return b->reading & SP_READING_ENDED ? SP_LEG_ENDED : SP_LEG_DONE;
+	}
+	return b->reading & SP_READING_LOST ? SP_LEG_UNKNOWN : SP_LEG_BUSY;
+}
+
+struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
+{
+	struct sp_leg leg = { .state = SP_LEG_LOST };
+	struct sp_tuple key = down_key(c);
+
+	if (sp_datapath_get(p->node.dp, &key, &leg.down) ||
+	    leg.down.half.flags & SP_HALF_F_TO_DAEMON ||
+	    leg.down.meta.client_isn != c->client_isn)
+		return leg;
+	leg.state = state_of(&leg.down);
+	leg.end = leg.down.meta.boundary.until + leg.down.half.seq_delta;
+	if (leg.state == SP_LEG_DONE || leg.state == SP_LEG_ENDED)
+		leg.is_acked = is_acked(p, c, &leg);
+	return leg;
+}
+
+int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
+{
+	struct sp_patch patch = {
+		.front = c->front, .client_isn = c->client_isn, .sets = SP_PATCH_DOWN,
+		.version = c->version, .becomes = c->version, .down = leg->down.meta.boundary,
+	};
+
+	if (patch.down.reading & SP_READING_WAKE)
+		return 0;
+	patch.down.reading |= SP_READING_WAKE;
+	return sp_datapath_patch(p->node.dp, &patch);
+}
+
+static void reset_leg(struct sp_proxy *p, const struct sp_conn *c)
+{
+	struct sp_segment rst = {
+		.tuple = c->leg.out, .flags = SP_TCP_RST | SP_TCP_ACK, .wscale = -1,
+		.seq = c->client.isn_theirs + 1 + c->leg.seq_delta,
+		.ack = c->client.isn_ours + 1 + c->leg.ack_delta,
+	};
+
+	sp_wire_send(p->node.wire, &rst);
+}
+
+void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_endpoint to = { c->leg.out.daddr, c->leg.out.dport },
+		our = { c->leg.out.saddr, c->leg.out.sport };
+	struct sp_tuple key = down_key(c);
+
+	if (sp_datapath_del(p->node.dp, &key))
+		return;
+	p->node.counters.legs_left++;
+	reset_leg(p, c);
+	sp_port_free(p->node.ports, &to, &our);
+}
+
+void sp_leg_acknowledge(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
+{
+	struct sp_segment ack = *seg;
+
+	ack.flags = SP_TCP_ACK;
+	ack.seq = c->client.isn_theirs + 1;
+	ack.payload_len = 0;
+	sp_forward(p, &c->leg, c->client_isn, &ack, SP_RELAY_MSS);
+}
