@@ -23,6 +23,7 @@
 	X(NOT_IN_SYNC, not_in_sync, "the source port may still be in use, and without a SYN the backend can't refuse it") \
 	X(STORE_AWAY, store_away, "the agent could not query the store for a splice whose introduction is lost") \
 	X(SMALL_MSS, small_mss, "the client takes smaller segments than the backend's kernel makes") \
+	X(REQUESTS, requests, "each request is read at the proxy, and the end of each response") \
 	X(HEAD_ACKED, head_acked, "the head was acknowledged early, and the proxy that owes it must get the server's acknowledgement")
 
 enum sp_mode_reason {

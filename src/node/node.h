@@ -23,7 +23,7 @@
 	X(fell_back_no_agent) X(fell_back_agent_lacks_split) X(fell_back_agent_lacks_adopt) \
 	X(fell_back_no_listener) X(fell_back_filtered) X(fell_back_clock_off) \
 	X(fell_back_source_client) X(fell_back_not_in_sync) X(fell_back_store_away) \
-	X(fell_back_small_mss) X(fell_back_head_acked) \
+	X(fell_back_small_mss) X(fell_back_requests) X(fell_back_head_acked) \
 	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
 	X(reset_unknown) X(client_reset) X(syn_challenged) X(rst_challenged) X(challenge_throttled) \
 	X(stray_kept) X(relayed) X(fetched) X(adopted) \
@@ -36,7 +36,9 @@
 	X(owed_repeated) X(owed_probed) X(owed_lost) X(owed_unseen) X(introduced_again) \
 	X(answered_414) X(closed_empty) X(head_gave_way) X(quote_asked) \
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
-	X(agent_untaken) X(adopted_in_vain)
+	X(agent_untaken) X(adopted_in_vain) \
+	X(requests) X(requests_stayed) X(requests_moved) X(requests_refused) X(tunnels) X(legs_left) \
+	X(responses_unknown) X(responses_excess)
 
 struct sp_node_counters {
 #define X(name) __u64 name;

@@ -149,6 +149,10 @@ static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 		c->mode = SP_MODE_WHOLE;
 		c->mode_reason = SP_MODE_HEAD_ACKED;
 	}
+	if (sp_conn_reads(c) && c->mode != SP_MODE_WHOLE) {
+		c->mode = SP_MODE_WHOLE;
+		c->mode_reason = SP_MODE_REQUESTS;
+	}
 	c->is_ecn_back = sp_conn_is_adopting(c) && c->is_ecn && agent->can & SP_CAN_ECN;
 	c->backend_mss = sp_conn_is_adopting(c) && agent->mtu ?
 		agent->mtu - sp_addr_header_bytes(&at->addr) : MSS_ANY;

@@ -8,9 +8,21 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proxy/leg.h"
 #include "proxy/sync.h"
 
 #define STORE_AWAY_NS	1000000000ULL
+
+static struct sp_handshake handshake_of(const struct sp_conn *c)
+{
+	return (struct sp_handshake){
+		.mss = c->mss, .wscale_ours = c->client.wscale_ours,
+		.wscale_theirs = c->client.wscale_theirs,
+		.flags = (c->client.has_ts ? SP_HANDSHAKE_TS : 0) |
+			 (c->is_sack ? SP_HANDSHAKE_SACK : 0) |
+			 (c->is_ecn ? SP_HANDSHAKE_ECN : 0),
+	};
+}
 
 static struct sp_splice splice_of(const struct sp_conn *c)
 {
@@ -20,6 +32,12 @@ static struct sp_splice splice_of(const struct sp_conn *c)
 		(c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
 
 	s.client_isn = c->client_isn;
+	if (sp_conn_reads(c)) {
+		flags |= SP_HALF_F_REQUESTS;
+		s.version = c->version + 1;
+		s.boundary = sp_conn_boundary(c);
+		s.handshake = handshake_of(c);
+	}
 	s.up.mss = c->limit_mss;
 	s.up.flags |= flags;
 	s.down.flags |= flags;
@@ -90,6 +108,13 @@ static void count_mode(struct sp_proxy *p, const struct sp_conn *c)
 #undef X
 }
 
+static void count_spliced(struct sp_proxy *p, const struct sp_conn *c)
+{
+	p->node.counters.spliced++;
+	sp_ager_made(&p->node.ager, &c->front.saddr);
+	count_mode(p, c);
+}
+
 /*
  * The claim is lost to the splice of another proxy. If the backend sees the client's own address,
  * both have opened the very same connection.
@@ -151,9 +176,11 @@ static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
 				 const struct sp_splice *splice, __u32 refreshed_s)
 {
 	c->is_trapped = 0;	/* the half of the splice has taken the trap's place */
-	p->node.counters.spliced++;
-	sp_ager_made(&p->node.ager, &c->front.saddr);
-	count_mode(p, c);
+	c->version = splice->version;
+	if (c->is_next)
+		sp_leg_leave(p, c);
+	else
+		count_spliced(p, c);
 	sp_conn_unlink_back(p->conns, c);
 	sp_cluster_introduce(p->node.cluster, splice, refreshed_s);
 	if (sp_conn_is_adopting(c) && !c->is_reset)
@@ -162,13 +189,23 @@ static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
 	return sp_next(SP_NEXT_DELIVER, "committed");
 }
 
+static struct sp_streams streams_of(const struct sp_conn *c)
+{
+	return (struct sp_streams){
+		.client = c->client.isn_theirs + 1 + sp_conn_own_bytes(c),
+		.acked = c->client.isn_theirs + 1,
+		.backend = c->backend.isn_theirs + 1,
+		.down = { .until = c->backend.isn_theirs + 1, .bound = SP_BOUND_HEAD,
+			  .reading = c->request.reading },
+	};
+}
+
 /* The store has answered: no byte was forwarded before. */
 struct sp_next sp_commit_answered(struct sp_proxy *p, struct sp_conn *c, int err,
 				 const struct sp_splice *winner)
 {
 	struct sp_splice splice = splice_committed(c);
-	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len,
-				       .backend = c->backend.isn_theirs + 1 };
+	const struct sp_streams at = streams_of(c);
 	__u32 refreshed_s = err == -EAGAIN ? 0 : splice.up.spliced_s;
 
 	if (err == -EEXIST)

@@ -24,7 +24,7 @@
  *		WAITING
  *		DELIVERING
  * WAITING	HEAD		the head of a further request is whole, the response before is not:
- *				request, wanted, status
+ *				request, wanted, is_reply, status; forgotten
  * CONNECTING	HEAD		a SYN is sent, the client's bytes are held: pool, back, backend
  *		WAITING		(our numbers), mode, tried, tries, again_ns; the next backend
  *		CONNECTING
@@ -86,11 +86,13 @@ struct sp_request {
  * @version:	of the splice that carries the request before; 0: none
  * @leg:	the half up of that splice
  * @request:	of a whole head, with SP_HALF_F_REQUESTS
- * @wanted:	WAITING: the index of the pool; or @status, if not 0
+ * @wanted:	WAITING: the index of the pool
  * @heard_ack:	latest acknowledgement of the client
  * @begins:	enum sp_bound: what begins with the first byte held: STOP: a head; CHUNK, CHUNK_END
  * @is_next:	a request behind the first
  * @is_turn:	the response before is complete
+ * @is_reply:	WAITING: for a reply of our own, with @status
+ * @pieces:	segments that have brought bytes
  * @back:	proxy -> backend; all zero before
  * @up:		the half from client to backend, from COMMITTING on
  * @reasm:	the part of the client's stream in the buffer, see sp_conn_buf()
@@ -148,6 +150,7 @@ struct sp_conn {
 	__u32				giving_tsval, heard_tsval, una, sent, cwnd, window_bytes;
 	__u32				client_isn, version, heard_ack;
 	int				wanted;
+	__u32				pieces;
 	int				backend_idx;
 	enum sp_mode			mode;
 	enum sp_mode_reason		mode_reason;
@@ -156,7 +159,7 @@ struct sp_conn {
 	__u8				is_sack, is_trapped, is_news, is_reset, tries;
 	__u8				is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, is_blind;
-	__u8				reactions, begins, is_next, is_turn;
+	__u8				reactions, begins, is_next, is_turn, is_reply;
 	int				status;
 };
 

@@ -59,6 +59,7 @@ struct sp_conn *sp_conn_begin(struct sp_proxy *p, const struct sp_tuple *front, 
 		return NULL;
 	c->config = sp_config_get(p->node.config);
 	c->service = service;
+	c->begins = SP_BOUND_STOP;
 	sp_conn_enter(c, SP_CONN_HEAD, why);
 	return c;
 }
@@ -71,12 +72,13 @@ struct sp_stash_offer sp_conn_offer(const struct sp_conn *c)
 	};
 }
 
-static void drop_stash(struct sp_proxy *p, struct sp_conn *c)
+void sp_conn_drop_stash(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_stash_offer offer = sp_conn_offer(c);
 
 	if (c->stashing)
 		sp_store_unstash(p->node.store, &c->front, &offer, c->stashing);
+	c->stashing = 0;
 }
 
 void sp_conn_leave_stash(struct sp_conn *c)
@@ -89,7 +91,7 @@ void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	log_change(c, "END", why);
 	if (c->is_trapped)
 		sp_datapath_del(p->node.dp, &c->front);
-	drop_stash(p, c);
+	sp_conn_drop_stash(p, c);
 	p->held_bytes -= sp_conn_pages(c);
 	sp_config_put(c->config);
 	sp_conn_del(p->conns, c);
@@ -99,8 +101,9 @@ void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_half trap = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
 
-	if (!sp_cluster_is_home(p->node.cluster, &c->front))
-		return;
+	if (c->is_next ? c->state != SP_CONN_REPLIED :
+	    !sp_cluster_is_home(p->node.cluster, &c->front))
+		return;		/* a further request has the half's boundary */
 	if (c->state == SP_CONN_REPLIED)
 		trap.flags |= SP_HALF_F_REPLIED;
 	else if (c->is_trapped)

@@ -11,6 +11,9 @@
 /* The next step of a connection, returned by phases, performed by machine.c. */
 enum sp_next_kind {
 	SP_NEXT_WAIT,		/* for an event or a tick */
+	SP_NEXT_PARSE,		/* held bytes begin with a head, or inside a body */
+	SP_NEXT_BODY,		/* held bytes begin inside a chunked body */
+	SP_NEXT_REST,		/* the request is forwarded: what is behind it? */
 	SP_NEXT_CONNECT,	/* to a backend of pool @arg; no pool: -1 */
 	SP_NEXT_REPLY,		/* by ourselves, with status @arg */
 	/* the client may wait for an acknowledgement of an incomplete head */
@@ -59,6 +62,9 @@ struct sp_conn *sp_conn_begin(struct sp_proxy *p, const struct sp_tuple *front, 
  */
 void sp_conn_enter(struct sp_conn *c, enum sp_conn_state state, const char *why);
 
+/* The client's bytes in the store are not needed any more. */
+void sp_conn_drop_stash(struct sp_proxy *p, struct sp_conn *c);
+
 /* Forget a connection: its trap, its record in the store, its slot. */
 void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why);
 
@@ -97,6 +103,25 @@ static inline __u32 sp_min_bytes(__u32 a, __u32 b)
 static inline __u32 sp_max_bytes(__u32 a, __u32 b)
 {
 	return a > b ? a : b;
+}
+
+/* Whether further requests of the connection are read: its halves have a boundary. */
+static inline int sp_conn_reads(const struct sp_conn *c)
+{
+	return c->is_next || sp_service_reads_requests(c->service);
+}
+
+/* The boundary of the half up behind the request. */
+static inline struct sp_boundary sp_conn_boundary(const struct sp_conn *c)
+{
+	return sp_boundary_make(c->client.isn_theirs + 1, c->request.bytes, c->request.bound, 0);
+}
+
+/* Held bytes that belong to the request. */
+static inline __u32 sp_conn_own_bytes(const struct sp_conn *c)
+{
+	return sp_conn_reads(c) && c->request.bytes < c->reasm.len ? c->request.bytes :
+	       c->reasm.len;
 }
 
 /* The backend takes over the client's handshake, and has got no SYN. */

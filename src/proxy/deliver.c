@@ -75,7 +75,7 @@ static void send_range(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 
 /* Unacknowledged bytes, behind owed bytes, go once: the client retransmits them. */
 static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 {
-	__u32 end = c->is_repeating ? c->acked : c->reasm.len;
+	__u32 end = c->is_repeating ? c->acked : sp_conn_own_bytes(c);
 	__u32 to = sp_min_bytes(end, c->una + sp_min_bytes(window, c->cwnd));
 
 	if (to <= c->sent)
@@ -111,6 +111,11 @@ static void send_rst(struct sp_proxy *p, struct sp_conn *c)
 	sp_forward(p, &c->up, c->client_isn, &rst, c->forward_mss);
 }
 
+static struct sp_next end_delivery(const struct sp_conn *c, const char *why)
+{
+	return sp_next(sp_conn_reads(c) ? SP_NEXT_REST : SP_NEXT_END, why);
+}
+
 struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (c->is_reset) {
@@ -118,8 +123,8 @@ struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 		return sp_next(SP_NEXT_END, "reset by its client while it was committed");
 	}
 	if (!c->acked) {
-		send_range(p, c, 0, sp_min_bytes(c->reasm.len, c->window_bytes));
-		return sp_next(SP_NEXT_END, "spliced");
+		send_range(p, c, 0, sp_min_bytes(sp_conn_own_bytes(c), c->window_bytes));
+		return end_delivery(c, "spliced");
 	}
 	begin_delivery(c, "spliced, with acknowledged bytes to deliver");
 	if (!c->window_bytes)
@@ -278,5 +283,5 @@ struct sp_next sp_deliver_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_
 	if (now_ns >= c->again_ns)
 		time_out(p, c, &down, now_ns);
 	pump_bytes(p, c, window_of(c, &down));
-	return una >= c->acked ? sp_next(SP_NEXT_END, "delivered") : sp_next_wait();
+	return una >= c->acked ? end_delivery(c, "delivered") : sp_next_wait();
 }

@@ -6,12 +6,15 @@
 #include "proxy/dispatch.h"
 
 #include "proxy/back.h"
+#include "proxy/exchange.h"
 #include "proxy/forward.h"
 #include "proxy/head.h"
 #include "proxy/home.h"
+#include "proxy/leg.h"
 #include "proxy/machine.h"
 #include "proxy/miss.h"
 #include "proxy/reply.h"
+#include "proxy/response.h"
 #include "tcp/relay.h"
 
 #define EVENT_OLD_MS	2000
@@ -40,6 +43,97 @@ static void dispatch_foreign(struct sp_proxy *p, const struct sp_segment *seg)
 		sp_home_keep(p, seg, SP_STRAY_F_MINE);
 }
 
+/* Bytes before the first one held are of the request before, whose half carries them. */
+static void dispatch_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+{
+	__s32 before = c->client.isn_theirs + 1 - seg->seq;
+	struct sp_segment tail = *seg;
+	__u64 ref = sp_conn_ref(p->conns, c);
+
+	if (before > 0 && (__u32)before <= seg->payload_len) {
+		tail.payload_len = before;
+		tail.flags &= ~SP_TCP_FIN;
+		sp_forward(p, &c->leg, c->client_isn, &tail, SP_RELAY_MSS);
+	}
+	sp_machine_go(p, c, sp_head_segment(p, c, seg));
+	if (sp_conn_by_ref(p->conns, ref) == c && c->is_next &&
+	    (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING))
+		sp_leg_acknowledge(p, c, seg);
+}
+
+/* Behind the boundary of @up: the beginning of another request. */
+static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg)
+{
+	struct sp_conn *c = sp_exchange_begin(p, seg, up);
+
+	if (!c)
+		return;
+	p->node.counters.requests++;
+	dispatch_next(p, c, seg);
+}
+
+/* The backend has closed between two responses: the client's keepalive is answered here. */
+static void dispatch_gone(struct sp_proxy *p, const struct sp_entry *up,
+			  const struct sp_segment *seg)
+{
+	if (seg->payload_len > 1 || seg->flags & SP_TCP_FIN ||
+	    (seg->payload_len && seg->seq == up->meta.boundary.until))
+		begin_next(p, up, seg);
+	else if (seg->seq == up->meta.boundary.until - 1)
+		sp_reply_probe(p, seg);
+}
+
+static int is_behind(const struct sp_boundary *b, const struct sp_segment *seg)
+{
+	__u32 end = seg->seq + seg->payload_len + !!(seg->flags & SP_TCP_FIN);
+
+	return !b->laps && (__s32)(end - b->until) > 0 &&
+	       (seg->payload_len || seg->seq != b->until);
+}
+
+static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
+			     const struct sp_segment *seg)
+{
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
+
+	if (c)
+		sp_dispatch_segment(p, c, seg);
+	else if (up->meta.boundary.bound == SP_BOUND_GONE)
+		dispatch_gone(p, up, seg);
+	else if (up->meta.boundary.bound != SP_BOUND_NONE && !(seg->flags & SP_TCP_RST) &&
+		 is_behind(&up->meta.boundary, seg))
+		begin_next(p, up, seg);
+	else
+		sp_forward_overtaken(p, up, seg);
+}
+
+/* A response is complete, or a tunnel has begun: a request that waits may go on. */
+static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
+			      const struct sp_segment *seg, int is_copy)
+{
+	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
+	struct sp_conn *c;
+
+	sp_response_segment(p, seg, is_copy);
+	c = sp_conn_by_front(p->conns, &front);
+	if (c && c->state == SP_CONN_WAITING)
+		sp_machine_go(p, c, sp_exchange_go(p, c));
+}
+
+/* A packet of a half, that came up before its splice, or reaches beyond its boundary. */
+static void dispatch_known(struct sp_proxy *p, const struct sp_entry *e,
+			   const struct sp_segment *seg)
+{
+	if (!(e->half.flags & SP_HALF_F_REQUESTS))
+		sp_forward_overtaken(p, e, seg);
+	else if (!(e->half.flags & SP_HALF_F_FROM_BACKEND))
+		dispatch_request(p, e, seg);
+	else if (e->meta.boundary.bound == SP_BOUND_NONE)
+		sp_forward_overtaken(p, e, seg);
+	else
+		dispatch_response(p, e, seg, 0);
+}
+
 void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (seg->flags & SP_TCP_RST && sp_conn_is_undecided(c)) {
@@ -52,9 +146,14 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 	}
 	if (c->state == SP_CONN_ASKING)
 		return;
+	if (c->is_next) {
+		dispatch_next(p, c, seg);
+		return;
+	}
 	if (seg->ack != c->client.isn_ours + 1)
 		dispatch_foreign(p, seg);
-	else if (c->state == SP_CONN_DELIVERING)	/* the splice is newer than the segment */
+	else if (c->state == SP_CONN_DELIVERING && !sp_conn_reads(c))
+		/* the splice is newer than the segment */
 		sp_forward(p, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
 	else
 		sp_machine_go(p, c, sp_head_segment(p, c, seg));
@@ -88,7 +187,7 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 	}
 	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e) &&
 	    e.meta.client_isn == seg->seq - 1) {
-		sp_forward_overtaken(p, &e, seg);
+		dispatch_known(p, &e, seg);
 		return;
 	}
 	if (c) {
@@ -184,7 +283,7 @@ static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 		if (seg->flags & SP_TCP_SYN)
 			sp_miss_challenge(p, &e, seg);
 		else
-			sp_forward_overtaken(p, &e, seg);
+			dispatch_known(p, &e, seg);
 	} else if (e.half.flags & SP_HALF_F_REPLIED) {
 		sp_reply_end(p, seg);
 	} else {
@@ -208,7 +307,7 @@ void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_
 	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
 		dispatch_trapped(p, seg);
 	else
-		sp_forward_overtaken(p, &e, seg);
+		dispatch_known(p, &e, seg);
 }
 
 /*
@@ -234,7 +333,7 @@ static void dispatch_back_unknown(struct sp_proxy *p, const struct sp_segment *s
 
 	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) &&
 	    !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(p, &e))
-		sp_forward_overtaken(p, &e, seg);
+		dispatch_known(p, &e, seg);
 	else if (is_mine || !(seg->flags & SP_TCP_SYN))
 		sp_home_keep(p, seg,
 			     SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
@@ -326,6 +425,20 @@ static void on_synack(struct sp_proxy *p, const struct sp_event *ev, struct sp_s
 	sp_synack_add(p->synacks, seg, sp_now_ns());
 }
 
+static void on_bounded(struct sp_proxy *p, const struct sp_event *ev, const struct sp_segment *seg)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(p->node.dp, &ev->tuple, &e))
+		dispatch_untrapped(p, seg);
+	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
+		on_held(p, ev, seg);
+	else if (ev->kind == SP_EVENT_RESPONSE && e.half.flags & SP_HALF_F_FROM_BACKEND)
+		dispatch_response(p, &e, seg, ev->cookie);
+	else
+		dispatch_known(p, &e, seg);
+}
+
 static void on_segment(struct sp_proxy *p, const struct sp_event *ev, struct sp_segment *seg)
 {
 	int is_home = sp_cluster_is_home(p->node.cluster, &seg->tuple);
@@ -336,6 +449,8 @@ static void on_segment(struct sp_proxy *p, const struct sp_event *ev, struct sp_
 	case SP_EVENT_BACK: sp_dispatch_back(p, seg, 0); break;
 	case SP_EVENT_PIECES: on_pieces(p, ev, seg); break;
 	case SP_EVENT_HELD: on_held(p, ev, seg); break;
+	case SP_EVENT_REQUEST:
+	case SP_EVENT_RESPONSE: on_bounded(p, ev, seg); break;
 	case SP_EVENT_REUSED: on_reused(p, &seg->tuple); break;
 	case SP_EVENT_MISS:
 		if (seg->flags & SP_TCP_RST)

@@ -20,11 +20,27 @@ static __u32 head_bytes(const struct sp_conn *c)
 	return c->reasm.len < max ? c->reasm.len : max;
 }
 
-static enum sp_parse_verdict route_http1(const struct sp_conn *c, const char *buf, int *ret_idx)
+static struct sp_request request_of(const struct sp_http1 *head)
+{
+	const struct sp_http1_framing *f = &head->framing;
+
+	return (struct sp_request){
+		.bytes = head->head_len + f->length,
+		.bound = f->body == SP_HTTP1_BODY_CHUNKED ? SP_BOUND_CHUNK : SP_BOUND_STOP,
+		.reading = (f->is_head ? SP_READING_NO_BODY : 0) |
+			   (f->is_upgrade ? SP_READING_UPGRADE : 0) |
+			   (f->is_connect ? SP_READING_CONNECT : 0),
+	};
+}
+
+static enum sp_parse_verdict route_http1(struct sp_conn *c, const char *buf, int *ret_idx)
 {
 	static struct sp_http1 head;
 	enum sp_parse_verdict v = sp_http1_parse(buf, head_bytes(c), &head);
 
+	if (v == SP_PARSE_OK && head.framing.length > SP_BOUNDARY_MAX - SP_CONN_BUF)
+		v = SP_PARSE_BAD;
+	c->request = request_of(&head);
 	if (v == SP_PARSE_OK)
 		*ret_idx = sp_route_http1(c->service->routes, c->service->route_count,
 					  c->service->ambiguous_paths, &head);
@@ -42,7 +58,7 @@ static enum sp_parse_verdict route_tls(const struct sp_conn *c, const char *buf,
 	return v;
 }
 
-static enum sp_parse_verdict parse_bytes(struct sp_proxy *p, const struct sp_conn *c, int *ret_idx)
+static enum sp_parse_verdict parse_bytes(struct sp_proxy *p, struct sp_conn *c, int *ret_idx)
 {
 	switch (c->service->protocol) {
 	case SP_PROTOCOL_HTTP:
@@ -95,11 +111,15 @@ static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int rout
 	return (struct sp_next){ SP_NEXT_CONNECT, pool_of(c, route_idx), "the head is whole" };
 }
 
-static struct sp_next parse_head(struct sp_proxy *p, struct sp_conn *c)
+struct sp_next sp_head_parse(struct sp_proxy *p, struct sp_conn *c)
 {
 	int idx = -1;
 
 	c->parsed = c->reasm.len;
+	if (c->begins == SP_BOUND_CHUNK || c->begins == SP_BOUND_CHUNK_END)
+		return sp_next(SP_NEXT_BODY, NULL);
+	if (!c->reasm.len && c->reasm.len < c->fin_at)
+		return sp_next_wait();
 	switch (parse_bytes(p, c, &idx)) {
 	case SP_PARSE_BAD:
 		return sp_next_reply(400, "the head is malformed");
@@ -119,7 +139,7 @@ static struct sp_next parse_head(struct sp_proxy *p, struct sp_conn *c)
 static struct sp_next parse_grown(struct sp_proxy *p, struct sp_conn *c)
 {
 	if (c->reasm.len - c->parsed >= c->parsed / 8 || c->reasm.len >= c->fin_at)
-		return parse_head(p, c);
+		return sp_head_parse(p, c);
 	return sp_next(SP_NEXT_STASH, "the head grew by little");
 }
 
@@ -128,7 +148,7 @@ static struct sp_next parse_later(struct sp_proxy *p, struct sp_conn *c)
 	if (c->reasm.len > p->parse_budget)
 		return sp_next_wait();
 	p->parse_budget -= c->reasm.len;
-	return parse_head(p, c);
+	return sp_head_parse(p, c);
 }
 
 /*
@@ -159,6 +179,9 @@ static int hold_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_s
 	}
 	if (seg->has_ts)
 		note_tsval(c, seg->tsval);
+	if ((__s32)(seg->ack - c->heard_ack) > 0)
+		c->heard_ack = seg->ack;
+	c->pieces++;
 	c->window = seg->window;
 	c->is_ce |= seg->is_ce;
 	grew = sp_conn_put(p, c, at, seg->payload, seg->payload_len);
@@ -273,6 +296,7 @@ static void read_offer(struct sp_conn *c, const struct sp_segment *seg, enum sp_
 	c->client.has_ts = seg->has_ts;
 	c->client.tsval_ours = seg->tsecr;
 	c->client.tsval_theirs = seg->tsval;
+	c->heard_ack = seg->ack;
 	c->heard_tsval = seg->tsval;
 	c->is_ecn = cookie == SP_COOKIE_ECN;
 	read_cookie(c, cookie, (seg->ack - 1) & 0xff, offer->mss_max);
@@ -327,7 +351,7 @@ int sp_head_is_first(const struct sp_conn *c, const struct sp_segment *seg)
  * decides. An incomplete head needs a home. So does a reply of our own, since the client's answer
  * may come to any proxy.
  */
-int sp_head_is_whole(struct sp_proxy *p, const struct sp_conn *c)
+int sp_head_is_whole(struct sp_proxy *p, struct sp_conn *c)
 {
 	int idx = -1;
 
@@ -344,7 +368,7 @@ struct sp_next sp_head_start(struct sp_proxy *p, struct sp_conn *c)
 
 	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, &c->front), &c->front, sp_now_ns(),
 		      take_early, &early);
-	return early.is_reset ? end_by_rst(p, c) : parse_head(p, c);
+	return early.is_reset ? end_by_rst(p, c) : sp_head_parse(p, c);
 }
 
 void sp_head_retry(struct sp_proxy *p, struct sp_conn *c)

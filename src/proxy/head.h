@@ -14,9 +14,10 @@ struct sp_conn *sp_head_begin(struct sp_proxy *p, const struct sp_segment *seg,
 /* Return: whether @seg is the first segment of @c, or a retransmission. */
 int sp_head_is_first(const struct sp_conn *c, const struct sp_segment *seg);
 /* Return: whether @c can go on at this proxy even if another proxy is its home. */
-int sp_head_is_whole(struct sp_proxy *p, const struct sp_conn *c);
+int sp_head_is_whole(struct sp_proxy *p, struct sp_conn *c);
 /* Take segments that came before the first segment, then parse. */
 struct sp_next sp_head_start(struct sp_proxy *p, struct sp_conn *c);
+struct sp_next sp_head_parse(struct sp_proxy *p, struct sp_conn *c);
 
 /* A later segment, held in each state before the splice. */
 struct sp_next sp_head_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg);

@@ -31,9 +31,9 @@ static enum sp_leg_state state_of(const struct sp_entry *down)
 	case SP_BOUND_UNKNOWN: return SP_LEG_UNKNOWN;
 	case SP_BOUND_GONE: return SP_LEG_ENDED;
 	case SP_BOUND_STOP:
-		if (!is_reached)
-			return SP_LEG_BUSY;
-		return b->reading & SP_READING_ENDED ? SP_LEG_ENDED : SP_LEG_DONE;
+		if (b->reading & SP_READING_ENDED)
+			return SP_LEG_ENDED;
+		return is_reached ? SP_LEG_DONE : SP_LEG_BUSY;
 	}
 	return b->reading & SP_READING_LOST ? SP_LEG_UNKNOWN : SP_LEG_BUSY;
 }

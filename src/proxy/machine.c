@@ -8,6 +8,7 @@
  * next step, which sp_machine_go() performs:
  *
  *	head.c		HEAD				the head is held and parsed
+ *	exchange.c	WAITING				a further request: stay, or move
  *	back.c		CONNECTING			a backend is connected
  *	commit.c	COMMITTING, LATE		the splice is claimed in the store
  *	deliver.c	DELIVERING			held bytes are forwarded
@@ -22,6 +23,7 @@
 #include "base/log.h"
 #include "proxy/back.h"
 #include "proxy/deliver.h"
+#include "proxy/exchange.h"
 #include "proxy/head.h"
 #include "proxy/home.h"
 #include "proxy/miss.h"
@@ -48,7 +50,17 @@ static struct sp_next retry_head(struct sp_proxy *p, struct sp_conn *c)
 
 static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_next next)
 {
+	int is_early = c->is_next && !c->is_turn;
+
+	if (is_early && (next.kind == SP_NEXT_CONNECT || next.kind == SP_NEXT_REPLY))
+		return sp_exchange_turn(p, c, next);
 	switch (next.kind) {
+	case SP_NEXT_PARSE:
+		return sp_head_parse(p, c);
+	case SP_NEXT_BODY:
+		return sp_exchange_body(p, c);
+	case SP_NEXT_REST:
+		return sp_exchange_rest(p, c);
 	case SP_NEXT_CONNECT:
 		return sp_back_start(p, c, next.arg);
 	case SP_NEXT_REPLY:
@@ -60,7 +72,8 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 	case SP_NEXT_RETRY:
 		return retry_head(p, c);
 	case SP_NEXT_STASH:
-		sp_stash_grown(p, c);
+		if (!c->is_next)
+			sp_stash_grown(p, c);
 		break;
 	case SP_NEXT_END:
 		sp_conn_end(p, c, next.why);
@@ -149,6 +162,15 @@ static void tick_connecting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 		sp_machine_go(p, c, sp_back_tick(p, c, now_ns));
 }
 
+/* Nothing of it is acknowledged: its client has it. */
+static void tick_waiting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
+{
+	if (now_ns >= c->deadline_ns)
+		sp_conn_end(p, c, "the response before is not complete");
+	else
+		sp_machine_go(p, c, sp_exchange_go(p, c));
+}
+
 static void tick_conn(void *ctx, struct sp_conn *c)
 {
 	struct sp_proxy *p = ctx;
@@ -156,6 +178,7 @@ static void tick_conn(void *ctx, struct sp_conn *c)
 
 	switch (c->state) {
 	case SP_CONN_HEAD: tick_head(p, c, now_ns); break;
+	case SP_CONN_WAITING: tick_waiting(p, c, now_ns); break;
 	case SP_CONN_CONNECTING: tick_connecting(p, c, now_ns); break;
 	case SP_CONN_DELIVERING:
 		sp_stash_tick(p, c, now_ns);

@@ -10,9 +10,10 @@
  *	----
  *	takeover.c miss.c	heads of dead owners; packets of unknown connections
  *	head.c back.c reply.c	the phases of a connection: no phase calls another
- *	stash.c deliver.c
+ *	stash.c deliver.c exchange.c response.c
  *	----
  *	commit.c		the splice is claimed in the store
+ *	leg.c			the back connection of the request before
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
  *	connection.c forward.c		state and buffer of a connection; half in user space
  *	conn.c synack.c reintroduce.c reused.c		tables
@@ -29,6 +30,7 @@
 #include "proxy/synack.h"
 
 struct sp_takeover;
+struct sp_responses;
 
 /* sync.c - @is_sweeping: a scan of the store is complete; @next_ns: the next scan begins */
 struct sp_sync {
@@ -60,6 +62,7 @@ struct sp_proxy {
 	struct sp_synacks		*synacks;
 	struct sp_reintroductions	*reintroductions;
 	struct sp_takeover		*takeover;
+	struct sp_responses		*responses;
 	struct sp_reused		reused;
 	__u64				died_ns;
 	__u64				awake_ns;

@@ -31,6 +31,10 @@ static __u32 age_ms_of(const struct sp_conn *c, __u64 now_ns)
 static void let_go(struct sp_proxy *p, struct sp_conn *c)
 {
 	p->node.counters.head_gave_way++;
+	if (c->is_next) {
+		sp_conn_end(p, c, "gives way");
+		return;
+	}
 	sp_reply_last(p, c, 408);
 }
 

@@ -62,19 +62,11 @@ void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale)
 	}
 }
 
-static struct sp_boundary boundary_up(const struct sp_splice *splice)
-{
-	return (struct sp_boundary){
-		.until = splice->until,
-		.bound = splice->is_tunnel ? SP_BOUND_NONE : SP_BOUND_STOP,
-	};
-}
-
 static struct sp_boundary boundary_down(const struct sp_splice *splice,
 					const struct sp_streams *at)
 {
 	struct sp_boundary unknown = {
-		.bound = splice->is_tunnel ? SP_BOUND_NONE : SP_BOUND_UNKNOWN,
+		.bound = splice->boundary.bound ? SP_BOUND_UNKNOWN : SP_BOUND_NONE,
 	};
 
 	return at->down.bound ? at->down : unknown;
@@ -85,9 +77,10 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 		      __u32 refreshed_s)
 {
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);
-	struct sp_half_state down = { .last_ack = splice->client_isn + 1, .next_seq = at->backend };
+	__u32 acked = at->acked ?: splice->client_isn + 1;
+	struct sp_half_state down = { .last_ack = acked, .next_seq = at->backend };
 	struct sp_half_state up = { .next_seq = at->client, .bytes = at->client ?
-				    at->client - splice->client_isn - 1 : 0 };
+				    at->client - acked : 0 };
 	struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s,
 			       .version = splice->version, .handshake = splice->handshake };
 	int err;
@@ -98,7 +91,7 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 	if (err)
 		return err;
 	if (splice->up.flags & SP_HALF_F_REQUESTS)
-		tag.boundary = boundary_up(splice);
+		tag.boundary = splice->boundary;
 	err = sp_datapath_put(dp, &splice->front, &splice->up, &up, &tag);
 	if (err)
 		sp_datapath_del(dp, &from_backend);

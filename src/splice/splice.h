@@ -31,14 +31,15 @@ struct sp_side {
  * @down:	matches the reverse of @up's @out; its @out is the reverse of @front
  * @client_isn:	tells the splice from an older connection on the same tuple (host order)
  * @version:	rises with each splice that is committed for the same connection
- * @until, @handshake: with SP_HALF_F_REQUESTS, else zero: the boundary of @up (host order), or
- *		with @is_tunnel none any more; and what was agreed with the client
+ * @boundary, @handshake: with SP_HALF_F_REQUESTS, else zero: the boundary of @up, and what was
+ *		agreed with the client
  */
 struct sp_splice {
 	struct sp_tuple		front;
 	__u32			client_isn;
 	__u32			version;
 	__u32			until;
+	struct sp_boundary	boundary;
 	struct sp_handshake	handshake;
 	__u8			is_tunnel;
 	struct sp_half		up;
@@ -59,11 +60,13 @@ void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale);
 /**
  * struct sp_streams - where both streams of a splice are that is installed
  * @client, @backend: their ends, as the senders count (host order); 0: not known, as not seen here
+ * @acked:	by the backend, as the client counts; 0: nothing but the handshake
  * @down:	with SP_HALF_F_REQUESTS: the boundary of the half down; all zero: not known
  */
 struct sp_streams {
 	__u32			client;
 	__u32			backend;
+	__u32			acked;
 	struct sp_boundary	down;
 };
 
