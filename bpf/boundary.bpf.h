@@ -11,17 +11,18 @@
 /* Most packets of a half that go to the daemon in a tick of the coarse clock. */
 #define BEYOND_PER_TICK 64
 
-/* A second CPU may reach the boundary at the same moment: a lap counts once. */
+/* A second CPU that reaches the boundary at the same moment writes the same two values. */
 static __always_inline int is_beyond(struct sp_boundary *b, __u32 end)
 {
+	__u16 laps = b->laps;
 	__u32 until = b->until;
 
 	if ((__s32)(end - until) <= 0)
 		return 0;
-	if (!b->laps)
+	if (!laps)
 		return 1;
-	if (__sync_val_compare_and_swap(&b->until, until, until + SP_BOUNDARY_LAP) == until)
-		b->laps--;
+	b->until = until + SP_BOUNDARY_LAP;
+	b->laps = laps - 1;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "proxy/forward.h"
+#include "tcp/relay.h"
 
 static struct sp_tuple down_key(const struct sp_conn *c)
 {
