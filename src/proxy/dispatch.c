@@ -61,11 +61,18 @@ static void dispatch_next(struct sp_proxy *p, struct sp_conn *c, const struct sp
 		sp_leg_acknowledge(p, c, seg);
 }
 
-/* Behind the boundary of @up: the beginning of another request. */
+/* Behind the boundary of @up: the beginning of another request, if the service is still there. */
 static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg)
 {
-	struct sp_conn *c = sp_exchange_begin(p, seg, up);
+	const struct sp_service_conf *service = sp_config_service_at(p->node.config, &seg->tuple);
+	struct sp_conn *c;
 
+	if (!service || !sp_service_reads_requests(service)) {
+		sp_leg_open(p, &seg->tuple, up);
+		sp_forward_overtaken(p, up, seg);
+		return;
+	}
+	c = sp_exchange_begin(p, seg, up);
 	if (!c)
 		return;
 	p->node.counters.requests++;

@@ -92,6 +92,18 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 	sp_port_free(p->node.ports, &to, &our);
 }
 
+void sp_leg_open(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_entry *up)
+{
+	struct sp_patch patch = {
+		.front = *front, .client_isn = up->meta.client_isn,
+		.sets = SP_PATCH_UP | SP_PATCH_DOWN,
+		.version = up->meta.version, .becomes = up->meta.version,
+	};
+
+	if (!sp_datapath_patch(p->node.dp, &patch))
+		p->node.counters.tunnels++;
+}
+
 void sp_leg_acknowledge(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
 {
 	struct sp_segment ack = *seg;

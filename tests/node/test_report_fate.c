@@ -17,6 +17,7 @@ static const struct {
 	{ "head", "daemon", "-" },
 	{ "from_backend", "daemon", "-" },
 	{ "held", "daemon", "-" },
+	{ "beyond", "daemon", "-" },
 	{ "syn_challenged", "daemon", "-" },
 	{ "miss", "daemon", "-" },
 	{ "too_big", "daemon", "daemon" },

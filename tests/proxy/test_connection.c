@@ -140,7 +140,7 @@ static void other_transitions_abort(void **state)
 	assert_true(can_enter(SP_CONN_COMMITTING, SP_CONN_DELIVERING));
 	assert_false(can_enter(SP_CONN_REPLIED, SP_CONN_CONNECTING));
 	assert_false(can_enter(SP_CONN_LATE, SP_CONN_DELIVERING));
-	assert_false(can_enter(SP_CONN_DELIVERING, SP_CONN_HEAD));
+	assert_false(can_enter(SP_CONN_DELIVERING, SP_CONN_WAITING));
 }
 
 int main(void)
