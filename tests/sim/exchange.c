@@ -80,14 +80,24 @@ static void put_body(struct writer *w, enum sim_body body, __u32 bytes)
 
 /* ---- requests ---- */
 
+static const char *connection_of(const struct sim_exchange *x)
+{
+	if (x->upgrade)
+		return "Connection: Upgrade\r\nUpgrade: letters\r\n";
+	if (x->is_old)
+		return sim_exchange_closes(x) ? "" : "Connection: keep-alive\r\n";
+	return x->is_close_asked ? "Connection: close\r\n" : "";
+}
+
 __u32 sim_exchange_request(const struct sim_exchange *x, char *to, __u32 *ret_head_bytes)
 {
 	static const char *const methods[] = { "GET", "POST", "HEAD" };
 	struct writer w = { to, .max = SIM_REQUEST_MAX, .chance = x->nonce };
 
-	put_text(&w, "%s /%c/%u/ HTTP/1.1\r\nHost: a.example\r\n", methods[x->method],
-		 'a' + (char)x->pool, x->nonce);
-	if (x->request_body == SIM_BODY_LENGTH)
+	put_text(&w, "%s /%c/%u/ HTTP/1.%d\r\nHost: a.example\r\n", methods[x->method],
+		 'a' + (char)x->pool, x->nonce, !x->is_old);
+	put_text(&w, "%s", connection_of(x));
+	if (x->request_body == SIM_BODY_LENGTH && x->upgrade != SIM_UPGRADE_ACCEPTED)
 		put_text(&w, "Content-Length: %u\r\n", x->body_bytes);
 	else if (x->request_body == SIM_BODY_CHUNKED)
 		put_text(&w, "Transfer-Encoding: chunked\r\n");
@@ -118,22 +128,35 @@ static int has_body(const struct sim_exchange *x)
 	return x->status == 200 && x->method != SIM_METHOD_HEAD;
 }
 
+static void put_response_head(struct writer *w, const struct sim_exchange *x, unsigned int backend)
+{
+	__u32 from = w->len;
+
+	put_text(w, "HTTP/1.1 %u %s\r\nX-Backend: %u\r\nX-Nonce: %u\r\n", x->status,
+		 reason_of(x->status), backend, x->nonce);
+	if (x->response_body == SIM_BODY_LENGTH && x->status != 204)
+		put_text(w, "Content-Length: %u\r\n", x->response_bytes);
+	else if (x->response_body == SIM_BODY_CHUNKED && x->status == 200)
+		put_text(w, "Transfer-Encoding: chunked\r\n");
+	if (x->is_close && !x->is_old)
+		put_text(w, "Connection: close\r\n");
+	else if (x->is_old && !sim_exchange_closes(x))
+		put_text(w, "Connection: keep-alive\r\n");
+	end_head(w, from, x->response_head_bytes);
+}
+
 __u32 sim_exchange_response(const struct sim_exchange *x, unsigned int backend, char *to,
 			    __u32 *ret_interim_bytes)
 {
 	struct writer w = { to, .max = SIM_RESPONSE_MAX, .chance = x->nonce * 64 + backend + 7 };
 
 	put_interims(&w, x, backend);
+	if (x->upgrade == SIM_UPGRADE_ACCEPTED)
+		put_text(&w, "HTTP/1.1 101 Switching Protocols\r\nX-Backend: %u\r\n"
+			 "Connection: Upgrade\r\nUpgrade: letters\r\n\r\n", backend);
 	*ret_interim_bytes = w.len;
-	put_text(&w, "HTTP/1.1 %u %s\r\nX-Backend: %u\r\nX-Nonce: %u\r\n", x->status,
-		 reason_of(x->status), backend, x->nonce);
-	if (x->response_body == SIM_BODY_LENGTH && x->status != 204)
-		put_text(&w, "Content-Length: %u\r\n", x->response_bytes);
-	else if (x->response_body == SIM_BODY_CHUNKED && x->status == 200)
-		put_text(&w, "Transfer-Encoding: chunked\r\n");
-	if (x->is_close)
-		put_text(&w, "Connection: close\r\n");
-	end_head(&w, *ret_interim_bytes, x->response_head_bytes);
+	if (x->upgrade != SIM_UPGRADE_ACCEPTED)
+		put_response_head(&w, x, backend);
 	if (has_body(x))
 		put_body(&w, x->response_body, x->response_bytes);
 	return w.len;

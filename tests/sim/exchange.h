@@ -19,6 +19,8 @@
 
 enum sim_method { SIM_METHOD_GET, SIM_METHOD_POST, SIM_METHOD_HEAD };
 enum sim_body { SIM_BODY_NONE, SIM_BODY_LENGTH, SIM_BODY_CHUNKED, SIM_BODY_UNTIL_END };
+/* Of a request: a refused one goes on as HTTP, an accepted one as a tunnel. */
+enum sim_upgrade { SIM_UPGRADE_NONE, SIM_UPGRADE_REFUSED, SIM_UPGRADE_ACCEPTED };
 /* Of a backend after its response, if no further request comes. */
 enum sim_idle { SIM_IDLE_STAYS, SIM_IDLE_FIN, SIM_IDLE_RST, SIM_IDLE_408 };
 
@@ -30,6 +32,8 @@ enum sim_idle { SIM_IDLE_STAYS, SIM_IDLE_FIN, SIM_IDLE_RST, SIM_IDLE_408 };
  * @pieces:	the client writes the request in so many pieces, with at most @piece_ns between
  * @think_ns:	delay before the request
  * @is_expecting: the client awaits "100 Continue" for a second
+ * @upgrade:	ACCEPTED: both bodies go through the tunnel, behind the 101
+ * @is_old:	the request says HTTP/1.0, and "Connection: keep-alive" if the connection goes on
  * @status:	200, 204 or 304
  * @interims:	responses with status 1xx before
  * @response_head_bytes, @response_bytes: at least
@@ -37,6 +41,7 @@ enum sim_idle { SIM_IDLE_STAYS, SIM_IDLE_FIN, SIM_IDLE_RST, SIM_IDLE_408 };
  * @fails_at:	the backend resets behind so many bytes; 0: never
  * @is_early:	the backend responds at the end of the head, before the body
  * @is_close:	the response says "Connection: close"
+ * @is_close_asked: the request says so, too
  * @idle, @idle_ns: end of an idle backend's connection
  */
 struct sim_exchange {
@@ -47,14 +52,15 @@ struct sim_exchange {
 	__u32			head_bytes, body_bytes;
 	unsigned int		pieces;
 	__u64			piece_ns, think_ns;
-	int			is_expecting;
+	int			is_expecting, is_old;
+	enum sim_upgrade	upgrade;
 	unsigned int		status, interims;
 	enum sim_body		response_body;
 	__u32			response_head_bytes, response_bytes;
 	__u32			pause_at;
 	__u64			pause_ns;
 	__u32			fails_at;
-	int			is_early, is_close;
+	int			is_early, is_close, is_close_asked;
 	enum sim_idle		idle;
 	__u64			idle_ns;
 };

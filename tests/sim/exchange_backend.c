@@ -123,7 +123,8 @@ static void parse(struct server *s);
 /* The end of the connection does not wait for the rest of the request. */
 static void end_if_complete(struct server *s)
 {
-	if (!s->x || s->tcp.len != s->due || !(s->has_request || sim_exchange_closes(s->x)))
+	if (!s->x || s->tcp.len != s->due ||
+	    !(s->has_request || (s->x->is_early && sim_exchange_closes(s->x))))
 		return;
 	end_exchange(s);
 	parse(s);
@@ -280,7 +281,7 @@ static void server_data(void *server, const char *bytes, __u32 len)
 		sim_tcp_reset(&s->tcp);
 		return;
 	}
-	if (sim_machine_count && s->has_request)
+	if ((sim_machine_count || sim_net.middle) && s->has_request)
 		sim_fail("request %u: bytes of another before its response is written",
 			 s->x->nonce);
 	if (s->len + len > IN_MAX)
@@ -342,6 +343,7 @@ static void accept_one(const struct sp_segment *syn)
 	s->in = malloc(IN_MAX);
 	s->out = malloc(OUT_MAX);
 	s->tcp.bytes = s->out;
+	s->tcp.acks_at_end = 1;
 	s->tcp.clock = sim_random();
 	s->tcp.ctx = s;
 	s->tcp.data = server_data;

@@ -131,6 +131,15 @@ static void end_request(struct sim_visitor *c)
 		c->tcp.is_done = 1;
 }
 
+/* A tunnel is used when it is there; "100 Continue" is awaited for a second. */
+static void await_interim(struct sim_visitor *c)
+{
+	if (c->plan.exchanges[c->asked - 1].upgrade)
+		c->turn++;
+	else
+		write_in(c, EXPECT_NS);
+}
+
 static void write_piece(void *client, __u64 turn)
 {
 	struct sim_visitor *c = client;
@@ -144,7 +153,7 @@ static void write_piece(void *client, __u64 turn)
 	if (c->tcp.len == c->begin[c->asked])
 		end_request(c);
 	else if (c->is_expecting && c->tcp.len == c->head_end)
-		write_in(c, EXPECT_NS);
+		await_interim(c);
 	else
 		write_in(c, sim_below(c->plan.exchanges[c->asked - 1].piece_ns + 1));
 	sim_tcp_write(&c->tcp);
@@ -166,6 +175,7 @@ static void prepare(struct sim_visitor *c)
 								     &head);
 	}
 	c->tcp.bytes = c->out;
+	c->tcp.acks_at_end = 1;
 	c->tcp.ctx = c;
 	c->tcp.data = sim_visitor_data;
 	c->tcp.ended = sim_visitor_ended;

@@ -144,6 +144,47 @@ static void plan_response(struct sim_exchange *x)
 	}
 }
 
+/* HTTP/1.0 has neither chunks nor 1xx. */
+static void plan_old(struct sim_exchange *x)
+{
+	x->is_old = 1;
+	x->interims = x->is_expecting = 0;
+	if (x->request_body == SIM_BODY_CHUNKED)
+		x->request_body = SIM_BODY_LENGTH;
+	if (x->response_body == SIM_BODY_CHUNKED)
+		x->response_body = SIM_BODY_LENGTH;
+}
+
+static void plan_upgrade(struct sim_exchange *x)
+{
+	x->upgrade = SIM_UPGRADE_REFUSED + sim_below(2);
+	x->is_early = x->is_expecting = x->interims = 0;
+	x->method = SIM_METHOD_GET;
+	x->request_body = SIM_BODY_NONE;
+	if (x->upgrade == SIM_UPGRADE_REFUSED)
+		return;
+	x->request_body = SIM_BODY_LENGTH;
+	x->body_bytes = 1 + some_bytes() / 2;
+	x->is_expecting = 1;
+	x->is_close = 0;
+	x->status = 200;
+	x->response_body = SIM_BODY_UNTIL_END;
+}
+
+static void plan_special(struct sim_visit *v, unsigned int i)
+{
+	struct sim_exchange *x = &v->exchanges[i];
+
+	if (has(SIM_FEATURE_CLOSE) && i + 1 == v->count && sim_chance(200))
+		x->is_close = x->is_close_asked = 1;
+	if (has(SIM_FEATURE_OLD) && sim_chance(30))
+		plan_old(x);
+	else if (has(SIM_FEATURE_TUNNEL) && sim_chance(30))
+		plan_upgrade(x);
+	if (x->upgrade == SIM_UPGRADE_ACCEPTED)
+		v->count = i + 1;
+}
+
 static void plan_pool(struct sim_visit *v, unsigned int i)
 {
 	struct sim_exchange *x = &v->exchanges[i];
@@ -182,6 +223,7 @@ static void start_visit(void *unused, __u64 unused2)
 	for (unsigned int i = 0; i < v.count; i++) {
 		plan_request(&v.exchanges[i]);
 		plan_response(&v.exchanges[i]);
+		plan_special(&v, i);
 		plan_pool(&v, i);
 	}
 	if (has(SIM_FEATURE_ABORT) && sim_chance(50))

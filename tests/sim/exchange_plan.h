@@ -30,7 +30,7 @@ enum sim_kind {
 	X(BODILESS, bodiless) X(INTERIM, interim) X(PAUSES, pauses) X(CLOSE, close) \
 	X(UNTIL_END, until_end) X(IDLE, idle) X(HALF_CLOSE, half_close) X(FAIL, fail) \
 	X(UNROUTED, unrouted) X(EARLY, early) X(EXPECT, expect) X(ABORT, abort) X(LARGE, large) \
-	X(THINK, think)
+	X(THINK, think) X(TUNNEL, tunnel) X(OLD, old)
 
 enum {
 #define X(up, low) SIM_FEATURE_##up,

@@ -21,7 +21,7 @@ static enum sim_framing_state end_head(struct sim_framing *f)
 	if (f->status >= 200)
 		return body_of(f);
 	f->interims++;
-	return SIM_FRAMING_STATUS;
+	return f->status == 101 && f->is_upgrade ? SIM_FRAMING_UNTIL_END : SIM_FRAMING_STATUS;
 }
 
 static enum sim_framing_state read_status(struct sim_framing *f)

@@ -12,15 +12,16 @@ enum sim_framing_state {
 };
 
 /**
- * struct sim_framing - reader of a response; zero but for @is_head at the beginning
+ * struct sim_framing - reader of a response; zero but for @is_head and @is_upgrade at the beginning
  * @is_head:	the request was HEAD
+ * @is_upgrade:	the request asked for a tunnel
  * @interims:	responses with status 1xx so far
  * @connection:	of the field X-Connection
  * @has_close:	the response says "Connection: close"
  */
 struct sim_framing {
 	enum sim_framing_state	state;
-	int			is_head, has_length, is_chunked, has_close;
+	int			is_head, is_upgrade, has_length, is_chunked, has_close;
 	unsigned int		status, interims, line_len, connection;
 	__u64			left;
 	char			line[160];

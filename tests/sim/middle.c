@@ -138,7 +138,7 @@ static void leg_data(void *leg, const char *bytes, __u32 len)
 	}
 	pass(c, l, bytes, len);
 	c->got += len;
-	if (c->got >= c->due)
+	if (c->got >= c->due && c->x->upgrade != SIM_UPGRADE_ACCEPTED)
 		end_response(c);
 }
 
@@ -151,7 +151,9 @@ static void leg_ended(void *leg, const char *why)
 	if (c->leg != l)
 		return;
 	c->leg = NULL;
-	if (c->x)
+	if (c->x && c->got >= c->due)
+		end_response(c);
+	else if (c->x)
 		sim_tcp_reset(&c->tcp);
 	else if (is_wrong(c, SIM_WRONG_IDLE))
 		close_front(c);
@@ -169,6 +171,7 @@ static struct leg *new_leg(struct conn *c, unsigned int backend)
 	l->backend = backend;
 	l->out = malloc(ROOM);
 	l->tcp.bytes = l->out;
+	l->tcp.acks_at_end = 1;
 	l->tcp.ctx = l;
 	l->tcp.data = leg_data;
 	l->tcp.ended = leg_ended;
@@ -219,6 +222,18 @@ static int is_acknowledged(const struct conn *c)
 	return c->tcp.snd_una == c->tcp.iss + 1 + c->tcp.len;
 }
 
+/* Return: length of the request, or of the head that asks for a tunnel; 0: not known */
+static __u32 bytes_awaited(const struct conn *c, const struct sim_exchange *x)
+{
+	__u32 len;
+	const char *end = memmem(c->in + c->parsed, c->len - c->parsed, "\r\n\r\n", 4);
+
+	sim_exchange_bytes(x->nonce, &len);
+	if (x->upgrade == SIM_UPGRADE_ACCEPTED)
+		return end ? end + 4 - (c->in + c->parsed) : 0;
+	return len;
+}
+
 /* The whole request is awaited; the one before is complete and acknowledged. */
 static void go_on(struct conn *c)
 {
@@ -231,7 +246,7 @@ static void go_on(struct conn *c)
 		return;
 	if (c->is_half_closed && !c->x && c->len == c->parsed)
 		close_front(c);
-	if (!x || !sim_exchange_bytes(nonce, &len) || c->len - c->parsed < len)
+	if (!x || !(len = bytes_awaited(c, x)) || c->len - c->parsed < len)
 		return;
 	if ((c->x || !is_acknowledged(c)) && !(c->got && is_wrong(c, SIM_WRONG_EARLY)))
 		return;
@@ -249,6 +264,13 @@ static void front_data(void *conn, const char *bytes, __u32 len)
 
 	memcpy(c->in + c->len, bytes, len);
 	c->len += len;
+	if (c->x && c->x->upgrade == SIM_UPGRADE_ACCEPTED && c->leg) {
+		c->parsed += len;
+		append(&c->leg->tcp, c->leg->out, bytes, len);
+		return;
+	}
+	if (c->x && is_wrong(c, SIM_WRONG_AHEAD))
+		append(&c->leg->tcp, c->leg->out, bytes, len);
 	go_on(c);
 }
 
@@ -276,6 +298,7 @@ static void accept_client(const struct sp_segment *syn)
 	c->in = malloc(ROOM);
 	c->out = malloc(ROOM);
 	c->tcp.bytes = c->out;
+	c->tcp.acks_at_end = 1;
 	c->tcp.clock = sim_random();
 	c->tcp.ctx = c;
 	c->tcp.data = front_data;

@@ -18,12 +18,12 @@
  * LEAVE	the connection to the backend is closed in the middle of a response
  * CUT		a response is cut off, and the connection closed
  * SPOIL	a byte of the request is changed
- * AHEAD	pipelined requests are forwarded at once
+ * AHEAD	a pipelined request is forwarded before the response
  */
 #define SIM_WRONGS(X) \
 	X(NONE, none) X(MIX, mix) X(DROP, drop) X(DOUBLE, double) X(POOL, pool) X(EARLY, early) \
 	X(SWAP, swap) X(IDLE, idle) X(LATE_408, late_408) X(LEAVE, leave) X(CUT, cut) \
-	X(SPOIL, spoil)
+	X(SPOIL, spoil) X(AHEAD, ahead)
 
 enum sim_wrong {
 #define X(up, low) SIM_WRONG_##up,

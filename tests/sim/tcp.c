@@ -53,7 +53,7 @@ static void disarm(struct sim_tcp *t)
 
 static void send_ack(struct sim_tcp *t)
 {
-	struct sp_segment seg = segment(t, SP_TCP_ACK, t->snd_nxt);
+	struct sp_segment seg = segment(t, SP_TCP_ACK, t->acks_at_end ? t->snd_max : t->snd_nxt);
 
 	if (t->state != SIM_TCP_CLOSED)
 		sim_net_send_segment(&seg);

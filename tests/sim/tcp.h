@@ -19,6 +19,9 @@ enum sim_tcp_state { SIM_TCP_CLOSED, SIM_TCP_SYN_SENT, SIM_TCP_SYN_RCVD, SIM_TCP
  * @iss:	set before sim_tcp_connect(), or 0: by chance
  * @bytes, @len: all data written by the application so far (borrowed)
  * @is_done:	the application writes no more
+ * @acks_at_end: acknowledgements bear the highest number sent, as those of Linux do; else the next
+ *		number to send, which goes back at a timeout: with data in both directions, both
+ *		ends may then refuse all acknowledgements
  * @data:	new bytes in order
  * @ended:	@why is NULL for the peer's FIN, else the failure
  */
@@ -29,7 +32,7 @@ struct sim_tcp {
 	__u32			clock;
 	__u32			iss, irs, snd_una, snd_nxt, snd_max, rcv_nxt, snd_wnd, cwnd;
 	__u32			ts_recent;
-	__u8			has_ts, is_done, is_fin_seen, wscale_theirs;
+	__u8			has_ts, is_done, is_fin_seen, wscale_theirs, acks_at_end;
 	__u16			mss;
 	unsigned int		dup_acks, tries, armed;
 	__u64			rto_ns;

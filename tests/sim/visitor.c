@@ -19,7 +19,8 @@ static void begin_response(struct sim_visitor *c, const struct sim_exchange *x)
 	__u32 interim;
 
 	c->is_timeout = 0;
-	c->framing = (struct sim_framing){ .is_head = x->method == SIM_METHOD_HEAD };
+	c->framing = (struct sim_framing){ .is_head = x->method == SIM_METHOD_HEAD,
+					   .is_upgrade = !!x->upgrade };
 	c->candidates = (1 << SIM_POOL_BACKENDS) - 1;
 	for (unsigned int i = 0; i < SIM_POOL_BACKENDS && x->pool != SIM_POOL_NONE; i++) {
 		if (!c->expected[i])
@@ -92,7 +93,7 @@ static void end_response(struct sim_visitor *c, const struct sim_exchange *x, in
 			 f->runs);
 	c->heard++;
 	c->got = 0;
-	c->is_closing = c->framing.has_close || is_over;
+	c->is_closing = c->framing.has_close || is_over || (x->is_old && x->is_close);
 	sim_visitor_ask(c);
 }
 
