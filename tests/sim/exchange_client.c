@@ -127,6 +127,7 @@ static __u32 next_cut(struct sim_visitor *c)
 static void end_request(struct sim_visitor *c)
 {
 	c->is_writing = 0;
+	c->written_ns = sim_now_ns;
 	if (c->asked == c->plan.count && c->plan.is_half_close)
 		c->tcp.is_done = 1;
 }

@@ -62,6 +62,9 @@ void sim_visit_start(const struct sim_visit *visit);
 /* Called when the first byte of a request is written. */
 extern void (*sim_exchange_asked)(unsigned int nonce);
 
+/* Longest time in all runs from the end of a request to the first byte of its response. */
+extern __u64 sim_exchange_wait_ns, sim_exchange_wait_seed;
+
 /* A client has reset a connection: a proxy on another path may not believe the RST. */
 extern int sim_exchange_has_reset;
 

@@ -256,6 +256,10 @@ static unsigned long long run_all(const struct task *task)
 		if (task->is_first)
 			break;
 	}
+	if (sim_exchange_options.kind)
+		printf("the longest wait for a response: %llu ms, seed %llu\n",
+		       (unsigned long long)(sim_exchange_wait_ns / SIM_MS),
+		       (unsigned long long)sim_exchange_wait_seed);
 	printf("%llu runs, %llu failed, %.0f a second, digest %016llx\n", task->seeds - guesses,
 	       failed, task->seeds / (seconds() - begin), digest);
 	return failed;

@@ -14,10 +14,25 @@ static const struct sim_exchange *awaited(const struct sim_visitor *c)
 	return c->heard < c->asked ? &c->plan.exchanges[c->heard] : NULL;
 }
 
+__u64 sim_exchange_wait_ns, sim_exchange_wait_seed;
+
+/* Pipelined requests wait for others, and do not count. */
+static void measure_wait(const struct sim_visitor *c, const struct sim_exchange *x)
+{
+	__u64 wait_ns = sim_now_ns - c->written_ns;
+
+	if (c->is_writing || c->heard + 1 < c->asked || x->pause_at ||
+	    c->plan.depth > 1 || wait_ns <= sim_exchange_wait_ns)
+		return;
+	sim_exchange_wait_ns = wait_ns;
+	sim_exchange_wait_seed = sim_seed;
+}
+
 static void begin_response(struct sim_visitor *c, const struct sim_exchange *x)
 {
 	__u32 interim;
 
+	measure_wait(c, x);
 	c->is_timeout = 0;
 	c->framing = (struct sim_framing){ .is_head = x->method == SIM_METHOD_HEAD,
 					   .is_upgrade = !!x->upgrade };

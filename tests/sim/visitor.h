@@ -14,6 +14,7 @@
  * @asked:	requests begun; @heard: complete responses
  * @is_writing:	the request asked last is not written to its end, or the next is due
  * @turn:	number of the write that is due: earlier writes are over
+ * @written_ns:	end of the last request
  * @expected:	the response as either backend would send it
  * @candidates:	bits of the backends whose response begins with the @got bytes
  * @is_closing:	the connection ends with the response heard last
@@ -26,7 +27,7 @@ struct sim_visitor {
 	char			*out;
 	__u32			begin[SIM_EXCHANGES_MAX + 1], head_end;
 	unsigned int		pieces_left;
-	__u64			turn, asked_ns[SIM_EXCHANGES_MAX];
+	__u64			turn, asked_ns[SIM_EXCHANGES_MAX], written_ns;
 	int			is_writing, is_expecting, is_closing, is_done, is_timeout;
 	struct sim_framing	framing;
 	char			*expected[SIM_POOL_BACKENDS];

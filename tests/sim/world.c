@@ -19,7 +19,7 @@ struct coming {
 	__u64	b;
 };
 
-__u64 sim_now_ns;
+__u64 sim_now_ns, sim_seed;
 int sim_is_verbose;
 static struct coming heap[COMING_MAX];
 static unsigned int heap_count;
@@ -72,6 +72,7 @@ void sim_begin(__u64 seed, int is_verbose)
 		sim_free(blocks.next + 1);
 	sim_now_ns = 100 * SIM_S;
 	sim_is_verbose = is_verbose;
+	sim_seed = seed;
 	heap_count = 0;
 	order = 0;
 	digest = 14695981039346656037ULL;

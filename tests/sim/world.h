@@ -9,7 +9,7 @@
 #define SIM_S	1000000000ULL
 
 /* Time of the run under way. Monotonic; the clock of the world stands SIM_EPOCH_NS ahead. */
-extern __u64 sim_now_ns;
+extern __u64 sim_now_ns, sim_seed;
 #define SIM_EPOCH_NS (1700000000 * SIM_S)
 
 typedef void (*sim_fn)(void *a, __u64 b);
