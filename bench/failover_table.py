@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The table of bench/failover.py: what was measured, and against which bars."""
-import math
 
 import table
 from observers import COUNTERS, REASONS, STORE_COUNTERS
@@ -45,15 +44,17 @@ def medians(rows):
 
 def print_failover(rows):
     values = medians(rows)
-    values["store_failed"] = sum(values.get(f"store_{what}_{when}_{how}", 0) for what in ("killed", "frozen")
-                                 for when in ("before", "during", "after") for how in ("errors", "stuck"))
+    failed = [value for name, value in values.items() if name.startswith("store_") and name.endswith(("_errors", "_stuck"))]
+    values.update({"store_failed": sum(failed)} if failed else {})
     table.print_noise(rows)
     for title, unit, digits, lines in SECTIONS:
+        if not any(column in values for _, columns in lines for column in columns):
+            continue
         print("\n" + title.format_map(values) + f", {unit}\n  {'':24}" + "".join(f"{head:>10}" for head in HEADS))
         for name, columns in lines:
             print(f"  {name:24}" + "".join(f"{values.get(c, float('nan')):10.{digits if c.endswith('s') and '_us' in c or '_ms' in c else 0}f}"
                                            for c in columns))
-    for prefix in ("live_", "storm_"):
+    for prefix in (prefix for prefix in ("live_", "storm_") if prefix + COUNTERS[0] in values):
         print(f"  the survivor's counters, {prefix[:-1]}: " + ", ".join(
             f"{name} {values.get(prefix + name, 0):.0f}" for name in (*COUNTERS, *REASONS, *(f"store_{n}" for n in STORE_COUNTERS),
                                                                      "store_reconnects")))
@@ -64,8 +65,12 @@ def print_bars(values):
     short = 0
     print(f"\n{'bar':54}{'bar':>9}{'measured':>10}")
     for what, name, sign, bar in BARS:
-        value = values.get(name, math.nan)
+        line = f"  {what:52}{'none' if bar is None else f'{sign} {bar:g}':>9}"
+        if name not in values:
+            print(f"{line}{'-':>10}  not measured")
+            continue
+        value = values[name]
         verdict = table.verdict_of(value, sign, bar)
         short += verdict == "SHORT"
-        print(f"  {what:52}{'none' if bar is None else f'{sign} {bar:g}':>9}{value:10.{3 if name.endswith('_s') and value < 100 else 0}f}{verdict:>7}")
+        print(f"{line}{value:10.{3 if name.endswith('_s') and value < 100 else 0}f}{verdict:>7}")
     return short

@@ -10,8 +10,10 @@ import threading
 
 import pytest
 
-BENCH = pathlib.Path(__file__).resolve().parents[1] / "bench"
-sys.path.insert(0, str(BENCH))
+TESTS = pathlib.Path(__file__).resolve().parent
+BENCH = TESTS.parent / "bench"
+sys.path[:0] = [str(BENCH), str(TESTS / "net")]
+import failover_table   # noqa: E402
 import measures     # noqa: E402
 import table        # noqa: E402
 
@@ -105,6 +107,13 @@ def test_a_bar_without_samples_is_told_and_not_short(capsys):
 def test_a_bar_that_falls_short_counts(capsys):
     assert table.print_bars(table.Samples(ROWS), [("keep-alive", "keepalive_rps", "spliced-conn", ">=", 1.2)]) == 1
     assert "SHORT" in capsys.readouterr().out
+
+
+def test_a_part_that_was_not_measured_is_no_failure(capsys):
+    rows = [("rate", "spliced", 0, 1000), ("store_killed_during_errors", "spliced", 0, 2), ("store_killed_during_p50_us", "spliced", 0, 9)]
+    assert failover_table.print_failover(rows) == 1
+    assert "survivor's" not in capsys.readouterr().out
+    assert failover_table.print_failover([("live_broken", "spliced", 0, 0), ("live_connections", "spliced", 0, 9)]) == 0
 
 
 def test_each_bar_of_a_routed_measure_has_contenders_that_take_part():
