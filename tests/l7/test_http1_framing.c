@@ -68,6 +68,7 @@ static const struct good {
 	{GET11 "Proxy-Connection: close\r\nX-Connection: close\r\n", {NO_BODY, HTTP11}},
 	{GET10 "Connection: Keep-Alive\r\n", {NO_BODY, .is_persistent = true}},
 	{GET10 "Connection: keep-alive, close\r\n", {NO_BODY, HTTP10}},
+	{GET10 "Connection: keep-alive, TE\r\n", {NO_BODY, .is_persistent = true}},
 	{GET10 "Connection: keep-alivex\r\nKeep-Alive: timeout=5\r\n", {NO_BODY, HTTP10}},
 	/* Upgrade */
 	{GET11 "Connection: Upgrade\r\nUpgrade: websocket\r\n",
