@@ -316,10 +316,13 @@ sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window, int is_wid
 	return w ? w : window && !is_wide;
 }
 
-/* Whether an introduction may have these flags: an agent carries the half. */
+/*
+ * Whether an introduction may have these flags: an agent carries the half. An introduction has no
+ * boundary.
+ */
 sp_inline int sp_half_flags_introduce(__u8 flags)
 {
-	return flags & SP_HALF_F_SPLIT && !(flags & ~SP_HALF_F_SHARED);
+	return flags & SP_HALF_F_SPLIT && !(flags & ~(SP_HALF_F_SHARED & ~SP_HALF_F_REQUESTS));
 }
 
 /* The half down from the half up, which matches @front: deltas swap directions and change sign. */

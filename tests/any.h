@@ -50,7 +50,7 @@ static inline struct sp_splice any_splice(int is_v6)
 		.window_shift = random() % 29 - 14, .version = any32(), .spliced_s = any32(),
 		.pool_id = any32(),
 		.mss = random() & 4 ? any32() : 0,
-		.flags = any32() & SP_HALF_F_SHARED,
+		.flags = any32() & SP_HALF_F_SHARED & ~SP_HALF_F_REQUESTS,
 	};
 	s.down = (struct sp_half){
 		.out = sp_tuple_reverse(&s.front), .seq_delta = to_client - backend,
@@ -59,6 +59,24 @@ static inline struct sp_splice any_splice(int is_v6)
 		.window_shift = random() % 29 - 14, .version = s.up.version,
 		.spliced_s = s.up.spliced_s,
 		.pool_id = s.up.pool_id, .flags = SP_HALF_F_FROM_BACKEND | s.up.flags,
+	};
+	return s;
+}
+
+/* The same, with a boundary. */
+static inline struct sp_splice any_splice_of_requests(int is_v6)
+{
+	struct sp_splice s = any_splice(is_v6);
+
+	s.up.flags |= SP_HALF_F_REQUESTS;
+	s.down.flags |= SP_HALF_F_REQUESTS;
+	s.version = any32();
+	s.is_tunnel = random() & 1;
+	s.until = s.is_tunnel ? 0 : any32();
+	s.handshake = (struct sp_handshake){
+		.mss = any32(), .wscale_ours = random() % 16 - 1,
+		.wscale_theirs = random() % 16 - 1,
+		.flags = random() & (SP_HANDSHAKE_TS | SP_HANDSHAKE_SACK | SP_HANDSHAKE_ECN),
 	};
 	return s;
 }

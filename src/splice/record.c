@@ -15,6 +15,12 @@
 #define MSS_BYTES	2
 #define FLAGS_AT	3	/* SP_HALF_F_SHARED */
 #define FLAGS_MASK	63
+#define TAIL_BYTES	SP_RECORD_TAIL_BYTES
+#define BOUNDARY_BYTES	5	/* last of the tail: until, flags */
+#define SHIFTS_AT	13
+#define IS_TUNNEL	0x80
+#define WSCALE_MAX	14
+#define HANDSHAKE_FLAGS	(SP_HANDSHAKE_TS | SP_HANDSHAKE_SACK | SP_HANDSHAKE_ECN)
 
 static int is_v4(const struct sp_tuple *t)
 {
@@ -111,6 +117,46 @@ static __s8 decode_shift(unsigned int bits)
 	return (bits & 15) - (bits & 16);
 }
 
+static __u8 decode_flags(const __u8 *b)
+{
+	return get_be16(b + SHIFTS_AT) >> 10 << FLAGS_AT & SP_HALF_F_SHARED;
+}
+
+static int has_tail(const struct sp_record *r)
+{
+	return r->len >= FRAME_BYTES + PACKED_V4 + TAIL_BYTES &&
+	       decode_flags(r->bytes) & SP_HALF_F_REQUESTS;
+}
+
+static void put_tail(__u8 *to, const struct sp_splice *s)
+{
+	put_be32(to, s->version);
+	put_be16(to + 4, s->handshake.mss);
+	to[6] = s->handshake.wscale_ours;
+	to[7] = s->handshake.wscale_theirs;
+	put_be32(to + 8, s->is_tunnel ? 0 : s->until);
+	to[12] = (s->handshake.flags & HANDSHAKE_FLAGS) | (s->is_tunnel ? IS_TUNNEL : 0);
+}
+
+static int is_wscale(__s8 wscale)
+{
+	return wscale >= -1 && wscale <= WSCALE_MAX;
+}
+
+/* Return: whether the tail is one that a proxy writes. */
+static int read_tail(const __u8 *b, struct sp_splice *s)
+{
+	s->version = get_be32(b);
+	s->handshake = (struct sp_handshake){
+		.mss = get_be16(b + 4), .wscale_ours = b[6], .wscale_theirs = b[7],
+		.flags = b[12] & ~IS_TUNNEL,
+	};
+	s->until = get_be32(b + 8);
+	s->is_tunnel = !!(b[12] & IS_TUNNEL);
+	return is_wscale(s->handshake.wscale_ours) && is_wscale(s->handshake.wscale_theirs) &&
+	       !(s->handshake.flags & ~HANDSHAKE_FLAGS) && !(s->is_tunnel && s->until);
+}
+
 struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_splice *splice)
 {
 	struct sp_key key = sp_key_make(SP_KEY_FRONT, &splice->front);
@@ -120,7 +166,7 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 	put_be32(r.bytes + 4, splice->client_isn);
 	put_be32(r.bytes + 8, up->spliced_s);
 	r.bytes[12] = up->version;
-	put_be16(r.bytes + 13, shifts_and_flags(splice));
+	put_be16(r.bytes + SHIFTS_AT, shifts_and_flags(splice));
 	put_be16(r.bytes + 15, up->pool_id);
 	put_be32(r.bytes + 17, up->seq_delta);
 	put_be32(r.bytes + 21, up->ack_delta);
@@ -131,6 +177,10 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 		put_be16(r.bytes + r.len, up->mss);
 		r.len += MSS_BYTES;
 	}
+	if (up->flags & SP_HALF_F_REQUESTS) {
+		put_tail(r.bytes + r.len, splice);
+		r.len += TAIL_BYTES;
+	}
 	r.len += SP_SEAL_TAIL_BYTES;
 	sp_seal_close(seal, key.bytes, key.len, r.bytes, r.len);
 	return r;
@@ -140,33 +190,44 @@ static struct sp_half read_up(const __u8 *b)
 {
 	return (struct sp_half){
 		.spliced_s = get_be32(b + 8), .version = b[12], .pool_id = get_be16(b + 15),
-		.flags = get_be16(b + 13) >> 10 << FLAGS_AT & SP_HALF_F_SHARED,
-		.window_shift = decode_shift(get_be16(b + 13) >> 5),
+		.flags = decode_flags(b),
+		.window_shift = decode_shift(get_be16(b + SHIFTS_AT) >> 5),
 		.seq_delta = get_be32(b + 17), .ack_delta = get_be32(b + 21),
 		.tsval_delta = get_be32(b + 25), .tsecr_delta = get_be32(b + 29),
 	};
 }
 
+/* Return: bytes of the tuple behind OUT_AT, where @len are behind; 0: there is none. */
+static size_t packed_bytes(size_t len)
+{
+	if (len == PACKED_V4 || len == PACKED_V4 + MSS_BYTES)
+		return PACKED_V4;
+	return len == PACKED_V6 || len == PACKED_V6 + MSS_BYTES ? PACKED_V6 : 0;
+}
+
 enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *bytes, size_t len,
 				     struct sp_splice *ret_splice)
 {
+	size_t behind = len < FRAME_BYTES ? 0 : len - FRAME_BYTES, packed;
 	struct sp_splice s = { .front = *front };
 	const __u8 *b = bytes;
-	size_t packed = len < FRAME_BYTES ? 0 : len - FRAME_BYTES;
 
-	if (packed == PACKED_V4 + MSS_BYTES || packed == PACKED_V6 + MSS_BYTES)
-		packed -= MSS_BYTES;
-	if (packed != PACKED_V4 && packed != PACKED_V6)
+	if (len >= FRAME_BYTES && decode_flags(b) & SP_HALF_F_REQUESTS)
+		behind = behind < TAIL_BYTES ? 0 : behind - TAIL_BYTES;
+	packed = packed_bytes(behind);
+	if (!packed)
 		return SP_SEAL_LENGTH;
 	s.client_isn = get_be32(b + 4);
 	s.up = read_up(b);
-	if (len != FRAME_BYTES + packed)
+	if (behind != packed)
 		s.up.mss = get_be16(b + OUT_AT + packed);
-	if (len != FRAME_BYTES + packed && !s.up.mss)
+	if (behind != packed && !s.up.mss)
 		return SP_SEAL_LENGTH;	/* what is not there has no bytes */
 	if (sp_tuple_unpack(b + OUT_AT, packed, &s.up.out))
 		return SP_SEAL_LENGTH;
-	s.down = sp_half_turn(&s.up, front, decode_shift(get_be16(b + 13)));
+	if (s.up.flags & SP_HALF_F_REQUESTS && !read_tail(b + OUT_AT + behind, &s))
+		return SP_SEAL_LENGTH;
+	s.down = sp_half_turn(&s.up, front, decode_shift(get_be16(b + SHIFTS_AT)));
 	*ret_splice = s;
 	return SP_SEAL_OK;
 }
@@ -180,11 +241,32 @@ enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_
 	return refusal == SP_SEAL_OK ? sp_record_parse(front, bytes, len, ret_splice) : refusal;
 }
 
-int sp_record_is_same(const struct sp_record *a, const struct sp_record *b)
+/* @tail: bytes before the seal that don't count */
+static int is_same_but(const struct sp_record *a, const struct sp_record *b, size_t tail)
 {
-	const size_t frame = SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES;
+	const size_t frame = SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES + tail;
 
 	return a->len == b->len && a->len > frame &&
 	       !memcmp(a->bytes + SP_SEAL_HEAD_BYTES, b->bytes + SP_SEAL_HEAD_BYTES,
 		       a->len - frame);
+}
+
+int sp_record_is_same(const struct sp_record *a, const struct sp_record *b)
+{
+	return is_same_but(a, b, 0);
+}
+
+int sp_record_is_same_leg(const struct sp_record *a, const struct sp_record *b)
+{
+	return is_same_but(a, b, has_tail(a) && has_tail(b) ? BOUNDARY_BYTES : 0);
+}
+
+__u32 sp_record_version(const struct sp_record *r)
+{
+	return has_tail(r) ? get_be32(r->bytes + r->len - SP_SEAL_TAIL_BYTES - TAIL_BYTES) : 0;
+}
+
+int sp_record_is_final(const struct sp_record *r)
+{
+	return !has_tail(r) || r->bytes[r->len - SP_SEAL_TAIL_BYTES - 1] & IS_TUNNEL;
 }

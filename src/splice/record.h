@@ -44,11 +44,17 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
  *	 4  client's ISN	 8  spliced_s		12  version
  *	13  from the highest bit: 6 for SP_HALF_F_SHARED, 5 each for the window shifts, up and down
  *	15  pool_id		17  four deltas of the half up	33  packed tuple proxy -> backend
- *	behind	2 bytes: mss of the half up, unless 0. Older versions refuse such a record
+ *	behind	2 bytes: mss of the half up, unless 0. Older programs refuse such a record
+ *	behind	with SP_HALF_F_REQUESTS 13 bytes, which older programs refuse, too. From the end:
+ *	-13  version		-9  mss of the client	-7  wscale ours		-6  wscale theirs
+ *	-5  until, 0 of a tunnel	-1  SP_HANDSHAKE_*; highest bit: a tunnel
  *
- * The half down follows from the half up: deltas swap directions and change sign.
+ * The half down follows from the half up: deltas swap directions and change sign. Scripts of the
+ * store read records, too: store/redis/scripts/record.lua.
  */
-#define SP_RECORD_MAX		(SP_SEAL_HEAD_BYTES + 29 + SP_PACKED_MAX + 2 + SP_SEAL_TAIL_BYTES)
+#define SP_RECORD_TAIL_BYTES	13
+#define SP_RECORD_MAX \
+	(SP_SEAL_HEAD_BYTES + 29 + SP_PACKED_MAX + 2 + SP_RECORD_TAIL_BYTES + SP_SEAL_TAIL_BYTES)
 
 struct sp_record {
 	__u8	len;
@@ -70,5 +76,14 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 
 /* Whether two records say the same, whichever of the cluster's keys sealed them. */
 int sp_record_is_same(const struct sp_record *a, const struct sp_record *b);
+/*
+ * The same, but for the boundary: it moves on within a version, and may give way to a tunnel.
+ */
+int sp_record_is_same_leg(const struct sp_record *a, const struct sp_record *b);
+
+/* The version of a splice, rising; 0 without SP_HALF_F_REQUESTS. @record: made here, or read. */
+__u32 sp_record_version(const struct sp_record *record);
+/* Whether no later version can follow: without SP_HALF_F_REQUESTS, and of a tunnel. */
+int sp_record_is_final(const struct sp_record *record);
 
 #endif

@@ -405,6 +405,9 @@ static void what_makes_no_sense_is_refused(void **state)
 		s.up.flags = 0;
 		check_splice(*state, "to go whole", v6, &s, SP_DROP_INTRO_MALFORMED);
 		s = good;
+		s.up.flags |= SP_HALF_F_REQUESTS;
+		check_splice(*state, "a boundary", v6, &s, SP_DROP_INTRO_MALFORMED);
+		s = good;
 		s.up.out.dport = htons(9);
 		check_splice(*state, "not served", v6, &s, SP_DROP_INTRO_ELSEWHERE);
 	}

@@ -179,6 +179,7 @@ static void what_makes_no_sense_is_refused(void **state)
 		{ offsetof(struct sp_introduce, flags), 0 },
 		{ offsetof(struct sp_introduce, flags), SP_HALF_F_NOT_ECT },
 		{ offsetof(struct sp_introduce, flags), SP_HALF_F_SPLIT | SP_HALF_F_TO_DAEMON },
+		{ offsetof(struct sp_introduce, flags), SP_HALF_F_SPLIT | SP_HALF_F_REQUESTS },
 		{ offsetof(struct sp_introduce, half_version), 1 },	/* 256 and more */
 		{ offsetof(struct sp_introduce, pool_id), 1 },
 		{ offsetof(struct sp_introduce, pool_id) + 1, 1 },	/* 65536 and more */

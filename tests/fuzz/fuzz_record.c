@@ -12,8 +12,11 @@
 
 #define NOT_SEALED	1	/* in the first byte: the seal stays as in the input */
 #define OUT_AT		33	/* of a record */
-#define FLAGS_AT	13	/* three bits have no meaning yet, and are lost */
-#define FLAGS_FREE	0xe0
+#define FLAGS_AT	13	/* two bits have no meaning yet, and are lost */
+#define FLAGS_FREE	0xc0
+#define REQUESTS	0x20
+#define IS_TUNNEL	0x80
+#define HANDSHAKE_FLAGS	7
 
 static const __u64 key[1][2] = { { 1, 2 } };
 static struct sp_seal seal;
@@ -62,9 +65,24 @@ static void check_splice(const struct sp_splice *s, const struct sp_tuple *front
 	PROMISE(sp_record_read(&seal, &other, bytes, len, &same) == SP_SEAL_FORGED);
 }
 
+static int is_wscale(__u8 byte)
+{
+	return byte <= 14 || byte == 0xff;
+}
+
+static int is_tail(const __u8 *tail)
+{
+	static const __u8 no_boundary[4];
+	__u8 flags = tail[12];
+
+	return is_wscale(tail[6]) && is_wscale(tail[7]) &&
+	       !(flags & ~(IS_TUNNEL | HANDSHAKE_FLAGS)) &&
+	       (!(flags & IS_TUNNEL) || !memcmp(tail + 8, no_boundary, 4));
+}
+
 /*
  * A sender with the key may announce any splice, except with an invalid tuple. An MSS may follow
- * the tuple.
+ * the tuple, and a tail must with the flag.
  */
 static int is_record(const __u8 *bytes, size_t len)
 {
@@ -73,6 +91,13 @@ static int is_record(const __u8 *bytes, size_t len)
 
 	if (len <= OUT_AT + SP_SEAL_TAIL_BYTES + 2)
 		return 0;
+	if (bytes[FLAGS_AT] & REQUESTS) {
+		if (tuple_len <= SP_RECORD_TAIL_BYTES + 2)
+			return 0;
+		tuple_len -= SP_RECORD_TAIL_BYTES;
+		if (!is_tail(bytes + OUT_AT + tuple_len))
+			return 0;
+	}
 	if (!sp_tuple_unpack(bytes + OUT_AT, tuple_len, &out))
 		return 1;
 	return (bytes[OUT_AT + tuple_len - 2] || bytes[OUT_AT + tuple_len - 1]) &&

@@ -17,13 +17,30 @@ static struct sp_seal seal;
 static void there_and_back(void **state)
 {
 	for (int i = 0; i < 1000; i++) {
-		struct sp_splice in = any_splice(i & 1), out;
+		struct sp_splice out, in = i & 2 ? any_splice_of_requests(i & 1) :
+			any_splice(i & 1);
 		struct sp_record r = sp_record_make(&seal, &in);
 
 		assert_int_equal(sp_record_read(&seal, &in.front, r.bytes, r.len, &out),
 				 SP_SEAL_OK);
 		assert_memory_equal(&in, &out, sizeof(in));
+		assert_int_equal(sp_record_version(&r), in.version);
+		assert_int_equal(sp_record_is_final(&r), !(i & 2) || in.is_tunnel);
 	}
+}
+
+/* A splice without SP_HALF_F_REQUESTS has no version: the record is what it was before versions. */
+static void no_version_without_requests(void **state)
+{
+	struct sp_splice in = any_splice(0), plain = in;
+	struct sp_record r;
+
+	in.version = in.until = 7;
+	in.handshake.mss = 1460;
+	in.is_tunnel = 1;
+	r = sp_record_make(&seal, &plain);
+	assert_memory_equal(sp_record_make(&seal, &in).bytes, r.bytes, r.len);
+	assert_int_equal(sp_record_version(&r), 0);
 }
 
 /* A backend of a different family than the client's survives, too. */
@@ -54,11 +71,18 @@ static void sizes(void **state)
 	v6.up.mss = 1360;
 	assert_int_equal(sp_record_make(&seal, &v4).len, 55);
 	assert_int_equal(sp_record_make(&seal, &v6).len, 79);
+	v4.up.flags |= SP_HALF_F_REQUESTS;
+	v6.up.flags |= SP_HALF_F_REQUESTS;
+	assert_int_equal(sp_record_make(&seal, &v4).len, 68);
+	assert_int_equal(sp_record_make(&seal, &v6).len, 92);
+	assert_int_equal(SP_RECORD_MAX, 92);
+	v4.up.mss = 0;
+	assert_int_equal(sp_record_make(&seal, &v4).len, 66);
 }
 
-static void every_bit_counts(void **state)
+static void check_every_bit(struct sp_splice in)
 {
-	struct sp_splice in = any_splice(1), out = { .client_isn = 1 }, untouched = out;
+	struct sp_splice out = { .client_isn = 1 }, untouched = out;
 	struct sp_record r = sp_record_make(&seal, &in);
 
 	for (int bit = 0; bit < r.len * 8; bit++) {
@@ -74,9 +98,15 @@ static void every_bit_counts(void **state)
 	assert_int_equal(sp_record_read(&seal, &in.front, r.bytes, r.len, &out), SP_SEAL_OK);
 }
 
+static void every_bit_counts(void **state)
+{
+	check_every_bit(any_splice(1));
+	check_every_bit(any_splice_of_requests(0));
+}
+
 static void every_prefix(void **state)
 {
-	struct sp_splice in = any_splice(0), out;
+	struct sp_splice in = any_splice_of_requests(0), out;
 	struct sp_record r = sp_record_make(&seal, &in);
 
 	for (int len = 0; len < r.len; len++) {
@@ -108,6 +138,87 @@ static void sealed_nonsense(void **state)
 	memcpy(r.bytes + 33, &mapped, 36);
 	sp_seal_close(&seal, key.bytes, key.len, r.bytes, r.len);
 	assert_int_equal(sp_record_read(&seal, &s.front, r.bytes, r.len, &out), SP_SEAL_LENGTH);
+}
+
+static enum sp_seal_refusal sealed_anew(const struct sp_splice *s, struct sp_record r)
+{
+	struct sp_key key = sp_key_make(SP_KEY_FRONT, &s->front);
+	struct sp_splice out;
+
+	sp_seal_close(&seal, key.bytes, key.len, r.bytes, r.len);
+	return sp_record_read(&seal, &s->front, r.bytes, r.len, &out);
+}
+
+/* @at: from the end of the tail */
+static enum sp_seal_refusal with_byte(const struct sp_splice *s, int at, __u8 value)
+{
+	struct sp_record r = sp_record_make(&seal, s);
+
+	r.bytes[r.len - SP_SEAL_TAIL_BYTES - at] = value;
+	return sealed_anew(s, r);
+}
+
+/* The tail is there with SP_HALF_F_REQUESTS, and only then. */
+static void tails_without_requests(void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		struct sp_splice with = any_splice_of_requests(i & 1), without = any_splice(i & 1);
+		struct sp_record r;
+
+		with.up.mss = without.up.mss = i & 2 ? 1360 : 0;
+		r = sp_record_make(&seal, &with);
+		assert_int_equal(sealed_anew(&with, r), SP_SEAL_OK);
+		r.bytes[13] &= ~32;
+		assert_int_equal(sealed_anew(&with, r), SP_SEAL_LENGTH);
+		r.bytes[13] |= 32;
+		r.len--;
+		assert_int_equal(sealed_anew(&with, r), SP_SEAL_LENGTH);
+		r = sp_record_make(&seal, &without);
+		assert_int_equal(sealed_anew(&without, r), SP_SEAL_OK);
+		r.bytes[13] |= 32;
+		assert_int_equal(sealed_anew(&without, r), SP_SEAL_LENGTH);
+	}
+}
+
+static void tails_that_no_proxy_writes(void **state)
+{
+	struct sp_splice s = any_splice_of_requests(0);
+
+	s.is_tunnel = 0;
+	s.until = 5;
+	for (int wscale = -128; wscale < 128; wscale++)
+		for (int at = 6; at <= 7; at++)
+			assert_int_equal(with_byte(&s, at, wscale), wscale < -1 || wscale > 14 ?
+					 SP_SEAL_LENGTH : SP_SEAL_OK);
+	for (int flags = 0; flags < 256; flags++)
+		assert_int_equal(with_byte(&s, 1, flags), flags > 7 ? SP_SEAL_LENGTH : SP_SEAL_OK);
+	s.until = 0;
+	for (int flags = 0; flags < 256; flags++)	/* a tunnel has no boundary */
+		assert_int_equal(with_byte(&s, 1, flags), (flags & 0x7f) > 7 ? SP_SEAL_LENGTH :
+				 SP_SEAL_OK);
+}
+
+/* Within a version the boundary moves, and may give way to a tunnel. */
+static void boundary_may_differ(void **state)
+{
+	struct sp_splice s = any_splice_of_requests(0), moved = s, later = s;
+	struct sp_record a, b, c;
+
+	s.is_tunnel = 0;
+	moved.is_tunnel = 1;
+	later.version++;
+	a = sp_record_make(&seal, &s);
+	b = sp_record_make(&seal, &moved);
+	c = sp_record_make(&seal, &later);
+	assert_false(sp_record_is_same(&a, &b));
+	assert_true(sp_record_is_same_leg(&a, &b));
+	assert_false(sp_record_is_same_leg(&a, &c));
+	s = moved = any_splice(0);
+	moved.up.tsecr_delta++;
+	a = sp_record_make(&seal, &s);
+	b = sp_record_make(&seal, &moved);
+	assert_true(sp_record_is_same_leg(&a, &a));
+	assert_false(sp_record_is_same_leg(&a, &b));
 }
 
 static void moved_to_another_key(void **state)
@@ -215,7 +326,9 @@ int main(void)
 		cmocka_unit_test(there_and_back), cmocka_unit_test(families_mixed),
 			cmocka_unit_test(sizes),
 		cmocka_unit_test(every_bit_counts), cmocka_unit_test(every_prefix),
-		cmocka_unit_test(sealed_nonsense),
+		cmocka_unit_test(sealed_nonsense), cmocka_unit_test(no_version_without_requests),
+		cmocka_unit_test(tails_without_requests),
+		cmocka_unit_test(tails_that_no_proxy_writes), cmocka_unit_test(boundary_may_differ),
 		cmocka_unit_test(moved_to_another_key), cmocka_unit_test(another_cluster),
 		cmocka_unit_test(key_is_replaced), cmocka_unit_test(pointers),
 		cmocka_unit_test(known_bytes),
