@@ -105,8 +105,11 @@ int sp_ager_is_greedy(struct sp_ager *ager, const struct sp_addr *client);
 void sp_ager_fetched(struct sp_ager *ager, const struct sp_limits_conf *limits,
 		     const struct sp_tuple *front, int err);
 void sp_ager_emptied(struct sp_ager *ager);
-void sp_ager_refreshed(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
-void sp_ager_outdated(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn);
+/* @version: another version of the splice is left alone. */
+void sp_ager_refreshed(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn,
+		       __u32 version);
+void sp_ager_outdated(struct sp_ager *ager, const struct sp_tuple *front, __u32 client_isn,
+		      __u32 version);
 /*
  * Records in the store are sealed with an old key; for @in_flight_ns, confirmations may be of old
  * records.

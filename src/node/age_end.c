@@ -128,6 +128,8 @@ static int end_if_over(struct sp_ager *a, const struct sp_limits_conf *limits, s
 		remove_splice(a, v, 1);
 	else if (query_store(a, v))
 		return 0;
+	else if (sp_view_is_left(a, v))
+		remove_splice(a, v, 1);
 	else if (a->expired && !sp_ager_is_shared(a))
 		sp_ager_expire(a, v);
 	else
@@ -191,16 +193,13 @@ void sp_ager_fetched(struct sp_ager *a, const struct sp_limits_conf *limits,
 static void forget_outdated(struct sp_ager *a, const struct sp_tuple *front,
 			    const struct sp_tuple *down_key, const struct sp_entry *up)
 {
-	struct sp_splice splice = {
-		.front = *front, .client_isn = up->meta.client_isn, .up = up->half,
-	};
+	struct sp_splice splice;
 	struct sp_entry down;
 
-	if (sp_datapath_get(a->dp, down_key, &down))
+	if (sp_datapath_get(a->dp, down_key, &down) || !sp_ager_is_shared(a))
 		return;
-	splice.down = down.half;
-	if (sp_ager_is_shared(a))
-		sp_store_forget(a->store, &splice);
+	splice = sp_entries_splice(front, up, &down);
+	sp_store_forget(a->store, &splice);
 }
 
 int sp_ager_remove(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
@@ -219,8 +218,12 @@ int sp_ager_remove(struct sp_ager *a, const struct sp_tuple *front, __u32 client
 	return 0;
 }
 
-void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
+void sp_ager_outdated(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn,
+		      __u32 version)
 {
-	if (!sp_ager_remove(a, front, client_isn))
+	struct sp_entry up;
+
+	if (!sp_datapath_get(a->dp, front, &up) && up.meta.version == version &&
+	    !sp_ager_remove(a, front, client_isn))
 		log_warn_limited("a splice is outdated according to the store: removed");
 }

@@ -26,7 +26,7 @@ void sp_ager_send_ends(struct sp_ager *a, const struct sp_view *v)
 {
 	struct sp_tuple front = sp_view_front(v);
 
-	if (a->ended)
+	if (a->ended && !sp_view_is_left(a, v))
 		a->ended(a->ctx, &front, v->down->meta.client_isn, find_ends(v));
 }
 
@@ -110,13 +110,18 @@ void sp_ager_rekeyed(struct sp_ager *a, __u64 in_flight_ns)
 	a->emptied_s = time(NULL) + in_flight_ns / 1000000000 + 1;
 }
 
-void sp_ager_refreshed(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn)
+void sp_ager_refreshed(struct sp_ager *a, const struct sp_tuple *front, __u32 client_isn,
+		       __u32 version)
 {
+	struct sp_entry up;
 	struct sp_patch patch = {
 		.front = *front, .client_isn = client_isn, .refreshed_s = time(NULL),
 	};
-	int err = sp_datapath_patch(a->dp, &patch);
+	int err;
 
+	if (!sp_datapath_get(a->dp, front, &up) && up.meta.version != version)
+		return;
+	err = sp_datapath_patch(a->dp, &patch);
 	if (err && err != -ENOENT)
 		log_warn_limited("can't patch the time of a refresh into a splice: %s",
 				 strerror(-err));

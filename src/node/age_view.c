@@ -22,12 +22,39 @@ void sp_view_find_up(struct sp_ager *a, struct sp_view *v)
 		    !memcmp(&v->up.half.out, &back, sizeof(back));
 }
 
+int sp_view_is_left(struct sp_ager *a, const struct sp_view *v)
+{
+	struct sp_tuple back = sp_tuple_reverse(v->down_key), front = sp_view_front(v);
+	struct sp_entry up;
+
+	return v->down->half.flags & SP_HALF_F_REQUESTS && !sp_datapath_get(a->dp, &front, &up) &&
+	       !(up.half.flags & SP_HALF_F_TO_DAEMON) &&
+	       up.meta.client_isn == v->down->meta.client_isn &&
+	       memcmp(&up.half.out, &back, sizeof(back)) != 0;
+}
+
+struct sp_splice sp_entries_splice(const struct sp_tuple *front, const struct sp_entry *up,
+				   const struct sp_entry *down)
+{
+	struct sp_splice s = {
+		.front = *front, .client_isn = down->meta.client_isn,
+		.up = up->half, .down = down->half,
+	};
+
+	if (!(up->half.flags & SP_HALF_F_REQUESTS))
+		return s;
+	s.version = up->meta.version;
+	s.handshake = up->meta.handshake;
+	s.is_tunnel = up->meta.boundary.bound == SP_BOUND_NONE;
+	s.until = s.is_tunnel ? 0 : up->meta.boundary.until;
+	return s;
+}
+
 struct sp_splice sp_view_splice(const struct sp_view *v)
 {
-	return (struct sp_splice){
-		.front = sp_view_front(v), .client_isn = v->down->meta.client_isn,
-		.up = v->up.half, .down = v->down->half,
-	};
+	struct sp_tuple front = sp_view_front(v);
+
+	return sp_entries_splice(&front, &v->up, v->down);
 }
 
 __u64 sp_view_seen_ns(const struct sp_view *v)

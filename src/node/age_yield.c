@@ -42,6 +42,8 @@ int sp_ager_give_way(struct sp_ager *a, const struct sp_tuple *back, const struc
 	if (!a->expired || sp_view_open(a, &key, &e, &v) || !sp_entry_is_live(&e) ||
 	    !holds_much_more(a, &e.half.out.daddr, client))
 		return 0;
+	if (sp_view_is_left(a, &v))
+		return 0;
 	sp_view_find_up(a, &v);
 	sp_ager_expire(a, &v);
 	return 1;

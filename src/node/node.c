@@ -78,18 +78,18 @@ void sp_node_emptied(void *node)
 	sp_ager_emptied(&n->ager);
 }
 
-void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn)
+void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn, __u32 version)
 {
 	struct sp_node *n = node;
 
-	sp_ager_refreshed(&n->ager, front, client_isn);
+	sp_ager_refreshed(&n->ager, front, client_isn, version);
 }
 
-void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn)
+void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn, __u32 version)
 {
 	struct sp_node *n = node;
 
-	sp_ager_outdated(&n->ager, front, client_isn);
+	sp_ager_outdated(&n->ager, front, client_isn, version);
 }
 
 void sp_node_member(void *node, const void *record, size_t len)

@@ -102,8 +102,8 @@ unsigned int sp_node_age(struct sp_node *n);
 
 /* Handlers of store and cluster events, for both roles; @node is their context. */
 void sp_node_emptied(void *node);
-void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn);
-void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn);
+void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn, __u32 version);
+void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn, __u32 version);
 void sp_node_member(void *node, const void *record, size_t len);
 void sp_node_ends(void *node, const struct sp_tuple *front, __u32 client_isn, __u8 state);
 __u32 sp_node_splices(void *node);

@@ -40,6 +40,22 @@
  * server may have forgotten, and counts as absent if it has nothing; see store/redis/conn.c. A
  * restarted daemon owns no records: it reads the claims of its predecessor.
  *
+ * Versions: with SP_HALF_F_REQUESTS a connection has a splice for each leg and commit, numbered by
+ * its version. Each version is decided by itself, as above. The proposer of version n + 1 relies on
+ * version n, so a record of a later version shows that the earlier version is decided, and over.
+ *
+ *	CLAIM and ACCEPT replace a record of an earlier version. A record of a later version is
+ *	returned: then the proxy has lost its own claim, and asks for the later version, as a reader
+ *	does. A delayed CLAIM of version n changes nothing once n + 1 is there.
+ *	A promise for n + 1 has no record yet. The promise lies around the value of n, which goes on
+ *	for fetches and for all steps of n. So a proxy may die before n + 1 is chosen.
+ *	A promise with nothing behind stops all steps of n on this server: the server may have
+ *	forgotten n.
+ *	A claim of n + 1 is not withdrawn: the server would be left without n.
+ *
+ * A 'C' of version n is enough for n, not for the connection: a majority must have answered without
+ * a later version. Versions are unsigned, begin at 0 and do not wrap within 2^32 commits.
+ *
  * Time: safety does not depend on it. Servers execute no command after its time, so that a dead
  * claim does not get in the way of a newer connection.
  */
@@ -140,6 +156,7 @@ void sp_claim_start(struct sp_claim *c, unsigned int copies, unsigned int quorum
 	c->copies = copies;
 	c->quorum = quorum;
 	c->random = random ?: 1;
+	c->first = *record;
 	c->record = *record;
 	c->is_own = is_own;
 	if (is_own)
@@ -158,6 +175,10 @@ void sp_claim_answer(struct sp_claim *c, __u32 round, unsigned int copy_idx,
 	*a = *vote;
 	if (a->kind != SP_VOTE_VALUE)
 		return;
+	if (a->record.len && sp_record_version(&a->record) < sp_record_version(&c->record)) {
+		a->kind = SP_VOTE_ABSENT;	/* the scripts return no earlier version */
+		return;
+	}
 	if (a->promised > c->highest)
 		c->highest = a->promised;
 	if (a->record.len && !sp_record_is_same(&a->record, &c->record))
@@ -187,6 +208,26 @@ static int pause_then_retry(struct sp_claim *c, __u64 now_ns)
 	c->step = SP_CLAIM_PAUSE;
 	c->step_ns = now_ns + PAUSE_NS + next_random(c) % (steps * PAUSE_NS);
 	return 0;
+}
+
+/* The record of the latest version, if later than the version asked about; else NULL. */
+static const struct sp_record *find_later(const struct sp_claim *c)
+{
+	const struct sp_record *latest = &c->record;
+
+	for (int i = 0; i < c->copies; i++)
+		if (c->votes[i].kind == SP_VOTE_VALUE && c->votes[i].record.len &&
+		    sp_record_version(&c->votes[i].record) > sp_record_version(latest))
+			latest = &c->votes[i].record;
+	return latest == &c->record ? NULL : latest;
+}
+
+/* The version of this claim is over: the claim goes on as a question about the later version. */
+static int follow_later(struct sp_claim *c, const struct sp_record *later, __u64 now_ns)
+{
+	c->record = *later;
+	c->is_own = 0;
+	return begin_ballot(c, now_ns);
 }
 
 /* The record that a server has as chosen, or NULL. */
@@ -236,6 +277,13 @@ static struct tally count_votes(const struct sp_claim *c)
 			t.rejected += c->votes[i].kind == SP_VOTE_VALUE;
 	}
 	return t;
+}
+
+/* A single server may have missed a later version; a majority has not. */
+static int is_latest(const struct sp_claim *c, const struct tally *t,
+		     const struct sp_record *chosen)
+{
+	return sp_record_is_final(chosen) || t->won + t->rejected >= c->quorum;
 }
 
 static int go_claim(struct sp_claim *c, const struct tally *t, int is_patient, __u64 now_ns)
@@ -351,13 +399,14 @@ static int go_one(struct sp_claim *c, const struct tally *t)
 
 int sp_claim_go(struct sp_claim *c, __u64 now_ns)
 {
-	const struct sp_record *chosen;
+	const struct sp_record *later = find_later(c), *chosen = find_chosen(c);
 	struct tally t = count_votes(c);
 	int is_patient = now_ns - c->step_ns < PATIENCE_NS;
 
 	if (c->step != SP_CLAIM_DONE && c->step != SP_CLAIM_PAUSE) {
-		chosen = find_chosen(c);
-		if (chosen)
+		if (later && c->quorum > 1)
+			return follow_later(c, later, now_ns);
+		if (chosen && is_latest(c, &t, chosen))
 			return end_claim(c, 0, chosen);
 	}
 	switch (c->step) {

@@ -51,13 +51,15 @@ enum sp_claim_step {
 /**
  * struct sp_claim - a proxy's part in a decision; claim.c has the theory
  * @round:	counts the questions, so that late answers to earlier questions are ignored
- * @record:	the splice that this proxy has made (@is_own), or has found and asks about
+ * @first:	the splice that this proxy has made, or has found and asks about
+ * @record:	@first; or a splice of a later version that a server had
+ * @is_own:	this proxy has made @record
  * @is_contested: a vote had another record
  * @ballot, @proposal: of the steps PREPARE and ACCEPT
  * @step_ns:	beginning of the step; of PAUSE: its end
  * @err:	when DONE: 0; -EAGAIN: unknown, and no other splice was seen; -EBUSY: unknown, and
  *		another splice was seen
- * @chosen:	when DONE with 0
+ * @chosen:	when DONE with 0: of the version of @first, or a later one
  */
 struct sp_claim {
 	enum sp_claim_step	step;
@@ -72,6 +74,7 @@ struct sp_claim {
 	__u64			random;
 	sp_ballot		ballot;
 	sp_ballot		highest;
+	struct sp_record	first;
 	struct sp_record	record;
 	struct sp_record	proposal;
 	struct sp_record	chosen;

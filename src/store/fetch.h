@@ -7,10 +7,18 @@
 
 #define SP_FETCH_FOUND_MAX	4
 
+/*
+ * UP	the key is the client's tuple
+ * DOWN	the key is the backend's, and a pointer has led to the splice
+ * NONE	the pointer was of a leg that was left, or of an older connection
+ */
+enum sp_found_half { SP_FOUND_NONE, SP_FOUND_UP, SP_FOUND_DOWN };
+
 /**
  * struct sp_found - a splice that was found; sets of servers are bits
  * @record:	as on the servers
  * @servers:	of its front tuple
+ * @half:	which half is under the key that is fetched
  * @relied, @chosen, @seen: servers that have the splice relied upon ('T'), chosen ('C'), in any
  *		state
  */
@@ -21,6 +29,7 @@ struct sp_found {
 	__u32			relied;
 	__u32			chosen;
 	__u32			seen;
+	enum sp_found_half	half;
 };
 
 /**
@@ -41,7 +50,7 @@ struct sp_fetch {
 
 /*
  * WAIT		more answers will come
- * FOUND	a splice that can be relied upon
+ * FOUND	a splice that can be relied upon; it may lack a half under the key
  * UNSURE	a splice that may not have been chosen: a claim must ask (claim.h)
  * NOTHING	no splice
  * AGAIN	too few have answered
@@ -56,12 +65,11 @@ void sp_fetch_start(struct sp_fetch *l, unsigned int servers, unsigned int copie
 void sp_fetch_absent(struct sp_fetch *l, unsigned int server_idx);
 void sp_fetch_nothing(struct sp_fetch *l, unsigned int server_idx);
 /*
- * @splice: of @vote's record, whose seal was verified; @servers: of its front tuple, as bits. A
- *		value on
- * any other server counts as nothing.
+ * @splice: of @vote's record, whose seal was verified; @half: see struct sp_found; @servers: of its
+ * front tuple, as bits. A value on any other server counts as nothing.
  */
 void sp_fetch_value(struct sp_fetch *l, unsigned int server_idx, const struct sp_vote *vote,
-		    const struct sp_splice *splice, __u32 servers);
+		    const struct sp_splice *splice, enum sp_found_half half, __u32 servers);
 
 /* @is_over: wait for no more answers. @ret_found: with FOUND and UNSURE, borrowed from @l */
 enum sp_fetch_verdict sp_fetch_go(const struct sp_fetch *l, __u64 now_ns, int is_over,

@@ -37,10 +37,13 @@ struct sp_stash_offer {
 
 /**
  * struct sp_store_events - answers of a store
- * @committed:	@err: 0; -EEXIST with @winner, the splice that another proxy committed first;
+ * @committed:	@err: 0; -EEXIST with @winner, the splice that another proxy committed first, or one
+ *		of a later version. Its back connection may be that of the splice which was
+ *		committed: then only the boundary differs, or the version;
  *		-EAGAIN: the store is out of reach, and no other proxy was seen at this connection;
  *		-EBUSY: the store is out of reach and another proxy was seen, so nothing may be
- *		forwarded until the client retransmits. @winner is NULL unless @err is -EEXIST
+ *		forwarded until the client retransmits. @winner is NULL unless @err is -EEXIST.
+ *		After -EAGAIN and -EBUSY other proxies may still find the splice, and rely on it
  * @fetched:	@err: 0 with the splice that has a half under @key; -ENOENT: a majority has no such
  *		splice; -EAGAIN: unknown (law 4: the client gets no answer)
  * @stashed:	@err: 0: the bytes are safe; -E2BIG: no room; -EAGAIN: only this machine has the
@@ -52,9 +55,10 @@ struct sp_stash_offer {
  * @found:	a splice with a port of this proxy; called once for each copy
  * @scanned:	the scan is over; @err: 0: complete; -EAGAIN: too few servers were read
  * @emptied:	a server has lost its data: all local splices should be refreshed
- * @kept:	a refresh has reached a majority
- * @outdated:	a majority has another splice of this connection, or a newer connection of this
- *		tuple: the local splice with this client ISN rewrites packets wrongly
+ * @kept:	a refresh of this version has reached a majority
+ * @outdated:	a majority has another splice of this connection, or a later version, or a newer
+ *		connection of this tuple: the local splice with this client ISN and version rewrites
+ *		packets wrongly
  * @member:	a server has this record of a proxy, see sp_store_announce()
  * @ctx, @ref:	as given to sp_store_subscribe(), and to the call
  *
@@ -73,8 +77,8 @@ struct sp_store_events {
 	void (*heads)(void *ctx, const char *owner, int err, const struct sp_tuple *fronts,
 		      unsigned int count);
 	void (*emptied)(void *ctx);
-	void (*kept)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
-	void (*outdated)(void *ctx, const struct sp_tuple *front, __u32 client_isn);
+	void (*kept)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u32 version);
+	void (*outdated)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u32 version);
 	void (*member)(void *ctx, const void *record, size_t len);
 };
 
@@ -150,7 +154,9 @@ void sp_store_close(struct sp_store *store);
 /*
  * Claim the client's tuple for @splice and store both halves, before any byte of the request is
  * forwarded (law 3); then @committed. A splice under the same tuple with another client ISN belongs
- * to an older connection, and is replaced.
+ * to an older connection, and is replaced. So is one with an earlier version: the next version may
+ * be committed by any proxy that has the splice. Proxies that commit the very same splice all win.
+ * Keep up.spliced_s of the first version: it tells which connection of a tuple is the newer.
  */
 void sp_store_commit(struct sp_store *store, const struct sp_splice *splice, __u64 ref);
 /* Find the splice with a half under @key: client -> service, or backend -> proxy; then @fetched. */
@@ -161,7 +167,7 @@ void sp_store_fetch(struct sp_store *store, const struct sp_tuple *key);
  * @kept, @outdated or nothing. Return: 0; -EAGAIN: nothing was sent.
  */
 int sp_store_refresh(struct sp_store *store, const struct sp_splice *splice);
-/* The splice is over. */
+/* The splice is over: so are its earlier versions. A later version stays. */
 void sp_store_forget(struct sp_store *store, const struct sp_splice *splice);
 /*
  * Report all splices whose back connection has an address of config->snat_addrs: @found for each,

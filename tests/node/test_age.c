@@ -43,7 +43,8 @@ static int still_gettime(struct timespec *ret_ts)
 
 static struct sp_tuple table_keys[TABLE_MAX];
 static struct sp_entry table[TABLE_MAX];
-static int table_count, dels, refreshes, forgets, fetches, sent, expired, ports_back, refresh_err;
+static int table_count, dels, patches, refreshes, forgets, fetches, sent, expired, ports_back,
+	refresh_err;
 static struct sp_splice refreshed;
 static struct sp_tuple sent_front;
 static __u8 sent_state;
@@ -96,6 +97,7 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 
 int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note)
 {
+	patches++;
 	return 0;
 }
 
@@ -148,8 +150,11 @@ static int on_refresh(struct sp_store *store, const struct sp_splice *splice)
 	return 0;
 }
 
+static struct sp_splice forgotten;
+
 static void on_forget(struct sp_store *store, const struct sp_splice *splice)
 {
+	forgotten = *splice;
 	forgets++;
 }
 
@@ -191,7 +196,7 @@ static void on_expired(void *ctx, const struct sp_splice *splice, const struct s
 
 static int begin(void **state)
 {
-	table_count = dels = refreshes = forgets = fetches = sent = expired = ports_back =
+	table_count = dels = patches = refreshes = forgets = fetches = sent = expired = ports_back =
 		refresh_err = 0;
 	count = (struct sp_count){ .max = 1000000 };
 	memset(&ager, 0, sizeof(ager));
@@ -715,16 +720,86 @@ static void outdated_ones_go(void **state)
 {
 	struct sp_entry *up = add(1, 0, 0);
 
-	sp_ager_outdated(&ager, &table_keys[0], 2);	/* of another connection */
+	up[0].meta.version = 7;
+	sp_ager_outdated(&ager, &table_keys[0], 2, 7);	/* of another connection */
+	sp_ager_outdated(&ager, &table_keys[0], 1, 6);	/* the store's news are here already */
 	assert_int_equal(dels, 0);
 	up[0].half.flags |= SP_HALF_F_TO_DAEMON;
-	sp_ager_outdated(&ager, &table_keys[0], 1);
+	sp_ager_outdated(&ager, &table_keys[0], 1, 7);
 	assert_int_equal(dels, 0);
 	up[0].half.flags = 0;
-	sp_ager_outdated(&ager, &table_keys[0], 1);
+	sp_ager_outdated(&ager, &table_keys[0], 1, 7);
 	assert_int_equal(dels, 2);
 	assert_int_equal(forgets, 1);
 	assert_int_equal(ports_back, 1);
+}
+
+/* @until: 0: a tunnel */
+static void set_version(struct sp_entry *e, __u32 version, __u32 until)
+{
+	for (int i = 0; i < 2; i++) {
+		e[i].half.flags |= SP_HALF_F_REQUESTS;
+		e[i].meta.version = version;
+		e[i].meta.handshake = (struct sp_handshake){ .mss = 1400, .wscale_theirs = -1 };
+	}
+	e[0].meta.boundary.until = until;
+	e[0].meta.boundary.bound = until ? SP_BOUND_STOP : SP_BOUND_NONE;
+	e[1].meta.boundary.bound = SP_BOUND_UNKNOWN;
+}
+
+/* The store gets the version, and the boundary of today. */
+static void versions_are_refreshed(void **state)
+{
+	for (int is_tunnel = 0; is_tunnel < 2; is_tunnel++) {
+		begin(NULL);
+		set_version(add(1, 0, -1), 9, is_tunnel ? 0 : 777);
+		walk();
+		assert_int_equal(refreshes, 1);
+		assert_int_equal(refreshed.version, 9);
+		assert_int_equal(refreshed.until, is_tunnel ? 0 : 777);
+		assert_int_equal(refreshed.is_tunnel, is_tunnel);
+		assert_int_equal(refreshed.handshake.mss, 1400);
+		assert_int_equal(refreshed.handshake.wscale_theirs, -1);
+		sp_ager_outdated(&ager, &table_keys[0], 1, 9);
+		assert_memory_equal(&forgotten, &refreshed, sizeof(refreshed));
+	}
+	begin(NULL);
+	add(1, 0, -1)->meta.boundary.until = 7;	/* without requests nothing counts */
+	walk();
+	assert_int_equal(refreshed.until + refreshed.version + refreshed.is_tunnel, 0);
+}
+
+static void confirmation_is_of_a_version(void **state)
+{
+	set_version(add(1, 0, 0), 9, 777);
+	sp_ager_refreshed(&ager, &table_keys[0], 1, 8);
+	assert_int_equal(patches, 0);
+	sp_ager_refreshed(&ager, &table_keys[0], 1, 9);
+	assert_int_equal(patches, 1);
+}
+
+/* The half down of a leg that was left goes without an end of the connection. */
+static void leg_that_was_left(void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		struct sp_entry *up;
+
+		begin(NULL);
+		store.engine = i & 1 ? &alone : &shared;
+		up = add(1, IDLE_S + 1, -1);
+		set_version(up, 2, 777);
+		if (i & 2)
+			set_ends(up, SP_STATE_FIN | SP_STATE_PEER_FIN);
+		up[0].state = (struct sp_half_state){ .seen_ns = now_ns };
+		up[0].half.out.sport++;
+		up[0].meta.version = 3;
+		walk();
+		assert_int_equal(dels, 1);
+		assert_int_equal(find(&table_keys[0]), 0);
+		assert_int_equal(sent + expired, 0);
+		assert_int_equal(ports_back, 1);
+		assert_int_equal(forgets, !(i & 1));
+	}
 }
 
 static void traps_go(void **state)
@@ -766,6 +841,9 @@ int main(void)
 		cmocka_unit_test_setup(one_box_sends_nothing, begin),
 		cmocka_unit_test_setup(an_end_is_sent_without_a_store, begin),
 		cmocka_unit_test_setup(outdated_ones_go, begin),
+		cmocka_unit_test_setup(versions_are_refreshed, begin),
+		cmocka_unit_test_setup(confirmation_is_of_a_version, begin),
+		cmocka_unit_test_setup(leg_that_was_left, begin),
 		cmocka_unit_test_setup(traps_go, begin),
 	};
 

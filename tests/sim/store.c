@@ -168,12 +168,19 @@ static struct kept_head *new_head(const struct sp_tuple *front)
 
 /* ---- requests arrive ---- */
 
+static int is_same(const struct sp_splice *a, const struct sp_splice *b)
+{
+	return a->version == b->version && same(&a->up.out, &b->up.out) &&
+	       a->until == b->until && a->is_tunnel == b->is_tunnel;
+}
+
 static void commit(struct request *r)
 {
 	struct kept_splice *k = find(&r->splice.front, 0);
 
-	if (k && k->splice.client_isn == r->splice.client_isn) {
-		r->err = same(&k->splice.up.out, &r->splice.up.out) ? 0 : -EEXIST;
+	if (k && k->splice.client_isn == r->splice.client_isn &&
+	    k->splice.version >= r->splice.version) {
+		r->err = is_same(&k->splice, &r->splice) ? 0 : -EEXIST;
 		r->splice = k->splice;
 		return;
 	}
@@ -195,16 +202,21 @@ static void refresh(struct request *r)
 {
 	struct kept_splice *k = find(&r->splice.front, 0);
 
-	r->err = k && k->splice.client_isn != r->splice.client_isn ? -ESTALE : 0;
+	int is_tunnel = k && k->splice.is_tunnel;
+
+	r->err = k && (k->splice.client_isn != r->splice.client_isn ||
+		       k->splice.version > r->splice.version) ? -ESTALE : 0;
 	if (!r->err)
-		keep(&r->splice, r->port->store.ttl_ns);
+		keep(is_tunnel && k->splice.version == r->splice.version ? &k->splice :
+		     &r->splice, r->port->store.ttl_ns);
 }
 
 static void forget(struct request *r)
 {
 	struct kept_splice *k = find(&r->splice.front, 0);
 
-	if (k && k->splice.client_isn == r->splice.client_isn)
+	if (k && k->splice.client_isn == r->splice.client_isn &&
+	    k->splice.version <= r->splice.version)
 		k->is_used = 0;
 }
 
@@ -319,9 +331,11 @@ static void tell(void *arg)
 		break;
 	case REFRESH:
 		if (!r->err)
-			s->events->kept(s->ctx, &r->splice.front, r->splice.client_isn);
+			s->events->kept(s->ctx, &r->splice.front, r->splice.client_isn,
+					r->splice.version);
 		else if (r->err == -ESTALE)
-			s->events->outdated(s->ctx, &r->splice.front, r->splice.client_isn);
+			s->events->outdated(s->ctx, &r->splice.front, r->splice.client_isn,
+					    r->splice.version);
 		break;
 	case STASH:
 		s->events->stashed(s->ctx, r->ref, r->err);

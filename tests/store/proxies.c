@@ -149,21 +149,23 @@ static void on_emptied(void *ctx)
 	((struct proxy *)ctx)->emptied_count++;
 }
 
-static void on_kept(void *ctx, const struct sp_tuple *front, __u32 client_isn)
+static void on_kept(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u32 version)
 {
 	struct proxy *p = ctx;
 
 	p->kept.splice.front = *front;
 	p->kept.splice.client_isn = client_isn;
+	p->kept.splice.version = version;
 	p->kept_count++;
 }
 
-static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_isn)
+static void on_outdated(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u32 version)
 {
 	struct proxy *p = ctx;
 
 	p->outdated.splice.front = *front;
 	p->outdated.splice.client_isn = client_isn;
+	p->outdated.splice.version = version;
 	p->outdated_count++;
 }
 
@@ -397,6 +399,19 @@ struct sp_splice splice_of(unsigned int id, unsigned int maker)
 		.window_shift = 1,
 		.spliced_s = s.up.spliced_s, .pool_id = 77,
 	};
+	return s;
+}
+
+struct sp_splice version_of(unsigned int id, unsigned int maker, __u32 version)
+{
+	struct sp_splice s = splice_of(id, maker);
+
+	s.up.flags |= SP_HALF_F_REQUESTS;
+	s.down.flags |= SP_HALF_F_REQUESTS;
+	s.version = version;
+	s.until = 0x5000 + version * 100;
+	s.handshake = (struct sp_handshake){ .mss = 1460, .wscale_ours = 7, .wscale_theirs = -1,
+					     .flags = SP_HANDSHAKE_SACK };
 	return s;
 }
 

@@ -45,7 +45,7 @@ struct proxy {
 	int				stashed, stashed_count;
 	struct read_head		head;
 	struct listed			heads;
-	struct answer			kept, outdated;	/* the latest: front and client_isn */
+	struct answer			kept, outdated;	/* the latest: front, client_isn, version */
 	int				committed_count, fetched_count, emptied_count, kept_count,
 		outdated_count;
 	void				(*found)(struct proxy *p, const struct sp_splice *splice);
@@ -91,6 +91,8 @@ int heads(struct proxy *p, const char *owner, __u64 age_ms);
 
 /* The @id-th connection, as the @maker-th proxy would make it. */
 struct sp_splice splice_of(unsigned int id, unsigned int maker);
+/* The same, with a version and a boundary. */
+struct sp_splice version_of(unsigned int id, unsigned int maker, __u32 version);
 struct sp_tuple down_of(const struct sp_splice *s);
 int is_same_splice(const struct sp_splice *a, const struct sp_splice *b);
 

@@ -5,8 +5,12 @@
  * Databases of a single redis-server are the servers of the store. Proxies that own a splice, and
  * proxies that only fetch, decide about a connection. Queries wait in a bag. A server executes a
  * query at some time, or never, and the answer arrives at some time, or never. Servers are away for
- * a while, proxies die or give up. In all cases proxies that rely on a
- * splice must rely on the same splice.
+ * a while, proxies die or give up. In all cases proxies that rely on a splice must rely on the same
+ * splice.
+ *
+ * In every second world, proxies go on to the next version of a splice, refresh old versions, or
+ * fetch again. Proxies that rely on a version must rely on the same splice, and a request must not
+ * find an earlier version than proxies relied on before the request.
  *
  *	test_claim [TRIALS [SEED]]
  */
@@ -30,7 +34,9 @@
 #define PROXIES_MAX	6
 #define BAG_MAX		512
 #define STEPS_MAX	3000
+#define STEPS_VERSIONS	1500
 #define MS		1000000ULL
+#define VERSIONS_MAX	5
 
 enum role { OWNER, READER };
 enum proxy_state { BEFORE, LOOKING, CLAIMING, RELIES, GAVE_UP, DEAD };
@@ -38,8 +44,10 @@ enum proxy_state { BEFORE, LOOKING, CLAIMING, RELIES, GAVE_UP, DEAD };
 struct proxy {
 	enum role		role;
 	enum proxy_state	state;
-	int			own_idx;	/* of records */
+	struct sp_record	own;
 	int			life;		/* number of its beginnings */
+	__u32			least;		/* version relied on when it began, if @is_known */
+	int			is_known;
 	struct sp_claim		claim;
 	struct sp_fetch	lookup;
 	struct sp_record	relied;
@@ -60,6 +68,11 @@ struct message {
 struct world {
 	int		copies, quorum, proxies, bag_count;
 	int		loss_pct;
+	int		has_versions;
+	__u32		latest;		/* version that a proxy relies on, if @is_known */
+	int		is_known;
+	struct sp_record relied[VERSIONS_MAX];
+	int		made;		/* splices */
 	/* unreachable copy, or -1; its changes in 1000 steps */
 	int		away, moves;
 	__u64		now_ns;
@@ -72,10 +85,10 @@ static redisContext *db[SP_COPIES_MAX];
 static char sha[SP_SCRIPT_COUNT][41];
 static struct sp_seal seal;
 static struct sp_tuple front;
-static struct sp_record records[PROXIES_MAX];
+static struct sp_record records[2];
 static long trials = 1500, seed = 1;
 static struct {
-	long	by_claim, by_ballot, by_look, again, busy, adopted;
+	long	by_claim, by_ballot, by_look, again, busy, adopted, later, versions[VERSIONS_MAX];
 } seen;
 
 static int chance(int pct)
@@ -102,6 +115,16 @@ static struct sp_splice make_splice(int idx)
 	s.up.out.sport = htons(20000 + idx);
 	s.up.spliced_s = 1700000000 + random() % 2;
 	return s;
+}
+
+static struct sp_record make_version(int idx, __u32 version, __u32 until)
+{
+	struct sp_splice s = make_splice(idx);
+
+	s.up.flags = SP_HALF_F_REQUESTS;
+	s.version = version;
+	s.until = until;
+	return sp_record_make(&seal, &s);
 }
 
 static void begin_script(struct sp_cmd *cmd, enum sp_script script, int keys, int args)
@@ -149,47 +172,99 @@ static void ask(struct world *w, int proxy)
 		put(w, &m);
 }
 
-static void tell_chosen(struct world *w, const struct sp_record *r)
+static void drop_record(struct world *w, const struct sp_record *r, const char *state)
+{
+	struct message m = { .proxy = -1 };
+
+	begin_script(&m.cmd, SP_SCRIPT_DROP, 2, 2);
+	sp_cmd_arg(&m.cmd, r->bytes, r->len);
+	sp_cmd_text(&m.cmd, state);
+	for (m.copy = 0; m.copy < w->copies; m.copy++)
+		put(w, &m);
+}
+
+static void refresh(struct world *w, const struct sp_record *r, const char *is_chosen)
 {
 	struct message m = { .proxy = -1 };
 
 	begin_script(&m.cmd, SP_SCRIPT_REFRESH, 2, 3);
 	sp_cmd_arg(&m.cmd, r->bytes, r->len);
 	sp_cmd_number(&m.cmd, 100000);
-	sp_cmd_text(&m.cmd, "1");
+	sp_cmd_text(&m.cmd, is_chosen);
 	for (m.copy = 0; m.copy < w->copies; m.copy++)
 		put(w, &m);
 }
 
-/* The law under test: all proxies rely on the same splice. */
+/* The law under test: all proxies that rely on a version rely on the same splice. */
 static void relies(struct world *w, struct proxy *p, const struct sp_record *r)
 {
+	__u32 version = sp_record_version(r);
+	struct sp_record *same = &w->relied[version];
+
+	assert_in_range(version, 0, VERSIONS_MAX - 1);
 	p->state = RELIES;
 	p->relied = *r;
-	for (int i = 0; i < w->proxies; i++)
-		if (w->at[i].relied.len && !sp_record_is_same(&w->at[i].relied, r))
-			fail_msg("seed %ld: proxy %d relies on one splice, proxy %d on another",
-				 seed,
-				 i, (int)(p - w->at));
+	if (same->len && !sp_record_is_same(same, r))
+		fail_msg("seed %ld: proxy %d relies on another splice of version %u than the rest",
+			 seed, (int)(p - w->at), version);
+	if (version < p->least)
+		fail_msg("seed %ld: proxy %d relies on version %u after %u", seed,
+			 (int)(p - w->at), version, p->least);
+	*same = *r;
+	w->is_known = 1;
+	if (version > w->latest)
+		w->latest = version;
+	seen.versions[version]++;
 	if (chance(50))
-		tell_chosen(w, r);
+		refresh(w, r, "1");
+}
+
+static void claim_failed(struct world *w, struct proxy *p)
+{
+	/* an owner tries again with the same splice, or withdraws as end_commit() does */
+	p->state = chance(30) ? BEFORE : GAVE_UP;
+	seen.again += p->claim.err == -EAGAIN;
+	seen.busy += p->claim.err == -EBUSY;
+	if (p->role == OWNER && p->state == GAVE_UP && p->claim.err == -EAGAIN &&
+	    !sp_record_version(&p->own))
+		drop_record(w, &p->own, "F");
 }
 
 static void claim_done(struct world *w, struct proxy *p)
 {
+	const struct sp_record *chosen = &p->claim.chosen;
+
 	if (p->claim.err) {
-		/* an owner tries again with the same splice */
-		p->state = chance(30) ? BEFORE : GAVE_UP;
-		seen.again += p->claim.err == -EAGAIN;
-		seen.busy += p->claim.err == -EBUSY;
+		claim_failed(w, p);
 		return;
 	}
-	if (p->role == OWNER && sp_record_is_same(&p->claim.chosen, &records[p->own_idx]))
+	if (p->role == OWNER && sp_record_is_same(chosen, &p->own)) {
 		seen.by_claim++;
-	else if (p->role == OWNER)
+	} else if (p->role == OWNER) {
 		seen.adopted++;
+		seen.later += sp_record_version(chosen) > sp_record_version(&p->own);
+		drop_record(w, &p->own, "");
+	}
 	seen.by_ballot += p->claim.ballot > 0;
-	relies(w, p, &p->claim.chosen);
+	relies(w, p, chosen);
+}
+
+/* A proxy with a splice goes on to the next version, fetches again, or refreshes. */
+static void go_on(struct world *w, int proxy)
+{
+	struct proxy *p = &w->at[proxy];
+	__u32 version = sp_record_version(&p->relied);
+
+	if (chance(40)) {
+		refresh(w, &p->relied, "0");
+	} else if (chance(30)) {
+		p->role = READER;
+		p->state = BEFORE;
+	} else if (version + 1 < VERSIONS_MAX) {
+		p->role = OWNER;
+		p->own = make_version(w->made++, version + 1, version);
+		p->state = BEFORE;
+	}
 }
 
 static void go(struct world *w, int proxy)
@@ -218,6 +293,9 @@ static void go(struct world *w, int proxy)
 		ask(w, proxy);
 		break;
 	case SP_FETCH_NOTHING:
+		if (p->is_known)
+			fail_msg("seed %ld: proxy %d finds nothing", seed, proxy);
+		/* fall through */
 	case SP_FETCH_AGAIN:
 		p->state = chance(50) ? BEFORE : GAVE_UP;
 		break;
@@ -229,9 +307,11 @@ static void start(struct world *w, int proxy)
 	struct proxy *p = &w->at[proxy];
 	struct message m = { .proxy = proxy, .is_look = 1, .life = ++p->life };
 
+	p->least = w->latest;
+	p->is_known = w->is_known;
 	if (p->role == OWNER) {
 		p->state = CLAIMING;
-		sp_claim_start(&p->claim, w->copies, w->quorum, &records[p->own_idx], 1, random(),
+		sp_claim_start(&p->claim, w->copies, w->quorum, &p->own, 1, random(),
 			       w->now_ns);
 		ask(w, proxy);
 		return;
@@ -271,7 +351,8 @@ static void take_answer(struct world *w, const struct message *m)
 		assert_int_equal(sp_record_read(&seal, &front, m->answer.record.bytes,
 						m->answer.record.len, &splice),
 				 SP_SEAL_OK);
-		sp_fetch_value(&p->lookup, m->copy, &m->answer, &splice, (1 << w->copies) - 1);
+		sp_fetch_value(&p->lookup, m->copy, &m->answer, &splice, SP_FOUND_UP,
+			       (1 << w->copies) - 1);
 	}
 }
 
@@ -318,6 +399,9 @@ static void live(struct world *w, int proxy)
 			p->state = DEAD;
 		break;
 	case RELIES:
+		if (w->has_versions && chance(5))
+			go_on(w, proxy);
+		break;
 	case GAVE_UP:
 	case DEAD:
 		break;
@@ -347,11 +431,11 @@ static void new_world(struct world *w, int copies)
 	w->proxies = 2 + random() % (PROXIES_MAX - 1);
 	w->loss_pct = chance(50) ? 0 : random() % 30;
 	w->moves = chance(50) ? 5 : random() % 100;
+	w->has_versions = seed & 1;
 	for (int i = 0; i < w->proxies; i++) {
-		struct sp_splice s = make_splice(i);
+		struct sp_splice s = make_splice(w->made++);
 
-		records[i] = sp_record_make(&seal, &s);
-		w->at[i].own_idx = i;
+		w->at[i].own = w->has_versions ? make_version(i, 0, 0) : sp_record_make(&seal, &s);
 		w->at[i].role = i && chance(40) ? READER : OWNER;
 	}
 }
@@ -359,7 +443,9 @@ static void new_world(struct world *w, int copies)
 static void run_world(struct world *w, int copies)
 {
 	new_world(w, copies);
-	for (int step = 0; step < STEPS_MAX && !is_over(w); step++) {
+	for (int step = 0; step < (w->has_versions ? STEPS_VERSIONS : STEPS_MAX); step++) {
+		if (is_over(w) && !w->has_versions)
+			break;
 		if (random() % 1000 < w->moves)
 			w->away = chance(50) ? -1 : random() % w->copies;
 		if (w->bag_count && chance(70))
@@ -380,7 +466,10 @@ static void one_splice_in_any_order(void **state)
 		run_world(&w, copies[seed % 7]);
 	}
 	free(w.bag);
-	print_message("%ld trials: own %ld, adopted %ld (ballots %ld), by look %ld, again %ld, busy %ld\n", trials,
+	print_message("later %ld, relied on versions", seen.later);
+	for (int i = 0; i < VERSIONS_MAX; i++)
+		print_message(" %ld", seen.versions[i]);
+	print_message("\n%ld trials: own %ld, adopted %ld (ballots %ld), by look %ld, again %ld, busy %ld\n", trials,
 		      seen.by_claim, seen.adopted, seen.by_ballot, seen.by_look, seen.again,
 		      seen.busy);
 	/* the trials covered each outcome */
@@ -388,6 +477,8 @@ static void one_splice_in_any_order(void **state)
 	assert_true(seen.adopted > trials / 10);
 	assert_true(seen.by_ballot > trials / 10);
 	assert_true(seen.by_look > trials / 20);
+	assert_true(seen.later > trials / 20);
+	assert_true(seen.versions[VERSIONS_MAX - 1] > trials / 10);
 }
 
 /* Run a round with the copies in @mask. */

@@ -38,12 +38,20 @@ static struct sp_splice v6_splice_of(unsigned int id, unsigned int maker)
 	return s;
 }
 
-/* Every third splice is of IPv6. */
+/* Every third splice is of IPv6, every fourth has an MSS, every fifth a version. */
 static struct sp_splice nth(unsigned int id)
 {
 	unsigned int maker = id < OURS ? 1 : 2;
+	struct sp_splice s = id % 3 ? splice_of(id, maker) : v6_splice_of(id, maker);
 
-	return id % 3 ? splice_of(id, maker) : v6_splice_of(id, maker);
+	if (id % 4 == 0)
+		s.up.mss = 1360;
+	if (id % 5 == 0) {
+		s.up.flags |= SP_HALF_F_REQUESTS;
+		s.down.flags |= SP_HALF_F_REQUESTS;
+		s.version = id;
+	}
+	return s;
 }
 
 static void on_found(struct proxy *p, const struct sp_splice *splice)

@@ -36,6 +36,15 @@ static void set_due(const struct sp_redis *r, struct sp_cmd *cmd, size_t at, con
 	memcpy(cmd->bytes + at, text, DUE_DIGITS);
 }
 
+/* The down key of a record, whose splice may be another proxy's. */
+static struct sp_tuple down_of(const struct sp_op *op, const struct sp_record *r)
+{
+	struct sp_splice splice = { 0 };
+
+	sp_record_parse(&op->front, r->bytes, r->len, &splice);
+	return sp_tuple_reverse(&splice.up.out);
+}
+
 /* Return: the offset of DUE in the command. */
 static size_t make_step(struct sp_store_redis *l, const struct sp_op *op, unsigned int server_idx,
 			struct sp_cmd *cmd)
@@ -46,11 +55,12 @@ static size_t make_step(struct sp_store_redis *l, const struct sp_op *op, unsign
 	};
 	const struct sp_claim *c = &op->claim;
 	const struct sp_record *r = c->step == SP_CLAIM_ACCEPT ? &c->proposal : &c->record;
+	struct sp_tuple down = down_of(op, r);
 	char ballot[SP_BALLOT_STRLEN];
 	size_t due_at;
 
 	sp_store_redis_script(l, server_idx, cmd, scripts[c->step], &op->front,
-			      c->step == SP_CLAIM_PREPARE ? NULL : &op->down,
+			      c->step == SP_CLAIM_PREPARE ? NULL : &down,
 			      c->step == SP_CLAIM_CLAIM ? 3 : 4);
 	sp_cmd_arg(cmd, r->bytes, r->len);
 	sp_cmd_number(cmd, l->store.ttl_ns / 1000000);
@@ -93,7 +103,6 @@ void sp_op_claim(struct sp_store_redis *l, struct sp_op *op, const struct sp_spl
 {
 	op->state = SP_OP_CLAIMING;
 	op->front = splice->front;
-	op->down = sp_tuple_reverse(&splice->up.out);
 	op->client_isn = splice->client_isn;
 	sp_store_redis_servers(l, &op->front, op->servers);
 	sp_claim_start(&op->claim, l->copies, l->quorum, record, is_own, next_random(l), now_ns);
@@ -171,13 +180,17 @@ int sp_op_claim_reply(struct sp_store_redis *l, struct sp_op *op, __u32 round,
 
 /* ---- commits ---- */
 
-/* Another splice was chosen. Copies of the loser are useless, and its pointer misleads. */
+/*
+ * Another splice was chosen. Copies of the loser are useless, and its pointer misleads. If other
+ * proxies have moved the boundary of our own splice meanwhile, nothing was lost.
+ */
 static void drop_loser(struct sp_store_redis *l, const struct sp_tuple *front,
-		       const struct sp_record *record)
+		       const struct sp_record *record, const struct sp_record *chosen)
 {
 	struct sp_splice own;
 
-	if (sp_record_parse(front, record->bytes, record->len, &own) == SP_SEAL_OK)
+	if (!sp_record_is_same_leg(record, chosen) &&
+	    sp_record_parse(front, record->bytes, record->len, &own) == SP_SEAL_OK)
 		sp_store_redis_drop(l, &own, "");
 }
 
@@ -190,6 +203,16 @@ static void count_commit(struct sp_store_counters *c, const struct sp_claim *cla
 	c->commits_by_ballot += !claim->err && claim->ballot;
 }
 
+/*
+ * Without an answer, and refused: a claim in the way of the client's next try. The claim of a later
+ * version stays: an earlier version was there before.
+ */
+static void withdraw_claim(struct sp_store_redis *l, const struct sp_splice *splice)
+{
+	if (l->conf->loss == SP_LOSS_REFUSE && !splice->version)
+		sp_store_redis_drop(l, splice, "F");
+}
+
 static void end_commit(struct sp_store_redis *l, struct sp_op *op)
 {
 	struct sp_claim claim = op->claim;
@@ -199,17 +222,17 @@ static void end_commit(struct sp_store_redis *l, struct sp_op *op)
 	int err = claim.err;
 
 	sp_op_end(l, op);
-	sp_record_parse(&front, err ? claim.record.bytes : claim.chosen.bytes,
-			err ? claim.record.len : claim.chosen.len, &splice);
-	if (!err && !sp_record_is_same(&claim.chosen, &claim.record))
+	sp_record_parse(&front, err ? claim.first.bytes : claim.chosen.bytes,
+			err ? claim.first.len : claim.chosen.len, &splice);
+	if (!err && !sp_record_is_same(&claim.chosen, &claim.first))
 		err = -EEXIST;
 	count_commit(&l->store.counters, &claim, err);
 	if (!claim.err && (claim.ballot || claim.is_contested) && l->quorum > 1)
 		sp_refreshes_chosen(l, &splice);
 	if (err == -EEXIST && l->quorum > 1)
-		drop_loser(l, &front, &claim.record);
-	if (err == -EAGAIN && l->conf->loss == SP_LOSS_REFUSE)
-		sp_store_redis_drop(l, &splice, "F");
+		drop_loser(l, &front, &claim.first, &claim.chosen);
+	if (err == -EAGAIN)
+		withdraw_claim(l, &splice);
 	l->store.events->committed(l->store.ctx, ref, err, err == -EEXIST ? &splice : NULL);
 }
 
@@ -233,7 +256,7 @@ static int should_wait(const struct sp_store_redis *l, const struct sp_tuple *fr
  */
 void sp_op_commit_await(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over)
 {
-	struct sp_record record = op->claim.record;
+	struct sp_record record = op->claim.first;
 	struct sp_splice splice;
 
 	if (!is_over && should_wait(l, &op->front))
@@ -257,7 +280,7 @@ int sp_op_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64
 	op->done = end_commit;
 	op->ref = ref;
 	op->front = splice->front;
-	op->claim.record = record;
+	op->claim.first = record;
 	sp_op_commit_await(l, op, now_ns, 0);
 	return -EINPROGRESS;
 }

@@ -22,11 +22,13 @@ static void end_fetch(struct sp_store_redis *l, struct sp_op *op, int err,
 	l->store.events->fetched(l->store.ctx, &key, err, err ? NULL : &splice);
 }
 
-static int has_half(const struct sp_splice *s, const struct sp_tuple *key)
+static enum sp_found_half find_half(const struct sp_splice *s, const struct sp_tuple *key)
 {
 	struct sp_tuple down = sp_tuple_reverse(&s->up.out);
 
-	return !memcmp(key, &s->front, sizeof(*key)) || !memcmp(key, &down, sizeof(*key));
+	if (!memcmp(key, &s->front, sizeof(*key)))
+		return SP_FOUND_UP;
+	return memcmp(key, &down, sizeof(*key)) ? SP_FOUND_NONE : SP_FOUND_DOWN;
 }
 
 /* The claim may have chosen another splice of this connection, in which @key has no half. */
@@ -40,7 +42,7 @@ static void end_claimed(struct sp_store_redis *l, struct sp_op *op)
 		return;
 	}
 	sp_refreshes_chosen(l, &splice);
-	end_fetch(l, op, has_half(&splice, &op->key) ? 0 : -ENOENT, &splice);
+	end_fetch(l, op, find_half(&splice, &op->key) ? 0 : -ENOENT, &splice);
 }
 
 void sp_op_fetch_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, int is_over)
@@ -53,7 +55,7 @@ void sp_op_fetch_go(struct sp_store_redis *l, struct sp_op *op, __u64 now_ns, in
 	case SP_FETCH_WAIT:
 		break;
 	case SP_FETCH_FOUND:
-		end_fetch(l, op, 0, &found->splice);
+		end_fetch(l, op, found->half ? 0 : -ENOENT, &found->splice);
 		break;
 	case SP_FETCH_UNSURE:
 		splice = found->splice;
@@ -80,7 +82,6 @@ static __u32 server_bits(struct sp_store_redis *l, const struct sp_tuple *front)
 	return bits;
 }
 
-/* A pointer of an older connection with the same tuple to its backend counts as nothing. */
 static enum sp_seal_refusal read_found(struct sp_store_redis *l, struct sp_op *op,
 				       unsigned int server_idx, const redisReply *value,
 				       const redisReply *pointer)
@@ -101,10 +102,8 @@ static enum sp_seal_refusal read_found(struct sp_store_redis *l, struct sp_op *o
 	refusal = sp_record_read(&l->seal, &front, vote.record.bytes, vote.record.len, &splice);
 	if (refusal != SP_SEAL_OK)
 		return refusal;
-	if (has_half(&splice, &op->key))
-		sp_fetch_value(&op->fetch, server_idx, &vote, &splice, server_bits(l, &front));
-	else
-		sp_fetch_nothing(&op->fetch, server_idx);
+	sp_fetch_value(&op->fetch, server_idx, &vote, &splice, find_half(&splice, &op->key),
+		       server_bits(l, &front));
 	return SP_SEAL_OK;
 }
 

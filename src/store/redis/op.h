@@ -23,8 +23,8 @@ enum sp_op_state { SP_OP_FREE, SP_OP_WAITING, SP_OP_FETCHING, SP_OP_CLAIMING };
  * @ref:	of a commit's caller
  * @key:	of a fetch
  * @front:	when WAITING or CLAIMING
- * @down, @client_isn, @servers: when CLAIMING
- * @claim:	when CLAIMING; its record also when WAITING
+ * @client_isn, @servers: when CLAIMING
+ * @claim:	when CLAIMING; its first record also when WAITING
  * @fetch:	when FETCHING
  */
 struct sp_op {
@@ -38,7 +38,6 @@ struct sp_op {
 	__u64			deadline_ns;
 	struct sp_tuple		key;
 	struct sp_tuple		front;
-	struct sp_tuple		down;
 	__u32			client_isn;
 	struct sp_claim		claim;
 	struct sp_fetch		fetch;

@@ -22,6 +22,7 @@ struct refresh {
 	struct refresh	*next;
 	struct sp_tuple	front;
 	__u32		client_isn;
+	__u32		version;
 	__u32		gen;
 	__u8		is_used;
 	__u8		pending, confirmed, denied;
@@ -69,6 +70,7 @@ static struct refresh *take_slot(struct sp_store_redis *l, const struct sp_splic
 	l->refreshes->free = r->next;
 	*r = (struct refresh){
 		.front = splice->front, .client_isn = splice->client_isn,
+		.version = splice->version,
 		.gen = r->gen + 1, .is_used = 1,
 	};
 	return r;
@@ -145,9 +147,9 @@ static void end_if_settled(struct sp_store_redis *l, struct refresh *r)
 		return;
 	free_slot(l, r);
 	if (is_kept && events->kept)
-		events->kept(l->store.ctx, &copy.front, copy.client_isn);
+		events->kept(l->store.ctx, &copy.front, copy.client_isn, copy.version);
 	else if (is_outdated && events->outdated)
-		events->outdated(l->store.ctx, &copy.front, copy.client_isn);
+		events->outdated(l->store.ctx, &copy.front, copy.client_isn, copy.version);
 }
 
 int sp_refreshes_reply(struct sp_store_redis *l, __u64 ref, const redisReply *reply)

@@ -24,21 +24,27 @@ enum sp_script {
  * them.
  *
  *	CLAIM	record TTL DUE		nil: the record was stored; else the value that is there
- *	PREPARE	record TTL DUE ballot	the value that is there now; the record need only have
- *					the client's ISN
+ *	PREPARE	record TTL DUE ballot	the value that is there now; of the record, client ISN and
+ *					version count
  *	ACCEPT	record TTL DUE ballot	the value that is there now
  *	FETCH				nil; or the value that is there now, and the packed
  *					front tuple if the down key led there
  *	REFRESH	record TTL is_chosen	enum sp_refresh_result
- *	DROP	record state		1: removed; only a value with that record and state
- *					("": any). The pointer under the down key stays if
+ *	DROP	record state		1: removed; only a value with that record (its boundary may
+ *					differ) and state. State "": any, and records of earlier
+ *					versions, too. The pointer under the down key stays if
  *					the record there has the same
  *	SCAN	cursor count address...	the next cursor, and front keys with their values (no
  *					key is given). Packed addresses: only splices from
  *					one of them
  *
- * A record with another client ISN is an older connection's: for CLAIM, PREPARE and ACCEPT the key
- * is empty.
+ * A record with another client ISN is an older connection's, and a record with an earlier version
+ * is of a leg that is being left: for CLAIM, PREPARE and ACCEPT the key is empty. A record of a
+ * later version is left alone by all, and returned.
+ *
+ * The value of a promise without a record ('P' with origin '-') goes on with client ISN and version
+ * of the promise, and the value of the earlier version that was there. Scripts take that value for
+ * the value of the key, unless they are about the promise's version, or a later one.
  *
  *	ANNOUNCE name record TTL	key: of all members. All records that are younger than TTL
  *
@@ -58,7 +64,10 @@ enum sp_script {
 /* Lua, 0-terminated. */
 const char *sp_script_text(enum sp_script script);
 
-/* Extended; put back, or marked as chosen; left alone: another splice, a newer connection. */
+/*
+ * Extended; put back, or marked as chosen; left alone: another splice of the same version, a later
+ * version or a newer connection.
+ */
 enum sp_refresh_result { SP_REFRESH_THERE, SP_REFRESH_PUT, SP_REFRESH_CONFLICT, SP_REFRESH_NEWER };
 
 /* A command in the servers' protocol. A longer one is a bug: assert(). */

@@ -1,11 +1,17 @@
 -- SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 -- KEYS front, down; ARGV record, state. Return: 1: removed; 0
--- r:sub(5, -9) is a record without magic and seal, r:sub(34, -9) its packed back tuple.
--- include get.lua
+-- With any state ('') the connection is over, and earlier versions go, too. Promises stay.
+-- include record.lua
+local v = redis.call('GET', KEYS[1])
+-- include instance.lua
 if v then
-  if r:sub(5, -9) == ARGV[1]:sub(5, -9) and (ARGV[2] == '' or ARGV[2] == s) then
-    redis.call('DEL', KEYS[1])
-  elseif r:sub(34, -9) == ARGV[1]:sub(34, -9) then
+  local is_promise, r = is_bare(v), record(v)
+  local is_earlier = d and (d < 0 or d == 0 and is_promise)
+  local is_same = not is_promise and leg(r) == leg(ARGV[1])
+  if is_same and (ARGV[2] == '' or ARGV[2] == s) or is_earlier and ARGV[2] == '' then
+    local rest = is_promise and w .. v:sub(1, 38) or w
+    if rest == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], rest, 'KEEPTTL') end
+  elseif not is_promise and back(r) == back(ARGV[1]) then
     return 0
   end
 end

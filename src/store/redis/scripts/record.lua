@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+-- Records are as in src/splice/record.h. Of a promise without a record: 26 bytes, client ISN and version, 12 bytes;
+-- behind, the value of an earlier version, which counts until a later record is there.
+-- has_tail(r): the record is of a splice with versions
+local function has_tail(r)
+  return #r >= 66 and bit.band(r:byte(14), 32) ~= 0
+end
+-- is_bare(v): the value is a promise without a record
+local function is_bare(v)
+  return v:byte() == 80 and v:byte(26) == 45
+end
+-- record(v): the record of a value
+local function record(v)
+  return v:sub(v:byte() == 80 and 27 or 2)
+end
+-- version(r): the version of a record, unsigned; 0 without a tail
+local function version(r)
+  return has_tail(r) and struct.unpack('>I4', r, #r - 20) or 0
+end
+-- instance(v): client ISN and version of a value
+local function instance(v)
+  local r = record(v)
+  if not is_bare(v) then return r:sub(5, 8), version(r) end
+  return r:sub(5, 8), #r >= 12 and struct.unpack('>I4', r, 9) or 0
+end
+-- leg(r): what is the same in all records of a version: no seal, no boundary
+local function leg(r)
+  return r:sub(5, has_tail(r) and -14 or -9)
+end
+-- back(r): the packed tuple proxy -> backend
+local function back(r)
+  return r:sub(34, #r < 77 and 45 or 69)
+end
+-- behind(v, n): the length of promises of versions after n, n of the same client ISN as v; all, if n is nil
+local function behind(v, n)
+  local at = 0
+  while #v > at + 38 and is_bare(v:sub(at + 1, at + 38)) do
+    if n and struct.unpack('>I4', v, at + 35) <= n then break end
+    at = at + 38
+  end
+  return at
+end
