@@ -58,7 +58,8 @@ static struct {
 	bool is_kept, is_moving;
 	struct kind kinds[KINDS_MAX];
 	unsigned int kind_count;
-} opt = { .sources = 1, .threads = 1, .slots = 32, .warm_ns = 300 * GEN_NS_PER_MS, .run_ns = GEN_NS_PER_S,
+} opt = { .sources = 1, .threads = 1, .slots = 32,
+	  .warm_ns = 300 * GEN_NS_PER_MS, .run_ns = GEN_NS_PER_S,
 	  .kinds = { { REQUEST, 'x' } }, .kind_count = 1 };
 
 struct conn {
@@ -140,12 +141,14 @@ static int conn_open(struct worker *w, struct conn *c)
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
 		return -errno;
-	source.sin_addr.s_addr = htonl(ntohl(source.sin_addr.s_addr) + w->next_source++ % opt.sources);
+	source.sin_addr.s_addr = htonl(ntohl(opt.source.sin_addr.s_addr) +
+				       w->next_source++ % opt.sources);
 	/* bind() would otherwise take a port that is free for all peers, and run out of ports. */
 	if (setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) ||
 	    bind(c->fd, (struct sockaddr *)&source, sizeof(source)))
 		return -errno;
-	if (connect(c->fd, (struct sockaddr *)&opt.service, sizeof(opt.service)) && errno != EINPROGRESS)
+	if (connect(c->fd, (struct sockaddr *)&opt.service, sizeof(opt.service)) &&
+	    errno != EINPROGRESS)
 		return -errno;
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, c->fd, &ev) ? -errno : 0;
 }
@@ -265,7 +268,8 @@ static void wait_events(struct worker *w, uint64_t now_ns)
 
 	if (opt.rate && w->next_due_ns < opt.end_ns && w->frees)
 		wait_ns = w->next_due_ns > now_ns ? w->next_due_ns - now_ns : 0;
-	ts = (struct timespec){ .tv_sec = wait_ns / GEN_NS_PER_S, .tv_nsec = wait_ns % GEN_NS_PER_S };
+	ts.tv_sec = wait_ns / GEN_NS_PER_S;
+	ts.tv_nsec = wait_ns % GEN_NS_PER_S;
 	n = epoll_pwait2(w->epoll_fd, events, EVENTS_MAX, &ts, NULL);
 	for (int i = 0; i < n; i++)
 		conn_event(w, events[i].data.ptr, events[i].events);
@@ -354,8 +358,8 @@ static size_t print_percentiles(struct worker *workers, const char *name, bool i
 	}
 	qsort(all, n, sizeof(*all), compare);
 	if (n)
-		printf("%s_p50_us %.1f\n%s_p99_us %.1f\n%s_max_us %.1f\n", name, all[n / 2] / 1e3, name,
-		       all[n * 99 / 100] / 1e3, name, all[n - 1] / 1e3);
+		printf("%s_p50_us %.1f\n%s_p99_us %.1f\n%s_max_us %.1f\n", name,
+		       all[n / 2] / 1e3, name, all[n * 99 / 100] / 1e3, name, all[n - 1] / 1e3);
 	free(all);
 	return n;
 }
@@ -374,6 +378,14 @@ static void report(struct worker *workers, const struct gen_cpu *begin, const st
 		print_percentiles(workers, "late", true);
 	printf("answers %lu\nerrors %lu\nstuck %lu\n", answers, errors, stuck);
 	gen_cpu_print(begin, end);
+}
+
+static void usage(void)
+{
+	fputs("usage: gen_conn -s FIRST_SOURCE [-n SOURCES] [-t THREADS] [-c SLOTS_PER_THREAD]\n"
+	      "                [-r RATE] [-w WARM_MS] [-d RUN_MS] [-k [-m]] ADDRESS PORT\n"
+	      "                [LETTER=REQUEST ...]\n", stderr);
+	exit(2);
 }
 
 static void parse_kinds(int count, char **texts)
@@ -398,15 +410,14 @@ static void parse_options(int argc, char **argv)
 		case 'd': opt.run_ns = atoi(optarg) * GEN_NS_PER_MS; break;
 		case 'k': opt.is_kept = true; break;
 		case 'm': opt.is_moving = true; break;
-		default: exit(2);
+		default: usage();
 		}
 	}
 	kinds = argc - optind - 2;
-	if (kinds < opt.is_kept || kinds > KINDS_MAX || !opt.slots || !opt.sources || !opt.threads || opt.threads > THREADS_MAX) {
-		fprintf(stderr, "usage: gen_conn -s FIRST_SOURCE [-n SOURCES] [-t THREADS] [-c SLOTS_PER_THREAD]\n"
-				"                [-r RATE] [-w WARM_MS] [-d RUN_MS] [-k [-m]] ADDRESS PORT [LETTER=REQUEST ...]\n");
-		exit(2);
-	}
+	if (kinds < opt.is_kept || kinds > KINDS_MAX)
+		usage();
+	if (!opt.slots || !opt.sources || !opt.threads || opt.threads > THREADS_MAX)
+		usage();
 	if (kinds)
 		parse_kinds(kinds, argv + optind + 2);
 	opt.service = gen_addr(argv[optind], atoi(argv[optind + 1]));

@@ -135,7 +135,8 @@ static void take(struct conn *c)
 	c->len += n;
 	c->buf[c->len] = '\0';
 	head = gen_http_head(c->buf, c->len, &body_bytes);
-	if (!c->sent_ns || (head < 0 && head != -EAGAIN) || (head > 0 && c->len > head + body_bytes))
+	if (!c->sent_ns || (head < 0 && head != -EAGAIN) ||
+	    (head > 0 && c->len > head + body_bytes))
 		broken(c, strtok(c->buf, "\r\n") ?: "", EPROTO);
 	else if (head > 0 && c->len == head + body_bytes)
 		answered(c, gen_now_ns());
@@ -163,7 +164,8 @@ static void open_one(struct conn *c, unsigned int port)
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&source, sizeof(source)))
 		gen_die("bind", errno);
-	if (connect(c->fd, (struct sockaddr *)&opt.service, sizeof(opt.service)) && errno != EINPROGRESS)
+	if (connect(c->fd, (struct sockaddr *)&opt.service, sizeof(opt.service)) &&
+	    errno != EINPROGRESS)
 		gen_die("connect", errno);
 	if (epoll_ctl(gen.epoll_fd, EPOLL_CTL_ADD, c->fd, &ev))
 		gen_die("epoll_ctl", errno);
@@ -203,8 +205,8 @@ static void print_percentiles(const char *name, uint64_t *all, size_t n)
 	qsort(all, n, sizeof(*all), compare);
 	printf("%s_count %zu\n", name, n);
 	if (n)
-		printf("%s_p50_ms %.3f\n%s_p99_ms %.3f\n%s_max_ms %.3f\n", name, all[n / 2] / 1e6, name,
-		       all[n * 99 / 100] / 1e6, name, all[n - 1] / 1e6);
+		printf("%s_p50_ms %.3f\n%s_p99_ms %.3f\n%s_max_ms %.3f\n", name,
+		       all[n / 2] / 1e6, name, all[n * 99 / 100] / 1e6, name, all[n - 1] / 1e6);
 }
 
 /* A connection that still waits has stalled for its waiting time. */
@@ -226,8 +228,9 @@ static void report(uint64_t now_ns)
 	print_percentiles("stall", stall, stalls);
 	print_percentiles("first", first, firsts);
 	print_percentiles("back", back, backs);
-	printf("connections %u\nbroken %u\nwaiting %zu\nanswers %lu\nseconds %.3f\nend 0\n", gen.count, gen.broken,
-	       waiting, gen.answers, (now_ns - (gen.mark_ns ?: gen.start_ns)) / 1e9);
+	printf("connections %u\nbroken %u\nwaiting %zu\nanswers %lu\nseconds %.3f\nend 0\n",
+	       gen.count, gen.broken, waiting, gen.answers,
+	       (now_ns - (gen.mark_ns ?: gen.start_ns)) / 1e9);
 	fflush(stdout);
 }
 
@@ -327,7 +330,8 @@ static void parse_options(int argc, char **argv)
 		default: exit(2);
 		}
 	}
-	if (argc - optind != 3 || !opt.rate || opt.rest_max_ms < opt.rest_min_ms || opt.rest_max_ms >= WHEEL - 1) {
+	if (argc - optind != 3 || !opt.rate || opt.rest_max_ms < opt.rest_min_ms ||
+	    opt.rest_max_ms >= WHEEL - 1) {
 		fprintf(stderr, "usage: gen_live -s SOURCE [-r OPENED_PER_S] [-a REST_MIN_MS] [-b REST_MAX_MS]\n"
 				"                PORTS_FILE ADDRESS PORT\n");
 		exit(2);
