@@ -26,7 +26,7 @@
  *  - Content-Length that is not a number below 2^63, is a list, or has two values
  *  - Transfer-Encoding next to Content-Length, in HTTP/1.0, given twice, with an empty element or
  *    parameters, with chunked before another coding
- *  - Transfer-Encoding with 204 or 1xx: some clients look for chunks
+ *  - Transfer-Encoding with 1xx but 101, 204 or 304: Python looks for chunks
  *  - 205 without `Content-Length: 0`: browsers expect no body, curl and libraries do
  *  - a head above SP_HTTP1_RESPONSE_HEAD_MAX
  */
@@ -95,6 +95,11 @@ static enum sp_parse_verdict take_status_line(struct scan *s, struct sp_http1_re
 	return v;
 }
 
+static bool is_bodyless_status(int status)
+{
+	return status < 200 || status == 204 || status == 304;
+}
+
 static bool read_number(struct sp_str text, uint64_t *ret)
 {
 	uint64_t number = 0;
@@ -158,8 +163,8 @@ static enum sp_parse_verdict read_coding(struct response_scan *r, struct sp_str 
 		return bad_head(&r->scan, "Transfer-Encoding next to Content-Length");
 	if (r->response->minor == 0)
 		return bad_head(&r->scan, "Transfer-Encoding in HTTP/1.0");
-	if (r->response->status == 204 || (r->response->status < 200 && r->response->status != 101))
-		return bad_head(&r->scan, "Transfer-Encoding with 204 or 1xx");
+	if (is_bodyless_status(r->response->status) && r->response->status != 101)
+		return bad_head(&r->scan, "Transfer-Encoding with 1xx, 204 or 304");
 	r->has_coding = true;
 	return read_codings(r, value);
 }
@@ -190,7 +195,7 @@ static bool is_bodyless(const struct response_scan *r)
 {
 	int status = r->response->status;
 
-	return status < 200 || status == 204 || status == 304 || r->of->is_head ||
+	return is_bodyless_status(status) || r->of->is_head ||
 	       (r->of->is_connect && status < 300);
 }
 

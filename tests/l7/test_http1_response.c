@@ -67,7 +67,6 @@ static const struct good {
 	{ANY, "HTTP/1.1 204 No Content\r\n\r\n", 204, {NO_BODY, STAYS}},
 	{ANY, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204, {NO_BODY, STAYS}},
 	{ANY, "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304, {NO_BODY, STAYS}},
-	{ANY, "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304, {NO_BODY, STAYS}},
 	{ANY, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n", 304, {NO_BODY}},
 	{ANY, "HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", 205, {NO_BODY, STAYS}},
 	{ANY, "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 101,
@@ -117,7 +116,7 @@ static const char no_number[] = "Content-Length is not a number";
 static const char two_values[] = "Content-Length with two values";
 static const char bad_coding[] = "malformed Transfer-Encoding";
 static const char behind_chunked[] = "transfer coding behind chunked";
-static const char not_with_status[] = "Transfer-Encoding with 204 or 1xx";
+static const char not_with_status[] = "Transfer-Encoding with 1xx, 204 or 304";
 
 /* @text: up to the decisive byte */
 static const struct bad {
@@ -207,6 +206,7 @@ static const struct bad {
 	{LIT(OK11 "Transfer-Encoding: \x0b"), "control character"},
 	{LIT(OK10 "Transfer-Encoding: chunked\r\n"), "Transfer-Encoding in HTTP/1.0"},
 	{LIT("HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n"), not_with_status},
+	{LIT("HTTP/1.1 304 X\r\nTransfer-Encoding: chunked\r\n"), not_with_status},
 	{LIT("HTTP/1.1 100 X\r\nTransfer-Encoding: chunked\r\n"), not_with_status},
 	{LIT("HTTP/1.1 102 X\r\nTransfer-Encoding: gzip\r\n"), not_with_status},
 	{LIT("HTTP/1.1 205 X\r\n\r\n"), "205 with a body"},
