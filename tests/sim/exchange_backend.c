@@ -192,6 +192,7 @@ static void take_request(struct server *s, const struct sim_exchange *x)
 	    !sim_exchange_is_gone(x->nonce))
 		sim_fail("law 9: request %u has moved before its client has response %u", x->nonce,
 			 x->nonce - 1);
+	sim_exchange_sums.moves += is_moved(x, s);
 	f->taker = s->number;
 	s->x = x;
 	s->epoch++;

@@ -103,6 +103,7 @@ static void begin_request(struct sim_visitor *c)
 	sim_exchange_request(x, c->out + c->begin[c->asked - 1], &c->head_end);
 	c->head_end += c->begin[c->asked - 1];
 	c->asked_ns[c->asked - 1] = sim_now_ns;
+	sim_exchange_sums.requests++;
 	if (sim_exchange_asked)
 		sim_exchange_asked(x->nonce);
 	if (c->plan.aborts_at == c->asked)

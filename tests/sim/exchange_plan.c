@@ -15,6 +15,7 @@
 #include "store.h"
 #include "world.h"
 
+#define LIMIT_NS	(1000 * SIM_S)
 #define FEW		6	/* requests until a fault, at most */
 
 struct sim_exchange_options sim_exchange_options = { .features = ~0u };
@@ -305,9 +306,12 @@ __u64 sim_exchange_plan_visits(__u64 from_ns)
 	return at_ns;
 }
 
-__u64 sim_exchange_patience_ns(void)
+/* A FIN is repeated; a lost RST is not, nor is one that came to a dead daemon. */
+__u64 sim_exchange_patience_ns(int is_rst)
 {
-	return sim_exchange_is_clean() ? 5 * SIM_MS + 2 * sim_net.jitter_ns : 1000 * SIM_S;
+	if (sim_exchange_is_clean())
+		return 5 * SIM_MS + 2 * sim_net.jitter_ns;
+	return has_faults || is_rst ? LIMIT_NS : 3 * SIM_S;
 }
 
 int sim_exchange_is_clean(void)

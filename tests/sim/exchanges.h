@@ -62,14 +62,23 @@ void sim_visit_start(const struct sim_visit *visit);
 /* Called when the first byte of a request is written. */
 extern void (*sim_exchange_asked)(unsigned int nonce);
 
-/* Longest time in all runs from the end of a request to the first byte of its response. */
-extern __u64 sim_exchange_wait_ns, sim_exchange_wait_seed;
+/**
+ * struct sim_exchange_sums - of all runs
+ * @moves:	requests at another connection than the one before
+ * @excused:	connections that ended with a response missing, as its backend had failed or closed
+ * @timeouts:	408 in the place of a response
+ * @wait_ns, @wait_seed: longest time from the end of a request to the first byte of its response
+ */
+struct sim_exchange_sums {
+	__u64	requests, responses, moves, excused, timeouts, wait_ns, wait_seed;
+};
+extern struct sim_exchange_sums sim_exchange_sums;
 
 /* A client has reset a connection: a proxy on another path may not believe the RST. */
 extern int sim_exchange_has_reset;
 
 /* Time until the end of an idle connection is known: later requests must not be lost. */
-__u64 sim_exchange_patience_ns(void);
+__u64 sim_exchange_patience_ns(int is_rst);
 
 /* ---- between clients and backends ---- */
 

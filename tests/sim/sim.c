@@ -231,6 +231,16 @@ static int read_options(int argc, char **argv, struct task *task)
 	return err;
 }
 
+static void print_sums(const struct sim_exchange_sums *s)
+{
+	printf("%llu requests, %llu moves, %llu responses, %llu times 408; "
+	       "%llu connections cut with their backends; longest wait %llu ms, seed %llu\n",
+	       (unsigned long long)s->requests, (unsigned long long)s->moves,
+	       (unsigned long long)s->responses, (unsigned long long)s->timeouts,
+	       (unsigned long long)s->excused, (unsigned long long)(s->wait_ns / SIM_MS),
+	       (unsigned long long)s->wait_seed);
+}
+
 /* Return: the number of runs that failed. */
 static unsigned long long run_all(const struct task *task)
 {
@@ -257,9 +267,7 @@ static unsigned long long run_all(const struct task *task)
 			break;
 	}
 	if (sim_exchange_options.kind)
-		printf("the longest wait for a response: %llu ms, seed %llu\n",
-		       (unsigned long long)(sim_exchange_wait_ns / SIM_MS),
-		       (unsigned long long)sim_exchange_wait_seed);
+		print_sums(&sim_exchange_sums);
 	printf("%llu runs, %llu failed, %.0f a second, digest %016llx\n", task->seeds - guesses,
 	       failed, task->seeds / (seconds() - begin), digest);
 	return failed;

@@ -14,7 +14,7 @@ static const struct sim_exchange *awaited(const struct sim_visitor *c)
 	return c->heard < c->asked ? &c->plan.exchanges[c->heard] : NULL;
 }
 
-__u64 sim_exchange_wait_ns, sim_exchange_wait_seed;
+struct sim_exchange_sums sim_exchange_sums;
 
 /* Pipelined requests wait for others, and do not count. */
 static void measure_wait(const struct sim_visitor *c, const struct sim_exchange *x)
@@ -22,10 +22,10 @@ static void measure_wait(const struct sim_visitor *c, const struct sim_exchange 
 	__u64 wait_ns = sim_now_ns - c->written_ns;
 
 	if (c->is_writing || c->heard + 1 < c->asked || x->pause_at ||
-	    c->plan.depth > 1 || wait_ns <= sim_exchange_wait_ns)
+	    c->plan.depth > 1 || wait_ns <= sim_exchange_sums.wait_ns)
 		return;
-	sim_exchange_wait_ns = wait_ns;
-	sim_exchange_wait_seed = sim_seed;
+	sim_exchange_sums.wait_ns = wait_ns;
+	sim_exchange_sums.wait_seed = sim_seed;
 }
 
 static void begin_response(struct sim_visitor *c, const struct sim_exchange *x)
@@ -65,9 +65,12 @@ static void compare(struct sim_visitor *c, const struct sim_exchange *x, const c
 static int is_overtaken(const struct sim_visitor *c, unsigned int i)
 {
 	const struct sim_fate *f = &sim_fates[c->plan.exchanges[i].nonce], *before = f - 1;
+	__u64 patience_ns;
 
-	return i && before->closed_ns && (!f->taker || f->taker == before->taker) &&
-	       before->closed_ns + sim_exchange_patience_ns() >= c->asked_ns[i];
+	if (!i || !before->closed_ns || (f->taker && f->taker != before->taker))
+		return 0;
+	patience_ns = sim_exchange_patience_ns(c->plan.exchanges[i - 1].idle == SIM_IDLE_RST);
+	return before->closed_ns + patience_ns >= c->asked_ns[i];
 }
 
 /*
@@ -81,6 +84,7 @@ static void end_with_408(struct sim_visitor *c, const struct sim_exchange *x)
 	if (f->taker || !is_overtaken(c, c->heard))
 		sim_fail("response %u: the 408 of connection %u, and connection %u has the request",
 			 x->nonce, c->framing.connection, f->taker);
+	sim_exchange_sums.timeouts++;
 	f->timed_out_by = c->framing.connection;
 	c->heard++;
 	c->got = 0;
@@ -106,6 +110,7 @@ static void end_response(struct sim_visitor *c, const struct sim_exchange *x, in
 	if (f->runs != (x->pool != SIM_POOL_NONE) && !(x->is_early && !f->runs))
 		sim_fail("request %u ran %u times, and the client has a response", x->nonce,
 			 f->runs);
+	sim_exchange_sums.responses++;
 	c->heard++;
 	c->got = 0;
 	c->is_closing = c->framing.has_close || is_over || (x->is_old && x->is_close);
@@ -189,6 +194,7 @@ void sim_visitor_ended(void *visitor, const char *why)
 	if (!sim_visitor_is_excused(c) && !c->is_closing && (why || !is_own_wish(c)))
 		sim_fail("client %u: %s, with %u of %u responses, and %u bytes of the next", c->idx,
 			 why ?: "the server closes", c->heard, c->plan.count, c->got);
+	sim_exchange_sums.excused += !c->is_closing && !is_own_wish(c);
 	leave(c);
 }
 
