@@ -16,6 +16,7 @@
 
 #define BUCKETS		64
 #define RING_MAX	256
+#define BUCKETS_OF_TOKENS 8	/* more than map sp_buckets has */
 #define MTU		1500
 #define ETH		sizeof(struct ethhdr)
 
@@ -41,7 +42,7 @@ struct sp_datapath {
 	struct table		tables[TABLES];
 	struct sp_control	control;
 	__u64			drops[SP_DROP_COUNT], stats[SP_STAT_COUNT];
-	struct sp_bucket	buckets[3];
+	struct sp_bucket	buckets[BUCKETS_OF_TOKENS];
 	struct sp_event		*ring[RING_MAX];
 	unsigned int		ring_first, ring_count;
 	struct sp_count		count;
@@ -139,7 +140,7 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return &here->drops[i];
 	if (map == &sp_stats)
 		return &here->stats[i];
-	return map == &sp_buckets ? &here->buckets[i] : NULL;
+	return map == &sp_buckets && i < BUCKETS_OF_TOKENS ? &here->buckets[i] : NULL;
 }
 
 long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags)
