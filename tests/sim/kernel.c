@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/addr.h"
 #include "base/clock.h"
 #include "datapath/count.h"
 #include "kernel.h"
@@ -337,14 +338,31 @@ void sim_kernel_free(struct sp_datapath *dp)
 	free(dp);
 }
 
+static void trace_half(const struct sp_tuple *key, const struct sp_entry *e)
+{
+	char from[SP_ENDPOINT_STRLEN], to[SP_ENDPOINT_STRLEN];
+
+	sim_trace("half %s > %s: flags %x, state %x, version %u, bound %u, reading %x, until %u",
+		  sp_endpoint_format(&key->saddr, key->sport, from),
+		  sp_endpoint_format(&key->daddr, key->dport, to), e->half.flags, e->state.flags,
+		  e->meta.version, e->meta.boundary.bound, e->meta.boundary.reading,
+		  e->meta.boundary.until);
+}
+
 unsigned int sim_kernel_live_halves(const struct sp_datapath *dp)
 {
 	const struct table *t = &dp->tables[HALVES];
 	unsigned int live = 0;
 
 	for (unsigned int i = 0; i < BUCKETS; i++)
-		for (const struct node *n = t->buckets[i]; n; n = n->next)
-			live += sp_entry_is_live((const void *)(n->bytes + value_at(t)));
+		for (const struct node *n = t->buckets[i]; n; n = n->next) {
+			const struct sp_entry *e = (const void *)(n->bytes + value_at(t));
+
+			if (!sp_entry_is_live(e))
+				continue;
+			live++;
+			trace_half((const void *)n->bytes, e);
+		}
 	return live;
 }
 

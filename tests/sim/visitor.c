@@ -81,6 +81,8 @@ static void end_with_408(struct sim_visitor *c, const struct sim_exchange *x)
 {
 	struct sim_fate *f = &sim_fates[x->nonce];
 
+	if (!c->framing.connection)
+		sim_fail("response %u: 408 of the proxy itself", x->nonce);
 	if (f->taker || !is_overtaken(c, c->heard))
 		sim_fail("response %u: the 408 of connection %u, and connection %u has the request",
 			 x->nonce, c->framing.connection, f->taker);
@@ -176,7 +178,7 @@ static int is_own_wish(const struct sim_visitor *c)
 static void leave(struct sim_visitor *c)
 {
 	c->is_done = 1;
-	if (c->tcp.snd_una == c->tcp.iss + 1 + c->tcp.len || c->tcp.is_done)
+	if ((__s32)(c->tcp.snd_una - (c->tcp.iss + 1 + c->tcp.len)) >= 0)
 		sim_visitor_close(c, 0);
 	else	/* unwanted data: as after close() and the server's RST */
 		sim_visitor_reset(c);
