@@ -17,6 +17,7 @@
 #define OUT_MAX		(SIM_EXCHANGES_MAX * SIM_RESPONSE_MAX)
 #define LINE_MAX	64	/* has the nonce */
 #define FAIL_NS		(5 * SIM_MS)
+#define FIN_NS		(2 * SIM_MS)	/* behind a 408 */
 
 /**
  * struct server - a backend's end of a connection
@@ -72,6 +73,11 @@ static void shut(struct server *s)
 	sim_tcp_write(&s->tcp);
 }
 
+static void shut_late(void *server, __u64 unused)
+{
+	shut(server);
+}
+
 static void close_idle(void *server, __u64 epoch)
 {
 	struct server *s = server;
@@ -85,11 +91,17 @@ static void close_idle(void *server, __u64 epoch)
 		sim_tcp_reset(&s->tcp);
 		return;
 	}
+	s->is_shut = 1;
 	if (s->last->idle == SIM_IDLE_408)
 		s->tcp.len += sprintf(s->out + s->tcp.len,
 				      "HTTP/1.1 408 Request Timeout\r\nX-Connection: %u\r\n"
 				      "Content-Length: 0\r\nConnection: close\r\n\r\n", s->number);
-	shut(s);
+	if (sim_chance(500)) {
+		shut(s);
+		return;
+	}
+	sim_tcp_write(&s->tcp);
+	sim_in(sim_below(FIN_NS), shut_late, s, 0);
 }
 
 static void fail_now(void *server, __u64 nonce)
