@@ -95,6 +95,21 @@ static void the_leg_stays(void **state)
 		assert_true(has_pointer(i, &next));
 }
 
+/* The boundary of a committed splice has moved: the same commit learns where to. */
+static void commit_is_repeated(void **state)
+{
+	struct sp_splice v = version_of(3, 1, 4), moved = v;
+
+	moved.until += 1000;
+	assert_int_equal(commit(a, &v, 2), 0);
+	sp_store_refresh(b->store, &moved);
+	settle();
+	assert_int_equal(commit(a, &v, 2), -EEXIST);
+	assert_true(is_same_splice(&a->committed[2].splice, &moved));
+	settle();
+	assert_fetched(b, &moved);
+}
+
 static void two_go_on_at_once(void **state)
 {
 	int won = 0;
@@ -227,6 +242,7 @@ static void one_server_does_not_know(void **state)
 	struct sp_splice v = version_of(440, 1, 1), own = version_of(440, 2, 1),
 		tunnel = version_of(441, 1, 1), plain = splice_of(442, 1);
 	struct sp_splice *all[] = { &v, &tunnel, &plain };
+	struct sp_splice next = version_of(440, 2, 2), first = version_of(443, 1, 0);
 
 	tunnel.is_tunnel = 1;
 	tunnel.until = 0;
@@ -238,6 +254,14 @@ static void one_server_does_not_know(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(fetch(a, &all[i]->front), i ? 0 : -EAGAIN);
 	assert_int_equal(commit(a, &own, 5), -EAGAIN);
+	/* a claim in vain is withdrawn, unless an earlier version was there */
+	a->config.store.loss = SP_LOSS_REFUSE;
+	assert_int_equal(commit(a, &first, 5), -EAGAIN);
+	assert_int_equal(commit(a, &next, 5), -EAGAIN);
+	settle();
+	assert_false(server_has_splice(&servers, 0, &first));
+	assert_true(server_has_splice(&servers, 0, &next));
+	a->config.store.loss = SP_LOSS_CONTINUE;
 	server_start(&servers, 1);
 	server_start(&servers, 2);
 	for (int ms = 0; ms < 8000 && proxy_servers_up(a) + proxy_servers_up(b) < 6; ms += 10)
@@ -354,6 +378,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(next_version_takes_the_place), cmocka_unit_test(the_leg_stays),
+		cmocka_unit_test(commit_is_repeated),
 		cmocka_unit_test(two_go_on_at_once), cmocka_unit_test(late_proposer_learns),
 		cmocka_unit_test(late_claim), cmocka_unit_test(stale_server_is_outvoted),
 		cmocka_unit_test(stale_majority),

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 -- KEYS front, down; ARGV record, state. Return: 1: removed; 0
--- With any state ('') the connection is over, and earlier versions go, too. Promises stay.
--- include record.lua
+-- With any state ('') the connection is over, and earlier versions go, too. Promises stay. First comes the usual case.
 local v = redis.call('GET', KEYS[1])
+if v and v:byte() ~= 80 and v:sub(6, -9) == ARGV[1]:sub(5, -9) and (ARGV[2] == '' or ARGV[2] == v:sub(1, 1)) then
+  redis.call('DEL', KEYS[1])
+elseif v then
+-- include record.lua
 -- include instance.lua
-if v then
   local is_promise, r = is_bare(v), record(v)
   local is_earlier = d and (d < 0 or d == 0 and is_promise)
   local is_same = not is_promise and leg(r) == leg(ARGV[1])
