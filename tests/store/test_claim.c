@@ -226,7 +226,7 @@ static void claim_failed(struct world *w, struct proxy *p)
 	seen.again += p->claim.err == -EAGAIN;
 	seen.busy += p->claim.err == -EBUSY;
 	if (p->role == OWNER && p->state == GAVE_UP && p->claim.err == -EAGAIN &&
-	    !sp_record_version(&p->own))
+	    w->quorum > 1 && !sp_record_version(&p->own))
 		drop_record(w, &p->own, "F");
 }
 

@@ -205,11 +205,12 @@ static void count_commit(struct sp_store_counters *c, const struct sp_claim *cla
 
 /*
  * Without an answer, and refused: a claim in the way of the client's next try. The claim of a later
- * version stays: an earlier version was there before.
+ * version stays: an earlier version was there before. So does a claim where the first answer
+ * decides: another proxy may have lost to the claim, and rely on the splice.
  */
 static void withdraw_claim(struct sp_store_redis *l, const struct sp_splice *splice)
 {
-	if (l->conf->loss == SP_LOSS_REFUSE && !splice->version)
+	if (l->conf->loss == SP_LOSS_REFUSE && l->quorum > 1 && !splice->version)
 		sp_store_redis_drop(l, splice, "F");
 }
 
