@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * response.h - the usual head of a response, read by a table of states. For BPF and user space.
+ *
+ * The table accepts a part of the heads that sp_http1_response_parse() accepts, and finds the same
+ * end. The daemon reads all others. src/l7/response_table.c makes the table.
+ */
+#ifndef SP_ABI_RESPONSE_H
+#define SP_ABI_RESPONSE_H
+
+#include "half.h"
+
+#define SP_RESPONSE_CLASSES	32	/* of bytes */
+#define SP_RESPONSE_READ_MAX	1024	/* bytes of a head that the datapath reads */
+#define SP_RESPONSE_DIGITS_MAX	10
+#define SP_RESPONSE_BLOCK	16	/* bytes between two looks at the state */
+
+/* BAD is zero: a table that was never filled accepts nothing. Up to END_LENGTH no byte is taken. */
+enum {
+	SP_RESPONSE_BAD,
+	SP_RESPONSE_END,		/* of a head without Content-Length */
+	SP_RESPONSE_END_LENGTH,
+	SP_RESPONSE_LENGTH,		/* behind a digit of Content-Length */
+	SP_RESPONSE_STATUS,		/* before the first digit of the status */
+	SP_RESPONSE_FREE,
+};
+
+/**
+ * struct sp_response_table - transitions between states
+ * @class:	of each byte, below SP_RESPONSE_CLASSES
+ * @next:	the state behind a byte: by state, then by class
+ */
+struct sp_response_table {
+	__u8	class[256];
+	__u8	next[256 * SP_RESPONSE_CLASSES];
+};
+
+/**
+ * struct sp_response_scan - what was read of a head
+ * @length:	of Content-Length, right up to SP_RESPONSE_DIGITS_MAX @digits
+ * @bytes:	of the head
+ */
+struct sp_response_scan {
+	__u64	length;
+	__u32	bytes;
+	__u32	digits;
+	__u32	state;
+};
+
+#define SP_RESPONSE_VERSION	"HTTP/1.1 "
+#define SP_RESPONSE_VERSION_LEN	9	/* the status follows */
+
+/* The table begins with the status; its classes do not tell H from h. */
+sp_inline struct sp_response_scan sp_response_begin(const __u8 *head)
+{
+	struct sp_response_scan s = { .state = SP_RESPONSE_STATUS,
+				      .bytes = SP_RESPONSE_VERSION_LEN };
+
+	for (int i = 0; i < SP_RESPONSE_VERSION_LEN; i++)
+		if (head[i] != SP_RESPONSE_VERSION[i])
+			s.state = SP_RESPONSE_BAD;
+	return s;
+}
+
+sp_inline void sp_response_take(const volatile struct sp_response_table *t,
+				struct sp_response_scan *s, __u8 byte)
+{
+	s->bytes += s->state > SP_RESPONSE_END_LENGTH;
+	s->state = t->next[(s->state & 255) * SP_RESPONSE_CLASSES +
+			   (t->class[byte] & (SP_RESPONSE_CLASSES - 1))];
+	if (s->state == SP_RESPONSE_LENGTH) {
+		s->length = s->length * 10 + (byte & 15);
+		s->digits++;
+	}
+}
+
+/* RFC 9110, 6.4.1; a 205 must have no body, and clients differ about one that has. */
+sp_inline int sp_response_is_bodyless(const __u8 *status, __u8 reading)
+{
+	return reading & SP_READING_NO_BODY || (status[0] == '2' && status[2] == '4' && status[1] == '0') ||
+	       (status[0] == '3' && status[1] == '0' && status[2] == '4');
+}
+
+sp_inline int sp_response_is_205(const __u8 *status)
+{
+	return status[0] == '2' && status[1] == '0' && status[2] == '5';
+}
+
+/**
+ * sp_response_settle() - move a boundary from the begin of a response to its end
+ * @head:	bytes of the head
+ * @b:		bound HEAD, and a reading of which the daemon needs nothing but WAKE
+ *
+ * Return: 0: the daemon has to read the head.
+ */
+sp_inline int sp_response_settle(const struct sp_response_scan *s, const __u8 *head,
+				 struct sp_boundary *b)
+{
+	const __u8 *status = head + SP_RESPONSE_VERSION_LEN;
+	int is_bodyless = sp_response_is_bodyless(status, b->reading);
+	__u64 bytes = s->bytes;
+
+	if (s->state != SP_RESPONSE_END_LENGTH && (s->state != SP_RESPONSE_END || !is_bodyless))
+		return 0;
+	if (s->digits > SP_RESPONSE_DIGITS_MAX || sp_response_is_205(status))
+		return 0;
+	if (!is_bodyless)
+		bytes += s->length;
+	if (bytes >= SP_BOUNDARY_LAP)
+		return 0;
+	*b = sp_boundary_make(b->until, bytes, SP_BOUND_STOP, b->reading);
+	return 1;
+}
+
+#endif

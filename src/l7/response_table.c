@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "l7/response_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* OTHER: of no accepted head. FIRST: digits that begin a status. Letters of names have their own. */
+enum class {
+	OTHER, CR, LF, SPACE, COLON, FIRST, DIGIT, HYPHEN, NAME, VALUE, LETTER,
+};
+
+/*
+ * States of the headers exist twice: before Content-Length, and behind it.
+ *
+ * @line:	at the begin of a line
+ * @name:	in a name that has no meaning here
+ * @value:	in a value
+ */
+struct headers {
+	__u8	line, name, value;
+};
+
+struct builder {
+	struct sp_response_table	*t;
+	__u8				free;
+};
+
+static const char letters[] = "acdefghilnorst";
+
+static __u8 class_of(int byte)
+{
+	const char *letter = byte ? strchr(letters, byte | 0x20) : NULL;
+
+	if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z'))
+		return letter ? LETTER + (letter - letters) : NAME;
+	if (byte >= '0' && byte <= '9')
+		return byte >= '2' && byte <= '5' ? FIRST : DIGIT;
+	switch (byte) {
+	case '\r': return CR;
+	case '\n': return LF;
+	case ' ': return SPACE;
+	case ':': return COLON;
+	case '-': return HYPHEN;
+	case '_': return NAME;
+	}
+	return byte > ' ' && byte != 0x7f ? VALUE : OTHER;
+}
+
+static void set_next(struct builder *b, __u8 state, int class, __u8 next)
+{
+	b->t->next[state * SP_RESPONSE_CLASSES + class] = next;
+}
+
+static __u8 next_of(const struct builder *b, __u8 state, int class)
+{
+	return b->t->next[state * SP_RESPONSE_CLASSES + class];
+}
+
+static __u8 add_state(struct builder *b)
+{
+	assert(b->free < 255);
+	return b->free++;
+}
+
+static void take_digits(struct builder *b, __u8 state, __u8 next)
+{
+	set_next(b, state, FIRST, next);
+	set_next(b, state, DIGIT, next);
+}
+
+static void take_name(struct builder *b, __u8 state, __u8 name)
+{
+	take_digits(b, state, name);
+	set_next(b, state, HYPHEN, name);
+	for (int class = NAME; class < SP_RESPONSE_CLASSES; class++)
+		if (class != VALUE)
+			set_next(b, state, class, name);
+}
+
+/* CR LF, then @next. */
+static void take_line_end(struct builder *b, __u8 state, __u8 next)
+{
+	__u8 lf = add_state(b);
+
+	set_next(b, state, CR, lf);
+	set_next(b, lf, LF, next);
+}
+
+static void take_value(struct builder *b, __u8 state, __u8 line)
+{
+	for (int class = SPACE; class < SP_RESPONSE_CLASSES; class++)
+		set_next(b, state, class, state);
+	take_line_end(b, state, line);
+}
+
+static struct headers add_headers(struct builder *b, __u8 end)
+{
+	struct headers h = { .line = add_state(b), .name = add_state(b), .value = add_state(b) };
+
+	take_name(b, h.line, h.name);
+	take_line_end(b, h.line, end);
+	take_name(b, h.name, h.name);
+	set_next(b, h.name, COLON, h.value);
+	take_value(b, h.value, h.line);
+	return h;
+}
+
+/* A state for each prefix; words share theirs. */
+static void add_word(struct builder *b, const struct headers *h, const char *word, __u8 at_colon)
+{
+	__u8 at = h->line;
+
+	for (; *word; word++) {
+		int class = class_of(*word);
+		__u8 next = next_of(b, at, class);
+
+		if (next == h->name) {
+			next = add_state(b);
+			take_name(b, next, h->name);
+			set_next(b, next, COLON, h->value);
+			set_next(b, at, class, next);
+		}
+		at = next;
+	}
+	set_next(b, at, COLON, at_colon);
+}
+
+static void add_words(struct builder *b, const struct headers *h, __u8 at_length)
+{
+	add_word(b, h, "connection", SP_RESPONSE_BAD);
+	add_word(b, h, "transfer-encoding", SP_RESPONSE_BAD);
+	add_word(b, h, "content-length", at_length);
+}
+
+static void add_length(struct builder *b, __u8 blanks, __u8 line)
+{
+	set_next(b, blanks, SPACE, blanks);
+	take_digits(b, blanks, SP_RESPONSE_LENGTH);
+	take_digits(b, SP_RESPONSE_LENGTH, SP_RESPONSE_LENGTH);
+	take_line_end(b, SP_RESPONSE_LENGTH, line);
+}
+
+static void add_status(struct builder *b, __u8 line)
+{
+	__u8 second = add_state(b), third = add_state(b), behind = add_state(b),
+		reason = add_state(b);
+
+	set_next(b, SP_RESPONSE_STATUS, FIRST, second);
+	take_digits(b, second, third);
+	take_digits(b, third, behind);
+	set_next(b, behind, SPACE, reason);
+	take_line_end(b, behind, line);
+	take_value(b, reason, line);
+}
+
+static void add_ends(struct builder *b)
+{
+	for (int class = 0; class < SP_RESPONSE_CLASSES; class++) {
+		set_next(b, SP_RESPONSE_END, class, SP_RESPONSE_END);
+		set_next(b, SP_RESPONSE_END_LENGTH, class, SP_RESPONSE_END_LENGTH);
+	}
+}
+
+void sp_response_table_fill(struct sp_response_table *ret_table)
+{
+	struct builder b = { .t = ret_table, .free = SP_RESPONSE_FREE };
+	struct headers before, behind;
+	__u8 blanks;
+
+	memset(ret_table, 0, sizeof(*ret_table));
+	for (int byte = 0; byte < 256; byte++)
+		ret_table->class[byte] = class_of(byte);
+	before = add_headers(&b, SP_RESPONSE_END);
+	behind = add_headers(&b, SP_RESPONSE_END_LENGTH);
+	blanks = add_state(&b);
+	add_words(&b, &before, blanks);
+	add_words(&b, &behind, SP_RESPONSE_BAD);
+	add_length(&b, blanks, behind.line);
+	add_status(&b, before.line);
+	add_ends(&b);
+}

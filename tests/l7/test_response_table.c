@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * test_response_table.c - heads that the datapath reads by itself: the parser must find the same
+ * end; and heads that it has to leave to the parser
+ */
+#include "l7/response_table.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "l7/http1_response.h"
+
+#define COUNT(table)	(sizeof(table) / sizeof((table)[0]))
+#define OK11		"HTTP/1.1 200 OK\r\n"
+#define LENGTH(n)	"Content-Length: " #n "\r\n"
+#define ROOM		2048
+
+static struct sp_response_table table;
+
+/* Return: whether @ret was settled, from a boundary at 1000. */
+static int settle(const char *text, size_t len, __u8 reading, struct sp_boundary *ret)
+{
+	__u8 head[ROOM] = { 0 };
+	struct sp_response_scan s;
+
+	memcpy(head, text, len);
+	*ret = sp_boundary_make(1000, 0, SP_BOUND_HEAD, reading);
+	s = sp_response_begin(head);
+	for (size_t i = SP_RESPONSE_VERSION_LEN; i < len; i++)
+		sp_response_take(&table, &s, head[i]);
+	return sp_response_settle(&s, head, ret);
+}
+
+static const struct {
+	const char	*head;
+	__u8		reading;
+	__u32		body;
+} clear[] = {
+	{ OK11 LENGTH(5) "\r\n", 0, 5 },
+	{ OK11 "content-length:  005\r\n\r\n", 0, 5 },
+	{ OK11 "CONTENT-LENGTH:0\r\n\r\n", 0, 0 },
+	{ "HTTP/1.1 200\r\n" LENGTH(7) "\r\n", 0, 7 },
+	{ "HTTP/1.1 404 \x80 (not: found)\r\nServer: x/1 \r\n" LENGTH(1234) "A_b-9: \"\r\nE:\r\n\r\n", 0, 1234 },
+	{ OK11 "Content-Lengt: 1\r\nContent-Lengthy: 2\r\nConnectio: 3\r\nConnections: 4\r\n"
+	  "Transfer-Encodings: 5\r\nTransfer-Encodin: 6\r\nCon: 7\r\n" LENGTH(8)
+	  "Content: 9\r\nX-Connection: close\r\nETag: \"Content-Length: 3\"\r\n\r\n", 0, 8 },
+	{ "HTTP/1.1 204 No Content\r\n\r\n", 0, 0 },
+	{ "HTTP/1.1 204 No Content\r\n" LENGTH(5) "\r\n", 0, 0 },
+	{ "HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", 0, 0 },
+	{ "HTTP/1.1 304 Not Modified\r\n" LENGTH(5) "\r\n", 0, 0 },
+	{ OK11 LENGTH(5) "\r\n", SP_READING_NO_BODY, 0 },
+	{ OK11 "\r\n", SP_READING_NO_BODY, 0 },
+	{ "HTTP/1.1 599 x\r\n" LENGTH(1000000000) "\r\n", 0, 1000000000 },
+};
+
+static void usual_heads_are_settled(void **state)
+{
+	for (size_t i = 0; i < COUNT(clear); i++) {
+		size_t len = strlen(clear[i].head);
+		struct sp_boundary b;
+
+		if (!settle(clear[i].head, len, clear[i].reading, &b))
+			fail_msg("not settled:\n%s", clear[i].head);
+		assert_int_equal(b.bound, SP_BOUND_STOP);
+		assert_int_equal(b.reading, clear[i].reading);
+		assert_int_equal(b.laps, 0);
+		assert_int_equal(b.until, 1000 + len + clear[i].body);
+	}
+}
+
+static const char *const others[] = {
+	OK11 "\r\n", OK11 "Content-Length:\r\n\r\n", OK11 "Content-Length: 5 \r\n\r\n",
+	OK11 "Content-Length: 5,5\r\n\r\n", OK11 "Content-Length: +5\r\n\r\n",
+	OK11 "Content-Length:\t5\r\n\r\n", OK11 LENGTH(5) LENGTH(5) "\r\n",
+	OK11 LENGTH(5) LENGTH(6) "\r\n", OK11 LENGTH(5) "X: y\r\n" LENGTH(5) "\r\n",
+	OK11 LENGTH(12345678901) "\r\n", OK11 LENGTH(1073741824) "\r\n",
+	OK11 "Transfer-Encoding: chunked\r\n\r\n", OK11 LENGTH(5) "TRANSFER-ENCODING: x\r\n\r\n",
+	OK11 "Connection: close\r\n" LENGTH(5) "\r\n", OK11 LENGTH(5) "connection: keep-alive\r\n\r\n",
+	OK11 LENGTH(5) "X: y\n\r\n", OK11 LENGTH(5) "X: y\r\r\n\r\n", OK11 LENGTH(5) "X: y\r\n\n",
+	OK11 LENGTH(5) "X: y\r\n z\r\n\r\n", OK11 LENGTH(5) "X: \tz\r\n\r\n",
+	OK11 LENGTH(5) "X: \1\r\n\r\n", OK11 LENGTH(5) "X: \x7f\r\n\r\n",
+	OK11 LENGTH(5) "X : y\r\n\r\n", OK11 LENGTH(5) ": y\r\n\r\n", OK11 LENGTH(5) "X\r\n\r\n",
+	OK11 LENGTH(5) "X\x80: y\r\n\r\n", OK11 LENGTH(5) "X(: y\r\n\r\n", OK11 LENGTH(5),
+	OK11 LENGTH(5) "\r", "HTTP/1.0 200 OK\r\n" LENGTH(5) "\r\n",
+	"http/1.1 200 OK\r\n" LENGTH(5) "\r\n", "HTTP/1.1  200 OK\r\n" LENGTH(5) "\r\n",
+	"\r\n" OK11 LENGTH(5) "\r\n", "HTTP/1.1 100 Continue\r\n\r\n",
+	"HTTP/1.1 101 x\r\n" LENGTH(5) "\r\n", "HTTP/1.1 600 x\r\n" LENGTH(5) "\r\n",
+	"HTTP/1.1 20 x\r\n" LENGTH(5) "\r\n", "HTTP/1.1 2000 x\r\n" LENGTH(5) "\r\n",
+	"HTTP/1.1 2x0 x\r\n" LENGTH(5) "\r\n", "HTTP/1.1 205 x\r\n" LENGTH(5) "\r\n",
+	"HTTP/1.1 200 O\tK\r\n" LENGTH(5) "\r\n", "HTTP/1.1 200 OK\n" LENGTH(5) "\r\n", "",
+};
+
+static void other_heads_are_left(void **state)
+{
+	for (size_t i = 0; i < COUNT(others); i++) {
+		struct sp_boundary b;
+
+		if (settle(others[i], strlen(others[i]), 0, &b))
+			fail_msg("settled:\n%s", others[i]);
+		assert_int_equal(b.bound, SP_BOUND_HEAD);
+	}
+}
+
+/* What is settled, the parser reads as well, and to the same end. */
+static int check_like_parser(const char *text, size_t len, __u8 reading)
+{
+	const struct sp_http1_request_kind of = { .is_head = !!(reading & SP_READING_NO_BODY) };
+	struct sp_http1_response parsed;
+	struct sp_boundary b, want;
+
+	if (!settle(text, len, reading, &b))
+		return 0;
+	if (sp_http1_response_parse(text, len, &of, &parsed) != SP_PARSE_OK || parsed.status < 200 ||
+	    !parsed.framing.is_persistent || parsed.framing.body == SP_HTTP1_BODY_CHUNKED ||
+	    parsed.framing.body == SP_HTTP1_BODY_CLOSE)
+		fail_msg("the parser does not agree: %.*s", (int)len, text);
+	want = sp_boundary_make(1000 + parsed.head_len, parsed.framing.length, SP_BOUND_STOP,
+				reading);
+	if (memcmp(&b, &want, sizeof(b)))
+		fail_msg("the parser finds another end: %.*s", (int)len, text);
+	return 1;
+}
+
+static const char *const parts[] = {
+	LENGTH(5), LENGTH(17), "content-Length:20\r\n", "Connection: close\r\n", "Server: nginx\r\n",
+	"Transfer-Encoding: chunked\r\n", "Date: Sun, 29 Nov 2026 19:57:14 GMT\r\n", "A: b\r\n",
+	"ETag: \"5\"\r\n", "\r\n", " folded\r\n", "Connection-X: y\r\n", "X:\r\n", "Set-Cookie: a=b; c\r\n",
+};
+static const char *const lines[] = {
+	OK11, OK11, OK11, "HTTP/1.1 304 Not Modified\r\n", "HTTP/1.1 204\r\n", "HTTP/1.1 100 x\r\n",
+	"HTTP/1.1 205 x\r\n", "HTTP/1.0 200 OK\r\n", "HTTP/1.1 404 Not Found\r\n",
+};
+
+static size_t make_head(char *to)
+{
+	size_t len = sprintf(to, "%s", lines[random() % COUNT(lines)]);
+	int n = random() % 6;
+
+	while (n--)
+		len += sprintf(to + len, "%s", parts[random() % COUNT(parts)]);
+	return len + sprintf(to + len, "\r\n%s", random() % 2 ? "body" : "");
+}
+
+/* Bytes replaced, left out or doubled. */
+static size_t spoil(char *text, size_t len)
+{
+	static const char bytes[] = "\r\n:  \t-_5Cct\x7f\x80";
+	size_t at = random() % len;
+
+	switch (random() % 4) {
+	case 0:
+		text[at] = random() % 2 ? bytes[random() % sizeof(bytes)] : random();
+		return len;
+	case 1:
+		memmove(text + at, text + at + 1, len - at - 1);
+		return len - 1;
+	case 2:
+		memmove(text + at + 1, text + at, len - at);
+		return len + 1;
+	}
+	return len;
+}
+
+static void random_heads_end_where_the_parser_says(void **state)
+{
+	int settled = 0;
+
+	srandom(1);
+	for (int i = 0; i < 400000; i++) {
+		char text[ROOM];
+		size_t len = make_head(text);
+		int spoils = random() % 4;
+
+		while (spoils-- && len > 1)
+			len = spoil(text, len);
+		settled += check_like_parser(text, len, random() % 4 ? 0 : SP_READING_NO_BODY);
+	}
+	print_message("%d of 400000 settled\n", settled);
+	assert_true(settled > 20000);
+}
+
+/* A table that the daemon did not fill settles nothing. */
+static void no_table_no_end(void **state)
+{
+	struct sp_boundary b;
+
+	memset(&table, 0, sizeof(table));
+	assert_false(settle(clear[0].head, strlen(clear[0].head), 0, &b));
+	sp_response_table_fill(&table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(usual_heads_are_settled),
+		cmocka_unit_test(other_heads_are_left),
+		cmocka_unit_test(random_heads_end_where_the_parser_says),
+		cmocka_unit_test(no_table_no_end),
+	};
+
+	sp_response_table_fill(&table);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
