@@ -167,13 +167,24 @@ enum {
 	SP_READING_ENDED	= 1 << 6, /* the backend has sent FIN or more behind a response */
 };
 
+/*
+ * The same byte of the half up. The daemon works on bytes beyond the boundary as long as HELD is
+ * set; only the daemon moves the boundary then.
+ */
+enum {
+	SP_ASKING_HELD		= 1 << 0, /* bytes beyond went to the daemon */
+	SP_ASKING_MOVING	= 1 << 1, /* the boundary moves, and may move back: hold no bytes */
+};
+
 /**
  * struct sp_boundary - where a half with SP_HALF_F_REQUESTS ends
  * @until:	first sequence number beyond, as the sender counts (host order)
  * @laps:	times that @until goes on by SP_BOUNDARY_LAP when it is reached: sequence numbers
  *		can't tell more than 2 GiB apart
  * @bound:	enum sp_bound
- * @reading:	SP_READING_*, of the half from the backend
+ * @reading:	SP_READING_* of the half from the backend, SP_ASKING_* of the half up
+ *
+ * Daemon and several CPUs change a boundary, each by comparing and swapping the whole of it.
  */
 struct sp_boundary {
 	__u32		until;
@@ -181,6 +192,16 @@ struct sp_boundary {
 	__u8		bound;
 	__u8		reading;
 };
+
+_Static_assert(sizeof(struct sp_boundary) == 8, "struct sp_boundary is a word");
+
+sp_inline __u64 sp_boundary_word(struct sp_boundary b)
+{
+	__u64 word;
+
+	__builtin_memcpy(&word, &b, sizeof(word));
+	return word;
+}
 
 #define SP_BOUNDARY_LAP		(1U << 30)
 #define SP_BOUNDARY_MAX		((__u64)SP_BOUNDARY_LAP << 16) /* no message is longer */
@@ -222,14 +243,15 @@ struct sp_handshake {
  * @refreshed_s:	CLOCK_REALTIME seconds when the store last had it from us, or was seen to
  *		have it; 0: never
  * @version:	of the splice, rising; a later one of the same connection replaces an earlier
- * @boundary, @handshake: with SP_HALF_F_REQUESTS; packets need only the boundary
+ * @boundary, @handshake: with SP_HALF_F_REQUESTS; packets need only the boundary. The boundary is
+ *		first, so that a single instruction can compare and swap it
  * @held_tick, @held: packets beyond the boundary that went to the daemon in that tick
  */
 struct sp_meta {
+	struct sp_boundary	boundary;
 	__u32			client_isn;
 	__u32			refreshed_s;
 	__u32			version;
-	struct sp_boundary	boundary;
 	struct sp_handshake	handshake;
 	__u16			held_tick;
 	__u16			held;

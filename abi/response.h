@@ -13,7 +13,7 @@
 #define SP_RESPONSE_CLASSES	32	/* of bytes */
 #define SP_RESPONSE_READ_MAX	1024	/* bytes of a head that the datapath reads */
 #define SP_RESPONSE_DIGITS_MAX	10
-#define SP_RESPONSE_BLOCK	16	/* bytes between two looks at the state */
+#define SP_RESPONSE_BLOCK	8	/* bytes between two looks at the state */
 
 /* BAD is zero: a table that was never filled accepts nothing. Up to END_LENGTH no byte is taken. */
 enum {

@@ -6,23 +6,25 @@
 #ifndef SP_BPF_BOUNDARY_H
 #define SP_BPF_BOUNDARY_H
 
+#include "response.bpf.h"
 #include "upcall.bpf.h"
+#include "word.bpf.h"
 
 /* Most packets of a half that go to the daemon in a tick of the coarse clock. */
 #define BEYOND_PER_TICK 64
 
-/* A second CPU that reaches the boundary at the same moment writes the same two values. */
-static __always_inline int is_beyond(struct sp_boundary *b, __u32 end)
+/* If the swap fails, another CPU has made the same step, or the daemon is ahead. */
+static __always_inline int is_beyond(struct sp_boundary *at, __u32 end)
 {
-	__u16 laps = b->laps;
-	__u32 until = b->until;
+	struct sp_boundary was = boundary_read(at), is = was;
 
-	if ((__s32)(end - until) <= 0)
+	if ((__s32)(end - was.until) <= 0)
 		return 0;
-	if (!laps)
+	if (!was.laps)
 		return 1;
-	b->until = until + SP_BOUNDARY_LAP;
-	b->laps = laps - 1;
+	is.until += SP_BOUNDARY_LAP;
+	is.laps--;
+	boundary_swap(at, was, is);
 	return 0;
 }
 
@@ -52,44 +54,53 @@ static __always_inline int beyond(const struct sp_pkt *pkt, struct sp_entry *e, 
 /* An acknowledgement, or a FIN right at the boundary, is of no request. */
 static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
-	struct sp_boundary *b = &e->meta.boundary;
+	__u8 bound = boundary_read(&e->meta.boundary).bound;
 	__u32 end = pkt->seq + pkt->payload_bytes;
 
-	if (b->bound == SP_BOUND_NONE || pkt->flags & TH_RST)
+	if (bound == SP_BOUND_NONE || pkt->flags & TH_RST)
 		return 0;
-	if (b->bound != SP_BOUND_GONE &&
-	    ((!pkt->payload_bytes && !(pkt->flags & TH_FIN)) || !is_beyond(b, end)))
+	if (bound != SP_BOUND_GONE &&
+	    ((!pkt->payload_bytes && !(pkt->flags & TH_FIN)) ||
+	     !is_beyond(&e->meta.boundary, end)))
 		return 0;
+	boundary_mark(&e->meta.boundary, SP_ASKING_HELD);
 	return beyond(pkt, e, SP_EVENT_REQUEST, now_ns);
 }
 
 /* A copy for the daemon. Without it the daemon does not know any more where the response ends. */
-static __always_inline void copy_up(const struct sp_pkt *pkt, struct sp_boundary *b)
+static __always_inline void copy_up(const struct sp_pkt *pkt, struct sp_boundary *at)
 {
 	if (!upcall_is_allowed(UPCALL_RESPONSE, bpf_ktime_get_coarse_ns()) ||
 	    upcall(pkt, SP_EVENT_RESPONSE, upcall_whole(pkt), 1, 0))
-		b->reading |= SP_READING_LOST;
+		boundary_mark(at, SP_READING_LOST);
+}
+
+static __always_inline int is_awaited(const struct sp_boundary *b, __u32 end)
+{
+	return b->bound == SP_BOUND_STOP && b->reading & SP_READING_WAKE && end == b->until;
 }
 
 static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
-	struct sp_boundary *b = &e->meta.boundary;
+	struct sp_boundary *at = &e->meta.boundary, b = boundary_read(at), is;
 	__u32 end = pkt->seq + pkt->payload_bytes;
 
-	if (b->bound == SP_BOUND_NONE)
+	if (b.bound == SP_BOUND_NONE)
 		return 0;
 	if (pkt->flags & (TH_FIN | TH_RST))
 		return beyond(pkt, e, SP_EVENT_RESPONSE, now_ns);
-	if (!pkt->payload_bytes || b->bound == SP_BOUND_UNKNOWN)
+	if (!pkt->payload_bytes || b.bound == SP_BOUND_UNKNOWN)
 		return 0;
-	if (!is_beyond(b, end)) {
-		if (b->bound == SP_BOUND_STOP && b->reading & SP_READING_WAKE && end == b->until)
-			copy_up(pkt, b);
+	if (b.bound == SP_BOUND_HEAD && settle_response(pkt, at, b, &is))
+		b = is;
+	if (!is_beyond(at, end)) {
+		if (is_awaited(&b, end))
+			copy_up(pkt, at);
 		return 0;
 	}
-	if (b->bound == SP_BOUND_STOP || b->bound == SP_BOUND_GONE)
+	if (b.bound == SP_BOUND_STOP || b.bound == SP_BOUND_GONE)
 		return beyond(pkt, e, SP_EVENT_RESPONSE, now_ns);
-	copy_up(pkt, b);
+	copy_up(pkt, at);
 	return 0;
 }
 

@@ -242,7 +242,7 @@ static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns
 /**
  * carry() - rewrite a packet by its half and send it on
  * @e:	entry of sp_halves under the packet's tuple
- * @is_local: the sender is a server of this host, and trusted
+ * @is_local: the sender is a server of this host, and trusted; an agent reads no requests
  *
  * Return: 0 with @pkt->action set, or a reason.
  */
@@ -258,7 +258,7 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return challenge(pkt, now_ns);
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
-	if (e->half.flags & SP_HALF_F_REQUESTS) {
+	if (!is_local && e->half.flags & SP_HALF_F_REQUESTS) {
 		err = bounded(pkt, e, now_ns);
 		if (err)
 			return err;

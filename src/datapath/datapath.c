@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "datapath/internal.h"
 #include "datapath/kernel.h"
+#include "l7/response_table.h"
 #include "base/seal.h"
 #include "tcp/segment.h"
 
@@ -113,6 +114,8 @@ static int load_programs(struct sp_datapath *dp, const struct sp_config *config)
 
 	dp->skel = proxy_bpf__open();
 	err = dp->skel ? choose_programs(dp, config->is_agent) : -errno;
+	if (!err)
+		sp_response_table_fill(&dp->skel->rodata->response_table);
 	err = err ?: pin_maps(dp, config);
 	return err ?: proxy_bpf__load(dp->skel);
 }

@@ -6,6 +6,7 @@
 #include "datapath/attach.h"
 #include "datapath/datapath.h"
 #include "datapath/policy.h"
+#include "abi/response.h"
 #include "proxy.skel.h"
 #include "datapath/state.h"
 

@@ -27,6 +27,7 @@ struct packet {
 	__u8		opt[40];
 	__u32		opt_len;
 	__u32		payload;
+	const char	*text;		/* payload bytes, in the place of a pattern */
 	int		is_answer;	/* Ethernet addresses swapped */
 };
 
@@ -132,7 +133,7 @@ static inline __u32 build(const struct packet *p, __u8 *frame)
 	put16(tcp + 14, p->window);
 	memcpy(tcp + 20, p->opt, p->opt_len);
 	for (__u32 i = 0; i < p->payload; i++)
-		tcp[20 + p->opt_len + i] = i * 7 + 3;
+		tcp[20 + p->opt_len + i] = p->text ? (__u8)p->text[i] : (__u8)(i * 7 + 3);
 	put16(tcp + 16, ~tcp_sum(frame, l4 + l4_len, p->is_v6));
 	return l4 + l4_len;
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "datapath/count.h"
 #include "kernel.h"
+#include "l7/response_table.h"
 #include "peers.h"
 #include "tcp/segment.h"
 #include "world.h"
@@ -44,6 +45,7 @@ struct sp_datapath {
 	struct sp_control	control;
 	__u64			drops[SP_DROP_COUNT], stats[SP_STAT_COUNT];
 	struct sp_bucket	buckets[BUCKETS_OF_TOKENS];
+	struct payload		payload;
 	struct sp_event		*ring[RING_MAX];
 	unsigned int		ring_first, ring_count;
 	struct sp_count		count;
@@ -141,6 +143,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return &here->drops[i];
 	if (map == &sp_stats)
 		return &here->stats[i];
+	if (map == &sp_payloads)
+		return &here->payload;
 	return map == &sp_buckets && i < BUCKETS_OF_TOKENS ? &here->buckets[i] : NULL;
 }
 
@@ -308,6 +312,7 @@ struct sp_datapath *sim_kernel_new(void)
 	};
 	struct sp_datapath *dp = calloc(1, sizeof(*dp));
 
+	sp_response_table_fill(&response_table);
 	if (!frame) {
 		frame = mmap(NULL, 2 * SIM_PACKET_MAX, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);

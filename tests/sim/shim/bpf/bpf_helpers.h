@@ -17,6 +17,7 @@
 #undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #define __noinline __attribute__((noinline))
+#define SP_RODATA
 #define __weak __attribute__((weak))
 #define barrier_var(var) asm volatile("" : "=r"(var) : "0"(var))
 
@@ -59,6 +60,7 @@ static inline long bpf_loop(__u32 n, void *fn, void *ctx, __u64 flags)
 		;
 	return i;
 }
+static inline long bpf_csum_level(struct __sk_buff *skb, __u64 level) { return -EACCES; }
 static inline long bpf_skb_vlan_pop(struct __sk_buff *skb) { return -EINVAL; }
 static inline long bpf_check_mtu(void *ctx, __u32 ifindex, __u32 *mtu, __s32 diff,
 				 __u64 flags) { return 0; }
