@@ -8,7 +8,12 @@
 enum {
 	SP_PATCH_UP	= 1 << 0, /* the boundary of the half up */
 	SP_PATCH_DOWN	= 1 << 1,
+	SP_PATCH_IF_UP	= 1 << 2, /* only if the half up still has @was_up.until */
+	SP_PATCH_IF_DOWN = 1 << 3, /* only if the half down still has @was_down, all of it */
 };
+
+/* What the program returns: the splice is gone or another; done; a boundary has moved. */
+enum { SP_PATCH_GONE, SP_PATCH_DONE, SP_PATCH_MOVED };
 
 /**
  * struct sp_patch - the packet that program sp_patch is run on
@@ -19,11 +24,13 @@ enum {
  * @flags:	SP_STATE_* to add to the half up; the half down gets the same ends from its own view
  * @sets:	SP_PATCH_*
  * @up, @down:	boundaries, as @sets says
+ * @was_up, @was_down: what the daemon has looked at, as @sets says
  * @version:	with SP_PATCH_UP or SP_PATCH_DOWN: only if the splice has this one, which then
  *		becomes @becomes
  *
- * The program returns 1 when the splice is there, else 0. The program changes the splice in
- * place: a whole entry read and written back would undo changes by packets in between.
+ * The program changes the splice in place: a whole entry read and written back would undo changes
+ * by packets in between. The datapath moves boundaries as well, so the daemon names the ones that
+ * it has looked at. If one has moved, none is changed.
  */
 struct sp_patch {
 	__u8		ether[16];
@@ -34,8 +41,8 @@ struct sp_patch {
 	__u8		sets;
 	__u8		pad[2];
 	__u32		version, becomes;
-	struct sp_boundary up, down;
+	struct sp_boundary up, down, was_up, was_down;
 };
-_Static_assert(sizeof(struct sp_patch) == 88, "struct sp_patch is ABI");
+_Static_assert(sizeof(struct sp_patch) == 104, "struct sp_patch is ABI");
 
 #endif

@@ -24,33 +24,82 @@ static __always_inline int is_meant(const struct sp_entry *e, const struct sp_pa
 	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && e->meta.client_isn == n->client_isn;
 }
 
-static __always_inline void set_boundaries(struct sp_entry *up, struct sp_entry *down,
-					   const struct sp_patch *n)
+/*
+ * Once the half up is MOVING, no CPU moves it: a packet beyond it sets HELD at most. So the half up
+ * can go back, or lose the flag, whatever the half down turns out to be.
+ */
+static __always_inline int move_up(struct sp_boundary *at, const struct sp_patch *n,
+				   struct sp_boundary *ret_was)
 {
+	struct sp_boundary was = boundary_read(at), is = n->up;
+
+	*ret_was = was;
+	if (n->sets & SP_PATCH_IF_UP && was.until != n->was_up.until)
+		return 0;
+	if (was.reading & SP_ASKING_MOVING)
+		return 0;
+	is.reading |= SP_ASKING_MOVING;
+	return boundary_swap(at, was, is);
+}
+
+static __always_inline void move_back(struct sp_boundary *at, const struct sp_patch *n,
+				      struct sp_boundary was)
+{
+	struct sp_boundary is = boundary_read(at);
+
+	was.reading |= is.reading & SP_ASKING_HELD;
+	if (!boundary_swap(at, is, was)) {
+		is.reading |= SP_ASKING_HELD;	/* set by a packet in between */
+		was.reading |= SP_ASKING_HELD;
+		boundary_swap(at, is, was);
+	}
+}
+
+static __always_inline int move_down(struct sp_boundary *at, const struct sp_patch *n)
+{
+	struct sp_boundary was = n->sets & SP_PATCH_IF_DOWN ? n->was_down : boundary_read(at);
+
+	return boundary_swap(at, was, n->down);
+}
+
+static __always_inline int set_boundaries(struct sp_entry *up, struct sp_entry *down,
+					  const struct sp_patch *n)
+{
+	struct sp_boundary was = {};
+
+	if (n->sets & SP_PATCH_UP && !move_up(&up->meta.boundary, n, &was))
+		return SP_PATCH_MOVED;
+	if (n->sets & SP_PATCH_DOWN && !move_down(&down->meta.boundary, n)) {
+		if (n->sets & SP_PATCH_UP)
+			move_back(&up->meta.boundary, n, was);
+		return SP_PATCH_MOVED;
+	}
 	if (n->sets & SP_PATCH_UP)
-		up->meta.boundary = n->up;
-	if (n->sets & SP_PATCH_DOWN)
-		down->meta.boundary = n->down;
+		boundary_unmark(&up->meta.boundary, SP_ASKING_MOVING);
 	up->meta.version = n->becomes;
 	down->meta.version = n->becomes;
+	return SP_PATCH_DONE;
 }
 
 static __always_inline int note(const struct sp_patch *n)
 {
 	struct sp_entry *up = bpf_map_lookup_elem(&sp_halves, &n->front), *down;
+	int ret = SP_PATCH_DONE;
 
 	if (!up || !is_meant(up, n))
-		return 0;
+		return SP_PATCH_GONE;
 	down = peer_of(up);
 	if (!down || !is_meant(down, n))
-		return 0;
+		return SP_PATCH_GONE;
 	if (n->sets && n->version != up->meta.version)
-		return 0;
+		return SP_PATCH_GONE;
 	if (n->sets)
-		set_boundaries(up, down, n);
+		ret = set_boundaries(up, down, n);
+	if (ret != SP_PATCH_DONE)
+		return ret;
 	note_half(up, n->refreshed_s, n->flags & SP_STATE_TOLD);
 	note_half(down, n->refreshed_s, sp_ends_mirrored(n->flags));
-	return 1;
+	return ret;
 }
 
 /*

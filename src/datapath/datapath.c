@@ -346,7 +346,9 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch)
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_patch), &opts))
 		return -errno;
-	return opts.retval ? 0 : -ENOENT;
+	if (opts.retval == SP_PATCH_MOVED)
+		return -EAGAIN;
+	return opts.retval == SP_PATCH_DONE ? 0 : -ENOENT;
 }
 
 __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at,

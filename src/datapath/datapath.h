@@ -118,7 +118,10 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
 		    const struct sp_half_state *start, const struct sp_meta *meta);
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
-/* Write into a splice while packets use it. Return: 0; -ENOENT: the table has no such splice. */
+/*
+ * Write into a splice while packets use it. Return: 0; -ENOENT: the table has no such splice;
+ * -EAGAIN: a boundary is not where the daemon saw it.
+ */
 int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch);
 /* Map sp_queries of an agent: packets of @key pass until @until_ns. */
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns);

@@ -111,10 +111,16 @@ static inline int sp_conn_reads(const struct sp_conn *c)
 	return c->is_next || sp_service_reads_requests(c->service);
 }
 
-/* The boundary of the half up behind the request. */
+/*
+ * The boundary of the half up behind the request. Bytes behind the request stay held here, as do
+ * those that this proxy still owes to the backend.
+ */
 static inline struct sp_boundary sp_conn_boundary(const struct sp_conn *c)
 {
-	return sp_boundary_make(c->client.isn_theirs + 1, c->request.bytes, c->request.bound, 0);
+	__u8 holding = c->acked || c->reasm.top > c->request.bytes ? SP_ASKING_HELD : 0;
+
+	return sp_boundary_make(c->client.isn_theirs + 1, c->request.bytes, c->request.bound,
+				holding);
 }
 
 /* Held bytes that belong to the request. */

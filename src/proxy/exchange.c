@@ -23,6 +23,8 @@
  */
 #include "proxy/exchange.h"
 
+#include <errno.h>
+
 #include "base/log.h"
 #include "l7/http1_chunk.h"
 #include "proxy/commit.h"
@@ -64,12 +66,34 @@ static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const stru
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 }
 
+/* From now on the datapath leaves the boundary of @up alone: its packets come here. */
+static int hold_boundary(struct sp_proxy *p, const struct sp_segment *seg,
+			 const struct sp_entry *up)
+{
+	struct sp_patch patch = {
+		.front = seg->tuple, .client_isn = up->meta.client_isn,
+		.version = up->meta.version, .becomes = up->meta.version,
+		.sets = SP_PATCH_UP | SP_PATCH_IF_UP,
+		.up = up->meta.boundary, .was_up = up->meta.boundary,
+	};
+
+	if (up->meta.boundary.reading & SP_ASKING_MOVING)
+		return -EAGAIN;
+	if (up->meta.boundary.reading & SP_ASKING_HELD)
+		return 0;
+	patch.up.reading |= SP_ASKING_HELD;
+	return sp_datapath_patch(p->node.dp, &patch);
+}
+
 struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *seg,
 				  const struct sp_entry *up)
 {
 	static const char why[] = "data behind its request";
-	struct sp_conn *c = sp_conn_begin(p, &seg->tuple, why);
+	struct sp_conn *c;
 
+	if (hold_boundary(p, seg, up))
+		return NULL;
+	c = sp_conn_begin(p, &seg->tuple, why);
 	if (!c && sp_room_for_one(p))
 		c = sp_conn_begin(p, &seg->tuple, why);
 	if (!c) {
@@ -119,9 +143,10 @@ static struct sp_next stay(struct sp_proxy *p, struct sp_conn *c, const struct s
 {
 	struct sp_patch patch = {
 		.front = c->front, .client_isn = c->client_isn,
-		.sets = SP_PATCH_UP | SP_PATCH_DOWN, .version = c->version, .becomes = c->version,
-		.up = sp_conn_boundary(c),
-		.down = leg->down.meta.boundary,
+		.sets = SP_PATCH_UP | SP_PATCH_DOWN | SP_PATCH_IF_UP | SP_PATCH_IF_DOWN,
+		.version = c->version, .becomes = c->version,
+		.up = sp_conn_boundary(c), .was_up = { .until = c->client.isn_theirs + 1 },
+		.down = leg->down.meta.boundary, .was_down = leg->down.meta.boundary,
 	};
 
 	patch.down.bound = leg->state == SP_LEG_UNKNOWN ? SP_BOUND_UNKNOWN : SP_BOUND_HEAD;
@@ -152,7 +177,8 @@ static struct sp_next move(struct sp_proxy *p, struct sp_conn *c, const struct s
 static struct sp_next wait_for_response(struct sp_proxy *p, struct sp_conn *c,
 					const struct sp_leg *leg)
 {
-	if (sp_leg_wake(p, c, leg))
+	/* a boundary that has moved meanwhile: the next tick looks again */
+	if (sp_leg_wake(p, c, leg) == -ENOENT)
 		return sp_next(SP_NEXT_END, "its splice is gone");
 	return sp_next_wait();
 }
@@ -277,8 +303,9 @@ static struct sp_next refuse_body(struct sp_proxy *p, struct sp_conn *c)
 struct sp_next sp_exchange_body(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_patch patch = {
-		.front = c->front, .client_isn = c->client_isn, .sets = SP_PATCH_UP,
-		.version = c->version, .becomes = c->version,
+		.front = c->front, .client_isn = c->client_isn,
+		.sets = SP_PATCH_UP | SP_PATCH_IF_UP, .version = c->version, .becomes = c->version,
+		.was_up = { .until = c->client.isn_theirs + 1 },
 	};
 	enum sp_parse_verdict v = take_chunks(p, c, &c->request);
 

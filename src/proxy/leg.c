@@ -58,8 +58,10 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
 {
 	struct sp_patch patch = {
-		.front = c->front, .client_isn = c->client_isn, .sets = SP_PATCH_DOWN,
-		.version = c->version, .becomes = c->version, .down = leg->down.meta.boundary,
+		.front = c->front, .client_isn = c->client_isn,
+		.sets = SP_PATCH_DOWN | SP_PATCH_IF_DOWN,
+		.version = c->version, .becomes = c->version,
+		.down = leg->down.meta.boundary, .was_down = leg->down.meta.boundary,
 	};
 
 	if (patch.down.reading & SP_READING_WAKE)

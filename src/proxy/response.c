@@ -169,8 +169,9 @@ static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const s
 {
 	struct sp_patch patch = {
 		.front = sp_tuple_reverse(&down->half.out), .client_isn = down->meta.client_isn,
-		.sets = SP_PATCH_DOWN, .version = down->meta.version,
+		.sets = SP_PATCH_DOWN | SP_PATCH_IF_DOWN, .version = down->meta.version,
 		.becomes = down->meta.version, .down = r->boundary,
+		.was_down = down->meta.boundary,
 	};
 
 	if (r->is_tunnel) {
@@ -248,9 +249,13 @@ static void read_payload(struct sp_proxy *p, struct sp_entry *down, const struct
 		r.boundary.bound = SP_BOUND_UNKNOWN;
 		p->node.counters.responses_unknown++;
 	}
-	if (memcmp(&r.boundary, &down->meta.boundary, sizeof(r.boundary)))
-		set_boundary(p, down, &r);
-	down->meta.boundary = r.boundary;
+	if (!memcmp(&r.boundary, &down->meta.boundary, sizeof(r.boundary)))
+		return;
+	/* the datapath may have read the same head, or lost a copy, meanwhile */
+	if (set_boundary(p, down, &r) == -EAGAIN)
+		sp_datapath_get(p->node.dp, &seg->tuple, down);
+	else
+		down->meta.boundary = r.boundary;
 }
 
 /* ---- the backend ends ---- */
@@ -263,24 +268,28 @@ static int is_complete(const struct sp_entry *down, __u32 end)
 	       end == b->until;
 }
 
-/* Between two responses the client need not hear of it. */
-static void note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked)
+/*
+ * Between two responses the client need not hear of it. Return: 0; -EAGAIN: a boundary has moved,
+ * perhaps for a request that the datapath has just carried.
+ */
+static int note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked)
 {
 	struct sp_patch patch = {
 		.front = sp_tuple_reverse(&down->half.out), .client_isn = down->meta.client_isn,
-		.sets = SP_PATCH_DOWN, .version = down->meta.version,
+		.sets = SP_PATCH_DOWN | SP_PATCH_IF_DOWN, .version = down->meta.version,
 		.becomes = down->meta.version, .down = down->meta.boundary,
+		.was_down = down->meta.boundary,
 	};
 	struct sp_entry up;
 
 	patch.down.reading |= SP_READING_ENDED;
 	if (is_acked && !sp_datapath_get(p->node.dp, &patch.front, &up)) {
 		patch.down.bound = SP_BOUND_GONE;
-		patch.up = up.meta.boundary;
+		patch.up = patch.was_up = up.meta.boundary;
 		patch.up.bound = SP_BOUND_GONE;
-		patch.sets |= SP_PATCH_UP;
+		patch.sets |= SP_PATCH_UP | SP_PATCH_IF_UP;
 	}
-	sp_datapath_patch(p->node.dp, &patch);
+	return sp_datapath_patch(p->node.dp, &patch);
 }
 
 static int has_client_acked(struct sp_proxy *p, const struct sp_entry *down)
@@ -299,16 +308,17 @@ static void forward_end(struct sp_proxy *p, const struct sp_entry *down,
 	sp_forward(p, &down->half, down->meta.client_isn, seg, SP_RELAY_MSS);
 }
 
-static void on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
+static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	if (!is_complete(down, down->state.next_seq) || down->state.flags & SP_STATE_PEER_FIN)
 		forward_end(p, down, seg);
 	else if (seg->seq != down->state.next_seq)
-		return;		/* not in the stream (RFC 5961, 3) */
+		return 0;	/* not in the stream (RFC 5961, 3) */
 	else if (!has_client_acked(p, down))
 		forward_end(p, down, seg);	/* the rest is lost */
 	else
-		note_end(p, down, 1);
+		return note_end(p, down, 1);
+	return 0;
 }
 
 /* The client has closed, or the response is not complete: it has to hear. */
@@ -317,26 +327,27 @@ static int is_for_client(const struct sp_entry *down, __u32 end)
 	return down->state.flags & SP_STATE_PEER_FIN || !is_complete(down, end);
 }
 
-static void on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
+static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	struct sp_segment data = *seg;
-	int is_acked;
+	int is_acked, err;
 
 	if (is_for_client(down, seg->seq + seg->payload_len)) {
 		forward_end(p, down, seg);
-		return;
+		return 0;
 	}
 	data.flags &= ~SP_TCP_FIN;
 	if (seg->payload_len)
 		forward_end(p, down, &data);
 	is_acked = has_client_acked(p, down);
-	note_end(p, down, is_acked);
-	if (is_acked)
+	err = note_end(p, down, is_acked);
+	if (!err && is_acked)
 		sp_forward_reset(p, seg);
+	return err;
 }
 
 /* A server's bytes without a request, as a 408 of an idle connection, must not reach the client. */
-static void on_beyond(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
+static int on_beyond(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	__u32 own = down->meta.boundary.until - seg->seq;
 	struct sp_segment data = *seg;
@@ -346,27 +357,36 @@ static void on_beyond(struct sp_proxy *p, struct sp_entry *down, const struct sp
 		data.payload_len = own;
 		forward_end(p, down, &data);
 	}
-	note_end(p, down, 0);
+	return note_end(p, down, 0);
 }
 
-void sp_response_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
+static int take_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
 {
 	struct sp_entry down;
 
 	if (sp_datapath_get(p->node.dp, &seg->tuple, &down) ||
 	    !(down.half.flags & SP_HALF_F_REQUESTS))
-		return;
-	if (seg->flags & SP_TCP_RST) {
-		on_rst(p, &down, seg);
-		return;
-	}
+		return 0;
+	if (seg->flags & SP_TCP_RST)
+		return on_rst(p, &down, seg);
 	read_payload(p, &down, seg);
 	if (is_copy)
-		return;
+		return 0;
 	if (seg->flags & SP_TCP_FIN)
-		on_fin(p, &down, seg);
-	else if (is_complete(&down, down.meta.boundary.until))
-		on_beyond(p, &down, seg);
-	else
-		forward_end(p, &down, seg);
+		return on_fin(p, &down, seg);
+	if (is_complete(&down, down.meta.boundary.until))
+		return on_beyond(p, &down, seg);
+	forward_end(p, &down, seg);
+	return 0;
+}
+
+/* The datapath moves boundaries meanwhile, but hardly twice. */
+#define TRIES	3
+
+void sp_response_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
+{
+	int err = -EAGAIN;
+
+	for (int i = 0; i < TRIES && err == -EAGAIN; i++)
+		err = take_segment(p, seg, is_copy);
 }

@@ -178,6 +178,106 @@ static void damaged_packets_are_not_read(void **state)
 				check_sum(*state, v6, body, sum);
 }
 
+/* ---- boundaries of the daemon ---- */
+
+static int patch(struct fixture *f, const struct sp_patch *n)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = n, .data_size_in = sizeof(*n));
+
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(f->skel->progs.sp_patch), &o), 0);
+	return o.retval;
+}
+
+static const struct sp_boundary up_was = { .until = REQUEST_AT, .bound = SP_BOUND_STOP },
+	up_new = { .until = REQUEST_AT + 100, .bound = SP_BOUND_STOP },
+	down_was = { .until = RESPONSE_AT, .bound = SP_BOUND_STOP, .reading = SP_READING_NO_BODY },
+	down_new = { .until = RESPONSE_AT, .bound = SP_BOUND_HEAD };
+
+/* @up, @down: what is there; the patch expects up_was and down_was */
+static const struct {
+	const char		*name;
+	__u8			sets;
+	struct sp_boundary	up, down;
+	int			result;
+} patches[] = {
+	{ "both as seen", SP_PATCH_UP | SP_PATCH_DOWN | SP_PATCH_IF_UP | SP_PATCH_IF_DOWN,
+	  up_was, down_was, SP_PATCH_DONE },
+	{ "up alone", SP_PATCH_UP | SP_PATCH_IF_UP, up_was, down_was, SP_PATCH_DONE },
+	{ "down alone", SP_PATCH_DOWN | SP_PATCH_IF_DOWN, up_was, down_was, SP_PATCH_DONE },
+	{ "held meanwhile", SP_PATCH_UP | SP_PATCH_IF_UP,
+	  { .until = REQUEST_AT, .bound = SP_BOUND_STOP, .reading = SP_ASKING_HELD }, down_was,
+	  SP_PATCH_DONE },
+	{ "up has moved", SP_PATCH_UP | SP_PATCH_DOWN | SP_PATCH_IF_UP | SP_PATCH_IF_DOWN,
+	  { .until = REQUEST_AT + 1, .bound = SP_BOUND_STOP }, down_was, SP_PATCH_MOVED },
+	{ "up moves", SP_PATCH_UP | SP_PATCH_DOWN,
+	  { .until = REQUEST_AT, .bound = SP_BOUND_STOP, .reading = SP_ASKING_MOVING }, down_was,
+	  SP_PATCH_MOVED },
+	{ "down has moved", SP_PATCH_UP | SP_PATCH_DOWN | SP_PATCH_IF_UP | SP_PATCH_IF_DOWN,
+	  { .until = REQUEST_AT, .bound = SP_BOUND_STOP, .reading = SP_ASKING_HELD },
+	  { .until = RESPONSE_AT + 1, .bound = SP_BOUND_STOP, .reading = SP_READING_NO_BODY },
+	  SP_PATCH_MOVED },
+	{ "down has another flag", SP_PATCH_DOWN | SP_PATCH_IF_DOWN, up_was,
+	  { .until = RESPONSE_AT, .bound = SP_BOUND_STOP }, SP_PATCH_MOVED },
+	{ "down has another bound", SP_PATCH_DOWN | SP_PATCH_IF_DOWN, up_was,
+	  { .until = RESPONSE_AT, .bound = SP_BOUND_HEAD, .reading = SP_READING_NO_BODY },
+	  SP_PATCH_MOVED },
+	{ "both, whatever is there", SP_PATCH_UP | SP_PATCH_DOWN,
+	  { .until = 7, .bound = SP_BOUND_NONE }, { .until = 8, .bound = SP_BOUND_HEAD },
+	  SP_PATCH_DONE },
+};
+
+static void daemon_changes_what_it_has_seen(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT(patches); i++) {
+		__u8 sets = patches[i].result == SP_PATCH_DONE ? patches[i].sets : 0;
+		const struct sp_patch n = {
+			.front = TUPLE_IN(0), .client_isn = ISN, .sets = patches[i].sets,
+			.up = up_new, .down = down_new, .was_up = up_was, .was_down = down_was,
+		};
+
+		put_bounded(f, 0, patches[i].up, patches[i].down);
+		if (patch(f, &n) != patches[i].result)
+			fail_msg("%s: another result", patches[i].name);
+		check_boundary(patches[i].name, up_of(f, 0), sets & SP_PATCH_UP ? up_new :
+			       patches[i].up);
+		check_boundary(patches[i].name, down_of(f, 0), sets & SP_PATCH_DOWN ? down_new :
+			       patches[i].down);
+	}
+}
+
+static void another_splice_stays(void **state)
+{
+	struct sp_patch n = { .front = TUPLE_IN(0), .client_isn = ISN + 1, .sets = SP_PATCH_UP };
+
+	put_bounded(*state, 0, up_was, down_was);
+	assert_int_equal(patch(*state, &n), SP_PATCH_GONE);
+	n.client_isn = ISN;
+	n.version = 1;
+	assert_int_equal(patch(*state, &n), SP_PATCH_GONE);
+	check_boundary("other", up_of(*state, 0), up_was);
+}
+
+/* From then on the daemon alone moves the boundary. */
+static void what_goes_up_is_held(void **state)
+{
+	struct fixture *f = *state;
+
+	for_each_family(v6) {
+		struct packet p = request_packet(v6, "GET / HTTP/1.1\r\n");
+		struct sp_boundary held = up_was;
+
+		held.reading = SP_ASKING_HELD;
+		put_bounded(f, v6, up_was, down_was);
+		listen_to(f);
+		check_dropped(f, "beyond", &p, SP_DROP_BEYOND);
+		assert_int_equal(listen_to(f), 1);
+		assert_int_equal(f->event.kind, SP_EVENT_REQUEST);
+		check_boundary("beyond", up_of(f, v6), held);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +285,9 @@ int main(void)
 		cmocka_unit_test(long_heads_are_the_daemons),
 		cmocka_unit_test(each_head_is_read_anew),
 		cmocka_unit_test(damaged_packets_are_not_read),
+		cmocka_unit_test(daemon_changes_what_it_has_seen),
+		cmocka_unit_test(another_splice_stays),
+		cmocka_unit_test(what_goes_up_is_held),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

@@ -566,7 +566,11 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *n)
 {
 	here = dp;
-	return note(n) ? 0 : -ENOENT;
+	switch (note(n)) {
+	case SP_PATCH_DONE: return 0;
+	case SP_PATCH_MOVED: return -EAGAIN;
+	}
+	return -ENOENT;
 }
 
 /* The walk is done in a single step, since tables are small here. */
