@@ -25,12 +25,11 @@ enum { SP_PATCH_GONE, SP_PATCH_DONE, SP_PATCH_MOVED };
  * @sets:	SP_PATCH_*
  * @up, @down:	boundaries, as @sets says
  * @was_up, @was_down: what the daemon has looked at, as @sets says
- * @version:	with SP_PATCH_UP or SP_PATCH_DOWN: only if the splice has this one, which then
- *		becomes @becomes
+ * @version, @becomes: with SP_PATCH_UP or SP_PATCH_DOWN: of the splice, before and after
  *
  * The program changes the splice in place: a whole entry read and written back would undo changes
- * by packets in between. The datapath moves boundaries as well, so the daemon names the ones that
- * it has looked at. If one has moved, none is changed.
+ * by packets in between. The datapath moves boundaries as well, so the daemon names the boundaries
+ * seen. If either has moved, both stay.
  */
 struct sp_patch {
 	__u8		ether[16];

@@ -37,8 +37,9 @@ struct sp_response_table {
 
 /**
  * struct sp_response_scan - what was read of a head
- * @length:	of Content-Length, right up to SP_RESPONSE_DIGITS_MAX @digits
+ * @length, @digits: of Content-Length; a number of more than SP_RESPONSE_DIGITS_MAX is not right
  * @bytes:	of the head
+ * @state:	SP_RESPONSE_*, or a state of the table
  */
 struct sp_response_scan {
 	__u64	length;
@@ -74,16 +75,16 @@ sp_inline void sp_response_take(const volatile struct sp_response_table *t,
 	}
 }
 
-/* RFC 9110, 6.4.1; a 205 must have no body, and clients differ about one that has. */
-sp_inline int sp_response_is_bodyless(const __u8 *status, __u8 reading)
+sp_inline int sp_response_is(const __u8 *status, const char *of)
 {
-	return reading & SP_READING_NO_BODY || (status[0] == '2' && status[2] == '4' && status[1] == '0') ||
-	       (status[0] == '3' && status[1] == '0' && status[2] == '4');
+	return status[0] == of[0] && status[1] == of[1] && status[2] == of[2];
 }
 
-sp_inline int sp_response_is_205(const __u8 *status)
+/* RFC 9110, 6.4.1 */
+sp_inline int sp_response_is_bodyless(const __u8 *status, __u8 reading)
 {
-	return status[0] == '2' && status[1] == '0' && status[2] == '5';
+	return reading & SP_READING_NO_BODY || sp_response_is(status, "204") ||
+	       sp_response_is(status, "304");
 }
 
 /**
@@ -102,7 +103,8 @@ sp_inline int sp_response_settle(const struct sp_response_scan *s, const __u8 *h
 
 	if (s->state != SP_RESPONSE_END_LENGTH && (s->state != SP_RESPONSE_END || !is_bodyless))
 		return 0;
-	if (s->digits > SP_RESPONSE_DIGITS_MAX || sp_response_is_205(status))
+	/* clients differ about a 205 with a body */
+	if (s->digits > SP_RESPONSE_DIGITS_MAX || sp_response_is(status, "205"))
 		return 0;
 	if (!is_bodyless)
 		bytes += s->length;

@@ -25,8 +25,8 @@ static __always_inline int is_meant(const struct sp_entry *e, const struct sp_pa
 }
 
 /*
- * Once the half up is MOVING, no CPU moves it: a packet beyond it sets HELD at most. So the half up
- * can go back, or lose the flag, whatever the half down turns out to be.
+ * No CPU moves a half up that is MOVING: a packet beyond sets HELD at most. So the boundary can go
+ * back if the half down has changed.
  */
 static __always_inline int move_up(struct sp_boundary *at, const struct sp_patch *n,
 				   struct sp_boundary *ret_was)

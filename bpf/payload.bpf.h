@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* payload.bpf.h - bytes of a packet to read in a loop, and whether they are as they were sent. */
+/* payload.bpf.h - bytes of a packet for loops, and a check against damage. */
 #ifndef SP_BPF_PAYLOAD_H
 #define SP_BPF_PAYLOAD_H
 
@@ -12,7 +12,7 @@ struct payload {
 	__u8	bytes[PAYLOAD_MAX + PAYLOAD_BLOCK];
 };
 
-/* One entry: no program runs on a CPU while another uses it there. */
+/* One entry: programs do not interrupt each other on a CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -27,7 +27,7 @@ static __always_inline struct payload *payload_room(void)
 	return bpf_map_lookup_elem(&sp_payloads, &zero);
 }
 
-/* Copy @n bytes at @off of the packet, PAYLOAD_MAX at most. Return: 0: they are not there. */
+/* Copy @n bytes at @off of the packet, PAYLOAD_MAX at most. Return: 0: the packet is too short. */
 static __always_inline int payload_load(const struct sp_pkt *pkt, __u32 off, __u32 n,
 					struct payload *p)
 {
@@ -85,9 +85,9 @@ static __always_inline int is_sum_right(const struct sp_pkt *pkt, struct payload
 }
 
 /*
- * What is read here counts even if the receiver drops the packet, so that damage matters. The sum
- * was checked by the card, or when a superpacket was made; it is partial in a packet of this
- * machine; or it is checked here. Unknown is damaged: the daemon looks again.
+ * The receiver drops a damaged packet: the bytes must not count. The card has checked the sum, or
+ * GRO did for a superpacket. The sum of a packet of this machine is partial. All other sums are
+ * checked here. A longer packet counts as damaged: the daemon checks the sum.
  */
 static __noinline int is_payload_intact(const struct sp_pkt *pkt)
 {

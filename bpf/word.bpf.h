@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* word.bpf.h - a boundary read and written as one word: other CPUs see all of a change, or none. */
+/* word.bpf.h - boundaries, read and written as single words: no CPU sees half a change. */
 #ifndef SP_BPF_WORD_H
 #define SP_BPF_WORD_H
 
@@ -15,7 +15,7 @@ static __always_inline struct sp_boundary boundary_read(const struct sp_boundary
 }
 
 #ifdef __bpf__
-/* clang 16 has these instructions from -mcpu=v3 on alone, its assembler lacks the first. */
+/* Instructions of -mcpu=v3; the assembler of clang 16 lacks the first. */
 static __always_inline __u64 word_swap(__u64 *at, __u64 was, __u64 is)
 {
 	register __u64 r0 asm("r0") = was;
@@ -61,7 +61,7 @@ static __always_inline __u64 reading_word(__u8 reading)
 	return sp_boundary_word((struct sp_boundary){ .reading = reading });
 }
 
-/* Flags are added, or taken away, whatever else changes meanwhile. */
+/* Flags are added or cleared; concurrent changes stay. */
 static __always_inline void boundary_mark(struct sp_boundary *at, __u8 reading)
 {
 	word_or((__u64 *)at, reading_word(reading));

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* OTHER: of no accepted head. FIRST: digits that begin a status. Letters of names have their own. */
+/* FIRST: digits that begin a status. Each letter of a word is a class. */
 enum class {
 	OTHER, CR, LF, SPACE, COLON, FIRST, DIGIT, HYPHEN, NAME, VALUE, LETTER,
 };
@@ -105,7 +105,7 @@ static struct headers add_headers(struct builder *b, __u8 end)
 	return h;
 }
 
-/* A state for each prefix; words share theirs. */
+/* A state for each prefix of a word. */
 static void add_word(struct builder *b, const struct headers *h, const char *word, __u8 at_colon)
 {
 	__u8 at = h->line;

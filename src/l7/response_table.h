@@ -6,9 +6,9 @@
 #include "abi/response.h"
 
 /*
- * Accepted, as all clients read it alike: HTTP/1.1, status 200 to 599, lines that end with CRLF,
- * names of letters, digits, hyphens and underscores, values without control characters, at most
- * one Content-Length, of digits alone, neither Connection nor Transfer-Encoding.
+ * Accepted heads, which all clients read alike: HTTP/1.1, status 200 to 599, lines that end with
+ * CRLF, names of letters, digits, hyphens and underscores, values without control characters, a
+ * single Content-Length of digits or none, neither Connection nor Transfer-Encoding.
  */
 void sp_response_table_fill(struct sp_response_table *ret_table);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_response_table.c - heads that the datapath reads by itself: the parser must find the same
- * end; and heads that it has to leave to the parser
+ * test_response_table.c - heads that the datapath reads, of which the parser must find the same
+ * end; heads that are left to the parser
  */
 #include "l7/response_table.c"
 
@@ -45,7 +45,8 @@ static const struct {
 	{ OK11 "content-length:  005\r\n\r\n", 0, 5 },
 	{ OK11 "CONTENT-LENGTH:0\r\n\r\n", 0, 0 },
 	{ "HTTP/1.1 200\r\n" LENGTH(7) "\r\n", 0, 7 },
-	{ "HTTP/1.1 404 \x80 (not: found)\r\nServer: x/1 \r\n" LENGTH(1234) "A_b-9: \"\r\nE:\r\n\r\n", 0, 1234 },
+	{ "HTTP/1.1 404 \x80 (not: found)\r\nServer: x/1 \r\n" LENGTH(1234)
+	  "A_b-9: \"\r\nE:\r\n\r\n", 0, 1234 },
 	{ OK11 "Content-Lengt: 1\r\nContent-Lengthy: 2\r\nConnectio: 3\r\nConnections: 4\r\n"
 	  "Transfer-Encodings: 5\r\nTransfer-Encodin: 6\r\nCon: 7\r\n" LENGTH(8)
 	  "Content: 9\r\nX-Connection: close\r\nETag: \"Content-Length: 3\"\r\n\r\n", 0, 8 },
@@ -106,7 +107,7 @@ static void other_heads_are_left(void **state)
 	}
 }
 
-/* What is settled, the parser reads as well, and to the same end. */
+/* The parser finds the same end of a settled head. */
 static int check_like_parser(const char *text, size_t len, __u8 reading)
 {
 	const struct sp_http1_request_kind of = { .is_head = !!(reading & SP_READING_NO_BODY) };
@@ -129,7 +130,8 @@ static int check_like_parser(const char *text, size_t len, __u8 reading)
 static const char *const parts[] = {
 	LENGTH(5), LENGTH(17), "content-Length:20\r\n", "Connection: close\r\n", "Server: nginx\r\n",
 	"Transfer-Encoding: chunked\r\n", "Date: Sun, 29 Nov 2026 19:57:14 GMT\r\n", "A: b\r\n",
-	"ETag: \"5\"\r\n", "\r\n", " folded\r\n", "Connection-X: y\r\n", "X:\r\n", "Set-Cookie: a=b; c\r\n",
+	"ETag: \"5\"\r\n", "\r\n", " folded\r\n", "Connection-X: y\r\n", "X:\r\n",
+	"Set-Cookie: a=b; c\r\n",
 };
 static const char *const lines[] = {
 	OK11, OK11, OK11, "HTTP/1.1 304 Not Modified\r\n", "HTTP/1.1 204\r\n", "HTTP/1.1 100 x\r\n",
@@ -184,7 +186,7 @@ static void random_heads_end_where_the_parser_says(void **state)
 	assert_true(settled > 20000);
 }
 
-/* A table that the daemon did not fill settles nothing. */
+/* An empty table settles nothing. */
 static void no_table_no_end(void **state)
 {
 	struct sp_boundary b;
