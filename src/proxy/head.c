@@ -118,7 +118,7 @@ struct sp_next sp_head_parse(struct sp_proxy *p, struct sp_conn *c)
 	c->parsed = c->reasm.len;
 	if (c->begins == SP_BOUND_CHUNK || c->begins == SP_BOUND_CHUNK_END)
 		return sp_next(SP_NEXT_BODY, NULL);
-	if (!c->reasm.len && c->reasm.len < c->fin_at)
+	if (c->is_next && !c->reasm.len && c->reasm.len < c->fin_at)
 		return sp_next_wait();
 	switch (parse_bytes(p, c, &idx)) {
 	case SP_PARSE_BAD:
