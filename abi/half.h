@@ -90,6 +90,8 @@ enum {
  * it.
  */
 #define SP_STATE_UNTAKEN (SP_STATE_RST | SP_STATE_PEER_RST | SP_STATE_REUSED)
+/* Message of a proxy: the connection has another splice now, of a later version. Remove this one. */
+#define SP_STATE_MOVED (SP_STATE_FIN | SP_STATE_PEER_FIN | SP_STATE_REUSED)
 
 /**
  * struct sp_half_state - what one machine knows of a half it uses; not part of the store's record
@@ -206,6 +208,21 @@ sp_inline __u64 sp_boundary_word(struct sp_boundary b)
 #define SP_BOUNDARY_LAP		(1U << 30)
 #define SP_BOUNDARY_MAX		((__u64)SP_BOUNDARY_LAP << 16) /* no message is longer */
 
+/*
+ * The boundary of a half up as the store has it: what this machine alone knows is left out. A
+ * tunnel has no numbers.
+ */
+sp_inline struct sp_boundary sp_boundary_stored(const struct sp_boundary *b)
+{
+	struct sp_boundary stored = { .until = b->until, .laps = b->laps, .bound = b->bound };
+
+	if (b->bound == SP_BOUND_NONE)
+		return (struct sp_boundary){ .bound = SP_BOUND_NONE };
+	if (b->bound == SP_BOUND_GONE)
+		stored.bound = SP_BOUND_STOP;
+	return stored;
+}
+
 /* The boundary @bytes behind @seq; at most SP_BOUNDARY_MAX. */
 sp_inline struct sp_boundary sp_boundary_make(__u32 seq, __u64 bytes, __u8 bound, __u8 reading)
 {
@@ -243,8 +260,10 @@ struct sp_handshake {
  * @refreshed_s:	CLOCK_REALTIME seconds when the store last had it from us, or was seen to
  *		have it; 0: never
  * @version:	of the splice, rising; a later one of the same connection replaces an earlier
- * @boundary, @handshake: with SP_HALF_F_REQUESTS; packets need only the boundary. The boundary is
- *		first, so that a single instruction can compare and swap it
+ * @boundary:	with SP_HALF_F_REQUESTS, as the next two. It is first, so that a single instruction
+ *		can compare and swap it
+ * @handshake:	of the half up
+ * @tsval:	of the half from the backend: the last that was sent to the client; 0: not known
  * @held_tick, @held: packets beyond the boundary that went to the daemon in that tick
  */
 struct sp_meta {
@@ -252,10 +271,12 @@ struct sp_meta {
 	__u32			client_isn;
 	__u32			refreshed_s;
 	__u32			version;
-	struct sp_handshake	handshake;
+	union {
+		struct sp_handshake	handshake;
+		__u32			tsval;
+	};
 	__u16			held_tick;
 	__u16			held;
-	__u16			pad;
 };
 _Static_assert(sizeof(struct sp_meta) == 32, "struct sp_meta is ABI");
 

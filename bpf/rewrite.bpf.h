@@ -155,8 +155,10 @@ static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp
  * was touched.
  */
 static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void *tcp,
-						 const struct sp_half *h, __u64 *sum)
+						 struct sp_entry *e, __u64 *sum)
 {
+	const __u8 read = SP_HALF_F_REQUESTS | SP_HALF_F_FROM_BACKEND;
+	const struct sp_half *h = &e->half;
 	__be32 *word = tcp + sizeof(struct tcphdr);
 
 	if (pkt->doff_bytes == sizeof(struct tcphdr))
@@ -166,6 +168,8 @@ static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void 
 	if (pkt->doff_bytes != 32 && !rewrite_sack_at(pkt, tcp, 32, h, sum))
 		return 0;
 	rewrite_ts(word + 1, h, sum);
+	if ((h->flags & read) == read)
+		e->meta.tsval = bpf_ntohl(word[1]);
 	return 1;
 }
 
@@ -235,7 +239,7 @@ static __always_inline int rewrite(struct sp_pkt *pkt, struct sp_entry *e)
 		return -SP_DROP_REWRITE_FAILED;
 	rewrite_tcp(pkt, tcp, e, &sum);
 	if (!(e->half.flags & SP_HALF_F_ADOPTED) &&
-	    !rewrite_usual_options(pkt, tcp, &e->half, &sum))
+	    !rewrite_usual_options(pkt, tcp, e, &sum))
 		err = rewrite_odd_options(pkt, &e->half, &sum);
 	if (err || csum_replace_pseudo(pkt, csum_off, e->state.addr_csum, header_csum_v6(pkt, e)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(sum), 0))

@@ -71,8 +71,9 @@ static inline struct sp_splice any_splice_of_requests(int is_v6)
 	s.up.flags |= SP_HALF_F_REQUESTS;
 	s.down.flags |= SP_HALF_F_REQUESTS;
 	s.version = any32();
-	s.is_tunnel = random() & 1;
-	s.until = s.is_tunnel ? 0 : any32();
+	if (random() & 1)
+		s.boundary = (struct sp_boundary){ .until = any32(), .laps = any32(),
+						   .bound = SP_BOUND_STOP };
 	s.handshake = (struct sp_handshake){
 		.mss = any32(), .wscale_ours = random() % 16 - 1,
 		.wscale_theirs = random() % 16 - 1,

@@ -27,6 +27,8 @@ typedef struct uv_loop_s uv_loop_t;
  * @fin:	another proxy has seen a FIN of @tuple, and can't tell whether it fits; may be NULL
  * @ends:	another member has seen ends of a splice: SP_STATE_* of the half client -> service;
  *		may be NULL
+ * @moved:	another proxy has committed a later splice of a connection; @version: its lowest
+ *		bits. May be NULL
  * @died:	a member is silent. The successor (sp_cluster_is_successor()) continues the member's
  *		connections; may be NULL
  * @homes:	some connections have a new home
@@ -35,6 +37,7 @@ typedef struct uv_loop_s uv_loop_t;
 struct sp_cluster_events {
 	void (*segment)(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg);
 	void (*ends)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state);
+	void (*moved)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 version);
 	void (*fin)(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
 		    const struct sp_fin *fin);
 	void (*died)(void *ctx, const char *name);
@@ -117,6 +120,14 @@ int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind,
 			  const struct sp_segment *seg);
 void sp_cluster_tell_all(struct sp_cluster *c, enum sp_event_kind kind,
 			 const struct sp_segment *seg);
+/* To the home of @front, of which @seg may be a backend's segment. */
+void sp_cluster_tell_home_of(struct sp_cluster *c, const struct sp_tuple *front,
+			     enum sp_event_kind kind, const struct sp_segment *seg);
+/* Return: whether another living proxy has @addr among its sources. */
+int sp_cluster_has_owner(const struct sp_cluster *c, const struct sp_addr *addr);
+/* To the living owner of @addr. Return: 0; -ENOENT: dead, or not known. */
+int sp_cluster_tell_owner_of(struct sp_cluster *c, const struct sp_addr *addr,
+			     enum sp_event_kind kind, const struct sp_segment *seg);
 
 struct sp_splice;
 /*
@@ -133,5 +144,8 @@ void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u
 /* Ends, to all members that may carry the splice; @state: SP_STATE_* of the half under @front. */
 void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn,
 			  __u8 state);
+/* A connection has a later splice. */
+void sp_cluster_tell_moved(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn,
+			   __u32 version);
 
 #endif

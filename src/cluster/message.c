@@ -109,7 +109,7 @@ static __u8 *put_ends(__u8 *p, const struct sp_message *m)
 {
 	p = put_bytes(p, &m->ends.front, sizeof(m->ends.front));
 	p = put_number(p, m->ends.client_isn, 4);
-	return put_number(p, (__u64)m->ends.state << 24, 4);
+	return put_number(p, (__u64)m->ends.state << 24 | m->ends.version << 16, 4);
 }
 
 static __u8 *put_fin(__u8 *p, const struct sp_message *m)
@@ -267,7 +267,9 @@ static enum sp_message_refusal get_ends(const __u8 *p, size_t len, struct sp_mes
 	memcpy(&m->ends.front, p, sizeof(m->ends.front));
 	m->ends.client_isn = get_number(p + 36, 4);
 	m->ends.state = p[40];
-	if (!is_tuple(&m->ends.front) || p[40] & ~SP_STATE_TOLD || get_number(p + 41, 3))
+	m->ends.version = p[41];
+	if (!is_tuple(&m->ends.front) || p[40] & ~SP_STATE_TOLD || get_number(p + 42, 2) ||
+	    (p[41] && p[40] != SP_STATE_MOVED))
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	return SP_MESSAGE_OK;
 }
@@ -283,7 +285,7 @@ static enum sp_message_refusal get_fin(const __u8 *p, size_t len, struct sp_mess
 	m->fin.seq = get_number(p + ends, 4);
 	m->fin.end = get_number(p + ends + 4, 4);
 	m->fin.ack = get_number(p + ends + 8, 4);
-	if (m->ends.state || get_number(p + ends + 12, 4))
+	if (m->ends.state || m->ends.version || get_number(p + ends + 12, 4))
 		return SP_MESSAGE_REFUSED_MALFORMED;
 	return refusal;
 }

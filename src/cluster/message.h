@@ -40,7 +40,8 @@
  *	92	payload
  *
  * ENDS: FIN or RST of a splice was seen
- *	32	36 tuple client -> service, 4 ISN of the client, 1 SP_STATE_* of its half, 3 zero
+ *	32	36 tuple client -> service, 4 ISN of the client, 1 SP_STATE_* of its half, 1 with
+ *		SP_STATE_MOVED the lowest bits of the version, else 0, 2 zero
  *
  * FIN: a FIN of a splice was seen, and its proxy can't tell whether it ends the stream
  *	32	36 tuple of the packet, 4 ISN of the client, 4 zero,
@@ -96,6 +97,7 @@ struct sp_ends {
 	struct sp_tuple	front;
 	__u32		client_isn;
 	__u8		state;
+	__u8		version;
 };
 
 /**

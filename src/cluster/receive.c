@@ -141,7 +141,10 @@ static void receive_message(struct sp_cluster *c, const struct sp_message *m,
 		break;
 	case SP_MESSAGE_ENDS:
 		c->counters.ends_heard++;
-		if (c->events && c->events->ends)
+		if (m->ends.state == SP_STATE_MOVED && c->events && c->events->moved)
+			c->events->moved(c->ctx, &m->ends.front, m->ends.client_isn,
+					 m->ends.version);
+		else if (c->events && c->events->ends)
 			c->events->ends(c->ctx, &m->ends.front, m->ends.client_isn, m->ends.state);
 		break;
 	case SP_MESSAGE_INTRODUCE:

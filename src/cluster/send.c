@@ -101,7 +101,21 @@ int sp_cluster_is_successor(const struct sp_cluster *c, const char *name)
 void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind,
 			  const struct sp_segment *seg)
 {
-	struct sp_member *to = c ? choose_home(c, &seg->tuple) : NULL;
+	sp_cluster_tell_home_of(c, &seg->tuple, kind, seg);
+}
+
+int sp_cluster_has_owner(const struct sp_cluster *c, const struct sp_addr *addr)
+{
+	const struct sp_member *owner =
+		c ? sp_members_by_addr((struct sp_members *)&c->members, addr) : NULL;
+
+	return owner && owner->is_alive;
+}
+
+void sp_cluster_tell_home_of(struct sp_cluster *c, const struct sp_tuple *front,
+			     enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	struct sp_member *to = c ? choose_home(c, front) : NULL;
 
 	if (to)
 		send_segment(c, to, kind, seg);
@@ -110,7 +124,13 @@ void sp_cluster_tell_home(struct sp_cluster *c, enum sp_event_kind kind,
 int sp_cluster_tell_owner(struct sp_cluster *c, enum sp_event_kind kind,
 			  const struct sp_segment *seg)
 {
-	struct sp_member *to = c ? sp_members_by_addr(&c->members, &seg->tuple.daddr) : NULL;
+	return sp_cluster_tell_owner_of(c, &seg->tuple.daddr, kind, seg);
+}
+
+int sp_cluster_tell_owner_of(struct sp_cluster *c, const struct sp_addr *addr,
+			     enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	struct sp_member *to = c ? sp_members_by_addr(&c->members, addr) : NULL;
 
 	if (!to || !to->is_alive)
 		return -ENOENT;
@@ -136,11 +156,22 @@ void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __
 		c->counters.ends_sent += send_message(c, NULL, &m);
 }
 
+void sp_cluster_tell_moved(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn,
+			   __u32 version)
+{
+	struct sp_message m = {
+		.kind = SP_MESSAGE_ENDS, .ends = { *front, client_isn, SP_STATE_MOVED, version },
+	};
+
+	if (c)
+		c->counters.ends_sent += send_message(c, NULL, &m);
+}
+
 void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
 			 const struct sp_fin *fin)
 {
 	struct sp_message m = { .kind = SP_MESSAGE_FIN,
-				.ends = { *tuple, client_isn, 0 },
+				.ends = { *tuple, client_isn },
 				.fin = *fin };
 
 	if (c)

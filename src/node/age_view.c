@@ -45,8 +45,7 @@ struct sp_splice sp_entries_splice(const struct sp_tuple *front, const struct sp
 		return s;
 	s.version = up->meta.version;
 	s.handshake = up->meta.handshake;
-	s.is_tunnel = up->meta.boundary.bound == SP_BOUND_NONE;
-	s.until = s.is_tunnel ? 0 : up->meta.boundary.until;
+	s.boundary = sp_boundary_stored(&up->meta.boundary);
 	return s;
 }
 

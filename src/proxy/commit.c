@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proxy/known.h"
 #include "proxy/leg.h"
 #include "proxy/sync.h"
 
@@ -80,6 +81,20 @@ void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
 }
 
+void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *down)
+{
+	struct sp_splice splice = {
+		.front = c->front, .client_isn = c->client_isn, .version = c->version + 1,
+		.boundary = sp_conn_boundary(c), .handshake = handshake_of(c),
+		.up = c->leg, .down = down->half,
+	};
+
+	c->is_staying = 1;
+	c->up = c->leg;
+	sp_conn_enter(c, SP_CONN_COMMITTING, "its boundary moves");
+	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
+}
+
 /*
  * The backend's kernel takes over the client's handshake, as if the SYN-ACK were its own. So no SYN
  * is sent.
@@ -131,7 +146,7 @@ static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struc
 		return sp_next(SP_NEXT_RETRY, "there is no room for the winner's splice");
 	sp_sync_fetched(p, winner);
 	sp_cluster_introduce(p->node.cluster, winner, winner->up.spliced_s);
-	c->up = winner->up;
+	sp_conn_take_splice(c, winner);
 	return sp_next(SP_NEXT_JOIN, "another proxy was first");
 }
 
@@ -143,7 +158,8 @@ static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struc
 struct sp_next sp_commit_late(struct sp_proxy *p, struct sp_conn *c, int err,
 			    const struct sp_splice *winner)
 {
-	if (err == -EEXIST && memcmp(&winner->up.out, &c->back, sizeof(c->back)))
+	if (err == -EEXIST && !c->is_staying &&
+	    memcmp(&winner->up.out, &c->back, sizeof(c->back)))
 		sp_conn_reset_back(p, c);
 	else if (err)
 		sp_conn_release_back(p, c);
@@ -177,10 +193,12 @@ static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
 {
 	c->is_trapped = 0;	/* the half of the splice has taken the trap's place */
 	c->version = splice->version;
-	if (c->is_next)
-		sp_leg_leave(p, c);
-	else
+	if (!c->is_next) {
 		count_spliced(p, c);
+	} else {
+		sp_leg_leave(p, c);
+		sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, c->version);
+	}
 	sp_conn_unlink_back(p->conns, c);
 	sp_cluster_introduce(p->node.cluster, splice, refreshed_s);
 	if (sp_conn_is_adopting(c) && !c->is_reset)
@@ -200,9 +218,33 @@ static struct sp_streams streams_of(const struct sp_conn *c)
 	};
 }
 
+static struct sp_next use_stay(struct sp_proxy *p, struct sp_conn *c, int err)
+{
+	if (err == -EAGAIN)
+		err = go_on_without_store(p, c);
+	if (!err)
+		return sp_next(SP_NEXT_STAY, "committed");
+	p->node.counters.commit_failed++;
+	return sp_next(SP_NEXT_RETRY, "the commit failed");
+}
+
+/*
+ * Another proxy has read the same request. Its splice is installed, and carries what the client
+ * sends again.
+ */
+static struct sp_next lose_next(struct sp_proxy *p, struct sp_conn *c,
+				const struct sp_splice *winner)
+{
+	if (!c->is_staying)
+		sp_conn_reset_back(p, c);
+	sp_sync_fetched(p, winner);
+	sp_known_replace(p, winner);
+	return sp_next(SP_NEXT_END, "another proxy was first");
+}
+
 /* The store has answered: no byte was forwarded before. */
-struct sp_next sp_commit_answered(struct sp_proxy *p, struct sp_conn *c, int err,
-				 const struct sp_splice *winner)
+static struct sp_next use_new(struct sp_proxy *p, struct sp_conn *c, int err,
+			      const struct sp_splice *winner)
 {
 	struct sp_splice splice = splice_committed(c);
 	const struct sp_streams at = streams_of(c);
@@ -214,4 +256,14 @@ struct sp_next sp_commit_answered(struct sp_proxy *p, struct sp_conn *c, int err
 		err = go_on_without_store(p, c);
 	err = err ?: sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
 	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s);
+}
+
+struct sp_next sp_commit_answered(struct sp_proxy *p, struct sp_conn *c, int err,
+				 const struct sp_splice *winner)
+{
+	if (c->is_next && err == -EEXIST)
+		return lose_next(p, c, winner);
+	if (c->is_staying)
+		return use_stay(p, c, err);
+	return use_new(p, c, err, winner);
 }

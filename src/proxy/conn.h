@@ -24,7 +24,9 @@
  *		WAITING
  *		DELIVERING
  * WAITING	HEAD		the head of a further request is whole, the response before is not:
- *				request, wanted, is_reply, status; forgotten
+ *		LEAVING		request, wanted, is_reply, status; forgotten
+ * LEAVING	WAITING		the same, and our FIN is sent to the leg before, whose end is not
+ *				known: again_ns; forgotten
  * CONNECTING	HEAD		a SYN is sent, the client's bytes are held: pool, back, backend
  *		WAITING		(our numbers), mode, tried, tries, again_ns; the next backend
  *		CONNECTING
@@ -46,7 +48,7 @@
  *		ASKING
  */
 #define SP_CONN_STATES(X) \
-	X(FREE) X(HEAD) X(WAITING) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
+	X(FREE) X(HEAD) X(WAITING) X(LEAVING) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
 
 enum sp_conn_state {
 #define X(name) SP_CONN_##name,
@@ -70,11 +72,13 @@ enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH
  * @bound:	enum sp_bound: what begins behind them: STOP, the next head; CHUNK, a size line; NONE: a
  *		tunnel
  * @reading:	SP_READING_*
+ * @is_bare:	nothing but a head, that opens no tunnel
  */
 struct sp_request {
 	__u64	bytes;
 	__u8	bound;
 	__u8	reading;
+	__u8	is_bare;
 };
 
 /**
@@ -88,9 +92,13 @@ struct sp_request {
  * @request:	of a whole head, with SP_HALF_F_REQUESTS
  * @wanted:	WAITING: the index of the pool
  * @heard_ack:	latest acknowledgement of the client
+ * @heard_ns:	when @client.tsval_ours was echoed by the client
  * @begins:	enum sp_bound: what begins with the first byte held: STOP: a head; CHUNK, CHUNK_END
  * @is_next:	a request behind the first
  * @is_turn:	the response before is complete
+ * @is_guess:	the first byte is taken for the beginning of a request, as the proxy that knew is
+ *		dead; @guess_ns: since then
+ * @is_staying:	COMMITTING: the request goes through @leg
  * @is_reply:	WAITING: for a reply of our own, with @status
  * @pieces:	segments that have brought bytes
  * @back:	proxy -> backend; all zero before
@@ -160,6 +168,8 @@ struct sp_conn {
 	__u8				is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, is_blind;
 	__u8				reactions, begins, is_next, is_turn, is_reply;
+	__u8				is_guess, is_staying;
+	__u64				guess_ns, heard_ns;
 	int				status;
 };
 

@@ -14,7 +14,8 @@
 static const __u16 entered_from[] = {
 	[SP_CONN_HEAD]		= FROM(FREE) | FROM(COMMITTING) | FROM(HEAD) | FROM(WAITING) |
 				  FROM(DELIVERING),
-	[SP_CONN_WAITING]	= FROM(HEAD),
+	[SP_CONN_WAITING]	= FROM(HEAD) | FROM(LEAVING),
+	[SP_CONN_LEAVING]	= FROM(WAITING),
 	[SP_CONN_CONNECTING]	= FROM(HEAD) | FROM(WAITING) | FROM(CONNECTING),
 	[SP_CONN_COMMITTING]	= FROM(HEAD) | FROM(WAITING) | FROM(CONNECTING),
 	[SP_CONN_LATE]		= FROM(COMMITTING) | FROM(LATE),
@@ -68,7 +69,7 @@ struct sp_stash_offer sp_conn_offer(const struct sp_conn *c)
 {
 	return (struct sp_stash_offer){
 		.client = c->client, .mss = c->mss, .is_sack = c->is_sack, .is_ecn = c->is_ecn,
-		.begun_ms = c->begun_ms,
+		.is_next = c->is_next, .begun_ms = c->begun_ms,
 	};
 }
 
@@ -168,4 +169,17 @@ void sp_conn_reset_back(struct sp_proxy *p, struct sp_conn *c)
 	if (!sp_conn_is_adopting(c))	/* else the backend does not know the connection */
 		sp_wire_send(p->node.wire, &rst);
 	sp_conn_release_back(p, c);
+}
+
+void sp_conn_take_splice(struct sp_conn *c, const struct sp_splice *splice)
+{
+	const struct sp_boundary *b = &splice->boundary;
+
+	c->up = splice->up;
+	c->version = splice->version;
+	c->request = (struct sp_request){
+		.bytes = (__u32)(b->until - (c->client.isn_theirs + 1)) +
+			 (__u64)b->laps * SP_BOUNDARY_LAP,
+		.bound = b->bound,
+	};
 }

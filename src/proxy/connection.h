@@ -11,6 +11,8 @@
 /* The next step of a connection, returned by phases, performed by machine.c. */
 enum sp_next_kind {
 	SP_NEXT_WAIT,		/* for an event or a tick */
+	SP_NEXT_TURN,		/* the response before may be complete */
+	SP_NEXT_STAY,		/* committed: the request goes through its leg */
 	SP_NEXT_PARSE,		/* held bytes begin with a head, or inside a body */
 	SP_NEXT_BODY,		/* held bytes begin inside a chunked body */
 	SP_NEXT_REST,		/* the request is forwarded: what is behind it? */
@@ -104,6 +106,9 @@ static inline __u32 sp_max_bytes(__u32 a, __u32 b)
 {
 	return a > b ? a : b;
 }
+
+/* Another proxy's splice serves the request. */
+void sp_conn_take_splice(struct sp_conn *c, const struct sp_splice *splice);
 
 /* Whether further requests of the connection are read: its halves have a boundary. */
 static inline int sp_conn_reads(const struct sp_conn *c)

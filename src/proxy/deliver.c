@@ -149,12 +149,28 @@ struct sp_next sp_deliver_join(struct sp_proxy *p, struct sp_conn *c)
 	return sp_deliver_begin(p, c);
 }
 
+/* Return: whether the half carries what is held; else it is a further request, and is read. */
+static int takes_boundary(struct sp_conn *c, const struct sp_entry *up)
+{
+	const struct sp_boundary *b = &up->meta.boundary;
+	__s32 bytes = b->until - (c->client.isn_theirs + 1);
+
+	if (b->bound != SP_BOUND_NONE && bytes <= 0 && !b->laps)
+		return 0;
+	c->request = (struct sp_request){ .bytes = b->bound == SP_BOUND_NONE ? SP_CONN_BUF : bytes,
+					  .bound = b->bound };
+	c->version = up->meta.version;
+	return 1;
+}
+
 int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_entry e;
 
 	if (sp_datapath_get(p->node.dp, &c->front, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
 	    e.meta.client_isn != c->client_isn)
+		return -ENOENT;
+	if (e.half.flags & SP_HALF_F_REQUESTS && !takes_boundary(c, &e))
 		return -ENOENT;
 	p->node.counters.heads_owed++;
 	c->up = e.half;

@@ -12,11 +12,14 @@
 #include "proxy/home.h"
 #include "proxy/leg.h"
 #include "proxy/machine.h"
+#include "proxy/leave.h"
 #include "proxy/miss.h"
+#include "proxy/reader.h"
 #include "proxy/reply.h"
 #include "proxy/response.h"
 #include "tcp/relay.h"
 
+#define FULL_BYTES	1000	/* of a body rather than a head */
 #define EVENT_OLD_MS	2000
 #define IP_MTU_LEAST	68	/* RFC 791, 3.2 */
 #define IP_TCP_BYTES	40
@@ -41,6 +44,13 @@ static void dispatch_foreign(struct sp_proxy *p, const struct sp_segment *seg)
 	p->node.counters.segment_foreign++;
 	if (sp_node_is_shared(&p->node))
 		sp_home_keep(p, seg, SP_STRAY_F_MINE);
+}
+
+/* An earlier segment shows that the first byte held was not the first that is not acknowledged. */
+static int is_wrong_guess(const struct sp_conn *c, const struct sp_segment *seg)
+{
+	return c->is_guess && (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING) &&
+	       seg->payload_len > 1 && (__s32)(c->client.isn_theirs + 1 - seg->seq) > 0;
 }
 
 /* Bytes before the first one held are of the request before, whose half carries them. */
@@ -98,6 +108,15 @@ static int is_behind(const struct sp_boundary *b, const struct sp_segment *seg)
 	       (seg->payload_len || seg->seq != b->until);
 }
 
+/* The boundary may have moved: then the store knows, and the datapath carries the rest. */
+static void send_to_reader(struct sp_proxy *p, const struct sp_entry *up,
+			   const struct sp_segment *seg)
+{
+	sp_reader_send(p, &seg->tuple, &up->half, SP_EVENT_MISS, seg);
+	if (seg->payload_len >= FULL_BYTES)
+		sp_store_fetch(p->node.store, &seg->tuple);
+}
+
 static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 			     const struct sp_segment *seg)
 {
@@ -107,11 +126,31 @@ static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 		sp_dispatch_segment(p, c, seg);
 	else if (up->meta.boundary.bound == SP_BOUND_GONE)
 		dispatch_gone(p, up, seg);
-	else if (up->meta.boundary.bound != SP_BOUND_NONE && !(seg->flags & SP_TCP_RST) &&
-		 is_behind(&up->meta.boundary, seg))
+	else if (up->meta.boundary.bound == SP_BOUND_NONE || seg->flags & SP_TCP_RST ||
+		 !is_behind(&up->meta.boundary, seg))
+		sp_forward_overtaken(p, up, seg);
+	else if (sp_reader_is_here(p, &seg->tuple, &up->half))
 		begin_next(p, up, seg);
 	else
-		sp_forward_overtaken(p, up, seg);
+		send_to_reader(p, up, seg);
+}
+
+static int is_end_unknown(const struct sp_entry *down, const struct sp_segment *seg)
+{
+	return down->meta.boundary.bound == SP_BOUND_UNKNOWN &&
+	       seg->flags & (SP_TCP_FIN | SP_TCP_RST);
+}
+
+/* Another proxy may have sent our FIN to the backend, whose answer is not for the client then. */
+static int is_for_reader(struct sp_proxy *p, const struct sp_tuple *front,
+			 const struct sp_entry *down, const struct sp_segment *seg)
+{
+	const struct sp_half up = { .out = sp_tuple_reverse(&seg->tuple) };
+
+	if (sp_reader_is_here(p, front, &up))
+		return 0;
+	sp_reader_send(p, front, &up, SP_EVENT_BACK, seg);
+	return 1;
 }
 
 /* A response is complete, or a tunnel has begun: a request that waits may go on. */
@@ -119,16 +158,21 @@ static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 			      const struct sp_segment *seg, int is_copy)
 {
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
-	struct sp_conn *c;
+	struct sp_conn *c = sp_conn_by_front(p->conns, &front);
 
+	if (is_end_unknown(down, seg) && is_for_reader(p, &front, down, seg))
+		return;
+	if (c && c->state == SP_CONN_LEAVING && seg->flags & (SP_TCP_FIN | SP_TCP_RST)) {
+		sp_machine_go(p, c, sp_leave_end(p, c, seg));
+		return;
+	}
 	sp_response_segment(p, seg, is_copy);
 	c = sp_conn_by_front(p->conns, &front);
 	if (c && c->state == SP_CONN_WAITING)
 		sp_machine_go(p, c, sp_exchange_go(p, c));
 }
 
-/* A packet of a half, that came up before its splice, or reaches beyond its boundary. */
-static void dispatch_known(struct sp_proxy *p, const struct sp_entry *e,
+void sp_dispatch_known(struct sp_proxy *p, const struct sp_entry *e,
 			   const struct sp_segment *seg)
 {
 	if (!(e->half.flags & SP_HALF_F_REQUESTS))
@@ -153,6 +197,11 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 	}
 	if (c->state == SP_CONN_ASKING)
 		return;
+	if (c->is_next && is_wrong_guess(c, seg)) {
+		sp_conn_end(p, c, "an earlier segment has come");
+		sp_dispatch_later(p, seg, 1);
+		return;
+	}
 	if (c->is_next) {
 		dispatch_next(p, c, seg);
 		return;
@@ -194,7 +243,7 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 	}
 	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) && sp_entry_is_live(&e) &&
 	    e.meta.client_isn == seg->seq - 1) {
-		dispatch_known(p, &e, seg);
+		sp_dispatch_known(p, &e, seg);
 		return;
 	}
 	if (c) {
@@ -290,7 +339,7 @@ static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 		if (seg->flags & SP_TCP_SYN)
 			sp_miss_challenge(p, &e, seg);
 		else
-			dispatch_known(p, &e, seg);
+			sp_dispatch_known(p, &e, seg);
 	} else if (e.half.flags & SP_HALF_F_REPLIED) {
 		sp_reply_end(p, seg);
 	} else {
@@ -314,7 +363,7 @@ void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_
 	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
 		dispatch_trapped(p, seg);
 	else
-		dispatch_known(p, &e, seg);
+		sp_dispatch_known(p, &e, seg);
 }
 
 /*
@@ -340,7 +389,7 @@ static void dispatch_back_unknown(struct sp_proxy *p, const struct sp_segment *s
 
 	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) &&
 	    !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(p, &e))
-		dispatch_known(p, &e, seg);
+		sp_dispatch_known(p, &e, seg);
 	else if (is_mine || !(seg->flags & SP_TCP_SYN))
 		sp_home_keep(p, seg,
 			     SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));
@@ -443,7 +492,7 @@ static void on_bounded(struct sp_proxy *p, const struct sp_event *ev, const stru
 	else if (ev->kind == SP_EVENT_RESPONSE && e.half.flags & SP_HALF_F_FROM_BACKEND)
 		dispatch_response(p, &e, seg, ev->cookie);
 	else
-		dispatch_known(p, &e, seg);
+		sp_dispatch_known(p, &e, seg);
 }
 
 static void on_segment(struct sp_proxy *p, const struct sp_event *ev, struct sp_segment *seg)

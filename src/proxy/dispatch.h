@@ -17,6 +17,10 @@ void sp_dispatch_first(struct sp_proxy *p, const struct sp_segment *seg, enum sp
 		       int is_home);
 /* A client's segment without a half or a cookie. */
 void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_home);
+/*
+ * A segment whose half @e is here: it came up before the half was, or reaches beyond its boundary.
+ */
+void sp_dispatch_known(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *seg);
 /* A backend's segment without a half. @is_relayed: unknown to another proxy, too */
 void sp_dispatch_back(struct sp_proxy *p, const struct sp_segment *seg, int is_relayed);
 

@@ -12,6 +12,7 @@
 #include "proxy/forward.h"
 #include "proxy/head.h"
 #include "proxy/home.h"
+#include "proxy/known.h"
 #include "proxy/machine.h"
 #include "proxy/miss.h"
 #include "proxy/reply.h"
@@ -73,7 +74,9 @@ static int install_known(struct sp_proxy *p, const struct sp_splice *splice,
 {
 	const struct sp_streams at = { .client = c ? c->client.isn_theirs + 1 + c->reasm.len : 0 };
 
-	return sp_miss_is_known(p, splice) ? 0 :
+	if (!c)
+		return sp_known_replace(p, splice);
+	return sp_known_has(p, splice) ? 0 :
 	       sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);
 }
 
@@ -83,8 +86,45 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 		sp_conn_release_back(p, c);
 	if (install_known(p, splice, c))
 		return;
-	c->up = splice->up;
+	sp_conn_take_splice(c, splice);
 	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
+}
+
+/*
+ * @c is a further request. A later splice than the one before @c is of another proxy, which has
+ * read @c's request: what the client sends again goes there.
+ */
+static void use_found_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
+{
+	if (splice->client_isn != c->client_isn || (__s32)(splice->version - c->version) <= 0 ||
+	    sp_conn_is_committing(c))
+		return;		/* of a commit the store has said so */
+	if (c->state == SP_CONN_CONNECTING)
+		sp_conn_reset_back(p, c);
+	sp_known_replace(p, splice);
+	sp_machine_go(p, c, sp_next(SP_NEXT_END, "another proxy has read it"));
+}
+
+static void release_bounded(void *ctx, const struct sp_segment *seg, __u8 flags)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_entry e;
+
+	if (seg->flags & SP_TCP_SYN || flags & SP_STRAY_F_CUT ||
+	    sp_datapath_get(p->node.dp, &seg->tuple, &e) || e.half.flags & SP_HALF_F_TO_DAEMON)
+		return;
+	p->node.counters.relayed++;
+	sp_dispatch_known(p, &e, seg);
+}
+
+static void release_strays(struct sp_proxy *p, const struct sp_tuple *key,
+			   const struct sp_splice *splice)
+{
+	if (splice->up.flags & SP_HALF_F_REQUESTS)
+		sp_stray_take(p->node.strays, sp_conns_hash(p->conns, key), key, sp_now_ns(),
+			      release_bounded, p);
+	else
+		sp_miss_release(p, key, splice);
 }
 
 /* Install the splice of another proxy here. */
@@ -95,6 +135,11 @@ static void use_found(struct sp_proxy *p, const struct sp_tuple *key,
 
 	p->node.counters.fetched++;
 	sp_sync_fetched(p, splice);
+	if (c && c->is_next) {
+		use_found_next(p, c, splice);
+		release_strays(p, key, splice);
+		return;
+	}
 	if (c && c->client_isn != splice->client_isn) {
 		sp_miss_leave_behind(p, splice);
 		return;
@@ -108,7 +153,7 @@ static void use_found(struct sp_proxy *p, const struct sp_tuple *key,
 		join_found(p, c, splice);
 	else if (!c && install_known(p, splice, NULL))
 		return;
-	sp_miss_release(p, key, splice);
+	release_strays(p, key, splice);
 }
 
 /*
@@ -202,16 +247,10 @@ static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 			     sp_now_ns());
 }
 
-/*
- * A segment from another proxy, never forwarded again, even if this proxy knows a different home:
- * so segments don't go in circles.
- */
-static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
+static void use_segment(struct sp_proxy *p, enum sp_event_kind kind, const struct sp_segment *seg)
 {
 	enum sp_cookie cookie = SP_COOKIE_INVALID;
-	struct sp_proxy *p = ctx;
 
-	sp_machine_awake(p);
 	if (kind == SP_EVENT_BACK) {
 		sp_dispatch_back(p, seg, 1);
 		return;
@@ -229,6 +268,20 @@ static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segme
 }
 
 /*
+ * A segment from another proxy, never forwarded again, even if this proxy knows a different home:
+ * so segments don't go in circles.
+ */
+static void on_segment(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg)
+{
+	struct sp_proxy *p = ctx;
+
+	sp_machine_awake(p);
+	p->is_sent_here = 1;
+	use_segment(p, kind, seg);
+	p->is_sent_here = 0;
+}
+
+/*
  * A connection stays here until acknowledged bytes, or bytes that may be acknowledged, are
  * delivered: the new home would find them in the store.
  */
@@ -237,7 +290,7 @@ static void hand_over(void *ctx, struct sp_conn *c)
 	struct sp_proxy *p = ctx;
 	struct sp_segment seg;
 
-	if (c->state != SP_CONN_HEAD || c->acked || c->stashing ||
+	if (c->state != SP_CONN_HEAD || c->is_next || c->acked || c->stashing ||
 	    sp_cluster_is_home(p->node.cluster, &c->front))
 		return;
 	seg = sp_head_as_segment(p, c);
@@ -305,6 +358,12 @@ static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 c
 				  sp_cluster_is_home(p->node.cluster, front));
 }
 
+static void on_moved(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 version)
+{
+	sp_machine_awake(ctx);
+	sp_known_moved(ctx, front, client_isn, version);
+}
+
 static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
 	struct sp_proxy *p = ctx;
@@ -340,7 +399,7 @@ static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
 }
 
 static const struct sp_cluster_events cluster_events = {
-	.segment = on_segment, .ends = on_ends, .fin = on_fin, .died = on_died, .homes = on_homes,
+	.segment = on_segment, .ends = on_ends, .moved = on_moved, .fin = on_fin, .died = on_died, .homes = on_homes,
 	.splices = sp_node_splices,
 };
 

@@ -28,12 +28,15 @@
 #include "base/log.h"
 #include "l7/http1_chunk.h"
 #include "proxy/commit.h"
+#include "proxy/leave.h"
 #include "proxy/leg.h"
 #include "proxy/room.h"
 #include "tcp/relay.h"
 
 #define WAIT_NS		10000000000ULL	/* the client retransmits what is forgotten */
+#define GUESS_NS	250000000ULL	/* the least time before a retransmission, and more */
 #define WINDOW_UNKNOWN	65535
+#define ECHO_NS		1000000000ULL	/* a TSval is echoed by then */
 #define NS_PER_TSVAL	1000000		/* of the fastest clock (RFC 7323, 5.4) */
 
 /* ---- the beginning ---- */
@@ -48,7 +51,24 @@ static void take_handshake(struct sp_conn *c, const struct sp_handshake *h)
 	c->client.wscale_theirs = h->wscale_theirs;
 }
 
-static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const struct sp_entry *up)
+/*
+ * The boundary is the next head's first byte. But other proxies may have read further requests,
+ * each in one segment: then all before @seg was acknowledged, and it begins with a head (law 8).
+ */
+static __u32 first_of(struct sp_conn *c, const struct sp_segment *seg, const struct sp_entry *up,
+		      const struct sp_entry *down)
+{
+	__u32 until = up->meta.boundary.until;
+
+	if (down->meta.boundary.bound != SP_BOUND_UNKNOWN || c->begins != SP_BOUND_STOP ||
+	    (__s32)(seg->seq - until) <= 0)
+		return until;
+	c->is_guess = 1;
+	return seg->seq;
+}
+
+static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const struct sp_entry *up,
+		     const struct sp_entry *down)
 {
 	take_handshake(c, &up->meta.handshake);
 	c->client_isn = up->meta.client_isn;
@@ -57,7 +77,7 @@ static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const stru
 	c->up = up->half;
 	c->is_next = 1;
 	c->begins = up->meta.boundary.bound;
-	c->client.isn_theirs = up->meta.boundary.until - 1;
+	c->client.isn_theirs = first_of(c, seg, up, down) - 1;
 	c->client.isn_ours = seg->ack - 1;
 	c->client.tsval_ours = seg->tsecr;
 	c->client.tsval_theirs = seg->tsval;
@@ -89,9 +109,11 @@ struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *s
 				  const struct sp_entry *up)
 {
 	static const char why[] = "data behind its request";
+	struct sp_tuple down_key = sp_tuple_reverse(&up->half.out);
 	struct sp_conn *c;
+	struct sp_entry down;
 
-	if (hold_boundary(p, seg, up))
+	if (sp_datapath_get(p->node.dp, &down_key, &down) || hold_boundary(p, seg, up))
 		return NULL;
 	c = sp_conn_begin(p, &seg->tuple, why);
 	if (!c && sp_room_for_one(p))
@@ -100,7 +122,7 @@ struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *s
 		p->node.counters.pending_full++;
 		return NULL;
 	}
-	begin_at(c, seg, up);
+	begin_at(c, seg, up, &down);
 	return c;
 }
 
@@ -109,8 +131,8 @@ struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *s
 struct sp_next sp_exchange_turn(struct sp_proxy *p, struct sp_conn *c, struct sp_next next)
 {
 	c->wanted = next.arg;
-	c->status = next.kind == SP_NEXT_REPLY ? next.arg : 0;
-	c->is_reply = next.kind == SP_NEXT_REPLY;
+	c->is_reply = next.kind == SP_NEXT_REPLY || next.arg < 0;
+	c->status = next.kind == SP_NEXT_REPLY ? next.arg : 404;
 	c->deadline_ns = sp_now_ns() + WAIT_NS;
 	sp_conn_enter(c, SP_CONN_WAITING, next.why);
 	return sp_exchange_go(p, c);
@@ -121,7 +143,7 @@ static int is_own_pool(const struct sp_conn *c)
 {
 	int same = 0;
 
-	if (c->is_reply || c->wanted < 0)
+	if (c->is_reply)
 		return 0;
 	for (size_t i = 0; i < c->config->pool_count; i++)
 		same += (__u16)c->config->pools[i].id == c->leg.pool_id;
@@ -139,33 +161,65 @@ static struct sp_next forward(struct sp_conn *c, const char *why)
 	return sp_next(SP_NEXT_DELIVER, why);
 }
 
-static struct sp_next stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+/* The half that is committed carries it. Only the first look at a response sets its reading. */
+struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 {
+	struct sp_leg leg = sp_leg_look(p, c);
 	struct sp_patch patch = {
 		.front = c->front, .client_isn = c->client_isn,
-		.sets = SP_PATCH_UP | SP_PATCH_DOWN | SP_PATCH_IF_UP | SP_PATCH_IF_DOWN,
-		.version = c->version, .becomes = c->version,
+		.sets = SP_PATCH_UP | (c->is_guess ? 0 : SP_PATCH_IF_UP),
+		.version = c->version, .becomes = c->version + c->is_staying,
 		.up = sp_conn_boundary(c), .was_up = { .until = c->client.isn_theirs + 1 },
-		.down = leg->down.meta.boundary, .was_down = leg->down.meta.boundary,
+		.down = leg.down.meta.boundary, .was_down = leg.down.meta.boundary,
 	};
 
-	patch.down.bound = leg->state == SP_LEG_UNKNOWN ? SP_BOUND_UNKNOWN : SP_BOUND_HEAD;
-	patch.down.reading = c->request.reading;
-	if (sp_datapath_patch(p->node.dp, &patch))
+	if (c->begins == SP_BOUND_STOP) {
+		patch.sets |= SP_PATCH_DOWN | SP_PATCH_IF_DOWN;
+		patch.down.bound = SP_BOUND_HEAD;
+		patch.down.reading = c->request.reading;
+	}
+	if (c->begins == SP_BOUND_STOP && leg.state == SP_LEG_UNKNOWN) {
+		patch.down.bound = SP_BOUND_UNKNOWN;
+		patch.down.until = leg.down.state.next_seq;
+	}
+	if (leg.state == SP_LEG_LOST || sp_datapath_patch(p->node.dp, &patch))
 		return sp_next(SP_NEXT_END, "its splice is gone");
-	p->node.counters.requests_stayed++;
+	if (c->is_staying)
+		sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, patch.becomes);
+	c->version = patch.becomes;
+	c->is_staying = 0;
 	return forward(c, "stays with its backend");
+}
+
+/*
+ * If all is one segment without a body, any proxy may forward it again: the backend drops the
+ * duplicate (law 8). Anything else moves the boundary for all.
+ */
+static struct sp_next commit_or_stay(struct sp_proxy *p, struct sp_conn *c,
+				     const struct sp_leg *leg)
+{
+	int is_bare = c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1;
+
+	if (!sp_node_is_shared(&p->node) || is_bare)
+		return sp_exchange_stayed(p, c);
+	sp_commit_stay(p, c, &leg->down);
+	return sp_next_wait();
+}
+
+static struct sp_next stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+{
+	p->node.counters.requests_stayed++;
+	return commit_or_stay(p, c, leg);
 }
 
 /* A reply of our own ends the connection. */
 static struct sp_next move(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
-	__u64 quiet_ns = sp_now_ns() - leg->down.state.seen_ns;
-
 	c->is_turn = 1;
 	c->client.isn_ours = leg->end - 1;
-	/* the old leg may have sent a later TSval than the client has echoed */
-	c->client.tsval_ours += quiet_ns / NS_PER_TSVAL + 1;
+	c->client.tsval_ours = leg->tsval;
+	if (!leg->down.meta.tsval)	/* the last packets of the leg went another way */
+		c->client.tsval_ours += (sp_now_ns() - c->heard_ns + ECHO_NS) / NS_PER_TSVAL;
 	if (c->is_reply || leg->state == SP_LEG_ENDED)
 		sp_leg_leave(p, c);
 	if (c->is_reply)
@@ -183,16 +237,63 @@ static struct sp_next wait_for_response(struct sp_proxy *p, struct sp_conn *c,
 	return sp_next_wait();
 }
 
+/* What the client has sent before will not be read by anybody, and its FIN neither. */
+static void acknowledge_fin(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_patch patch = { .front = c->front, .client_isn = c->client_isn,
+				  .flags = SP_STATE_FIN };
+	struct sp_segment ack;
+
+	if (c->reasm.len < c->fin_at)
+		return;
+	sp_leg_hear(p, c);
+	ack = sp_conn_segment(c, SP_TCP_ACK, c->reasm.len + 1);
+	sp_wire_send(p->node.wire, &ack);
+	sp_datapath_patch(p->node.dp, &patch);
+}
+
 /* The response ends with the connection; or a tunnel has just begun. */
 static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_entry up;
 
 	if (sp_datapath_get(p->node.dp, &c->front, &up) ||
-	    up.meta.boundary.bound != SP_BOUND_NONE)
+	    up.meta.boundary.bound != SP_BOUND_NONE) {
+		acknowledge_fin(p, c);
 		return sp_next(SP_NEXT_END, "the connection ends with the response before");
+	}
 	c->request = (struct sp_request){ .bytes = SP_CONN_BUF, .bound = SP_BOUND_NONE };
 	return forward(c, "the connection is a tunnel now");
+}
+
+/* Where the end of a response is not known, its beginning at least has gone by. */
+static int is_answered(const struct sp_leg *leg)
+{
+	return leg->state != SP_LEG_UNKNOWN || !leg->down.state.pkts ||
+	       leg->down.state.next_seq != leg->down.meta.boundary.until;
+}
+
+/*
+ * The backend's acknowledgement shows that all before the first byte was read. A client's earlier
+ * segment, if it was lost with another proxy, comes again within GUESS_NS.
+ */
+static int is_sure(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+{
+	struct sp_segment probe = {
+		.tuple = c->front, .seq = c->client.isn_theirs, .ack = c->heard_ack,
+		.flags = SP_TCP_ACK, .window = c->window, .wscale = -1,
+		.has_ts = c->client.has_ts && (c->leg.tsval_delta || c->leg.tsecr_delta),
+		.tsval = c->heard_tsval, .tsecr = c->client.tsval_ours,
+	};
+	__u64 now_ns = sp_now_ns();
+
+	if (!c->is_guess || leg->down.state.last_ack == c->client.isn_theirs + 1)
+		return 1;
+	if (c->guess_ns)
+		return now_ns - c->guess_ns >= GUESS_NS;
+	c->guess_ns = now_ns;
+	sp_relay(p->node.wire, &c->leg, &probe, SP_RELAY_MSS);
+	return 0;
 }
 
 struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
@@ -208,8 +309,12 @@ struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 		return wait_for_response(p, c, &leg);
 	case SP_LEG_DONE:
 	case SP_LEG_UNKNOWN:
+		if (!is_sure(p, c, &leg) || !is_answered(&leg))
+			return sp_next_wait();
 		if (is_own_pool(c))
 			return stay(p, c, &leg);
+		if (leg.state == SP_LEG_UNKNOWN)
+			return sp_leave_begin(p, c, &leg);
 		break;
 	case SP_LEG_ENDED:
 		break;
@@ -244,6 +349,7 @@ static void begin_again(struct sp_conn *c)
 	c->pieces = 0;
 	c->ack_ns = 0;
 	c->stash = SP_STASH_UNKNOWN;
+	c->generation++;	/* answers of the store were of the bytes before */
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	sp_conn_enter(c, SP_CONN_HEAD, "bytes behind the request");
 }
@@ -302,19 +408,13 @@ static struct sp_next refuse_body(struct sp_proxy *p, struct sp_conn *c)
 
 struct sp_next sp_exchange_body(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_patch patch = {
-		.front = c->front, .client_isn = c->client_isn,
-		.sets = SP_PATCH_UP | SP_PATCH_IF_UP, .version = c->version, .becomes = c->version,
-		.was_up = { .until = c->client.isn_theirs + 1 },
-	};
 	enum sp_parse_verdict v = take_chunks(p, c, &c->request);
+	struct sp_leg leg;
 
 	if (v == SP_PARSE_BAD)
 		return refuse_body(p, c);
 	if (!c->request.bytes)
-		return sp_next_wait();
-	patch.up = sp_conn_boundary(c);
-	if (sp_datapath_patch(p->node.dp, &patch))
-		return sp_next(SP_NEXT_END, "its splice is gone");
-	return forward(c, "more of the body");
+		return sp_next(SP_NEXT_STASH, "a size line is incomplete");
+	leg = sp_leg_look(p, c);
+	return commit_or_stay(p, c, &leg);
 }

@@ -18,6 +18,9 @@ struct sp_next sp_exchange_turn(struct sp_proxy *p, struct sp_conn *c, struct sp
 /* WAITING: the response before may be complete by now. */
 struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c);
 
+/* A stay, or more of a body, is committed. */
+struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c);
+
 /* The request is forwarded: bytes behind it are the next request, or more of its body. */
 struct sp_next sp_exchange_rest(struct sp_proxy *p, struct sp_conn *c);
 

@@ -28,8 +28,10 @@ static struct sp_request request_of(const struct sp_http1 *head)
 		.bytes = head->head_len + f->length,
 		.bound = f->body == SP_HTTP1_BODY_CHUNKED ? SP_BOUND_CHUNK : SP_BOUND_STOP,
 		.reading = (f->is_head ? SP_READING_NO_BODY : 0) |
+			   (f->is_persistent ? 0 : SP_READING_CLOSES) |
 			   (f->is_upgrade ? SP_READING_UPGRADE : 0) |
 			   (f->is_connect ? SP_READING_CONNECT : 0),
+		.is_bare = f->body == SP_HTTP1_BODY_NONE && !f->is_upgrade && !f->is_connect,
 	};
 }
 
@@ -138,7 +140,8 @@ struct sp_next sp_head_parse(struct sp_proxy *p, struct sp_conn *c)
  */
 static struct sp_next parse_grown(struct sp_proxy *p, struct sp_conn *c)
 {
-	if (c->reasm.len - c->parsed >= c->parsed / 8 || c->reasm.len >= c->fin_at)
+	if (c->begins != SP_BOUND_STOP || c->reasm.len - c->parsed >= c->parsed / 8 ||
+	    c->reasm.len >= c->fin_at)
 		return sp_head_parse(p, c);
 	return sp_next(SP_NEXT_STASH, "the head grew by little");
 }
@@ -181,6 +184,10 @@ static int hold_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_s
 		note_tsval(c, seg->tsval);
 	if ((__s32)(seg->ack - c->heard_ack) > 0)
 		c->heard_ack = seg->ack;
+	if (c->is_next && seg->has_ts && (__s32)(seg->tsecr - c->client.tsval_ours) >= 0) {
+		c->client.tsval_ours = seg->tsecr;
+		c->heard_ns = sp_now_ns();
+	}
 	c->pieces++;
 	c->window = seg->window;
 	c->is_ce |= seg->is_ce;
@@ -202,6 +209,8 @@ static void acknowledge_again(struct sp_proxy *p, const struct sp_conn *c,
 	struct sp_segment ack = sp_conn_segment(c, SP_TCP_ACK, c->acked);
 	int is_probe = (__s32)(seg->seq - ack.ack) < 0;
 
+	if (c->is_next && is_probe && (__s32)(seg->seq - (ack.ack - c->acked)) < 0)
+		return;		/* of the request before: its backend acknowledges */
 	if (c->state == SP_CONN_HEAD && !c->lent && (is_probe || (c->acked && seg->payload_len)))
 		sp_wire_send(p->node.wire, &ack);
 }
@@ -375,6 +384,8 @@ void sp_head_retry(struct sp_proxy *p, struct sp_conn *c)
 {
 	sp_conn_enter(c, SP_CONN_HEAD, "no splice came of it, acknowledged bytes are left");
 	c->parsed = c->reasm.len;
+	c->is_turn = 0;
+	c->is_staying = 0;
 	c->again_ns = sp_now_ns() + CLAIM_AGAIN_NS;
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	c->tries = 0;

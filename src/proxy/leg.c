@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "proxy/forward.h"
+#include "proxy/partial.h"
 #include "tcp/relay.h"
 
 static struct sp_tuple down_key(const struct sp_conn *c)
@@ -49,6 +50,13 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 	    leg.down.meta.client_isn != c->client_isn)
 		return leg;
 	leg.state = state_of(&leg.down);
+	if (leg.state == SP_LEG_BUSY && leg.down.meta.boundary.bound != SP_BOUND_STOP &&
+	    sp_partial_is_lost(p, &key, &leg.down))
+		leg.state = SP_LEG_UNKNOWN;
+	if ((__s32)(leg.down.meta.tsval - c->client.tsval_ours) > 0)
+		leg.tsval = leg.down.meta.tsval;
+	else
+		leg.tsval = c->client.tsval_ours;
 	leg.end = leg.down.meta.boundary.until + leg.down.half.seq_delta;
 	if (leg.state == SP_LEG_DONE || leg.state == SP_LEG_ENDED)
 		leg.is_acked = is_acked(p, c, &leg);
@@ -92,6 +100,36 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 	p->node.counters.legs_left++;
 	reset_leg(p, c);
 	sp_port_free(p->node.ports, &to, &our);
+}
+
+void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_leg leg = sp_leg_look(p, c);
+	struct sp_entry up;
+	__u32 ack;
+
+	c->client.tsval_ours = leg.tsval ?: c->client.tsval_ours;
+	if (sp_datapath_get(p->node.dp, &c->front, &up) || !up.state.last_ack)
+		return;
+	ack = up.state.last_ack - up.half.ack_delta;
+	if ((__s32)(ack - c->heard_ack) > 0)
+		c->heard_ack = ack;
+	c->client.isn_ours = c->heard_ack - 1;
+}
+
+int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_entry up;
+
+	if (sp_datapath_get(p->node.dp, &c->front, &up) ||
+	    !(up.half.flags & SP_HALF_F_REQUESTS))
+		return -ENOENT;
+	c->client_isn = up.meta.client_isn;
+	c->version = up.meta.version;
+	c->leg = up.half;
+	c->up = up.half;
+	sp_leg_hear(p, c);
+	return 0;
 }
 
 void sp_leg_open(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_entry *up)

@@ -24,12 +24,14 @@ enum sp_leg_state {
  * struct sp_leg - a look at the leg of a connection
  * @down:	its half from the backend
  * @end:	with DONE and ENDED: the number behind the response, as the client counts
+ * @tsval:	the last that the client has got, as far as is known
  * @is_acked:	the client has acknowledged all up to @end
  */
 struct sp_leg {
 	enum sp_leg_state	state;
 	struct sp_entry		down;
 	__u32			end;
+	__u32			tsval;
 	int			is_acked;
 };
 
@@ -43,6 +45,12 @@ int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg
  * RST, its port is free.
  */
 void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c);
+
+/* The client's last acknowledgement, which the datapath may have carried to the leg. */
+void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c);
+
+/* Go on with a further request whose beginning another daemon has left: its leg is here. */
+int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c);
 
 /* No more requests are read: the halves of @up's splice get no boundary. */
 void sp_leg_open(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_entry *up);

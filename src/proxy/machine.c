@@ -9,6 +9,7 @@
  *
  *	head.c		HEAD				the head is held and parsed
  *	exchange.c	WAITING				a further request: stay, or move
+ *	leave.c		LEAVING				the leg before is ended
  *	back.c		CONNECTING			a backend is connected
  *	commit.c	COMMITTING, LATE		the splice is claimed in the store
  *	deliver.c	DELIVERING			held bytes are forwarded
@@ -26,6 +27,7 @@
 #include "proxy/exchange.h"
 #include "proxy/head.h"
 #include "proxy/home.h"
+#include "proxy/leave.h"
 #include "proxy/miss.h"
 #include "proxy/offer.h"
 #include "proxy/reply.h"
@@ -55,6 +57,10 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 	if (is_early && (next.kind == SP_NEXT_CONNECT || next.kind == SP_NEXT_REPLY))
 		return sp_exchange_turn(p, c, next);
 	switch (next.kind) {
+	case SP_NEXT_TURN:
+		return sp_exchange_go(p, c);
+	case SP_NEXT_STAY:
+		return sp_exchange_stayed(p, c);
 	case SP_NEXT_PARSE:
 		return sp_head_parse(p, c);
 	case SP_NEXT_BODY:
@@ -72,8 +78,7 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 	case SP_NEXT_RETRY:
 		return retry_head(p, c);
 	case SP_NEXT_STASH:
-		if (!c->is_next)
-			sp_stash_grown(p, c);
+		sp_stash_grown(p, c);
 		break;
 	case SP_NEXT_END:
 		sp_conn_end(p, c, next.why);
@@ -145,7 +150,7 @@ static void tick_head(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 	if (c->state != SP_CONN_HEAD)
 		return;
 	sp_stash_tick(p, c, now_ns);
-	if (c->state == SP_CONN_HEAD)
+	if (c->state == SP_CONN_HEAD && !c->is_next)
 		sp_home_ask(p, c);
 }
 
@@ -156,16 +161,16 @@ static void tick_head(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
  */
 static void tick_connecting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
-	if (c->pool->source == SP_SOURCE_CLIENT)
+	if (c->pool->source == SP_SOURCE_CLIENT && !c->is_next)
 		sp_home_ask(p, c);
 	if (c->state == SP_CONN_CONNECTING)
 		sp_machine_go(p, c, sp_back_tick(p, c, now_ns));
 }
 
-/* Nothing of it is acknowledged: its client has it. */
+/* What is not acknowledged, the client has. */
 static void tick_waiting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
-	if (now_ns >= c->deadline_ns)
+	if (now_ns >= c->deadline_ns && !c->acked)
 		sp_conn_end(p, c, "the response before is not complete");
 	else
 		sp_machine_go(p, c, sp_exchange_go(p, c));
@@ -179,6 +184,7 @@ static void tick_conn(void *ctx, struct sp_conn *c)
 	switch (c->state) {
 	case SP_CONN_HEAD: tick_head(p, c, now_ns); break;
 	case SP_CONN_WAITING: tick_waiting(p, c, now_ns); break;
+	case SP_CONN_LEAVING: sp_machine_go(p, c, sp_leave_tick(p, c, now_ns)); break;
 	case SP_CONN_CONNECTING: tick_connecting(p, c, now_ns); break;
 	case SP_CONN_DELIVERING:
 		sp_stash_tick(p, c, now_ns);

@@ -79,16 +79,6 @@ static void relay_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 	sp_forward(through->proxy, through->half, through->client_isn, seg, SP_RELAY_MSS);
 }
 
-int sp_miss_is_known(struct sp_proxy *p, const struct sp_splice *splice)
-{
-	struct sp_entry e;
-
-	return !sp_datapath_get(p->node.dp, &splice->front, &e) &&
-	       !(e.half.flags & SP_HALF_F_TO_DAEMON) &&
-	       e.meta.client_isn == splice->client_isn &&
-	       !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
-}
-
 void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key, const struct sp_splice *splice)
 {
 	struct through through = {

@@ -18,8 +18,6 @@ void sp_miss_not_found(struct sp_proxy *p, const struct sp_tuple *key, int err);
 /* The store has @splice under @key, now installed: forward the strays of @key. */
 void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key,
 		     const struct sp_splice *splice);
-/* Return: whether @splice is installed here. */
-int sp_miss_is_known(struct sp_proxy *p, const struct sp_splice *splice);
 /* Return: whether the strays under the tuple of @splice are of a newer connection. */
 int sp_miss_is_older(struct sp_proxy *p, const struct sp_splice *splice);
 /* A newer connection of this tuple is known. */

@@ -10,7 +10,7 @@
 #include "proxy/events.h"
 #include "proxy/machine.h"
 #include "proxy/offer.h"
-#include "proxy/response.h"
+#include "proxy/partial.h"
 #include "proxy/sync.h"
 #include "proxy/takeover.h"
 
@@ -73,7 +73,7 @@ static void close_proxy(struct sp_node *node)
 	sp_synacks_free(p->synacks);
 	sp_reintroductions_free(p->reintroductions);
 	sp_takeover_free(p->takeover);
-	sp_responses_free(p->responses);
+	sp_partials_free(p->partials);
 	sp_backends_free(p->backends);
 	sp_node_fini(&p->node);
 	free(p);
@@ -119,7 +119,7 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 	p->takeover = sp_takeover_new();
 	if (!p->sent_home || !p->synacks || !p->reintroductions || !p->takeover)
 		err = -ENOMEM;
-	err = err ?: sp_responses_new(&p->responses);
+	err = err ?: sp_partials_new(&p->partials);
 	err = err ?: sp_conns_new(config->limits.pending, &p->conns);
 	err = err ?: configure_proxy(&p->node, config);
 	if (err) {

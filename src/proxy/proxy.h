@@ -10,13 +10,14 @@
  *	----
  *	takeover.c miss.c	heads of dead owners; packets of unknown connections
  *	head.c back.c reply.c	the phases of a connection: no phase calls another
- *	stash.c deliver.c exchange.c response.c
+ *	stash.c deliver.c exchange.c leave.c response.c
  *	----
  *	commit.c		the splice is claimed in the store
+ *	known.c reader.c	splices of the store; who reads requests
  *	leg.c			the back connection of the request before
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
  *	connection.c forward.c		state and buffer of a connection; half in user space
- *	conn.c synack.c reintroduce.c reused.c		tables
+ *	conn.c partial.c synack.c reintroduce.c reused.c		tables
  */
 #ifndef SP_PROXY_PROXY_H
 #define SP_PROXY_PROXY_H
@@ -30,7 +31,7 @@
 #include "proxy/synack.h"
 
 struct sp_takeover;
-struct sp_responses;
+struct sp_partials;
 
 /* sync.c - @is_sweeping: a scan of the store is complete; @next_ns: the next scan begins */
 struct sp_sync {
@@ -52,6 +53,7 @@ struct sp_sync {
  * @parse_budget: bytes left in this tick for repeated parsing
  * @wanting:	the client in need of a port
  * @reclaim_budget: splices left in this tick to be examined for their ports
+ * @is_sent_here: a segment from another proxy is handled: it goes to no third one
  * @quote_budget: ICMP errors left in this tick to be queried in the store
  */
 struct sp_proxy {
@@ -62,7 +64,7 @@ struct sp_proxy {
 	struct sp_synacks		*synacks;
 	struct sp_reintroductions	*reintroductions;
 	struct sp_takeover		*takeover;
-	struct sp_responses		*responses;
+	struct sp_partials		*partials;
 	struct sp_reused		reused;
 	__u64				died_ns;
 	__u64				awake_ns;
@@ -76,6 +78,7 @@ struct sp_proxy {
 	const struct sp_addr		*wanting;
 	__u32				reclaim_budget;
 	__u32				quote_budget;
+	__u8				is_sent_here;
 };
 
 extern const struct sp_role sp_proxy_role;

@@ -104,14 +104,14 @@ static struct sp_next send_first(struct sp_proxy *p, struct sp_conn *c, const ch
 }
 
 /*
- * If another proxy may have made the splice, the client must not get this reply beside its
+ * Only one proxy reads further requests. If another proxy may have made the splice of the first, the client must not get this reply beside its
  * backend's.
  */
 struct sp_next sp_reply_begin(struct sp_proxy *p, struct sp_conn *c, int status, const char *why)
 {
 	c->status = status;
 	c->deadline_ns = sp_now_ns() + KEEP_NS;
-	if (!sp_node_is_shared(&p->node))
+	if (!sp_node_is_shared(&p->node) || c->is_next)
 		return send_first(p, c, why);
 	sp_conn_enter(c, SP_CONN_ASKING, why);
 	sp_store_fetch(p->node.store, &c->front);

@@ -10,83 +10,21 @@
  * where the datapath stops. So the state of a response lies in the half, and outlives the daemon.
  *
  * Most heads and size lines are whole in a packet. The rest, and packets behind a gap, wait in a
- * small table. If a copy is lost, or the table is full, the end of the response is not known:
+ * small table (partial.h). If a copy is lost, or the table is full, the end of the response is not known:
  * requests of the same pool go on, and others wait until the backend has ended.
  */
 #include "proxy/response.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "l7/http1_chunk.h"
 #include "l7/http1_response.h"
 #include "proxy/forward.h"
-#include "tcp/reasm.h"
+#include "proxy/partial.h"
 #include "tcp/relay.h"
 
-#define SLOTS		256
-#define ROOM		(128 * 1024)	/* a head of 64 KiB, and what is in flight behind a gap */
-
-/* @key: what the half from the backend matches; @base: number of the first byte in @buf */
-struct slot {
-	struct sp_tuple	key;
-	__u32		base;
-	__u64		used_ns;
-	struct sp_reasm	reasm;
-	char		*buf;		/* NULL: free */
-};
-
-struct sp_responses {
-	struct slot	slots[SLOTS];
-};
-
-int sp_responses_new(struct sp_responses **ret_responses)
-{
-	*ret_responses = calloc(1, sizeof(**ret_responses));
-	return *ret_responses ? 0 : -ENOMEM;
-}
-
-static void free_slot(struct slot *s)
-{
-	free(s->buf);
-	s->buf = NULL;
-}
-
-void sp_responses_free(struct sp_responses *responses)
-{
-	for (int i = 0; responses && i < SLOTS; i++)
-		free_slot(&responses->slots[i]);
-	free(responses);
-}
-
-static struct slot *slot_of(struct sp_proxy *p, const struct sp_tuple *key)
-{
-	return &p->responses->slots[sp_conns_hash(p->conns, key) % SLOTS];
-}
-
-static struct slot *find_slot(struct sp_proxy *p, const struct sp_tuple *key)
-{
-	struct slot *s = slot_of(p, key);
-
-	return s->buf && !memcmp(&s->key, key, sizeof(*key)) ? s : NULL;
-}
-
-/* A slot in use for longer than a retransmission takes gives way. */
-#define SLOT_NS	3000000000ULL
-
-static struct slot *take_slot(struct sp_proxy *p, const struct sp_tuple *key, __u32 base)
-{
-	struct slot *s = slot_of(p, key);
-	__u64 now_ns = sp_now_ns();
-
-	if (s->buf && now_ns - s->used_ns < SLOT_NS)
-		return NULL;
-	free_slot(s);
-	*s = (struct slot){ .key = *key, .base = base, .used_ns = now_ns, .buf = malloc(ROOM) };
-	return s->buf ? s : NULL;
-}
-
+#define QUIET_NS	1000000000ULL
 /* ---- what was read ---- */
 
 /* @boundary: of the half from the backend, as it moves; @is_tunnel: it has become one */
@@ -116,7 +54,7 @@ static enum sp_parse_verdict read_head(struct reading *r, const char *bytes, siz
 	r->is_tunnel = (head.status == 101 && reading & SP_READING_UPGRADE) ||
 		       (head.status < 300 && head.status != 101 && reading & SP_READING_CONNECT);
 	if (r->is_tunnel || head.status == 101 || f->body == SP_HTTP1_BODY_CLOSE ||
-	    !f->is_persistent)
+	    !f->is_persistent || reading & SP_READING_CLOSES)
 		r->boundary = sp_boundary_make(end, 0, SP_BOUND_NONE, reading);
 	else if (f->body == SP_HTTP1_BODY_CHUNKED)
 		r->boundary = sp_boundary_make(end, 0, SP_BOUND_CHUNK, reading);
@@ -182,38 +120,43 @@ static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const s
 	return sp_datapath_patch(p->node.dp, &patch);
 }
 
-/* Bytes in the slot that are read or skipped go. */
-static void shrink_slot(struct slot *s, const struct sp_boundary *b)
+/*
+ * Bytes in the slot that are read or skipped go. Return: whether others have become readable: the
+ * boundary was in a hole, or behind.
+ */
+static int shrink_slot(struct sp_partial *s, const struct sp_boundary *b)
 {
 	__u32 read = b->until - s->base;
 
 	if (!is_read(b) || b->laps || read >= s->reasm.top) {
-		free_slot(s);
-		return;
+		sp_partial_drop(s);
+		return 0;
 	}
 	sp_reasm_skip(&s->reasm, s->buf, read);
 	s->base = b->until;
+	return read && s->reasm.len;
 }
 
-static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct slot *s, struct reading *r,
+static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct sp_partial *s, struct reading *r,
 				       const struct sp_segment *seg)
 {
 	enum sp_parse_verdict v;
 
 	s->used_ns = sp_now_ns();
-	sp_reasm_add(&s->reasm, s->buf, ROOM, (__s32)(seg->seq - s->base), seg->payload,
+	sp_reasm_add(&s->reasm, s->buf, SP_PARTIAL_ROOM, (__s32)(seg->seq - s->base), seg->payload,
 		     seg->payload_len);
-	v = read_stream(r, s->buf, s->base, s->reasm.len);
-	if (v == SP_PARSE_INCOMPLETE && s->reasm.len == ROOM)
-		return SP_PARSE_BAD;
-	shrink_slot(s, &r->boundary);
+	do {
+		v = read_stream(r, s->buf, s->base, s->reasm.len);
+		if (v == SP_PARSE_INCOMPLETE && s->reasm.len == SP_PARTIAL_ROOM)
+			return SP_PARSE_BAD;
+	} while (shrink_slot(s, &r->boundary) && v == SP_PARSE_OK);
 	return v;
 }
 
 static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct reading *r,
 				       const struct sp_segment *seg)
 {
-	struct slot *s = take_slot(p, &seg->tuple, r->boundary.until);
+	struct sp_partial *s = sp_partial_take(p, &seg->tuple, r->boundary.until);
 
 	return s ? read_slot(p, s, r, seg) : SP_PARSE_BAD;
 }
@@ -221,12 +164,12 @@ static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct reading *r,
 static enum sp_parse_verdict read_segment(struct sp_proxy *p, struct reading *r,
 					  const struct sp_segment *seg)
 {
-	struct slot *s = find_slot(p, &seg->tuple);
+	struct sp_partial *s = sp_partial_find(p, &seg->tuple);
 	__s32 ahead = r->boundary.until - seg->seq;
 	enum sp_parse_verdict v;
 
 	if (s && s->base != r->boundary.until)
-		free_slot(s);	/* of a response before */
+		sp_partial_drop(s);	/* of a response before */
 	else if (s)
 		return read_slot(p, s, r, seg);
 	if (ahead < 0)
@@ -265,7 +208,7 @@ static int is_complete(const struct sp_entry *down, __u32 end)
 	const struct sp_boundary *b = &down->meta.boundary;
 
 	return (b->bound == SP_BOUND_STOP || b->bound == SP_BOUND_GONE) && !b->laps &&
-	       end == b->until;
+	       (__s32)(end - b->until) >= 0;
 }
 
 /*
@@ -292,13 +235,19 @@ static int note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked)
 	return sp_datapath_patch(p->node.dp, &patch);
 }
 
+/*
+ * With several proxies the acknowledgement may have passed another one. A backend that lacks it
+ * retransmits.
+ */
 static int has_client_acked(struct sp_proxy *p, const struct sp_entry *down)
 {
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
 	struct sp_entry up;
 
+	if (sp_node_is_shared(&p->node) && sp_now_ns() - down->state.seen_ns >= QUIET_NS)
+		return 1;
 	return !sp_datapath_get(p->node.dp, &front, &up) &&
-	       up.state.last_ack == down->meta.boundary.until;
+	       (__s32)(up.state.last_ack - down->meta.boundary.until) >= 0;
 }
 
 static void forward_end(struct sp_proxy *p, const struct sp_entry *down,
@@ -308,37 +257,69 @@ static void forward_end(struct sp_proxy *p, const struct sp_entry *down,
 	sp_forward(p, &down->half, down->meta.client_isn, seg, SP_RELAY_MSS);
 }
 
+/* The client's FIN met a backend that had gone before: our FIN takes the place of the backend's. */
+static void close_client(struct sp_proxy *p, const struct sp_entry *down)
+{
+	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
+	struct sp_segment fin = {
+		.tuple = sp_tuple_reverse(&front), .flags = SP_TCP_FIN | SP_TCP_ACK,
+		.seq = down->meta.boundary.until, .window = 65535, .wscale = -1,
+	};
+	struct sp_entry up;
+
+	if (down->state.flags & SP_STATE_FIN || sp_datapath_get(p->node.dp, &front, &up))
+		return;
+	fin.tuple = sp_tuple_reverse(&up.half.out);
+	fin.ack = up.meta.boundary.until + 1 + up.half.seq_delta;
+	forward_end(p, down, &fin);
+}
+
 static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
-	if (!is_complete(down, down->state.next_seq) || down->state.flags & SP_STATE_PEER_FIN)
-		forward_end(p, down, seg);
-	else if (seg->seq != down->state.next_seq)
-		return 0;	/* not in the stream (RFC 5961, 3) */
-	else if (!has_client_acked(p, down))
+	int is_unacked = !sp_node_is_shared(&p->node) && !has_client_acked(p, down);
+
+	if (!is_complete(down, down->state.next_seq) || is_unacked)
 		forward_end(p, down, seg);	/* the rest is lost */
-	else
+	else if (down->state.flags & SP_STATE_PEER_FIN)
+		close_client(p, down);
+	else if (seg->seq == down->state.next_seq || down->meta.boundary.bound == SP_BOUND_GONE)
 		return note_end(p, down, 1);
 	return 0;
 }
 
-/* The client has closed, or the response is not complete: it has to hear. */
-static int is_for_client(const struct sp_entry *down, __u32 end)
+/*
+ * A server's bytes without a request, as a 408 of an idle connection, must not reach the client.
+ * What belongs to the response does. @flags: what is left of the segment's
+ */
+static void forward_own(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg,
+			__u8 flags)
 {
-	return down->state.flags & SP_STATE_PEER_FIN || !is_complete(down, end);
+	__s32 own = down->meta.boundary.until - seg->seq;
+	struct sp_segment data = *seg;
+
+	data.flags = flags;
+	if (own < (__s32)seg->payload_len) {
+		p->node.counters.responses_excess++;
+		data.payload_len = own > 0 ? own : 0;
+	}
+	if (data.payload_len || (flags & SP_TCP_FIN && own >= 0))
+		forward_end(p, down, &data);
 }
 
+/* The client hears of it if it has closed, or if the response is not complete. */
 static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
-	struct sp_segment data = *seg;
 	int is_acked, err;
 
-	if (is_for_client(down, seg->seq + seg->payload_len)) {
+	if (!is_complete(down, seg->seq + seg->payload_len)) {
 		forward_end(p, down, seg);
 		return 0;
 	}
-	data.flags &= ~SP_TCP_FIN;
-	if (seg->payload_len)
-		forward_end(p, down, &data);
+	if (down->state.flags & SP_STATE_PEER_FIN) {
+		forward_own(p, down, seg, seg->flags);
+		return 0;
+	}
+	forward_own(p, down, seg, seg->flags & ~SP_TCP_FIN);
 	is_acked = has_client_acked(p, down);
 	err = note_end(p, down, is_acked);
 	if (!err && is_acked)
@@ -346,18 +327,31 @@ static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_seg
 	return err;
 }
 
-/* A server's bytes without a request, as a 408 of an idle connection, must not reach the client. */
 static int on_beyond(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
-	__u32 own = down->meta.boundary.until - seg->seq;
-	struct sp_segment data = *seg;
-
-	p->node.counters.responses_excess++;
-	if (own && own < seg->payload_len) {
-		data.payload_len = own;
-		forward_end(p, down, &data);
-	}
+	forward_own(p, down, seg, seg->flags);
 	return note_end(p, down, 0);
+}
+
+/* A copy whose packet had more than the response: its bytes are with the client already. */
+static int is_spoiled(const struct sp_entry *down, const struct sp_segment *seg)
+{
+	return down->meta.boundary.bound == SP_BOUND_STOP && !down->meta.boundary.laps &&
+	       (__s32)(seg->seq + seg->payload_len - down->meta.boundary.until) > 0;
+}
+
+/* Another response must not follow them. */
+static void end_spoiled(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
+{
+	const struct reading none = { .boundary = { .bound = SP_BOUND_NONE } };
+	struct sp_segment fin = *seg;
+
+	p->node.counters.responses_spoiled++;
+	set_boundary(p, down, &none);
+	fin.seq += seg->payload_len;
+	fin.payload_len = 0;
+	fin.flags = SP_TCP_FIN | SP_TCP_ACK;
+	forward_end(p, down, &fin);
 }
 
 static int take_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
@@ -370,6 +364,8 @@ static int take_segment(struct sp_proxy *p, const struct sp_segment *seg, int is
 	if (seg->flags & SP_TCP_RST)
 		return on_rst(p, &down, seg);
 	read_payload(p, &down, seg);
+	if (is_copy && is_spoiled(&down, seg))
+		end_spoiled(p, &down, seg);
 	if (is_copy)
 		return 0;
 	if (seg->flags & SP_TCP_FIN)

@@ -5,12 +5,6 @@
 
 #include "proxy/proxy.h"
 
-struct sp_responses;
-
-/* Responses whose head or size line is not whole yet: a fixed table. */
-int sp_responses_new(struct sp_responses **ret_responses);
-void sp_responses_free(struct sp_responses *responses);
-
 /*
  * A packet of a backend, whose half has a boundary. @is_copy: it was carried; else it has FIN or
  * RST, or reaches beyond the boundary, and is forwarded or dropped here.

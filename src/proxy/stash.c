@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proxy/leg.h"
 #include "proxy/stash.h"
 
 #define ACK_BYTES	8192		/* acknowledge at once when so much is new */
@@ -82,6 +83,8 @@ static void acknowledge_bytes(struct sp_proxy *p, struct sp_conn *c)
 
 	p->node.counters.head_stashed++;
 	c->acked = c->stashing;
+	if (c->is_next)
+		sp_leg_hear(p, c);
 	ack = sp_conn_segment(c, SP_TCP_ACK, c->acked);
 	sp_wire_send(p->node.wire, &ack);
 }
@@ -165,8 +168,8 @@ void sp_stash_merge(struct sp_proxy *p, struct sp_conn *c, const struct sp_stash
 		    const char *bytes,
 		    __u32 len)
 {
-	if (offer->client.isn_theirs != c->client.isn_theirs ||
-	    offer->client.isn_ours != c->client.isn_ours ||
+	if (offer->client.isn_theirs != c->client.isn_theirs || offer->is_next != c->is_next ||
+	    (!c->is_next && offer->client.isn_ours != c->client.isn_ours) ||
 	    c->state == SP_CONN_DELIVERING || c->state == SP_CONN_REPLIED ||
 	    c->state == SP_CONN_ASKING || len <= c->acked)
 		return;
@@ -207,6 +210,9 @@ struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front
 	p->node.counters.heads_resumed++;
 	c->client = offer->client;
 	c->client_isn = offer->client.isn_theirs;
+	c->heard_ack = offer->client.isn_ours + 1;
+	c->is_next = offer->is_next;
+	c->pieces = 2;	/* the last of them may still come */
 	c->heard_tsval = offer->client.tsval_theirs;
 	c->mss = offer->mss;
 	c->is_sack = offer->is_sack;

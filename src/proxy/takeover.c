@@ -26,6 +26,7 @@
 
 #include "base/log.h"
 #include "proxy/deliver.h"
+#include "proxy/leg.h"
 #include "proxy/stash.h"
 
 #define OWNERS_MAX	16
@@ -190,6 +191,8 @@ static int is_over(struct sp_proxy *p, const struct sp_tuple *front,
 
 	if (!sp_config_service_at(p->node.config, front))
 		return 1;
+	if (offer->is_next)
+		return !has_splice(p, front, &e) || !(e.half.flags & SP_HALF_F_REQUESTS);
 	if (has_splice(p, front, &e))
 		return e.meta.client_isn != offer->client.isn_theirs;
 	return is_outdated(p, offer);
@@ -202,6 +205,10 @@ static struct sp_conn *resume_head(struct sp_proxy *p, const struct sp_tuple *fr
 {
 	struct sp_conn *c = sp_stash_resume(p, front, offer, bytes, len);
 
+	if (c && c->is_next && sp_leg_resume(p, c)) {
+		sp_conn_end(p, c, "its splice is gone");
+		return NULL;
+	}
 	if (c && sp_deliver_through_known(p, c))
 		sp_conn_trap(p, c);
 	return c;

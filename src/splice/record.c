@@ -16,9 +16,9 @@
 #define FLAGS_AT	3	/* SP_HALF_F_SHARED */
 #define FLAGS_MASK	63
 #define TAIL_BYTES	SP_RECORD_TAIL_BYTES
-#define BOUNDARY_BYTES	5	/* last of the tail: until, flags */
+#define BOUNDARY_BYTES	7	/* last of the tail: laps, until, flags */
 #define SHIFTS_AT	13
-#define IS_TUNNEL	0x80
+#define BOUND_AT	4	/* bits of the flags */
 #define WSCALE_MAX	14
 #define HANDSHAKE_FLAGS	(SP_HANDSHAKE_TS | SP_HANDSHAKE_SACK | SP_HANDSHAKE_ECN)
 
@@ -134,13 +134,22 @@ static void put_tail(__u8 *to, const struct sp_splice *s)
 	put_be16(to + 4, s->handshake.mss);
 	to[6] = s->handshake.wscale_ours;
 	to[7] = s->handshake.wscale_theirs;
-	put_be32(to + 8, s->is_tunnel ? 0 : s->until);
-	to[12] = (s->handshake.flags & HANDSHAKE_FLAGS) | (s->is_tunnel ? IS_TUNNEL : 0);
+	put_be16(to + 8, s->boundary.laps);
+	put_be32(to + 10, s->boundary.until);
+	to[14] = (s->handshake.flags & HANDSHAKE_FLAGS) | s->boundary.bound << BOUND_AT;
 }
 
 static int is_wscale(__s8 wscale)
 {
 	return wscale >= -1 && wscale <= WSCALE_MAX;
+}
+
+static int is_boundary(const struct sp_boundary *b)
+{
+	if (b->bound == SP_BOUND_NONE)
+		return !b->until && !b->laps;
+	return b->bound == SP_BOUND_STOP || b->bound == SP_BOUND_CHUNK ||
+	       b->bound == SP_BOUND_CHUNK_END;
 }
 
 /* Return: whether the tail is one that a proxy writes. */
@@ -149,12 +158,13 @@ static int read_tail(const __u8 *b, struct sp_splice *s)
 	s->version = get_be32(b);
 	s->handshake = (struct sp_handshake){
 		.mss = get_be16(b + 4), .wscale_ours = b[6], .wscale_theirs = b[7],
-		.flags = b[12] & ~IS_TUNNEL,
+		.flags = b[14] & ((1 << BOUND_AT) - 1),
 	};
-	s->until = get_be32(b + 8);
-	s->is_tunnel = !!(b[12] & IS_TUNNEL);
+	s->boundary = (struct sp_boundary){
+		.laps = get_be16(b + 8), .until = get_be32(b + 10), .bound = b[14] >> BOUND_AT,
+	};
 	return is_wscale(s->handshake.wscale_ours) && is_wscale(s->handshake.wscale_theirs) &&
-	       !(s->handshake.flags & ~HANDSHAKE_FLAGS) && !(s->is_tunnel && s->until);
+	       !(s->handshake.flags & ~HANDSHAKE_FLAGS) && is_boundary(&s->boundary);
 }
 
 struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_splice *splice)
@@ -268,5 +278,6 @@ __u32 sp_record_version(const struct sp_record *r)
 
 int sp_record_is_final(const struct sp_record *r)
 {
-	return !has_tail(r) || r->bytes[r->len - SP_SEAL_TAIL_BYTES - 1] & IS_TUNNEL;
+	return !has_tail(r) ||
+	       r->bytes[r->len - SP_SEAL_TAIL_BYTES - 1] >> BOUND_AT == SP_BOUND_NONE;
 }

@@ -82,7 +82,7 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 	struct sp_half_state up = { .next_seq = at->client, .bytes = at->client ?
 				    at->client - acked : 0 };
 	struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s,
-			       .version = splice->version, .handshake = splice->handshake };
+			       .version = splice->version };
 	int err;
 
 	if (splice->up.flags & SP_HALF_F_REQUESTS)
@@ -90,8 +90,10 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 	err = sp_datapath_put(dp, &from_backend, &splice->down, &down, &tag);
 	if (err)
 		return err;
-	if (splice->up.flags & SP_HALF_F_REQUESTS)
+	if (splice->up.flags & SP_HALF_F_REQUESTS) {
 		tag.boundary = splice->boundary;
+		tag.handshake = splice->handshake;
+	}
 	err = sp_datapath_put(dp, &splice->front, &splice->up, &up, &tag);
 	if (err)
 		sp_datapath_del(dp, &from_backend);

@@ -38,10 +38,8 @@ struct sp_splice {
 	struct sp_tuple		front;
 	__u32			client_isn;
 	__u32			version;
-	__u32			until;
 	struct sp_boundary	boundary;
 	struct sp_handshake	handshake;
-	__u8			is_tunnel;
 	struct sp_half		up;
 	struct sp_half		down;
 };

@@ -9,6 +9,7 @@
 #define F_TS	1
 #define F_SACK	2
 #define F_ECN	4
+#define F_NEXT	8
 #define WHERE_MAX (SP_KEY_MAX + 1)
 
 static void put_u32(__u8 *to, __u32 value)
@@ -53,7 +54,7 @@ size_t sp_chunk_make(const struct sp_seal *seal, const struct sp_tuple *front,
 	b[28] = c->wscale_ours;
 	b[29] = c->wscale_theirs;
 	b[30] = (c->has_ts ? F_TS : 0) | (offer->is_sack ? F_SACK : 0);
-	b[30] |= offer->is_ecn ? F_ECN : 0;
+	b[30] |= (offer->is_ecn ? F_ECN : 0) | (offer->is_next ? F_NEXT : 0);
 	b[31] = 0;
 	memcpy(b + 32, &mss, 2);
 	memcpy(b + SP_CHUNK_DATA_AT, bytes + from, n);
@@ -74,6 +75,7 @@ static struct sp_stash_offer read_offer(const __u8 *b)
 		.begun_ms = (__u64)get_u32(b + 12) << 32 | get_u32(b + 16),
 		.mss = b[32] << 8 | b[33],
 		.is_sack = !!(b[30] & F_SACK), .is_ecn = !!(b[30] & F_ECN),
+		.is_next = !!(b[30] & F_NEXT),
 	};
 
 	return o;

@@ -26,12 +26,15 @@ struct uv_loop_s;
  * @is_sack:	both sides have offered SACK
  * @is_ecn:	ECN was negotiated with the client
  * @begun_ms:	CLOCK_REALTIME of the head's first bytes, in ms
+ * @is_next:	of a further request: the ISNs are the numbers before its first byte, and before
+ *		the first byte of its response
  */
 struct sp_stash_offer {
 	struct sp_side	client;
 	__u16		mss;
 	__u8		is_sack;
 	__u8		is_ecn;
+	__u8		is_next;
 	__u64		begun_ms;
 };
 

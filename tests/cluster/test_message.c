@@ -51,12 +51,14 @@ static struct sp_message any_message(int i)
 		m.refreshed_s = any32();
 		break;
 	case SP_MESSAGE_FIN:
-		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), 0 };
+		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), 0, 0 };
 		m.fin = (struct sp_fin){ any32(), any32(), any32() };
 		break;
 	default:
 		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(),
-					   any32() & SP_STATE_TOLD };
+					   any32() & SP_STATE_TOLD, 0 };
+		if (m.ends.state == SP_STATE_MOVED)
+			m.ends.version = any32();
 		break;
 	}
 	return m;

@@ -756,8 +756,8 @@ static void versions_are_refreshed(void **state)
 		walk();
 		assert_int_equal(refreshes, 1);
 		assert_int_equal(refreshed.version, 9);
-		assert_int_equal(refreshed.until, is_tunnel ? 0 : 777);
-		assert_int_equal(refreshed.is_tunnel, is_tunnel);
+		assert_int_equal(refreshed.boundary.until, is_tunnel ? 0 : 777);
+		assert_int_equal(refreshed.boundary.bound, !is_tunnel);
 		assert_int_equal(refreshed.handshake.mss, 1400);
 		assert_int_equal(refreshed.handshake.wscale_theirs, -1);
 		sp_ager_outdated(&ager, &table_keys[0], 1, 9);
@@ -766,7 +766,7 @@ static void versions_are_refreshed(void **state)
 	begin(NULL);
 	add(1, 0, -1)->meta.boundary.until = 7;	/* without requests nothing counts */
 	walk();
-	assert_int_equal(refreshed.until + refreshed.version + refreshed.is_tunnel, 0);
+	assert_int_equal(refreshed.boundary.until + refreshed.version + refreshed.boundary.bound, 0);
 }
 
 static void confirmation_is_of_a_version(void **state)

@@ -148,7 +148,9 @@ __u32 sim_store_head_bytes(const struct sp_tuple *front, __u32 client_isn)
 {
 	const struct kept_head *h = find_head(front);
 
-	return h && h->offer.client.isn_theirs == client_isn ? h->len : 0;
+	__u32 before = h ? h->offer.client.isn_theirs - client_isn : 0;
+
+	return h && (h->offer.is_next ? before < 1 << 20 : !before) ? before + h->len : 0;
 }
 
 static struct kept_head *new_head(const struct sp_tuple *front)
@@ -171,7 +173,7 @@ static struct kept_head *new_head(const struct sp_tuple *front)
 static int is_same(const struct sp_splice *a, const struct sp_splice *b)
 {
 	return a->version == b->version && same(&a->up.out, &b->up.out) &&
-	       a->until == b->until && a->is_tunnel == b->is_tunnel;
+	       !memcmp(&a->boundary, &b->boundary, sizeof(a->boundary));
 }
 
 static void commit(struct request *r)
@@ -202,7 +204,7 @@ static void refresh(struct request *r)
 {
 	struct kept_splice *k = find(&r->splice.front, 0);
 
-	int is_tunnel = k && k->splice.is_tunnel;
+	int is_tunnel = k && k->splice.up.flags & SP_HALF_F_REQUESTS && !k->splice.boundary.bound;
 
 	r->err = k && (k->splice.client_isn != r->splice.client_isn ||
 		       k->splice.version > r->splice.version) ? -ESTALE : 0;

@@ -25,7 +25,7 @@ static void there_and_back(void **state)
 				 SP_SEAL_OK);
 		assert_memory_equal(&in, &out, sizeof(in));
 		assert_int_equal(sp_record_version(&r), in.version);
-		assert_int_equal(sp_record_is_final(&r), !(i & 2) || in.is_tunnel);
+		assert_int_equal(sp_record_is_final(&r), !(i & 2) || !in.boundary.bound);
 	}
 }
 
@@ -35,9 +35,10 @@ static void no_version_without_requests(void **state)
 	struct sp_splice in = any_splice(0), plain = in;
 	struct sp_record r;
 
-	in.version = in.until = 7;
+	in.version = 7;
+	in.boundary = (struct sp_boundary){ .until = 7, .bound = SP_BOUND_STOP };
 	in.handshake.mss = 1460;
-	in.is_tunnel = 1;
+	in.boundary.bound = SP_BOUND_NONE;
 	r = sp_record_make(&seal, &plain);
 	assert_memory_equal(sp_record_make(&seal, &in).bytes, r.bytes, r.len);
 	assert_int_equal(sp_record_version(&r), 0);
@@ -73,11 +74,11 @@ static void sizes(void **state)
 	assert_int_equal(sp_record_make(&seal, &v6).len, 79);
 	v4.up.flags |= SP_HALF_F_REQUESTS;
 	v6.up.flags |= SP_HALF_F_REQUESTS;
-	assert_int_equal(sp_record_make(&seal, &v4).len, 68);
-	assert_int_equal(sp_record_make(&seal, &v6).len, 92);
-	assert_int_equal(SP_RECORD_MAX, 92);
+	assert_int_equal(sp_record_make(&seal, &v4).len, 70);
+	assert_int_equal(sp_record_make(&seal, &v6).len, 94);
+	assert_int_equal(SP_RECORD_MAX, 94);
 	v4.up.mss = 0;
-	assert_int_equal(sp_record_make(&seal, &v4).len, 66);
+	assert_int_equal(sp_record_make(&seal, &v4).len, 68);
 }
 
 static void check_every_bit(struct sp_splice in)
@@ -180,22 +181,31 @@ static void tails_without_requests(void **state)
 	}
 }
 
+static int is_flags(int flags, int is_zero)
+{
+	int bound = flags >> 4;
+
+	return (flags & 15) < 8 && ((is_zero && bound == SP_BOUND_NONE) || bound == SP_BOUND_STOP ||
+				    bound == SP_BOUND_CHUNK || bound == SP_BOUND_CHUNK_END);
+}
+
 static void tails_that_no_proxy_writes(void **state)
 {
 	struct sp_splice s = any_splice_of_requests(0);
 
-	s.is_tunnel = 0;
-	s.until = 5;
+	s.boundary.bound = SP_BOUND_STOP;
+	s.boundary.until = 5;
 	for (int wscale = -128; wscale < 128; wscale++)
-		for (int at = 6; at <= 7; at++)
+		for (int at = 8; at <= 9; at++)
 			assert_int_equal(with_byte(&s, at, wscale), wscale < -1 || wscale > 14 ?
 					 SP_SEAL_LENGTH : SP_SEAL_OK);
 	for (int flags = 0; flags < 256; flags++)
-		assert_int_equal(with_byte(&s, 1, flags), flags > 7 ? SP_SEAL_LENGTH : SP_SEAL_OK);
-	s.until = 0;
+		assert_int_equal(with_byte(&s, 1, flags), is_flags(flags, 0) ? SP_SEAL_OK :
+				 SP_SEAL_LENGTH);
+	s.boundary.until = 0;
 	for (int flags = 0; flags < 256; flags++)	/* a tunnel has no boundary */
-		assert_int_equal(with_byte(&s, 1, flags), (flags & 0x7f) > 7 ? SP_SEAL_LENGTH :
-				 SP_SEAL_OK);
+		assert_int_equal(with_byte(&s, 1, flags), is_flags(flags, 1) ? SP_SEAL_OK :
+				 SP_SEAL_LENGTH);
 }
 
 /* Within a version the boundary moves, and may give way to a tunnel. */
@@ -204,8 +214,8 @@ static void boundary_may_differ(void **state)
 	struct sp_splice s = any_splice_of_requests(0), moved = s, later = s;
 	struct sp_record a, b, c;
 
-	s.is_tunnel = 0;
-	moved.is_tunnel = 1;
+	s.boundary.bound = SP_BOUND_STOP;
+	moved.boundary.bound = SP_BOUND_NONE;
 	later.version++;
 	a = sp_record_make(&seal, &s);
 	b = sp_record_make(&seal, &moved);

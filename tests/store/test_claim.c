@@ -123,7 +123,7 @@ static struct sp_record make_version(int idx, __u32 version, __u32 until)
 
 	s.up.flags = SP_HALF_F_REQUESTS;
 	s.version = version;
-	s.until = until;
+	s.boundary = (struct sp_boundary){ .until = until, .bound = SP_BOUND_STOP };
 	return sp_record_make(&seal, &s);
 }
 

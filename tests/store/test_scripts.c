@@ -35,7 +35,7 @@ static struct sp_record make_version(int idx, __u32 version, __u32 until)
 
 	s.up.flags = SP_HALF_F_REQUESTS;
 	s.version = version;
-	s.until = until;
+	s.boundary = (struct sp_boundary){ .until = until, .bound = SP_BOUND_STOP };
 	return sp_record_make(&seal, &s);
 }
 
@@ -276,9 +276,9 @@ static void boundary_moves_with_refreshes(void **state)
 
 	empty_server();
 	sp_record_parse(&front, was.bytes, was.len, &s);
-	s.until = 200;
+	s.boundary = (struct sp_boundary){ .until = 200, .bound = SP_BOUND_STOP };
 	is = sp_record_make(&seal, &s);
-	s.is_tunnel = 1;
+	s.boundary.bound = SP_BOUND_NONE;
 	tunnel = sp_record_make(&seal, &s);
 	run_script(SP_SCRIPT_CLAIM, &was, NULL);
 	assert_int_equal(run_script(SP_SCRIPT_REFRESH, &is, "0").accepted, 1);

@@ -244,8 +244,8 @@ static void one_server_does_not_know(void **state)
 	struct sp_splice *all[] = { &v, &tunnel, &plain };
 	struct sp_splice next = version_of(440, 2, 2), first = version_of(443, 1, 0);
 
-	tunnel.is_tunnel = 1;
-	tunnel.until = 0;
+	tunnel.boundary.bound = SP_BOUND_NONE;
+	tunnel.boundary.until = 0;
 	for (int i = 0; i < 3; i++)
 		put_with_pointer(0, "C", all[i]);
 	server_kill(&servers, 1);
@@ -308,7 +308,7 @@ static void refresh_of_an_earlier_version(void **state)
 	assert_fetched(b, &next);
 	/* within a version the boundary moves, and nothing is outdated */
 	moved = next;
-	moved.until += 1000;
+	moved.boundary.until += 1000;
 	assert_int_equal(sp_store_refresh(b->store, &moved), 0);
 	settle();
 	assert_int_equal(b->kept_count, kept + 1);

@@ -3,7 +3,7 @@
 -- behind, the value of an earlier version, which counts until a later record is there.
 -- has_tail(r): the record is of a splice with versions
 local function has_tail(r)
-  return #r >= 66 and bit.band(r:byte(14), 32) ~= 0
+  return #r >= 68 and bit.band(r:byte(14), 32) ~= 0
 end
 -- is_bare(v): the value is a promise without a record
 local function is_bare(v)
@@ -15,7 +15,7 @@ local function record(v)
 end
 -- version(r): the version of a record, unsigned; 0 without a tail
 local function version(r)
-  return has_tail(r) and struct.unpack('>I4', r, #r - 20) or 0
+  return has_tail(r) and struct.unpack('>I4', r, #r - 22) or 0
 end
 -- instance(v): client ISN and version of a value
 local function instance(v)
@@ -25,7 +25,7 @@ local function instance(v)
 end
 -- leg(r): what is the same in all records of a version: no seal, no boundary
 local function leg(r)
-  return r:sub(5, has_tail(r) and -14 or -9)
+  return r:sub(5, has_tail(r) and -16 or -9)
 end
 -- back(r): the packed tuple proxy -> backend
 local function back(r)
