@@ -332,6 +332,16 @@ static void server_ended(void *server, const char *why)
 
 /* ---- connections ---- */
 
+/* The next request of its client is at another connection. */
+static int is_left(void *server)
+{
+	const struct server *s = server;
+	unsigned int next = s->last ? s->last->nonce + 1 : 0;
+
+	return next % SIM_EXCHANGES_MAX && sim_fates[next].taker &&
+	       sim_fates[next].taker != s->number;
+}
+
 static struct server *server_of(const struct sp_tuple *key)
 {
 	for (unsigned int i = server_count; i-- > 0;)
@@ -361,6 +371,7 @@ static void accept_one(const struct sp_segment *syn)
 	s->tcp.ctx = s;
 	s->tcp.data = server_data;
 	s->tcp.ended = server_ended;
+	s->tcp.is_left = is_left;
 	sim_tcp_accept(&s->tcp, syn);
 }
 

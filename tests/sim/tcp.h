@@ -23,6 +23,8 @@ enum sim_tcp_state { SIM_TCP_CLOSED, SIM_TCP_SYN_SENT, SIM_TCP_SYN_RCVD, SIM_TCP
  *		number to send, which goes back at a timeout: with data in both directions, both
  *		ends may then refuse all acknowledgements
  * @data:	new bytes in order
+ * @is_left:	the peer is another connection's by now: acknowledgements of unsent bytes are answered
+ *		(RFC 9293, 3.10.7.4), else they are a failure; NULL: never
  * @ended:	@why is NULL for the peer's FIN, else the failure
  */
 struct sim_tcp {
@@ -46,6 +48,7 @@ struct sim_tcp {
 	void			*ctx;
 	void			(*data)(void *ctx, const char *bytes, __u32 len);
 	void			(*ended)(void *ctx, const char *why);
+	int			(*is_left)(void *ctx);
 	void			(*acked)(void *ctx, __u32 bytes, const struct sp_segment *seg);
 };
 
