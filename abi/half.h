@@ -6,6 +6,7 @@
 #ifndef SP_ABI_HALF_H
 #define SP_ABI_HALF_H
 
+#include "change.h"
 #include "tuple.h"
 
 enum {
@@ -265,6 +266,7 @@ struct sp_handshake {
  * @handshake:	of the half up
  * @tsval:	of the half from the backend: the last that was sent to the client; 0: not known
  * @held_tick, @held: packets beyond the boundary that went to the daemon in that tick
+ * @change:	with SP_HALF_F_REQUESTS: packets need it too
  */
 struct sp_meta {
 	struct sp_boundary	boundary;
@@ -277,8 +279,9 @@ struct sp_meta {
 	};
 	__u16			held_tick;
 	__u16			held;
+	struct sp_change	change;
 };
-_Static_assert(sizeof(struct sp_meta) == 32, "struct sp_meta is ABI");
+_Static_assert(sizeof(struct sp_meta) == 40, "struct sp_meta is ABI");
 
 /*
  * struct sp_entry - value of map sp_halves, key struct sp_tuple. The first cache line is the
@@ -289,7 +292,7 @@ struct sp_entry {
 	struct sp_half_state	state;
 	struct sp_meta	meta;
 };
-_Static_assert(sizeof(struct sp_entry) == 160, "struct sp_entry is ABI");
+_Static_assert(sizeof(struct sp_entry) == 168, "struct sp_entry is ABI");
 
 /*
  * Difference for the checksum: the new words plus the complements of the old ones (RFC 1624),

@@ -10,6 +10,7 @@ enum {
 	SP_PATCH_DOWN	= 1 << 1,
 	SP_PATCH_IF_UP	= 1 << 2, /* only if the half up still has @was_up.until */
 	SP_PATCH_IF_DOWN = 1 << 3, /* only if the half down still has @was_down, all of it */
+	SP_PATCH_CHANGE	= 1 << 4, /* the change, and the deltas that count it */
 };
 
 /* What the program returns: the splice is gone or another; done; a boundary has moved. */
@@ -26,6 +27,7 @@ enum { SP_PATCH_GONE, SP_PATCH_DONE, SP_PATCH_MOVED };
  * @up, @down:	boundaries, as @sets says
  * @was_up, @was_down: what the daemon has looked at, as @sets says
  * @version, @becomes: with SP_PATCH_UP or SP_PATCH_DOWN: of the splice, before and after
+ * @change:	with SP_PATCH_CHANGE; nothing changes if the splice has this one
  *
  * The program changes the splice in place: a whole entry read and written back would undo changes
  * by packets in between. The datapath moves boundaries as well, so the daemon names the boundaries
@@ -41,7 +43,8 @@ struct sp_patch {
 	__u8		pad[2];
 	__u32		version, becomes;
 	struct sp_boundary up, down, was_up, was_down;
+	struct sp_change change;
 };
-_Static_assert(sizeof(struct sp_patch) == 104, "struct sp_patch is ABI");
+_Static_assert(sizeof(struct sp_patch) == 112, "struct sp_patch is ABI");
 
 #endif

@@ -104,11 +104,32 @@ static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entr
 	return 0;
 }
 
+/* Long behind a changed stretch, its numbers would seem to come again. */
+static __always_inline void forget_change(struct sp_entry *e)
+{
+	__u32 at = e->half.flags & SP_HALF_F_FROM_BACKEND ? e->state.last_ack : e->state.next_seq;
+
+	if (at && sp_change_is_past(&e->meta.change, at))
+		e->meta.change.bytes = 0;
+}
+
+static __always_inline int is_changed(const struct sp_pkt *pkt, const struct sp_entry *e)
+{
+	return pkt->payload_bytes && !(pkt->flags & TH_RST) &&
+	       !(e->half.flags & SP_HALF_F_FROM_BACKEND) &&
+	       sp_change_is_before(&e->meta.change, pkt->seq);
+}
+
 /* Return: 0: the packet is carried; else a reason. */
 static __noinline int bounded(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	if (!e)
 		return 0;
+	if (e->meta.change.bytes) {
+		forget_change(e);
+		if (is_changed(pkt, e))
+			return beyond(pkt, e, SP_EVENT_REQUEST, now_ns);
+	}
 	return e->half.flags & SP_HALF_F_FROM_BACKEND ? bounded_down(pkt, e, now_ns) :
 	       bounded_up(pkt, e, now_ns);
 }

@@ -62,8 +62,19 @@ static __always_inline int move_down(struct sp_boundary *at, const struct sp_pat
 	return boundary_swap(at, was, n->down);
 }
 
-static __always_inline int set_boundaries(struct sp_entry *up, struct sp_entry *down,
-					  const struct sp_patch *n)
+/* Deltas that count the change, once. */
+static __always_inline void count_change(struct sp_entry *up, struct sp_entry *down,
+					 const struct sp_change *change)
+{
+	__u32 grows = sp_change_grows(change);
+
+	down->meta.change = *change;
+	down->half.ack_delta -= grows;
+	up->half.seq_delta += grows;
+}
+
+static __always_inline int move_boundaries(struct sp_entry *up, struct sp_entry *down,
+					   const struct sp_patch *n)
 {
 	struct sp_boundary was = {};
 
@@ -74,6 +85,25 @@ static __always_inline int set_boundaries(struct sp_entry *up, struct sp_entry *
 			move_back(&up->meta.boundary, n, was);
 		return SP_PATCH_MOVED;
 	}
+	return SP_PATCH_DONE;
+}
+
+/* The change comes first: from then on the half up does not carry the bytes. */
+static __always_inline int set_boundaries(struct sp_entry *up, struct sp_entry *down,
+					  const struct sp_patch *n)
+{
+	struct sp_change was = up->meta.change;
+	int is_new = n->sets & SP_PATCH_CHANGE && !(was.bytes && was.from == n->change.from), err;
+
+	if (is_new)
+		up->meta.change = n->change;
+	err = move_boundaries(up, down, n);
+	if (err != SP_PATCH_DONE) {
+		up->meta.change = was;
+		return err;
+	}
+	if (is_new)
+		count_change(up, down, &n->change);
 	if (n->sets & SP_PATCH_UP)
 		boundary_unmark(&up->meta.boundary, SP_ASKING_MOVING);
 	up->meta.version = n->becomes;

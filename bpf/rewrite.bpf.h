@@ -98,6 +98,30 @@ static __always_inline void rewrite_window(const struct sp_pkt *pkt, struct tcph
 	tcp->window = window;
 }
 
+static __always_inline int has_change(const struct sp_entry *e)
+{
+	return (e->half.flags & (SP_HALF_F_REQUESTS | SP_HALF_F_FROM_BACKEND)) ==
+	       (SP_HALF_F_REQUESTS | SP_HALF_F_FROM_BACKEND) && e->meta.change.bytes;
+}
+
+static __always_inline void shift_ack(__be32 *word, const struct sp_entry *e, __u64 *sum)
+{
+	__u32 ack = bpf_ntohl(*word), delta = e->half.ack_delta;
+
+	if (has_change(e))
+		delta = sp_change_ack(&e->meta.change, ack + delta) - ack;
+	shift_word(word, delta, sum);
+}
+
+static __always_inline void shift_edge(__be32 *word, const struct sp_entry *e, __u64 *sum)
+{
+	__u32 edge = bpf_ntohl(*word), delta = e->half.ack_delta;
+
+	if (has_change(e))
+		delta = sp_change_edge(&e->meta.change, edge + delta) - edge;
+	shift_word(word, delta, sum);
+}
+
 /* Ports, sequence and acknowledgement number, window. */
 static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr *tcp,
 					struct sp_entry *e, __u64 *sum)
@@ -108,7 +132,7 @@ static __always_inline void rewrite_tcp(const struct sp_pkt *pkt, struct tcphdr 
 	tcp->dest = h->out.dport;
 	shift_word(&tcp->seq, h->seq_delta, sum);
 	if (pkt->flags & TH_ACK)
-		shift_word(&tcp->ack_seq, h->ack_delta, sum);
+		shift_ack(&tcp->ack_seq, e, sum);
 	if (h->window_shift && !(pkt->flags & TH_SYN))
 		rewrite_window(pkt, tcp, e, sum);
 }
@@ -126,7 +150,7 @@ static __always_inline void rewrite_ts(__be32 word[2], const struct sp_half *h, 
  * another layout.
  */
 static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp, __u32 off,
-					     const struct sp_half *h, __u64 *sum)
+					     const struct sp_entry *e, __u64 *sum)
 {
 	__be32 *word = tcp + off;
 	__u32 len;
@@ -144,8 +168,8 @@ static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp
 			break;
 		if ((void *)(edge + 2) > pkt_end(pkt))
 			return 0;
-		shift_word(&edge[0], h->ack_delta, sum);
-		shift_word(&edge[1], h->ack_delta, sum);
+		shift_edge(&edge[0], e, sum);
+		shift_edge(&edge[1], e, sum);
 	}
 	return 2 + len;
 }
@@ -164,8 +188,8 @@ static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void 
 	if (pkt->doff_bytes == sizeof(struct tcphdr))
 		return 1;
 	if ((void *)(word + 3) > pkt_end(pkt) || word[0] != NOP_NOP_TS)
-		return rewrite_sack_at(pkt, tcp, 20, h, sum) != 0;
-	if (pkt->doff_bytes != 32 && !rewrite_sack_at(pkt, tcp, 32, h, sum))
+		return rewrite_sack_at(pkt, tcp, 20, e, sum) != 0;
+	if (pkt->doff_bytes != 32 && !rewrite_sack_at(pkt, tcp, 32, e, sum))
 		return 0;
 	rewrite_ts(word + 1, h, sum);
 	if ((h->flags & read) == read)
@@ -173,12 +197,9 @@ static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void 
 	return 1;
 }
 
-/*
- * Two words of the packet at @off, at any alignment. @is_zero_void: a second word of 0 is void and
- * stays.
- */
-static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off, __u32 delta0,
-					     __u32 delta1, int is_zero_void, __u64 *sum)
+/* TSval and TSecr at @off, at any alignment. */
+static __always_inline int rewrite_odd_ts(const struct sp_pkt *pkt, __u32 off,
+					  const struct sp_half *h, __u64 *sum)
 {
 	__be32 word[2];
 	__u64 diff = 0;
@@ -186,10 +207,26 @@ static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off
 	off += pkt->l4_off;
 	if (bpf_skb_load_bytes(pkt->skb, off, word, sizeof(word)))
 		return -SP_DROP_REWRITE_FAILED;
-	shift_word(&word[0], delta0, &diff);
-	if (word[1] || !is_zero_void)
-		shift_word(&word[1], delta1, &diff);
+	rewrite_ts(word, h, &diff);
 	if (bpf_skb_store_bytes(pkt->skb, off, word, sizeof(word), 0))
+		return -SP_DROP_REWRITE_FAILED;
+	*sum += off & 1 ? csum_swap(diff) : csum_fold32(diff);
+	return 0;
+}
+
+/* The two edges of a SACK block at @off, at any alignment. */
+static __always_inline int rewrite_block(const struct sp_pkt *pkt, __u32 off,
+					 const struct sp_entry *e, __u64 *sum)
+{
+	__be32 edge[2];
+	__u64 diff = 0;
+
+	off += pkt->l4_off;
+	if (bpf_skb_load_bytes(pkt->skb, off, edge, sizeof(edge)))
+		return -SP_DROP_REWRITE_FAILED;
+	shift_edge(&edge[0], e, &diff);
+	shift_edge(&edge[1], e, &diff);
+	if (bpf_skb_store_bytes(pkt->skb, off, edge, sizeof(edge), 0))
 		return -SP_DROP_REWRITE_FAILED;
 	*sum += off & 1 ? csum_swap(diff) : csum_fold32(diff);
 	return 0;
@@ -199,18 +236,18 @@ static __always_inline int rewrite_two_words(const struct sp_pkt *pkt, __u32 off
  * Unusual layouts. A global function: inlined, its paths would multiply with the caller's paths
  * (clang 16, kernel 6.18).
  */
-static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct sp_half *h,
+static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct sp_entry *e,
 					  __u64 *sum)
 {
 	struct sp_options o;
 	int err = options_find(pkt, &o);
 
 	if (!err && o.ts_off)
-		err = rewrite_two_words(pkt, o.ts_off + 2, h->tsval_delta, h->tsecr_delta, 1, sum);
+		err = rewrite_odd_ts(pkt, o.ts_off + 2, &e->half, sum);
 	for (int i = 0; i < SACK_BLOCKS_MAX; i++) {
 		if (err || i >= o.sack_blocks)
 			break;
-		err = rewrite_two_words(pkt, o.sack_at[i], h->ack_delta, h->ack_delta, 0, sum);
+		err = rewrite_block(pkt, o.sack_at[i], e, sum);
 	}
 	return err;
 }
@@ -240,7 +277,7 @@ static __always_inline int rewrite(struct sp_pkt *pkt, struct sp_entry *e)
 	rewrite_tcp(pkt, tcp, e, &sum);
 	if (!(e->half.flags & SP_HALF_F_ADOPTED) &&
 	    !rewrite_usual_options(pkt, tcp, e, &sum))
-		err = rewrite_odd_options(pkt, &e->half, &sum);
+		err = rewrite_odd_options(pkt, e, &sum);
 	if (err || csum_replace_pseudo(pkt, csum_off, e->state.addr_csum, header_csum_v6(pkt, e)) ||
 	    bpf_l4_csum_replace(pkt->skb, csum_off, 0, csum_fold32(sum), 0))
 		return err ? err : -SP_DROP_REWRITE_FAILED;

@@ -74,6 +74,9 @@ static inline struct sp_splice any_splice_of_requests(int is_v6)
 	if (random() & 1)
 		s.boundary = (struct sp_boundary){ .until = any32(), .laps = any32(),
 						   .bound = SP_BOUND_STOP };
+	if (random() & 1)
+		s.change = (struct sp_change){ .from = any32(), .bytes = any32() | 1,
+					       .becomes = any32() };
 	s.handshake = (struct sp_handshake){
 		.mss = any32(), .wscale_ours = random() % 16 - 1,
 		.wscale_theirs = random() % 16 - 1,

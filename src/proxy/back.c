@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/change.h"
 #include "proxy/commit.h"
 #include "proxy/forward.h"
 #include "proxy/home.h"
@@ -149,7 +150,7 @@ static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 		c->mode = SP_MODE_WHOLE;
 		c->mode_reason = SP_MODE_HEAD_ACKED;
 	}
-	if (sp_conn_reads(c) && c->mode != SP_MODE_WHOLE) {
+	if ((sp_conn_reads(c) || sp_change_is_needed(c)) && c->mode != SP_MODE_WHOLE) {
 		c->mode = SP_MODE_WHOLE;
 		c->mode_reason = SP_MODE_REQUESTS;
 	}

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proxy/change.h"
 #include "proxy/known.h"
 #include "proxy/leg.h"
 #include "proxy/sync.h"
@@ -33,11 +34,12 @@ static struct sp_splice splice_of(const struct sp_conn *c)
 		(c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
 
 	s.client_isn = c->client_isn;
-	if (sp_conn_reads(c)) {
+	if (sp_conn_reads(c) || c->change.bytes) {
 		flags |= SP_HALF_F_REQUESTS;
 		s.version = c->version + 1;
 		s.boundary = sp_conn_boundary(c);
 		s.handshake = handshake_of(c);
+		sp_change_splice(c, &s);
 	}
 	s.up.mss = c->limit_mss;
 	s.up.flags |= flags;
@@ -75,6 +77,7 @@ void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	struct sp_splice splice;
 
 	limit_mss(p, c);
+	sp_change_begin_leg(c);
 	splice = splice_of(c);
 	sp_conn_enter(c, SP_CONN_COMMITTING, why);
 	c->up = splice.up;
@@ -86,9 +89,12 @@ void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry
 	struct sp_splice splice = {
 		.front = c->front, .client_isn = c->client_isn, .version = c->version + 1,
 		.boundary = sp_conn_boundary(c), .handshake = handshake_of(c),
-		.up = c->leg, .down = down->half,
+		.up = c->leg, .down = down->half, .change = down->meta.change,
 	};
 
+	sp_change_stay(c);
+	if (c->change.bytes)
+		sp_change_splice(c, &splice);
 	c->is_staying = 1;
 	c->up = c->leg;
 	sp_conn_enter(c, SP_CONN_COMMITTING, "its boundary moves");
@@ -209,13 +215,18 @@ static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
 
 static struct sp_streams streams_of(const struct sp_conn *c)
 {
-	return (struct sp_streams){
+	struct sp_streams at = {
 		.client = c->client.isn_theirs + 1 + sp_conn_own_bytes(c),
-		.acked = c->client.isn_theirs + 1,
+		.acked = c->client.isn_theirs + 1 - sp_change_shift(c),
 		.backend = c->backend.isn_theirs + 1,
-		.down = { .until = c->backend.isn_theirs + 1, .bound = SP_BOUND_HEAD,
-			  .reading = c->request.reading },
 	};
+
+	if (sp_conn_reads(c))
+		at.down = (struct sp_boundary){
+			.until = c->backend.isn_theirs + 1, .bound = SP_BOUND_HEAD,
+			.reading = c->request.reading,
+		};
+	return at;
 }
 
 static struct sp_next use_stay(struct sp_proxy *p, struct sp_conn *c, int err)

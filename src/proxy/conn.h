@@ -99,6 +99,13 @@ struct sp_request {
  * @is_guess:	the first byte is taken for the beginning of a request, as the proxy that knew is
  *		dead; @guess_ns: since then
  * @is_staying:	COMMITTING: the request goes through @leg
+ * @origin:	the client, as a header of the PROXY protocol before its head of @skip bytes says, or
+ *		as the packets say
+ * @plan:	how the head changes (bytes, becomes); @change: the same for its leg. @is_headed:
+ *		with a header of the PROXY protocol before
+ * @before_ns:	the request before was forwarded by then
+ * @is_again:	a changed head that was sent before: again.c
+ * @owed:	DELIVERING: bytes at the backend that are sent until they are acknowledged
  * @is_reply:	WAITING: for a reply of our own, with @status
  * @pieces:	segments that have brought bytes
  * @back:	proxy -> backend; all zero before
@@ -170,6 +177,12 @@ struct sp_conn {
 	__u8				reactions, begins, is_next, is_turn, is_reply;
 	__u8				is_guess, is_staying;
 	__u64				guess_ns, heard_ns;
+	struct sp_endpoint		origin;
+	struct sp_change		plan, change;
+	__u64				before_ns;
+	__u32				owed;
+	__u16				skip;
+	__u8				is_headed, is_again;
 	int				status;
 };
 

@@ -102,6 +102,8 @@ void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_half trap = { .flags = SP_HALF_F_TO_DAEMON, .out = c->front };
 
+	if (c->is_again)
+		return;
 	if (c->is_next ? c->state != SP_CONN_REPLIED :
 	    !sp_cluster_is_home(p->node.cluster, &c->front))
 		return;		/* a further request has the half's boundary */

@@ -24,6 +24,8 @@
 
 #include <errno.h>
 
+#include "proxy/again.h"
+#include "proxy/change.h"
 #include "proxy/forward.h"
 #include "tcp/relay.h"
 
@@ -36,21 +38,39 @@
 #define WINDOW_UNKNOWN	65535	/* if another proxy had the backend's SYN-ACK */
 #define MSS_NARROW	536	/* accepted by every IPv4 host (RFC 9293, 3.7.1) */
 
-/* Send held bytes [@from, @to), as if the client sent them now. */
-static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
+/*
+ * Offsets count the bytes at the backend, from the first of the request. Behind a changed head they
+ * are those of the client's bytes and sp_change_shift().
+ */
+static void send_part(struct sp_proxy *p, struct sp_conn *c, const char *bytes, __u32 from,
+		      __u32 to, __u32 tsval)
 {
+	__u32 shift = sp_change_shift(c);
 	struct sp_segment seg = {
-		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from,
+		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from - shift,
 		.ack = c->client.isn_ours + 1,
 		.window = c->window, .has_ts = c->backend.has_ts,
 		.tsval = tsval, .tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
-		.payload = sp_conn_buf(p->conns, c) + from, .payload_len = to - from,
+		.payload = bytes, .payload_len = to - from,
 		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) |
-		(to == c->fin_at ? SP_TCP_FIN : 0),
+		(c->fin_at != SP_CONN_NO_FIN && to == c->fin_at + shift ? SP_TCP_FIN : 0),
 	};
 
 	c->is_ce = 0;
 	sp_forward(p, &c->up, c->client_isn, &seg, c->forward_mss);
+}
+
+/* Send bytes [@from, @to), as if the client sent them now. */
+static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to, __u32 tsval)
+{
+	__u32 changed = sp_min_bytes(to, c->change.bytes ? c->change.becomes : 0);
+
+	if (from < changed)
+		send_part(p, c, sp_change_bytes(p, c) + from, from, changed, tsval);
+	if (to > changed || (from == to && !changed))
+		send_part(p, c, sp_conn_buf(p->conns, c) +
+			  (sp_max_bytes(from, changed) - sp_change_shift(c)),
+			  sp_max_bytes(from, changed), to, tsval);
 }
 
 /*
@@ -66,16 +86,21 @@ static __u32 owed_tsval(const struct sp_conn *c)
 /* The two parts differ in their TSval, see stash.c. */
 static void send_range(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 to)
 {
-	if (from < c->acked)
-		send_bytes(p, c, from, sp_min_bytes(to, c->acked), owed_tsval(c));
-	if (to > c->acked || !c->acked)
-		send_bytes(p, c, sp_max_bytes(from, c->acked), to, c->heard_tsval);
+	if (from < c->owed)
+		send_bytes(p, c, from, sp_min_bytes(to, c->owed), owed_tsval(c));
+	if (to > c->owed || !c->owed)
+		send_bytes(p, c, sp_max_bytes(from, c->owed), to, c->heard_tsval);
+}
+
+static __u32 bytes_there(const struct sp_conn *c)
+{
+	return sp_conn_own_bytes(c) + sp_change_shift(c);
 }
 
 /* Unacknowledged bytes, behind owed bytes, go once: the client retransmits them. */
 static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 {
-	__u32 end = c->is_repeating ? c->acked : sp_conn_own_bytes(c);
+	__u32 end = c->is_repeating ? c->owed : bytes_there(c);
 	__u32 to = sp_min_bytes(end, c->una + sp_min_bytes(window, c->cwnd));
 
 	if (to <= c->sent)
@@ -87,6 +112,8 @@ static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 static void begin_delivery(struct sp_conn *c, const char *why)
 {
 	sp_conn_enter(c, SP_CONN_DELIVERING, why);
+	if (!c->acked)
+		c->stashed_tsval = c->heard_tsval;
 	c->client.tsval_theirs = c->stashed_tsval;
 	c->una = 0;
 	c->sent = 0;
@@ -111,6 +138,22 @@ static void send_rst(struct sp_proxy *p, struct sp_conn *c)
 	sp_forward(p, &c->up, c->client_isn, &rst, c->forward_mss);
 }
 
+/*
+ * A client's retransmission begins with a single segment, and goes on only when that is
+ * acknowledged: so a changed head of several segments is sent from here until the backend has all
+ * of it. The same holds if the client has sent nothing, since its server speaks first.
+ */
+static __u32 owed_bytes(const struct sp_conn *c)
+{
+	__u32 becomes = c->change.bytes ? c->change.becomes : 0;
+
+	if (c->acked)
+		return c->acked < c->change.bytes ? becomes : c->acked + sp_change_shift(c);
+	if (becomes && (c->change.bytes > c->mss || !c->reasm.len))
+		return sp_min_bytes(becomes, bytes_there(c));
+	return 0;
+}
+
 static struct sp_next end_delivery(const struct sp_conn *c, const char *why)
 {
 	return sp_next(sp_conn_reads(c) ? SP_NEXT_REST : SP_NEXT_END, why);
@@ -122,8 +165,9 @@ struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 		send_rst(p, c);
 		return sp_next(SP_NEXT_END, "reset by its client while it was committed");
 	}
-	if (!c->acked) {
-		send_range(p, c, 0, sp_min_bytes(sp_conn_own_bytes(c), c->window_bytes));
+	c->owed = owed_bytes(c);
+	if (!c->owed) {
+		send_range(p, c, 0, sp_min_bytes(bytes_there(c), c->window_bytes));
 		return end_delivery(c, "spliced");
 	}
 	begin_delivery(c, "spliced, with acknowledged bytes to deliver");
@@ -144,7 +188,12 @@ static void take_half(struct sp_conn *c)
 
 struct sp_next sp_deliver_join(struct sp_proxy *p, struct sp_conn *c)
 {
+	struct sp_entry e;
+
 	p->node.counters.adopted++;
+	c->change = (struct sp_change){ 0 };
+	if (!sp_datapath_get(p->node.dp, &c->front, &e) && sp_again_resume(c, &e))
+		return sp_next(SP_NEXT_PARSE, NULL);
 	take_half(c);
 	return sp_deliver_begin(p, c);
 }
@@ -173,8 +222,11 @@ int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
 	if (e.half.flags & SP_HALF_F_REQUESTS && !takes_boundary(c, &e))
 		return -ENOENT;
 	p->node.counters.heads_owed++;
+	if (sp_again_resume(c, &e))
+		return 0;
 	c->up = e.half;
 	take_half(c);
+	c->owed = owed_bytes(c);
 	begin_delivery(c, "its splice is here, with acknowledged bytes to deliver");
 	return 0;
 }
@@ -199,9 +251,11 @@ static int is_unseen(const struct sp_proxy *p, const struct sp_entry *down, __u6
 
 static __u32 acked_bytes(const struct sp_conn *c, const struct sp_entry *down)
 {
-	__u32 bytes = down->state.last_ack - (c->client.isn_theirs + 1);
+	__u32 shift = sp_change_shift(c);
+	__u32 bytes = down->state.last_ack - (c->client.isn_theirs + 1) + shift;
 
-	return down->state.last_ack && bytes < 1U << 31 ? sp_min_bytes(bytes, c->reasm.len) : 0;
+	return down->state.last_ack && bytes < 1U << 31 ?
+	       sp_min_bytes(bytes, c->reasm.len + shift) : 0;
 }
 
 /* The shift leads from the backend's scale to ours. */
@@ -299,5 +353,5 @@ struct sp_next sp_deliver_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_
 	if (now_ns >= c->again_ns)
 		time_out(p, c, &down, now_ns);
 	pump_bytes(p, c, window_of(c, &down));
-	return una >= c->acked ? end_delivery(c, "delivered") : sp_next_wait();
+	return una >= c->owed ? end_delivery(c, "delivered") : sp_next_wait();
 }

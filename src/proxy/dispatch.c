@@ -5,7 +5,10 @@
  */
 #include "proxy/dispatch.h"
 
+#include "proxy/again.h"
 #include "proxy/back.h"
+#include "proxy/change.h"
+#include "proxy/deliver.h"
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
 #include "proxy/head.h"
@@ -117,12 +120,28 @@ static void send_to_reader(struct sp_proxy *p, const struct sp_entry *up,
 		sp_store_fetch(p->node.store, &seg->tuple);
 }
 
-static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
-			     const struct sp_segment *seg)
+/* If the backend has all that was owed, the segment begins the next request. */
+static struct sp_conn *conn_now(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
 
-	if (c)
+	if (!c || c->state != SP_CONN_DELIVERING || !seg->payload_len)
+		return c;
+	sp_machine_go(p, c, sp_deliver_tick(p, c, sp_now_ns()));
+	return sp_conn_by_front(p->conns, &seg->tuple);
+}
+
+static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
+			     const struct sp_segment *seg)
+{
+	struct sp_conn *c = conn_now(p, seg);
+	struct sp_segment rest;
+
+	if (sp_again_is_for(up, seg)) {
+		if (sp_again_segment(p, up, seg, &rest) &&
+		    (rest.payload_len || rest.flags & SP_TCP_FIN))
+			dispatch_request(p, up, &rest);
+	} else if (c)
 		sp_dispatch_segment(p, c, seg);
 	else if (up->meta.boundary.bound == SP_BOUND_GONE)
 		dispatch_gone(p, up, seg);
@@ -185,6 +204,14 @@ void sp_dispatch_known(struct sp_proxy *p, const struct sp_entry *e,
 		dispatch_response(p, e, seg, 0);
 }
 
+/* Changed bytes go on from here. */
+static void forward_behind(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
+{
+	struct sp_segment behind = sp_change_behind(&c->change, seg);
+
+	sp_forward(p, &c->up, c->client.isn_theirs, &behind, SP_RELAY_MSS);
+}
+
 void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
 	if (seg->flags & SP_TCP_RST && sp_conn_is_undecided(c)) {
@@ -210,7 +237,7 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		dispatch_foreign(p, seg);
 	else if (c->state == SP_CONN_DELIVERING && !sp_conn_reads(c))
 		/* the splice is newer than the segment */
-		sp_forward(p, &c->up, c->client.isn_theirs, seg, SP_RELAY_MSS);
+		forward_behind(p, c, seg);
 	else
 		sp_machine_go(p, c, sp_head_segment(p, c, seg));
 }

@@ -27,6 +27,7 @@
 
 #include "base/log.h"
 #include "l7/http1_chunk.h"
+#include "proxy/change.h"
 #include "proxy/commit.h"
 #include "proxy/leave.h"
 #include "proxy/leg.h"
@@ -123,6 +124,7 @@ struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *s
 		return NULL;
 	}
 	begin_at(c, seg, up, &down);
+	c->before_ns = sp_now_ns();
 	return c;
 }
 
@@ -154,6 +156,7 @@ static struct sp_next forward(struct sp_conn *c, const char *why)
 {
 	c->is_turn = 1;
 	c->up = c->leg;
+	c->up.seq_delta += sp_change_shift(c);
 	c->client.isn_ours = c->heard_ack - 1;
 	c->backend.has_ts = c->client.has_ts && (c->leg.tsval_delta || c->leg.tsecr_delta);
 	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
@@ -182,6 +185,8 @@ struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 		patch.down.bound = SP_BOUND_UNKNOWN;
 		patch.down.until = leg.down.state.next_seq;
 	}
+	sp_change_stay(c);
+	sp_change_patch(c, &patch);
 	if (leg.state == SP_LEG_LOST || sp_datapath_patch(p->node.dp, &patch))
 		return sp_next(SP_NEXT_END, "its splice is gone");
 	if (c->is_staying)
@@ -198,7 +203,8 @@ struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 static struct sp_next commit_or_stay(struct sp_proxy *p, struct sp_conn *c,
 				     const struct sp_leg *leg)
 {
-	int is_bare = c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1;
+	int is_bare = c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
+		      !c->plan.bytes;
 
 	if (!sp_node_is_shared(&p->node) || is_bare)
 		return sp_exchange_stayed(p, c);
@@ -350,6 +356,11 @@ static void begin_again(struct sp_conn *c)
 	c->ack_ns = 0;
 	c->stash = SP_STASH_UNKNOWN;
 	c->generation++;	/* answers of the store were of the bytes before */
+	c->skip = 0;
+	c->is_again = 0;
+	c->before_ns = sp_now_ns();
+	c->plan = (struct sp_change){ 0 };
+	c->change = (struct sp_change){ 0 };
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	sp_conn_enter(c, SP_CONN_HEAD, "bytes behind the request");
 }

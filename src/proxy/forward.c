@@ -30,6 +30,20 @@ static int fin_counts(struct sp_proxy *p, const struct sp_half *half, __u32 clie
 	return 0;
 }
 
+/* An acknowledgement of a part of a changed head goes back to its beginning. */
+static struct sp_segment with_ack(struct sp_proxy *p, const struct sp_half *half,
+				  const struct sp_segment *seg)
+{
+	struct sp_segment pulled = *seg;
+	struct sp_entry e;
+
+	if (half->flags & SP_HALF_F_REQUESTS && half->flags & SP_HALF_F_FROM_BACKEND &&
+	    !sp_datapath_get(p->node.dp, &seg->tuple, &e))
+		pulled.ack = sp_change_ack(&e.meta.change, seg->ack + half->ack_delta) -
+			     half->ack_delta;
+	return pulled;
+}
+
 void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn,
 		const struct sp_segment *seg,
 		__u16 mss)
@@ -39,6 +53,7 @@ void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn
 		.front = is_down ? sp_tuple_reverse(&half->out) :
 		seg->tuple, .client_isn = client_isn,
 	};
+	struct sp_segment pulled;
 
 	if (seg->flags & SP_TCP_FIN && fin_counts(p, half, client_isn, seg))
 		patch.flags |= SP_STATE_FIN;
@@ -46,7 +61,8 @@ void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn
 		patch.flags |= SP_STATE_RST;
 	if (is_down)
 		patch.flags = sp_ends_mirrored(patch.flags);
-	sp_relay(p->node.wire, half, seg, mss);
+	pulled = with_ack(p, half, seg);
+	sp_relay(p->node.wire, half, &pulled, mss);
 	if (patch.flags)
 		sp_datapath_patch(p->node.dp, &patch);
 }

@@ -6,6 +6,8 @@
 #include "l7/http1.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
+#include "proxy/again.h"
+#include "proxy/change.h"
 #include "proxy/room.h"
 
 #define CHALLENGE_NS	500000000ULL
@@ -17,15 +19,16 @@ static __u32 head_bytes(const struct sp_conn *c)
 {
 	__u32 max = c->config->limits.head_bytes;
 
-	return c->reasm.len < max ? c->reasm.len : max;
+	return (c->reasm.len < max ? c->reasm.len : max) - c->skip;
 }
 
-static struct sp_request request_of(const struct sp_http1 *head)
+/* @skip: bytes before the head */
+static struct sp_request request_of(const struct sp_http1 *head, __u32 skip)
 {
 	const struct sp_http1_framing *f = &head->framing;
 
 	return (struct sp_request){
-		.bytes = head->head_len + f->length,
+		.bytes = skip + head->head_len + f->length,
 		.bound = f->body == SP_HTTP1_BODY_CHUNKED ? SP_BOUND_CHUNK : SP_BOUND_STOP,
 		.reading = (f->is_head ? SP_READING_NO_BODY : 0) |
 			   (f->is_persistent ? 0 : SP_READING_CLOSES) |
@@ -42,7 +45,7 @@ static enum sp_parse_verdict route_http1(struct sp_conn *c, const char *buf, int
 
 	if (v == SP_PARSE_OK && head.framing.length > SP_BOUNDARY_MAX - SP_CONN_BUF)
 		v = SP_PARSE_BAD;
-	c->request = request_of(&head);
+	c->request = request_of(&head, c->skip);
 	if (v == SP_PARSE_OK)
 		*ret_idx = sp_route_http1(c->service->routes, c->service->route_count,
 					  c->service->ambiguous_paths, &head);
@@ -62,11 +65,16 @@ static enum sp_parse_verdict route_tls(const struct sp_conn *c, const char *buf,
 
 static enum sp_parse_verdict parse_bytes(struct sp_proxy *p, struct sp_conn *c, int *ret_idx)
 {
+	enum sp_parse_verdict v = sp_change_origin(p, c);
+	const char *buf = sp_conn_buf(p->conns, c) + c->skip;
+
+	if (v != SP_PARSE_OK)
+		return v;
 	switch (c->service->protocol) {
 	case SP_PROTOCOL_HTTP:
-		return route_http1(c, sp_conn_buf(p->conns, c), ret_idx);
+		return route_http1(c, buf, ret_idx);
 	case SP_PROTOCOL_TLS:
-		return route_tls(c, sp_conn_buf(p->conns, c), ret_idx);
+		return route_tls(c, buf, ret_idx);
 	case SP_PROTOCOL_TCP:
 		break;
 	}
@@ -76,7 +84,7 @@ static enum sp_parse_verdict parse_bytes(struct sp_proxy *p, struct sp_conn *c, 
 /* The target alone may be too long: RFC 9112, 3. A line feed before ends an empty line. */
 static int too_large(struct sp_proxy *p, const struct sp_conn *c)
 {
-	return memchr(sp_conn_buf(p->conns, c) + 2, '\n', head_bytes(c) - 2) ? 431 : 414;
+	return memchr(sp_conn_buf(p->conns, c) + c->skip + 2, '\n', head_bytes(c) - 2) ? 431 : 414;
 }
 
 static struct sp_next wait_for_rest(struct sp_proxy *p, struct sp_conn *c)
@@ -105,12 +113,27 @@ static int pool_of(const struct sp_conn *c, int route_idx)
 
 static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int route_idx)
 {
+	int status;
+
 	if (route_idx == SP_ROUTE_AMBIGUOUS) {
 		p->node.counters.path_ambiguous++;
 		return sp_next_reply(400, "servers differ about this path");
 	}
+	status = sp_change_plan(p, c);
+	if (status) {
+		p->node.counters.changes_refused++;
+		return sp_next_reply(status, "its head can't be changed");
+	}
 	c->ack_ns = 0;
+	if (c->is_again)
+		return sp_again_parsed(p, c, pool_of(c, route_idx));
 	return (struct sp_next){ SP_NEXT_CONNECT, pool_of(c, route_idx), "the head is whole" };
+}
+
+static struct sp_next refuse_origin(struct sp_proxy *p)
+{
+	p->node.counters.origins_refused++;
+	return sp_next_reply(SP_REPLY_NOTHING, "no header of the PROXY protocol");
 }
 
 struct sp_next sp_head_parse(struct sp_proxy *p, struct sp_conn *c)
@@ -124,6 +147,8 @@ struct sp_next sp_head_parse(struct sp_proxy *p, struct sp_conn *c)
 		return sp_next_wait();
 	switch (parse_bytes(p, c, &idx)) {
 	case SP_PARSE_BAD:
+		if (sp_change_expects_origin(c))
+			return refuse_origin(p);
 		return sp_next_reply(400, "the head is malformed");
 	case SP_PARSE_INCOMPLETE:
 		return wait_for_rest(p, c);

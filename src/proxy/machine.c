@@ -56,6 +56,8 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 
 	if (is_early && (next.kind == SP_NEXT_CONNECT || next.kind == SP_NEXT_REPLY))
 		return sp_exchange_turn(p, c, next);
+	if (c->is_again && next.kind == SP_NEXT_REPLY)
+		next.kind = SP_NEXT_END;
 	switch (next.kind) {
 	case SP_NEXT_TURN:
 		return sp_exchange_go(p, c);

@@ -51,10 +51,11 @@ static __u32 seen_bytes(const struct sp_conn *c)
  */
 static int is_head(struct sp_proxy *p, const struct sp_conn *c)
 {
-	const char *buf = sp_conn_buf(p->conns, c);
-	__u32 at = c->reasm.len >= 2 && !memcmp(buf, "\r\n", 2) ? 2 : 0;
+	const char *buf = sp_conn_buf(p->conns, c) + c->skip;
+	__u32 len = c->reasm.len - c->skip;
+	__u32 at = len >= 2 && !memcmp(buf, "\r\n", 2) ? 2 : 0;
 
-	return c->reasm.len >= at + 5 && !memcmp(buf + at, "HEAD ", 5);
+	return len >= at + 5 && !memcmp(buf + at, "HEAD ", 5);
 }
 
 /*

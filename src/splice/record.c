@@ -16,6 +16,7 @@
 #define FLAGS_AT	3	/* SP_HALF_F_SHARED */
 #define FLAGS_MASK	63
 #define TAIL_BYTES	SP_RECORD_TAIL_BYTES
+#define CHANGE_BYTES	SP_RECORD_CHANGE_BYTES
 #define BOUNDARY_BYTES	7	/* last of the tail: laps, until, flags */
 #define SHIFTS_AT	13
 #define BOUND_AT	4	/* bits of the flags */
@@ -128,6 +129,20 @@ static int has_tail(const struct sp_record *r)
 	       decode_flags(r->bytes) & SP_HALF_F_REQUESTS;
 }
 
+static void put_change(__u8 *to, const struct sp_change *c)
+{
+	put_be32(to, c->from);
+	put_be16(to + 4, c->bytes);
+	put_be16(to + 6, c->becomes);
+}
+
+static struct sp_change read_change(const __u8 *b)
+{
+	return (struct sp_change){
+		.from = get_be32(b), .bytes = get_be16(b + 4), .becomes = get_be16(b + 6),
+	};
+}
+
 static void put_tail(__u8 *to, const struct sp_splice *s)
 {
 	put_be32(to, s->version);
@@ -187,6 +202,10 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 		put_be16(r.bytes + r.len, up->mss);
 		r.len += MSS_BYTES;
 	}
+	if (up->flags & SP_HALF_F_REQUESTS && splice->change.bytes) {
+		put_change(r.bytes + r.len, &splice->change);
+		r.len += CHANGE_BYTES;
+	}
 	if (up->flags & SP_HALF_F_REQUESTS) {
 		put_tail(r.bytes + r.len, splice);
 		r.len += TAIL_BYTES;
@@ -218,12 +237,16 @@ static size_t packed_bytes(size_t len)
 enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *bytes, size_t len,
 				     struct sp_splice *ret_splice)
 {
-	size_t behind = len < FRAME_BYTES ? 0 : len - FRAME_BYTES, packed;
+	size_t behind = len < FRAME_BYTES ? 0 : len - FRAME_BYTES, packed, change = 0;
 	struct sp_splice s = { .front = *front };
 	const __u8 *b = bytes;
 
-	if (len >= FRAME_BYTES && decode_flags(b) & SP_HALF_F_REQUESTS)
+	if (len >= FRAME_BYTES && decode_flags(b) & SP_HALF_F_REQUESTS) {
 		behind = behind < TAIL_BYTES ? 0 : behind - TAIL_BYTES;
+		change = behind > CHANGE_BYTES && packed_bytes(behind - CHANGE_BYTES) ?
+			 CHANGE_BYTES : 0;
+		behind -= change;
+	}
 	packed = packed_bytes(behind);
 	if (!packed)
 		return SP_SEAL_LENGTH;
@@ -235,7 +258,11 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 		return SP_SEAL_LENGTH;	/* what is not there has no bytes */
 	if (sp_tuple_unpack(b + OUT_AT, packed, &s.up.out))
 		return SP_SEAL_LENGTH;
-	if (s.up.flags & SP_HALF_F_REQUESTS && !read_tail(b + OUT_AT + behind, &s))
+	if (change)
+		s.change = read_change(b + OUT_AT + behind);
+	if (change && !s.change.bytes)
+		return SP_SEAL_LENGTH;
+	if (s.up.flags & SP_HALF_F_REQUESTS && !read_tail(b + OUT_AT + behind + change, &s))
 		return SP_SEAL_LENGTH;
 	s.down = sp_half_turn(&s.up, front, decode_shift(get_be16(b + SHIFTS_AT)));
 	*ret_splice = s;

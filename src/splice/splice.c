@@ -82,7 +82,7 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 	struct sp_half_state up = { .next_seq = at->client, .bytes = at->client ?
 				    at->client - acked : 0 };
 	struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s,
-			       .version = splice->version };
+			       .version = splice->version, .change = splice->change };
 	int err;
 
 	if (splice->up.flags & SP_HALF_F_REQUESTS)

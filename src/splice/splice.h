@@ -31,6 +31,7 @@ struct sp_side {
  * @down:	matches the reverse of @up's @out; its @out is the reverse of @front
  * @client_isn:	tells the splice from an older connection on the same tuple (host order)
  * @version:	rises with each splice that is committed for the same connection
+ * @change:	with SP_HALF_F_REQUESTS
  * @boundary, @handshake: with SP_HALF_F_REQUESTS, else zero: the boundary of @up, and what was
  *		agreed with the client
  */
@@ -40,6 +41,7 @@ struct sp_splice {
 	__u32			version;
 	struct sp_boundary	boundary;
 	struct sp_handshake	handshake;
+	struct sp_change	change;
 	struct sp_half		up;
 	struct sp_half		down;
 };

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * again.c - a changed head that the client retransmits
+ *
+ * Theory of operation
+ *
+ * The half up of a splice does not carry bytes of a changed head. If the client retransmits such
+ * bytes, they were lost on the way to the backend or to the proxy, or the daemon died in between. A
+ * struct sp_conn holds the bytes, unacknowledged as before, until the head is whole. Then the same
+ * rules make the same bytes of the head, which go to the same numbers: the backend's TCP drops
+ * duplicates. A further request that waits meanwhile is forgotten, and comes again from its client,
+ * unless the head before is on its way.
+ */
+#include "proxy/again.h"
+
+#include <errno.h>
+
+#include "proxy/change.h"
+#include "proxy/exchange.h"
+#include "proxy/forward.h"
+#include "proxy/head.h"
+#include "proxy/leg.h"
+#include "proxy/machine.h"
+#include "tcp/relay.h"
+
+#define WINDOW_UNKNOWN	65535
+#define ON_ITS_WAY_NS	150000000ULL	/* less than a client's retransmission takes */
+
+int sp_again_is_for(const struct sp_entry *up, const struct sp_segment *seg)
+{
+	return up->half.flags & SP_HALF_F_REQUESTS && seg->payload_len &&
+	       !(seg->flags & SP_TCP_RST) && sp_change_is_before(&up->meta.change, seg->seq);
+}
+
+/* Bytes before the changed head went through the half as it was then. */
+static void forward_before(struct sp_proxy *p, const struct sp_entry *up,
+			   const struct sp_segment *seg)
+{
+	__u32 before = sp_change_start(&up->meta.change) - seg->seq;
+	struct sp_half half = up->half;
+	struct sp_segment part = *seg;
+
+	if ((__s32)before <= 0)
+		return;
+	half.seq_delta -= sp_change_grows(&up->meta.change);
+	part.flags &= ~SP_TCP_FIN;
+	if (part.payload_len > before)
+		part.payload_len = before;
+	sp_forward(p, &half, up->meta.client_isn, &part, SP_RELAY_MSS);
+}
+
+static int is_acked(struct sp_proxy *p, const struct sp_entry *up)
+{
+	struct sp_tuple key = sp_tuple_reverse(&up->half.out);
+	struct sp_entry down;
+
+	return !sp_datapath_get(p->node.dp, &key, &down) && down.state.last_ack &&
+	       !sp_change_is_before(&up->meta.change, down.state.last_ack);
+}
+
+/* The acknowledgement was lost: a byte that the backend has already brings another. */
+static void ask_for_ack(struct sp_proxy *p, const struct sp_entry *up,
+			const struct sp_segment *seg)
+{
+	struct sp_segment probe = *seg;
+
+	probe.seq = up->meta.change.from - 1;
+	probe.flags = SP_TCP_ACK;
+	probe.payload = "\n";
+	probe.payload_len = 1;
+	sp_forward(p, &up->half, up->meta.client_isn, &probe, SP_RELAY_MSS);
+}
+
+/* A further request is here, and the head before it has just been sent. */
+static int is_on_its_way(const struct sp_conn *c)
+{
+	return c && c->is_next && !c->is_again && sp_now_ns() - c->before_ns < ON_ITS_WAY_NS;
+}
+
+static void begin_again(struct sp_conn *c, const struct sp_entry *up)
+{
+	c->client.isn_theirs = sp_change_start(&up->meta.change) - 1;
+	c->begins = SP_BOUND_STOP;
+	c->is_again = 1;
+	c->is_turn = 1;
+	c->is_guess = 0;
+	c->is_next = sp_change_start(&up->meta.change) != up->meta.client_isn + 1;
+}
+
+/* Return: the connection that holds the head; NULL: no room, or the head is sent from here. */
+static struct sp_conn *conn_of(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *up,
+			       const struct sp_segment *seg)
+{
+	if (c && (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING) && !c->is_again) {
+		sp_conn_end(p, c, "the request before is not at its backend");
+		c = NULL;
+	}
+	if (c)
+		return c->is_again && c->state == SP_CONN_HEAD ? c : NULL;
+	c = sp_exchange_begin(p, seg, up);
+	if (c)
+		begin_again(c, up);
+	return c;
+}
+
+int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg,
+		     struct sp_segment *ret_rest)
+{
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
+
+	if (is_acked(p, up) || is_on_its_way(c)) {
+		if (!is_on_its_way(c))
+			ask_for_ack(p, up, seg);
+		*ret_rest = sp_change_behind(&up->meta.change, seg);
+		return 1;
+	}
+	forward_before(p, up, seg);
+	c = conn_of(p, c, up, seg);
+	if (!c)
+		return 0;
+	p->node.counters.heads_again++;
+	sp_machine_go(p, c, sp_head_segment(p, c, seg));
+	return 0;
+}
+
+/* The half carries what is held up to its boundary. */
+static struct sp_request request_of(const struct sp_conn *c, const struct sp_entry *up)
+{
+	const struct sp_boundary *b = &up->meta.boundary;
+	__u32 bytes = b->until - (c->client.isn_theirs + 1);
+
+	if (b->bound == SP_BOUND_NONE || b->laps || bytes > SP_CONN_BUF)
+		bytes = SP_CONN_BUF;
+	return (struct sp_request){ .bytes = bytes, .bound = b->bound };
+}
+
+/* A reload has changed the rules, and the backend may have a part of the old bytes. */
+static struct sp_next give_up(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, c->acked);
+
+	p->node.counters.changes_refused++;
+	rst.seq = c->heard_ack;
+	sp_wire_send(p->node.wire, &rst);
+	sp_leg_leave(p, c);
+	sp_datapath_del(p->node.dp, &c->front);
+	return sp_next(SP_NEXT_END, "its head would change in another way now");
+}
+
+struct sp_next sp_again_parsed(struct sp_proxy *p, struct sp_conn *c, int pool_idx)
+{
+	struct sp_entry up;
+
+	if (sp_datapath_get(p->node.dp, &c->front, &up) || !up.meta.change.bytes ||
+	    up.meta.client_isn != c->client_isn ||
+	    sp_change_start(&up.meta.change) != c->client.isn_theirs + 1)
+		return sp_next(SP_NEXT_END, "its splice is gone");
+	c->up = up.half;
+	c->leg = up.half;
+	c->version = up.meta.version;
+	c->pool = pool_idx < 0 ? NULL : &c->config->pools[pool_idx];
+	if (sp_change_again(c, &up.meta.change))
+		return give_up(p, c);
+	c->request = request_of(c, &up);
+	c->backend.has_ts = c->client.has_ts && (c->up.tsval_delta || c->up.tsecr_delta);
+	c->forward_mss = c->mss && c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
+	c->window_bytes = WINDOW_UNKNOWN;
+	return sp_next(SP_NEXT_DELIVER, "sent again");
+}
+
+int sp_again_resume(struct sp_conn *c, const struct sp_entry *up)
+{
+	if (!(up->half.flags & SP_HALF_F_REQUESTS) || !up->meta.change.bytes ||
+	    sp_change_start(&up->meta.change) != c->client.isn_theirs + 1)
+		return 0;
+	c->up = up->half;
+	c->leg = up->half;
+	c->is_again = 1;
+	c->is_turn = 1;
+	return 1;
+}

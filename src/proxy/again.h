@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* again.h - a changed head that the client retransmits: read, changed and sent again */
+#ifndef SP_PROXY_AGAIN_H
+#define SP_PROXY_AGAIN_H
+
+#include "proxy/connection.h"
+
+/* Whether @seg begins with bytes that the half @up can't carry: the backend has other bytes. */
+int sp_again_is_for(const struct sp_entry *up, const struct sp_segment *seg);
+
+/*
+ * Such a segment. Return: whether the changed bytes are at the backend, or on their way: then
+ * @ret_rest are the bytes behind, for the half.
+ */
+int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg,
+		     struct sp_segment *ret_rest);
+
+/* The head is whole again. */
+struct sp_next sp_again_parsed(struct sp_proxy *p, struct sp_conn *c, int pool_idx);
+
+/*
+ * Acknowledged bytes of @c that begin with a changed head are read before they are sent. Return:
+ * whether they do.
+ */
+int sp_again_resume(struct sp_conn *c, const struct sp_entry *up);
+
+#endif

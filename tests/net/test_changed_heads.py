@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Heads that we change, and the PROXY protocol: real servers read what was configured, each request once, whatever is lost."""
+import contextlib
+import hashlib
+import time
+
+import pytest
+
+import daemon
+from daemon import service
+from heads import Recorder, nginx, read_response
+from tcp import connect
+
+pytestmark = [pytest.mark.spliced, pytest.mark.whole("requests are read")]
+
+# of services
+XFF, FORWARDED, ONE, V1, V2, TCP, BOTH, MOVES, ACCEPT, TLS_ACCEPT = 7201, 7202, 7203, 7204, 7205, 7206, 7207, 7208, 7209, 7210
+# of backends
+PLAIN, PROXIED, RAW, RAW_TCP_PORT = 9101, 9102, 9103, 9104
+
+
+def pools(net, source):
+    def at(name, port, names=("backend1",), **more):
+        return {**daemon.pool(net, name, source, port, names), **more}
+    return {"nginx1": at("nginx1", PLAIN), "nginx2": at("nginx2", PLAIN, ("backend2",)),
+            "v1": at("v1", PROXIED, proxy_protocol="v1"), "v2": at("v2", PROXIED, proxy_protocol="v2"),
+            "v2b": at("v2b", PROXIED, ("backend2",), proxy_protocol="v2"),
+            "raw": at("raw", RAW), "raw-b": at("raw-b", RAW, ("backend2",)), "raw-v1": at("raw-v1", RAW, proxy_protocol="v1"),
+            "raw-v2": at("raw-v2", RAW, ("backend2",), proxy_protocol="v2"), "tcp": at("tcp", RAW_TCP_PORT, proxy_protocol="v1"),
+            "tls": at("tls", RAW_TCP_PORT, ("backend2",), proxy_protocol="v2")}
+
+
+def services(net, source):
+    pool = pools(net, source)
+
+    def http(name, port, default, other=None, **more):
+        names = [default, *([other] if other else [])]
+        routes = [{"path": "/b", "pool": f"{other}-{source}"}] if other else []
+        return service(name, source, "http", port, default=f"{default}-{source}", routes=routes, **more), *(pool[each] for each in names)
+    changes = {"set": {"X-Set": "by us"}, "remove": ["X-Old"]}
+    yield http("xff", XFF, "nginx1", "nginx2", forwarded="x-forwarded-for", request_headers=changes)
+    yield http("fwd", FORWARDED, "nginx1", forwarded="forwarded", forwarded_trust=["10.0.0.0/8", "fd00::/16"])
+    yield http("one", ONE, "raw", forwarded="x-forwarded-for", request_headers=changes)
+    yield http("v1", V1, "v1")
+    yield http("v2", V2, "v2", "v2b")
+    yield service("tcp", source, "tcp", TCP, default=f"tcp-{source}"), pool["tcp"]
+    yield http("both", BOTH, "raw-v1", "raw-v2", forwarded="x-forwarded-for", request_headers=changes)
+    yield http("moves", MOVES, "raw", "raw-b", request_headers=changes)
+    accept = {"accept_proxy": ["10.0.0.0/8", "fd00::/16"]}
+    yield http("accept", ACCEPT, "nginx1", "v2b", forwarded="x-forwarded-for", **accept)
+    yield service("tls", source, "tls", TLS_ACCEPT, default=f"tls-{source}", **accept), pool["tls"]
+
+
+@pytest.fixture(scope="module")
+def rig(net, start_rig):
+    def configure(net, work):
+        return daemon.config(net, work, [each for source in ("snat", "client") for each in services(net, source)])
+    with contextlib.ExitStack() as stack:
+        rig = stack.enter_context(start_rig(net, configure))
+        for name, ns in (("backend1", rig.backend1), ("backend2", rig.backend2)):
+            stack.enter_context(nginx(ns, rig.work, name, PLAIN, PROXIED))
+        rig.usual = rig.spliced.conf
+        yield rig
+
+
+@pytest.fixture(autouse=True)
+def runs(rig):
+    yield
+    if not rig.spliced.is_running():
+        rig.spliced.start()
+
+
+@pytest.fixture
+def records(rig):
+    """Recorders of both hosts."""
+    recorders = [Recorder(rig.backend1, RAW), Recorder(rig.backend2, RAW)]
+    yield recorders
+    for each in recorders:
+        each.close()
+
+
+def head(path="/", *headers, method="GET"):
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x.example", *headers, "", ""]).encode()
+
+
+def ask(sock, data, left=b""):
+    sock.sendall(data)
+    return read_response(sock, left)[0]
+
+
+def own(sock):
+    return sock.getsockname()[0], sock.getsockname()[1]
+
+
+def node(addr):
+    return f'"[{addr}]"' if ":" in addr else addr
+
+
+def changed(data, addr, *, drop=b"X-Old"):
+    """What `one`, `both` send."""
+    lines = [line for line in data[:-4].split(b"\r\n") if not line.startswith((drop, b"X-Set", b"X-Forwarded-For"))]
+    return b"\r\n".join([*lines, b"X-Forwarded-For: " + addr.encode(), b"X-Set: by us", b"", b""])
+
+
+def test_each_request_names_its_client(rig, way):
+    """The first and fifty more, of which each tenth moves; what a client claims to be goes."""
+    with connect(rig.client, way.vip, XFF) as sock:
+        addr, _ = own(sock)
+        for i in range(51):
+            path = f"/b/{i}" if i % 10 == 5 else f"/a/{i}"
+            answer = ask(sock, head(path, "X-Forwarded-For: 192.0.2.66", "X-Old: 1", "X-Set: client"))
+            assert answer == f"{'backend2' if i % 10 == 5 else 'backend1'}|{path}|{addr}||by us|"
+
+
+def test_a_trusted_list_gets_longer(rig, way):
+    with connect(rig.client, way.vip, FORWARDED) as sock:
+        addr, _ = own(sock)
+        for i in range(3):
+            answer = ask(sock, head(f"/{i}", "Forwarded: for=192.0.2.1"))
+            assert answer == f"backend1|/{i}||for=192.0.2.1, for={node(addr)};host=x.example;proto=http||"
+
+
+@pytest.mark.parametrize("port", [V1, V2])
+def test_nginx_hears_the_address(rig, way, port):
+    with connect(rig.client, way.vip, port) as sock:
+        addr, sport = own(sock)
+        for i in range(20):
+            assert ask(sock, head(f"/{i}")) == f"backend1|/{i}|{addr}|{sport}|{way.vip}|{port}|"
+
+
+def test_each_leg_begins_with_the_address(rig, way):
+    with connect(rig.client, way.vip, V2) as sock:
+        addr, sport = own(sock)
+        for i in range(20):
+            path = f"/b/{i}" if i & 1 else f"/a/{i}"
+            assert ask(sock, head(path)) == f"backend{1 + (i & 1)}|{path}|{addr}|{sport}|{way.vip}|{V2}|"
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_bytes_are_exact(rig, way, records, count):
+    with connect(rig.client, way.vip, ONE) as sock:
+        addr, _ = own(sock)
+        sent = [head(f"/{i}", "X-Old: " + i * "o", f"X-More: {i}") for i in range(count)]
+        for data in sent:
+            ask(sock, data)
+    assert [each[:2] for each in records[0].requests] == [(b"", changed(data, addr)) for data in sent]
+
+
+def test_both_at_once(rig, way, records):
+    """PROXY header and changed head, alternating legs."""
+    with connect(rig.client, way.vip, BOTH) as sock:
+        addr, sport = own(sock)
+        family = "TCP6" if way.version == 6 else "TCP4"
+        line = f"PROXY {family} {addr} {way.vip} {sport} {BOTH}\r\n".encode()
+        sent = [head(f"/b/{i}" if i & 1 else f"/a/{i}", "X-Old: 1") for i in range(10)]
+        for data in sent:
+            ask(sock, data)
+    assert [each[:2] for each in records[0].requests] == [(line, changed(data, addr)) for data in sent[::2]]
+    assert [each[1] for each in records[1].requests] == [changed(data, addr) for data in sent[1::2]]
+    assert all(each[0].startswith(b"\r\n\r\n\0\r\nQUIT\n") for each in records[1].requests)
+
+
+@pytest.mark.parametrize("port", [ONE, BOTH])
+def test_large_heads(rig, way, records, port):
+    sent = [head(f"/{i}", "X-Old: 1", "X-Big: " + (60000 + i) * "b") for i in range(3)]
+    for data in sent:
+        with connect(rig.client, way.vip, port) as sock:
+            addr, _ = own(sock)
+            ask(sock, data)
+            ask(sock, head("/small"))
+    assert [each[1] for each in records[0].requests] == [changed(data, addr) for big in sent for data in (big, head("/small"))]
+
+
+def test_byte_by_byte(rig, way, records):
+    with connect(rig.client, way.vip, BOTH) as sock:
+        addr, _ = own(sock)
+        sent = [head("/first", "X-Old: 1"), head("/further")]
+        for i in range(len(sent[0])):
+            sock.sendall(sent[0][i:i + 1])
+            time.sleep(0.001)
+        read_response(sock)
+        ask(sock, sent[1])
+    assert [each[1] for each in records[0].requests] == [changed(data, addr) for data in sent]
+
+
+def test_uploads(rig, way, records):
+    """A body of 1 MiB behind each head."""
+    with connect(rig.client, way.vip, BOTH) as sock:
+        addr, _ = own(sock)
+        bodies = [bytes([i]) * (1 << 20) for i in range(4)]
+        sent = [head(f"/b/{i}" if i & 1 else f"/{i}", "X-Old: 1", f"Content-Length: {len(body)}", method="POST") for i, body in enumerate(bodies)]
+        for data, body in zip(sent, bodies):
+            assert ask(sock, data + body).endswith(hashlib.sha256(body).hexdigest())
+    assert [each[1] for each in records[0].requests] == [changed(data, addr) for data in sent[::2]]
+    assert [each[1] for each in records[1].requests] == [changed(data, addr) for data in sent[1::2]]
+
+
+def test_pipelined(rig, way, records):
+    with connect(rig.client, way.vip, MOVES) as sock:
+        sent = [head(f"/b/{i}" if i % 7 == 3 else f"/{i}", "X-Old: 1") for i in range(30)]
+        sock.sendall(b"".join(sent))
+        left, said = b"", []
+        for _ in sent:
+            body, left = read_response(sock, left)
+            said.append(body.split(" ")[0])
+    assert said == [f"/b/{i}" if i % 7 == 3 else f"/{i}" for i in range(30)]
+    assert sum(len(each.requests) for each in records) == 30
+
+
+@contextlib.contextmanager
+def loses_first(ns, port):
+    rule = (f"chain in {{ type filter hook prerouting priority -400; tcp dport {port} meta length > 100 "
+            "limit rate 1/day burst 1 packets counter drop; }")
+    with ns.nft(rule):
+        yield lambda: int(ns.run("nft", "list table inet test").split("packets ")[-1].split()[0])
+
+
+@pytest.mark.parametrize("port", [ONE, BOTH])
+@pytest.mark.parametrize("size", [10, 1200, 9000])
+def test_a_lost_head_comes_again(rig, family, records, port, size):
+    """The first packet with a head that reaches the backend is dropped there, of the first request, then of a further one."""
+    big = "X-Big: " + size * "b"
+    with connect(rig.client, family.vip, port) as sock:
+        addr, _ = own(sock)
+        sent = [head(f"/{i}", "X-Old: 1", big) for i in range(4)]
+        for data in sent[:2]:
+            with loses_first(rig.backend1, RAW) as lost:
+                ask(sock, data)
+                assert lost() >= 1
+        for data in sent[2:]:
+            ask(sock, data)
+    assert [each[1] for each in records[0].requests] == [changed(data, addr) for data in sent]
+
+
+@pytest.mark.parametrize("port", [ONE, BOTH])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_daemon_dies_with_the_head_on_its_way(rig, family, records, port, is_first):
+    """kill -9 before the backend has acknowledged it; the next daemon makes the same bytes."""
+    with connect(rig.client, family.vip, port) as sock:
+        addr, _ = own(sock)
+        sent = [head(f"/{i}", "X-Old: 1") for i in range(3)]
+        if not is_first:
+            ask(sock, sent[0])
+        with rig.backend1.nft(f"chain in {{ type filter hook prerouting priority -400; tcp dport {RAW} meta length > 100 drop; }}"):
+            sock.sendall(sent[1])
+            time.sleep(0.1)
+            rig.spliced.kill9()
+            time.sleep(0.3)
+        rig.spliced.start()
+        assert read_response(sock)[0].startswith("/1 ")
+        ask(sock, sent[2])
+    assert [each[1] for each in records[0].requests] == [changed(data, addr) for data in (sent[1:] if is_first else sent)]
+
+
+def test_the_daemon_is_away_between_requests(rig, family, records):
+    with connect(rig.client, family.vip, BOTH) as sock:
+        addr, _ = own(sock)
+        sent = [head(f"/{i}", "X-Old: 1") for i in range(6)]
+        for data in sent:
+            ask(sock, data)
+            rig.spliced.kill9()
+            rig.spliced.start()
+    assert [each[1] for each in records[0].requests] == [changed(data, addr) for data in sent]
