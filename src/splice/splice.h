@@ -31,7 +31,7 @@ struct sp_side {
  * @down:	matches the reverse of @up's @out; its @out is the reverse of @front
  * @client_isn:	tells the splice from an older connection on the same tuple (host order)
  * @version:	rises with each splice that is committed for the same connection
- * @change:	with SP_HALF_F_REQUESTS
+ * @change:	with SP_HALF_F_REQUESTS: see struct sp_change
  * @boundary, @handshake: with SP_HALF_F_REQUESTS, else zero: the boundary of @up, and what was
  *		agreed with the client
  */

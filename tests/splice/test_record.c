@@ -76,9 +76,13 @@ static void sizes(void **state)
 	v6.up.flags |= SP_HALF_F_REQUESTS;
 	assert_int_equal(sp_record_make(&seal, &v4).len, 70);
 	assert_int_equal(sp_record_make(&seal, &v6).len, 94);
-	assert_int_equal(SP_RECORD_MAX, 94);
+	v6.change.bytes = 1;
+	assert_int_equal(sp_record_make(&seal, &v6).len, 102);
+	assert_int_equal(SP_RECORD_MAX, 102);
 	v4.up.mss = 0;
 	assert_int_equal(sp_record_make(&seal, &v4).len, 68);
+	v4.change.bytes = 1;
+	assert_int_equal(sp_record_make(&seal, &v4).len, 76);
 }
 
 static void check_every_bit(struct sp_splice in)
