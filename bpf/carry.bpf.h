@@ -130,6 +130,9 @@ static __always_inline void note_ack(const struct sp_pkt *pkt, struct sp_entry *
 {
 	__u32 ack = pkt->ack + e->half.ack_delta;
 
+	if (e->half.flags & SP_HALF_F_REQUESTS && e->state.last_ack &&
+	    (__s32)(ack - e->state.last_ack) < 0)
+		return;		/* reordered: the daemon asks how far the client is */
 	if (ack != e->state.last_ack &&
 	    (sp_ack_is_plausible(pkt->seq, ack, &e->state, NULL) || ack_counts(pkt, e)))
 		e->state.last_ack = ack;

@@ -74,6 +74,22 @@ static void dispatch_next(struct sp_proxy *p, struct sp_conn *c, const struct sp
 		sp_leg_acknowledge(p, c, seg);
 }
 
+/* The half is there: what belongs to the request needs no place in the buffer. */
+static void forward_own(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
+{
+	__s64 own = (__s64)c->request.bytes + (__s32)(c->client.isn_theirs + 1 - seg->seq);
+	struct sp_segment part = *seg;
+
+	if (c->request.bound == SP_BOUND_NONE || own > (__s64)seg->payload_len)
+		own = seg->payload_len;
+	else
+		part.flags &= ~SP_TCP_FIN;
+	if (own <= 0)
+		return;
+	part.payload_len = own;
+	sp_forward(p, &c->up, c->client_isn, &part, SP_RELAY_MSS);
+}
+
 /* Behind the boundary of @up: the beginning of another request, if the service is still there. */
 static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg)
 {
@@ -229,6 +245,8 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_dispatch_later(p, seg, 1);
 		return;
 	}
+	if (c->state == SP_CONN_DELIVERING && sp_conn_reads(c))
+		forward_own(p, c, seg);
 	if (c->is_next) {
 		dispatch_next(p, c, seg);
 		return;

@@ -117,6 +117,14 @@ void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c)
 	c->client.isn_ours = c->heard_ack - 1;
 }
 
+int sp_leg_has_all(struct sp_proxy *p, const struct sp_conn *c)
+{
+	struct sp_leg leg = sp_leg_look(p, c);
+
+	return leg.state == SP_LEG_LOST ||
+	       (__s32)(leg.down.state.last_ack - (c->client.isn_theirs + 1)) >= 0;
+}
+
 int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_entry up;

@@ -49,6 +49,9 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c);
 /* The client's last acknowledgement, which the datapath may have carried to the leg. */
 void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c);
 
+/* Return: whether the backend has acknowledged all bytes before those that are held. */
+int sp_leg_has_all(struct sp_proxy *p, const struct sp_conn *c);
+
 /* Go on with a further request whose beginning another daemon has left: its leg is here. */
 int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c);
 

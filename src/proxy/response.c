@@ -306,6 +306,19 @@ static void forward_own(struct sp_proxy *p, struct sp_entry *down, const struct 
 		forward_end(p, down, &data);
 }
 
+/* The client's FIN may have passed another proxy: then the backend acknowledges it. */
+static int has_client_closed(struct sp_proxy *p, const struct sp_entry *down,
+			     const struct sp_segment *seg)
+{
+	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
+	struct sp_entry up;
+
+	if (down->state.flags & SP_STATE_PEER_FIN)
+		return 1;
+	return !sp_datapath_get(p->node.dp, &front, &up) &&
+	       seg->ack == up.meta.boundary.until + up.half.seq_delta + 1;
+}
+
 /* The client hears of it if it has closed, or if the response is not complete. */
 static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
@@ -315,8 +328,10 @@ static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_seg
 		forward_end(p, down, seg);
 		return 0;
 	}
-	if (down->state.flags & SP_STATE_PEER_FIN) {
+	if (has_client_closed(p, down, seg)) {
 		forward_own(p, down, seg, seg->flags);
+		if (seg->seq + seg->payload_len != down->meta.boundary.until)
+			sp_forward_reset(p, seg);	/* its excess is never acknowledged */
 		return 0;
 	}
 	forward_own(p, down, seg, seg->flags & ~SP_TCP_FIN);

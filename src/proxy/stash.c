@@ -99,6 +99,11 @@ void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
 		c->ack_ns = sp_now_ns() + AGAIN_NS;
 		return;
 	}
+	if (c->is_next && c->state == SP_CONN_HEAD && !sp_leg_has_all(p, c)) {
+		c->lent = 1;	/* give them again */
+		c->ack_ns = sp_now_ns() + ACK_DELAY_NS;
+		return;
+	}
 	c->lent = 0;
 	c->stashed_tsval = c->giving_tsval;
 	if (c->state == SP_CONN_DELIVERING || (c->state != SP_CONN_HEAD && !c->acked))
