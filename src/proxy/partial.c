@@ -63,6 +63,6 @@ int sp_partial_is_lost(struct sp_proxy *p, const struct sp_tuple *key,
 	const struct sp_boundary *b = &down->meta.boundary;
 	const struct sp_partial *s = sp_partial_find(p, key);
 
-	return (__s32)(down->state.next_seq - b->until) > 0 && (!s || s->base != b->until) &&
+	return (__s32)(down->state.next_seq - b->until) > 0 && (!s || s->base != b->until || !s->reasm.len) &&
 	       sp_now_ns() - down->state.seen_ns >= LOST_NS;
 }

@@ -43,9 +43,16 @@ static int is_asked_first(struct sp_proxy *p, struct sp_conn *c)
 	return 1;
 }
 
+/* What the parser has not seen may be of the next request. */
+static __u32 head_bytes(const struct sp_conn *c)
+{
+	return sp_conn_reads(c) ? sp_max_bytes(c->acked, sp_min_bytes(c->parsed, c->reasm.len)) :
+	       c->reasm.len;
+}
+
 static void give_bytes(struct sp_proxy *p, struct sp_conn *c)
 {
-	__u32 to = c->state == SP_CONN_DELIVERING ? c->acked : c->reasm.len;
+	__u32 to = c->state == SP_CONN_DELIVERING ? c->acked : head_bytes(c);
 	struct sp_stash_offer offer;
 
 	c->ack_ns = 0;
