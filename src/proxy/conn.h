@@ -24,9 +24,7 @@
  *		WAITING
  *		DELIVERING
  * WAITING	HEAD		the head of a further request is whole, the response before is not:
- *		LEAVING		request, wanted, is_reply, status; forgotten
- * LEAVING	WAITING		the same, and our FIN is sent to the leg before, whose end is not
- *				known: again_ns; forgotten
+ *				request, wanted, is_reply, status; forgotten
  * CONNECTING	HEAD		a SYN is sent, the client's bytes are held: pool, back, backend
  *		WAITING		(our numbers), mode, tried, tries, again_ns; the next backend
  *		CONNECTING
@@ -48,7 +46,7 @@
  *		ASKING
  */
 #define SP_CONN_STATES(X) \
-	X(FREE) X(HEAD) X(WAITING) X(LEAVING) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
+	X(FREE) X(HEAD) X(WAITING) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
 
 enum sp_conn_state {
 #define X(name) SP_CONN_##name,
@@ -98,6 +96,8 @@ struct sp_request {
  * @is_turn:	the response before is complete
  * @is_guess:	the first byte is taken for the beginning of a request, as the proxy that knew is
  *		dead; @guess_ns: since then
+ * @is_ahead:	the client has sent it before it had the whole response before
+ * @begun_ack:	@heard_ack when it came, at @begun_ns
  * @is_staying:	COMMITTING: the request goes through @leg
  * @origin:	the client, as a header of the PROXY protocol before its head of @skip bytes says, or
  *		as the packets say
@@ -163,7 +163,7 @@ struct sp_conn {
 	__u64				ask_ns, delivering_ns, repeated_ns, begun_ms, sent_s;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval;
 	__u32				giving_tsval, heard_tsval, una, sent, cwnd, window_bytes;
-	__u32				client_isn, version, heard_ack;
+	__u32				client_isn, version, heard_ack, begun_ack;
 	int				wanted;
 	__u32				pieces;
 	int				backend_idx;
@@ -175,8 +175,8 @@ struct sp_conn {
 	__u8				is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, is_blind;
 	__u8				reactions, begins, is_next, is_turn, is_reply;
-	__u8				is_guess, is_staying;
-	__u64				guess_ns, heard_ns;
+	__u8				is_guess, is_staying, is_ahead;
+	__u64				guess_ns, heard_ns, begun_ns;
 	struct sp_endpoint		origin;
 	struct sp_change		plan, change;
 	__u64				before_ns;

@@ -15,7 +15,6 @@
 #include "proxy/home.h"
 #include "proxy/leg.h"
 #include "proxy/machine.h"
-#include "proxy/leave.h"
 #include "proxy/miss.h"
 #include "proxy/reader.h"
 #include "proxy/reply.h"
@@ -170,37 +169,13 @@ static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 		send_to_reader(p, up, seg);
 }
 
-static int is_end_unknown(const struct sp_entry *down, const struct sp_segment *seg)
-{
-	return down->meta.boundary.bound == SP_BOUND_UNKNOWN &&
-	       seg->flags & (SP_TCP_FIN | SP_TCP_RST);
-}
-
-/* Another proxy may have sent our FIN to the backend, whose answer is not for the client then. */
-static int is_for_reader(struct sp_proxy *p, const struct sp_tuple *front,
-			 const struct sp_entry *down, const struct sp_segment *seg)
-{
-	const struct sp_half up = { .out = sp_tuple_reverse(&seg->tuple) };
-
-	if (sp_reader_is_here(p, front, &up))
-		return 0;
-	sp_reader_send(p, front, &up, SP_EVENT_BACK, seg);
-	return 1;
-}
-
 /* A response is complete, or a tunnel has begun: a request that waits may go on. */
 static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 			      const struct sp_segment *seg, int is_copy)
 {
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
-	struct sp_conn *c = sp_conn_by_front(p->conns, &front);
+	struct sp_conn *c;
 
-	if (is_end_unknown(down, seg) && is_for_reader(p, &front, down, seg))
-		return;
-	if (c && c->state == SP_CONN_LEAVING && seg->flags & (SP_TCP_FIN | SP_TCP_RST)) {
-		sp_machine_go(p, c, sp_leave_end(p, c, seg));
-		return;
-	}
 	sp_response_segment(p, seg, is_copy);
 	c = sp_conn_by_front(p->conns, &front);
 	if (c && c->state == SP_CONN_WAITING)

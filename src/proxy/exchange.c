@@ -29,13 +29,13 @@
 #include "l7/http1_chunk.h"
 #include "proxy/change.h"
 #include "proxy/commit.h"
-#include "proxy/leave.h"
 #include "proxy/leg.h"
 #include "proxy/room.h"
 #include "tcp/relay.h"
 
 #define WAIT_NS		10000000000ULL	/* the client retransmits what is forgotten */
 #define GUESS_NS	250000000ULL	/* the least time before a retransmission, and more */
+#define QUIET_NS	300000000ULL
 #define WINDOW_UNKNOWN	65535
 #define ECHO_NS		1000000000ULL	/* a TSval is echoed by then */
 #define NS_PER_TSVAL	1000000		/* of the fastest clock (RFC 7323, 5.4) */
@@ -84,6 +84,8 @@ static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const stru
 	c->client.tsval_theirs = seg->tsval;
 	c->heard_tsval = seg->tsval;
 	c->heard_ack = seg->ack;
+	c->begun_ack = seg->ack;
+	c->begun_ns = sp_now_ns();
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 }
 
@@ -302,6 +304,24 @@ static int is_sure(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *l
 	return 0;
 }
 
+/*
+ * The proxy that has read the responses of the leg is dead. A client that does not send ahead has
+ * the whole response: its acknowledgement stays where it was. One that does is told by an
+ * acknowledgement that goes on; it waits for the backend to close. See THREATS.md.
+ */
+static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struct sp_leg *leg)
+{
+	sp_leg_hear(p, c);
+	if (c->heard_ack != c->begun_ack && !c->is_ahead) {
+		c->is_ahead = 1;
+		p->node.counters.requests_ahead++;
+	}
+	if (c->is_ahead || sp_now_ns() - c->begun_ns < QUIET_NS)
+		return sp_next_wait();
+	leg->end = c->heard_ack;
+	return move(p, c, leg);
+}
+
 struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_leg leg = sp_leg_look(p, c);
@@ -320,7 +340,7 @@ struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 		if (is_own_pool(c))
 			return stay(p, c, &leg);
 		if (leg.state == SP_LEG_UNKNOWN)
-			return sp_leave_begin(p, c, &leg);
+			return leave_unknown(p, c, &leg);
 		break;
 	case SP_LEG_ENDED:
 		break;
@@ -355,6 +375,10 @@ static void begin_again(struct sp_conn *c)
 	c->pieces = 0;
 	c->ack_ns = 0;
 	c->stash = SP_STASH_UNKNOWN;
+	c->begun_ack = c->heard_ack;
+	c->begun_ns = sp_now_ns();
+	c->is_ahead = 0;
+	c->is_guess = 0;
 	c->generation++;	/* answers of the store were of the bytes before */
 	c->skip = 0;
 	c->is_again = 0;

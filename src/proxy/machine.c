@@ -9,7 +9,6 @@
  *
  *	head.c		HEAD				the head is held and parsed
  *	exchange.c	WAITING				a further request: stay, or move
- *	leave.c		LEAVING				the leg before is ended
  *	back.c		CONNECTING			a backend is connected
  *	commit.c	COMMITTING, LATE		the splice is claimed in the store
  *	deliver.c	DELIVERING			held bytes are forwarded
@@ -27,7 +26,6 @@
 #include "proxy/exchange.h"
 #include "proxy/head.h"
 #include "proxy/home.h"
-#include "proxy/leave.h"
 #include "proxy/miss.h"
 #include "proxy/offer.h"
 #include "proxy/reply.h"
@@ -172,7 +170,7 @@ static void tick_connecting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 /* What is not acknowledged, the client has. */
 static void tick_waiting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
-	if (now_ns >= c->deadline_ns && !c->acked)
+	if (now_ns >= c->deadline_ns && !c->acked && !c->is_ahead)
 		sp_conn_end(p, c, "the response before is not complete");
 	else
 		sp_machine_go(p, c, sp_exchange_go(p, c));
@@ -186,7 +184,6 @@ static void tick_conn(void *ctx, struct sp_conn *c)
 	switch (c->state) {
 	case SP_CONN_HEAD: tick_head(p, c, now_ns); break;
 	case SP_CONN_WAITING: tick_waiting(p, c, now_ns); break;
-	case SP_CONN_LEAVING: sp_machine_go(p, c, sp_leave_tick(p, c, now_ns)); break;
 	case SP_CONN_CONNECTING: tick_connecting(p, c, now_ns); break;
 	case SP_CONN_DELIVERING:
 		sp_stash_tick(p, c, now_ns);
