@@ -302,7 +302,9 @@ static void forward_own(struct sp_proxy *p, struct sp_entry *down, const struct 
 		p->node.counters.responses_excess++;
 		data.payload_len = own > 0 ? own : 0;
 	}
-	if (data.payload_len || (flags & SP_TCP_FIN && own >= 0))
+	if (own < 0)
+		data.seq = down->meta.boundary.until;
+	if (data.payload_len || flags & SP_TCP_FIN)
 		forward_end(p, down, &data);
 }
 
