@@ -19,10 +19,12 @@
  *				at deadline_ns
  *
  * HEAD		FREE		bytes are held, unacknowledged, until the head is whole: parsed,
- *		COMMITTING	stash, acked, stashing, ack_ns; 408. From the last three: a further
- *		HEAD		request's bytes came behind those of the request that is forwarded
- *		WAITING
+ *		COMMITTING	stash, acked, stashing, ack_ns; 408. But for the first two: a
+ *		HEAD		further request's bytes came behind those of the request that is
+ *		WAITING		forwarded
+ *		CONNECTING
  *		DELIVERING
+ *		ASKING
  * WAITING	HEAD		the head of a further request is whole, the response before is not:
  *				request, wanted, is_reply, status; forgotten
  * CONNECTING	HEAD		a SYN is sent, the client's bytes are held: pool, back, backend

@@ -151,7 +151,11 @@ static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 {
 	struct sp_conn *c = conn_now(p, seg);
 	struct sp_segment rest;
+	struct sp_entry now;
 
+	if (sp_datapath_get(p->node.dp, &seg->tuple, &now))
+		return;
+	up = &now;	/* the delivery may have moved its boundary */
 	if (sp_again_is_for(up, seg)) {
 		if (sp_again_segment(p, up, seg, &rest) &&
 		    (rest.payload_len || rest.flags & SP_TCP_FIN))
@@ -220,8 +224,11 @@ void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_dispatch_later(p, seg, 1);
 		return;
 	}
-	if (c->state == SP_CONN_DELIVERING && sp_conn_reads(c))
+	if (c->state == SP_CONN_DELIVERING && sp_conn_reads(c)) {
 		forward_own(p, c, seg);
+		sp_machine_go(p, c, sp_head_segment(p, c, seg));
+		return;
+	}
 	if (c->is_next) {
 		dispatch_next(p, c, seg);
 		return;

@@ -52,6 +52,27 @@ static void take_handshake(struct sp_conn *c, const struct sp_handshake *h)
 	c->client.wscale_theirs = h->wscale_theirs;
 }
 
+/* The client has more than the whole response here: other proxies have served it since. */
+static int is_stale(const struct sp_segment *seg, const struct sp_entry *down)
+{
+	const struct sp_boundary *b = &down->meta.boundary;
+
+	return b->bound == SP_BOUND_STOP && !b->laps &&
+	       (__s32)(seg->ack - (b->until + down->half.seq_delta)) > 0;
+}
+
+static void forget_end(struct sp_proxy *p, const struct sp_segment *seg,
+		       const struct sp_entry *up)
+{
+	struct sp_patch patch = {
+		.front = seg->tuple, .client_isn = up->meta.client_isn, .sets = SP_PATCH_DOWN,
+		.version = up->meta.version, .becomes = up->meta.version,
+		.down = { .bound = SP_BOUND_UNKNOWN },
+	};
+
+	sp_datapath_patch(p->node.dp, &patch);
+}
+
 /*
  * The boundary is the next head's first byte. But other proxies may have read further requests,
  * each in one segment: then all before @seg was acknowledged, and it begins with a head (law 8).
@@ -61,8 +82,8 @@ static __u32 first_of(struct sp_conn *c, const struct sp_segment *seg, const str
 {
 	__u32 until = up->meta.boundary.until;
 
-	if (down->meta.boundary.bound != SP_BOUND_UNKNOWN || c->begins != SP_BOUND_STOP ||
-	    (__s32)(seg->seq - until) <= 0)
+	if (c->begins != SP_BOUND_STOP || (__s32)(seg->seq - until) <= 0 ||
+	    (down->meta.boundary.bound != SP_BOUND_UNKNOWN && !is_stale(seg, down)))
 		return until;
 	c->is_guess = 1;
 	return seg->seq;
@@ -126,6 +147,8 @@ struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *s
 		return NULL;
 	}
 	begin_at(c, seg, up, &down);
+	if (is_stale(seg, &down))
+		forget_end(p, seg, up);
 	c->before_ns = sp_now_ns();
 	return c;
 }
@@ -220,6 +243,18 @@ static struct sp_next stay(struct sp_proxy *p, struct sp_conn *c, const struct s
 	return commit_or_stay(p, c, leg);
 }
 
+/* No proxy carries it any more. */
+static void forget_splice(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
+{
+	const struct sp_splice splice = {
+		.front = c->front, .client_isn = c->client_isn, .version = c->version,
+		.up = c->leg, .down = leg->down.half,
+	};
+
+	sp_store_forget(p->node.store, &splice);
+	sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, c->version + 1);
+}
+
 /* A reply of our own ends the connection. */
 static struct sp_next move(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
@@ -230,10 +265,25 @@ static struct sp_next move(struct sp_proxy *p, struct sp_conn *c, const struct s
 		c->client.tsval_ours += (sp_now_ns() - c->heard_ns + ECHO_NS) / NS_PER_TSVAL;
 	if (c->is_reply || leg->state == SP_LEG_ENDED)
 		sp_leg_leave(p, c);
-	if (c->is_reply)
+	if (c->is_reply) {
+		forget_splice(p, c, leg);
 		return sp_next_reply(c->status, "the response before is complete");
+	}
 	p->node.counters.requests_moved++;
 	return (struct sp_next){ SP_NEXT_CONNECT, c->wanted, "moves to another backend" };
+}
+
+/*
+ * Whatever else is wrong: no byte of ours or of another backend goes where the client has one. Its
+ * acknowledgement is beyond the end when other proxies have served it meanwhile.
+ */
+static struct sp_next move_at(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+{
+	sp_leg_hear(p, c);
+	if (c->heard_ack == leg->end)
+		return move(p, c, leg);
+	p->node.counters.requests_stale++;
+	return sp_next(SP_NEXT_END, "its client has more than this leg has sent");
 }
 
 static struct sp_next wait_for_response(struct sp_proxy *p, struct sp_conn *c,
@@ -260,14 +310,33 @@ static void acknowledge_fin(struct sp_proxy *p, struct sp_conn *c)
 	sp_datapath_patch(p->node.dp, &patch);
 }
 
+/* The client has acknowledged the FIN behind the last response. */
+static int has_end(const struct sp_conn *c, const struct sp_leg *leg)
+{
+	return leg->down.state.flags & SP_STATE_FIN &&
+	       c->heard_ack == leg->down.state.next_seq + leg->down.half.seq_delta;
+}
+
+/* It still sends, and would wait for acknowledgements. */
+static void reset_client(struct sp_proxy *p, const struct sp_conn *c)
+{
+	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, 0);
+
+	rst.seq = c->heard_ack;
+	sp_wire_send(p->node.wire, &rst);
+}
+
 /* The response ends with the connection; or a tunnel has just begun. */
-static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c)
+static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
 	struct sp_entry up;
 
 	if (sp_datapath_get(p->node.dp, &c->front, &up) ||
 	    up.meta.boundary.bound != SP_BOUND_NONE) {
-		acknowledge_fin(p, c);
+		if (has_end(c, leg))
+			reset_client(p, c);
+		else
+			acknowledge_fin(p, c);
 		return sp_next(SP_NEXT_END, "the connection ends with the response before");
 	}
 	c->request = (struct sp_request){ .bytes = SP_CONN_BUF, .bound = SP_BOUND_NONE };
@@ -330,7 +399,7 @@ struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 	case SP_LEG_LOST:
 		return sp_next(SP_NEXT_END, "its splice is gone");
 	case SP_LEG_LAST:
-		return go_last(p, c);
+		return go_last(p, c, &leg);
 	case SP_LEG_BUSY:
 		return wait_for_response(p, c, &leg);
 	case SP_LEG_DONE:
@@ -345,7 +414,7 @@ struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 	case SP_LEG_ENDED:
 		break;
 	}
-	return leg.is_acked ? move(p, c, &leg) : sp_next_wait();
+	return leg.is_acked ? move_at(p, c, &leg) : sp_next_wait();
 }
 
 /* ---- bytes behind the request ---- */

@@ -28,6 +28,8 @@ static enum sp_leg_state state_of(const struct sp_entry *down)
 	const struct sp_boundary *b = &down->meta.boundary;
 	int is_reached = (__s32)(down->state.next_seq - b->until) >= 0 && !b->laps;
 
+	if (down->state.flags & SP_STATE_FIN)
+		return SP_LEG_LAST;	/* the client has it */
 	switch (b->bound) {
 	case SP_BOUND_NONE: return SP_LEG_LAST;
 	case SP_BOUND_UNKNOWN: return SP_LEG_UNKNOWN;
@@ -95,8 +97,7 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 		our = { c->leg.out.saddr, c->leg.out.sport };
 	struct sp_tuple key = down_key(c);
 
-	if (sp_datapath_del(p->node.dp, &key))
-		return;
+	sp_datapath_del(p->node.dp, &key);	/* gone, if the store knew of the next version */
 	p->node.counters.legs_left++;
 	reset_leg(p, c);
 	sp_port_free(p->node.ports, &to, &our);
@@ -136,6 +137,8 @@ int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c)
 	c->version = up.meta.version;
 	c->leg = up.half;
 	c->up = up.half;
+	if (up.meta.boundary.until == c->client.isn_theirs + 1)
+		c->begins = up.meta.boundary.bound;
 	sp_leg_hear(p, c);
 	return 0;
 }

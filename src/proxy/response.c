@@ -242,8 +242,13 @@ static int note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked)
 static int has_client_acked(struct sp_proxy *p, const struct sp_entry *down)
 {
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
+	const struct sp_conn *c = sp_conn_by_front(p->conns, &front);
+	__u32 end = down->meta.boundary.until + down->half.seq_delta;
 	struct sp_entry up;
 
+	/* its last acknowledgement may be with the next request, which is held */
+	if (c && c->is_next && (__s32)(c->heard_ack - end) >= 0)
+		return 1;
 	if (sp_node_is_shared(&p->node) && sp_now_ns() - down->state.seen_ns >= QUIET_NS)
 		return 1;
 	return !sp_datapath_get(p->node.dp, &front, &up) &&
