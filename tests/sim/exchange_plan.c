@@ -314,6 +314,11 @@ __u64 sim_exchange_patience_ns(int is_rst)
 	return has_faults || is_rst ? LIMIT_NS : 3 * SIM_S;
 }
 
+int sim_exchange_has_faults(void)
+{
+	return has_faults;
+}
+
 int sim_exchange_is_clean(void)
 {
 	return !has_faults && !sim_net.loss;

@@ -77,6 +77,8 @@ extern struct sim_exchange_sums sim_exchange_sums;
 /* A client has reset a connection: a proxy on another path may not believe the RST. */
 extern int sim_exchange_has_reset;
 
+/* Daemons die or sleep in this run. */
+int sim_exchange_has_faults(void);
 /* Time until the end of an idle connection is known: later requests must not be lost. */
 __u64 sim_exchange_patience_ns(int is_rst);
 
