@@ -9,6 +9,7 @@
 	X(ICMP_TRANSLATED, icmp_translated, "ICMP errors translated to the end they are meant for") \
 	X(ROUTE_LOOKUPS, route_lookups,	"times that the way out of a half was looked up") \
 	X(ACKS_FOREIGN,	 acks_foreign,	"acknowledgement numbers that fit no stream: carried, but not remembered") \
+	X(REQUESTS_CARRIED, requests_carried, "requests that stayed with their backend without the daemon") \
 	X(RESPONSES_READ, responses_read, "responses whose end was found without the daemon") \
 	X(AGENT_INTRODUCED, agent_introduced,	"agent: splices that proxies introduced, so that the store need not be asked") \
 	X(TAKEN_OVER,	 taken_over,	"connections that a server of this host has got without a handshake of its own") \

@@ -6,9 +6,19 @@
 #ifndef SP_BPF_BOUNDARY_H
 #define SP_BPF_BOUNDARY_H
 
+#include "decision.bpf.h"
 #include "response.bpf.h"
 #include "upcall.bpf.h"
 #include "word.bpf.h"
+
+/* The reverse half; NULL: gone, or replaced by a half of a newer splice on the client's port. */
+static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
+{
+	struct sp_tuple key = sp_tuple_reverse(&e->half.out);
+	struct sp_entry *peer = bpf_map_lookup_elem(&sp_halves, &key);
+
+	return peer && peer->meta.client_isn == e->meta.client_isn ? peer : NULL;
+}
 
 /* Most packets of a half that go to the daemon in a tick of the coarse clock. */
 #define BEYOND_PER_TICK 64
@@ -54,15 +64,19 @@ static __always_inline int beyond(const struct sp_pkt *pkt, struct sp_entry *e, 
 /* An acknowledgement, or a FIN right at the boundary, is of no request. */
 static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
-	__u8 bound = boundary_read(&e->meta.boundary).bound;
+	struct sp_boundary b = boundary_read(&e->meta.boundary);
 	__u32 end = pkt->seq + pkt->payload_bytes;
+	int decided;
 
-	if (bound == SP_BOUND_NONE || pkt->flags & TH_RST)
+	if (b.bound == SP_BOUND_NONE || pkt->flags & TH_RST)
 		return 0;
-	if (bound != SP_BOUND_GONE &&
+	if (b.bound != SP_BOUND_GONE &&
 	    ((!pkt->payload_bytes && !(pkt->flags & TH_FIN)) ||
 	     !is_beyond(&e->meta.boundary, end)))
 		return 0;
+	decided = pkt->payload_bytes && is_at_request(pkt, b) ? decide(pkt, e, peer_of(e)) : 0;
+	if (decided)
+		return decided;
 	boundary_mark(&e->meta.boundary, SP_ASKING_HELD);
 	return beyond(pkt, e, SP_EVENT_REQUEST, now_ns);
 }
@@ -120,7 +134,7 @@ static __always_inline int is_changed(const struct sp_pkt *pkt, const struct sp_
 	       sp_change_is_before(&e->meta.change, pkt->seq);
 }
 
-/* Return: 0: the packet is carried; else a reason. */
+/* Return: 0: the packet is carried; DECIDED: likewise, and move_on() before; else a reason. */
 static __noinline int bounded(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	if (!e)

@@ -17,15 +17,6 @@
  */
 #define HELD_PER_TICK 64
 
-/* The reverse half; NULL: gone, or replaced by a half of a newer splice on the client's port. */
-static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
-{
-	struct sp_tuple key = sp_tuple_reverse(&e->half.out);
-	struct sp_entry *peer = bpf_map_lookup_elem(&sp_halves, &key);
-
-	return peer && peer->meta.client_isn == e->meta.client_isn ? peer : NULL;
-}
-
 static __always_inline void set_ends(struct sp_entry *e, struct sp_entry *peer, __u8 own,
 				     __u8 peers)
 {
@@ -251,7 +242,7 @@ static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns
  */
 static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns, int is_local)
 {
-	int err;
+	int err, decided = 0;
 
 	if (is_damaged(pkt))
 		return -SP_DROP_BAD_HEADER;
@@ -262,9 +253,9 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
 	if (!is_local && e->half.flags & SP_HALF_F_REQUESTS) {
-		err = bounded(pkt, e, now_ns);
-		if (err)
-			return err;
+		decided = bounded(pkt, e, now_ns);
+		if (decided < 0)
+			return decided;
 	}
 	err = nexthop_find(pkt, e, now_ns);
 	if (err)
@@ -282,6 +273,8 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 			return -SP_DROP_HELD;
 	}
 	err = rewrite(pkt, e);
+	if (!err && decided)
+		err = move_on(pkt, e, peer_of(e), decided);
 	if (err)
 		return err;
 	account(pkt, e, now_ns);

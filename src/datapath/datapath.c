@@ -86,6 +86,9 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 	int err = bpf_map__set_autocreate(dp->skel->maps.sp_queries, is_agent);
 
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_scratches, is_agent);
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_decisions, !is_agent);
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_decision_key, !is_agent);
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_payloads, !is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in,
 					       is_agent && !dp->can_adopt);

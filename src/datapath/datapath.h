@@ -123,6 +123,13 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
  * -EAGAIN: a boundary is not where the daemon saw it.
  */
 int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch);
+/*
+ * @bytes: a whole request of a service at the destination of @front, whose head leads to @pool_id
+ * under the configuration of the last sp_datapath_apply(). The datapath carries the same bytes
+ * without the daemon, if they may go to a backend of that pool by the half that is there.
+ */
+void sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
+			__u32 n, __u16 pool_id, __u8 reading);
 /* Map sp_queries of an agent: packets of @key pass until @until_ns. */
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns);
 /**

@@ -6,6 +6,7 @@
 #include "datapath/attach.h"
 #include "datapath/datapath.h"
 #include "datapath/policy.h"
+#include "abi/decision.h"
 #include "abi/response.h"
 #include "proxy.skel.h"
 #include "datapath/state.h"
@@ -38,10 +39,15 @@ struct sp_datapath {
 	__u64			forbidden_pkts;
 	struct sp_offered		offered[SP_SERVICES_MAX];
 	size_t			offered_count;
+	struct sp_decision_key	decision_key;
+	int			has_decisions;
 	__u16			mtu;			/* followed by the offered MSS */
 };
 
 /* policies.c: once, before programs are attached. Return: 0 or -errno. */
 int sp_datapath_policies_open(struct sp_datapath *dp);
+
+/* Of the configuration before. Return: 0 or -errno. */
+int sp_datapath_forget_decisions(struct sp_datapath *dp);
 
 #endif

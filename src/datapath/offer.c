@@ -218,6 +218,8 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 	int err = apply_sources(dp, config);
 
 	err = err ?: apply_origins(dp, config);
+	if (!config->is_agent)
+		err = err ?: sp_datapath_forget_decisions(dp);
 	if (err)
 		return err;
 	dp->count.max = allowed_splices(dp, config);

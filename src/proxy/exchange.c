@@ -25,6 +25,7 @@
 
 #include <errno.h>
 
+#include "abi/decision.h"
 #include "base/log.h"
 #include "l7/http1_chunk.h"
 #include "proxy/change.h"
@@ -155,12 +156,41 @@ struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *s
 
 /* ---- a turn ---- */
 
+/* Pools are known by parts of their names' hashes, which may be equal. */
+static int is_pool_unique(const struct sp_config *config, __u16 id)
+{
+	int same = 0;
+
+	for (size_t i = 0; i < config->pool_count; i++)
+		same += (__u16)config->pools[i].id == id;
+	return same == 1;
+}
+
+/*
+ * The head goes on unchanged, and its bytes alone decide about the pool. Next time the datapath may
+ * carry them. A connection from before a reload has another configuration.
+ */
+static void note_decision(struct sp_proxy *p, const struct sp_conn *c)
+{
+	const struct sp_request *r = &c->request;
+	__u16 id;
+
+	if (c->is_reply || c->wanted < 0 || c->config != p->node.config || !r->is_bare ||
+	    c->plan.bytes || r->bytes > SP_DECISION_BYTES_MAX)
+		return;
+	id = c->config->pools[c->wanted].id;
+	if (is_pool_unique(c->config, id))
+		sp_datapath_decide(p->node.dp, &c->front, sp_conn_buf(p->conns, c), r->bytes, id,
+				   r->reading);
+}
+
 struct sp_next sp_exchange_turn(struct sp_proxy *p, struct sp_conn *c, struct sp_next next)
 {
 	c->wanted = next.arg;
 	c->is_reply = next.kind == SP_NEXT_REPLY || next.arg < 0;
 	c->status = next.kind == SP_NEXT_REPLY ? next.arg : 404;
 	c->deadline_ns = sp_now_ns() + WAIT_NS;
+	note_decision(p, c);
 	sp_conn_enter(c, SP_CONN_WAITING, next.why);
 	return sp_exchange_go(p, c);
 }
@@ -168,13 +198,9 @@ struct sp_next sp_exchange_turn(struct sp_proxy *p, struct sp_conn *c, struct sp
 /* A pool is the same if its name is, whatever a reload has changed in it. */
 static int is_own_pool(const struct sp_conn *c)
 {
-	int same = 0;
-
-	if (c->is_reply)
-		return 0;
-	for (size_t i = 0; i < c->config->pool_count; i++)
-		same += (__u16)c->config->pools[i].id == c->leg.pool_id;
-	return same == 1 && (__u16)c->config->pools[c->wanted].id == c->leg.pool_id;
+	return !c->is_reply && c->wanted >= 0 &&
+	       (__u16)c->config->pools[c->wanted].id == c->leg.pool_id &&
+	       is_pool_unique(c->config, c->leg.pool_id);
 }
 
 static struct sp_next forward(struct sp_conn *c, const char *why)

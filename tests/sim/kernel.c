@@ -33,7 +33,7 @@ struct table {
 	struct node	*buckets[BUCKETS];
 };
 
-enum { HALVES, SERVICES, SNATS, ORIGINS, STASH, TABLES };
+enum { HALVES, SERVICES, SNATS, ORIGINS, STASH, DECISIONS, TABLES };
 
 struct offered {
 	struct sp_listen	at;
@@ -46,6 +46,7 @@ struct sp_datapath {
 	__u64			drops[SP_DROP_COUNT], stats[SP_STAT_COUNT];
 	struct sp_bucket	buckets[BUCKETS_OF_TOKENS];
 	struct payload		payload;
+	struct sp_decision_key	decision_key;
 	struct sp_event		*ring[RING_MAX];
 	unsigned int		ring_first, ring_count;
 	struct sp_count		count;
@@ -145,6 +146,8 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return &here->stats[i];
 	if (map == &sp_payloads)
 		return &here->payload;
+	if (map == &sp_decision_key)
+		return &here->decision_key;
 	return map == &sp_buckets && i < BUCKETS_OF_TOKENS ? &here->buckets[i] : NULL;
 }
 
@@ -308,6 +311,7 @@ struct sp_datapath *sim_kernel_new(void)
 		[SERVICES] = { &sp_services, sizeof(struct sp_listen), sizeof(struct sp_service) },
 		[SNATS] = { &sp_snats, sizeof(struct sp_addr), sizeof(struct sp_snat) },
 		[ORIGINS] = { &sp_origins, sizeof(struct sp_listen), sizeof(__u32) },
+		[DECISIONS] = { &sp_decisions, sizeof(__u64), sizeof(struct sp_decision) },
 		[STASH] = { &sp_stash, sizeof(struct sp_stash_key), sizeof(struct sp_stash_chunk) },
 	};
 	struct sp_datapath *dp = calloc(1, sizeof(*dp));
@@ -398,6 +402,7 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 
 	dp->count.max = dp->control.splices_max = config->limits.splices;
 	dp->offered_count = 0;
+	dp->decision_key.word[0]++;
 	for (size_t i = 0; i < config->service_count; i++)
 		for (size_t j = 0; j < config->services[i].listen_count; j++)
 			offer(dp, config, &config->services[i], &config->services[i].listens[j]);
@@ -571,6 +576,15 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *n)
 	case SP_PATCH_MOVED: return -EAGAIN;
 	}
 	return -ENOENT;
+}
+
+void sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
+			__u32 n, __u16 pool_id, __u8 reading)
+{
+	struct sp_digest d = sp_decision_digest(&dp->decision_key, front, bytes, n);
+	const struct sp_decision decision = { d.check, pool_id, reading, { 0 } };
+
+	table_put(&dp->tables[DECISIONS], &d.key, &decision);
 }
 
 /* The walk is done in a single step, since tables are small here. */

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* decisions.c - requests that the datapath carries by itself, see abi/decision.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <bpf/bpf.h>
+
+#include "datapath/internal.h"
+
+/* SPLICED_DECISIONS=no: the daemon reads every request, for comparisons. */
+static int is_refused(void)
+{
+	const char *wish = getenv("SPLICED_DECISIONS");
+
+	return wish && !strcmp(wish, "no");
+}
+
+/* Without a key no decision is written. One of the key before is never found. */
+int sp_datapath_forget_decisions(struct sp_datapath *dp)
+{
+	struct sp_decision_key key;
+	__u32 zero = 0;
+
+	dp->has_decisions = 0;
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return -EIO;
+	if (bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_decision_key), &zero, &key, BPF_ANY))
+		return -errno;
+	dp->decision_key = key;
+	dp->has_decisions = !is_refused();
+	return 0;
+}
+
+void sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
+			__u32 n, __u16 pool_id, __u8 reading)
+{
+	struct sp_digest d;
+	struct sp_decision decision = { .pool_id = pool_id, .reading = reading };
+
+	if (!dp->has_decisions || !n || n > SP_DECISION_BYTES_MAX)
+		return;
+	d = sp_decision_digest(&dp->decision_key, front, bytes, n);
+	decision.check = d.check;
+	bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_decisions), &d.key, &decision, BPF_ANY);
+}
