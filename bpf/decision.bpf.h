@@ -44,18 +44,14 @@ struct {
 #define TTL_LEAST	16		/* more routers are behind no proxy */
 #define PLAIN_TS	bpf_htonl(0x0101080a)
 
-struct decision_reader {
-	const __u8		*bytes;
-	struct sp_siphash	s;
-};
-
-static long hash_block(__u32 i, struct decision_reader *r)
+static long hash_block(__u32 i, struct payload **payload)
 {
-	struct sp_siphash s = r->s;
+	struct payload *p = *payload;
+	struct sp_siphash s = p->hash;
 
-	sp_decision_add(&s, r->bytes + (i & (SP_DECISION_BYTES_MAX / SP_DECISION_BLOCK - 1)) *
+	sp_decision_add(&s, p->bytes + (i & (SP_DECISION_BYTES_MAX / SP_DECISION_BLOCK - 1)) *
 			SP_DECISION_BLOCK);
-	r->s = s;
+	p->hash = s;
 	return 0;
 }
 
@@ -65,16 +61,14 @@ static __noinline const struct sp_decision *find_decision(const struct sp_pkt *p
 	__u32 n = pkt->payload_bytes, zero = 0;
 	const struct sp_decision_key *key = bpf_map_lookup_elem(&sp_decision_key, &zero);
 	const struct sp_decision *found;
-	struct decision_reader r;
 	struct sp_digest d;
 
 	if (!p || !key || n > SP_DECISION_BYTES_MAX ||
 	    !payload_load(pkt, pkt->l4_off + pkt->doff_bytes, n, p))
 		return NULL;
-	r.bytes = p->bytes;
-	r.s = sp_decision_begin(key, &pkt->tuple, n);
-	bpf_loop((n + SP_DECISION_BLOCK - 1) / SP_DECISION_BLOCK, hash_block, &r, 0);
-	d = sp_decision_end(&r.s);
+	p->hash = sp_decision_begin(key, &pkt->tuple, n);
+	bpf_loop((n + SP_DECISION_BLOCK - 1) / SP_DECISION_BLOCK, hash_block, &p, 0);
+	d = sp_decision_end(&p->hash);
 	found = bpf_map_lookup_elem(&sp_decisions, &d.key);
 	return found && found->check == d.check ? found : NULL;
 }

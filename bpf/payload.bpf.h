@@ -3,13 +3,18 @@
 #ifndef SP_BPF_PAYLOAD_H
 #define SP_BPF_PAYLOAD_H
 
+#include "abi/response.h"
+#include "abi/siphash.h"
 #include "csum.bpf.h"
 
 #define PAYLOAD_MAX	2048
 #define PAYLOAD_BLOCK	32	/* zeros behind: a reader takes blocks */
 
+/* @hash, @scan: of the bytes; here to spare the stack */
 struct payload {
-	__u8	bytes[PAYLOAD_MAX + PAYLOAD_BLOCK];
+	__u8			bytes[PAYLOAD_MAX + PAYLOAD_BLOCK];
+	struct sp_siphash	hash;
+	struct sp_response_scan	scan;
 };
 
 /* One entry: programs do not interrupt each other on a CPU. */

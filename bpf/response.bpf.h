@@ -15,21 +15,17 @@
 /* Filled by the daemon before it loads the program. */
 SP_RODATA struct sp_response_table response_table = {};
 
-struct response_reader {
-	const __u8		*bytes;
-	struct sp_response_scan	scan;
-};
-
-static long read_block(__u32 i, struct response_reader *r)
+static long read_block(__u32 i, struct payload **payload)
 {
-	const __u8 *at = r->bytes + (i & (SP_RESPONSE_READ_MAX / SP_RESPONSE_BLOCK - 1)) *
-		SP_RESPONSE_BLOCK;
-	struct sp_response_scan s = r->scan;
+	struct payload *p = *payload;
+	const __u8 *at = p->bytes + SP_RESPONSE_VERSION_LEN +
+		(i & (SP_RESPONSE_READ_MAX / SP_RESPONSE_BLOCK - 1)) * SP_RESPONSE_BLOCK;
+	struct sp_response_scan s = p->scan;
 
 #pragma unroll
 	for (int n = 0; n < SP_RESPONSE_BLOCK; n++)
 		sp_response_take(&response_table, &s, at[n]);
-	r->scan = s;
+	p->scan = s;
 	return s.state <= SP_RESPONSE_END_LENGTH;
 }
 
@@ -38,7 +34,6 @@ static __noinline int read_response(const struct sp_pkt *pkt, __u32 off, struct 
 {
 	struct payload *p = payload_room();
 	__u32 n = pkt->payload_bytes - off;
-	struct response_reader r = {};
 
 	if (!p || !b || !is_payload_intact(pkt))
 		return 0;
@@ -46,12 +41,11 @@ static __noinline int read_response(const struct sp_pkt *pkt, __u32 off, struct 
 		n = SP_RESPONSE_READ_MAX;
 	if (!payload_load(pkt, pkt->l4_off + pkt->doff_bytes + off, n, p))
 		return 0;
-	r.scan = sp_response_begin(p->bytes);
-	r.bytes = p->bytes + SP_RESPONSE_VERSION_LEN;
-	if (r.scan.state == SP_RESPONSE_BAD)
+	p->scan = sp_response_begin(p->bytes);
+	if (p->scan.state == SP_RESPONSE_BAD)
 		return 0;
-	bpf_loop(n / SP_RESPONSE_BLOCK + 1, read_block, &r, 0);
-	return sp_response_settle(&r.scan, p->bytes, b);
+	bpf_loop(n / SP_RESPONSE_BLOCK + 1, read_block, &p, 0);
+	return sp_response_settle(&p->scan, p->bytes, b);
 }
 
 /*
