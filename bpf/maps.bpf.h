@@ -5,6 +5,7 @@
 
 #include "abi/drop.h"
 #include "abi/half.h"
+#include "abi/named.h"
 #include "abi/policy.h"
 #include "abi/service.h"
 #include "abi/stash.h"
@@ -29,6 +30,15 @@ struct {
 	__type(key, struct sp_stash_key);
 	__type(value, struct sp_stash_chunk);
 } sp_stash SEC(".maps");
+
+/* For the daemon alone, too: one for each splice at most. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1000000);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sp_tuple);
+	__type(value, struct sp_named);
+} sp_named SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

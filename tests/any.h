@@ -77,6 +77,8 @@ static inline struct sp_splice any_splice_of_requests(int is_v6)
 	if (random() & 1)
 		s.change = (struct sp_change){ .from = any32(), .bytes = any32() | 1,
 					       .becomes = any32() };
+	if (random() & 1)
+		s.named = (struct sp_endpoint){ any_tuple(random() & 1).saddr, any32() };
 	s.handshake = (struct sp_handshake){
 		.mss = any32(), .wscale_ours = random() % 16 - 1,
 		.wscale_theirs = random() % 16 - 1,

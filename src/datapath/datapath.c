@@ -69,6 +69,7 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 		       (config->limits.splices + config->limits.pending) * 2, "splices");
 	err = err ?: size_map(dp, dp->skel->maps.sp_stash,
 			      config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
+	err = err ?: size_map(dp, dp->skel->maps.sp_named, config->limits.splices, "splices");
 	bpf_object__for_each_map(map, dp->skel->obj) {
 		if (!err && !bpf_map__autocreate(map))
 			continue;
@@ -121,6 +122,14 @@ static int load_programs(struct sp_datapath *dp, const struct sp_config *config)
 		sp_response_table_fill(&dp->skel->rodata->response_table);
 	err = err ?: pin_maps(dp, config);
 	return err ?: proxy_bpf__load(dp->skel);
+}
+
+/* Names are of splices that were there already. */
+static int has_names(struct sp_datapath *dp)
+{
+	struct sp_tuple first;
+
+	return !bpf_map_get_next_key(bpf_map__fd(dp->skel->maps.sp_named), NULL, &first);
 }
 
 /* A kernel with the function may still refuse the calling program: then load without it. */
@@ -190,6 +199,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 		log_err_errno(err, "the kernel refuses the datapath; --verbose shows its log");
 		goto fail;
 	}
+	dp->has_names = has_names(dp);
 	err = map_control(dp);
 	err = err ?: sp_keys_read(config->key_file, &keys);
 	if (!err)
@@ -379,6 +389,22 @@ int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 u
 
 	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_queries), key, &query, BPF_ANY) ?
 	       -errno : 0;
+}
+
+int sp_datapath_name(struct sp_datapath *dp, const struct sp_tuple *front,
+		     const struct sp_named *named)
+{
+	dp->has_names = 1;
+	return bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_named), front, named, BPF_ANY) ?
+	       -errno : 0;
+}
+
+int sp_datapath_named(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn,
+		      struct sp_named *ret_named)
+{
+	if (bpf_map_lookup_elem(bpf_map__fd(dp->skel->maps.sp_named), front, ret_named))
+		return -errno;
+	return ret_named->client_isn == client_isn ? 0 : -ENOENT;
 }
 
 int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key,

@@ -12,6 +12,7 @@
 #include "abi/event.h"
 #include "abi/half.h"
 #include "abi/patch.h"
+#include "abi/named.h"
 #include "abi/stash.h"
 #include "config/config.h"
 #include "base/keys.h"
@@ -159,6 +160,15 @@ struct sp_count {
 const struct sp_count *sp_datapath_count(struct sp_datapath *dp);
 /* Correct the count, after a walk during which @changes was constant. */
 void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices);
+
+/*
+ * Map sp_named, which no program reads: an entry goes with the half of the same key. Return: 0;
+ * -E2BIG: full; -ENOENT: none of this connection.
+ */
+int sp_datapath_name(struct sp_datapath *dp, const struct sp_tuple *front,
+		     const struct sp_named *named);
+int sp_datapath_named(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn,
+		      struct sp_named *ret_named);
 
 /* Map sp_stash, which no program reads. Return: 0; -E2BIG: full; -ENOENT. */
 int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key,

@@ -68,6 +68,8 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &old))
 		return -errno;
 	sp_count_add(&dp->count, dp->control, -sp_count_of(&old));
+	if (dp->has_names)
+		bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_named), key);
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct sp_datapath {
 	struct sp_keys		keys;
 	struct sp_count		count;
 	int			can_adopt;
+	int			has_names;		/* sp_named is not empty, or was not */
 	struct sp_hooks		hooks;
 	struct sp_leavings	leavings;
 	struct sp_policy_watch	*policies;

@@ -39,6 +39,21 @@ int sp_change_expects_origin(const struct sp_conn *c)
 	return !c->is_next && !c->skip && is_relayed(c);
 }
 
+struct sp_endpoint sp_change_name(const struct sp_conn *c)
+{
+	return is_relayed(c) && sp_conn_reads(c) ? c->origin : (struct sp_endpoint){ 0 };
+}
+
+/* A further request: the connection's first bytes had the name. */
+static void find_name(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_named named;
+
+	c->is_nameless = sp_datapath_named(p->node.dp, &c->front, c->client_isn, &named) != 0;
+	if (!c->is_nameless)
+		c->origin = (struct sp_endpoint){ named.addr, named.port_be };
+}
+
 enum sp_parse_verdict sp_change_origin(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_proxy_header header;
@@ -46,6 +61,8 @@ enum sp_parse_verdict sp_change_origin(struct sp_proxy *p, struct sp_conn *c)
 
 	if (!c->skip)
 		c->origin = client_of(c);
+	if (c->is_next && is_relayed(c))
+		find_name(p, c);
 	if (!sp_change_expects_origin(c))
 		return SP_PARSE_OK;
 	v = sp_proxy_header_parse(sp_conn_buf(p->conns, c), c->reasm.len, &header);
@@ -87,6 +104,8 @@ int sp_change_plan(struct sp_proxy *p, struct sp_conn *c)
 	int err;
 
 	c->plan = (struct sp_change){ 0 };
+	if (c->is_nameless)
+		return -ENOENT;
 	if (!rewrites_head(c)) {
 		if (c->skip)
 			c->plan = (struct sp_change){ .bytes = c->skip + 1, .becomes = 1 };

@@ -17,7 +17,10 @@ enum sp_parse_verdict sp_change_origin(struct sp_proxy *p, struct sp_conn *c);
 /* Whether such a header is expected, and was not read so far. */
 int sp_change_expects_origin(const struct sp_conn *c);
 
-/* The head is whole: how it changes goes to @c->plan. Return: 0; the status of a refusal. */
+/*
+ * The head is whole: how it changes goes to @c->plan. Return: 0; the status of a refusal;
+ * -ENOENT: the client has a name that is not known here.
+ */
 int sp_change_plan(struct sp_proxy *p, struct sp_conn *c);
 
 /* Whether a backend of @c->pool gets other bytes than the client's. */
@@ -28,6 +31,9 @@ void sp_change_begin_leg(struct sp_conn *c);
 void sp_change_stay(struct sp_conn *c);
 /* The request is sent again, with the change @known. Return: 0; -ESTALE: the rules differ now. */
 int sp_change_again(struct sp_conn *c, const struct sp_change *known);
+
+/* The client's name for a splice, see struct sp_splice. */
+struct sp_endpoint sp_change_name(const struct sp_conn *c);
 
 /* Count @c->change in a splice; in a patch. */
 void sp_change_splice(const struct sp_conn *c, struct sp_splice *splice);

@@ -39,6 +39,7 @@ static struct sp_splice splice_of(const struct sp_conn *c)
 		s.version = c->version + 1;
 		s.boundary = sp_conn_boundary(c);
 		s.handshake = handshake_of(c);
+		s.named = sp_change_name(c);
 		sp_change_splice(c, &s);
 	}
 	s.up.mss = c->limit_mss;
@@ -90,6 +91,7 @@ void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry
 		.front = c->front, .client_isn = c->client_isn, .version = c->version + 1,
 		.boundary = sp_conn_boundary(c), .handshake = handshake_of(c),
 		.up = c->leg, .down = down->half, .change = down->meta.change,
+		.named = sp_change_name(c),
 	};
 
 	sp_change_stay(c);

@@ -102,7 +102,7 @@ struct sp_request {
  * @begun_ack:	@heard_ack when it came, at @begun_ns
  * @is_staying:	COMMITTING: the request goes through @leg
  * @origin:	the client, as a header of the PROXY protocol before its head of @skip bytes says, or
- *		as the packets say
+ *		as the packets say; @is_nameless: such a header is not known any more
  * @plan:	how the head changes (bytes, becomes); @change: the same for its leg. @is_headed:
  *		with a header of the PROXY protocol before
  * @before_ns:	the request before was forwarded by then
@@ -184,7 +184,7 @@ struct sp_conn {
 	__u64				before_ns;
 	__u32				owed;
 	__u16				skip;
-	__u8				is_headed, is_again;
+	__u8				is_headed, is_again, is_nameless;
 	int				status;
 };
 

@@ -122,7 +122,7 @@ static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int rout
 	status = sp_change_plan(p, c);
 	if (status) {
 		p->node.counters.changes_refused++;
-		return sp_next_reply(status, "its head can't be changed");
+		return sp_next_reply(status < 0 ? SP_REPLY_NOTHING : status, "its head can't be changed");
 	}
 	c->ack_ns = 0;
 	if (c->is_again)

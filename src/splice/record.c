@@ -17,6 +17,8 @@
 #define FLAGS_MASK	63
 #define TAIL_BYTES	SP_RECORD_TAIL_BYTES
 #define CHANGE_BYTES	SP_RECORD_CHANGE_BYTES
+#define NAME_BYTES	SP_RECORD_NAME_BYTES
+#define IS_NAMED	8	/* beside HANDSHAKE_FLAGS */
 #define BOUNDARY_BYTES	7	/* last of the tail: laps, until, flags */
 #define SHIFTS_AT	13
 #define BOUND_AT	4	/* bits of the flags */
@@ -143,6 +145,21 @@ static struct sp_change read_change(const __u8 *b)
 	};
 }
 
+static void put_name(__u8 *to, const struct sp_endpoint *named)
+{
+	memcpy(to, &named->addr, 16);
+	memcpy(to + 16, &named->port_be, 2);
+}
+
+static struct sp_endpoint read_name(const __u8 *b)
+{
+	struct sp_endpoint named = { 0 };
+
+	memcpy(&named.addr, b, 16);
+	memcpy(&named.port_be, b + 16, 2);
+	return named;
+}
+
 static void put_tail(__u8 *to, const struct sp_splice *s)
 {
 	put_be32(to, s->version);
@@ -151,7 +168,8 @@ static void put_tail(__u8 *to, const struct sp_splice *s)
 	to[7] = s->handshake.wscale_theirs;
 	put_be16(to + 8, s->boundary.laps);
 	put_be32(to + 10, s->boundary.until);
-	to[14] = (s->handshake.flags & HANDSHAKE_FLAGS) | s->boundary.bound << BOUND_AT;
+	to[14] = (s->handshake.flags & HANDSHAKE_FLAGS) | (sp_splice_is_named(s) ? IS_NAMED : 0) |
+		 s->boundary.bound << BOUND_AT;
 }
 
 static int is_wscale(__s8 wscale)
@@ -173,7 +191,7 @@ static int read_tail(const __u8 *b, struct sp_splice *s)
 	s->version = get_be32(b);
 	s->handshake = (struct sp_handshake){
 		.mss = get_be16(b + 4), .wscale_ours = b[6], .wscale_theirs = b[7],
-		.flags = b[14] & ((1 << BOUND_AT) - 1),
+		.flags = b[14] & ((1 << BOUND_AT) - 1) & ~IS_NAMED,
 	};
 	s->boundary = (struct sp_boundary){
 		.laps = get_be16(b + 8), .until = get_be32(b + 10), .bound = b[14] >> BOUND_AT,
@@ -206,6 +224,10 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 		put_change(r.bytes + r.len, &splice->change);
 		r.len += CHANGE_BYTES;
 	}
+	if (up->flags & SP_HALF_F_REQUESTS && sp_splice_is_named(splice)) {
+		put_name(r.bytes + r.len, &splice->named);
+		r.len += NAME_BYTES;
+	}
 	if (up->flags & SP_HALF_F_REQUESTS) {
 		put_tail(r.bytes + r.len, splice);
 		r.len += TAIL_BYTES;
@@ -237,12 +259,14 @@ static size_t packed_bytes(size_t len)
 enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *bytes, size_t len,
 				     struct sp_splice *ret_splice)
 {
-	size_t behind = len < FRAME_BYTES ? 0 : len - FRAME_BYTES, packed, change = 0;
+	size_t behind = len < FRAME_BYTES ? 0 : len - FRAME_BYTES, packed, change = 0, name = 0;
 	struct sp_splice s = { .front = *front };
 	const __u8 *b = bytes;
 
 	if (len >= FRAME_BYTES && decode_flags(b) & SP_HALF_F_REQUESTS) {
 		behind = behind < TAIL_BYTES ? 0 : behind - TAIL_BYTES;
+		name = b[len - SP_SEAL_TAIL_BYTES - 1] & IS_NAMED ? NAME_BYTES : 0;
+		behind = behind < name ? 0 : behind - name;
 		change = behind > CHANGE_BYTES && packed_bytes(behind - CHANGE_BYTES) ?
 			 CHANGE_BYTES : 0;
 		behind -= change;
@@ -262,7 +286,11 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 		s.change = read_change(b + OUT_AT + behind);
 	if (change && !s.change.bytes)
 		return SP_SEAL_LENGTH;
-	if (s.up.flags & SP_HALF_F_REQUESTS && !read_tail(b + OUT_AT + behind + change, &s))
+	if (s.up.flags & SP_HALF_F_REQUESTS && !read_tail(b + OUT_AT + behind + change + name, &s))
+		return SP_SEAL_LENGTH;
+	if (name)
+		s.named = read_name(b + OUT_AT + behind + change);
+	if (name && !sp_splice_is_named(&s))
 		return SP_SEAL_LENGTH;
 	s.down = sp_half_turn(&s.up, front, decode_shift(get_be16(b + SHIFTS_AT)));
 	*ret_splice = s;

@@ -72,6 +72,18 @@ static struct sp_boundary boundary_down(const struct sp_splice *splice,
 	return at->down.bound ? at->down : unknown;
 }
 
+/* A name that is not kept is missed by the next request: sp_change_origin(). */
+static void install_name(struct sp_datapath *dp, const struct sp_splice *splice)
+{
+	const struct sp_named named = {
+		.client_isn = splice->client_isn, .addr = splice->named.addr,
+		.port_be = splice->named.port_be,
+	};
+
+	if (sp_splice_is_named(splice))
+		sp_datapath_name(dp, &splice->front, &named);
+}
+
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 		      const struct sp_streams *at,
 		      __u32 refreshed_s)
@@ -97,6 +109,8 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 	err = sp_datapath_put(dp, &splice->front, &splice->up, &up, &tag);
 	if (err)
 		sp_datapath_del(dp, &from_backend);
+	else
+		install_name(dp, splice);
 	return err;
 }
 

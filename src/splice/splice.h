@@ -32,6 +32,7 @@ struct sp_side {
  * @client_isn:	tells the splice from an older connection on the same tuple (host order)
  * @version:	rises with each splice that is committed for the same connection
  * @change:	with SP_HALF_F_REQUESTS: see struct sp_change
+ * @named:	likewise: the client as a proxy in front has named it; all zero: not at all
  * @boundary, @handshake: with SP_HALF_F_REQUESTS, else zero: the boundary of @up, and what was
  *		agreed with the client
  */
@@ -42,9 +43,17 @@ struct sp_splice {
 	struct sp_boundary	boundary;
 	struct sp_handshake	handshake;
 	struct sp_change	change;
+	struct sp_endpoint	named;
 	struct sp_half		up;
 	struct sp_half		down;
 };
+
+static inline int sp_splice_is_named(const struct sp_splice *splice)
+{
+	const struct sp_addr *a = &splice->named.addr;
+
+	return (a->w[0] | a->w[1] | a->w[2] | a->w[3]) != 0;
+}
 
 /* Out of two handshakes. @back: proxy -> backend. */
 struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_side *client,

@@ -2,19 +2,23 @@
 """Heads that we change, and the PROXY protocol: real servers read what was configured, each request once, whatever is lost."""
 import contextlib
 import hashlib
+import socket
 import time
 
 import pytest
 
 import daemon
-from daemon import service
-from heads import Recorder, nginx, read_response
+import tcp
+from daemon import endpoint, service
+from heads import Recorder, nginx, read_response, running
+from hello import client_hello
 from tcp import connect
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("requests are read")]
 
 # of services
 XFF, FORWARDED, ONE, V1, V2, TCP, BOTH, MOVES, ACCEPT, TLS_ACCEPT = 7201, 7202, 7203, 7204, 7205, 7206, 7207, 7208, 7209, 7210
+FRONT = 9105    # in the client's namespace: HAProxy
 # of backends
 PLAIN, PROXIED, RAW, RAW_TCP_PORT = 9101, 9102, 9103, 9104
 
@@ -261,3 +265,96 @@ def test_the_daemon_is_away_between_requests(rig, family, records):
             rig.spliced.kill9()
             rig.spliced.start()
     assert [each[1] for each in records[0].requests] == [changed(data, addr) for data in sent]
+
+
+HAPROXY_CONF = """
+defaults
+    mode tcp
+    timeout client 10s
+    timeout server 10s
+    timeout connect 3s
+{fronts}
+"""
+
+
+@contextlib.contextmanager
+def haproxy_in_front(rig, *lines):
+    """Listens at 127.0.0.1 in the client's namespace: [(port, address, how)...]"""
+    fronts = "\n".join(f"listen f{port}\n    bind 127.0.0.1:{port}\n    server s {at} {how}" for port, at, how in lines)
+    conf = rig.work / "front.cfg"
+    conf.write_text(HAPROXY_CONF.format(fronts=fronts))
+    with running(rig.client, lines[0][0], "haproxy", "-db", "-f", str(conf)):
+        yield
+
+
+@pytest.mark.parametrize("how", ["send-proxy", "send-proxy-v2"])
+def test_haproxy_in_front_names_its_client(rig, family, how):
+    """The address in its header goes into X-Forwarded-For of each request, and into the header for the backend."""
+    at = endpoint(family.vip, ACCEPT)
+    with haproxy_in_front(rig, (FRONT, at, how)), connect(rig.client, "127.0.0.1", FRONT) as sock:
+        addr, sport = own(sock)
+        for i in range(5):
+            assert ask(sock, head(f"/{i}")) == f"backend1|/{i}|{addr}|||"
+        for i in range(3):
+            said = ask(sock, head(f"/b/{i}")).replace("|::ffff:", "|").split("|")
+            assert said[:4] == ["backend2", f"/b/{i}", addr, str(sport)] and said[-1] == addr
+        assert ask(sock, head("/last")) == f"backend1|/last|{addr}|||"
+
+
+def test_the_named_client_outlives_the_daemon(rig, family):
+    with haproxy_in_front(rig, (FRONT, endpoint(family.vip, ACCEPT), "send-proxy-v2")), connect(rig.client, "127.0.0.1", FRONT) as sock:
+        addr, _ = own(sock)
+        for i in range(3):
+            assert ask(sock, head(f"/{i}")) == f"backend1|/{i}|{addr}|||"
+            rig.spliced.kill9()
+            rig.spliced.start()
+        assert ask(sock, head("/b/1")).split("|")[2].removeprefix("::ffff:") == addr
+
+
+def test_who_must_name_a_client_and_does_not_is_closed(rig, way):
+    before = rig.spliced.counters()["origins_refused"]
+    with connect(rig.client, way.vip, ACCEPT) as sock:
+        sock.sendall(head("/"))
+        assert sock.recv(100) == b""
+    assert rig.spliced.counters()["origins_refused"] == before + 1
+
+
+def test_a_header_in_pieces(rig, way):
+    with connect(rig.client, way.vip, ACCEPT) as sock:
+        data = b"PROXY TCP4 192.0.2.77 192.0.2.78 1000 2000\r\n" + head("/x")
+        for i in range(len(data)):
+            sock.sendall(data[i:i + 1])
+            time.sleep(0.001)
+        assert read_response(sock)[0] == "backend1|/x|192.0.2.77|||"
+
+
+def test_tls_behind_a_header(rig, way):
+    """Consumed before the ClientHello, and another one for the backend."""
+    with tcp.listen(rig.backend2, RAW_TCP_PORT) as listener, connect(rig.client, way.vip, TLS_ACCEPT) as sock:
+        hello = client_hello("www.example.org")
+        sock.sendall(b"PROXY TCP4 192.0.2.77 192.0.2.78 1000 2000\r\n" + hello)
+        there = tcp.accept(listener)
+        with there:
+            data = b""
+            while len(data) < len(hello) + (28 if way.version == 4 else 52):
+                more = there.recv(4096)
+                assert more
+                data += more
+            before, rest = Recorder.split_header(data)
+            assert rest == hello and socket.inet_aton("192.0.2.77") in before
+            sock.sendall(b"more")
+            assert tcp.read(there, 4) == b"more"
+            there.sendall(b"answer")
+            assert tcp.read(sock, 6) == b"answer"
+
+
+def test_a_server_that_speaks_first_hears_the_address_first(rig, way):
+    with tcp.listen(rig.backend1, RAW_TCP_PORT) as listener, connect(rig.client, way.vip, TCP) as sock:
+        addr, sport = own(sock)
+        with tcp.accept(listener) as there:
+            line = f"PROXY {'TCP6' if way.version == 6 else 'TCP4'} {addr} {way.vip} {sport} {TCP}\r\n".encode()
+            assert tcp.read(there, len(line)) == line
+            there.sendall(b"220 welcome\r\n")
+            assert tcp.read(sock, 13) == b"220 welcome\r\n"
+            tcp.transfer(sock, there, 1 << 20)
+            tcp.transfer(there, sock, 1 << 20)

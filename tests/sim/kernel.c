@@ -611,6 +611,19 @@ int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key
 	return 0;
 }
 
+/* No service of the simulation hears the PROXY protocol. */
+int sp_datapath_name(struct sp_datapath *dp, const struct sp_tuple *front,
+		     const struct sp_named *named)
+{
+	return -E2BIG;
+}
+
+int sp_datapath_named(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn,
+		      struct sp_named *ret_named)
+{
+	return -ENOENT;
+}
+
 int sp_datapath_stash_get(struct sp_datapath *dp, const struct sp_stash_key *key,
 			  struct sp_stash_chunk *ret_chunk)
 {

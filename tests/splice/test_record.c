@@ -78,7 +78,9 @@ static void sizes(void **state)
 	assert_int_equal(sp_record_make(&seal, &v6).len, 94);
 	v6.change.bytes = 1;
 	assert_int_equal(sp_record_make(&seal, &v6).len, 102);
-	assert_int_equal(SP_RECORD_MAX, 102);
+	v6.named.addr.w[3] = 1;
+	assert_int_equal(sp_record_make(&seal, &v6).len, 120);
+	assert_int_equal(SP_RECORD_MAX, 120);
 	v4.up.mss = 0;
 	assert_int_equal(sp_record_make(&seal, &v4).len, 68);
 	v4.change.bytes = 1;
@@ -197,8 +199,8 @@ static void tails_that_no_proxy_writes(void **state)
 {
 	struct sp_splice s = any_splice_of_requests(0);
 
-	s.boundary.bound = SP_BOUND_STOP;
-	s.boundary.until = 5;
+	s.named = (struct sp_endpoint){ 0 };
+	s.boundary = (struct sp_boundary){ .until = 5, .bound = SP_BOUND_STOP };
 	for (int wscale = -128; wscale < 128; wscale++)
 		for (int at = 8; at <= 9; at++)
 			assert_int_equal(with_byte(&s, at, wscale), wscale < -1 || wscale > 14 ?

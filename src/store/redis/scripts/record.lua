@@ -29,7 +29,9 @@ local function leg(r)
 end
 -- back(r): the packed tuple proxy -> backend
 local function back(r)
-  return r:sub(34, (has_tail(r) and #r - 15 or #r) < 77 and 45 or 69)
+  local n = #r
+  if has_tail(r) then n = n - 15 - (bit.band(r:byte(#r - 8), 8) ~= 0 and 18 or 0) end
+  return r:sub(34, n < 77 and 45 or 69)
 end
 -- behind(v, n): the length of promises of versions after n, n of the same client ISN as v; all, if n is nil
 local function behind(v, n)
