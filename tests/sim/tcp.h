@@ -23,8 +23,8 @@ enum sim_tcp_state { SIM_TCP_CLOSED, SIM_TCP_SYN_SENT, SIM_TCP_SYN_RCVD, SIM_TCP
  *		number to send, which goes back at a timeout: with data in both directions, both
  *		ends may then refuse all acknowledgements
  * @data:	new bytes in order
- * @is_left:	the peer is another connection's by now: acknowledgements of unsent bytes are answered
- *		(RFC 9293, 3.10.7.4), else they are a failure; NULL: never
+ * @is_left:	the peer has another connection by now: acknowledgements of unsent bytes get an ACK
+ *		(RFC 9293, 3.10.7.4), else a failure; NULL: never
  * @ended:	@why is NULL for the peer's FIN, else the failure
  */
 struct sim_tcp {
