@@ -45,6 +45,7 @@ struct sp_splice sp_entries_splice(const struct sp_tuple *front, const struct sp
 		return s;
 	s.version = up->meta.version;
 	s.handshake = up->meta.handshake;
+	s.change = up->meta.change;
 	s.boundary = sp_boundary_stored(&up->meta.boundary);
 	return s;
 }

@@ -15,7 +15,6 @@
 #define FLAGS_AT	13	/* two bits have no meaning yet, and are lost */
 #define FLAGS_FREE	0xc0
 #define REQUESTS	0x20
-#define IS_TUNNEL	0x80
 #define HANDSHAKE_FLAGS	7
 
 static const __u64 key[1][2] = { { 1, 2 } };
@@ -72,36 +71,54 @@ static int is_wscale(__u8 byte)
 
 static int is_tail(const __u8 *tail)
 {
-	static const __u8 no_boundary[4];
-	__u8 flags = tail[12];
+	static const __u8 tunnel[6];
+	__u8 flags = tail[14] & 15, bound = tail[14] >> 4;
 
-	return is_wscale(tail[6]) && is_wscale(tail[7]) &&
-	       !(flags & ~(IS_TUNNEL | HANDSHAKE_FLAGS)) &&
-	       (!(flags & IS_TUNNEL) || !memcmp(tail + 8, no_boundary, 4));
+	if (!is_wscale(tail[6]) || !is_wscale(tail[7]) || flags & ~HANDSHAKE_FLAGS)
+		return 0;
+	if (bound == SP_BOUND_NONE)
+		return !memcmp(tail + 8, tunnel, sizeof(tunnel));
+	return bound == SP_BOUND_STOP || bound == SP_BOUND_CHUNK || bound == SP_BOUND_CHUNK_END;
+}
+
+/* A tuple, and an MSS unless 0. */
+static int is_way(const __u8 *bytes, size_t len)
+{
+	struct sp_tuple out;
+
+	if (!sp_tuple_unpack(bytes, len, &out))
+		return 1;
+	return len > 2 && (bytes[len - 2] || bytes[len - 1]) &&
+	       !sp_tuple_unpack(bytes, len - 2, &out);
+}
+
+/* The same, and a change of at least a byte. */
+static int is_changed_way(const __u8 *bytes, size_t len)
+{
+	size_t way = len - SP_RECORD_CHANGE_BYTES;
+
+	if (is_way(bytes, len))
+		return 1;
+	return len > SP_RECORD_CHANGE_BYTES && (bytes[way + 4] || bytes[way + 5]) &&
+	       is_way(bytes, way);
 }
 
 /*
  * A sender with the key may announce any splice, except with an invalid tuple. An MSS may follow
- * the tuple, and a tail must with the flag.
+ * the tuple. With the flag, a change may follow, and a tail must.
  */
 static int is_record(const __u8 *bytes, size_t len)
 {
-	size_t tuple_len = len - OUT_AT - SP_SEAL_TAIL_BYTES;
-	struct sp_tuple out;
+	size_t behind = len - OUT_AT - SP_SEAL_TAIL_BYTES;
 
-	if (len <= OUT_AT + SP_SEAL_TAIL_BYTES + 2)
+	if (len <= OUT_AT + SP_SEAL_TAIL_BYTES)
 		return 0;
-	if (bytes[FLAGS_AT] & REQUESTS) {
-		if (tuple_len <= SP_RECORD_TAIL_BYTES + 2)
-			return 0;
-		tuple_len -= SP_RECORD_TAIL_BYTES;
-		if (!is_tail(bytes + OUT_AT + tuple_len))
-			return 0;
-	}
-	if (!sp_tuple_unpack(bytes + OUT_AT, tuple_len, &out))
-		return 1;
-	return (bytes[OUT_AT + tuple_len - 2] || bytes[OUT_AT + tuple_len - 1]) &&
-	       !sp_tuple_unpack(bytes + OUT_AT, tuple_len - 2, &out);
+	if (!(bytes[FLAGS_AT] & REQUESTS))
+		return is_way(bytes + OUT_AT, behind);
+	if (behind <= SP_RECORD_TAIL_BYTES)
+		return 0;
+	behind -= SP_RECORD_TAIL_BYTES;
+	return is_tail(bytes + OUT_AT + behind) && is_changed_way(bytes + OUT_AT, behind);
 }
 
 /* @bytes: exactly @len, for the sanitizer */

@@ -740,6 +740,7 @@ static void set_version(struct sp_entry *e, __u32 version, __u32 until)
 	for (int i = 0; i < 2; i++) {
 		e[i].half.flags |= SP_HALF_F_REQUESTS;
 		e[i].meta.version = version;
+		e[i].meta.change = (struct sp_change){ 500, 40, 60 };
 		e[i].meta.handshake = (struct sp_handshake){ .mss = 1400, .wscale_theirs = -1 };
 	}
 	e[0].meta.boundary.until = until;
@@ -759,6 +760,7 @@ static void versions_are_refreshed(void **state)
 		assert_int_equal(refreshed.boundary.until, is_tunnel ? 0 : 777);
 		assert_int_equal(refreshed.boundary.bound, !is_tunnel);
 		assert_int_equal(refreshed.handshake.mss, 1400);
+		assert_int_equal(refreshed.change.becomes, 60);
 		assert_int_equal(refreshed.handshake.wscale_theirs, -1);
 		sp_ager_outdated(&ager, &table_keys[0], 1, 9);
 		assert_memory_equal(&forgotten, &refreshed, sizeof(refreshed));

@@ -100,7 +100,7 @@ static void commit_is_repeated(void **state)
 {
 	struct sp_splice v = version_of(3, 1, 4), moved = v;
 
-	moved.until += 1000;
+	moved.boundary.until += 1000;
 	assert_int_equal(commit(a, &v, 2), 0);
 	sp_store_refresh(b->store, &moved);
 	settle();

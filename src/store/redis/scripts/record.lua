@@ -23,6 +23,10 @@ local function instance(v)
   if not is_bare(v) then return r:sub(5, 8), version(r) end
   return r:sub(5, 8), #r >= 12 and struct.unpack('>I4', r, 9) or 0
 end
+-- is_tunnel(r): the record has no boundary: enum sp_bound is in the 4 highest bits before the seal
+local function is_tunnel(r)
+  return has_tail(r) and r:byte(-9) < 16
+end
 -- leg(r): what is the same in all records of a version: no seal, no boundary
 local function leg(r)
   return r:sub(5, has_tail(r) and -16 or -9)
