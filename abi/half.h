@@ -168,6 +168,7 @@ enum {
 	SP_READING_LOST		= 1 << 4, /* a copy did not reach the daemon */
 	SP_READING_WAKE		= 1 << 5, /* the packet that reaches a STOP is told to the daemon */
 	SP_READING_ENDED	= 1 << 6, /* the backend has sent FIN or more behind a response */
+	SP_READING_RESET	= 1 << 7, /* with ENDED: it was an RST, so nothing is retransmitted */
 };
 
 /*

@@ -36,6 +36,7 @@
 
 #define WAIT_NS		10000000000ULL	/* the client retransmits what is forgotten */
 #define GUESS_NS	250000000ULL	/* the least time before a retransmission, and more */
+#define LOST_NS		1000000000ULL	/* an acknowledgement has come by then */
 #define QUIET_NS	300000000ULL
 #define WINDOW_UNKNOWN	65535
 #define ECHO_NS		1000000000ULL	/* a TSval is echoed by then */
@@ -215,6 +216,31 @@ static struct sp_next forward(struct sp_conn *c, const char *why)
 	return sp_next(SP_NEXT_DELIVER, why);
 }
 
+/*
+ * A client that does not send ahead has the whole response when it asks again. If that is all the
+ * leg has sent, the next response begins there, and its end will be known again.
+ */
+static int has_all(const struct sp_conn *c, const struct sp_leg *leg)
+{
+	const struct sp_half_state *u = &leg->down.state;
+
+	return u->pkts && u->next_seq && c->heard_ack == c->begun_ack &&
+	       c->heard_ack == u->next_seq + leg->down.half.seq_delta;
+}
+
+static void await_response(const struct sp_conn *c, const struct sp_leg *leg,
+			   struct sp_patch *patch)
+{
+	patch->sets |= SP_PATCH_DOWN | SP_PATCH_IF_DOWN;
+	patch->down.bound = SP_BOUND_HEAD;
+	patch->down.reading = c->request.reading;
+	if (leg->state != SP_LEG_UNKNOWN)
+		return;
+	patch->down.until = leg->down.state.next_seq;
+	if (!has_all(c, leg))
+		patch->down.bound = SP_BOUND_UNKNOWN;
+}
+
 /* The half that is committed carries it. Only the first look at a response sets its reading. */
 struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -227,15 +253,8 @@ struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 		.down = leg.down.meta.boundary, .was_down = leg.down.meta.boundary,
 	};
 
-	if (c->begins == SP_BOUND_STOP) {
-		patch.sets |= SP_PATCH_DOWN | SP_PATCH_IF_DOWN;
-		patch.down.bound = SP_BOUND_HEAD;
-		patch.down.reading = c->request.reading;
-	}
-	if (c->begins == SP_BOUND_STOP && leg.state == SP_LEG_UNKNOWN) {
-		patch.down.bound = SP_BOUND_UNKNOWN;
-		patch.down.until = leg.down.state.next_seq;
-	}
+	if (c->begins == SP_BOUND_STOP)
+		await_response(c, &leg, &patch);
 	sp_change_stay(c);
 	sp_change_patch(c, &patch);
 	if (leg.state == SP_LEG_LOST || sp_datapath_patch(p->node.dp, &patch))
@@ -417,6 +436,13 @@ static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struc
 	return move(p, c, leg);
 }
 
+/* The client lacks the end of the response, and its backend has forgotten it. */
+static int is_lost(const struct sp_conn *c, const struct sp_leg *leg)
+{
+	return leg->down.meta.boundary.reading & SP_READING_RESET && !leg->is_acked &&
+	       sp_now_ns() - c->begun_ns >= LOST_NS;
+}
+
 struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_leg leg = sp_leg_look(p, c);
@@ -438,6 +464,10 @@ struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 			return leave_unknown(p, c, &leg);
 		break;
 	case SP_LEG_ENDED:
+		if (is_lost(c, &leg)) {
+			reset_client(p, c);
+			return sp_next(SP_NEXT_END, "its backend has reset what it lacks");
+		}
 		break;
 	}
 	return leg.is_acked ? move_at(p, c, &leg) : sp_next_wait();

@@ -215,7 +215,7 @@ static int is_complete(const struct sp_entry *down, __u32 end)
  * Between two responses the client need not hear of it. Return: 0; -EAGAIN: a boundary has moved,
  * perhaps for a request that the datapath has just carried.
  */
-static int note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked)
+static int note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked, __u8 reading)
 {
 	struct sp_patch patch = {
 		.front = sp_tuple_reverse(&down->half.out), .client_isn = down->meta.client_isn,
@@ -225,7 +225,7 @@ static int note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked)
 	};
 	struct sp_entry up;
 
-	patch.down.reading |= SP_READING_ENDED;
+	patch.down.reading |= SP_READING_ENDED | reading;
 	if (is_acked && !sp_datapath_get(p->node.dp, &patch.front, &up)) {
 		patch.down.bound = SP_BOUND_GONE;
 		patch.up = patch.was_up = up.meta.boundary;
@@ -281,14 +281,12 @@ static void close_client(struct sp_proxy *p, const struct sp_entry *down)
 
 static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
-	int is_unacked = !sp_node_is_shared(&p->node) && !has_client_acked(p, down);
-
-	if (!is_complete(down, down->state.next_seq) || is_unacked)
-		forward_end(p, down, seg);	/* the rest is lost */
+	if (!is_complete(down, down->state.next_seq))
+		forward_end(p, down, seg);
 	else if (down->state.flags & SP_STATE_PEER_FIN)
 		close_client(p, down);
 	else if (seg->seq == down->state.next_seq || down->meta.boundary.bound == SP_BOUND_GONE)
-		return note_end(p, down, 1);
+		return note_end(p, down, has_client_acked(p, down), SP_READING_RESET);
 	return 0;
 }
 
@@ -343,7 +341,7 @@ static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_seg
 	}
 	forward_own(p, down, seg, seg->flags & ~SP_TCP_FIN);
 	is_acked = has_client_acked(p, down);
-	err = note_end(p, down, is_acked);
+	err = note_end(p, down, is_acked, 0);
 	if (!err && is_acked)
 		sp_forward_reset(p, seg);
 	return err;
@@ -352,7 +350,7 @@ static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_seg
 static int on_beyond(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	forward_own(p, down, seg, seg->flags);
-	return note_end(p, down, 0);
+	return note_end(p, down, 0, 0);
 }
 
 /* A copy whose packet had more than the response: its bytes are with the client already. */
