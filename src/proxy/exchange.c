@@ -358,8 +358,10 @@ static void acknowledge_fin(struct sp_proxy *p, struct sp_conn *c)
 /* The client has acknowledged the FIN behind the last response. */
 static int has_end(const struct sp_conn *c, const struct sp_leg *leg)
 {
-	return leg->down.state.flags & SP_STATE_FIN &&
-	       c->heard_ack == leg->down.state.next_seq + leg->down.half.seq_delta;
+	__s32 behind = c->heard_ack - (leg->down.state.next_seq + leg->down.half.seq_delta);
+	int is_counted = leg->down.meta.boundary.bound == SP_BOUND_NONE;
+
+	return leg->down.state.flags & SP_STATE_FIN && behind >= !is_counted;
 }
 
 /* It still sends, and would wait for acknowledgements. */

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS		256
+#define SLOTS		1024
+#define WAYS		8	/* slots that a response may have */
 #define SLOT_NS		3000000000ULL	/* longer than a retransmission takes: another may have it */
 #define LOST_NS		200000000ULL	/* the ring was read since */
 
@@ -32,29 +33,39 @@ void sp_partials_free(struct sp_partials *partials)
 	free(partials);
 }
 
-static struct sp_partial *slot_of(struct sp_proxy *p, const struct sp_tuple *key)
+static struct sp_partial *slot_of(struct sp_proxy *p, const struct sp_tuple *key, int way)
 {
-	return &p->partials->slots[sp_conns_hash(p->conns, key) % SLOTS];
+	return &p->partials->slots[(sp_conns_hash(p->conns, key) + way) % SLOTS];
 }
 
 struct sp_partial *sp_partial_find(struct sp_proxy *p, const struct sp_tuple *key)
 {
-	struct sp_partial *s = slot_of(p, key);
+	for (int way = 0; way < WAYS; way++) {
+		struct sp_partial *s = slot_of(p, key, way);
 
-	return s->buf && !memcmp(&s->key, key, sizeof(*key)) ? s : NULL;
+		if (s->buf && !memcmp(&s->key, key, sizeof(*key)))
+			return s;
+	}
+	return NULL;
 }
 
 struct sp_partial *sp_partial_take(struct sp_proxy *p, const struct sp_tuple *key, __u32 base)
 {
-	struct sp_partial *s = slot_of(p, key);
+	struct sp_partial *oldest = slot_of(p, key, 0);
 	__u64 now_ns = sp_now_ns();
 
-	if (s->buf && now_ns - s->used_ns < SLOT_NS)
+	for (int way = 0; way < WAYS && oldest->buf; way++) {
+		struct sp_partial *s = slot_of(p, key, way);
+
+		if (!s->buf || s->used_ns < oldest->used_ns)
+			oldest = s;
+	}
+	if (oldest->buf && now_ns - oldest->used_ns < SLOT_NS)
 		return NULL;
-	sp_partial_drop(s);
-	*s = (struct sp_partial){ .key = *key, .base = base, .used_ns = now_ns,
-				  .buf = malloc(SP_PARTIAL_ROOM) };
-	return s->buf ? s : NULL;
+	sp_partial_drop(oldest);
+	*oldest = (struct sp_partial){ .key = *key, .base = base, .used_ns = now_ns,
+				       .buf = malloc(SP_PARTIAL_ROOM) };
+	return oldest->buf ? oldest : NULL;
 }
 
 int sp_partial_is_lost(struct sp_proxy *p, const struct sp_tuple *key,

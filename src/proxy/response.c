@@ -324,11 +324,21 @@ static int has_client_closed(struct sp_proxy *p, const struct sp_entry *down,
 	       seg->ack == up.meta.boundary.until + up.half.seq_delta + 1;
 }
 
+static int has_overtaken(const struct sp_entry *down, const struct sp_segment *seg)
+{
+	const struct sp_half_state *u = &down->state;
+
+	return u->pkts && u->next_seq && down->meta.boundary.bound != SP_BOUND_UNKNOWN &&
+	       (__s32)(seg->seq - u->next_seq) > 0 && !is_complete(down, u->next_seq);
+}
+
 /* The client hears of it if it has closed, or if the response is not complete. */
 static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	int is_acked, err;
 
+	if (has_overtaken(down, seg))
+		return 0;	/* it comes again behind what it has overtaken */
 	if (!is_complete(down, seg->seq + seg->payload_len)) {
 		forward_end(p, down, seg);
 		return 0;
