@@ -25,7 +25,7 @@ static void return_port(struct sp_ports *ports, const struct sp_tuple *back, int
 static void remove_splice(struct sp_ager *a, struct sp_view *v, int is_over)
 {
 	struct sp_tuple back = sp_tuple_reverse(v->down_key);
-	struct sp_splice splice = sp_view_splice(v);
+	struct sp_splice splice = sp_view_splice(a, v);
 
 	/* a newer splice has the place of the half up; the old pointer in the store must go */
 	if (!v->has_up)
@@ -45,7 +45,7 @@ void sp_ager_expire(struct sp_ager *a, struct sp_view *v)
 {
 	const struct sp_entry *before = v->down;
 	struct sp_entry down = *before;
-	struct sp_splice splice = sp_view_splice(v);
+	struct sp_splice splice = sp_view_splice(a, v);
 
 	if (!v->has_up)
 		splice.up = sp_half_turn(&splice.down, v->down_key, 0);
@@ -198,7 +198,7 @@ static void forget_outdated(struct sp_ager *a, const struct sp_tuple *front,
 
 	if (sp_datapath_get(a->dp, down_key, &down) || !sp_ager_is_shared(a))
 		return;
-	splice = sp_entries_splice(front, up, &down);
+	splice = sp_entries_splice(a, front, up, &down);
 	sp_store_forget(a->store, &splice);
 }
 

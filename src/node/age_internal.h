@@ -22,9 +22,9 @@ void sp_view_find_up(struct sp_ager *ager, struct sp_view *view);
 /* A leg that was left: the connection goes on by another, so the end of the leg is no end. */
 int sp_view_is_left(struct sp_ager *ager, const struct sp_view *view);
 /* The splice as committed, with the boundary of today. */
-struct sp_splice sp_entries_splice(const struct sp_tuple *front, const struct sp_entry *up,
-				   const struct sp_entry *down);
-struct sp_splice sp_view_splice(const struct sp_view *view);
+struct sp_splice sp_entries_splice(struct sp_ager *ager, const struct sp_tuple *front,
+				   const struct sp_entry *up, const struct sp_entry *down);
+struct sp_splice sp_view_splice(struct sp_ager *ager, const struct sp_view *view);
 __u64 sp_view_seen_ns(const struct sp_view *view);
 /* Return: -ENOENT: @down_key names no half from a backend. @view points to @e. */
 int sp_view_open(struct sp_ager *ager, const struct sp_tuple *down_key, struct sp_entry *e,

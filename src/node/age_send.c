@@ -74,7 +74,7 @@ static int has_moved(const struct sp_ager *a, const struct sp_view *v)
 
 static void refresh_splice(struct sp_ager *a, const struct sp_view *v)
 {
-	struct sp_splice splice = sp_view_splice(v);
+	struct sp_splice splice = sp_view_splice(a, v);
 
 	if (a->is_refused)
 		return;

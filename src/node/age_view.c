@@ -33,9 +33,10 @@ int sp_view_is_left(struct sp_ager *a, const struct sp_view *v)
 	       memcmp(&up.half.out, &back, sizeof(back)) != 0;
 }
 
-struct sp_splice sp_entries_splice(const struct sp_tuple *front, const struct sp_entry *up,
-				   const struct sp_entry *down)
+struct sp_splice sp_entries_splice(struct sp_ager *a, const struct sp_tuple *front,
+				   const struct sp_entry *up, const struct sp_entry *down)
 {
+	struct sp_named named;
 	struct sp_splice s = {
 		.front = *front, .client_isn = down->meta.client_isn,
 		.up = up->half, .down = down->half,
@@ -47,14 +48,16 @@ struct sp_splice sp_entries_splice(const struct sp_tuple *front, const struct sp
 	s.handshake = up->meta.handshake;
 	s.change = up->meta.change;
 	s.boundary = sp_boundary_stored(&up->meta.boundary);
+	if (!sp_datapath_named(a->dp, front, s.client_isn, &named))
+		s.named = (struct sp_endpoint){ named.addr, named.port_be };
 	return s;
 }
 
-struct sp_splice sp_view_splice(const struct sp_view *v)
+struct sp_splice sp_view_splice(struct sp_ager *a, const struct sp_view *v)
 {
 	struct sp_tuple front = sp_view_front(v);
 
-	return sp_entries_splice(&front, &v->up, v->down);
+	return sp_entries_splice(a, &front, &v->up, v->down);
 }
 
 __u64 sp_view_seen_ns(const struct sp_view *v)

@@ -306,24 +306,36 @@ enum sp_seal_refusal sp_record_read(const struct sp_seal *seal, const struct sp_
 	return refusal == SP_SEAL_OK ? sp_record_parse(front, bytes, len, ret_splice) : refusal;
 }
 
-/* @tail: bytes before the seal that don't count */
-static int is_same_but(const struct sp_record *a, const struct sp_record *b, size_t tail)
+int sp_record_is_same(const struct sp_record *a, const struct sp_record *b)
 {
-	const size_t frame = SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES + tail;
+	const size_t frame = SP_SEAL_HEAD_BYTES + SP_SEAL_TAIL_BYTES;
 
 	return a->len == b->len && a->len > frame &&
 	       !memcmp(a->bytes + SP_SEAL_HEAD_BYTES, b->bytes + SP_SEAL_HEAD_BYTES,
 		       a->len - frame);
 }
 
-int sp_record_is_same(const struct sp_record *a, const struct sp_record *b)
+static const __u8 *tail_of(const struct sp_record *r)
 {
-	return is_same_but(a, b, 0);
+	return r->bytes + r->len - SP_SEAL_TAIL_BYTES - TAIL_BYTES;
+}
+
+/* Bytes before tail and name. */
+static size_t bytes_before(const struct sp_record *r)
+{
+	const __u8 *tail = tail_of(r);
+
+	return tail - r->bytes - (tail[TAIL_BYTES - 1] & IS_NAMED ? NAME_BYTES : 0);
 }
 
 int sp_record_is_same_leg(const struct sp_record *a, const struct sp_record *b)
 {
-	return is_same_but(a, b, has_tail(a) && has_tail(b) ? BOUNDARY_BYTES : 0);
+	if (!has_tail(a) || !has_tail(b))
+		return sp_record_is_same(a, b);
+	return bytes_before(a) == bytes_before(b) &&
+	       !memcmp(a->bytes + SP_SEAL_HEAD_BYTES, b->bytes + SP_SEAL_HEAD_BYTES,
+		       bytes_before(a) - SP_SEAL_HEAD_BYTES) &&
+	       !memcmp(tail_of(a), tail_of(b), TAIL_BYTES - BOUNDARY_BYTES);
 }
 
 __u32 sp_record_version(const struct sp_record *r)

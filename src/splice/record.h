@@ -83,7 +83,8 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 /* Whether two records say the same, whichever of the cluster's keys sealed them. */
 int sp_record_is_same(const struct sp_record *a, const struct sp_record *b);
 /*
- * The same, but for the boundary: it moves on within a version, and may give way to a tunnel.
+ * The same, but for the boundary, which moves on within a version and may give way to a tunnel, and
+ * for the client's name, which a proxy may have lost.
  */
 int sp_record_is_same_leg(const struct sp_record *a, const struct sp_record *b);
 

@@ -16,6 +16,7 @@
 #define FLAGS_FREE	0xc0
 #define REQUESTS	0x20
 #define HANDSHAKE_FLAGS	7
+#define IS_NAMED	8
 
 static const __u64 key[1][2] = { { 1, 2 } };
 static struct sp_seal seal;
@@ -74,7 +75,7 @@ static int is_tail(const __u8 *tail)
 	static const __u8 tunnel[6];
 	__u8 flags = tail[14] & 15, bound = tail[14] >> 4;
 
-	if (!is_wscale(tail[6]) || !is_wscale(tail[7]) || flags & ~HANDSHAKE_FLAGS)
+	if (!is_wscale(tail[6]) || !is_wscale(tail[7]) || flags & ~(HANDSHAKE_FLAGS | IS_NAMED))
 		return 0;
 	if (bound == SP_BOUND_NONE)
 		return !memcmp(tail + 8, tunnel, sizeof(tunnel));
@@ -110,6 +111,7 @@ static int is_changed_way(const __u8 *bytes, size_t len)
 static int is_record(const __u8 *bytes, size_t len)
 {
 	size_t behind = len - OUT_AT - SP_SEAL_TAIL_BYTES;
+	static const __u8 no_addr[16];
 
 	if (len <= OUT_AT + SP_SEAL_TAIL_BYTES)
 		return 0;
@@ -118,7 +120,16 @@ static int is_record(const __u8 *bytes, size_t len)
 	if (behind <= SP_RECORD_TAIL_BYTES)
 		return 0;
 	behind -= SP_RECORD_TAIL_BYTES;
-	return is_tail(bytes + OUT_AT + behind) && is_changed_way(bytes + OUT_AT, behind);
+	if (!is_tail(bytes + OUT_AT + behind))
+		return 0;
+	if (bytes[OUT_AT + behind + SP_RECORD_TAIL_BYTES - 1] & IS_NAMED) {
+		if (behind <= SP_RECORD_NAME_BYTES)
+			return 0;
+		behind -= SP_RECORD_NAME_BYTES;
+		if (!memcmp(bytes + OUT_AT + behind, no_addr, sizeof(no_addr)))
+			return 0;
+	}
+	return is_changed_way(bytes + OUT_AT, behind);
 }
 
 /* @bytes: exactly @len, for the sanitizer */

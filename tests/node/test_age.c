@@ -95,6 +95,13 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 	return 0;
 }
 
+int sp_datapath_named(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn,
+		      struct sp_named *ret_named)
+{
+	*ret_named = (struct sp_named){ .port_be = 4, .addr = sp_addr_v4(44) };
+	return 0;
+}
+
 int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *note)
 {
 	patches++;
@@ -761,6 +768,7 @@ static void versions_are_refreshed(void **state)
 		assert_int_equal(refreshed.boundary.bound, !is_tunnel);
 		assert_int_equal(refreshed.handshake.mss, 1400);
 		assert_int_equal(refreshed.change.becomes, 60);
+		assert_int_equal(refreshed.named.addr.w[3], 44);
 		assert_int_equal(refreshed.handshake.wscale_theirs, -1);
 		sp_ager_outdated(&ager, &table_keys[0], 1, 9);
 		assert_memory_equal(&forgotten, &refreshed, sizeof(refreshed));

@@ -409,6 +409,8 @@ struct sp_splice version_of(unsigned int id, unsigned int maker, __u32 version)
 	s.up.flags |= SP_HALF_F_REQUESTS;
 	s.down.flags |= SP_HALF_F_REQUESTS;
 	s.version = version;
+	if (id & 2)
+		s.named = (struct sp_endpoint){ sp_addr_v4(htonl(0x01020304)), 5 };
 	if (id & 1)
 		s.change = (struct sp_change){ .from = id, .bytes = 7, .becomes = 9 };
 	s.boundary = (struct sp_boundary){ .until = 0x5000 + version * 100, .bound = SP_BOUND_STOP };

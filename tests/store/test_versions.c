@@ -294,7 +294,7 @@ static void promise_hides_nothing(void **state)
 
 static void refresh_of_an_earlier_version(void **state)
 {
-	struct sp_splice v = version_of(460, 1, 1), next = version_of(460, 2, 2), moved;
+	struct sp_splice v = version_of(462, 1, 1), next = version_of(462, 2, 2), moved;
 	int outdated = b->outdated_count, kept = b->kept_count;
 
 	assert_int_equal(commit(a, &v, 7), 0);
@@ -314,6 +314,13 @@ static void refresh_of_an_earlier_version(void **state)
 	assert_int_equal(b->kept_count, kept + 1);
 	assert_int_equal(b->kept.splice.version, 2);
 	assert_int_equal(b->outdated_count - outdated, 1);
+	assert_fetched(b, &moved);
+	/* a proxy that has lost the client's name takes no name away */
+	assert_true(sp_splice_is_named(&moved));
+	memset(&next.named, 0, sizeof(next.named));
+	assert_int_equal(sp_store_refresh(b->store, &next), 0);
+	settle();
+	assert_int_equal(b->kept_count, kept + 2);
 	assert_fetched(b, &moved);
 	/* forgotten, with any boundary */
 	sp_store_forget(a->store, &v);

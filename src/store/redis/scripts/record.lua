@@ -27,14 +27,19 @@ end
 local function is_tunnel(r)
   return has_tail(r) and r:byte(-9) < 16
 end
--- leg(r): what is the same in all records of a version: no seal, no boundary
+-- is_named(r): the record has the client's name before the tail
+local function is_named(r)
+  return has_tail(r) and bit.band(r:byte(-9), 8) ~= 0
+end
+-- leg(r): what is the same in all records of a version: no seal, no boundary, no name, which a proxy may have lost
 local function leg(r)
-  return r:sub(5, has_tail(r) and -16 or -9)
+  if not has_tail(r) then return r:sub(5, -9) end
+  return r:sub(5, is_named(r) and -42 or -24) .. r:sub(-23, -16)
 end
 -- back(r): the packed tuple proxy -> backend
 local function back(r)
   local n = #r
-  if has_tail(r) then n = n - 15 - (bit.band(r:byte(#r - 8), 8) ~= 0 and 18 or 0) end
+  if has_tail(r) then n = n - (is_named(r) and 33 or 15) end
   return r:sub(34, n < 77 and 45 or 69)
 end
 -- behind(v, n): the length of promises of versions after n, n of the same client ISN as v; all, if n is nil

@@ -19,7 +19,7 @@ elseif v then
       return 3
     elseif leg(r) == leg(new) then
       if s == 'C' then kept = 0 end
-      if is_tunnel(r) then new = r end
+      if is_tunnel(r) or is_named(r) and not is_named(new) then new = r end
     elseif d == 0 and ARGV[3] ~= '1' and r:byte(13) >= new:byte(13) then
       return 2
     end
