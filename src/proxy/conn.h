@@ -98,8 +98,10 @@ struct sp_request {
  * @is_turn:	the response before is complete
  * @is_guess:	the first byte is taken for the beginning of a request, as the proxy that knew is
  *		dead; @guess_ns: since then
+ * @guess_seen:	segments that begin there: two show a retransmission
  * @is_ahead:	the client has sent it before it had the whole response before
  * @begun_ack:	@heard_ack when it came, at @begun_ns
+ * @left_ns:	WAITING: when the leg before was reset, whose end is not known
  * @is_staying:	COMMITTING: the request goes through @leg
  * @origin:	the client, as a header of the PROXY protocol before its head of @skip bytes says, or
  *		as the packets say; @is_nameless: such a header is not known any more
@@ -177,8 +179,8 @@ struct sp_conn {
 	__u8				is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, is_blind;
 	__u8				reactions, begins, is_next, is_turn, is_reply;
-	__u8				is_guess, is_staying, is_ahead;
-	__u64				guess_ns, heard_ns, begun_ns;
+	__u8				is_guess, is_staying, is_ahead, guess_seen;
+	__u64				guess_ns, heard_ns, begun_ns, left_ns;
 	struct sp_endpoint		origin;
 	struct sp_change		plan, change;
 	__u64				before_ns;

@@ -129,15 +129,18 @@ __u32 sp_conn_put(struct sp_proxy *p, struct sp_conn *c, __s64 at, const char *b
 
 struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes)
 {
-	__u32 room = SP_CONN_BUF - c->reasm.len;
+	__u32 room = SP_CONN_BUF - c->reasm.len, seq = c->client.isn_ours + 1;
 
+	/* the response before goes on: a number below the client's window counts for nothing */
+	if (c->is_next && c->state != SP_CONN_REPLIED && (__s32)(c->heard_ack - seq) > 0)
+		seq = c->heard_ack;
 	if (c->client.wscale_ours > 0)
 		room >>= c->client.wscale_ours;
 	return (struct sp_segment){
 		.tuple = sp_tuple_reverse(&c->front), .flags = flags, .window = room < 65535 ?
 		room : 65535,
 		.wscale = -1,
-		.seq = c->client.isn_ours + 1, .ack = c->client.isn_theirs + 1 + ack_bytes,
+		.seq = seq, .ack = c->client.isn_theirs + 1 + ack_bytes,
 		.has_ts = c->client.has_ts, .tsval = c->client.tsval_ours,
 		.tsecr = c->client.tsval_theirs,
 	};

@@ -62,6 +62,7 @@ static void dispatch_next(struct sp_proxy *p, struct sp_conn *c, const struct sp
 	struct sp_segment tail = *seg;
 	__u64 ref = sp_conn_ref(p->conns, c);
 
+	c->guess_seen += !before && seg->payload_len && c->guess_seen < 2;
 	if (before > 0 && (__u32)before <= seg->payload_len) {
 		tail.payload_len = before;
 		tail.flags &= ~SP_TCP_FIN;

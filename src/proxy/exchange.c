@@ -37,6 +37,7 @@
 #define WAIT_NS		10000000000ULL	/* the client retransmits what is forgotten */
 #define GUESS_NS	250000000ULL	/* the least time before a retransmission, and more */
 #define LOST_NS		1000000000ULL	/* an acknowledgement has come by then */
+#define DRAIN_NS	200000000ULL	/* packets under way by other proxies are with the client */
 #define QUIET_NS	300000000ULL
 #define WINDOW_UNKNOWN	65535
 #define ECHO_NS		1000000000ULL	/* a TSval is echoed by then */
@@ -241,6 +242,18 @@ static void await_response(const struct sp_conn *c, const struct sp_leg *leg,
 		patch->down.bound = SP_BOUND_UNKNOWN;
 }
 
+/* The new version may have come back from the store before its commit was answered. */
+static int set_stay(struct sp_proxy *p, const struct sp_conn *c, struct sp_patch *patch)
+{
+	int err = sp_datapath_patch(p->node.dp, patch);
+
+	if (!err || !c->is_staying)
+		return err;
+	patch->version = patch->becomes;
+	patch->sets &= ~(SP_PATCH_IF_UP | SP_PATCH_IF_DOWN);
+	return sp_datapath_patch(p->node.dp, patch);
+}
+
 /* The half that is committed carries it. Only the first look at a response sets its reading. */
 struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -257,7 +270,7 @@ struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 		await_response(c, &leg, &patch);
 	sp_change_stay(c);
 	sp_change_patch(c, &patch);
-	if (leg.state == SP_LEG_LOST || sp_datapath_patch(p->node.dp, &patch))
+	if (leg.state == SP_LEG_LOST || set_stay(p, c, &patch))
 		return sp_next(SP_NEXT_END, "its splice is gone");
 	if (c->is_staying)
 		sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, patch.becomes);
@@ -273,7 +286,7 @@ struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 static struct sp_next commit_or_stay(struct sp_proxy *p, struct sp_conn *c,
 				     const struct sp_leg *leg)
 {
-	int is_bare = c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
+	int is_bare = !c->is_guess && c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
 		      !c->plan.bytes;
 
 	if (!sp_node_is_shared(&p->node) || is_bare)
@@ -391,10 +404,13 @@ static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c, const struc
 }
 
 /* Where the end of a response is not known, its beginning at least has gone by. */
-static int is_answered(const struct sp_leg *leg)
+static int is_answered(const struct sp_conn *c, const struct sp_leg *leg)
 {
+	__u32 asked = leg->down.meta.boundary.until;
+
 	return leg->state != SP_LEG_UNKNOWN || !leg->down.state.pkts ||
-	       leg->down.state.next_seq != leg->down.meta.boundary.until;
+	       leg->down.state.next_seq != asked ||
+	       (__s32)(c->heard_ack - (asked + leg->down.half.seq_delta)) > 0;
 }
 
 /*
@@ -414,7 +430,7 @@ static int is_sure(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *l
 	if (!c->is_guess || leg->down.state.last_ack == c->client.isn_theirs + 1)
 		return 1;
 	if (c->guess_ns)
-		return now_ns - c->guess_ns >= GUESS_NS;
+		return c->guess_seen > 1 && now_ns - c->guess_ns >= GUESS_NS;
 	c->guess_ns = now_ns;
 	sp_relay(p->node.wire, &c->leg, &probe, SP_RELAY_MSS);
 	return 0;
@@ -423,16 +439,26 @@ static int is_sure(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *l
 /*
  * The proxy that has read the responses of the leg is dead. A client that does not send ahead has
  * the whole response: its acknowledgement stays where it was. One that does is told by an
- * acknowledgement that goes on; it waits for the backend to close. See THREATS.md.
+ * acknowledgement that goes on; it waits for the backend to close. The leg is reset first: other
+ * proxies may carry what it would still say. See THREATS.md.
  */
 static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struct sp_leg *leg)
 {
+	__u64 now_ns = sp_now_ns();
+
 	sp_leg_hear(p, c);
 	if (c->heard_ack != c->begun_ack && !c->is_ahead) {
 		c->is_ahead = 1;
 		p->node.counters.requests_ahead++;
 	}
-	if (c->is_ahead || sp_now_ns() - c->begun_ns < QUIET_NS)
+	if (c->is_ahead || now_ns - c->begun_ns < QUIET_NS)
+		return sp_next_wait();
+	if (!c->left_ns) {
+		c->left_ns = now_ns;
+		c->client.isn_ours = c->heard_ack - 1;
+		sp_leg_reset(p, c);
+	}
+	if (now_ns - c->left_ns < DRAIN_NS)
 		return sp_next_wait();
 	leg->end = c->heard_ack;
 	return move(p, c, leg);
@@ -458,7 +484,7 @@ struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 		return wait_for_response(p, c, &leg);
 	case SP_LEG_DONE:
 	case SP_LEG_UNKNOWN:
-		if (!is_sure(p, c, &leg) || !is_answered(&leg))
+		if (!is_sure(p, c, &leg) || !is_answered(c, &leg))
 			return sp_next_wait();
 		if (is_own_pool(c))
 			return stay(p, c, &leg);
@@ -506,6 +532,7 @@ static void begin_again(struct sp_conn *c)
 	c->begun_ns = sp_now_ns();
 	c->is_ahead = 0;
 	c->is_guess = 0;
+	c->left_ns = 0;
 	c->generation++;	/* answers of the store were of the bytes before */
 	c->skip = 0;
 	c->is_again = 0;

@@ -42,6 +42,14 @@ static enum sp_leg_state state_of(const struct sp_entry *down)
 	return b->reading & SP_READING_LOST ? SP_LEG_UNKNOWN : SP_LEG_BUSY;
 }
 
+/* The client has acknowledged what did not pass here: other proxies carry packets of the leg. */
+static int has_more(const struct sp_conn *c, const struct sp_entry *down)
+{
+	__u32 here = down->state.next_seq + down->half.seq_delta;
+
+	return down->state.next_seq && (__s32)(c->heard_ack - here) > 0;
+}
+
 struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_leg leg = { .state = SP_LEG_LOST };
@@ -59,6 +67,8 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 		leg.tsval = leg.down.meta.tsval;
 	else
 		leg.tsval = c->client.tsval_ours;
+	if (leg.state != SP_LEG_LAST && has_more(c, &leg.down))
+		leg.state = SP_LEG_UNKNOWN;
 	leg.end = leg.down.meta.boundary.until + leg.down.half.seq_delta;
 	if (leg.state == SP_LEG_DONE || leg.state == SP_LEG_ENDED)
 		leg.is_acked = is_acked(p, c, &leg);
@@ -80,7 +90,7 @@ int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg
 	return sp_datapath_patch(p->node.dp, &patch);
 }
 
-static void reset_leg(struct sp_proxy *p, const struct sp_conn *c)
+void sp_leg_reset(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_segment rst = {
 		.tuple = c->leg.out, .flags = SP_TCP_RST | SP_TCP_ACK, .wscale = -1,
@@ -99,7 +109,7 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 
 	sp_datapath_del(p->node.dp, &key);	/* gone, if the store knew of the next version */
 	p->node.counters.legs_left++;
-	reset_leg(p, c);
+	sp_leg_reset(p, c);
 	sp_port_free(p->node.ports, &to, &our);
 }
 

@@ -270,6 +270,8 @@ static void close_client(struct sp_proxy *p, const struct sp_entry *down)
 		.tuple = sp_tuple_reverse(&front), .flags = SP_TCP_FIN | SP_TCP_ACK,
 		.seq = down->meta.boundary.until, .window = 65535, .wscale = -1,
 	};
+	struct sp_patch ended = { .front = front, .client_isn = down->meta.client_isn,
+				  .flags = SP_STATE_PEER_FIN };
 	struct sp_entry up;
 
 	if (down->state.flags & SP_STATE_FIN || sp_datapath_get(p->node.dp, &front, &up))
@@ -277,6 +279,7 @@ static void close_client(struct sp_proxy *p, const struct sp_entry *down)
 	fin.tuple = sp_tuple_reverse(&up.half.out);
 	fin.ack = up.meta.boundary.until + 1 + up.half.seq_delta;
 	forward_end(p, down, &fin);
+	sp_datapath_patch(p->node.dp, &ended);
 }
 
 static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
