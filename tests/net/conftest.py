@@ -45,6 +45,9 @@ def pytest_addoption(parser):
                      help="what stands between client and backends")
     parser.addoption("--patient", nargs="?", type=int, const=USUAL_PATIENCE, default=1, metavar="TIMES",
                      help="the machine has other work, or is slow: all may take three, or so many, times as long")
+    parser.addoption("--balancer", choices=("spliced", "haproxy", "flow", "spray"),
+                     default=os.environ.get("SP_BALANCER", "spliced"), help="what the tests of single requests (shop.py) run"
+                     " with; flow and spray: three proxies")
     parser.addoption("--build", default=os.environ.get("SP_BUILD", str(ROOT / "build")), help="Meson build directory")
 
 
@@ -119,6 +122,7 @@ def pytest_runtest_call(item):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
+    item.has_failed = report.failed
     if report.when == "call" and report.failed:
         for thing in live:
             with contextlib.suppress(Exception):
