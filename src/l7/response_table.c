@@ -25,7 +25,7 @@ struct builder {
 	__u8				free;
 };
 
-static const char letters[] = "acdefghilnorst";
+static const char letters[] = "acdefghiklnoprstv";
 
 static __u8 class_of(int byte)
 {
@@ -125,9 +125,25 @@ static void add_word(struct builder *b, const struct headers *h, const char *wor
 	set_next(b, at, COLON, at_colon);
 }
 
+/* Blanks, and a value of one word. Return: the state behind the colon. */
+static __u8 add_value(struct builder *b, const char *word, __u8 line)
+{
+	__u8 blanks = add_state(b), at = blanks;
+
+	set_next(b, blanks, SPACE, blanks);
+	for (; *word; word++) {
+		__u8 next = add_state(b);
+
+		set_next(b, at, class_of(*word), next);
+		at = next;
+	}
+	take_line_end(b, at, line);
+	return blanks;
+}
+
 static void add_words(struct builder *b, const struct headers *h, __u8 at_length)
 {
-	add_word(b, h, "connection", SP_RESPONSE_BAD);
+	add_word(b, h, "connection", add_value(b, "keep-alive", h->line));
 	add_word(b, h, "transfer-encoding", SP_RESPONSE_BAD);
 	add_word(b, h, "content-length", at_length);
 }

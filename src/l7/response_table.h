@@ -8,7 +8,7 @@
 /*
  * Accepted heads, which all clients read alike: HTTP/1.1, status 200 to 599, lines that end with
  * CRLF, names of letters, digits, hyphens and underscores, values without control characters, a
- * single Content-Length of digits or none, neither Connection nor Transfer-Encoding.
+ * single Content-Length of digits or none, no Connection but keep-alive, no Transfer-Encoding.
  */
 void sp_response_table_fill(struct sp_response_table *ret_table);
 

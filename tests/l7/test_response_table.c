@@ -50,6 +50,8 @@ static const struct {
 	{ OK11 "Content-Lengt: 1\r\nContent-Lengthy: 2\r\nConnectio: 3\r\nConnections: 4\r\n"
 	  "Transfer-Encodings: 5\r\nTransfer-Encodin: 6\r\nCon: 7\r\n" LENGTH(8)
 	  "Content: 9\r\nX-Connection: close\r\nETag: \"Content-Length: 3\"\r\n\r\n", 0, 8 },
+	{ OK11 LENGTH(5) "Connection: keep-alive\r\nconnection:Keep-Alive\r\n\r\n", 0, 5 },
+	{ OK11 "Connection:  keep-alive\r\n" LENGTH(5) "\r\n", 0, 5 },
 	{ "HTTP/1.1 204 No Content\r\n\r\n", 0, 0 },
 	{ "HTTP/1.1 204 No Content\r\n" LENGTH(5) "\r\n", 0, 0 },
 	{ "HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", 0, 0 },
@@ -81,7 +83,10 @@ static const char *const others[] = {
 	OK11 LENGTH(5) LENGTH(6) "\r\n", OK11 LENGTH(5) "X: y\r\n" LENGTH(5) "\r\n",
 	OK11 LENGTH(12345678901) "\r\n", OK11 LENGTH(1073741824) "\r\n",
 	OK11 "Transfer-Encoding: chunked\r\n\r\n", OK11 LENGTH(5) "TRANSFER-ENCODING: x\r\n\r\n",
-	OK11 "Connection: close\r\n" LENGTH(5) "\r\n", OK11 LENGTH(5) "connection: keep-alive\r\n\r\n",
+	OK11 "Connection: close\r\n" LENGTH(5) "\r\n", OK11 LENGTH(5) "connection: keep-aliv\r\n\r\n",
+	OK11 LENGTH(5) "Connection: keep-alive, close\r\n\r\n",
+	OK11 LENGTH(5) "Connection: keep-alivex\r\n\r\n",
+	OK11 LENGTH(5) "Connection:\r\n\r\n", OK11 LENGTH(5) "Connection: upgrade\r\n\r\n",
 	OK11 LENGTH(5) "X: y\n\r\n", OK11 LENGTH(5) "X: y\r\r\n\r\n", OK11 LENGTH(5) "X: y\r\n\n",
 	OK11 LENGTH(5) "X: y\r\n z\r\n\r\n", OK11 LENGTH(5) "X: \tz\r\n\r\n",
 	OK11 LENGTH(5) "X: \1\r\n\r\n", OK11 LENGTH(5) "X: \x7f\r\n\r\n",
@@ -128,7 +133,8 @@ static int check_like_parser(const char *text, size_t len, __u8 reading)
 }
 
 static const char *const parts[] = {
-	LENGTH(5), LENGTH(17), "content-Length:20\r\n", "Connection: close\r\n", "Server: nginx\r\n",
+	LENGTH(5), LENGTH(17), "content-Length:20\r\n", "Connection: close\r\n", "Connection: keep-alive\r\n",
+	"Server: nginx\r\n",
 	"Transfer-Encoding: chunked\r\n", "Date: Sun, 29 Nov 2026 19:57:14 GMT\r\n", "A: b\r\n",
 	"ETag: \"5\"\r\n", "\r\n", " folded\r\n", "Connection-X: y\r\n", "X:\r\n",
 	"Set-Cookie: a=b; c\r\n",
