@@ -62,7 +62,7 @@ static __always_inline int move_down(struct sp_boundary *at, const struct sp_pat
 	return boundary_swap(at, was, n->down);
 }
 
-/* Deltas that count the change, once. */
+/* Deltas that count the change, once; the last acknowledgement is as the new delta translates. */
 static __always_inline void count_change(struct sp_entry *up, struct sp_entry *down,
 					 const struct sp_change *change)
 {
@@ -70,6 +70,8 @@ static __always_inline void count_change(struct sp_entry *up, struct sp_entry *d
 
 	down->meta.change = *change;
 	down->half.ack_delta -= grows;
+	if (down->state.last_ack)
+		down->state.last_ack -= grows;
 	up->half.seq_delta += grows;
 }
 

@@ -261,6 +261,8 @@ static void deltas_count_a_change_once(void **state)
 		struct sp_entry e;
 
 		put_splice(f, v6);
+		put_changed(f, &back, &down, &(struct sp_change){ 0 },
+			    &(struct sp_half_state){ .last_ack = 1000 });
 		for (int i = 0; i < 2; i++) {
 			assert_int_equal(patch_splice(f, &patch), 1);
 			assert_int_equal(bpf_map_lookup_elem(fd, &front, &e), 0);
@@ -268,6 +270,7 @@ static void deltas_count_a_change_once(void **state)
 			assert_memory_equal(&e.meta.change, &patch.change, sizeof(patch.change));
 			assert_int_equal(bpf_map_lookup_elem(fd, &back, &e), 0);
 			assert_int_equal(e.half.ack_delta, down.ack_delta - 30);
+			assert_int_equal(e.state.last_ack, 970);
 			assert_memory_equal(&e.meta.change, &patch.change, sizeof(patch.change));
 		}
 		patch.change = (struct sp_change){ 2100, 100, 90 };

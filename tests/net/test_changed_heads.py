@@ -150,6 +150,14 @@ def test_bytes_are_exact(rig, way, records, count):
     assert [each[:2] for each in records[0].requests] == [(b"", changed(data, addr)) for data in sent]
 
 
+def test_the_same_request_again_and_again(rig, way, records):
+    """No shortcut for a head that was read before."""
+    with connect(rig.client, way.vip, MOVES) as sock:
+        for _ in range(20):
+            ask(sock, head("/same"))
+    assert [each[1] for each in records[0].requests] == 20 * [head("/same", "X-Set: by us")]
+
+
 def test_both_at_once(rig, way, records):
     """PROXY header and changed head, alternating legs."""
     with connect(rig.client, way.vip, BOTH) as sock:
