@@ -375,6 +375,8 @@ static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, _
 	if (state & SP_STATE_REUSED)
 		sp_reused_add(&p->reused, sp_conns_hash(p->conns, front), front, client_isn,
 			      sp_now_ns());
+	if (state == SP_STATE_REUSED)
+		sp_known_over(p, front, client_isn);
 	sp_node_ends(ctx, front, client_isn, state);
 }
 

@@ -310,7 +310,7 @@ static void forget_splice(struct sp_proxy *p, const struct sp_conn *c, const str
 	};
 
 	sp_store_forget(p->node.store, &splice);
-	sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, c->version + 1);
+	sp_cluster_tell_ends(p->node.cluster, &c->front, c->client_isn, SP_STATE_REUSED);
 }
 
 /* A reply of our own ends the connection. */

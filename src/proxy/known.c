@@ -57,6 +57,20 @@ int sp_known_replace(struct sp_proxy *p, const struct sp_splice *splice)
 	return sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);
 }
 
+static void drop_both(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_entry *up)
+{
+	drop_down(p, up);
+	sp_datapath_del(p->node.dp, front);
+}
+
+void sp_known_over(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct sp_entry up;
+
+	if (get_up(p, front, client_isn, &up) && up.half.flags & SP_HALF_F_REQUESTS)
+		drop_both(p, front, &up);
+}
+
 void sp_known_moved(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
 		    __u8 version)
 {
@@ -65,6 +79,5 @@ void sp_known_moved(struct sp_proxy *p, const struct sp_tuple *front, __u32 clie
 	if (!get_up(p, front, client_isn, &up) || !(up.half.flags & SP_HALF_F_REQUESTS) ||
 	    (__s8)(version - up.meta.version) <= 0)
 		return;
-	drop_down(p, &up);
-	sp_datapath_del(p->node.dp, front);
+	drop_both(p, front, &up);
 }

@@ -14,6 +14,9 @@ int sp_known_has(struct sp_proxy *p, const struct sp_splice *splice);
  */
 int sp_known_replace(struct sp_proxy *p, const struct sp_splice *splice);
 
+/* Another proxy has answered the client itself: a splice of requests goes. */
+void sp_known_over(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn);
+
 /* Another proxy has a later splice of the connection: ours goes. @version: its lowest bits */
 void sp_known_moved(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
 		    __u8 version);
