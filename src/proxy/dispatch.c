@@ -174,6 +174,23 @@ static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 		send_to_reader(p, up, seg);
 }
 
+static int is_end_unknown(const struct sp_entry *down, const struct sp_segment *seg)
+{
+	return down->meta.boundary.bound == SP_BOUND_UNKNOWN && seg->flags & SP_TCP_RST;
+}
+
+/* The reader may have reset the backend, whose answer is not for the client then. */
+static int is_for_reader(struct sp_proxy *p, const struct sp_tuple *front,
+			 const struct sp_segment *seg)
+{
+	const struct sp_half up = { .out = sp_tuple_reverse(&seg->tuple) };
+
+	if (sp_reader_is_here(p, front, &up))
+		return 0;
+	sp_reader_send(p, front, &up, SP_EVENT_BACK, seg);
+	return 1;
+}
+
 /* A response is complete, or a tunnel has begun: a request that waits may go on. */
 static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 			      const struct sp_segment *seg, int is_copy)
@@ -181,6 +198,8 @@ static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
 	struct sp_conn *c;
 
+	if (is_end_unknown(down, seg) && is_for_reader(p, &front, seg))
+		return;
 	sp_response_segment(p, seg, is_copy);
 	c = sp_conn_by_front(p->conns, &front);
 	if (c && c->state == SP_CONN_WAITING)

@@ -453,15 +453,10 @@ static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struc
 	}
 	if (c->is_ahead || now_ns - c->begun_ns < QUIET_NS)
 		return sp_next_wait();
-	if (!c->left_ns) {
-		c->left_ns = now_ns;
-		c->client.isn_ours = c->heard_ack - 1;
-		sp_leg_reset(p, c);
-	}
-	if (now_ns - c->left_ns < DRAIN_NS)
-		return sp_next_wait();
-	leg->end = c->heard_ack;
-	return move(p, c, leg);
+	if (sp_leg_end(p, c, leg))
+		return sp_next(SP_NEXT_END, "its splice is gone");
+	c->left_ns = now_ns;
+	return sp_next_wait();
 }
 
 /* The client lacks the end of the response, and its backend has forgotten it. */
@@ -475,6 +470,8 @@ struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_leg leg = sp_leg_look(p, c);
 
+	if (c->left_ns && sp_now_ns() - c->left_ns < DRAIN_NS)
+		return sp_next_wait();
 	switch (leg.state) {
 	case SP_LEG_LOST:
 		return sp_next(SP_NEXT_END, "its splice is gone");

@@ -67,7 +67,7 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 		leg.tsval = leg.down.meta.tsval;
 	else
 		leg.tsval = c->client.tsval_ours;
-	if (leg.state != SP_LEG_LAST && has_more(c, &leg.down))
+	if (leg.state != SP_LEG_LAST && leg.state != SP_LEG_ENDED && has_more(c, &leg.down))
 		leg.state = SP_LEG_UNKNOWN;
 	leg.end = leg.down.meta.boundary.until + leg.down.half.seq_delta;
 	if (leg.state == SP_LEG_DONE || leg.state == SP_LEG_ENDED)
@@ -90,7 +90,7 @@ int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg
 	return sp_datapath_patch(p->node.dp, &patch);
 }
 
-void sp_leg_reset(struct sp_proxy *p, const struct sp_conn *c)
+static void reset_leg(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_segment rst = {
 		.tuple = c->leg.out, .flags = SP_TCP_RST | SP_TCP_ACK, .wscale = -1,
@@ -101,6 +101,21 @@ void sp_leg_reset(struct sp_proxy *p, const struct sp_conn *c)
 	sp_wire_send(p->node.wire, &rst);
 }
 
+int sp_leg_end(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+{
+	struct sp_patch patch = {
+		.front = c->front, .client_isn = c->client_isn,
+		.sets = SP_PATCH_UP | SP_PATCH_DOWN, .version = c->version, .becomes = c->version,
+		.up = { .until = c->client.isn_theirs + 1, .bound = SP_BOUND_GONE },
+		.down = { .until = c->heard_ack - leg->down.half.seq_delta,
+			  .bound = SP_BOUND_GONE, .reading = SP_READING_ENDED },
+	};
+
+	c->client.isn_ours = c->heard_ack - 1;
+	reset_leg(p, c);
+	return sp_datapath_patch(p->node.dp, &patch);
+}
+
 void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_endpoint to = { c->leg.out.daddr, c->leg.out.dport },
@@ -109,7 +124,7 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 
 	sp_datapath_del(p->node.dp, &key);	/* gone, if the store knew of the next version */
 	p->node.counters.legs_left++;
-	sp_leg_reset(p, c);
+	reset_leg(p, c);
 	sp_port_free(p->node.ports, &to, &our);
 }
 

@@ -58,8 +58,8 @@ int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c);
 /* No more requests are read: the halves of @up's splice get no boundary. */
 void sp_leg_open(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_entry *up);
 
-/* The backend of the leg gets an RST. */
-void sp_leg_reset(struct sp_proxy *p, const struct sp_conn *c);
+/* The leg has ended with what the client has acknowledged: its backend gets an RST. */
+int sp_leg_end(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
 
 /* The client's acknowledgement alone, while its data waits. */
 void sp_leg_acknowledge(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg);
