@@ -353,21 +353,6 @@ static struct sp_next wait_for_response(struct sp_proxy *p, struct sp_conn *c,
 	return sp_next_wait();
 }
 
-/* What the client has sent before will not be read by anybody, and its FIN neither. */
-static void acknowledge_fin(struct sp_proxy *p, struct sp_conn *c)
-{
-	struct sp_patch patch = { .front = c->front, .client_isn = c->client_isn,
-				  .flags = SP_STATE_FIN };
-	struct sp_segment ack;
-
-	if (c->reasm.len < c->fin_at)
-		return;
-	sp_leg_hear(p, c);
-	ack = sp_conn_segment(c, SP_TCP_ACK, c->reasm.len + 1);
-	sp_wire_send(p->node.wire, &ack);
-	sp_datapath_patch(p->node.dp, &patch);
-}
-
 /* The client has acknowledged the FIN behind the last response. */
 static int has_end(const struct sp_conn *c, const struct sp_leg *leg)
 {
@@ -395,8 +380,6 @@ static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c, const struc
 	    up.meta.boundary.bound != SP_BOUND_NONE) {
 		if (has_end(c, leg))
 			reset_client(p, c);
-		else
-			acknowledge_fin(p, c);
 		return sp_next(SP_NEXT_END, "the connection ends with the response before");
 	}
 	c->request = (struct sp_request){ .bytes = SP_CONN_BUF, .bound = SP_BOUND_NONE };
