@@ -5,9 +5,11 @@
 Each request has an id. A line is appended to the record when it runs (before anything is answered), and one when its connection
 ends. Lines on standard input: `open NAME` opens a gate; who is told to wait for a gate waits until it is open.
 
-    POST /do/ID?gate=NAME      reads a body, runs, waits, and answers with 4 KiB of the id's bytes
+    POST /do/ID?gate=NAME      reads a body, runs, waits, and answers with 4 KiB of the id's bytes (DELETE: without a body)
     GET  /down/ID?gate=NAME    runs, and sends the id's bytes piece by piece until the gate opens, then 256 KiB at once
     PUT  /up/ID                reads a body of any length, compares it, and says how long it was
+
+What comes before in a path says nothing here. A response has the id, and the port that it came to.
 """
 import asyncio
 import os
@@ -82,7 +84,7 @@ class Server:
             while not is_last:
                 request = Request(await reader.readuntil(b"\r\n\r\n"))
                 ident, is_last = request.ident, request.headers.get("connection") == "close"
-                await self.answer(request, reader, writer)
+                await self.answer(request, reader, writer, sock.getsockname()[1])
             writer.write_eof()
             await reader.read()
         except asyncio.IncompleteReadError as error:
@@ -94,22 +96,23 @@ class Server:
             sock.close()
             writer.close()
 
-    async def answer(self, request, reader, writer):
+    async def answer(self, request, reader, writer, port):
         length, is_right = await request.body(reader)
-        self.record("ran", request.ident, request.method, length, "right" if is_right else "WRONG")
+        self.record("ran", request.ident, request.method, length, "right" if is_right else "WRONG", port)
+        about = f"X-Port: {port}\r\nX-Request: {request.ident}\r\n".encode()
         if request.method == "GET":
-            await self.stream(request, writer)
+            await self.stream(request, writer, about)
             return
         if "gate" in request.query:
             await self.gates.at(request.query["gate"]).wait()
         body = b"%d %s" % (length, b"right" if is_right else b"WRONG") if request.method == "PUT" else \
             Stream("answer" + request.ident).take(SHORT)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n" % (len(body), about) + body)
         await writer.drain()
 
-    async def stream(self, request, writer):
+    async def stream(self, request, writer, about):
         gate, stream = self.gates.at(request.query["gate"]), Stream("answer" + request.ident)
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n%b\r\n" % about)
         while not gate.is_set():
             writer.write(b"%x\r\n%b\r\n" % (PIECE, stream.take(PIECE)))
             await writer.drain()

@@ -9,7 +9,8 @@ import sys
 import pathlib
 import time
 
-from client import Client, Trial
+from client import Trial
+from exchanges import COMMITS, KINDS, POOLS
 from faults import AGENT_FAULTS, FAULTS
 from tcp import open_socket
 from topo import VIP
@@ -28,11 +29,13 @@ class Backends:
 
     def __init__(self, cluster):
         self.processes, self.files, self.counts, self.ends, self.wrong = [], [], collections.Counter(), {}, set()
+        self.ports = {}         # where each request has run at last
         for name in ("backend1", "backend2"):
             path = cluster.work / f"{name}.record"
             path.touch()
             self.files.append(open(path))
             self.processes.append(cluster.ns[name].popen(sys.executable, "-B", str(HERE / "backend.py"), str(path), str(PORT),
+                                                         *map(str, POOLS.values()),
                                                          stdin=subprocess.PIPE, text=True, bufsize=1))
 
     def open_gate(self, name):
@@ -45,6 +48,7 @@ class Backends:
                 what, ident, *rest = line.split()
                 if what == "ran":
                     self.counts[ident] += 1
+                    self.ports[ident] = int(rest[3])
                     if rest[2] != "right":
                         self.wrong.add(ident)
                 else:
@@ -82,20 +86,21 @@ class Ports:
 
 
 class Shot:
-    def __init__(self, cluster, backends, ports, late, number, fault, phases, rng):
+    def __init__(self, cluster, backends, ports, late, number, fault, kind, phases, rng):
         self.cluster, self.backends, self.late, self.number, self.fault, self.rng = cluster, backends, late, number, fault, rng
         self.victim, self.other = rng.sample(cluster.proxies, 2)
         self.store = rng.choice(cluster.stores)
         self.struck, self.fire = asyncio.Event(), asyncio.Event()
         self.gates = {kind: Gate(f"{number}-{kind}") for kind in ("soon", "late")}
         self.lag_s = 0.0
+        self.kind, self.scripts = KINDS[kind]
         self.clients = [self.client(n, phase, ports) for n, phase in enumerate(phases)]
 
     def client(self, n, phase, ports):
         trial = Trial(f"{self.number}-{n}", self.fault, phase, 4 if (self.number + n) % 2 else 6)
         vip = VIP[ports.source][trial.family]
         sock = open_socket(self.cluster.client, vip, ports.get(self.victim.name, trial.family))
-        client = Client(trial, sock, (vip, PORT), self)
+        client = self.kind(trial, sock, (vip, PORT), self)
         client.jitter = self.rng.uniform(0, 0.2)
         return client
 
@@ -127,17 +132,18 @@ class Shot:
 
     async def fire_commits(self):
         """Leaves with all commits in the servers, and the answers under way."""
-        committing = [c for c in self.clients if c.trial.phase == "commit"]
+        committing = [c for c in self.clients if c.trial.phase in COMMITS]
         if not committing:
             return
         await self.act(lambda: self.late.begin(self.victim))
         before = self.records()
         self.fire.set()
         await asyncio.sleep(EARLY_S)
-        if self.records() - before < RECORDS * len(committing):
+        is_new = committing[0].trial.phase == "commit"
+        if is_new and self.records() - before < RECORDS * len(committing):
             self.off_phase(committing, "not yet in the servers")
         self.backends.read()
-        self.off_phase([c for c in committing if self.backends.counts[c.ident]], "forwarded before the fault")
+        self.off_phase([c for c in committing if self.backends.counts[c.awaited]], "forwarded before the fault")
 
     def records(self):
         """In all servers."""
@@ -150,7 +156,7 @@ class Shot:
 
     async def run(self):
         lag = asyncio.create_task(self.watch_lag())
-        tasks = [asyncio.create_task(c.run()) for c in self.clients]
+        tasks = [asyncio.create_task(c.run(self.scripts[c.trial.phase])) for c in self.clients]
         try:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.gather(*(c.at_phase.wait() for c in self.clients)), REACH_S)
@@ -182,13 +188,27 @@ class Shot:
         self.backends.read()
         for c in self.clients:
             trial, ident = c.trial, c.ident
-            trial.ran = self.backends.counts[ident]
+            trial.ran = self.backends.counts[ident] if not c.asked else self.count_asked(c)
             if trial.phase == "idle" and trial.ran == 1:
                 trial.ran = self.backends.counts[ident + "a"]       # the request before
             end, lost_pkts = self.backends.ends.get(ident, ("open", 0))
             trial.lost_pkts += lost_pkts
-            if ident in self.backends.wrong and trial.outcome == "ok":
+            if {ident, *c.asked} & self.backends.wrong and trial.outcome == "ok":
                 trial.outcome, trial.note = "wrong", "the request's body"
             if trial.phase.startswith("fin") and trial.outcome == "ok" and end != "eof":
                 trial.outcome, trial.note = "broken", f"the backend's end is {end}"
             trial.lag_s = self.lag_s
+
+    def count_asked(self, c):
+        """How often: of many requests that of the worst, all in all."""
+        ran = {ident: self.backends.counts[ident] for ident in c.asked}
+        elsewhere = [ident for ident, port in c.asked.items() if ran[ident] and self.backends.ports[ident] != port]
+        if elsewhere:
+            c.trial.outcome = "wrong"
+            c.trial.note += f"; {elsewhere[0]} ran at {self.backends.ports[elsewhere[0]]}"
+        worst = max(ran, key=lambda ident: (abs(ran[ident] - 1), ran[ident]))
+        if c.trial.outcome != "ok":
+            c.trial.note += f"; at its request {len(ran)}"
+        if ran[worst] != 1:
+            c.trial.note += f"; {worst} ran {ran[worst]} times"
+        return ran[worst]

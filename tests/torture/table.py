@@ -3,13 +3,15 @@
 import csv
 import statistics
 
-from client import PHASES
+from exchanges import KINDS
 from faults import AGENT_FAULTS, DAEMON_FAULTS, FAULTS, HOST_FAULTS
 
 STALL_MEDIAN_S, STALL_WORST_S = 0.4, 1.4        # of a lost host
 OFF_PHASE_MAX, LAG_MAX_S = 0.02, 0.1
 PHASE_LAG_MAX_S = 0.05      # half of what a fault in phase `commit` has for itself: see shot.py
-SPLICED = ("first_byte", "download", "upload", "idle", "fin_ours", "fin_theirs")
+SPLICED = ("first_byte", "download", "upload", "idle", "fin_ours", "fin_theirs",
+           "second_first_byte", "second_download", "second_upload")
+PHASES = [phase for _, phases in KINDS.values() for phase in phases]
 COLUMNS = ("trials", "broken", "wrong", "double", "missing", "lost pkts", "median s", "worst s")
 
 
@@ -30,17 +32,17 @@ class Cell:
 
 
 def show(trials):
-    print(f"\n{'fault':15} {'phase':11}" + "".join(f"{c:>10}" for c in COLUMNS))
+    print(f"\n{'fault':15} {'phase':17}" + "".join(f"{c:>10}" for c in COLUMNS))
     for fault in (*FAULTS, *AGENT_FAULTS):
         of_fault = [t for t in trials if t.fault == fault]
         for phase in PHASES:
             cell = [t for t in of_fault if t.phase == phase]
             if cell:
-                print(f"{fault:15} {phase:11}" + "".join(f"{v:>10}" for v in Cell(cell).row()))
+                print(f"{fault:15} {phase:17}" + "".join(f"{v:>10}" for v in Cell(cell).row()))
         if of_fault:
-            print(f"{fault:15} {'all':11}" + "".join(f"{v:>10}" for v in Cell(of_fault).row()) + "\n")
+            print(f"{fault:15} {'all':17}" + "".join(f"{v:>10}" for v in Cell(of_fault).row()) + "\n")
     if trials:
-        print(f"{'all':15} {'all':11}" + "".join(f"{v:>10}" for v in Cell(trials).row()))
+        print(f"{'all':15} {'all':17}" + "".join(f"{v:>10}" for v in Cell(trials).row()))
 
 
 def timed(trials):

@@ -22,8 +22,8 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT / "tests/net"), str(ROOT / "tests/torture")]
 
 import daemon       # noqa: E402
-from client import PHASES       # noqa: E402
 from cluster import MODES, WITH_AGENTS, Cluster # noqa: E402
+from exchanges import KINDS, POOLS       # noqa: E402
 from faults import AGENT_FAULTS, FAULTS # noqa: E402
 from late import Late           # noqa: E402
 from shot import LATE_S, PORT, Backends, Ports, Shot    # noqa: E402
@@ -40,7 +40,10 @@ def arguments():
     parser.add_argument("--trials", type=int, default=1000, help="at least so many (default %(default)s)")
     parser.add_argument("--seed", type=int, default=None, help="of victims and moments (default: by chance, and printed)")
     parser.add_argument("--only", default=",", metavar="FAULT,PHASE",
-                        help=f"one fault or phase, or those that begin so, as `agents`; {', '.join((*FAULTS, *AGENT_FAULTS))}; {', '.join(PHASES)}")
+                        help=f"one fault or phase, or those that begin so, as `agents`; {', '.join((*FAULTS, *AGENT_FAULTS))}; "
+                             f"{', '.join(table.PHASES)}")
+    parser.add_argument("--kind", choices=KINDS, default="connections",
+                        help="`requests`: of each connection they alternate between pools (default %(default)s)")
     parser.add_argument("--mode", choices=MODES, default="whole",
                         help="of splices; with all but `whole`, backends have agents, which are struck as well (default %(default)s)")
     parser.add_argument("--clients", type=int, default=3, help="for each phase in a shot (default %(default)s)")
@@ -64,10 +67,18 @@ def arguments():
     fault, _, phase = args.only.partition(",")
     faults = [*FAULTS, *(AGENT_FAULTS if args.mode in WITH_AGENTS else ())]
     chosen = [f for f in faults if f == fault or f.startswith(fault + "_") or not fault]
-    if not chosen or phase not in ("", *PHASES):
+    phases = KINDS[args.kind][1]
+    if not chosen or phase not in ("", *phases):
         parser.error(f"--only {args.only}: no such fault or phase")
-    args.faults, args.phases = chosen, [phase] if phase else list(PHASES)
+    args.faults, args.phases = chosen, [phase] if phase else list(phases)
     return args
+
+
+def pools(cluster, source):
+    """One service, which routes each request by the first part of its path."""
+    of = {name: daemon.pool(cluster.view(1), f"www-{name}", source, port) for name, port in POOLS.items()}
+    yield (daemon.service("www", source, "http", PORT, route="request", default=of["a"]["name"],
+                          routes=[{"path": f"/{name}", "pool": pool["name"]} for name, pool in of.items()]), *of.values())
 
 
 def services(cluster, source):
@@ -88,7 +99,7 @@ async def shots(cluster, backends, late, args):
         if len(trials) >= args.trials:
             return trials
         fault = args.faults[number % len(args.faults)]
-        shot = Shot(cluster, backends, ports, late, number, fault, args.phases * args.clients, rng)
+        shot = Shot(cluster, backends, ports, late, number, fault, args.kind, args.phases * args.clients, rng)
         start = time.monotonic()
         new = await shot.run()
         trials += new
@@ -117,7 +128,7 @@ def torture(cluster, stack, args):
     stack.callback(backends.close)
     late = Late(cluster, LATE_S)
     stack.callback(late.close)
-    cluster.start(list(services(cluster, args.source)))
+    cluster.start(list((pools if args.kind == "requests" else services)(cluster, args.source)))
     trials = asyncio.run(shots(cluster, backends, late, args))
     table.show(trials)
     table.save(args.csv, args.seed, trials)
