@@ -31,6 +31,7 @@ SIM_SEEDS = 200000
 FUZZ_SECONDS = 5            # for each target
 TORTURE_TRIALS = 108        # each fault meets each phase
 AGENT_TRIALS = 36           # the same, of the faults that agents have
+REQUEST_TRIALS = 32         # the same, of a store server, in the phases of exchanges
 
 
 @dataclasses.dataclass
@@ -328,6 +329,7 @@ def everything(tally):
     fuzz.count(tally)
     sim.count(tally)
     torture(tally, "torture", TORTURE_TRIALS)
+    torture(tally, "torture-requests", REQUEST_TRIALS, "--kind", "requests", "--only", "store,")
     for mode in ("split", "adopt"):
         torture(tally, f"torture-{mode}", AGENT_TRIALS, "--mode", mode, "--only", "agents,")
 
