@@ -10,8 +10,8 @@ import pathlib
 import time
 
 from client import Trial
-from exchanges import COMMITS, KINDS, POOLS
 from faults import AGENT_FAULTS, FAULTS
+from movers import COMMITS, KINDS, POOLS
 from tcp import open_socket
 from topo import VIP
 

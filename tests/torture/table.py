@@ -3,7 +3,7 @@
 import csv
 import statistics
 
-from exchanges import KINDS
+from movers import KINDS
 from faults import AGENT_FAULTS, DAEMON_FAULTS, FAULTS, HOST_FAULTS
 
 STALL_MEDIAN_S, STALL_WORST_S = 0.4, 1.4        # of a lost host

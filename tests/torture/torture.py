@@ -23,9 +23,9 @@ sys.path[:0] = [str(ROOT / "tests/net"), str(ROOT / "tests/torture")]
 
 import daemon       # noqa: E402
 from cluster import MODES, WITH_AGENTS, Cluster # noqa: E402
-from exchanges import KINDS, POOLS       # noqa: E402
 from faults import AGENT_FAULTS, FAULTS # noqa: E402
 from late import Late           # noqa: E402
+from movers import KINDS, POOLS       # noqa: E402
 from shot import LATE_S, PORT, Backends, Ports, Shot    # noqa: E402
 import plan         # noqa: E402
 import sessions     # noqa: E402
