@@ -37,6 +37,8 @@ enum {
  * @window_shift: the window field is shifted left by this much, right if negative: sp_half_window()
  * @flags:	SP_HALF_F_*
  * @version:	a newer version of a half always wins
+ * @beyond:	of this machine, not of the store: packets beyond the boundary that went to the
+ *		daemon in a tick; 2 bits of the tick, 6 of their count
  * @spliced_s:	CLOCK_REALTIME seconds of the commit
  * @pool_id:	the lowest bits of sp_name_id() of the pool's name, for people
  * @mss:	of the receiver, where its sender was told a larger one; 0: it was not. See
@@ -58,7 +60,7 @@ struct sp_half {
 	__s8		window_shift;
 	__u8		flags;
 	__u8		version;
-	__u8		pad;
+	__u8		beyond;
 	__u32		spliced_s;
 	__u16		pool_id;
 	__u16		mss;
@@ -250,11 +252,11 @@ enum {
  */
 struct sp_handshake {
 	__u16		mss;
-	__s8		wscale_ours;
-	__s8		wscale_theirs;
-	__u8		flags;
-	__u8		pad;
+	__s16		wscale_ours : 5;
+	__s16		wscale_theirs : 5;
+	__u16		flags : 6;
 };
+_Static_assert(sizeof(struct sp_handshake) == 4, "struct sp_handshake is ABI");
 
 /**
  * struct sp_meta - what the daemon remembers of a half's splice
@@ -266,7 +268,6 @@ struct sp_handshake {
  *		can compare and swap it
  * @handshake:	of the half up
  * @tsval:	of the half from the backend: the last that was sent to the client; 0: not known
- * @held_tick, @held: packets beyond the boundary that went to the daemon in that tick
  * @change:	with SP_HALF_F_REQUESTS: packets need it too
  */
 struct sp_meta {
@@ -278,11 +279,9 @@ struct sp_meta {
 		struct sp_handshake	handshake;
 		__u32			tsval;
 	};
-	__u16			held_tick;
-	__u16			held;
 	struct sp_change	change;
 };
-_Static_assert(sizeof(struct sp_meta) == 40, "struct sp_meta is ABI");
+_Static_assert(sizeof(struct sp_meta) == 32, "struct sp_meta is ABI");
 
 /*
  * struct sp_entry - value of map sp_halves, key struct sp_tuple. The first cache line is the
@@ -293,7 +292,7 @@ struct sp_entry {
 	struct sp_half_state	state;
 	struct sp_meta	meta;
 };
-_Static_assert(sizeof(struct sp_entry) == 168, "struct sp_entry is ABI");
+_Static_assert(sizeof(struct sp_entry) == 160, "struct sp_entry is ABI");
 
 /*
  * Difference for the checksum: the new words plus the complements of the old ones (RFC 1624),

@@ -21,7 +21,7 @@ static __always_inline struct sp_entry *peer_of(const struct sp_entry *e)
 }
 
 /* Most packets of a half that go to the daemon in a tick of the coarse clock. */
-#define BEYOND_PER_TICK 64
+#define BEYOND_PER_TICK 63
 
 /* If the swap fails, another CPU has made the same step, or the daemon is ahead. */
 static __always_inline int is_beyond(struct sp_boundary *at, __u32 end)
@@ -39,15 +39,16 @@ static __always_inline int is_beyond(struct sp_boundary *at, __u32 end)
 }
 
 /* The ring is shared: a single connection must not fill it. */
-static __always_inline int beyond_is_allowed(struct sp_meta *m, __u64 now_ns)
+static __always_inline int beyond_is_allowed(struct sp_half *h, __u64 now_ns)
 {
-	__u16 tick = now_ns >> 22;
+	__u8 tick = (now_ns >> 22 & 3) << 6;
 
-	if (m->held_tick != tick) {
-		m->held_tick = tick;
-		m->held = 0;
-	}
-	return m->held++ < BEYOND_PER_TICK;
+	if ((h->beyond & 3 << 6) != tick)
+		h->beyond = tick;
+	if ((h->beyond & 63) == BEYOND_PER_TICK)
+		return 0;
+	h->beyond++;
+	return 1;
 }
 
 static __always_inline int beyond(const struct sp_pkt *pkt, struct sp_entry *e, __u32 kind,
@@ -55,7 +56,7 @@ static __always_inline int beyond(const struct sp_pkt *pkt, struct sp_entry *e, 
 {
 	int err;
 
-	if (!beyond_is_allowed(&e->meta, now_ns))
+	if (!beyond_is_allowed(&e->half, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	err = upcall(pkt, kind, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_BEYOND;

@@ -196,7 +196,7 @@ static int read_tail(const __u8 *b, struct sp_splice *s)
 	s->boundary = (struct sp_boundary){
 		.laps = get_be16(b + 8), .until = get_be32(b + 10), .bound = b[14] >> BOUND_AT,
 	};
-	return is_wscale(s->handshake.wscale_ours) && is_wscale(s->handshake.wscale_theirs) &&
+	return is_wscale(b[6]) && is_wscale(b[7]) &&
 	       !(s->handshake.flags & ~HANDSHAKE_FLAGS) && is_boundary(&s->boundary);
 }
 
