@@ -147,6 +147,21 @@ static struct sp_conn *conn_now(struct sp_proxy *p, const struct sp_segment *seg
 	return sp_conn_by_front(p->conns, &seg->tuple);
 }
 
+/*
+ * Numbers of a stranger's segment: once in 2^14 they fit (RFC 9293, 3.10.7.4; RFC 5961, 5). With a
+ * shared store, segments before may have passed other proxies.
+ */
+static int is_foreign(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg)
+{
+	struct sp_tuple key = sp_tuple_reverse(&up->half.out);
+	struct sp_entry down;
+
+	return !sp_node_is_shared(&p->node) && seg->payload_len &&
+	       !sp_datapath_get(p->node.dp, &key, &down) &&
+	       !sp_ack_is_plausible(seg->seq, seg->ack + up->half.ack_delta, &up->state,
+				    &down.state);
+}
+
 static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 			     const struct sp_segment *seg)
 {
@@ -157,7 +172,9 @@ static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 	if (sp_datapath_get(p->node.dp, &seg->tuple, &now))
 		return;
 	up = &now;	/* the delivery may have moved its boundary */
-	if (sp_again_is_for(up, seg)) {
+	if (is_foreign(p, up, seg))
+		p->node.counters.segment_foreign++;
+	else if (sp_again_is_for(up, seg)) {
 		if (sp_again_segment(p, up, seg, &rest) &&
 		    (rest.payload_len || rest.flags & SP_TCP_FIN))
 			dispatch_request(p, up, &rest);
