@@ -69,7 +69,9 @@ static void dispatch_next(struct sp_proxy *p, struct sp_conn *c, const struct sp
 		sp_forward(p, &c->leg, c->client_isn, &tail, SP_RELAY_MSS);
 	}
 	sp_machine_go(p, c, sp_head_segment(p, c, seg));
-	if (sp_conn_by_ref(p->conns, ref) == c && c->is_next &&
+	if (sp_conn_by_ref(p->conns, ref) == c && c->state == SP_CONN_WAITING)
+		sp_machine_go(p, c, sp_exchange_go(p, c));
+	if (sp_conn_by_ref(p->conns, ref) == c && c->is_next && !c->left_ns &&
 	    (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING))
 		sp_leg_acknowledge(p, c, seg);
 }

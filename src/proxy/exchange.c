@@ -35,10 +35,9 @@
 #include "tcp/relay.h"
 
 #define WAIT_NS		10000000000ULL	/* the client retransmits what is forgotten */
-#define GUESS_NS	250000000ULL	/* the least time before a retransmission, and more */
 #define LOST_NS		1000000000ULL	/* an acknowledgement has come by then */
-#define DRAIN_NS	200000000ULL	/* packets under way by other proxies are with the client */
-#define QUIET_NS	300000000ULL
+#define DRAIN_NS	100000000ULL	/* packets under way by other proxies are with the client */
+#define QUIET_NS	200000000ULL
 #define WINDOW_UNKNOWN	65535
 #define ECHO_NS		1000000000ULL	/* a TSval is echoed by then */
 #define NS_PER_TSVAL	1000000		/* of the fastest clock (RFC 7323, 5.4) */
@@ -398,7 +397,7 @@ static int is_answered(const struct sp_conn *c, const struct sp_leg *leg)
 
 /*
  * The backend's acknowledgement shows that all before the first byte was read. A client's earlier
- * segment, if it was lost with another proxy, comes again within GUESS_NS.
+ * segment, if it was lost with another proxy, comes again before this one does.
  */
 static int is_sure(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
@@ -413,7 +412,7 @@ static int is_sure(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *l
 	if (!c->is_guess || leg->down.state.last_ack == c->client.isn_theirs + 1)
 		return 1;
 	if (c->guess_ns)
-		return c->guess_seen > 1 && now_ns - c->guess_ns >= GUESS_NS;
+		return c->guess_seen > 1;
 	c->guess_ns = now_ns;
 	sp_relay(p->node.wire, &c->leg, &probe, SP_RELAY_MSS);
 	return 0;

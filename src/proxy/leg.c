@@ -42,6 +42,18 @@ static enum sp_leg_state state_of(const struct sp_entry *down)
 	return b->reading & SP_READING_LOST ? SP_LEG_UNKNOWN : SP_LEG_BUSY;
 }
 
+/* By the client, as the backend counts. */
+static __u32 acked_by(struct sp_proxy *p, const struct sp_conn *c, const struct sp_entry *down)
+{
+	__u32 heard = c->heard_ack - down->half.seq_delta;
+	struct sp_entry up;
+
+	if (!sp_datapath_get(p->node.dp, &c->front, &up) && up.state.last_ack &&
+	    (__s32)(up.state.last_ack - heard) > 0)
+		return up.state.last_ack;
+	return heard;
+}
+
 /* The client has acknowledged what did not pass here: other proxies carry packets of the leg. */
 static int has_more(const struct sp_conn *c, const struct sp_entry *down)
 {
@@ -61,7 +73,7 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 		return leg;
 	leg.state = state_of(&leg.down);
 	if (leg.state == SP_LEG_BUSY && leg.down.meta.boundary.bound != SP_BOUND_STOP &&
-	    sp_partial_is_lost(p, &key, &leg.down))
+	    sp_partial_is_lost(p, &key, &leg.down, acked_by(p, c, &leg.down)))
 		leg.state = SP_LEG_UNKNOWN;
 	if ((__s32)(leg.down.meta.tsval - c->client.tsval_ours) > 0)
 		leg.tsval = leg.down.meta.tsval;

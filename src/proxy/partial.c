@@ -69,11 +69,11 @@ struct sp_partial *sp_partial_take(struct sp_proxy *p, const struct sp_tuple *ke
 }
 
 int sp_partial_is_lost(struct sp_proxy *p, const struct sp_tuple *key,
-		       const struct sp_entry *down)
+		       const struct sp_entry *down, __u32 acked)
 {
-	const struct sp_boundary *b = &down->meta.boundary;
 	const struct sp_partial *s = sp_partial_find(p, key);
+	__u32 until = down->meta.boundary.until;
 
-	return (__s32)(down->state.next_seq - b->until) > 0 && (!s || s->base != b->until || !s->reasm.len) &&
+	return (__s32)(acked - until) > 0 && (!s || s->base != until || !s->reasm.len) &&
 	       sp_now_ns() - down->state.seen_ns >= LOST_NS;
 }

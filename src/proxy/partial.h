@@ -36,9 +36,9 @@ void sp_partial_drop(struct sp_partial *s);
 
 /*
  * Return: whether bytes behind the boundary of @down went by that no daemon has read, as the one
- * that had them is gone.
+ * that had them is gone. @acked: by the client, as the backend counts
  */
 int sp_partial_is_lost(struct sp_proxy *p, const struct sp_tuple *key,
-		       const struct sp_entry *down);
+		       const struct sp_entry *down, __u32 acked);
 
 #endif
