@@ -30,6 +30,7 @@
 #include "l7/http1_chunk.h"
 #include "proxy/change.h"
 #include "proxy/commit.h"
+#include "proxy/home.h"
 #include "proxy/leg.h"
 #include "proxy/room.h"
 #include "tcp/relay.h"
@@ -280,12 +281,13 @@ struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 
 /*
  * If all is one segment without a body, any proxy may forward it again: the backend drops the
- * duplicate (law 8). Anything else moves the boundary for all.
+ * duplicate (law 8). Anything else moves the boundary for all. So does a proxy that has not opened
+ * the leg: the one that has stops behind the response before.
  */
 static struct sp_next commit_or_stay(struct sp_proxy *p, struct sp_conn *c,
 				     const struct sp_leg *leg)
 {
-	int is_bare = !c->is_guess && c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
+	int is_bare = sp_home_owns(p, &c->leg.out.saddr) && !c->is_guess && c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
 		      !c->plan.bytes;
 
 	if (!sp_node_is_shared(&p->node) || is_bare)
