@@ -282,13 +282,16 @@ static void close_client(struct sp_proxy *p, const struct sp_entry *down)
 	sp_datapath_patch(p->node.dp, &ended);
 }
 
+/* A leg that was left may answer a last acknowledgement. Its last bytes may have gone another way. */
 static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
-	if (!is_complete(down, down->state.next_seq))
+	int is_gone = down->meta.boundary.bound == SP_BOUND_GONE;
+
+	if (!is_gone && !is_complete(down, down->state.next_seq))
 		forward_end(p, down, seg);
 	else if (down->state.flags & SP_STATE_PEER_FIN)
 		close_client(p, down);
-	else if (seg->seq == down->state.next_seq || down->meta.boundary.bound == SP_BOUND_GONE)
+	else if (seg->seq == down->state.next_seq || is_gone)
 		return note_end(p, down, has_client_acked(p, down), SP_READING_RESET);
 	return 0;
 }
