@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * half.h - rewriting rule for one direction of a spliced pair. Read by bpf/, src/, tests/. Layout
- * is ABI.
+ * half.h - rewriting rule for one direction of a spliced pair. Layout is ABI.
  */
 #ifndef SP_ABI_HALF_H
 #define SP_ABI_HALF_H
@@ -93,7 +92,7 @@ enum {
  * it.
  */
 #define SP_STATE_UNTAKEN (SP_STATE_RST | SP_STATE_PEER_RST | SP_STATE_REUSED)
-/* Message of a proxy: the connection has another splice now, of a later version. Remove this one. */
+/* Message of a proxy: the connection has a later version of the splice now. Remove the earlier. */
 #define SP_STATE_MOVED (SP_STATE_FIN | SP_STATE_PEER_FIN | SP_STATE_REUSED)
 
 /**
@@ -170,7 +169,7 @@ enum {
 	SP_READING_LOST		= 1 << 4, /* a copy did not reach the daemon */
 	SP_READING_WAKE		= 1 << 5, /* the packet that reaches a STOP is told to the daemon */
 	SP_READING_ENDED	= 1 << 6, /* the backend has sent FIN or more behind a response */
-	SP_READING_RESET	= 1 << 7, /* with ENDED: it was an RST, so nothing is retransmitted */
+	SP_READING_RESET	= 1 << 7, /* with ENDED: by an RST; no byte is retransmitted */
 };
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * named.h - map sp_named: clients that a proxy in front has named by a header of the PROXY protocol.
+ * named.h - map sp_named: clients, as named by a proxy in front in a header of the PROXY protocol.
  * Key: client -> service. For the daemon alone: no program reads the map.
  */
 #ifndef SP_ABI_NAMED_H

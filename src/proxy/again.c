@@ -5,7 +5,7 @@
  * Theory of operation
  *
  * The half up of a splice does not carry bytes of a changed head. If the client retransmits such
- * bytes, they were lost on the way to the backend or to the proxy, or the daemon died in between. A
+ * bytes, a packet was lost on the way to the backend or to the proxy, or the daemon died. A
  * struct sp_conn holds the bytes, unacknowledged as before, until the head is whole. Then the same
  * rules make the same bytes of the head, which go to the same numbers: the backend's TCP drops
  * duplicates. A further request that waits meanwhile is forgotten, and comes again from its client,

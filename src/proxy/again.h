@@ -5,7 +5,7 @@
 
 #include "proxy/connection.h"
 
-/* Whether @seg begins with bytes that the half @up can't carry: the backend has other bytes. */
+/* Whether @seg begins with bytes of a changed head, which the half @up does not carry. */
 int sp_again_is_for(const struct sp_entry *up, const struct sp_segment *seg);
 
 /*
@@ -19,8 +19,8 @@ int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct
 struct sp_next sp_again_parsed(struct sp_proxy *p, struct sp_conn *c, int pool_idx);
 
 /*
- * Acknowledged bytes of @c that begin with a changed head are read before they are sent. Return:
- * whether they do.
+ * If acknowledged bytes of @c begin with a changed head, the head is read again before a byte is
+ * sent. Return: whether so.
  */
 int sp_again_resume(struct sp_conn *c, const struct sp_entry *up);
 

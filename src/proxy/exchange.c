@@ -5,19 +5,18 @@
  * Theory of operation
  *
  * The half up of a leg carries a request's bytes up to its boundary. Data beyond comes here, and is
- * held unacknowledged like the head of a new connection. A struct sp_conn holds the bytes, whose
- * two ISNs are not those of the handshake: they are the numbers before the request's first byte,
- * and before the first byte of its response. With these numbers a request that moves to another
- * backend is like a first request: all phases serve it.
+ * held unacknowledged like the head of a new connection. A struct sp_conn holds the bytes. The two
+ * ISNs there are not from the handshake, but the numbers before the request's first byte, and
+ * before the first byte of the response. So a request that moves is like a first request: all
+ * phases serve both.
  *
  * One request at a time is under way: a further one waits until the response before is complete
  * (leg.h). Then
  *
- *	stay	the leg's own pool: the boundary moves behind the request, and the request goes
- *		through the same half
- *	move	another pool, or the backend has closed: a new leg is connected and committed as the
- *		next version of the splice; the old leg gets an RST. The client must have
- *		acknowledged the whole response before: nobody else could retransmit it
+ *	stay	the leg's own pool: the boundary moves, and the request goes through the same half
+ *	move	a new pool, or the backend has closed: a new leg is connected and committed as the
+ *		next version of the splice; the old leg gets an RST. The client must have the whole
+ *		response before: only the old backend could retransmit a part
  *
  * A chunked body is followed from size line to size line, in the same way.
  */
@@ -35,7 +34,7 @@
 #include "proxy/room.h"
 #include "tcp/relay.h"
 
-#define WAIT_NS		10000000000ULL	/* the client retransmits what is forgotten */
+#define WAIT_NS		10000000000ULL	/* the client retransmits a forgotten request */
 #define LOST_NS		1000000000ULL	/* an acknowledgement has come by then */
 #define DRAIN_NS	100000000ULL	/* packets under way by other proxies are with the client */
 #define QUIET_NS	200000000ULL
@@ -55,7 +54,7 @@ static void take_handshake(struct sp_conn *c, const struct sp_handshake *h)
 	c->client.wscale_theirs = h->wscale_theirs;
 }
 
-/* The client has more than the whole response here: other proxies have served it since. */
+/* The client has more than the whole response here: a proxy has served requests since. */
 static int is_stale(const struct sp_segment *seg, const struct sp_entry *down)
 {
 	const struct sp_boundary *b = &down->meta.boundary;
@@ -77,8 +76,8 @@ static void forget_end(struct sp_proxy *p, const struct sp_segment *seg,
 }
 
 /*
- * The boundary is the next head's first byte. But other proxies may have read further requests,
- * each in one segment: then all before @seg was acknowledged, and it begins with a head (law 8).
+ * The boundary is the next head's first byte. But other proxies may have read further requests of a
+ * segment: then all before @seg was acknowledged, and a head begins there (law 8).
  */
 static __u32 first_of(struct sp_conn *c, const struct sp_segment *seg, const struct sp_entry *up,
 		      const struct sp_entry *down)
@@ -113,7 +112,7 @@ static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const stru
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 }
 
-/* From now on the datapath leaves the boundary of @up alone: its packets come here. */
+/* From now on the datapath leaves the boundary of @up alone: packets come here. */
 static int hold_boundary(struct sp_proxy *p, const struct sp_segment *seg,
 			 const struct sp_entry *up)
 {
@@ -158,7 +157,7 @@ struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *s
 
 /* ---- a turn ---- */
 
-/* Pools are known by parts of their names' hashes, which may be equal. */
+/* Pools are known by parts of hashes of names: two may be equal. */
 static int is_pool_unique(const struct sp_config *config, __u16 id)
 {
 	int same = 0;
@@ -169,8 +168,8 @@ static int is_pool_unique(const struct sp_config *config, __u16 id)
 }
 
 /*
- * The head goes on unchanged, and its bytes alone decide about the pool. Next time the datapath may
- * carry them. A connection from before a reload has another configuration.
+ * The head goes on unchanged, and the bytes alone decide about the pool. Next time the datapath may
+ * carry these. A connection from before a reload has an old configuration.
  */
 static void note_decision(struct sp_proxy *p, const struct sp_conn *c)
 {
@@ -197,7 +196,7 @@ struct sp_next sp_exchange_turn(struct sp_proxy *p, struct sp_conn *c, struct sp
 	return sp_exchange_go(p, c);
 }
 
-/* A pool is the same if its name is, whatever a reload has changed in it. */
+/* A pool of the same name is the same, also after changes by a reload. */
 static int is_own_pool(const struct sp_conn *c)
 {
 	return !c->is_reply && c->wanted >= 0 &&
@@ -205,7 +204,7 @@ static int is_own_pool(const struct sp_conn *c)
 	       is_pool_unique(c->config, c->leg.pool_id);
 }
 
-static struct sp_next forward(struct sp_conn *c, const char *why)
+static struct sp_next forward_held(struct sp_conn *c, const char *why)
 {
 	c->is_turn = 1;
 	c->up = c->leg;
@@ -218,8 +217,8 @@ static struct sp_next forward(struct sp_conn *c, const char *why)
 }
 
 /*
- * A client that does not send ahead has the whole response when it asks again. If that is all the
- * leg has sent, the next response begins there, and its end will be known again.
+ * A client that does not send ahead has the whole response when the next request comes. If the leg
+ * has sent no more, the next response begins there, and the end will be known again.
  */
 static int has_all(const struct sp_conn *c, const struct sp_leg *leg)
 {
@@ -242,7 +241,7 @@ static void await_response(const struct sp_conn *c, const struct sp_leg *leg,
 		patch->down.bound = SP_BOUND_UNKNOWN;
 }
 
-/* The new version may have come back from the store before its commit was answered. */
+/* The new version may have come back from the store before the commit was answered. */
 static int set_stay(struct sp_proxy *p, const struct sp_conn *c, struct sp_patch *patch)
 {
 	int err = sp_datapath_patch(p->node.dp, patch);
@@ -254,7 +253,7 @@ static int set_stay(struct sp_proxy *p, const struct sp_conn *c, struct sp_patch
 	return sp_datapath_patch(p->node.dp, patch);
 }
 
-/* The half that is committed carries it. Only the first look at a response sets its reading. */
+/* The committed half carries the request. Only the first look at a response sets the reading. */
 struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_leg leg = sp_leg_look(p, c);
@@ -276,18 +275,19 @@ struct sp_next sp_exchange_stayed(struct sp_proxy *p, struct sp_conn *c)
 		sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, patch.becomes);
 	c->version = patch.becomes;
 	c->is_staying = 0;
-	return forward(c, "stays with its backend");
+	return forward_held(c, "stays with its backend");
 }
 
 /*
- * If all is one segment without a body, any proxy may forward it again: the backend drops the
- * duplicate (law 8). Anything else moves the boundary for all. So does a proxy that has not opened
- * the leg: the one that has stops behind the response before.
+ * Any proxy may forward a single segment without a body again: the backend drops the duplicate (law
+ * 8). All else moves the boundary for all proxies. So does a proxy that has not opened the leg, as
+ * the opener stops behind the response before.
  */
 static struct sp_next commit_or_stay(struct sp_proxy *p, struct sp_conn *c,
 				     const struct sp_leg *leg)
 {
-	int is_bare = sp_home_owns(p, &c->leg.out.saddr) && !c->is_guess && c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
+	int is_bare = sp_home_owns(p, &c->leg.out.saddr) && !c->is_guess &&
+		      c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
 		      !c->plan.bytes;
 
 	if (!sp_node_is_shared(&p->node) || is_bare)
@@ -296,13 +296,13 @@ static struct sp_next commit_or_stay(struct sp_proxy *p, struct sp_conn *c,
 	return sp_next_wait();
 }
 
-static struct sp_next stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+static struct sp_next stay_here(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
 	p->node.counters.requests_stayed++;
 	return commit_or_stay(p, c, leg);
 }
 
-/* No proxy carries it any more. */
+/* No proxy carries the splice any more. */
 static void forget_splice(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
 {
 	const struct sp_splice splice = {
@@ -315,7 +315,7 @@ static void forget_splice(struct sp_proxy *p, const struct sp_conn *c, const str
 }
 
 /* A reply of our own ends the connection. */
-static struct sp_next move(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+static struct sp_next move_on(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
 	c->is_turn = 1;
 	c->client.isn_ours = leg->end - 1;
@@ -333,14 +333,14 @@ static struct sp_next move(struct sp_proxy *p, struct sp_conn *c, const struct s
 }
 
 /*
- * Whatever else is wrong: no byte of ours or of another backend goes where the client has one. Its
- * acknowledgement is beyond the end when other proxies have served it meanwhile.
+ * In any case, no byte of ours or of a new backend goes where the client has a byte. The
+ * acknowledgement is beyond the end if other proxies have served the client meanwhile.
  */
 static struct sp_next move_at(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
 	sp_leg_hear(p, c);
 	if (c->heard_ack == leg->end)
-		return move(p, c, leg);
+		return move_on(p, c, leg);
 	p->node.counters.requests_stale++;
 	return sp_next(SP_NEXT_END, "its client has more than this leg has sent");
 }
@@ -348,7 +348,7 @@ static struct sp_next move_at(struct sp_proxy *p, struct sp_conn *c, const struc
 static struct sp_next wait_for_response(struct sp_proxy *p, struct sp_conn *c,
 					const struct sp_leg *leg)
 {
-	/* a boundary that has moved meanwhile: the next tick looks again */
+	/* if a boundary has moved meanwhile, the next tick looks again */
 	if (sp_leg_wake(p, c, leg) == -ENOENT)
 		return sp_next(SP_NEXT_END, "its splice is gone");
 	return sp_next_wait();
@@ -363,7 +363,7 @@ static int has_end(const struct sp_conn *c, const struct sp_leg *leg)
 	return leg->down.state.flags & SP_STATE_FIN && behind >= !is_counted;
 }
 
-/* It still sends, and would wait for acknowledgements. */
+/* The client still sends, and would wait for acknowledgements. */
 static void reset_client(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, 0);
@@ -384,10 +384,10 @@ static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c, const struc
 		return sp_next(SP_NEXT_END, "the connection ends with the response before");
 	}
 	c->request = (struct sp_request){ .bytes = SP_CONN_BUF, .bound = SP_BOUND_NONE };
-	return forward(c, "the connection is a tunnel now");
+	return forward_held(c, "the connection is a tunnel now");
 }
 
-/* Where the end of a response is not known, its beginning at least has gone by. */
+/* Where the end of a response is not known, the beginning at least has gone by. */
 static int is_answered(const struct sp_conn *c, const struct sp_leg *leg)
 {
 	__u32 asked = leg->down.meta.boundary.until;
@@ -421,10 +421,10 @@ static int is_sure(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *l
 }
 
 /*
- * The proxy that has read the responses of the leg is dead. A client that does not send ahead has
- * the whole response: its acknowledgement stays where it was. One that does is told by an
- * acknowledgement that goes on; it waits for the backend to close. The leg is reset first: other
- * proxies may carry what it would still say. See THREATS.md.
+ * The reader of the leg's responses is dead. A client that does not send ahead has the whole
+ * response: the acknowledgement stays the same. A client that does is known by acknowledgements
+ * that go on, and waits until the backend closes. The leg is reset first: other proxies may carry
+ * late packets of the leg. See THREATS.md.
  */
 static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struct sp_leg *leg)
 {
@@ -443,7 +443,7 @@ static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struc
 	return sp_next_wait();
 }
 
-/* The client lacks the end of the response, and its backend has forgotten it. */
+/* The client lacks the end of the response, and the backend has forgotten the connection. */
 static int is_lost(const struct sp_conn *c, const struct sp_leg *leg)
 {
 	return leg->down.meta.boundary.reading & SP_READING_RESET && !leg->is_acked &&
@@ -468,7 +468,7 @@ struct sp_next sp_exchange_go(struct sp_proxy *p, struct sp_conn *c)
 		if (!is_sure(p, c, &leg) || !is_answered(c, &leg))
 			return sp_next_wait();
 		if (is_own_pool(c))
-			return stay(p, c, &leg);
+			return stay_here(p, c, &leg);
 		if (leg.state == SP_LEG_UNKNOWN)
 			return leave_unknown(p, c, &leg);
 		break;
@@ -536,7 +536,7 @@ struct sp_next sp_exchange_rest(struct sp_proxy *p, struct sp_conn *c)
 
 /* ---- a chunked body ---- */
 
-/* @ret: the bytes of whole chunks, and of the data of the last one as far as it reaches */
+/* @ret: the bytes of whole chunks, and the data of a last chunk in part */
 static enum sp_parse_verdict take_chunks(struct sp_proxy *p, struct sp_conn *c,
 					 struct sp_request *ret)
 {
@@ -567,7 +567,7 @@ static struct sp_next refuse_body(struct sp_proxy *p, struct sp_conn *c)
 	    leg.down.state.next_seq == leg.down.meta.boundary.until) {
 		c->is_reply = 1;
 		c->status = 400;
-		return move(p, c, &leg);
+		return move_on(p, c, &leg);
 	}
 	rst.seq = c->heard_ack;
 	sp_wire_send(p->node.wire, &rst);

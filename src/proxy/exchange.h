@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* exchange.h - requests behind the first of a connection: each waits for its turn, stays or moves */
+/* exchange.h - requests behind the first of a connection: a request waits, then stays or moves */
 #ifndef SP_PROXY_EXCHANGE_H
 #define SP_PROXY_EXCHANGE_H
 

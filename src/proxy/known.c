@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* The entry of the half up, if it is of this connection. */
+/* The entry of the half up, if of the same connection. */
 static int get_up(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
 		  struct sp_entry *ret_up)
 {
@@ -23,7 +23,7 @@ int sp_known_has(struct sp_proxy *p, const struct sp_splice *splice)
 	return !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
 }
 
-/* The same leg: what is known of its response stays. */
+/* The same leg: the boundary of the half down stays. */
 static int set_boundary(struct sp_proxy *p, const struct sp_splice *splice,
 			const struct sp_entry *up)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * leg.h - the back connection that serves a stretch of a client's requests: how far its response
- * is, and its end
+ * leg.h - the back connection for a stretch of a client's requests: the progress of a response, and
+ * the end
  */
 #ifndef SP_PROXY_LEG_H
 #define SP_PROXY_LEG_H
@@ -10,11 +10,11 @@
 
 /*
  * BUSY		the response is not complete
- * DONE		it is, and its last byte went to the client
+ * DONE		the response is complete, and the last byte went to the client
  * ENDED	the same, and the backend has closed or sent more: no request can stay
- * LAST		the connection ends with this response
- * UNKNOWN	this proxy does not know where the response ends
- * LOST		there is no such half any more
+ * LAST		the connection ends with the response
+ * UNKNOWN	the end of the response is not known here
+ * LOST		the half is gone
  */
 enum sp_leg_state {
 	SP_LEG_BUSY, SP_LEG_DONE, SP_LEG_ENDED, SP_LEG_LAST, SP_LEG_UNKNOWN, SP_LEG_LOST,
@@ -22,9 +22,9 @@ enum sp_leg_state {
 
 /**
  * struct sp_leg - a look at the leg of a connection
- * @down:	its half from the backend
+ * @down:	the half from the backend
  * @end:	with DONE and ENDED: the number behind the response, as the client counts
- * @tsval:	the last that the client has got, as far as is known
+ * @tsval:	the last at the client, as far as is known
  * @is_acked:	the client has acknowledged all up to @end
  */
 struct sp_leg {
@@ -41,27 +41,27 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c);
 int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg);
 
 /*
- * Leave the leg before @c, whose response the client has: its half down goes, its backend gets an
- * RST, its port is free.
+ * Leave the leg before @c; the client has the whole response. The half down goes, the backend gets
+ * an RST, the port is free.
  */
 void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c);
 
-/* The client's last acknowledgement, which the datapath may have carried to the leg. */
+/* The client's last acknowledgement; the datapath may have carried a later one to the leg. */
 void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c);
 
-/* Return: whether the backend has acknowledged all bytes before those that are held. */
+/* Return: whether the backend has acknowledged all bytes before the held bytes. */
 int sp_leg_has_all(struct sp_proxy *p, const struct sp_conn *c);
 
-/* Go on with a further request whose beginning another daemon has left: its leg is here. */
+/* Go on with a further request, begun by a daemon that is gone: the leg is here. */
 int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c);
 
 /* No more requests are read: the halves of @up's splice get no boundary. */
 void sp_leg_open(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_entry *up);
 
-/* The leg has ended with what the client has acknowledged: its backend gets an RST. */
+/* The leg has ended with the bytes that the client has acknowledged: the backend gets an RST. */
 int sp_leg_end(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
 
-/* The client's acknowledgement alone, while its data waits. */
+/* The client's acknowledgement alone, while the data waits. */
 void sp_leg_acknowledge(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg);
 
 #endif

@@ -7,7 +7,7 @@
 
 #define SLOTS		1024
 #define WAYS		8	/* slots that a response may have */
-#define SLOT_NS		3000000000ULL	/* longer than a retransmission takes: another may have it */
+#define SLOT_NS		3000000000ULL	/* longer than a retransmission takes */
 #define LOST_NS		200000000ULL	/* the ring was read since */
 
 struct sp_partials {

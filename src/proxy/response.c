@@ -4,14 +4,14 @@
  *
  * Theory of operation
  *
- * The boundary of the half from the backend says what comes next there (enum sp_bound). Where that
- * is a head or a size line, the datapath carries the packets and copies them to the daemon, which
- * moves the boundary behind what it has read: to the next size line, or to the end of the response,
- * where the datapath stops. So the state of a response lies in the half, and outlives the daemon.
+ * The boundary of the half from the backend has a kind (enum sp_bound). Where a head or a size line
+ * begins, the datapath carries the packets, and copies packets to the daemon. The daemon moves the
+ * boundary behind the bytes read: to the next size line, or to the end of the response, where the
+ * datapath stops. So the state of a response lies in the half, and outlives the daemon.
  *
  * Most heads and size lines are whole in a packet. The rest, and packets behind a gap, wait in a
- * small table (partial.h). If a copy is lost, or the table is full, the end of the response is not known:
- * requests of the same pool go on, and others wait until the backend has ended.
+ * small table (partial.h). If a copy is lost, or the table is full, the end of the response is not
+ * known: requests of the same pool go on, a move waits (leave_unknown() in exchange.c).
  */
 #include "proxy/response.h"
 
@@ -27,7 +27,7 @@
 #define QUIET_NS	1000000000ULL
 /* ---- what was read ---- */
 
-/* @boundary: of the half from the backend, as it moves; @is_tunnel: it has become one */
+/* @boundary: of the half from the backend; @is_tunnel: the connection has become a tunnel */
 struct reading {
 	struct sp_boundary	boundary;
 	int			is_tunnel;
@@ -121,8 +121,8 @@ static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const s
 }
 
 /*
- * Bytes in the slot that are read or skipped go. Return: whether others have become readable: the
- * boundary was in a hole, or behind.
+ * Remove bytes before the boundary from the slot. Return: whether more bytes have become readable:
+ * the boundary was in a hole, or behind.
  */
 static int shrink_slot(struct sp_partial *s, const struct sp_boundary *b)
 {
@@ -212,8 +212,8 @@ static int is_complete(const struct sp_entry *down, __u32 end)
 }
 
 /*
- * Between two responses the client need not hear of it. Return: 0; -EAGAIN: a boundary has moved,
- * perhaps for a request that the datapath has just carried.
+ * Between two responses the client need not hear of an end. Return: 0; -EAGAIN: a boundary has
+ * moved, perhaps for a request just carried by the datapath.
  */
 static int note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked, __u8 reading)
 {
@@ -236,8 +236,8 @@ static int note_end(struct sp_proxy *p, struct sp_entry *down, int is_acked, __u
 }
 
 /*
- * With several proxies the acknowledgement may have passed another one. A backend that lacks it
- * retransmits.
+ * With several proxies the acknowledgement may have passed elsewhere. Without the acknowledgement,
+ * a backend retransmits.
  */
 static int has_client_acked(struct sp_proxy *p, const struct sp_entry *down)
 {
@@ -246,7 +246,7 @@ static int has_client_acked(struct sp_proxy *p, const struct sp_entry *down)
 	__u32 end = down->meta.boundary.until + down->half.seq_delta;
 	struct sp_entry up;
 
-	/* its last acknowledgement may be with the next request, which is held */
+	/* the last acknowledgement may be with the next request, and held */
 	if (c && c->is_next && (__s32)(c->heard_ack - end) >= 0)
 		return 1;
 	if (sp_node_is_shared(&p->node) && sp_now_ns() - down->state.seen_ns >= QUIET_NS)
@@ -262,7 +262,7 @@ static void forward_end(struct sp_proxy *p, const struct sp_entry *down,
 	sp_forward(p, &down->half, down->meta.client_isn, seg, SP_RELAY_MSS);
 }
 
-/* The client's FIN met a backend that had gone before: our FIN takes the place of the backend's. */
+/* The client's FIN met a backend without a connection: our FIN takes the place of the backend's. */
 static void close_client(struct sp_proxy *p, const struct sp_entry *down)
 {
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
@@ -298,7 +298,7 @@ static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_seg
 
 /*
  * A server's bytes without a request, as a 408 of an idle connection, must not reach the client.
- * What belongs to the response does. @flags: what is left of the segment's
+ * Bytes of the response do. @flags: the rest of the segment's flags
  */
 static void forward_own(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg,
 			__u8 flags)
@@ -317,7 +317,7 @@ static void forward_own(struct sp_proxy *p, struct sp_entry *down, const struct 
 		forward_end(p, down, &data);
 }
 
-/* The client's FIN may have passed another proxy: then the backend acknowledges it. */
+/* The client's FIN may have passed elsewhere: then the backend acknowledges the FIN. */
 static int has_client_closed(struct sp_proxy *p, const struct sp_entry *down,
 			     const struct sp_segment *seg)
 {
@@ -338,7 +338,7 @@ static int has_overtaken(const struct sp_entry *down, const struct sp_segment *s
 	       (__s32)(seg->seq - u->next_seq) > 0 && !is_complete(down, u->next_seq);
 }
 
-/* The client hears of it if it has closed, or if the response is not complete. */
+/* The client hears of a FIN if the client has closed, or the response is not complete. */
 static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	int is_acked, err;
@@ -369,14 +369,14 @@ static int on_beyond(struct sp_proxy *p, struct sp_entry *down, const struct sp_
 	return note_end(p, down, 0, 0);
 }
 
-/* A copy whose packet had more than the response: its bytes are with the client already. */
+/* A copy of a packet with more than the response: the bytes are with the client already. */
 static int is_spoiled(const struct sp_entry *down, const struct sp_segment *seg)
 {
 	return down->meta.boundary.bound == SP_BOUND_STOP && !down->meta.boundary.laps &&
 	       (__s32)(seg->seq + seg->payload_len - down->meta.boundary.until) > 0;
 }
 
-/* Another response must not follow them. */
+/* No response may follow. */
 static void end_spoiled(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	const struct reading none = { .boundary = { .bound = SP_BOUND_NONE } };
