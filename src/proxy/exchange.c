@@ -513,6 +513,7 @@ static void begin_again(struct sp_conn *c)
 	c->begun_ns = sp_now_ns();
 	c->is_ahead = 0;
 	c->is_guess = 0;
+	c->guess_seen = 0;
 	c->left_ns = 0;
 	c->generation++;	/* answers of the store were of the bytes before */
 	c->skip = 0;

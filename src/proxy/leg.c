@@ -7,6 +7,8 @@
 #include "proxy/partial.h"
 #include "tcp/relay.h"
 
+#define RETRANSMIT_NS	250000000ULL	/* an earlier segment, if it was lost, has come again */
+
 static struct sp_tuple down_key(const struct sp_conn *c)
 {
 	return sp_tuple_reverse(&c->leg.out);
@@ -155,11 +157,17 @@ void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c)
 	c->client.isn_ours = c->heard_ack - 1;
 }
 
+/* A client retransmits its first unacknowledged byte. */
+static int is_first_unacked(const struct sp_conn *c)
+{
+	return c->guess_seen > 1 && sp_now_ns() - c->begun_ns >= RETRANSMIT_NS;
+}
+
 int sp_leg_has_all(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_leg leg = sp_leg_look(p, c);
 
-	return leg.state == SP_LEG_LOST ||
+	return leg.state == SP_LEG_LOST || is_first_unacked(c) ||
 	       (__s32)(leg.down.state.last_ack - (c->client.isn_theirs + 1)) >= 0;
 }
 

@@ -49,7 +49,10 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c);
 /* The client's last acknowledgement; the datapath may have carried a later one to the leg. */
 void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c);
 
-/* Return: whether the backend has acknowledged all bytes before the held bytes. */
+/*
+ * Return: whether the backend has acknowledged all bytes before the held bytes, by a packet that
+ * came here, or by the client's retransmissions.
+ */
 int sp_leg_has_all(struct sp_proxy *p, const struct sp_conn *c);
 
 /* Go on with a further request, begun by a daemon that is gone: the leg is here. */
