@@ -5,10 +5,9 @@
  * Theory of operation
  *
  * The half up of a splice does not carry bytes of a changed head. If the client retransmits such
- * bytes, a packet was lost on the way to the backend or to the proxy, or the daemon died. A
- * struct sp_conn holds the bytes, unacknowledged as before, until the head is whole. Then the same
- * rules make the same bytes of the head, which go to the same numbers: the backend's TCP drops
- * duplicates. A further request that waits meanwhile is forgotten, and comes again from its client,
+ * bytes, they were lost on the way to the backend or to the proxy, or the daemon died in between. A
+ * struct sp_conn holds the bytes, unacknowledged as before, until the head is whole. remake.c changes
+ * it as before. A further request that waits meanwhile is forgotten, and comes again from its client,
  * unless the head before is on its way.
  */
 #include "proxy/again.h"
@@ -19,11 +18,9 @@
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
 #include "proxy/head.h"
-#include "proxy/leg.h"
 #include "proxy/machine.h"
 #include "tcp/relay.h"
 
-#define WINDOW_UNKNOWN	65535
 #define ON_ITS_WAY_NS	150000000ULL	/* less than a client's retransmission takes */
 
 int sp_again_is_for(const struct sp_entry *up, const struct sp_segment *seg)
@@ -121,61 +118,4 @@ int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct
 	p->node.counters.heads_again++;
 	sp_machine_go(p, c, sp_head_segment(p, c, seg));
 	return 0;
-}
-
-/* The half carries what is held up to its boundary. */
-static struct sp_request request_of(const struct sp_conn *c, const struct sp_entry *up)
-{
-	const struct sp_boundary *b = &up->meta.boundary;
-	__u32 bytes = b->until - (c->client.isn_theirs + 1);
-
-	if (b->bound == SP_BOUND_NONE || b->laps || bytes > SP_CONN_BUF)
-		bytes = SP_CONN_BUF;
-	return (struct sp_request){ .bytes = bytes, .bound = b->bound };
-}
-
-/* A reload has changed the rules, and the backend may have a part of the old bytes. */
-static struct sp_next give_up(struct sp_proxy *p, struct sp_conn *c)
-{
-	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, c->acked);
-
-	p->node.counters.changes_refused++;
-	rst.seq = c->heard_ack;
-	sp_wire_send(p->node.wire, &rst);
-	sp_leg_leave(p, c);
-	sp_datapath_del(p->node.dp, &c->front);
-	return sp_next(SP_NEXT_END, "its head would change in another way now");
-}
-
-struct sp_next sp_again_parsed(struct sp_proxy *p, struct sp_conn *c, int pool_idx)
-{
-	struct sp_entry up;
-
-	if (sp_datapath_get(p->node.dp, &c->front, &up) || !up.meta.change.bytes ||
-	    up.meta.client_isn != c->client_isn ||
-	    sp_change_start(&up.meta.change) != c->client.isn_theirs + 1)
-		return sp_next(SP_NEXT_END, "its splice is gone");
-	c->up = up.half;
-	c->leg = up.half;
-	c->version = up.meta.version;
-	c->pool = pool_idx < 0 ? NULL : &c->config->pools[pool_idx];
-	if (sp_change_again(c, &up.meta.change))
-		return give_up(p, c);
-	c->request = request_of(c, &up);
-	c->backend.has_ts = c->client.has_ts && (c->up.tsval_delta || c->up.tsecr_delta);
-	c->forward_mss = c->mss && c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
-	c->window_bytes = WINDOW_UNKNOWN;
-	return sp_next(SP_NEXT_DELIVER, "sent again");
-}
-
-int sp_again_resume(struct sp_conn *c, const struct sp_entry *up)
-{
-	if (!(up->half.flags & SP_HALF_F_REQUESTS) || !up->meta.change.bytes ||
-	    sp_change_start(&up->meta.change) != c->client.isn_theirs + 1)
-		return 0;
-	c->up = up->half;
-	c->leg = up->half;
-	c->is_again = 1;
-	c->is_turn = 1;
-	return 1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* again.h - a changed head that the client retransmits: read, changed and sent again */
+/* again.h - a changed head that the client retransmits */
 #ifndef SP_PROXY_AGAIN_H
 #define SP_PROXY_AGAIN_H
 
@@ -14,14 +14,5 @@ int sp_again_is_for(const struct sp_entry *up, const struct sp_segment *seg);
  */
 int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg,
 		     struct sp_segment *ret_rest);
-
-/* The head is whole again. */
-struct sp_next sp_again_parsed(struct sp_proxy *p, struct sp_conn *c, int pool_idx);
-
-/*
- * If acknowledged bytes of @c begin with a changed head, the head is read again before a byte is
- * sent. Return: whether so.
- */
-int sp_again_resume(struct sp_conn *c, const struct sp_entry *up);
 
 #endif

@@ -24,7 +24,7 @@
 
 #include <errno.h>
 
-#include "proxy/again.h"
+#include "proxy/remake.h"
 #include "proxy/change.h"
 #include "proxy/forward.h"
 #include "tcp/relay.h"
@@ -192,7 +192,7 @@ struct sp_next sp_deliver_join(struct sp_proxy *p, struct sp_conn *c)
 
 	p->node.counters.adopted++;
 	c->change = (struct sp_change){ 0 };
-	if (!sp_datapath_get(p->node.dp, &c->front, &e) && sp_again_resume(c, &e))
+	if (!sp_datapath_get(p->node.dp, &c->front, &e) && sp_remake_resume(c, &e))
 		return sp_next(SP_NEXT_PARSE, NULL);
 	take_half(c);
 	return sp_deliver_begin(p, c);
@@ -222,7 +222,7 @@ int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
 	if (e.half.flags & SP_HALF_F_REQUESTS && !takes_boundary(c, &e))
 		return -ENOENT;
 	p->node.counters.heads_owed++;
-	if (sp_again_resume(c, &e))
+	if (sp_remake_resume(c, &e))
 		return 0;
 	c->up = e.half;
 	take_half(c);

@@ -19,6 +19,7 @@
 #include "proxy/reader.h"
 #include "proxy/reply.h"
 #include "proxy/response.h"
+#include "proxy/turn.h"
 #include "tcp/relay.h"
 
 #define FULL_BYTES	1000	/* of a body rather than a head */
@@ -70,7 +71,7 @@ static void dispatch_next(struct sp_proxy *p, struct sp_conn *c, const struct sp
 	}
 	sp_machine_go(p, c, sp_head_segment(p, c, seg));
 	if (sp_conn_by_ref(p->conns, ref) == c && c->state == SP_CONN_WAITING)
-		sp_machine_go(p, c, sp_exchange_go(p, c));
+		sp_machine_go(p, c, sp_turn_go(p, c));
 	if (sp_conn_by_ref(p->conns, ref) == c && c->is_next && !c->left_ns &&
 	    (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING))
 		sp_leg_acknowledge(p, c, seg);
@@ -222,7 +223,7 @@ static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 	sp_response_segment(p, seg, is_copy);
 	c = sp_conn_by_front(p->conns, &front);
 	if (c && c->state == SP_CONN_WAITING)
-		sp_machine_go(p, c, sp_exchange_go(p, c));
+		sp_machine_go(p, c, sp_turn_go(p, c));
 }
 
 void sp_dispatch_known(struct sp_proxy *p, const struct sp_entry *e,

@@ -6,7 +6,7 @@
 #include "l7/http1.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
-#include "proxy/again.h"
+#include "proxy/remake.h"
 #include "proxy/change.h"
 #include "proxy/room.h"
 
@@ -126,7 +126,7 @@ static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int rout
 	}
 	c->ack_ns = 0;
 	if (c->is_again)
-		return sp_again_parsed(p, c, pool_of(c, route_idx));
+		return sp_remake_parsed(p, c, pool_of(c, route_idx));
 	return (struct sp_next){ SP_NEXT_CONNECT, pool_of(c, route_idx), "the head is whole" };
 }
 

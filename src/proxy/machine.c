@@ -8,7 +8,7 @@
  * next step, which sp_machine_go() performs:
  *
  *	head.c		HEAD				the head is held and parsed
- *	exchange.c	WAITING				a further request: stay, or move
+ *	turn.c		WAITING				a further request: stay, or move
  *	back.c		CONNECTING			a backend is connected
  *	commit.c	COMMITTING, LATE		the splice is claimed in the store
  *	deliver.c	DELIVERING			held bytes are forwarded
@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "proxy/back.h"
+#include "proxy/chunks.h"
 #include "proxy/deliver.h"
 #include "proxy/exchange.h"
 #include "proxy/head.h"
@@ -30,8 +31,10 @@
 #include "proxy/offer.h"
 #include "proxy/reply.h"
 #include "proxy/stash.h"
+#include "proxy/stay.h"
 #include "proxy/sync.h"
 #include "proxy/takeover.h"
+#include "proxy/turn.h"
 
 #define PARSE_PER_TICK	(1024 * 1024)	/* see head.c */
 #define QUOTES_PER_TICK	64
@@ -53,18 +56,18 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 	int is_early = c->is_next && !c->is_turn;
 
 	if (is_early && (next.kind == SP_NEXT_CONNECT || next.kind == SP_NEXT_REPLY))
-		return sp_exchange_turn(p, c, next);
+		return sp_turn_begin(p, c, next);
 	if (c->is_again && next.kind == SP_NEXT_REPLY)
 		next.kind = SP_NEXT_END;
 	switch (next.kind) {
 	case SP_NEXT_TURN:
-		return sp_exchange_go(p, c);
+		return sp_turn_go(p, c);
 	case SP_NEXT_STAY:
-		return sp_exchange_stayed(p, c);
+		return sp_stay_done(p, c);
 	case SP_NEXT_PARSE:
 		return sp_head_parse(p, c);
 	case SP_NEXT_BODY:
-		return sp_exchange_body(p, c);
+		return sp_chunks_go(p, c);
 	case SP_NEXT_REST:
 		return sp_exchange_rest(p, c);
 	case SP_NEXT_CONNECT:
@@ -173,7 +176,7 @@ static void tick_waiting(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 	if (now_ns >= c->deadline_ns && !c->acked && !c->is_ahead)
 		sp_conn_end(p, c, "the response before is not complete");
 	else
-		sp_machine_go(p, c, sp_exchange_go(p, c));
+		sp_machine_go(p, c, sp_turn_go(p, c));
 }
 
 static void tick_conn(void *ctx, struct sp_conn *c)

@@ -10,7 +10,7 @@
  *	----
  *	takeover.c miss.c	heads of dead owners; packets of unknown connections
  *	head.c back.c reply.c	the phases of a connection: no phase calls another
- *	stash.c deliver.c exchange.c response.c
+ *	stash.c deliver.c exchange.c turn.c chunks.c stay.c response.c
  *	----
  *	commit.c		the splice is claimed in the store
  *	known.c reader.c	splices of the store; who reads requests

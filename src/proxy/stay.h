@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* stay.h - a further request, or more of its body, goes through the half of its leg */
+#ifndef SP_PROXY_STAY_H
+#define SP_PROXY_STAY_H
+
+#include "proxy/leg.h"
+
+/* The pool of a bare head, for the datapath: see abi/decision.h. */
+void sp_stay_note(struct sp_proxy *p, const struct sp_conn *c);
+/* Return: whether the request is for the pool of its leg. */
+int sp_stay_is_own_pool(const struct sp_conn *c);
+/* The response before is complete, or does not matter: the backend keeps the order. */
+struct sp_next sp_stay_begin(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
+/* Held bytes up to c->request.bytes: committed first, but for a bare head. */
+struct sp_next sp_stay_commit(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
+/* They are committed. */
+struct sp_next sp_stay_done(struct sp_proxy *p, struct sp_conn *c);
+/* Forward them through the leg, whose boundary is behind them. */
+struct sp_next sp_stay_forward(struct sp_conn *c, const char *why);
+
+#endif
