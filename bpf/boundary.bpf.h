@@ -51,7 +51,7 @@ static __always_inline int beyond_is_allowed(struct sp_half *h, __u64 now_ns)
 	return 1;
 }
 
-static __always_inline int beyond(const struct sp_pkt *pkt, struct sp_entry *e, __u32 kind,
+static __always_inline int to_reader(const struct sp_pkt *pkt, struct sp_entry *e, __u32 kind,
 				  __u64 now_ns)
 {
 	int err;
@@ -67,7 +67,7 @@ static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry 
 {
 	struct sp_boundary b = boundary_read(&e->meta.boundary);
 	__u32 end = pkt->seq + pkt->payload_bytes;
-	int decided;
+	int decided = 0;
 
 	if (b.bound == SP_BOUND_NONE || pkt->flags & TH_RST)
 		return 0;
@@ -75,11 +75,12 @@ static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry 
 	    ((!pkt->payload_bytes && !(pkt->flags & TH_FIN)) ||
 	     !is_beyond(&e->meta.boundary, end)))
 		return 0;
-	decided = pkt->payload_bytes && is_at_request(pkt, b) ? decide(pkt, e, peer_of(e)) : 0;
+	if (pkt->payload_bytes && is_at_request(pkt, b))
+		decided = decide_request(pkt, e, peer_of(e));
 	if (decided)
 		return decided;
 	boundary_mark(&e->meta.boundary, SP_ASKING_HELD);
-	return beyond(pkt, e, SP_EVENT_REQUEST, now_ns);
+	return to_reader(pkt, e, SP_EVENT_REQUEST, now_ns);
 }
 
 /* A copy for the daemon. Without it the daemon does not know any more where the response ends. */
@@ -103,7 +104,7 @@ static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entr
 	if (b.bound == SP_BOUND_NONE)
 		return 0;
 	if (pkt->flags & (TH_FIN | TH_RST))
-		return beyond(pkt, e, SP_EVENT_RESPONSE, now_ns);
+		return to_reader(pkt, e, SP_EVENT_RESPONSE, now_ns);
 	if (!pkt->payload_bytes || b.bound == SP_BOUND_UNKNOWN)
 		return 0;
 	if (b.bound == SP_BOUND_HEAD && settle_response(pkt, at, b, &is))
@@ -114,7 +115,7 @@ static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entr
 		return 0;
 	}
 	if (b.bound == SP_BOUND_STOP || b.bound == SP_BOUND_GONE)
-		return beyond(pkt, e, SP_EVENT_RESPONSE, now_ns);
+		return to_reader(pkt, e, SP_EVENT_RESPONSE, now_ns);
 	copy_up(pkt, at);
 	return 0;
 }
@@ -136,14 +137,14 @@ static __always_inline int is_changed(const struct sp_pkt *pkt, const struct sp_
 }
 
 /* Return: 0: the packet is carried; DECIDED: likewise, and move_on() before; else a reason. */
-static __noinline int bounded(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+static __noinline int carry_bounded(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	if (!e)
 		return 0;
 	if (e->meta.change.bytes) {
 		forget_change(e);
 		if (is_changed(pkt, e))
-			return beyond(pkt, e, SP_EVENT_REQUEST, now_ns);
+			return to_reader(pkt, e, SP_EVENT_REQUEST, now_ns);
 	}
 	return e->half.flags & SP_HALF_F_FROM_BACKEND ? bounded_down(pkt, e, now_ns) :
 	       bounded_up(pkt, e, now_ns);

@@ -253,7 +253,7 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
 	if (!is_local && e->half.flags & SP_HALF_F_REQUESTS) {
-		decided = bounded(pkt, e, now_ns);
+		decided = carry_bounded(pkt, e, now_ns);
 		if (decided < 0)
 			return decided;
 	}

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * decision.bpf.h - a request that the daemon has read before, and that stays with its backend, is
+ * decision.bpf.h - a request that the daemon has read before, and stays with the backend, is
  * carried without the daemon.
  *
- * The client must not get other bytes past the boundary, in a packet that the backend refuses, and
- * whose repetition is different. So a packet counts only if a backend takes it: the sum is right,
- * flags and options are usual, the acknowledgement is exact, routers further on have hops left. A
- * forged old timestamp is the exception: the client reaches the pool that it has reached anyway.
+ * The client must not get other bytes past the boundary, by a packet that the backend refuses and a
+ * different repetition. So a packet counts only if a backend takes it: the sum is right, flags and
+ * options are usual, the acknowledgement is exact, routers further on have hops left. A forged old
+ * timestamp is the exception: the client reaches a pool that was open anyway.
  *
  * Three sides change the two boundaries: this CPU, others, and the daemon.
  *
- *	other CPU	both swap the boundary of the half up, and one of them fails
+ *	other CPU	both swap the boundary of the half up, and one fails
  *	daemon holds	HELD is set: the swap fails
  *	backend ends	the daemon changes the half up, or the half down before this CPU does. Then
  *			the half up goes back. Meanwhile MOVING keeps the daemon from holding bytes
@@ -32,7 +32,7 @@ struct {
 	__type(value, struct sp_decision);
 } sp_decisions SEC(".maps");
 
-/* One entry; while the daemon writes it, a torn key finds nothing. */
+/* A single entry; while the daemon writes, a torn key is of no decision. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -98,11 +98,10 @@ static __always_inline int is_plain(const struct sp_pkt *pkt)
 }
 
 /**
- * decide() - a request at the boundary of its half
- * @b:	the boundary
- * Return: DECIDED and the reading of its response; 0: the daemon has to read it.
+ * decide_request() - a request at the boundary of its half
+ * Return: DECIDED and the reading of the response; 0: the daemon has to read the request.
  */
-static __noinline int decide(const struct sp_pkt *pkt, const struct sp_entry *e,
+static __noinline int decide_request(const struct sp_pkt *pkt, const struct sp_entry *e,
 			     const struct sp_entry *down)
 {
 	const struct sp_decision *found;
@@ -124,7 +123,7 @@ static __always_inline int is_at_request(const struct sp_pkt *pkt, struct sp_bou
 	return b.bound == SP_BOUND_STOP && !b.laps && !b.reading && b.until == pkt->seq;
 }
 
-/* Before this swap other CPUs and the daemon see a complete response, behind it an awaited one. */
+/* Before this swap others see a complete response, behind the swap an awaited response. */
 static __always_inline int await_response(struct sp_entry *down, int decided)
 {
 	struct sp_boundary was = boundary_read(&down->meta.boundary), is = was;
@@ -135,8 +134,8 @@ static __always_inline int await_response(struct sp_entry *down, int decided)
 }
 
 /*
- * The packet goes out now: boundaries move. A packet that is dropped before has moved none.
- * Return: 0, or a reason: the boundaries have changed since decide().
+ * The packet goes out now: boundaries move. A packet dropped before has moved nothing.
+ * Return: 0, or a reason: the boundaries have changed since decide_request().
  */
 static __noinline int move_on(const struct sp_pkt *pkt, struct sp_entry *e, struct sp_entry *down,
 			      int decided)

@@ -8,7 +8,8 @@
 
 /* linux/tcp.h gives the flags as bit-fields; one byte is handier. */
 enum {
-	TH_FIN = 0x01, TH_SYN = 0x02, TH_RST = 0x04, TH_PSH = 0x08, TH_ACK = 0x10, TH_ECE = 0x40, TH_CWR = 0x80,
+	TH_FIN = 0x01, TH_SYN = 0x02, TH_RST = 0x04, TH_PSH = 0x08, TH_ACK = 0x10,
+	TH_ECE = 0x40, TH_CWR = 0x80,
 };
 
 /* The two bits of an IP header: may be marked, and is marked (RFC 3168, 5). */

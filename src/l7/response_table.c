@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* FIRST: digits that begin a status. Each letter of a word is a class. */
+/* FIRST: the first digit of a status. Each letter of a word is a class. */
 enum class {
 	OTHER, CR, LF, SPACE, COLON, FIRST, DIGIT, HYPHEN, NAME, VALUE, LETTER,
 };
@@ -13,7 +13,7 @@ enum class {
  * States of the headers exist twice: before Content-Length, and behind it.
  *
  * @line:	at the begin of a line
- * @name:	in a name that has no meaning here
+ * @name:	in a name without a meaning here
  * @value:	in a value
  */
 struct headers {

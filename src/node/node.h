@@ -37,9 +37,10 @@
 	X(answered_414) X(closed_empty) X(head_gave_way) X(quote_asked) \
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
 	X(agent_untaken) X(adopted_in_vain) \
-	X(requests) X(requests_stayed) X(requests_moved) X(requests_refused) X(requests_ahead) X(requests_stale) \
-	X(tunnels) X(legs_left) X(heads_again) X(changes_refused) X(origins_refused) \
-	X(sent_to_reader) X(responses_unknown) X(responses_excess) X(responses_spoiled)
+	X(requests) X(requests_stayed) X(requests_moved) X(requests_refused) X(requests_ahead) \
+	X(requests_stale) X(tunnels) X(legs_left) X(heads_again) X(changes_refused) \
+	X(origins_refused) X(sent_to_reader) X(responses_unknown) X(responses_excess) \
+	X(responses_spoiled)
 
 struct sp_node_counters {
 #define X(name) __u64 name;

@@ -6,9 +6,9 @@
  *
  * The half up of a splice does not carry bytes of a changed head. If the client retransmits such
  * bytes, they were lost on the way to the backend or to the proxy, or the daemon died in between. A
- * struct sp_conn holds the bytes, unacknowledged as before, until the head is whole. remake.c changes
- * it as before. A further request that waits meanwhile is forgotten, and comes again from its client,
- * unless the head before is on its way.
+ * struct sp_conn holds the bytes, unacknowledged as before, until the head is whole. remake.c makes
+ * the same change. A further request that waits is forgotten meanwhile, and comes again from the
+ * client, unless the head before is on the way.
  */
 #include "proxy/again.h"
 

@@ -48,7 +48,8 @@
  *		ASKING
  */
 #define SP_CONN_STATES(X) \
-	X(FREE) X(HEAD) X(WAITING) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) X(REPLIED)
+	X(FREE) X(HEAD) X(WAITING) X(CONNECTING) X(COMMITTING) X(LATE) X(DELIVERING) X(ASKING) \
+	X(REPLIED)
 
 enum sp_conn_state {
 #define X(name) SP_CONN_##name,
@@ -68,8 +69,8 @@ enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH
 
 /**
  * struct sp_request - what a whole head says about its message
- * @bytes:	head and body, or the head alone with a chunked body; offset from the first byte held
- * @bound:	enum sp_bound: what begins behind them: STOP, the next head; CHUNK, a size line; NONE: a
+ * @bytes:	head and body, or the head alone with a chunked body, from the first byte held
+ * @bound:	enum sp_bound of the byte behind: STOP, the next head; CHUNK, a size line; NONE: a
  *		tunnel
  * @reading:	SP_READING_*
  * @is_bare:	nothing but a head, that opens no tunnel
@@ -103,8 +104,8 @@ struct sp_request {
  * @begun_ack:	@heard_ack when it came, at @begun_ns
  * @left_ns:	WAITING: when the leg before was reset, whose end is not known
  * @is_staying:	COMMITTING: the request goes through @leg
- * @origin:	the client, as a header of the PROXY protocol before its head of @skip bytes says, or
- *		as the packets say; @is_nameless: such a header is not known any more
+ * @origin:	the client, by a header of the PROXY protocol of @skip bytes before the head, or by
+ *		the packets; @is_nameless: such a header is not known any more
  * @plan:	how the head changes (bytes, becomes); @change: the same for its leg. @is_headed:
  *		with a header of the PROXY protocol before
  * @before_ns:	the request before was forwarded by then

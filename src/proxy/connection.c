@@ -10,7 +10,7 @@
 #define PAGE	4096
 #define FROM(state) (1 << SP_CONN_##state)
 
-/* States before each state; conn.h has their meaning. */
+/* States before each state; conn.h has the meanings. */
 static const __u16 entered_from[] = {
 	[SP_CONN_HEAD]		= FROM(FREE) | FROM(COMMITTING) | FROM(HEAD) | FROM(WAITING) |
 				  FROM(CONNECTING) | FROM(DELIVERING) | FROM(ASKING),

@@ -401,7 +401,8 @@ static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
 }
 
 static const struct sp_cluster_events cluster_events = {
-	.segment = on_segment, .ends = on_ends, .moved = on_moved, .fin = on_fin, .died = on_died, .homes = on_homes,
+	.segment = on_segment, .ends = on_ends, .moved = on_moved, .fin = on_fin, .died = on_died,
+	.homes = on_homes,
 	.splices = sp_node_splices,
 };
 

@@ -105,8 +105,8 @@ static struct sp_next send_first(struct sp_proxy *p, struct sp_conn *c, const ch
 }
 
 /*
- * Only one proxy reads further requests. If another proxy may have made the splice of the first, the client must not get this reply beside its
- * backend's.
+ * Only one proxy reads further requests. If another proxy may have made the splice of the first,
+ * the client must not get this reply beside the backend's.
  */
 struct sp_next sp_reply_begin(struct sp_proxy *p, struct sp_conn *c, int status, const char *why)
 {

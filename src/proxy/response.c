@@ -282,7 +282,7 @@ static void close_client(struct sp_proxy *p, const struct sp_entry *down)
 	sp_datapath_patch(p->node.dp, &ended);
 }
 
-/* A leg that was left may answer a last acknowledgement. Its last bytes may have gone another way. */
+/* A leg that was left may answer a last acknowledgement. Last bytes may have gone another way. */
 static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	int is_gone = down->meta.boundary.bound == SP_BOUND_GONE;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * stay.c - a further request goes through the half of its leg: the boundary moves behind it, and what
- * is more than a bare head is committed before
+ * stay.c - a further request goes through the half of its leg: the boundary moves. More than a bare
+ * head is committed before
  */
 #include "proxy/stay.h"
 

@@ -13,9 +13,9 @@ int sp_stay_is_own_pool(const struct sp_conn *c);
 struct sp_next sp_stay_begin(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
 /* Held bytes up to c->request.bytes: committed first, but for a bare head. */
 struct sp_next sp_stay_commit(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
-/* They are committed. */
+/* The commit is answered. */
 struct sp_next sp_stay_done(struct sp_proxy *p, struct sp_conn *c);
-/* Forward them through the leg, whose boundary is behind them. */
+/* Forward the held bytes through the leg. */
 struct sp_next sp_stay_forward(struct sp_conn *c, const char *why);
 
 #endif

@@ -45,7 +45,7 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
  *	13  from the highest bit: 6 for SP_HALF_F_SHARED, 5 each for the window shifts, up and down
  *	15  pool_id		17  four deltas of the half up	33  packed tuple proxy -> backend
  *	behind	2 bytes: mss of the half up, unless 0. Older programs refuse such a record
- *	behind	8 bytes, with SP_HALF_F_REQUESTS, unless there is no change: its from, bytes, becomes
+ *	behind	8 bytes, with SP_HALF_F_REQUESTS, if there is a change: from, bytes, becomes
  *	behind	18 bytes, as a bit of the last byte says: address and port of the client as named
  *	behind	with SP_HALF_F_REQUESTS 15 bytes, which older programs refuse, too. From the end:
  *	-15  version		-11  mss of the client	-9  wscale ours		-8  wscale theirs

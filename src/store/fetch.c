@@ -119,7 +119,8 @@ static const struct sp_found *newest_found(const struct sp_fetch *l, const struc
 
 static int is_final(const struct sp_found *f)
 {
-	return !(f->splice.up.flags & SP_HALF_F_REQUESTS) || f->splice.boundary.bound == SP_BOUND_NONE;
+	return !(f->splice.up.flags & SP_HALF_F_REQUESTS) ||
+	       f->splice.boundary.bound == SP_BOUND_NONE;
 }
 
 /* Whether a quorum would show a later version. */

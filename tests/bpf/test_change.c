@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_change.c - a stretch of the client's stream that is other bytes at the backend: not carried,
- * acknowledged whole or not at all. Needs root.
+ * test_change.c - changed bytes of the client's stream: not carried, acknowledged whole or not
+ * at all. Needs root.
  */
 #include "abi/event.h"
 #include "abi/patch.h"
@@ -48,7 +48,7 @@ static struct sp_half down_half(int is_v6)
 	return down;
 }
 
-/* @ack: of the backend, translated by its half; @want: what the client gets */
+/* @ack: of the backend, translated by the half; @want: at the client */
 struct ack_case {
 	const char		*name;
 	struct sp_change	change;

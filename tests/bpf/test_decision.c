@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* test_decision.c - requests that the datapath carries by itself, and races for them. Needs root. */
+/* test_decision.c - requests carried without the daemon, and races. Needs root. */
 #include <pthread.h>
 
 #include "abi/decision.h"
@@ -32,9 +32,9 @@ static void set_key(struct fixture *f, const struct sp_decision_key *k)
 }
 
 /*
- * All that decides about a request; by default it is carried.
+ * The inputs of a decision; by default the request is carried.
  *
- * @known: bytes that the daemon has read
+ * @known: bytes read by the daemon before
  */
 struct trial {
 	struct packet		p;
@@ -115,7 +115,7 @@ static void request_goes_by_itself(void **state)
 			check_boundary("up", up_of(f, v6), up);
 			check_boundary("down", down_of(f, v6), down);
 			assert_int_equal(stat_of(f, SP_STAT_REQUESTS_CARRIED), before + 1);
-			/* the repetition is no request any more */
+			/* a repetition is no request any more */
 			assert_int_equal(send_request(f, &t, out, &len), TC_ACT_REDIRECT);
 			check_boundary("up", up_of(f, v6), up);
 			assert_int_equal(stat_of(f, SP_STAT_REQUESTS_CARRIED), before + 1);
@@ -273,7 +273,7 @@ static void requests_of_all_lengths(void **state)
 	}
 }
 
-/* A packet that is dropped on its way out has moved no boundary: others may come in its place. */
+/* A packet dropped on the way out has moved no boundary: others may come instead. */
 static void dropped_request_moves_nothing(void **state)
 {
 	struct fixture *f = *state;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_response_table.c - heads that the datapath reads, of which the parser must find the same
- * end; heads that are left to the parser
+ * test_response_table.c - heads that the datapath reads: the parser must find the same end; heads
+ * that are left to the parser
  */
 #include "l7/response_table.c"
 
@@ -121,8 +121,9 @@ static int check_like_parser(const char *text, size_t len, __u8 reading)
 
 	if (!settle(text, len, reading, &b))
 		return 0;
-	if (sp_http1_response_parse(text, len, &of, &parsed) != SP_PARSE_OK || parsed.status < 200 ||
-	    !parsed.framing.is_persistent || parsed.framing.body == SP_HTTP1_BODY_CHUNKED ||
+	if (sp_http1_response_parse(text, len, &of, &parsed) != SP_PARSE_OK ||
+	    parsed.status < 200 || !parsed.framing.is_persistent ||
+	    parsed.framing.body == SP_HTTP1_BODY_CHUNKED ||
 	    parsed.framing.body == SP_HTTP1_BODY_CLOSE)
 		fail_msg("the parser does not agree: %.*s", (int)len, text);
 	want = sp_boundary_make(1000 + parsed.head_len, parsed.framing.length, SP_BOUND_STOP,

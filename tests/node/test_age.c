@@ -776,7 +776,8 @@ static void versions_are_refreshed(void **state)
 	begin(NULL);
 	add(1, 0, -1)->meta.boundary.until = 7;	/* without requests nothing counts */
 	walk();
-	assert_int_equal(refreshed.boundary.until + refreshed.version + refreshed.boundary.bound, 0);
+	assert_int_equal(refreshed.boundary.until + refreshed.version +
+			 refreshed.boundary.bound, 0);
 }
 
 static void confirmation_is_of_a_version(void **state)

@@ -413,7 +413,8 @@ struct sp_splice version_of(unsigned int id, unsigned int maker, __u32 version)
 		s.named = (struct sp_endpoint){ sp_addr_v4(htonl(0x01020304)), 5 };
 	if (id & 1)
 		s.change = (struct sp_change){ .from = id, .bytes = 7, .becomes = 9 };
-	s.boundary = (struct sp_boundary){ .until = 0x5000 + version * 100, .bound = SP_BOUND_STOP };
+	s.boundary.until = 0x5000 + version * 100;
+	s.boundary.bound = SP_BOUND_STOP;
 	s.handshake = (struct sp_handshake){ .mss = 1460, .wscale_ours = 7, .wscale_theirs = -1,
 					     .flags = SP_HANDSHAKE_SACK };
 	return s;
