@@ -185,6 +185,8 @@ int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c)
 	if (up.meta.boundary.until == c->client.isn_theirs + 1)
 		c->begins = up.meta.boundary.bound;
 	sp_leg_hear(p, c);
+	c->begun_ack = c->heard_ack;
+	c->begun_ns = sp_now_ns();
 	return 0;
 }
 
