@@ -22,7 +22,7 @@ static long read_block(__u32 i, struct payload **payload)
 		(i & (SP_RESPONSE_READ_MAX / SP_RESPONSE_BLOCK - 1)) * SP_RESPONSE_BLOCK;
 	struct sp_response_scan s = p->scan;
 
-#pragma unroll
+#pragma clang loop unroll(disable)
 	for (int n = 0; n < SP_RESPONSE_BLOCK; n++)
 		sp_response_take(&response_table, &s, at[n]);
 	p->scan = s;

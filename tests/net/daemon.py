@@ -66,11 +66,16 @@ def config(net, work, services_and_pools, **more):
 
 
 def set_mode(conf, mode):
-    """Of all services. Who sees a client's own address adopts nothing; a file may not ask for it."""
+    """
+    Of all services, which then don't read each request: those go whole. Who sees a client's own address adopts nothing; a
+    file may not ask for it.
+    """
     sees_clients = {pool["name"] for pool in conf["pools"] if pool["source"] == "client"}
     for service in conf["services"]:
         named = {service.get("default"), *(route["pool"] for route in service.get("routes", ()))}
         service["mode"] = "auto" if mode == "adopt" and named & sees_clients else mode
+        if service["protocol"] == "http" and mode != "whole":
+            service.setdefault("route", "connection")
 
 
 def raw_config(net, work, **more):

@@ -10,7 +10,7 @@ from h1 import Ended
 from shop import balancer, market, on_spliced, open_balancer, shop, way    # noqa: F401 - fixtures
 from tcp import bound
 
-pytestmark = [pytest.mark.spliced, pytest.mark.each_mode]
+pytestmark = pytest.mark.spliced
 MIB = 1 << 20
 POOLS = "ABC"
 

@@ -12,7 +12,7 @@ from shop import balancer, market, on_one_proxy, open_balancer, services, shop, 
 from tcp import bound, in_thread
 from wander import wander
 
-pytestmark = [pytest.mark.spliced, pytest.mark.each_mode, pytest.mark.usefixtures("on_one_proxy", "runs_again")]
+pytestmark = [pytest.mark.spliced, pytest.mark.usefixtures("on_one_proxy", "runs_again")]
 
 
 @pytest.fixture

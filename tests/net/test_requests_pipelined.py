@@ -13,7 +13,7 @@ from h1 import Ended
 from shop import balancer, market, on_spliced, open_balancer, shop, way    # noqa: F401 - fixtures
 from tcp import in_thread
 
-pytestmark = [pytest.mark.spliced, pytest.mark.each_mode]
+pytestmark = pytest.mark.spliced
 PATTERNS = {"one pool": "A", "pairs": "AABB", "alternating": "AB", "three pools": "ABC"}
 
 

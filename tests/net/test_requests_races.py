@@ -13,7 +13,7 @@ from exchanges import Request, upload
 from h1 import Ended
 from shop import balancer, market, on_spliced, open_balancer, shop, way    # noqa: F401 - fixtures
 
-pytestmark = [pytest.mark.spliced, pytest.mark.each_mode]
+pytestmark = pytest.mark.spliced
 IDLE_MS = 20
 OFFSETS = [at / 4 for at in range(-8, 13)]       # ms
 ROUNDS = int(os.environ.get("ROUNDS", 1))
@@ -35,10 +35,7 @@ def test_move_meets_the_end_of_the_old_server(shop, way, end, kind):
         visit.ask(Request("C"))
 
 
-RESET = pytest.mark.xfail(reason="a RST behind a response that the client has not acknowledged ends the client's connection", strict=False)
-
-
-@pytest.mark.parametrize("end", ["fin", pytest.param("rst", marks=RESET), "408"])
+@pytest.mark.parametrize("end", ["fin", "rst", "408"])
 def test_moves_in_a_row(shop, way, end):
     """On one connection, and each server closes."""
     visit = shop.visit(way)

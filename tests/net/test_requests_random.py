@@ -24,7 +24,6 @@ def judge(stats):
     assert stats["lost to an idle server's end"] < stats["exchanges"] / 10, stats
 
 
-@pytest.mark.each_mode
 @pytest.mark.limit(LIMIT)
 def test_random_clients(shop, way):
     judge(wander(shop, lambda: shop.visit(way), SEED, SECONDS))
