@@ -101,6 +101,8 @@ void sp_ager_made(struct sp_ager *ager, const struct sp_addr *client);
 /* Return: whether the table is nearly full, and @client holds a quarter. */
 int sp_ager_is_greedy(struct sp_ager *ager, const struct sp_addr *client);
 
+/* The splice is a tunnel now: the store hears at once, for the heirs of this proxy. */
+void sp_ager_refresh(struct sp_ager *ager, const struct sp_tuple *front);
 /* Events of the store. @err: of a fetch. */
 void sp_ager_fetched(struct sp_ager *ager, const struct sp_limits_conf *limits,
 		     const struct sp_tuple *front, int err);

@@ -100,6 +100,21 @@ void sp_ager_check_refreshed(struct sp_ager *a, struct sp_view *v)
 		refresh_splice(a, v);
 }
 
+void sp_ager_refresh(struct sp_ager *a, const struct sp_tuple *front)
+{
+	struct sp_entry up, down;
+	struct sp_tuple down_key;
+	struct sp_splice splice;
+
+	if (!sp_ager_is_shared(a) || sp_datapath_get(a->dp, front, &up))
+		return;
+	down_key = sp_tuple_reverse(&up.half.out);
+	if (sp_datapath_get(a->dp, &down_key, &down))
+		return;
+	splice = sp_entries_splice(a, front, &up, &down);
+	sp_store_refresh(a->store, &splice);
+}
+
 void sp_ager_emptied(struct sp_ager *a)
 {
 	a->emptied_s = time(NULL);

@@ -198,8 +198,10 @@ void sp_leg_open(struct sp_proxy *p, const struct sp_tuple *front, const struct 
 		.version = up->meta.version, .becomes = up->meta.version,
 	};
 
-	if (!sp_datapath_patch(p->node.dp, &patch))
-		p->node.counters.tunnels++;
+	if (sp_datapath_patch(p->node.dp, &patch))
+		return;
+	p->node.counters.tunnels++;
+	sp_ager_refresh(&p->node.ager, front);
 }
 
 void sp_leg_acknowledge(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)

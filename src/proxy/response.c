@@ -111,13 +111,17 @@ static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const s
 		.becomes = down->meta.version, .down = r->boundary,
 		.was_down = down->meta.boundary,
 	};
+	int err;
 
 	if (r->is_tunnel) {
 		patch.sets |= SP_PATCH_UP;
 		patch.up.bound = SP_BOUND_NONE;
 		p->node.counters.tunnels++;
 	}
-	return sp_datapath_patch(p->node.dp, &patch);
+	err = sp_datapath_patch(p->node.dp, &patch);
+	if (!err && r->is_tunnel)
+		sp_ager_refresh(&p->node.ager, &patch.front);
+	return err;
 }
 
 /*
