@@ -64,8 +64,8 @@ sp_inline struct sp_response_scan sp_response_begin(const __u8 *head)
 }
 
 /*
- * Without a branch: the verifier of Linux 6.1 would follow each, at each byte. The numbers are below
- * 2^31.
+ * Without a branch: the verifier of Linux 6.1 would follow both ways at each byte. Numbers are
+ * below 2^31.
  */
 sp_inline __u32 sp_response_is_above(__u32 number, __u32 least)
 {

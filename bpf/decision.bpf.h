@@ -8,9 +8,9 @@
  * options are usual, the acknowledgement is exact, routers further on have hops left. A forged old
  * timestamp is the exception: the client reaches a pool that was open anyway.
  *
- * Three sides change the two boundaries: this CPU, others, and the daemon.
+ * Three sides change the two boundaries: this CPU, a second CPU, and the daemon.
  *
- *	other CPU	both swap the boundary of the half up, and one fails
+ *	second CPU	both swap the boundary of the half up, and one fails
  *	daemon holds	HELD is set: the swap fails
  *	backend ends	the daemon changes the half up, or the half down before this CPU does. Then
  *			the half up goes back. Meanwhile MOVING keeps the daemon from holding bytes
@@ -123,7 +123,7 @@ static __always_inline int is_at_request(const struct sp_pkt *pkt, struct sp_bou
 	return b.bound == SP_BOUND_STOP && !b.laps && !b.reading && b.until == pkt->seq;
 }
 
-/* Before this swap others see a complete response, behind the swap an awaited response. */
+/* Before this swap all see a complete response, behind the swap an awaited response. */
 static __always_inline int await_response(struct sp_entry *down, int decided)
 {
 	struct sp_boundary was = boundary_read(&down->meta.boundary), is = was;

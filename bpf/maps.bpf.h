@@ -31,7 +31,7 @@ struct {
 	__type(value, struct sp_stash_chunk);
 } sp_stash SEC(".maps");
 
-/* For the daemon alone, too: one for each splice at most. */
+/* Names of clients, for the daemon alone. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1000000);

@@ -12,7 +12,7 @@
 #define SP_RODATA const volatile
 #endif
 
-/* Filled by the daemon before it loads the program. */
+/* Filled by the daemon before loading. */
 SP_RODATA struct sp_response_table response_table = {};
 
 static long read_block(__u32 i, struct payload **payload)
@@ -50,7 +50,7 @@ static __noinline int read_response(const struct sp_pkt *pkt, __u32 off, struct 
 
 /*
  * @was: the boundary, bound HEAD. The daemon reads the head if it has to know more of the response
- * than its end, or if bytes follow that no request has asked for.
+ * than the end, or if unasked bytes follow.
  *
  * Return: whether the boundary is at the end of the response now. Two CPUs with the same head find
  * the same end. The daemon may have read the head before: then its boundary stays.

@@ -93,7 +93,7 @@ static void forward_own(struct sp_proxy *p, const struct sp_conn *c, const struc
 	sp_forward(p, &c->up, c->client_isn, &part, SP_RELAY_MSS);
 }
 
-/* Behind the boundary of @up: the beginning of another request, if the service is still there. */
+/* Behind the boundary of @up: a further request begins, if the service is still there. */
 static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg)
 {
 	const struct sp_service_conf *service = sp_config_service_at(p->node.config, &seg->tuple);
@@ -174,7 +174,7 @@ static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 
 	if (sp_datapath_get(p->node.dp, &seg->tuple, &now))
 		return;
-	up = &now;	/* the delivery may have moved its boundary */
+	up = &now;	/* the delivery may have moved the boundary */
 	if (is_foreign(p, up, seg))
 		p->node.counters.segment_foreign++;
 	else if (sp_again_is_for(up, seg)) {

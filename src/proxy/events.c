@@ -91,8 +91,8 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 }
 
 /*
- * @c is a further request. A later splice than the one before @c is of another proxy, which has
- * read @c's request: what the client sends again goes there.
+ * @c is a further request. A later splice than before @c is of a proxy that has read the request:
+ * retransmissions go there.
  */
 static void use_found_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
 {

@@ -56,7 +56,7 @@ static __u32 acked_by(struct sp_proxy *p, const struct sp_conn *c, const struct 
 	return heard;
 }
 
-/* The client has acknowledged what did not pass here: other proxies carry packets of the leg. */
+/* The client has acknowledged bytes that did not pass here: more proxies carry the leg. */
 static int has_more(const struct sp_conn *c, const struct sp_entry *down)
 {
 	__u32 here = down->state.next_seq + down->half.seq_delta;
@@ -157,7 +157,7 @@ void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c)
 	c->client.isn_ours = c->heard_ack - 1;
 }
 
-/* A client retransmits its first unacknowledged byte. */
+/* A client retransmits the first unacknowledged byte. */
 static int is_first_unacked(const struct sp_conn *c)
 {
 	return c->guess_seen > 1 && sp_now_ns() - c->begun_ns >= RETRANSMIT_NS;
