@@ -257,7 +257,8 @@ def test_random_clients_while_the_daemon_is_killed(shop, way):
             restart(shop)
     with in_thread(kill):
         try:
-            stats = wander(shop, lambda: shop.visit(way), "life", 10)
+            # a client that sends ahead may wait until its server closes: see docs/THREATS.md
+            stats = wander(shop, lambda: shop.visit(way), "life", 10, without=("batch", "last"))
         finally:
             over.set()
     print(dict(stats))
