@@ -46,6 +46,20 @@ static int value_mode(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 	return 0;
 }
 
+/* A word of a service that reads heads. @else_what: the end of the error if it is another. */
+static int http_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		     const struct sp_service_conf *service, const char *const *words,
+		     const char *else_what)
+{
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word >= 0 && service->protocol != SP_PROTOCOL_HTTP)
+		return sp_doc_refuse(doc, node,
+				     "%s: found in service \"%s\", which is not of protocol http and %s",
+				     key->name, service->name, else_what);
+	return word;
+}
+
 static int value_ambiguous_paths(struct sp_doc *doc, const struct sp_doc_key *key,
 				 yaml_node_t *node, void *into)
 {
@@ -53,14 +67,10 @@ static int value_ambiguous_paths(struct sp_doc *doc, const struct sp_doc_key *ke
 		[SP_AMBIGUOUS_PATHS_REJECT] = "reject", [SP_AMBIGUOUS_PATHS_PASS] = "pass", NULL,
 	};
 	struct sp_service_conf *service = into;
-	int word = sp_value_word(doc, key, node, words);
+	int word = http_word(doc, key, node, service, words, "reads no path");
 
 	if (word < 0)
 		return word;
-	if (service->protocol != SP_PROTOCOL_HTTP)
-		return sp_doc_refuse(doc, node,
-				     "ambiguous_paths: found in service \"%s\", which is not of protocol http "
-				     "and reads no path", service->name);
 	service->ambiguous_paths = word;
 	return 0;
 }
@@ -72,14 +82,10 @@ static int value_route_unit(struct sp_doc *doc, const struct sp_doc_key *key, ya
 		[SP_ROUTE_REQUEST] = "request", [SP_ROUTE_CONNECTION] = "connection", NULL,
 	};
 	struct sp_service_conf *service = into;
-	int word = sp_value_word(doc, key, node, words);
+	int word = http_word(doc, key, node, service, words, "routes connections only");
 
 	if (word < 0)
 		return word;
-	if (service->protocol != SP_PROTOCOL_HTTP)
-		return sp_doc_refuse(doc, node,
-				     "route: found in service \"%s\", which is not of protocol http and "
-				     "routes connections only", service->name);
 	service->route_unit = word;
 	return 0;
 }

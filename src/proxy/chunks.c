@@ -30,7 +30,6 @@ static enum sp_parse_verdict take_chunks(struct sp_proxy *p, struct sp_conn *c,
 static struct sp_next refuse_body(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_leg leg = sp_leg_look(p, c);
-	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, 0);
 
 	p->node.counters.requests_refused++;
 	if (leg.state == SP_LEG_BUSY && leg.down.meta.boundary.bound == SP_BOUND_HEAD &&
@@ -39,10 +38,7 @@ static struct sp_next refuse_body(struct sp_proxy *p, struct sp_conn *c)
 		c->status = 400;
 		return sp_turn_move(p, c, &leg);
 	}
-	rst.seq = c->heard_ack;
-	sp_wire_send(p->node.wire, &rst);
-	sp_leg_leave(p, c);
-	sp_datapath_del(p->node.dp, &c->front);
+	sp_leg_break(p, c);
 	return sp_next(SP_NEXT_END, "a chunk of its body is malformed");
 }
 

@@ -6,7 +6,9 @@
 
 #include "base/addr.h"
 #include "base/log.h"
+#include "tcp/relay.h"
 
+#define WINDOW_UNKNOWN	65535	/* the backend's SYN-ACK may have passed elsewhere */
 #define PAGE	4096
 #define FROM(state) (1 << SP_CONN_##state)
 
@@ -125,6 +127,13 @@ __u32 sp_conn_put(struct sp_proxy *p, struct sp_conn *c, __s64 at, const char *b
 
 	p->held_bytes += sp_conn_pages(c) - before;
 	return grew;
+}
+
+void sp_conn_take_half(struct sp_conn *c)
+{
+	c->backend.has_ts = c->client.has_ts && (c->up.tsval_delta || c->up.tsecr_delta);
+	c->forward_mss = c->mss && c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
+	c->window_bytes = WINDOW_UNKNOWN;
 }
 
 struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes)

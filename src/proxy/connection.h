@@ -90,6 +90,9 @@ __u32 sp_conn_pages(const struct sp_conn *c);
  */
 __u32 sp_conn_put(struct sp_proxy *p, struct sp_conn *c, __s64 at, const char *bytes, __u32 len);
 
+/* The half c->up alone has to tell of the handshake with the backend. */
+void sp_conn_take_half(struct sp_conn *c);
+
 /* A segment from the service to the client, without payload, that acknowledges @ack_bytes. */
 struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
 

@@ -35,7 +35,6 @@
 #define AGAIN_BLIND_NS	2000000000ULL	/* twice the silence after which members hear of an end */
 #define GIVE_UP_NS	900000000000ULL	/* as a kernel does after 15 retransmissions */
 #define UNSEEN_NS	30000000000ULL
-#define WINDOW_UNKNOWN	65535	/* if another proxy had the backend's SYN-ACK */
 #define MSS_NARROW	536	/* accepted by every IPv4 host (RFC 9293, 3.7.1) */
 
 /*
@@ -177,13 +176,10 @@ struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 	return sp_next_wait();
 }
 
-/* The half alone has to tell of the handshake with the backend. */
 static void take_half(struct sp_conn *c)
 {
 	c->is_trapped = 0;
-	c->backend.has_ts = c->client.has_ts && (c->up.tsval_delta || c->up.tsecr_delta);
-	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
-	c->window_bytes = WINDOW_UNKNOWN;
+	sp_conn_take_half(c);
 }
 
 struct sp_next sp_deliver_join(struct sp_proxy *p, struct sp_conn *c)

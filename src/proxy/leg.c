@@ -142,6 +142,21 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 	sp_port_free(p->node.ports, &to, &our);
 }
 
+void sp_leg_reset_client(struct sp_proxy *p, const struct sp_conn *c)
+{
+	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, c->acked);
+
+	rst.seq = c->heard_ack;
+	sp_wire_send(p->node.wire, &rst);
+}
+
+void sp_leg_break(struct sp_proxy *p, struct sp_conn *c)
+{
+	sp_leg_reset_client(p, c);
+	sp_leg_leave(p, c);
+	sp_datapath_del(p->node.dp, &c->front);
+}
+
 void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_leg leg = sp_leg_look(p, c);

@@ -8,9 +8,6 @@
 
 #include "proxy/change.h"
 #include "proxy/leg.h"
-#include "tcp/relay.h"
-
-#define WINDOW_UNKNOWN	65535
 
 /* The half carries what is held up to its boundary. */
 static struct sp_request request_of(const struct sp_conn *c, const struct sp_entry *up)
@@ -26,13 +23,8 @@ static struct sp_request request_of(const struct sp_conn *c, const struct sp_ent
 /* A reload has changed the rules, and the backend may have a part of the old bytes. */
 static struct sp_next give_up(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, c->acked);
-
 	p->node.counters.changes_refused++;
-	rst.seq = c->heard_ack;
-	sp_wire_send(p->node.wire, &rst);
-	sp_leg_leave(p, c);
-	sp_datapath_del(p->node.dp, &c->front);
+	sp_leg_break(p, c);
 	return sp_next(SP_NEXT_END, "its head would change in another way now");
 }
 
@@ -51,9 +43,7 @@ struct sp_next sp_remake_parsed(struct sp_proxy *p, struct sp_conn *c, int pool_
 	if (sp_change_again(c, &up.meta.change))
 		return give_up(p, c);
 	c->request = request_of(c, &up);
-	c->backend.has_ts = c->client.has_ts && (c->up.tsval_delta || c->up.tsecr_delta);
-	c->forward_mss = c->mss && c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
-	c->window_bytes = WINDOW_UNKNOWN;
+	sp_conn_take_half(c);
 	return sp_next(SP_NEXT_DELIVER, "sent again");
 }
 

@@ -11,9 +11,6 @@
 #include "proxy/change.h"
 #include "proxy/commit.h"
 #include "proxy/home.h"
-#include "tcp/relay.h"
-
-#define WINDOW_UNKNOWN	65535
 
 /* Pools are known by parts of hashes of names: two may be equal. */
 static int is_pool_unique(const struct sp_config *config, __u16 id)
@@ -57,9 +54,7 @@ struct sp_next sp_stay_forward(struct sp_conn *c, const char *why)
 	c->up = c->leg;
 	c->up.seq_delta += sp_change_shift(c);
 	c->client.isn_ours = c->heard_ack - 1;
-	c->backend.has_ts = c->client.has_ts && (c->leg.tsval_delta || c->leg.tsecr_delta);
-	c->forward_mss = c->mss < SP_RELAY_MSS ? c->mss : SP_RELAY_MSS;
-	c->window_bytes = WINDOW_UNKNOWN;
+	sp_conn_take_half(c);
 	return sp_next(SP_NEXT_DELIVER, why);
 }
 

@@ -89,15 +89,6 @@ static int has_end(const struct sp_conn *c, const struct sp_leg *leg)
 	return leg->down.state.flags & SP_STATE_FIN && behind >= !is_counted;
 }
 
-/* The client still sends, and would wait for acknowledgements. */
-static void reset_client(struct sp_proxy *p, const struct sp_conn *c)
-{
-	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, 0);
-
-	rst.seq = c->heard_ack;
-	sp_wire_send(p->node.wire, &rst);
-}
-
 /* The response ends with the connection; or a tunnel has just begun. */
 static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
@@ -106,7 +97,7 @@ static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c, const struc
 	if (sp_datapath_get(p->node.dp, &c->front, &up) ||
 	    up.meta.boundary.bound != SP_BOUND_NONE) {
 		if (has_end(c, leg))
-			reset_client(p, c);
+			sp_leg_reset_client(p, c);
 		return sp_next(SP_NEXT_END, "the connection ends with the response before");
 	}
 	c->request = (struct sp_request){ .bytes = SP_CONN_BUF, .bound = SP_BOUND_NONE };
@@ -200,7 +191,7 @@ struct sp_next sp_turn_go(struct sp_proxy *p, struct sp_conn *c)
 		break;
 	case SP_LEG_ENDED:
 		if (is_lost(c, &leg)) {
-			reset_client(p, c);
+			sp_leg_reset_client(p, c);
 			return sp_next(SP_NEXT_END, "its backend has reset what it lacks");
 		}
 		break;

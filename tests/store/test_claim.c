@@ -131,7 +131,7 @@ static void begin_script(struct sp_cmd *cmd, enum sp_script script, int keys, in
 {
 	struct sp_key f = sp_key_make(SP_KEY_FRONT, &front), d = f;
 
-	d.bytes[1] = SP_KEY_DOWN;
+	d.bytes[0] = SP_KEY_DOWN;
 	sp_cmd_begin(cmd, 3 + keys + args);
 	sp_cmd_text(cmd, "EVALSHA");
 	sp_cmd_text(cmd, sha[script]);
