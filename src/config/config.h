@@ -51,6 +51,43 @@ struct sp_backend_conf {
 	unsigned int		weight;		/* 0..256, default 1; 0: no new connections */
 };
 
+#define SP_CHECKS_MAX	65536	/* backends with a check, in all pools */
+
+enum sp_check_type { SP_CHECK_NONE, SP_CHECK_TCP, SP_CHECK_HTTP, SP_CHECK_HTTPS };
+
+/* Statuses of HTTP, both included. */
+struct sp_status_range {
+	unsigned int	first, last;
+};
+
+/**
+ * struct sp_check_conf - how the backends of a pool are checked; as in HAProxy by default
+ * @method, @path: of http and https; default GET and /
+ * @host:	of the header; NULL: address and port
+ * @sni:	server name of TLS, also for the certificate; NULL: @host, if that is a name
+ * @ca_file:	NULL: the system's authorities
+ * @body:	the response contains this; NULL: any
+ * @port, @address: where to, if not the backend's own; 0 and a zero address
+ */
+struct sp_check_conf {
+	enum sp_check_type	type;
+	char			*method;
+	char			*path;
+	char			*host;
+	char			*sni;
+	int			is_verified;
+	char			*ca_file;
+	char			*body;
+	size_t			expect_count;
+	struct sp_status_range	*expects;	/* default 200-399 */
+	__u64			interval_ns;	/* default 2s */
+	__u64			timeout_ns;	/* default: the interval */
+	unsigned int		rise;		/* default 2 */
+	unsigned int		fall;		/* default 3 */
+	unsigned int		port;
+	struct sp_addr		address;
+};
+
 struct sp_pool_conf {
 	char			*name;
 	__u32			id;		/* sp_name_id(name) */
@@ -59,6 +96,7 @@ struct sp_pool_conf {
 	/* in a row, and a backend is down; default 3; 0: never */
 	unsigned int		failures;
 	__u64			retry_ns;	/* time without connections then, default 5s */
+	struct sp_check_conf	check;		/* default none */
 	size_t			backend_count;
 	struct sp_backend_conf	*backends;
 };

@@ -57,6 +57,13 @@ static __u64 tried_bit(size_t idx)
 	return 1ULL << idx % 64;
 }
 
+/* Down by failed connections, and no trial is due. */
+static int is_waiting(const struct sp_backend *backend, __u64 now_ns)
+{
+	return backend && backend->is_down && backend->order != SP_BACKEND_ORDER_UP &&
+	       now_ns < backend->retry_at_ns;
+}
+
 /*
  * Each candidate gains its weight; the candidate with the most is chosen and pays the total.
  * @is_any: also if down
@@ -74,7 +81,9 @@ static int pick_backend(struct sp_backends *b, const struct sp_pool_conf *pool, 
 
 		if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != is_v4 || tried & tried_bit(i))
 			continue;
-		if (backend && backend->is_down && now_ns < backend->retry_at_ns && !is_any)
+		if (sp_backend_is_out(backend))
+			continue;
+		if (is_waiting(backend, now_ns) && !is_any)
 			continue;
 		if (backend)
 			backend->current = has;
@@ -145,6 +154,24 @@ void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *poo
 	backend->is_down = 0;
 }
 
+int sp_backends_checked(struct sp_backends *b, const struct sp_pool_conf *pool, int idx,
+			const struct sp_health_result *result, __u64 now_ns)
+{
+	const struct sp_check_conf *check = &pool->check;
+	struct sp_backend *backend = find_backend(b, pool, idx);
+	const char *name = pool->backends[idx].name;
+
+	if (!backend || !sp_health_add(&backend->health, result, check->rise, check->fall, now_ns))
+		return 0;
+	if (backend->health.is_down)
+		log_warn("pool %s: backend %s down by its checks: %s", pool->name, name,
+			 backend->health.reason);
+	else
+		log_info("pool %s: backend %s up by its checks: %s", pool->name, name,
+			 backend->health.reason);
+	return 1;
+}
+
 int sp_backends_learn(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, __u16 mss,
 		      __u8 asked, __u8 had)
 {
@@ -202,6 +229,8 @@ static void carry_state(const struct sp_backends *from, const struct sp_pool_con
 	backend->mss = 0;
 	backend->lacks = 0;
 	backend->is_down = known->is_down && pool->failures;
+	if (pool->check.type == SP_CHECK_NONE)
+		backend->health = (struct sp_health){};
 }
 
 static void fill_tables(struct sp_backends *b, const struct sp_backends *from)

@@ -7,6 +7,7 @@
 #define SP_NODE_BACKENDS_H
 
 #include "config/config.h"
+#include "node/health.h"
 
 /*
  * Theory of operation
@@ -21,11 +22,23 @@
  * connection has tried are left out, unless all were tried. Backends that are down are left out,
  * unless all are down: a backend that may be dead is better than none.
  *
+ * Checks and operators decide for certain: a backend that is down by its checks, or that an operator
+ * has taken out, gets no connection in any case. If a pool has no other, clients get 503.
+ *
  * A backend keeps its state over a reload if pool name and address stay. A connection from before a
  * reload continues with its pool. So calls take a pool of any configuration still in memory, and an
  * index in that pool. Reports about removed backends are ignored.
  */
 enum sp_backend_failure { SP_BACKEND_REFUSED, SP_BACKEND_SILENT };
+
+/* An operator's word. UP overrules checks and failures; DRAIN and DOWN end new connections. */
+#define SP_BACKEND_ORDERS(X) X(AUTO, auto) X(UP, up) X(DRAIN, drain) X(DOWN, down)
+enum sp_backend_order {
+#define X(up, low) SP_BACKEND_ORDER_##up,
+	SP_BACKEND_ORDERS(X)
+#undef X
+	SP_BACKEND_ORDER_COUNT,
+};
 
 /**
  * struct sp_backend - state of a backend
@@ -36,6 +49,8 @@ enum sp_backend_failure { SP_BACKEND_REFUSED, SP_BACKEND_SILENT };
  * @current:	for the turns: sum of the skipped weights, minus the given ones
  * @mss:	of its last SYN-ACK; 0: none was seen
  * @lacks:	SP_SERVICE_F_* that the SYN offered and the SYN-ACK did not have
+ * @order:	by `splicectl backend`
+ * @health:	by its checks; all zero in a pool without `check`
  */
 struct sp_backend {
 	__u32			pool_id;
@@ -49,9 +64,19 @@ struct sp_backend {
 	__u64			retry_at_ns;
 	__u16			mss;
 	__u8			lacks;
+	enum sp_backend_order	order;
+	struct sp_health	health;
 };
 
 struct sp_backends;
+
+/* Whether it gets no connection, even if the pool has no other. NULL: not in the configuration. */
+static inline int sp_backend_is_out(const struct sp_backend *backend)
+{
+	if (!backend || backend->order == SP_BACKEND_ORDER_UP)
+		return 0;
+	return backend->order != SP_BACKEND_ORDER_AUTO || backend->health.is_down;
+}
 
 /* @config: borrowed, see below. Return: 0 or -ENOMEM. */
 int sp_backends_new(const struct sp_config *config, struct sp_backends **ret_backends);
@@ -85,6 +110,13 @@ void sp_backends_connected(struct sp_backends *backends, const struct sp_pool_co
  */
 int sp_backends_learn(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
 		      __u16 mss, __u8 asked, __u8 had);
+
+/*
+ * sp_backends_checked() - note the result of a check. A change between up and down is logged.
+ * Return: whether it has changed
+ */
+int sp_backends_checked(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
+			const struct sp_health_result *result, __u64 now_ns);
 
 /* For reports; borrowed. NULL: the backend is not in the configuration any more. */
 const struct sp_backend *sp_backends_at(const struct sp_backends *backends,

@@ -408,6 +408,62 @@ static void reload_may_switch_marking_off(void **state)
 	close_backends(b, new);
 }
 
+static void check(struct sp_backends *b, struct sp_config *config, int idx, int is_passed, int times)
+{
+	struct sp_health_result result = { is_passed, 1, is_passed ? "HTTP 200" : "HTTP 500" };
+
+	config->pools[0].check = (struct sp_check_conf){ .type = SP_CHECK_TCP, .rise = 2, .fall = 3 };
+	while (times--)
+		sp_backends_checked(b, &config->pools[0], idx, &result, 0);
+}
+
+/* As in HAProxy: failed connections leave the last backend in, failed checks do not. */
+static void down_by_checks_gets_none(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	check(b, config, 0, 1, 1);
+	check(b, config, 0, 0, 2);
+	assert_logged("");
+	assert_string_equal(turns(b, pool, 4, 0), "abab");
+	check(b, config, 0, 0, 1);
+	assert_logged("pool w: backend a down by its checks: HTTP 500\n");
+	assert_string_equal(turns(b, pool, 4, 0), "bbbb");
+	refuse(b, pool, 1, 3, 0);
+	logged[0] = 0;
+	assert_string_equal(turns(b, pool, 4, 1), "bbbb");
+	check(b, config, 1, 0, 1);
+	logged[0] = 0;
+	assert_int_equal(first_choice(b, pool, 1), -ENOENT);
+	assert_int_equal(first_choice(b, pool, 100 * S), -ENOENT);
+	check(b, config, 0, 1, 2);
+	assert_logged("pool w: backend a up by its checks: HTTP 200\n");
+	assert_string_equal(turns(b, pool, 4, 1), "aaaa");
+	close_backends(b, config);
+}
+
+static void reload_keeps_health_while_there_are_checks(void **state)
+{
+	struct sp_config *old = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_config *new = load("{name: w, backends: [" C ", " A "]}");
+	struct sp_config *without = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(old);
+
+	check(b, old, 0, 0, 1);
+	logged[0] = 0;
+	new->pools[0].check = old->pools[0].check;
+	assert_int_equal(sp_backends_configure(b, new), 0);
+	assert_string_equal(turns(b, &new->pools[0], 4, 0), "cccc");
+	assert_int_equal(sp_backends_configure(b, without), 0);
+	assert_string_equal(turns(b, &without->pools[0], 4, 0), "abab");
+	assert_int_equal(sp_backends_at(b, &without->pools[0], 0)->health.failed, 0);
+	sp_config_free(old);
+	sp_config_free(new);
+	close_backends(b, without);
+}
+
 static struct sp_config *load_many(unsigned int count)
 {
 	struct sp_config *config;
@@ -542,6 +598,8 @@ int main(void)
 		cmocka_unit_test(a_pool_of_another_configuration_is_not_taken_for_one_of_this),
 		cmocka_unit_test(connections_of_before_a_reload_go_on),
 		cmocka_unit_test(reload_may_switch_marking_off),
+		cmocka_unit_test(down_by_checks_gets_none),
+		cmocka_unit_test(reload_keeps_health_while_there_are_checks),
 		cmocka_unit_test(what_a_synack_tells),
 		cmocka_unit_test(reload_forgets_what_a_synack_told),
 		cmocka_unit_test(large_pools),
