@@ -19,6 +19,7 @@
 #include "proxy/reader.h"
 #include "proxy/reply.h"
 #include "proxy/response.h"
+#include "proxy/takeover.h"
 #include "proxy/turn.h"
 #include "tcp/relay.h"
 
@@ -104,6 +105,8 @@ static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const stru
 		sp_forward_overtaken(p, up, seg);
 		return;
 	}
+	if (sp_exchange_is_guess(p, seg, up) && sp_takeover_query(p, seg))
+		return;
 	c = sp_exchange_begin(p, seg, up);
 	if (!c)
 		return;

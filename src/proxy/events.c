@@ -198,6 +198,21 @@ static void take_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 		sp_dispatch_segment(p, c, seg);
 }
 
+/* Segments of a splice that is read here: they begin with a head of their own. */
+static void use_no_head(struct sp_proxy *p, const struct sp_tuple *front, int err)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(p->node.dp, front, &e) || !(e.half.flags & SP_HALF_F_REQUESTS)) {
+		sp_miss_not_found(p, front, err);
+		return;
+	}
+	p->is_queried = p->is_sent_here = 1;
+	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, front), front, sp_now_ns(),
+		      release_bounded, p);
+	p->is_queried = p->is_sent_here = 0;
+}
+
 static void on_head(void *ctx, const struct sp_tuple *front, int err,
 		    const struct sp_stash_offer *offer,
 		    const char *bytes, __u32 len)
@@ -217,7 +232,7 @@ static void on_head(void *ctx, const struct sp_tuple *front, int err,
 		sp_stray_take(p->node.strays, sp_conns_hash(p->conns, front), front, sp_now_ns(),
 			      take_stray, p);
 	if (is_wanted && err)
-		sp_miss_not_found(p, front, err);
+		use_no_head(p, front, err);
 }
 
 static const struct sp_store_events store_events = {

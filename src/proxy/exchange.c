@@ -66,16 +66,22 @@ static void forget_end(struct sp_proxy *p, const struct sp_segment *seg,
  * The boundary is the next head's first byte. But other proxies may have read further requests of a
  * segment: then all before @seg was acknowledged, and a head begins there (law 8).
  */
-static __u32 first_of(struct sp_conn *c, const struct sp_segment *seg, const struct sp_entry *up,
-		      const struct sp_entry *down)
+static int is_guess(const struct sp_segment *seg, const struct sp_entry *up,
+		    const struct sp_entry *down)
 {
-	__u32 until = up->meta.boundary.until;
+	const struct sp_boundary *b = &up->meta.boundary;
 
-	if (c->begins != SP_BOUND_STOP || (__s32)(seg->seq - until) <= 0 ||
-	    (down->meta.boundary.bound != SP_BOUND_UNKNOWN && !is_stale(seg, down)))
-		return until;
-	c->is_guess = 1;
-	return seg->seq;
+	return b->bound == SP_BOUND_STOP && (__s32)(seg->seq - b->until) > 0 &&
+	       (down->meta.boundary.bound == SP_BOUND_UNKNOWN || is_stale(seg, down));
+}
+
+int sp_exchange_is_guess(struct sp_proxy *p, const struct sp_segment *seg,
+			 const struct sp_entry *up)
+{
+	struct sp_tuple down_key = sp_tuple_reverse(&up->half.out);
+	struct sp_entry down;
+
+	return !sp_datapath_get(p->node.dp, &down_key, &down) && is_guess(seg, up, &down);
 }
 
 static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const struct sp_entry *up,
@@ -88,7 +94,8 @@ static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const stru
 	c->up = up->half;
 	c->is_next = 1;
 	c->begins = up->meta.boundary.bound;
-	c->client.isn_theirs = first_of(c, seg, up, down) - 1;
+	c->is_guess = is_guess(seg, up, down);
+	c->client.isn_theirs = (c->is_guess ? seg->seq : up->meta.boundary.until) - 1;
 	c->client.isn_ours = seg->ack - 1;
 	c->client.tsval_ours = seg->tsecr;
 	c->client.tsval_theirs = seg->tsval;

@@ -12,6 +12,10 @@
 struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *seg,
 				  const struct sp_entry *up);
 
+/* Whether only acknowledged bytes before @seg show that a request begins there. */
+int sp_exchange_is_guess(struct sp_proxy *p, const struct sp_segment *seg,
+			 const struct sp_entry *up);
+
 /* The request is forwarded: bytes behind it are the next request, or more of its body. */
 struct sp_next sp_exchange_rest(struct sp_proxy *p, struct sp_conn *c);
 

@@ -55,6 +55,10 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 {
 	int is_early = c->is_next && !c->is_turn;
 
+	if (is_early && c->is_guess && next.kind == SP_NEXT_REPLY) {
+		p->node.counters.guesses_wrong++;
+		next = sp_next(SP_NEXT_END, "no head begins here");
+	}
 	if (is_early && (next.kind == SP_NEXT_CONNECT || next.kind == SP_NEXT_REPLY))
 		return sp_turn_begin(p, c, next);
 	if (c->is_again && next.kind == SP_NEXT_REPLY)

@@ -54,6 +54,7 @@ struct sp_sync {
  * @wanting:	the client in need of a port
  * @reclaim_budget: splices left in this tick to be examined for their ports
  * @is_sent_here: a segment from another proxy is handled: it goes to no third one
+ * @is_queried:	the store has no head of the segments that are handled
  * @quote_budget: ICMP errors left in this tick to be queried in the store
  */
 struct sp_proxy {
@@ -78,7 +79,7 @@ struct sp_proxy {
 	const struct sp_addr		*wanting;
 	__u32				reclaim_budget;
 	__u32				quote_budget;
-	__u8				is_sent_here;
+	__u8				is_sent_here, is_queried;
 };
 
 extern const struct sp_role sp_proxy_role;

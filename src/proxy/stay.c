@@ -83,15 +83,21 @@ static void await_response(const struct sp_conn *c, const struct sp_leg *leg,
 		patch->down.bound = SP_BOUND_UNKNOWN;
 }
 
-/* The new version may have come back from the store before the commit was answered. */
+/*
+ * What is committed counts, wherever the boundary is here: the head may have been read by a dead
+ * proxy. The new version may have come back from the store before the commit was answered.
+ */
 static int set_stay(struct sp_proxy *p, const struct sp_conn *c, struct sp_patch *patch)
 {
 	int err = sp_datapath_patch(p->node.dp, patch);
 
 	if (!err || !c->is_staying)
 		return err;
-	patch->version = patch->becomes;
 	patch->sets &= ~(SP_PATCH_IF_UP | SP_PATCH_IF_DOWN);
+	err = sp_datapath_patch(p->node.dp, patch);
+	if (!err)
+		return 0;
+	patch->version = patch->becomes;
 	return sp_datapath_patch(p->node.dp, patch);
 }
 

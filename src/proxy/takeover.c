@@ -163,6 +163,20 @@ int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err)
 	return !!w;
 }
 
+int sp_takeover_query(struct sp_proxy *p, const struct sp_segment *seg)
+{
+	struct want *w;
+
+	if (!sp_node_is_shared(&p->node) || p->is_queried)
+		return 0;
+	sp_stray_add(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), seg, SP_STRAY_F_MINE,
+		     sp_now_ns());
+	w = add_want(p, &seg->tuple, READING, 0);
+	if (w)
+		read_head(p, w);
+	return 1;
+}
+
 /* ---- a head was read ---- */
 
 /* A head without a splice that might have run, see above. */

@@ -23,6 +23,11 @@ void sp_takeover_tick(struct sp_proxy *p, __u64 now_ns);
  */
 int sp_takeover_fetched(struct sp_proxy *p, const struct sp_tuple *key, int err);
 /*
+ * @seg seems to begin a further request: it waits among the strays while the store is queried for a
+ * head that a dead proxy has acknowledged. Return: 0: the store has been queried.
+ */
+int sp_takeover_query(struct sp_proxy *p, const struct sp_segment *seg);
+/*
  * The store has this head from us now: the former owner need not deliver. @left_by: as in struct
  * sp_conn
  */
