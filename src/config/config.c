@@ -411,6 +411,8 @@ int sp_service_reads_requests(const struct sp_service_conf *service)
 		return 1;
 	if (service->route_unit != SP_ROUTE_REQUEST)
 		return 0;
+	if (service->has_hashed_pool)
+		return 1;
 	for (size_t i = 0; i < service->route_count; i++)
 		if (service->routes[i].pool_idx != service->default_pool_idx)
 			return 1;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "abi/service.h"
+#include "balance/balance.h"
 #include "base/endpoint.h"
 #include "base/prefix.h"
 #include "l7/proxy_header.h"
@@ -93,6 +94,9 @@ struct sp_pool_conf {
 	__u32			id;		/* sp_name_id(name) */
 	enum sp_source		source;
 	enum sp_proxy_protocol	proxy_protocol;	/* spoken to backends; default none */
+	enum sp_balance		balance;	/* default round_robin */
+	enum sp_hash_by		hash_by;	/* with SP_BALANCE_HASH */
+	char			*hash_name;	/* of the header or cookie; else NULL */
 	/* in a row, and a backend is down; default 3; 0: never */
 	unsigned int		failures;
 	__u64			retry_ns;	/* time without connections then, default 5s */
@@ -118,6 +122,7 @@ struct sp_service_conf {
 	size_t			route_count;
 	struct sp_route		*routes;
 	int			default_pool_idx; /* -1: no default, no route means 404 */
+	int			has_hashed_pool; /* sp_pool_hashes_requests() of a pool */
 };
 
 /* Where a service listens, for sp_config_service_at(). */
@@ -255,9 +260,15 @@ void sp_config_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAM
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config,
 						   const struct sp_tuple *front);
 
+/* Whether the backend of a pool follows from the head of a request. */
+static inline int sp_pool_hashes_requests(const struct sp_pool_conf *pool)
+{
+	return pool->balance == SP_BALANCE_HASH && pool->hash_by != SP_HASH_BY_SOURCE;
+}
+
 /*
- * Whether each request of @service has to be read: its route is not decided by the connection's
- * first, or its head is changed.
+ * Whether each request of @service has to be read: its pool or backend is not decided by the
+ * connection's first, or its head is changed.
  */
 int sp_service_reads_requests(const struct sp_service_conf *service);
 

@@ -124,6 +124,8 @@ static const struct sp_doc_key pool_keys[] = {
 	  .allowed = "snat or client" },
 	{ .name = "proxy_protocol", .parse = value_proxy_protocol,
 	  .offset = offsetof(struct sp_pool_conf, proxy_protocol), .allowed = "v1, v2 or none" },
+	{ .name = "balance", .parse = sp_value_balance,
+	  .allowed = "round_robin, least_connections, random_two, or {hash: source}" },
 	{ .name = "failures", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_pool_conf, failures),
 	  .min = 0, .max = FAILURES_MAX },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* print.c - the normal form of a configuration: every default spelled out, keys in one order. */
+#include "config/section.h"
 #include "config/value.h"
 
 #include <arpa/inet.h>
@@ -192,6 +193,7 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 	print_key("  - name", pool->name, out);
 	fprintf(out, "\n    source: %s\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
 	print_proxy_protocol(pool->proxy_protocol, out);
+	sp_print_balance(pool, out);
 	fprintf(out, "    failures: %u\n    retry: %s\n    backends:\n", pool->failures,
 		sp_time_format(pool->retry_ns, text));
 	for (const struct sp_backend_conf *b = pool->backends;
@@ -300,7 +302,8 @@ static const char *commit_cost(const struct sp_config *config,
 		return "";
 	if (sp_rewrite_is_needed(&service->rewrite))
 		return ", a commit for each request whose head is changed";
-	return ", a commit for each change of the pool";
+	return service->has_hashed_pool ? ", a commit for each change of the backend" :
+		", a commit for each change of the pool";
 }
 
 static void print_route_unit(const struct sp_config *config, const struct sp_service_conf *service,

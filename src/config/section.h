@@ -35,4 +35,12 @@ int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at,
 			   const struct sp_service_conf *service,
 			   int pool_idx);
 
+/* How a pool chooses. @into: struct sp_pool_conf */
+int sp_value_balance(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		     void *into);
+/* Refuses a pool (named @at) that hashes requests, in a service of protocol tls or tcp. */
+int sp_pool_check_hash(struct sp_doc *doc, const yaml_node_t *at, struct sp_service_conf *service,
+		       int pool_idx);
+void sp_print_balance(const struct sp_pool_conf *pool, FILE *out);
+
 #endif

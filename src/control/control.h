@@ -48,12 +48,13 @@
  *	   "mode":MODE, "pools":[TEXT...]}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
- *	   "failures":N, "connections":N, "refused":N, "silent":N,
+ *	   "failures":N, "open":N, "connections":N, "refused":N, "silent":N,
  *	   "agent":TEXT|null, "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...]}...],
  *	 "counters":{NAME:N...}}
  * "warnings" are the texts of "warning_details"; since is in s of Unix time, null
  * where a warning was found just now. A backend's failures are those in a row, and
- * retry_ms is the time until one that is down is tried again; connections, refused
+ * retry_ms is the time until one that is down is tried again; open are its
+ * connections through this proxy now; connections, refused
  * and silent count, since the daemon started, connections to it that were
  * answered, refused, and not answered; agent is the living agent on its host.
  * modes has, for each mode in which a service asks for this pool, the mode that

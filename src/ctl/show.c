@@ -240,7 +240,7 @@ static void show_modes(const json_t *object, FILE *out)
 
 static void add_backend(struct sp_table *table, const char *pool, const json_t *backend, FILE *out)
 {
-	char weight[SP_HUMAN_MAX], failures[SP_HUMAN_MAX];
+	char weight[SP_HUMAN_MAX], failures[SP_HUMAN_MAX], open[SP_HUMAN_MAX];
 	char connections[SP_HUMAN_MAX], refused[SP_HUMAN_MAX], silent[SP_HUMAN_MAX];
 	const char *cells[] = {
 		pool,
@@ -249,6 +249,7 @@ static void add_backend(struct sp_table *table, const char *pool, const json_t *
 		text_of(backend, "state"),
 		format_int(int_of(backend, "weight"), weight),
 		format_int(int_of(backend, "failures"), failures),
+		format_int(int_of(backend, "open"), open),
 		format_int(int_of(backend, "connections"), connections),
 		format_int(int_of(backend, "refused"), refused),
 		format_int(int_of(backend, "silent"), silent),
@@ -262,7 +263,8 @@ static void show_pools(const json_t *pools, FILE *out)
 	static const struct sp_column columns[] = {
 		{ "POOL", 0 },     { "BACKEND", 0 },     { "ADDRESS", 0 }, { "STATE", 0 },
 			 { "WEIGHT", 1 },
-		{ "FAILURES", 1 }, { "CONNECTIONS", 1 }, { "REFUSED", 1 }, { "SILENT", 1 },
+		{ "FAILURES", 1 }, { "OPEN", 1 }, { "CONNECTIONS", 1 }, { "REFUSED", 1 },
+			 { "SILENT", 1 },
 	};
 	const json_t *pool, *backend;
 	struct sp_table table;

@@ -25,3 +25,16 @@ void sp_count_add(struct sp_count *count, struct sp_control *control, int splice
 	count->changes += !!splices;
 	control->is_full = now >= count->max;
 }
+
+void sp_count_replace(struct sp_count *count, struct sp_control *control,
+		      const struct sp_tuple *key, const struct sp_entry *old,
+		      const struct sp_entry *new)
+{
+	sp_count_add(count, control, sp_count_of(new) - sp_count_of(old));
+	if (!count->watch)
+		return;
+	if (sp_count_of(old))
+		count->watch(count->watch_ctx, key, old, -1);
+	if (sp_count_of(new))
+		count->watch(count->watch_ctx, key, new, 1);
+}

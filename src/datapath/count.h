@@ -16,4 +16,9 @@ const struct sp_count *sp_count_read(struct sp_count *count, const struct sp_con
 /* So many more, or fewer. The datapath refuses SYNs while the table is full. */
 void sp_count_add(struct sp_count *count, struct sp_control *control, int splices);
 
+/* @old gives way to @new, either of which may be NULL. Calls @count->watch. */
+void sp_count_replace(struct sp_count *count, struct sp_control *control,
+		      const struct sp_tuple *key, const struct sp_entry *old,
+		      const struct sp_entry *new);
+
 #endif

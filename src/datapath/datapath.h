@@ -150,14 +150,25 @@ int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct
  * @max:	limits.splices of the last sp_datapath_apply()
  * @changes:	number of changes of @splices
  * @introduced:	splices that introductions had made when it was last read
+ * @watch:	NULL, or called for each splice that is put (@change: 1) or removed (-1), with the
+ *		half from the backend
  */
 struct sp_count {
 	unsigned int	splices;
 	unsigned int	max;
 	__u64		changes;
 	__u32		introduced;
+	void		(*watch)(void *ctx, const struct sp_tuple *key, const struct sp_entry *e,
+				 int change);
+	void		*watch_ctx;
 };
 const struct sp_count *sp_datapath_count(struct sp_datapath *dp);
+void sp_datapath_watch(struct sp_datapath *dp, void (*watch)(void *ctx, const struct sp_tuple *key,
+							    const struct sp_entry *e, int change),
+		       void *ctx);
+/* At start: an entry that was there before, for @watch. */
+void sp_datapath_found(struct sp_datapath *dp, const struct sp_tuple *key,
+		       const struct sp_entry *e);
 /* Correct the count, after a walk during which @changes was constant. */
 void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices);
 

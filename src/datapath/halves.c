@@ -25,27 +25,39 @@ void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 	sp_count_add(&dp->count, dp->control, splices - sp_datapath_count(dp)->splices);
 }
 
-/* Return: 0 or -errno; *@ret_counted: whether the replaced entry was counted. */
-static int replace_entry(int fd, const struct sp_tuple *key, const struct sp_entry *e,
-			 unsigned int *ret_counted)
+void sp_datapath_watch(struct sp_datapath *dp, void (*watch)(void *ctx, const struct sp_tuple *key,
+							    const struct sp_entry *e, int change),
+		       void *ctx)
 {
-	struct sp_entry old;
+	dp->count.watch = watch;
+	dp->count.watch_ctx = ctx;
+}
 
-	*ret_counted = 0;
+void sp_datapath_found(struct sp_datapath *dp, const struct sp_tuple *key,
+		       const struct sp_entry *e)
+{
+	if (dp->count.watch)
+		dp->count.watch(dp->count.watch_ctx, key, e, 1);
+}
+
+/* Return: 0 or -errno. @ret_old: the replaced entry; all zero: none. */
+static int replace_entry(int fd, const struct sp_tuple *key, const struct sp_entry *e,
+			 struct sp_entry *ret_old)
+{
+	*ret_old = (struct sp_entry){ 0 };
 	if (!bpf_map_update_elem(fd, key, e, BPF_NOEXIST))
 		return 0;
 	if (errno != EEXIST)
 		return -errno;
-	if (!bpf_map_lookup_elem(fd, key, &old))
-		*ret_counted = sp_count_of(&old);
+	if (bpf_map_lookup_elem(fd, key, ret_old))
+		*ret_old = (struct sp_entry){ 0 };
 	return bpf_map_update_elem(fd, key, e, BPF_ANY) ? -errno : 0;
 }
 
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
 		    const struct sp_half_state *start, const struct sp_meta *meta)
 {
-	struct sp_entry e = { .half = *half };
-	unsigned int counted;
+	struct sp_entry e = { .half = *half }, old;
 	int err;
 
 	if (sp_count_of(&e) && sp_datapath_count(dp)->splices >= dp->count.max)
@@ -55,9 +67,9 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 	if (meta)
 		e.meta = *meta;
 	sp_state_begin(&e.state, key, half, sp_now_ns());
-	err = replace_entry(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &counted);
+	err = replace_entry(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &old);
 	if (!err)
-		sp_count_add(&dp->count, dp->control, sp_count_of(&e) - (int)counted);
+		sp_count_replace(&dp->count, dp->control, key, &old, &e);
 	return err;
 }
 
@@ -67,7 +79,7 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 
 	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &old))
 		return -errno;
-	sp_count_add(&dp->count, dp->control, -sp_count_of(&old));
+	sp_count_replace(&dp->count, dp->control, key, &old, NULL);
 	if (dp->has_names)
 		bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_named), key);
 	return 0;

@@ -74,6 +74,8 @@ static void age_splice(struct sp_ager *a, const struct sp_limits_conf *limits,
 		sp_ager_count_holder(a, &e->half.out.daddr);
 	if (sp_ager_check_over(a, limits, &v))
 		return;
+	if (a->met)
+		a->met(a->ctx, key, e);
 	sp_ager_check_ends(a, &v);
 	if (sp_ager_is_shared(a) && sp_entry_is_live(e))
 		sp_ager_check_refreshed(a, &v);
@@ -136,6 +138,8 @@ static void begin_walk(struct sp_ager *a)
 
 static void end_walk(struct sp_ager *a)
 {
+	if (a->walk_ends)
+		a->walk_ends(a->ctx, a->changes == sp_datapath_count(a->dp)->changes);
 	check_count(a);
 	a->survivable = a->counted_survivable;
 	a->oldest_s = a->counted_oldest_s;

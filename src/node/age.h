@@ -21,6 +21,8 @@
  * @expired:	reset both ends of a splice that may still be in use, because no node carries the
  *		splice any more; @up as in sp_expiry_tell(). NULL if other nodes reset them; then no
  *		splice gives way either
+ * @met, @walk_ends: a splice that stays is met; the walk ends, @is_exact if the table has not
+ *		changed meanwhile. NULL: not told
  * @survivable:	live splices that another proxy could continue: lately confirmed by the store
  * @oldest_s:	when the oldest live splice was made, by the last whole walk, which began at
  *		@oldest_walk_s; CLOCK_REALTIME. INT64_MAX: no splice; 0: no walk yet
@@ -36,7 +38,7 @@
  * @changes:	of sp_count, when the walk began
  * @emptied_s:	the store may have lost confirmations up to this time; CLOCK_REALTIME
  *
- * The caller sets @is_agent, @pause_max_ms, @ended, @expired and @ctx after sp_ager_init(), and may
+ * The caller sets @is_agent, @pause_max_ms, @ended, @expired, @met, @walk_ends and @ctx after sp_ager_init(), and may
  * read @survivable, @oldest_s and @oldest_walk_s. All other members are private.
  */
 struct sp_ager {
@@ -50,6 +52,9 @@ struct sp_ager {
 	void			(*expired)(void *ctx, const struct sp_splice *splice,
 					   const struct sp_half_state *up,
 					   const struct sp_half_state *down);
+	void			(*met)(void *ctx, const struct sp_tuple *down_key,
+				       const struct sp_entry *down);
+	void			(*walk_ends)(void *ctx, int is_exact);
 	void			*ctx;
 	unsigned int		survivable;
 	__s64			oldest_s, oldest_walk_s;

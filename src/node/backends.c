@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* backends.c - see backends.h */
-#include "node/backends.h"
+#include "node/backends_internal.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -8,14 +8,6 @@
 #include <string.h>
 
 #include "base/log.h"
-
-struct sp_backends {
-	const struct sp_config	*config;
-	size_t			count;
-	struct sp_backend	*all;		/* in the order of the configuration */
-	struct sp_backend	**pools;	/* the first backend of each pool */
-	struct sp_backend	**sorted;	/* by key_compare() */
-};
 
 static int key_compare(const struct sp_backend *a, const struct sp_backend *b)
 {
@@ -38,12 +30,36 @@ static struct sp_backend *find_key(const struct sp_backends *b, const struct sp_
 	return found ? *found : NULL;
 }
 
-/*
- * Found by index, if @pool is of the running configuration; by key, if @pool is of an older
- * configuration.
- */
-static struct sp_backend *find_backend(const struct sp_backends *b, const struct sp_pool_conf *pool,
-				       size_t idx)
+/* The first of @b->sorted that is not before @at. */
+static size_t find_first(const struct sp_backends *b, const struct sp_endpoint *at)
+{
+	size_t low = 0, high = b->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (sp_endpoint_compare(&b->sorted[mid]->at, at) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct sp_backend *sp_backends_of_half(const struct sp_backends *b, const struct sp_endpoint *at,
+				       __u16 pool_id)
+{
+	for (size_t i = find_first(b, at); i < b->count; i++) {
+		if (sp_endpoint_compare(&b->sorted[i]->at, at))
+			break;
+		if ((__u16)b->sorted[i]->pool_id == pool_id)
+			return b->sorted[i];
+	}
+	return NULL;
+}
+
+struct sp_backend *sp_backends_find(const struct sp_backends *b, const struct sp_pool_conf *pool,
+				    size_t idx)
 {
 	size_t i = ((uintptr_t)pool - (uintptr_t)b->config->pools) / sizeof(*pool);
 	struct sp_backend key = { .pool_id = pool->id, .at = pool->backends[idx].at };
@@ -51,78 +67,10 @@ static struct sp_backend *find_backend(const struct sp_backends *b, const struct
 	return i < b->config->pool_count ? &b->pools[i][idx] : find_key(b, &key);
 }
 
-static __u64 tried_bit(size_t idx)
-{
-	/* with more than 64 backends, two share a bit and are left out together */
-	return 1ULL << idx % 64;
-}
-
-/* Down by failed connections, and no trial is due. */
-static int is_waiting(const struct sp_backend *backend, __u64 now_ns)
-{
-	return backend && backend->is_down && backend->order != SP_BACKEND_ORDER_UP &&
-	       now_ns < backend->retry_at_ns;
-}
-
-/*
- * Each candidate gains its weight; the candidate with the most is chosen and pays the total.
- * @is_any: also if down
- */
-static int pick_backend(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
-			__u64 tried, int is_any, __u64 now_ns)
-{
-	int total = 0, most = 0, ret = -ENOENT;
-	struct sp_backend *best = NULL;
-
-	for (size_t i = 0; i < pool->backend_count; i++) {
-		const struct sp_backend_conf *conf = &pool->backends[i];
-		struct sp_backend *backend = find_backend(b, pool, i);
-		int has = (int)conf->weight + (backend ? backend->current : 0);
-
-		if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != is_v4 || tried & tried_bit(i))
-			continue;
-		if (sp_backend_is_out(backend))
-			continue;
-		if (is_waiting(backend, now_ns) && !is_any)
-			continue;
-		if (backend)
-			backend->current = has;
-		total += conf->weight;
-		if (ret >= 0 && has <= most)
-			continue;
-		most = has;
-		best = backend;
-		ret = i;
-	}
-	if (best)
-		best->current -= total;
-	return ret;
-}
-
-int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
-		       __u64 *tried, __u64 now_ns)
-{
-	struct sp_backend *backend;
-	int idx;
-
-	idx = pick_backend(b, pool, is_v4, *tried, 0, now_ns);
-	if (idx < 0)
-		idx = pick_backend(b, pool, is_v4, *tried, 1, now_ns);
-	if (idx < 0)
-		idx = pick_backend(b, pool, is_v4, 0, 1, now_ns);
-	if (idx < 0)
-		return idx;
-	*tried |= tried_bit(idx);
-	backend = find_backend(b, pool, idx);
-	if (backend && backend->is_down)
-		backend->retry_at_ns = now_ns + pool->retry_ns;	/* this connection is the trial */
-	return idx;
-}
-
 void sp_backends_failed(struct sp_backends *b, const struct sp_pool_conf *pool, int idx,
 			enum sp_backend_failure why, __u64 now_ns)
 {
-	struct sp_backend *backend = find_backend(b, pool, idx);
+	struct sp_backend *backend = sp_backends_find(b, pool, idx);
 	char text[SP_QUANTITY_STRLEN];
 
 	if (!backend)
@@ -142,7 +90,7 @@ void sp_backends_failed(struct sp_backends *b, const struct sp_pool_conf *pool, 
 
 void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
 {
-	struct sp_backend *backend = find_backend(b, pool, idx);
+	struct sp_backend *backend = sp_backends_find(b, pool, idx);
 
 	if (!backend)
 		return;
@@ -158,7 +106,7 @@ int sp_backends_checked(struct sp_backends *b, const struct sp_pool_conf *pool, 
 			const struct sp_health_result *result, __u64 now_ns)
 {
 	const struct sp_check_conf *check = &pool->check;
-	struct sp_backend *backend = find_backend(b, pool, idx);
+	struct sp_backend *backend = sp_backends_find(b, pool, idx);
 	const char *name = pool->backends[idx].name;
 
 	if (!backend || !sp_health_add(&backend->health, result, check->rise, check->fall, now_ns))
@@ -175,7 +123,7 @@ int sp_backends_checked(struct sp_backends *b, const struct sp_pool_conf *pool, 
 int sp_backends_learn(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, __u16 mss,
 		      __u8 asked, __u8 had)
 {
-	struct sp_backend *backend = find_backend(b, pool, idx), before;
+	struct sp_backend *backend = sp_backends_find(b, pool, idx), before;
 
 	if (!backend)
 		return 0;
@@ -188,7 +136,7 @@ int sp_backends_learn(struct sp_backends *b, const struct sp_pool_conf *pool, in
 const struct sp_backend *sp_backends_at(const struct sp_backends *b,
 					const struct sp_pool_conf *pool, int idx)
 {
-	return find_backend(b, pool, idx);
+	return sp_backends_find(b, pool, idx);
 }
 
 static size_t count_backends(const struct sp_config *config)
@@ -225,7 +173,8 @@ static void carry_state(const struct sp_backends *from, const struct sp_pool_con
 	if (!known)
 		return;
 	*backend = *known;
-	backend->current = 0;
+	backend->load.turn = 0;
+	sp_backend_sum(backend);
 	backend->mss = 0;
 	backend->lacks = 0;
 	backend->is_down = known->is_down && pool->failures;
@@ -242,8 +191,10 @@ static void fill_tables(struct sp_backends *b, const struct sp_backends *from)
 
 		b->pools[i] = backend;
 		for (size_t j = 0; j < pool->backend_count; j++, backend++) {
-			*backend = (struct sp_backend){ .pool_id = pool->id, .at = pool->backends[j].at };
+			*backend = (struct sp_backend){ .pool_id = pool->id,
+							.at = pool->backends[j].at };
 			carry_state(from, pool, backend);
+			backend->load.seed = sp_backend_seed(&pool->backends[j]);
 			b->sorted[backend - b->all] = backend;
 		}
 	}

@@ -6,6 +6,7 @@
 #ifndef SP_NODE_BACKENDS_H
 #define SP_NODE_BACKENDS_H
 
+#include "abi/half.h"
 #include "config/config.h"
 #include "node/health.h"
 
@@ -17,8 +18,8 @@
  *			`retry`
  *	DOWN -> UP	a connection was answered
  *
- * New connections go to the pool's backends in turn, by weight, smoothly: 2:1 is a a b, not blocks
- * of hundreds. Backends of weight 0 (draining) or of the other family get none. Backends that the
+ * New connections go to the pool's backends by `balance` of the pool, see balance.h. Backends of
+ * weight 0 (draining) or of the other family get no connections. Backends that the
  * connection has tried are left out, unless all were tried. Backends that are down are left out,
  * unless all are down: a backend that may be dead is better than none.
  *
@@ -46,7 +47,10 @@ enum sp_backend_order {
  * @connections, @refused, @silent: results of all connections since the start: answered, refused,
  *		timed out
  * @retry_at_ns: time of the next trial, if the backend is down
- * @current:	for the turns: sum of the skipped weights, minus the given ones
+ * @opening:	connections without a splice so far
+ * @spliced, @closed: splices in the table, and those of them that the last walk found closed
+ * @walked, @walked_closed: the same, as far as this walk has come
+ * @load:	for the choice; the turns begin anew with each configuration
  * @mss:	of its last SYN-ACK; 0: none was seen
  * @lacks:	SP_SERVICE_F_* that the SYN offered and the SYN-ACK did not have
  * @order:	by `splicectl backend`
@@ -56,7 +60,10 @@ struct sp_backend {
 	__u32			pool_id;
 	struct sp_endpoint	at;
 	int			is_down;
-	int			current;
+	struct sp_load		load;
+	__u32			opening;
+	__u32			spliced, closed;
+	__u32			walked, walked_closed;
 	__u32			failures;
 	__u64			connections;
 	__u64			refused;
@@ -67,6 +74,13 @@ struct sp_backend {
 	enum sp_backend_order	order;
 	struct sp_health	health;
 };
+
+static inline void sp_backend_sum(struct sp_backend *backend)
+{
+	__u32 closed = backend->closed < backend->spliced ? backend->closed : backend->spliced;
+
+	backend->load.connections = backend->opening + backend->spliced - closed;
+}
 
 struct sp_backends;
 
@@ -93,10 +107,26 @@ int sp_backends_configure(struct sp_backends *backends, const struct sp_config *
  * sp_backends_choose() - the next backend for a connection
  * @is_v4:	family of the connection
  * @tried:	set of the backends that it has tried, 0 at first; the chosen one is added
+ * @key:	with SP_BALANCE_HASH; NULL: none, and the backends have turns
  * Return: index in @pool; -ENOENT: no backend of that family has a weight.
  */
 int sp_backends_choose(struct sp_backends *backends, const struct sp_pool_conf *pool, int is_v4,
-		       __u64 *tried, __u64 now_ns);
+		       const __u64 *key, __u64 *tried, __u64 now_ns);
+
+/* Return: the backend that sp_backends_choose() would choose for @key; -ENOENT: all are down. */
+int sp_backends_holder(struct sp_backends *backends, const struct sp_pool_conf *pool, int is_v4,
+		       __u64 key, __u64 now_ns);
+
+/* Count a connection to a chosen backend (1) until its splice is made, or it is given up (-1). */
+void sp_backends_opening(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
+			 int change);
+/* Count a splice that is put into the table (1), or removed (-1). */
+void sp_backends_spliced(struct sp_backends *backends, const struct sp_tuple *down_key,
+			 const struct sp_entry *down, int change);
+/* A walk over the table meets a splice; it ends. @is_exact: the table has not changed meanwhile */
+void sp_backends_walked(struct sp_backends *backends, const struct sp_tuple *down_key,
+			const struct sp_entry *down);
+void sp_backends_walk_ends(struct sp_backends *backends, int is_exact);
 
 /* Report the result of a connection to a chosen backend. Changes between up and down are logged. */
 void sp_backends_failed(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,

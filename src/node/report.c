@@ -35,11 +35,12 @@ static json_t *make_backend(const struct sp_backend_conf *conf, const struct sp_
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:s?, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s?, s:o}", "name",
 			 conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
 			 "weight", (int)conf->weight, "state", backend_state(conf, b),
 			 "retry_ms", (json_int_t)(retry_ns / 1000000), "failures", (int)b->failures,
+			 "open", (json_int_t)b->load.connections,
 			 "connections", (json_int_t)b->connections, "refused",
 			 (json_int_t)b->refused,
 			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name :

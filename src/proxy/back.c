@@ -110,6 +110,7 @@ static int open_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_endpoi
 		return err;
 	}
 	sp_conn_link_back(p->conns, c);
+	sp_conn_open_to(p, c);
 	if (is_forbidden(p, c)) {
 		sp_conn_release_back(p, c);
 		return -EACCES;
@@ -159,14 +160,24 @@ static void choose_mode(const struct sp_proxy *p, struct sp_conn *c)
 		agent->mtu - sp_addr_header_bytes(&at->addr) : MSS_ANY;
 }
 
+/* The key of the request, or of the client: all clients of an address have the same. */
+static const __u64 *find_key(struct sp_conn *c)
+{
+	if (c->pool->balance == SP_BALANCE_HASH && c->pool->hash_by == SP_HASH_BY_SOURCE) {
+		c->key = sp_balance_hash(&c->origin.addr, sizeof(c->origin.addr));
+		c->has_key = 1;
+	}
+	return c->has_key ? &c->key : NULL;
+}
+
 /* A backend with all ports in use counts as a try, too. */
 static struct sp_next try_next(struct sp_proxy *p, struct sp_conn *c)
 {
 	int is_v4 = sp_addr_is_v4(&c->front.daddr);
 
 	while (c->tries++ < c->config->limits.tries) {
-		c->backend_idx = sp_backends_choose(p->backends, c->pool, is_v4, &c->tried,
-						    sp_now_ns());
+		c->backend_idx = sp_backends_choose(p->backends, c->pool, is_v4, find_key(c),
+						    &c->tried, sp_now_ns());
 		if (c->backend_idx < 0)
 			break;
 		choose_mode(p, c);

@@ -267,6 +267,7 @@ static struct sp_next use_new(struct sp_proxy *p, struct sp_conn *c, int err,
 		return lose_to(p, c, winner);
 	if (err == -EAGAIN)
 		err = go_on_without_store(p, c);
+	sp_conn_opened(p, c);
 	err = err ?: sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
 	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s);
 }

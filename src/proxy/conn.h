@@ -92,6 +92,8 @@ struct sp_request {
  * @leg:	the half up of that splice
  * @request:	of a whole head, with SP_HALF_F_REQUESTS
  * @wanted:	WAITING: the index of the pool
+ * @is_opening:	@backend_idx of @pool counts it, and no splice does so far
+ * @key:	of a whole head, for SP_BALANCE_HASH; valid if @has_key
  * @heard_ack:	latest acknowledgement of the client
  * @heard_ns:	when @client.tsval_ours was echoed by the client
  * @begins:	enum sp_bound: what begins with the first byte held: STOP: a head; CHUNK, CHUNK_END
@@ -187,7 +189,8 @@ struct sp_conn {
 	__u64				before_ns;
 	__u32				owed;
 	__u16				skip;
-	__u8				is_headed, is_again, is_nameless;
+	__u8				is_headed, is_again, is_nameless, has_key, is_opening;
+	__u64				key;
 	int				status;
 };
 

@@ -93,6 +93,7 @@ void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	log_change(c, "END", why);
 	if (c->is_trapped)
 		sp_datapath_del(p->node.dp, &c->front);
+	sp_conn_opened(p, c);
 	sp_conn_drop_stash(p, c);
 	p->held_bytes -= sp_conn_pages(c);
 	sp_config_put(c->config);
@@ -155,6 +156,19 @@ struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack
 	};
 }
 
+void sp_conn_open_to(struct sp_proxy *p, struct sp_conn *c)
+{
+	sp_backends_opening(p->backends, c->pool, c->backend_idx, 1);
+	c->is_opening = 1;
+}
+
+void sp_conn_opened(struct sp_proxy *p, struct sp_conn *c)
+{
+	if (c->is_opening)
+		sp_backends_opening(p->backends, c->pool, c->backend_idx, -1);
+	c->is_opening = 0;
+}
+
 void sp_conn_release_back(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_tuple from = sp_tuple_reverse(&c->back);
@@ -163,6 +177,7 @@ void sp_conn_release_back(struct sp_proxy *p, struct sp_conn *c)
 
 	if (!c->back.sport)
 		return;
+	sp_conn_opened(p, c);
 	sp_conn_unlink_back(p->conns, c);
 	if (c->pool->source == SP_SOURCE_CLIENT)
 		sp_datapath_del(p->node.dp, &from);

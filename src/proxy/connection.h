@@ -96,6 +96,10 @@ void sp_conn_take_half(struct sp_conn *c);
 /* A segment from the service to the client, without payload, that acknowledges @ack_bytes. */
 struct sp_segment sp_conn_segment(const struct sp_conn *c, __u8 flags, __u32 ack_bytes);
 
+/* The chosen backend has a connection more; until a splice counts it, or it is given up. */
+void sp_conn_open_to(struct sp_proxy *p, struct sp_conn *c);
+void sp_conn_opened(struct sp_proxy *p, struct sp_conn *c);
+
 /* Give up the connection to the backend and its port; sp_conn_reset_back(): and tell the backend. */
 void sp_conn_release_back(struct sp_proxy *p, struct sp_conn *c);
 void sp_conn_reset_back(struct sp_proxy *p, struct sp_conn *c);

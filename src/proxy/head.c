@@ -4,6 +4,7 @@
 
 #include "abi/cookie.h"
 #include "l7/http1.h"
+#include "l7/request_key.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
 #include "proxy/remake.h"
@@ -38,6 +39,22 @@ static struct sp_request request_of(const struct sp_http1 *head, __u32 skip)
 	};
 }
 
+static int pool_of(const struct sp_conn *c, int route_idx)
+{
+	if (route_idx == SP_ROUTE_AMBIGUOUS)
+		return -1;
+	return route_idx < 0 ? c->service->default_pool_idx :
+	       c->service->routes[route_idx].pool_idx;
+}
+
+static void note_key(struct sp_conn *c, const struct sp_http1 *head, int pool_idx)
+{
+	const struct sp_pool_conf *pool = pool_idx < 0 ? NULL : &c->config->pools[pool_idx];
+
+	c->has_key = pool && sp_pool_hashes_requests(pool) &&
+		     !sp_request_key(head, pool->hash_by, pool->hash_name, &c->key);
+}
+
 static enum sp_parse_verdict route_http1(struct sp_conn *c, const char *buf, int *ret_idx)
 {
 	static struct sp_http1 head;
@@ -46,9 +63,11 @@ static enum sp_parse_verdict route_http1(struct sp_conn *c, const char *buf, int
 	if (v == SP_PARSE_OK && head.framing.length > SP_BOUNDARY_MAX - SP_CONN_BUF)
 		v = SP_PARSE_BAD;
 	c->request = request_of(&head, c->skip);
-	if (v == SP_PARSE_OK)
-		*ret_idx = sp_route_http1(c->service->routes, c->service->route_count,
-					  c->service->ambiguous_paths, &head);
+	if (v != SP_PARSE_OK)
+		return v;
+	*ret_idx = sp_route_http1(c->service->routes, c->service->route_count,
+				  c->service->ambiguous_paths, &head);
+	note_key(c, &head, pool_of(c, *ret_idx));
 	return v;
 }
 
@@ -101,14 +120,6 @@ static struct sp_next wait_for_rest(struct sp_proxy *p, struct sp_conn *c)
 	}
 	sp_conn_trap(p, c);
 	return sp_next(SP_NEXT_STASH, "the head is incomplete");
-}
-
-static int pool_of(const struct sp_conn *c, int route_idx)
-{
-	if (route_idx == SP_ROUTE_AMBIGUOUS)
-		return -1;
-	return route_idx < 0 ? c->service->default_pool_idx :
-	       c->service->routes[route_idx].pool_idx;
 }
 
 static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int route_idx)

@@ -32,7 +32,8 @@ void sp_stay_note(struct sp_proxy *p, const struct sp_conn *c)
 	__u16 id;
 
 	if (c->is_reply || c->wanted < 0 || c->config != p->node.config || !r->is_bare ||
-	    c->plan.bytes || r->bytes > SP_DECISION_BYTES_MAX)
+	    c->plan.bytes || r->bytes > SP_DECISION_BYTES_MAX ||
+	    sp_pool_hashes_requests(&c->config->pools[c->wanted]))
 		return;
 	id = c->config->pools[c->wanted].id;
 	if (is_pool_unique(c->config, id))
@@ -41,11 +42,27 @@ void sp_stay_note(struct sp_proxy *p, const struct sp_conn *c)
 }
 
 /* A pool of the same name is the same, also after changes by a reload. */
-int sp_stay_is_own_pool(const struct sp_conn *c)
+static int is_own_pool(const struct sp_conn *c)
 {
 	return !c->is_reply && c->wanted >= 0 &&
 	       (__u16)c->config->pools[c->wanted].id == c->leg.pool_id &&
 	       is_pool_unique(c->config, c->leg.pool_id);
+}
+
+/* A key goes to its own backend. Without a key there is no reason to leave the leg. */
+int sp_stay_is_own_backend(struct sp_proxy *p, const struct sp_conn *c)
+{
+	const struct sp_endpoint leg = { c->leg.out.daddr, c->leg.out.dport };
+	const struct sp_pool_conf *pool;
+	int idx;
+
+	if (!is_own_pool(c))
+		return 0;
+	pool = &c->config->pools[c->wanted];
+	if (!c->has_key || !sp_pool_hashes_requests(pool))
+		return 1;
+	idx = sp_backends_holder(p->backends, pool, sp_addr_is_v4(&leg.addr), c->key, sp_now_ns());
+	return idx < 0 || !sp_endpoint_compare(&pool->backends[idx].at, &leg);
 }
 
 struct sp_next sp_stay_forward(struct sp_conn *c, const char *why)

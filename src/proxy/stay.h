@@ -7,8 +7,8 @@
 
 /* The pool of a bare head, for the datapath: see abi/decision.h. */
 void sp_stay_note(struct sp_proxy *p, const struct sp_conn *c);
-/* Return: whether the request is for the pool of its leg. */
-int sp_stay_is_own_pool(const struct sp_conn *c);
+/* Return: whether the request is for the pool, and by its key for the backend, of its leg. */
+int sp_stay_is_own_backend(struct sp_proxy *p, const struct sp_conn *c);
 /* The response before is complete, or does not matter: the backend keeps the order. */
 struct sp_next sp_stay_begin(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
 /* Held bytes up to c->request.bytes: committed first, but for a bare head. */

@@ -184,7 +184,7 @@ struct sp_next sp_turn_go(struct sp_proxy *p, struct sp_conn *c)
 	case SP_LEG_UNKNOWN:
 		if (!is_sure(p, c, &leg) || !is_answered(c, &leg))
 			return sp_next_wait();
-		if (sp_stay_is_own_pool(c))
+		if (sp_stay_is_own_backend(p, c))
 			return sp_stay_begin(p, c, &leg);
 		if (leg.state == SP_LEG_UNKNOWN)
 			return leave_unknown(p, c, &leg);

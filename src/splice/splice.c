@@ -167,6 +167,7 @@ void sp_splice_recount(struct sp_datapath *dp, struct sp_ports *ports)
 			if (!(entries[i].half.flags & SP_HALF_F_FROM_BACKEND))
 				continue;
 			sp_port_reserve(ports, &to, &from);
+			sp_datapath_found(dp, &keys[i], &entries[i]);
 			splices++;
 		}
 	}

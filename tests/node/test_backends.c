@@ -82,7 +82,7 @@ static int first_choice(struct sp_backends *b, const struct sp_pool_conf *pool, 
 {
 	__u64 tried = 0;
 
-	return sp_backends_choose(b, pool, 1, &tried, now_ns);
+	return sp_backends_choose(b, pool, 1, NULL, &tried, now_ns);
 }
 
 /* Names of the next backends, one letter each. */
@@ -156,10 +156,11 @@ static void families_match(void **state)
 	for (int i = 0; i < 8; i++) {
 		__u64 tried = 0;
 
-		assert_int_equal(sp_backends_choose(b, &config->pools[0], 0, &tried, 0), 1);
+		assert_int_equal(sp_backends_choose(b, &config->pools[0], 0, NULL, &tried, 0), 1);
 		assert_int_equal(first_choice(b, &config->pools[0], 0), i % 2 ? 2 : 0);
 		tried = 0;
-		assert_int_equal(sp_backends_choose(b, &config->pools[1], 0, &tried, 0), -ENOENT);
+		assert_int_equal(sp_backends_choose(b, &config->pools[1], 0, NULL, &tried, 0),
+				 -ENOENT);
 	}
 	close_backends(b, config);
 }
@@ -176,9 +177,9 @@ static void what_was_tried_comes_last(void **state)
 		__u64 tried = 0;
 
 		for (int i = 0; i < 3; i++)
-			seen |= 1 << sp_backends_choose(b, pool, 1, &tried, 0);
+			seen |= 1 << sp_backends_choose(b, pool, 1, NULL, &tried, 0);
 		assert_int_equal(seen, 7);
-		assert_true(sp_backends_choose(b, pool, 1, &tried, 0) >= 0);
+		assert_true(sp_backends_choose(b, pool, 1, NULL, &tried, 0) >= 0);
 	}
 	/* the same holds if the untried backends are down, and the tried backends are up */
 	refuse(b, pool, 1, 3, 0);
@@ -187,8 +188,8 @@ static void what_was_tried_comes_last(void **state)
 	for (int turn = 0; turn < 10; turn++) {
 		__u64 tried = 0;
 
-		assert_int_equal(sp_backends_choose(b, pool, 1, &tried, 1), 0);
-		assert_in_range(sp_backends_choose(b, pool, 1, &tried, 1), 1, 2);
+		assert_int_equal(sp_backends_choose(b, pool, 1, NULL, &tried, 1), 0);
+		assert_in_range(sp_backends_choose(b, pool, 1, NULL, &tried, 1), 1, 2);
 	}
 	close_backends(b, config);
 }
@@ -201,7 +202,7 @@ static void draining_gets_none_even_when_all_were_tried(void **state)
 	__u64 tried = 0;
 
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(sp_backends_choose(b, &config->pools[0], 1, &tried, 0), 1);
+		assert_int_equal(sp_backends_choose(b, &config->pools[0], 1, NULL, &tried, 0), 1);
 	close_backends(b, config);
 }
 
@@ -295,7 +296,8 @@ static void a_dead_backend_costs_few_tries(void **state)
 		int is_dead = now_ns >= 10 * S && now_ns < 60 * S, idx;
 		__u64 tried = 0;
 
-		while ((idx = sp_backends_choose(b, pool, 1, &tried, now_ns)) == 2 && is_dead) {
+		while ((idx = sp_backends_choose(b, pool, 1, NULL, &tried, now_ns)) == 2 &&
+		       is_dead) {
 			wasted++;
 			refuse(b, pool, idx, 1, now_ns);
 		}
@@ -388,8 +390,8 @@ static void connections_of_before_a_reload_go_on(void **state)
 	assert_null(sp_backends_at(b, &old->pools[0], 0));
 	assert_ptr_equal(sp_backends_at(b, &old->pools[0], 1),
 			 sp_backends_at(b, &new->pools[0], 1));
-	assert_int_equal(sp_backends_choose(b, &old->pools[1], 1, &tried, 0), 0);
-	assert_int_equal(sp_backends_choose(b, &old->pools[1], 1, &tried, 0), 1);
+	assert_int_equal(sp_backends_choose(b, &old->pools[1], 1, NULL, &tried, 0), 0);
+	assert_int_equal(sp_backends_choose(b, &old->pools[1], 1, NULL, &tried, 0), 1);
 	sp_config_free(old);
 	close_backends(b, new);
 }
@@ -497,7 +499,7 @@ static void large_pools(void **state)
 		__u64 tried = 0;
 
 		for (int k = 0; k < 64; k++)
-			assert_int_equal(asked[sp_backends_choose(b, &config->pools[0], 1, &tried,
+			assert_int_equal(asked[sp_backends_choose(b, config->pools, 1, NULL, &tried,
 								  0)]++, 0);
 	}
 	close_backends(b, config);
@@ -580,9 +582,71 @@ static void reload_forgets_what_a_synack_told(void **state)
 	close_backends(b, new);
 }
 
+static void a_key_keeps_its_backend(void **state)
+{
+	struct sp_config *config = load("{name: w, balance: {hash: source}, failures: 1, "
+					"backends: [" A ", " B ", " C "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+	int held[3] = { 0 };
+
+	for (__u64 key = 0; key < 300; key++) {
+		__u64 tried = 0, mixed = sp_balance_hash(&key, sizeof(key));
+		int first = sp_backends_choose(b, pool, 1, &mixed, &tried, 0), second;
+
+		held[first]++;
+		assert_int_equal(sp_backends_holder(b, pool, 1, mixed, 0), first);
+		second = sp_backends_choose(b, pool, 1, &mixed, &tried, 0);
+		assert_int_not_equal(second, first);	/* it has failed: the next of this key */
+		refuse(b, pool, first, 1, 0);
+		assert_int_equal(sp_backends_holder(b, pool, 1, mixed, 0), second);
+		sp_backends_connected(b, pool, first);
+	}
+	assert_in_range(held[0], 80, 120);
+	assert_in_range(held[1], 80, 120);
+	assert_string_equal(turns(b, pool, 6, 0), "abcabc");	/* without a key */
+	logged[0] = 0;
+	close_backends(b, config);
+}
+
+static char name_of_holder(struct sp_backends *b, const struct sp_pool_conf *pool, __u64 key)
+{
+	return pool->backends[sp_backends_holder(b, pool, 1, key, 0)].name[0];
+}
+
+/* The order of the file, addresses, and a reload make no difference. */
+static void a_key_keeps_its_backend_by_name(void **state)
+{
+	struct sp_config *config = load("{name: w, balance: {hash: source}, "
+					"backends: [" A ", " B ", " C "]}");
+	struct sp_config *other = load("{name: w, balance: {hash: source}, backends: [" C
+				       ", {address: 10.0.0.9:80, name: a}, " B ", {address: 10.0.0.4:80, name: d, weight: 0}]}");
+	struct sp_backends *b = open_backends(config);
+	char before[100], after[100];
+
+	for (__u64 key = 0; key < 100; key++) {
+		__u64 mixed = sp_balance_hash(&key, sizeof(key));
+
+		before[key] = name_of_holder(b, config->pools, mixed);
+	}
+	assert_int_equal(sp_backends_configure(b, other), 0);
+	for (__u64 key = 0; key < 100; key++) {
+		__u64 mixed = sp_balance_hash(&key, sizeof(key));
+
+		after[key] = name_of_holder(b, other->pools, mixed);
+		assert_int_equal(sp_backends_holder(b, config->pools, 1, mixed, 0),
+				 before[key] - 'a');	/* also a connection from before */
+	}
+	assert_memory_equal(before, after, sizeof(before));
+	sp_config_free(config);
+	close_backends(b, other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_keeps_its_backend),
+		cmocka_unit_test(a_key_keeps_its_backend_by_name),
 		cmocka_unit_test(turns_follow_weights_without_blocks),
 		cmocka_unit_test(pools_take_turns_of_their_own),
 		cmocka_unit_test(families_match),

@@ -545,8 +545,11 @@ void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
 		    const struct sp_half_state *start, const struct sp_meta *tag)
 {
-	int was = sp_count_of(table_get(&dp->tables[HALVES], key));
-	struct sp_entry e = { .half = *half };
+	const struct sp_entry *was = table_get(&dp->tables[HALVES], key);
+	struct sp_entry e = { .half = *half }, old = { 0 };
+
+	if (was)
+		old = *was;
 
 	if (sp_count_of(&e) && dp->control.splices >= dp->count.max)
 		return -E2BIG;
@@ -556,15 +559,28 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 		e.meta = *tag;
 	sp_state_begin(&e.state, key, half, sim_now_ns);
 	table_put(&dp->tables[HALVES], key, &e);
-	sp_count_add(&dp->count, &dp->control, sp_count_of(&e) - was);
+	sp_count_replace(&dp->count, &dp->control, key, &old, &e);
 	return 0;
+}
+
+void sp_datapath_watch(struct sp_datapath *dp, void (*watch)(void *ctx, const struct sp_tuple *key,
+							    const struct sp_entry *e, int change),
+		       void *ctx)
+{
+	dp->count.watch = watch;
+	dp->count.watch_ctx = ctx;
+}
+
+void sp_datapath_found(struct sp_datapath *dp, const struct sp_tuple *key,
+		       const struct sp_entry *e)
+{
+	if (dp->count.watch)
+		dp->count.watch(dp->count.watch_ctx, key, e, 1);
 }
 
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 {
-	int was = sp_count_of(table_get(&dp->tables[HALVES], key));
-
-	sp_count_add(&dp->count, &dp->control, -was);
+	sp_count_replace(&dp->count, &dp->control, key, table_get(&dp->tables[HALVES], key), NULL);
 	return table_del(&dp->tables[HALVES], key);
 }
 

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* backends_choose.c - the choice of a backend for a connection */
+#include "node/backends_internal.h"
+
+#include <errno.h>
+
+static __u64 tried_bit(size_t idx)
+{
+	/* with more than 64 backends, two share a bit and are left out together */
+	return 1ULL << idx % 64;
+}
+
+/* Down by failed connections, and no trial is due. */
+static int is_waiting(const struct sp_backend *backend, __u64 now_ns)
+{
+	return backend && backend->is_down && backend->order != SP_BACKEND_ORDER_UP &&
+	       now_ns < backend->retry_at_ns;
+}
+
+/**
+ * struct choice - context of a struct sp_field
+ * @tried:	backends left out
+ * @is_any:	also if down
+ */
+struct choice {
+	struct sp_backends		*b;
+	const struct sp_pool_conf	*pool;
+	__u64				tried;
+	__u64				now_ns;
+	int				is_v4;
+	int				is_any;
+};
+
+static unsigned int share_of(void *ctx, size_t idx)
+{
+	const struct choice *c = ctx;
+	const struct sp_backend_conf *conf = &c->pool->backends[idx];
+	const struct sp_backend *backend;
+
+	if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != c->is_v4 || c->tried & tried_bit(idx))
+		return 0;
+	backend = sp_backends_find(c->b, c->pool, idx);
+	if (sp_backend_is_out(backend) || (!c->is_any && is_waiting(backend, c->now_ns)))
+		return 0;
+	return conf->weight;
+}
+
+/* A backend that a reload has removed has no load. */
+static struct sp_load *load_of(void *ctx, size_t idx)
+{
+	static struct sp_load removed;
+	const struct choice *c = ctx;
+	struct sp_backend *backend = sp_backends_find(c->b, c->pool, idx);
+
+	if (backend)
+		return &backend->load;
+	removed = (struct sp_load){ .seed = sp_backend_seed(&c->pool->backends[idx]) };
+	return &removed;
+}
+
+static int pick_backend(struct choice *c, const __u64 *key)
+{
+	struct sp_field field = { .count = c->pool->backend_count, .ctx = c, .share = share_of,
+				  .load = load_of };
+
+	switch (c->pool->balance) {
+	case SP_BALANCE_LEAST_CONNECTIONS:
+		return sp_balance_least(&field);
+	case SP_BALANCE_RANDOM_TWO:
+		c->b->random = sp_balance_hash(&c->b->random, sizeof(c->b->random)) + c->now_ns;
+		return sp_balance_two(&field, c->b->random);
+	case SP_BALANCE_HASH:
+		if (key)
+			return sp_balance_rendezvous(&field, *key);
+		break;
+	case SP_BALANCE_ROUND_ROBIN:
+		break;
+	}
+	return sp_balance_turn(&field);
+}
+
+int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
+		       const __u64 *key, __u64 *tried, __u64 now_ns)
+{
+	struct choice choice = { .b = b, .pool = pool, .tried = *tried, .now_ns = now_ns,
+				 .is_v4 = is_v4 };
+	struct sp_backend *backend;
+	int idx;
+
+	idx = pick_backend(&choice, key);
+	choice.is_any = 1;
+	if (idx < 0)
+		idx = pick_backend(&choice, key);
+	choice.tried = 0;
+	if (idx < 0)
+		idx = pick_backend(&choice, key);
+	if (idx < 0)
+		return idx;
+	*tried |= tried_bit(idx);
+	backend = sp_backends_find(b, pool, idx);
+	if (backend && backend->is_down)
+		backend->retry_at_ns = now_ns + pool->retry_ns;	/* this connection is the trial */
+	return idx;
+}
+
+int sp_backends_holder(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
+		       __u64 key, __u64 now_ns)
+{
+	struct choice choice = { .b = b, .pool = pool, .now_ns = now_ns, .is_v4 = is_v4 };
+	struct sp_field field = { .count = pool->backend_count, .ctx = &choice, .share = share_of,
+				  .load = load_of };
+
+	return sp_balance_rendezvous(&field, key);
+}
