@@ -34,6 +34,7 @@ static struct sp_splice splice_of(const struct sp_conn *c)
 		(c->is_ecn && !c->is_ecn_back ? SP_HALF_F_NOT_ECT : 0);
 
 	s.client_isn = c->client_isn;
+	s.follows = c->is_next;
 	if (sp_conn_reads(c) || c->change.bytes) {
 		flags |= SP_HALF_F_REQUESTS;
 		s.version = c->version + 1;
@@ -91,7 +92,7 @@ void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry
 		.front = c->front, .client_isn = c->client_isn, .version = c->version + 1,
 		.boundary = sp_conn_boundary(c), .handshake = handshake_of(c),
 		.up = c->leg, .down = down->half, .change = down->meta.change,
-		.named = sp_change_name(c),
+		.named = sp_change_name(c), .follows = 1,
 	};
 
 	sp_change_stay(c);
@@ -272,9 +273,23 @@ static struct sp_next use_new(struct sp_proxy *p, struct sp_conn *c, int err,
 	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s);
 }
 
+/*
+ * The store has forgotten the connection: other proxies have served it to its end while this daemon
+ * was away.
+ */
+static struct sp_next forget_over(struct sp_proxy *p, struct sp_conn *c)
+{
+	p->node.counters.commit_failed++;
+	if (!c->is_staying)
+		sp_conn_reset_back(p, c);
+	return sp_next(SP_NEXT_END, "its connection is over");
+}
+
 struct sp_next sp_commit_answered(struct sp_proxy *p, struct sp_conn *c, int err,
 				 const struct sp_splice *winner)
 {
+	if (err == -ESTALE)
+		return forget_over(p, c);
 	if (c->is_next && err == -EEXIST)
 		return lose_next(p, c, winner);
 	if (c->is_staying)

@@ -28,7 +28,10 @@ struct sp_next sp_turn_begin(struct sp_proxy *p, struct sp_conn *c, struct sp_ne
 	return sp_turn_go(p, c);
 }
 
-/* No proxy carries the splice any more. */
+/*
+ * No proxy carries the splice any more. The store has it for a while: a proxy that was away must
+ * not go on with an earlier version.
+ */
 static void forget_splice(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
 {
 	const struct sp_splice splice = {
@@ -36,7 +39,7 @@ static void forget_splice(struct sp_proxy *p, const struct sp_conn *c, const str
 		.up = c->leg, .down = leg->down.half,
 	};
 
-	sp_store_forget(p->node.store, &splice);
+	sp_store_forget_later(p->node.store, &splice, p->node.config->limits.closed_ns);
 	sp_cluster_tell_ends(p->node.cluster, &c->front, c->client_isn, SP_STATE_REUSED);
 }
 

@@ -33,6 +33,7 @@ struct sp_side {
  * @version:	rises with each splice that is committed for the same connection
  * @change:	with SP_HALF_F_REQUESTS: see struct sp_change
  * @named:	likewise: the client as a proxy in front has named it; all zero: not at all
+ * @follows:	of a commit: the store must have an earlier version; no part of a record
  * @boundary, @handshake: with SP_HALF_F_REQUESTS, else zero: the boundary of @up, and what was
  *		agreed with the client
  */
@@ -46,6 +47,7 @@ struct sp_splice {
 	struct sp_endpoint	named;
 	struct sp_half		up;
 	struct sp_half		down;
+	__u8			follows;
 };
 
 static inline int sp_splice_is_named(const struct sp_splice *splice)

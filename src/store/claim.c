@@ -52,6 +52,9 @@
  *	A promise with nothing behind stops all steps of n on this server: the server may have
  *	forgotten n.
  *	A claim of n + 1 is not withdrawn: the server would be left without n.
+ *	A server without any version of the connection does not store a claim of n + 1. If a
+ *	majority is without, the connection is over and was forgotten: the proxy has been suspended,
+ *	or cut off. If only a minority is, which has missed n, a ballot gives it n + 1.
  *
  * A 'C' of version n is enough for n, not for the connection: a majority must have answered without
  * a later version. Versions are unsigned, begin at 0 and do not wrap within 2^32 commits.
@@ -245,7 +248,7 @@ static int is_own(const struct sp_claim *c, const struct sp_vote *a)
 }
 
 struct tally {
-	int	pending, won, rejected;
+	int	pending, won, rejected, lacking;
 };
 
 static int is_won(const struct sp_claim *c, const struct sp_vote *a)
@@ -271,6 +274,7 @@ static struct tally count_votes(const struct sp_claim *c)
 
 	for (int i = 0; i < c->copies; i++) {
 		t.pending += c->votes[i].kind == SP_VOTE_PENDING;
+		t.lacking += c->votes[i].kind == SP_VOTE_LACKS;
 		if (is_won(c, &c->votes[i]))
 			t.won++;
 		else
@@ -283,18 +287,23 @@ static struct tally count_votes(const struct sp_claim *c)
 static int is_latest(const struct sp_claim *c, const struct tally *t,
 		     const struct sp_record *chosen)
 {
-	return sp_record_is_final(chosen) || t->won + t->rejected >= c->quorum;
+	return sp_record_is_final(chosen) || t->won + t->rejected + t->lacking >= c->quorum;
 }
 
 static int go_claim(struct sp_claim *c, const struct tally *t, int is_patient, __u64 now_ns)
 {
+	int best = t->won > t->lacking ? t->won : t->lacking,
+	    answers = t->won + t->rejected + t->lacking;
+
 	if (t->won >= c->quorum)
 		return end_claim(c, 0, &c->record);
-	if (t->pending && is_patient && t->won + t->pending >= c->quorum)
+	if (t->lacking >= c->quorum)
+		return end_claim(c, -ESTALE, NULL);
+	if (t->pending && is_patient && best + t->pending >= c->quorum)
 		return 0;
-	if (t->won + t->rejected >= c->quorum)
+	if (answers >= c->quorum)
 		return begin_ballot(c, now_ns);
-	if (t->won + t->rejected + t->pending < c->quorum)
+	if (answers + t->pending < c->quorum)
 		sp_claim_expire(c);
 	return 0;
 }
@@ -392,6 +401,8 @@ static int go_one(struct sp_claim *c, const struct tally *t)
 	for (int i = 0; i < c->copies; i++)
 		if (c->votes[i].kind == SP_VOTE_VALUE && c->votes[i].record.len)
 			return end_claim(c, 0, &c->votes[i].record);
+	if (!t->pending && t->lacking)
+		return end_claim(c, -ESTALE, NULL);
 	if (!t->pending)
 		sp_claim_expire(c);
 	return 0;

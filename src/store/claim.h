@@ -16,9 +16,12 @@ char *sp_ballot_format(sp_ballot ballot, char *buf);
  * PENDING	no answer yet
  * ABSENT	no answer will come, or the answer does not count
  * NOTHING	the key was empty; for CLAIM: the record was stored
+ * LACKS	for CLAIM: the earlier version is not there, nothing was stored
  * VALUE	the value that is there
  */
-enum sp_vote_kind { SP_VOTE_PENDING, SP_VOTE_ABSENT, SP_VOTE_NOTHING, SP_VOTE_VALUE };
+enum sp_vote_kind {
+	SP_VOTE_PENDING, SP_VOTE_ABSENT, SP_VOTE_NOTHING, SP_VOTE_LACKS, SP_VOTE_VALUE,
+};
 
 /**
  * struct sp_vote - the value of a server under a front key, after the command was executed
@@ -58,7 +61,7 @@ enum sp_claim_step {
  * @ballot, @proposal: of the steps PREPARE and ACCEPT
  * @step_ns:	beginning of the step; of PAUSE: its end
  * @err:	when DONE: 0; -EAGAIN: unknown, and no other splice was seen; -EBUSY: unknown, and
- *		another splice was seen
+ *		another splice was seen; -ESTALE: a majority lacks the earlier version
  * @chosen:	when DONE with 0: of the version of @first, or a later one
  */
 struct sp_claim {

@@ -31,7 +31,7 @@ struct sp_store_engine {
 	int (*commit)(struct sp_store *store, const struct sp_splice *splice, __u64 ref);
 	int (*fetch)(struct sp_store *store, const struct sp_tuple *key);
 	int (*refresh)(struct sp_store *store, const struct sp_splice *splice);
-	void (*forget)(struct sp_store *store, const struct sp_splice *splice);
+	void (*forget)(struct sp_store *store, const struct sp_splice *splice, __u64 after_ns);
 	int (*scan)(struct sp_store *store, int is_paced);
 	int (*stash)(struct sp_store *store, const struct sp_tuple *front,
 		     const struct sp_stash_offer *offer, const char *bytes, __u32 from, __u32 to,

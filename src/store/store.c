@@ -50,8 +50,13 @@ int sp_store_refresh(struct sp_store *store, const struct sp_splice *splice)
 
 void sp_store_forget(struct sp_store *store, const struct sp_splice *splice)
 {
+	sp_store_forget_later(store, splice, 0);
+}
+
+void sp_store_forget_later(struct sp_store *store, const struct sp_splice *splice, __u64 after_ns)
+{
 	if (store->engine->forget)
-		store->engine->forget(store, splice);
+		store->engine->forget(store, splice, after_ns);
 }
 
 void sp_store_scan(struct sp_store *store, int is_paced)

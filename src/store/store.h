@@ -44,6 +44,8 @@ struct sp_stash_offer {
  *		of a later version. Its back connection may be that of the splice which was
  *		committed: then only the boundary differs, or the version;
  *		-EAGAIN: the store is out of reach, and no other proxy was seen at this connection;
+ *		-ESTALE: a majority has no earlier version, though the splice @follows one: the
+ *		connection is over. Nothing may be forwarded;
  *		-EBUSY: the store is out of reach and another proxy was seen, so nothing may be
  *		forwarded until the client retransmits. @winner is NULL unless @err is -EEXIST.
  *		After -EAGAIN and -EBUSY other proxies may still find the splice, and rely on it
@@ -88,7 +90,7 @@ struct sp_store_events {
 /* Of a shared store. "again": the store was out of reach. */
 #define SP_STORE_COUNTERS(X) \
 	X(commits_ok) X(commits_adopted) X(commits_again) X(commits_contested) \
-	X(commits_by_ballot) X(fetch_hits) X(fetch_misses) X(fetch_again) X(refreshed) \
+	X(commits_stale) X(commits_by_ballot) X(fetch_hits) X(fetch_misses) X(fetch_again) X(refreshed) \
 	X(put_back) X(refresh_conflicts) X(refresh_outdated) X(scans_ok) X(scans_again) \
 	X(heads_read) X(heads_unknown) X(heads_again) X(late) X(table_full) X(not_sent) \
 	X(refused_length) X(refused_magic) X(refused_version) X(refused_foreign) \
@@ -172,6 +174,8 @@ void sp_store_fetch(struct sp_store *store, const struct sp_tuple *key);
 int sp_store_refresh(struct sp_store *store, const struct sp_splice *splice);
 /* The splice is over: so are its earlier versions. A later version stays. */
 void sp_store_forget(struct sp_store *store, const struct sp_splice *splice);
+/* Meanwhile a proxy that was away and has an earlier version learns that it is over. */
+void sp_store_forget_later(struct sp_store *store, const struct sp_splice *splice, __u64 after_ns);
 /*
  * Report all splices whose back connection has an address of config->snat_addrs: @found for each,
  * then

@@ -159,7 +159,7 @@ static int on_refresh(struct sp_store *store, const struct sp_splice *splice)
 
 static struct sp_splice forgotten;
 
-static void on_forget(struct sp_store *store, const struct sp_splice *splice)
+static void on_forget(struct sp_store *store, const struct sp_splice *splice, __u64 after_ns)
 {
 	forgotten = *splice;
 	forgets++;

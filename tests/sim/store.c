@@ -186,6 +186,10 @@ static void commit(struct request *r)
 		r->splice = k->splice;
 		return;
 	}
+	if (r->splice.follows && (!k || k->splice.client_isn != r->splice.client_isn)) {
+		r->err = -ESTALE;
+		return;
+	}
 	keep(&r->splice, r->port->store.ttl_ns);
 }
 
@@ -219,7 +223,7 @@ static void forget(struct request *r)
 
 	if (k && k->splice.client_isn == r->splice.client_isn &&
 	    k->splice.version <= r->splice.version)
-		k->is_used = 0;
+		k->until_ns = sim_now_ns + r->age_ns;
 }
 
 static int is_newer(const struct kept_head *h, const struct sp_stash_offer *offer)
@@ -480,9 +484,11 @@ static int port_refresh(struct sp_store *s, const struct sp_splice *splice)
 	return 0;
 }
 
-static void port_forget(struct sp_store *s, const struct sp_splice *splice)
+static void port_forget(struct sp_store *s, const struct sp_splice *splice, __u64 after_ns)
 {
 	struct request *r = request(s, FORGET);
+
+	r->age_ns = after_ns;
 
 	r->splice = *splice;
 	go(r);

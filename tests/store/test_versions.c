@@ -367,6 +367,69 @@ static void emptied_server_is_filled_again(void **state)
 	run_for(1500);
 }
 
+/* On each server of @mask the connection was forgotten, or never known. */
+static int commit_next(unsigned int id, unsigned int mask)
+{
+	struct sp_splice v = version_of(id, 1, 1), next = version_of(id, 2, 2);
+	int err;
+
+	next.follows = 1;
+	for (int i = 0; i < 3; i++)
+		if (!(mask & 1 << i))
+			put_with_pointer(i, "C", &v);
+	err = commit(a, &next, 10);
+	settle();
+	next.follows = 0;
+	if (!err)
+		assert_fetched(b, &next);
+	else
+		assert_int_equal(fetch(b, &next.front), -ENOENT);
+	return err;
+}
+
+static void no_version_follows_a_forgotten_one(void **state)
+{
+	for (unsigned int mask = 0; mask < 8; mask++)
+		assert_int_equal(commit_next(480 + mask, mask),
+				 __builtin_popcount(mask) > 1 ? -ESTALE : 0);
+	assert_int_equal(a->store->counters.commits_stale, 4);
+}
+
+/* The port has come again. */
+static void no_version_follows_another_connection(void **state)
+{
+	struct sp_splice newer = version_of(490, 1, 1), next = version_of(490, 2, 2);
+
+	next.follows = 1;
+	next.client_isn--;
+	assert_int_equal(commit(b, &newer, 11), 0);
+	settle();
+	assert_int_equal(commit(a, &next, 11), -ESTALE);
+	settle();
+	assert_fetched(b, &newer);
+}
+
+/* A proxy that was away learns of the later version until the store forgets it. */
+static void forgotten_later(void **state)
+{
+	struct sp_splice v = version_of(491, 1, 1), latest = version_of(491, 2, 3),
+		late = version_of(491, 3, 2);
+
+	late.follows = 1;
+	assert_int_equal(commit(b, &v, 12), 0);
+	assert_int_equal(commit(b, &latest, 12), 0);
+	settle();
+	sp_store_forget_later(b->store, &latest, 700000000);
+	settle();
+	assert_int_equal(sp_store_refresh(a->store, &v), 0);
+	settle();
+	assert_int_equal(fetch(b, &v.front), 0);
+	assert_true(is_same_splice(&b->fetched.splice, &latest));
+	run_for(800);
+	assert_int_equal(fetch(b, &v.front), -ENOENT);
+	assert_int_equal(commit(a, &late, 12), -ESTALE);
+}
+
 static int open_proxies(void **state)
 {
 	a = proxy_open(&servers, 3, 0);
@@ -393,6 +456,9 @@ int main(void)
 		cmocka_unit_test(promise_hides_nothing),
 		cmocka_unit_test(refresh_of_an_earlier_version),
 		cmocka_unit_test(nothing_earlier_comes_back),
+		cmocka_unit_test(no_version_follows_a_forgotten_one),
+		cmocka_unit_test(no_version_follows_another_connection),
+		cmocka_unit_test(forgotten_later),
 		cmocka_unit_test(emptied_server_is_filled_again),
 		cmocka_unit_test(one_server_does_not_know),
 	};

@@ -60,14 +60,13 @@ static size_t make_step(struct sp_store_redis *l, const struct sp_op *op, unsign
 	size_t due_at;
 
 	sp_store_redis_script(l, server_idx, cmd, scripts[c->step], &op->front,
-			      c->step == SP_CLAIM_PREPARE ? NULL : &down,
-			      c->step == SP_CLAIM_CLAIM ? 3 : 4);
+			      c->step == SP_CLAIM_PREPARE ? NULL : &down, 4);
 	sp_cmd_arg(cmd, r->bytes, r->len);
 	sp_cmd_number(cmd, l->store.ttl_ns / 1000000);
 	sp_cmd_text(cmd, "0000000000000");
 	due_at = cmd->len - DUE_DIGITS - 2;
-	if (c->step != SP_CLAIM_CLAIM)
-		sp_cmd_text(cmd, sp_ballot_format(c->ballot, ballot));
+	sp_cmd_text(cmd, c->step != SP_CLAIM_CLAIM ? sp_ballot_format(c->ballot, ballot) :
+		    op->follows ? "1" : "0");
 	return due_at;
 }
 
@@ -157,6 +156,8 @@ static int read_answer(struct sp_store_redis *l, const struct sp_op *op, unsigne
 		return reply->type == REDIS_REPLY_NIL ? 0 : -EBADMSG;
 	if (reply->len == 1 && reply->str[0] == 'L')
 		l->store.counters.late++;
+	else if (reply->len == 1 && reply->str[0] == 'N')
+		ret_vote->kind = is_blank ? SP_VOTE_ABSENT : SP_VOTE_LACKS;
 	else
 		read_vote(l, op, server_idx, reply, is_blank, ret_vote);
 	return 0;
@@ -191,7 +192,7 @@ static void drop_loser(struct sp_store_redis *l, const struct sp_tuple *front,
 
 	if (!sp_record_is_same_leg(record, chosen) &&
 	    sp_record_parse(front, record->bytes, record->len, &own) == SP_SEAL_OK)
-		sp_store_redis_drop(l, &own, "");
+		sp_store_redis_drop(l, &own, "", 0);
 }
 
 static void count_commit(struct sp_store_counters *c, const struct sp_claim *claim, int err)
@@ -200,6 +201,7 @@ static void count_commit(struct sp_store_counters *c, const struct sp_claim *cla
 	c->commits_adopted += err == -EEXIST;
 	c->commits_again += err == -EAGAIN;
 	c->commits_contested += err == -EBUSY;
+	c->commits_stale += err == -ESTALE;
 	c->commits_by_ballot += !claim->err && claim->ballot;
 }
 
@@ -211,7 +213,7 @@ static void count_commit(struct sp_store_counters *c, const struct sp_claim *cla
 static void withdraw_claim(struct sp_store_redis *l, const struct sp_splice *splice)
 {
 	if (l->conf->loss == SP_LOSS_REFUSE && l->quorum > 1 && !splice->version)
-		sp_store_redis_drop(l, splice, "F");
+		sp_store_redis_drop(l, splice, "F", 0);
 }
 
 static void end_commit(struct sp_store_redis *l, struct sp_op *op)
@@ -281,6 +283,7 @@ int sp_op_commit(struct sp_store_redis *l, const struct sp_splice *splice, __u64
 	op->done = end_commit;
 	op->ref = ref;
 	op->front = splice->front;
+	op->follows = splice->follows;
 	op->claim.first = record;
 	sp_op_commit_await(l, op, now_ns, 0);
 	return -EINPROGRESS;

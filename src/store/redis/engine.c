@@ -175,9 +175,9 @@ static int redis_refresh(struct sp_store *store, const struct sp_splice *splice)
 	return sp_refreshes_begin((struct sp_store_redis *)store, splice);
 }
 
-static void redis_forget(struct sp_store *store, const struct sp_splice *splice)
+static void redis_forget(struct sp_store *store, const struct sp_splice *splice, __u64 after_ns)
 {
-	sp_store_redis_drop((struct sp_store_redis *)store, splice, "");
+	sp_store_redis_drop((struct sp_store_redis *)store, splice, "", after_ns / 1000000);
 }
 
 static int redis_stash(struct sp_store *store, const struct sp_tuple *front,

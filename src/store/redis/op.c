@@ -72,6 +72,7 @@ struct sp_op *sp_op_begin(struct sp_store_redis *l, __u64 now_ns)
 		return NULL;
 	}
 	op->gen++;
+	op->follows = 0;
 	op->bucket = NULL;
 	op->next = &ops->active;
 	op->prev = ops->active.prev;

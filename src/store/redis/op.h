@@ -24,6 +24,7 @@ enum sp_op_state { SP_OP_FREE, SP_OP_WAITING, SP_OP_FETCHING, SP_OP_CLAIMING };
  * @key:	of a fetch
  * @front:	when WAITING or CLAIMING
  * @client_isn, @servers: when CLAIMING
+ * @follows:	of a commit: see struct sp_splice
  * @claim:	when CLAIMING; its first record also when WAITING
  * @fetch:	when FETCHING
  */
@@ -33,6 +34,7 @@ struct sp_op {
 	void			(*done)(struct sp_store_redis *l, struct sp_op *op);
 	enum sp_op_state	state;
 	__u8			servers[SP_COPIES_MAX];
+	__u8			follows;
 	__u32			gen;
 	__u64			ref;
 	__u64			deadline_ns;

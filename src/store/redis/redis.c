@@ -50,11 +50,12 @@ void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, st
 }
 
 unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_splice *splice,
-				     enum sp_script script, const char *last, __u64 ref)
+				     enum sp_script script, const char *last, __u64 after_ms,
+				     __u64 ref)
 {
 	struct sp_record record = sp_record_make(&l->seal, splice);
 	struct sp_tuple down = sp_tuple_reverse(&splice->up.out);
-	unsigned int args = script == SP_SCRIPT_REFRESH ? 3 : 2, sent = 0;
+	unsigned int args = 2 + (script == SP_SCRIPT_REFRESH || after_ms), sent = 0;
 	__u8 servers[SP_COPIES_MAX];
 	struct sp_cmd cmd;
 
@@ -65,6 +66,8 @@ unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_s
 		if (script == SP_SCRIPT_REFRESH)
 			sp_cmd_number(&cmd, l->store.ttl_ns / 1000000);
 		sp_cmd_text(&cmd, last);
+		if (after_ms)
+			sp_cmd_number(&cmd, after_ms);
 		sent += !sp_redis_send(l->servers[servers[i]], &cmd, ref);
 	}
 	l->store.counters.not_sent += l->copies - sent;
@@ -72,7 +75,7 @@ unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_s
 }
 
 void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice,
-			 const char *state)
+			 const char *state, __u64 after_ms)
 {
-	sp_store_redis_send_all(l, splice, SP_SCRIPT_DROP, state, SP_REF_NONE);
+	sp_store_redis_send_all(l, splice, SP_SCRIPT_DROP, state, after_ms, SP_REF_NONE);
 }

@@ -94,12 +94,19 @@ void sp_store_redis_refused(struct sp_store_redis *l, unsigned int server_idx,
 void sp_store_redis_script(struct sp_store_redis *l, unsigned int server_idx, struct sp_cmd *cmd,
 			   enum sp_script script, const struct sp_tuple *front,
 			   const struct sp_tuple *down, unsigned int args);
-/* Send REFRESH or DROP to all servers of the splice. @last: argument. Return: number of servers. */
+/*
+ * Send REFRESH or DROP to all servers of the splice. @last: argument; @after_ms: one more, unless
+ * 0. Return: number of servers.
+ */
 unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_splice *splice,
-				     enum sp_script script, const char *last, __u64 ref);
-/* Remove a splice from its servers if it has @state there ("": any). No answer is awaited. */
+				     enum sp_script script, const char *last, __u64 after_ms,
+				     __u64 ref);
+/*
+ * Remove a splice from its servers if it has @state there ("": any), now or in @after_ms. No answer
+ * is awaited.
+ */
 void sp_store_redis_drop(struct sp_store_redis *l, const struct sp_splice *splice,
-			 const char *state);
+			 const char *state, __u64 after_ms);
 
 /* place.c. The place of a server, by its text in the configuration. */
 __u64 sp_store_redis_place(const char *text);

@@ -102,7 +102,7 @@ int sp_refreshes_begin(struct sp_store_redis *l, const struct sp_splice *splice)
 		r = take_slot(l, splice);
 	if (!r)
 		return -EAGAIN;
-	r->pending = sp_store_redis_send_all(l, splice, SP_SCRIPT_REFRESH, "0",
+	r->pending = sp_store_redis_send_all(l, splice, SP_SCRIPT_REFRESH, "0", 0,
 					     ref_of(l->refreshes, r));
 	if (r->pending)
 		return 0;
@@ -112,7 +112,7 @@ int sp_refreshes_begin(struct sp_store_redis *l, const struct sp_splice *splice)
 
 void sp_refreshes_chosen(struct sp_store_redis *l, const struct sp_splice *splice)
 {
-	sp_store_redis_send_all(l, splice, SP_SCRIPT_REFRESH, "1",
+	sp_store_redis_send_all(l, splice, SP_SCRIPT_REFRESH, "1", 0,
 				NO_SLOT << SP_REF_KIND_BITS | SP_REF_REFRESH);
 }
 
