@@ -38,6 +38,7 @@
 	X(IPSEC, ipsec, 60, "let the policies leave out what has the services' or the source addresses, and encrypt on another " \
 	  "machine, or in another network namespace") \
 	X(SEND_REFUSED, send_refused, 60, "exempt what this daemon sends from connection tracking, and let it pass") \
+	X(CHECKER, checker, 0, "see the log; it is started again by itself, but where the text says that none can: restart spliced") \
 	X(STORE_SERVER, store_server, 0, "the text says what the server does, or what it answered; see what runs there") \
 	X(STORE_SHORT, store_short, 0, "bring store servers back, until a majority of each splice's copies is there")
 

@@ -89,6 +89,9 @@ struct sp_check_conf {
 	struct sp_addr		address;
 };
 
+/* "tcp", "http" or "https"; "none" */
+const char *sp_check_type_name(enum sp_check_type type);
+
 struct sp_pool_conf {
 	char			*name;
 	__u32			id;		/* sp_name_id(name) */

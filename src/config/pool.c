@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* pool.c - pools and their backends: tables and checks. */
+#include "config/check.h"
 #include "config/section.h"
 #include "config/value.h"
 
@@ -132,6 +133,8 @@ static const struct sp_doc_key pool_keys[] = {
 	{ .name = "retry", .parse = sp_value_time,
 	  .offset = offsetof(struct sp_pool_conf, retry_ns),
 	  .min = SP_TIME_MIN_NS, .max = SP_HOUR_NS },
+	{ .name = "check", .parse = sp_value_check, .offset = offsetof(struct sp_pool_conf, check),
+	  .allowed = "a mapping, as in {type: http, path: /health}" },
 	{ .name = "backends", .parse = sp_value_array,
 	  .offset = offsetof(struct sp_pool_conf, backends),
 	  .count = offsetof(struct sp_pool_conf, backend_count),
@@ -182,6 +185,6 @@ int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 	if (err)
 		return err;
 	pool->id = sp_name_id(pool->name);
-	err = weights_check(doc, node, pool);
+	err = weights_check(doc, node, pool) ?: sp_check_count(doc, node, pool);
 	return err ? err : pool_check(doc, node, pool);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* print.c - the normal form of a configuration: every default spelled out, keys in one order. */
+#include "config/check.h"
 #include "config/section.h"
 #include "config/value.h"
 
@@ -44,6 +45,11 @@ static void print_key(const char *key, const char *text, FILE *out)
 {
 	fprintf(out, "%s: ", key);
 	print_text(text, out);
+}
+
+void sp_print_key(const char *key, const char *text, FILE *out)
+{
+	print_key(key, text, out);
 }
 
 static void print_endpoint(const struct sp_endpoint *at, FILE *out)
@@ -194,8 +200,10 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 	fprintf(out, "\n    source: %s\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
 	print_proxy_protocol(pool->proxy_protocol, out);
 	sp_print_balance(pool, out);
-	fprintf(out, "    failures: %u\n    retry: %s\n    backends:\n", pool->failures,
+	fprintf(out, "    failures: %u\n    retry: %s\n", pool->failures,
 		sp_time_format(pool->retry_ns, text));
+	sp_check_print(&pool->check, out);
+	fputs("    backends:\n", out);
 	for (const struct sp_backend_conf *b = pool->backends;
 	     b < pool->backends + pool->backend_count; b++) {
 		fputs("      - {address: ", out);

@@ -44,11 +44,16 @@
  *	   "connecting"|"refusing", "why":TEXT, "latency_us":N, "in_flight":N, "commands":N,
  *	   "writes":N, "errors":N, "nonsense":N, "reconnects":N}...],
  *	   "counters":{NAME:N...}},
+ *	 "checker":{"state":"off"|"starting"|"running"|"waiting"|"gone", "why":TEXT,
+ *	   "pid":N, "checks":N, "starts":N, "results":N, "refused":N},
  *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT,
  *	   "mode":MODE, "pools":[TEXT...]}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
  *	   "failures":N, "open":N, "connections":N, "refused":N, "silent":N,
+ *	   "check":{"type":"tcp"|"http"|"https", "state":"unknown"|"up"|"down",
+ *	     "reason":TEXT, "took_ms":N, "checked_ms":N|null, "changed_ms":N|null,
+ *	     "passed":N, "failed":N, "changes":N}|null,
  *	   "agent":TEXT|null, "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...]}...],
  *	 "counters":{NAME:N...}}
  * "warnings" are the texts of "warning_details"; since is in s of Unix time, null
@@ -57,6 +62,9 @@
  * connections through this proxy now; connections, refused
  * and silent count, since the daemon started, connections to it that were
  * answered, refused, and not answered; agent is the living agent on its host.
+ * check has the last result of its checks: checked_ms and changed_ms are the time
+ * since then, null where there was none; null in a pool without checks. checker is
+ * spliced-check: waiting to be started again, or gone for good, with the reason.
  * modes has, for each mode in which a service asks for this pool, the mode that
  * its connections get, and why it is another one. connections_survivable counts
  * splices that the other proxies could go on with if this machine were gone now.

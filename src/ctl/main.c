@@ -16,7 +16,8 @@ enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE 
 		 EXIT_SILENT = 4 };
 
 /* Options of some commands only. */
-enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8 };
+enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8,
+       COMMAND_OF_STATUS = 16 /* a view of the answer to "status" */ };
 
 /* A health check of an announced proxy asks several times a second. */
 #define READY_LIMIT_MS 250
@@ -46,9 +47,12 @@ static int show_drops(struct sp_client *client, const struct options *options);
 static int show_cluster(struct sp_client *client, const struct options *options);
 static int show_ready(struct sp_client *client, const struct options *options);
 static int show_drain(struct sp_client *client, const struct options *options);
+static int show_checks(struct sp_client *client, const struct options *options);
 
 static const struct command commands[] = {
 	{ "status", 0, 0, show_status, "", "the daemon, its services, pools, store and counters" },
+	{ "checks", COMMAND_OF_STATUS, 0, show_checks, "",
+	  "results of the checks of backends" },
 	{ "connections", COMMAND_LIMIT | COMMAND_FILTER, 0, show_connections,
 	  "[--limit N] [FILTER...]",
 	  "spliced connections" },
@@ -197,6 +201,17 @@ static int show_drops(struct sp_client *client, const struct options *options)
 	return show_object(client, options, drops_text);
 }
 
+static void checks_text(const json_t *object, const struct options *options)
+{
+	sp_show_checks(object, stdout);
+}
+
+/* Of the status only the pools. */
+static int show_checks(struct sp_client *client, const struct options *options)
+{
+	return show_object(client, options, checks_text);
+}
+
 static void cluster_text(const json_t *object, const struct options *options)
 {
 	sp_show_cluster(object, stdout);
@@ -303,7 +318,7 @@ static int show_connections(struct sp_client *client, const struct options *opti
 static json_t *make_request(const struct command *command, const struct options *options)
 {
 	json_t *request = json_pack("{s:i, s:s}", "version", SP_CONTROL_VERSION, "command",
-				    command->name);
+				    command->takes & COMMAND_OF_STATUS ? "status" : command->name);
 
 	if (command->takes & COMMAND_LIMIT)
 		json_object_set_new(request, "limit", json_integer(options->limit));

@@ -76,6 +76,21 @@ static void show_splices(const json_t *object, FILE *out)
 	fprintf(out, "  pending     %" JSON_INTEGER_FORMAT "\n", int_of(object, "pending"));
 }
 
+/* No line if no pool has checks. */
+static void show_checker(const json_t *checker, FILE *out)
+{
+	const char *state = text_of(checker, "state");
+
+	if (!int_of(checker, "checks"))
+		return;
+	fprintf(out, "  checks      %" JSON_INTEGER_FORMAT ", ", int_of(checker, "checks"));
+	if (!strcmp(state, "running"))
+		fprintf(out, "by spliced-check, pid %" JSON_INTEGER_FORMAT "\n", int_of(checker, "pid"));
+	else
+		fprintf(out, "SPLICED-CHECK DOES NOT RUN: %s\n", *text_of(checker, "why") ?
+			text_of(checker, "why") : state);
+}
+
 static void show_head(const json_t *object, FILE *out)
 {
 	const char *engine = text_of(json_object_get(object, "store"), "engine");
@@ -93,6 +108,7 @@ static void show_head(const json_t *object, FILE *out)
 	fprintf(out, "  store       %s, %s\n", engine, is_true(object, "in_sync") ? "in sync" :
 		"NOT IN SYNC");
 	show_splices(object, out);
+	show_checker(json_object_get(object, "checker"), out);
 }
 
 static void show_since(json_int_t since, FILE *out)
@@ -312,6 +328,57 @@ void sp_show_status(const json_t *object, FILE *out)
 	if (json_array_size(json_object_get(store, "servers")))
 		show_counters("STORE COUNTER", json_object_get(store, "counters"), out);
 	show_counters("COUNTER", json_object_get(object, "counters"), out);
+}
+
+/* ---- checks ---- */
+
+static const char *format_age(const json_t *check, const char *key, char *buf)
+{
+	const json_t *age = json_object_get(check, key);
+
+	return json_is_integer(age) ? sp_human_ms(json_integer_value(age), buf) : NULL;
+}
+
+static void add_check(struct sp_table *table, const char *pool, const json_t *backend, FILE *out)
+{
+	const json_t *check = json_object_get(backend, "check");
+	char took[SP_HUMAN_MAX], checked[SP_HUMAN_MAX], changed[SP_HUMAN_MAX];
+	char numbers[3][SP_HUMAN_MAX];
+	const char *cells[] = {
+		pool, text_of(backend, "name"), text_of(check, "type"), text_of(check, "state"),
+		format_age(check, "changed_ms", changed), format_age(check, "checked_ms", checked),
+		sp_human_ms(int_of(check, "took_ms"), took),
+		format_int(int_of(check, "passed"), numbers[0]),
+		format_int(int_of(check, "failed"), numbers[1]),
+		format_int(int_of(check, "changes"), numbers[2]),
+		text_of(check, "reason"),
+	};
+
+	sp_table_add(table, cells, out);
+}
+
+void sp_show_checks(const json_t *object, FILE *out)
+{
+	static const struct sp_column columns[] = {
+		{ "POOL", 0 }, { "BACKEND", 0 }, { "CHECK", 0 }, { "STATE", 0 }, { "SINCE", 1 },
+		{ "LAST", 1 }, { "TOOK", 1 }, { "PASSED", 1 }, { "FAILED", 1 }, { "CHANGES", 1 },
+		{ "RESULT", 0 },
+	};
+	const json_t *pool, *backend;
+	struct sp_table table;
+	size_t i, j, count = 0;
+
+	sp_table_init(&table, columns, COUNT(columns));
+	json_array_foreach(json_object_get(object, "pools"), i, pool)
+		json_array_foreach(json_object_get(pool, "backends"), j, backend) {
+			if (!json_is_object(json_object_get(backend, "check")))
+				continue;
+			add_check(&table, text_of(pool, "name"), backend, out);
+			count++;
+		}
+	sp_table_print(&table, out);
+	if (!count)
+		fputs("no pool has a check\n", out);
 }
 
 /* ---- cluster ---- */

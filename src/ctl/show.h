@@ -10,6 +10,7 @@
 
 /* @object: the answer to "status" */
 void sp_show_status(const json_t *object, FILE *out);
+void sp_show_checks(const json_t *object, FILE *out);
 
 /* @object: the answer to "cluster" */
 void sp_show_cluster(const json_t *object, FILE *out);

@@ -23,8 +23,8 @@
  * connection has tried are left out, unless all were tried. Backends that are down are left out,
  * unless all are down: a backend that may be dead is better than none.
  *
- * Checks and operators decide for certain: a backend that is down by its checks, or that an operator
- * has taken out, gets no connection in any case. If a pool has no other, clients get 503.
+ * Checks and operators decide for certain: a backend that is down by its checks, or was taken out
+ * by an operator, gets no connection, though all of the pool are out. Clients get 503 then.
  *
  * A backend keeps its state over a reload if pool name and address stay. A connection from before a
  * reload continues with its pool. So calls take a pool of any configuration still in memory, and an

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/checker.h"
 #include "node/confine.h"
 #include "base/keys.h"
 #include "node/local.h"
@@ -41,6 +42,9 @@ struct daemon {
 	struct sp_node			*node;
 	struct sp_config		*config;
 	struct sp_report		report;
+	struct sp_starter		starter;
+	int				starter_err;
+	struct sp_checker		*checker;
 	struct sp_control_server	*control;
 	const char			*path;
 	unsigned int			beats;
@@ -188,8 +192,10 @@ static void on_watchdog(uv_timer_t *timer)
 
 static void reload_config(struct daemon *d)
 {
-	if (!sp_reload(d->path, d->node))
-		log_info("reload of %s done", d->path);
+	if (sp_reload(d->path, d->node))
+		return;
+	sp_checker_configure(d->checker);
+	log_info("reload of %s done", d->path);
 }
 
 static void on_hup(uv_signal_t *signal, int signum)
@@ -248,6 +254,10 @@ static int start_loop(struct daemon *d)
 	start_signal(d, &d->term, on_term, SIGTERM);
 	start_signal(d, &d->intr, on_term, SIGINT);
 	on_beat(&d->beat);
+	if (!d->config->is_agent &&
+	    sp_checker_open(&d->loop, d->node, &d->starter, d->starter_err, &d->checker))
+		return -ENOMEM;
+	d->report.checker = d->checker;
 	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report,
 			       &d->control);
 }
@@ -258,6 +268,7 @@ static void stop_loop(struct daemon *d)
 	uv_poll_stop(&d->events);
 	uv_timer_stop(&d->tick);
 	uv_timer_stop(&d->age);
+	sp_checker_close(d->checker);
 	sp_control_close(d->control);
 	sp_cluster_close(d->cluster);
 	sp_store_close(d->store);
@@ -292,6 +303,8 @@ static int run_daemon(const struct sp_role *role, const char *path)
 		log_err("%s", error);
 		return 1;
 	}
+	if (!d.config->is_agent)
+		d.starter_err = sp_starter_open(&d.starter);
 	if (sp_datapath_open(d.config, &d.dp))
 		return 1;
 	err = sp_wire_open(&d.wire);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/addr.h"
 #include "base/log.h"
+#include "node/report_check.h"
 #include "node/report_fate.h"
 #include "node/report_mode.h"
 #include "node/report_warnings.h"
@@ -20,14 +21,15 @@
 
 static const char *backend_state(const struct sp_backend_conf *conf, const struct sp_backend *b)
 {
-	if (!conf->weight)
+	if (!conf->weight || b->order == SP_BACKEND_ORDER_DRAIN)
 		return "draining";
-	return b->is_down ? "down" : "up";
+	return sp_backend_is_out(b) || b->is_down ? "down" : "up";
 }
 
 /* @b: NULL during a reload */
-static json_t *make_backend(const struct sp_backend_conf *conf, const struct sp_backend *b,
-			    const struct sp_member *agent, json_t *modes)
+static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_backend_conf *conf,
+			    const struct sp_backend *b, const struct sp_member *agent,
+			    json_t *modes)
 {
 	static const struct sp_backend unknown;
 	__u64 now_ns = sp_now_ns(), retry_ns;
@@ -35,7 +37,7 @@ static json_t *make_backend(const struct sp_backend_conf *conf, const struct sp_
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s?, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:o, s:s?, s:o}", "name",
 			 conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
 			 "weight", (int)conf->weight, "state", backend_state(conf, b),
@@ -43,7 +45,8 @@ static json_t *make_backend(const struct sp_backend_conf *conf, const struct sp_
 			 "open", (json_int_t)b->load.connections,
 			 "connections", (json_int_t)b->connections, "refused",
 			 (json_int_t)b->refused,
-			 "silent", (json_int_t)b->silent, "agent", agent ? agent->name :
+			 "silent", (json_int_t)b->silent, "check",
+			 sp_report_check(pool, b, now_ns), "agent", agent ? agent->name :
 			 NULL, "modes", modes);
 }
 
@@ -60,7 +63,8 @@ static json_t *list_backends(const struct sp_report *r, size_t pool_idx)
 			sp_cluster_agent_at(r->node->cluster, &p->backends[i].at);
 
 		json_array_append_new(list,
-				      make_backend(&p->backends[i], sp_backends_at(b, p, i), agent,
+				      make_backend(p, &p->backends[i], sp_backends_at(b, p, i),
+						   agent,
 						   sp_report_modes(wanted, p, agent,
 								   &p->backends[i].at)));
 	}
@@ -228,7 +232,7 @@ static json_t *report_status(void *ctx)
 	json_t *warnings = sp_report_warnings(r->node);
 
 	return add_standing(r,
-			    json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
+			    json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s",
 			 (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
 			 "config", r->config_path, "splices",
@@ -236,6 +240,7 @@ static json_t *report_status(void *ctx)
 			 "splices_max", (int)c->config->limits.splices, "pending",
 			 (int)r->node->role->pending(r->node),
 			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
+			 "checker", sp_report_checker(r->checker),
 			 "services", sp_report_services(c->config), "pools", list_pools(r),
 			 "counters", list_counters(r)));
 }

@@ -4,12 +4,14 @@
 #define SP_NODE_REPORT_H
 
 #include "control/control.h"
+#include "node/checker.h"
 #include "node/role.h"
 #include "splice/splice.h"
 
 /*
  * All borrowed. @start_ns: CLOCK_BOOTTIME. @is_draining: by splicectl drain-self, kept by reloads.
  * @detached: an interface without our program, see sp_attach_check(); NULL: none
+ * @checker: NULL: an agent's
  */
 struct sp_report {
 	struct sp_node		*node;
@@ -17,6 +19,7 @@ struct sp_report {
 	__u64			start_ns;
 	int			is_draining;
 	const char		*detached;
+	struct sp_checker	*checker;
 };
 
 /* Tell all members whether this proxy is ready, at each heartbeat. */

@@ -45,7 +45,7 @@ struct sp_role {
 	void		(*tick)(struct sp_node *node);
 	int		(*is_in_sync)(const struct sp_node *node);
 	unsigned int	(*pending)(const struct sp_node *node);
-	const struct sp_backends *(*backends)(const struct sp_node *node);
+	struct sp_backends *(*backends)(const struct sp_node *node);
 	const struct sp_degraded *(*degraded)(const struct sp_node *node);
 };
 

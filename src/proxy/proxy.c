@@ -185,7 +185,7 @@ static unsigned int count_pending(const struct sp_node *node)
 	return sp_conns_count(((const struct sp_proxy *)node)->conns);
 }
 
-static const struct sp_backends *get_backends(const struct sp_node *node)
+static struct sp_backends *get_backends(const struct sp_node *node)
 {
 	return ((const struct sp_proxy *)node)->backends;
 }

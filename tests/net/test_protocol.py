@@ -15,9 +15,15 @@ pytestmark = [pytest.mark.spliced, pytest.mark.whole("has modes of its own")]
 FORMS = protocol.forms()
 
 
+def checked(net, source):
+    """The services, each with checks of its pool."""
+    for service, pool in daemon.in_modes("split")(net, source):
+        yield service, {**pool, "check": {"type": "tcp", "interval": "100ms"}}
+
+
 @pytest.fixture(scope="module")
 def lab(start_cluster):
-    with start_cluster(services=daemon.in_modes("split"), proxies=1, stores=1, agents=["backend1"]) as cluster:
+    with start_cluster(services=checked, proxies=1, stores=1, agents=["backend1"]) as cluster:
         cluster.start_agents((daemon.RAW_TCP, daemon.RAW_HTTP))
         with Pairs(AgentLab(cluster)) as pairs:
             pairs(ways[0], "tcp")
@@ -40,6 +46,7 @@ def test_answers_are_as_described(lab, command, more):
 
 def test_status_is_as_described(lab):
     tcp.wait_for(lambda: lab.proxies[0].status()["warnings"], "a warning: no agent serves port 7443", 20)
+    tcp.wait_for(lambda: lab.proxies[0].status()["checker"]["results"] > 9, "results of checks")
     is_described(lab.proxies[0].ask("status"), "status")
 
 

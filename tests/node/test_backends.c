@@ -410,11 +410,13 @@ static void reload_may_switch_marking_off(void **state)
 	close_backends(b, new);
 }
 
-static void check(struct sp_backends *b, struct sp_config *config, int idx, int is_passed, int times)
+static void check(struct sp_backends *b, struct sp_config *config, int idx, int is_passed,
+		  int times)
 {
 	struct sp_health_result result = { is_passed, 1, is_passed ? "HTTP 200" : "HTTP 500" };
 
-	config->pools[0].check = (struct sp_check_conf){ .type = SP_CHECK_TCP, .rise = 2, .fall = 3 };
+	config->pools[0].check =
+		(struct sp_check_conf){ .type = SP_CHECK_TCP, .rise = 2, .fall = 3 };
 	while (times--)
 		sp_backends_checked(b, &config->pools[0], idx, &result, 0);
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * probe.h - runs of checks, by libcurl on the event loop. A run is a connection to a backend, up to
+ * the end of the handshake, or of the response's head or body.
+ */
+#ifndef SP_CHECK_PROBE_H
+#define SP_CHECK_PROBE_H
+
+#include <uv.h>
+
+#include "check/list.h"
+
+struct sp_prober;
+struct sp_probe;
+
+/* NONE: this machine lacks ports, descriptors or memory: no word about the backend. */
+enum sp_probe_outcome { SP_PROBE_PASSED, SP_PROBE_FAILED, SP_PROBE_NONE };
+
+/* @reason: borrowed for the call. The probe is gone. */
+typedef void (*sp_probe_done)(void *ctx, struct sp_check *check, enum sp_probe_outcome outcome,
+			      unsigned int took_ms, const char *reason);
+
+/* Return: 0 or -errno. */
+int sp_prober_open(uv_loop_t *loop, sp_probe_done done, void *ctx, struct sp_prober **ret_prober);
+/* Local ports of later probes; 0: the kernel's choice. */
+void sp_prober_set_ports(struct sp_prober *prober, unsigned int first, unsigned int last);
+
+/* @check: borrowed until the probe is gone; gets its @probe. Return: 0 or -ENOMEM. */
+int sp_probe_begin(struct sp_prober *prober, struct sp_check *check);
+/* The result is for @check, equal to the check so far. */
+void sp_probe_move(struct sp_probe *probe, struct sp_check *check);
+/* Without a result. */
+void sp_probe_cancel(struct sp_probe *probe);
+
+#endif
