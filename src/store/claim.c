@@ -292,8 +292,8 @@ static int is_latest(const struct sp_claim *c, const struct tally *t,
 
 static int go_claim(struct sp_claim *c, const struct tally *t, int is_patient, __u64 now_ns)
 {
-	int best = t->won > t->lacking ? t->won : t->lacking,
-	    answers = t->won + t->rejected + t->lacking;
+	int best = t->won > t->lacking ? t->won : t->lacking;
+	int answers = t->won + t->rejected + t->lacking;
 
 	if (t->won >= c->quorum)
 		return end_claim(c, 0, &c->record);

@@ -90,7 +90,8 @@ struct sp_store_events {
 /* Of a shared store. "again": the store was out of reach. */
 #define SP_STORE_COUNTERS(X) \
 	X(commits_ok) X(commits_adopted) X(commits_again) X(commits_contested) \
-	X(commits_stale) X(commits_by_ballot) X(fetch_hits) X(fetch_misses) X(fetch_again) X(refreshed) \
+	X(commits_stale) X(commits_by_ballot) X(fetch_hits) X(fetch_misses) X(fetch_again) \
+	X(refreshed) \
 	X(put_back) X(refresh_conflicts) X(refresh_outdated) X(scans_ok) X(scans_again) \
 	X(heads_read) X(heads_unknown) X(heads_again) X(late) X(table_full) X(not_sent) \
 	X(refused_length) X(refused_magic) X(refused_version) X(refused_foreign) \
