@@ -50,6 +50,7 @@ struct sp_backend_conf {
 	char			*name;		/* defaults to the text of its address */
 	struct sp_endpoint	at;
 	unsigned int		weight;		/* 0..256, default 1; 0: no new connections */
+	unsigned int		max_connections; /* of this proxy; default 0: any number */
 };
 
 #define SP_CHECKS_MAX	65536	/* backends with a check, in all pools */
@@ -100,6 +101,9 @@ struct sp_pool_conf {
 	enum sp_balance		balance;	/* default round_robin */
 	enum sp_hash_by		hash_by;	/* with SP_BALANCE_HASH */
 	char			*hash_name;	/* of the header or cookie; else NULL */
+	/* until a backend that came up has its full share; default 0 */
+	__u64			slow_start_ns;
+	__u64			queue_ns;	/* wait for a backend with room, default 1s */
 	/* in a row, and a backend is down; default 3; 0: never */
 	unsigned int		failures;
 	__u64			retry_ns;	/* time without connections then, default 5s */

@@ -13,6 +13,8 @@
 #define FAILURES_DEFAULT 3
 #define FAILURES_MAX	1000
 #define RETRY_DEFAULT_NS (5 * SP_SECOND_NS)
+#define QUEUE_DEFAULT_NS SP_SECOND_NS
+#define MAX_CONNECTIONS_MAX 1000000
 
 /* A text or an address is a name, since an address is the default name of a backend. */
 static int is_backend_name(const char *text)
@@ -31,6 +33,9 @@ static const struct sp_doc_key backend_keys[] = {
 	{ .name = "weight", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_backend_conf, weight),
 	  .min = 0, .max = WEIGHT_MAX },
+	{ .name = "max_connections", .parse = sp_value_uint,
+	  .offset = offsetof(struct sp_backend_conf, max_connections),
+	  .min = 0, .max = MAX_CONNECTIONS_MAX },
 	{ 0 }
 };
 
@@ -127,6 +132,10 @@ static const struct sp_doc_key pool_keys[] = {
 	  .offset = offsetof(struct sp_pool_conf, proxy_protocol), .allowed = "v1, v2 or none" },
 	{ .name = "balance", .parse = sp_value_balance,
 	  .allowed = "round_robin, least_connections, random_two, or {hash: source}" },
+	{ .name = "slow_start", .parse = sp_value_time,
+	  .offset = offsetof(struct sp_pool_conf, slow_start_ns), .min = 0, .max = SP_HOUR_NS },
+	{ .name = "queue_time", .parse = sp_value_time,
+	  .offset = offsetof(struct sp_pool_conf, queue_ns), .min = 0, .max = SP_MINUTE_NS },
 	{ .name = "failures", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_pool_conf, failures),
 	  .min = 0, .max = FAILURES_MAX },
@@ -181,6 +190,7 @@ int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 
 	pool->failures = FAILURES_DEFAULT;
 	pool->retry_ns = RETRY_DEFAULT_NS;
+	pool->queue_ns = QUEUE_DEFAULT_NS;
 	err = sp_doc_map(doc, node, "a pool", pool_keys, pool);
 	if (err)
 		return err;

@@ -200,6 +200,8 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 	fprintf(out, "\n    source: %s\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
 	print_proxy_protocol(pool->proxy_protocol, out);
 	sp_print_balance(pool, out);
+	fprintf(out, "    slow_start: %s\n", sp_time_format(pool->slow_start_ns, text));
+	fprintf(out, "    queue_time: %s\n", sp_time_format(pool->queue_ns, text));
 	fprintf(out, "    failures: %u\n    retry: %s\n", pool->failures,
 		sp_time_format(pool->retry_ns, text));
 	sp_check_print(&pool->check, out);
@@ -209,7 +211,10 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 		fputs("      - {address: ", out);
 		print_endpoint(&b->at, out);
 		print_key(", name", b->name, out);
-		fprintf(out, ", weight: %u}\n", b->weight);
+		fprintf(out, ", weight: %u", b->weight);
+		if (b->max_connections)		/* long lists of backends have few of these */
+			fprintf(out, ", max_connections: %u", b->max_connections);
+		fputs("}\n", out);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 
@@ -97,6 +98,8 @@ void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *poo
 	if (backend->is_down)
 		log_info("pool %s: backend %s up: a connection was answered", pool->name,
 			 pool->backends[idx].name);
+	if (backend->is_down)		/* since the trial */
+		backend->up_ns = backend->retry_at_ns - pool->retry_ns;
 	backend->connections++;
 	backend->failures = 0;
 	backend->is_down = 0;
@@ -117,6 +120,7 @@ int sp_backends_checked(struct sp_backends *b, const struct sp_pool_conf *pool, 
 	else
 		log_info("pool %s: backend %s up by its checks: %s", pool->name, name,
 			 backend->health.reason);
+	backend->up_ns = now_ns;
 	return 1;
 }
 
@@ -159,22 +163,48 @@ static int alloc_tables(struct sp_backends *b, const struct sp_config *config)
 
 static void free_tables(struct sp_backends *b)
 {
+	for (size_t i = 0; b->all && i < b->count; i++)
+		sp_backend_unlist(&b->all[i]);
 	free(b->all);
 	free(b->pools);
 	free(b->sorted);
+}
+
+static __u32 now_real_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec;
+}
+
+/* A list goes on with its limit. With a new limit, walks list the splices that are there. */
+static void carry_list(struct sp_backend *known, struct sp_backend *backend)
+{
+	known->listed = (struct sp_listed){ 0 };
+	if (!backend->max)
+		sp_backend_unlist(backend);
+	else if (!known->max) {
+		backend->listed_since_s = now_real_s();
+		backend->walks_left = 2;
+	}
 }
 
 /* The state from before the reload. Turns begin anew, because weights may have changed. */
 static void carry_state(const struct sp_backends *from, const struct sp_pool_conf *pool,
 			struct sp_backend *backend)
 {
-	const struct sp_backend *known = find_key(from, backend);
+	struct sp_backend *known = find_key(from, backend);
+	__u32 max = backend->max;
 
-	if (!known)
+	if (!known) {
+		backend->is_new = from->config != NULL;
 		return;
+	}
 	*backend = *known;
+	backend->max = max;
+	carry_list(known, backend);
 	backend->load.turn = 0;
-	sp_backend_sum(backend);
 	backend->mss = 0;
 	backend->lacks = 0;
 	backend->is_down = known->is_down && pool->failures;
@@ -191,10 +221,13 @@ static void fill_tables(struct sp_backends *b, const struct sp_backends *from)
 
 		b->pools[i] = backend;
 		for (size_t j = 0; j < pool->backend_count; j++, backend++) {
-			*backend = (struct sp_backend){ .pool_id = pool->id,
-							.at = pool->backends[j].at };
+			const struct sp_backend_conf *conf = &pool->backends[j];
+
+			*backend = (struct sp_backend){ .pool_id = pool->id, .at = conf->at,
+							.max = conf->max_connections };
 			carry_state(from, pool, backend);
-			backend->load.seed = sp_backend_seed(&pool->backends[j]);
+			backend->load.seed = sp_backend_seed(conf);
+			sp_backend_sum(backend);
 			b->sorted[backend - b->all] = backend;
 		}
 	}
@@ -212,6 +245,9 @@ int sp_backends_configure(struct sp_backends *b, const struct sp_config *config)
 		return err;
 	}
 	fill_tables(&next, b);
+	next.random = b->random;
+	next.is_open = b->is_open;
+	next.look_ctx = b->look_ctx;
 	free_tables(b);
 	*b = next;
 	return 0;

@@ -41,6 +41,17 @@ enum sp_backend_order {
 	SP_BACKEND_ORDER_COUNT,
 };
 
+/* A splice in a list, by its half from the backend. */
+struct sp_listed_one {
+	struct sp_tuple	down_key;
+	__u32		client_isn;
+};
+
+struct sp_listed {
+	struct sp_listed_one	*all;
+	__u32			count, room, at;
+};
+
 /**
  * struct sp_backend - state of a backend
  * @failures:	connections in a row that failed
@@ -50,6 +61,10 @@ enum sp_backend_order {
  * @opening:	connections without a splice so far
  * @spliced, @closed: splices in the table, and those of them that the last walk found closed
  * @walked, @walked_closed: the same, as far as this walk has come
+ * @max:	of connections; 0: any number
+ * @listed:	open splices of a backend with @max, and all begun since @listed_since_s
+ *		(CLOCK_REALTIME). @walks_left: 1: this walk lists earlier splices; 2: the next does
+ * @up_ns:	start of slow_start; 0: long ago. @is_new: the next choice is the start
  * @load:	for the choice; the turns begin anew with each configuration
  * @mss:	of its last SYN-ACK; 0: none was seen
  * @lacks:	SP_SERVICE_F_* that the SYN offered and the SYN-ACK did not have
@@ -64,6 +79,11 @@ struct sp_backend {
 	__u32			opening;
 	__u32			spliced, closed;
 	__u32			walked, walked_closed;
+	__u32			max;
+	struct sp_listed	listed;
+	__u32			listed_since_s;
+	__u8			walks_left, is_new;
+	__u64			up_ns;
 	__u32			failures;
 	__u64			connections;
 	__u64			refused;
@@ -75,11 +95,13 @@ struct sp_backend {
 	struct sp_health	health;
 };
 
+/* A list is nearer to the truth than two counts, and is there for backends with @max alone. */
 static inline void sp_backend_sum(struct sp_backend *backend)
 {
 	__u32 closed = backend->closed < backend->spliced ? backend->closed : backend->spliced;
 
-	backend->load.connections = backend->opening + backend->spliced - closed;
+	backend->load.connections = backend->opening +
+		(backend->max ? backend->listed.count : backend->spliced - closed);
 }
 
 struct sp_backends;
@@ -108,14 +130,28 @@ int sp_backends_configure(struct sp_backends *backends, const struct sp_config *
  * @is_v4:	family of the connection
  * @tried:	set of the backends that it has tried, 0 at first; the chosen one is added
  * @key:	with SP_BALANCE_HASH; NULL: none, and the backends have turns
- * Return: index in @pool; -ENOENT: no backend of that family has a weight.
+ * Return: index in @pool; -ENOENT: no backend of that family has a weight; -EBUSY: backends that
+ * could be chosen have all their `max_connections`.
  */
 int sp_backends_choose(struct sp_backends *backends, const struct sp_pool_conf *pool, int is_v4,
 		       const __u64 *key, __u64 *tried, __u64 now_ns);
 
-/* Return: the backend that sp_backends_choose() would choose for @key; -ENOENT: all are down. */
+/*
+ * Return: the backend that sp_backends_choose() would choose for @key, if none was full; -ENOENT:
+ * all are down.
+ */
 int sp_backends_holder(struct sp_backends *backends, const struct sp_pool_conf *pool, int is_v4,
 		       __u64 key, __u64 now_ns);
+
+/* Return: whether the backend has all its `max_connections`. */
+int sp_backends_is_full(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx);
+
+/* @is_open: whether the splice of @down_key is in the table, and not closed */
+typedef int (*sp_backends_look_fn)(void *ctx, const struct sp_tuple *down_key, __u32 client_isn);
+void sp_backends_on_look(struct sp_backends *backends, sp_backends_look_fn is_open, void *ctx);
+/* Call at each tick: so many looks at splices are allowed until the next. */
+#define SP_BACKENDS_LOOKS	2048
+void sp_backends_tick(struct sp_backends *backends);
 
 /* Count a connection to a chosen backend (1) until its splice is made, or it is given up (-1). */
 void sp_backends_opening(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,

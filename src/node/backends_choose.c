@@ -4,6 +4,9 @@
 
 #include <errno.h>
 
+#define SHARE_UNIT	256
+#define SHARE_FIRST	16	/* part of the share at the beginning of slow_start */
+
 static __u64 tried_bit(size_t idx)
 {
 	/* with more than 64 backends, two share a bit and are left out together */
@@ -21,6 +24,8 @@ static int is_waiting(const struct sp_backend *backend, __u64 now_ns)
  * struct choice - context of a struct sp_field
  * @tried:	backends left out
  * @is_any:	also if down
+ * @may_be_full:	also if full
+ * @is_full:	result: a backend was left out for that
  */
 struct choice {
 	struct sp_backends		*b;
@@ -29,20 +34,45 @@ struct choice {
 	__u64				now_ns;
 	int				is_v4;
 	int				is_any;
+	int				may_be_full;
+	int				is_full;
 };
+
+/* In 256ths of the weight. Proxies must agree on keys, but see a backend come up at other times. */
+static unsigned int rising_share(const struct choice *c, struct sp_backend *backend,
+				 unsigned int weight)
+{
+	__u64 slow_ns = c->pool->slow_start_ns, up_ns;
+
+	if (!backend || !slow_ns || c->pool->balance == SP_BALANCE_HASH)
+		return weight * SHARE_UNIT;
+	if (backend->is_new)
+		backend->up_ns = c->now_ns;
+	backend->is_new = 0;
+	up_ns = c->now_ns - backend->up_ns;
+	if (!backend->up_ns || up_ns >= slow_ns)
+		return weight * SHARE_UNIT;
+	if (up_ns < slow_ns / SHARE_FIRST)
+		return weight * SHARE_UNIT / SHARE_FIRST;
+	return weight * SHARE_UNIT * up_ns / slow_ns;
+}
 
 static unsigned int share_of(void *ctx, size_t idx)
 {
-	const struct choice *c = ctx;
+	struct choice *c = ctx;
 	const struct sp_backend_conf *conf = &c->pool->backends[idx];
-	const struct sp_backend *backend;
+	struct sp_backend *backend;
 
 	if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != c->is_v4 || c->tried & tried_bit(idx))
 		return 0;
 	backend = sp_backends_find(c->b, c->pool, idx);
 	if (sp_backend_is_out(backend) || (!c->is_any && is_waiting(backend, c->now_ns)))
 		return 0;
-	return conf->weight;
+	if (!c->may_be_full && sp_backends_is_full(c->b, c->pool, idx)) {
+		c->is_full = 1;
+		return 0;
+	}
+	return rising_share(c, backend, conf->weight);
 }
 
 /* A backend that a reload has removed has no load. */
@@ -88,6 +118,8 @@ int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, i
 	int idx;
 
 	idx = pick_backend(&choice, key);
+	if (idx < 0 && choice.is_full)
+		return -EBUSY;		/* room comes sooner than a backend that is down */
 	choice.is_any = 1;
 	if (idx < 0)
 		idx = pick_backend(&choice, key);
@@ -95,7 +127,7 @@ int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, i
 	if (idx < 0)
 		idx = pick_backend(&choice, key);
 	if (idx < 0)
-		return idx;
+		return choice.is_full ? -EBUSY : idx;
 	*tried |= tried_bit(idx);
 	backend = sp_backends_find(b, pool, idx);
 	if (backend && backend->is_down)
@@ -106,7 +138,8 @@ int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, i
 int sp_backends_holder(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
 		       __u64 key, __u64 now_ns)
 {
-	struct choice choice = { .b = b, .pool = pool, .now_ns = now_ns, .is_v4 = is_v4 };
+	struct choice choice = { .b = b, .pool = pool, .now_ns = now_ns, .is_v4 = is_v4,
+				 .may_be_full = 1 };
 	struct sp_field field = { .count = pool->backend_count, .ctx = &choice, .share = share_of,
 				  .load = load_of };
 

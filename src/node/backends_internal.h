@@ -12,6 +12,10 @@ struct sp_backends {
 	struct sp_backend	**pools;	/* the first backend of each pool */
 	struct sp_backend	**sorted;	/* by key_compare() */
 	__u64			random;
+	sp_backends_look_fn	is_open;
+	void			*look_ctx;
+	unsigned int		looks_left;
+	size_t			look_next;
 };
 
 /*
@@ -23,6 +27,12 @@ struct sp_backend *sp_backends_find(const struct sp_backends *backends,
 /* @pool_id: of a half, the lowest bits. Return: NULL: not in the configuration. */
 struct sp_backend *sp_backends_of_half(const struct sp_backends *backends,
 				       const struct sp_endpoint *at, __u16 pool_id);
+
+/* backends_list.c: a splice more; @looks at the list remove some that have ended; all of it. */
+void sp_backend_list(struct sp_backend *backend, const struct sp_tuple *down_key,
+		     __u32 client_isn);
+void sp_backend_reap(struct sp_backends *backends, struct sp_backend *backend, unsigned int looks);
+void sp_backend_unlist(struct sp_backend *backend);
 
 static inline __u64 sp_backend_seed(const struct sp_backend_conf *conf)
 {

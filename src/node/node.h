@@ -28,7 +28,7 @@
 	X(reset_unknown) X(client_reset) X(syn_challenged) X(rst_challenged) X(challenge_throttled) \
 	X(stray_kept) X(relayed) X(fetched) X(adopted) \
 	X(sent_home) X(told_again) X(probes_answered) X(heads_late) X(expired) \
-	X(cookie_expired) X(backend_refused) X(backend_silent) X(ports_reclaimed) X(gave_way) X(share_full) \
+	X(cookie_expired) X(backend_refused) X(backend_silent) X(queued) X(queue_full) X(queue_timed_out) X(ports_reclaimed) X(gave_way) X(share_full) \
 	 X(ports_exhausted) X(ports_found) \
 	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \
 	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \

@@ -170,14 +170,58 @@ static const __u64 *find_key(struct sp_conn *c)
 	return c->has_key ? &c->key : NULL;
 }
 
+/* ---- all backends have their `max_connections` ---- */
+
+/* A new connection waits behind earlier connections; a key waits for its backend. */
+static int must_wait(struct sp_proxy *p, struct sp_conn *c)
+{
+	const __u64 *key = find_key(c);
+	int idx;
+
+	if (c->is_queue_over || c->tries)
+		return 0;
+	if (c->pool->balance != SP_BALANCE_HASH || !key)
+		return !c->queued_ns && sp_queue_has(p->queue, c->pool->id);
+	idx = sp_backends_holder(p->backends, c->pool, sp_addr_is_v4(&c->front.daddr), *key,
+				 sp_now_ns());
+	return idx >= 0 && sp_backends_is_full(p->backends, c->pool, idx);
+}
+
+static struct sp_next wait_for_room(struct sp_proxy *p, struct sp_conn *c)
+{
+	__u64 now_ns = sp_now_ns();
+
+	c->tries = 0;
+	if (c->is_queue_over) {
+		p->node.counters.queue_timed_out++;
+		return sp_next_reply(503, "no backend has room");
+	}
+	if (c->is_queued)
+		return sp_next_wait();
+	if (sp_queue_add(p->queue, sp_conn_ref(p->conns, c), c->pool->id)) {
+		p->node.counters.queue_full++;
+		return sp_next_reply(503, "too many connections wait for a backend with room");
+	}
+	p->node.counters.queued++;
+	sp_conn_enter(c, SP_CONN_CONNECTING, "no backend has room: it waits");
+	c->is_queued = 1;
+	c->queued_ns = c->queued_ns ?: now_ns;
+	c->deadline_ns = c->queued_ns + c->pool->queue_ns;
+	return sp_next_wait();
+}
+
 /* A backend with all ports in use counts as a try, too. */
 static struct sp_next try_next(struct sp_proxy *p, struct sp_conn *c)
 {
 	int is_v4 = sp_addr_is_v4(&c->front.daddr);
 
+	if (must_wait(p, c))
+		return wait_for_room(p, c);
 	while (c->tries++ < c->config->limits.tries) {
 		c->backend_idx = sp_backends_choose(p->backends, c->pool, is_v4, find_key(c),
 						    &c->tried, sp_now_ns());
+		if (c->backend_idx == -EBUSY)
+			return wait_for_room(p, c);
 		if (c->backend_idx < 0)
 			break;
 		choose_mode(p, c);
@@ -336,8 +380,21 @@ struct sp_next sp_back_quoted(struct sp_proxy *p, struct sp_conn *c, const struc
 	return sp_next_wait();
 }
 
+int sp_back_is_queued(const struct sp_conn *c)
+{
+	return c->state == SP_CONN_CONNECTING && !c->back.sport;
+}
+
+struct sp_next sp_back_queued(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
+{
+	c->is_queue_over = now_ns >= c->deadline_ns;
+	return try_next(p, c);
+}
+
 struct sp_next sp_back_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 {
+	if (sp_back_is_queued(c))
+		return sp_next_wait();
 	if (now_ns >= c->deadline_ns)
 		return try_failed(p, c, SP_BACKEND_SILENT);
 	if (now_ns >= c->again_ns) {

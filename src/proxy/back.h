@@ -13,4 +13,8 @@ struct sp_next sp_back_segment(struct sp_proxy *p, struct sp_conn *c, const stru
 struct sp_next sp_back_quoted(struct sp_proxy *p, struct sp_conn *c, const struct sp_quote *quote);
 struct sp_next sp_back_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);
 
+/* A connection that waits for a backend with room looks again, or has waited for too long. */
+int sp_back_is_queued(const struct sp_conn *c);
+struct sp_next sp_back_queued(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);
+
 #endif

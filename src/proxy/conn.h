@@ -28,8 +28,8 @@
  * WAITING	HEAD		the head of a further request is whole, the response before is not:
  *				request, wanted, is_reply, status; forgotten
  * CONNECTING	HEAD		a SYN is sent, the client's bytes are held: pool, back, backend
- *		WAITING		(our numbers), mode, tried, tries, again_ns; the next backend
- *		CONNECTING
+ *		WAITING		(our numbers), mode, tried, tries, again_ns; the next backend.
+ *		CONNECTING	Or no SYN is sent, back is zero: no backend has room; 503
  * COMMITTING	HEAD		the commit is sent to the store: the same, backend is whole;
  *		WAITING		nothing, as the store always answers
  *		CONNECTING
@@ -93,6 +93,8 @@ struct sp_request {
  * @request:	of a whole head, with SP_HALF_F_REQUESTS
  * @wanted:	WAITING: the index of the pool
  * @is_opening:	@backend_idx of @pool counts it, and no splice does so far
+ * @queued_ns:	when the wait for a backend with room began; 0: no wait. @is_queued: queue.c has
+ *		the connection, which is CONNECTING, without a SYN; @is_queue_over: no further wait
  * @key:	of a whole head, for SP_BALANCE_HASH; valid if @has_key
  * @heard_ack:	latest acknowledgement of the client
  * @heard_ns:	when @client.tsval_ours was echoed by the client
@@ -190,7 +192,8 @@ struct sp_conn {
 	__u32				owed;
 	__u16				skip;
 	__u8				is_headed, is_again, is_nameless, has_key, is_opening;
-	__u64				key;
+	__u8				is_queued, is_queue_over;
+	__u64				key, queued_ns;
 	int				status;
 };
 

@@ -194,6 +194,8 @@ void sp_conn_reset_back(struct sp_proxy *p, struct sp_conn *c)
 		.seq = c->backend.isn_ours + 1, .ack = c->backend.isn_theirs + 1,
 	};
 
+	if (!c->back.sport)
+		return;
 	if (!sp_conn_is_adopting(c))	/* else the backend does not know the connection */
 		sp_wire_send(p->node.wire, &rst);
 	sp_conn_release_back(p, c);

@@ -426,6 +426,9 @@ void sp_head_retry(struct sp_proxy *p, struct sp_conn *c)
 	c->deadline_ns = sp_now_ns() + c->config->limits.head_ns;
 	c->tries = 0;
 	c->tried = 0;
+	c->queued_ns = 0;
+	c->is_queued = 0;
+	c->is_queue_over = 0;
 	c->is_trapped = 0;
 	sp_conn_trap(p, c);
 }

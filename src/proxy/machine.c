@@ -208,6 +208,21 @@ static void tick_conn(void *ctx, struct sp_conn *c)
 	}
 }
 
+static int tick_queued(void *ctx, __u64 ref)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_conn *c = sp_conn_by_ref(p->conns, ref);
+
+	if (c && sp_back_is_queued(c)) {
+		sp_machine_go(p, c, sp_back_queued(p, c, sp_now_ns()));
+		c = sp_conn_by_ref(p->conns, ref);
+	}
+	if (!c)
+		return 0;
+	c->is_queued = sp_back_is_queued(c);
+	return c->is_queued;
+}
+
 /* A splice of another proxy is here when the store has answered. */
 static int is_here(void *ctx, const struct sp_tuple *front)
 {
@@ -227,6 +242,7 @@ void sp_machine_tick(struct sp_proxy *p)
 	p->parse_budget = PARSE_PER_TICK;
 	p->quote_budget = QUOTES_PER_TICK;
 	sp_sync_tick(p, sp_now_ns());
+	sp_queue_each(p->queue, tick_queued, p);
 	sp_conns_each(p->conns, tick_conn, p);
 	sp_takeover_tick(p, sp_now_ns());
 	sp_offer_tick(p, sp_now_ns());

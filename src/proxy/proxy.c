@@ -27,6 +27,7 @@ static void tick_proxy(struct sp_node *node)
 	struct sp_proxy *p = (struct sp_proxy *)node;
 
 	p->reclaim_budget = RECLAIM_PER_TICK;
+	sp_backends_tick(p->backends);
 	sp_machine_tick(p);
 }
 
@@ -69,6 +70,7 @@ static void close_proxy(struct sp_node *node)
 	if (!p)
 		return;
 	sp_conns_free(p->conns);
+	sp_queue_free(p->queue);
 	sp_strays_free(p->sent_home);
 	sp_synacks_free(p->synacks);
 	sp_reintroductions_free(p->reintroductions);
@@ -110,6 +112,15 @@ static unsigned int find_pause_ms(const struct sp_config *config)
 	return 0;
 }
 
+static int is_open(void *ctx, const struct sp_tuple *down_key, __u32 client_isn)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_entry e;
+
+	return !sp_datapath_get(p->node.dp, down_key, &e) && e.meta.client_isn == client_isn &&
+	       !sp_state_is_closed(&e.state);
+}
+
 static int configure_proxy(struct sp_node *node, struct sp_config *config)
 {
 	struct sp_proxy *p = proxy_of(node);
@@ -149,7 +160,8 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 	p->synacks = sp_synacks_new();
 	p->reintroductions = sp_reintroductions_new();
 	p->takeover = sp_takeover_new();
-	if (!p->sent_home || !p->synacks || !p->reintroductions || !p->takeover)
+	p->queue = sp_queue_new(config->limits.pending);
+	if (!p->queue || !p->sent_home || !p->synacks || !p->reintroductions || !p->takeover)
 		err = -ENOMEM;
 	err = err ?: sp_partials_new(&p->partials);
 	err = err ?: sp_conns_new(config->limits.pending, &p->conns);
@@ -159,6 +171,7 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 		return err;
 	}
 	sp_datapath_watch(p->node.dp, count_splice, p);
+	sp_backends_on_look(p->backends, is_open, p);
 	p->node.ager.met = meet_splice;
 	p->node.ager.walk_ends = end_walk;
 	sp_events_subscribe(p);

@@ -17,7 +17,7 @@
  *	leg.c			the back connection of the request before
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
  *	connection.c forward.c		state and buffer of a connection; half in user space
- *	conn.c partial.c synack.c reintroduce.c reused.c		tables
+ *	conn.c queue.c partial.c synack.c reintroduce.c reused.c		tables
  */
 #ifndef SP_PROXY_PROXY_H
 #define SP_PROXY_PROXY_H
@@ -26,6 +26,7 @@
 #include "node/role.h"
 #include "node/route_mtu.h"
 #include "proxy/conn.h"
+#include "proxy/queue.h"
 #include "proxy/reintroduce.h"
 #include "proxy/reused.h"
 #include "proxy/synack.h"
@@ -61,6 +62,7 @@ struct sp_proxy {
 	struct sp_node			node;
 	struct sp_backends		*backends;
 	struct sp_conns			*conns;
+	struct sp_queue			*queue;
 	struct sp_strays		*sent_home;
 	struct sp_synacks		*synacks;
 	struct sp_reintroductions	*reintroductions;

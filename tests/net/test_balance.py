@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Which backend of a pool gets a connection or a request, by the servers' own records."""
+import concurrent.futures
+import time
+
 import pytest
 
 import counting
@@ -11,18 +14,22 @@ from topo import VIP
 pytestmark = [pytest.mark.spliced, pytest.mark.syn("a refused connection is one that began with a SYN")]
 PORTS = (8301, 8302)
 NAMES = [f"{host}:{port}" for host in ("backend1", "backend2") for port in PORTS]
-SERVICES = {"turns": 8310, "least": 8311, "two": 8312, "source": 8313, "cookie": 8314, "path": 8315, "header": 8316}
+SERVICES = {"turns": 8310, "least": 8311, "two": 8312, "source": 8313, "cookie": 8314, "path": 8315, "header": 8316,
+            "few": 8317, "own": 8318}
 BALANCE = {"turns": "round_robin", "least": "least_connections", "two": "random_two", "source": {"hash": "source"},
-           "cookie": {"hash": "cookie sid"}, "path": {"hash": "path"}, "header": {"hash": "header X-User"}}
+           "cookie": {"hash": "cookie sid"}, "path": {"hash": "path"}, "header": {"hash": "header X-User"},
+           "few": "round_robin", "own": {"hash": "source"}}
 WEIGHTS = {"turns": (1, 3, 1, 3), "least": (1, 3, 1, 3), "two": (1, 3, 1, 3)}
+LIMITED, QUEUE_S = ("few", "own"), 0.6
 SOURCES = [f"10.1.0.{n}" for n in range(100, 124)]
 
 
 def host_pool(net, name):
     """Both families of four servers; a server's name is the same for both."""
     weights = WEIGHTS.get(name, (1, 1, 1, 1))
-    return {"name": name, "source": "snat", "balance": BALANCE[name], "failures": 1, "retry": "10m", "backends": [
-        {"address": endpoint(net.ns[host].addr(version), int(port)), "name": f"{host}:{port}:v{version}", "weight": weight}
+    limits = {"max_connections": 2} if name in LIMITED else {}
+    return {"name": name, "queue_time": f"{QUEUE_S * 1000:.0f}ms", "source": "snat", "balance": BALANCE[name], "failures": 1, "retry": "10m", "backends": [
+        {"address": endpoint(net.ns[host].addr(version), int(port)), "name": f"{host}:{port}:v{version}", "weight": weight, **limits}
         for version in (4, 6) for (host, _, port), weight in zip((at.partition(":") for at in NAMES), weights)]}
 
 
@@ -164,6 +171,106 @@ def test_each_request_goes_by_its_own_key(rig, name, where):
 
 def test_a_request_without_a_key_has_turns(rig):
     assert {ask_once(rig, "cookie") for _ in NAMES} == set(NAMES)
+
+
+threads = concurrent.futures.ThreadPoolExecutor(100)
+meanwhile = threads.submit
+
+
+def status_of(rig, name, source=None):
+    """Of a request on a connection of its own, which ends with it; and how long it took."""
+    start = time.monotonic()
+    with client(rig, name, source) as connection:
+        connection.sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        return connection.sock.recv(100).split()[1], time.monotonic() - start
+
+
+def test_max_connections_and_503(rig):
+    """Waits for queue_time, no longer; and not at all when there is room again."""
+    before = rig.spliced.counters()
+    held = [client(rig, "few") for _ in range(8)]
+    for connection in held:
+        connection.get()
+    assert connections(rig) == [2] * 4
+    status, took = status_of(rig, "few")
+    assert status == b"503" and QUEUE_S <= took < QUEUE_S + 0.3
+    assert connections(rig) == [2] * 4
+    after = rig.spliced.counters()
+    assert [after[name] - before[name] for name in ("queued", "queue_timed_out", "queue_full")] == [1, 1, 0]
+    held.pop().sock.close()
+    status, took = status_of(rig, "few")
+    assert status == b"200" and took < QUEUE_S
+    for connection in held:
+        connection.sock.close()
+
+
+def test_who_waits_gets_the_next_place_in_order(rig):
+    held = [client(rig, "few") for _ in range(8)]
+    for connection in held:
+        connection.get()
+    waiting, order = [], []
+    for n in range(4):
+        waiting.append(client(rig, "few"))
+        meanwhile(lambda n=n, connection=waiting[n]: (connection.get(), order.append(n)))
+        time.sleep(0.03)
+    for n, connection in enumerate(held[:4], 1):
+        connection.sock.close()
+        tcp.wait_for(lambda: len(order) == n, "the next one to have the place", QUEUE_S)
+    assert order == [0, 1, 2, 3]
+    for connection in held + waiting:
+        connection.sock.close()
+
+
+def test_a_key_waits_for_its_own_backend_then_takes_another(rig):
+    source = SOURCES[0]
+    held = [client(rig, "own", source) for _ in range(2)]
+    own = {connection.get() for connection in held}
+    assert len(own) == 1
+    start = time.monotonic()
+    with client(rig, "own", source) as other:
+        assert other.get() not in own
+        assert QUEUE_S <= time.monotonic() - start < QUEUE_S + 0.3
+        with client(rig, "own", source) as third:
+            done = meanwhile(third.get)
+            time.sleep(0.1)
+            held.pop().sock.close()
+            assert done.result() == own.pop()
+    held.pop().sock.close()
+
+
+def test_a_request_that_moves_waits(rig):
+    """One behind the first, to another pool that is full."""
+    conf = rig.usual
+    rig.spliced.reload({**conf, "services": [{**one, "routes": [{"path": "/few", "pool": "few"}]} if one["name"] == "turns-snat" else one
+                                             for one in conf["services"]]})
+    held = [client(rig, "few") for _ in range(8)]
+    for connection in held:
+        connection.get()
+    with client(rig, "turns") as connection:
+        connection.get()
+        done = meanwhile(connection.get, "/few")
+        time.sleep(0.2)
+        first = held.pop()
+        name = first.get()
+        first.sock.close()
+        assert done.result() == name
+        with pytest.raises(AssertionError, match="503"):
+            with client(rig, "turns") as another:
+                another.get()
+                another.get("/few")
+    for connection in held:
+        connection.sock.close()
+
+
+def test_a_hundred_connections_through_four_places(rig):
+    """None is refused, none is lost."""
+    conf = rig.usual
+    rig.spliced.reload({**conf, "pools": [{**pool, "queue_time": "30s", "backends": [{**pool["backends"][0], "max_connections": 4}]}
+                                          if pool["name"] == "few" else pool for pool in conf["pools"]],
+                        "services": [{**one, "listen": one["listen"][:1]} if one["default"] == "few" else one for one in conf["services"]]})
+    answers = [meanwhile(ask_once, rig, "few") for _ in range(100)]
+    assert {answer.result() for answer in answers} == {NAMES[0]}
+    assert rig.record[NAMES[0]] == [100, 100]
 
 
 def test_two_proxies_choose_the_same(start_cluster):

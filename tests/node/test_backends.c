@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -644,9 +645,165 @@ static void a_key_keeps_its_backend_by_name(void **state)
 	close_backends(b, other);
 }
 
+/* A table of splices: of the first backend, with ports of the proxy from 0 on. */
+static struct {
+	int is_open[256], looks;
+} table;
+
+static int look_up(void *ctx, const struct sp_tuple *down_key, __u32 client_isn)
+{
+	table.looks++;
+	return client_isn == 7 && table.is_open[down_key->dport];
+}
+
+static void splice(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, int port,
+		   int change)
+{
+	const struct sp_endpoint *at = &pool->backends[idx].at;
+	struct sp_tuple key = { .saddr = at->addr, .sport = at->port_be, .dport = port };
+	struct sp_entry down = { .half = { .pool_id = pool->id }, .meta.client_isn = 7 };
+
+	table.is_open[port] = change > 0;
+	sp_backends_spliced(b, &key, &down, change);
+}
+
+static void a_full_backend_gets_none_until_one_is_closed(void **state)
+{
+	struct sp_config *config = load(
+		"{name: w, backends: [{address: 10.0.0.1:80, name: a, max_connections: 2}, "
+		"{address: 10.0.0.2:80, name: b, max_connections: 1}]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+	__u64 tried = 0;
+
+	sp_backends_on_look(b, look_up, NULL);
+	splice(b, pool, 0, 1, 1);
+	splice(b, pool, 0, 2, 1);
+	assert_true(sp_backends_is_full(b, pool, 0));
+	assert_string_equal(turns(b, pool, 3, 0), "bbb");
+	sp_backends_opening(b, pool, 1, 1);		/* counts, too */
+	assert_int_equal(sp_backends_choose(b, pool, 1, NULL, &tried, 0), -EBUSY);
+	table.is_open[2] = 0;				/* closed, and nobody said so */
+	assert_string_equal(turns(b, pool, 3, 0), "aaa");
+	splice(b, pool, 0, 3, 1);
+	assert_int_equal(sp_backends_choose(b, pool, 1, NULL, &tried, 0), -EBUSY);
+	sp_backends_opening(b, pool, 1, -1);
+	refuse(b, pool, 1, 3, 0);			/* down: a full one is waited for */
+	assert_int_equal(sp_backends_choose(b, pool, 1, NULL, &tried, 0), -EBUSY);
+	logged[0] = 0;
+	close_backends(b, config);
+}
+
+/* A look costs a system call. */
+static void looks_at_splices_are_bounded(void **state)
+{
+	struct sp_config *config = load(
+		"{name: w, backends: [{address: 10.0.0.1:80, name: a, max_connections: 200}]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+	__u64 tried = 0;
+
+	table.looks = 0;
+	sp_backends_on_look(b, look_up, NULL);
+	for (int port = 0; port < 200; port++)
+		splice(b, pool, 0, port, 1);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(sp_backends_choose(b, pool, 1, NULL, &tried, 0), -EBUSY);
+	assert_in_range(table.looks, 1, SP_BACKENDS_LOOKS);
+	for (int port = 0; port < 200; port++)
+		table.is_open[port] = 0;
+	for (int i = 0; i < 4; i++)
+		sp_backends_tick(b);
+	assert_int_equal(sp_backends_at(b, pool, 0)->load.connections, 0);
+	close_backends(b, config);
+}
+
+static void walk_over(struct sp_backends *b, const struct sp_pool_conf *pool, int ports,
+		      __u32 now_s)
+{
+	const struct sp_endpoint *at = &pool->backends[0].at;
+
+	for (int port = 0; port < ports; port++) {
+		struct sp_tuple key = { .saddr = at->addr, .sport = at->port_be, .dport = port };
+		struct sp_entry down = { .half = { .pool_id = pool->id, .spliced_s = now_s },
+					 .meta.client_isn = 7 };
+
+		if (!table.is_open[port])
+			down.state.flags = SP_STATE_FIN | SP_STATE_PEER_FIN;
+		sp_backends_walked(b, &key, &down);
+	}
+	sp_backends_walk_ends(b, 0);
+}
+
+/* The limit comes and goes by a reload, and counts what was there before. */
+static void a_new_limit_counts_what_is_there(void **state)
+{
+	struct sp_config *config[3] = {
+		load("{name: w, backends: [" A "]}"),
+		load("{name: w, backends: [{address: 10.0.0.1:80, name: a, max_connections: 2}]}"),
+		load("{name: w, backends: [" A "]}"),
+	};
+	struct sp_backends *b = open_backends(config[0]);
+
+	sp_backends_on_look(b, look_up, NULL);
+	for (int port = 0; port < 3; port++)
+		splice(b, config[0]->pools, 0, port, 1);
+	table.is_open[1] = 0;
+	walk_over(b, config[0]->pools, 3, 1);
+	assert_int_equal(sp_backends_at(b, config[0]->pools, 0)->load.connections, 2);
+	assert_int_equal(sp_backends_configure(b, config[1]), 0);
+	for (int i = 0; i < 3; i++)
+		walk_over(b, config[1]->pools, 3, 1);
+	assert_int_equal(sp_backends_at(b, config[1]->pools, 0)->load.connections, 2);
+	assert_true(sp_backends_is_full(b, config[1]->pools, 0));
+	assert_int_equal(sp_backends_configure(b, config[2]), 0);
+	assert_false(sp_backends_is_full(b, config[2]->pools, 0));
+	assert_int_equal(sp_backends_at(b, config[2]->pools, 0)->load.connections, 2);
+	sp_config_free(config[0]);
+	sp_config_free(config[1]);
+	close_backends(b, config[2]);
+}
+
+static int share_in(struct sp_backends *b, const struct sp_pool_conf *pool, int idx, __u64 now_ns)
+{
+	int got = 0;
+
+	for (int i = 0; i < 320; i++)
+		got += first_choice(b, pool, now_ns) == idx;
+	return got;
+}
+
+static void a_backend_that_came_up_starts_slowly(void **state)
+{
+	struct sp_config *config = load("{name: w, slow_start: 10s, backends: [" A ", " B "]}");
+	struct sp_config *more = load("{name: w, slow_start: 10s, "
+				      "backends: [" A ", " B ", " C "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	assert_int_equal(share_in(b, pool, 0, 0), 160);	/* at the start all have their share */
+	refuse(b, pool, 0, 3, 100 * S);
+	while (first_choice(b, pool, 105 * S))
+		;			/* the trial */
+	sp_backends_connected(b, pool, 0);
+	assert_in_range(share_in(b, pool, 0, 105 * S), 17, 21);		/* 1 of 17 */
+	assert_in_range(share_in(b, pool, 0, 110 * S), 104, 109);	/* 1 of 3 */
+	assert_in_range(share_in(b, pool, 0, 115 * S), 159, 161);
+	assert_int_equal(sp_backends_configure(b, more), 0);
+	assert_in_range(share_in(b, more->pools, 2, 200 * S), 8, 12);	/* 1 of 33 */
+	assert_in_range(share_in(b, more->pools, 2, 210 * S), 105, 108);
+	logged[0] = 0;
+	sp_config_free(config);
+	close_backends(b, more);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_backend_gets_none_until_one_is_closed),
+		cmocka_unit_test(looks_at_splices_are_bounded),
+		cmocka_unit_test(a_new_limit_counts_what_is_there),
+		cmocka_unit_test(a_backend_that_came_up_starts_slowly),
 		cmocka_unit_test(a_key_keeps_its_backend),
 		cmocka_unit_test(a_key_keeps_its_backend_by_name),
 		cmocka_unit_test(turns_follow_weights_without_blocks),
