@@ -147,6 +147,22 @@ static __noinline struct sp_service *service_of(const struct sp_pkt *pkt)
 	return bpf_map_lookup_elem(&sp_services, &at);
 }
 
+/*
+ * A connection of this machine to a backend that sees clients' addresses: a check. Listeners do not
+ * count: such a tuple is a client's.
+ */
+static __always_inline int is_to_own_socket(const struct sp_pkt *pkt)
+{
+	struct bpf_sock *skc = socket_of(pkt);
+	__u32 state;
+
+	if (!skc)
+		return 0;
+	state = skc->state;
+	bpf_sk_release(skc);
+	return state != BPF_TCP_LISTEN;
+}
+
 static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
@@ -159,7 +175,9 @@ static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
 		tell_left_behind(pkt, e, svc, now_ns);
 	if (svc)
 		return front(pkt, svc, now_ns);
-	return is_to_snat(&pkt->tuple) || is_from_origin(&pkt->tuple) ? back(pkt, now_ns) : 0;
+	if (is_to_snat(&pkt->tuple) || (is_from_origin(&pkt->tuple) && !is_to_own_socket(pkt)))
+		return back(pkt, now_ns);
+	return 0;
 }
 
 static __always_inline int is_to_many(const struct __sk_buff *skb)

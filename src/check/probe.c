@@ -28,15 +28,17 @@ struct sp_prober {
 	unsigned int		port_first, port_last, port_next;
 };
 
-/* A socket that libcurl waits for. */
+/* A socket that libcurl waits for. @probe: its run, which ends later than the watch */
 struct watch {
 	struct sp_prober	*prober;
+	struct sp_probe		*probe;
 	uv_poll_t		poll;
 	curl_socket_t		fd;
 };
 
 /**
  * struct sp_probe - a run under way
+ * @is_connected: the handshake of TCP is complete
  * @is_enough:	the response decides already, and we hang up
  * @has_head:	the head of the response is complete
  * @has_text:	the text of `body` was found
@@ -50,7 +52,7 @@ struct sp_probe {
 	CURL			*easy;
 	struct curl_slist	*headers, *connect_to;
 	unsigned int		tries;
-	int			is_enough, has_head, has_text;
+	int			is_connected, is_enough, has_head, has_text;
 	size_t			body_bytes, tail_len;
 	int			open_err;
 	char			tail[TEXT_MAX];
@@ -308,13 +310,11 @@ void sp_probe_cancel(struct sp_probe *probe)
 static struct sp_failure get_failure(const struct sp_probe *probe, CURLcode code)
 {
 	struct sp_failure f = { .code = code, .detail = probe->error };
-	curl_off_t connected_us = 0;
 	long os_err = 0;
 
 	curl_easy_getinfo(probe->easy, CURLINFO_OS_ERRNO, &os_err);
-	curl_easy_getinfo(probe->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
 	f.os_err = probe->open_err ?: os_err;
-	f.is_connected = connected_us > 0;
+	f.is_connected = probe->is_connected;
 	return f;
 }
 
@@ -416,8 +416,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct watch *w = poll->data;
 	struct sp_prober *p = w->prober;
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
 	int running, flags = 0;
 
+	/* libcurl's own time of the connection is that of TLS */
+	if (!w->probe->is_connected)
+		w->probe->is_connected = !getpeername(w->fd, (struct sockaddr *)&peer, &len);
 	if (status < 0)
 		flags = CURL_CSELECT_ERR;
 	if (events & UV_READABLE)
@@ -433,13 +438,14 @@ static void on_watch_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-static struct watch *add_watch(struct sp_prober *p, curl_socket_t fd)
+static struct watch *add_watch(struct sp_prober *p, CURL *easy, curl_socket_t fd)
 {
 	struct watch *w = calloc(1, sizeof(*w));
 
 	if (!w)
 		return NULL;
 	w->prober = p;
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &w->probe);
 	w->fd = fd;
 	w->poll.data = w;
 	if (uv_poll_init_socket(p->loop, &w->poll, fd)) {
@@ -464,7 +470,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *da
 		}
 		return 0;
 	}
-	w = w ?: add_watch(p, fd);
+	w = w ?: add_watch(p, easy, fd);
 	if (!w)
 		return -1;
 	if (what & CURL_POLL_IN)

@@ -131,7 +131,7 @@ def served_by(rig, servers, count=6):
 
 def test_refused_and_back(rig):
     """Also: the last backend that is down gets nothing, as in HAProxy."""
-    with checking(rig, {"type": "tcp", "rise": 2, "fall": 3}), two(rig) as servers:
+    with two(rig) as servers, checking(rig, {"type": "tcp", "rise": 2, "fall": 3}):
         becomes(rig, "up", "connected")
         becomes(rig, "up", "connected", 1)
         assert served_by(rig, servers) == [3, 3]
@@ -187,3 +187,148 @@ def test_request_and_body(rig):
         rig.spliced.reload(config(rig.net, rig.work, {"type": "http", "method": "HEAD", "expect": 501}))
         becomes(rig, "up", "HTTP 501")
         assert servers[0].seen[-1].startswith(b"HEAD / HTTP/1.1\r\n")
+
+
+def test_a_backend_that_hangs(rig):
+    """No answer to a SYN; and the time that it took is that of the timeout."""
+    with two(rig), checking(rig, {"type": "tcp", "timeout": "200ms"}):
+        becomes(rig, "up", "connected")
+        with rig.backend1.nft(f"chain failing {{\n type filter hook input priority 0\n tcp dport {PORT} drop\n }}"):
+            check = becomes(rig, "down", "timeout after 200ms: no answer to the connection")
+            assert 190 <= check["took_ms"] < 1000
+        becomes(rig, "up", "connected")
+
+
+def certificate(work, name, *more):
+    """Files with a key and a certificate that signs itself."""
+    key, cert = f"{work}/{name}.key", f"{work}/{name}.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
+                    "-out", cert, "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", *more], check=True, capture_output=True)
+    os.chmod(cert, 0o644)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context, cert
+
+
+def test_certificates(rig):
+    os.chmod(rig.work, 0o755)   # spliced-check is another user
+    context, cert = certificate(rig.work, "app.example", "-days", "2")
+    seen = []
+    context.sni_callback = lambda sock, name, ctx: seen.append(name)
+    good = {"type": "https", "sni": "app.example", "ca_file": cert, "port": TLS_PORT, "interval": "200ms"}
+    with two(rig, TLS_PORT, tls=context) as servers, two(rig):
+        with checking(rig, good):
+            becomes(rig, "up", "HTTP 200")
+            assert seen[-1] == "app.example" and b"Host: app.example:8343\r\n" in servers[0].seen[-1]
+        for change, reason in (({"sni": "other.example"}, "certificate: no alternative certificate subject name matches"),
+                               ({"ca_file": f"{rig.work}/none.pem"}, "certificate: error setting certificate file"),
+                               ({"ca_file": "/etc/ssl/certs/ca-certificates.crt"}, "certificate: self-signed certificate"),
+                               ({"sni": "other.example", "verify": False}, "HTTP 200"),
+                               ({"port": PORT}, "timeout after 200ms: connected, but no complete response")):
+            with checking(rig, {**good, **change}):
+                becomes(rig, "up" if reason == "HTTP 200" else "down", reason)
+
+
+def test_flapping(rig):
+    """Every second check fails: with fall 3 it stays up; one that is down stays down with rise 2."""
+    with two(rig) as servers, checking(rig, {"type": "http", "path": "/flap", "rise": 2, "fall": 3}):
+        becomes(rig, "up")
+        turn = iter(range(10 ** 6))
+        servers[0].answer = lambda sock: Server.OK if next(turn) % 2 else BAD["HTTP 500, expected 200-399"]
+        failed = check_of(rig)["failed"]
+        wait_for(lambda: check_of(rig)["failed"] > failed + 5, "checks to fail")
+        assert check_of(rig)["state"] == "up" and check_of(rig)["changes"] == 0
+        servers[0].answer = BAD["HTTP 500, expected 200-399"]
+        becomes(rig, "down")
+        servers[0].answer = lambda sock: Server.OK if next(turn) % 2 else BAD["HTTP 500, expected 200-399"]
+        passed = check_of(rig)["passed"]
+        wait_for(lambda: check_of(rig)["passed"] > passed + 5, "checks to pass")
+        assert check_of(rig)["state"] == "down" and check_of(rig)["changes"] == 1
+
+
+def test_kill9_of_the_checker(rig):
+    """Backends stay what they are, connections go on, and it comes back."""
+    with two(rig) as servers, checking(rig, {"type": "http"}):
+        becomes(rig, "up")
+        servers[1].close()
+        becomes(rig, "down", idx=1)
+        before = rig.spliced.status()["checker"]
+        assert before["state"] == "running" and before["checks"] == 2
+        uids = open(f"/proc/{before['pid']}/status").read()
+        assert "Uid:\t65534\t65534" in uids and "CapEff:\t0000000000000000" in uids and "Name:\tspliced-check" in uids
+        with rig.client.inside(), socket.create_connection((daemon.VIP["snat"][4], PORT), 3) as sock:
+            sock.settimeout(3)
+            for turn in range(60):
+                if turn == 20:
+                    os.kill(before["pid"], signal.SIGKILL)
+                    dead = wait_for(lambda: rig.spliced.status()["checker"]["state"] == "waiting" and rig.spliced.status(), "its death to show")
+                    assert dead["checker"]["why"] == "killed by signal 9"
+                    assert [b["state"] for b in dead["pools"][0]["backends"]] == ["up", "down"]
+                    assert "SPLICED-CHECK DOES NOT RUN: killed by signal 9" in rig.spliced.ctl("status")
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert sock.recv(4096) == Server.OK
+        after = wait_for(lambda: (now := rig.spliced.status()["checker"])["state"] == "running" and now, "it to run again")
+        assert after["pid"] != before["pid"] and after["starts"] == before["starts"] + 1 and not after["refused"]
+        servers[1] = Server(rig.backend2, PORT)
+        becomes(rig, "up", "HTTP 200", idx=1)
+        servers[1].close()
+
+
+def test_a_checker_that_hangs_is_ended(rig):
+    with two(rig), checking(rig, {"type": "tcp"}):
+        becomes(rig, "up")
+        pid = rig.spliced.status()["checker"]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: (now := rig.spliced.status()["checker"])["state"] == "running" and now["pid"] != pid, "another one", 15)
+
+
+def test_they_end_with_the_daemon(rig):
+    with two(rig), checking(rig, {"type": "tcp"}):
+        becomes(rig, "up")
+        pid = rig.spliced.status()["checker"]["pid"]
+        starter = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+        rig.spliced.kill9()
+        wait_for(lambda: not any(os.path.exists(f"/proc/{one}") for one in (pid, starter)), "both to end")
+        rig.spliced.start()
+        becomes(rig, "up")
+
+
+def test_reload_changes_checks(rig):
+    """One that stays the same goes on; new ones begin; without checks none is down."""
+    with two(rig) as servers, checking(rig, {"type": "http", "path": "/a"}):
+        becomes(rig, "up")
+        passed = check_of(rig)["passed"]
+        for _ in range(15):     # more often than the interval
+            rig.spliced.reload(config(rig.net, rig.work, {"type": "http", "path": "/a"}))
+            time.sleep(INTERVAL_S / 2)
+        assert check_of(rig)["passed"] > passed + 3
+        servers[0].close()
+        becomes(rig, "down")
+        rig.spliced.reload(config(rig.net, rig.work, {"type": "http", "path": "/b"}))
+        assert check_of(rig)["state"] == "down", "a reload forgot the state"
+        wait_for(lambda: servers[1].seen[-1].startswith(b"GET /b "), "the new path to be asked for")
+        rig.spliced.reload(config(rig.net, rig.work, None))
+        assert check_of(rig) is None and rig.spliced.status()["pools"][0]["backends"][0]["state"] == "up"
+        asked = len(servers[1].seen)
+        time.sleep(3 * INTERVAL_S)
+        assert len(servers[1].seen) == asked
+
+
+def test_checks_leave_from_ports_of_no_splice(rig):
+    """Ports of `source` are 20000-59999, on an address that the kernel takes as well."""
+    seen = set()
+    with two(rig) as servers, checking(rig, {"type": "http"}):
+        servers[0].answer = lambda sock: seen.add(sock.getpeername()[1]) or Server.OK
+        wait_for(lambda: len(seen) > 20, "some checks", 10)
+    assert all(port < 20000 or port > 59999 for port in seen)
+
+
+def test_cluster_where_backends_see_clients(start_cluster):
+    """A backend's answer to a check is no answer to a client's own address, see sp_origins."""
+    def services(net, source):
+        for one, pool in daemon.raw_services(net, source):
+            yield one, {**pool, "check": {"type": "tcp", "interval": "100ms"}}
+    with start_cluster(("client",), services, proxies=1, stores=1) as cluster:
+        with cluster.backend1.inside(), socket.create_server(("0.0.0.0", daemon.RAW_TCP)):
+            pool = lambda: next(p for p in cluster.proxies[0].status()["pools"] if p["name"].startswith("raw-tcp"))
+            wait_for(lambda: pool()["backends"][0]["check"]["passed"] > 3, "checks to pass", 5)
