@@ -142,8 +142,9 @@ _Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI"
  *
  * NONE		no boundary: a tunnel, or a response that ends with its connection
  * STOP		what reaches beyond the boundary goes to the daemon, and is not carried
- * HEAD		of the half from the backend: a response's head begins at the boundary. What reaches
- *		beyond is carried, and a copy goes to the daemon
+ * HEAD		of the half from the backend: a response's head begins at the boundary. A packet
+ *		with a head that the datapath can't read goes to the daemon, which sends it on. A
+ *		packet behind a gap is carried, and a copy goes to the daemon
  * CHUNK	the same: the size line of a chunk begins there
  * CHUNK_END	the same: the CRLF behind a chunk's data, and then a size line
  * UNKNOWN	of the half from the backend: where its response ends is not known; all is carried
@@ -166,7 +167,7 @@ enum {
 	SP_READING_UPGRADE	= 1 << 1, /* a 101 makes a tunnel */
 	SP_READING_CONNECT	= 1 << 2, /* a 2xx makes a tunnel */
 	SP_READING_CLOSES	= 1 << 3, /* the connection ends with this response */
-	SP_READING_LOST		= 1 << 4, /* a copy did not reach the daemon */
+	SP_READING_HELD		= 1 << 4, /* the daemon reads at the boundary: what follows goes there */
 	SP_READING_WAKE		= 1 << 5, /* the packet that reaches a STOP is told to the daemon */
 	SP_READING_ENDED	= 1 << 6, /* the backend has sent FIN or more behind a response */
 	SP_READING_RESET	= 1 << 7, /* with ENDED: by an RST; no byte is retransmitted */

@@ -11,15 +11,19 @@
 #include "half.h"
 
 #define SP_RESPONSE_CLASSES	32	/* of bytes */
-#define SP_RESPONSE_READ_MAX	1024	/* bytes of a head that the datapath reads */
+#define SP_RESPONSE_READ_MAX	2048	/* bytes of a head that the datapath reads */
 #define SP_RESPONSE_DIGITS_MAX	10
 #define SP_RESPONSE_BLOCK	8	/* bytes between two looks at the state */
+#define SP_CHUNK_DIGITS_MAX	8
+#define SP_CHUNK_LINE_MAX	16	/* CRLF, digits, CRLF, and CRLF of the last chunk */
 
-/* BAD is zero: a table that was never filled accepts nothing. Up to END_LENGTH no byte is taken. */
+/* BAD is zero: a table that was never filled accepts nothing. Up to END_CLOSES no byte is taken. */
 enum {
 	SP_RESPONSE_BAD,
-	SP_RESPONSE_END,		/* of a head without Content-Length */
+	SP_RESPONSE_END,		/* of a head without framing */
 	SP_RESPONSE_END_LENGTH,
+	SP_RESPONSE_END_CHUNKED,
+	SP_RESPONSE_END_CLOSES,		/* Connection: close */
 	SP_RESPONSE_LENGTH,		/* behind a digit of Content-Length */
 	SP_RESPONSE_STATUS,		/* before the first digit of the status */
 	SP_RESPONSE_FREE,
@@ -29,9 +33,11 @@ enum {
  * struct sp_response_table - transitions between states
  * @class:	of each byte, below SP_RESPONSE_CLASSES
  * @next:	the state behind a byte: by state, then by class
+ * @hex:	value of a hexadecimal digit; 16: none
  */
 struct sp_response_table {
 	__u8	class[256];
+	__u8	hex[256];
 	__u8	next[256 * SP_RESPONSE_CLASSES];
 };
 
@@ -81,7 +87,7 @@ sp_inline void sp_response_take(const volatile struct sp_response_table *t,
 
 	/* else clang writes the sum as OR, whose bounds the same verifier does not know */
 	asm volatile("" : "+r"(class));
-	s->bytes += sp_response_is_above(s->state, SP_RESPONSE_END_LENGTH);
+	s->bytes += sp_response_is_above(s->state, SP_RESPONSE_END_CLOSES);
 	s->state = t->next[(s->state & 255) * SP_RESPONSE_CLASSES + class];
 	is_length = 1 - sp_response_is_above(s->state ^ SP_RESPONSE_LENGTH, 0);
 	s->length += (s->length * 9 + (byte & 15)) * is_length;
@@ -101,8 +107,19 @@ sp_inline int sp_response_is_bodyless(const __u8 *status, __u8 reading)
 	       sp_response_is(status, "304");
 }
 
+/*
+ * The response ends with its connection: a head without framing, or one that says so. More of the
+ * head does not matter.
+ */
+sp_inline int sp_response_is_last(const struct sp_response_scan *s, int is_bodyless)
+{
+	return s->state == SP_RESPONSE_END_CLOSES ||
+	       (s->state == SP_RESPONSE_END && !is_bodyless);
+}
+
 /**
- * sp_response_settle() - move a boundary from the begin of a response to its end
+ * sp_response_settle() - move a boundary from the begin of a response to the end of the head or,
+ * if that is known, of the response
  * @head:	bytes of the head
  * @b:		bound HEAD, and a reading of which the daemon needs nothing but WAKE
  *
@@ -113,18 +130,61 @@ sp_inline int sp_response_settle(const struct sp_response_scan *s, const __u8 *h
 {
 	const __u8 *status = head + SP_RESPONSE_VERSION_LEN;
 	int is_bodyless = sp_response_is_bodyless(status, b->reading);
+	int is_last = sp_response_is_last(s, is_bodyless);
+	int is_chunked = s->state == SP_RESPONSE_END_CHUNKED;
 	__u64 bytes = s->bytes;
 
-	if (s->state != SP_RESPONSE_END_LENGTH && (s->state != SP_RESPONSE_END || !is_bodyless))
+	if (s->state < SP_RESPONSE_END || s->state > SP_RESPONSE_END_CLOSES)
 		return 0;
-	/* clients differ about a 205 with a body */
-	if (s->digits > SP_RESPONSE_DIGITS_MAX || sp_response_is(status, "205"))
+	/* clients differ about a 205 with a body, and chunks that can't be there */
+	if (s->digits > SP_RESPONSE_DIGITS_MAX || sp_response_is(status, "205") ||
+	    (is_chunked && sp_response_is_bodyless(status, 0)))
 		return 0;
-	if (!is_bodyless)
+	if (!is_bodyless && !is_last)
 		bytes += s->length;
 	if (bytes >= SP_BOUNDARY_LAP)
 		return 0;
-	*b = sp_boundary_make(b->until, bytes, SP_BOUND_STOP, b->reading);
+	*b = sp_boundary_make(b->until, bytes, is_last ? SP_BOUND_NONE :
+			      is_chunked && !is_bodyless ? SP_BOUND_CHUNK : SP_BOUND_STOP,
+			      b->reading);
+	return 1;
+}
+
+sp_inline int sp_chunk_is_crlf(const __u8 *line, __u32 at)
+{
+	return line[at & (SP_CHUNK_LINE_MAX - 1)] == '\r' &&
+	       line[(at + 1) & (SP_CHUNK_LINE_MAX - 1)] == '\n';
+}
+
+/**
+ * sp_chunk_settle() - move a boundary behind a size line and its chunk's data, or to the end of the
+ * body. Extensions and trailers are the daemon's.
+ * @line:	SP_CHUNK_LINE_MAX bytes from the boundary on; zeros behind the packet's
+ * @b:		bound CHUNK or CHUNK_END
+ *
+ * Return: 0: the daemon has to read the line.
+ */
+sp_inline int sp_chunk_settle(const volatile struct sp_response_table *t, const __u8 *line,
+			      struct sp_boundary *b)
+{
+	__u32 at = b->bound == SP_BOUND_CHUNK_END ? 2 : 0, size = 0, digits = 0;
+
+	if (at && !sp_chunk_is_crlf(line, 0))
+		return 0;
+	for (; digits < SP_CHUNK_DIGITS_MAX; digits++, at++) {
+		__u32 value = t->hex[line[at & (SP_CHUNK_LINE_MAX - 1)]];
+
+		if (value > 15)
+			break;
+		size = size << 4 | value;
+	}
+	if (!digits || size >= SP_BOUNDARY_LAP || !sp_chunk_is_crlf(line, at))
+		return 0;
+	at += 2;
+	if (!size && !sp_chunk_is_crlf(line, at))
+		return 0;
+	*b = size ? sp_boundary_make(b->until + at, size, SP_BOUND_CHUNK_END, b->reading) :
+		    sp_boundary_make(b->until + at + 2, 0, SP_BOUND_STOP, b->reading);
 	return 1;
 }
 

@@ -83,17 +83,36 @@ static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry 
 	return to_reader(pkt, e, SP_EVENT_REQUEST, now_ns);
 }
 
-/* A copy for the daemon. Without it the daemon does not know any more where the response ends. */
-static __always_inline void copy_up(const struct sp_pkt *pkt, struct sp_boundary *at)
+/* A copy for the daemon. */
+static __always_inline int copy_up(const struct sp_pkt *pkt)
 {
-	if (!upcall_is_allowed(UPCALL_RESPONSE, bpf_ktime_get_coarse_ns()) ||
-	    upcall(pkt, SP_EVENT_RESPONSE, upcall_whole(pkt), 1, 0))
-		boundary_mark(at, SP_READING_LOST);
+	if (!upcall_is_allowed(UPCALL_RESPONSE, bpf_ktime_get_coarse_ns()))
+		return -SP_DROP_RATE_LIMITED;
+	return upcall(pkt, SP_EVENT_RESPONSE, upcall_whole(pkt), 1, 0);
 }
 
 static __always_inline int is_awaited(const struct sp_boundary *b, __u32 end)
 {
 	return b->bound == SP_BOUND_STOP && b->reading & SP_READING_WAKE && end == b->until;
+}
+
+/*
+ * The packet reaches beyond a boundary that the daemon has to move. No byte goes by unread: the
+ * daemon sends it on. Behind a gap, the client can't use the bytes yet.
+ */
+static __always_inline int unread_down(const struct sp_pkt *pkt, struct sp_entry *e,
+				       struct sp_boundary b, __u64 now_ns)
+{
+	if (!(b.reading & SP_READING_HELD) && (__s32)(pkt->seq - b.until) > 0)
+		return copy_up(pkt);
+	boundary_mark(&e->meta.boundary, SP_READING_HELD);
+	return to_reader(pkt, e, SP_EVENT_RESPONSE, now_ns);
+}
+
+/* Later bytes went on before: the daemon has a copy, and the boundary may lie there. */
+static __always_inline int is_overtaken(const struct sp_half_state *u, __u32 end)
+{
+	return u->next_seq && (__s32)(u->next_seq - end) > 0;
 }
 
 static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
@@ -107,17 +126,18 @@ static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entr
 		return to_reader(pkt, e, SP_EVENT_RESPONSE, now_ns);
 	if (!pkt->payload_bytes || b.bound == SP_BOUND_UNKNOWN)
 		return 0;
-	if (b.bound == SP_BOUND_HEAD && settle_response(pkt, at, b, &is))
+	if (!is_overtaken(&e->state, end) && settle_response(pkt, at, b, &is))
 		b = is;
+	if (b.bound == SP_BOUND_NONE)
+		return 0;
 	if (!is_beyond(at, end)) {
 		if (is_awaited(&b, end))
-			copy_up(pkt, at);
+			copy_up(pkt);	/* else the daemon looks later */
 		return 0;
 	}
 	if (b.bound == SP_BOUND_STOP || b.bound == SP_BOUND_GONE)
 		return to_reader(pkt, e, SP_EVENT_RESPONSE, now_ns);
-	copy_up(pkt, at);
-	return 0;
+	return unread_down(pkt, e, b, now_ns);
 }
 
 /* Long behind a changed stretch, its numbers would seem to come again. */

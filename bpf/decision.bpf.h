@@ -77,7 +77,7 @@ static __noinline const struct sp_decision *find_decision(const struct sp_pkt *p
 static __always_inline int is_answered(const struct sp_entry *down, struct sp_boundary b)
 {
 	return b.bound == SP_BOUND_STOP && !b.laps && down->state.next_seq == b.until &&
-	       !(b.reading & (SP_READING_ENDED | SP_READING_CLOSES | SP_READING_LOST));
+	       !(b.reading & (SP_READING_ENDED | SP_READING_CLOSES | SP_READING_HELD));
 }
 
 static __always_inline int has_usual_options(const struct sp_pkt *pkt)

@@ -19,6 +19,12 @@ static __always_inline void note_half(struct sp_entry *e, __u32 refreshed_s, __u
 		e->state.flags |= state;
 }
 
+static __always_inline void note_later(__u32 *was, __u32 is)
+{
+	if (is && (!*was || (__s32)(is - *was) > 0))
+		*was = is;
+}
+
 static __always_inline int is_meant(const struct sp_entry *e, const struct sp_patch *n)
 {
 	return !(e->half.flags & SP_HALF_F_TO_DAEMON) && e->meta.client_isn == n->client_isn;
@@ -129,6 +135,8 @@ static __always_inline int note(const struct sp_patch *n)
 		ret = set_boundaries(up, down, n);
 	if (ret != SP_PATCH_DONE)
 		return ret;
+	note_later(&down->state.next_seq, n->down_end);
+	note_later(&down->meta.tsval, n->down_tsval);
 	note_half(up, n->refreshed_s, n->flags & SP_STATE_TOLD);
 	note_half(down, n->refreshed_s, sp_ends_mirrored(n->flags));
 	return ret;

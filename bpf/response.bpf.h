@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* response.bpf.h - the end of a usual response, found by its head without the daemon. */
+/* response.bpf.h - the end of a usual response, found without the daemon. */
 #ifndef SP_BPF_RESPONSE_H
 #define SP_BPF_RESPONSE_H
 
@@ -7,6 +7,8 @@
 #include "maps.bpf.h"
 #include "payload.bpf.h"
 #include "word.bpf.h"
+
+#define LINES_MAX	1024	/* size lines in a packet */
 
 #ifndef SP_RODATA
 #define SP_RODATA const volatile
@@ -26,16 +28,27 @@ static long read_block(__u32 i, struct payload **payload)
 	for (int n = 0; n < SP_RESPONSE_BLOCK; n++)
 		sp_response_take(&response_table, &s, at[n]);
 	p->scan = s;
-	return s.state <= SP_RESPONSE_END_LENGTH;
+	return s.state <= SP_RESPONSE_END_CLOSES;
 }
 
-/* @off: of the head in the payload. Return: 0: not a usual head, or not all of it. */
-static __noinline int read_response(const struct sp_pkt *pkt, __u32 off, struct sp_boundary *b)
+/* The packet has bytes at the boundary. */
+static __always_inline int reaches_boundary(const struct sp_pkt *pkt, struct sp_boundary b)
+{
+	return !b.laps && b.until - pkt->seq < pkt->payload_bytes;
+}
+
+static __always_inline int is_line_next(struct sp_boundary b)
+{
+	return b.bound == SP_BOUND_CHUNK || b.bound == SP_BOUND_CHUNK_END;
+}
+
+/* Return: 0: not a usual head, or not all of it. */
+static __noinline int read_response(const struct sp_pkt *pkt, struct sp_boundary *b)
 {
 	struct payload *p = payload_room();
-	__u32 n = pkt->payload_bytes - off;
+	__u32 off = b ? b->until - pkt->seq : 0, n = pkt->payload_bytes - off;
 
-	if (!p || !b || !is_payload_intact(pkt))
+	if (!p || !b)
 		return 0;
 	if (n > SP_RESPONSE_READ_MAX)
 		n = SP_RESPONSE_READ_MAX;
@@ -48,26 +61,91 @@ static __noinline int read_response(const struct sp_pkt *pkt, __u32 off, struct 
 	return sp_response_settle(&p->scan, p->bytes, b);
 }
 
+struct lines {
+	const struct sp_pkt	*pkt;
+	struct payload		*payload;
+	struct sp_boundary	at;
+};
+
+static long read_line(__u32 i, struct lines *l)
+{
+	struct sp_boundary b = l->at;
+	__u32 off = b.until - l->pkt->seq, n = l->pkt->payload_bytes - off;
+
+	if (!is_line_next(b) || !reaches_boundary(l->pkt, b))
+		return 1;
+	if (n > SP_CHUNK_LINE_MAX)
+		n = SP_CHUNK_LINE_MAX;
+	if (!payload_load(l->pkt, l->pkt->l4_off + l->pkt->doff_bytes + off, n, l->payload) ||
+	    !sp_chunk_settle(&response_table, l->payload->bytes, &b))
+		return 1;
+	l->at = b;
+	return 0;
+}
+
+/* Size lines, as far as they are usual. */
+static __noinline int read_lines(const struct sp_pkt *pkt, struct sp_boundary *b)
+{
+	struct lines l = { .pkt = pkt, .payload = payload_room() };
+
+	if (!b || !l.payload)
+		return 0;
+	l.at = *b;
+	bpf_loop(LINES_MAX, read_line, &l, 0);
+	*b = l.at;
+	return 0;
+}
+
+/* The daemon need not know more of the response than its end. */
+static __always_inline int is_usual(struct sp_boundary b)
+{
+	__u8 known = SP_READING_NO_BODY | SP_READING_WAKE;
+
+	if (is_line_next(b))
+		known |= SP_READING_UPGRADE | SP_READING_CONNECT;
+	return (b.bound == SP_BOUND_HEAD || is_line_next(b)) && !(b.reading & ~known);
+}
+
+/* The request has said that the connection ends with this response. */
+static __always_inline int is_last_response(struct sp_boundary b)
+{
+	return b.bound == SP_BOUND_HEAD &&
+	       !(b.reading & ~(SP_READING_NO_BODY | SP_READING_WAKE | SP_READING_CLOSES)) &&
+	       b.reading & SP_READING_CLOSES;
+}
+
+/* Return: whether @b is behind the packet, or at the end of the response and of the packet. */
+static __always_inline int find_end(const struct sp_pkt *pkt, struct sp_boundary *b)
+{
+	if (is_last_response(*b)) {
+		b->bound = SP_BOUND_NONE;
+		return 1;
+	}
+	if (!is_usual(*b) || !is_payload_intact(pkt) ||
+	    (b->bound == SP_BOUND_HEAD && !read_response(pkt, b)))
+		return 0;
+	if (is_line_next(*b))
+		read_lines(pkt, b);
+	return b->bound == SP_BOUND_NONE ||
+	       (__s32)(pkt->seq + pkt->payload_bytes - b->until) <= 0;
+}
+
 /*
- * @was: the boundary, bound HEAD. The daemon reads the head if it has to know more of the response
- * than the end, or if unasked bytes follow.
+ * @was: the boundary. The daemon reads if it has to know more of the response than the end, or if
+ * unasked bytes follow.
  *
- * Return: whether the boundary is at the end of the response now. Two CPUs with the same head find
- * the same end. The daemon may have read the head before: then its boundary stays.
+ * Return: whether the boundary is behind the packet now. Two CPUs with the same packet find the
+ * same. The daemon may have read it before: then its boundary stays.
  */
 static __always_inline int settle_response(const struct sp_pkt *pkt, struct sp_boundary *at,
 					   struct sp_boundary was, struct sp_boundary *ret_is)
 {
-	__u32 off = was.until - pkt->seq;
-
 	*ret_is = was;
-	if (was.laps || was.reading & ~(SP_READING_NO_BODY | SP_READING_WAKE) ||
-	    off >= pkt->payload_bytes || !read_response(pkt, off, ret_is) ||
-	    (__s32)(pkt->seq + pkt->payload_bytes - ret_is->until) > 0)
+	if (!reaches_boundary(pkt, was) || !find_end(pkt, ret_is) ||
+	    !boundary_swap(at, was, *ret_is))
 		return 0;
-	if (!boundary_swap(at, was, *ret_is))
-		return 0;
-	count_stat(SP_STAT_RESPONSES_READ, 1);
+	if (was.bound == SP_BOUND_HEAD)
+		count_stat(SP_STAT_RESPONSES_READ, 1);
 	return 1;
 }
 

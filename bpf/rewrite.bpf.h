@@ -174,6 +174,13 @@ static __always_inline __u32 rewrite_sack_at(const struct sp_pkt *pkt, void *tcp
 	return 2 + len;
 }
 
+/* Packets may be reordered: the client drops what is older than the latest (RFC 7323, 5). */
+static __always_inline void note_tsval(struct sp_entry *e, __u32 tsval)
+{
+	if (!e->meta.tsval || (__s32)(tsval - e->meta.tsval) > 0)
+		e->meta.tsval = tsval;
+}
+
 /*
  * Return: 1 if the options had a usual layout and are done. 0 if all are still to do: no option
  * was touched.
@@ -193,7 +200,7 @@ static __always_inline int rewrite_usual_options(const struct sp_pkt *pkt, void 
 		return 0;
 	rewrite_ts(word + 1, h, sum);
 	if ((h->flags & read) == read)
-		e->meta.tsval = bpf_ntohl(word[1]);
+		note_tsval(e, bpf_ntohl(word[1]));
 	return 1;
 }
 

@@ -10,7 +10,8 @@ enum class {
 };
 
 /*
- * States of the headers exist twice: before Content-Length, and behind it.
+ * States of the headers exist once for each framing known so far, and one for a connection that
+ * ends with the response.
  *
  * @line:	at the begin of a line
  * @name:	in a name without a meaning here
@@ -25,7 +26,7 @@ struct builder {
 	__u8				free;
 };
 
-static const char letters[] = "acdefghiklnoprstv";
+static const char letters[] = "acdefghiklnoprstuv";
 
 static __u8 class_of(int byte)
 {
@@ -58,7 +59,7 @@ static __u8 next_of(const struct builder *b, __u8 state, int class)
 
 static __u8 add_state(struct builder *b)
 {
-	assert(b->free < 255);
+	assert(b->free < 255 && LETTER + sizeof(letters) - 1 <= SP_RESPONSE_CLASSES);
 	return b->free++;
 }
 
@@ -125,12 +126,19 @@ static void add_word(struct builder *b, const struct headers *h, const char *wor
 	set_next(b, at, COLON, at_colon);
 }
 
-/* Blanks, and a value of one word. Return: the state behind the colon. */
-static __u8 add_value(struct builder *b, const char *word, __u8 line)
+static __u8 add_blanks(struct builder *b)
 {
-	__u8 blanks = add_state(b), at = blanks;
+	__u8 blanks = add_state(b);
 
 	set_next(b, blanks, SPACE, blanks);
+	return blanks;
+}
+
+/* A value of one word. Return: @blanks, the state behind the colon. */
+static __u8 add_value(struct builder *b, __u8 blanks, const char *word, __u8 line)
+{
+	__u8 at = blanks;
+
 	for (; *word; word++) {
 		__u8 next = add_state(b);
 
@@ -141,19 +149,31 @@ static __u8 add_value(struct builder *b, const char *word, __u8 line)
 	return blanks;
 }
 
-static void add_words(struct builder *b, const struct headers *h, __u8 at_length)
+static void add_connection(struct builder *b, const struct headers *h, const struct headers *closing)
 {
-	add_word(b, h, "connection", add_value(b, "keep-alive", h->line));
-	add_word(b, h, "transfer-encoding", SP_RESPONSE_BAD);
+	__u8 blanks = add_blanks(b);
+
+	add_value(b, blanks, "close", closing->line);
+	add_word(b, h, "connection", add_value(b, blanks, "keep-alive", h->line));
+}
+
+/* @at_length, @at_coding: behind the colons of the two headers */
+static void add_words(struct builder *b, const struct headers *h, const struct headers *closing,
+		      __u8 at_length, __u8 at_coding)
+{
+	add_connection(b, h, closing);
+	add_word(b, h, "transfer-encoding", at_coding);
 	add_word(b, h, "content-length", at_length);
 }
 
-static void add_length(struct builder *b, __u8 blanks, __u8 line)
+static __u8 add_length(struct builder *b, __u8 line)
 {
-	set_next(b, blanks, SPACE, blanks);
+	__u8 blanks = add_blanks(b);
+
 	take_digits(b, blanks, SP_RESPONSE_LENGTH);
 	take_digits(b, SP_RESPONSE_LENGTH, SP_RESPONSE_LENGTH);
 	take_line_end(b, SP_RESPONSE_LENGTH, line);
+	return blanks;
 }
 
 static void add_status(struct builder *b, __u8 line)
@@ -171,27 +191,37 @@ static void add_status(struct builder *b, __u8 line)
 
 static void add_ends(struct builder *b)
 {
-	for (int class = 0; class < SP_RESPONSE_CLASSES; class++) {
-		set_next(b, SP_RESPONSE_END, class, SP_RESPONSE_END);
-		set_next(b, SP_RESPONSE_END_LENGTH, class, SP_RESPONSE_END_LENGTH);
+	for (__u8 end = SP_RESPONSE_END; end <= SP_RESPONSE_END_CLOSES; end++)
+		for (int class = 0; class < SP_RESPONSE_CLASSES; class++)
+			set_next(b, end, class, end);
+}
+
+static void fill_hex(struct sp_response_table *t)
+{
+	memset(t->hex, 16, sizeof(t->hex));
+	for (int i = 0; i < 16; i++) {
+		t->hex[(int)"0123456789abcdef"[i]] = i;
+		t->hex[(int)"0123456789ABCDEF"[i]] = i;
 	}
 }
 
 void sp_response_table_fill(struct sp_response_table *ret_table)
 {
 	struct builder b = { .t = ret_table, .free = SP_RESPONSE_FREE };
-	struct headers before, behind;
-	__u8 blanks;
+	struct headers bare, with_length, chunked, closing;
 
 	memset(ret_table, 0, sizeof(*ret_table));
 	for (int byte = 0; byte < 256; byte++)
 		ret_table->class[byte] = class_of(byte);
-	before = add_headers(&b, SP_RESPONSE_END);
-	behind = add_headers(&b, SP_RESPONSE_END_LENGTH);
-	blanks = add_state(&b);
-	add_words(&b, &before, blanks);
-	add_words(&b, &behind, SP_RESPONSE_BAD);
-	add_length(&b, blanks, behind.line);
-	add_status(&b, before.line);
+	fill_hex(ret_table);
+	bare = add_headers(&b, SP_RESPONSE_END);
+	with_length = add_headers(&b, SP_RESPONSE_END_LENGTH);
+	chunked = add_headers(&b, SP_RESPONSE_END_CHUNKED);
+	closing = add_headers(&b, SP_RESPONSE_END_CLOSES);
+	add_words(&b, &bare, &closing, add_length(&b, with_length.line),
+		  add_value(&b, add_blanks(&b), "chunked", chunked.line));
+	add_words(&b, &with_length, &closing, SP_RESPONSE_BAD, SP_RESPONSE_BAD);
+	add_words(&b, &chunked, &closing, SP_RESPONSE_BAD, SP_RESPONSE_BAD);
+	add_status(&b, bare.line);
 	add_ends(&b);
 }

@@ -41,7 +41,7 @@ static enum sp_leg_state state_of(const struct sp_entry *down)
 			return SP_LEG_ENDED;
 		return is_reached ? SP_LEG_DONE : SP_LEG_BUSY;
 	}
-	return b->reading & SP_READING_LOST ? SP_LEG_UNKNOWN : SP_LEG_BUSY;
+	return SP_LEG_BUSY;
 }
 
 /* By the client, as the backend counts. */

@@ -5,13 +5,15 @@
  * Theory of operation
  *
  * The boundary of the half from the backend has a kind (enum sp_bound). Where a head or a size line
- * begins, the datapath carries the packets, and copies packets to the daemon. The daemon moves the
- * boundary behind the bytes read: to the next size line, or to the end of the response, where the
- * datapath stops. So the state of a response lies in the half, and outlives the daemon.
+ * begins, the datapath reads, and moves the boundary: to the next size line, or to the end of the
+ * response, where the datapath stops. What the datapath can't read comes here, and is sent on from
+ * here when it was read. So no byte goes by unread, and the state of a response lies in the half,
+ * and outlives the daemon.
  *
- * Most heads and size lines are whole in a packet. The rest, and packets behind a gap, wait in a
- * small table (partial.h). If a copy is lost, or the table is full, the end of the response is not
- * known: requests of the same pool go on, a move waits (leave_unknown() in exchange.c).
+ * Most heads and size lines are whole in a packet. The beginning of a line, and packets behind a
+ * gap, are kept in a small table (partial.h). If the table is full, or the daemon dies with a part
+ * of a line, the end of the response is not known: requests of the same pool go on, a move waits
+ * (leave_unknown() in turn.c).
  */
 #include "proxy/response.h"
 
@@ -84,6 +86,12 @@ static int is_read(const struct sp_boundary *b)
 	       b->bound == SP_BOUND_CHUNK_END;
 }
 
+/* Nothing may follow. */
+static int is_stop(const struct sp_boundary *b)
+{
+	return (b->bound == SP_BOUND_STOP || b->bound == SP_BOUND_GONE) && !b->laps;
+}
+
 /* @bytes: the stream from @at on. */
 static enum sp_parse_verdict read_stream(struct reading *r, const char *bytes, __u32 at, size_t len)
 {
@@ -103,7 +111,22 @@ static enum sp_parse_verdict read_stream(struct reading *r, const char *bytes, _
 
 /* ---- packets ---- */
 
-static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const struct reading *r)
+static void note_sent(const struct sp_entry *down, const struct reading *r,
+		      const struct sp_segment *sent, struct sp_patch *patch)
+{
+	__u32 end = sent->seq + sent->payload_len;
+
+	if (is_stop(&r->boundary) && (__s32)(end - r->boundary.until) > 0)
+		end = r->boundary.until;
+	if (sp_stream_goes_on(sent->seq, end, &down->state))
+		patch->down_end = end;
+	if (sent->has_ts)
+		patch->down_tsval = sent->tsval + down->half.tsval_delta;
+}
+
+/* @sent: goes on to the client afterwards; NULL: nothing */
+static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const struct reading *r,
+			const struct sp_segment *sent)
 {
 	struct sp_patch patch = {
 		.front = sp_tuple_reverse(&down->half.out), .client_isn = down->meta.client_isn,
@@ -112,6 +135,9 @@ static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const s
 		.was_down = down->meta.boundary,
 	};
 	int err;
+
+	if (sent)
+		note_sent(down, r, sent, &patch);
 
 	if (r->is_tunnel) {
 		patch.sets |= SP_PATCH_UP;
@@ -157,6 +183,19 @@ static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct sp_partial *s,
 	return v;
 }
 
+/* Bytes at the boundary are with the client, and the daemon that has read these is gone. */
+static int is_lost(struct sp_proxy *p, const struct sp_segment *seg, __u32 until)
+{
+	struct sp_entry down, up;
+	struct sp_tuple front;
+
+	if (sp_datapath_get(p->node.dp, &seg->tuple, &down))
+		return 0;
+	front = sp_tuple_reverse(&down.half.out);
+	return !sp_datapath_get(p->node.dp, &front, &up) && up.state.last_ack &&
+	       (__s32)(up.state.last_ack - until) > 0;
+}
+
 static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct reading *r,
 				       const struct sp_segment *seg)
 {
@@ -177,32 +216,41 @@ static enum sp_parse_verdict read_segment(struct sp_proxy *p, struct reading *r,
 	else if (s)
 		return read_slot(p, s, r, seg);
 	if (ahead < 0)
-		return keep_rest(p, r, seg);
+		return is_lost(p, seg, r->boundary.until) ? SP_PARSE_BAD : keep_rest(p, r, seg);
 	v = read_stream(r, seg->payload, seg->seq, seg->payload_len);
 	return v == SP_PARSE_INCOMPLETE ? keep_rest(p, r, seg) : v;
 }
 
-/* Return: 0; -1: the end of the response is not known any more. */
-static void read_payload(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
+/* The datapath reads again, unless a part of a line is here. */
+static void settle_hold(struct sp_proxy *p, struct reading *r, const struct sp_segment *seg,
+			enum sp_parse_verdict v)
 {
-	struct reading r = { .boundary = down->meta.boundary };
-	enum sp_parse_verdict v = SP_PARSE_BAD;
-
-	if (!is_read(&r.boundary) || !seg->payload_len)
-		return;
-	if (!(r.boundary.reading & SP_READING_LOST))
-		v = read_segment(p, &r, seg);
 	if (v == SP_PARSE_BAD) {
-		r.boundary.bound = SP_BOUND_UNKNOWN;
+		r->boundary.bound = SP_BOUND_UNKNOWN;
 		p->node.counters.responses_unknown++;
 	}
-	if (!memcmp(&r.boundary, &down->meta.boundary, sizeof(r.boundary)))
-		return;
-	/* the datapath may have read the same head, or lost a copy, meanwhile */
-	if (set_boundary(p, down, &r) == -EAGAIN)
-		sp_datapath_get(p->node.dp, &seg->tuple, down);
-	else
+	if (!is_read(&r->boundary) || !sp_partial_find(p, &seg->tuple))
+		r->boundary.reading &= ~SP_READING_HELD;
+}
+
+/*
+ * The boundary moves before the bytes go on: after the death of the daemon in between, the backend
+ * repeats the bytes.
+ */
+static int read_payload(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg,
+			int is_copy)
+{
+	struct reading r = { .boundary = down->meta.boundary };
+	int err;
+
+	if (!seg->payload_len || (is_copy && !is_read(&r.boundary)))
+		return 0;
+	if (is_read(&r.boundary))
+		settle_hold(p, &r, seg, read_segment(p, &r, seg));
+	err = set_boundary(p, down, &r, is_copy ? NULL : seg);
+	if (!err)
 		down->meta.boundary = r.boundary;
+	return err;
 }
 
 /* ---- the backend ends ---- */
@@ -211,8 +259,7 @@ static int is_complete(const struct sp_entry *down, __u32 end)
 {
 	const struct sp_boundary *b = &down->meta.boundary;
 
-	return (b->bound == SP_BOUND_STOP || b->bound == SP_BOUND_GONE) && !b->laps &&
-	       (__s32)(end - b->until) >= 0;
+	return is_stop(b) && (__s32)(end - b->until) >= 0;
 }
 
 /*
@@ -300,6 +347,12 @@ static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_seg
 	return 0;
 }
 
+static int is_excess(const struct sp_entry *down, const struct sp_segment *seg)
+{
+	return is_stop(&down->meta.boundary) &&
+	       (__s32)(seg->seq + seg->payload_len - down->meta.boundary.until) > 0;
+}
+
 /*
  * A server's bytes without a request, as a 408 of an idle connection, must not reach the client.
  * Bytes of the response do. @flags: the rest of the segment's flags
@@ -311,12 +364,12 @@ static void forward_own(struct sp_proxy *p, struct sp_entry *down, const struct 
 	struct sp_segment data = *seg;
 
 	data.flags = flags;
-	if (own < (__s32)seg->payload_len) {
+	if (is_excess(down, seg)) {
 		p->node.counters.responses_excess++;
 		data.payload_len = own > 0 ? own : 0;
+		if (own < 0)
+			data.seq = down->meta.boundary.until;
 	}
-	if (own < 0)
-		data.seq = down->meta.boundary.until;
 	if (data.payload_len || flags & SP_TCP_FIN)
 		forward_end(p, down, &data);
 }
@@ -367,17 +420,10 @@ static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_seg
 	return err;
 }
 
-static int on_beyond(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
+static int on_data(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	forward_own(p, down, seg, seg->flags);
-	return note_end(p, down, 0, 0);
-}
-
-/* A copy of a packet with more than the response: the bytes are with the client already. */
-static int is_spoiled(const struct sp_entry *down, const struct sp_segment *seg)
-{
-	return down->meta.boundary.bound == SP_BOUND_STOP && !down->meta.boundary.laps &&
-	       (__s32)(seg->seq + seg->payload_len - down->meta.boundary.until) > 0;
+	return is_excess(down, seg) ? note_end(p, down, 0, 0) : 0;
 }
 
 /* No response may follow. */
@@ -387,7 +433,7 @@ static void end_spoiled(struct sp_proxy *p, struct sp_entry *down, const struct 
 	struct sp_segment fin = *seg;
 
 	p->node.counters.responses_spoiled++;
-	set_boundary(p, down, &none);
+	set_boundary(p, down, &none, NULL);
 	fin.seq += seg->payload_len;
 	fin.payload_len = 0;
 	fin.flags = SP_TCP_FIN | SP_TCP_ACK;
@@ -397,23 +443,21 @@ static void end_spoiled(struct sp_proxy *p, struct sp_entry *down, const struct 
 static int take_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
 {
 	struct sp_entry down;
+	int err;
 
 	if (sp_datapath_get(p->node.dp, &seg->tuple, &down) ||
 	    !(down.half.flags & SP_HALF_F_REQUESTS))
 		return 0;
 	if (seg->flags & SP_TCP_RST)
 		return on_rst(p, &down, seg);
-	read_payload(p, &down, seg);
-	if (is_copy && is_spoiled(&down, seg))
-		end_spoiled(p, &down, seg);
+	err = read_payload(p, &down, seg, is_copy);
+	if (err == -EAGAIN)
+		return err;
+	if (is_copy && is_excess(&down, seg))
+		end_spoiled(p, &down, seg);	/* the bytes are with the client already */
 	if (is_copy)
 		return 0;
-	if (seg->flags & SP_TCP_FIN)
-		return on_fin(p, &down, seg);
-	if (is_complete(&down, down.meta.boundary.until))
-		return on_beyond(p, &down, seg);
-	forward_end(p, &down, seg);
-	return 0;
+	return seg->flags & SP_TCP_FIN ? on_fin(p, &down, seg) : on_data(p, &down, seg);
 }
 
 /* The datapath moves boundaries meanwhile, but hardly twice. */

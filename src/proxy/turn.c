@@ -140,6 +140,14 @@ static int is_sure(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *l
 	return 0;
 }
 
+/* The client has not acknowledged all that has passed here. */
+static int has_unacked(const struct sp_conn *c, const struct sp_leg *leg)
+{
+	const struct sp_half_state *u = &leg->down.state;
+
+	return u->next_seq && (__s32)(c->heard_ack - (u->next_seq + leg->down.half.seq_delta)) < 0;
+}
+
 /*
  * The reader of the leg's responses is dead. A client that does not send ahead has the whole
  * response: the acknowledgement stays the same. A client that does is known by acknowledgements
@@ -155,7 +163,7 @@ static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struc
 		c->is_ahead = 1;
 		p->node.counters.requests_ahead++;
 	}
-	if (c->is_ahead || now_ns - c->begun_ns < QUIET_NS)
+	if (c->is_ahead || now_ns - c->begun_ns < QUIET_NS || has_unacked(c, leg))
 		return sp_next_wait();
 	if (sp_leg_end(p, c, leg))
 		return sp_next(SP_NEXT_END, "its splice is gone");

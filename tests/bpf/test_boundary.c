@@ -5,6 +5,8 @@
 #define OK11		"HTTP/1.1 200 OK\r\n"
 #define LENGTH(n)	"Content-Length: " #n "\r\n"
 #define HEAD5		OK11 LENGTH(5) "\r\n"
+#define CHUNKED		OK11 "Transfer-Encoding: chunked\r\n\r\n"
+#define LEN(text)	(sizeof(text) - 1)
 
 static struct sp_boundary bound_of(__u32 until, __u8 bound, __u8 reading)
 {
@@ -31,65 +33,98 @@ static int carry(struct fixture *f, const char *name, const struct packet *p)
 	return listen_to(f);
 }
 
-/* @skip: bytes before the boundary; @lacks: bytes that the packet has not */
+enum fate { CARRIED, COPIED, HELD };
+
+/* @skip: bytes before the boundary; @lacks: bytes that the packet has not; @bound: behind @bytes */
 static const struct {
 	const char	*name, *text;
 	__u32		skip, lacks;
 	__u8		reading;
-	int		is_read;
+	enum fate	fate;
+	__u8		bound;
 	__u32		bytes;
-	int		copies;
 } responses[] = {
-	{ "head and body", HEAD5 "12345", 0, 0, 0, 1, sizeof(HEAD5 "12345") - 1, 0 },
-	{ "body comes later", HEAD5 "12", 0, 0, 0, 1, sizeof(HEAD5 "12345") - 1, 0 },
-	{ "large body", OK11 LENGTH(900000000) "\r\n", 0, 0, 0, 1,
-	  sizeof(OK11 LENGTH(900000000) "\r\n") - 1 + 900000000, 0 },
-	{ "too large for a boundary without laps", OK11 LENGTH(1073741824) "\r\n", 0, 0, 0, 0, 0, 1 },
-	{ "answer to HEAD", HEAD5, 0, 0, SP_READING_NO_BODY, 1, sizeof(HEAD5) - 1, 0 },
-	{ "bytes before it", "xyz" HEAD5, 3, 0, 0, 1, sizeof(HEAD5 "12345") - 1, 0 },
-	{ "behind a gap", HEAD5, -7, 0, 0, 0, 0, 1 },
-	{ "cut", HEAD5, 0, 1, 0, 0, 0, 1 },
-	{ "more than its body", HEAD5 "123456", 0, 0, 0, 0, 0, 1 },
-	{ "chunked", OK11 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0, 0, 0, 0, 0, 1 },
-	{ "closes", OK11 LENGTH(5) "Connection: close\r\n\r\n12345", 0, 0, 0, 0, 0, 1 },
-	{ "upgrade asked for", HEAD5 "12345", 0, 0, SP_READING_UPGRADE, 0, 0, 1 },
-	{ "connect asked for", HEAD5 "12345", 0, 0, SP_READING_CONNECT, 0, 0, 1 },
-	{ "closing", HEAD5 "12345", 0, 0, SP_READING_CLOSES, 0, 0, 1 },
-	{ "lost before", HEAD5 "12345", 0, 0, SP_READING_LOST, 0, 0, 1 },
-	{ "ended before", HEAD5 "12345", 0, 0, SP_READING_ENDED, 0, 0, 1 },
-	{ "awaited", HEAD5 "12345", 0, 0, SP_READING_WAKE, 1, sizeof(HEAD5 "12345") - 1, 1 },
-	{ "awaited, body comes later", HEAD5 "1234", 0, 0, SP_READING_WAKE, 1,
-	  sizeof(HEAD5 "12345") - 1, 0 },
-	{ "1xx before it", "HTTP/1.1 100 x\r\n\r\n" HEAD5 "12345", 0, 0, 0, 0, 0, 1 },
+	{ "head and body", HEAD5 "12345", 0, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345") },
+	{ "body comes later", HEAD5 "12", 0, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345") },
+	{ "large body", OK11 LENGTH(900000000) "\r\n", 0, 0, 0, CARRIED, SP_BOUND_STOP,
+	  LEN(OK11 LENGTH(900000000) "\r\n") + 900000000 },
+	{ "too large for a boundary without laps", OK11 LENGTH(1073741824) "\r\n", .fate = HELD },
+	{ "answer to HEAD", HEAD5, 0, 0, SP_READING_NO_BODY, CARRIED, SP_BOUND_STOP, LEN(HEAD5) },
+	{ "bytes before it", "xyz" HEAD5, 3, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345") },
+	{ "behind a gap", HEAD5, -7, .fate = COPIED },
+	{ "behind a gap, while the daemon reads", HEAD5, -7, 0, SP_READING_HELD, .fate = HELD },
+	{ "while the daemon reads", HEAD5 "12345", 0, 0, SP_READING_HELD, .fate = HELD },
+	{ "cut", HEAD5, 0, 1, .fate = HELD },
+	{ "more than its body", HEAD5 "123456", .fate = HELD },
+	{ "chunked", CHUNKED "5\r\n12345\r\n0\r\n\r\n", 0, 0, 0, CARRIED, SP_BOUND_STOP,
+	  LEN(CHUNKED "5\r\n12345\r\n0\r\n\r\n") },
+	{ "chunks come later", CHUNKED, 0, 0, 0, CARRIED, SP_BOUND_CHUNK, LEN(CHUNKED) },
+	{ "chunk is not whole", CHUNKED "5\r\n12", 0, 0, 0, CARRIED, SP_BOUND_CHUNK_END,
+	  LEN(CHUNKED "5\r\n12345") },
+	{ "chunk ends with the packet", CHUNKED "00f\r\n123456789012345", 0, 0, 0, CARRIED,
+	  SP_BOUND_CHUNK_END, LEN(CHUNKED "00f\r\n123456789012345") },
+	{ "chunk's CRLF is cut", CHUNKED "5\r\n12345\r", .fate = HELD },
+	{ "size line is cut", CHUNKED "5\r\n12345\r\n5\r", .fate = HELD },
+	{ "last line is cut", CHUNKED "0\r\n\r", .fate = HELD },
+	{ "extension", CHUNKED "5;a\r\n12345\r\n", .fate = HELD },
+	{ "trailer", CHUNKED "0\r\nA: b\r\n\r\n", .fate = HELD },
+	{ "more than the last chunk", CHUNKED "0\r\n\r\nx", .fate = HELD },
+	{ "chunk is longer than its size", CHUNKED "5\r\n123456\r\n", .fate = HELD },
+	{ "size without digits", CHUNKED "\r\n", .fate = HELD },
+	{ "size of nine digits", CHUNKED "000000001\r\n", .fate = HELD },
+	{ "size too large", CHUNKED "40000000\r\n", .fate = HELD },
+	{ "chunked answer to HEAD", CHUNKED, 0, 0, SP_READING_NO_BODY, CARRIED, SP_BOUND_STOP,
+	  LEN(CHUNKED) },
+	{ "closes", OK11 LENGTH(5) "Connection: close\r\n\r\n12345", 0, 0, 0, CARRIED,
+	  SP_BOUND_NONE, LEN(OK11 LENGTH(5) "Connection: close\r\n\r\n") },
+	{ "without framing", OK11 "\r\n12345", 0, 0, 0, CARRIED, SP_BOUND_NONE, LEN(OK11 "\r\n") },
+	{ "upgrade asked for", HEAD5 "12345", 0, 0, SP_READING_UPGRADE, .fate = HELD },
+	{ "connect asked for", HEAD5 "12345", 0, 0, SP_READING_CONNECT, .fate = HELD },
+	{ "closing", "x", 0, 0, SP_READING_CLOSES, CARRIED, SP_BOUND_NONE, 0 },
+	{ "closing, upgrade asked for", HEAD5, 0, 0, SP_READING_CLOSES | SP_READING_UPGRADE, .fate = HELD },
+	{ "ended before", HEAD5 "12345", 0, 0, SP_READING_ENDED, .fate = HELD },
+	{ "awaited", HEAD5 "12345", 0, 0, SP_READING_WAKE, COPIED, SP_BOUND_STOP,
+	  LEN(HEAD5 "12345") },
+	{ "chunked, awaited", CHUNKED "0\r\n\r\n", 0, 0, SP_READING_WAKE, COPIED, SP_BOUND_STOP,
+	  LEN(CHUNKED "0\r\n\r\n") },
+	{ "awaited, body comes later", HEAD5 "1234", 0, 0, SP_READING_WAKE, CARRIED, SP_BOUND_STOP,
+	  LEN(HEAD5 "12345") },
+	{ "1xx before it", "HTTP/1.1 100 x\r\n\r\n" HEAD5 "12345", .fate = HELD },
 };
+
+static struct sp_boundary bound_behind(size_t i)
+{
+	__u8 reading = responses[i].reading;
+
+	if (responses[i].bound || responses[i].bytes || reading == SP_READING_CLOSES)
+		return bound_of(RESPONSE_AT + responses[i].bytes, responses[i].bound, reading);
+	if (responses[i].fate == HELD)
+		reading |= SP_READING_HELD;
+	return bound_of(RESPONSE_AT, SP_BOUND_HEAD, reading);
+}
+
+static void check_response(struct fixture *f, size_t i, int is_v6)
+{
+	const char *name = responses[i].name;
+	struct packet p = response_packet(is_v6, responses[i].text,
+					  strlen(responses[i].text) - responses[i].lacks);
+	int events;
+
+	put_awaited(f, is_v6, responses[i].reading);
+	p.seq -= responses[i].skip;
+	if (responses[i].fate == HELD)
+		check_dropped(f, name, &p, SP_DROP_BEYOND);
+	events = responses[i].fate == HELD ? listen_to(f) : carry(f, name, &p);
+	if (events != (responses[i].fate != CARRIED))
+		fail_msg("%s: %d events", name, events);
+	check_boundary(name, down_of(f, is_v6), bound_behind(i));
+}
 
 static void usual_responses_are_read_here(void **state)
 {
-	struct fixture *f = *state;
-
 	for (size_t i = 0; i < COUNT(responses); i++)
-		for_each_family(v6) {
-			const char *name = responses[i].name;
-			struct packet p = response_packet(v6, responses[i].text,
-							  strlen(responses[i].text) -
-							  responses[i].lacks);
-			struct sp_boundary want = bound_of(RESPONSE_AT, SP_BOUND_HEAD,
-							   responses[i].reading);
-			__u64 before = stat_of(f, SP_STAT_RESPONSES_READ);
-			int events;
-
-			put_awaited(f, v6, responses[i].reading);
-			p.seq -= responses[i].skip;
-			if (responses[i].is_read)
-				want = bound_of(RESPONSE_AT + responses[i].bytes, SP_BOUND_STOP,
-						responses[i].reading);
-			events = carry(f, name, &p);
-			if (events != responses[i].copies)
-				fail_msg("%s: %d copies", name, events);
-			check_boundary(name, down_of(f, v6), want);
-			assert_int_equal(stat_of(f, SP_STAT_RESPONSES_READ) - before,
-					 responses[i].is_read);
-		}
+		for_each_family(v6)
+			check_response(*state, i, v6);
 }
 
 /* A head of @bytes. */
@@ -101,22 +136,32 @@ static void make_long(char *text, __u32 bytes)
 	memcpy(text + bytes - 4, "\r\n\r\n", 5);
 }
 
-static void long_heads_are_the_daemons(void **state)
+/* Return: whether the packet went to the daemon instead. */
+static int is_held(struct fixture *f, const struct packet *p)
+{
+	__u8 in[FRAME_MAX], out[FRAME_MAX];
+	__u32 len = build(p, in);
+	struct sp_boundary b;
+
+	put_awaited(f, p->is_v6, 0);
+	run(f, in, len, out, &len, 1, NULL);
+	b = down_of(f, p->is_v6);
+	assert_int_equal(listen_to(f), !!(b.reading & SP_READING_HELD));
+	return !!(b.reading & SP_READING_HELD);
+}
+
+static void heads_of_a_whole_packet_are_read(void **state)
 {
 	char text[2048];
 
 	for_each_family(v6)
-		for (__u32 bytes = 1000; bytes < 1060; bytes++) {
-			int is_read = bytes <= SP_RESPONSE_READ_MAX;
+		for (__u32 bytes = 1000; bytes < 1400; bytes += bytes % 3 + 1) {
 			struct packet p;
 
 			make_long(text, bytes);
 			p = response_packet(v6, text, bytes);
-			put_awaited(*state, v6, 0);
-			assert_int_equal(carry(*state, "long", &p), !is_read);
-			check_boundary("long", down_of(*state, v6), is_read ?
-				       bound_of(RESPONSE_AT + bytes + 5, SP_BOUND_STOP, 0) :
-				       bound_of(RESPONSE_AT, SP_BOUND_HEAD, 0));
+			if (is_held(*state, &p))
+				fail_msg("a head of %u bytes", bytes);
 		}
 }
 
@@ -126,11 +171,27 @@ static void each_head_is_read_anew(void **state)
 	struct packet whole = response_packet(0, HEAD5, sizeof(HEAD5) - 1),
 		cut = response_packet(0, HEAD5, sizeof(HEAD5) - 3);
 
-	put_awaited(*state, 0, 0);
-	assert_int_equal(carry(*state, "whole", &whole), 0);
-	put_awaited(*state, 0, 0);
-	assert_int_equal(carry(*state, "cut", &cut), 1);
-	check_boundary("cut", down_of(*state, 0), bound_of(RESPONSE_AT, SP_BOUND_HEAD, 0));
+	assert_int_equal(is_held(*state, &whole), 0);
+	assert_int_equal(is_held(*state, &cut), 1);
+}
+
+static void small_chunks_are_read_here(void **state)
+{
+	char text[2048];
+	int at = 0;
+
+	for (int i = 0; i < 200; i++)
+		at += sprintf(text + at, "\r\n1\r\nx");
+	for_each_family(v6) {
+		struct packet p = response_packet(v6, text, at);
+		struct sp_boundary b = bound_of(RESPONSE_AT, SP_BOUND_CHUNK_END, 0);
+
+		put_bounded(*state, v6, bound_of(REQUEST_AT, SP_BOUND_STOP, 0), b);
+		listen_to(*state);
+		assert_int_equal(carry(*state, "chunks", &p), 0);
+		b.until += at;
+		check_boundary("chunks", down_of(*state, v6), b);
+	}
 }
 
 enum sum { RIGHT, WRONG, PARTIAL };
@@ -162,9 +223,11 @@ static void check_sum(struct fixture *f, int is_v6, __u32 body, enum sum sum)
 	len = build(&p, in);
 	set_sum(in, len, is_v6, sum);
 	put_awaited(f, is_v6, 0);
-	check_run(f, "sum", in, len, TC_ACT_REDIRECT, out, &len);
+	run(f, in, len, out, &len, 1, NULL);
 	if (sum != WRONG)
 		b = bound_of(RESPONSE_AT + p.payload, SP_BOUND_STOP, 0);
+	else
+		b.reading = SP_READING_HELD;
 	check_boundary("sum", down_of(f, is_v6), b);
 	assert_int_equal(listen_to(f), sum == WRONG);
 }
@@ -282,8 +345,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(usual_responses_are_read_here),
-		cmocka_unit_test(long_heads_are_the_daemons),
+		cmocka_unit_test(heads_of_a_whole_packet_are_read),
 		cmocka_unit_test(each_head_is_read_anew),
+		cmocka_unit_test(small_chunks_are_read_here),
 		cmocka_unit_test(damaged_packets_are_not_read),
 		cmocka_unit_test(daemon_changes_what_it_has_seen),
 		cmocka_unit_test(another_splice_stays),

@@ -150,7 +150,7 @@ static void request_goes_by_itself(void **state)
 	X(down_laps, t->down.meta.boundary.laps = 1) \
 	X(down_ended, t->down.meta.boundary.reading = SP_READING_ENDED) \
 	X(down_closes, t->down.meta.boundary.reading = SP_READING_CLOSES) \
-	X(down_lost, t->down.meta.boundary.reading = SP_READING_LOST) \
+	X(down_held, t->down.meta.boundary.reading = SP_READING_HELD) \
 	X(down_under_way, t->down.state.next_seq--) \
 	X(down_further, t->down.state.next_seq++)
 

@@ -13,11 +13,13 @@
 
 #include <cmocka.h>
 
+#include "l7/http1_chunk.h"
 #include "l7/http1_response.h"
 
 #define COUNT(table)	(sizeof(table) / sizeof((table)[0]))
 #define OK11		"HTTP/1.1 200 OK\r\n"
 #define LENGTH(n)	"Content-Length: " #n "\r\n"
+#define CHUNKED		"Transfer-Encoding: chunked\r\n"
 #define ROOM		2048
 
 static struct sp_response_table table;
@@ -40,26 +42,47 @@ static const struct {
 	const char	*head;
 	__u8		reading;
 	__u32		body;
+	__u8		bound;
 } clear[] = {
-	{ OK11 LENGTH(5) "\r\n", 0, 5 },
-	{ OK11 "content-length:  005\r\n\r\n", 0, 5 },
-	{ OK11 "CONTENT-LENGTH:0\r\n\r\n", 0, 0 },
-	{ "HTTP/1.1 200\r\n" LENGTH(7) "\r\n", 0, 7 },
+	{ OK11 LENGTH(5) "\r\n", 0, 5, SP_BOUND_STOP },
+	{ OK11 "content-length:  005\r\n\r\n", 0, 5, SP_BOUND_STOP },
+	{ OK11 "CONTENT-LENGTH:0\r\n\r\n", 0, 0, SP_BOUND_STOP },
+	{ "HTTP/1.1 200\r\n" LENGTH(7) "\r\n", 0, 7, SP_BOUND_STOP },
 	{ "HTTP/1.1 404 \x80 (not: found)\r\nServer: x/1 \r\n" LENGTH(1234)
-	  "A_b-9: \"\r\nE:\r\n\r\n", 0, 1234 },
+	  "A_b-9: \"\r\nE:\r\n\r\n", 0, 1234, SP_BOUND_STOP },
 	{ OK11 "Content-Lengt: 1\r\nContent-Lengthy: 2\r\nConnectio: 3\r\nConnections: 4\r\n"
 	  "Transfer-Encodings: 5\r\nTransfer-Encodin: 6\r\nCon: 7\r\n" LENGTH(8)
-	  "Content: 9\r\nX-Connection: close\r\nETag: \"Content-Length: 3\"\r\n\r\n", 0, 8 },
-	{ OK11 LENGTH(5) "Connection: keep-alive\r\nconnection:Keep-Alive\r\n\r\n", 0, 5 },
-	{ OK11 "Connection:  keep-alive\r\n" LENGTH(5) "\r\n", 0, 5 },
-	{ "HTTP/1.1 204 No Content\r\n\r\n", 0, 0 },
-	{ "HTTP/1.1 204 No Content\r\n" LENGTH(5) "\r\n", 0, 0 },
-	{ "HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", 0, 0 },
-	{ "HTTP/1.1 304 Not Modified\r\n" LENGTH(5) "\r\n", 0, 0 },
-	{ OK11 LENGTH(5) "\r\n", SP_READING_NO_BODY, 0 },
-	{ OK11 "\r\n", SP_READING_NO_BODY, 0 },
-	{ "HTTP/1.1 599 x\r\n" LENGTH(1000000000) "\r\n", 0, 1000000000 },
+	  "Content: 9\r\nX-Connection: close\r\nETag: \"Content-Length: 3\"\r\n\r\n", 0, 8, SP_BOUND_STOP },
+	{ OK11 LENGTH(5) "Connection: keep-alive\r\nconnection:Keep-Alive\r\n\r\n", 0, 5, SP_BOUND_STOP },
+	{ OK11 "Connection:  keep-alive\r\n" LENGTH(5) "\r\n", 0, 5, SP_BOUND_STOP },
+	{ "HTTP/1.1 204 No Content\r\n\r\n", 0, 0, SP_BOUND_STOP },
+	{ "HTTP/1.1 204 No Content\r\n" LENGTH(5) "\r\n", 0, 0, SP_BOUND_STOP },
+	{ "HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", 0, 0, SP_BOUND_STOP },
+	{ "HTTP/1.1 304 Not Modified\r\n" LENGTH(5) "\r\n", 0, 0, SP_BOUND_STOP },
+	{ OK11 LENGTH(5) "\r\n", SP_READING_NO_BODY, 0, SP_BOUND_STOP },
+	{ OK11 "\r\n", SP_READING_NO_BODY, 0, SP_BOUND_STOP },
+	{ "HTTP/1.1 599 x\r\n" LENGTH(1000000000) "\r\n", 0, 1000000000, SP_BOUND_STOP },
+	{ OK11 CHUNKED "\r\n", 0, 0, SP_BOUND_CHUNK },
+	{ OK11 "transfer-encoding:  CHUNKED\r\nConnection: keep-alive\r\n\r\n", 0, 0, SP_BOUND_CHUNK },
+	{ OK11 CHUNKED "\r\n", SP_READING_NO_BODY, 0, SP_BOUND_STOP },
 };
+
+/* The response ends with its connection. */
+static const char *const last[] = {
+	OK11 "\r\n", OK11 "Connection: close\r\n" LENGTH(5) "\r\n", OK11 "Content-Lengt: 5\r\n\r\n",
+	OK11 LENGTH(5) "connection:Close\r\nX: y\r\n\r\n", OK11 CHUNKED "Connection: close\r\n\r\n",
+};
+
+static void last_heads_are_settled(void **state)
+{
+	for (size_t i = 0; i < COUNT(last); i++) {
+		struct sp_boundary b;
+
+		if (!settle(last[i], strlen(last[i]), 0, &b))
+			fail_msg("not settled:\n%s", last[i]);
+		assert_int_equal(b.bound, SP_BOUND_NONE);
+	}
+}
 
 static void usual_heads_are_settled(void **state)
 {
@@ -69,7 +92,7 @@ static void usual_heads_are_settled(void **state)
 
 		if (!settle(clear[i].head, len, clear[i].reading, &b))
 			fail_msg("not settled:\n%s", clear[i].head);
-		assert_int_equal(b.bound, SP_BOUND_STOP);
+		assert_int_equal(b.bound, clear[i].bound);
 		assert_int_equal(b.reading, clear[i].reading);
 		assert_int_equal(b.laps, 0);
 		assert_int_equal(b.until, 1000 + len + clear[i].body);
@@ -77,13 +100,19 @@ static void usual_heads_are_settled(void **state)
 }
 
 static const char *const others[] = {
-	OK11 "\r\n", OK11 "Content-Length:\r\n\r\n", OK11 "Content-Length: 5 \r\n\r\n",
+	OK11 "Content-Length:\r\n\r\n", OK11 "Content-Length: 5 \r\n\r\n",
 	OK11 "Content-Length: 5,5\r\n\r\n", OK11 "Content-Length: +5\r\n\r\n",
 	OK11 "Content-Length:\t5\r\n\r\n", OK11 LENGTH(5) LENGTH(5) "\r\n",
 	OK11 LENGTH(5) LENGTH(6) "\r\n", OK11 LENGTH(5) "X: y\r\n" LENGTH(5) "\r\n",
 	OK11 LENGTH(12345678901) "\r\n", OK11 LENGTH(1073741824) "\r\n",
-	OK11 "Transfer-Encoding: chunked\r\n\r\n", OK11 LENGTH(5) "TRANSFER-ENCODING: x\r\n\r\n",
-	OK11 "Connection: close\r\n" LENGTH(5) "\r\n", OK11 LENGTH(5) "connection: keep-aliv\r\n\r\n",
+	OK11 CHUNKED LENGTH(5) "\r\n", OK11 LENGTH(5) CHUNKED "\r\n", OK11 CHUNKED CHUNKED "\r\n",
+	OK11 "Transfer-Encoding: gzip, chunked\r\n\r\n", OK11 "Transfer-Encoding: chunked \r\n\r\n",
+	OK11 "Transfer-Encoding: chunkedx\r\n\r\n", OK11 "Transfer-Encoding:\r\n\r\n",
+	"HTTP/1.1 204 x\r\n" CHUNKED "\r\n", "HTTP/1.1 304 x\r\n" CHUNKED "\r\n",
+	OK11 LENGTH(5) "TRANSFER-ENCODING: x\r\n\r\n", OK11 LENGTH(5) "connection: keep-aliv\r\n\r\n",
+	OK11 LENGTH(5) "connection: closed\r\n\r\n", OK11 LENGTH(5) "connection: clos\r\n\r\n",
+	OK11 "Connection: close\r\n", OK11 "Connection: close\r\n\r", OK11 "\r",
+	"HTTP/1.1 205 x\r\nConnection: close\r\n\r\n",
 	OK11 LENGTH(5) "Connection: keep-alive, close\r\n\r\n",
 	OK11 LENGTH(5) "Connection: keep-alivex\r\n\r\n",
 	OK11 LENGTH(5) "Connection:\r\n\r\n", OK11 LENGTH(5) "Connection: upgrade\r\n\r\n",
@@ -117,17 +146,22 @@ static int check_like_parser(const char *text, size_t len, __u8 reading)
 {
 	const struct sp_http1_request_kind of = { .is_head = !!(reading & SP_READING_NO_BODY) };
 	struct sp_http1_response parsed;
+	enum sp_parse_verdict v;
 	struct sp_boundary b, want;
 
 	if (!settle(text, len, reading, &b))
 		return 0;
-	if (sp_http1_response_parse(text, len, &of, &parsed) != SP_PARSE_OK ||
-	    parsed.status < 200 || !parsed.framing.is_persistent ||
-	    parsed.framing.body == SP_HTTP1_BODY_CHUNKED ||
-	    parsed.framing.body == SP_HTTP1_BODY_CLOSE)
+	v = sp_http1_response_parse(text, len, &of, &parsed);
+	if (b.bound == SP_BOUND_NONE) {		/* so do heads that the parser refuses */
+		if (v == SP_PARSE_OK && parsed.framing.is_persistent)
+			fail_msg("does not end with its connection: %.*s", (int)len, text);
+		return 1;
+	}
+	if (v != SP_PARSE_OK || parsed.status < 200 || !parsed.framing.is_persistent)
 		fail_msg("the parser does not agree: %.*s", (int)len, text);
-	want = sp_boundary_make(1000 + parsed.head_len, parsed.framing.length, SP_BOUND_STOP,
-				reading);
+	want = sp_boundary_make(1000 + parsed.head_len, parsed.framing.length,
+				parsed.framing.body == SP_HTTP1_BODY_CHUNKED ? SP_BOUND_CHUNK :
+				SP_BOUND_STOP, reading);
 	if (memcmp(&b, &want, sizeof(b)))
 		fail_msg("the parser finds another end: %.*s", (int)len, text);
 	return 1;
@@ -193,6 +227,50 @@ static void random_heads_end_where_the_parser_says(void **state)
 	assert_true(settled > 20000);
 }
 
+/* ---- size lines ---- */
+
+static const char *const pieces[] = {
+	"\r\n", "0", "1", "5", "a", "F", "00", "1f40", "\r", "\n", ";x", " ", "0\r\n\r\n", "7fffffff", "3fffffff", "40000000",
+	"0\r\nA: b\r\n\r\n", "g", "",
+};
+
+/* The parser finds the same end of a settled line. Return: whether settled. */
+static int check_line(const char *text, size_t len, __u8 bound)
+{
+	struct sp_boundary b = sp_boundary_make(1000, 0, bound, 0), want;
+	__u8 line[SP_CHUNK_LINE_MAX] = { 0 };
+	struct sp_http1_chunk chunk;
+
+	memcpy(line, text, len < sizeof(line) ? len : sizeof(line));
+	if (!sp_chunk_settle(&table, line, &b))
+		return 0;
+	if (sp_http1_chunk_parse(text, len, bound == SP_BOUND_CHUNK_END, &chunk) != SP_PARSE_OK)
+		fail_msg("the parser does not agree: %.*s", (int)len, text);
+	want = sp_boundary_make(1000 + chunk.head_len, chunk.data_len,
+				chunk.is_last ? SP_BOUND_STOP : SP_BOUND_CHUNK_END, 0);
+	if (memcmp(&b, &want, sizeof(b)))
+		fail_msg("the parser finds another end: %.*s", (int)len, text);
+	return 1;
+}
+
+static void random_lines_end_where_the_parser_says(void **state)
+{
+	int settled = 0;
+
+	srandom(2);
+	for (int i = 0; i < 1000000; i++) {
+		char text[128] = "";
+		int n = 1 + random() % 5;
+
+		while (n--)
+			strcat(text, pieces[random() % COUNT(pieces)]);
+		settled += check_line(text, strlen(text), random() % 2 ? SP_BOUND_CHUNK :
+				      SP_BOUND_CHUNK_END);
+	}
+	print_message("%d of 1000000 settled\n", settled);
+	assert_true(settled > 20000);
+}
+
 /* An empty table settles nothing. */
 static void no_table_no_end(void **state)
 {
@@ -200,6 +278,7 @@ static void no_table_no_end(void **state)
 
 	memset(&table, 0, sizeof(table));
 	assert_false(settle(clear[0].head, strlen(clear[0].head), 0, &b));
+	assert_false(settle(last[0], strlen(last[0]), 0, &b));
 	sp_response_table_fill(&table);
 }
 
@@ -207,8 +286,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(usual_heads_are_settled),
+		cmocka_unit_test(last_heads_are_settled),
 		cmocka_unit_test(other_heads_are_left),
 		cmocka_unit_test(random_heads_end_where_the_parser_says),
+		cmocka_unit_test(random_lines_end_where_the_parser_says),
 		cmocka_unit_test(no_table_no_end),
 	};
 
