@@ -150,10 +150,19 @@ _Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI"
  * UNKNOWN	of the half from the backend: where its response ends is not known; all is carried
  * GONE		the backend has closed between two responses; nothing is carried, and all packets
  *		of the client go to the daemon
+ *
+ * Of the half from the backend, where a packet ended within the lines of CHUNK and CHUNK_END:
+ *
+ * DATA_LF	before the LF behind a chunk's data
+ * SIZE		behind a first digit of a size. @laps is the size so far
+ * SIZE_LF	before the LF of a size line. @laps is the size
+ * LAST		behind the size line of the last chunk
+ * LAST_LF	before the last LF of the body
  */
 #define SP_BOUNDS(X) \
 	X(NONE, none) X(STOP, stop) X(HEAD, head) X(CHUNK, chunk) X(CHUNK_END, chunk_end) \
-	X(UNKNOWN, unknown) X(GONE, gone)
+	X(UNKNOWN, unknown) X(GONE, gone) X(DATA_LF, data_lf) X(SIZE, size) \
+	X(SIZE_LF, size_lf) X(LAST, last) X(LAST_LF, last_lf)
 
 enum sp_bound {
 #define X(up, low) SP_BOUND_##up,
@@ -186,7 +195,7 @@ enum {
  * struct sp_boundary - where a half with SP_HALF_F_REQUESTS ends
  * @until:	first sequence number beyond, as the sender counts (host order)
  * @laps:	times that @until goes on by SP_BOUNDARY_LAP when it is reached: sequence numbers
- *		can't tell more than 2 GiB apart
+ *		can't tell more than 2 GiB apart. See sp_boundary_laps()
  * @bound:	enum sp_bound
  * @reading:	SP_READING_* of the half from the backend, SP_ASKING_* of the half up
  *
@@ -200,6 +209,18 @@ struct sp_boundary {
 };
 
 _Static_assert(sizeof(struct sp_boundary) == 8, "struct sp_boundary is a word");
+
+sp_inline __u16 sp_boundary_laps(struct sp_boundary b)
+{
+	return b.bound == SP_BOUND_SIZE || b.bound == SP_BOUND_SIZE_LF ? 0 : b.laps;
+}
+
+/* A size line begins at the boundary, or has begun before. */
+sp_inline int sp_boundary_is_line(struct sp_boundary b)
+{
+	return b.bound == SP_BOUND_CHUNK || b.bound == SP_BOUND_CHUNK_END ||
+	       (b.bound >= SP_BOUND_DATA_LF && b.bound <= SP_BOUND_LAST_LF);
+}
 
 sp_inline __u64 sp_boundary_word(struct sp_boundary b)
 {

@@ -17,6 +17,9 @@
 #define SP_CHUNK_DIGITS_MAX	8
 #define SP_CHUNK_LINE_MAX	16	/* CRLF, digits, CRLF, and CRLF of the last chunk */
 
+/* Bytes of a size line that are no digits. */
+enum { SP_CHUNK_CR = 16, SP_CHUNK_LF, SP_CHUNK_OTHER };
+
 /* BAD is zero: a table that was never filled accepts nothing. Up to END_CLOSES no byte is taken. */
 enum {
 	SP_RESPONSE_BAD,
@@ -33,7 +36,7 @@ enum {
  * struct sp_response_table - transitions between states
  * @class:	of each byte, below SP_RESPONSE_CLASSES
  * @next:	the state behind a byte: by state, then by class
- * @hex:	value of a hexadecimal digit; 16: none
+ * @hex:	value of a hexadecimal digit; or SP_CHUNK_CR, SP_CHUNK_LF, SP_CHUNK_OTHER
  */
 struct sp_response_table {
 	__u8	class[256];
@@ -150,42 +153,79 @@ sp_inline int sp_response_settle(const struct sp_response_scan *s, const __u8 *h
 	return 1;
 }
 
-sp_inline int sp_chunk_is_crlf(const __u8 *line, __u32 at)
+/* What is read of a line: @size is of SIZE and SIZE_LF. */
+struct sp_chunk_scan {
+	__u32	size;
+	__u32	digits;
+	__u32	bound;
+};
+
+/* @byte: of @hex. Return: the bound behind the byte; UNKNOWN: the daemon has to read the line. */
+sp_inline __u32 sp_chunk_next(struct sp_chunk_scan *s, __u32 byte)
 {
-	return line[at & (SP_CHUNK_LINE_MAX - 1)] == '\r' &&
-	       line[(at + 1) & (SP_CHUNK_LINE_MAX - 1)] == '\n';
+	switch (s->bound) {
+	case SP_BOUND_CHUNK_END:
+		return byte == SP_CHUNK_CR ? SP_BOUND_DATA_LF : SP_BOUND_UNKNOWN;
+	case SP_BOUND_DATA_LF:
+		return byte == SP_CHUNK_LF ? SP_BOUND_CHUNK : SP_BOUND_UNKNOWN;
+	case SP_BOUND_SIZE:
+		if (byte == SP_CHUNK_CR)
+			return SP_BOUND_SIZE_LF;
+		/* fall through */
+	case SP_BOUND_CHUNK:
+		if (byte > 15 || s->size >= SP_BOUNDARY_LAP >> 4 ||
+		    s->digits++ >= SP_CHUNK_DIGITS_MAX)
+			return SP_BOUND_UNKNOWN;
+		s->size = s->size << 4 | byte;
+		return SP_BOUND_SIZE;
+	case SP_BOUND_SIZE_LF:
+		return byte != SP_CHUNK_LF ? SP_BOUND_UNKNOWN :
+		       s->size ? SP_BOUND_STOP : SP_BOUND_LAST;
+	case SP_BOUND_LAST:
+		return byte == SP_CHUNK_CR ? SP_BOUND_LAST_LF : SP_BOUND_UNKNOWN;
+	case SP_BOUND_LAST_LF:
+		return byte == SP_CHUNK_LF ? SP_BOUND_STOP : SP_BOUND_UNKNOWN;
+	}
+	return SP_BOUND_UNKNOWN;
+}
+
+/* A size that a boundary can keep; zeros before the size could go on without end. */
+sp_inline int sp_chunk_is_kept(const struct sp_chunk_scan *s)
+{
+	return (s->bound != SP_BOUND_SIZE && s->bound != SP_BOUND_SIZE_LF) ||
+	       (s->size <= 0xffff && (s->size || s->bound == SP_BOUND_SIZE_LF));
 }
 
 /**
- * sp_chunk_settle() - move a boundary behind a size line and its chunk's data, or to the end of the
- * body. Extensions and trailers are the daemon's.
- * @line:	SP_CHUNK_LINE_MAX bytes from the boundary on; zeros behind the packet's
- * @b:		bound CHUNK or CHUNK_END
+ * sp_chunk_settle() - move a boundary behind a size line and its chunk's data, to the end of the
+ * body, or to the end of the bytes. Extensions and trailers are the daemon's.
+ * @line:	the bytes from the boundary on; room of SP_CHUNK_LINE_MAX
+ * @n:		of them
+ * @b:		sp_boundary_is_line()
  *
  * Return: 0: the daemon has to read the line.
  */
-sp_inline int sp_chunk_settle(const volatile struct sp_response_table *t, const __u8 *line,
+sp_inline int sp_chunk_settle(const volatile struct sp_response_table *t, const __u8 *line, __u32 n,
 			      struct sp_boundary *b)
 {
-	__u32 at = b->bound == SP_BOUND_CHUNK_END ? 2 : 0, size = 0, digits = 0;
+	struct sp_chunk_scan s = { .size = b->laps, .bound = b->bound };
+	__u32 at = 0;
 
-	if (at && !sp_chunk_is_crlf(line, 0))
-		return 0;
-	for (; digits < SP_CHUNK_DIGITS_MAX; digits++, at++) {
-		__u32 value = t->hex[line[at & (SP_CHUNK_LINE_MAX - 1)]];
-
-		if (value > 15)
-			break;
-		size = size << 4 | value;
+	while (at < SP_CHUNK_LINE_MAX && at < n && s.bound != SP_BOUND_STOP &&
+	       s.bound != SP_BOUND_UNKNOWN) {
+		s.bound = sp_chunk_next(&s, t->hex[line[at]]);
+		at++;
 	}
-	if (!digits || size >= SP_BOUNDARY_LAP || !sp_chunk_is_crlf(line, at))
+	if (s.bound == SP_BOUND_UNKNOWN)
 		return 0;
-	at += 2;
-	if (!size && !sp_chunk_is_crlf(line, at))
-		return 0;
-	*b = size ? sp_boundary_make(b->until + at, size, SP_BOUND_CHUNK_END, b->reading) :
-		    sp_boundary_make(b->until + at + 2, 0, SP_BOUND_STOP, b->reading);
-	return 1;
+	if (s.bound == SP_BOUND_STOP && s.size) {
+		*b = sp_boundary_make(b->until + at, s.size, SP_BOUND_CHUNK_END, b->reading);
+		return 1;
+	}
+	b->until += at;
+	b->bound = s.bound;
+	b->laps = s.bound == SP_BOUND_SIZE || s.bound == SP_BOUND_SIZE_LF ? s.size : 0;
+	return at == n || s.bound == SP_BOUND_STOP ? sp_chunk_is_kept(&s) : 0;
 }
 
 #endif

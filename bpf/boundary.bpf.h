@@ -30,7 +30,7 @@ static __always_inline int is_beyond(struct sp_boundary *at, __u32 end)
 
 	if ((__s32)(end - was.until) <= 0)
 		return 0;
-	if (!was.laps)
+	if (!sp_boundary_laps(was))
 		return 1;
 	is.until += SP_BOUNDARY_LAP;
 	is.laps--;

@@ -10,11 +10,12 @@
 #define PAYLOAD_MAX	2048
 #define PAYLOAD_BLOCK	32	/* zeros behind: a reader takes blocks */
 
-/* @hash, @scan: of the bytes; here to spare the stack */
+/* @hash, @scan, @at: of the bytes; here to spare the stack */
 struct payload {
 	__u8			bytes[PAYLOAD_MAX + PAYLOAD_BLOCK];
 	struct sp_siphash	hash;
 	struct sp_response_scan	scan;
+	struct sp_boundary	at;
 };
 
 /* One entry: programs do not interrupt each other on a CPU. */

@@ -34,12 +34,7 @@ static long read_block(__u32 i, struct payload **payload)
 /* The packet has bytes at the boundary. */
 static __always_inline int reaches_boundary(const struct sp_pkt *pkt, struct sp_boundary b)
 {
-	return !b.laps && b.until - pkt->seq < pkt->payload_bytes;
-}
-
-static __always_inline int is_line_next(struct sp_boundary b)
-{
-	return b.bound == SP_BOUND_CHUNK || b.bound == SP_BOUND_CHUNK_END;
+	return !sp_boundary_laps(b) && b.until - pkt->seq < pkt->payload_bytes;
 }
 
 /* Return: 0: not a usual head, or not all of it. */
@@ -61,25 +56,25 @@ static __noinline int read_response(const struct sp_pkt *pkt, struct sp_boundary
 	return sp_response_settle(&p->scan, p->bytes, b);
 }
 
+/* The boundary lies in the room, to spare the stack. */
 struct lines {
 	const struct sp_pkt	*pkt;
 	struct payload		*payload;
-	struct sp_boundary	at;
 };
 
 static long read_line(__u32 i, struct lines *l)
 {
-	struct sp_boundary b = l->at;
+	struct sp_boundary b = l->payload->at;
 	__u32 off = b.until - l->pkt->seq, n = l->pkt->payload_bytes - off;
 
-	if (!is_line_next(b) || !reaches_boundary(l->pkt, b))
+	if (!sp_boundary_is_line(b) || !reaches_boundary(l->pkt, b))
 		return 1;
 	if (n > SP_CHUNK_LINE_MAX)
 		n = SP_CHUNK_LINE_MAX;
 	if (!payload_load(l->pkt, l->pkt->l4_off + l->pkt->doff_bytes + off, n, l->payload) ||
-	    !sp_chunk_settle(&response_table, l->payload->bytes, &b))
+	    !sp_chunk_settle(&response_table, l->payload->bytes, n, &b))
 		return 1;
-	l->at = b;
+	l->payload->at = b;
 	return 0;
 }
 
@@ -90,9 +85,9 @@ static __noinline int read_lines(const struct sp_pkt *pkt, struct sp_boundary *b
 
 	if (!b || !l.payload)
 		return 0;
-	l.at = *b;
+	l.payload->at = *b;
 	bpf_loop(LINES_MAX, read_line, &l, 0);
-	*b = l.at;
+	*b = l.payload->at;
 	return 0;
 }
 
@@ -101,9 +96,9 @@ static __always_inline int is_usual(struct sp_boundary b)
 {
 	__u8 known = SP_READING_NO_BODY | SP_READING_WAKE;
 
-	if (is_line_next(b))
+	if (sp_boundary_is_line(b))
 		known |= SP_READING_UPGRADE | SP_READING_CONNECT;
-	return (b.bound == SP_BOUND_HEAD || is_line_next(b)) && !(b.reading & ~known);
+	return (b.bound == SP_BOUND_HEAD || sp_boundary_is_line(b)) && !(b.reading & ~known);
 }
 
 /* The request has said that the connection ends with this response. */
@@ -124,7 +119,7 @@ static __always_inline int find_end(const struct sp_pkt *pkt, struct sp_boundary
 	if (!is_usual(*b) || !is_payload_intact(pkt) ||
 	    (b->bound == SP_BOUND_HEAD && !read_response(pkt, b)))
 		return 0;
-	if (is_line_next(*b))
+	if (sp_boundary_is_line(*b))
 		read_lines(pkt, b);
 	return b->bound == SP_BOUND_NONE ||
 	       (__s32)(pkt->seq + pkt->payload_bytes - b->until) <= 0;

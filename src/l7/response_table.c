@@ -198,7 +198,9 @@ static void add_ends(struct builder *b)
 
 static void fill_hex(struct sp_response_table *t)
 {
-	memset(t->hex, 16, sizeof(t->hex));
+	memset(t->hex, SP_CHUNK_OTHER, sizeof(t->hex));
+	t->hex['\r'] = SP_CHUNK_CR;
+	t->hex['\n'] = SP_CHUNK_LF;
 	for (int i = 0; i < 16; i++) {
 		t->hex[(int)"0123456789abcdef"[i]] = i;
 		t->hex[(int)"0123456789ABCDEF"[i]] = i;

@@ -18,6 +18,7 @@
 #include "proxy/response.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "l7/http1_chunk.h"
@@ -65,25 +66,45 @@ static enum sp_parse_verdict read_head(struct reading *r, const char *bytes, siz
 	return v;
 }
 
+#define BEGUN_MAX	8
+
+/* The part of a line that the datapath has carried, but for zeros. Return: its length. */
+static size_t put_begun(const struct sp_boundary *b, char *to)
+{
+	switch (b->bound) {
+	case SP_BOUND_DATA_LF: return sprintf(to, "\r");
+	case SP_BOUND_SIZE: return sprintf(to, "%x", b->laps);
+	case SP_BOUND_SIZE_LF: return sprintf(to, "%x\r", b->laps);
+	case SP_BOUND_LAST: return sprintf(to, "0\r\n");
+	case SP_BOUND_LAST_LF: return sprintf(to, "0\r\n\r");
+	}
+	return 0;
+}
+
 static enum sp_parse_verdict read_chunk(struct reading *r, const char *bytes, size_t len)
 {
+	static char line[BEGUN_MAX + SP_HTTP1_CHUNK_HEAD_MAX];
+	size_t begun = put_begun(&r->boundary, line);
+	int is_after_data = r->boundary.bound == SP_BOUND_CHUNK_END ||
+			    r->boundary.bound == SP_BOUND_DATA_LF;
 	struct sp_http1_chunk chunk;
-	enum sp_parse_verdict v = sp_http1_chunk_parse(bytes, len,
-						       r->boundary.bound == SP_BOUND_CHUNK_END,
-						       &chunk);
+	enum sp_parse_verdict v;
 
-	if (v != SP_PARSE_OK)
-		return v;
-	r->boundary = sp_boundary_make(r->boundary.until + chunk.head_len, chunk.data_len,
-				       chunk.is_last ? SP_BOUND_STOP : SP_BOUND_CHUNK_END,
-				       r->boundary.reading);
+	if (len > SP_HTTP1_CHUNK_HEAD_MAX)
+		len = SP_HTTP1_CHUNK_HEAD_MAX;
+	memcpy(line + begun, bytes, len);
+	v = sp_http1_chunk_parse(line, begun + len, is_after_data, &chunk);
+	if (v == SP_PARSE_OK)
+		r->boundary = sp_boundary_make(r->boundary.until + chunk.head_len - begun,
+					       chunk.data_len,
+					       chunk.is_last ? SP_BOUND_STOP : SP_BOUND_CHUNK_END,
+					       r->boundary.reading);
 	return v;
 }
 
 static int is_read(const struct sp_boundary *b)
 {
-	return b->bound == SP_BOUND_HEAD || b->bound == SP_BOUND_CHUNK ||
-	       b->bound == SP_BOUND_CHUNK_END;
+	return b->bound == SP_BOUND_HEAD || sp_boundary_is_line(*b);
 }
 
 /* Nothing may follow. */
@@ -97,7 +118,7 @@ static enum sp_parse_verdict read_stream(struct reading *r, const char *bytes, _
 {
 	enum sp_parse_verdict v = SP_PARSE_OK;
 
-	while (v == SP_PARSE_OK && is_read(&r->boundary) && !r->boundary.laps) {
+	while (v == SP_PARSE_OK && is_read(&r->boundary) && !sp_boundary_laps(r->boundary)) {
 		__u32 skip = r->boundary.until - at;
 
 		if (skip >= len)
@@ -158,7 +179,7 @@ static int shrink_slot(struct sp_partial *s, const struct sp_boundary *b)
 {
 	__u32 read = b->until - s->base;
 
-	if (!is_read(b) || b->laps || read >= s->reasm.top) {
+	if (!is_read(b) || sp_boundary_laps(*b) || read >= s->reasm.top) {
 		sp_partial_drop(s);
 		return 0;
 	}

@@ -43,29 +43,40 @@ static const struct {
 	enum fate	fate;
 	__u8		bound;
 	__u32		bytes;
+	__u16		laps;
 } responses[] = {
-	{ "head and body", HEAD5 "12345", 0, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345") },
-	{ "body comes later", HEAD5 "12", 0, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345") },
+	{ "head and body", HEAD5 "12345", 0, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345"), 0 },
+	{ "body comes later", HEAD5 "12", 0, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345"), 0 },
 	{ "large body", OK11 LENGTH(900000000) "\r\n", 0, 0, 0, CARRIED, SP_BOUND_STOP,
-	  LEN(OK11 LENGTH(900000000) "\r\n") + 900000000 },
+	  LEN(OK11 LENGTH(900000000) "\r\n") + 900000000, 0 },
 	{ "too large for a boundary without laps", OK11 LENGTH(1073741824) "\r\n", .fate = HELD },
-	{ "answer to HEAD", HEAD5, 0, 0, SP_READING_NO_BODY, CARRIED, SP_BOUND_STOP, LEN(HEAD5) },
-	{ "bytes before it", "xyz" HEAD5, 3, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345") },
+	{ "answer to HEAD", HEAD5, 0, 0, SP_READING_NO_BODY, CARRIED, SP_BOUND_STOP, LEN(HEAD5), 0 },
+	{ "bytes before it", "xyz" HEAD5, 3, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345"), 0 },
 	{ "behind a gap", HEAD5, -7, .fate = COPIED },
 	{ "behind a gap, while the daemon reads", HEAD5, -7, 0, SP_READING_HELD, .fate = HELD },
 	{ "while the daemon reads", HEAD5 "12345", 0, 0, SP_READING_HELD, .fate = HELD },
 	{ "cut", HEAD5, 0, 1, .fate = HELD },
 	{ "more than its body", HEAD5 "123456", .fate = HELD },
 	{ "chunked", CHUNKED "5\r\n12345\r\n0\r\n\r\n", 0, 0, 0, CARRIED, SP_BOUND_STOP,
-	  LEN(CHUNKED "5\r\n12345\r\n0\r\n\r\n") },
-	{ "chunks come later", CHUNKED, 0, 0, 0, CARRIED, SP_BOUND_CHUNK, LEN(CHUNKED) },
+	  LEN(CHUNKED "5\r\n12345\r\n0\r\n\r\n"), 0 },
+	{ "chunks come later", CHUNKED, 0, 0, 0, CARRIED, SP_BOUND_CHUNK, LEN(CHUNKED), 0 },
 	{ "chunk is not whole", CHUNKED "5\r\n12", 0, 0, 0, CARRIED, SP_BOUND_CHUNK_END,
-	  LEN(CHUNKED "5\r\n12345") },
+	  LEN(CHUNKED "5\r\n12345"), 0 },
 	{ "chunk ends with the packet", CHUNKED "00f\r\n123456789012345", 0, 0, 0, CARRIED,
-	  SP_BOUND_CHUNK_END, LEN(CHUNKED "00f\r\n123456789012345") },
-	{ "chunk's CRLF is cut", CHUNKED "5\r\n12345\r", .fate = HELD },
-	{ "size line is cut", CHUNKED "5\r\n12345\r\n5\r", .fate = HELD },
-	{ "last line is cut", CHUNKED "0\r\n\r", .fate = HELD },
+	  SP_BOUND_CHUNK_END, LEN(CHUNKED "00f\r\n123456789012345"), 0 },
+	{ "chunk's CRLF is cut", CHUNKED "5\r\n12345\r", 0, 0, 0, CARRIED, SP_BOUND_DATA_LF,
+	  LEN(CHUNKED "5\r\n12345\r"), 0 },
+	{ "CRLF is at the end", CHUNKED "5\r\n12345\r\n", 0, 0, 0, CARRIED, SP_BOUND_CHUNK,
+	  LEN(CHUNKED "5\r\n12345\r\n"), 0 },
+	{ "size is cut", CHUNKED "05", 0, 0, 0, CARRIED, SP_BOUND_SIZE, LEN(CHUNKED "05"), 5 },
+	{ "size line is cut", CHUNKED "fFff\r", 0, 0, 0, CARRIED, SP_BOUND_SIZE_LF,
+	  LEN(CHUNKED "ffff\r"), 0xffff },
+	{ "large size is cut", CHUNKED "10000", .fate = HELD },
+	{ "zeros are cut", CHUNKED "00", .fate = HELD },
+	{ "last line is at the end", CHUNKED "0\r\n", 0, 0, 0, CARRIED, SP_BOUND_LAST,
+	  LEN(CHUNKED "0\r\n"), 0 },
+	{ "last line is cut", CHUNKED "0\r\n\r", 0, 0, 0, CARRIED, SP_BOUND_LAST_LF,
+	  LEN(CHUNKED "0\r\n\r"), 0 },
 	{ "extension", CHUNKED "5;a\r\n12345\r\n", .fate = HELD },
 	{ "trailer", CHUNKED "0\r\nA: b\r\n\r\n", .fate = HELD },
 	{ "more than the last chunk", CHUNKED "0\r\n\r\nx", .fate = HELD },
@@ -74,21 +85,21 @@ static const struct {
 	{ "size of nine digits", CHUNKED "000000001\r\n", .fate = HELD },
 	{ "size too large", CHUNKED "40000000\r\n", .fate = HELD },
 	{ "chunked answer to HEAD", CHUNKED, 0, 0, SP_READING_NO_BODY, CARRIED, SP_BOUND_STOP,
-	  LEN(CHUNKED) },
+	  LEN(CHUNKED), 0 },
 	{ "closes", OK11 LENGTH(5) "Connection: close\r\n\r\n12345", 0, 0, 0, CARRIED,
-	  SP_BOUND_NONE, LEN(OK11 LENGTH(5) "Connection: close\r\n\r\n") },
-	{ "without framing", OK11 "\r\n12345", 0, 0, 0, CARRIED, SP_BOUND_NONE, LEN(OK11 "\r\n") },
+	  SP_BOUND_NONE, LEN(OK11 LENGTH(5) "Connection: close\r\n\r\n"), 0 },
+	{ "without framing", OK11 "\r\n12345", 0, 0, 0, CARRIED, SP_BOUND_NONE, LEN(OK11 "\r\n"), 0 },
 	{ "upgrade asked for", HEAD5 "12345", 0, 0, SP_READING_UPGRADE, .fate = HELD },
 	{ "connect asked for", HEAD5 "12345", 0, 0, SP_READING_CONNECT, .fate = HELD },
-	{ "closing", "x", 0, 0, SP_READING_CLOSES, CARRIED, SP_BOUND_NONE, 0 },
+	{ "closing", "x", 0, 0, SP_READING_CLOSES, CARRIED, SP_BOUND_NONE, 0, 0 },
 	{ "closing, upgrade asked for", HEAD5, 0, 0, SP_READING_CLOSES | SP_READING_UPGRADE, .fate = HELD },
 	{ "ended before", HEAD5 "12345", 0, 0, SP_READING_ENDED, .fate = HELD },
 	{ "awaited", HEAD5 "12345", 0, 0, SP_READING_WAKE, COPIED, SP_BOUND_STOP,
-	  LEN(HEAD5 "12345") },
+	  LEN(HEAD5 "12345"), 0 },
 	{ "chunked, awaited", CHUNKED "0\r\n\r\n", 0, 0, SP_READING_WAKE, COPIED, SP_BOUND_STOP,
-	  LEN(CHUNKED "0\r\n\r\n") },
+	  LEN(CHUNKED "0\r\n\r\n"), 0 },
 	{ "awaited, body comes later", HEAD5 "1234", 0, 0, SP_READING_WAKE, CARRIED, SP_BOUND_STOP,
-	  LEN(HEAD5 "12345") },
+	  LEN(HEAD5 "12345"), 0 },
 	{ "1xx before it", "HTTP/1.1 100 x\r\n\r\n" HEAD5 "12345", .fate = HELD },
 };
 
@@ -96,8 +107,11 @@ static struct sp_boundary bound_behind(size_t i)
 {
 	__u8 reading = responses[i].reading;
 
-	if (responses[i].bound || responses[i].bytes || reading == SP_READING_CLOSES)
-		return bound_of(RESPONSE_AT + responses[i].bytes, responses[i].bound, reading);
+	struct sp_boundary b = bound_of(RESPONSE_AT + responses[i].bytes, responses[i].bound, reading);
+
+	b.laps = responses[i].laps;
+	if (b.bound || responses[i].bytes || reading == SP_READING_CLOSES)
+		return b;
 	if (responses[i].fate == HELD)
 		reading |= SP_READING_HELD;
 	return bound_of(RESPONSE_AT, SP_BOUND_HEAD, reading);
