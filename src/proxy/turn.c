@@ -51,7 +51,7 @@ struct sp_next sp_turn_move(struct sp_proxy *p, struct sp_conn *c, const struct 
 	c->client.tsval_ours = leg->tsval;
 	if (!leg->down.meta.tsval)	/* the last packets of the leg went another way */
 		c->client.tsval_ours += (sp_now_ns() - c->heard_ns + ECHO_NS) / NS_PER_TSVAL;
-	if (c->is_reply || leg->state == SP_LEG_ENDED)
+	if (c->is_reply)
 		sp_leg_leave(p, c);
 	if (c->is_reply) {
 		forget_splice(p, c, leg);
