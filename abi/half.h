@@ -176,7 +176,7 @@ enum {
 	SP_READING_UPGRADE	= 1 << 1, /* a 101 makes a tunnel */
 	SP_READING_CONNECT	= 1 << 2, /* a 2xx makes a tunnel */
 	SP_READING_CLOSES	= 1 << 3, /* the connection ends with this response */
-	SP_READING_HELD		= 1 << 4, /* the daemon reads at the boundary: what follows goes there */
+	SP_READING_HELD		= 1 << 4, /* the daemon reads: what follows goes there */
 	SP_READING_WAKE		= 1 << 5, /* the packet that reaches a STOP is told to the daemon */
 	SP_READING_ENDED	= 1 << 6, /* the backend has sent FIN or more behind a response */
 	SP_READING_RESET	= 1 << 7, /* with ENDED: by an RST; no byte is retransmitted */

@@ -36,7 +36,7 @@ enum {
  * struct sp_response_table - transitions between states
  * @class:	of each byte, below SP_RESPONSE_CLASSES
  * @next:	the state behind a byte: by state, then by class
- * @hex:	value of a hexadecimal digit; or SP_CHUNK_CR, SP_CHUNK_LF, SP_CHUNK_OTHER
+ * @hex:	value of a hexadecimal digit, or SP_CHUNK_*
  */
 struct sp_response_table {
 	__u8	class[256];
@@ -205,8 +205,8 @@ sp_inline int sp_chunk_is_kept(const struct sp_chunk_scan *s)
  *
  * Return: 0: the daemon has to read the line.
  */
-sp_inline int sp_chunk_settle(const volatile struct sp_response_table *t, const __u8 *line, __u32 n,
-			      struct sp_boundary *b)
+sp_inline int sp_chunk_settle(const volatile struct sp_response_table *t, const __u8 *line,
+			      __u32 n, struct sp_boundary *b)
 {
 	struct sp_chunk_scan s = { .size = b->laps, .bound = b->bound };
 	__u32 at = 0;

@@ -10,8 +10,8 @@ enum class {
 };
 
 /*
- * States of the headers exist once for each framing known so far, and one for a connection that
- * ends with the response.
+ * States of the headers exist once for each framing known so far, and once more behind Connection:
+ * close.
  *
  * @line:	at the begin of a line
  * @name:	in a name without a meaning here
@@ -149,7 +149,8 @@ static __u8 add_value(struct builder *b, __u8 blanks, const char *word, __u8 lin
 	return blanks;
 }
 
-static void add_connection(struct builder *b, const struct headers *h, const struct headers *closing)
+static void add_connection(struct builder *b, const struct headers *h,
+			   const struct headers *closing)
 {
 	__u8 blanks = add_blanks(b);
 

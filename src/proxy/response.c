@@ -18,126 +18,23 @@
 #include "proxy/response.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "l7/http1_chunk.h"
-#include "l7/http1_response.h"
 #include "proxy/forward.h"
 #include "proxy/partial.h"
+#include "proxy/reading.h"
 #include "tcp/relay.h"
 
 #define QUIET_NS	1000000000ULL
-/* ---- what was read ---- */
-
-/* @boundary: of the half from the backend; @is_tunnel: the connection has become a tunnel */
-struct reading {
-	struct sp_boundary	boundary;
-	int			is_tunnel;
-};
-
-static enum sp_parse_verdict read_head(struct reading *r, const char *bytes, size_t len)
-{
-	const struct sp_http1_request_kind of = {
-		.is_head = !!(r->boundary.reading & SP_READING_NO_BODY),
-		.is_connect = !!(r->boundary.reading & SP_READING_CONNECT),
-	};
-	static struct sp_http1_response head;
-	enum sp_parse_verdict v = sp_http1_response_parse(bytes, len, &of, &head);
-	const struct sp_http1_framing *f = &head.framing;
-	__u32 end = r->boundary.until + head.head_len;
-	__u8 reading = r->boundary.reading;
-
-	if (v != SP_PARSE_OK)
-		return v;
-	if (head.status < 200 && head.status != 101) {
-		r->boundary.until = end;
-		return v;
-	}
-	r->is_tunnel = (head.status == 101 && reading & SP_READING_UPGRADE) ||
-		       (head.status < 300 && head.status != 101 && reading & SP_READING_CONNECT);
-	if (r->is_tunnel || head.status == 101 || f->body == SP_HTTP1_BODY_CLOSE ||
-	    !f->is_persistent || reading & SP_READING_CLOSES)
-		r->boundary = sp_boundary_make(end, 0, SP_BOUND_NONE, reading);
-	else if (f->body == SP_HTTP1_BODY_CHUNKED)
-		r->boundary = sp_boundary_make(end, 0, SP_BOUND_CHUNK, reading);
-	else
-		r->boundary = sp_boundary_make(end, f->length, SP_BOUND_STOP, reading);
-	return v;
-}
-
-#define BEGUN_MAX	8
-
-/* The part of a line that the datapath has carried, but for zeros. Return: its length. */
-static size_t put_begun(const struct sp_boundary *b, char *to)
-{
-	switch (b->bound) {
-	case SP_BOUND_DATA_LF: return sprintf(to, "\r");
-	case SP_BOUND_SIZE: return sprintf(to, "%x", b->laps);
-	case SP_BOUND_SIZE_LF: return sprintf(to, "%x\r", b->laps);
-	case SP_BOUND_LAST: return sprintf(to, "0\r\n");
-	case SP_BOUND_LAST_LF: return sprintf(to, "0\r\n\r");
-	}
-	return 0;
-}
-
-static enum sp_parse_verdict read_chunk(struct reading *r, const char *bytes, size_t len)
-{
-	static char line[BEGUN_MAX + SP_HTTP1_CHUNK_HEAD_MAX];
-	size_t begun = put_begun(&r->boundary, line);
-	int is_after_data = r->boundary.bound == SP_BOUND_CHUNK_END ||
-			    r->boundary.bound == SP_BOUND_DATA_LF;
-	struct sp_http1_chunk chunk;
-	enum sp_parse_verdict v;
-
-	if (len > SP_HTTP1_CHUNK_HEAD_MAX)
-		len = SP_HTTP1_CHUNK_HEAD_MAX;
-	memcpy(line + begun, bytes, len);
-	v = sp_http1_chunk_parse(line, begun + len, is_after_data, &chunk);
-	if (v == SP_PARSE_OK)
-		r->boundary = sp_boundary_make(r->boundary.until + chunk.head_len - begun,
-					       chunk.data_len,
-					       chunk.is_last ? SP_BOUND_STOP : SP_BOUND_CHUNK_END,
-					       r->boundary.reading);
-	return v;
-}
-
-static int is_read(const struct sp_boundary *b)
-{
-	return b->bound == SP_BOUND_HEAD || sp_boundary_is_line(*b);
-}
-
-/* Nothing may follow. */
-static int is_stop(const struct sp_boundary *b)
-{
-	return (b->bound == SP_BOUND_STOP || b->bound == SP_BOUND_GONE) && !b->laps;
-}
-
-/* @bytes: the stream from @at on. */
-static enum sp_parse_verdict read_stream(struct reading *r, const char *bytes, __u32 at, size_t len)
-{
-	enum sp_parse_verdict v = SP_PARSE_OK;
-
-	while (v == SP_PARSE_OK && is_read(&r->boundary) && !sp_boundary_laps(r->boundary)) {
-		__u32 skip = r->boundary.until - at;
-
-		if (skip >= len)
-			break;
-		v = r->boundary.bound == SP_BOUND_HEAD ?
-			read_head(r, bytes + skip, len - skip) :
-			read_chunk(r, bytes + skip, len - skip);
-	}
-	return v;
-}
 
 /* ---- packets ---- */
 
-static void note_sent(const struct sp_entry *down, const struct reading *r,
+static void note_sent(const struct sp_entry *down, const struct sp_reading *r,
 		      const struct sp_segment *sent, struct sp_patch *patch)
 {
 	__u32 end = sent->seq + sent->payload_len;
 
-	if (is_stop(&r->boundary) && (__s32)(end - r->boundary.until) > 0)
+	if (sp_reading_is_stop(&r->boundary) && (__s32)(end - r->boundary.until) > 0)
 		end = r->boundary.until;
 	if (sp_stream_goes_on(sent->seq, end, &down->state))
 		patch->down_end = end;
@@ -146,7 +43,7 @@ static void note_sent(const struct sp_entry *down, const struct reading *r,
 }
 
 /* @sent: goes on to the client afterwards; NULL: nothing */
-static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const struct reading *r,
+static int set_boundary(struct sp_proxy *p, const struct sp_entry *down, const struct sp_reading *r,
 			const struct sp_segment *sent)
 {
 	struct sp_patch patch = {
@@ -179,7 +76,7 @@ static int shrink_slot(struct sp_partial *s, const struct sp_boundary *b)
 {
 	__u32 read = b->until - s->base;
 
-	if (!is_read(b) || sp_boundary_laps(*b) || read >= s->reasm.top) {
+	if (!sp_reading_is_open(b) || sp_boundary_laps(*b) || read >= s->reasm.top) {
 		sp_partial_drop(s);
 		return 0;
 	}
@@ -188,7 +85,7 @@ static int shrink_slot(struct sp_partial *s, const struct sp_boundary *b)
 	return read && s->reasm.len;
 }
 
-static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct sp_partial *s, struct reading *r,
+static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct sp_partial *s, struct sp_reading *r,
 				       const struct sp_segment *seg)
 {
 	enum sp_parse_verdict v;
@@ -197,7 +94,7 @@ static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct sp_partial *s,
 	sp_reasm_add(&s->reasm, s->buf, SP_PARTIAL_ROOM, (__s32)(seg->seq - s->base), seg->payload,
 		     seg->payload_len);
 	do {
-		v = read_stream(r, s->buf, s->base, s->reasm.len);
+		v = sp_reading_go(r, s->buf, s->base, s->reasm.len);
 		if (v == SP_PARSE_INCOMPLETE && s->reasm.len == SP_PARTIAL_ROOM)
 			return SP_PARSE_BAD;
 	} while (shrink_slot(s, &r->boundary) && v == SP_PARSE_OK);
@@ -217,7 +114,7 @@ static int is_lost(struct sp_proxy *p, const struct sp_segment *seg, __u32 until
 	       (__s32)(up.state.last_ack - until) > 0;
 }
 
-static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct reading *r,
+static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct sp_reading *r,
 				       const struct sp_segment *seg)
 {
 	struct sp_partial *s = sp_partial_take(p, &seg->tuple, r->boundary.until);
@@ -225,7 +122,7 @@ static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct reading *r,
 	return s ? read_slot(p, s, r, seg) : SP_PARSE_BAD;
 }
 
-static enum sp_parse_verdict read_segment(struct sp_proxy *p, struct reading *r,
+static enum sp_parse_verdict read_segment(struct sp_proxy *p, struct sp_reading *r,
 					  const struct sp_segment *seg)
 {
 	struct sp_partial *s = sp_partial_find(p, &seg->tuple);
@@ -238,19 +135,19 @@ static enum sp_parse_verdict read_segment(struct sp_proxy *p, struct reading *r,
 		return read_slot(p, s, r, seg);
 	if (ahead < 0)
 		return is_lost(p, seg, r->boundary.until) ? SP_PARSE_BAD : keep_rest(p, r, seg);
-	v = read_stream(r, seg->payload, seg->seq, seg->payload_len);
+	v = sp_reading_go(r, seg->payload, seg->seq, seg->payload_len);
 	return v == SP_PARSE_INCOMPLETE ? keep_rest(p, r, seg) : v;
 }
 
 /* The datapath reads again, unless a part of a line is here. */
-static void settle_hold(struct sp_proxy *p, struct reading *r, const struct sp_segment *seg,
+static void settle_hold(struct sp_proxy *p, struct sp_reading *r, const struct sp_segment *seg,
 			enum sp_parse_verdict v)
 {
 	if (v == SP_PARSE_BAD) {
 		r->boundary.bound = SP_BOUND_UNKNOWN;
 		p->node.counters.responses_unknown++;
 	}
-	if (!is_read(&r->boundary) || !sp_partial_find(p, &seg->tuple))
+	if (!sp_reading_is_open(&r->boundary) || !sp_partial_find(p, &seg->tuple))
 		r->boundary.reading &= ~SP_READING_HELD;
 }
 
@@ -261,12 +158,12 @@ static void settle_hold(struct sp_proxy *p, struct reading *r, const struct sp_s
 static int read_payload(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg,
 			int is_copy)
 {
-	struct reading r = { .boundary = down->meta.boundary };
+	struct sp_reading r = { .boundary = down->meta.boundary };
 	int err;
 
-	if (!seg->payload_len || (is_copy && !is_read(&r.boundary)))
+	if (!seg->payload_len || (is_copy && !sp_reading_is_open(&r.boundary)))
 		return 0;
-	if (is_read(&r.boundary))
+	if (sp_reading_is_open(&r.boundary))
 		settle_hold(p, &r, seg, read_segment(p, &r, seg));
 	err = set_boundary(p, down, &r, is_copy ? NULL : seg);
 	if (!err)
@@ -280,7 +177,7 @@ static int is_complete(const struct sp_entry *down, __u32 end)
 {
 	const struct sp_boundary *b = &down->meta.boundary;
 
-	return is_stop(b) && (__s32)(end - b->until) >= 0;
+	return sp_reading_is_stop(b) && (__s32)(end - b->until) >= 0;
 }
 
 /*
@@ -370,7 +267,7 @@ static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_seg
 
 static int is_excess(const struct sp_entry *down, const struct sp_segment *seg)
 {
-	return is_stop(&down->meta.boundary) &&
+	return sp_reading_is_stop(&down->meta.boundary) &&
 	       (__s32)(seg->seq + seg->payload_len - down->meta.boundary.until) > 0;
 }
 
@@ -450,7 +347,7 @@ static int on_data(struct sp_proxy *p, struct sp_entry *down, const struct sp_se
 /* No response may follow. */
 static void end_spoiled(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
-	const struct reading none = { .boundary = { .bound = SP_BOUND_NONE } };
+	const struct sp_reading none = { .boundary = { .bound = SP_BOUND_NONE } };
 	struct sp_segment fin = *seg;
 
 	p->node.counters.responses_spoiled++;

@@ -50,7 +50,8 @@ static const struct {
 	{ "large body", OK11 LENGTH(900000000) "\r\n", 0, 0, 0, CARRIED, SP_BOUND_STOP,
 	  LEN(OK11 LENGTH(900000000) "\r\n") + 900000000, 0 },
 	{ "too large for a boundary without laps", OK11 LENGTH(1073741824) "\r\n", .fate = HELD },
-	{ "answer to HEAD", HEAD5, 0, 0, SP_READING_NO_BODY, CARRIED, SP_BOUND_STOP, LEN(HEAD5), 0 },
+	{ "answer to HEAD", HEAD5, 0, 0, SP_READING_NO_BODY, CARRIED, SP_BOUND_STOP,
+	  LEN(HEAD5), 0 },
 	{ "bytes before it", "xyz" HEAD5, 3, 0, 0, CARRIED, SP_BOUND_STOP, LEN(HEAD5 "12345"), 0 },
 	{ "behind a gap", HEAD5, -7, .fate = COPIED },
 	{ "behind a gap, while the daemon reads", HEAD5, -7, 0, SP_READING_HELD, .fate = HELD },
@@ -88,11 +89,13 @@ static const struct {
 	  LEN(CHUNKED), 0 },
 	{ "closes", OK11 LENGTH(5) "Connection: close\r\n\r\n12345", 0, 0, 0, CARRIED,
 	  SP_BOUND_NONE, LEN(OK11 LENGTH(5) "Connection: close\r\n\r\n"), 0 },
-	{ "without framing", OK11 "\r\n12345", 0, 0, 0, CARRIED, SP_BOUND_NONE, LEN(OK11 "\r\n"), 0 },
+	{ "without framing", OK11 "\r\n12345", 0, 0, 0, CARRIED, SP_BOUND_NONE,
+	  LEN(OK11 "\r\n"), 0 },
 	{ "upgrade asked for", HEAD5 "12345", 0, 0, SP_READING_UPGRADE, .fate = HELD },
 	{ "connect asked for", HEAD5 "12345", 0, 0, SP_READING_CONNECT, .fate = HELD },
 	{ "closing", "x", 0, 0, SP_READING_CLOSES, CARRIED, SP_BOUND_NONE, 0, 0 },
-	{ "closing, upgrade asked for", HEAD5, 0, 0, SP_READING_CLOSES | SP_READING_UPGRADE, .fate = HELD },
+	{ "closing, upgrade asked for", HEAD5, 0, 0, SP_READING_CLOSES | SP_READING_UPGRADE,
+	  .fate = HELD },
 	{ "ended before", HEAD5 "12345", 0, 0, SP_READING_ENDED, .fate = HELD },
 	{ "awaited", HEAD5 "12345", 0, 0, SP_READING_WAKE, COPIED, SP_BOUND_STOP,
 	  LEN(HEAD5 "12345"), 0 },
@@ -107,7 +110,8 @@ static struct sp_boundary bound_behind(size_t i)
 {
 	__u8 reading = responses[i].reading;
 
-	struct sp_boundary b = bound_of(RESPONSE_AT + responses[i].bytes, responses[i].bound, reading);
+	struct sp_boundary b = bound_of(RESPONSE_AT + responses[i].bytes, responses[i].bound,
+					reading);
 
 	b.laps = responses[i].laps;
 	if (b.bound || responses[i].bytes || reading == SP_READING_CLOSES)

@@ -10,7 +10,7 @@ import pytest
 
 from shop import PORTS, Origins, Shop, Visit, balancer, market, on_one_proxy, on_spliced, open_balancer, services, shop, way    # noqa: F401 - fixtures
 from tcp import connect
-from wander import UNREAD, wander
+from wander import wander
 
 pytestmark = [pytest.mark.spliced, pytest.mark.slow]
 SECONDS = int(os.environ.get("SECONDS", 5))
@@ -22,7 +22,6 @@ def judge(stats):
     print(f"seed {SEED}: {dict(stats)}")
     assert stats["exchanges"] > SECONDS * 20, stats
     assert stats["lost to an idle server's end"] < stats["exchanges"] / 10, stats
-    assert stats[UNREAD] <= 2 + stats["exchanges"] / 500, stats
 
 
 @pytest.mark.limit(LIMIT)
