@@ -5,6 +5,7 @@
 #include "config/value.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/addr.h"
@@ -47,19 +48,26 @@ static int has_snat(const struct sp_config *config, int is_v4)
 	return 0;
 }
 
+static int source_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
+			const struct sp_backend_conf *backend)
+{
+	int is_v4 = sp_addr_is_v4(&backend->at.addr);
+
+	if (pool->source != SP_SOURCE_SNAT || has_snat(doc->config, is_v4))
+		return 0;
+	return sp_doc_refuse(doc, sp_doc_get(doc, node, "address"),
+			     "address: found an %s backend in pool \"%s\" with \"source: snat\"; required: an "
+			     "%s address in \"addresses\" of the top level's \"source\"",
+			     is_v4 ? "IPv4" : "IPv6", pool->name, is_v4 ? "IPv4" : "IPv6");
+}
+
 /* Compare with the earlier backends of the pool. */
-static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
-			 const struct sp_backend_conf *backend)
+static int refuse_twin(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
+		       const struct sp_backend_conf *backend)
 {
 	yaml_node_t *address = sp_doc_get(doc, node, "address"),
 		*name = sp_doc_get(doc, node, "name");
-	int is_v4 = sp_addr_is_v4(&backend->at.addr);
 
-	if (pool->source == SP_SOURCE_SNAT && !has_snat(doc->config, is_v4))
-		return sp_doc_refuse(doc, address,
-				     "address: found an %s backend in pool \"%s\" with \"source: snat\"; required: an "
-				     "%s address in \"addresses\" of the top level's \"source\"",
-				     is_v4 ? "IPv4" : "IPv6", pool->name, is_v4 ? "IPv4" : "IPv6");
 	for (const struct sp_backend_conf *other = pool->backends; other < backend; other++) {
 		if (!sp_endpoint_compare(&other->at, &backend->at))
 			return sp_doc_refuse(doc, address,
@@ -72,6 +80,51 @@ static int backend_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_
 					     "allowed: each name once in a pool", backend->name);
 	}
 	return 0;
+}
+
+static int compare_at(const void *a, const void *b)
+{
+	const struct sp_backend_conf *const *x = a, *const *y = b;
+
+	return sp_endpoint_compare(&(*x)->at, &(*y)->at);
+}
+
+static int compare_name(const void *a, const void *b)
+{
+	const struct sp_backend_conf *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static int has_twins(const struct sp_backend_conf **sorted, size_t count,
+		     int (*compare)(const void *a, const void *b))
+{
+	qsort(sorted, count, sizeof(*sorted), compare);
+	for (size_t i = 1; i < count; i++)
+		if (!compare(&sorted[i - 1], &sorted[i]))
+			return 1;
+	return 0;
+}
+
+/* Twins stand side by side in a sorted list: the work is not quadratic, but for the message. */
+static int twins_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool)
+{
+	yaml_node_t *list = sp_doc_get(doc, node, "backends");
+	const struct sp_backend_conf **sorted = calloc(pool->backend_count, sizeof(*sorted));
+	int is_unique, err = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < pool->backend_count; i++)
+		sorted[i] = &pool->backends[i];
+	is_unique = !has_twins(sorted, pool->backend_count, compare_at) &&
+		    !has_twins(sorted, pool->backend_count, compare_name);
+	free(sorted);
+	for (size_t i = 0; !is_unique && !err && i < pool->backend_count; i++)
+		err = refuse_twin(doc, yaml_document_get_node(&doc->tree,
+							      list->data.sequence.items.start[i]),
+				  pool, &pool->backends[i]);
+	return err;
 }
 
 static int backend_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
@@ -90,7 +143,7 @@ static int backend_read(struct sp_doc *doc, yaml_node_t *node, void *base, void 
 								 backend->at.port_be, text));
 	if (!backend->name)
 		return -ENOMEM;
-	return backend_check(doc, node, base, backend);
+	return source_check(doc, node, base, backend);
 }
 
 static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
@@ -195,6 +248,7 @@ int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 	if (err)
 		return err;
 	pool->id = sp_name_id(pool->name);
-	err = weights_check(doc, node, pool) ?: sp_check_count(doc, node, pool);
+	err = twins_check(doc, node, pool) ?: weights_check(doc, node, pool);
+	err = err ?: sp_check_count(doc, node, pool);
 	return err ? err : pool_check(doc, node, pool);
 }

@@ -16,17 +16,19 @@
  *
  * Request: one object of at most 4096 bytes with its newline.
  *	"version"	1; required
- *	"command"	"status", "connections", "drops", "cluster", "ready" or
- *			"drain-self"; required
+ *	"command"	"status", "connections", "drops", "cluster", "ready",
+ *			"drain-self", "reload" or "config"; required
  *	"limit"		connections only: at most so many, 0: all; default 100
  *	"filter"	connections only: terms joined by blanks, all must hold:
  *			ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT (any of the four
  *			ends), pool=NAME, service=NAME, backend=NAME, state=STATE
  *	"undo"		drain-self only: true: stay after all; default false
+ *	"file"		config only: absolute path of a file to compare with
  * Any other key is an error, so that a misspelt one can't widen an answer.
  *
- * All but drain-self only ask, and are for everybody who can open the socket.
- * drain-self is for root and for the owner of the socket's file (SO_PEERCRED).
+ * drain-self, reload, and config with a file are for root and for the owner of the
+ * socket's file (SO_PEERCRED). The others only ask, and are for everybody who can
+ * open the socket.
  *
  *	{"version":1,"command":"connections","limit":100,"filter":"192.0.2.1 pool=web"}
  *
@@ -86,6 +88,16 @@
  * From now on "ready" says no, until it is undone or the daemon ends; nothing
  * else changes.
  *
+ * Answer to "reload": one line
+ *	{"took_ms":N}
+ * as after SIGHUP; or an error, with the place in the file if the file is bad.
+ *
+ * Answer to "config": one line
+ *	{"file":TEXT, "config":TEXT, "next":TEXT, "needs_start":TEXT|null}
+ * config is the normal form of the configuration in effect. With a file next is
+ * the normal form of that, and needs_start the first setting for which a reload
+ * would be refused; without these two are missing, and file is the daemon's own.
+ *
  * Answer to "drops": one line
  *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}
  * what is the packet's fate: "stack", "drop", "daemon" or "answer", see splicectl(1);
@@ -109,8 +121,8 @@
  * an answer within 30 s, else it is cut off. The daemon serves 16 at a time;
  * the next one is told so.
  *
- * History: 1, the first; cluster, ready and drain-self came later, and are not
- * known to older daemons, which say so.
+ * History: 1, the first; cluster, ready, drain-self, reload and config came later,
+ * and are not known to older daemons, which say so.
  */
 #define SP_CONTROL_VERSION	1
 #define SP_CONTROL_REQUEST_MAX	4096
@@ -155,6 +167,8 @@ struct sp_connection_row {
  * @cluster:	likewise
  * @ready:	likewise
  * @drain:	likewise; leave, or with @is_undo stay
+ * @reload:	likewise; read the file again
+ * @config:	likewise; @file: to compare with, or NULL
  * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of
  *		@rows. Return the rows filled, also 0, or -errno; set *@is_end when there are no
  *		more. Must come to an end although the table changes meanwhile. Strings in @rows are
@@ -169,6 +183,8 @@ struct sp_control_ops {
 	json_t *(*cluster)(void *ctx);
 	json_t *(*ready)(void *ctx);
 	json_t *(*drain)(void *ctx, int is_undo);
+	json_t *(*reload)(void *ctx);
+	json_t *(*config)(void *ctx, const char *file);
 	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max,
 			   int *is_end);
 };

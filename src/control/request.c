@@ -8,7 +8,7 @@
 #include "base/addr.h"
 #include "control/request.h"
 
-#define COMMANDS_ALLOWED "status, connections, drops, cluster, ready or drain-self"
+#define COMMANDS_ALLOWED "status, connections, drops, cluster, ready, drain-self, reload or config"
 #define TERMS_ALLOWED	 "ADDRESS, ADDRESS:PORT, pool=NAME, service=NAME, backend=NAME or state=STATE"
 #define STATES_ALLOWED	 "open, closing or closed"
 
@@ -19,6 +19,8 @@ static const char *const command_names[SP_CONTROL_COMMAND_COUNT] = {
 	[SP_CONTROL_CLUSTER] = "cluster",
 	[SP_CONTROL_READY] = "ready",
 	[SP_CONTROL_DRAIN] = "drain-self",
+	[SP_CONTROL_RELOAD] = "reload",
+	[SP_CONTROL_CONFIG] = "config",
 };
 
 static const struct {
@@ -119,6 +121,16 @@ static int parse_undo(const json_t *value, char *error, struct sp_control_reques
 	return 0;
 }
 
+static int parse_file(const json_t *value, char *error, struct sp_control_request *request)
+{
+	const char *path = json_string_value(value);
+
+	if (!path || *path != '/')
+		return refuse_request(error, "'file' must be an absolute path");
+	strcpy(request->file, path);	/* no longer than the request */
+	return 0;
+}
+
 static int parse_version(const json_t *value, char *error)
 {
 	if (!json_is_integer(value))
@@ -153,7 +165,8 @@ static int parse_option(const char *key, const json_t *value, char *error,
 			struct sp_control_request *request)
 {
 	int is_list = request->command == SP_CONTROL_CONNECTIONS,
-		is_drain = request->command == SP_CONTROL_DRAIN;
+		is_drain = request->command == SP_CONTROL_DRAIN,
+		is_config = request->command == SP_CONTROL_CONFIG;
 
 	if (!strcmp(key, "limit") && is_list)
 		return parse_limit(value, error, request);
@@ -161,10 +174,13 @@ static int parse_option(const char *key, const json_t *value, char *error,
 		return parse_filter(value, error, request);
 	if (!strcmp(key, "undo") && is_drain)
 		return parse_undo(value, error, request);
+	if (!strcmp(key, "file") && is_config)
+		return parse_file(value, error, request);
 	return refuse_request(error,
-			      "key '%.40s' is not known; allowed with %s: version, command%s%s",
+			      "key '%.40s' is not known; allowed with %s: version, command%s%s%s",
 			      key, command_names[request->command],
-			      is_list ? ", limit, filter" : "", is_drain ? ", undo" : "");
+			      is_list ? ", limit, filter" : "", is_drain ? ", undo" : "",
+			      is_config ? ", file" : "");
 }
 
 static int parse_object(json_t *root, char *error, struct sp_control_request *request)
@@ -198,6 +214,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 
 	ret_request->limit = SP_CONTROL_LIMIT;
 	ret_request->is_undo = 0;
+	ret_request->file[0] = 0;
 	ret_request->term_count = 0;
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &json_error);
 	if (!root)
@@ -213,7 +230,8 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 
 int sp_control_request_changes(const struct sp_control_request *request)
 {
-	return request->command == SP_CONTROL_DRAIN;
+	return request->command == SP_CONTROL_DRAIN || request->command == SP_CONTROL_RELOAD ||
+	       (request->command == SP_CONTROL_CONFIG && *request->file);
 }
 
 static int match_addr(const struct sp_addr *addr, const struct sp_tuple *tuple)

@@ -17,6 +17,8 @@ enum sp_control_command {
 	SP_CONTROL_CLUSTER,
 	SP_CONTROL_READY,
 	SP_CONTROL_DRAIN,
+	SP_CONTROL_RELOAD,
+	SP_CONTROL_CONFIG,
 	SP_CONTROL_COMMAND_COUNT,
 };
 
@@ -43,6 +45,7 @@ struct sp_control_term {
 /**
  * struct sp_control_request - what a client asks for. Points into itself: not to be copied.
  * @is_undo:	of drain-self
+ * @file:	of config; empty: none
  * @limit:	rows, 0: all
  * @terms:	all must hold
  * @filter:	text of the terms, cut at its blanks
@@ -54,6 +57,7 @@ struct sp_control_request {
 	unsigned int		term_count;
 	struct sp_control_term	terms[SP_CONTROL_TERMS_MAX];
 	char			filter[SP_CONTROL_REQUEST_MAX];
+	char			file[SP_CONTROL_REQUEST_MAX];
 };
 
 /**
@@ -67,7 +71,7 @@ struct sp_control_request {
 int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL_ERROR_MAX],
 			     struct sp_control_request *ret_request);
 
-/* Whether a command changes something, and is not for everybody. */
+/* Whether a command changes or reads more than the daemon, and is not for everybody. */
 int sp_control_request_changes(const struct sp_control_request *request);
 
 /* Whether all terms hold for a row. */

@@ -241,6 +241,12 @@ static void run_request(struct sp_control_session *s)
 	case SP_CONTROL_DRAIN:
 		answer_last(s, ops->drain(ctx, s->request.is_undo));
 		break;
+	case SP_CONTROL_RELOAD:
+		answer_last(s, ops->reload(ctx));
+		break;
+	case SP_CONTROL_CONFIG:
+		answer_last(s, ops->config(ctx, *s->request.file ? s->request.file : NULL));
+		break;
 	case SP_CONTROL_CONNECTIONS:
 		enter_state(s, SP_SESSION_LISTING);
 		break;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ctl/client.h"
+#include "ctl/config.h"
 #include "control/control.h"
 #include "ctl/show.h"
 
@@ -17,6 +18,7 @@ enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE 
 
 /* Options of some commands only. */
 enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8,
+       COMMAND_DIFF = 32,
        COMMAND_OF_STATUS = 16 /* a view of the answer to "status" */ };
 
 /* A health check of an announced proxy asks several times a second. */
@@ -27,6 +29,7 @@ struct options {
 	int is_json;
 	int is_all;
 	int is_undo;
+	const char *diff;   /* a file */
 	json_int_t limit;
 	unsigned int given; /* COMMAND_* */
 	char filter[SP_CONTROL_REQUEST_MAX];
@@ -48,6 +51,8 @@ static int show_cluster(struct sp_client *client, const struct options *options)
 static int show_ready(struct sp_client *client, const struct options *options);
 static int show_drain(struct sp_client *client, const struct options *options);
 static int show_checks(struct sp_client *client, const struct options *options);
+static int show_reload(struct sp_client *client, const struct options *options);
+static int show_config(struct sp_client *client, const struct options *options);
 
 static const struct command commands[] = {
 	{ "status", 0, 0, show_status, "", "the daemon, its services, pools, store and counters" },
@@ -62,6 +67,9 @@ static const struct command commands[] = {
 	{ "ready", 0, READY_LIMIT_MS, show_ready, "", "should this proxy be announced?" },
 	{ "drain-self", COMMAND_UNDO, 0, show_drain, "[--undo]",
 	  "ask this proxy to leave, or to stay" },
+	{ "reload", 0, 0, show_reload, "", "read the configuration again, and wait for the end" },
+	{ "config", COMMAND_DIFF, 0, show_config, "[--diff FILE]",
+	  "the configuration in effect; what FILE would change" },
 };
 
 static const struct option long_options[] = {
@@ -70,6 +78,7 @@ static const struct option long_options[] = {
 	{ "limit", required_argument, NULL, 'n' },
 	{ "all", no_argument, NULL, 'a' },
 	{ "undo", no_argument, NULL, 'u' },
+	{ "diff", required_argument, NULL, 'd' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -87,11 +96,13 @@ static void print_help(FILE *out)
 	      "  -n, --limit N       connections: at most N, 0 for all (100)\n"
 	      "  -a, --all           drops: also reasons that never occurred\n"
 	      "  -u, --undo          drain-self: stay after all\n"
+	      "  -d, --diff FILE     config: compare with the configuration in FILE\n"
 	      "  -h, --help          print this\n"
 	      "  -V, --version       print the version\n"
 	      "\nfilters (all given ones must hold):\n"
 	      "  ADDRESS  ADDRESS:PORT  pool=NAME  service=NAME  backend=NAME  state=open|closing|closed\n"
-	      "\nexit status: 0 done (of ready: yes), 1 the daemon refused or broke off (of ready: no),\n"
+	      "\nexit status: 0 done (of ready: yes; of --diff: no difference), 1 the daemon refused or broke off\n"
+	      "(of ready: no; of --diff: a difference, or a bad FILE),\n"
 	      "2 wrong usage, 3 no daemon reached, 4 it does not answer\n",
 	      out);
 }
@@ -232,6 +243,50 @@ static int show_drain(struct sp_client *client, const struct options *options)
 	return show_object(client, options, drain_text);
 }
 
+static void reload_text(const json_t *object, const struct options *options)
+{
+	printf("reloaded in %" JSON_INTEGER_FORMAT " ms\n",
+	       json_integer_value(json_object_get(object, "took_ms")));
+}
+
+static int show_reload(struct sp_client *client, const struct options *options)
+{
+	return show_object(client, options, reload_text);
+}
+
+/* Return: an exit code. */
+static int show_diff(const json_t *object)
+{
+	const char *setting = json_string_value(json_object_get(object, "needs_start"));
+	int ret = sp_config_diff(object);
+
+	if (ret < 0)
+		return print_failure(EXIT_ANSWER, "diff can't be run: %s", strerror(-ret));
+	if (setting)
+		print_failure(EXIT_ANSWER, "%s is read at the start alone: a reload would be refused, "
+			      "a restart is needed", setting);
+	return ret;
+}
+
+static int show_config(struct sp_client *client, const struct options *options)
+{
+	json_t *object;
+	int code = next_object(client, &object);
+
+	if (code)
+		return code;
+	if (options->is_json)
+		json_dumpf(object, stdout, JSON_INDENT(2));
+	else if (options->diff)
+		code = show_diff(object);
+	else
+		fputs(json_string_value(json_object_get(object, "config")) ?: "", stdout);
+	if (options->is_json)
+		putchar('\n');
+	json_decref(object);
+	return code;
+}
+
 /* A single line; the exit status says the same. */
 static int show_ready(struct sp_client *client, const struct options *options)
 {
@@ -324,6 +379,13 @@ static json_t *make_request(const struct command *command, const struct options 
 		json_object_set_new(request, "limit", json_integer(options->limit));
 	if (options->is_undo)
 		json_object_set_new(request, "undo", json_true());
+	if (options->diff) {
+		char *path = realpath(options->diff, NULL);
+
+		/* the daemon says what is wrong with it */
+		json_object_set_new(request, "file", json_string(path ?: options->diff));
+		free(path);
+	}
 	if (*options->filter)
 		json_object_set_new(request, "filter", json_string(options->filter));
 	return request;
@@ -412,6 +474,10 @@ static int parse_option(int letter, struct options *options)
 		options->is_undo = 1;
 		options->given |= COMMAND_UNDO;
 		return 0;
+	case 'd':
+		options->diff = optarg;
+		options->given |= COMMAND_DIFF;
+		return 0;
 	case 'h':
 		print_help(stdout);
 		return -1;
@@ -466,6 +532,8 @@ static int run_command(char **words, struct options *options)
 		return print_usage("'%s' takes no filter", command->name);
 	if (unwanted & COMMAND_LIMIT)
 		return print_usage("'%s' takes no --limit", command->name);
+	if (unwanted & COMMAND_DIFF)
+		return print_usage("'%s' takes no --diff", command->name);
 	if (unwanted)
 		return print_usage(unwanted & COMMAND_UNDO ? "'%s' takes no --undo" :
 				   "'%s' takes no --all", command->name);
@@ -477,7 +545,7 @@ int main(int argc, char **argv)
 	struct options options = { .path = SP_CONTROL_PATH, .limit = SP_CONTROL_LIMIT };
 	int letter, code;
 
-	while ((letter = getopt_long(argc, argv, "s:jn:auhV", long_options, NULL)) >= 0) {
+	while ((letter = getopt_long(argc, argv, "s:jn:aud:hV", long_options, NULL)) >= 0) {
 		code = parse_option(letter, &options);
 		if (code)
 			return code < 0 ? EXIT_OK : code;

@@ -17,7 +17,7 @@
 #include "base/keys.h"
 #include "node/local.h"
 #include "node/firewall.h"
-#include "node/reload.h"
+#include "node/report_config.h"
 #include "node/report.h"
 #include "node/role.h"
 #include "datapath/links.h"
@@ -192,10 +192,9 @@ static void on_watchdog(uv_timer_t *timer)
 
 static void reload_config(struct daemon *d)
 {
-	if (sp_reload(d->path, d->node))
-		return;
-	sp_checker_configure(d->checker);
-	log_info("reload of %s done", d->path);
+	char error[SP_CONFIG_ERROR_MAX];
+
+	sp_report_reload(&d->report, error);	/* logs */
 }
 
 static void on_hup(uv_signal_t *signal, int signum)

@@ -53,7 +53,7 @@ static int is_same_interfaces(const struct sp_config *a, const struct sp_config 
 }
 
 /* Return: the first changed setting that needs a restart; NULL: none. */
-static const char *needs_start(struct sp_datapath *dp, const struct sp_config *a,
+static const char *needs_start(const struct sp_datapath *dp, const struct sp_config *a,
 			       const struct sp_config *b)
 {
 	if (!is_same_interfaces(a, b) && !sp_datapath_can_attach(dp))
@@ -102,9 +102,13 @@ static int apply_config(struct sp_node *n, struct sp_config *next, int *ret_is_u
 	return err;
 }
 
-int sp_reload(const char *path, struct sp_node *n)
+const char *sp_reload_needs_start(const struct sp_node *n, const struct sp_config *next)
 {
-	char error[SP_CONFIG_ERROR_MAX];
+	return needs_start(n->dp, n->config, next);
+}
+
+int sp_reload(const char *path, struct sp_node *n, char error[SP_CONFIG_ERROR_MAX])
+{
 	struct sp_config *next;
 	const char *setting;
 	int is_undone, err;
@@ -116,15 +120,19 @@ int sp_reload(const char *path, struct sp_node *n)
 	}
 	setting = needs_start(n->dp, n->config, next);
 	if (setting) {
-		log_err("reload refused, nothing is changed: %s: %s differs, which is read at the start alone; "
-			"restart %s: connections outlive that", path, setting, n->role->name);
+		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: %s differs, which is read at the start alone; "
+			 "restart %s: connections outlive that", path, setting, n->role->name);
+		log_err("reload refused, nothing is changed: %s", error);
 		err = -EBUSY;
 	} else {
 		err = apply_config(n, next, &is_undone);
-		if (err)
-			log_err_errno(err, "reload of %s failed, %s", path, is_undone ?
-				      "nothing is changed" :
-				      "and some settings are new: restart the daemon, connections outlive that");
+		if (err) {
+			snprintf(error, SP_CONFIG_ERROR_MAX, "reload of %s failed, %s: %s", path, is_undone ?
+				 "nothing is changed" :
+				 "and some settings are new: restart the daemon, connections outlive that",
+				 strerror(-err));
+			log_err("%s", error);
+		}
 	}
 	sp_config_put(next);
 	return err;

@@ -7,8 +7,11 @@
 
 /*
  * Read @path again and use it. Return: 0 or -errno, logged; -EBUSY: a changed setting needs a
- * restart.
+ * restart. @error: set with an errno
  */
-int sp_reload(const char *path, struct sp_node *node);
+int sp_reload(const char *path, struct sp_node *node, char error[SP_CONFIG_ERROR_MAX]);
+
+/* Return: the first setting of @next for which a reload is refused; NULL: none. */
+const char *sp_reload_needs_start(const struct sp_node *node, const struct sp_config *next);
 
 #endif

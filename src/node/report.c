@@ -13,6 +13,7 @@
 #include "base/addr.h"
 #include "base/log.h"
 #include "node/report_check.h"
+#include "node/report_config.h"
 #include "node/report_fate.h"
 #include "node/report_mode.h"
 #include "node/report_warnings.h"
@@ -344,4 +345,5 @@ const struct sp_control_ops sp_report_ops = {
 	.status = report_status, .drops = report_drops, .cluster = report_cluster,
 	.ready = report_ready,
 	.drain = set_draining, .connections = report_connections,
+	.reload = sp_report_reloaded, .config = sp_report_config,
 };

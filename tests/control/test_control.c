@@ -28,6 +28,7 @@ struct daemon {
 	int fail_after;	  /* calls, then -EIO; 0: never */
 	int calls;
 	int is_draining;
+	int reloads;
 };
 
 struct fixture {
@@ -101,8 +102,25 @@ static json_t *set_draining(void *ctx, int is_undo)
 	return json_pack("{s:b}", "draining", daemon->is_draining);
 }
 
+static json_t *reload(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	if (daemon->is_draining)
+		return json_pack("{s:s}", "error", "f.yaml:1:2: bad");
+	daemon->reloads++;
+	return json_pack("{s:i}", "took_ms", daemon->reloads);
+}
+
+static json_t *give_config(void *ctx, const char *file)
+{
+	return json_pack("{s:s, s:s?}", "config", "x: 1\n", "file", file);
+}
+
 static const struct sp_control_ops ops = {
-	give_status, give_drops, give_cluster, give_ready, set_draining, give_connections,
+	.status = give_status, .drops = give_drops, .cluster = give_cluster, .ready = give_ready,
+	.drain = set_draining, .reload = reload, .config = give_config,
+	.connections = give_connections,
 };
 
 /* ---- the server and its clients ---- */
@@ -273,6 +291,19 @@ static void drain_self_ends_with_its_undo(void **state)
 	expect(*state, READY, "{\"ready\":true,\"reason\":\"\"}\n");
 }
 
+#define RELOAD	    "{\"version\":1,\"command\":\"reload\"}\n"
+#define CONFIG	    "{\"version\":1,\"command\":\"config\""
+
+static void reload_waits_and_says_what_is_wrong(void **state)
+{
+	expect(*state, RELOAD, "{\"took_ms\":1}\n");
+	expect(*state, DRAIN "}\n", "{\"draining\":true}\n");
+	expect(*state, RELOAD, "{\"error\":\"f.yaml:1:2: bad\"}\n");
+	expect(*state, CONFIG "}\n", "{\"config\":\"x: 1\\n\",\"file\":null}\n");
+	expect(*state, CONFIG ",\"file\":\"/a b\"}\n",
+	       "{\"config\":\"x: 1\\n\",\"file\":\"/a b\"}\n");
+}
+
 #define SOMEBODY 65534
 
 static char *ask_as_somebody(struct fixture *f, const char *request)
@@ -301,6 +332,16 @@ static void only_root_and_the_owner_may_drain(void **state)
 	assert_non_null(strstr(text,
 			       "{\"error\":\"this is for root, and for the owner of /tmp/sp-control-"));
 	assert_false(f->daemon.is_draining);
+	free(text);
+	text = ask_as_somebody(f, RELOAD);
+	assert_non_null(strstr(text, "{\"error\":\"this is for root"));
+	assert_int_equal(f->daemon.reloads, 0);
+	free(text);
+	text = ask_as_somebody(f, CONFIG ",\"file\":\"/etc/shadow\"}\n");
+	assert_non_null(strstr(text, "{\"error\":\"this is for root"));
+	free(text);
+	text = ask_as_somebody(f, CONFIG "}\n");
+	assert_non_null(strstr(text, "{\"config\":"));
 	free(text);
 	text = ask_as_somebody(f, READY);
 	assert_string_equal(text, "{\"ready\":true,\"reason\":\"\"}\n");
@@ -454,13 +495,16 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ "{\"version\":1}\n", "'command' is missing" },
 		{ "{\"version\":1,\"command\":7}\n", "'command' is missing or no string" },
 		{ "{\"version\":1,\"command\":\"stop\"}\n",
-		  "status, connections, drops, cluster, ready or drain-self" },
+		  "status, connections, drops, cluster, ready, drain-self, reload or config" },
 		{ "{\"version\":1,\"command\":\"status\",\"limit\":1}\n",
 		  "key 'limit' is not known; allowed with status" },
 		{ "{\"version\":1,\"command\":\"drops\",\"filter\":\"x\"}\n",
 		  "key 'filter' is not known" },
 		{ "{\"version\":1,\"command\":\"ready\",\"undo\":true}\n",
 		  "key 'undo' is not known; allowed with ready" },
+		{ CONFIG ",\"file\":\"a\"}\n", "'file' must be an absolute path" },
+		{ CONFIG ",\"file\":1}\n", "'file' must be an absolute path" },
+		{ "{\"version\":1,\"command\":\"status\"" ",\"file\":\"/a\"}\n", "key 'file' is not known; allowed with status" },
 		{ DRAIN ",\"undo\":1}\n", "'undo' must be true or false" },
 		{ DRAIN ",\"limit\":1}\n", "allowed with drain-self: version, command, undo" },
 		{ CONNECTIONS ",\"limits\":1}\n",
@@ -887,6 +931,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(status_and_drops_are_one_line),
 		TEST(cluster_is_one_line),
+		TEST(reload_waits_and_says_what_is_wrong),
 		TEST(drain_self_ends_with_its_undo),
 		TEST(only_root_and_the_owner_may_drain),
 		TEST(owner_of_another_file_may_not_drain),

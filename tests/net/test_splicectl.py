@@ -75,6 +75,64 @@ def test_drops(raw, pair, family):
     assert re.search(r"miss.*\b%d\b" % raw.spliced.drops()["miss"], raw.spliced.ctl("drops"))
 
 
+def spliced_says(raw, file):
+    return subprocess.run([raw.spliced.bin, "--check", str(file)], capture_output=True, text=True).stdout
+
+
+def test_reload_waits(raw):
+    """When it has answered, the new configuration is in effect."""
+    conf = raw.usual
+    raw.spliced.write({**conf, "pools": [{**pool, "failures": 7} for pool in conf["pools"]]})
+    assert re.fullmatch(r"reloaded in \d+ ms\n", raw.spliced.ctl("reload"))
+    assert raw.spliced.ctl("config").count("failures: 7") == len(conf["pools"])
+
+
+def test_reload_says_where_a_bad_file_is_bad(raw):
+    before = raw.spliced.ctl("config")
+    raw.spliced.file.write_text("interfaces: [lo]\nkeyfile: /k\n")
+    done = raw.spliced.ctl_run("reload")
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.startswith(f"splicectl: {raw.spliced.file}:2:1: ") and '"keyfile"' in done.stderr
+    assert raw.spliced.ctl("config") == before
+    raw.spliced.write({**raw.usual, "state_dir": "/sys/fs/bpf/elsewhere"})
+    done = raw.spliced.ctl_run("reload")
+    assert done.returncode == 1 and "state_dir differs, which is read at the start alone" in done.stderr
+    raw.spliced.write(raw.usual)
+
+
+def test_config_is_what_runs(raw):
+    """Not what is in the file by now."""
+    assert raw.spliced.ctl("config") == spliced_says(raw, raw.spliced.file)
+    raw.spliced.file.write_text("nonsense")
+    running = raw.spliced.ctl("config")
+    raw.spliced.write(raw.usual)
+    assert running == spliced_says(raw, raw.spliced.file)
+    assert json.loads(raw.spliced.ctl("--json", "config"))["config"] == running
+
+
+def test_config_diff(raw):
+    other, conf = raw.work / "other file.yaml", raw.usual
+    other.write_text(json.dumps(conf))
+    same = raw.spliced.ctl_run("config", "--diff", str(other))
+    assert (same.returncode, same.stdout, same.stderr) == (0, "", "")
+    other.write_text(json.dumps({**conf, "pools": [{**pool, "retry": "9s"} if n == 1 else pool for n, pool in enumerate(conf["pools"])]}))
+    done = raw.spliced.ctl_run("config", "--diff", str(other))
+    assert done.returncode == 1 and not done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["--- running", f"+++ {other}"]
+    assert [line for line in lines[2:] if line[0] in "+-"] == ["-    retry: 5s", "+    retry: 9s"]
+    assert raw.spliced.ctl("config").count("retry: 9s") == 0
+    other.write_text(json.dumps({**conf, "state_dir": "/sys/fs/bpf/elsewhere"}))
+    done = raw.spliced.ctl_run("config", "--diff", str(other))
+    assert done.returncode == 1 and "state_dir is read at the start alone: a reload would be refused" in done.stderr
+    other.write_text("interfaces: 7\n")
+    done = raw.spliced.ctl_run("config", "--diff", str(other))
+    assert done.returncode == 1 and f"{other}:1:" in done.stderr
+    done = raw.spliced.ctl_run("config", "--diff", "/none")
+    assert done.returncode == 1 and "/none" in done.stderr
+    assert raw.spliced.ctl_run("status", "--diff", "/none").returncode == 2
+
+
 @pytest.fixture
 def impostor(raw):
     """Who answers every request with these bytes, on a socket of its own."""

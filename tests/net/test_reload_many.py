@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""10,000 backends and 1000 routes: what a reload costs, and that it drops nothing. Prints the figures (pytest -s)."""
+import concurrent.futures
+import time
+
+import pytest
+
+import counting
+import daemon
+from daemon import HTTP, endpoint, service
+from topo import VIP
+from web import pool_at
+
+pytestmark = pytest.mark.spliced
+POOLS, EACH, ROUTES, PORT, RELOADS = 10, 1000, 1000, 8400, 5
+LOOP_MS = 400           # the loop is away for that long, at most, on a machine that has other work
+
+
+def many(net, source):
+    pools = [{"name": f"pool{p}", "source": source, "balance": {"hash": "path"} if p % 2 else "least_connections", "backends": [
+        {"address": f"10.200.{n // 250}.{n % 250 + 1}:{8000 + p}", "name": f"host{n}", "weight": n % 8 + 1} for n in range(EACH)]}
+        for p in range(POOLS)]
+    routes = [{"host": f"h{r}.example.org", "path": f"/app{r % 7}", "pool": f"pool{r % POOLS}"} for r in range(ROUTES)]
+    yield {**service("many", source, "http", PORT), "listen": [endpoint(VIP[source][4], PORT)], "routes": routes}, *pools
+    yield service("one", source, "http", HTTP, default=f"one-{source}"), pool_at(net, "one", source, "backend1", HTTP)
+
+
+@pytest.fixture
+def rig(net, start_rig):
+    with start_rig(net, lambda net, work: daemon.config(net, work, many(net, "snat"))) as rig, counting.servers(net, (HTTP,), ("backend1",)) as (_, rig.record):
+        yield rig
+
+
+def changed(conf, n):
+    """A backend less, another weight, and other routes."""
+    pools = [{**pool, "backends": pool["backends"][n % 2:]} if pool["name"] == "pool3" else pool for pool in conf["pools"]]
+    return {**conf, "pools": pools, "services": [{**one, "routes": one["routes"][n:]} if "routes" in one else one for one in conf["services"]]}
+
+
+def test_reload_of_ten_thousand_backends_drops_nothing(rig):
+    spliced, conf, took, slowest, is_over = rig.spliced, rig.spliced.conf, [], 0, []
+    rss = [spliced.rss_kib()]
+
+    def ask_on():
+        asked, slowest = 0, 0
+        while not is_over:
+            start = time.monotonic()
+            with counting.Client(rig.client, VIP["snat"][4], HTTP) as connection:
+                connection.get()
+                connection.get()
+            asked, slowest = asked + 1, max(slowest, time.monotonic() - start)
+        return asked, slowest
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        clients = [pool.submit(ask_on) for _ in range(2)]
+        try:
+            for n in range(1, RELOADS + 1):
+                spliced.write(changed(conf, n))
+                start = time.monotonic()
+                line = spliced.ctl("reload")
+                took.append((int(line.split()[-2]), (time.monotonic() - start) * 1000))
+                rss.append(spliced.rss_kib())
+        finally:
+            is_over.append(1)
+        asked, slowest = zip(*(client.result() for client in clients))
+    print(f"\n{POOLS * EACH} backends, {ROUTES} routes: reload {[ms for ms, _ in took]} ms in the daemon, "
+          f"{[round(ms) for _, ms in took]} ms for splicectl; RSS {rss} KiB; {sum(asked)} connections meanwhile, "
+          f"the slowest took {max(slowest) * 1000:.0f} ms")
+    assert sum(asked) == rig.record[f"backend1:{HTTP}"][0] and rig.record[f"backend1:{HTTP}"][1] == 2 * sum(asked)
+    assert sorted(ms for ms, _ in took)[RELOADS // 2] < LOOP_MS
+    assert rss[-1] < rss[1] * 1.2, "memory grows with each reload"
