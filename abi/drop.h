@@ -35,6 +35,10 @@
 	X(RING_FULL, ring_full,                 DROP,   STACK,  DROP,   "the daemon does not keep up; TCP repeats it") \
 	X(RATE_LIMITED, rate_limited,           DROP,   STACK,  DROP,   "more misses or oversized packets than are worth an answer") \
 	X(TABLE_FULL, table_full,               DROP,   NONE,   NONE,   "SYN while the table of halves is full") \
+	X(DENIED, denied,                       DROP,   NONE,   NONE,   "SYN or head from a source that the service's lists refuse") \
+	X(SOURCE_RATE, source_rate,             DROP,   NONE,   NONE,   "SYN or head of a source that opens connections too fast") \
+	X(SOURCE_FULL, source_full,             DROP,   NONE,   NONE,   "SYN or head of a source that has all its connections") \
+	X(SERVICE_FULL, service_full,           DROP,   NONE,   NONE,   "SYN or head to a service that has all its connections") \
 	X(ACK_EMPTY, ack_empty,                 DROP,   NONE,   NONE,   "third segment of a handshake: nothing to do before the head") \
 	X(BAD_SYN, bad_syn,                     DROP,   NONE,   NONE,   "SYN to a service with FIN, RST, or damaged options") \
 	X(MARTIAN, martian,                     DROP,   NONE,   NONE,   "to a service, from a source address that no client can have") \

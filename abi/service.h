@@ -3,6 +3,7 @@
 #ifndef SP_ABI_SERVICE_H
 #define SP_ABI_SERVICE_H
 
+#include "limit.h"
 #include "tuple.h"
 
 #define SP_SERVICES_MAX	4096
@@ -30,6 +31,9 @@ enum {
 	SP_SERVICE_F_WSCALE	= 1 << 3,
 	SP_SERVICE_F_SHARED	= 1 << 4, /* other proxies may know a connection unknown here */
 	SP_SERVICE_F_ECN	= 1 << 5, /* agreed to, where a client asks for it */
+	SP_SERVICE_F_LISTED	= 1 << 6, /* some sources are refused */
+	SP_SERVICE_F_LIMITED	= 1 << 7, /* connections are counted */
+	SP_SERVICE_F_REFUSES	= SP_SERVICE_F_LISTED | SP_SERVICE_F_LIMITED,
 };
 
 /**
@@ -40,6 +44,7 @@ enum {
  * @window:	of the SYN-ACK, unscaled (host order)
  * @wscale:	0..SP_WSCALE_MAX, see SP_SERVICE_F_WSCALE
  * @flags:	SP_SERVICE_F_*
+ * @limit:	with LISTED or LIMITED
  */
 struct sp_service {
 	__u16	mss;
@@ -47,8 +52,9 @@ struct sp_service {
 	__u8	wscale;
 	__u8	flags;
 	__u16	mss_max;
+	struct sp_limit limit;
 };
-_Static_assert(sizeof(struct sp_service) == 8, "struct sp_service is ABI");
+_Static_assert(sizeof(struct sp_service) == 40, "struct sp_service is ABI");
 
 /**
  * struct sp_snat - value of map sp_snats, key struct sp_addr: our ports on a source address. Of

@@ -7,6 +7,7 @@
 #define SP_BPF_CARRY_H
 
 #include "boundary.bpf.h"
+#include "limit.bpf.h"
 #include "rewrite.bpf.h"
 #include "upcall.bpf.h"
 #include "nexthop.bpf.h"
@@ -267,6 +268,8 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		return -SP_DROP_ECN_MARK;
 	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->state.flags & SP_STATE_RST)) {
 		err = track_end(pkt, e);
+		if (!is_local)
+			leave_if_closed(pkt, e);
 		if (err && is_local)
 			set_ends(e, peer_of(e), SP_STATE_FIN, SP_STATE_PEER_FIN);
 		else if (err && is_asked_about(pkt, now_ns))

@@ -8,6 +8,7 @@
 
 #include "abi/cookie.h"
 #include "csum.bpf.h"
+#include "limit.bpf.h"
 #include "options.bpf.h"
 #include "upcall.bpf.h"
 
@@ -333,6 +334,11 @@ static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_ser
 	if (!pkt->payload_bytes && !(pkt->flags & TH_FIN) &&
 	    !(svc->flags & SP_SERVICE_F_SERVER_FIRST))
 		return -SP_DROP_ACK_EMPTY;
+	if (svc->flags & SP_SERVICE_F_REFUSES) {
+		err = limit_first(pkt, svc, now_ns);
+		if (err)
+			return err;
+	}
 	err = upcall(pkt, SP_EVENT_FRONT, upcall_whole(pkt), cookie, 0);
 	return err ? err : -SP_DROP_HEAD;
 }
@@ -405,6 +411,9 @@ static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *sv
 		return -SP_DROP_TABLE_FULL;
 	if (is_answer_forbidden(pkt))
 		return -SP_DROP_IPSEC;
+	err = svc->flags & SP_SERVICE_F_REFUSES ? limit_syn(pkt, svc, now_ns) : 0;
+	if (err)
+		return err;
 	err = pkt->payload_bytes ? forget_data(pkt) : 0;
 	err = err ?: answer_syn(pkt, svc, c, now_ns);
 	if (err)

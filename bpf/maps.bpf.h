@@ -5,6 +5,7 @@
 
 #include "abi/drop.h"
 #include "abi/half.h"
+#include "abi/limit.h"
 #include "abi/named.h"
 #include "abi/policy.h"
 #include "abi/service.h"
@@ -53,6 +54,46 @@ struct {
 	__type(key, struct sp_addr);
 	__type(value, struct sp_snat);
 } sp_snats SEC(".maps");
+
+/*
+ * Lists of all services. The datapath reads one map; the daemon fills the second, then turns the
+ * services to the second.
+ */
+struct ranges {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, SP_RANGES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sp_range);
+	__type(value, __u32);
+};
+
+struct ranges sp_ranges_0 SEC(".maps");
+struct ranges sp_ranges_1 SEC(".maps");
+
+/* Sources of limited services. The daemon sets the size; the least recently used give way. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct sp_source_key);
+	__type(value, struct sp_source_state);
+} sp_sources SEC(".maps");
+
+/* Connections of each limited service, by its id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SP_TOTALS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} sp_totals SEC(".maps");
+
+/* The daemon sets the size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1000000);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sp_tuple);
+	__type(value, struct sp_admitted);
+} sp_admitted SEC(".maps");
 
 /* Interfaces, by index, that carry splices and answer no SYN. The value has no meaning. */
 struct {

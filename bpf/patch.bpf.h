@@ -139,6 +139,8 @@ static __always_inline int note(const struct sp_patch *n)
 	note_later(&down->meta.tsval, n->down_tsval);
 	note_half(up, n->refreshed_s, n->flags & SP_STATE_TOLD);
 	note_half(down, n->refreshed_s, sp_ends_mirrored(n->flags));
+	if (sp_state_is_closed(&up->state))
+		limit_leave(&n->front);
 	return ret;
 }
 

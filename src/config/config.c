@@ -31,6 +31,7 @@ static const struct sp_config defaults = {
 	.limits = {
 		.splices = 1000000,
 		.pending = 16384,
+		.sources = 65536,
 		.head_bytes = 64 << 10,
 		.held_bytes = 128 << 20,
 		.head_ns = 10 * SP_SECOND_NS,
@@ -139,6 +140,8 @@ static const struct sp_doc_key limit_keys[] = {
 	  .max = 1 << 24 },
 	{ .name = "pending", .parse = sp_value_uint, .offset = LIMIT(pending), .min = 1,
 	  .max = 1 << 20 },
+	{ .name = "sources", .parse = sp_value_uint, .offset = LIMIT(sources), .min = 1024,
+	  .max = 1 << 22 },
 	{ .name = "head_size", .parse = sp_value_size, .offset = LIMIT(head_bytes), .min = 1 << 10,
 	  .max = 64 << 10 },
 	{ .name = "held", .parse = sp_value_size, .offset = LIMIT(held_bytes), .min = 64 << 10,

@@ -112,6 +112,23 @@ struct sp_pool_conf {
 	struct sp_backend_conf	*backends;
 };
 
+/*
+ * Clients that a service refuses at the SYN and at the first segment. 0: no limit. The longest
+ * range decides; without one, a client is refused if there is an @allow.
+ */
+struct sp_admission_conf {
+	unsigned int		connections;	/* at one time */
+	unsigned int		source_connections;
+	unsigned int		source_rate;	/* new connections a second */
+	unsigned int		source_burst;	/* at once; default @source_rate */
+	unsigned int		v4_bits;	/* of a source, default 32 */
+	unsigned int		v6_bits;	/* default 64 */
+	size_t			allow_count;
+	struct sp_prefix	*allow;
+	size_t			deny_count;
+	struct sp_prefix	*deny;
+};
+
 struct sp_service_conf {
 	char			*name;
 	enum sp_protocol	protocol;
@@ -126,11 +143,16 @@ struct sp_service_conf {
 	size_t			accept_proxy_count;
 	/* clients that begin with a header of the PROXY protocol; not of tcp */
 	struct sp_prefix	*accept_proxy;
+	struct sp_admission_conf admission;
 	size_t			route_count;
 	struct sp_route		*routes;
 	int			default_pool_idx; /* -1: no default, no route means 404 */
 	int			has_hashed_pool; /* sp_pool_hashes_requests() of a pool */
 };
+
+/* Whether connections are counted; whether sources are looked up in lists. */
+int sp_admission_is_limited(const struct sp_admission_conf *a);
+int sp_admission_is_listed(const struct sp_admission_conf *a);
 
 /* Where a service listens, for sp_config_service_at(). */
 struct sp_listen_conf {
@@ -141,6 +163,7 @@ struct sp_listen_conf {
 struct sp_limits_conf {
 	unsigned int	splices;		/* default 1000000 */
 	unsigned int	pending;		/* connections before their splice, default 16384 */
+	unsigned int	sources;		/* of limited services, default 65536 */
 	unsigned int	head_bytes;		/* default 64KiB, the most */
 	/* of all pending connections together, default 128MiB */
 	unsigned int	held_bytes;

@@ -26,6 +26,7 @@
 #define SP_CONFIG_METHODS_MAX		32	/* per route */
 #define SP_CONFIG_ALPNS_MAX		16	/* per route */
 #define SP_CONFIG_RANGES_MAX		256	/* of addresses, per service */
+#define SP_CONFIG_SOURCES_MAX		(SP_RANGES_MAX - SP_CONFIG_SERVICES_MAX)
 #define SP_CONFIG_HEADERS_MAX		32	/* set, and as many removed; per service */
 #define SP_CONFIG_HEADER_VALUE_MAX	1024
 #define SP_CONFIG_TEXT_MAX		4095

@@ -103,7 +103,8 @@ static void print_limits(const struct sp_limits_conf *limits, FILE *out)
 {
 	char text[SP_QUANTITY_STRLEN];
 
-	fprintf(out, "limits:\n  splices: %u\n  pending: %u\n", limits->splices, limits->pending);
+	fprintf(out, "limits:\n  splices: %u\n  pending: %u\n  sources: %u\n",
+		limits->splices, limits->pending, limits->sources);
 	fprintf(out, "  head_size: %s\n", sp_size_format(limits->head_bytes, text));
 	fprintf(out, "  held: %s\n", sp_size_format(limits->held_bytes, text));
 	fprintf(out, "  head_time: %s\n", sp_time_format(limits->head_ns, text));
@@ -386,6 +387,33 @@ static void print_accept_proxy(const struct sp_service_conf *service, FILE *out)
 	      out);
 }
 
+static void print_per_source(const struct sp_admission_conf *a, FILE *out)
+{
+	fputs("    per_source: {", out);
+	if (a->source_connections)
+		fprintf(out, "max_connections: %u, ", a->source_connections);
+	if (a->source_rate)
+		fprintf(out, "rate: %u, burst: %u, ", a->source_rate, a->source_burst);
+	fprintf(out, "prefix_ipv4: %u, prefix_ipv6: %u}\n", a->v4_bits, a->v6_bits);
+}
+
+/* Limits that there are. A comment for the reader of the file: an unlisted client's fate. */
+static void print_admission(const struct sp_admission_conf *a, FILE *out)
+{
+	if (a->connections)
+		fprintf(out, "    max_connections: %u\n", a->connections);
+	if (a->source_connections || a->source_rate)
+		print_per_source(a, out);
+	if (a->allow_count) {
+		print_ranges("allow", a->allow, a->allow_count, out);
+		fputs("  # all other clients get no answer\n", out);
+	}
+	if (a->deny_count) {
+		print_ranges("deny", a->deny, a->deny_count, out);
+		fputs("  # these get no answer\n", out);
+	}
+}
+
 static void print_service(const struct sp_config *config, const struct sp_service_conf *service,
 			  FILE *out)
 {
@@ -405,6 +433,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 	if (service->protocol == SP_PROTOCOL_HTTP)
 		print_http(config, service, out);
 	print_accept_proxy(service, out);
+	print_admission(&service->admission, out);
 	if (service->protocol != SP_PROTOCOL_TCP)
 		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
 	for (size_t i = 0; i < service->route_count; i++)

@@ -28,6 +28,14 @@ int sp_value_request_headers(struct sp_doc *doc, const struct sp_doc_key *key, y
 			     void *into);
 int sp_value_accept_proxy(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 			  void *into);
+/* Refused clients of a service. @into: struct sp_admission_conf */
+int sp_value_per_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			void *into);
+int sp_value_allow(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_value_deny(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+int sp_admission_check(struct sp_doc *doc, yaml_node_t *node,
+		       const struct sp_service_conf *service);
+struct sp_admission_conf sp_admission_default(void);
 /* The name of a pool that was read before. @into: int, its index */
 int sp_value_pool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /* Refuses a pool (named @at) without backends of a family on which the service listens. */

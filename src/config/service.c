@@ -251,6 +251,17 @@ static const struct sp_doc_key service_keys[] = {
 	{ .name = "request_headers", .parse = sp_value_request_headers },
 	{ .name = "accept_proxy", .parse = sp_value_accept_proxy, .max = SP_CONFIG_RANGES_MAX,
 	  .allowed = SP_PREFIXES_ALLOWED },
+	{ .name = "max_connections", .parse = sp_value_uint,
+	  .offset = offsetof(struct sp_service_conf, admission.connections), .min = 1,
+	  .max = 1 << 24 },
+	{ .name = "per_source", .parse = sp_value_per_source,
+	  .offset = offsetof(struct sp_service_conf, admission) },
+	{ .name = "allow", .parse = sp_value_allow,
+	  .offset = offsetof(struct sp_service_conf, admission), .max = SP_CONFIG_SOURCES_MAX,
+	  .allowed = SP_PREFIXES_ALLOWED },
+	{ .name = "deny", .parse = sp_value_deny,
+	  .offset = offsetof(struct sp_service_conf, admission), .max = SP_CONFIG_SOURCES_MAX,
+	  .allowed = SP_PREFIXES_ALLOWED },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
 	{ .name = "default", .parse = value_default, .allowed = "the name of a pool" },
@@ -326,6 +337,7 @@ int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *ite
 
 	service->default_pool_idx = -1;
 	service->mode = SP_MODE_AUTO;
+	service->admission = sp_admission_default();
 	service->offer = (struct sp_service){
 		.window = WINDOW,
 		.wscale = WSCALE_DEFAULT,
@@ -339,5 +351,6 @@ int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *ite
 		service->route_unit = SP_ROUTE_CONNECTION;
 	if (service->protocol == SP_PROTOCOL_TCP)
 		service->offer.flags |= SP_SERVICE_F_SERVER_FIRST;
-	return service_check(doc, node, service);
+	err = sp_admission_check(doc, node, service);
+	return err ? err : service_check(doc, node, service);
 }

@@ -49,7 +49,7 @@
  *	 "checker":{"state":"off"|"starting"|"running"|"waiting"|"gone", "why":TEXT,
  *	   "pid":N, "checks":N, "starts":N, "results":N, "refused":N},
  *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT,
- *	   "mode":MODE, "pools":[TEXT...]}...],
+ *	   "mode":MODE, "pools":[TEXT...], "connections":N|null, "max_connections":N|null}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
  *	   "failures":N, "open":N, "connections":N, "refused":N, "silent":N,
@@ -58,6 +58,8 @@
  *	     "passed":N, "failed":N, "changes":N}|null,
  *	   "agent":TEXT|null, "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...]}...],
  *	 "counters":{NAME:N...}}
+ * A service's connections are those at this proxy that are not closed, where it has
+ * limits; null: not counted, or no maximum.
  * "warnings" are the texts of "warning_details"; since is in s of Unix time, null
  * where a warning was found just now. A backend's failures are those in a row, and
  * retry_ms is the time until one that is down is tried again; open are its

@@ -173,10 +173,28 @@ static void show_store(const json_t *servers, FILE *out)
 	print_section(&table, out);
 }
 
+/* "12", "12 of 100", or "-" where they are not counted. @buf: CONNECTIONS_MAX bytes, returned */
+#define CONNECTIONS_MAX	(2 * SP_HUMAN_MAX + 4)
+static char *format_connections(const json_t *service, char *buf)
+{
+	char connections[SP_HUMAN_MAX], max[SP_HUMAN_MAX];
+
+	if (!json_is_integer(json_object_get(service, "connections")))
+		return strcpy(buf, "-");
+	format_int(int_of(service, "connections"), connections);
+	if (!int_of(service, "max_connections"))
+		return strcpy(buf, connections);
+	snprintf(buf, CONNECTIONS_MAX, "%s of %s", connections,
+		 format_int(int_of(service, "max_connections"), max));
+	return buf;
+}
+
 static void show_services(const json_t *services, FILE *out)
 {
 	static const struct sp_column columns[] = { { "SERVICE", 0 }, { "PROTOCOL", 0 },
-						    { "MODE", 0 }, { "LISTEN", 0 } };
+						    { "MODE", 0 }, { "CONNECTIONS", 0 },
+						    { "LISTEN", 0 } };
+	char connections[CONNECTIONS_MAX];
 	const json_t *service, *listen;
 	struct sp_table table;
 	size_t i, j;
@@ -185,13 +203,13 @@ static void show_services(const json_t *services, FILE *out)
 	json_array_foreach(services, i, service) {
 		const char *cells[] = { text_of(service, "name"), text_of(service, "protocol"),
 					text_of(service, "mode"),
-					NULL };
+					format_connections(service, connections), NULL };
 
 		/* a line for each further address, below the first */
 		json_array_foreach(json_object_get(service, "listen"), j, listen) {
-			cells[3] = json_string_value(listen);
+			cells[4] = json_string_value(listen);
 			sp_table_add(&table, cells, out);
-			cells[0] = cells[1] = cells[2] = "";
+			cells[0] = cells[1] = cells[2] = cells[3] = "";
 		}
 	}
 	print_section(&table, out);

@@ -70,6 +70,10 @@ static int pin_maps(struct sp_datapath *dp, const struct sp_config *config)
 	err = err ?: size_map(dp, dp->skel->maps.sp_stash,
 			      config->limits.held_bytes / SP_STASH_CHUNK + 1, "held");
 	err = err ?: size_map(dp, dp->skel->maps.sp_named, config->limits.splices, "splices");
+	err = err ?: size_map(dp, dp->skel->maps.sp_sources, config->is_agent ? 1 :
+			      config->limits.sources, "sources");
+	err = err ?: size_map(dp, dp->skel->maps.sp_admitted, config->is_agent ? 1 :
+			      config->limits.splices + config->limits.pending, "splices");
 	bpf_object__for_each_map(map, dp->skel->obj) {
 		if (!err && !bpf_map__autocreate(map))
 			continue;
@@ -90,6 +94,8 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_decisions, !is_agent);
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_decision_key, !is_agent);
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_payloads, !is_agent);
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_ranges_0, !is_agent);
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_ranges_1, !is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_agent_in,
 					       is_agent && !dp->can_adopt);

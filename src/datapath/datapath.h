@@ -190,6 +190,17 @@ int sp_datapath_stash_del(struct sp_datapath *dp, const struct sp_stash_key *key
 /* All tuples with a first chunk. Return: their number; the caller frees *@ret_fronts. */
 __u32 sp_datapath_stash_fronts(struct sp_datapath *dp, struct sp_tuple **ret_fronts);
 
+/* A client's connection that its service may have counted is over. */
+void sp_datapath_leave(struct sp_datapath *dp, const struct sp_tuple *front);
+/* Connections of a service that counts them: admitted and not closed. */
+unsigned int sp_datapath_service_connections(struct sp_datapath *dp, const char *service);
+/*
+ * Look at some of the connections that were admitted: those without a splice, for which @is_pending
+ * says no, do not count any more. Call each tick.
+ */
+typedef int (*sp_pending_fn)(void *ctx, const struct sp_tuple *front);
+void sp_datapath_check_admitted(struct sp_datapath *dp, sp_pending_fn is_pending, void *ctx);
+
 __u64 sp_datapath_drop_count(struct sp_datapath *dp, __u32 reason);
 __u64 sp_datapath_stat(struct sp_datapath *dp, __u32 stat);
 

@@ -80,6 +80,8 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &old))
 		return -errno;
 	sp_count_replace(&dp->count, dp->control, key, &old, NULL);
+	if (!(old.half.flags & (SP_HALF_F_FROM_BACKEND | SP_HALF_F_TO_DAEMON)))
+		sp_datapath_leave(dp, key);
 	if (dp->has_names)
 		bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_named), key);
 	return 0;

@@ -42,11 +42,24 @@ struct sp_datapath {
 	size_t			offered_count;
 	struct sp_decision_key	decision_key;
 	int			has_decisions;
+	int			has_admitted;		/* sp_admitted has had entries */
+	int			list;			/* as in struct sp_limit */
+	__u32			checked;		/* cursor in sp_admitted */
+	int			is_checking;
 	__u16			mtu;			/* followed by the offered MSS */
 };
 
 /* policies.c: once, before programs are attached. Return: 0 or -errno. */
 int sp_datapath_policies_open(struct sp_datapath *dp);
+
+/* offer.c: delete the keys of a small map, except those of the new configuration. */
+void sp_datapath_delete_others(int fd, size_t key_size, const void *keep, size_t keep_count);
+
+/* limits.c: lists and counts of @config, before its services. Return: 0 or -errno. */
+int sp_datapath_apply_limits(struct sp_datapath *dp, const struct sp_config *config);
+/* Flags and limits of a service. */
+void sp_datapath_limit(const struct sp_datapath *dp, const struct sp_service_conf *service,
+		       struct sp_service *offer);
 
 /* Of the configuration before. Return: 0 or -errno. */
 int sp_datapath_forget_decisions(struct sp_datapath *dp);

@@ -14,8 +14,7 @@
 #include "base/log.h"
 #include "datapath/internal.h"
 
-/* Delete the keys of a small map, except those of the new configuration. */
-static void delete_others(int fd, size_t key_size, const void *keep, size_t keep_count)
+void sp_datapath_delete_others(int fd, size_t key_size, const void *keep, size_t keep_count)
 {
 	char key[64], next[64];
 	int has = !bpf_map_get_next_key(fd, NULL, next);
@@ -98,6 +97,7 @@ static int offer_at(struct sp_datapath *dp, const struct sp_config *config,
 	*o = (struct sp_offered){ .at = { .addr = at->addr, .port = at->port_be }, .offer = service->offer };
 	if (config->store.kind == SP_STORE_REDIS)
 		o->offer.flags |= SP_SERVICE_F_SHARED;
+	sp_datapath_limit(dp, service, &o->offer);
 	o->follows_mtu = !o->offer.mss;
 	if (o->follows_mtu)
 		o->offer.mss = mss_of(dp->mtu, &at->addr);
@@ -139,7 +139,7 @@ static int apply_services(struct sp_datapath *dp, const struct sp_config *config
 		return err;
 	for (size_t i = 0; i < dp->offered_count; i++)
 		keep[i] = dp->offered[i].at;
-	delete_others(bpf_map__fd(dp->skel->maps.sp_services), sizeof(keep[0]), keep,
+	sp_datapath_delete_others(bpf_map__fd(dp->skel->maps.sp_services), sizeof(keep[0]), keep,
 		      dp->offered_count);
 	return 0;
 }
@@ -178,7 +178,7 @@ static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 		if (bpf_map_update_elem(fd, &keep[i], i < config->snat_count ? &range :
 					&all, BPF_ANY))
 			return -errno;
-	delete_others(fd, sizeof(keep[0]), keep, n);
+	sp_datapath_delete_others(fd, sizeof(keep[0]), keep, n);
 	return 0;
 }
 
@@ -209,7 +209,7 @@ static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 				return -errno;
 		}
 	}
-	delete_others(fd, sizeof(keep[0]), keep, n);
+	sp_datapath_delete_others(fd, sizeof(keep[0]), keep, n);
 	return 0;
 }
 
@@ -220,6 +220,8 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 	err = err ?: apply_origins(dp, config);
 	if (!config->is_agent)
 		err = err ?: sp_datapath_forget_decisions(dp);
+	if (!config->is_agent)
+		err = err ?: sp_datapath_apply_limits(dp, config);
 	if (err)
 		return err;
 	dp->count.max = allowed_splices(dp, config);

@@ -15,7 +15,7 @@
 #include "datapath/attach.h"
 #include "base/log.h"
 
-#define LAYOUT		"v6"	/* of the pinned maps; each layout has its own directory */
+#define LAYOUT		"v7"	/* of the pinned maps; each layout has its own directory */
 #define BPFFS_MAGIC	0xcafe4a11
 #define LOCK_TRIES	50
 #define LOCK_PAUSE_US	20000

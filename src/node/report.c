@@ -242,7 +242,7 @@ static json_t *report_status(void *ctx)
 			 (int)r->node->role->pending(r->node),
 			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
 			 "checker", sp_report_checker(r->checker),
-			 "services", sp_report_services(c->config), "pools", list_pools(r),
+			 "services", sp_report_services(c->config, c->dp), "pools", list_pools(r),
 			 "counters", list_counters(r)));
 }
 

@@ -38,7 +38,21 @@ static json_t *list_pools(const struct sp_config *config, const struct sp_servic
 	return list;
 }
 
-json_t *sp_report_services(const struct sp_config *config)
+static json_t *count_connections(const struct sp_service_conf *service, struct sp_datapath *dp)
+{
+	if (!sp_admission_is_limited(&service->admission))
+		return json_null();
+	return json_integer(sp_datapath_service_connections(dp, service->name));
+}
+
+static json_t *max_connections(const struct sp_service_conf *service)
+{
+	unsigned int max = service->admission.connections;
+
+	return max ? json_integer(max) : json_null();
+}
+
+json_t *sp_report_services(const struct sp_config *config, struct sp_datapath *dp)
 {
 	static const char *const protocols[] = { "http", "tls", "tcp" };
 	json_t *list = json_array();
@@ -46,11 +60,13 @@ json_t *sp_report_services(const struct sp_config *config)
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct sp_service_conf *s = &config->services[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s, s:o}", "name", s->name,
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "name", s->name,
 						      "listen", list_listens(s), "protocol",
 						      protocols[s->protocol], "mode",
 						      sp_mode_name(s->mode), "pools",
-						      list_pools(config, s)));
+						      list_pools(config, s), "connections",
+						      count_connections(s, dp), "max_connections",
+						      max_connections(s)));
 	}
 	return list;
 }

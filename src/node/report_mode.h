@@ -10,7 +10,8 @@
 
 #include "node/role.h"
 
-json_t *sp_report_services(const struct sp_config *config);
+/* Services, and the connections of limited services. */
+json_t *sp_report_services(const struct sp_config *config, struct sp_datapath *dp);
 /* The modes of all services that use a pool: bits 1 << enum sp_mode. */
 unsigned int sp_report_wanted(const struct sp_config *config, size_t pool_idx);
 /*

@@ -88,12 +88,23 @@ void sp_conn_leave_stash(struct sp_conn *c)
 	c->stashing = 0;
 }
 
+/* The limits of the service do not count a connection that ends without a splice. */
+static void leave_limits(struct sp_proxy *p, const struct sp_conn *c)
+{
+	struct sp_entry up;
+
+	if (!c->is_next && sp_admission_is_limited(&c->service->admission) &&
+	    (sp_datapath_get(p->node.dp, &c->front, &up) || !sp_entry_is_live(&up)))
+		sp_datapath_leave(p->node.dp, &c->front);
+}
+
 void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why)
 {
 	log_change(c, "END", why);
 	if (c->is_trapped)
 		sp_datapath_del(p->node.dp, &c->front);
 	sp_conn_opened(p, c);
+	leave_limits(p, c);
 	sp_conn_drop_stash(p, c);
 	p->held_bytes -= sp_conn_pages(c);
 	sp_config_put(c->config);

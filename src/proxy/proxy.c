@@ -22,6 +22,13 @@ static void handle_event(struct sp_node *node, const struct sp_event *ev)
 	sp_dispatch_event((struct sp_proxy *)node, ev);
 }
 
+static int is_pending(void *ctx, const struct sp_tuple *front)
+{
+	struct sp_proxy *p = ctx;
+
+	return !!sp_conn_by_front(p->conns, front);
+}
+
 static void tick_proxy(struct sp_node *node)
 {
 	struct sp_proxy *p = (struct sp_proxy *)node;
@@ -29,6 +36,7 @@ static void tick_proxy(struct sp_node *node)
 	p->reclaim_budget = RECLAIM_PER_TICK;
 	sp_backends_tick(p->backends);
 	sp_machine_tick(p);
+	sp_datapath_check_admitted(p->node.dp, is_pending, p);
 }
 
 /*

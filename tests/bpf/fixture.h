@@ -163,6 +163,7 @@ static inline int fixture_open(struct fixture *f)
 	if (!f->skel)
 		return -errno;
 	bpf_map__set_max_entries(f->skel->maps.sp_halves, 1024);
+	bpf_map__set_max_entries(f->skel->maps.sp_sources, 1024);
 	sp_response_table_fill(&f->skel->rodata->response_table);
 	err = leave_out_adopt(f->skel) ?: proxy_bpf__load(f->skel);
 	if (err)

@@ -430,6 +430,10 @@ int sp_datapath_offer_less(struct sp_datapath *dp, const struct sp_endpoint *lis
 	return 0;
 }
 
+void sp_datapath_leave(struct sp_datapath *dp, const struct sp_tuple *front) {}
+
+void sp_datapath_check_admitted(struct sp_datapath *dp, sp_pending_fn is_pending, void *ctx) {}
+
 int sp_datapath_is_forbidden(const struct sp_datapath *dp, const struct sp_tuple *tuple)
 {
 	return 0;
