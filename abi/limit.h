@@ -3,9 +3,8 @@
  * limit.h - refusals at a connection's SYN and first segment: lists of prefixes, rates and counts.
  * Layout is ABI.
  *
- * A SYN costs its source nothing, since its source may be forged. The first segment has a cookie,
- * so its source is real: the segment admits the connection, once. An admitted connection counts
- * until it is closed.
+ * A SYN is free, since the source may be forged. The first segment has a cookie, so the source is
+ * real: the segment admits the connection, once. An admitted connection counts until the close.
  */
 #ifndef SP_ABI_LIMIT_H
 #define SP_ABI_LIMIT_H
@@ -15,17 +14,17 @@
 #define SP_RANGES_MAX	65536	/* prefixes in the lists of all services */
 #define SP_TOTALS_MAX	1024
 #define SP_ADDR_BITS	128
-#define SP_RANGE_BITS_ALL 32	/* of a range that has every address of its service */
+#define SP_RANGE_BITS_ALL 32	/* of a range with every address of a service */
 
 /**
  * struct sp_limit - limits of a service, 0: none
- * @service_id:	sp_name_id() of its name
+ * @service_id:	sp_name_id() of the service's name
  * @connections: at one time, of all sources
  * @source_connections: at one time, of one source
  * @spacing_ns:	average time between new connections of one source
  * @burst_ns:	@spacing_ns for each connection but the first that may come at once
- * @bits_v4, @bits_v6: leading bits of an address (of 128) that tell sources apart
- * @list:	which of the maps sp_ranges_0 and sp_ranges_1 is in effect
+ * @bits_v4, @bits_v6: leading bits of an address (of 128) that make a source
+ * @list:	0: map sp_ranges_0 is in effect; 1: map sp_ranges_1
  */
 struct sp_limit {
 	__u32	service_id;
@@ -42,7 +41,9 @@ _Static_assert(sizeof(struct sp_limit) == 32, "struct sp_limit is ABI");
 
 /**
  * struct sp_range - key of maps sp_ranges_0 and sp_ranges_1; the longest match decides
- * @bits:	of all that follows
+ * @bits:	of the prefix, from @service_id on
+ * @service_id:	as in struct sp_limit
+ * @addr:	bits behind the prefix are zero
  */
 struct sp_range {
 	__u32		bits;
@@ -62,7 +63,7 @@ _Static_assert(sizeof(struct sp_source_key) == 20, "struct sp_source_key is ABI"
 
 /**
  * struct sp_source_state - value of map sp_sources
- * @next_ns:	CLOCK_MONOTONIC_COARSE from which on the source is within its rate (GCRA)
+ * @next_ns:	CLOCK_MONOTONIC_COARSE at which the source is within the rate (GCRA)
  * @connections: admitted, and not closed
  */
 struct sp_source_state {
@@ -74,7 +75,7 @@ struct sp_source_state {
 /**
  * struct sp_admitted - value of map sp_admitted, key struct sp_tuple: client -> service
  * @at_ns:	CLOCK_MONOTONIC_COARSE
- * @source:	where it was counted: a reload may change prefixes
+ * @source:	the source that was counted: a reload may change prefixes
  * @client_isn:	tells the connection from a later one on the same tuple (host order)
  */
 struct sp_admitted {
@@ -84,13 +85,13 @@ struct sp_admitted {
 };
 _Static_assert(sizeof(struct sp_admitted) == 32, "struct sp_admitted is ABI");
 
-/* The packet that program sp_leave is run on: a connection that was admitted is over. */
+/* The packet of program sp_leave: an admitted connection is over. */
 struct sp_leave {
 	__u8		ether[16];
 	struct sp_tuple	front;
 };
 
-/* The source of @addr: its first @bits, then zeros. */
+/* The first @bits of @addr, then zeros. */
 sp_inline struct sp_addr sp_addr_prefix(const struct sp_addr *addr, __u32 bits)
 {
 	struct sp_addr prefix = *addr;

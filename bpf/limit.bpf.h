@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * limit.bpf.h - which clients a service refuses: at a SYN, and at the first segment with a cookie.
+ * limit.bpf.h - clients that a service refuses: at a SYN, and at the first segment with a cookie.
  * See abi/limit.h.
  */
 #ifndef SP_BPF_LIMIT_H
@@ -76,7 +76,7 @@ static __always_inline void count_down(__u32 *count)
 		__sync_fetch_and_add(count, -1);
 }
 
-/* Return: 0, or the limit that the next connection of this source would break. */
+/* Return: 0, or the limit that the next connection of the source would break. */
 static __always_inline int find_excess(const struct sp_limit *limit,
 				       const struct sp_source_state *s, const __u32 *total,
 				       __u64 now_ns)
@@ -140,7 +140,8 @@ static __always_inline int count_both(const struct sp_limit *limit, struct sp_so
 }
 
 /* The map is as large as the table: without room, the connection goes uncounted. */
-static __noinline int admit(const struct sp_pkt *pkt, const struct sp_service *svc, __u64 now_ns)
+static __noinline int admit_new(const struct sp_pkt *pkt, const struct sp_service *svc,
+				__u64 now_ns)
 {
 	struct sp_admitted a = { .at_ns = now_ns };
 	struct sp_source_state *s;
@@ -182,13 +183,13 @@ static __noinline int limit_first(const struct sp_pkt *pkt, const struct sp_serv
 		return 0;
 	a = bpf_map_lookup_elem(&sp_admitted, &pkt->tuple);
 	if (!a)
-		return admit(pkt, svc, now_ns);
+		return admit_new(pkt, svc, now_ns);
 	a->client_isn = pkt->seq - 1;
 	a->at_ns = now_ns;
 	return 0;
 }
 
-/* The delete tells which of two CPUs counts. */
+/* Of two CPUs, the deleting CPU counts. */
 static __noinline int limit_leave(const struct sp_tuple *front)
 {
 	const struct sp_admitted *a;

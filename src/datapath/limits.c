@@ -50,7 +50,7 @@ static int put_lists(int fd, const struct sp_service_conf *service)
 	return err;
 }
 
-/* The list that services use as a daemon before has left them. */
+/* The list in use, also by the services of an older daemon. */
 static int used_list(const struct sp_datapath *dp)
 {
 	int fd = bpf_map__fd(dp->skel->maps.sp_services);
@@ -65,7 +65,7 @@ static int used_list(const struct sp_datapath *dp)
 	return 0;
 }
 
-/* The lists in use stay as they are until each service is turned to the new ones. */
+/* The lists in use stay until each service is turned to the new lists. */
 static int apply_lists(struct sp_datapath *dp, const struct sp_config *config)
 {
 	int list = !used_list(dp), fd = ranges_fd(dp, list), err = 0;
@@ -153,7 +153,7 @@ static int has_splice(struct sp_datapath *dp, const struct sp_tuple *front)
 	return !sp_datapath_get(dp, front, &up) && sp_entry_is_live(&up);
 }
 
-/* An entry whose segment the daemon never got, or whose end passed elsewhere. */
+/* The daemon never got the segment, or the end of the connection passed elsewhere. */
 static void check_admitted(struct sp_datapath *dp, const struct sp_tuple *front,
 			   const struct sp_admitted *a, sp_pending_fn is_pending, void *ctx)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_limit.c - lists, rates and counts at a SYN and at a first segment; the end of a connection
- * that was counted. Needs root.
+ * test_limit.c - lists, rates and counts at a SYN and at a first segment; the end of a counted
+ * connection. Needs root.
  */
 #include "check.h"
 
@@ -44,9 +44,9 @@ static void put_range(struct fixture *f, int list, const char *addr, __u32 bits,
 {
 	struct sp_range range = { .bits = 32 + bits, .service_id = ID,
 				  .addr = tuple_of(addr, 0, addr, 0).saddr };
+	int fd = map_fd(f, list ? "sp_ranges_1" : "sp_ranges_0");
 
-	assert_int_equal(bpf_map_update_elem(map_fd(f, list ? "sp_ranges_1" : "sp_ranges_0"), &range,
-					     &verdict, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(fd, &range, &verdict, BPF_ANY), 0);
 }
 
 static struct packet syn_of(int is_v6, const char *from, __u16 port)
@@ -63,7 +63,7 @@ static struct packet syn_of(int is_v6, const char *from, __u16 port)
 	return p;
 }
 
-/* The client's first segment, with the cookie that its SYN was answered with. */
+/* The client's first segment, with the cookie of the SYN-ACK. */
 static struct packet first_of(struct fixture *f, const struct packet *syn)
 {
 	struct sp_cookie_in in = { .tuple = syn->tuple, .client_isn = syn->seq };
@@ -77,7 +77,7 @@ static struct packet first_of(struct fixture *f, const struct packet *syn)
 	return p;
 }
 
-/* Return: the reason that was counted; 0: several, or none. */
+/* Return: the counted reason; 0: several reasons, or no reason. */
 static int reason_of(struct fixture *f, const struct packet *p)
 {
 	__u8 in[FRAME_MAX], out[FRAME_MAX];
@@ -132,7 +132,8 @@ static void longest_range_decides(void **state)
 			clear(map_fd(f, "sp_ranges_0"), sizeof(struct sp_range));
 			clear(map_fd(f, "sp_ranges_1"), sizeof(struct sp_range));
 			assert_int_equal(syn_reason(f, v6, CLIENT[v6], 1), SP_DROP_SYN_ANSWERED);
-			put_range(f, list, v6 ? "fd01::" : "10.0.0.0", v6 ? 16 : 104, SP_RANGE_DENY);
+			put_range(f, list, v6 ? "fd01::" : "10.0.0.0", v6 ? 16 : 104,
+				  SP_RANGE_DENY);
 			assert_int_equal(syn_reason(f, v6, CLIENT[v6], 1), SP_DROP_DENIED);
 			assert_int_equal(first_reason(f, v6, CLIENT[v6], 1), SP_DROP_DENIED);
 			put_range(f, list, CLIENT[v6], 128, SP_RANGE_ALLOW);
@@ -142,7 +143,7 @@ static void longest_range_decides(void **state)
 		}
 }
 
-/* Only the service that has it, and only the list in effect. */
+/* Only the named service, and only the list in effect. */
 static void ranges_of_others_do_not_count(void **state)
 {
 	struct sp_range other = { .bits = 32, .service_id = ID + 1 };
@@ -213,7 +214,8 @@ static void source_has_so_many_connections(void **state)
 	struct fixture *f = *state;
 
 	for_each_family(v6) {
-		put_limit(f, v6, SP_SERVICE_F_LIMITED, (struct sp_limit){ .source_connections = 2 });
+		put_limit(f, v6, SP_SERVICE_F_LIMITED,
+			  (struct sp_limit){ .source_connections = 2 });
 		assert_int_equal(first_reason(f, v6, CLIENT[v6], 1), SP_DROP_HEAD);
 		assert_int_equal(syn_reason(f, v6, CLIENT[v6], 2), SP_DROP_SYN_ANSWERED);
 		assert_int_equal(first_reason(f, v6, CLIENT[v6], 2), SP_DROP_HEAD);
@@ -309,7 +311,7 @@ static void closed_splice_does_not_count(void **state)
 		}
 }
 
-/* More sources than there is room for: the map keeps its size, and each one is served. */
+/* More sources than room: the map keeps the size, and all sources are served. */
 static void many_sources_fit(void **state)
 {
 	struct fixture *f = *state;
