@@ -105,6 +105,7 @@ struct sp_request {
  *		dead; @guess_ns: since then
  * @guess_seen:	segments that begin there: two show a retransmission
  * @is_ahead:	the client has sent it before it had the whole response before
+ * @is_behind:	it was here before the request before was forwarded
  * @begun_ack:	@heard_ack when it came, at @begun_ns
  * @left_ns:	WAITING: when the leg before was reset, whose end is not known
  * @is_staying:	COMMITTING: the request goes through @leg
@@ -184,7 +185,7 @@ struct sp_conn {
 	__u8				is_kept, lent, left_by;
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, is_blind;
 	__u8				reactions, begins, is_next, is_turn, is_reply;
-	__u8				is_guess, is_staying, is_ahead, guess_seen;
+	__u8				is_guess, is_staying, is_ahead, is_behind, guess_seen;
 	__u64				guess_ns, heard_ns, begun_ns, left_ns;
 	struct sp_endpoint		origin;
 	struct sp_change		plan, change;

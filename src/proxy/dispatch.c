@@ -133,10 +133,15 @@ static int is_behind(const struct sp_boundary *b, const struct sp_segment *seg)
 	       (seg->payload_len || seg->seq != b->until);
 }
 
-/* The boundary may have moved: then the store knows, and the datapath carries the rest. */
+/*
+ * The boundary may have moved: then the store knows, and the datapath carries the rest. The segment
+ * is kept: the reader may be dead.
+ */
 static void send_to_reader(struct sp_proxy *p, const struct sp_entry *up,
 			   const struct sp_segment *seg)
 {
+	sp_stray_add(p->sent_home, sp_conns_hash(p->conns, &seg->tuple), seg, SP_STRAY_F_MINE,
+		     sp_now_ns());
 	sp_reader_send(p, &seg->tuple, &up->half, SP_EVENT_MISS, seg);
 	if (seg->payload_len >= FULL_BYTES)
 		sp_store_fetch(p->node.store, &seg->tuple);

@@ -15,6 +15,7 @@
 #include "proxy/known.h"
 #include "proxy/machine.h"
 #include "proxy/miss.h"
+#include "proxy/reader.h"
 #include "proxy/reply.h"
 #include "proxy/stash.h"
 #include "proxy/sync.h"
@@ -322,13 +323,38 @@ static void on_homes(void *ctx)
 	sp_conns_each(p->conns, hand_over, p);
 }
 
+/* A further request was sent to its reader. */
+static void send_to_heir(struct sp_proxy *p, const struct sp_entry *up,
+			 const struct sp_segment *seg)
+{
+	if (sp_cluster_has_owner(p->node.cluster, &up->half.out.saddr))
+		return;
+	p->node.counters.told_again++;
+	if (sp_reader_is_here(p, &seg->tuple, &up->half))
+		sp_dispatch_known(p, up, seg);
+	else
+		sp_reader_send(p, &seg->tuple, &up->half, SP_EVENT_MISS, seg);
+}
+
+static int is_read(struct sp_proxy *p, const struct sp_tuple *front, struct sp_entry *ret_up)
+{
+	return !sp_datapath_get(p->node.dp, front, ret_up) &&
+	       ret_up->half.flags & SP_HALF_F_REQUESTS &&
+	       !(ret_up->half.flags & SP_HALF_F_TO_DAEMON);
+}
+
 static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	enum sp_event_kind kind = flags & SP_STRAY_F_FIRST ? SP_EVENT_FRONT : SP_EVENT_MISS;
 	struct sp_proxy *p = ctx;
+	struct sp_entry up;
 
 	if (flags & SP_STRAY_F_CUT)
 		return;
+	if (is_read(p, &seg->tuple, &up)) {
+		send_to_heir(p, &up, seg);
+		return;
+	}
 	p->node.counters.told_again++;
 	if (!sp_cluster_is_home(p->node.cluster, &seg->tuple))
 		sp_cluster_tell_home(p->node.cluster, kind, seg);

@@ -182,6 +182,7 @@ static void begin_again(struct sp_conn *c)
 	c->begun_ack = c->heard_ack;
 	c->begun_ns = sp_now_ns();
 	c->is_ahead = 0;
+	c->is_behind = 1;
 	c->is_guess = 0;
 	c->guess_seen = 0;
 	c->left_ns = 0;

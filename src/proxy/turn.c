@@ -150,8 +150,8 @@ static int has_unacked(const struct sp_conn *c, const struct sp_leg *leg)
 
 /*
  * The reader of the leg's responses is dead. A client that does not send ahead has the whole
- * response: the acknowledgement stays the same. A client that does is known by acknowledgements
- * that go on, and waits until the backend closes. The leg is reset first: other proxies may carry
+ * response: the acknowledgement stays the same. A client that does is known by requests that came
+ * together, or by acknowledgements that go on, and waits until the backend closes. The leg is reset first: other proxies may carry
  * late packets of the leg. See THREATS.md.
  */
 static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struct sp_leg *leg)
@@ -159,7 +159,7 @@ static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struc
 	__u64 now_ns = sp_now_ns();
 
 	sp_leg_hear(p, c);
-	if (c->heard_ack != c->begun_ack && !c->is_ahead) {
+	if ((c->is_behind || c->heard_ack != c->begun_ack) && !c->is_ahead) {
 		c->is_ahead = 1;
 		p->node.counters.requests_ahead++;
 	}

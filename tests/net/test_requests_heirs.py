@@ -72,3 +72,17 @@ def test_half_a_head_behind_a_request_that_stayed(cluster, records, path):
             assert f"{path}/half/{i} " in ask(sock, b"")
     there = records[path == "/b"].requests
     assert sorted(each[1] for each in there if b"/half/" in each[1]) == sorted(halves)
+
+
+def test_request_before_the_death_is_known(cluster, records):
+    """It goes to the dead reader, and again to the heir, before the client sends it again and again."""
+    with contextlib.ExitStack() as stack:
+        socks = clients_of(cluster, stack, "/a", "/b")
+        before = sum(proxy.counters()["told_again"] for proxy in cluster.proxies[1:])
+        die(cluster)
+        for i, sock in enumerate(socks):
+            sock.sendall(head(f"/a/early/{i}"))
+        for i, sock in enumerate(socks):
+            assert f"/a/early/{i} " in ask(sock, b"")
+        assert sum(proxy.counters()["told_again"] for proxy in cluster.proxies[1:]) > before
+    assert len([each for each in records[0].requests if b"/early/" in each[1]]) == CLIENTS
