@@ -215,11 +215,12 @@ static void shipped_agent_loads(void **state)
 
 static void shipped_examples_load(void **state)
 {
-	static const char *const names[] = { "spliced.yaml", "spliced-cluster.yaml" };
+	static const char *const names[] = { "spliced.yaml", "spliced-cluster.yaml",
+					      "spliced-from-haproxy.yaml" };
 	char error[SP_CONFIG_ERROR_MAX] = "", path[256], *text;
 	struct sp_config *config = NULL;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", SP_CONTRIB, names[i]);
 		if (sp_config_load(path, error, &config))
 			fail_msg("%s", error);
