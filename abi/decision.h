@@ -59,14 +59,11 @@ sp_inline struct sp_siphash sp_decision_begin(const struct sp_decision_key *k,
 	return s;
 }
 
-sp_inline void sp_decision_add(struct sp_siphash *s, const __u8 *block)
+/* @block: of SP_DECISION_WORDS */
+sp_inline void sp_decision_add(struct sp_siphash *s, const __u64 *block)
 {
-	for (int i = 0; i < SP_DECISION_WORDS; i++) {
-		__u64 word;
-
-		__builtin_memcpy(&word, block + i * 8, 8);
-		sp_siphash_word(s, word);
-	}
+	for (int i = 0; i < SP_DECISION_WORDS; i++)
+		sp_siphash_word(s, block[i]);
 }
 
 sp_inline struct sp_digest sp_decision_end(struct sp_siphash *s)
@@ -91,11 +88,11 @@ sp_inline struct sp_digest sp_decision_digest(const struct sp_decision_key *k,
 					      __u32 n)
 {
 	struct sp_siphash s = sp_decision_begin(k, front, n);
-	__u8 padded[SP_DECISION_BYTES_MAX] = { 0 };
+	__u64 padded[SP_DECISION_BYTES_MAX / 8] = { 0 };
 
 	__builtin_memcpy(padded, bytes, n);
 	for (__u32 at = 0; at < n; at += SP_DECISION_BLOCK)
-		sp_decision_add(&s, padded + at);
+		sp_decision_add(&s, padded + at / 8);
 	return sp_decision_end(&s);
 }
 #endif

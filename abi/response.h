@@ -28,74 +28,126 @@ enum {
 	SP_RESPONSE_END_CHUNKED,
 	SP_RESPONSE_END_CLOSES,		/* Connection: close */
 	SP_RESPONSE_LENGTH,		/* behind a digit of Content-Length */
-	SP_RESPONSE_STATUS,		/* before the first digit of the status */
+	SP_RESPONSE_VERSION,		/* behind the version */
 	SP_RESPONSE_FREE,
+};
+
+enum {
+	SP_RESPONSE_F_TEXT	= 1 << 0, /* a printable byte does not change the state */
+	SP_RESPONSE_F_LENGTH	= 1 << 1, /* Content-Length is behind */
 };
 
 /**
  * struct sp_response_table - transitions between states
  * @class:	of each byte, below SP_RESPONSE_CLASSES
- * @next:	the state behind a byte: by state, then by class
  * @hex:	value of a hexadecimal digit, or SP_CHUNK_*
+ * @flags:	SP_RESPONSE_F_* of each state
+ * @next:	the state behind a byte: by state, then by class. The verifier knows of no bound of a
+ *		class: so the room behind
  */
 struct sp_response_table {
 	__u8	class[256];
 	__u8	hex[256];
-	__u8	next[256 * SP_RESPONSE_CLASSES];
+	__u8	flags[256];
+	__u8	next[256 * SP_RESPONSE_CLASSES + 256];
 };
 
 /**
- * struct sp_response_scan - what was read of a head
- * @length, @digits: of Content-Length; a number of more than SP_RESPONSE_DIGITS_MAX is not right
- * @bytes:	of the head
+ * struct sp_response_scan - what was read of a head, in blocks of SP_RESPONSE_BLOCK
  * @state:	SP_RESPONSE_*, or a state of the table
+ * @before:	the state before the last block
+ * @blocks:	read, the version not counted
+ * @shorter:	blocks before the block with the end of the Content-Length
  */
 struct sp_response_scan {
-	__u64	length;
-	__u32	bytes;
-	__u32	digits;
 	__u32	state;
+	__u32	before;
+	__u32	blocks;
+	__u32	shorter;
 };
 
-#define SP_RESPONSE_VERSION	"HTTP/1.1 "
-#define SP_RESPONSE_VERSION_LEN	9	/* the status follows */
+#define SP_RESPONSE_VERSION_TEXT	"HTTP/1.1"
+#define SP_RESPONSE_STATUS_AT		9
 
-/* The table begins with the status; its classes do not tell H from h. */
+/* The table begins behind the version; its classes do not tell H from h. */
 sp_inline struct sp_response_scan sp_response_begin(const __u8 *head)
 {
-	struct sp_response_scan s = { .state = SP_RESPONSE_STATUS,
-				      .bytes = SP_RESPONSE_VERSION_LEN };
+	struct sp_response_scan s = { .state = SP_RESPONSE_VERSION };
 
-	for (int i = 0; i < SP_RESPONSE_VERSION_LEN; i++)
-		if (head[i] != SP_RESPONSE_VERSION[i])
+	for (int i = 0; i < SP_RESPONSE_BLOCK; i++)
+		if (head[i] != SP_RESPONSE_VERSION_TEXT[i])
 			s.state = SP_RESPONSE_BAD;
 	return s;
 }
 
-/*
- * Without a branch: the verifier of Linux 6.1 would follow both ways at each byte. Numbers are
- * below 2^31.
- */
-sp_inline __u32 sp_response_is_above(__u32 number, __u32 least)
+sp_inline __u32 sp_response_next(const volatile struct sp_response_table *t, __u32 state, __u8 byte)
 {
-	asm volatile("" : "+r"(number));
-	return (least - number) >> 31;
+	return t->next[(state & 255) * SP_RESPONSE_CLASSES + t->class[byte]];
 }
 
-sp_inline void sp_response_take(const volatile struct sp_response_table *t,
-				struct sp_response_scan *s, __u8 byte)
+/* All eight bytes are from 0x20 to 0x7e. */
+sp_inline int sp_response_is_text(__u64 bytes)
 {
-	__u64 class = t->class[byte] & (SP_RESPONSE_CLASSES - 1);
-	__u32 is_length;
+	const __u64 ones = 0x0101010101010101ULL, tops = ones << 7;
+	__u64 del = bytes ^ ones * 0x7f;
 
-	/* else clang writes the sum as OR, whose bounds the same verifier does not know */
-	asm volatile("" : "+r"(class));
-	s->bytes += sp_response_is_above(s->state, SP_RESPONSE_END_CLOSES);
-	s->state = t->next[(s->state & 255) * SP_RESPONSE_CLASSES + class];
-	is_length = 1 - sp_response_is_above(s->state ^ SP_RESPONSE_LENGTH, 0);
-	s->length += (s->length * 9 + (byte & 15)) * is_length;
-	s->digits += is_length;
-	asm volatile("" : "+r"(s->bytes), "+r"(s->digits));	/* sums are made here, not kept */
+	return !((bytes | (bytes - ones * 0x20) | (del - ones)) & tops);
+}
+
+/*
+ * @at: the next block. Byte by byte each step waits for the one before, so text is taken at once.
+ * Return: whether the head ends in the block.
+ */
+sp_inline int sp_response_take(const volatile struct sp_response_table *t,
+			       struct sp_response_scan *s, const __u64 *at)
+{
+	const __u8 *byte = (const __u8 *)at;
+	__u32 state = s->state;
+
+	s->before = state;
+	s->blocks++;
+	if (!(t->flags[state & 255] & SP_RESPONSE_F_TEXT) || !sp_response_is_text(*at))
+		for (int i = 0; i < SP_RESPONSE_BLOCK; i++)
+			state = sp_response_next(t, state, byte[i]);
+	s->state = state;
+	if (state <= SP_RESPONSE_END_CLOSES)
+		return 1;
+	s->shorter += !(t->flags[state & 255] & SP_RESPONSE_F_LENGTH);
+	return 0;
+}
+
+#define SP_RESPONSE_AT(at)	((at) & (SP_RESPONSE_READ_MAX - 1))
+
+/* Return: the length of a head that ends in the last block. */
+sp_inline __u32 sp_response_head_len(const volatile struct sp_response_table *t,
+				     const struct sp_response_scan *s, const __u8 *head)
+{
+	__u32 at = s->blocks * SP_RESPONSE_BLOCK, state = s->before;
+
+	for (int i = 0; i < SP_RESPONSE_BLOCK && state > SP_RESPONSE_END_CLOSES; i++)
+		state = sp_response_next(t, state, head[SP_RESPONSE_AT(at++)]);
+	return at;
+}
+
+/* The number before the first CR of its block. Return: digits; 0: too many. */
+sp_inline __u32 sp_response_length(const struct sp_response_scan *s, const __u8 *head,
+				   __u64 *ret_length)
+{
+	__u32 at = (s->shorter + 1) * SP_RESPONSE_BLOCK, digits = 0;
+	__u64 unit = 1, length = 0;
+
+	for (int i = 0; i < SP_RESPONSE_BLOCK && head[SP_RESPONSE_AT(at)] != '\r'; i++)
+		at++;
+	for (; digits <= SP_RESPONSE_DIGITS_MAX; digits++) {
+		__u32 value = head[SP_RESPONSE_AT(at - 1 - digits)] - '0';
+
+		if (value > 9)
+			break;
+		length += value * unit;
+		unit *= 10;
+	}
+	*ret_length = length;
+	return digits <= SP_RESPONSE_DIGITS_MAX ? digits : 0;
 }
 
 sp_inline int sp_response_is(const __u8 *status, const char *of)
@@ -120,36 +172,46 @@ sp_inline int sp_response_is_last(const struct sp_response_scan *s, int is_bodyl
 	       (s->state == SP_RESPONSE_END && !is_bodyless);
 }
 
+sp_inline struct sp_boundary sp_response_boundary(const struct sp_response_scan *s, __u32 until,
+						  __u64 length, int is_bodyless, __u8 reading)
+{
+	if (sp_response_is_last(s, is_bodyless))
+		return sp_boundary_make(until, 0, SP_BOUND_NONE, reading);
+	if (is_bodyless)
+		return sp_boundary_make(until, 0, SP_BOUND_STOP, reading);
+	if (s->state == SP_RESPONSE_END_CHUNKED)
+		return sp_boundary_make(until, 0, SP_BOUND_CHUNK, reading);
+	return sp_boundary_make(until, length, SP_BOUND_STOP, reading);
+}
+
 /**
  * sp_response_settle() - move a boundary from the begin of a response to the end of the head or,
  * if that is known, of the response
- * @head:	bytes of the head
+ * @head:	room of SP_RESPONSE_READ_MAX
  * @b:		bound HEAD, and a reading of which the daemon needs nothing but WAKE
  *
  * Return: 0: the daemon has to read the head.
  */
-sp_inline int sp_response_settle(const struct sp_response_scan *s, const __u8 *head,
+sp_inline int sp_response_settle(const volatile struct sp_response_table *t,
+				 const struct sp_response_scan *s, const __u8 *head,
 				 struct sp_boundary *b)
 {
-	const __u8 *status = head + SP_RESPONSE_VERSION_LEN;
+	const __u8 *status = head + SP_RESPONSE_STATUS_AT;
 	int is_bodyless = sp_response_is_bodyless(status, b->reading);
-	int is_last = sp_response_is_last(s, is_bodyless);
-	int is_chunked = s->state == SP_RESPONSE_END_CHUNKED;
-	__u64 bytes = s->bytes;
+	__u64 length = 0;
 
 	if (s->state < SP_RESPONSE_END || s->state > SP_RESPONSE_END_CLOSES)
 		return 0;
 	/* clients differ about a 205 with a body, and chunks that can't be there */
-	if (s->digits > SP_RESPONSE_DIGITS_MAX || sp_response_is(status, "205") ||
-	    (is_chunked && sp_response_is_bodyless(status, 0)))
+	if (sp_response_is(status, "205") ||
+	    (s->state == SP_RESPONSE_END_CHUNKED && sp_response_is_bodyless(status, 0)))
 		return 0;
-	if (!is_bodyless && !is_last)
-		bytes += s->length;
-	if (bytes >= SP_BOUNDARY_LAP)
+	if (s->state == SP_RESPONSE_END_LENGTH && !sp_response_length(s, head, &length))
 		return 0;
-	*b = sp_boundary_make(b->until, bytes, is_last ? SP_BOUND_NONE :
-			      is_chunked && !is_bodyless ? SP_BOUND_CHUNK : SP_BOUND_STOP,
-			      b->reading);
+	if (length >= SP_BOUNDARY_LAP - SP_RESPONSE_READ_MAX)
+		return 0;
+	*b = sp_response_boundary(s, b->until + sp_response_head_len(t, s, head), length,
+				  is_bodyless, b->reading);
 	return 1;
 }
 

@@ -49,8 +49,8 @@ static long hash_block(__u32 i, struct payload **payload)
 	struct payload *p = *payload;
 	struct sp_siphash s = p->hash;
 
-	sp_decision_add(&s, p->bytes + (i & (SP_DECISION_BYTES_MAX / SP_DECISION_BLOCK - 1)) *
-			SP_DECISION_BLOCK);
+	sp_decision_add(&s, (const __u64 *)(p->bytes +
+			(i & (SP_DECISION_BYTES_MAX / SP_DECISION_BLOCK - 1)) * SP_DECISION_BLOCK));
 	p->hash = s;
 	return 0;
 }

@@ -12,7 +12,7 @@
 
 /* @hash, @scan, @at: of the bytes; here to spare the stack */
 struct payload {
-	__u8			bytes[PAYLOAD_MAX + PAYLOAD_BLOCK];
+	__u8			bytes[PAYLOAD_MAX + PAYLOAD_BLOCK] __attribute__((aligned(8)));
 	struct sp_siphash	hash;
 	struct sp_response_scan	scan;
 	struct sp_boundary	at;

@@ -20,15 +20,10 @@ SP_RODATA struct sp_response_table response_table = {};
 static long read_block(__u32 i, struct payload **payload)
 {
 	struct payload *p = *payload;
-	const __u8 *at = p->bytes + SP_RESPONSE_VERSION_LEN +
-		(i & (SP_RESPONSE_READ_MAX / SP_RESPONSE_BLOCK - 1)) * SP_RESPONSE_BLOCK;
-	struct sp_response_scan s = p->scan;
+	__u32 block = (i + 1) & (SP_RESPONSE_READ_MAX / SP_RESPONSE_BLOCK - 1);
 
-#pragma clang loop unroll(disable)
-	for (int n = 0; n < SP_RESPONSE_BLOCK; n++)
-		sp_response_take(&response_table, &s, at[n]);
-	p->scan = s;
-	return s.state <= SP_RESPONSE_END_CLOSES;
+	return sp_response_take(&response_table, &p->scan,
+				(const __u64 *)(p->bytes + block * SP_RESPONSE_BLOCK));
 }
 
 /* The packet has bytes at the boundary. */
@@ -52,8 +47,8 @@ static __noinline int read_response(const struct sp_pkt *pkt, struct sp_boundary
 	p->scan = sp_response_begin(p->bytes);
 	if (p->scan.state == SP_RESPONSE_BAD)
 		return 0;
-	bpf_loop(n / SP_RESPONSE_BLOCK + 1, read_block, &p, 0);
-	return sp_response_settle(&p->scan, p->bytes, b);
+	bpf_loop((n - 1) / SP_RESPONSE_BLOCK, read_block, &p, 0);
+	return sp_response_settle(&response_table, &p->scan, p->bytes, b);
 }
 
 /* The boundary lies in the room, to spare the stack. */

@@ -91,6 +91,7 @@ static void take_value(struct builder *b, __u8 state, __u8 line)
 {
 	for (int class = SPACE; class < SP_RESPONSE_CLASSES; class++)
 		set_next(b, state, class, state);
+	b->t->flags[state] |= SP_RESPONSE_F_TEXT;
 	take_line_end(b, state, line);
 }
 
@@ -167,22 +168,28 @@ static void add_words(struct builder *b, const struct headers *h, const struct h
 	add_word(b, h, "content-length", at_length);
 }
 
-static __u8 add_length(struct builder *b, __u8 line)
+/* @length: behind the colon of Content-Length */
+static void add_behind_length(struct builder *b, __u8 length, const struct headers *closing)
 {
-	__u8 blanks = add_blanks(b);
+	__u8 from = b->free;
+	struct headers h = add_headers(b, SP_RESPONSE_END_LENGTH);
 
-	take_digits(b, blanks, SP_RESPONSE_LENGTH);
+	add_words(b, &h, closing, SP_RESPONSE_BAD, SP_RESPONSE_BAD);
+	take_digits(b, length, SP_RESPONSE_LENGTH);
 	take_digits(b, SP_RESPONSE_LENGTH, SP_RESPONSE_LENGTH);
-	take_line_end(b, SP_RESPONSE_LENGTH, line);
-	return blanks;
+	take_line_end(b, SP_RESPONSE_LENGTH, h.line);
+	for (__u8 state = from; state < b->free; state++)
+		b->t->flags[state] |= SP_RESPONSE_F_LENGTH;
 }
 
+/* Behind the version. */
 static void add_status(struct builder *b, __u8 line)
 {
-	__u8 second = add_state(b), third = add_state(b), behind = add_state(b),
-		reason = add_state(b);
+	__u8 first = add_state(b), second = add_state(b), third = add_state(b),
+		behind = add_state(b), reason = add_state(b);
 
-	set_next(b, SP_RESPONSE_STATUS, FIRST, second);
+	set_next(b, SP_RESPONSE_VERSION, SPACE, first);
+	set_next(b, first, FIRST, second);
 	take_digits(b, second, third);
 	take_digits(b, third, behind);
 	set_next(b, behind, SPACE, reason);
@@ -211,20 +218,21 @@ static void fill_hex(struct sp_response_table *t)
 void sp_response_table_fill(struct sp_response_table *ret_table)
 {
 	struct builder b = { .t = ret_table, .free = SP_RESPONSE_FREE };
-	struct headers bare, with_length, chunked, closing;
+	struct headers bare, chunked, closing;
+	__u8 length;
 
 	memset(ret_table, 0, sizeof(*ret_table));
 	for (int byte = 0; byte < 256; byte++)
 		ret_table->class[byte] = class_of(byte);
 	fill_hex(ret_table);
 	bare = add_headers(&b, SP_RESPONSE_END);
-	with_length = add_headers(&b, SP_RESPONSE_END_LENGTH);
 	chunked = add_headers(&b, SP_RESPONSE_END_CHUNKED);
 	closing = add_headers(&b, SP_RESPONSE_END_CLOSES);
-	add_words(&b, &bare, &closing, add_length(&b, with_length.line),
+	length = add_blanks(&b);
+	add_words(&b, &bare, &closing, length,
 		  add_value(&b, add_blanks(&b), "chunked", chunked.line));
-	add_words(&b, &with_length, &closing, SP_RESPONSE_BAD, SP_RESPONSE_BAD);
 	add_words(&b, &chunked, &closing, SP_RESPONSE_BAD, SP_RESPONSE_BAD);
 	add_status(&b, bare.line);
+	add_behind_length(&b, length, &closing);
 	add_ends(&b);
 }

@@ -27,15 +27,21 @@ static struct sp_response_table table;
 /* Return: whether @ret was settled, from a boundary at 1000. */
 static int settle(const char *text, size_t len, __u8 reading, struct sp_boundary *ret)
 {
-	__u8 head[ROOM] = { 0 };
+	union {
+		__u8	bytes[ROOM + SP_RESPONSE_BLOCK];
+		__u64	blocks[ROOM / SP_RESPONSE_BLOCK + 1];
+	} head = { 0 };
 	struct sp_response_scan s;
 
-	memcpy(head, text, len);
+	memcpy(head.bytes, text, len);
 	*ret = sp_boundary_make(1000, 0, SP_BOUND_HEAD, reading);
-	s = sp_response_begin(head);
-	for (size_t i = SP_RESPONSE_VERSION_LEN; i < len; i++)
-		sp_response_take(&table, &s, head[i]);
-	return sp_response_settle(&s, head, ret);
+	s = sp_response_begin(head.bytes);
+	if (s.state == SP_RESPONSE_BAD)
+		return 0;
+	for (size_t i = 1; i <= (len + SP_RESPONSE_BLOCK - 1) / SP_RESPONSE_BLOCK - 1; i++)
+		if (sp_response_take(&table, &s, head.blocks + i))
+			break;
+	return sp_response_settle(&table, &s, head.bytes, ret);
 }
 
 static const struct {
