@@ -24,8 +24,8 @@ enum { SP_PATCH_GONE, SP_PATCH_DONE, SP_PATCH_MOVED };
  * @refreshed_s:	for the meta of both halves; 0: no change
  * @flags:	SP_STATE_* to add to the half up; the half down gets the same ends from its own view
  * @sets:	SP_PATCH_*
- * @down_end, @down_tsval: of what the daemon sends on of the half down's stream: where the bytes end,
- *		and the TSval as sent (host order); 0: nothing
+ * @down_end:	of what the daemon sends on of the half down's stream (host order); 0: nothing
+ * @down_tsval:	the same: TSval as sent; 0: none
  * @up, @down:	boundaries, as @sets says
  * @was_up, @was_down: what the daemon has looked at, as @sets says
  * @version, @becomes: with SP_PATCH_UP or SP_PATCH_DOWN: of the splice, before and after

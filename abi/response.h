@@ -42,8 +42,8 @@ enum {
  * @class:	of each byte, below SP_RESPONSE_CLASSES
  * @hex:	value of a hexadecimal digit, or SP_CHUNK_*
  * @flags:	SP_RESPONSE_F_* of each state
- * @next:	the state behind a byte: by state, then by class. The verifier knows of no bound of a
- *		class: so the room behind
+ * @next:	the state behind a byte: by state, then by class. Room behind, as the verifier
+ *		knows no bound of a class
  */
 struct sp_response_table {
 	__u8	class[256];

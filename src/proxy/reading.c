@@ -87,7 +87,8 @@ enum sp_parse_verdict sp_reading_go(struct sp_reading *r, const char *bytes, __u
 {
 	enum sp_parse_verdict v = SP_PARSE_OK;
 
-	while (v == SP_PARSE_OK && sp_reading_is_open(&r->boundary) && !sp_boundary_laps(r->boundary)) {
+	while (v == SP_PARSE_OK && sp_reading_is_open(&r->boundary) &&
+	       !sp_boundary_laps(r->boundary)) {
 		__u32 skip = r->boundary.until - at;
 
 		if (skip >= len)

@@ -85,8 +85,8 @@ static int shrink_slot(struct sp_partial *s, const struct sp_boundary *b)
 	return read && s->reasm.len;
 }
 
-static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct sp_partial *s, struct sp_reading *r,
-				       const struct sp_segment *seg)
+static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct sp_partial *s,
+				       struct sp_reading *r, const struct sp_segment *seg)
 {
 	enum sp_parse_verdict v;
 

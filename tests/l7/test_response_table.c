@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_response_table.c - heads that the datapath reads: the parser must find the same end; heads
- * that are left to the parser
+ * test_response_table.c - heads and size lines for the datapath: the parser must find the same end;
+ * heads for the parser alone
  */
 #include "l7/response_table.c"
 
