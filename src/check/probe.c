@@ -18,6 +18,7 @@
 #define PORT_TRIES	16
 #define RUN_TRIES	3		/* where a local port turns out to be in use */
 #define URL_MAX		512
+#define IDLE_MAX	512
 
 struct sp_prober {
 	uv_loop_t		*loop;
@@ -26,6 +27,8 @@ struct sp_prober {
 	sp_probe_done		done;
 	void			*ctx;
 	unsigned int		port_first, port_last, port_next;
+	unsigned int		idle_count;
+	CURL			*idle[IDLE_MAX];	/* handles for later runs */
 };
 
 /* A socket that libcurl waits for. @probe: its run, which ends later than the watch */
@@ -166,14 +169,35 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 
 /* ---- a run ---- */
 
-static void free_probe(struct sp_probe *probe)
+/* To make a handle costs as much as a run. */
+static CURL *get_handle(struct sp_prober *p)
 {
-	if (probe->easy) {
-		curl_multi_remove_handle(probe->prober->multi, probe->easy);
-		curl_easy_cleanup(probe->easy);
-	}
+	return p->idle_count ? p->idle[--p->idle_count] : curl_easy_init();
+}
+
+static void put_handle(struct sp_prober *p, CURL *easy)
+{
+	curl_multi_remove_handle(p->multi, easy);
+	curl_easy_reset(easy);
+	if (p->idle_count < IDLE_MAX)
+		p->idle[p->idle_count++] = easy;
+	else
+		curl_easy_cleanup(easy);
+}
+
+static void end_handle(struct sp_probe *probe)
+{
+	if (probe->easy)
+		put_handle(probe->prober, probe->easy);
 	curl_slist_free_all(probe->headers);
 	curl_slist_free_all(probe->connect_to);
+	probe->easy = NULL;
+	probe->headers = probe->connect_to = NULL;
+}
+
+static void free_probe(struct sp_probe *probe)
+{
+	end_handle(probe);
 	free(probe);
 }
 
@@ -203,6 +227,8 @@ static void set_transport(CURL *easy, struct sp_probe *probe)
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)probe->check->def.timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 4096L);
+	/* addresses are cached like names, and each connection walks the cache */
+	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 }
 
 static void set_tls(CURL *easy, const struct sp_check_def *def)
@@ -258,7 +284,7 @@ static int set_url(CURL *easy, struct sp_probe *probe)
 
 static int start_run(struct sp_probe *probe)
 {
-	CURL *easy = curl_easy_init();
+	CURL *easy = get_handle(probe->prober);
 	int err;
 
 	if (!easy)
@@ -365,12 +391,7 @@ static enum sp_probe_outcome judge_run(const struct sp_probe *probe, CURLcode co
 
 static int run_again(struct sp_probe *probe)
 {
-	curl_multi_remove_handle(probe->prober->multi, probe->easy);
-	curl_easy_cleanup(probe->easy);
-	probe->easy = NULL;
-	curl_slist_free_all(probe->headers);
-	curl_slist_free_all(probe->connect_to);
-	probe->headers = probe->connect_to = NULL;
+	end_handle(probe);
 	return start_run(probe);
 }
 
