@@ -7,6 +7,7 @@
 #include "abi/half.h"
 #include "abi/limit.h"
 #include "abi/named.h"
+#include "abi/order.h"
 #include "abi/policy.h"
 #include "abi/service.h"
 #include "abi/stash.h"
@@ -40,6 +41,15 @@ struct {
 	__type(key, struct sp_tuple);
 	__type(value, struct sp_named);
 } sp_named SEC(".maps");
+
+/* No program reads this map. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SP_ORDERS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sp_order_key);
+	__type(value, __u32);
+} sp_orders SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -148,8 +148,8 @@ static __noinline struct sp_service *service_of(const struct sp_pkt *pkt)
 }
 
 /*
- * A connection of this machine to a backend that sees clients' addresses: a check. Listeners do not
- * count: such a tuple is a client's.
+ * A connection of this machine to a backend: a check, where backends see clients' addresses. A
+ * listener's tuple may be of a client.
  */
 static __always_inline int is_to_own_socket(const struct sp_pkt *pkt)
 {

@@ -50,8 +50,12 @@ struct sp_backend_conf {
 	char			*name;		/* defaults to the text of its address */
 	struct sp_endpoint	at;
 	unsigned int		weight;		/* 0..256, default 1; 0: no new connections */
+	int			is_backup;	/* only while no other can be chosen */
 	unsigned int		max_connections; /* of this proxy; default 0: any number */
 };
+
+/* Connections of a backend that goes down by its checks or by an order live on, or are reset. */
+enum sp_on_down { SP_DOWN_KEEP, SP_DOWN_RESET };
 
 #define SP_CHECKS_MAX	65536	/* backends with a check, in all pools */
 
@@ -108,6 +112,7 @@ struct sp_pool_conf {
 	unsigned int		failures;
 	__u64			retry_ns;	/* time without connections then, default 5s */
 	struct sp_check_conf	check;		/* default none */
+	enum sp_on_down		on_down;	/* default keep */
 	size_t			backend_count;
 	struct sp_backend_conf	*backends;
 };

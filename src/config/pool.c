@@ -23,6 +23,18 @@ static int is_backend_name(const char *text)
 	return strchr(SP_ALNUM "[", text[0]) && !text[strspn(text, SP_ALNUM "-_.:[]")];
 }
 
+static int value_backup(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			void *into)
+{
+	static const char *const words[] = { "false", "true", NULL };
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	*(int *)into = word;
+	return 0;
+}
+
 static const struct sp_doc_key backend_keys[] = {
 	{ .name = "address", .parse = sp_value_endpoint,
 	  .offset = offsetof(struct sp_backend_conf, at),
@@ -34,6 +46,8 @@ static const struct sp_doc_key backend_keys[] = {
 	{ .name = "weight", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_backend_conf, weight),
 	  .min = 0, .max = WEIGHT_MAX },
+	{ .name = "backup", .parse = value_backup,
+	  .offset = offsetof(struct sp_backend_conf, is_backup), .allowed = "true or false" },
 	{ .name = "max_connections", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_backend_conf, max_connections),
 	  .min = 0, .max = MAX_CONNECTIONS_MAX },
@@ -159,6 +173,19 @@ static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 	return 0;
 }
 
+static int value_on_down(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			 void *into)
+{
+	static const char *const words[] = { [SP_DOWN_KEEP] = "keep", [SP_DOWN_RESET] = "reset",
+					     NULL };
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	*(enum sp_on_down *)into = word;
+	return 0;
+}
+
 static int value_proxy_protocol(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 				void *into)
 {
@@ -195,6 +222,8 @@ static const struct sp_doc_key pool_keys[] = {
 	{ .name = "retry", .parse = sp_value_time,
 	  .offset = offsetof(struct sp_pool_conf, retry_ns),
 	  .min = SP_TIME_MIN_NS, .max = SP_HOUR_NS },
+	{ .name = "on_down", .parse = value_on_down,
+	  .offset = offsetof(struct sp_pool_conf, on_down), .allowed = "keep or reset" },
 	{ .name = "check", .parse = sp_value_check, .offset = offsetof(struct sp_pool_conf, check),
 	  .allowed = "a mapping, as in {type: http, path: /health}" },
 	{ .name = "backends", .parse = sp_value_array,

@@ -205,6 +205,7 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 	fprintf(out, "    queue_time: %s\n", sp_time_format(pool->queue_ns, text));
 	fprintf(out, "    failures: %u\n    retry: %s\n", pool->failures,
 		sp_time_format(pool->retry_ns, text));
+	fprintf(out, "    on_down: %s\n", pool->on_down == SP_DOWN_KEEP ? "keep" : "reset");
 	sp_check_print(&pool->check, out);
 	fputs("    backends:\n", out);
 	for (const struct sp_backend_conf *b = pool->backends;
@@ -213,6 +214,8 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 		print_endpoint(&b->at, out);
 		print_key(", name", b->name, out);
 		fprintf(out, ", weight: %u", b->weight);
+		if (b->is_backup)
+			fputs(", backup: true", out);
 		if (b->max_connections)		/* long lists of backends have few of these */
 			fprintf(out, ", max_connections: %u", b->max_connections);
 		fputs("}\n", out);

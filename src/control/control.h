@@ -17,16 +17,19 @@
  * Request: one object of at most 4096 bytes with its newline.
  *	"version"	1; required
  *	"command"	"status", "connections", "drops", "cluster", "ready",
- *			"drain-self", "reload" or "config"; required
+ *			"drain-self", "reload", "config" or "backend"; required
  *	"limit"		connections only: at most so many, 0: all; default 100
  *	"filter"	connections only: terms joined by blanks, all must hold:
  *			ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT (any of the four
  *			ends), pool=NAME, service=NAME, backend=NAME, state=STATE
  *	"undo"		drain-self only: true: stay after all; default false
  *	"file"		config only: absolute path of a file to compare with
+ *	"name"		backend only: POOL/NAME of a backend; without it all are "auto"
+ *			again
+ *	"order"		backend only, with "name": "up", "drain", "down" or "auto"
  * Any other key is an error, so that a misspelt one can't widen an answer.
  *
- * drain-self, reload, and config with a file are for root and for the owner of the
+ * drain-self, reload, backend, and config with a file are for root and for the owner of the
  * socket's file (SO_PEERCRED). The others only ask, and are for everybody who can
  * open the socket.
  *
@@ -52,10 +55,11 @@
  *	   "mode":MODE, "pools":[TEXT...], "connections":N|null, "max_connections":N|null}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
- *	   "failures":N, "open":N, "connections":N, "refused":N, "silent":N,
+ *	   "failures":N, "opening":N, "open":N, "connections":N, "refused":N, "silent":N,
  *	   "check":{"type":"tcp"|"http"|"https", "state":"unknown"|"up"|"down",
  *	     "reason":TEXT, "took_ms":N, "checked_ms":N|null, "changed_ms":N|null,
  *	     "passed":N, "failed":N, "changes":N}|null,
+ *	   "order":"auto"|"up"|"drain"|"down",
  *	   "agent":TEXT|null, "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...]}...],
  *	 "counters":{NAME:N...}}
  * A service's connections are those at this proxy that are not closed, where it has
@@ -100,6 +104,11 @@
  * the normal form of that, and needs_start the first setting for which a reload
  * would be refused; without these two are missing, and file is the daemon's own.
  *
+ * Answer to "backend": one line
+ *	{"backends":[{"pool":TEXT, "name":TEXT, "order":"auto"|"up"|"drain"|"down"}...]}
+ * what was named, or all whose order has changed. The order is this proxy's, and is
+ * kept over restarts of the daemon.
+ *
  * Answer to "drops": one line
  *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}
  * what is the packet's fate: "stack", "drop", "daemon" or "answer", see splicectl(1);
@@ -123,8 +132,8 @@
  * an answer within 30 s, else it is cut off. The daemon serves 16 at a time;
  * the next one is told so.
  *
- * History: 1, the first; cluster, ready, drain-self, reload and config came later,
- * and are not known to older daemons, which say so.
+ * History: 1, the first; cluster, ready, drain-self, reload, config and backend came
+ * later, and are not known to older daemons, which say so.
  */
 #define SP_CONTROL_VERSION	1
 #define SP_CONTROL_REQUEST_MAX	4096
@@ -171,6 +180,7 @@ struct sp_connection_row {
  * @drain:	likewise; leave, or with @is_undo stay
  * @reload:	likewise; read the file again
  * @config:	likewise; @file: to compare with, or NULL
+ * @backend:	likewise; @name is empty: all are "auto"
  * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of
  *		@rows. Return the rows filled, also 0, or -errno; set *@is_end when there are no
  *		more. Must come to an end although the table changes meanwhile. Strings in @rows are
@@ -187,6 +197,7 @@ struct sp_control_ops {
 	json_t *(*drain)(void *ctx, int is_undo);
 	json_t *(*reload)(void *ctx);
 	json_t *(*config)(void *ctx, const char *file);
+	json_t *(*backend)(void *ctx, const char *name, const char *order);
 	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max,
 			   int *is_end);
 };

@@ -8,7 +8,8 @@
 #include "base/addr.h"
 #include "control/request.h"
 
-#define COMMANDS_ALLOWED "status, connections, drops, cluster, ready, drain-self, reload or config"
+#define COMMANDS_ALLOWED \
+	"status, connections, drops, cluster, ready, drain-self, reload, config or backend"
 #define TERMS_ALLOWED	 "ADDRESS, ADDRESS:PORT, pool=NAME, service=NAME, backend=NAME or state=STATE"
 #define STATES_ALLOWED	 "open, closing or closed"
 
@@ -21,6 +22,7 @@ static const char *const command_names[SP_CONTROL_COMMAND_COUNT] = {
 	[SP_CONTROL_DRAIN] = "drain-self",
 	[SP_CONTROL_RELOAD] = "reload",
 	[SP_CONTROL_CONFIG] = "config",
+	[SP_CONTROL_BACKEND] = "backend",
 };
 
 static const struct {
@@ -131,6 +133,17 @@ static int parse_file(const json_t *value, char *error, struct sp_control_reques
 	return 0;
 }
 
+static int parse_short(const char *key, const json_t *value, char *error, char *text, size_t size)
+{
+	const char *found = json_string_value(value);
+
+	if (!found || !*found || strlen(found) >= size)
+		return refuse_request(error, "'%s' must be a string of 1 to %zu characters", key,
+				      size - 1);
+	strcpy(text, found);
+	return 0;
+}
+
 static int parse_version(const json_t *value, char *error)
 {
 	if (!json_is_integer(value))
@@ -166,7 +179,8 @@ static int parse_option(const char *key, const json_t *value, char *error,
 {
 	int is_list = request->command == SP_CONTROL_CONNECTIONS,
 		is_drain = request->command == SP_CONTROL_DRAIN,
-		is_config = request->command == SP_CONTROL_CONFIG;
+		is_config = request->command == SP_CONTROL_CONFIG,
+		is_backend = request->command == SP_CONTROL_BACKEND;
 
 	if (!strcmp(key, "limit") && is_list)
 		return parse_limit(value, error, request);
@@ -176,11 +190,16 @@ static int parse_option(const char *key, const json_t *value, char *error,
 		return parse_undo(value, error, request);
 	if (!strcmp(key, "file") && is_config)
 		return parse_file(value, error, request);
+	if (!strcmp(key, "name") && is_backend)
+		return parse_short(key, value, error, request->name, sizeof(request->name));
+	if (!strcmp(key, "order") && is_backend)
+		return parse_short(key, value, error, request->order, sizeof(request->order));
 	return refuse_request(error,
-			      "key '%.40s' is not known; allowed with %s: version, command%s%s%s",
+			      "key '%.40s' is not known; allowed with %s: version, command%s%s%s%s",
 			      key, command_names[request->command],
 			      is_list ? ", limit, filter" : "", is_drain ? ", undo" : "",
-			      is_config ? ", file" : "");
+			      is_config ? ", file" : "",
+			      is_backend ? ", name, order" : "");
 }
 
 static int parse_object(json_t *root, char *error, struct sp_control_request *request)
@@ -202,6 +221,8 @@ static int parse_object(json_t *root, char *error, struct sp_control_request *re
 		if (err)
 			return err;
 	}
+	if (!*request->name != !*request->order)
+		return refuse_request(error, "'name' and 'order' belong together");
 	return 0;
 }
 
@@ -216,6 +237,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 	ret_request->is_undo = 0;
 	ret_request->file[0] = 0;
 	ret_request->term_count = 0;
+	ret_request->name[0] = ret_request->order[0] = 0;
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, &json_error);
 	if (!root)
 		return refuse_request(error, "request is not a line of JSON: %.160s (column %d)",
@@ -231,6 +253,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 int sp_control_request_changes(const struct sp_control_request *request)
 {
 	return request->command == SP_CONTROL_DRAIN || request->command == SP_CONTROL_RELOAD ||
+	       request->command == SP_CONTROL_BACKEND ||
 	       (request->command == SP_CONTROL_CONFIG && *request->file);
 }
 

@@ -8,6 +8,8 @@
 #include "control/control.h"
 
 #define SP_CONTROL_TERMS_MAX	8
+#define SP_CONTROL_NAME_MAX	128	/* "pool/backend", both as long as a name may be */
+#define SP_CONTROL_ORDER_MAX	8
 #define SP_CONTROL_ERROR_MAX	256
 
 enum sp_control_command {
@@ -19,6 +21,7 @@ enum sp_control_command {
 	SP_CONTROL_DRAIN,
 	SP_CONTROL_RELOAD,
 	SP_CONTROL_CONFIG,
+	SP_CONTROL_BACKEND,
 	SP_CONTROL_COMMAND_COUNT,
 };
 
@@ -46,6 +49,7 @@ struct sp_control_term {
  * struct sp_control_request - what a client asks for. Points into itself: not to be copied.
  * @is_undo:	of drain-self
  * @file:	of config; empty: none
+ * @name, @order: of backend; empty: absent
  * @limit:	rows, 0: all
  * @terms:	all must hold
  * @filter:	text of the terms, cut at its blanks
@@ -53,6 +57,8 @@ struct sp_control_term {
 struct sp_control_request {
 	enum sp_control_command	command;
 	int			is_undo;
+	char			name[SP_CONTROL_NAME_MAX];
+	char			order[SP_CONTROL_ORDER_MAX];
 	__u64			limit;
 	unsigned int		term_count;
 	struct sp_control_term	terms[SP_CONTROL_TERMS_MAX];

@@ -247,6 +247,9 @@ static void run_request(struct sp_control_session *s)
 	case SP_CONTROL_CONFIG:
 		answer_last(s, ops->config(ctx, *s->request.file ? s->request.file : NULL));
 		break;
+	case SP_CONTROL_BACKEND:
+		answer_last(s, ops->backend(ctx, s->request.name, s->request.order));
+		break;
 	case SP_CONTROL_CONNECTIONS:
 		enter_state(s, SP_SESSION_LISTING);
 		break;

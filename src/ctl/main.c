@@ -5,9 +5,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "ctl/client.h"
 #include "ctl/config.h"
+#include "ctl/drained.h"
 #include "control/control.h"
 #include "ctl/show.h"
 
@@ -18,8 +21,11 @@ enum exit_code { EXIT_OK = 0, EXIT_ANSWER = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE 
 
 /* Options of some commands only. */
 enum { COMMAND_LIMIT = 1, COMMAND_ALL = 2, COMMAND_FILTER = 4, COMMAND_UNDO = 8,
-       COMMAND_DIFF = 32,
-       COMMAND_OF_STATUS = 16 /* a view of the answer to "status" */ };
+       COMMAND_OF_STATUS = 16, /* a view of the answer to "status" */
+       COMMAND_DIFF = 32, COMMAND_RESET = 64, COMMAND_TIMEOUT = 128, COMMAND_NAME = 256,
+       COMMAND_ORDER = 512 };
+
+#define POLL_US 200000	/* between two looks of wait-drained */
 
 /* A health check of an announced proxy asks several times a second. */
 #define READY_LIMIT_MS 250
@@ -30,6 +36,9 @@ struct options {
 	int is_all;
 	int is_undo;
 	const char *diff;   /* a file */
+	int is_reset;
+	json_int_t timeout_s; /* of wait-drained; negative: none */
+	const char *name, *order;
 	json_int_t limit;
 	unsigned int given; /* COMMAND_* */
 	char filter[SP_CONTROL_REQUEST_MAX];
@@ -53,6 +62,8 @@ static int show_drain(struct sp_client *client, const struct options *options);
 static int show_checks(struct sp_client *client, const struct options *options);
 static int show_reload(struct sp_client *client, const struct options *options);
 static int show_config(struct sp_client *client, const struct options *options);
+static int show_backend(struct sp_client *client, const struct options *options);
+static int wait_drained(struct sp_client *client, const struct options *options);
 
 static const struct command commands[] = {
 	{ "status", 0, 0, show_status, "", "the daemon, its services, pools, store and counters" },
@@ -70,6 +81,10 @@ static const struct command commands[] = {
 	{ "reload", 0, 0, show_reload, "", "read the configuration again, and wait for the end" },
 	{ "config", COMMAND_DIFF, 0, show_config, "[--diff FILE]",
 	  "the configuration in effect; what FILE would change" },
+	{ "backend", COMMAND_NAME | COMMAND_ORDER | COMMAND_RESET, 0, show_backend,
+	  "POOL/NAME up|drain|down|auto, --reset", "which backends get new connections" },
+	{ "wait-drained", COMMAND_NAME | COMMAND_TIMEOUT | COMMAND_OF_STATUS, 0, wait_drained,
+	  "POOL/NAME [--timeout S]", "wait until a backend has no connection left" },
 };
 
 static const struct option long_options[] = {
@@ -79,6 +94,8 @@ static const struct option long_options[] = {
 	{ "all", no_argument, NULL, 'a' },
 	{ "undo", no_argument, NULL, 'u' },
 	{ "diff", required_argument, NULL, 'd' },
+	{ "reset", no_argument, NULL, 'r' },
+	{ "timeout", required_argument, NULL, 't' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -88,7 +105,7 @@ static void print_help(FILE *out)
 {
 	fputs("usage: splicectl [--socket PATH] [--json] COMMAND\n\ncommands:\n", out);
 	for (size_t i = 0; i < COUNT(commands); i++)
-		fprintf(out, "  %-11s %-24s %s\n", commands[i].name, commands[i].arguments,
+		fprintf(out, "  %-12s %-24s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].help);
 	fputs("\noptions:\n"
 	      "  -s, --socket PATH   control socket of the daemon (" SP_CONTROL_PATH ")\n"
@@ -97,6 +114,8 @@ static void print_help(FILE *out)
 	      "  -a, --all           drops: also reasons that never occurred\n"
 	      "  -u, --undo          drain-self: stay after all\n"
 	      "  -d, --diff FILE     config: compare with the configuration in FILE\n"
+	      "  -r, --reset         backend: all are auto again\n"
+	      "  -t, --timeout S     wait-drained: seconds to wait (no end)\n"
 	      "  -h, --help          print this\n"
 	      "  -V, --version       print the version\n"
 	      "\nfilters (all given ones must hold):\n"
@@ -287,6 +306,59 @@ static int show_config(struct sp_client *client, const struct options *options)
 	return code;
 }
 
+static void backend_text(const json_t *object, const struct options *options)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(object, "backends"), i, row)
+		printf("%s/%s: %s\n", json_string_value(json_object_get(row, "pool")) ?: "-",
+		       json_string_value(json_object_get(row, "name")) ?: "-",
+		       json_string_value(json_object_get(row, "order")) ?: "-");
+}
+
+static int show_backend(struct sp_client *client, const struct options *options)
+{
+	return show_object(client, options, backend_text);
+}
+
+static int fail_drained(const struct options *options, int err)
+{
+	if (err == -ENOENT)
+		return print_failure(EXIT_ANSWER, "no backend '%s'; allowed: POOL/NAME, as in "
+				     "splicectl status", options->name);
+	if (err == -EAGAIN)
+		return print_failure(EXIT_SILENT, "the daemon does not answer; it may hang");
+	return print_failure(EXIT_UNREACHABLE, "reading the answer: %s", strerror(-err));
+}
+
+/* @client has asked for the status, to test that a daemon is there. */
+static int wait_drained(struct sp_client *client, const struct options *options)
+{
+	time_t start = time(NULL);
+	struct sp_drained d;
+	json_t *object;
+	int code = next_object(client, &object), err;
+
+	if (code)
+		return code;
+	json_decref(object);
+	while (!(err = sp_drained_count(options->path, options->name, &d)) && d.open) {
+		if (d.takes_new)
+			return print_failure(EXIT_ANSWER, "%s gets new connections; first: splicectl "
+					     "backend %s drain", options->name, options->name);
+		if (options->timeout_s >= 0 && time(NULL) - start >= options->timeout_s)
+			return print_failure(EXIT_ANSWER, "%s has %" JSON_INTEGER_FORMAT
+					     " connection%s left", options->name, d.open,
+					     d.open == 1 ? "" : "s");
+		usleep(POLL_US);
+	}
+	if (err)
+		return fail_drained(options, err);
+	printf("%s has no connection\n", options->name);
+	return EXIT_OK;
+}
+
 /* A single line; the exit status says the same. */
 static int show_ready(struct sp_client *client, const struct options *options)
 {
@@ -377,6 +449,9 @@ static json_t *make_request(const struct command *command, const struct options 
 
 	if (command->takes & COMMAND_LIMIT)
 		json_object_set_new(request, "limit", json_integer(options->limit));
+	if (options->order)
+		json_object_update_new(request, json_pack("{s:s, s:s}", "name", options->name, "order",
+							  options->order));
 	if (options->is_undo)
 		json_object_set_new(request, "undo", json_true());
 	if (options->diff) {
@@ -454,6 +529,18 @@ static int parse_limit(const char *text, struct options *options)
 	return 0;
 }
 
+static int parse_timeout(const char *text, struct options *options)
+{
+	char *end;
+
+	errno = 0;
+	options->timeout_s = strtoll(text, &end, 10);
+	options->given |= COMMAND_TIMEOUT;
+	if (*text < '0' || *text > '9' || *end || errno)
+		return print_usage("--timeout '%s' is no whole number of seconds", text);
+	return 0;
+}
+
 /* Return: 0 to go on; -1 done; else an exit code. */
 static int parse_option(int letter, struct options *options)
 {
@@ -478,6 +565,12 @@ static int parse_option(int letter, struct options *options)
 		options->diff = optarg;
 		options->given |= COMMAND_DIFF;
 		return 0;
+	case 'r':
+		options->is_reset = 1;
+		options->given |= COMMAND_RESET;
+		return 0;
+	case 't':
+		return parse_timeout(optarg, options);
 	case 'h':
 		print_help(stdout);
 		return -1;
@@ -505,6 +598,22 @@ static int join_filter(char **terms, struct options *options)
 	return 0;
 }
 
+/* "POOL/NAME", and an order, unless all are reset. */
+static int take_words(const struct command *command, char **words, struct options *options)
+{
+	int wanted = options->is_reset ? 0 : command->takes & COMMAND_ORDER ? 2 : 1, count = 0;
+
+	while (words[count])
+		count++;
+	if (count != wanted)
+		return print_usage(wanted == 2 ? "'%s' takes POOL/NAME and up, drain, down or auto" :
+				   wanted ? "'%s' takes POOL/NAME" :
+				   "'%s --reset' takes no backend", command->name);
+	options->name = words[0];
+	options->order = wanted == 2 ? words[1] : NULL;
+	return 0;
+}
+
 static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; i < COUNT(commands); i++)
@@ -525,7 +634,8 @@ static int run_command(char **words, struct options *options)
 	command = find_command(*words);
 	if (!command)
 		return print_usage("command '%s' is not known", *words);
-	if (join_filter(words + 1, options))
+	if (command->takes & COMMAND_NAME ? take_words(command, words + 1, options) :
+	    join_filter(words + 1, options))
 		return EXIT_USAGE;
 	unwanted = options->given & ~command->takes;
 	if (unwanted & COMMAND_FILTER)
@@ -536,16 +646,19 @@ static int run_command(char **words, struct options *options)
 		return print_usage("'%s' takes no --diff", command->name);
 	if (unwanted)
 		return print_usage(unwanted & COMMAND_UNDO ? "'%s' takes no --undo" :
+				   unwanted & COMMAND_RESET ? "'%s' takes no --reset" :
+				   unwanted & COMMAND_TIMEOUT ? "'%s' takes no --timeout" :
 				   "'%s' takes no --all", command->name);
 	return ask_and_flush(command, options);
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = { .path = SP_CONTROL_PATH, .limit = SP_CONTROL_LIMIT };
+	struct options options = { .path = SP_CONTROL_PATH, .limit = SP_CONTROL_LIMIT,
+				   .timeout_s = -1 };
 	int letter, code;
 
-	while ((letter = getopt_long(argc, argv, "s:jn:aud:hV", long_options, NULL)) >= 0) {
+	while ((letter = getopt_long(argc, argv, "s:jn:aud:rt:hV", long_options, NULL)) >= 0) {
 		code = parse_option(letter, &options);
 		if (code)
 			return code < 0 ? EXIT_OK : code;

@@ -13,6 +13,7 @@
 #include "abi/half.h"
 #include "abi/patch.h"
 #include "abi/named.h"
+#include "abi/order.h"
 #include "abi/stash.h"
 #include "config/config.h"
 #include "base/keys.h"
@@ -180,6 +181,14 @@ int sp_datapath_name(struct sp_datapath *dp, const struct sp_tuple *front,
 		     const struct sp_named *named);
 int sp_datapath_named(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn,
 		      struct sp_named *ret_named);
+
+/*
+ * Map sp_orders. @order: 0: no order. Return: 0; -E2BIG: full. sp_datapath_order_get() returns the
+ * order.
+ */
+int sp_datapath_order_put(struct sp_datapath *dp, const struct sp_order_key *key, __u32 order);
+__u32 sp_datapath_order_get(struct sp_datapath *dp, const struct sp_order_key *key);
+void sp_datapath_orders_clear(struct sp_datapath *dp);
 
 /* Map sp_stash, which no program reads. Return: 0; -E2BIG: full; -ENOENT. */
 int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key,

@@ -99,6 +99,8 @@ int sp_ager_reclaim(struct sp_ager *ager, const struct sp_limits_conf *limits,
  */
 int sp_ager_give_way(struct sp_ager *ager, const struct sp_tuple *back,
 		     const struct sp_addr *client);
+/* Reset the live splice of @down_key, a half from a backend. Return: whether it was removed. */
+int sp_ager_break(struct sp_ager *ager, const struct sp_tuple *down_key);
 /* Return: an upper bound of the live splices of @client. */
 __u32 sp_ager_held_by(const struct sp_ager *ager, const struct sp_addr *client);
 /* A splice of @client was made. */

@@ -33,6 +33,24 @@ static int holds_much_more(const struct sp_ager *a, const struct sp_addr *holder
 	return sp_ager_held_by(a, holder) >= 2 * sp_ager_held_by(a, client) + HOLDS_MORE;
 }
 
+static void end_view(struct sp_ager *a, struct sp_view *v)
+{
+	sp_view_find_up(a, v);
+	sp_ager_expire(a, v);
+}
+
+int sp_ager_break(struct sp_ager *a, const struct sp_tuple *down_key)
+{
+	struct sp_view v;
+	struct sp_entry e;
+
+	if (!a->expired || sp_view_open(a, down_key, &e, &v) || !sp_entry_is_live(&e) ||
+	    sp_view_is_left(a, &v))
+		return 0;
+	end_view(a, &v);
+	return 1;
+}
+
 int sp_ager_give_way(struct sp_ager *a, const struct sp_tuple *back, const struct sp_addr *client)
 {
 	struct sp_tuple key = sp_tuple_reverse(back);
@@ -44,7 +62,6 @@ int sp_ager_give_way(struct sp_ager *a, const struct sp_tuple *back, const struc
 		return 0;
 	if (sp_view_is_left(a, &v))
 		return 0;
-	sp_view_find_up(a, &v);
-	sp_ager_expire(a, &v);
+	end_view(a, &v);
 	return 1;
 }

@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 
+#define RESET_WALKS 2	/* over the table of splices, 1 s apart: see resets.h */
+
 static int key_compare(const struct sp_backend *a, const struct sp_backend *b)
 {
 	int diff = sp_endpoint_compare(&a->at, &b->at);
@@ -105,15 +107,70 @@ void sp_backends_connected(struct sp_backends *b, const struct sp_pool_conf *poo
 	backend->is_down = 0;
 }
 
+/* New connections begin slowly; splices of a backend that is gone are reset, if the pool asks. */
+static void note_change(struct sp_backends *b, const struct sp_pool_conf *pool,
+			struct sp_backend *backend, int was_out)
+{
+	int is_out = sp_backend_is_out(backend);
+
+	if (was_out && !is_out)
+		backend->is_new = 1;
+	if (!is_out || backend->order == SP_BACKEND_ORDER_DRAIN || pool->on_down != SP_DOWN_RESET)
+		backend->resets_left = 0;
+	else if (!was_out || backend->order == SP_BACKEND_ORDER_DOWN)
+		backend->resets_left = RESET_WALKS;
+	b->has_resets |= backend->resets_left;
+}
+
+int sp_backends_order(struct sp_backends *b, const struct sp_pool_conf *pool, int idx,
+		      enum sp_backend_order order)
+{
+	struct sp_backend *backend = sp_backends_find(b, pool, idx);
+	int was_out = sp_backend_is_out(backend);
+
+	if (!backend || backend->order == order)
+		return 0;
+	backend->order = order;
+	note_change(b, pool, backend, was_out);
+	return 1;
+}
+
+int sp_backends_mark(struct sp_backends *b)
+{
+	int has_marked = 0;
+
+	if (!b->has_resets)
+		return 0;
+	b->has_resets = 0;
+	for (struct sp_backend *backend = b->all; backend < b->all + b->count; backend++) {
+		backend->is_marked = !!backend->resets_left;
+		backend->resets_left -= backend->is_marked;
+		has_marked |= backend->is_marked;
+		b->has_resets |= backend->resets_left;
+	}
+	return has_marked;
+}
+
+int sp_backends_is_marked(const struct sp_backends *b, const struct sp_tuple *down_key,
+			  const struct sp_half *down)
+{
+	const struct sp_endpoint at = { down_key->saddr, down_key->sport };
+	const struct sp_backend *backend = sp_backends_of_half(b, &at, down->pool_id);
+
+	return backend && backend->is_marked;
+}
+
 int sp_backends_checked(struct sp_backends *b, const struct sp_pool_conf *pool, int idx,
 			const struct sp_health_result *result, __u64 now_ns)
 {
 	const struct sp_check_conf *check = &pool->check;
 	struct sp_backend *backend = sp_backends_find(b, pool, idx);
 	const char *name = pool->backends[idx].name;
+	int was_out = sp_backend_is_out(backend);
 
 	if (!backend || !sp_health_add(&backend->health, result, check->rise, check->fall, now_ns))
 		return 0;
+	note_change(b, pool, backend, was_out);
 	if (backend->health.is_down)
 		log_warn("pool %s: backend %s down by its checks: %s", pool->name, name,
 			 backend->health.reason);
@@ -226,6 +283,7 @@ static void fill_tables(struct sp_backends *b, const struct sp_backends *from)
 			*backend = (struct sp_backend){ .pool_id = pool->id, .at = conf->at,
 							.max = conf->max_connections };
 			carry_state(from, pool, backend);
+			b->has_resets |= backend->resets_left;
 			backend->load.seed = sp_backend_seed(conf);
 			sp_backend_sum(backend);
 			b->sorted[backend - b->all] = backend;

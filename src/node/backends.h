@@ -70,6 +70,7 @@ struct sp_listed {
  * @lacks:	SP_SERVICE_F_* that the SYN offered and the SYN-ACK did not have
  * @order:	by `splicectl backend`
  * @health:	by its checks; all zero in a pool without `check`
+ * @resets_left, @is_marked: walks to come that reset its splices, and whether this walk does
  */
 struct sp_backend {
 	__u32			pool_id;
@@ -93,6 +94,7 @@ struct sp_backend {
 	__u8			lacks;
 	enum sp_backend_order	order;
 	struct sp_health	health;
+	__u8			resets_left, is_marked;
 };
 
 /* A list is nearer to the truth than two counts, and is there for backends with @max alone. */
@@ -183,6 +185,16 @@ int sp_backends_learn(struct sp_backends *backends, const struct sp_pool_conf *p
  */
 int sp_backends_checked(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
 			const struct sp_health_result *result, __u64 now_ns);
+
+/* An operator's order. Return: whether it is another than before. */
+int sp_backends_order(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
+		      enum sp_backend_order order);
+
+/* A walk begins that resets splices of backends which went down. Return: whether there are any. */
+int sp_backends_mark(struct sp_backends *backends);
+/* Whether the splice of this half from a backend is to be reset. */
+int sp_backends_is_marked(const struct sp_backends *backends, const struct sp_tuple *down_key,
+			  const struct sp_half *down);
 
 /* For reports; borrowed. NULL: the backend is not in the configuration any more. */
 const struct sp_backend *sp_backends_at(const struct sp_backends *backends,

@@ -25,6 +25,7 @@ static int is_waiting(const struct sp_backend *backend, __u64 now_ns)
  * @tried:	backends left out
  * @is_any:	also if down
  * @may_be_full:	also if full
+ * @is_backup:	among backups, or among all others
  * @is_full:	result: a backend was left out for that
  */
 struct choice {
@@ -34,6 +35,7 @@ struct choice {
 	__u64				now_ns;
 	int				is_v4;
 	int				is_any;
+	int				is_backup;
 	int				may_be_full;
 	int				is_full;
 };
@@ -63,6 +65,8 @@ static unsigned int share_of(void *ctx, size_t idx)
 	const struct sp_backend_conf *conf = &c->pool->backends[idx];
 	struct sp_backend *backend;
 
+	if (conf->is_backup != c->is_backup)
+		return 0;
 	if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != c->is_v4 || c->tried & tried_bit(idx))
 		return 0;
 	backend = sp_backends_find(c->b, c->pool, idx);
@@ -88,7 +92,7 @@ static struct sp_load *load_of(void *ctx, size_t idx)
 	return &removed;
 }
 
-static int pick_backend(struct choice *c, const __u64 *key)
+static int pick_among(struct choice *c, const __u64 *key)
 {
 	struct sp_field field = { .count = c->pool->backend_count, .ctx = c, .share = share_of,
 				  .load = load_of };
@@ -107,6 +111,19 @@ static int pick_backend(struct choice *c, const __u64 *key)
 		break;
 	}
 	return sp_balance_turn(&field);
+}
+
+/* A full backend has room sooner than backups are needed. */
+static int pick_backend(struct choice *c, const __u64 *key)
+{
+	int idx;
+
+	c->is_backup = 0;
+	idx = pick_among(c, key);
+	if (idx >= 0 || c->is_full)
+		return idx;
+	c->is_backup = 1;
+	return pick_among(c, key);
 }
 
 int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, int is_v4,
@@ -142,6 +159,8 @@ int sp_backends_holder(struct sp_backends *b, const struct sp_pool_conf *pool, i
 				 .may_be_full = 1 };
 	struct sp_field field = { .count = pool->backend_count, .ctx = &choice, .share = share_of,
 				  .load = load_of };
+	int idx = sp_balance_rendezvous(&field, key);
 
-	return sp_balance_rendezvous(&field, key);
+	choice.is_backup = 1;
+	return idx >= 0 ? idx : sp_balance_rendezvous(&field, key);
 }

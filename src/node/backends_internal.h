@@ -16,6 +16,7 @@ struct sp_backends {
 	void			*look_ctx;
 	unsigned int		looks_left;
 	size_t			look_next;
+	int			has_resets;
 };
 
 /*

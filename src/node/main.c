@@ -17,8 +17,10 @@
 #include "base/keys.h"
 #include "node/local.h"
 #include "node/firewall.h"
+#include "node/orders.h"
 #include "node/report_config.h"
 #include "node/report.h"
+#include "node/resets.h"
 #include "node/role.h"
 #include "datapath/links.h"
 #include "datapath/state.h"
@@ -45,6 +47,7 @@ struct daemon {
 	struct sp_starter		starter;
 	int				starter_err;
 	struct sp_checker		*checker;
+	struct sp_resets		resets;
 	struct sp_control_server	*control;
 	const char			*path;
 	unsigned int			beats;
@@ -174,6 +177,8 @@ static void on_tick(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	d->role->tick(d->node);
+	if (d->role->backends)
+		sp_resets_tick(&d->resets, d->node, sp_now_ns());
 	sp_wire_flush(d->wire);
 }
 
@@ -320,6 +325,7 @@ static int run_daemon(const struct sp_role *role, const char *path)
 	sp_splice_recount(d.dp, d.node->ports);
 	if (role->recover)
 		role->recover(d.node);
+	sp_orders_apply(d.node);
 	d.report = (struct sp_report){
 		.node = d.node, .config_path = path, .start_ns = sp_now_ns(),
 	};

@@ -41,7 +41,7 @@
 	X(requests_stale) X(guesses_wrong) X(tunnels) X(legs_left) X(heads_again) \
 	X(changes_refused) \
 	X(origins_refused) X(sent_to_reader) X(responses_unknown) X(responses_excess) \
-	X(responses_spoiled)
+	X(responses_spoiled) X(reset_down)
 
 struct sp_node_counters {
 #define X(name) __u64 name;

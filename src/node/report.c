@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/addr.h"
 #include "base/log.h"
+#include "node/orders.h"
 #include "node/report_check.h"
 #include "node/report_config.h"
 #include "node/report_fate.h"
@@ -38,7 +39,7 @@ static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_bac
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:o, s:s?, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:o, s:s, s:s?, s:o}", "name",
 			 conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
 			 "weight", (int)conf->weight, "state", backend_state(conf, b),
@@ -46,8 +47,10 @@ static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_bac
 			 "open", (json_int_t)b->load.connections,
 			 "connections", (json_int_t)b->connections, "refused",
 			 (json_int_t)b->refused,
-			 "silent", (json_int_t)b->silent, "check",
-			 sp_report_check(pool, b, now_ns), "agent", agent ? agent->name :
+			 "silent", (json_int_t)b->silent, "opening",
+			 (int)b->opening, "check",
+			 sp_report_check(pool, b, now_ns), "order", sp_order_name(b->order),
+			 "agent", agent ? agent->name :
 			 NULL, "modes", modes);
 }
 
@@ -246,6 +249,13 @@ static json_t *report_status(void *ctx)
 			 "counters", list_counters(r)));
 }
 
+static json_t *order_backend(void *ctx, const char *name, const char *order)
+{
+	struct sp_report *r = ctx;
+
+	return *name ? sp_orders_give(r->node, name, order) : sp_orders_reset(r->node);
+}
+
 static json_t *report_drops(void *ctx)
 {
 	const struct sp_report *r = ctx;
@@ -344,6 +354,6 @@ static int report_connections(void *ctx, __u64 *cursor, struct sp_connection_row
 const struct sp_control_ops sp_report_ops = {
 	.status = report_status, .drops = report_drops, .cluster = report_cluster,
 	.ready = report_ready,
-	.drain = set_draining, .connections = report_connections,
+	.drain = set_draining, .backend = order_backend, .connections = report_connections,
 	.reload = sp_report_reloaded, .config = sp_report_config,
 };

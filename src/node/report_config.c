@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/checker.h"
+#include "node/orders.h"
 #include "node/reload.h"
 
 #define NS_PER_MS 1000000
@@ -18,6 +19,7 @@ int sp_report_reload(struct sp_report *r, char error[SP_CONFIG_ERROR_MAX])
 
 	if (err)
 		return err;
+	sp_orders_apply(r->node);
 	sp_checker_configure(r->checker);
 	took_ms = (sp_now_ns() - start_ns) / NS_PER_MS;
 	log_info("reload of %s done in %d ms", r->config_path, took_ms);

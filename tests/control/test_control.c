@@ -29,6 +29,7 @@ struct daemon {
 	int calls;
 	int is_draining;
 	int reloads;
+	int orders;
 };
 
 struct fixture {
@@ -117,9 +118,17 @@ static json_t *give_config(void *ctx, const char *file)
 	return json_pack("{s:s, s:s?}", "config", "x: 1\n", "file", file);
 }
 
+static json_t *give_order(void *ctx, const char *name, const char *order)
+{
+	struct daemon *daemon = ctx;
+
+	daemon->orders++;
+	return json_pack("{s:s, s:s}", "name", name, "order", order);
+}
+
 static const struct sp_control_ops ops = {
 	.status = give_status, .drops = give_drops, .cluster = give_cluster, .ready = give_ready,
-	.drain = set_draining, .reload = reload, .config = give_config,
+	.drain = set_draining, .reload = reload, .config = give_config, .backend = give_order,
 	.connections = give_connections,
 };
 
@@ -264,6 +273,7 @@ static void expect_list(struct fixture *f, const char *request, json_int_t shown
 #define CONNECTIONS "{\"version\":1,\"command\":\"connections\""
 #define STATUS	    "{\"version\":1,\"command\":\"status\"}\n"
 #define READY	    "{\"version\":1,\"command\":\"ready\"}\n"
+#define BACKEND	    "{\"version\":1,\"command\":\"backend\""
 #define DRAIN	    "{\"version\":1,\"command\":\"drain-self\""
 
 /* ---- answers ---- */
@@ -351,6 +361,24 @@ static void only_root_and_the_owner_may_drain(void **state)
 	assert_string_equal(text, "{\"draining\":true}\n");
 	free(text);
 	expect(f, DRAIN ",\"undo\":true}\n", "{\"draining\":false}\n");
+}
+
+static void only_root_and_the_owner_give_orders(void **state)
+{
+	struct fixture *f = *state;
+	char *text;
+
+	if (geteuid())
+		skip();
+	assert_int_equal(chmod(f->dir, 0755) | chmod(f->path, 0666), 0);
+	text = ask_as_somebody(f, BACKEND ",\"name\":\"web/a\",\"order\":\"down\"}\n");
+	assert_non_null(strstr(text, "this is for root"));
+	assert_int_equal(f->daemon.orders, 0);
+	free(text);
+	expect(f, BACKEND ",\"name\":\"web/a\",\"order\":\"down\"}\n",
+	       "{\"name\":\"web/a\",\"order\":\"down\"}\n");
+	expect(f, BACKEND "}\n", "{\"name\":\"\",\"order\":\"\"}\n");
+	assert_int_equal(f->daemon.orders, 2);
 }
 
 /* Another file at that path gives its owner no right. */
@@ -495,7 +523,7 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ "{\"version\":1}\n", "'command' is missing" },
 		{ "{\"version\":1,\"command\":7}\n", "'command' is missing or no string" },
 		{ "{\"version\":1,\"command\":\"stop\"}\n",
-		  "status, connections, drops, cluster, ready, drain-self, reload or config" },
+		  "status, connections, drops, cluster, ready, drain-self, reload, config or backend" },
 		{ "{\"version\":1,\"command\":\"status\",\"limit\":1}\n",
 		  "key 'limit' is not known; allowed with status" },
 		{ "{\"version\":1,\"command\":\"drops\",\"filter\":\"x\"}\n",
@@ -506,6 +534,12 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ CONFIG ",\"file\":1}\n", "'file' must be an absolute path" },
 		{ "{\"version\":1,\"command\":\"status\"" ",\"file\":\"/a\"}\n", "key 'file' is not known; allowed with status" },
 		{ DRAIN ",\"undo\":1}\n", "'undo' must be true or false" },
+		{ BACKEND ",\"name\":\"web/a\"}\n", "'name' and 'order' belong together" },
+		{ BACKEND ",\"order\":\"up\"}\n", "'name' and 'order' belong together" },
+		{ BACKEND ",\"name\":7,\"order\":\"up\"}\n", "'name' must be a string" },
+		{ BACKEND ",\"name\":\"web/a\",\"order\":\"upwards, always\"}\n",
+		  "'order' must be a string of 1 to 7 characters" },
+		{ BACKEND ",\"undo\":true}\n", "allowed with backend: version, command, name, order" },
 		{ DRAIN ",\"limit\":1}\n", "allowed with drain-self: version, command, undo" },
 		{ CONNECTIONS ",\"limits\":1}\n",
 		  "allowed with connections: version, command, limit, filter" },
@@ -934,6 +968,7 @@ int main(void)
 		TEST(reload_waits_and_says_what_is_wrong),
 		TEST(drain_self_ends_with_its_undo),
 		TEST(only_root_and_the_owner_may_drain),
+		TEST(only_root_and_the_owner_give_orders),
 		TEST(owner_of_another_file_may_not_drain),
 		TEST(request_may_come_in_pieces),
 		TEST(row_has_every_field),

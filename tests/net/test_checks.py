@@ -332,3 +332,158 @@ def test_cluster_where_backends_see_clients(start_cluster):
         with cluster.backend1.inside(), socket.create_server(("0.0.0.0", daemon.RAW_TCP)):
             pool = lambda: next(p for p in cluster.proxies[0].status()["pools"] if p["name"].startswith("raw-tcp"))
             wait_for(lambda: pool()["backends"][0]["check"]["passed"] > 3, "checks to pass", 5)
+
+
+def states(rig):
+    return [b["state"] for b in rig.spliced.status()["pools"][0]["backends"]]
+
+
+def orders(rig):
+    return [b["order"] for b in rig.spliced.status()["pools"][0]["backends"]]
+
+
+@pytest.fixture
+def ordered(rig):
+    yield rig.spliced
+    rig.spliced.ctl("backend", "--reset")
+
+
+def test_orders(rig, ordered):
+    """Each order, beside checks that say something else."""
+    with two(rig) as servers, checking(rig, {"type": "http"}):
+        becomes(rig, "up")
+        becomes(rig, "up", idx=1)
+        for order, state in (("drain", "draining"), ("down", "down")):
+            assert ordered.ctl("backend", "checked/backend1-v4", order) == f"checked/backend1-v4: {order}\n"
+            assert (states(rig), orders(rig)) == ([state, "up"], [order, "auto"])
+            assert served_by(rig, servers) == [0, 6]
+        ordered.ctl("backend", "checked/backend2-v4", "drain")
+        assert ask(rig).startswith(b"HTTP/1.1 503")
+        ordered.ctl("backend", "checked/backend1-v4", "auto")
+        assert served_by(rig, servers) == [6, 0]
+        servers[0].answer = lambda sock: Server.OK if b"spliced-check" not in servers[0].seen[-1] else BAD["HTTP 500, expected 200-399"]
+        becomes(rig, "down")
+        assert ask(rig).startswith(b"HTTP/1.1 503")
+        ordered.ctl("backend", "checked/backend1-v4", "up")
+        assert states(rig) == ["up", "draining"]
+        assert ask(rig).startswith(b"HTTP/1.1 200")
+        assert ordered.ctl("backend", "--reset").splitlines() == ["checked/backend1-v4: auto", "checked/backend2-v4: auto"]
+
+
+@pytest.mark.parametrize("words, said", [
+    (("checked/none", "up"), "no backend 'checked/none'"), (("backend1-v4", "up"), "no backend 'backend1-v4'"),
+    (("checked/backend1-v4", "gone"), "allowed: up, drain, down or auto")])
+def test_wrong_orders(rig, words, said):
+    done = rig.spliced.ctl_run("backend", *words)
+    assert done.returncode == 1 and said in done.stderr
+    assert rig.spliced.ctl_run("backend", "checked/backend1-v4").returncode == 2
+
+
+def test_orders_are_kept(rig, ordered):
+    """Over a kill and a restart, a reload, and the absence of the backend in between; not over --reset."""
+    conf = config(rig.net, rig.work, None)
+    with two(rig) as servers:
+        rig.spliced.reload(conf)
+        ordered.ctl("backend", "checked/backend1-v4", "drain")
+        rig.spliced.kill9()
+        rig.spliced.start()
+        assert orders(rig) == ["drain", "auto"] and served_by(rig, servers) == [0, 6]
+        rig.spliced.reload({**conf, "pools": [{**conf["pools"][0], "backends": conf["pools"][0]["backends"][1:]}]})
+        rig.spliced.reload(conf)
+        assert orders(rig) == ["drain", "auto"] and served_by(rig, servers) == [0, 6]
+        ordered.ctl("backend", "--reset")
+        rig.spliced.kill9()
+        rig.spliced.start()
+        assert orders(rig) == ["auto", "auto"]
+
+
+def held(rig):
+    """A connection with a request under way."""
+    with rig.client.inside():
+        sock = socket.create_connection((daemon.VIP["snat"][4], PORT), 3)
+    sock.settimeout(3)
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert sock.recv(4096) == Server.OK
+    return sock
+
+
+def test_on_down_keep_and_reset(rig, ordered):
+    """By the last check, and by an order; both ends hear it within a second."""
+    with two(rig) as servers, checking(rig, {"type": "http", "fall": 1}):
+        becomes(rig, "up")
+        with held(rig) as one, held(rig) as two_:
+            servers[0].answer = servers[1].answer = lambda sock: BAD["HTTP 500, expected 200-399"]
+            becomes(rig, "down")
+            becomes(rig, "down", idx=1)
+            for sock in (one, two_):
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert sock.recv(4096).startswith(b"HTTP/1.1 500"), "keep: connections live on"
+        servers[0].answer = servers[1].answer = Server.OK
+    with two(rig) as servers, checking(rig, {"type": "http", "fall": 1}, on_down="reset"):
+        becomes(rig, "up")
+        becomes(rig, "up", idx=1)
+        socks = [held(rig) for _ in range(20)]
+        before = rig.spliced.counters()["reset_down"]
+        servers[0].close()
+        becomes(rig, "down")
+        went = time.monotonic()
+        wait_for(lambda: rig.spliced.counters()["reset_down"] == before + 10, "half of them to be reset", 1)
+        assert time.monotonic() - went < 1
+        for sock in socks:
+            sock.settimeout(0.2)
+        gone = [sock for sock in socks if not is_alive(sock)]
+        assert len(gone) == 10
+        rig.spliced.ctl("backend", "checked/backend2-v4", "drain")
+        time.sleep(0.2)
+        assert sum(map(is_alive, socks)) == 10, "drain resets nothing"
+        rig.spliced.ctl("backend", "checked/backend2-v4", "down")
+        wait_for(lambda: not any(map(is_alive, socks)), "the others to be reset", 2)
+        for sock in socks:
+            sock.close()
+
+
+def is_alive(sock):
+    """Whether a further request is answered."""
+    try:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        return sock.recv(4096) == Server.OK
+    except OSError:
+        return False
+
+
+def test_wait_drained(rig, ordered):
+    with two(rig), checking(rig, None):
+        with held(rig), held(rig) as last:
+            done = rig.spliced.ctl_run("wait-drained", "checked/backend1-v4")
+            assert done.returncode == 1 and "gets new connections" in done.stderr
+            ordered.ctl("backend", "checked/backend1-v4", "drain")
+            ordered.ctl("backend", "checked/backend2-v4", "drain")
+            done = rig.spliced.ctl_run("wait-drained", "checked/backend2-v4", "--timeout", "1")
+            assert done.returncode == 1 and "has 1 connection left" in done.stderr
+            waiting = subprocess.Popen([rig.spliced.ctl_bin, "--socket", rig.spliced.socket, "wait-drained", "checked/backend2-v4"], stdout=subprocess.PIPE)
+            time.sleep(0.5)
+            assert waiting.poll() is None
+            last.close()
+        out, _ = waiting.communicate(timeout=5)
+        assert waiting.returncode == 0 and out == b"checked/backend2-v4 has no connection\n"
+        assert rig.spliced.ctl_run("wait-drained", "checked/none").returncode == 1
+
+
+def test_backups(rig, ordered):
+    """Nothing while another can be chosen; by order, by check, and by failed connections."""
+    conf = config(rig.net, rig.work, {"type": "tcp"}, failures=1)
+    conf["pools"][0]["backends"][1]["backup"] = True
+    with two(rig) as servers:
+        rig.spliced.reload(conf)
+        becomes(rig, "up")
+        assert served_by(rig, servers) == [6, 0]
+        ordered.ctl("backend", "checked/backend1-v4", "drain")
+        assert served_by(rig, servers) == [0, 6]
+        ordered.ctl("backend", "checked/backend1-v4", "auto")
+        servers[0].close()
+        becomes(rig, "down")
+        assert served_by(rig, servers) == [0, 6]
+        servers[0] = Server(rig.backend1, PORT)
+        becomes(rig, "up")
+        assert served_by(rig, servers) == [6, 0]
+        servers[0].close()

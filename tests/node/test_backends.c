@@ -449,6 +449,85 @@ static void down_by_checks_gets_none(void **state)
 	close_backends(b, config);
 }
 
+static void backups_wait_for_all_others(void **state)
+{
+	struct sp_config *config =
+		load("{name: w, backends: [{address: 10.0.0.1:80, name: a, backup: true}, " B ", " C "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	assert_string_equal(turns(b, pool, 4, 0), "bcbc");
+	sp_backends_order(b, pool, 1, SP_BACKEND_ORDER_DRAIN);
+	assert_string_equal(turns(b, pool, 3, 0), "ccc");
+	refuse(b, pool, 2, 3, 0);
+	logged[0] = 0;
+	assert_string_equal(turns(b, pool, 3, 1), "aaa");
+	check(b, config, 0, 0, 1);
+	logged[0] = 0;
+	assert_string_equal(turns(b, pool, 3, 1), "ccc");	/* down, but better than none */
+	sp_backends_order(b, pool, 0, SP_BACKEND_ORDER_UP);
+	assert_string_equal(turns(b, pool, 3, 1), "aaa");
+	close_backends(b, config);
+}
+
+static void orders_overrule_checks_and_failures(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	refuse(b, pool, 0, 3, 0);
+	check(b, config, 0, 0, 1);
+	logged[0] = 0;
+	assert_true(sp_backends_order(b, pool, 0, SP_BACKEND_ORDER_UP));
+	assert_false(sp_backends_order(b, pool, 0, SP_BACKEND_ORDER_UP));
+	assert_string_equal(turns(b, pool, 4, 1), "abab");
+	sp_backends_order(b, pool, 0, SP_BACKEND_ORDER_DOWN);
+	sp_backends_order(b, pool, 1, SP_BACKEND_ORDER_DRAIN);
+	assert_int_equal(first_choice(b, pool, 100 * S), -ENOENT);
+	sp_backends_order(b, pool, 1, SP_BACKEND_ORDER_AUTO);
+	assert_string_equal(turns(b, pool, 3, 1), "bbb");
+	close_backends(b, config);
+}
+
+static int is_marked(struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
+{
+	const struct sp_endpoint *at = &pool->backends[idx].at;
+	struct sp_tuple key = { .saddr = at->addr, .sport = at->port_be };
+	struct sp_half half = { .pool_id = pool->id };
+
+	return sp_backends_is_marked(b, &key, &half);
+}
+
+/* Two walks for a backend that went down, no walk for a draining backend. */
+static void splices_of_what_is_down_are_reset(void **state)
+{
+	struct sp_config *config =
+		load("{name: w, on_down: reset, backends: [" A ", " B "]}, {name: v, backends: [" A "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	assert_false(sp_backends_mark(b));
+	sp_backends_order(b, pool, 0, SP_BACKEND_ORDER_DRAIN);
+	sp_backends_order(b, &config->pools[1], 0, SP_BACKEND_ORDER_DOWN);
+	assert_false(sp_backends_mark(b));
+	sp_backends_order(b, pool, 0, SP_BACKEND_ORDER_DOWN);
+	assert_true(sp_backends_mark(b));
+	assert_true(is_marked(b, pool, 0));
+	assert_false(is_marked(b, pool, 1));
+	assert_false(is_marked(b, &config->pools[1], 0));
+	assert_true(sp_backends_mark(b));
+	assert_false(sp_backends_mark(b));
+	check(b, config, 1, 0, 1);
+	logged[0] = 0;
+	assert_true(sp_backends_mark(b));
+	assert_true(is_marked(b, pool, 1));
+	assert_false(is_marked(b, pool, 0));
+	sp_backends_order(b, pool, 1, SP_BACKEND_ORDER_UP);
+	assert_false(sp_backends_mark(b));
+	close_backends(b, config);
+}
+
 static void reload_keeps_health_while_there_are_checks(void **state)
 {
 	struct sp_config *old = load("{name: w, backends: [" A ", " B "]}");
@@ -822,6 +901,9 @@ int main(void)
 		cmocka_unit_test(connections_of_before_a_reload_go_on),
 		cmocka_unit_test(reload_may_switch_marking_off),
 		cmocka_unit_test(down_by_checks_gets_none),
+		cmocka_unit_test(backups_wait_for_all_others),
+		cmocka_unit_test(orders_overrule_checks_and_failures),
+		cmocka_unit_test(splices_of_what_is_down_are_reset),
 		cmocka_unit_test(reload_keeps_health_while_there_are_checks),
 		cmocka_unit_test(what_a_synack_tells),
 		cmocka_unit_test(reload_forgets_what_a_synack_told),
