@@ -76,7 +76,7 @@ def rig(net, start_rig):
 
 def config(net, work, check, port=PORT, **more):
     """A pool of two backends, IPv4 alone."""
-    pool = {"name": "checked", "source": "snat", **({"check": {"interval": f"{INTERVAL_S * 1000:.0f}ms", **check}} if check else {}),
+    pool = {"name": "checked", "source": "snat", **({"check": {"interval": f"{INTERVAL_S * 1000:.0f}ms", "timeout": "2s", **check}} if check else {}),
             "backends": [b for b in backends(net, port) if b["name"].endswith("-v4")], **more}
     return daemon.config(net, work, [({**service("checked", "snat", "http", PORT, default="checked"),
                                        "listen": [daemon.endpoint(daemon.VIP["snat"][4], PORT)]}, pool)])
@@ -224,7 +224,7 @@ def test_certificates(rig):
                                ({"ca_file": f"{rig.work}/none.pem"}, "certificate: error setting certificate file"),
                                ({"ca_file": "/etc/ssl/certs/ca-certificates.crt"}, "certificate: self-signed certificate"),
                                ({"sni": "other.example", "verify": False}, "HTTP 200"),
-                               ({"port": PORT}, "timeout after 200ms: connected, but no complete response")):
+                               ({"port": PORT, "timeout": "200ms"}, "timeout after 200ms: connected, but no complete response")):
             with checking(rig, {**good, **change}):
                 becomes(rig, "up" if reason == "HTTP 200" else "down", reason)
 

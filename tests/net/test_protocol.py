@@ -57,4 +57,4 @@ def test_an_agent_describes_itself_likewise(lab):
 
 
 def test_all_commands_are_described():
-    assert sorted(FORMS) == ["backend", "cluster", "connections", "drain-self", "drops", "ready", "status"]
+    assert sorted(FORMS) == ["backend", "cluster", "config", "connections", "drain-self", "drops", "ready", "reload", "status"]
