@@ -93,20 +93,20 @@ def test_introduced_splices_are_counted_age_and_end(lab, pair, way):
 
 def test_without_the_agents_daemon(lab, pair, way):
     """Killed, and not missed yet: what proxies introduce is carried all the same, and adopted by the next daemon."""
-    before = lab.at_agent()[0]
-    made = lab.introduced()
     pair.listener("http")       # of which the agent has to say so, where it adopts
-    lab.agent.kill9()
-    try:
-        pairs = [pair(way, "http") for _ in range(5)]
-        made = lab.introduced() - made
-        gaps = [tcp.transfer(server, client, MIB) for client, server in pairs]
-        down = [lab.down_at_proxies(client) for client, _ in pairs]
-    finally:
-        lab.agent.start()
-        lab.agent.wait_well()
-    if made < 5 and tcp.patience > USUAL_PATIENCE:
-        pytest.skip("the agent is missed before they are made")
+    for _ in range(4):          # on a busy machine the agent is missed before they are made
+        before, made = lab.at_agent()[0], lab.introduced()
+        lab.agent.kill9()
+        try:
+            pairs = [pair(way, "http") for _ in range(5)]
+            made = lab.introduced() - made
+            gaps = [tcp.transfer(server, client, MIB) for client, server in pairs]
+            down = [lab.down_at_proxies(client) for client, _ in pairs]
+        finally:
+            lab.agent.start()
+            lab.agent.wait_well()
+        if made == 5:
+            break
     assert made == 5, "too slow for this test"
     assert down == [0] * 5 and max(gaps) < tcp.bound(0.15), (down, gaps)
     assert lab.at_agent()[0] - before == 5
