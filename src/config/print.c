@@ -329,7 +329,7 @@ static void print_route_unit(const struct sp_config *config, const struct sp_ser
 	fprintf(out, "    route: %s", service->route_unit == SP_ROUTE_REQUEST ? "request" :
 		"connection");
 	if (sp_service_reads_requests(service))
-		fprintf(out, "  # costs: the daemon reads each request, mode whole%s",
+		fprintf(out, "  # costs: each request is read, mode whole%s",
 			commit_cost(config, service));
 	else if (service->route_unit == SP_ROUTE_CONNECTION)
 		fputs("  # requests behind a connection's first are not read, and go to the same backend",
