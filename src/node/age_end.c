@@ -214,7 +214,8 @@ int sp_ager_remove(struct sp_ager *a, const struct sp_tuple *front, __u32 client
 	forget_outdated(a, front, &down_key, &up);
 	sp_datapath_del(a->dp, front);
 	sp_datapath_del(a->dp, &down_key);
-	return_port(a->ports, &up.half.out, 1);
+	/* a later version may use the same leg */
+	return_port(a->ports, &up.half.out, !(up.half.flags & SP_HALF_F_REQUESTS));
 	return 0;
 }
 

@@ -43,7 +43,7 @@ static int still_gettime(struct timespec *ret_ts)
 
 static struct sp_tuple table_keys[TABLE_MAX];
 static struct sp_entry table[TABLE_MAX];
-static int table_count, dels, patches, refreshes, forgets, fetches, sent, expired, ports_back,
+static int ports_uncertain, table_count, dels, patches, refreshes, forgets, fetches, sent, expired, ports_back,
 	refresh_err;
 static struct sp_splice refreshed;
 static struct sp_tuple sent_front;
@@ -146,6 +146,7 @@ void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to,
 		     const struct sp_endpoint *from)
 {
 	ports_back++;
+	ports_uncertain++;
 }
 
 static int on_refresh(struct sp_store *store, const struct sp_splice *splice)
@@ -203,7 +204,7 @@ static void on_expired(void *ctx, const struct sp_splice *splice, const struct s
 
 static int begin(void **state)
 {
-	table_count = dels = patches = refreshes = forgets = fetches = sent = expired = ports_back =
+	ports_uncertain = table_count = dels = patches = refreshes = forgets = fetches = sent = expired = ports_back =
 		refresh_err = 0;
 	count = (struct sp_count){ .max = 1000000 };
 	memset(&ager, 0, sizeof(ager));
@@ -739,6 +740,7 @@ static void outdated_ones_go(void **state)
 	assert_int_equal(dels, 2);
 	assert_int_equal(forgets, 1);
 	assert_int_equal(ports_back, 1);
+	assert_int_equal(ports_uncertain, 0);
 }
 
 /* @until: 0: a tunnel */
@@ -772,6 +774,7 @@ static void versions_are_refreshed(void **state)
 		assert_int_equal(refreshed.handshake.wscale_theirs, -1);
 		sp_ager_outdated(&ager, &table_keys[0], 1, 9);
 		assert_memory_equal(&forgotten, &refreshed, sizeof(refreshed));
+		assert_int_equal(ports_uncertain, 1);	/* the later version may be of this leg */
 	}
 	begin(NULL);
 	add(1, 0, -1)->meta.boundary.until = 7;	/* without requests nothing counts */
