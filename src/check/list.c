@@ -24,13 +24,14 @@ const char *sp_check_list_begin(struct sp_check_list *list, const struct sp_reco
 
 const char *sp_check_list_add(struct sp_check_list *list, const char *line)
 {
-	struct sp_check *check = &list->checks[list->count];
 	struct sp_record record;
+	struct sp_check *check;
 	size_t len = strlen(line);
 	const char *why;
 
 	if (!list->checks || list->count == list->begin.count)
 		return "a check beyond the list";
+	check = &list->checks[list->count];
 	check->line = strdup(line);
 	if (!check->line)
 		return "out of memory";

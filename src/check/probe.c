@@ -223,7 +223,6 @@ static void set_transport(CURL *easy, struct sp_probe *probe)
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, probe);
 	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)probe->check->def.timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)probe->check->def.timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 4096L);

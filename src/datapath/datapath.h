@@ -187,6 +187,7 @@ int sp_datapath_named(struct sp_datapath *dp, const struct sp_tuple *front, __u3
  * order.
  */
 int sp_datapath_order_put(struct sp_datapath *dp, const struct sp_order_key *key, __u32 order);
+int sp_datapath_has_orders(struct sp_datapath *dp);
 __u32 sp_datapath_order_get(struct sp_datapath *dp, const struct sp_order_key *key);
 void sp_datapath_orders_clear(struct sp_datapath *dp);
 

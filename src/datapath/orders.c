@@ -18,6 +18,13 @@ int sp_datapath_order_put(struct sp_datapath *dp, const struct sp_order_key *key
 	return bpf_map_update_elem(orders_fd(dp), key, &order, BPF_ANY) ? -errno : 0;
 }
 
+int sp_datapath_has_orders(struct sp_datapath *dp)
+{
+	struct sp_order_key key;
+
+	return !bpf_map_get_next_key(orders_fd(dp), NULL, &key);
+}
+
 __u32 sp_datapath_order_get(struct sp_datapath *dp, const struct sp_order_key *key)
 {
 	__u32 order = 0;

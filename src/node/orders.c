@@ -33,9 +33,10 @@ static struct sp_order_key key_of(const struct sp_pool_conf *pool, size_t idx)
 				      .addr = at->addr };
 }
 
+/* Usually there is none, and a reload with many backends is quick. */
 void sp_orders_apply(struct sp_node *n)
 {
-	struct sp_backends *b = backends_of(n);
+	struct sp_backends *b = sp_datapath_has_orders(n->dp) ? backends_of(n) : NULL;
 
 	for (size_t i = 0; b && i < n->config->pool_count; i++) {
 		const struct sp_pool_conf *pool = &n->config->pools[i];
