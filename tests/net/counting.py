@@ -66,8 +66,14 @@ class Client:
         self.sock.connect((addr, port))
 
     def get(self, path="/", *headers):
+        self.ask(path, *headers)
+        return self.answer()
+
+    def ask(self, path="/", *headers):
         lines = [f"GET {path} HTTP/1.1", "Host: www.example.org", *headers]
         self.sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+
+    def answer(self):
         answer = self.sock.recv(4096)
         while b"\r\n\r\n" not in answer or answer.endswith(b"\r\n\r\n"):
             piece = self.sock.recv(4096)
