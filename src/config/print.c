@@ -6,57 +6,14 @@
 
 #include <arpa/inet.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/addr.h"
-
-/* A text stays without quotes only if every YAML reader takes it for a text. */
-static int is_plain(const char *text)
-{
-	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "null", "y",
-					     "n", NULL };
-
-	if (!strchr(SP_ALNUM "/", text[0]) || !text[0] || (text[0] >= '0' && text[0] <= '9'))
-		return 0;
-	if (text[strspn(text, SP_ALNUM "/_.-")])
-		return 0;
-	for (const char *const *word = words; *word; word++)
-		if (!strcasecmp(text, *word))
-			return 0;
-	return 1;
-}
-
-static void print_text(const char *text, FILE *out)
-{
-	if (is_plain(text)) {
-		fputs(text, out);
-		return;
-	}
-	fputc('"', out);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-	fputc('"', out);
-}
-
-static void print_key(const char *key, const char *text, FILE *out)
-{
-	fprintf(out, "%s: ", key);
-	print_text(text, out);
-}
-
-void sp_print_key(const char *key, const char *text, FILE *out)
-{
-	print_key(key, text, out);
-}
 
 static void print_endpoint(const struct sp_endpoint *at, FILE *out)
 {
 	char text[SP_ENDPOINT_STRLEN];
 
-	print_text(sp_endpoint_format(&at->addr, at->port_be, text), out);
+	sp_print_text(sp_endpoint_format(&at->addr, at->port_be, text), out);
 }
 
 static void print_interfaces(const struct sp_config *config, FILE *out)
@@ -64,7 +21,7 @@ static void print_interfaces(const struct sp_config *config, FILE *out)
 	fputs("interfaces: [", out);
 	for (size_t i = 0; i < config->interface_count; i++) {
 		fputs(i ? ", " : "", out);
-		print_text(config->interfaces[i], out);
+		sp_print_text(config->interfaces[i], out);
 	}
 	fputs("]\n", out);
 }
@@ -76,7 +33,7 @@ static void print_source(const struct sp_config *config, FILE *out)
 	fputs("source:\n  addresses: [", out);
 	for (size_t i = 0; i < config->snat_count; i++) {
 		fputs(i ? ", " : "", out);
-		print_text(sp_addr_format(&config->snat_addrs[i], text), out);
+		sp_print_text(sp_addr_format(&config->snat_addrs[i], text), out);
 	}
 	fprintf(out, "]\n  ports: %u-%u\n", config->snat_port_first, config->snat_port_last);
 }
@@ -141,11 +98,11 @@ static void print_store(const struct sp_store_conf *store, FILE *out)
 	fputs("store:\n  engine: redis\n  servers: [", out);
 	for (size_t i = 0; i < store->server_count; i++) {
 		fputs(i ? ", " : "", out);
-		print_text(store->servers[i].text, out);
+		sp_print_text(store->servers[i].text, out);
 	}
 	fputs("]\n", out);
 	if (store->password_file) {
-		print_key("  password_file", store->password_file, out);
+		sp_print_key("  password_file", store->password_file, out);
 		fputc('\n', out);
 	}
 	fprintf(out, "  copies: %u%s\n", store->copies, copies_comment(store));
@@ -162,18 +119,18 @@ static void print_cluster(const struct sp_cluster_conf *cluster, FILE *out)
 
 	fputs("cluster: {", out);
 	if (cluster->name) {
-		print_key("name", cluster->name, out);
+		sp_print_key("name", cluster->name, out);
 		fputs(", ", out);
 	}
 	fputs("relay: ", out);
 	print_endpoint(&cluster->relay, out);
 	for (size_t i = 0; i < cluster->source_count; i++) {
 		fputs(i ? ", " : ", sources: [", out);
-		print_text(sp_addr_format(&cluster->sources[i], text), out);
+		sp_print_text(sp_addr_format(&cluster->sources[i], text), out);
 	}
 	fputs(cluster->source_count ? "]" : "", out);
 	for (size_t i = 0; i < cluster->peer_count; i++) {
-		print_key(i ? ", {name" : ", members: [{name", cluster->peers[i].name, out);
+		sp_print_key(i ? ", {name" : ", members: [{name", cluster->peers[i].name, out);
 		fputs(", at: ", out);
 		print_endpoint(&cluster->peers[i].at, out);
 		fputc('}', out);
@@ -197,7 +154,7 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 {
 	char text[SP_QUANTITY_STRLEN];
 
-	print_key("  - name", pool->name, out);
+	sp_print_key("  - name", pool->name, out);
 	fprintf(out, "\n    source: %s\n", pool->source == SP_SOURCE_SNAT ? "snat" : "client");
 	print_proxy_protocol(pool->proxy_protocol, out);
 	sp_print_balance(pool, out);
@@ -212,7 +169,7 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 	     b < pool->backends + pool->backend_count; b++) {
 		fputs("      - {address: ", out);
 		print_endpoint(&b->at, out);
-		print_key(", name", b->name, out);
+		sp_print_key(", name", b->name, out);
 		fprintf(out, ", weight: %u", b->weight);
 		if (b->is_backup)
 			fputs(", backup: true", out);
@@ -250,16 +207,16 @@ static void print_methods(char *const *methods, FILE *out)
 	fputs("method: [", out);
 	for (char *const *method = methods; *method; method++) {
 		fputs(method == methods ? "" : ", ", out);
-		print_text(*method, out);
+		sp_print_text(*method, out);
 	}
 	fputs("], ", out);
 }
 
 static void print_header(const struct sp_route *route, FILE *out)
 {
-	print_key("header: {name", route->header, out);
+	sp_print_key("header: {name", route->header, out);
 	if (route->value)
-		print_key(", value", route->value, out);
+		sp_print_key(", value", route->value, out);
 	fputs("}, ", out);
 }
 
@@ -267,7 +224,7 @@ static void print_condition(const char *key, const char *text, FILE *out)
 {
 	if (!text)
 		return;
-	print_key(key, text, out);
+	sp_print_key(key, text, out);
 	fputs(", ", out);
 }
 
@@ -281,7 +238,7 @@ static void print_route(const struct sp_config *config, const struct sp_route *r
 	if (route->header)
 		print_header(route, out);
 	print_condition("alpn", route->alpn, out);
-	print_key("pool", config->pools[route->pool_idx].name, out);
+	sp_print_key("pool", config->pools[route->pool_idx].name, out);
 	fputs("}\n", out);
 }
 
@@ -306,7 +263,7 @@ static void print_ranges(const char *key, const struct sp_prefix *ranges, size_t
 	fprintf(out, "    %s: [", key);
 	for (size_t i = 0; i < count; i++) {
 		fputs(i ? ", " : "", out);
-		print_text(sp_prefix_format(&ranges[i], text), out);
+		sp_print_text(sp_prefix_format(&ranges[i], text), out);
 	}
 	fputs("]", out);
 }
@@ -358,14 +315,14 @@ static void print_request_headers(const struct sp_rewrite *rules, FILE *out)
 	fputs("    request_headers: {set: {", out);
 	for (size_t i = 0; i < rules->set_count; i++) {
 		fputs(i ? ", " : "", out);
-		print_text(rules->sets[i].name, out);
+		sp_print_text(rules->sets[i].name, out);
 		fputs(": ", out);
-		print_text(rules->sets[i].value, out);
+		sp_print_text(rules->sets[i].value, out);
 	}
 	fputs("}, remove: [", out);
 	for (size_t i = 0; i < rules->remove_count; i++) {
 		fputs(i ? ", " : "", out);
-		print_text(rules->removes[i], out);
+		sp_print_text(rules->removes[i], out);
 	}
 	fputs("]}\n", out);
 }
@@ -424,7 +381,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 		[SP_PROTOCOL_HTTP] = "http", [SP_PROTOCOL_TLS] = "tls", [SP_PROTOCOL_TCP] = "tcp",
 	};
 
-	print_key("  - name", service->name, out);
+	sp_print_key("  - name", service->name, out);
 	fprintf(out, "\n    protocol: %s\n    listen: [", protocols[service->protocol]);
 	for (size_t i = 0; i < service->listen_count; i++) {
 		fputs(i ? ", " : "", out);
@@ -443,7 +400,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 		print_route(config, &service->routes[i], out);
 	if (service->default_pool_idx < 0)
 		return;
-	print_key("    default", config->pools[service->default_pool_idx].name, out);
+	sp_print_key("    default", config->pools[service->default_pool_idx].name, out);
 	fputc('\n', out);
 }
 
@@ -460,9 +417,9 @@ static void print_serves(const struct sp_config *config, FILE *out)
 void sp_config_print(const struct sp_config *config, FILE *out)
 {
 	print_interfaces(config, out);
-	print_key("key_file", config->key_file, out);
-	print_key("\nstate_dir", config->state_dir, out);
-	print_key("\ncontrol", config->control, out);
+	sp_print_key("key_file", config->key_file, out);
+	sp_print_key("\nstate_dir", config->state_dir, out);
+	sp_print_key("\ncontrol", config->control, out);
 	fputc('\n', out);
 	if (!config->is_agent)
 		print_source(config, out);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/addr.h"
 
@@ -338,4 +339,41 @@ int sp_value_prefix(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_
 				     "as such", key->name, found, range);
 	*ret_prefix = prefix;
 	return 0;
+}
+
+/* A text stays without quotes only if every YAML reader takes it for a text. */
+static int is_plain(const char *text)
+{
+	static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "null", "y",
+					     "n", NULL };
+
+	if (!strchr(SP_ALNUM "/", text[0]) || !text[0] || (text[0] >= '0' && text[0] <= '9'))
+		return 0;
+	if (text[strspn(text, SP_ALNUM "/_.-")])
+		return 0;
+	for (const char *const *word = words; *word; word++)
+		if (!strcasecmp(text, *word))
+			return 0;
+	return 1;
+}
+
+void sp_print_text(const char *text, FILE *out)
+{
+	if (is_plain(text)) {
+		fputs(text, out);
+		return;
+	}
+	fputc('"', out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+void sp_print_key(const char *key, const char *text, FILE *out)
+{
+	fprintf(out, "%s: ", key);
+	sp_print_text(text, out);
 }

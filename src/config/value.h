@@ -47,7 +47,9 @@ int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
  */
 int sp_uint_parse(const char *text, size_t len, __u64 max, __u64 *ret_number);
 
-/* "KEY: TEXT", in quotes where YAML needs them. In print.c. */
+/* In quotes where YAML needs them. */
+void sp_print_text(const char *text, FILE *out);
+/* "KEY: TEXT" */
 void sp_print_key(const char *key, const char *text, FILE *out);
 char *sp_size_format(__u64 bytes, char *buf);
 

@@ -10,7 +10,7 @@
 
 #include "node/role.h"
 
-/* Give the backends the orders of the map: at the start, and after each reload. */
+/* Give backends the orders of the map: at the start, and after a reload. */
 void sp_orders_apply(struct sp_node *node);
 
 /*
