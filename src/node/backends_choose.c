@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #define SHARE_UNIT	256
+#define LOOKS_FULL	64	/* at the splices of a full backend, by one choice */
 #define SHARE_FIRST	16	/* part of the share at the beginning of slow_start */
 
 static __u64 tried_bit(size_t idx)
@@ -18,6 +19,16 @@ static int is_waiting(const struct sp_backend *backend, __u64 now_ns)
 {
 	return backend && backend->is_down && backend->order != SP_BACKEND_ORDER_UP &&
 	       now_ns < backend->retry_at_ns;
+}
+
+int sp_backends_is_full(struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
+{
+	struct sp_backend *backend = sp_backends_find(b, pool, idx);
+
+	if (!backend || !backend->max || backend->load.connections < backend->max)
+		return 0;
+	sp_backend_reap(b, backend, LOOKS_FULL);
+	return backend->load.connections >= backend->max;
 }
 
 /**

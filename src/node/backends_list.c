@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define ROOM_FIRST	64
-#define LOOKS_FULL	64	/* at a full backend, by one choice */
+#define LOOKS_TICK	64
 
 void sp_backend_list(struct sp_backend *backend, const struct sp_tuple *down_key, __u32 client_isn)
 {
@@ -55,16 +55,6 @@ void sp_backend_unlist(struct sp_backend *backend)
 	backend->listed = (struct sp_listed){ 0 };
 }
 
-int sp_backends_is_full(struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
-{
-	struct sp_backend *backend = sp_backends_find(b, pool, idx);
-
-	if (!backend || !backend->max || backend->load.connections < backend->max)
-		return 0;
-	sp_backend_reap(b, backend, LOOKS_FULL);
-	return backend->load.connections >= backend->max;
-}
-
 void sp_backends_on_look(struct sp_backends *b, sp_backends_look_fn is_open, void *ctx)
 {
 	b->is_open = is_open;
@@ -81,6 +71,6 @@ void sp_backends_tick(struct sp_backends *b)
 
 		b->look_next = b->look_next + 1 < b->count ? b->look_next + 1 : 0;
 		if (backend->listed.count)
-			sp_backend_reap(b, backend, LOOKS_FULL);
+			sp_backend_reap(b, backend, LOOKS_TICK);
 	}
 }
