@@ -134,6 +134,16 @@ struct sp_admission_conf {
 	struct sp_prefix	*deny;
 };
 
+/*
+ * Longest silences of a service's splices. 0: as in limits; @tunnel_ns: as @idle_ns. A tunnel is a
+ * connection of tls or tcp, or of an accepted Upgrade or CONNECT that was read.
+ */
+struct sp_timeouts_conf {
+	__u64			idle_ns;
+	__u64			half_closed_ns;
+	__u64			tunnel_ns;
+};
+
 struct sp_service_conf {
 	char			*name;
 	enum sp_protocol	protocol;
@@ -149,6 +159,7 @@ struct sp_service_conf {
 	/* clients that begin with a header of the PROXY protocol; not of tcp */
 	struct sp_prefix	*accept_proxy;
 	struct sp_admission_conf admission;
+	struct sp_timeouts_conf	timeouts;
 	size_t			route_count;
 	struct sp_route		*routes;
 	int			default_pool_idx; /* -1: no default, no route means 404 */
@@ -248,6 +259,7 @@ struct sp_config {
 	struct sp_pool_conf	*pools;
 	size_t			service_count;
 	struct sp_service_conf	*services;
+	int			has_timeouts;	/* of a service */
 	size_t			listen_count;
 	/* of all services, in the order of sp_endpoint_compare() */
 	struct sp_listen_conf	*listens;

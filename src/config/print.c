@@ -374,6 +374,25 @@ static void print_admission(const struct sp_admission_conf *a, FILE *out)
 	}
 }
 
+/* Those of limits are not repeated for a service without time-outs. */
+static void print_timeouts(const struct sp_limits_conf *usual, const struct sp_timeouts_conf *t,
+			   FILE *out)
+{
+	__u64 idle_ns = t->idle_ns ? t->idle_ns : usual->idle_ns;
+	__u64 tunnel_ns = t->tunnel_ns ? t->tunnel_ns : idle_ns;
+	struct sp_limits_conf own = { .idle_ns = idle_ns < tunnel_ns ? idle_ns : tunnel_ns };
+	char text[SP_QUANTITY_STRLEN];
+
+	if (!t->idle_ns && !t->half_closed_ns && !t->tunnel_ns)
+		return;
+	own.transitory_ns = t->half_closed_ns ? t->half_closed_ns : usual->transitory_ns;
+	fprintf(out, "    timeouts:%s\n", idle_comment(&own));
+	fprintf(out, "      idle: %s\n", sp_time_format(idle_ns, text));
+	fprintf(out, "      half_closed: %s%s\n", sp_time_format(own.transitory_ns, text),
+		transitory_comment(&own));
+	fprintf(out, "      tunnel: %s\n", sp_time_format(tunnel_ns, text));
+}
+
 static void print_service(const struct sp_config *config, const struct sp_service_conf *service,
 			  FILE *out)
 {
@@ -394,6 +413,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 		print_http(config, service, out);
 	print_accept_proxy(service, out);
 	print_admission(&service->admission, out);
+	print_timeouts(&config->limits, &service->timeouts, out);
 	if (service->protocol != SP_PROTOCOL_TCP)
 		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
 	for (size_t i = 0; i < service->route_count; i++)

@@ -224,6 +224,23 @@ static int value_default(struct sp_doc *doc, const struct sp_doc_key *key, yaml_
 	return err ? err : sp_pool_check_hash(doc, node, service, service->default_pool_idx);
 }
 
+#define TIMEOUT(field) \
+	.parse = sp_value_time, .offset = offsetof(struct sp_timeouts_conf, field), \
+	.min = SP_TIME_MIN_NS
+static const struct sp_doc_key timeout_keys[] = {
+	{ .name = "idle", TIMEOUT(idle_ns), .max = 30 * SP_DAY_NS },
+	{ .name = "half_closed", TIMEOUT(half_closed_ns), .max = SP_DAY_NS },
+	{ .name = "tunnel", TIMEOUT(tunnel_ns), .max = 30 * SP_DAY_NS },
+	{ 0 }
+};
+
+static int value_timeouts(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			  void *into)
+{
+	doc->config->has_timeouts = 1;
+	return sp_doc_map(doc, node, key->name, timeout_keys, into);
+}
+
 static const struct sp_doc_key service_keys[] = {
 	{ .name = "name", .parse = sp_value_text, .offset = offsetof(struct sp_service_conf, name),
 	  .min = 1,
@@ -262,6 +279,8 @@ static const struct sp_doc_key service_keys[] = {
 	{ .name = "deny", .parse = sp_value_deny,
 	  .offset = offsetof(struct sp_service_conf, admission), .max = SP_CONFIG_SOURCES_MAX,
 	  .allowed = SP_PREFIXES_ALLOWED },
+	{ .name = "timeouts", .parse = value_timeouts,
+	  .offset = offsetof(struct sp_service_conf, timeouts) },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
 	{ .name = "default", .parse = value_default, .allowed = "the name of a pool" },

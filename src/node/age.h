@@ -14,6 +14,7 @@
 /**
  * struct sp_ager - theory of operation in age.c
  * @is_agent:	this machine carries only halves from backends (lifetime.h)
+ * @config:	time-outs of services (timeouts.h); NULL: none
  * @pause_max_ms: longest pause between two walks; 0: the ager's default
  * @ended:	report SP_STATE_* of the half up, which other proxies may not have seen: once when
  *		one end is quiet after the other's FIN, and once when a closed splice is removed.
@@ -38,7 +39,7 @@
  * @changes:	of sp_count, when the walk began
  * @emptied_s:	the store may have lost confirmations up to this time; CLOCK_REALTIME
  *
- * The caller sets @is_agent, @pause_max_ms, @ended, @expired, @met, @walk_ends and @ctx after sp_ager_init(), and may
+ * The caller sets @is_agent, @config, @pause_max_ms, @ended, @expired, @met, @walk_ends and @ctx after sp_ager_init(), and may
  * read @survivable, @oldest_s and @oldest_walk_s. All other members are private.
  */
 struct sp_ager {
@@ -47,6 +48,7 @@ struct sp_ager {
 	struct sp_store		*store;
 	int			is_agent;
 	unsigned int		pause_max_ms;
+	const struct sp_config	*config;
 	void			(*ended)(void *ctx, const struct sp_tuple *front, __u32 client_isn,
 					 __u8 state);
 	void			(*expired)(void *ctx, const struct sp_splice *splice,

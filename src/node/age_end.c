@@ -60,11 +60,12 @@ void sp_ager_expire(struct sp_ager *a, struct sp_view *v)
  * Our last refresh may still be in the store. If a record outlives this refresh, another proxy has
  * refreshed the splice.
  */
-static int may_be_stored(const struct sp_ager *a, const struct sp_entry *e)
+static int may_be_stored(const struct sp_ager *a, const struct sp_view *v)
 {
+	const struct sp_entry *e = v->down;
+
 	return sp_ager_is_shared(a) && e->meta.refreshed_s && !sp_state_is_closed(&e->state) &&
-	       a->now_real_ns <
-		       (e->meta.refreshed_s + 1LL) * 1000000000LL + (__s64)a->store->ttl_ns;
+	       a->now_real_ns < (e->meta.refreshed_s + 1LL) * 1000000000LL + sp_view_ttl_ns(a, v);
 }
 
 static struct sp_lifetime describe_lifetime(const struct sp_ager *a, const struct sp_view *v)
@@ -84,24 +85,38 @@ static struct sp_lifetime describe_lifetime(const struct sp_ager *a, const struc
 static int may_be_over(const struct sp_ager *a, const struct sp_limits_conf *limits,
 		       const struct sp_view *v)
 {
+	const struct sp_tuple front = sp_view_front(v);
 	const struct sp_lifetime l = describe_lifetime(a, v);
-	__u64 least_ns = sp_lifetime_least_ns(limits, &l) ?: 1, seen_ns = v->down->state.seen_ns;
-	__u64 quiet_ns = sp_ager_quiet_ns(a, seen_ns);
+	struct sp_limits_conf own;
+	__u64 least_ns, seen_ns = v->down->state.seen_ns, quiet_ns = sp_ager_quiet_ns(a, seen_ns);
 	__u64 before_ns = a->last_walk_ns > seen_ns ? a->last_walk_ns - seen_ns : 0;
 
+	limits = sp_timeouts_of(a->config, limits, &front, SP_SPLICE_EITHER, &own);
+	least_ns = sp_lifetime_least_ns(limits, &l) ?: 1;
 	if (quiet_ns < least_ns)
 		return 0;
 	return v->down->state.flags & SP_STATE_ENDS || quiet_ns >= limits->idle_ns ||
 	       quiet_ns / least_ns > before_ns / least_ns;
 }
 
-static int is_over(struct sp_ager *a, const struct sp_limits_conf *limits, struct sp_view *v)
+/* Exact after sp_view_find_up(). */
+static const struct sp_limits_conf *limits_of(const struct sp_ager *a,
+					      const struct sp_limits_conf *limits,
+					      const struct sp_view *v, struct sp_limits_conf *own)
 {
-	struct sp_lifetime l;
+	const struct sp_tuple front = sp_view_front(v);
 
-	sp_view_find_up(a, v);
-	l = describe_lifetime(a, v);
-	return sp_ager_quiet_ns(a, sp_view_seen_ns(v)) >= sp_lifetime_ns(limits, &l);
+	return sp_timeouts_of(a->config, limits, &front, sp_view_kind(v), own);
+}
+
+static int is_over(const struct sp_ager *a, const struct sp_limits_conf *limits,
+		   const struct sp_view *v)
+{
+	const struct sp_lifetime l = describe_lifetime(a, v);
+	struct sp_limits_conf own;
+
+	return sp_ager_quiet_ns(a, sp_view_seen_ns(v)) >=
+	       sp_lifetime_ns(limits_of(a, limits, v, &own), &l);
 }
 
 /* Another proxy may have refreshed the splice: sp_ager_fetched() gets the answer. */
@@ -122,7 +137,8 @@ static int query_store(struct sp_ager *a, const struct sp_view *v)
 /* Return: whether the splice was removed. */
 static int end_if_over(struct sp_ager *a, const struct sp_limits_conf *limits, struct sp_view *v)
 {
-	if (may_be_stored(a, v->down) || !is_over(a, limits, v))
+	sp_view_find_up(a, v);
+	if (may_be_stored(a, v) || !is_over(a, limits, v))
 		return 0;
 	if (sp_state_is_closed(&v->down->state))
 		remove_splice(a, v, 1);
@@ -158,11 +174,23 @@ int sp_ager_reclaim(struct sp_ager *a, const struct sp_limits_conf *limits,
 
 /* ---- the store's answers ---- */
 
-static int is_just_emptied(const struct sp_ager *a, const struct sp_limits_conf *limits)
+static int is_just_emptied(const struct sp_ager *a, const struct sp_limits_conf *limits,
+			   const struct sp_view *v)
 {
-	__u64 ns = limits->idle_ns < EMPTIED_NS ? limits->idle_ns : EMPTIED_NS;
+	struct sp_limits_conf own;
+	__u64 idle_ns = limits_of(a, limits, v, &own)->idle_ns;
+	__u64 ns = idle_ns < EMPTIED_NS ? idle_ns : EMPTIED_NS;
 
 	return a->now_real_ns <= a->emptied_s * 1000000000LL + (__s64)ns;
+}
+
+/*
+ * An agent does not know time-outs of services: a record may live longer after an agent's refresh.
+ * The next walk queries again, and in the end both ends hear.
+ */
+static int is_agents_record(const struct sp_ager *a, const struct sp_view *v)
+{
+	return a->config && a->config->has_timeouts && v->down->half.flags & SP_HALF_F_SPLIT;
 }
 
 /* A server that was just emptied may lack the splice: then the next walk queries again. */
@@ -180,12 +208,15 @@ void sp_ager_fetched(struct sp_ager *a, const struct sp_limits_conf *limits,
 	    sp_datapath_get(a->dp, &down_key, &down))
 		return;
 	sp_ager_read_clocks(a);
-	if (sp_state_is_closed(&down.state) || may_be_stored(a, &down) || !is_over(a, limits, &v) ||
+	sp_view_find_up(a, &v);
+	if (sp_state_is_closed(&down.state) || may_be_stored(a, &v) || !is_over(a, limits, &v) ||
 	    !v.has_up)
 		return;
-	if (!err)
+	if (!err && !is_agents_record(a, &v))
 		remove_splice(a, &v, 0);
-	else if (!is_just_emptied(a, limits))
+	else if (!err)
+		return;
+	else if (!is_just_emptied(a, limits, &v))
 		sp_ager_expire(a, &v);
 }
 

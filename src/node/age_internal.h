@@ -4,6 +4,7 @@
 #define SP_NODE_AGE_INTERNAL_H
 
 #include "node/age.h"
+#include "node/timeouts.h"
 
 /*
  * A splice during one examination. @up is valid if @has_up: the client's port may have a newer
@@ -26,6 +27,9 @@ struct sp_splice sp_entries_splice(struct sp_ager *ager, const struct sp_tuple *
 				   const struct sp_entry *up, const struct sp_entry *down);
 struct sp_splice sp_view_splice(struct sp_ager *ager, const struct sp_view *view);
 __u64 sp_view_seen_ns(const struct sp_view *view);
+/* A lower bound, as long as the half up is not known. */
+enum sp_splice_kind sp_view_kind(const struct sp_view *view);
+__s64 sp_view_ttl_ns(const struct sp_ager *ager, const struct sp_view *view);
 /* Return: -ENOENT: @down_key names no half from a backend. @view points to @e. */
 int sp_view_open(struct sp_ager *ager, const struct sp_tuple *down_key, struct sp_entry *e,
 		 struct sp_view *view);

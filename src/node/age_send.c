@@ -58,9 +58,9 @@ static int is_surely_refreshed(const struct sp_ager *a, const struct sp_meta *me
 	       meta->refreshed_s <= a->now_real_ns / 1000000000 + 1;
 }
 
-static __s64 refresh_after_ns(const struct sp_ager *a)
+static __s64 refresh_after_ns(__s64 ttl_ns)
 {
-	__s64 ns = a->store->ttl_ns / 4;
+	__s64 ns = ttl_ns / 4;
 
 	return ns < REFRESH_MAX_S * 1000000000LL ? ns : REFRESH_MAX_S * 1000000000LL;
 }
@@ -90,10 +90,11 @@ void sp_ager_check_refreshed(struct sp_ager *a, struct sp_view *v)
 {
 	const struct sp_meta *meta = &v->down->meta;
 	__s64 since_ns = a->now_real_ns - meta->refreshed_s * 1000000000LL;
+	__s64 ttl_ns = sp_view_ttl_ns(a, v);
 	int is_sure = is_surely_refreshed(a, meta);
 
-	a->counted_survivable += is_sure && since_ns < (__s64)a->store->ttl_ns;
-	if (is_sure && since_ns < refresh_after_ns(a))
+	a->counted_survivable += is_sure && since_ns < ttl_ns;
+	if (is_sure && since_ns < refresh_after_ns(ttl_ns))
 		return;
 	sp_view_find_up(a, v);
 	if (v->has_up && (!is_sure || has_moved(a, v)))

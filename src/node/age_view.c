@@ -67,6 +67,20 @@ __u64 sp_view_seen_ns(const struct sp_view *v)
 	return v->has_up && up_ns > down_ns ? up_ns : down_ns;
 }
 
+enum sp_splice_kind sp_view_kind(const struct sp_view *v)
+{
+	return v->has_up ? sp_splice_kind(&v->up.half, &v->up.meta.boundary) : SP_SPLICE_EITHER;
+}
+
+/* As the store has it from this proxy's last refresh. */
+__s64 sp_view_ttl_ns(const struct sp_ager *a, const struct sp_view *v)
+{
+	const struct sp_tuple front = sp_view_front(v);
+	struct sp_limits_conf own, usual = { .idle_ns = a->store->ttl_ns };
+
+	return sp_timeouts_of(a->config, &usual, &front, sp_view_kind(v), &own)->idle_ns;
+}
+
 int sp_view_open(struct sp_ager *a, const struct sp_tuple *down_key, struct sp_entry *e,
 		 struct sp_view *v)
 {

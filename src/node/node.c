@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "node/expiry.h"
+#include "node/timeouts.h"
 #include "splice/splice.h"
 
 int sp_node_init(struct sp_node *n, const struct sp_role *role, const struct sp_node_parts *parts)
@@ -29,6 +30,16 @@ void sp_node_configure(struct sp_node *n, struct sp_config *config)
 {
 	sp_config_put(n->config);
 	n->config = sp_config_get(config);
+	n->ager.config = n->config;
+}
+
+__u64 sp_node_ttl(void *node, const struct sp_splice *splice)
+{
+	const struct sp_node *n = node;
+	struct sp_limits_conf own, usual = { .idle_ns = n->store->ttl_ns };
+	enum sp_splice_kind kind = sp_splice_kind(&splice->up, &splice->boundary);
+
+	return sp_timeouts_of(n->config, &usual, &splice->front, kind, &own)->idle_ns;
 }
 
 static void reset_expired(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up,

@@ -104,6 +104,8 @@ static inline int sp_node_is_shared(const struct sp_node *n)
 unsigned int sp_node_age(struct sp_node *n);
 
 /* Handlers of store and cluster events, for both roles; @node is their context. */
+/* Without time-outs of services, as the store has been opened. */
+__u64 sp_node_ttl(void *node, const struct sp_splice *splice);
 void sp_node_emptied(void *node);
 void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn, __u32 version);
 void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn, __u32 version);

@@ -241,6 +241,7 @@ static const struct sp_store_events store_events = {
 	.heads = sp_takeover_heads, .emptied = on_emptied, .kept = sp_node_kept,
 	.outdated = sp_node_outdated,
 	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = sp_node_member,
+	.ttl = sp_node_ttl,
 };
 
 /* ---- the cluster ---- */

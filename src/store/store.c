@@ -22,6 +22,13 @@ void sp_store_subscribe(struct sp_store *store, const struct sp_store_events *ev
 	store->ctx = ctx;
 }
 
+__u64 sp_store_ttl_ns(const struct sp_store *store, const struct sp_splice *splice)
+{
+	if (!store->events || !store->events->ttl)
+		return store->ttl_ns;
+	return store->events->ttl(store->ctx, splice);
+}
+
 void sp_store_close(struct sp_store *store)
 {
 	store->engine->close(store);

@@ -65,6 +65,7 @@ struct sp_stash_offer {
  *		connection of this tuple: the local splice with this client ISN and version rewrites
  *		packets wrongly
  * @member:	a server has this record of a proxy, see sp_store_announce()
+ * @ttl:	longest life of a splice's entry from the last refresh, in ns; NULL: ttl_ns for all
  * @ctx, @ref:	as given to sp_store_subscribe(), and to the call
  *
  * Each event comes from the event loop, or before the call returns that it answers. Pointers are
@@ -85,6 +86,7 @@ struct sp_store_events {
 	void (*kept)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u32 version);
 	void (*outdated)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u32 version);
 	void (*member)(void *ctx, const void *record, size_t len);
+	__u64 (*ttl)(void *ctx, const struct sp_splice *splice);
 };
 
 /* Of a shared store. "again": the store was out of reach. */
@@ -134,7 +136,7 @@ typedef void (*sp_stash_fn)(void *ctx, const struct sp_tuple *front,
 
 /**
  * struct sp_store - first member of an engine's struct
- * @ttl_ns:	lifetime of an entry of a shared store from its last refresh: limits.idle at opening
+ * @ttl_ns:	limits.idle at opening: see sp_store_ttl_ns()
  * @events, @ctx: see sp_store_subscribe()
  */
 struct sp_store {
@@ -156,6 +158,9 @@ int sp_store_is_shared(const struct sp_store *store);
 void sp_store_subscribe(struct sp_store *store, const struct sp_store_events *events, void *ctx);
 /* Requests under way get no answer. @store is freed at once, or after another turn of the loop. */
 void sp_store_close(struct sp_store *store);
+
+/* Lifetime of an entry of a shared store from its last refresh. */
+__u64 sp_store_ttl_ns(const struct sp_store *store, const struct sp_splice *splice);
 
 /*
  * Claim the client's tuple for @splice and store both halves, before any byte of the request is

@@ -436,6 +436,86 @@ static void an_idle_splice_is_queried(void **state)
 	}
 }
 
+/* ---- time-outs of a service ---- */
+
+/* The service of add(), with these time-outs in seconds; 0: as in limits. */
+static struct sp_config *config_with(enum sp_protocol protocol, int idle_s, int tunnel_s)
+{
+	static struct sp_service_conf service;
+	static struct sp_listen_conf listen;
+	static struct sp_config config;
+
+	service = (struct sp_service_conf){ .name = (char *)"www", .protocol = protocol,
+		.timeouts = { .idle_ns = idle_s * SECOND, .tunnel_ns = tunnel_s * SECOND } };
+	listen = (struct sp_listen_conf){ { sp_addr_v4(0x01020304), 2 }, &service };
+	config = (struct sp_config){ .has_timeouts = 1, .services = &service, .service_count = 1,
+				     .listens = &listen, .listen_count = 1 };
+	return &config;
+}
+
+static void a_service_has_its_time_outs(void **state)
+{
+	static const struct {
+		enum sp_protocol protocol;
+		int idle_s, tunnel_s, is_read, bound, lives_s;
+	} cases[] = {
+		{ SP_PROTOCOL_HTTP, 10, 0, 0, 0, 10 },
+		{ SP_PROTOCOL_HTTP, 10, 50, 0, 0, 10 },
+		{ SP_PROTOCOL_HTTP, 10, 50, 1, SP_BOUND_STOP, 10 },
+		{ SP_PROTOCOL_HTTP, 10, 50, 1, SP_BOUND_NONE, 50 },
+		{ SP_PROTOCOL_HTTP, 50, 10, 1, SP_BOUND_STOP, 50 },
+		{ SP_PROTOCOL_HTTP, 50, 10, 1, SP_BOUND_NONE, 10 },
+		{ SP_PROTOCOL_HTTP, 0, 10, 1, SP_BOUND_STOP, IDLE_S },
+		{ SP_PROTOCOL_HTTP, 3 * IDLE_S, 0, 0, 0, 3 * IDLE_S },
+		{ SP_PROTOCOL_TLS, 10, 0, 0, 0, 10 },
+		{ SP_PROTOCOL_TCP, 10, 50, 0, 0, 50 },
+		{ SP_PROTOCOL_TCP, 0, 0, 0, 0, IDLE_S },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (int over = 0; over < 2; over++) {
+			struct sp_entry *up;
+
+			begin(NULL);
+			store.engine = &alone;
+			ager.config = config_with(cases[i].protocol, cases[i].idle_s,
+						  cases[i].tunnel_s);
+			up = add(1, cases[i].lives_s - 1 + 2 * over, -1);
+			for (int half = 0; half < 2; half++) {
+				up[half].half.flags |= cases[i].is_read * SP_HALF_F_REQUESTS;
+				up[half].meta.boundary.bound = cases[i].bound;
+			}
+			walk();
+			if ((int)expired != over)
+				fail_msg("case %zu: %d expired", i, (int)expired);
+		}
+	ager.config = NULL;
+}
+
+/* The record of a shared store lives as long; an agent's refresh may outlive it. */
+static void a_stored_splice_has_its_time_outs(void **state)
+{
+	static const struct { int split, refreshed_s, err, fetches, dels, expired; } cases[] = {
+		{ 0, 9, 0, 0, 0, 0 }, { 0, 12, -ENOENT, 1, 2, 1 }, { 0, 12, 0, 1, 2, 0 },
+		{ 1, 12, 0, 1, 0, 0 }, { 1, 12, -ENOENT, 1, 2, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sp_entry *up;
+
+		begin(NULL);
+		ager.config = config_with(SP_PROTOCOL_HTTP, 10, 0);
+		up = add(1, 11, cases[i].refreshed_s);
+		up[1].half.flags |= cases[i].split * SP_HALF_F_SPLIT;
+		walk();
+		assert_int_equal(fetches, cases[i].fetches);
+		sp_ager_fetched(&ager, &limits, &table_keys[0], cases[i].err);
+		assert_int_equal(dels, cases[i].dels);
+		assert_int_equal(expired, cases[i].expired);
+	}
+	ager.config = NULL;
+}
+
 /* An emptied server finds no record; and a packet may come while the query is open. */
 static void not_found_may_be_wrong(void **state)
 {
@@ -839,6 +919,8 @@ int main(void)
 		cmocka_unit_test_setup(turns_are_bounded, begin),
 		cmocka_unit_test_setup(closed_ones_are_forgotten_and_sent, begin),
 		cmocka_unit_test_setup(an_idle_splice_is_queried, begin),
+		cmocka_unit_test_setup(a_service_has_its_time_outs, begin),
+		cmocka_unit_test_setup(a_stored_splice_has_its_time_outs, begin),
 		cmocka_unit_test_setup(not_found_may_be_wrong, begin),
 		cmocka_unit_test_setup(who_is_reset_on_expiry, begin),
 		cmocka_unit_test_setup(unacknowledged_ones_go_earlier, begin),

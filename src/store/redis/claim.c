@@ -37,12 +37,12 @@ static void set_due(const struct sp_redis *r, struct sp_cmd *cmd, size_t at, con
 }
 
 /* The down key of a record, whose splice may be another proxy's. */
-static struct sp_tuple down_of(const struct sp_op *op, const struct sp_record *r)
+static struct sp_splice parse_record(const struct sp_op *op, const struct sp_record *r)
 {
 	struct sp_splice splice = { 0 };
 
 	sp_record_parse(&op->front, r->bytes, r->len, &splice);
-	return sp_tuple_reverse(&splice.up.out);
+	return splice;
 }
 
 /* Return: the offset of DUE in the command. */
@@ -55,14 +55,15 @@ static size_t make_step(struct sp_store_redis *l, const struct sp_op *op, unsign
 	};
 	const struct sp_claim *c = &op->claim;
 	const struct sp_record *r = c->step == SP_CLAIM_ACCEPT ? &c->proposal : &c->record;
-	struct sp_tuple down = down_of(op, r);
+	const struct sp_splice splice = parse_record(op, r);
+	struct sp_tuple down = sp_tuple_reverse(&splice.up.out);
 	char ballot[SP_BALLOT_STRLEN];
 	size_t due_at;
 
 	sp_store_redis_script(l, server_idx, cmd, scripts[c->step], &op->front,
 			      c->step == SP_CLAIM_PREPARE ? NULL : &down, 4);
 	sp_cmd_arg(cmd, r->bytes, r->len);
-	sp_cmd_number(cmd, l->store.ttl_ns / 1000000);
+	sp_cmd_number(cmd, sp_store_ttl_ns(&l->store, &splice) / 1000000);
 	sp_cmd_text(cmd, "0000000000000");
 	due_at = cmd->len - DUE_DIGITS - 2;
 	sp_cmd_text(cmd, c->step != SP_CLAIM_CLAIM ? sp_ballot_format(c->ballot, ballot) :

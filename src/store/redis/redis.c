@@ -64,7 +64,7 @@ unsigned int sp_store_redis_send_all(struct sp_store_redis *l, const struct sp_s
 		sp_store_redis_script(l, servers[i], &cmd, script, &splice->front, &down, args);
 		sp_cmd_arg(&cmd, record.bytes, record.len);
 		if (script == SP_SCRIPT_REFRESH)
-			sp_cmd_number(&cmd, l->store.ttl_ns / 1000000);
+			sp_cmd_number(&cmd, sp_store_ttl_ns(&l->store, splice) / 1000000);
 		sp_cmd_text(&cmd, last);
 		if (after_ms)
 			sp_cmd_number(&cmd, after_ms);
