@@ -324,7 +324,7 @@ static void on_homes(void *ctx)
 	sp_conns_each(p->conns, hand_over, p);
 }
 
-/* A further request was sent to its reader. */
+/* The reader of a further request is dead. */
 static void send_to_heir(struct sp_proxy *p, const struct sp_entry *up,
 			 const struct sp_segment *seg)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "proxy/home.h"
 
-#define ASK_NS	1000000000ULL
+#define ASK_NS		1000000000ULL
+#define ASK_NEXT_NS	200000000ULL
 
 void sp_home_keep(struct sp_proxy *p, const struct sp_segment *seg, __u8 flags)
 {
@@ -31,6 +32,21 @@ int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr)
 		if (sp_addr_equal(&p->node.config->snat_addrs[i], addr))
 			return 1;
 	return 0;
+}
+
+/*
+ * The boundary has moved on if this proxy was away: the store has a later version. Data that make
+ * no head whole are the sign.
+ */
+void sp_home_ask_next(struct sp_proxy *p, struct sp_conn *c)
+{
+	__u64 now_ns = sp_now_ns();
+
+	if (!sp_node_is_shared(&p->node) || !c->is_news || now_ns < c->ask_ns)
+		return;
+	c->is_news = 0;
+	c->ask_ns = now_ns + ASK_NEXT_NS;
+	sp_store_fetch(p->node.store, &c->front);
 }
 
 /*

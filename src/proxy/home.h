@@ -31,5 +31,7 @@ int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr);
 
 /* Query for another proxy's splice of @c, once for newly arrived data, see home.c. */
 void sp_home_ask(struct sp_proxy *p, struct sp_conn *c);
+/* The same for a further request. */
+void sp_home_ask_next(struct sp_proxy *p, struct sp_conn *c);
 
 #endif

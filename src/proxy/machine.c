@@ -157,7 +157,9 @@ static void tick_head(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 	if (c->state != SP_CONN_HEAD)
 		return;
 	sp_stash_tick(p, c, now_ns);
-	if (c->state == SP_CONN_HEAD && !c->is_next)
+	if (c->state == SP_CONN_HEAD && c->is_next)
+		sp_home_ask_next(p, c);
+	else if (c->state == SP_CONN_HEAD)
 		sp_home_ask(p, c);
 }
 

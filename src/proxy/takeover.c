@@ -97,7 +97,9 @@ static struct want *add_want(struct sp_proxy *p, const struct sp_tuple *front,
 
 	if (w->state != FREE && now_ns < w->until_ns)
 		return NULL;
-	*w = (struct want){ .front = *front, .state = state, .left_by = left_by, .until_ns = now_ns + WANT_NS };
+	*w = (struct want){
+		.front = *front, .state = state, .left_by = left_by, .until_ns = now_ns + WANT_NS,
+	};
 	return w;
 }
 

@@ -151,8 +151,8 @@ static int has_unacked(const struct sp_conn *c, const struct sp_leg *leg)
 /*
  * The reader of the leg's responses is dead. A client that does not send ahead has the whole
  * response: the acknowledgement stays the same. A client that does is known by requests that came
- * together, or by acknowledgements that go on, and waits until the backend closes. The leg is reset first: other proxies may carry
- * late packets of the leg. See THREATS.md.
+ * together, or by acknowledgements that go on, and waits until the backend closes. The leg is
+ * reset first: other proxies may carry late packets of the leg. See THREATS.md.
  */
 static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struct sp_leg *leg)
 {

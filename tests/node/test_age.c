@@ -43,7 +43,8 @@ static int still_gettime(struct timespec *ret_ts)
 
 static struct sp_tuple table_keys[TABLE_MAX];
 static struct sp_entry table[TABLE_MAX];
-static int ports_uncertain, table_count, dels, patches, refreshes, forgets, fetches, sent, expired, ports_back,
+static int ports_uncertain;
+static int table_count, dels, patches, refreshes, forgets, fetches, sent, expired, ports_back,
 	refresh_err;
 static struct sp_splice refreshed;
 static struct sp_tuple sent_front;
@@ -204,7 +205,8 @@ static void on_expired(void *ctx, const struct sp_splice *splice, const struct s
 
 static int begin(void **state)
 {
-	ports_uncertain = table_count = dels = patches = refreshes = forgets = fetches = sent = expired = ports_back =
+	ports_uncertain = 0;
+	table_count = dels = patches = refreshes = forgets = fetches = sent = expired = ports_back =
 		refresh_err = 0;
 	count = (struct sp_count){ .max = 1000000 };
 	memset(&ager, 0, sizeof(ager));
