@@ -26,10 +26,11 @@ class Server:
     """An HTTP server whose answer the test changes; `tls` is an ssl.SSLContext."""
     OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-    def __init__(self, host, port, answer=OK, tls=None):
-        self.answer, self.tls, self.seen, self.name = answer, tls, [], host.addr(4)
+    def __init__(self, host, port, answer=OK, tls=None, version=4):
+        self.answer, self.tls, self.seen = answer, tls, []
         with host.inside():
-            self.listener = socket.create_server((host.addr(4), port), backlog=64)
+            self.listener = socket.create_server((host.addr(version), port), backlog=64,
+                                                 family=socket.AF_INET if version == 4 else socket.AF_INET6)
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -227,6 +228,26 @@ def test_certificates(rig):
                                ({"port": PORT, "timeout": "200ms"}, "timeout after 200ms: connected, but no complete response")):
             with checking(rig, {**good, **change}):
                 becomes(rig, "up" if reason == "HTTP 200" else "down", reason)
+
+
+def test_ipv6(rig):
+    """With TLS and without; by an address of IPv6 for all backends, too."""
+    os.chmod(rig.work, 0o755)
+    context, cert = certificate(rig.work, "six.example", "-days", "2")
+    conf = config(rig.net, rig.work, {"type": "tcp"})
+    six = backends(rig.net, PORT, ("backend1",))[1]
+    conf["pools"][0]["backends"].append(six)
+    plain, tls = Server(rig.backend1, PORT, version=6), Server(rig.backend1, TLS_PORT, tls=context, version=6)
+    for check in ({"type": "tcp"}, {"type": "http"}, {"type": "https", "sni": "six.example", "ca_file": cert, "port": TLS_PORT},
+                  {"type": "http", "address": rig.backend1.addr(6)}):
+        rig.spliced.reload(config(rig.net, rig.work, None))
+        conf["pools"][0]["check"] = {"interval": "100ms", "timeout": "2s", **check}
+        rig.spliced.reload(conf)
+        becomes(rig, "up", idx=2)
+        assert (check_of(rig)["state"] == "up") == ("address" in check)
+    assert plain.seen[-1].endswith(b"\r\n\r\n") and b"Host: [" in plain.seen[-1]
+    plain.close()
+    tls.close()
 
 
 def test_flapping(rig):
