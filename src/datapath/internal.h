@@ -52,7 +52,7 @@ struct sp_datapath {
 /* policies.c: once, before programs are attached. Return: 0 or -errno. */
 int sp_datapath_policies_open(struct sp_datapath *dp);
 
-/* offer.c: delete the keys of a small map, except those of the new configuration. */
+/* maps.c: delete the keys of a small map, except those of the new configuration. */
 void sp_datapath_delete_others(int fd, size_t key_size, const void *keep, size_t keep_count);
 
 /* limits.c: lists and counts of @config, before its services. Return: 0 or -errno. */
