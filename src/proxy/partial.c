@@ -72,8 +72,9 @@ int sp_partial_is_lost(struct sp_proxy *p, const struct sp_tuple *key,
 		       const struct sp_entry *down, __u32 acked)
 {
 	const struct sp_partial *s = sp_partial_find(p, key);
-	__u32 until = down->meta.boundary.until;
+	__u32 read = down->meta.boundary.until;
 
-	return (__s32)(acked - until) > 0 && (!s || s->base != until || !s->reasm.len) &&
-	       sp_now_ns() - down->state.seen_ns >= LOST_NS;
+	if (s && s->base == read)
+		read += s->reasm.len;
+	return (__s32)(acked - read) > 0 && sp_now_ns() - down->state.seen_ns >= LOST_NS;
 }
