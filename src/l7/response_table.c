@@ -199,7 +199,7 @@ static void add_status(struct builder *b, __u8 line)
 
 static void add_ends(struct builder *b)
 {
-	for (__u8 end = SP_RESPONSE_END; end <= SP_RESPONSE_END_CLOSES; end++)
+	for (int end = SP_RESPONSE_END; end <= SP_RESPONSE_END_CLOSES; end++)
 		for (int class = 0; class < SP_RESPONSE_CLASSES; class++)
 			set_next(b, end, class, end);
 }
