@@ -26,7 +26,8 @@ def lab(start_cluster):
     with start_cluster(services=checked, proxies=1, stores=1, agents=["backend1"]) as cluster:
         cluster.start_agents((daemon.RAW_TCP, daemon.RAW_HTTP))
         with Pairs(AgentLab(cluster)) as pairs:
-            pairs(ways[0], "tcp")
+            # until checks have passed there is no backend; what is accepted may be a check
+            tcp.wait_for(lambda: pairs(ways[0], "tcp") and cluster.proxies[0].connections(), "a spliced connection")
             yield cluster
 
 
