@@ -56,37 +56,18 @@ static size_t count_before(const struct sp_config *config)
 	return count;
 }
 
-static int read_ranges(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
-		       struct sp_prefix **ret_ranges, size_t *ret_count)
-{
-	struct sp_prefix *ranges;
-	struct sp_doc_items list;
-	int err = sp_doc_list(doc, key, node, &list);
-
-	if (err)
-		return err;
-	ranges = sp_doc_alloc(doc, list.count, sizeof(*ranges));
-	if (!ranges)
-		return -ENOMEM;
-	for (size_t i = 0; !err && i < list.count; i++)
-		err = sp_value_prefix(doc, key, sp_doc_item(doc, &list, i), &ranges[i]);
-	*ret_ranges = ranges;
-	*ret_count = list.count;
-	return err;
-}
-
 int sp_value_allow(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
 {
 	struct sp_admission_conf *a = into;
 
-	return read_ranges(doc, key, node, &a->allow, &a->allow_count);
+	return sp_value_prefixes(doc, key, node, 0, &a->allow, &a->allow_count);
 }
 
 int sp_value_deny(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
 {
 	struct sp_admission_conf *a = into;
 
-	return read_ranges(doc, key, node, &a->deny, &a->deny_count);
+	return sp_value_prefixes(doc, key, node, 0, &a->deny, &a->deny_count);
 }
 
 static int compare_ranges(const void *a, const void *b)

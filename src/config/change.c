@@ -35,32 +35,6 @@ int sp_value_forwarded(struct sp_doc *doc, const struct sp_doc_key *key, yaml_no
 	return 0;
 }
 
-static int value_ranges(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
-			struct sp_prefix **ret_ranges, size_t *ret_count)
-{
-	struct sp_prefix *ranges;
-	struct sp_doc_items list;
-	int err = sp_doc_list(doc, key, node, &list);
-
-	if (err)
-		return err;
-	ranges = sp_doc_alloc(doc, list.count, sizeof(*ranges));
-	if (!ranges)
-		return -ENOMEM;
-	for (size_t i = 0; !err && i < list.count; i++) {
-		yaml_node_t *item = sp_doc_item(doc, &list, i);
-
-		err = sp_value_prefix(doc, key, item, &ranges[i]);
-		for (size_t before = 0; !err && before < i; before++)
-			if (sp_prefix_equal(&ranges[before], &ranges[i]))
-				err = sp_doc_refuse(doc, item, "%s: found \"%s\" again; allowed: "
-						    "each one once", key->name, sp_scalar_text(item));
-	}
-	*ret_ranges = ranges;
-	*ret_count = list.count;
-	return err;
-}
-
 int sp_value_forwarded_trust(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 			     void *into)
 {
@@ -71,7 +45,7 @@ int sp_value_forwarded_trust(struct sp_doc *doc, const struct sp_doc_key *key, y
 		return sp_doc_refuse(doc, node, "forwarded_trust: found in service \"%s\", which adds no "
 				     "header with the client's address; required: \"forwarded\"",
 				     service->name);
-	return value_ranges(doc, key, node, &rules->trusts, &rules->trust_count);
+	return sp_value_prefixes(doc, key, node, 1, &rules->trusts, &rules->trust_count);
 }
 
 int sp_value_accept_proxy(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
@@ -83,7 +57,8 @@ int sp_value_accept_proxy(struct sp_doc *doc, const struct sp_doc_key *key, yaml
 		return sp_doc_refuse(doc, node, "accept_proxy: found in service \"%s\", of protocol tcp, which "
 				     "reads no first bytes; allowed: in services of protocol http or tls",
 				     service->name);
-	return value_ranges(doc, key, node, &service->accept_proxy, &service->accept_proxy_count);
+	return sp_value_prefixes(doc, key, node, 1, &service->accept_proxy,
+				 &service->accept_proxy_count);
 }
 
 /* A name that rules may name, and no earlier name of the same list. */

@@ -54,18 +54,6 @@ static int value_type(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 	return 0;
 }
 
-static int value_verify(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
-			void *into)
-{
-	static const char *const words[] = { "false", "true", NULL };
-	int word = sp_value_word(doc, key, node, words);
-
-	if (word < 0)
-		return word;
-	*(int *)into = word;
-	return 0;
-}
-
 static int value_address(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 			 void *into)
 {
@@ -109,7 +97,7 @@ static const struct sp_doc_key check_keys[] = {
 	  .is_valid = is_host, .allowed = "a host, as in example.org or \"example.org:8080\"" },
 	{ .name = "sni", .parse = sp_value_text, FIELD(sni), .min = 1, .max = HOST_MAX_LEN,
 	  .is_valid = is_server_name, .allowed = "a host name, as in example.org" },
-	{ .name = "verify", .parse = value_verify, FIELD(is_verified),
+	{ .name = "verify", .parse = sp_value_bool, FIELD(is_verified),
 	  .allowed = "true or false" },
 	{ .name = "ca_file", .parse = sp_value_text, FIELD(ca_file), .min = 1,
 	  .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute,

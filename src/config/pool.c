@@ -23,18 +23,6 @@ static int is_backend_name(const char *text)
 	return strchr(SP_ALNUM "[", text[0]) && !text[strspn(text, SP_ALNUM "-_.:[]")];
 }
 
-static int value_backup(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
-			void *into)
-{
-	static const char *const words[] = { "false", "true", NULL };
-	int word = sp_value_word(doc, key, node, words);
-
-	if (word < 0)
-		return word;
-	*(int *)into = word;
-	return 0;
-}
-
 static const struct sp_doc_key backend_keys[] = {
 	{ .name = "address", .parse = sp_value_endpoint,
 	  .offset = offsetof(struct sp_backend_conf, at),
@@ -46,7 +34,7 @@ static const struct sp_doc_key backend_keys[] = {
 	{ .name = "weight", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_backend_conf, weight),
 	  .min = 0, .max = WEIGHT_MAX },
-	{ .name = "backup", .parse = value_backup,
+	{ .name = "backup", .parse = sp_value_bool,
 	  .offset = offsetof(struct sp_backend_conf, is_backup), .allowed = "true or false" },
 	{ .name = "max_connections", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_backend_conf, max_connections),

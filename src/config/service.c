@@ -169,12 +169,11 @@ static int value_flag(struct sp_doc *doc, const struct sp_doc_key *key, yaml_nod
 		      struct sp_service *offer,
 		      __u8 flag)
 {
-	static const char *const words[] = { "false", "true", NULL };
-	int word = sp_value_word(doc, key, node, words);
+	int is_set, err = sp_value_bool(doc, key, node, &is_set);
 
-	if (word < 0)
-		return word;
-	offer->flags = word ? offer->flags | flag : offer->flags & ~flag;
+	if (err)
+		return err;
+	offer->flags = is_set ? offer->flags | flag : offer->flags & ~flag;
 	return 0;
 }
 

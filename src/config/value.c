@@ -259,6 +259,17 @@ int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 	return sp_doc_refuse_value(doc, key, node, key->allowed);
 }
 
+int sp_value_bool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into)
+{
+	static const char *const words[] = { "false", "true", NULL };
+	int word = sp_value_word(doc, key, node, words);
+
+	if (word < 0)
+		return word;
+	*(int *)into = word;
+	return 0;
+}
+
 /* An address of one machine: neither "any", nor a group, nor IPv4 broadcast. */
 static int addr_is_usable(const struct sp_addr *addr)
 {
@@ -339,6 +350,40 @@ int sp_value_prefix(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_
 				     "as such", key->name, found, range);
 	*ret_prefix = prefix;
 	return 0;
+}
+
+static int refuse_repeated(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			   const struct sp_prefix *prefixes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (sp_prefix_equal(&prefixes[i], &prefixes[count]))
+			return sp_doc_refuse(doc, node, "%s: found \"%s\" again; allowed: each one "
+					     "once", key->name, sp_scalar_text(node));
+	return 0;
+}
+
+int sp_value_prefixes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      int is_once, struct sp_prefix **ret_prefixes, size_t *ret_count)
+{
+	struct sp_prefix *prefixes;
+	struct sp_doc_items list;
+	int err = sp_doc_list(doc, key, node, &list);
+
+	if (err)
+		return err;
+	prefixes = sp_doc_alloc(doc, list.count, sizeof(*prefixes));
+	if (!prefixes)
+		return -ENOMEM;
+	for (size_t i = 0; !err && i < list.count; i++) {
+		yaml_node_t *item = sp_doc_item(doc, &list, i);
+
+		err = sp_value_prefix(doc, key, item, &prefixes[i]);
+		if (!err && is_once)
+			err = refuse_repeated(doc, key, item, prefixes, i);
+	}
+	*ret_prefixes = prefixes;
+	*ret_count = list.count;
+	return err;
 }
 
 /* A text stays without quotes only if every YAML reader takes it for a text. */

@@ -38,9 +38,14 @@ int sp_value_prefix(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_
 		    struct sp_prefix *ret_prefix);
 int sp_value_endpoint(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		      void *into);
+/* A list of prefixes; with @is_once none of them twice. */
+int sp_value_prefixes(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      int is_once, struct sp_prefix **ret_prefixes, size_t *ret_count);
 /* @words ends with NULL. Return: index in it, or -EINVAL */
 int sp_value_word(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		  const char *const *words);
+/* int: true or false */
+int sp_value_bool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /*
  * Parse a plain decimal number, without sign or needless zero, up to @max. 0 or -EINVAL, without a
  * message.

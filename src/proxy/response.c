@@ -102,16 +102,13 @@ static enum sp_parse_verdict read_slot(struct sp_proxy *p, struct sp_partial *s,
 }
 
 /* Bytes at the boundary are with the client, and the daemon that has read these is gone. */
-static int is_lost(struct sp_proxy *p, const struct sp_segment *seg, __u32 until)
+static int is_lost(struct sp_proxy *p, const struct sp_entry *down)
 {
-	struct sp_entry down, up;
-	struct sp_tuple front;
+	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
+	struct sp_entry up;
 
-	if (sp_datapath_get(p->node.dp, &seg->tuple, &down))
-		return 0;
-	front = sp_tuple_reverse(&down.half.out);
 	return !sp_datapath_get(p->node.dp, &front, &up) && up.state.last_ack &&
-	       (__s32)(up.state.last_ack - until) > 0;
+	       (__s32)(up.state.last_ack - down->meta.boundary.until) > 0;
 }
 
 static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct sp_reading *r,
@@ -122,8 +119,9 @@ static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct sp_reading *r,
 	return s ? read_slot(p, s, r, seg) : SP_PARSE_BAD;
 }
 
-static enum sp_parse_verdict read_segment(struct sp_proxy *p, struct sp_reading *r,
-					  const struct sp_segment *seg)
+/* @r: begins at the boundary of @down */
+static enum sp_parse_verdict read_segment(struct sp_proxy *p, const struct sp_entry *down,
+					  struct sp_reading *r, const struct sp_segment *seg)
 {
 	struct sp_partial *s = sp_partial_find(p, &seg->tuple);
 	__s32 ahead = r->boundary.until - seg->seq;
@@ -134,7 +132,7 @@ static enum sp_parse_verdict read_segment(struct sp_proxy *p, struct sp_reading 
 	else if (s)
 		return read_slot(p, s, r, seg);
 	if (ahead < 0)
-		return is_lost(p, seg, r->boundary.until) ? SP_PARSE_BAD : keep_rest(p, r, seg);
+		return is_lost(p, down) ? SP_PARSE_BAD : keep_rest(p, r, seg);
 	v = sp_reading_go(r, seg->payload, seg->seq, seg->payload_len);
 	return v == SP_PARSE_INCOMPLETE ? keep_rest(p, r, seg) : v;
 }
@@ -164,7 +162,7 @@ static int read_payload(struct sp_proxy *p, struct sp_entry *down, const struct 
 	if (!seg->payload_len || (is_copy && !sp_reading_is_open(&r.boundary)))
 		return 0;
 	if (sp_reading_is_open(&r.boundary))
-		settle_hold(p, &r, seg, read_segment(p, &r, seg));
+		settle_hold(p, &r, seg, read_segment(p, down, &r, seg));
 	err = set_boundary(p, down, &r, is_copy ? NULL : seg);
 	if (!err)
 		down->meta.boundary = r.boundary;

@@ -20,23 +20,28 @@ static struct sp_record split(char *line)
 	return record;
 }
 
+#define LINE_ROOM	64
+
+/* @line: LINE_ROOM bytes, needed as long as the record */
+static struct sp_record split_copy(char *line, const char *text)
+{
+	snprintf(line, LINE_ROOM, "%s", text);
+	return split(line);
+}
+
 static const char *begin(struct sp_check_list *list, const char *text)
 {
-	char line[64];
-	struct sp_record record;
+	char line[LINE_ROOM];
+	struct sp_record record = split_copy(line, text);
 
-	snprintf(line, sizeof(line), "%s", text);
-	record = split(line);
 	return sp_check_list_begin(list, &record);
 }
 
 static const char *end(struct sp_check_list *list, const char *text)
 {
-	char line[64];
-	struct sp_record record;
+	char line[LINE_ROOM];
+	struct sp_record record = split_copy(line, text);
 
-	snprintf(line, sizeof(line), "%s", text);
-	record = split(line);
 	return sp_check_list_end(list, &record);
 }
 
