@@ -12,6 +12,15 @@
  */
 __u64 sp_now_ns(void);
 
+/* CLOCK_MONOTONIC, for durations of microseconds. */
+static inline __u64 sp_exact_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
 /* CLOCK_REALTIME, for what other machines read. */
 static inline __u64 sp_real_ms(void)
 {

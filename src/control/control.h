@@ -61,7 +61,11 @@
  *	     "passed":N, "failed":N, "changes":N}|null,
  *	   "order":"auto"|"up"|"drain"|"down",
  *	   "agent":TEXT|null, "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...]}...],
- *	 "counters":{NAME:N...}}
+ *	 "counters":{NAME:N...},
+ *	 "durations":{NAME:{"sum_us":N, "buckets":[{"end_us":N|null, "count":N}...]}...}}
+ * durations count since the daemon's start: "connect" from the first SYN to a backend until its
+ * SYN-ACK, "commit" from a commit to the store until its answer. A bucket has the durations of at
+ * most end_us that the buckets before do not have; null: all longer ones.
  * A service's connections are those at this proxy that are not closed, where it has
  * limits; null: not counted, or no maximum.
  * "warnings" are the texts of "warning_details"; since is in s of Unix time, null

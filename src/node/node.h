@@ -9,6 +9,7 @@
 #ifndef SP_NODE_NODE_H
 #define SP_NODE_NODE_H
 
+#include "base/histogram.h"
 #include "node/age.h"
 #include "cluster/cluster.h"
 #include "config/config.h"
@@ -49,6 +50,17 @@ struct sp_node_counters {
 #undef X
 };
 
+/* X(name, duration of what) */
+#define SP_NODE_DURATIONS(X) \
+	X(connect, "from the first SYN to a backend until its SYN-ACK") \
+	X(commit, "from a commit to the store until its answer")
+
+struct sp_node_durations {
+#define X(name, what) struct sp_histogram name;
+	SP_NODE_DURATIONS(X)
+#undef X
+};
+
 struct sp_role;
 
 /* All borrowed; @cluster is NULL without other members. */
@@ -76,6 +88,7 @@ struct sp_node {
 	struct sp_ager		ager;
 	struct sp_config	*config;
 	struct sp_node_counters	counters;
+	struct sp_node_durations durations;
 };
 
 /* @parts are borrowed; @n is zeroed. Return: 0 or -ENOMEM; call sp_node_fini() in either case. */

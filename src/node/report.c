@@ -108,6 +108,31 @@ static json_t *list_counters(const struct sp_report *r)
 	return o;
 }
 
+static json_t *make_histogram(const struct sp_histogram *h)
+{
+	json_t *buckets = json_array();
+
+	for (unsigned int i = 0; i < SP_HISTOGRAM_BUCKETS; i++) {
+		__u32 end_us = sp_histogram_end_us(i);
+
+		json_array_append_new(buckets, json_pack("{s:o, s:I}", "end_us", end_us ?
+							 json_integer(end_us) : json_null(),
+							 "count", (json_int_t)h->counts[i]));
+	}
+	return json_pack("{s:I, s:o}", "sum_us", (json_int_t)(h->sum_ns / 1000), "buckets",
+			 buckets);
+}
+
+static json_t *list_durations(const struct sp_node_durations *durations)
+{
+	json_t *o = json_object();
+
+#define X(name, what) json_object_set_new(o, #name, make_histogram(&durations->name));
+	SP_NODE_DURATIONS(X)
+#undef X
+	return o;
+}
+
 static json_t *make_server(const struct sp_store_server *s)
 {
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "name", s->name,
@@ -236,7 +261,7 @@ static json_t *report_status(void *ctx)
 	json_t *warnings = sp_report_warnings(r->node);
 
 	return add_standing(r,
-			    json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
+			    json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s",
 			 (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
 			 "config", r->config_path, "splices",
@@ -246,7 +271,8 @@ static json_t *report_status(void *ctx)
 			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
 			 "checker", sp_report_checker(r->checker),
 			 "services", sp_report_services(c->config, c->dp), "pools", list_pools(r),
-			 "counters", list_counters(r)));
+			 "counters", list_counters(r), "durations",
+			 list_durations(&c->durations)));
 }
 
 static json_t *order_backend(void *ctx, const char *name, const char *order)

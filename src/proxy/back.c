@@ -123,6 +123,7 @@ static int open_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_endpoi
 	c->is_news = 1;
 	sp_conn_enter(c, SP_CONN_CONNECTING, c->pool->backends[c->backend_idx].name);
 	c->deadline_ns = now_ns + c->config->limits.connect_ns;
+	c->timed_ns = sp_exact_ns();
 	send_syn(p, c, c->is_ecn ? SP_TCP_ECE | SP_TCP_CWR : 0, now_ns);
 	return 0;
 }
@@ -280,6 +281,7 @@ static struct sp_next try_failed(struct sp_proxy *p, struct sp_conn *c, enum sp_
 
 static void connect_done(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
+	sp_histogram_add(&p->node.durations.connect, sp_exact_ns() - c->timed_ns);
 	if (c->acked)
 		c->client.tsval_theirs = c->stashed_tsval;
 	c->backend.isn_theirs = seg->seq;

@@ -81,6 +81,7 @@ void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	limit_mss(p, c);
 	sp_change_begin_leg(c);
 	splice = splice_of(c);
+	c->timed_ns = sp_exact_ns();
 	sp_conn_enter(c, SP_CONN_COMMITTING, why);
 	c->up = splice.up;
 	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
@@ -100,6 +101,7 @@ void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry
 		sp_change_splice(c, &splice);
 	c->is_staying = 1;
 	c->up = c->leg;
+	c->timed_ns = sp_exact_ns();
 	sp_conn_enter(c, SP_CONN_COMMITTING, "its boundary moves");
 	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
 }
@@ -288,6 +290,7 @@ static struct sp_next forget_over(struct sp_proxy *p, struct sp_conn *c)
 struct sp_next sp_commit_answered(struct sp_proxy *p, struct sp_conn *c, int err,
 				 const struct sp_splice *winner)
 {
+	sp_histogram_add(&p->node.durations.commit, sp_exact_ns() - c->timed_ns);
 	if (err == -ESTALE)
 		return forget_over(p, c);
 	if (c->is_next && err == -EEXIST)

@@ -130,6 +130,7 @@ struct sp_request {
  * @ack_ns:	HEAD: when held bytes are given to the store, 0: not due
  * @ask_ns:	when the store is queried again for another proxy's splice
  * @begun_ms:	CLOCK_REALTIME of the first bytes
+ * @timed_ns:	sp_exact_ns() of the first SYN to the backend, then of the commit
  * @left_by:	the former owner of this head, see takeover.h; 0: none
  * @una, @sent:	DELIVERING: bytes acknowledged by the backend, and sent
  * @cwnd:	DELIVERING: bytes that may be in flight
@@ -171,6 +172,7 @@ struct sp_conn {
 	struct sp_reasm			reasm;
 	__u64				deadline_ns, again_ns, ack_ns, backoff_ns, challenge_ns;
 	__u64				ask_ns, delivering_ns, repeated_ns, begun_ms, sent_s;
+	__u64				timed_ns;
 	__u32				fin_at, parsed, acked, stashing, stashed_tsval;
 	__u32				giving_tsval, heard_tsval, una, sent, cwnd, window_bytes;
 	__u32				client_isn, version, heard_ack, begun_ack;
