@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * order.h - map sp_orders: operators' orders about backends, kept over restarts of the daemon. The
- * value is an enum sp_backend_order. For the daemon alone: no program reads the map.
+ * value has an enum sp_backend_order in the lowest bits, and the ordered weight, plus 1; no weight is
+ * 0. For the daemon alone: no program reads the map.
  */
 #ifndef SP_ABI_ORDER_H
 #define SP_ABI_ORDER_H
@@ -9,6 +10,8 @@
 #include "tuple.h"
 
 #define SP_ORDERS_MAX	4096
+#define SP_ORDER_WEIGHT_SHIFT	16
+#define SP_ORDER_STATE_MASK	0xff
 
 /**
  * struct sp_order_key - a backend of a pool

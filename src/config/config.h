@@ -19,6 +19,7 @@
 
 #define SP_CONFIG_INTERFACES_MAX 64
 #define SP_NAME_MAX	63	/* of a pool, a service, a backend, a proxy */
+#define SP_WEIGHT_MAX	256	/* of a backend */
 #define SP_SERVERS_MAX	16	/* of the store */
 #define SP_COPIES_MAX	5	/* of a splice, on different servers */
 
@@ -49,7 +50,7 @@ enum sp_mode {
 struct sp_backend_conf {
 	char			*name;		/* defaults to the text of its address */
 	struct sp_endpoint	at;
-	unsigned int		weight;		/* 0..256, default 1; 0: no new connections */
+	unsigned int		weight;		/* 0..SP_WEIGHT_MAX, default 1; 0: no new connections */
 	int			is_backup;	/* only while no other can be chosen */
 	unsigned int		max_connections; /* of this proxy; default 0: any number */
 };

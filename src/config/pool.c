@@ -10,7 +10,6 @@
 
 #include "base/addr.h"
 
-#define WEIGHT_MAX	256
 #define FAILURES_DEFAULT 3
 #define FAILURES_MAX	1000
 #define RETRY_DEFAULT_NS (5 * SP_SECOND_NS)
@@ -33,7 +32,7 @@ static const struct sp_doc_key backend_keys[] = {
 	  .allowed = "letters, digits, and - _ . : [ ] between them" },
 	{ .name = "weight", .parse = sp_value_uint,
 	  .offset = offsetof(struct sp_backend_conf, weight),
-	  .min = 0, .max = WEIGHT_MAX },
+	  .min = 0, .max = SP_WEIGHT_MAX },
 	{ .name = "backup", .parse = sp_value_bool,
 	  .offset = offsetof(struct sp_backend_conf, is_backup), .allowed = "true or false" },
 	{ .name = "max_connections", .parse = sp_value_uint,

@@ -26,7 +26,8 @@
  *	"file"		config only: absolute path of a file to compare with
  *	"name"		backend only: POOL/NAME of a backend; without it all are "auto"
  *			again
- *	"order"		backend only, with "name": "up", "drain", "down" or "auto"
+ *	"order"		backend only, with "name": "up", "drain", "down" or "auto", the
+ *			state; "weight N" or "weight auto"
  * Any other key is an error, so that a misspelt one can't widen an answer.
  *
  * drain-self, reload, backend, and config with a file are for root and for the owner of the
@@ -59,7 +60,7 @@
  *	   "check":{"type":"tcp"|"http"|"https", "state":"unknown"|"up"|"down",
  *	     "reason":TEXT, "took_ms":N, "checked_ms":N|null, "changed_ms":N|null,
  *	     "passed":N, "failed":N, "changes":N}|null,
- *	   "order":"auto"|"up"|"drain"|"down",
+ *	   "order":"auto"|"up"|"drain"|"down", "ordered_weight":N|null,
  *	   "agent":TEXT|null, "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...]}...],
  *	 "counters":{NAME:N...},
  *	 "durations":{NAME:{"sum_us":N, "buckets":[{"end_us":N|null, "count":N}...]}...}}
@@ -109,9 +110,11 @@
  * would be refused; without these two are missing, and file is the daemon's own.
  *
  * Answer to "backend": one line
- *	{"backends":[{"pool":TEXT, "name":TEXT, "order":"auto"|"up"|"drain"|"down"}...]}
- * what was named, or all whose order has changed. The order is this proxy's, and is
- * kept over restarts of the daemon.
+ *	{"backends":[{"pool":TEXT, "name":TEXT, "order":"auto"|"up"|"drain"|"down",
+ *	  "weight":N|null}...]}
+ * what was named, or all whose order has changed. State and weight are ordered apart;
+ * weight null: as configured. An order is this proxy's, and is kept over restarts of the
+ * daemon.
  *
  * Answer to "drops": one line
  *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}

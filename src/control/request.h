@@ -9,7 +9,7 @@
 
 #define SP_CONTROL_TERMS_MAX	8
 #define SP_CONTROL_NAME_MAX	128	/* "pool/backend", both as long as a name may be */
-#define SP_CONTROL_ORDER_MAX	8
+#define SP_CONTROL_ORDER_MAX	16
 #define SP_CONTROL_ERROR_MAX	256
 
 enum sp_control_command {

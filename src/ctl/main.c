@@ -38,7 +38,8 @@ struct options {
 	const char *diff;   /* a file */
 	int is_reset;
 	json_int_t timeout_s; /* of wait-drained; negative: none */
-	const char *name, *order;
+	const char *name;
+	char order[SP_CONTROL_REQUEST_MAX]; /* or empty */
 	json_int_t limit;
 	unsigned int given; /* COMMAND_* */
 	char filter[SP_CONTROL_REQUEST_MAX];
@@ -82,7 +83,8 @@ static const struct command commands[] = {
 	{ "config", COMMAND_DIFF, 0, show_config, "[--diff FILE]",
 	  "the configuration in effect; what FILE would change" },
 	{ "backend", COMMAND_NAME | COMMAND_ORDER | COMMAND_RESET, 0, show_backend,
-	  "POOL/NAME up|drain|down|auto, --reset", "which backends get new connections" },
+	  "POOL/NAME up|drain|down|auto, POOL/NAME weight N|auto, --reset",
+	  "which backends get new connections" },
 	{ "wait-drained", COMMAND_NAME | COMMAND_TIMEOUT | COMMAND_OF_STATUS, 0, wait_drained,
 	  "POOL/NAME [--timeout S]", "wait until a backend has no connection left" },
 };
@@ -306,15 +308,25 @@ static int show_config(struct sp_client *client, const struct options *options)
 	return code;
 }
 
+static void print_order(const json_t *row)
+{
+	const json_t *weight = json_object_get(row, "weight");
+
+	printf("%s/%s: %s", json_string_value(json_object_get(row, "pool")) ?: "-",
+	       json_string_value(json_object_get(row, "name")) ?: "-",
+	       json_string_value(json_object_get(row, "order")) ?: "-");
+	if (json_is_integer(weight))
+		printf(", weight %" JSON_INTEGER_FORMAT, json_integer_value(weight));
+	putchar('\n');
+}
+
 static void backend_text(const json_t *object, const struct options *options)
 {
 	const json_t *row;
 	size_t i;
 
 	json_array_foreach(json_object_get(object, "backends"), i, row)
-		printf("%s/%s: %s\n", json_string_value(json_object_get(row, "pool")) ?: "-",
-		       json_string_value(json_object_get(row, "name")) ?: "-",
-		       json_string_value(json_object_get(row, "order")) ?: "-");
+		print_order(row);
 }
 
 static int show_backend(struct sp_client *client, const struct options *options)
@@ -449,7 +461,7 @@ static json_t *make_request(const struct command *command, const struct options 
 
 	if (command->takes & COMMAND_LIMIT)
 		json_object_set_new(request, "limit", json_integer(options->limit));
-	if (options->order)
+	if (*options->order)
 		json_object_update_new(request, json_pack("{s:s, s:s}", "name", options->name, "order",
 							  options->order));
 	if (options->is_undo)
@@ -598,19 +610,23 @@ static int join_filter(char **terms, struct options *options)
 	return 0;
 }
 
-/* "POOL/NAME", and an order, unless all are reset. */
+/* "POOL/NAME", and an order of one or two words, unless all are reset. */
 static int take_words(const struct command *command, char **words, struct options *options)
 {
 	int wanted = options->is_reset ? 0 : command->takes & COMMAND_ORDER ? 2 : 1, count = 0;
 
 	while (words[count])
 		count++;
+	if (wanted == 2 && count == 3 && !strcmp(words[1], "weight"))
+		wanted = 3;
 	if (count != wanted)
-		return print_usage(wanted == 2 ? "'%s' takes POOL/NAME and up, drain, down or auto" :
+		return print_usage(wanted > 1 ? "'%s' takes POOL/NAME and up, drain, down, auto or weight N" :
 				   wanted ? "'%s' takes POOL/NAME" :
 				   "'%s --reset' takes no backend", command->name);
 	options->name = words[0];
-	options->order = wanted == 2 ? words[1] : NULL;
+	if (wanted > 1)
+		snprintf(options->order, sizeof(options->order), "%s%s%s", words[1],
+			 wanted == 3 ? " " : "", wanted == 3 ? words[2] : "");
 	return 0;
 }
 

@@ -135,6 +135,17 @@ int sp_backends_order(struct sp_backends *b, const struct sp_pool_conf *pool, in
 	return 1;
 }
 
+int sp_backends_reweigh(struct sp_backends *b, const struct sp_pool_conf *pool, int idx,
+			__u32 weight)
+{
+	struct sp_backend *backend = sp_backends_find(b, pool, idx);
+
+	if (!backend || backend->weight == weight)
+		return 0;
+	backend->weight = weight;
+	return 1;
+}
+
 int sp_backends_mark(struct sp_backends *b)
 {
 	int has_marked = 0;

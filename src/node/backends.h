@@ -19,7 +19,7 @@
  *	DOWN -> UP	a connection was answered
  *
  * New connections go to the pool's backends by `balance` of the pool, see balance.h. Backends of
- * weight 0 (draining) or of the other family get no connections. Backends that the
+ * weight 0 (draining), configured or ordered, or of the other family get no connections. Backends that the
  * connection has tried are left out, unless all were tried. Backends that are down are left out,
  * unless all are down: a backend that may be dead is better than none.
  *
@@ -69,6 +69,7 @@ struct sp_listed {
  * @mss:	of its last SYN-ACK; 0: none was seen
  * @lacks:	SP_SERVICE_F_* that the SYN offered and the SYN-ACK did not have
  * @order:	by `splicectl backend`
+ * @weight:	by the same, plus 1; 0: as configured
  * @health:	by its checks; all zero in a pool without `check`
  * @resets_left, @is_marked: walks to come that reset its splices, and whether this walk does
  */
@@ -93,6 +94,7 @@ struct sp_backend {
 	__u16			mss;
 	__u8			lacks;
 	enum sp_backend_order	order;
+	__u32			weight;
 	struct sp_health	health;
 	__u8			resets_left, is_marked;
 };
@@ -114,6 +116,13 @@ static inline int sp_backend_is_out(const struct sp_backend *backend)
 	if (!backend || backend->order == SP_BACKEND_ORDER_UP)
 		return 0;
 	return backend->order != SP_BACKEND_ORDER_AUTO || backend->health.is_down;
+}
+
+/* @backend: NULL: not in the configuration */
+static inline unsigned int sp_backend_weight(const struct sp_backend *backend,
+					     const struct sp_backend_conf *conf)
+{
+	return backend && backend->weight ? backend->weight - 1 : conf->weight;
 }
 
 /* @config: borrowed, see below. Return: 0 or -ENOMEM. */
@@ -189,6 +198,9 @@ int sp_backends_checked(struct sp_backends *backends, const struct sp_pool_conf 
 /* An operator's order. Return: whether it is another than before. */
 int sp_backends_order(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
 		      enum sp_backend_order order);
+/* An operator's weight, plus 1; 0: as configured. Return: whether it is another than before. */
+int sp_backends_reweigh(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
+			__u32 weight);
 
 /* A walk begins that resets splices of backends which went down. Return: whether there are any. */
 int sp_backends_mark(struct sp_backends *backends);

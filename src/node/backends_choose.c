@@ -75,19 +75,23 @@ static unsigned int share_of(void *ctx, size_t idx)
 	struct choice *c = ctx;
 	const struct sp_backend_conf *conf = &c->pool->backends[idx];
 	struct sp_backend *backend;
+	unsigned int weight;
 
 	if (conf->is_backup != c->is_backup)
 		return 0;
-	if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != c->is_v4 || c->tried & tried_bit(idx))
+	if (sp_addr_is_v4(&conf->at.addr) != c->is_v4 || c->tried & tried_bit(idx))
 		return 0;
 	backend = sp_backends_find(c->b, c->pool, idx);
+	weight = sp_backend_weight(backend, conf);
+	if (!weight)
+		return 0;
 	if (sp_backend_is_out(backend) || (!c->is_any && is_waiting(backend, c->now_ns)))
 		return 0;
 	if (!c->may_be_full && sp_backends_is_full(c->b, c->pool, idx)) {
 		c->is_full = 1;
 		return 0;
 	}
-	return rising_share(c, backend, conf->weight);
+	return rising_share(c, backend, weight);
 }
 
 /* A backend that a reload has removed has no load. */

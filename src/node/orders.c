@@ -3,6 +3,7 @@
 #include "node/orders.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "abi/order.h"
@@ -20,6 +21,11 @@ const char *sp_order_name(enum sp_backend_order order)
 	return order_names[order];
 }
 
+json_t *sp_order_weight(__u32 weight)
+{
+	return weight ? json_integer(weight - 1) : json_null();
+}
+
 static struct sp_backends *backends_of(struct sp_node *n)
 {
 	return n->role->backends ? n->role->backends(n) : NULL;
@@ -33,6 +39,22 @@ static struct sp_order_key key_of(const struct sp_pool_conf *pool, size_t idx)
 				      .addr = at->addr };
 }
 
+/* A later version may have states that this one doesn't know. */
+static enum sp_backend_order state_of(__u32 order)
+{
+	__u32 state = order & SP_ORDER_STATE_MASK;
+
+	return state < SP_BACKEND_ORDER_COUNT ? state : SP_BACKEND_ORDER_AUTO;
+}
+
+/* Return: whether the backend had another order. */
+static int follow_order(struct sp_backends *b, const struct sp_pool_conf *pool, size_t idx,
+			__u32 order)
+{
+	return sp_backends_order(b, pool, idx, state_of(order)) |
+	       sp_backends_reweigh(b, pool, idx, order >> SP_ORDER_WEIGHT_SHIFT);
+}
+
 /* Usually there is none, and a reload with many backends is quick. */
 void sp_orders_apply(struct sp_node *n)
 {
@@ -43,22 +65,44 @@ void sp_orders_apply(struct sp_node *n)
 
 		for (size_t k = 0; k < pool->backend_count; k++) {
 			struct sp_order_key key = key_of(pool, k);
-			__u32 order = sp_datapath_order_get(n->dp, &key);
 
-			if (order < SP_BACKEND_ORDER_COUNT)
-				sp_backends_order(b, pool, k, order);
+			follow_order(b, pool, k, sp_datapath_order_get(n->dp, &key));
 		}
 	}
 }
 
-static int find_order(const char *name, enum sp_backend_order *ret_order)
+static int parse_state(const char *name, __u32 *order)
 {
 	for (int i = 0; i < SP_BACKEND_ORDER_COUNT; i++)
 		if (!strcmp(name, order_names[i])) {
-			*ret_order = i;
+			*order = (*order & ~SP_ORDER_STATE_MASK) | i;
 			return 0;
 		}
 	return -EINVAL;
+}
+
+static int parse_weight(const char *text, __u32 *order)
+{
+	unsigned int weight = 0;
+	int len = 0;
+
+	*order &= SP_ORDER_STATE_MASK;
+	if (!strcmp(text, order_names[SP_BACKEND_ORDER_AUTO]))
+		return 0;
+	if (*text < '0' || *text > '9' || sscanf(text, "%3u%n", &weight, &len) != 1 || text[len] ||
+	    weight > SP_WEIGHT_MAX)
+		return -EINVAL;
+	*order |= (weight + 1) << SP_ORDER_WEIGHT_SHIFT;
+	return 0;
+}
+
+/* @order: as before, and changed in its state or in its weight. */
+static int parse_order(const char *text, __u32 *order)
+{
+	static const char weight[] = "weight ";
+
+	return strncmp(text, weight, strlen(weight)) ? parse_state(text, order) :
+	       parse_weight(text + strlen(weight), order);
 }
 
 /* The name of a backend may have no slash, and the name of a pool neither. */
@@ -84,33 +128,34 @@ static int find_backend(const struct sp_config *config, const char *name,
 	return -ENOENT;
 }
 
-static json_t *make_row(const struct sp_pool_conf *pool, size_t idx, enum sp_backend_order order)
+static json_t *make_row(const struct sp_pool_conf *pool, size_t idx, __u32 order)
 {
-	return json_pack("{s:s, s:s, s:s}", "pool", pool->name, "name", pool->backends[idx].name,
-			 "order", order_names[order]);
+	return json_pack("{s:s, s:s, s:s, s:o}", "pool", pool->name, "name",
+			 pool->backends[idx].name, "order",
+			 order_names[state_of(order)], "weight",
+			 sp_order_weight(order >> SP_ORDER_WEIGHT_SHIFT));
 }
 
 /* In the map first: an order that would not last is refused. */
 static json_t *give_order(struct sp_node *n, const struct sp_pool_conf *pool, size_t idx,
-			  enum sp_backend_order order)
+			  const struct sp_order_key *key, __u32 order, const char *text)
 {
-	struct sp_order_key key = key_of(pool, idx);
-	int err = sp_datapath_order_put(n->dp, &key, order);
+	int err = sp_datapath_order_put(n->dp, key, order);
 
 	if (err)
 		return json_pack("{s:s}", "error", err == -E2BIG ?
 				 "no room for a further order; see splicectl backend --reset" :
 				 strerror(-err));
-	if (sp_backends_order(backends_of(n), pool, idx, order))
-		log_info("splicectl backend %s/%s: %s", pool->name, pool->backends[idx].name,
-			 order_names[order]);
+	if (follow_order(backends_of(n), pool, idx, order))
+		log_info("splicectl backend %s/%s: %s", pool->name, pool->backends[idx].name, text);
 	return json_pack("{s:[o]}", "backends", make_row(pool, idx, order));
 }
 
-json_t *sp_orders_give(struct sp_node *n, const char *name, const char *order_name)
+json_t *sp_orders_give(struct sp_node *n, const char *name, const char *text)
 {
 	const struct sp_pool_conf *pool;
-	enum sp_backend_order order;
+	struct sp_order_key key;
+	__u32 order;
 	size_t idx;
 
 	if (!backends_of(n))
@@ -119,9 +164,12 @@ json_t *sp_orders_give(struct sp_node *n, const char *name, const char *order_na
 		return json_pack("{s:o}", "error",
 				 json_sprintf("no backend '%s'; allowed: POOL/NAME, as in "
 					      "splicectl status", name));
-	if (find_order(order_name, &order))
-		return json_pack("{s:s}", "error", "allowed: up, drain, down or auto");
-	return give_order(n, pool, idx, order);
+	key = key_of(pool, idx);
+	order = sp_datapath_order_get(n->dp, &key);
+	if (parse_order(text, &order))
+		return json_pack("{s:s}", "error", "allowed: up, drain, down or auto; weight 0 to 256; "
+				 "weight auto");
+	return give_order(n, pool, idx, &key, order, text);
 }
 
 json_t *sp_orders_reset(struct sp_node *n)
@@ -134,7 +182,7 @@ json_t *sp_orders_reset(struct sp_node *n)
 		const struct sp_pool_conf *pool = &n->config->pools[i];
 
 		for (size_t k = 0; k < pool->backend_count; k++)
-			if (sp_backends_order(b, pool, k, SP_BACKEND_ORDER_AUTO))
+			if (follow_order(b, pool, k, SP_BACKEND_ORDER_AUTO))
 				json_array_append_new(rows,
 						      make_row(pool, k, SP_BACKEND_ORDER_AUTO));
 	}

@@ -14,7 +14,7 @@
 void sp_orders_apply(struct sp_node *node);
 
 /*
- * @name: "POOL/NAME"; @order: "up", "drain", "down" or "auto". Return: the answer, see
+ * @name: "POOL/NAME"; @order: a state, or "weight N" or "weight auto". Return: the answer, see
  * control/control.h; with "error" if nothing has changed.
  */
 json_t *sp_orders_give(struct sp_node *node, const char *name, const char *order);
@@ -22,5 +22,7 @@ json_t *sp_orders_give(struct sp_node *node, const char *name, const char *order
 json_t *sp_orders_reset(struct sp_node *node);
 
 const char *sp_order_name(enum sp_backend_order order);
+/* @weight: plus 1; 0: none. Return: a new number, or null. */
+json_t *sp_order_weight(__u32 weight);
 
 #endif

@@ -23,7 +23,7 @@
 
 static const char *backend_state(const struct sp_backend_conf *conf, const struct sp_backend *b)
 {
-	if (!conf->weight || b->order == SP_BACKEND_ORDER_DRAIN)
+	if (!sp_backend_weight(b, conf) || b->order == SP_BACKEND_ORDER_DRAIN)
 		return "draining";
 	return sp_backend_is_out(b) || b->is_down ? "down" : "up";
 }
@@ -39,10 +39,10 @@ static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_bac
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:o, s:s, s:s?, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:o, s:s, s:o, s:s?, s:o}", "name",
 			 conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
-			 "weight", (int)conf->weight, "state", backend_state(conf, b),
+			 "weight", (int)sp_backend_weight(b, conf), "state", backend_state(conf, b),
 			 "retry_ms", (json_int_t)(retry_ns / 1000000), "failures", (int)b->failures,
 			 "open", (json_int_t)b->load.connections,
 			 "connections", (json_int_t)b->connections, "refused",
@@ -50,7 +50,7 @@ static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_bac
 			 "silent", (json_int_t)b->silent, "opening",
 			 (int)b->opening, "check",
 			 sp_report_check(pool, b, now_ns), "order", sp_order_name(b->order),
-			 "agent", agent ? agent->name :
+			 "ordered_weight", sp_order_weight(b->weight), "agent", agent ? agent->name :
 			 NULL, "modes", modes);
 }
 

@@ -72,7 +72,7 @@ static void limit_offer(void *ctx, const struct sp_pool_conf *pool, size_t idx,
 	const struct sp_backend_conf *conf = &pool->backends[idx];
 	struct limits *l = ctx;
 
-	if (!conf->weight || sp_addr_is_v4(&conf->at.addr) != l->is_v4)
+	if (!sp_backend_weight(backend, conf) || sp_addr_is_v4(&conf->at.addr) != l->is_v4)
 		return;
 	if (backend->mss && backend->mss < l->mss)
 		l->mss = backend->mss < MSS_LEAST ? MSS_LEAST : backend->mss;

@@ -391,9 +391,31 @@ def test_orders(rig, ordered):
         assert ordered.ctl("backend", "--reset").splitlines() == ["checked/backend1-v4: auto", "checked/backend2-v4: auto"]
 
 
+def test_ordered_weight(rig, ordered):
+    """A share of the pool's connections, beside the order of a state, over a kill and a reload; 0 drains."""
+    weights = lambda: [(b["weight"], b["ordered_weight"]) for b in rig.spliced.status()["pools"][0]["backends"]]
+    with two(rig) as servers, checking(rig, None):
+        assert ordered.ctl("backend", "checked/backend1-v4", "weight", "2") == "checked/backend1-v4: auto, weight 2\n"
+        assert served_by(rig, servers) == [4, 2] and weights() == [(2, 2), (1, None)]
+        rig.spliced.kill9()
+        rig.spliced.start()
+        rig.spliced.reload(config(rig.net, rig.work, None))
+        assert served_by(rig, servers) == [4, 2]
+        ordered.ctl("backend", "checked/backend1-v4", "drain")
+        assert served_by(rig, servers) == [0, 6]
+        assert ordered.ctl("backend", "checked/backend1-v4", "auto") == "checked/backend1-v4: auto, weight 2\n"
+        ordered.ctl("backend", "checked/backend2-v4", "weight", "0")
+        assert served_by(rig, servers) == [6, 0] and states(rig) == ["up", "draining"]
+        assert rig.spliced.ctl_run("wait-drained", "checked/backend2-v4", "--timeout", "3").returncode == 0
+        ordered.ctl("backend", "checked/backend2-v4", "weight", "auto")
+        assert ordered.ctl("backend", "--reset") == "checked/backend1-v4: auto\n"
+        assert served_by(rig, servers) == [3, 3] and weights() == [(1, None)] * 2
+
+
 @pytest.mark.parametrize("words, said", [
     (("checked/none", "up"), "no backend 'checked/none'"), (("backend1-v4", "up"), "no backend 'backend1-v4'"),
-    (("checked/backend1-v4", "gone"), "allowed: up, drain, down or auto")])
+    (("checked/backend1-v4", "gone"), "allowed: up, drain, down or auto"),
+    (("checked/backend1-v4", "weight", "257"), "weight 0 to 256"), (("checked/backend1-v4", "weight", "1x"), "weight 0 to 256")])
 def test_wrong_orders(rig, words, said):
     done = rig.spliced.ctl_run("backend", *words)
     assert done.returncode == 1 and said in done.stderr
