@@ -110,11 +110,35 @@ void sp_node_member(void *node, const void *record, size_t len)
 	sp_cluster_heard(n->cluster, record, len);
 }
 
+/*
+ * Another proxy has reset both ends, by the packets that it carried. An end ignores an RST with an
+ * older number than its own, so each node resets by the latest packets that it knows.
+ */
+static void reset_as_well(struct sp_node *n, const struct sp_tuple *front, __u32 client_isn)
+{
+	struct sp_splice splice = { .front = *front };
+	struct sp_tuple down_key;
+	struct sp_entry up, down;
+
+	if (sp_datapath_get(n->dp, front, &up) || !sp_entry_is_live(&up) ||
+	    up.meta.client_isn != client_isn)
+		return;
+	down_key = sp_tuple_reverse(&up.half.out);
+	if (sp_datapath_get(n->dp, &down_key, &down) || !sp_entry_is_live(&down))
+		return;
+	splice.up = up.half;
+	splice.down = down.half;
+	sp_expiry_tell(n->wire, &splice, &up.state, &down.state);
+}
+
 void sp_node_ends(void *node, const struct sp_tuple *front, __u32 client_isn, __u8 state)
 {
 	struct sp_node *n = node;
-	__u8 known = sp_splice_ended(n->dp, front, client_isn, state);
+	__u8 known;
 
+	if ((state & SP_STATE_TOLD) == (SP_STATE_RST | SP_STATE_PEER_RST))
+		reset_as_well(n, front, client_isn);
+	known = sp_splice_ended(n->dp, front, client_isn, state);
 	if (known)
 		sp_cluster_tell_ends(n->cluster, front, client_isn, known);
 }

@@ -18,10 +18,11 @@ PROXIES = 2
 
 @pytest.fixture(scope="module")
 def lab(start_cluster):
+    """By packet, so that each proxy knows the numbers of some packets alone."""
     def services(net, source):
         for one, of in daemon.in_modes(MODES)(net, source):
             yield one, {**of, "on_down": "reset", "check": CHECK}
-    with start_cluster(("snat",), services=services, agents=["backend1"], proxies=PROXIES, stores=1) as cluster:
+    with start_cluster(("snat",), services=services, agents=["backend1"], proxies=PROXIES, stores=1, way="spray") as cluster:
         cluster.start_agents()
         yield AgentLab(cluster)
 

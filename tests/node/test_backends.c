@@ -490,6 +490,28 @@ static void orders_overrule_checks_and_failures(void **state)
 	close_backends(b, config);
 }
 
+/* Also of a backend without a configured weight; a reload keeps it. */
+static void an_ordered_weight_replaces_the_configured_one(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_config *next =
+		load("{name: w, backends: [{address: 10.0.0.1:80, name: a, weight: 0}, " B "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	assert_true(sp_backends_reweigh(b, pool, 0, 3));
+	assert_false(sp_backends_reweigh(b, pool, 0, 3));
+	assert_string_equal(turns(b, pool, 6, 0), "abaaba");
+	assert_int_equal(sp_backends_configure(b, next), 0);
+	assert_string_equal(turns(b, &next->pools[0], 6, 0), "abaaba");
+	sp_backends_reweigh(b, &next->pools[0], 1, 1);
+	assert_string_equal(turns(b, &next->pools[0], 3, 0), "aaa");
+	sp_backends_reweigh(b, &next->pools[0], 0, 0);
+	assert_int_equal(first_choice(b, &next->pools[0], 1), -ENOENT);
+	sp_config_put(config);
+	close_backends(b, next);
+}
+
 static int is_marked(struct sp_backends *b, const struct sp_pool_conf *pool, int idx)
 {
 	const struct sp_endpoint *at = &pool->backends[idx].at;
@@ -903,6 +925,7 @@ int main(void)
 		cmocka_unit_test(down_by_checks_gets_none),
 		cmocka_unit_test(backups_wait_for_all_others),
 		cmocka_unit_test(orders_overrule_checks_and_failures),
+		cmocka_unit_test(an_ordered_weight_replaces_the_configured_one),
 		cmocka_unit_test(splices_of_what_is_down_are_reset),
 		cmocka_unit_test(reload_keeps_health_while_there_are_checks),
 		cmocka_unit_test(what_a_synack_tells),
