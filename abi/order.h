@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * order.h - map sp_orders: operators' orders about backends, kept over restarts of the daemon. The
- * value has an enum sp_backend_order in the lowest bits, and the ordered weight, plus 1; no weight is
- * 0. For the daemon alone: no program reads the map.
+ * value has an enum sp_backend_order in the lowest bits, and the ordered weight, plus 1; 0: no
+ * weight. For the daemon alone: no program reads the map.
  */
 #ifndef SP_ABI_ORDER_H
 #define SP_ABI_ORDER_H

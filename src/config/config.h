@@ -50,7 +50,7 @@ enum sp_mode {
 struct sp_backend_conf {
 	char			*name;		/* defaults to the text of its address */
 	struct sp_endpoint	at;
-	unsigned int		weight;		/* 0..SP_WEIGHT_MAX, default 1; 0: no new connections */
+	unsigned int		weight;		/* default 1; 0: no new connections */
 	int			is_backup;	/* only while no other can be chosen */
 	unsigned int		max_connections; /* of this proxy; default 0: any number */
 };

@@ -19,9 +19,9 @@
  *	DOWN -> UP	a connection was answered
  *
  * New connections go to the pool's backends by `balance` of the pool, see balance.h. Backends of
- * weight 0 (draining), configured or ordered, or of the other family get no connections. Backends that the
- * connection has tried are left out, unless all were tried. Backends that are down are left out,
- * unless all are down: a backend that may be dead is better than none.
+ * weight 0 (draining), configured or ordered, or of the other family get no connections. Backends
+ * that the connection has tried are left out, unless all were tried. Backends that are down are
+ * left out, unless all are down: a backend that may be dead is better than none.
  *
  * Checks and operators decide for certain: a backend that is down by its checks, or was taken out
  * by an operator, gets no connection, though all of the pool are out. Clients get 503 then.

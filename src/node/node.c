@@ -111,8 +111,8 @@ void sp_node_member(void *node, const void *record, size_t len)
 }
 
 /*
- * Another proxy has reset both ends, by the packets that it carried. An end ignores an RST with an
- * older number than its own, so each node resets by the latest packets that it knows.
+ * A proxy has reset both ends, by the packets that passed there. An end ignores an RST with an old
+ * number, so each node resets by its own latest packets.
  */
 static void reset_as_well(struct sp_node *n, const struct sp_tuple *front, __u32 client_isn)
 {
@@ -131,16 +131,20 @@ static void reset_as_well(struct sp_node *n, const struct sp_tuple *front, __u32
 	sp_expiry_tell(n->wire, &splice, &up.state, &down.state);
 }
 
-void sp_node_ends(void *node, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+static void end_splice(struct sp_node *n, const struct sp_tuple *front, __u32 client_isn,
+		       __u8 state)
 {
-	struct sp_node *n = node;
-	__u8 known;
+	__u8 known = sp_splice_ended(n->dp, front, client_isn, state);
 
-	if ((state & SP_STATE_TOLD) == (SP_STATE_RST | SP_STATE_PEER_RST))
-		reset_as_well(n, front, client_isn);
-	known = sp_splice_ended(n->dp, front, client_isn, state);
 	if (known)
 		sp_cluster_tell_ends(n->cluster, front, client_isn, known);
+}
+
+void sp_node_ends(void *node, const struct sp_tuple *front, __u32 client_isn, __u8 state)
+{
+	if ((state & SP_STATE_TOLD) == (SP_STATE_RST | SP_STATE_PEER_RST))
+		reset_as_well(node, front, client_isn);
+	end_splice(node, front, client_isn, state);
 }
 
 __u32 sp_node_splices(void *node)

@@ -39,7 +39,7 @@ static struct sp_order_key key_of(const struct sp_pool_conf *pool, size_t idx)
 				      .addr = at->addr };
 }
 
-/* A later version may have states that this one doesn't know. */
+/* The map may have states of a later version. */
 static enum sp_backend_order state_of(__u32 order)
 {
 	__u32 state = order & SP_ORDER_STATE_MASK;
@@ -167,8 +167,8 @@ json_t *sp_orders_give(struct sp_node *n, const char *name, const char *text)
 	key = key_of(pool, idx);
 	order = sp_datapath_order_get(n->dp, &key);
 	if (parse_order(text, &order))
-		return json_pack("{s:s}", "error", "allowed: up, drain, down or auto; weight 0 to 256; "
-				 "weight auto");
+		return json_pack("{s:s}", "error",
+				 "allowed: up, drain, down or auto; weight 0 to 256; weight auto");
 	return give_order(n, pool, idx, &key, order, text);
 }
 
