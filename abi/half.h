@@ -21,6 +21,11 @@ enum {
 	SP_HALF_F_NOT_ECT	= 1 << 5,
 	/* the daemon reads each request: the half has a boundary, see struct sp_boundary */
 	SP_HALF_F_REQUESTS	= 1 << 6,
+	/*
+	 * of this machine, not of the store: of the half from the backend, with REQUESTS. It is
+	 * from the store, and the opener of the leg may have carried requests since
+	 */
+	SP_HALF_F_FETCHED	= 1 << 7,
 };
 /* Flags of the splice: the same on every machine, and in both halves. */
 #define SP_HALF_F_SHARED \
@@ -245,6 +250,25 @@ sp_inline struct sp_boundary sp_boundary_stored(const struct sp_boundary *b)
 		return (struct sp_boundary){ .bound = SP_BOUND_NONE };
 	if (b->bound == SP_BOUND_GONE)
 		stored.bound = SP_BOUND_STOP;
+	return stored;
+}
+
+/* Of the request, not of this machine. */
+#define SP_READING_STORED \
+	(SP_READING_NO_BODY | SP_READING_UPGRADE | SP_READING_CONNECT | SP_READING_CLOSES)
+
+/*
+ * The same of the half from the backend: true of the stream at any time. NONE: not known, or
+ * nothing that another proxy could go on with.
+ */
+sp_inline struct sp_boundary sp_response_stored(const struct sp_boundary *b)
+{
+	struct sp_boundary stored = *b;
+
+	if (b->bound == SP_BOUND_NONE || b->bound == SP_BOUND_UNKNOWN ||
+	    b->bound == SP_BOUND_GONE || b->reading & SP_READING_ENDED)
+		return (struct sp_boundary){ .bound = SP_BOUND_NONE };
+	stored.reading &= SP_READING_STORED;
 	return stored;
 }
 

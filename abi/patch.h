@@ -11,6 +11,7 @@ enum {
 	SP_PATCH_IF_UP	= 1 << 2, /* only if the half up still has @was_up.until */
 	SP_PATCH_IF_DOWN = 1 << 3, /* only if the half down still has @was_down, all of it */
 	SP_PATCH_CHANGE	= 1 << 4, /* the change, and the deltas that count it */
+	SP_PATCH_FETCHED = 1 << 5, /* the version is from the store; else a later one is our own */
 };
 
 /* What the program returns: the splice is gone or another; done; a boundary has moved. */

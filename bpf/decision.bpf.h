@@ -73,10 +73,11 @@ static __noinline const struct sp_decision *find_decision(const struct sp_pkt *p
 	return found && found->check == d.check ? found : NULL;
 }
 
-/* The response before is complete, and the backend still there. */
+/* The response before is complete, for certain, and the backend still there. */
 static __always_inline int is_answered(const struct sp_entry *down, struct sp_boundary b)
 {
-	return b.bound == SP_BOUND_STOP && !b.laps && down->state.next_seq == b.until &&
+	return !(down->half.flags & SP_HALF_F_FETCHED) && b.bound == SP_BOUND_STOP && !b.laps &&
+	       down->state.next_seq == b.until &&
 	       !(b.reading & (SP_READING_ENDED | SP_READING_CLOSES | SP_READING_HELD));
 }
 

@@ -114,6 +114,10 @@ static __always_inline int set_boundaries(struct sp_entry *up, struct sp_entry *
 		count_change(up, down, &n->change);
 	if (n->sets & SP_PATCH_UP)
 		boundary_unmark(&up->meta.boundary, SP_ASKING_MOVING);
+	if (n->sets & SP_PATCH_FETCHED)
+		down->half.flags |= SP_HALF_F_FETCHED;
+	else if (n->becomes != n->version)
+		down->half.flags &= ~SP_HALF_F_FETCHED;
 	up->meta.version = n->becomes;
 	down->meta.version = n->becomes;
 	return SP_PATCH_DONE;

@@ -74,6 +74,10 @@ static inline struct sp_splice any_splice_of_requests(int is_v6)
 	if (random() & 1)
 		s.boundary = (struct sp_boundary){ .until = any32(), .laps = any32(),
 						   .bound = SP_BOUND_STOP };
+	if (s.boundary.bound && random() & 1)
+		s.response = (struct sp_boundary){ .until = any32(), .laps = any32(),
+						   .bound = SP_BOUND_HEAD,
+						   .reading = any32() & SP_READING_STORED };
 	if (random() & 1)
 		s.change = (struct sp_change){ .from = any32(), .bytes = any32() | 1,
 					       .becomes = any32() };

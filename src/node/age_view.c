@@ -33,6 +33,19 @@ int sp_view_is_left(struct sp_ager *a, const struct sp_view *v)
 	       memcmp(&up.half.out, &back, sizeof(back)) != 0;
 }
 
+/* No request was carried between the looks at @down and @up: both belong together. */
+static struct sp_boundary response_of(struct sp_ager *a, const struct sp_entry *up,
+				      const struct sp_entry *down)
+{
+	struct sp_tuple key = sp_tuple_reverse(&up->half.out);
+	struct sp_entry now;
+
+	if (up->meta.boundary.reading & SP_ASKING_MOVING || sp_datapath_get(a->dp, &key, &now) ||
+	    sp_boundary_word(now.meta.boundary) != sp_boundary_word(down->meta.boundary))
+		return (struct sp_boundary){ 0 };
+	return sp_response_stored(&down->meta.boundary);
+}
+
 struct sp_splice sp_entries_splice(struct sp_ager *a, const struct sp_tuple *front,
 				   const struct sp_entry *up, const struct sp_entry *down)
 {
@@ -48,6 +61,7 @@ struct sp_splice sp_entries_splice(struct sp_ager *a, const struct sp_tuple *fro
 	s.handshake = up->meta.handshake;
 	s.change = up->meta.change;
 	s.boundary = sp_boundary_stored(&up->meta.boundary);
+	s.response = response_of(a, up, down);
 	if (!sp_datapath_named(a->dp, front, s.client_isn, &named))
 		s.named = (struct sp_endpoint){ named.addr, named.port_be };
 	return s;

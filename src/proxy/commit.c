@@ -26,6 +26,17 @@ static struct sp_handshake handshake_of(const struct sp_conn *c)
 	};
 }
 
+/* Of a leg that begins. */
+static struct sp_boundary response_of(const struct sp_conn *c)
+{
+	const struct sp_boundary head = {
+		.until = c->backend.isn_theirs + 1, .bound = SP_BOUND_HEAD,
+		.reading = c->request.reading,
+	};
+
+	return sp_conn_reads(c) ? head : (struct sp_boundary){ 0 };
+}
+
 static struct sp_splice splice_of(const struct sp_conn *c)
 {
 	struct sp_splice s = sp_splice_make(&c->front, &c->client, &c->back, &c->backend,
@@ -39,6 +50,8 @@ static struct sp_splice splice_of(const struct sp_conn *c)
 		flags |= SP_HALF_F_REQUESTS;
 		s.version = c->version + 1;
 		s.boundary = sp_conn_boundary(c);
+		s.response = response_of(c);
+		s.response = sp_response_stored(&s.response);
 		s.handshake = handshake_of(c);
 		s.named = sp_change_name(c);
 		sp_change_splice(c, &s);
@@ -87,13 +100,28 @@ void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
 }
 
-void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *down)
+/* It begins where the response before ends; to more of a body, it may be under way. */
+static struct sp_boundary response_staying(const struct sp_conn *c, const struct sp_leg *leg)
 {
+	struct sp_boundary b = leg->down.meta.boundary;
+
+	if (leg->state == SP_LEG_UNKNOWN || leg->state == SP_LEG_LOST)
+		return (struct sp_boundary){ 0 };
+	if (c->begins == SP_BOUND_STOP) {
+		b.bound = SP_BOUND_HEAD;
+		b.reading = c->request.reading;
+	}
+	return sp_response_stored(&b);
+}
+
+void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+{
+	const struct sp_entry *down = &leg->down;
 	struct sp_splice splice = {
 		.front = c->front, .client_isn = c->client_isn, .version = c->version + 1,
 		.boundary = sp_conn_boundary(c), .handshake = handshake_of(c),
 		.up = c->leg, .down = down->half, .change = down->meta.change,
-		.named = sp_change_name(c), .follows = 1,
+		.named = sp_change_name(c), .response = response_staying(c, leg), .follows = 1,
 	};
 
 	sp_change_stay(c);
@@ -226,11 +254,7 @@ static struct sp_streams streams_of(const struct sp_conn *c)
 		.backend = c->backend.isn_theirs + 1,
 	};
 
-	if (sp_conn_reads(c))
-		at.down = (struct sp_boundary){
-			.until = c->backend.isn_theirs + 1, .bound = SP_BOUND_HEAD,
-			.reading = c->request.reading,
-		};
+	at.down = response_of(c);
 	return at;
 }
 

@@ -9,11 +9,9 @@
 void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why);
 /* The same in mode adopt, where no SYN was sent. */
 void sp_commit_adopted(struct sp_proxy *p, struct sp_conn *c);
-/*
- * A further request stays: the same splice, with another boundary. @down: the entry of its half
- * down; then SP_NEXT_STAY.
- */
-void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *down);
+struct sp_leg;
+/* A further request stays: the same splice, with another boundary; then SP_NEXT_STAY. */
+void sp_commit_stay(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
 
 /* The store's answer, see sp_store_events; sp_commit_late(): to a connection in state LATE. */
 struct sp_next sp_commit_answered(struct sp_proxy *p, struct sp_conn *c, int err,

@@ -204,7 +204,8 @@ static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 
 static int is_end_unknown(const struct sp_entry *down, const struct sp_segment *seg)
 {
-	return down->meta.boundary.bound == SP_BOUND_UNKNOWN && seg->flags & SP_TCP_RST;
+	return seg->flags & SP_TCP_RST && (down->meta.boundary.bound == SP_BOUND_UNKNOWN ||
+					   down->half.flags & SP_HALF_F_FETCHED);
 }
 
 /* The reader may have reset the backend, whose answer is not for the client then. */

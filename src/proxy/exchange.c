@@ -72,7 +72,8 @@ static int is_guess(const struct sp_segment *seg, const struct sp_entry *up,
 	const struct sp_boundary *b = &up->meta.boundary;
 
 	return b->bound == SP_BOUND_STOP && (__s32)(seg->seq - b->until) > 0 &&
-	       (down->meta.boundary.bound == SP_BOUND_UNKNOWN || is_stale(seg, down));
+	       (down->meta.boundary.bound == SP_BOUND_UNKNOWN ||
+		down->half.flags & SP_HALF_F_FETCHED || is_stale(seg, down));
 }
 
 int sp_exchange_is_guess(struct sp_proxy *p, const struct sp_segment *seg,

@@ -23,13 +23,38 @@ int sp_known_has(struct sp_proxy *p, const struct sp_splice *splice)
 	return !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
 }
 
-/* The same leg: the boundary of the half down stays. */
-static int set_boundary(struct sp_proxy *p, const struct sp_splice *splice,
-			const struct sp_entry *up)
+static int is_further(const struct sp_boundary *a, const struct sp_boundary *b)
+{
+	__s64 bytes = (__s32)(a->until - b->until) +
+		      ((__s64)sp_boundary_laps(*a) - sp_boundary_laps(*b)) * SP_BOUNDARY_LAP;
+
+	return a->bound != SP_BOUND_NONE && a->bound != SP_BOUND_UNKNOWN &&
+	       a->bound != SP_BOUND_GONE && bytes > 0;
+}
+
+/* A response that was read further here is the same, while more of its request was committed. */
+static struct sp_boundary response_of(struct sp_proxy *p, const struct sp_splice *splice,
+				      const struct sp_entry *up)
+{
+	struct sp_tuple down_key = sp_tuple_reverse(&up->half.out);
+	struct sp_boundary b = sp_splice_response(splice);
+	struct sp_entry down;
+
+	if (b.bound != SP_BOUND_UNKNOWN && !sp_datapath_get(p->node.dp, &down_key, &down) &&
+	    is_further(&down.meta.boundary, &b))
+		return down.meta.boundary;
+	return b;
+}
+
+/* The same leg. */
+static int set_boundaries(struct sp_proxy *p, const struct sp_splice *splice,
+			  const struct sp_entry *up)
 {
 	struct sp_patch patch = {
-		.front = splice->front, .client_isn = splice->client_isn, .sets = SP_PATCH_UP,
+		.front = splice->front, .client_isn = splice->client_isn,
+		.sets = SP_PATCH_UP | SP_PATCH_DOWN | SP_PATCH_FETCHED,
 		.version = up->meta.version, .becomes = splice->version, .up = splice->boundary,
+		.down = response_of(p, splice, up),
 	};
 
 	return sp_datapath_patch(p->node.dp, &patch);
@@ -51,7 +76,7 @@ int sp_known_replace(struct sp_proxy *p, const struct sp_splice *splice)
 		return 0;
 	if (get_up(p, &splice->front, splice->client_isn, &up)) {
 		if (!memcmp(&up.half.out, &splice->up.out, sizeof(up.half.out)))
-			return set_boundary(p, splice, &up);
+			return set_boundaries(p, splice, &up);
 		drop_down(p, &up);
 	}
 	return sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);

@@ -10,7 +10,8 @@ int sp_known_has(struct sp_proxy *p, const struct sp_splice *splice);
 
 /*
  * Install a later version of a splice. The half down of the version before goes, unless the leg is
- * the same. Return: 0; -E2BIG: the table is full.
+ * the same: then the response is as the store says, or as read here, if further. Return: 0;
+ * -E2BIG: the table is full.
  */
 int sp_known_replace(struct sp_proxy *p, const struct sp_splice *splice);
 

@@ -28,7 +28,8 @@ static int is_acked(struct sp_proxy *p, const struct sp_conn *c, const struct sp
 static enum sp_leg_state state_of(const struct sp_entry *down)
 {
 	const struct sp_boundary *b = &down->meta.boundary;
-	int is_reached = (__s32)(down->state.next_seq - b->until) >= 0 && !b->laps;
+	int is_seen = down->state.next_seq || !(down->half.flags & SP_HALF_F_FETCHED);
+	int is_reached = is_seen && (__s32)(down->state.next_seq - b->until) >= 0 && !b->laps;
 
 	if (down->state.flags & SP_STATE_FIN)
 		return SP_LEG_LAST;	/* the client has it */
@@ -64,6 +65,23 @@ static int has_more(const struct sp_conn *c, const struct sp_entry *down)
 	return down->state.next_seq && (__s32)(c->heard_ack - here) > 0;
 }
 
+/*
+ * A response of the store's is the last one only if the request begins where the store says. Other
+ * proxies may have carried the end: then the acknowledgement of just that tells.
+ */
+static enum sp_leg_state state_fetched(struct sp_proxy *p, const struct sp_conn *c,
+				       const struct sp_entry *down, enum sp_leg_state state)
+{
+	const struct sp_boundary *b = &down->meta.boundary;
+
+	if (c->is_guess && (state == SP_LEG_BUSY || state == SP_LEG_DONE))
+		return SP_LEG_UNKNOWN;
+	if (state == SP_LEG_BUSY && b->bound == SP_BOUND_STOP && !b->laps &&
+	    acked_by(p, c, down) == b->until)
+		return SP_LEG_DONE;
+	return state;
+}
+
 struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_leg leg = { .state = SP_LEG_LOST };
@@ -74,6 +92,8 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 	    leg.down.meta.client_isn != c->client_isn)
 		return leg;
 	leg.state = state_of(&leg.down);
+	if (leg.down.half.flags & SP_HALF_F_FETCHED)
+		leg.state = state_fetched(p, c, &leg.down, leg.state);
 	if (leg.state == SP_LEG_BUSY && leg.down.meta.boundary.bound != SP_BOUND_STOP &&
 	    sp_partial_is_lost(p, &key, &leg.down, acked_by(p, c, &leg.down)))
 		leg.state = SP_LEG_UNKNOWN;

@@ -119,6 +119,21 @@ static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct sp_reading *r,
 	return s ? read_slot(p, s, r, seg) : SP_PARSE_BAD;
 }
 
+static int is_fetched(const struct sp_entry *down)
+{
+	return !!(down->half.flags & SP_HALF_F_FETCHED);
+}
+
+/* The beginning of a response, as the store knows it, has passed elsewhere. */
+static int is_passed(struct sp_proxy *p, const struct sp_entry *down, const struct sp_partial *s,
+		     const struct sp_segment *seg)
+{
+	__s32 behind = seg->seq - down->meta.boundary.until;
+
+	return is_fetched(down) && behind > 0 && !(s && s->reasm.len) &&
+	       (behind >= SP_PARTIAL_ROOM || is_lost(p, down));
+}
+
 /* @r: begins at the boundary of @down */
 static enum sp_parse_verdict read_segment(struct sp_proxy *p, const struct sp_entry *down,
 					  struct sp_reading *r, const struct sp_segment *seg)
@@ -127,12 +142,13 @@ static enum sp_parse_verdict read_segment(struct sp_proxy *p, const struct sp_en
 	__s32 ahead = r->boundary.until - seg->seq;
 	enum sp_parse_verdict v;
 
-	if (s && s->base != r->boundary.until)
+	if (s && (s->base != r->boundary.until || is_passed(p, down, s, seg)))
 		sp_partial_drop(s);	/* of a response before */
 	else if (s)
 		return read_slot(p, s, r, seg);
 	if (ahead < 0)
-		return is_lost(p, down) ? SP_PARSE_BAD : keep_rest(p, r, seg);
+		return is_lost(p, down) || is_passed(p, down, NULL, seg) ?
+		       SP_PARSE_BAD : keep_rest(p, r, seg);
 	v = sp_reading_go(r, seg->payload, seg->seq, seg->payload_len);
 	return v == SP_PARSE_INCOMPLETE ? keep_rest(p, r, seg) : v;
 }
@@ -356,6 +372,48 @@ static void end_spoiled(struct sp_proxy *p, struct sp_entry *down, const struct 
 	forward_end(p, down, &fin);
 }
 
+/* The next request is here, and no proxy has carried it, for all that is known. */
+static int has_next(struct sp_proxy *p, const struct sp_tuple *front)
+{
+	const struct sp_conn *c = sp_conn_by_front(p->conns, front);
+
+	return c && c->is_next && !c->is_guess && !c->is_again;
+}
+
+/*
+ * Behind a response of the store's: a server's bytes without a request; or the response to a
+ * request that was not committed. Only in the first case can the client's next request be here
+ * without having been at the backend before; if the backend has it, it sends these bytes again.
+ */
+static int pass_excess(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg,
+		       int is_copy)
+{
+	const struct sp_tuple front = sp_tuple_reverse(&down->half.out);
+	const struct sp_reading unknown = { .boundary = { .bound = SP_BOUND_UNKNOWN } };
+	int err;
+
+	if (!is_copy && has_next(p, &front)) {
+		forward_own(p, down, seg, seg->flags & ~SP_TCP_FIN);
+		return 0;
+	}
+	p->node.counters.responses_unknown++;
+	err = set_boundary(p, down, &unknown, is_copy ? NULL : seg);
+	if (!err && !is_copy)
+		forward_end(p, down, seg);
+	return err;
+}
+
+/* As where the end is not known. */
+static int take_fetched(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg,
+			int is_copy)
+{
+	if (is_excess(down, seg))
+		return pass_excess(p, down, seg, is_copy);
+	if (!is_copy)
+		forward_end(p, down, seg);
+	return 0;
+}
+
 static int take_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
 {
 	struct sp_entry down;
@@ -364,11 +422,15 @@ static int take_segment(struct sp_proxy *p, const struct sp_segment *seg, int is
 	if (sp_datapath_get(p->node.dp, &seg->tuple, &down) ||
 	    !(down.half.flags & SP_HALF_F_REQUESTS))
 		return 0;
+	if (seg->flags & SP_TCP_RST && is_fetched(&down))
+		return take_fetched(p, &down, seg, 0);
 	if (seg->flags & SP_TCP_RST)
 		return on_rst(p, &down, seg);
 	err = read_payload(p, &down, seg, is_copy);
 	if (err == -EAGAIN)
 		return err;
+	if (is_fetched(&down))
+		return take_fetched(p, &down, seg, is_copy);
 	if (is_copy && is_excess(&down, seg))
 		end_spoiled(p, &down, seg);	/* the bytes are with the client already */
 	if (is_copy)

@@ -156,7 +156,7 @@ struct sp_next sp_stay_commit(struct sp_proxy *p, struct sp_conn *c, const struc
 
 	if (!sp_node_is_shared(&p->node) || is_bare)
 		return sp_stay_done(p, c);
-	sp_commit_stay(p, c, &leg->down);
+	sp_commit_stay(p, c, leg);
 	return sp_next_wait();
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "proxy/home.h"
 #include "proxy/stay.h"
 #include "tcp/relay.h"
 
@@ -178,6 +179,25 @@ static int is_lost(const struct sp_conn *c, const struct sp_leg *leg)
 	       sp_now_ns() - c->begun_ns >= LOST_NS;
 }
 
+/*
+ * Another proxy has opened the leg, and may have died since: packets of the leg may pass elsewhere.
+ * So the leg is reset first.
+ */
+static int is_elsewhere(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
+{
+	return !c->left_ns && leg->is_acked && sp_node_is_shared(&p->node) &&
+	       (leg->down.half.flags & SP_HALF_F_FETCHED ||
+		!sp_home_owns(p, &c->leg.out.saddr));
+}
+
+static struct sp_next reset_leg(struct sp_proxy *p, struct sp_conn *c, struct sp_leg *leg)
+{
+	if (sp_leg_end(p, c, leg))
+		return sp_next(SP_NEXT_END, "its splice is gone");
+	c->left_ns = sp_now_ns();
+	return sp_next_wait();
+}
+
 struct sp_next sp_turn_go(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_leg leg = sp_leg_look(p, c);
@@ -207,5 +227,7 @@ struct sp_next sp_turn_go(struct sp_proxy *p, struct sp_conn *c)
 		}
 		break;
 	}
+	if (is_elsewhere(p, c, &leg))
+		return reset_leg(p, c, &leg);
 	return leg.is_acked ? move_at(p, c, &leg) : sp_next_wait();
 }

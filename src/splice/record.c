@@ -18,10 +18,13 @@
 #define TAIL_BYTES	SP_RECORD_TAIL_BYTES
 #define CHANGE_BYTES	SP_RECORD_CHANGE_BYTES
 #define NAME_BYTES	SP_RECORD_NAME_BYTES
+#define RESPONSE_BYTES	SP_RECORD_RESPONSE_BYTES
 #define IS_NAMED	8	/* beside HANDSHAKE_FLAGS */
+#define HAS_RESPONSE	128	/* beside the bound */
 #define BOUNDARY_BYTES	7	/* last of the tail: laps, until, flags */
 #define SHIFTS_AT	13
 #define BOUND_AT	4	/* bits of the flags */
+#define BOUND_MASK	7
 #define WSCALE_MAX	14
 #define HANDSHAKE_FLAGS	(SP_HANDSHAKE_TS | SP_HANDSHAKE_SACK | SP_HANDSHAKE_ECN)
 
@@ -145,6 +148,29 @@ static struct sp_change read_change(const __u8 *b)
 	};
 }
 
+static void put_response(__u8 *to, const struct sp_boundary *b)
+{
+	put_be16(to, b->laps);
+	put_be32(to + 2, b->until);
+	to[6] = b->bound;
+	to[7] = b->reading;
+}
+
+static struct sp_boundary read_response(const __u8 *b)
+{
+	return (struct sp_boundary){
+		.laps = get_be16(b), .until = get_be32(b + 2), .bound = b[6], .reading = b[7],
+	};
+}
+
+/* Return: whether a proxy writes it: see sp_response_stored(). */
+static int is_response(const struct sp_boundary *b)
+{
+	return b->bound > SP_BOUND_NONE && b->bound <= SP_BOUND_LAST_LF &&
+	       b->bound != SP_BOUND_UNKNOWN && b->bound != SP_BOUND_GONE &&
+	       !(b->reading & ~SP_READING_STORED);
+}
+
 static void put_name(__u8 *to, const struct sp_endpoint *named)
 {
 	memcpy(to, &named->addr, 16);
@@ -160,6 +186,12 @@ static struct sp_endpoint read_name(const __u8 *b)
 	return named;
 }
 
+/* A tunnel has none. */
+static int has_response(const struct sp_splice *s)
+{
+	return s->boundary.bound != SP_BOUND_NONE && s->response.bound != SP_BOUND_NONE;
+}
+
 static void put_tail(__u8 *to, const struct sp_splice *s)
 {
 	put_be32(to, s->version);
@@ -169,7 +201,7 @@ static void put_tail(__u8 *to, const struct sp_splice *s)
 	put_be16(to + 8, s->boundary.laps);
 	put_be32(to + 10, s->boundary.until);
 	to[14] = (s->handshake.flags & HANDSHAKE_FLAGS) | (sp_splice_is_named(s) ? IS_NAMED : 0) |
-		 s->boundary.bound << BOUND_AT;
+		 (has_response(s) ? HAS_RESPONSE : 0) | s->boundary.bound << BOUND_AT;
 }
 
 static int is_wscale(__s8 wscale)
@@ -194,7 +226,8 @@ static int read_tail(const __u8 *b, struct sp_splice *s)
 		.flags = b[14] & ((1 << BOUND_AT) - 1) & ~IS_NAMED,
 	};
 	s->boundary = (struct sp_boundary){
-		.laps = get_be16(b + 8), .until = get_be32(b + 10), .bound = b[14] >> BOUND_AT,
+		.laps = get_be16(b + 8), .until = get_be32(b + 10),
+		.bound = b[14] >> BOUND_AT & BOUND_MASK,
 	};
 	return is_wscale(b[6]) && is_wscale(b[7]) &&
 	       !(s->handshake.flags & ~HANDSHAKE_FLAGS) && is_boundary(&s->boundary);
@@ -223,6 +256,10 @@ struct sp_record sp_record_make(const struct sp_seal *seal, const struct sp_spli
 	if (up->flags & SP_HALF_F_REQUESTS && splice->change.bytes) {
 		put_change(r.bytes + r.len, &splice->change);
 		r.len += CHANGE_BYTES;
+	}
+	if (up->flags & SP_HALF_F_REQUESTS && has_response(splice)) {
+		put_response(r.bytes + r.len, &splice->response);
+		r.len += RESPONSE_BYTES;
 	}
 	if (up->flags & SP_HALF_F_REQUESTS && sp_splice_is_named(splice)) {
 		put_name(r.bytes + r.len, &splice->named);
@@ -260,13 +297,16 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 				     struct sp_splice *ret_splice)
 {
 	size_t behind = len < FRAME_BYTES ? 0 : len - FRAME_BYTES, packed, change = 0, name = 0;
+	size_t response = 0;
+	__s8 shift_down;
 	struct sp_splice s = { .front = *front };
 	const __u8 *b = bytes;
 
 	if (len >= FRAME_BYTES && decode_flags(b) & SP_HALF_F_REQUESTS) {
 		behind = behind < TAIL_BYTES ? 0 : behind - TAIL_BYTES;
 		name = b[len - SP_SEAL_TAIL_BYTES - 1] & IS_NAMED ? NAME_BYTES : 0;
-		behind = behind < name ? 0 : behind - name;
+		response = b[len - SP_SEAL_TAIL_BYTES - 1] & HAS_RESPONSE ? RESPONSE_BYTES : 0;
+		behind = behind < name + response ? 0 : behind - name - response;
 		change = behind > CHANGE_BYTES && packed_bytes(behind - CHANGE_BYTES) ?
 			 CHANGE_BYTES : 0;
 		behind -= change;
@@ -276,6 +316,7 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 		return SP_SEAL_LENGTH;
 	s.client_isn = get_be32(b + 4);
 	s.up = read_up(b);
+	shift_down = decode_shift(get_be16(b + SHIFTS_AT));
 	if (behind != packed)
 		s.up.mss = get_be16(b + OUT_AT + packed);
 	if (behind != packed && !s.up.mss)
@@ -286,13 +327,18 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 		s.change = read_change(b + OUT_AT + behind);
 	if (change && !s.change.bytes)
 		return SP_SEAL_LENGTH;
-	if (s.up.flags & SP_HALF_F_REQUESTS && !read_tail(b + OUT_AT + behind + change + name, &s))
+	b += OUT_AT + behind + change;
+	if (s.up.flags & SP_HALF_F_REQUESTS && !read_tail(b + response + name, &s))
+		return SP_SEAL_LENGTH;
+	if (response)
+		s.response = read_response(b);
+	if (response && (!s.boundary.bound || !is_response(&s.response)))
 		return SP_SEAL_LENGTH;
 	if (name)
-		s.named = read_name(b + OUT_AT + behind + change);
+		s.named = read_name(b + response);
 	if (name && !sp_splice_is_named(&s))
 		return SP_SEAL_LENGTH;
-	s.down = sp_half_turn(&s.up, front, decode_shift(get_be16(b + SHIFTS_AT)));
+	s.down = sp_half_turn(&s.up, front, shift_down);
 	*ret_splice = s;
 	return SP_SEAL_OK;
 }
@@ -320,12 +366,13 @@ static const __u8 *tail_of(const struct sp_record *r)
 	return r->bytes + r->len - SP_SEAL_TAIL_BYTES - TAIL_BYTES;
 }
 
-/* Bytes before tail and name. */
+/* Bytes before tail, name and response. */
 static size_t bytes_before(const struct sp_record *r)
 {
 	const __u8 *tail = tail_of(r);
 
-	return tail - r->bytes - (tail[TAIL_BYTES - 1] & IS_NAMED ? NAME_BYTES : 0);
+	return tail - r->bytes - (tail[TAIL_BYTES - 1] & IS_NAMED ? NAME_BYTES : 0) -
+	       (tail[TAIL_BYTES - 1] & HAS_RESPONSE ? RESPONSE_BYTES : 0);
 }
 
 int sp_record_is_same_leg(const struct sp_record *a, const struct sp_record *b)

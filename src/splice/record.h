@@ -46,11 +46,14 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
  *	15  pool_id		17  four deltas of the half up	33  packed tuple proxy -> backend
  *	behind	2 bytes: mss of the half up, unless 0. Older programs refuse such a record
  *	behind	8 bytes, with SP_HALF_F_REQUESTS, if there is a change: from, bytes, becomes
+ *	behind	8 bytes, as the highest bit of the last byte says: of the response laps, until, enum
+ *		sp_bound, SP_READING_*. Older programs refuse such a record
  *	behind	18 bytes, as a bit of the last byte says: address and port of the client as named
  *	behind	with SP_HALF_F_REQUESTS 15 bytes, which older programs refuse, too. From the end:
  *	-15  version		-11  mss of the client	-9  wscale ours		-8  wscale theirs
  *	-7  the boundary: laps	-5  until; both 0 of a tunnel
- *	-1  3 lowest bits: SP_HANDSHAKE_*; 8: the client is named; the others: enum sp_bound
+ *	-1  3 lowest bits: SP_HANDSHAKE_*; 8: the client is named; 16 and up: enum sp_bound; 128: a
+ *	    response is described
  *
  * The half down follows from the half up: deltas swap directions and change sign. Scripts of the
  * store read records, too: store/redis/scripts/record.lua.
@@ -58,9 +61,11 @@ struct sp_key sp_key_make(enum sp_key_kind kind, const struct sp_tuple *tuple);
 #define SP_RECORD_TAIL_BYTES	15
 #define SP_RECORD_CHANGE_BYTES	8
 #define SP_RECORD_NAME_BYTES	18
+#define SP_RECORD_RESPONSE_BYTES 8
 #define SP_RECORD_MAX \
 	(SP_SEAL_HEAD_BYTES + 29 + SP_PACKED_MAX + 2 + SP_RECORD_CHANGE_BYTES + \
-	 SP_RECORD_NAME_BYTES + SP_RECORD_TAIL_BYTES + SP_SEAL_TAIL_BYTES)
+	 SP_RECORD_RESPONSE_BYTES + SP_RECORD_NAME_BYTES + SP_RECORD_TAIL_BYTES + \
+	 SP_SEAL_TAIL_BYTES)
 
 struct sp_record {
 	__u8	len;
@@ -83,8 +88,8 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 /* Whether two records say the same, whichever of the cluster's keys sealed them. */
 int sp_record_is_same(const struct sp_record *a, const struct sp_record *b);
 /*
- * The same, but for the boundary, which moves on within a version and may give way to a tunnel, and
- * for the client's name, which a proxy may have lost.
+ * The same, but for boundary and response, which move on within a version and may give way to a
+ * tunnel, and for the client's name, which a proxy may have lost.
  */
 int sp_record_is_same_leg(const struct sp_record *a, const struct sp_record *b);
 

@@ -62,14 +62,13 @@ void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale)
 	}
 }
 
-static struct sp_boundary boundary_down(const struct sp_splice *splice,
-					const struct sp_streams *at)
+struct sp_boundary sp_splice_response(const struct sp_splice *splice)
 {
 	struct sp_boundary unknown = {
 		.bound = splice->boundary.bound ? SP_BOUND_UNKNOWN : SP_BOUND_NONE,
 	};
 
-	return at->down.bound ? at->down : unknown;
+	return splice->boundary.bound && splice->response.bound ? splice->response : unknown;
 }
 
 /* A name that is not kept is missed by the next request: sp_change_origin(). */
@@ -95,11 +94,14 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 				    at->client - acked : 0 };
 	struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s,
 			       .version = splice->version, .change = splice->change };
+	struct sp_half half = splice->down;
 	int err;
 
-	if (splice->up.flags & SP_HALF_F_REQUESTS)
-		tag.boundary = boundary_down(splice, at);
-	err = sp_datapath_put(dp, &from_backend, &splice->down, &down, &tag);
+	if (splice->up.flags & SP_HALF_F_REQUESTS) {
+		tag.boundary = at->down.bound ? at->down : sp_splice_response(splice);
+		half.flags |= at->down.bound ? 0 : SP_HALF_F_FETCHED;
+	}
+	err = sp_datapath_put(dp, &from_backend, &half, &down, &tag);
 	if (err)
 		return err;
 	if (splice->up.flags & SP_HALF_F_REQUESTS) {

@@ -36,12 +36,15 @@ struct sp_side {
  * @follows:	of a commit: the store must have an earlier version; no part of a record
  * @boundary, @handshake: with SP_HALF_F_REQUESTS, else zero: the boundary of @up, and what was
  *		agreed with the client
+ * @response:	likewise: of the response to the request that ends at @boundary, or that goes on
+ *		there: sp_response_stored()
  */
 struct sp_splice {
 	struct sp_tuple		front;
 	__u32			client_isn;
 	__u32			version;
 	struct sp_boundary	boundary;
+	struct sp_boundary	response;
 	struct sp_handshake	handshake;
 	struct sp_change	change;
 	struct sp_endpoint	named;
@@ -68,11 +71,14 @@ struct sp_splice sp_splice_make(const struct sp_tuple *front, const struct sp_si
  */
 void sp_splice_adopted(struct sp_splice *splice, __u16 mss, __u8 wscale);
 
+/* The boundary of @down, as far as the store knows. */
+struct sp_boundary sp_splice_response(const struct sp_splice *splice);
+
 /**
  * struct sp_streams - where both streams of a splice are that is installed
  * @client, @backend: their ends, as the senders count (host order); 0: not known, as not seen here
  * @acked:	by the backend, as the client counts; 0: nothing but the handshake
- * @down:	with SP_HALF_F_REQUESTS: the boundary of the half down; all zero: not known
+ * @down:	with SP_HALF_F_REQUESTS: the boundary of the half down; all zero: as in the splice
  */
 struct sp_streams {
 	__u32			client;

@@ -80,7 +80,11 @@ static void sizes(void **state)
 	assert_int_equal(sp_record_make(&seal, &v6).len, 102);
 	v6.named.addr.w[3] = 1;
 	assert_int_equal(sp_record_make(&seal, &v6).len, 120);
-	assert_int_equal(SP_RECORD_MAX, 120);
+	v6.response.bound = SP_BOUND_HEAD;	/* of a tunnel: left out */
+	assert_int_equal(sp_record_make(&seal, &v6).len, 120);
+	v6.boundary.bound = SP_BOUND_STOP;
+	assert_int_equal(sp_record_make(&seal, &v6).len, 128);
+	assert_int_equal(SP_RECORD_MAX, 128);
 	v4.up.mss = 0;
 	assert_int_equal(sp_record_make(&seal, &v4).len, 68);
 	v4.change.bytes = 1;
@@ -200,6 +204,8 @@ static void tails_that_no_proxy_writes(void **state)
 	struct sp_splice s = any_splice_of_requests(0);
 
 	s.named = (struct sp_endpoint){ 0 };
+	s.response = (struct sp_boundary){ 0 };
+	s.change = (struct sp_change){ 0 };
 	s.boundary = (struct sp_boundary){ .until = 5, .bound = SP_BOUND_STOP };
 	for (int wscale = -128; wscale < 128; wscale++)
 		for (int at = 8; at <= 9; at++)
@@ -214,13 +220,31 @@ static void tails_that_no_proxy_writes(void **state)
 				 SP_SEAL_LENGTH);
 }
 
-/* Within a version the boundary moves, and may give way to a tunnel. */
+static void responses_that_no_proxy_writes(void **state)
+{
+	struct sp_splice s = any_splice_of_requests(0);
+
+	s.named = (struct sp_endpoint){ 0 };
+	s.boundary.bound = SP_BOUND_STOP;
+	s.response = (struct sp_boundary){ .until = 5, .bound = SP_BOUND_HEAD };
+	for (int byte = 0; byte < 256; byte++) {
+		int is_bound = byte && byte <= SP_BOUND_LAST_LF && byte != SP_BOUND_UNKNOWN &&
+			       byte != SP_BOUND_GONE;
+
+		assert_int_equal(with_byte(&s, 17, byte), is_bound ? SP_SEAL_OK : SP_SEAL_LENGTH);
+		assert_int_equal(with_byte(&s, 16, byte),
+				 byte & ~SP_READING_STORED ? SP_SEAL_LENGTH : SP_SEAL_OK);
+	}
+}
+
+/* Within a version boundary and response move, and may give way to a tunnel. */
 static void boundary_may_differ(void **state)
 {
 	struct sp_splice s = any_splice_of_requests(0), moved = s, later = s;
 	struct sp_record a, b, c;
 
 	s.boundary.bound = SP_BOUND_STOP;
+	s.response.bound = SP_BOUND_CHUNK;
 	moved.boundary.bound = SP_BOUND_NONE;
 	later.version++;
 	a = sp_record_make(&seal, &s);
@@ -344,7 +368,9 @@ int main(void)
 		cmocka_unit_test(every_bit_counts), cmocka_unit_test(every_prefix),
 		cmocka_unit_test(sealed_nonsense), cmocka_unit_test(no_version_without_requests),
 		cmocka_unit_test(tails_without_requests),
-		cmocka_unit_test(tails_that_no_proxy_writes), cmocka_unit_test(boundary_may_differ),
+		cmocka_unit_test(tails_that_no_proxy_writes),
+		cmocka_unit_test(responses_that_no_proxy_writes),
+		cmocka_unit_test(boundary_may_differ),
 		cmocka_unit_test(moved_to_another_key), cmocka_unit_test(another_cluster),
 		cmocka_unit_test(key_is_replaced), cmocka_unit_test(pointers),
 		cmocka_unit_test(known_bytes),

@@ -31,15 +31,20 @@ end
 local function is_named(r)
   return has_tail(r) and bit.band(r:byte(-9), 8) ~= 0
 end
--- leg(r): what is the same in all records of a version: no seal, no boundary, no name, which a proxy may have lost
+-- extras(r): bytes of response and name before the tail
+local function extras(r)
+  return (r:byte(-9) >= 128 and 8 or 0) + (is_named(r) and 18 or 0)
+end
+-- leg(r): what is the same in all records of a version: no seal, no boundary, no response, no name, which a proxy may
+-- have lost
 local function leg(r)
   if not has_tail(r) then return r:sub(5, -9) end
-  return r:sub(5, is_named(r) and -42 or -24) .. r:sub(-23, -16)
+  return r:sub(5, -24 - extras(r)) .. r:sub(-23, -16)
 end
 -- back(r): the packed tuple proxy -> backend
 local function back(r)
   local n = #r
-  if has_tail(r) then n = n - (is_named(r) and 33 or 15) end
+  if has_tail(r) then n = n - 15 - extras(r) end
   return r:sub(34, n < 77 and 45 or 69)
 end
 -- behind(v, n): the length of promises of versions after n, n of the same client ISN as v; all, if n is nil
