@@ -39,7 +39,8 @@
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
 	X(agent_untaken) X(adopted_in_vain) \
 	X(requests) X(requests_stayed) X(requests_moved) X(requests_refused) X(requests_ahead) \
-	X(requests_stale) X(guesses_wrong) X(tunnels) X(legs_left) X(heads_again) \
+	X(requests_stale) X(guesses_wrong) X(tunnels) X(legs_left) X(legs_parked) X(legs_unparked) \
+	X(heads_again) \
 	X(changes_refused) \
 	X(origins_refused) X(sent_to_reader) X(responses_unknown) X(responses_excess) \
 	X(responses_spoiled) X(reset_down)

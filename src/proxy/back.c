@@ -14,6 +14,7 @@
 #include "proxy/forward.h"
 #include "proxy/home.h"
 #include "proxy/offer.h"
+#include "proxy/parked.h"
 #include "proxy/sync.h"
 #include "base/warnings.h"
 
@@ -265,6 +266,10 @@ struct sp_next sp_back_start(struct sp_proxy *p, struct sp_conn *c, int pool_idx
 		return sp_next_reply(503, "the table of splices is full");
 	c->pool = &c->config->pools[pool_idx];
 	own_stashed(c);
+	if (sp_parked_take(p, c)) {
+		sp_commit_begin(p, c, "goes on with a parked leg");
+		return sp_next_wait();
+	}
 	return try_next(p, c);
 }
 

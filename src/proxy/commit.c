@@ -11,6 +11,7 @@
 #include "proxy/change.h"
 #include "proxy/known.h"
 #include "proxy/leg.h"
+#include "proxy/parked.h"
 #include "proxy/sync.h"
 
 #define STORE_AWAY_NS	1000000000ULL
@@ -92,7 +93,10 @@ void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	struct sp_splice splice;
 
 	limit_mss(p, c);
-	sp_change_begin_leg(c);
+	if (c->is_unparked)
+		sp_change_stay(c);
+	else
+		sp_change_begin_leg(c);
 	splice = splice_of(c);
 	c->timed_ns = sp_exact_ns();
 	sp_conn_enter(c, SP_CONN_COMMITTING, why);
@@ -223,19 +227,27 @@ static int go_on_without_store(struct sp_proxy *p, struct sp_conn *c)
 static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
 {
 	p->node.counters.commit_failed++;
-	sp_conn_release_back(p, c);
+	if (c->is_unparked)
+		sp_conn_reset_back(p, c);
+	else
+		sp_conn_release_back(p, c);
 	return sp_next(SP_NEXT_RETRY, "the commit failed");
 }
 
+/* @parked: the leg before, NULL if its end is not known */
 static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
-				 const struct sp_splice *splice, __u32 refreshed_s)
+				 const struct sp_splice *splice, __u32 refreshed_s,
+				 const struct sp_parked *parked)
 {
 	c->is_trapped = 0;	/* the half of the splice has taken the trap's place */
 	c->version = splice->version;
 	if (!c->is_next) {
 		count_spliced(p, c);
 	} else {
-		sp_leg_leave(p, c);
+		if (parked)
+			sp_parked_add(p, parked);
+		else
+			sp_leg_leave(p, c);
 		sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, c->version);
 	}
 	sp_conn_unlink_back(p->conns, c);
@@ -289,14 +301,18 @@ static struct sp_next use_new(struct sp_proxy *p, struct sp_conn *c, int err,
 	struct sp_splice splice = splice_committed(c);
 	const struct sp_streams at = streams_of(c);
 	__u32 refreshed_s = err == -EAGAIN ? 0 : splice.up.spliced_s;
+	struct sp_parked parked;
+	int is_parked;
 
 	if (err == -EEXIST)
 		return lose_to(p, c, winner);
 	if (err == -EAGAIN)
 		err = go_on_without_store(p, c);
 	sp_conn_opened(p, c);
+	is_parked = sp_parked_look(p, c, &parked);
 	err = err ?: sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
-	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s);
+	return err ? fail_commit(p, c) :
+	       use_splice(p, c, &splice, refreshed_s, is_parked ? &parked : NULL);
 }
 
 /*

@@ -95,6 +95,7 @@ struct sp_request {
  * @is_opening:	@backend_idx of @pool counts it, and no splice does so far
  * @queued_ns:	when the wait for a backend with room began; 0: no wait. @is_queued: queue.c has
  *		the connection, which is CONNECTING, without a SYN; @is_queue_over: no further wait
+ * @is_unparked: COMMITTING: @back is no new connection, see parked.h
  * @key:	of a whole head, for SP_BALANCE_HASH; valid if @has_key
  * @heard_ack:	latest acknowledgement of the client
  * @heard_ns:	when @client.tsval_ours was echoed by the client
@@ -195,7 +196,7 @@ struct sp_conn {
 	__u32				owed;
 	__u16				skip;
 	__u8				is_headed, is_again, is_nameless, has_key, is_opening;
-	__u8				is_queued, is_queue_over;
+	__u8				is_queued, is_queue_over, is_unparked;
 	__u64				key, queued_ns;
 	int				status;
 };

@@ -16,6 +16,7 @@
 #include "proxy/leg.h"
 #include "proxy/machine.h"
 #include "proxy/miss.h"
+#include "proxy/parked.h"
 #include "proxy/reader.h"
 #include "proxy/reply.h"
 #include "proxy/response.h"
@@ -480,7 +481,7 @@ void sp_dispatch_back(struct sp_proxy *p, const struct sp_segment *seg, int is_r
 
 	if (c)
 		sp_machine_go(p, c, sp_back_segment(p, c, seg));
-	else
+	else if (!sp_parked_segment(p, seg))
 		dispatch_back_unknown(p, seg, is_relayed);
 }
 

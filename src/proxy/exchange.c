@@ -176,6 +176,7 @@ static void begin_again(struct sp_conn *c)
 	c->queued_ns = 0;
 	c->is_queued = 0;
 	c->is_queue_over = 0;
+	c->is_unparked = 0;
 	c->is_ce = 0;
 	c->pieces = 0;
 	c->ack_ns = 0;

@@ -29,6 +29,7 @@
 #include "proxy/home.h"
 #include "proxy/miss.h"
 #include "proxy/offer.h"
+#include "proxy/parked.h"
 #include "proxy/reply.h"
 #include "proxy/stash.h"
 #include "proxy/stay.h"
@@ -245,6 +246,7 @@ void sp_machine_tick(struct sp_proxy *p)
 	p->quote_budget = QUOTES_PER_TICK;
 	sp_sync_tick(p, sp_now_ns());
 	sp_queue_each(p->queue, tick_queued, p);
+	sp_parked_tick(p, sp_now_ns());
 	sp_conns_each(p->conns, tick_conn, p);
 	sp_takeover_tick(p, sp_now_ns());
 	sp_offer_tick(p, sp_now_ns());

@@ -10,6 +10,7 @@
 #include "proxy/events.h"
 #include "proxy/machine.h"
 #include "proxy/offer.h"
+#include "proxy/parked.h"
 #include "proxy/partial.h"
 #include "proxy/sync.h"
 #include "proxy/takeover.h"
@@ -59,6 +60,8 @@ static int on_shortage(void *ctx, const struct sp_endpoint *to, const struct sp_
 	    sp_ager_held_by(&p->node.ager, p->wanting) >= HOLDS_MANY)
 		return -EBUSY;
 	p->reclaim_budget--;
+	if (sp_parked_give_way(p, &back))
+		return 0;
 	if (sp_ager_reclaim(&p->node.ager, &p->node.config->limits, &back))
 		p->node.counters.ports_reclaimed++;
 	else
@@ -84,6 +87,7 @@ static void close_proxy(struct sp_node *node)
 	sp_reintroductions_free(p->reintroductions);
 	sp_takeover_free(p->takeover);
 	sp_partials_free(p->partials);
+	sp_parkeds_free(p->parkeds);
 	sp_backends_free(p->backends);
 	sp_node_fini(&p->node);
 	free(p);
@@ -172,6 +176,7 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 	if (!p->queue || !p->sent_home || !p->synacks || !p->reintroductions || !p->takeover)
 		err = -ENOMEM;
 	err = err ?: sp_partials_new(&p->partials);
+	err = err ?: sp_parkeds_new(&p->parkeds);
 	err = err ?: sp_conns_new(config->limits.pending, &p->conns);
 	err = err ?: configure_proxy(&p->node, config);
 	if (err) {

@@ -14,7 +14,7 @@
  *	----
  *	commit.c		the splice is claimed in the store
  *	known.c reader.c	splices of the store; who reads requests
- *	leg.c			the back connection of the request before
+ *	leg.c parked.c		the back connection of the request before; those of earlier ones
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
  *	connection.c forward.c		state and buffer of a connection; half in user space
  *	conn.c queue.c partial.c synack.c reintroduce.c reused.c		tables
@@ -33,6 +33,7 @@
 
 struct sp_takeover;
 struct sp_partials;
+struct sp_parkeds;
 
 /* sync.c - @is_sweeping: a scan of the store is complete; @next_ns: the next scan begins */
 struct sp_sync {
@@ -68,6 +69,7 @@ struct sp_proxy {
 	struct sp_reintroductions	*reintroductions;
 	struct sp_takeover		*takeover;
 	struct sp_partials		*partials;
+	struct sp_parkeds		*parkeds;
 	struct sp_reused		reused;
 	__u64				died_ns;
 	__u64				awake_ns;

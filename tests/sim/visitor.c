@@ -61,16 +61,27 @@ static void compare(struct sim_visitor *c, const struct sim_exchange *x, const c
 		 "a backend of its pool", len < 40 ? (int)len : 40, bytes);
 }
 
-/* The backend has closed the idle connection, too late for the request. */
-static int is_overtaken(const struct sim_visitor *c, unsigned int i)
+/* The backend has closed the connection, idle since exchange @j, too late for exchange @i. */
+static int has_closed_since(const struct sim_visitor *c, unsigned int j, unsigned int i)
 {
-	const struct sim_fate *f = &sim_fates[c->plan.exchanges[i].nonce], *before = f - 1;
+	const struct sim_fate *f = &sim_fates[c->plan.exchanges[i].nonce],
+			      *before = &sim_fates[c->plan.exchanges[j].nonce];
 	__u64 patience_ns;
 
-	if (!i || !before->closed_ns || (f->taker && f->taker != before->taker))
+	if (!before->closed_ns || (f->taker && f->taker != before->taker))
 		return 0;
-	patience_ns = sim_exchange_patience_ns(c->plan.exchanges[i - 1].idle == SIM_IDLE_RST);
+	patience_ns = sim_exchange_patience_ns(c->plan.exchanges[j].idle == SIM_IDLE_RST);
 	return before->closed_ns + patience_ns >= c->asked_ns[i];
+}
+
+/* Any earlier exchange of the pool may have had the connection, which was parked since. */
+static int is_overtaken(const struct sim_visitor *c, unsigned int i)
+{
+	for (unsigned int j = 0; j < i; j++)
+		if ((j + 1 == i || c->plan.exchanges[j].pool == c->plan.exchanges[i].pool) &&
+		    has_closed_since(c, j, i))
+			return 1;
+	return 0;
 }
 
 /*
