@@ -7,7 +7,10 @@
 
 #include <bpf/bpf.h>
 
+#include "base/clock.h"
 #include "datapath/internal.h"
+
+#define NOTED_NS	1000000000ULL
 
 /* SPLICED_DECISIONS=no: the daemon reads every request, for comparisons. */
 static int is_refused(void)
@@ -33,6 +36,20 @@ int sp_datapath_forget_decisions(struct sp_datapath *dp)
 	return 0;
 }
 
+/* The same was written within a second. The kernel may have forgotten it since. */
+static int is_noted(struct sp_datapath *dp, const struct sp_digest *d,
+		    const struct sp_decision *decision)
+{
+	struct sp_noted *n = &dp->noted[d->check % SP_NOTED_SLOTS];
+	__u64 now_ns = sp_now_ns();
+
+	if (n->at_ns && now_ns - n->at_ns < NOTED_NS && !memcmp(&n->digest, d, sizeof(*d)) &&
+	    !memcmp(&n->decision, decision, sizeof(*decision)))
+		return 1;
+	*n = (struct sp_noted){ .digest = *d, .decision = *decision, .at_ns = now_ns };
+	return 0;
+}
+
 void sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
 			__u32 n, __u16 pool_id, __u8 reading)
 {
@@ -43,5 +60,7 @@ void sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, co
 		return;
 	d = sp_decision_digest(&dp->decision_key, front, bytes, n);
 	decision.check = d.check;
+	if (is_noted(dp, &d, &decision))
+		return;
 	bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_decisions), &d.key, &decision, BPF_ANY);
 }

@@ -40,11 +40,16 @@ void sp_datapath_found(struct sp_datapath *dp, const struct sp_tuple *key,
 		dp->count.watch(dp->count.watch_ctx, key, e, 1);
 }
 
-/* Return: 0 or -errno. @ret_old: the replaced entry; all zero: none. */
+/*
+ * Return: 0 or -errno. @ret_old: the replaced entry; all zero: none. A half up replaces no half
+ * from a backend, and is in no count.
+ */
 static int replace_entry(int fd, const struct sp_tuple *key, const struct sp_entry *e,
 			 struct sp_entry *ret_old)
 {
 	*ret_old = (struct sp_entry){ 0 };
+	if (!(e->half.flags & (SP_HALF_F_FROM_BACKEND | SP_HALF_F_TO_DAEMON)))
+		return bpf_map_update_elem(fd, key, e, BPF_ANY) ? -errno : 0;
 	if (!bpf_map_update_elem(fd, key, e, BPF_NOEXIST))
 		return 0;
 	if (errno != EEXIST)

@@ -19,6 +19,14 @@ struct sp_offered {
 	__u8			follows_mtu;
 };
 
+/* A decision written lately. */
+#define SP_NOTED_SLOTS	1024
+struct sp_noted {
+	struct sp_digest	digest;
+	struct sp_decision	decision;
+	__u64			at_ns;
+};
+
 /*
  * @offered: contents of map sp_services, in the order of its keys, read without a system call
  */
@@ -42,6 +50,7 @@ struct sp_datapath {
 	size_t			offered_count;
 	struct sp_decision_key	decision_key;
 	int			has_decisions;
+	struct sp_noted		noted[SP_NOTED_SLOTS];
 	int			has_admitted;		/* sp_admitted has had entries */
 	int			list;			/* as in struct sp_limit */
 	__u32			checked;		/* cursor in sp_admitted */

@@ -46,13 +46,10 @@ static void forward_before(struct sp_proxy *p, const struct sp_entry *up,
 	sp_forward(p, &half, up->meta.client_isn, &part, SP_RELAY_MSS);
 }
 
-static int is_acked(struct sp_proxy *p, const struct sp_entry *up)
+static int is_acked(const struct sp_entry *up, const struct sp_entry *down)
 {
-	struct sp_tuple key = sp_tuple_reverse(&up->half.out);
-	struct sp_entry down;
-
-	return !sp_datapath_get(p->node.dp, &key, &down) && down.state.last_ack &&
-	       !sp_change_is_before(&up->meta.change, down.state.last_ack);
+	return down->state.last_ack &&
+	       !sp_change_is_before(&up->meta.change, down->state.last_ack);
 }
 
 /* The acknowledgement was lost: a byte that the backend has already brings another. */
@@ -86,7 +83,7 @@ static void begin_again(struct sp_conn *c, const struct sp_entry *up)
 
 /* Return: the connection that holds the head; NULL: no room, or the head is sent from here. */
 static struct sp_conn *conn_of(struct sp_proxy *p, struct sp_conn *c, const struct sp_entry *up,
-			       const struct sp_segment *seg)
+			       const struct sp_entry *down, const struct sp_segment *seg)
 {
 	if (c && (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING) && !c->is_again) {
 		sp_conn_end(p, c, "the request before is not at its backend");
@@ -94,25 +91,25 @@ static struct sp_conn *conn_of(struct sp_proxy *p, struct sp_conn *c, const stru
 	}
 	if (c)
 		return c->is_again && c->state == SP_CONN_HEAD ? c : NULL;
-	c = sp_exchange_begin(p, seg, up);
+	c = sp_exchange_begin(p, seg, up, down);
 	if (c)
 		begin_again(c, up);
 	return c;
 }
 
-int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg,
-		     struct sp_segment *ret_rest)
+int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct sp_entry *down,
+		     const struct sp_segment *seg, struct sp_segment *ret_rest)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
 
-	if (is_acked(p, up) || is_on_its_way(c)) {
+	if (is_acked(up, down) || is_on_its_way(c)) {
 		if (!is_on_its_way(c))
 			ask_for_ack(p, up, seg);
 		*ret_rest = sp_change_behind(&up->meta.change, seg);
 		return 1;
 	}
 	forward_before(p, up, seg);
-	c = conn_of(p, c, up, seg);
+	c = conn_of(p, c, up, down, seg);
 	if (!c)
 		return 0;
 	p->node.counters.heads_again++;

@@ -12,7 +12,7 @@ int sp_again_is_for(const struct sp_entry *up, const struct sp_segment *seg);
  * Such a segment. Return: whether the changed bytes are at the backend, or on their way: then
  * @ret_rest are the bytes behind, for the half.
  */
-int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg,
-		     struct sp_segment *ret_rest);
+int sp_again_segment(struct sp_proxy *p, const struct sp_entry *up, const struct sp_entry *down,
+		     const struct sp_segment *seg, struct sp_segment *ret_rest);
 
 #endif

@@ -96,7 +96,8 @@ static void forward_own(struct sp_proxy *p, const struct sp_conn *c, const struc
 }
 
 /* Behind the boundary of @up: a further request begins, if the service is still there. */
-static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg)
+static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const struct sp_entry *down,
+		       const struct sp_segment *seg)
 {
 	const struct sp_service_conf *service = sp_config_service_at(p->node.config, &seg->tuple);
 	struct sp_conn *c;
@@ -106,9 +107,9 @@ static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const stru
 		sp_forward_overtaken(p, up, seg);
 		return;
 	}
-	if (sp_exchange_is_guess(p, seg, up) && sp_takeover_query(p, seg))
+	if (!down || (sp_exchange_is_guess(seg, up, down) && sp_takeover_query(p, seg)))
 		return;
-	c = sp_exchange_begin(p, seg, up);
+	c = sp_exchange_begin(p, seg, up, down);
 	if (!c)
 		return;
 	p->node.counters.requests++;
@@ -117,11 +118,11 @@ static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const stru
 
 /* The backend has closed between two responses: the client's keepalive is answered here. */
 static void dispatch_gone(struct sp_proxy *p, const struct sp_entry *up,
-			  const struct sp_segment *seg)
+			  const struct sp_entry *down, const struct sp_segment *seg)
 {
 	if (seg->payload_len > 1 || seg->flags & SP_TCP_FIN ||
 	    (seg->payload_len && seg->seq == up->meta.boundary.until))
-		begin_next(p, up, seg);
+		begin_next(p, up, down, seg);
 	else if (seg->seq == up->meta.boundary.until - 1)
 		sp_reply_probe(p, seg);
 }
@@ -148,59 +149,81 @@ static void send_to_reader(struct sp_proxy *p, const struct sp_entry *up,
 		sp_store_fetch(p->node.store, &seg->tuple);
 }
 
-/* If the backend has all that was owed, the segment begins the next request. */
-static struct sp_conn *conn_now(struct sp_proxy *p, const struct sp_segment *seg)
+/*
+ * If the backend has all that was owed, the segment begins the next request. Return: 0, and @up as
+ * it is now; -ENOENT: the splice is gone.
+ */
+static int end_delivery(struct sp_proxy *p, const struct sp_segment *seg, struct sp_entry *up)
 {
 	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
 
 	if (!c || c->state != SP_CONN_DELIVERING || !seg->payload_len)
-		return c;
+		return 0;
 	sp_machine_go(p, c, sp_deliver_tick(p, c, sp_now_ns()));
-	return sp_conn_by_front(p->conns, &seg->tuple);
+	return sp_datapath_get(p->node.dp, &seg->tuple, up);
 }
 
 /*
  * Numbers of a stranger's segment: once in 2^14 they fit (RFC 9293, 3.10.7.4; RFC 5961, 5). With a
  * shared store, segments before may have passed other proxies.
  */
-static int is_foreign(struct sp_proxy *p, const struct sp_entry *up, const struct sp_segment *seg)
+static int is_foreign(struct sp_proxy *p, const struct sp_entry *up, const struct sp_entry *down,
+		      const struct sp_segment *seg)
 {
-	struct sp_tuple key = sp_tuple_reverse(&up->half.out);
-	struct sp_entry down;
-
-	return !sp_node_is_shared(&p->node) && seg->payload_len &&
-	       !sp_datapath_get(p->node.dp, &key, &down) &&
+	return !sp_node_is_shared(&p->node) && seg->payload_len && down &&
 	       !sp_ack_is_plausible(seg->seq, seg->ack + up->half.ack_delta, &up->state,
-				    &down.state);
+				    &down->state);
+}
+
+static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
+			     const struct sp_segment *seg);
+
+static void dispatch_again(struct sp_proxy *p, const struct sp_entry *up,
+			   const struct sp_entry *down, const struct sp_segment *seg)
+{
+	struct sp_segment rest;
+	struct sp_entry now;
+
+	if (down && sp_again_segment(p, up, down, seg, &rest) &&
+	    (rest.payload_len || rest.flags & SP_TCP_FIN) &&
+	    !sp_datapath_get(p->node.dp, &seg->tuple, &now))
+		dispatch_request(p, &now, &rest);
+}
+
+/* @down: NULL if it is gone */
+static void dispatch_bounded(struct sp_proxy *p, const struct sp_entry *up,
+			     const struct sp_entry *down, const struct sp_segment *seg)
+{
+	struct sp_conn *c = sp_conn_by_front(p->conns, &seg->tuple);
+
+	if (is_foreign(p, up, down, seg))
+		p->node.counters.segment_foreign++;
+	else if (sp_again_is_for(up, seg))
+		dispatch_again(p, up, down, seg);
+	else if (c)
+		sp_dispatch_segment(p, c, seg);
+	else if (up->meta.boundary.bound == SP_BOUND_GONE)
+		dispatch_gone(p, up, down, seg);
+	else if (up->meta.boundary.bound == SP_BOUND_NONE || seg->flags & SP_TCP_RST ||
+		 !is_behind(&up->meta.boundary, seg))
+		sp_forward_overtaken(p, up, seg);
+	else if (sp_reader_is_here(p, &seg->tuple, &up->half))
+		begin_next(p, up, down, seg);
+	else
+		send_to_reader(p, up, seg);
 }
 
 static void dispatch_request(struct sp_proxy *p, const struct sp_entry *up,
 			     const struct sp_segment *seg)
 {
-	struct sp_conn *c = conn_now(p, seg);
-	struct sp_segment rest;
-	struct sp_entry now;
+	struct sp_tuple down_key;
+	struct sp_entry now = *up, down;
 
-	if (sp_datapath_get(p->node.dp, &seg->tuple, &now))
+	if (end_delivery(p, seg, &now))
 		return;
-	up = &now;	/* the delivery may have moved the boundary */
-	if (is_foreign(p, up, seg))
-		p->node.counters.segment_foreign++;
-	else if (sp_again_is_for(up, seg)) {
-		if (sp_again_segment(p, up, seg, &rest) &&
-		    (rest.payload_len || rest.flags & SP_TCP_FIN))
-			dispatch_request(p, up, &rest);
-	} else if (c)
-		sp_dispatch_segment(p, c, seg);
-	else if (up->meta.boundary.bound == SP_BOUND_GONE)
-		dispatch_gone(p, up, seg);
-	else if (up->meta.boundary.bound == SP_BOUND_NONE || seg->flags & SP_TCP_RST ||
-		 !is_behind(&up->meta.boundary, seg))
-		sp_forward_overtaken(p, up, seg);
-	else if (sp_reader_is_here(p, &seg->tuple, &up->half))
-		begin_next(p, up, seg);
-	else
-		send_to_reader(p, up, seg);
+	down_key = sp_tuple_reverse(&now.half.out);
+	dispatch_bounded(p, &now, sp_datapath_get(p->node.dp, &down_key, &down) ? NULL : &down,
+			 seg);
 }
 
 static int is_end_unknown(const struct sp_entry *down, const struct sp_segment *seg)

@@ -66,23 +66,14 @@ static void forget_end(struct sp_proxy *p, const struct sp_segment *seg,
  * The boundary is the next head's first byte. But other proxies may have read further requests of a
  * segment: then all before @seg was acknowledged, and a head begins there (law 8).
  */
-static int is_guess(const struct sp_segment *seg, const struct sp_entry *up,
-		    const struct sp_entry *down)
+int sp_exchange_is_guess(const struct sp_segment *seg, const struct sp_entry *up,
+			 const struct sp_entry *down)
 {
 	const struct sp_boundary *b = &up->meta.boundary;
 
 	return b->bound == SP_BOUND_STOP && (__s32)(seg->seq - b->until) > 0 &&
 	       (down->meta.boundary.bound == SP_BOUND_UNKNOWN ||
 		down->half.flags & SP_HALF_F_FETCHED || is_stale(seg, down));
-}
-
-int sp_exchange_is_guess(struct sp_proxy *p, const struct sp_segment *seg,
-			 const struct sp_entry *up)
-{
-	struct sp_tuple down_key = sp_tuple_reverse(&up->half.out);
-	struct sp_entry down;
-
-	return !sp_datapath_get(p->node.dp, &down_key, &down) && is_guess(seg, up, &down);
 }
 
 static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const struct sp_entry *up,
@@ -95,7 +86,7 @@ static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const stru
 	c->up = up->half;
 	c->is_next = 1;
 	c->begins = up->meta.boundary.bound;
-	c->is_guess = is_guess(seg, up, down);
+	c->is_guess = sp_exchange_is_guess(seg, up, down);
 	c->client.isn_theirs = (c->is_guess ? seg->seq : up->meta.boundary.until) - 1;
 	c->client.isn_ours = seg->ack - 1;
 	c->client.tsval_ours = seg->tsecr;
@@ -127,14 +118,12 @@ static int hold_boundary(struct sp_proxy *p, const struct sp_segment *seg,
 }
 
 struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *seg,
-				  const struct sp_entry *up)
+				  const struct sp_entry *up, const struct sp_entry *down)
 {
 	static const char why[] = "data behind its request";
-	struct sp_tuple down_key = sp_tuple_reverse(&up->half.out);
 	struct sp_conn *c;
-	struct sp_entry down;
 
-	if (sp_datapath_get(p->node.dp, &down_key, &down) || hold_boundary(p, seg, up))
+	if (hold_boundary(p, seg, up))
 		return NULL;
 	c = sp_conn_begin(p, &seg->tuple, why);
 	if (!c && sp_room_for_one(p))
@@ -143,8 +132,8 @@ struct sp_conn *sp_exchange_begin(struct sp_proxy *p, const struct sp_segment *s
 		p->node.counters.pending_full++;
 		return NULL;
 	}
-	begin_at(c, seg, up, &down);
-	if (is_stale(seg, &down))
+	begin_at(c, seg, up, down);
+	if (is_stale(seg, down))
 		forget_end(p, seg, up);
 	c->before_ns = sp_now_ns();
 	return c;

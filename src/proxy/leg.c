@@ -177,13 +177,12 @@ void sp_leg_break(struct sp_proxy *p, struct sp_conn *c)
 	sp_datapath_del(p->node.dp, &c->front);
 }
 
-void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c)
+void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
-	struct sp_leg leg = sp_leg_look(p, c);
 	struct sp_entry up;
 	__u32 ack;
 
-	c->client.tsval_ours = leg.tsval ?: c->client.tsval_ours;
+	c->client.tsval_ours = leg->tsval ?: c->client.tsval_ours;
 	if (sp_datapath_get(p->node.dp, &c->front, &up) || !up.state.last_ack)
 		return;
 	ack = up.state.last_ack - up.half.ack_delta;
@@ -208,6 +207,7 @@ int sp_leg_has_all(struct sp_proxy *p, const struct sp_conn *c)
 
 int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c)
 {
+	struct sp_leg leg;
 	struct sp_entry up;
 
 	if (sp_datapath_get(p->node.dp, &c->front, &up) ||
@@ -219,7 +219,8 @@ int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c)
 	c->up = up.half;
 	if (up.meta.boundary.until == c->client.isn_theirs + 1)
 		c->begins = up.meta.boundary.bound;
-	sp_leg_hear(p, c);
+	leg = sp_leg_look(p, c);
+	sp_leg_hear(p, c, &leg);
 	c->begun_ack = c->heard_ack;
 	c->begun_ns = sp_now_ns();
 	return 0;

@@ -52,7 +52,7 @@ void sp_leg_reset_client(struct sp_proxy *p, const struct sp_conn *c);
 void sp_leg_break(struct sp_proxy *p, struct sp_conn *c);
 
 /* The client's last acknowledgement; the datapath may have carried a later one to the leg. */
-void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c);
+void sp_leg_hear(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
 
 /*
  * Return: whether the backend has acknowledged all bytes before the held bytes, by a packet that

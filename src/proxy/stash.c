@@ -87,11 +87,14 @@ static int may_go_on(struct sp_proxy *p, struct sp_conn *c, int err)
 static void acknowledge_bytes(struct sp_proxy *p, struct sp_conn *c)
 {
 	struct sp_segment ack;
+	struct sp_leg leg;
 
 	p->node.counters.head_stashed++;
 	c->acked = c->stashing;
-	if (c->is_next)
-		sp_leg_hear(p, c);
+	if (c->is_next) {
+		leg = sp_leg_look(p, c);
+		sp_leg_hear(p, c, &leg);
+	}
 	ack = sp_conn_segment(c, SP_TCP_ACK, c->acked);
 	sp_wire_send(p->node.wire, &ack);
 }

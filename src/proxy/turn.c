@@ -68,7 +68,7 @@ struct sp_next sp_turn_move(struct sp_proxy *p, struct sp_conn *c, const struct 
  */
 static struct sp_next move_at(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
-	sp_leg_hear(p, c);
+	sp_leg_hear(p, c, leg);
 	if (c->heard_ack == leg->end)
 		return sp_turn_move(p, c, leg);
 	p->node.counters.requests_stale++;
@@ -159,7 +159,7 @@ static struct sp_next leave_unknown(struct sp_proxy *p, struct sp_conn *c, struc
 {
 	__u64 now_ns = sp_now_ns();
 
-	sp_leg_hear(p, c);
+	sp_leg_hear(p, c, leg);
 	if ((c->is_behind || c->heard_ack != c->begun_ack) && !c->is_ahead) {
 		c->is_ahead = 1;
 		p->node.counters.requests_ahead++;
