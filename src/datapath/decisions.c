@@ -36,7 +36,7 @@ int sp_datapath_forget_decisions(struct sp_datapath *dp)
 	return 0;
 }
 
-/* The same was written within a second. The kernel may have forgotten it since. */
+/* Whether the decision was written within a second. The kernel forgets old decisions. */
 static int is_noted(struct sp_datapath *dp, const struct sp_digest *d,
 		    const struct sp_decision *decision)
 {

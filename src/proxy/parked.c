@@ -108,7 +108,7 @@ static void send_to_backend(struct sp_proxy *p, const struct sp_parked *k, __u8 
 	sp_wire_send(p->node.wire, &seg);
 }
 
-static void drop(struct sp_proxy *p, struct sp_parked *k, int is_reset)
+static void end_leg(struct sp_proxy *p, struct sp_parked *k, int is_reset)
 {
 	struct sp_endpoint to = { k->back.daddr, k->back.dport },
 		our = { k->back.saddr, k->back.sport };
@@ -235,7 +235,7 @@ static void make_room(struct sp_proxy *p, const struct sp_parked *parked)
 			held++;
 		}
 	if (held >= SP_PARKED_OF_CLIENT || t->free_head == NONE)
-		drop(p, &t->all[oldest], 1);
+		end_leg(p, &t->all[oldest], 1);
 }
 
 void sp_parked_add(struct sp_proxy *p, const struct sp_parked *parked)
@@ -332,9 +332,9 @@ int sp_parked_segment(struct sp_proxy *p, const struct sp_segment *seg)
 	beyond = seg->seq + seg->payload_len - (k->side.isn_theirs + 1);
 	if (seg->flags & SP_TCP_RST) {
 		if (!beyond)
-			drop(p, k, 0);
+			end_leg(p, k, 0);
 	} else if (beyond > 0 || seg->flags & SP_TCP_FIN) {
-		drop(p, k, 1);
+		end_leg(p, k, 1);
 	} else if (seg->payload_len || beyond < 0) {
 		send_to_backend(p, k, SP_TCP_ACK);
 	}
@@ -346,7 +346,7 @@ int sp_parked_give_way(struct sp_proxy *p, const struct sp_tuple *back)
 	struct sp_parked *k = find_back(p, back);
 
 	if (k)
-		drop(p, k, 1);
+		end_leg(p, k, 1);
 	return !!k;
 }
 
@@ -355,7 +355,7 @@ void sp_parked_tick(struct sp_proxy *p, __u64 now_ns)
 	struct sp_parkeds *t = p->parkeds;
 
 	while (t->oldest != NONE && now_ns - t->all[t->oldest].since_ns >= SP_PARKED_NS)
-		drop(p, &t->all[t->oldest], 1);
+		end_leg(p, &t->all[t->oldest], 1);
 	for (__u32 i = t->newest; i != NONE && !t->all[i].is_acknowledged; i = t->all[i].older) {
 		if (now_ns - t->all[i].since_ns < ACK_NS)
 			continue;
