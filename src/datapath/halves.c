@@ -41,19 +41,19 @@ void sp_datapath_found(struct sp_datapath *dp, const struct sp_tuple *key,
 }
 
 /*
- * Return: 0 or -errno. @ret_old: the replaced entry; all zero: none. A half up replaces no half
- * from a backend, and is in no count.
+ * Return: 0 or -errno. @ret_old: the replaced entry; all zero: none. The half of a later version
+ * replaces the earlier half: the first try would fail.
  */
 static int replace_entry(int fd, const struct sp_tuple *key, const struct sp_entry *e,
 			 struct sp_entry *ret_old)
 {
 	*ret_old = (struct sp_entry){ 0 };
-	if (!(e->half.flags & (SP_HALF_F_FROM_BACKEND | SP_HALF_F_TO_DAEMON)))
-		return bpf_map_update_elem(fd, key, e, BPF_ANY) ? -errno : 0;
-	if (!bpf_map_update_elem(fd, key, e, BPF_NOEXIST))
-		return 0;
-	if (errno != EEXIST)
-		return -errno;
+	if (e->meta.version <= 1 || e->half.flags & SP_HALF_F_FROM_BACKEND) {
+		if (!bpf_map_update_elem(fd, key, e, BPF_NOEXIST))
+			return 0;
+		if (errno != EEXIST)
+			return -errno;
+	}
 	if (bpf_map_lookup_elem(fd, key, ret_old))
 		*ret_old = (struct sp_entry){ 0 };
 	return bpf_map_update_elem(fd, key, e, BPF_ANY) ? -errno : 0;
