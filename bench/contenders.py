@@ -46,7 +46,7 @@ def start_nat(rig, options):
 
 
 def services_of(rig):
-    return [lab.SERVICE, lab.SHOP, lab.READ] if rig.name in HTTP_PROXIES else [lab.SERVICE]
+    return [lab.SERVICE, lab.SHOP, lab.READ, lab.CHANGED] if rig.name in HTTP_PROXIES else [lab.SERVICE]
 
 
 def start_nginx(rig, options):

@@ -19,8 +19,8 @@ import time
 
 SERVICE_ADDR = "192.0.2.1"
 SERVICE = SERVICE_ADDR + ":80"
-SHOP_PORT, READ_PORT = 81, 82
-SHOP, READ = (f"{SERVICE_ADDR}:{port}" for port in (SHOP_PORT, READ_PORT))
+SHOP_PORT, READ_PORT, CHANGED_PORT = 81, 82, 83
+SHOP, READ, CHANGED = (f"{SERVICE_ADDR}:{port}" for port in (SHOP_PORT, READ_PORT, CHANGED_PORT))
 BACKEND_ADDR = "10.0.2.2"
 BACKEND = BACKEND_ADDR + ":80"
 POOLS = {"PAGE": "10.0.2.3", "STATIC": "10.0.2.4", "ORDER": "10.0.2.5"}     # of the services that choose among several
@@ -128,7 +128,7 @@ class Lab(contextlib.ExitStack):
     def template(self, source, target_dir, **more):
         """Fills in @NAME@; returns the path of the result."""
         words = {"DIR": target_dir, "FILES": self.dir / "files", "SERVICE": SERVICE,
-                 "SERVICE_ADDR": SERVICE_ADDR, "SHOP": SHOP, "READ": READ,
+                 "SERVICE_ADDR": SERVICE_ADDR, "SHOP": SHOP, "READ": READ, "CHANGED": CHANGED,
                  "BACKEND": BACKEND, "BACKEND_ADDR": BACKEND_ADDR, "KILOBYTE": "x" * 1024,
                  **{name: addr + ":80" for name, addr in POOLS.items()},
                  **{f"{name}_KILOBYTE": letter_of(name) * 1024 for name in POOLS}, **more}

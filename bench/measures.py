@@ -207,6 +207,10 @@ def stay(rig, seconds):
     return kept_closed("stay", rig, seconds, port=lab.SHOP_PORT)
 
 
+def changed(rig, seconds):
+    return kept_closed("changed", rig, seconds, port=lab.CHANGED_PORT)
+
+
 def move(rig, seconds):
     return kept_closed("move", rig, seconds, "-m", port=lab.SHOP_PORT)
 
@@ -231,7 +235,7 @@ def check(rig):
 
 
 UNROUTED = {"keepalive": keepalive, "bulk": bulk, "connections": connections, "open": open_loop}
-ROUTED = {"stay": stay, "move": move, "read": read, "read_open": read_open, "move_open": move_open}
+ROUTED = {"stay": stay, "changed": changed, "move": move, "read": read, "read_open": read_open, "move_open": move_open}
 MEASURES = {**UNROUTED, **ROUTED}
 PARTS = {   # of the contenders that take part in more, or less, than what needs no routes
     contenders.TUNED: ("bulk",),

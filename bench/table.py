@@ -27,7 +27,9 @@ SECTIONS = (  # title, unit, measure, digits, measures printed beside
 ROUTED_SECTIONS = (     # as those above
     ("kept connections, routes by Host and path, each stays in one of 3 pools", "req/s", "stay_rps", 0,
      (("stay_cpu_us", "CPU us/req", 1), ("stay_busy_pct", "busy %", 0))),
-    ("the same, each request to another pool than the one before", "req/s", "move_rps", 0,
+    ("the same, and X-Forwarded-For is added to each request", "req/s", "changed_rps", 0,
+     (("changed_cpu_us", "CPU us/req", 1), ("changed_busy_pct", "busy %", 0))),
+    ("routes by Host and path, each request to another pool than the one before", "req/s", "move_rps", 0,
      (("move_cpu_us", "CPU us/req", 1), ("move_busy_pct", "busy %", 0))),
     ("kept connections, routes by a header, each stays in one of 3 pools", "req/s", "read_rps", 0,
      (("read_cpu_us", "CPU us/req", 1), ("read_busy_pct", "busy %", 0))),
@@ -38,6 +40,7 @@ ROUTED_SECTIONS = (     # as those above
 )
 DAEMON_LOADS = (
     ("keepalive", "requests, one pool"), ("stay", "requests that stay, by Host and path"), ("read", "requests that stay, by a header"),
+    ("changed", "requests that stay, with X-Forwarded-For"),
     ("move", "requests that move"), ("read_open", "by a header, at 2000/s"), ("move_open", "that move, at 2000/s"),
     ("conn", "connections, one request each"), ("open", "the same at 2000/s"),
 )
@@ -63,6 +66,7 @@ BARS = (
     ("keep-alive req/s", "keepalive_rps", BEST_HTTP, ">=", 1.8),
     ("stays, Host and path: req/s", "stay_rps", FIRST_ONLY, ">=", 0.90),
     ("stays, Host and path: req/s", "stay_rps", BEST_HTTP, ">=", 1.8),
+    ("X-Forwarded-For: req/s", "changed_rps", BEST_HTTP, ">=", None),
     ("moves: req/s", "move_rps", BEST_HTTP, ">=", 0.8),
     ("stays, header: req/s", "read_rps", BEST_HTTP, ">=", None),
     ("stays, header: p50 at 2000/s", "read_open_p50_us", "haproxy-http", "<=", 1.0),
