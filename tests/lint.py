@@ -121,14 +121,14 @@ def comments(path, text):
 
 
 def order(path, lines):
-    """No folder includes one below it; splicectl has the control protocol, and nothing else of the daemon's."""
+    """No folder includes one below it; splicectl and spliced-web have the control protocol, and nothing else of the daemon's."""
     folder = path.split("/")[1]
     for at, line in enumerate(lines, 1):
         include = INCLUDE.match(line)
         other = include and include[1]
-        if folder == "ctl" and (other in FOLDERS and other not in ("abi", "base", "control")
-                                or other == "control" and '"control/control.h"' not in line):
-            yield at, f"splicectl includes {line.split()[1]}"
+        if folder in ("ctl", "web") and (other in FOLDERS and other not in ("abi", "base", "control")
+                                         or other == "control" and not re.search('"control/(control|client).h"', line)):
+            yield at, f"a program that asks the daemon includes {line.split()[1]}"
         elif other in FOLDERS and folder in FOLDERS and (
                 FOLDERS.index(other) > FOLDERS.index(folder) or (folder, other) in BESIDE):
             yield at, f"{folder} stands above {other}, and does not include it"

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/recent.h"
+
 #define LINE_MAX_BYTES	1024
 #define LIMIT_WINDOW_NS	5000000000ULL
 
@@ -74,12 +76,14 @@ static void write_line(enum sp_log_level level, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
 	bool is_named = !log_to.is_journal && log_to.ident[0];
-	size_t len, room = sizeof(line) - 1; /* the last byte is the newline's */
+	size_t len, begin, room = sizeof(line) - 1; /* the last byte is the newline's */
 
 	len = bytes_written(snprintf(line, room, "%s%s%s", is_named ? log_to.ident : "",
 			       is_named ? ": " : "", level_prefix(level)), room);
+	begin = len;
 	len += bytes_written(vsnprintf(line + len, room - len, fmt, ap), room - len);
 	mask_controls(line, len);
+	sp_recent_add(level, line + begin, len - begin);
 	line[len++] = '\n';
 	if (write(STDERR_FILENO, line, len) < 0)
 		return; /* nobody left to tell */

@@ -32,7 +32,8 @@ typedef struct uv_loop_s uv_loop_t;
  * @died:	a member is silent. The successor (sp_cluster_is_successor()) continues the member's
  *		connections; may be NULL
  * @homes:	some connections have a new home
- * @splices:	return the number of splices carried by this node
+ * @splices:	return the number of splices carried by this node; @ret_live: those not
+ *		closed, @ret_survivable: those of @ret_live that other proxies could go on with
  */
 struct sp_cluster_events {
 	void (*segment)(void *ctx, enum sp_event_kind kind, const struct sp_segment *seg);
@@ -42,7 +43,7 @@ struct sp_cluster_events {
 		    const struct sp_fin *fin);
 	void (*died)(void *ctx, const char *name);
 	void (*homes)(void *ctx);
-	__u32 (*splices)(void *ctx);
+	__u32 (*splices)(void *ctx, __u32 *ret_live, __u32 *ret_survivable);
 };
 
 /*

@@ -192,6 +192,8 @@ enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_m
 	m->mtu = said->mtu;
 	m->adopts = said->adopts;
 	m->splices = said->splices;
+	m->live = said->live;
+	m->survivable = said->survivable;
 	m->heard_ns = now_ns;
 	m->is_alive = 1;
 	return is_news ? SP_MEMBER_NEWS : SP_MEMBER_SAME;

@@ -51,7 +51,8 @@ const char *sp_member_state_name(enum sp_member_state state);
  *		now
  * @owned:	a proxy's source addresses, with port 0 for all; the endpoints of an agent's
  *		servers. Those beyond SP_MEMBER_OWNED_MAX are not sent
- * @splices:	number that it carries
+ * @splices:	number that it carries; @live: those not closed; @survivable: those of @live that
+ *		other proxies could go on with
  * @heard_ns:	arrival of its last HELLO; 0: never
  * @seq:	of the last HELLO of this daemon
  * @ahead_ms:	its clock minus ours at its last HELLO, refused or not
@@ -66,7 +67,7 @@ struct sp_member {
 	__u16			mtu;
 	unsigned int		owned_count;
 	struct sp_endpoint	owned[SP_MEMBER_OWNED_MAX];
-	__u32			splices;
+	__u32			splices, live, survivable;
 	__u64			heard_ns;
 	__u64			seq;
 	__s64			ahead_ms;
@@ -105,7 +106,10 @@ enum sp_member_verdict {
 /* @said: name, relay, started_ns, state, can and owned of a record */
 enum sp_member_verdict sp_members_record(struct sp_members *ms, const struct sp_member *said,
 					 __u64 now_ns);
-/* @said: id, started_ns, seq, state, can, mtu, splices of a HELLO; relay: its source endpoint */
+/*
+ * @said: id, started_ns, seq, state, can, mtu, adopts, splices, live, survivable of a HELLO;
+ * relay: its source endpoint
+ */
 enum sp_member_verdict sp_members_hello(struct sp_members *ms, const struct sp_member *said,
 					__u64 now_ns);
 /*

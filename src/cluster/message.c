@@ -82,7 +82,8 @@ static __u8 *put_hello(__u8 *p, const struct sp_message *m)
 {
 	p = put_number(p, (__u64)m->state << 24 | m->can << 16 | m->mtu, 4);
 	p = put_number(p, m->splices, 4);
-	p = put_number(p, m->adopts, 8);
+	p = put_number(p, m->state == SP_MEMBER_AGENT ? m->adopts :
+		       (__u64)m->live << 32 | m->survivable, 8);
 	return put_number(p, m->said_ms, 8);
 }
 
@@ -211,7 +212,12 @@ static enum sp_message_refusal get_hello(const __u8 *p, size_t len, struct sp_me
 	m->can = p[1];
 	m->mtu = get_number(p + 2, 2);
 	m->splices = get_number(p + 4, 4);
-	m->adopts = get_number(p + 8, 8);
+	if (m->state == SP_MEMBER_AGENT) {
+		m->adopts = get_number(p + 8, 8);
+	} else {
+		m->live = get_number(p + 8, 4);
+		m->survivable = get_number(p + 12, 4);
+	}
 	m->said_ms = get_number(p + 16, 8);
 	return SP_MESSAGE_OK;
 }

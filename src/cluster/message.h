@@ -27,8 +27,9 @@
  *
  * HELLO: the sender lives. Each 100 ms to each member with a record
  *	32	1 state (enum sp_member_state), 1 SP_CAN_*, 2 the MTU of an agent's host, 4 splices
- *		carried, 8 a bit for each endpoint of its record, in that order: connections can be
- *		adopted there, 8 CLOCK_REALTIME in ms when it was sent
+ *		carried, 8 of an agent: a bit for each endpoint of its record, in that order:
+ *		connections can be adopted there; of a proxy: 4 splices that are not closed, 4
+ *		splices that other proxies could go on with; 8 CLOCK_REALTIME in ms when it was sent
  *
  * SEGMENT: of a TCP connection, from the proxy that received it to a proxy that may know the
  * connection; in several messages if it has more than SP_MESSAGE_CHUNK bytes
@@ -103,7 +104,7 @@ struct sp_ends {
 /**
  * struct sp_message - a message, parsed
  * @from, @started_ns, @seq: of the sender
- * @state, @can, @mtu, @splices, @adopts, @said_ms: of HELLO
+ * @state, @can, @mtu, @splices, @said_ms: of HELLO; of an agent @adopts, else @live, @survivable
  * @event, @segment: of SEGMENT; the payload is borrowed
  * @ends:	of ENDS; of FIN, with the packet's tuple in the place of front, and no state
  * @fin:	of FIN
@@ -118,6 +119,7 @@ struct sp_message {
 	__u8			can;
 	__u16			mtu;
 	__u64			adopts;
+	__u32			live, survivable;
 	__u64			said_ms;
 	__u32			splices;
 	enum sp_event_kind	event;

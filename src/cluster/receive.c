@@ -90,6 +90,7 @@ static void receive_hello(struct sp_cluster *c, const struct sp_message *m,
 		.id = m->from, .relay = *from, .started_ns = m->started_ns, .seq = m->seq,
 		.state = m->state,
 		.can = m->can, .mtu = m->mtu, .adopts = m->adopts, .splices = m->splices,
+		.live = m->live, .survivable = m->survivable,
 		.ahead_ms = (__s64)m->said_ms - ((__s64)sp_real_ms() - age_ns / 1000000),
 	}, *member = sp_members_by_id(&c->members, m->from);
 	int was_alive = member && member->is_alive;

@@ -211,7 +211,7 @@ void sp_cluster_send_hello(struct sp_cluster *c)
 	size_t len;
 
 	if (c->events)
-		m.splices = c->events->splices(c->ctx);
+		m.splices = c->events->splices(c->ctx, &m.live, &m.survivable);
 	c->members.self.splices = m.splices;
 	len = write_message(c, &m, bytes);
 	for (unsigned int i = 0; i < c->members.count; i++) {

@@ -17,8 +17,11 @@
  * Request: one object of at most 4096 bytes with its newline.
  *	"version"	1; required
  *	"command"	"status", "connections", "drops", "cluster", "ready",
- *			"drain-self", "reload", "config" or "backend"; required
- *	"limit"		connections only: at most so many, 0: all; default 100
+ *			"drain-self", "reload", "config", "backend", "events" or "overview";
+ *			required
+ *	"limit"		connections and events only: at most so many (events: the last), 0: all;
+ *			default 100
+ *	"since"		events only: those behind this number; default 0
  *	"filter"	connections only: terms joined by blanks, all must hold:
  *			ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT (any of the four
  *			ends), pool=NAME, service=NAME, backend=NAME, state=STATE
@@ -42,8 +45,8 @@
  * Answer to "status": one line
  *	{"version":TEXT, "pid":N, "uptime_s":N, "config":TEXT, "proxy":TEXT|null,
  *	 "ready":BOOL, "reason":TEXT, "draining":BOOL, "in_sync":BOOL,
- *	 "splices":N, "splices_max":N, "connections_survivable":N, "pending":N,
- *	 "warnings":[TEXT...],
+ *	 "splices":N, "splices_max":N, "connections_live":N, "connections_survivable":N,
+ *	 "pending":N, "warnings":[TEXT...],
  *	 "warning_details":[{"kind":TEXT, "object":TEXT, "text":TEXT,
  *	   "remedy":TEXT, "since":N|null}...],
  *	 "store":{"engine":TEXT, "servers":[{"name":TEXT, "state":"up"|"down"|
@@ -79,14 +82,16 @@
  * since then, null where there was none; null in a pool without checks. checker is
  * spliced-check: waiting to be started again, or gone for good, with the reason.
  * modes has, for each mode in which a service asks for this pool, the mode that
- * its connections get, and why it is another one. connections_survivable counts
- * splices that the other proxies could go on with if this machine were gone now.
+ * its connections get, and why it is another one. connections_live counts splices that
+ * are not closed, and connections_survivable those of them that the other proxies could
+ * go on with if this machine were gone now.
  *
  * Answer to "cluster": one line
  *	{"members":[{"name":TEXT, "relay":TEXT, "state":"syncing"|"ready"|
  *	  "draining"|"agent"|"dead", "is_self":BOOL, "up_s":N, "heard_ms":N, "splices":N,
- *	  "clock_ahead_ms":N, "adopts_ecn":BOOL, "mtu":N}...]}
- * this proxy first; without a cluster the list is empty. clock_ahead_ms is the
+ *	  "live":N, "survivable":N, "clock_ahead_ms":N, "adopts_ecn":BOOL, "mtu":N}...]}
+ * this proxy first; without a cluster the list is empty. live and survivable are as in
+ * "status"; an agent's are 0. clock_ahead_ms is the
  * member's clock less ours; adopts_ecn and mtu are an agent's: whether it takes
  * over handshakes with ECN, and the MTU of its host, 0 where it said none.
  *
@@ -116,6 +121,16 @@
  * weight null: as configured. An order is this proxy's, and is kept over restarts of the
  * daemon.
  *
+ * Answer to "events": one line
+ *	{"events":[{"seq":N, "at_ms":N, "level":"error"|"warning"|"info", "text":TEXT}...],
+ *	 "last":N}
+ * lines of the daemon's log, which keeps the last 256; at_ms is in ms of Unix time, seq
+ * rises from 1 at each start of the daemon, and last is the seq of the last line.
+ *
+ * Answer to "overview": one line
+ *	{"status":OBJECT, "cluster":OBJECT, "drops":OBJECT, "events":OBJECT}
+ * the answers to these commands, of one moment, with the last 50 events.
+ *
  * Answer to "drops": one line
  *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}
  * what is the packet's fate: "stack", "drop", "daemon" or "answer", see splicectl(1);
@@ -139,8 +154,8 @@
  * an answer within 30 s, else it is cut off. The daemon serves 16 at a time;
  * the next one is told so.
  *
- * History: 1, the first; cluster, ready, drain-self, reload, config and backend came
- * later, and are not known to older daemons, which say so.
+ * History: 1, the first; cluster, ready, drain-self, reload, config, backend, events and
+ * overview came later, and are not known to older daemons, which say so.
  */
 #define SP_CONTROL_VERSION	1
 #define SP_CONTROL_REQUEST_MAX	4096
@@ -188,6 +203,8 @@ struct sp_connection_row {
  * @reload:	likewise; read the file again
  * @config:	likewise; @file: to compare with, or NULL
  * @backend:	likewise; @name is empty: all are "auto"
+ * @events:	likewise; lines behind @since, at most the last @max, 0: all
+ * @overview:	likewise
  * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of
  *		@rows. Return the rows filled, also 0, or -errno; set *@is_end when there are no
  *		more. Must come to an end although the table changes meanwhile. Strings in @rows are
@@ -205,6 +222,8 @@ struct sp_control_ops {
 	json_t *(*reload)(void *ctx);
 	json_t *(*config)(void *ctx, const char *file);
 	json_t *(*backend)(void *ctx, const char *name, const char *order);
+	json_t *(*events)(void *ctx, __u64 since, __u64 max);
+	json_t *(*overview)(void *ctx);
 	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max,
 			   int *is_end);
 };

@@ -9,7 +9,7 @@
 #include "control/request.h"
 
 #define COMMANDS_ALLOWED \
-	"status, connections, drops, cluster, ready, drain-self, reload, config or backend"
+	"status, connections, drops, cluster, ready, drain-self, reload, config, backend, events or overview"
 #define TERMS_ALLOWED	 "ADDRESS, ADDRESS:PORT, pool=NAME, service=NAME, backend=NAME or state=STATE"
 #define STATES_ALLOWED	 "open, closing or closed"
 
@@ -23,6 +23,8 @@ static const char *const command_names[SP_CONTROL_COMMAND_COUNT] = {
 	[SP_CONTROL_RELOAD] = "reload",
 	[SP_CONTROL_CONFIG] = "config",
 	[SP_CONTROL_BACKEND] = "backend",
+	[SP_CONTROL_EVENTS] = "events",
+	[SP_CONTROL_OVERVIEW] = "overview",
 };
 
 static const struct {
@@ -107,11 +109,11 @@ static int parse_filter(const json_t *value, char *error, struct sp_control_requ
 	return 0;
 }
 
-static int parse_limit(const json_t *value, char *error, struct sp_control_request *request)
+static int parse_number(const char *key, const json_t *value, char *error, __u64 *ret_number)
 {
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return refuse_request(error, "'limit' must be a whole number, 0 for all");
-	request->limit = json_integer_value(value);
+		return refuse_request(error, "'%s' must be a whole number, 0 for all", key);
+	*ret_number = json_integer_value(value);
 	return 0;
 }
 
@@ -180,10 +182,13 @@ static int parse_option(const char *key, const json_t *value, char *error,
 	int is_list = request->command == SP_CONTROL_CONNECTIONS,
 		is_drain = request->command == SP_CONTROL_DRAIN,
 		is_config = request->command == SP_CONTROL_CONFIG,
-		is_backend = request->command == SP_CONTROL_BACKEND;
+		is_backend = request->command == SP_CONTROL_BACKEND,
+		is_events = request->command == SP_CONTROL_EVENTS;
 
-	if (!strcmp(key, "limit") && is_list)
-		return parse_limit(value, error, request);
+	if (!strcmp(key, "limit") && (is_list || is_events))
+		return parse_number(key, value, error, &request->limit);
+	if (!strcmp(key, "since") && is_events)
+		return parse_number(key, value, error, &request->since);
 	if (!strcmp(key, "filter") && is_list)
 		return parse_filter(value, error, request);
 	if (!strcmp(key, "undo") && is_drain)
@@ -195,11 +200,12 @@ static int parse_option(const char *key, const json_t *value, char *error,
 	if (!strcmp(key, "order") && is_backend)
 		return parse_short(key, value, error, request->order, sizeof(request->order));
 	return refuse_request(error,
-			      "key '%.40s' is not known; allowed with %s: version, command%s%s%s%s",
+			      "key '%.40s' is not known; allowed with %s: version, command%s%s%s%s%s",
 			      key, command_names[request->command],
 			      is_list ? ", limit, filter" : "", is_drain ? ", undo" : "",
 			      is_config ? ", file" : "",
-			      is_backend ? ", name, order" : "");
+			      is_backend ? ", name, order" : "",
+			      is_events ? ", limit, since" : "");
 }
 
 static int parse_object(json_t *root, char *error, struct sp_control_request *request)
@@ -234,6 +240,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 	int err;
 
 	ret_request->limit = SP_CONTROL_LIMIT;
+	ret_request->since = 0;
 	ret_request->is_undo = 0;
 	ret_request->file[0] = 0;
 	ret_request->term_count = 0;

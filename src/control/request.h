@@ -22,6 +22,8 @@ enum sp_control_command {
 	SP_CONTROL_RELOAD,
 	SP_CONTROL_CONFIG,
 	SP_CONTROL_BACKEND,
+	SP_CONTROL_EVENTS,
+	SP_CONTROL_OVERVIEW,
 	SP_CONTROL_COMMAND_COUNT,
 };
 
@@ -51,6 +53,7 @@ struct sp_control_term {
  * @file:	of config; empty: none
  * @name, @order: of backend; empty: absent
  * @limit:	rows, 0: all
+ * @since:	of events
  * @terms:	all must hold
  * @filter:	text of the terms, cut at its blanks
  */
@@ -60,6 +63,7 @@ struct sp_control_request {
 	char			name[SP_CONTROL_NAME_MAX];
 	char			order[SP_CONTROL_ORDER_MAX];
 	__u64			limit;
+	__u64			since;
 	unsigned int		term_count;
 	struct sp_control_term	terms[SP_CONTROL_TERMS_MAX];
 	char			filter[SP_CONTROL_REQUEST_MAX];

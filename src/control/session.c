@@ -250,6 +250,12 @@ static void run_request(struct sp_control_session *s)
 	case SP_CONTROL_BACKEND:
 		answer_last(s, ops->backend(ctx, s->request.name, s->request.order));
 		break;
+	case SP_CONTROL_EVENTS:
+		answer_last(s, ops->events(ctx, s->request.since, s->request.limit));
+		break;
+	case SP_CONTROL_OVERVIEW:
+		answer_last(s, ops->overview(ctx));
+		break;
 	case SP_CONTROL_CONNECTIONS:
 		enter_state(s, SP_SESSION_LISTING);
 		break;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "control/control.h"
-#include "ctl/client.h"
+#include "control/client.h"
 
 #define ANSWER_MS	5000
 #define LIST_BELOW	10000

@@ -8,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ctl/client.h"
 #include "ctl/config.h"
 #include "ctl/drained.h"
+#include "control/client.h"
 #include "control/control.h"
 #include "ctl/show.h"
 

@@ -68,6 +68,7 @@ static void age_splice(struct sp_ager *a, const struct sp_limits_conf *limits,
 	struct sp_view v = { .down_key = key, .down = e };
 
 	a->counted++;
+	a->counted_live += !!sp_entry_is_live(e);
 	if (sp_entry_is_live(e) && e->half.spliced_s < a->counted_oldest_s)
 		a->counted_oldest_s = e->half.spliced_s;
 	if (sp_entry_is_live(e) && a->expired)
@@ -123,6 +124,7 @@ static unsigned int pause_ms(const struct sp_ager *a, const struct sp_limits_con
 static void begin_walk(struct sp_ager *a)
 {
 	a->counted = 0;
+	a->counted_live = 0;
 	a->counted_survivable = 0;
 	a->changes = sp_datapath_count(a->dp)->changes;
 	a->last_walk_ns = a->walk_ns;
@@ -141,6 +143,7 @@ static void end_walk(struct sp_ager *a)
 	if (a->walk_ends)
 		a->walk_ends(a->ctx, a->changes == sp_datapath_count(a->dp)->changes);
 	check_count(a);
+	a->live = a->counted_live;
 	a->survivable = a->counted_survivable;
 	a->oldest_s = a->counted_oldest_s;
 	a->oldest_walk_s = a->walk_real_s;

@@ -24,6 +24,7 @@
  *		splice gives way either
  * @met, @walk_ends: a splice that stays is met; the walk ends, @is_exact if the table has not
  *		changed meanwhile. NULL: not told
+ * @live:	splices that are not closed, by the last whole walk
  * @survivable:	live splices that another proxy could continue: lately confirmed by the store
  * @oldest_s:	when the oldest live splice was made, by the last whole walk, which began at
  *		@oldest_walk_s; CLOCK_REALTIME. INT64_MAX: no splice; 0: no walk yet
@@ -40,7 +41,7 @@
  * @emptied_s:	the store may have lost confirmations up to this time; CLOCK_REALTIME
  *
  * The caller sets @is_agent, @config, @pause_max_ms, @ended, @expired, @met, @walk_ends and @ctx after sp_ager_init(), and may
- * read @survivable, @oldest_s and @oldest_walk_s. All other members are private.
+ * read @live, @survivable, @oldest_s and @oldest_walk_s. All other members are private.
  */
 struct sp_ager {
 	struct sp_datapath	*dp;
@@ -58,7 +59,7 @@ struct sp_ager {
 				       const struct sp_entry *down);
 	void			(*walk_ends)(void *ctx, int is_exact);
 	void			*ctx;
-	unsigned int		survivable;
+	unsigned int		live, survivable;
 	__s64			oldest_s, oldest_walk_s;
 	__u32			cursor;
 	int			is_walking;
@@ -68,7 +69,7 @@ struct sp_ager {
 	unsigned int		budget;
 	int			is_querying;
 	int			is_refused;
-	unsigned int		counted, counted_survivable;
+	unsigned int		counted, counted_live, counted_survivable;
 	struct sp_holders	holders[2];
 	__u64			holders_key[2];
 	int			holders_idx;

@@ -147,9 +147,11 @@ void sp_node_ends(void *node, const struct sp_tuple *front, __u32 client_isn, __
 	end_splice(node, front, client_isn, state);
 }
 
-__u32 sp_node_splices(void *node)
+__u32 sp_node_splices(void *node, __u32 *ret_live, __u32 *ret_survivable)
 {
 	struct sp_node *n = node;
 
+	*ret_live = n->ager.live;
+	*ret_survivable = n->ager.survivable;
 	return sp_datapath_count(n->dp)->splices;
 }

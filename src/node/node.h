@@ -125,6 +125,6 @@ void sp_node_kept(void *node, const struct sp_tuple *front, __u32 client_isn, __
 void sp_node_outdated(void *node, const struct sp_tuple *front, __u32 client_isn, __u32 version);
 void sp_node_member(void *node, const void *record, size_t len);
 void sp_node_ends(void *node, const struct sp_tuple *front, __u32 client_isn, __u8 state);
-__u32 sp_node_splices(void *node);
+__u32 sp_node_splices(void *node, __u32 *ret_live, __u32 *ret_survivable);
 
 #endif

@@ -15,11 +15,13 @@
 #include "node/orders.h"
 #include "node/report_check.h"
 #include "node/report_config.h"
+#include "node/report_events.h"
 #include "node/report_fate.h"
 #include "node/report_mode.h"
 #include "node/report_warnings.h"
 
 #define ROWS_AT_ONCE 1024
+#define OVERVIEW_EVENTS 50
 
 static const char *backend_state(const struct sp_backend_conf *conf, const struct sp_backend *b)
 {
@@ -162,18 +164,21 @@ static json_t *make_store(struct sp_store *store)
 static json_t *make_member(const struct sp_report *r, const struct sp_member *m, int is_self)
 {
 	__u64 heard_ns = is_self || !m->heard_ns ? 0 : uv_hrtime() - m->heard_ns;
-	unsigned int splices = is_self ? sp_datapath_count(r->node->dp)->splices : m->splices;
+	unsigned int splices = is_self ? sp_datapath_count(r->node->dp)->splices : m->splices,
+		     live = is_self ? r->node->ager.live : m->live,
+		     survivable = is_self ? r->node->ager.survivable : m->survivable;
 	char relay[SP_ENDPOINT_STRLEN];
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	sp_endpoint_format(&m->relay.addr, m->relay.port_be, relay);
-	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:b, s:i}", "name", m->name,
+	return json_pack("{s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i}", "name", m->name,
 			 "relay", relay, "is_self", is_self,
 			 "state", is_self || m->is_alive ? sp_member_state_name(m->state) : "dead",
 			 "up_s", (json_int_t)(now.tv_sec - m->started_ns / 1000000000),
 			 "heard_ms", (json_int_t)(heard_ns / 1000000), "splices",
-			 (json_int_t)splices,
+			 (json_int_t)splices, "live", (json_int_t)live, "survivable",
+			 (json_int_t)survivable,
 			 "clock_ahead_ms", (json_int_t)m->ahead_ms, "adopts_ecn",
 			 !!(m->can & SP_CAN_ECN),
 			 "mtu", m->mtu);
@@ -243,11 +248,12 @@ static json_t *add_standing(const struct sp_report *r, json_t *o)
 
 	if (!sp_cluster_member(r->node->cluster, 0, &self))
 		name = self.name;
-	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:o}", "proxy", name, "ready", !reason,
+	more = json_pack("{s:s?, s:b, s:s, s:b, s:b, s:i, s:i, s:o}", "proxy", name, "ready", !reason,
 			 "reason", reason ?:
 			 "", "draining", r->is_draining, "in_sync",
 			 r->node->role->is_in_sync(r->node),
-			 "connections_survivable", (int)r->node->ager.survivable, "store",
+			 "connections_live", (int)r->node->ager.live, "connections_survivable",
+			 (int)r->node->ager.survivable, "store",
 			 make_store(r->node->store));
 	json_object_update(o, more);
 	json_decref(more);
@@ -377,9 +383,18 @@ static int report_connections(void *ctx, __u64 *cursor, struct sp_connection_row
 	return filled;
 }
 
+/* The answers to four commands, of one moment: a page with all parts is a single request. */
+static json_t *report_overview(void *ctx)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "status", report_status(ctx), "cluster",
+			 report_cluster(ctx), "drops", report_drops(ctx), "events",
+			 sp_report_events(ctx, 0, OVERVIEW_EVENTS));
+}
+
 const struct sp_control_ops sp_report_ops = {
 	.status = report_status, .drops = report_drops, .cluster = report_cluster,
 	.ready = report_ready,
 	.drain = set_draining, .backend = order_backend, .connections = report_connections,
 	.reload = sp_report_reloaded, .config = sp_report_config,
+	.events = sp_report_events, .overview = report_overview,
 };

@@ -30,7 +30,10 @@ static struct sp_message any_message(int i)
 		m.can = i / 3 & SP_CAN_ALL;
 		m.mtu = any32();
 		m.splices = any32();
-		m.adopts = any64();
+		if (m.state == SP_MEMBER_AGENT)
+			m.adopts = any64();
+		else
+			m.live = any32(), m.survivable = any32();
 		m.said_ms = any64();
 		break;
 	case SP_MESSAGE_SEGMENT:
@@ -79,6 +82,8 @@ static void check_same(const struct sp_message *a, const struct sp_message *b)
 	assert_int_equal(x.mtu, y.mtu);
 	assert_int_equal(x.splices, y.splices);
 	assert_int_equal(x.adopts, y.adopts);
+	assert_int_equal(x.live, y.live);
+	assert_int_equal(x.survivable, y.survivable);
 	assert_int_equal(x.said_ms, y.said_ms);
 	assert_int_equal(x.event, y.event);
 	assert_memory_equal(&x.segment, &y.segment, offsetof(struct sp_segment, payload));

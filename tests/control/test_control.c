@@ -274,6 +274,7 @@ static void expect_list(struct fixture *f, const char *request, json_int_t shown
 #define STATUS	    "{\"version\":1,\"command\":\"status\"}\n"
 #define READY	    "{\"version\":1,\"command\":\"ready\"}\n"
 #define BACKEND	    "{\"version\":1,\"command\":\"backend\""
+#define EVENTS "{\"version\":1,\"command\":\"events\""
 #define DRAIN	    "{\"version\":1,\"command\":\"drain-self\""
 
 /* ---- answers ---- */
@@ -523,7 +524,7 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ "{\"version\":1}\n", "'command' is missing" },
 		{ "{\"version\":1,\"command\":7}\n", "'command' is missing or no string" },
 		{ "{\"version\":1,\"command\":\"stop\"}\n",
-		  "status, connections, drops, cluster, ready, drain-self, reload, config or backend" },
+		  "status, connections, drops, cluster, ready, drain-self, reload, config, backend, events or overview" },
 		{ "{\"version\":1,\"command\":\"status\",\"limit\":1}\n",
 		  "key 'limit' is not known; allowed with status" },
 		{ "{\"version\":1,\"command\":\"drops\",\"filter\":\"x\"}\n",
@@ -540,6 +541,9 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ BACKEND ",\"name\":\"web/a\",\"order\":\"upwards, for ever\"}\n",
 		  "'order' must be a string of 1 to 15 characters" },
 		{ BACKEND ",\"undo\":true}\n", "allowed with backend: version, command, name, order" },
+		{ EVENTS ",\"since\":-1}\n", "'since' must be a whole number" },
+		{ EVENTS ",\"filter\":\"\"}\n",
+		  "allowed with events: version, command, limit, since" },
 		{ DRAIN ",\"limit\":1}\n", "allowed with drain-self: version, command, undo" },
 		{ CONNECTIONS ",\"limits\":1}\n",
 		  "allowed with connections: version, command, limit, filter" },

@@ -6,7 +6,7 @@ import re
 
 HEADER = pathlib.Path(__file__).resolve().parents[2] / "src/control/control.h"
 TOKEN = re.compile(r'"[^"]*"|\.\.\.|[A-Z]+|true|null|[][{}:,|]')
-KINDS = {"TEXT": str, "N": int, "BOOL": bool, "null": type(None), "true": bool}
+KINDS = {"TEXT": str, "N": int, "BOOL": bool, "OBJECT": dict, "null": type(None), "true": bool}
 
 
 class Parser:

@@ -40,7 +40,7 @@ def is_described(answer, command):
 
 
 @pytest.mark.parametrize("command, more", [
-    ("ready", {}), ("cluster", {}), ("drops", {}), ("drain-self", {"undo": True}), ("connections", {"limit": 0})])
+    ("ready", {}), ("cluster", {}), ("drops", {}), ("events", {}), ("overview", {}), ("drain-self", {"undo": True}), ("connections", {"limit": 0})])
 def test_answers_are_as_described(lab, command, more):
     is_described(lab.proxies[0].ask(command, **more), command)
 
@@ -58,4 +58,5 @@ def test_an_agent_describes_itself_likewise(lab):
 
 
 def test_all_commands_are_described():
-    assert sorted(FORMS) == ["backend", "cluster", "config", "connections", "drain-self", "drops", "ready", "reload", "status"]
+    assert sorted(FORMS) == ["backend", "cluster", "config", "connections", "drain-self", "drops", "events", "overview", "ready",
+                             "reload", "status"]

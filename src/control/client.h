@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* client.h - a request to the daemon and the lines of the answer. Protocol: control/control.h. */
-#ifndef SP_CTL_CLIENT_H
-#define SP_CTL_CLIENT_H
+/* client.h - a request to the daemon and the lines of its answer. Protocol: control.h. */
+#ifndef SP_CONTROL_CLIENT_H
+#define SP_CONTROL_CLIENT_H
 
 #include <jansson.h>
 #include <stdio.h>

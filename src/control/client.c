@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ctl/client.h"
+#include "control/client.h"
 
 #define SILENCE_MS 40000
 
