@@ -272,6 +272,13 @@ sp_inline struct sp_boundary sp_response_stored(const struct sp_boundary *b)
 	return stored;
 }
 
+/* Whether sp_response_stored() makes it; NONE: nothing is known. */
+sp_inline int sp_response_is_stored(const struct sp_boundary *b)
+{
+	return b->bound <= SP_BOUND_LAST_LF && b->bound != SP_BOUND_UNKNOWN &&
+	       b->bound != SP_BOUND_GONE && !(b->reading & ~SP_READING_STORED);
+}
+
 /* The boundary @bytes behind @seq; at most SP_BOUNDARY_MAX. */
 sp_inline struct sp_boundary sp_boundary_make(__u32 seq, __u64 bytes, __u8 bound, __u8 reading)
 {

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "base/keys.h"
 #include "cluster/member.h"
+#include "cluster/progress.h"
 #include "tcp/segment.h"
 
 /*
@@ -29,6 +30,7 @@ typedef struct uv_loop_s uv_loop_t;
  *		may be NULL
  * @moved:	another proxy has committed a later splice of a connection; @version: its lowest
  *		bits. May be NULL
+ * @progress:	of a response at the proxy with the id @from, or its query; may be NULL
  * @died:	a member is silent. The successor (sp_cluster_is_successor()) continues the member's
  *		connections; may be NULL
  * @homes:	some connections have a new home
@@ -41,6 +43,7 @@ struct sp_cluster_events {
 	void (*moved)(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 version);
 	void (*fin)(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
 		    const struct sp_fin *fin);
+	void (*progress)(void *ctx, __u64 from, const struct sp_progress *said);
 	void (*died)(void *ctx, const char *name);
 	void (*homes)(void *ctx);
 	__u32 (*splices)(void *ctx, __u32 *ret_live, __u32 *ret_survivable);
@@ -52,7 +55,7 @@ struct sp_cluster_events {
  */
 #define SP_CLUSTER_COUNTERS(X) \
 	X(hellos_sent) X(hellos_heard) X(segments_sent) X(segments_heard) X(ends_sent) X(ends_heard) \
-	X(fins_sent) X(fins_heard) \
+	X(fins_sent) X(fins_heard) X(progress_sent) X(progress_heard) \
 	X(introductions_sent) X(introductions_astray) \
 	X(members_died) X(relay_not_sent) \
 	X(relay_refused_length) X(relay_refused_magic) X(relay_refused_version) X(relay_refused_foreign) \
@@ -142,6 +145,8 @@ void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, 
 /* A FIN of @tuple, the key of a half: another proxy may know whether the FIN fits. */
 void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u32 client_isn,
 			 const struct sp_fin *fin);
+/* @to: the proxy with the id; 0: all. */
+void sp_cluster_tell_progress(struct sp_cluster *c, __u64 to, const struct sp_progress *said);
 /* Ends, to all members that may carry the splice; @state: SP_STATE_* of the half under @front. */
 void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn,
 			  __u8 state);

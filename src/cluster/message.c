@@ -57,6 +57,7 @@ static const __u8 *get_endpoint(const __u8 *p, struct sp_endpoint *ret_at)
 	return p + ENDPOINT;
 }
 
+#define PROGRESS_BYTES	(BODY + sizeof(struct sp_tuple) + 28 + SP_SEAL_TAIL_BYTES)
 #define ENDS_BYTES	(BODY + sizeof(struct sp_tuple) + 8 + SP_SEAL_TAIL_BYTES)
 _Static_assert(SP_INTRODUCE_TOGETHER == SP_MESSAGES_BYTES_MAX / sizeof(struct sp_introduce),
 	       "abi/introduce.h: together");
@@ -65,6 +66,7 @@ size_t sp_message_unit(enum sp_message_kind kind)
 {
 	switch (kind) {
 	case SP_MESSAGE_ENDS: return ENDS_BYTES;
+	case SP_MESSAGE_PROGRESS: return PROGRESS_BYTES;
 	case SP_MESSAGE_INTRODUCE: return sizeof(struct sp_introduce);
 	default: return 0;
 	}
@@ -122,6 +124,22 @@ static __u8 *put_fin(__u8 *p, const struct sp_message *m)
 	return put_number(p, 0, 4);
 }
 
+static __u8 *put_progress(__u8 *p, const struct sp_message *m)
+{
+	const struct sp_progress *said = &m->progress;
+
+	p = put_bytes(p, &said->front, sizeof(said->front));
+	p = put_number(p, said->client_isn, 4);
+	p = put_number(p, said->version, 4);
+	p = put_number(p, said->response.laps, 2);
+	p = put_number(p, said->response.until, 4);
+	*p++ = said->response.bound;
+	*p++ = said->response.reading;
+	p = put_number(p, said->sent, 4);
+	p = put_number(p, said->acked, 4);
+	return put_number(p, (__u32)said->is_query << 24, 4);
+}
+
 /* The layout that the datapath reads. */
 _Static_assert(SP_INTRODUCE_KIND == SP_MESSAGE_INTRODUCE, "abi/introduce.h: kind");
 _Static_assert(SP_INTRODUCE_VERSION == SP_MESSAGE_VERSION, "abi/introduce.h: version");
@@ -160,6 +178,7 @@ size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, 
 	case SP_MESSAGE_SEGMENT: p = put_segment(p, m); break;
 	case SP_MESSAGE_ENDS: p = put_ends(p, m); break;
 	case SP_MESSAGE_FIN: p = put_fin(p, m); break;
+	case SP_MESSAGE_PROGRESS: p = put_progress(p, m); break;
 	case SP_MESSAGE_INTRODUCE: p = put_introduce(p, m); break;
 	case SP_MESSAGE_NONE:
 	case SP_MESSAGE_KIND_COUNT:
@@ -296,6 +315,35 @@ static enum sp_message_refusal get_fin(const __u8 *p, size_t len, struct sp_mess
 	return refusal;
 }
 
+static int is_progress(const struct sp_progress *said, __u32 kind)
+{
+	int is_empty = !said->response.bound && !said->response.until && !said->response.laps &&
+		       !said->response.reading && !said->sent && !said->acked;
+
+	return is_tuple(&said->front) && sp_response_is_stored(&said->response) &&
+	       (kind == 0 || (kind == 1U << 24 && is_empty));
+}
+
+static enum sp_message_refusal get_progress(const __u8 *p, size_t len, struct sp_message *m)
+{
+	struct sp_progress *said = &m->progress;
+
+	if (len != PROGRESS_BYTES - BODY - SP_SEAL_TAIL_BYTES)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	memcpy(&said->front, p, sizeof(said->front));
+	said->client_isn = get_number(p + 36, 4);
+	said->version = get_number(p + 40, 4);
+	said->response.laps = get_number(p + 44, 2);
+	said->response.until = get_number(p + 46, 4);
+	said->response.bound = p[50];
+	said->response.reading = p[51];
+	said->sent = get_number(p + 52, 4);
+	said->acked = get_number(p + 56, 4);
+	said->is_query = p[60];
+	return is_progress(said, get_number(p + 60, 4)) ? SP_MESSAGE_OK :
+	       SP_MESSAGE_REFUSED_MALFORMED;
+}
+
 /* The same checks as in bpf/introduce.bpf.h. */
 static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct sp_message *m)
 {
@@ -346,6 +394,7 @@ enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *
 	case SP_MESSAGE_SEGMENT: refusal = get_segment(p, len, &m); break;
 	case SP_MESSAGE_ENDS: refusal = get_ends(p, len, &m); break;
 	case SP_MESSAGE_FIN: refusal = get_fin(p, len, &m); break;
+	case SP_MESSAGE_PROGRESS: refusal = get_progress(p, len, &m); break;
 	case SP_MESSAGE_INTRODUCE: refusal = get_introduce(p, len, &m); break;
 	default: refusal = SP_MESSAGE_REFUSED_MALFORMED; break;	/* of a newer version */
 	}

@@ -5,6 +5,7 @@
 
 #include "abi/event.h"
 #include "cluster/member.h"
+#include "cluster/progress.h"
 #include "base/seal.h"
 #include "tcp/segment.h"
 #include "splice/splice.h"
@@ -49,6 +50,13 @@
  *	76	4 its sequence number, 4 the number after it, both as its sender counts,
  *		4 its acknowledgement number, as its receiver counts, 4 zero
  *
+ * PROGRESS: of a response, at a proxy that may carry its packets; or the query for it
+ *	32	36 tuple client -> service, 4 ISN of the client, 4 version of the splice,
+ *	76	the boundary of its half from the backend: 2 laps, 4 until, 1 enum sp_bound (NONE:
+ *		not known), 1 SP_READING_*,
+ *	84	4 the end of the backend's stream as carried, 4 the client's acknowledgement, both as
+ *		the backend counts, 0: not known, 1 a query (then all from 76 on is zero), 3 zero
+ *
  * INTRODUCE: a splice that was just committed, to the agent of its backend: see abi/introduce.h.
  * The datapath of the agent's host takes it. The agent's daemon gets it only if it arrived by an
  * interface without the datapath.
@@ -73,7 +81,9 @@
 #define SP_MESSAGES_BYTES_MAX	1232	/* of several: fits the minimum MTU of IPv6 */
 #define SP_MEMBER_RECORD_MAX	(36 + 18 * SP_MEMBER_OWNED_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
 
-#define SP_MESSAGE_KINDS(X) X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends) X(INTRODUCE, introduce) X(FIN, fin)
+#define SP_MESSAGE_KINDS(X) \
+	X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends) X(INTRODUCE, introduce) X(FIN, fin) \
+	X(PROGRESS, progress)
 
 enum sp_message_kind {
 	SP_MESSAGE_NONE,
@@ -108,6 +118,7 @@ struct sp_ends {
  * @event, @segment: of SEGMENT; the payload is borrowed
  * @ends:	of ENDS; of FIN, with the packet's tuple in the place of front, and no state
  * @fin:	of FIN
+ * @progress:	of PROGRESS
  * @splice, @refreshed_s: of INTRODUCE
  */
 struct sp_message {
@@ -126,6 +137,7 @@ struct sp_message {
 	struct sp_segment	segment;
 	struct sp_ends	ends;
 	struct sp_fin		fin;
+	struct sp_progress	progress;
 	struct sp_splice	splice;
 	__u32			refreshed_s;
 };

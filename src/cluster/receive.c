@@ -140,6 +140,11 @@ static void receive_message(struct sp_cluster *c, const struct sp_message *m,
 		if (c->events && c->events->fin)
 			c->events->fin(c->ctx, &m->ends.front, m->ends.client_isn, &m->fin);
 		break;
+	case SP_MESSAGE_PROGRESS:
+		c->counters.progress_heard++;
+		if (c->events && c->events->progress)
+			c->events->progress(c->ctx, m->from, &m->progress);
+		break;
 	case SP_MESSAGE_ENDS:
 		c->counters.ends_heard++;
 		if (m->ends.state == SP_STATE_MOVED && c->events && c->events->moved)

@@ -178,6 +178,15 @@ void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u
 		c->counters.fins_sent += send_message(c, NULL, &m);
 }
 
+void sp_cluster_tell_progress(struct sp_cluster *c, __u64 to, const struct sp_progress *said)
+{
+	struct sp_message m = { .kind = SP_MESSAGE_PROGRESS, .progress = *said };
+	const struct sp_member *member = c && to ? sp_members_by_id(&c->members, to) : NULL;
+
+	if (c && (member || !to))
+		c->counters.progress_sent += send_message(c, member, &m);
+}
+
 /* Older introductions are refused by the agent, as possible replays. */
 static int is_fresh(const struct sp_splice *splice)
 {

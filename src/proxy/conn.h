@@ -108,7 +108,9 @@ struct sp_request {
  * @is_ahead:	the client has sent it before it had the whole response before
  * @is_behind:	it was here before the request before was forwarded
  * @begun_ack:	@heard_ack when it came, at @begun_ns
- * @left_ns:	WAITING: when the leg before was reset, whose end is not known
+ * @left_ns:	WAITING: when the leg before was reset, of which packets may pass elsewhere
+ * @asked_ns:	WAITING: when other proxies were asked last; @unknown_ns: the end of the response is
+ *		unknown since then; 0: known
  * @is_staying:	COMMITTING: the request goes through @leg
  * @origin:	the client, by a header of the PROXY protocol of @skip bytes before the head, or by
  *		the packets; @is_nameless: such a header is not known any more
@@ -189,7 +191,7 @@ struct sp_conn {
 	__u8				is_ecn, is_ecn_back, is_ce, is_repeating, is_blind;
 	__u8				reactions, begins, is_next, is_turn, is_reply;
 	__u8				is_guess, is_staying, is_ahead, is_behind, guess_seen;
-	__u64				guess_ns, heard_ns, begun_ns, left_ns;
+	__u64				guess_ns, heard_ns, begun_ns, left_ns, asked_ns, unknown_ns;
 	struct sp_endpoint		origin;
 	struct sp_change		plan, change;
 	__u64				before_ns;

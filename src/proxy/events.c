@@ -15,11 +15,13 @@
 #include "proxy/known.h"
 #include "proxy/machine.h"
 #include "proxy/miss.h"
+#include "proxy/progress.h"
 #include "proxy/reader.h"
 #include "proxy/reply.h"
 #include "proxy/stash.h"
 #include "proxy/sync.h"
 #include "proxy/takeover.h"
+#include "proxy/turn.h"
 
 /* of the segments sent to a dead home: more mean that the home had a flood of small segments */
 #define SEND_AGAIN_MAX	4096
@@ -442,7 +444,19 @@ static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
 		sp_cluster_tell_ends(p->node.cluster, &patch.front, client_isn, patch.flags);
 }
 
+static void on_progress(void *ctx, __u64 from, const struct sp_progress *said)
+{
+	struct sp_proxy *p = ctx;
+	struct sp_conn *c;
+
+	sp_machine_awake(p);
+	c = sp_progress_heard(p, from, said);
+	if (c)
+		sp_machine_go(p, c, sp_turn_go(p, c));
+}
+
 static const struct sp_cluster_events cluster_events = {
+	.progress = on_progress,
 	.segment = on_segment, .ends = on_ends, .moved = on_moved, .fin = on_fin, .died = on_died,
 	.homes = on_homes,
 	.splices = sp_node_splices,

@@ -177,6 +177,8 @@ static void begin_again(struct sp_conn *c)
 	c->is_guess = 0;
 	c->guess_seen = 0;
 	c->left_ns = 0;
+	c->asked_ns = 0;
+	c->unknown_ns = 0;
 	c->generation++;	/* answers of the store were of the bytes before */
 	c->skip = 0;
 	c->is_again = 0;

@@ -23,13 +23,18 @@ int sp_known_has(struct sp_proxy *p, const struct sp_splice *splice)
 	return !memcmp(&e.half.out, &splice->up.out, sizeof(e.half.out));
 }
 
-static int is_further(const struct sp_boundary *a, const struct sp_boundary *b)
+static int is_known(const struct sp_boundary *b)
+{
+	return b->bound != SP_BOUND_NONE && b->bound != SP_BOUND_UNKNOWN &&
+	       b->bound != SP_BOUND_GONE;
+}
+
+int sp_known_is_further(const struct sp_boundary *a, const struct sp_boundary *b)
 {
 	__s64 bytes = (__s32)(a->until - b->until) +
 		      ((__s64)sp_boundary_laps(*a) - sp_boundary_laps(*b)) * SP_BOUNDARY_LAP;
 
-	return a->bound != SP_BOUND_NONE && a->bound != SP_BOUND_UNKNOWN &&
-	       a->bound != SP_BOUND_GONE && bytes > 0;
+	return is_known(a) && (b->bound == SP_BOUND_UNKNOWN || (is_known(b) && bytes > 0));
 }
 
 /* A response that was read further here is the same, while more of its request was committed. */
@@ -41,7 +46,7 @@ static struct sp_boundary response_of(struct sp_proxy *p, const struct sp_splice
 	struct sp_entry down;
 
 	if (b.bound != SP_BOUND_UNKNOWN && !sp_datapath_get(p->node.dp, &down_key, &down) &&
-	    is_further(&down.meta.boundary, &b))
+	    sp_known_is_further(&down.meta.boundary, &b))
 		return down.meta.boundary;
 	return b;
 }

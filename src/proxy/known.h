@@ -8,6 +8,9 @@
 /* Return: whether the datapath has @splice, or a later version. */
 int sp_known_has(struct sp_proxy *p, const struct sp_splice *splice);
 
+/* Return: whether the response is read further with @a than with @b. Unknown is not further. */
+int sp_known_is_further(const struct sp_boundary *a, const struct sp_boundary *b);
+
 /*
  * Install a later version of a splice. The half down of the version before goes, unless the leg is
  * the same: then the response is as the store says, or as read here, if further. Return: 0;

@@ -14,6 +14,7 @@
  *	----
  *	commit.c		the splice is claimed in the store
  *	known.c reader.c	splices of the store; who reads requests
+ *	progress.c		progress of a response at peers
  *	leg.c parked.c		the back connection of the request before; those of earlier ones
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
  *	connection.c forward.c		state and buffer of a connection; half in user space

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "proxy/home.h"
+#include "proxy/progress.h"
 #include "proxy/stay.h"
 #include "tcp/relay.h"
 
@@ -62,6 +63,15 @@ struct sp_next sp_turn_move(struct sp_proxy *p, struct sp_conn *c, const struct 
 	return (struct sp_next){ SP_NEXT_CONNECT, c->wanted, "moves to another backend" };
 }
 
+/* By another proxy, behind the end of the response. */
+static int has_sent_more(const struct sp_leg *leg)
+{
+	const struct sp_entry *down = &leg->down;
+
+	return down->state.next_seq &&
+	       (__s32)(down->state.next_seq - down->meta.boundary.until) > 0;
+}
+
 /*
  * In any case, no byte of ours or of a new backend goes where the client has a byte. The
  * acknowledgement is beyond the end if other proxies have served the client meanwhile.
@@ -69,7 +79,7 @@ struct sp_next sp_turn_move(struct sp_proxy *p, struct sp_conn *c, const struct 
 static struct sp_next move_at(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
 	sp_leg_hear(p, c, leg);
-	if (c->heard_ack == leg->end)
+	if (c->heard_ack == leg->end && !(c->left_ns && has_sent_more(leg)))
 		return sp_turn_move(p, c, leg);
 	p->node.counters.requests_stale++;
 	return sp_next(SP_NEXT_END, "its client has more than this leg has sent");
@@ -78,9 +88,16 @@ static struct sp_next move_at(struct sp_proxy *p, struct sp_conn *c, const struc
 static struct sp_next wait_for_response(struct sp_proxy *p, struct sp_conn *c,
 					const struct sp_leg *leg)
 {
+	sp_progress_ask(p, c, leg);
 	/* if a boundary has moved meanwhile, the next tick looks again */
 	if (sp_leg_wake(p, c, leg) == -ENOENT)
 		return sp_next(SP_NEXT_END, "its splice is gone");
+	return sp_next_wait();
+}
+
+static struct sp_next wait_for_ack(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
+{
+	sp_progress_ask(p, c, leg);
 	return sp_next_wait();
 }
 
@@ -192,9 +209,15 @@ static int is_elsewhere(struct sp_proxy *p, const struct sp_conn *c, const struc
 
 static struct sp_next reset_leg(struct sp_proxy *p, struct sp_conn *c, struct sp_leg *leg)
 {
+	sp_leg_hear(p, c, leg);
+	if (has_sent_more(leg) || c->heard_ack != leg->end) {
+		p->node.counters.requests_stale++;
+		return sp_next(SP_NEXT_END, "more than the response was sent");
+	}
 	if (sp_leg_end(p, c, leg))
 		return sp_next(SP_NEXT_END, "its splice is gone");
 	c->left_ns = sp_now_ns();
+	sp_progress_ask(p, c, leg);
 	return sp_next_wait();
 }
 
@@ -204,6 +227,8 @@ struct sp_next sp_turn_go(struct sp_proxy *p, struct sp_conn *c)
 
 	if (c->left_ns && sp_now_ns() - c->left_ns < DRAIN_NS)
 		return sp_next_wait();
+	if (leg.state != SP_LEG_UNKNOWN)
+		c->unknown_ns = 0;
 	switch (leg.state) {
 	case SP_LEG_LOST:
 		return sp_next(SP_NEXT_END, "its splice is gone");
@@ -213,6 +238,8 @@ struct sp_next sp_turn_go(struct sp_proxy *p, struct sp_conn *c)
 		return wait_for_response(p, c, &leg);
 	case SP_LEG_DONE:
 	case SP_LEG_UNKNOWN:
+		if (leg.state == SP_LEG_UNKNOWN && sp_progress_is_awaited(p, c, &leg))
+			return sp_next_wait();
 		if (!is_sure(p, c, &leg) || !is_answered(c, &leg))
 			return sp_next_wait();
 		if (sp_stay_is_own_backend(p, c))
@@ -229,5 +256,5 @@ struct sp_next sp_turn_go(struct sp_proxy *p, struct sp_conn *c)
 	}
 	if (is_elsewhere(p, c, &leg))
 		return reset_leg(p, c, &leg);
-	return leg.is_acked ? move_at(p, c, &leg) : sp_next_wait();
+	return leg.is_acked ? move_at(p, c, &leg) : wait_for_ack(p, c, &leg);
 }

@@ -163,14 +163,6 @@ static struct sp_boundary read_response(const __u8 *b)
 	};
 }
 
-/* Return: whether a proxy writes it: see sp_response_stored(). */
-static int is_response(const struct sp_boundary *b)
-{
-	return b->bound > SP_BOUND_NONE && b->bound <= SP_BOUND_LAST_LF &&
-	       b->bound != SP_BOUND_UNKNOWN && b->bound != SP_BOUND_GONE &&
-	       !(b->reading & ~SP_READING_STORED);
-}
-
 static void put_name(__u8 *to, const struct sp_endpoint *named)
 {
 	memcpy(to, &named->addr, 16);
@@ -332,7 +324,8 @@ enum sp_seal_refusal sp_record_parse(const struct sp_tuple *front, const void *b
 		return SP_SEAL_LENGTH;
 	if (response)
 		s.response = read_response(b);
-	if (response && (!s.boundary.bound || !is_response(&s.response)))
+	if (response && (!s.boundary.bound || !s.response.bound ||
+			 !sp_response_is_stored(&s.response)))
 		return SP_SEAL_LENGTH;
 	if (name)
 		s.named = read_name(b + response);

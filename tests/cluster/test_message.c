@@ -21,7 +21,7 @@ static struct sp_message any_message(int i)
 {
 	static const enum sp_event_kind events[] = { SP_EVENT_FRONT, SP_EVENT_BACK, SP_EVENT_MISS };
 	struct sp_message m = {
-		.kind = 1 + i % 5, .from = any64(), .started_ns = (__u64)any32() << 32, .seq = i,
+		.kind = 1 + i % 6, .from = any64(), .started_ns = (__u64)any32() << 32, .seq = i,
 	};
 
 	switch (m.kind) {
@@ -52,6 +52,19 @@ static struct sp_message any_message(int i)
 		m.splice.up.flags |= SP_HALF_F_SPLIT;
 		m.splice.down.flags |= SP_HALF_F_SPLIT;
 		m.refreshed_s = any32();
+		break;
+	case SP_MESSAGE_PROGRESS:
+		m.progress = (struct sp_progress){
+			.front = any_tuple(i >> 2 & 1), .client_isn = any32(), .version = any32(),
+			.is_query = i / 6 % 2,
+		};
+		if (m.progress.is_query)
+			break;
+		m.progress.response = (struct sp_boundary){
+			any32(), any32(), SP_BOUND_CHUNK, any32() & SP_READING_STORED,
+		};
+		m.progress.sent = any32();
+		m.progress.acked = any32();
 		break;
 	case SP_MESSAGE_FIN:
 		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), 0, 0 };
@@ -93,6 +106,7 @@ static void check_same(const struct sp_message *a, const struct sp_message *b)
 	assert_int_equal(x.ends.state, y.ends.state);
 	assert_memory_equal(&x.fin, &y.fin, sizeof(x.fin));
 	assert_memory_equal(&x.splice, &y.splice, sizeof(x.splice));
+	assert_memory_equal(&x.progress, &y.progress, sizeof(x.progress));
 	assert_int_equal(x.refreshed_s, y.refreshed_s);
 }
 
@@ -110,7 +124,7 @@ static void there_and_back(void **state)
 	}
 }
 
-/* ENDS and INTRODUCE share datagrams; other kinds, and fractions of messages, do not. */
+/* ENDS, INTRODUCE and PROGRESS share datagrams; other kinds, and fractions of messages, do not. */
 static void several_are_taken_apart(void **state)
 {
 	__u8 bytes[SP_MESSAGES_BYTES_MAX + SP_MESSAGE_BYTES_MAX];
@@ -121,8 +135,8 @@ static void several_are_taken_apart(void **state)
 			len = one;
 
 		assert_int_equal(unit,
-				 in.kind == SP_MESSAGE_ENDS || in.kind == SP_MESSAGE_INTRODUCE ?
-				 one : 0);
+				 in.kind == SP_MESSAGE_ENDS || in.kind == SP_MESSAGE_INTRODUCE ||
+				 in.kind == SP_MESSAGE_PROGRESS ? one : 0);
 		while (unit && len + unit <= SP_MESSAGES_BYTES_MAX)
 			len += sp_message_write(&seal, &in, bytes + len);
 		assert_int_equal(sp_message_step(bytes, len), one);
@@ -223,6 +237,13 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_int_equal(sealed_anew(bytes, len, 32, SP_MEMBER_STATE_COUNT),
 			 SP_MESSAGE_REFUSED_MALFORMED);
 	assert_int_equal(sealed_anew(bytes, len, 33, SP_CAN_ALL + 1), SP_MESSAGE_REFUSED_MALFORMED);
+	m = any_message(5);
+	len = sp_message_write(&seal, &m, bytes);
+	assert_int_equal(sealed_anew(bytes, len, 82, SP_BOUND_GONE), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 83, SP_READING_HELD),
+			 SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 92, 1), SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 95, 1), SP_MESSAGE_REFUSED_MALFORMED);
 	m = any_message(2);
 	len = sp_message_write(&seal, &m, bytes);
 	assert_int_equal(sealed_anew(bytes, len, 72, SP_STATE_TOLD + 1),
