@@ -38,7 +38,8 @@
 	X(answered_414) X(closed_empty) X(head_gave_way) X(quote_asked) \
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
 	X(agent_untaken) X(adopted_in_vain) \
-	X(requests) X(requests_stayed) X(requests_moved) X(requests_refused) X(requests_ahead) \
+	X(requests) X(requests_stayed) X(requests_moved) X(requests_taken_back) \
+	X(requests_refused) X(requests_ahead) \
 	X(requests_stale) X(guesses_wrong) X(tunnels) X(legs_left) X(legs_parked) X(legs_unparked) \
 	X(heads_again) \
 	X(changes_refused) \

@@ -234,7 +234,7 @@ static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
 	return sp_next(SP_NEXT_RETRY, "the commit failed");
 }
 
-/* @parked: the leg before, NULL if its end is not known */
+/* @parked: the leg before; NULL: the end of that leg is not known */
 static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
 				 const struct sp_splice *splice, __u32 refreshed_s,
 				 const struct sp_parked *parked)

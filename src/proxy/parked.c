@@ -8,9 +8,22 @@
 #define BUCKETS	4096	/* a power of two */
 #define NONE	0xffffffffu
 #define ACK_NS	20000000ULL	/* a request that comes before acknowledges, too */
+#define TAKEN	1024
+#define TAKEN_NS 3000000000ULL
 
-/* @newest, @oldest: ends of the list by @since_ns; free slots are chained by @older */
+/* A request that went to a parked leg: @start, as the client counts; @at, as the backend does. */
+struct taken {
+	struct sp_tuple	back;
+	__u32		start, at;
+	__u64		since_ns;
+};
+
+/*
+ * @newest, @oldest: ends of the list by @since_ns; free slots are chained by @older
+ * @taken:	by the hash of @back; a later one takes the place
+ */
 struct sp_parkeds {
+	struct taken		taken[TAKEN];
 	__u32			by_front[BUCKETS], by_back[BUCKETS];
 	__u32			newest, oldest, free_head;
 	struct sp_parked	all[SP_PARKED_MAX];
@@ -99,7 +112,7 @@ static struct sp_parked *find_back(struct sp_proxy *p, const struct sp_tuple *ba
 static void send_to_backend(struct sp_proxy *p, const struct sp_parked *k, __u8 flags)
 {
 	struct sp_segment seg = {
-		.tuple = k->back, .flags = flags, .wscale = -1, .window = 65535,
+		.tuple = k->back, .flags = flags, .wscale = -1, .window = k->window,
 		.seq = k->side.isn_ours + 1, .ack = k->side.isn_theirs + 1,
 		.has_ts = k->side.has_ts, .tsval = k->side.tsval_ours,
 		.tsecr = k->side.tsval_theirs,
@@ -191,6 +204,7 @@ static struct sp_parked parked_of(const struct sp_conn *c, const struct sp_entry
 	struct sp_parked k = {
 		.front = c->front, .back = up->half.out, .client_isn = c->client_isn,
 		.pool_id = up->half.pool_id, .mss = up->half.mss,
+		.window = sp_half_window(&up->half, c->window, up->state.is_wide),
 		.tsval_delta = up->half.tsval_delta,
 		.is_ecn = !(up->half.flags & SP_HALF_F_NOT_ECT),
 		.side = {
@@ -279,6 +293,31 @@ static int usable_backend(struct sp_proxy *p, const struct sp_conn *c, const str
 	return idx;
 }
 
+static struct taken *taken_of(struct sp_proxy *p, const struct sp_tuple *back)
+{
+	return &p->parkeds->taken[sp_conns_hash(p->conns, back) % TAKEN];
+}
+
+/* Changed bytes are not taken back: the numbers of the leg count them already. */
+static void note_taken(struct sp_proxy *p, const struct sp_conn *c)
+{
+	if (!c->plan.bytes)
+		*taken_of(p, &c->back) = (struct taken){
+			.back = c->back, .start = c->client.isn_theirs + 1,
+			.at = c->backend.isn_ours + 1, .since_ns = sp_now_ns(),
+		};
+}
+
+int sp_parked_closed_before(struct sp_proxy *p, const struct sp_segment *seg, __u32 *ret_start)
+{
+	struct sp_tuple back = sp_tuple_reverse(&seg->tuple);
+	const struct taken *t = taken_of(p, &back);
+
+	*ret_start = t->start;
+	return seg->flags & SP_TCP_ACK && seg->ack == t->at &&
+	       !memcmp(&t->back, &back, sizeof(back)) && sp_now_ns() - t->since_ns < TAKEN_NS;
+}
+
 static void use_leg(struct sp_proxy *p, struct sp_conn *c, const struct sp_parked *k, int idx)
 {
 	c->backend_idx = idx;
@@ -290,6 +329,7 @@ static void use_leg(struct sp_proxy *p, struct sp_conn *c, const struct sp_parke
 	c->window_bytes = k->window_bytes;
 	c->mode = SP_MODE_WHOLE;
 	c->is_unparked = 1;
+	note_taken(p, c);
 	sp_conn_link_back(p->conns, c);
 	sp_conn_open_to(p, c);
 }

@@ -19,6 +19,9 @@
  * The next request for its pool takes the leg back. It is committed like a new leg, with the
  * numbers that come next in place of a handshake's.
  *
+ * The backend may have closed it before that request comes. Its FIN or RST then acknowledges no byte
+ * of the request: so the request never ran, and is taken back for another leg.
+ *
  * Only in the daemon's memory: a leg that a dead daemon had parked is closed by its backend, and
  * the answer to that is an RST. At most SP_PARKED_MAX, and SP_PARKED_OF_CLIENT of a connection: the
  * oldest gives way. A parked leg ends after SP_PARKED_NS.
@@ -37,6 +40,7 @@ struct sp_parkeds;
  * @tsval_delta: from the client's TSval to the TSval for the backend
  * @window_bytes: of the backend
  * @mss:	as in the half up
+ * @window:	of the client's last segment, as the backend counts
  * @is_ecn:	as SP_HALF_F_NOT_ECT is not set
  * @since_ns:	when it was left
  * @is_acknowledged: the backend has got the client's last acknowledgement
@@ -44,7 +48,7 @@ struct sp_parkeds;
 struct sp_parked {
 	struct sp_tuple	front, back;
 	__u32		client_isn;
-	__u16		pool_id, mss;
+	__u16		pool_id, mss, window;
 	struct sp_side	side;
 	__u32		tsval_delta, window_bytes;
 	__u8		is_ecn, is_acknowledged;
@@ -68,6 +72,13 @@ void sp_parked_add(struct sp_proxy *p, const struct sp_parked *parked);
 
 /* A parked leg to @c->pool: to @c->back and @c->backend, as if just connected. Return: whether. */
 int sp_parked_take(struct sp_proxy *p, struct sp_conn *c);
+
+/**
+ * sp_parked_closed_before() - whether a FIN or RST of a backend was sent before the request came
+ * with which its leg was taken back
+ * @ret_start:	the request's first byte, as the client counts
+ */
+int sp_parked_closed_before(struct sp_proxy *p, const struct sp_segment *seg, __u32 *ret_start);
 
 /* A segment of a backend without a half. Return: whether it is of a parked leg. */
 int sp_parked_segment(struct sp_proxy *p, const struct sp_segment *seg);

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "proxy/forward.h"
+#include "proxy/parked.h"
 #include "proxy/partial.h"
 #include "proxy/reading.h"
 #include "tcp/relay.h"
@@ -265,11 +266,41 @@ static void close_client(struct sp_proxy *p, const struct sp_entry *down)
 	sp_datapath_patch(p->node.dp, &ended);
 }
 
+/*
+ * The backend has closed the leg before the request came. The client has no acknowledgement, and
+ * sends the request again, which then moves. Return: 0: so it is; -ENOENT: not so; -EAGAIN.
+ */
+static int take_back(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
+{
+	const struct sp_boundary *b = &down->meta.boundary;
+	struct sp_patch patch = {
+		.front = sp_tuple_reverse(&down->half.out), .client_isn = down->meta.client_isn,
+		.sets = SP_PATCH_UP | SP_PATCH_DOWN | SP_PATCH_IF_DOWN,
+		.version = down->meta.version, .becomes = down->meta.version, .was_down = *b,
+		.up.bound = SP_BOUND_GONE,
+		.down = { .until = b->until, .bound = SP_BOUND_GONE, .reading = SP_READING_ENDED },
+	};
+	int err;
+
+	if (b->bound != SP_BOUND_HEAD || seg->payload_len || seg->seq != b->until ||
+	    !sp_parked_closed_before(p, seg, &patch.up.until) ||
+	    sp_conn_by_front(p->conns, &patch.front))
+		return -ENOENT;
+	err = sp_datapath_patch(p->node.dp, &patch);
+	p->node.counters.requests_taken_back += !err;
+	if (!err)
+		sp_forward_reset(p, seg);
+	return err;
+}
+
 /* A leg that was left may answer a last acknowledgement. Last bytes may have gone another way. */
 static int on_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
 	int is_gone = down->meta.boundary.bound == SP_BOUND_GONE;
+	int err = take_back(p, down, seg);
 
+	if (err != -ENOENT)
+		return err;
 	if (!is_gone && !is_complete(down, down->state.next_seq))
 		forward_end(p, down, seg);
 	else if (down->state.flags & SP_STATE_PEER_FIN)
@@ -330,8 +361,10 @@ static int has_overtaken(const struct sp_entry *down, const struct sp_segment *s
 /* The client hears of a FIN if the client has closed, or the response is not complete. */
 static int on_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
-	int is_acked, err;
+	int is_acked, err = take_back(p, down, seg);
 
+	if (err != -ENOENT)
+		return err;
 	if (has_overtaken(down, seg))
 		return 0;	/* it comes again behind what it has overtaken */
 	if (!is_complete(down, seg->seq + seg->payload_len)) {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A leg that a connection leaves for another pool is parked: its backend keeps the connection, and gets the next request on it."""
+import contextlib
 import copy
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 import exchanges
 from exchanges import Request, upload
-from shop import PORTS, balancer, market, on_one_proxy, open_balancer, shop, way    # noqa: F401 - fixtures
+from shop import BACKENDS, PORTS, balancer, market, namespace, on_one_proxy, open_balancer, shop, way    # noqa: F401 - fixtures
 from tcp import bound, wait_for
 
 pytestmark = [pytest.mark.spliced, pytest.mark.usefixtures("on_one_proxy")]
@@ -67,6 +68,31 @@ def test_backend_closes_a_parked_connection(shop, way, end):
     visit.ask(Request("B"))
     visit.ask(Request("A"))
     assert connections(shop)["A"] == 2
+
+
+DEAF = """chain deaf {
+    type filter hook input priority 0
+    tcp dport %d meta length > 100 counter drop
+}""" % PORTS["A"]
+
+
+@pytest.mark.parametrize("end", ["fin", "rst"])
+@pytest.mark.parametrize("request_of", [{}, upload(20000)], ids=["bare", "body"])
+def test_backend_closes_before_the_request_comes(shop, way, end, request_of):
+    """Its end and the request meet on the way. The request ran nowhere, and goes to another connection."""
+    visit = shop.visit(way)
+    visit.ask(Request("A", params={"idle": 300, "end": end}))
+    visit.ask(Request("B"))
+    before = count(shop, "requests_taken_back")
+    with contextlib.ExitStack() as stack:
+        for name in BACKENDS:
+            stack.enter_context(namespace(shop.rig, name).nft(DEAF))
+        late = visit.post(Request("A", **request_of))
+        wait_for(lambda: count(shop, "requests_taken_back") > before, "the backend's end", 2)
+    visit.answer(late)
+    visit.ask(Request("B"))
+    visit.ask(Request("A"))
+    assert connections(shop) == {"A": 2, "B": 1, "C": 0}
 
 
 def test_it_ends_in_time(shop, way):
