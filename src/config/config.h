@@ -145,6 +145,17 @@ struct sp_timeouts_conf {
 	__u64			tunnel_ns;
 };
 
+/**
+ * struct sp_keepalive_conf - probes for quiet ends of a service's splices
+ * @client_ns, @backend_ns: period; 0: none
+ * @count:	probes without an answer, after which an end is lost; default 3
+ */
+struct sp_keepalive_conf {
+	__u64			client_ns;
+	__u64			backend_ns;
+	unsigned int		count;
+};
+
 struct sp_service_conf {
 	char			*name;
 	enum sp_protocol	protocol;
@@ -161,6 +172,7 @@ struct sp_service_conf {
 	struct sp_prefix	*accept_proxy;
 	struct sp_admission_conf admission;
 	struct sp_timeouts_conf	timeouts;
+	struct sp_keepalive_conf keepalive;
 	size_t			route_count;
 	struct sp_route		*routes;
 	int			default_pool_idx; /* -1: no default, no route means 404 */
@@ -261,6 +273,7 @@ struct sp_config {
 	size_t			service_count;
 	struct sp_service_conf	*services;
 	int			has_timeouts;	/* of a service */
+	int			has_keepalive;	/* the same */
 	size_t			listen_count;
 	/* of all services, in the order of sp_endpoint_compare() */
 	struct sp_listen_conf	*listens;

@@ -393,6 +393,20 @@ static void print_timeouts(const struct sp_limits_conf *usual, const struct sp_t
 	fprintf(out, "      tunnel: %s\n", sp_time_format(tunnel_ns, text));
 }
 
+static void print_keepalive(const struct sp_keepalive_conf *k, FILE *out)
+{
+	char text[SP_QUANTITY_STRLEN];
+
+	if (!k->client_ns && !k->backend_ns)
+		return;
+	fputs("    keepalive: {", out);
+	if (k->client_ns)
+		fprintf(out, "client: %s, ", sp_time_format(k->client_ns, text));
+	if (k->backend_ns)
+		fprintf(out, "backend: %s, ", sp_time_format(k->backend_ns, text));
+	fprintf(out, "count: %u}\n", k->count);
+}
+
 static void print_service(const struct sp_config *config, const struct sp_service_conf *service,
 			  FILE *out)
 {
@@ -414,6 +428,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 	print_accept_proxy(service, out);
 	print_admission(&service->admission, out);
 	print_timeouts(&config->limits, &service->timeouts, out);
+	print_keepalive(&service->keepalive, out);
 	if (service->protocol != SP_PROTOCOL_TCP)
 		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
 	for (size_t i = 0; i < service->route_count; i++)

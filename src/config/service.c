@@ -223,6 +223,8 @@ static int value_default(struct sp_doc *doc, const struct sp_doc_key *key, yaml_
 	return err ? err : sp_pool_check_hash(doc, node, service, service->default_pool_idx);
 }
 
+#define KEEPALIVE_MIN_NS	1000000000ULL
+#define KEEPALIVE_COUNT		3
 #define TIMEOUT(field) \
 	.parse = sp_value_time, .offset = offsetof(struct sp_timeouts_conf, field), \
 	.min = SP_TIME_MIN_NS
@@ -238,6 +240,26 @@ static int value_timeouts(struct sp_doc *doc, const struct sp_doc_key *key, yaml
 {
 	doc->config->has_timeouts = 1;
 	return sp_doc_map(doc, node, key->name, timeout_keys, into);
+}
+
+static const struct sp_doc_key keepalive_keys[] = {
+	{ .name = "client", .parse = sp_value_time, .min = KEEPALIVE_MIN_NS, .max = SP_DAY_NS,
+	  .offset = offsetof(struct sp_keepalive_conf, client_ns) },
+	{ .name = "backend", .parse = sp_value_time, .min = KEEPALIVE_MIN_NS, .max = SP_DAY_NS,
+	  .offset = offsetof(struct sp_keepalive_conf, backend_ns) },
+	{ .name = "count", .parse = sp_value_uint, .min = 1, .max = 100,
+	  .offset = offsetof(struct sp_keepalive_conf, count) },
+	{ 0 }
+};
+
+static int value_keepalive(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			   void *into)
+{
+	struct sp_keepalive_conf *keepalive = into;
+
+	keepalive->count = KEEPALIVE_COUNT;
+	doc->config->has_keepalive = 1;
+	return sp_doc_map(doc, node, key->name, keepalive_keys, into);
 }
 
 static const struct sp_doc_key service_keys[] = {
@@ -280,6 +302,8 @@ static const struct sp_doc_key service_keys[] = {
 	  .allowed = SP_PREFIXES_ALLOWED },
 	{ .name = "timeouts", .parse = value_timeouts,
 	  .offset = offsetof(struct sp_service_conf, timeouts) },
+	{ .name = "keepalive", .parse = value_keepalive,
+	  .offset = offsetof(struct sp_service_conf, keepalive) },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
 	{ .name = "default", .parse = value_default, .allowed = "the name of a pool" },

@@ -13,6 +13,7 @@
  *			same. With a shared store, the store is queried first: if the splice is
  *			found, another proxy may carry it, and the splice is only removed here.
  *			An agent leaves the RST to proxies
+ *	lost		if an end leaves keepalive probes unanswered (age_keepalive.c): as expired
  *	moving		refreshed, if the store has confirmed nothing for a quarter of the TTL
  *	unprotected	if made while the store was out of reach: stored as soon as the store
  *			answers
@@ -77,6 +78,7 @@ static void age_splice(struct sp_ager *a, const struct sp_limits_conf *limits,
 		return;
 	if (a->met)
 		a->met(a->ctx, key, e);
+	sp_ager_check_quiet(a, &v);
 	sp_ager_check_ends(a, &v);
 	if (sp_ager_is_shared(a) && sp_entry_is_live(e))
 		sp_ager_check_refreshed(a, &v);
@@ -129,6 +131,7 @@ static void begin_walk(struct sp_ager *a)
 	a->changes = sp_datapath_count(a->dp)->changes;
 	a->last_walk_ns = a->walk_ns;
 	a->walk_ns = a->now_ns;
+	sp_ager_note_walk(a);
 	a->walk_real_s = a->now_real_ns / 1000000000;
 	a->counted_oldest_s = INT64_MAX;
 	a->is_querying = 0;

@@ -22,9 +22,12 @@
  * @expired:	reset both ends of a splice that may still be in use, because no node carries the
  *		splice any more; @up as in sp_expiry_tell(). NULL if other nodes reset them; then no
  *		splice gives way either
+ * @probe:	send a keepalive probe by the half @to; NULL: no keepalive
  * @met, @walk_ends: a splice that stays is met; the walk ends, @is_exact if the table has not
  *		changed meanwhile. NULL: not told
  * @live:	splices that are not closed, by the last whole walk
+ * @keepalive_probes, @keepalive_clients_lost, @keepalive_backends_lost: counts since the start
+ * @watched_ns:	walks go on without a gap since then; 0: since the next
  * @survivable:	live splices that another proxy could continue: lately confirmed by the store
  * @oldest_s:	when the oldest live splice was made, by the last whole walk, which began at
  *		@oldest_walk_s; CLOCK_REALTIME. INT64_MAX: no splice; 0: no walk yet
@@ -55,11 +58,15 @@ struct sp_ager {
 	void			(*expired)(void *ctx, const struct sp_splice *splice,
 					   const struct sp_half_state *up,
 					   const struct sp_half_state *down);
+	void			(*probe)(void *ctx, const struct sp_entry *to, __u32 seq,
+					 __u32 ack);
 	void			(*met)(void *ctx, const struct sp_tuple *down_key,
 				       const struct sp_entry *down);
 	void			(*walk_ends)(void *ctx, int is_exact);
 	void			*ctx;
 	unsigned int		live, survivable;
+	__u64			keepalive_probes, keepalive_clients_lost, keepalive_backends_lost;
+	__u64			watched_ns;
 	__s64			oldest_s, oldest_walk_s;
 	__u32			cursor;
 	int			is_walking;
@@ -85,6 +92,8 @@ struct sp_ager {
 void sp_ager_init(struct sp_ager *ager, struct sp_datapath *dp, struct sp_ports *ports,
 		  struct sp_store *store);
 
+/* Keepalive of services may have changed: ends are lost by silence from now on alone. */
+void sp_ager_watch(struct sp_ager *ager);
 /* Look at the next stretch of the table. Return: ms until the next turn. */
 unsigned int sp_ager_turn(struct sp_ager *ager, const struct sp_limits_conf *limits);
 

@@ -7,7 +7,7 @@
 #include "node/age_internal.h"
 #include "node/lifetime.h"
 
-/* An emptied server has live splices again by then; `idle` if shorter. */
+/* An emptied server has live splices again by then; `idle` or the record's life if shorter. */
 #define EMPTIED_NS	60000000000ULL
 
 /* A splice that is idle here may continue through other proxies: then its port is not free. */
@@ -54,6 +54,12 @@ void sp_ager_expire(struct sp_ager *a, struct sp_view *v)
 	v->down = &down;
 	remove_splice(a, v, 1);
 	v->down = before;
+}
+
+static void expire_counted(struct sp_ager *a, struct sp_view *v)
+{
+	sp_ager_count_lost(a, sp_ager_find_lost(a, v));
+	sp_ager_expire(a, v);
 }
 
 /*
@@ -115,7 +121,7 @@ static int is_over(const struct sp_ager *a, const struct sp_limits_conf *limits,
 	const struct sp_lifetime l = describe_lifetime(a, v);
 	struct sp_limits_conf own;
 
-	return sp_ager_quiet_ns(a, sp_view_seen_ns(v)) >=
+	return sp_ager_find_lost(a, v) || sp_ager_quiet_ns(a, sp_view_seen_ns(v)) >=
 	       sp_lifetime_ns(limits_of(a, limits, v, &own), &l);
 }
 
@@ -147,7 +153,7 @@ static int end_if_over(struct sp_ager *a, const struct sp_limits_conf *limits, s
 	else if (sp_view_is_left(a, v))
 		remove_splice(a, v, 1);
 	else if (a->expired && !sp_ager_is_shared(a))
-		sp_ager_expire(a, v);
+		expire_counted(a, v);
 	else
 		remove_splice(a, v, 0);
 	return 1;
@@ -155,7 +161,7 @@ static int end_if_over(struct sp_ager *a, const struct sp_limits_conf *limits, s
 
 int sp_ager_check_over(struct sp_ager *a, const struct sp_limits_conf *limits, struct sp_view *v)
 {
-	return may_be_over(a, limits, v) && end_if_over(a, limits, v);
+	return (may_be_over(a, limits, v) || sp_ager_is_due(a, v)) && end_if_over(a, limits, v);
 }
 
 int sp_ager_reclaim(struct sp_ager *a, const struct sp_limits_conf *limits,
@@ -178,9 +184,10 @@ static int is_just_emptied(const struct sp_ager *a, const struct sp_limits_conf 
 			   const struct sp_view *v)
 {
 	struct sp_limits_conf own;
-	__u64 idle_ns = limits_of(a, limits, v, &own)->idle_ns;
+	__u64 idle_ns = limits_of(a, limits, v, &own)->idle_ns, ttl_ns = sp_view_ttl_ns(a, v);
 	__u64 ns = idle_ns < EMPTIED_NS ? idle_ns : EMPTIED_NS;
 
+	ns = ttl_ns < ns ? ttl_ns : ns;
 	return a->now_real_ns <= a->emptied_s * 1000000000LL + (__s64)ns;
 }
 
@@ -193,7 +200,11 @@ static int is_agents_record(const struct sp_ager *a, const struct sp_view *v)
 	return a->config && a->config->has_timeouts && v->down->half.flags & SP_HALF_F_SPLIT;
 }
 
-/* A server that was just emptied may lack the splice: then the next walk queries again. */
+/*
+ * If the client is quiet here, and the store has the splice, another proxy may hear the client; the
+ * backend's packets may come here nevertheless. The store is queried again when its time is over.
+ * A server that was just emptied may lack the splice: then the next walk queries again.
+ */
 void sp_ager_fetched(struct sp_ager *a, const struct sp_limits_conf *limits,
 		     const struct sp_tuple *front, int err)
 {
@@ -212,12 +223,14 @@ void sp_ager_fetched(struct sp_ager *a, const struct sp_limits_conf *limits,
 	if (sp_state_is_closed(&down.state) || may_be_stored(a, &v) || !is_over(a, limits, &v) ||
 	    !v.has_up)
 		return;
-	if (!err && !is_agents_record(a, &v))
+	if (!err && sp_ager_find_lost(a, &v))
+		sp_ager_refreshed(a, front, up.meta.client_isn, up.meta.version);
+	else if (!err && !is_agents_record(a, &v))
 		remove_splice(a, &v, 0);
 	else if (!err)
 		return;
 	else if (!is_just_emptied(a, limits, &v))
-		sp_ager_expire(a, &v);
+		expire_counted(a, &v);
 }
 
 /* An emptied server may have taken our record: forget it there, so that no proxy fetches it. */

@@ -43,6 +43,14 @@ void sp_ager_send_ends(struct sp_ager *ager, const struct sp_view *view);
 void sp_ager_check_ends(struct sp_ager *ager, struct sp_view *view);
 void sp_ager_check_refreshed(struct sp_ager *ager, struct sp_view *view);
 
+/* age_keepalive.c. The half up is read for sp_ager_find_lost(). */
+enum sp_lost { SP_LOST_NONE, SP_LOST_CLIENT, SP_LOST_BACKEND };
+void sp_ager_note_walk(struct sp_ager *ager);
+int sp_ager_is_due(const struct sp_ager *ager, const struct sp_view *view);
+enum sp_lost sp_ager_find_lost(const struct sp_ager *ager, const struct sp_view *view);
+void sp_ager_count_lost(struct sp_ager *ager, enum sp_lost lost);
+void sp_ager_check_quiet(struct sp_ager *ager, struct sp_view *view);
+
 /* age_end.c. Return: whether the splice was removed. */
 int sp_ager_check_over(struct sp_ager *ager, const struct sp_limits_conf *limits,
 		       struct sp_view *view);

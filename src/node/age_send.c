@@ -65,9 +65,13 @@ static __s64 refresh_after_ns(__s64 ttl_ns)
 	return ns < REFRESH_MAX_S * 1000000000LL ? ns : REFRESH_MAX_S * 1000000000LL;
 }
 
+/* With keepalive, the record says that the client lives. */
 static int has_moved(const struct sp_ager *a, const struct sp_view *v)
 {
-	__s64 seen_real_ns = a->now_real_ns - (__s64)sp_ager_quiet_ns(a, sp_view_seen_ns(v));
+	const struct sp_tuple front = sp_view_front(v);
+	const struct sp_keepalive_conf *k = sp_keepalive_of(a->config, &front);
+	__u64 seen_ns = k && k->client_ns ? v->up.state.seen_ns : sp_view_seen_ns(v);
+	__s64 seen_real_ns = a->now_real_ns - (__s64)sp_ager_quiet_ns(a, seen_ns);
 
 	return seen_real_ns / 1000000000 >= v->down->meta.refreshed_s;
 }

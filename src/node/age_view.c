@@ -90,9 +90,8 @@ enum sp_splice_kind sp_view_kind(const struct sp_view *v)
 __s64 sp_view_ttl_ns(const struct sp_ager *a, const struct sp_view *v)
 {
 	const struct sp_tuple front = sp_view_front(v);
-	struct sp_limits_conf own, usual = { .idle_ns = a->store->ttl_ns };
 
-	return sp_timeouts_of(a->config, &usual, &front, sp_view_kind(v), &own)->idle_ns;
+	return sp_timeouts_ttl_ns(a->config, a->store->ttl_ns, &front, sp_view_kind(v));
 }
 
 int sp_view_open(struct sp_ager *a, const struct sp_tuple *down_key, struct sp_entry *e,

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "node/expiry.h"
+#include "node/probe.h"
 #include "node/timeouts.h"
 #include "splice/splice.h"
 
@@ -28,6 +29,8 @@ void sp_node_fini(struct sp_node *n)
 
 void sp_node_configure(struct sp_node *n, struct sp_config *config)
 {
+	if (sp_keepalive_differs(config, n->config))
+		sp_ager_watch(&n->ager);
 	sp_config_put(n->config);
 	n->config = sp_config_get(config);
 	n->ager.config = n->config;
@@ -36,10 +39,9 @@ void sp_node_configure(struct sp_node *n, struct sp_config *config)
 __u64 sp_node_ttl(void *node, const struct sp_splice *splice)
 {
 	const struct sp_node *n = node;
-	struct sp_limits_conf own, usual = { .idle_ns = n->store->ttl_ns };
 	enum sp_splice_kind kind = sp_splice_kind(&splice->up, &splice->boundary);
 
-	return sp_timeouts_of(n->config, &usual, &splice->front, kind, &own)->idle_ns;
+	return sp_timeouts_ttl_ns(n->config, n->store->ttl_ns, &splice->front, kind);
 }
 
 static void reset_expired(void *ctx, const struct sp_splice *splice, const struct sp_half_state *up,
@@ -49,6 +51,13 @@ static void reset_expired(void *ctx, const struct sp_splice *splice, const struc
 
 	n->counters.expired++;
 	sp_expiry_tell(n->wire, splice, up, down);
+}
+
+static void send_probe(void *ctx, const struct sp_entry *to, __u32 seq, __u32 ack)
+{
+	struct sp_node *n = ctx;
+
+	sp_probe_send(n->wire, to, seq, ack);
 }
 
 static void send_ended(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
@@ -64,6 +73,7 @@ void sp_node_subscribe(struct sp_node *n, const struct sp_store_events *of_store
 	sp_ager_init(&n->ager, n->dp, n->ports, n->store);
 	n->ager.ctx = n;
 	n->ager.expired = reset_expired;
+	n->ager.probe = send_probe;
 	if (n->cluster)
 		n->ager.ended = send_ended;
 	sp_store_subscribe(n->store, of_store, n);
@@ -79,7 +89,12 @@ void sp_node_rekey(struct sp_node *n, const struct sp_keys *keys)
 
 unsigned int sp_node_age(struct sp_node *n)
 {
-	return sp_ager_turn(&n->ager, &n->config->limits);
+	unsigned int ms = sp_ager_turn(&n->ager, &n->config->limits);
+
+	n->counters.keepalive_probes = n->ager.keepalive_probes;
+	n->counters.keepalive_clients_lost = n->ager.keepalive_clients_lost;
+	n->counters.keepalive_backends_lost = n->ager.keepalive_backends_lost;
+	return ms;
 }
 
 void sp_node_emptied(void *node)

@@ -44,7 +44,8 @@
 	X(heads_again) \
 	X(changes_refused) \
 	X(origins_refused) X(sent_to_reader) X(responses_unknown) X(responses_excess) \
-	X(responses_spoiled) X(reset_down)
+	X(responses_spoiled) X(reset_down) \
+	X(keepalive_probes) X(keepalive_clients_lost) X(keepalive_backends_lost)
 
 struct sp_node_counters {
 #define X(name) __u64 name;

@@ -25,4 +25,24 @@ const struct sp_limits_conf *sp_timeouts_of(const struct sp_config *config,
 					    const struct sp_tuple *front, enum sp_splice_kind kind,
 					    struct sp_limits_conf *own);
 
+/* The keepalive of a service, with a period; else NULL. */
+const struct sp_keepalive_conf *sp_keepalive_of(const struct sp_config *config,
+						const struct sp_tuple *front);
+/* The silence after which an end is lost, see age_keepalive.c. */
+static inline __u64 sp_keepalive_lost_ns(__u64 period_ns, unsigned int count)
+{
+	return (count + 1) * period_ns;
+}
+
+/* Whether a splice may have another keepalive by @config than by @before. */
+int sp_keepalive_differs(const struct sp_config *config, const struct sp_config *before);
+/* The shortest period of all services; none: as good as endless. */
+__u64 sp_keepalive_least_ns(const struct sp_config *config);
+/* The pause between walks over the splices, so that each period has some. 0: the usual pause. */
+unsigned int sp_keepalive_pause_ms(const struct sp_config *config);
+
+/* How long the store keeps the record of a splice after a refresh; @usual_ns: as it was opened. */
+__u64 sp_timeouts_ttl_ns(const struct sp_config *config, __u64 usual_ns,
+			 const struct sp_tuple *front, enum sp_splice_kind kind);
+
 #endif

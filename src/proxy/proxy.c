@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "node/timeouts.h"
 #include "node/local.h"
 #include "proxy/dispatch.h"
 #include "proxy/events.h"
@@ -121,7 +122,7 @@ static unsigned int find_pause_ms(const struct sp_config *config)
 		if (config->pools[i].balance == SP_BALANCE_LEAST_CONNECTIONS ||
 		    config->pools[i].balance == SP_BALANCE_RANDOM_TWO)
 			return COUNTING_PAUSE_MS;
-	return 0;
+	return sp_keepalive_pause_ms(config);
 }
 
 static int is_open(void *ctx, const struct sp_tuple *down_key, __u32 client_isn)

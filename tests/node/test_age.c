@@ -30,6 +30,7 @@ static int still_gettime(struct timespec *ret_ts)
 #include "base/clock.h"
 #include "node/age.c"
 #include "node/age_end.c"
+#include "node/age_keepalive.c"
 #include "node/age_send.c"
 #include "node/age_view.c"
 #include "node/age_yield.c"
@@ -519,6 +520,159 @@ static void a_stored_splice_has_its_time_outs(void **state)
 }
 
 /* An emptied server finds no record; and a packet may come while the query is open. */
+#define PERIOD_S	4
+#define PROBES		2
+
+static struct sp_keepalive_conf both_ends = {
+	.client_ns = PERIOD_S * SECOND, .backend_ns = PERIOD_S * SECOND, .count = PROBES,
+};
+static int probes[2];	/* to the client, to the backend */
+static int answers[2];
+
+/* A living end answers at once. */
+static void on_probe(void *ctx, const struct sp_entry *to, __u32 seq, __u32 ack)
+{
+	int is_backend = !(to->half.flags & SP_HALF_F_FROM_BACKEND);
+
+	assert_int_equal(seq, 0);
+	assert_int_equal(ack, 1);
+	probes[is_backend]++;
+	if (!answers[is_backend])
+		return;
+	for (int i = 0; i < table_count; i++)
+		if (table[i].meta.client_isn == to->meta.client_isn &&
+		    !(table[i].half.flags & SP_HALF_F_FROM_BACKEND) == !is_backend)
+			table[i].state.seen_ns = now_ns;
+}
+
+static void begin_keepalive(struct sp_config *config, struct sp_service_conf *service,
+			    struct sp_listen_conf *listen)
+{
+	*service = (struct sp_service_conf){ .protocol = SP_PROTOCOL_TCP,
+					     .keepalive = both_ends };
+	*listen = (struct sp_listen_conf){ { sp_addr_v4(0x01020304), 2 }, service };
+	*config = (struct sp_config){ .services = service, .service_count = 1, .listens = listen,
+				      .listen_count = 1, .has_keepalive = 1 };
+	ager.config = config;
+	ager.probe = on_probe;
+	memset(probes, 0, sizeof(probes));
+	answers[0] = answers[1] = 1;
+}
+
+/* Walks, 4 in a period. */
+static void pass_time(int seconds)
+{
+	for (int i = 0; i < seconds; i++) {
+		now_ns += SECOND;
+		walk();
+	}
+}
+
+static struct sp_entry *add_heard(unsigned int id)
+{
+	struct sp_entry *up = add(id, 0, 0);
+
+	up[0].state.pkts = up[1].state.pkts = 1;
+	return up;
+}
+
+static void living_ends_get_a_probe_each_period(void **state)
+{
+	struct sp_service_conf service;
+	struct sp_listen_conf listen;
+	struct sp_config config;
+
+	begin_keepalive(&config, &service, &listen);
+	store.engine = &alone;
+	for (int id = 1; id <= 100; id++)
+		add_heard(id);
+	pass_time(10 * PERIOD_S);
+	assert_in_range(probes[0], 900, 1000);
+	assert_in_range(probes[1], 900, 1000);
+	assert_int_equal(expired, 0);
+}
+
+/* At whichever phase: each has got its probes, and a second for the answer to the last. */
+static void an_end_is_lost_after_its_probes(void **state)
+{
+	struct sp_service_conf service;
+	struct sp_listen_conf listen;
+	struct sp_config config;
+
+	for (int end = 0; end < 2; end++)
+		for (int id = 1; id <= 200; id++) {
+			begin(NULL);
+			begin_keepalive(&config, &service, &listen);
+			store.engine = &alone;
+			pass_time(3);
+			add_heard(id);
+			answers[end] = 0;
+			pass_time((PROBES + 1) * PERIOD_S - 1);
+			assert_int_equal(expired, 0);
+			assert_in_range(probes[end], PROBES, PROBES + 1);
+			pass_time(PERIOD_S + 1);
+			assert_int_equal(expired, 1);
+			assert_int_equal(ager.keepalive_clients_lost, !end);
+			assert_int_equal(ager.keepalive_backends_lost, end);
+		}
+}
+
+static void a_gap_between_walks_is_no_silence(void **state)
+{
+	struct sp_service_conf service;
+	struct sp_listen_conf listen;
+	struct sp_config config;
+
+	begin_keepalive(&config, &service, &listen);
+	store.engine = &alone;
+	add_heard(1);
+	pass_time(3);
+	answers[0] = 0;
+	for (int i = 0; i < 3; i++) {
+		pass_time(PROBES * PERIOD_S);
+		now_ns += 2 * SECOND;
+		walk();
+	}
+	assert_int_equal(expired, 0);
+	sp_ager_watch(&ager);
+	pass_time(PROBES * PERIOD_S);
+	assert_int_equal(expired, 0);
+	pass_time(2 * PERIOD_S + 1);
+	assert_int_equal(expired, 1);
+}
+
+/* The backend's packets come here; the client's answers to another proxy, which refreshes. */
+static void a_client_that_is_heard_elsewhere_stays(void **state)
+{
+	struct sp_service_conf service;
+	struct sp_listen_conf listen;
+	struct sp_config config;
+	struct sp_addr ours = sp_addr_v4(0x05060708);
+	struct sp_entry *up;
+	int refreshes_before;
+
+	begin_keepalive(&config, &service, &listen);
+	config.snat_addrs = &ours;
+	config.snat_count = 1;
+	up = add_heard(1);
+	walk();
+	refreshes_before = refreshes;
+	answers[0] = 0;
+	pass_time(5 * PERIOD_S);
+	assert_int_equal(refreshes, refreshes_before);
+	assert_true(probes[0] && probes[1]);
+	up[0].meta.refreshed_s = up[1].meta.refreshed_s = time(NULL) - IDLE_S;
+	for (int i = 0; i < PERIOD_S && !fetches; i++)
+		pass_time(1);
+	assert_true(fetches);
+	sp_ager_fetched(&ager, &limits, &table_keys[0], 0);
+	assert_int_equal(patches, 1);
+	assert_int_equal(dels + expired, 0);
+	sp_ager_fetched(&ager, &limits, &table_keys[0], -ENOENT);
+	assert_int_equal(expired, 1);
+	assert_int_equal(ager.keepalive_clients_lost, 1);
+}
+
 static void not_found_may_be_wrong(void **state)
 {
 	struct sp_entry *up = add(1, IDLE_S + 1, IDLE_S + 1);
@@ -923,6 +1077,10 @@ int main(void)
 		cmocka_unit_test_setup(an_idle_splice_is_queried, begin),
 		cmocka_unit_test_setup(a_service_has_its_time_outs, begin),
 		cmocka_unit_test_setup(a_stored_splice_has_its_time_outs, begin),
+		cmocka_unit_test_setup(living_ends_get_a_probe_each_period, begin),
+		cmocka_unit_test_setup(an_end_is_lost_after_its_probes, begin),
+		cmocka_unit_test_setup(a_gap_between_walks_is_no_silence, begin),
+		cmocka_unit_test_setup(a_client_that_is_heard_elsewhere_stays, begin),
 		cmocka_unit_test_setup(not_found_may_be_wrong, begin),
 		cmocka_unit_test_setup(who_is_reset_on_expiry, begin),
 		cmocka_unit_test_setup(unacknowledged_ones_go_earlier, begin),
