@@ -17,8 +17,8 @@
  * Request: one object of at most 4096 bytes with its newline.
  *	"version"	1; required
  *	"command"	"status", "connections", "drops", "cluster", "ready",
- *			"drain-self", "reload", "config", "backend", "events" or "overview";
- *			required
+ *			"drain-self", "reload", "config", "backend", "events", "overview" or
+ *			"explain"; required
  *	"limit"		connections and events only: at most so many (events: the last), 0: all;
  *			default 100
  *	"since"		events only: those behind this number; default 0
@@ -31,6 +31,10 @@
  *			again
  *	"order"		backend only, with "name": "up", "drain", "down" or "auto", the
  *			state; "weight N" or "weight auto"
+ *	"service"	explain only: name; required
+ *	"head"		explain only: of a request, as sent to an http service
+ *	"sni", "alpn"	explain only: of a client of a tls service; names joined by blanks
+ *	"from"		explain only: the client's address
  * Any other key is an error, so that a misspelt one can't widen an answer.
  *
  * drain-self, reload, backend, and config with a file are for root and for the owner of the
@@ -131,6 +135,13 @@
  *	{"status":OBJECT, "cluster":OBJECT, "drops":OBJECT, "events":OBJECT}
  * the answers to these commands, of one moment, with the last 50 events.
  *
+ * Answer to "explain": one line
+ *	{"service":TEXT, "route":N|null, "pool":TEXT|null, "status":N|null, "why":TEXT,
+ *	 "backends":[{"name":TEXT, "gets":BOOL, "why":TEXT}...]}
+ * what the daemon would do with such a request now: route counts from 1, null is the
+ * default, or none; status is that of a reply by spliced itself. gets tells if a backend
+ * may get the request; where the backend follows from a key, one alone does.
+ *
  * Answer to "drops": one line
  *	{"reasons":[{"name":TEXT, "what":TEXT, "why":TEXT, "pkts":N}...]}
  * what is the packet's fate: "stack", "drop", "daemon" or "answer", see splicectl(1);
@@ -154,8 +165,8 @@
  * an answer within 30 s, else it is cut off. The daemon serves 16 at a time;
  * the next one is told so.
  *
- * History: 1, the first; cluster, ready, drain-self, reload, config, backend, events and
- * overview came later, and are not known to older daemons, which say so.
+ * History: 1, the first; cluster, ready, drain-self, reload, config, backend, events,
+ * overview and explain came later, and are not known to older daemons, which say so.
  */
 #define SP_CONTROL_VERSION	1
 #define SP_CONTROL_REQUEST_MAX	4096
@@ -193,6 +204,19 @@ struct sp_connection_row {
 	const char	*state;
 };
 
+#define SP_CONTROL_NAME_MAX	128	/* "pool/backend", both as long as a name may be */
+#define SP_CONTROL_SNI_MAX	256
+#define SP_CONTROL_FROM_MAX	64
+
+/* A request whose way is to be explained; empty: absent */
+struct sp_control_wish {
+	char	service[SP_CONTROL_NAME_MAX];
+	char	sni[SP_CONTROL_SNI_MAX];
+	char	from[SP_CONTROL_FROM_MAX];
+	char	head[SP_CONTROL_REQUEST_MAX];
+	char	alpn[SP_CONTROL_REQUEST_MAX];
+};
+
 /**
  * struct sp_control_ops - what the server asks the daemon for
  * @status:	a new JSON object, taken over by the server; NULL: out of memory
@@ -205,6 +229,7 @@ struct sp_connection_row {
  * @backend:	likewise; @name is empty: all are "auto"
  * @events:	likewise; lines behind @since, at most the last @max, 0: all
  * @overview:	likewise
+ * @explain:	likewise
  * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of
  *		@rows. Return the rows filled, also 0, or -errno; set *@is_end when there are no
  *		more. Must come to an end although the table changes meanwhile. Strings in @rows are
@@ -224,6 +249,7 @@ struct sp_control_ops {
 	json_t *(*backend)(void *ctx, const char *name, const char *order);
 	json_t *(*events)(void *ctx, __u64 since, __u64 max);
 	json_t *(*overview)(void *ctx);
+	json_t *(*explain)(void *ctx, const struct sp_control_wish *wish);
 	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max,
 			   int *is_end);
 };

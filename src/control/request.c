@@ -9,7 +9,7 @@
 #include "control/request.h"
 
 #define COMMANDS_ALLOWED \
-	"status, connections, drops, cluster, ready, drain-self, reload, config, backend, events or overview"
+	"status, connections, drops, cluster, ready, drain-self, reload, config, backend, events, overview or explain"
 #define TERMS_ALLOWED	 "ADDRESS, ADDRESS:PORT, pool=NAME, service=NAME, backend=NAME or state=STATE"
 #define STATES_ALLOWED	 "open, closing or closed"
 
@@ -25,6 +25,7 @@ static const char *const command_names[SP_CONTROL_COMMAND_COUNT] = {
 	[SP_CONTROL_BACKEND] = "backend",
 	[SP_CONTROL_EVENTS] = "events",
 	[SP_CONTROL_OVERVIEW] = "overview",
+	[SP_CONTROL_EXPLAIN] = "explain",
 };
 
 static const struct {
@@ -146,6 +147,36 @@ static int parse_short(const char *key, const json_t *value, char *error, char *
 	return 0;
 }
 
+/* Texts that may be empty, and fit into a request. */
+static int parse_wish(const char *key, const json_t *value, char *error,
+		      struct sp_control_wish *wish)
+{
+	const struct {
+		const char	*key;
+		char		*text;
+		size_t		size;
+	} parts[] = {
+		{ "service", wish->service, sizeof(wish->service) },
+		{ "head", wish->head, sizeof(wish->head) },
+		{ "sni", wish->sni, sizeof(wish->sni) },
+		{ "alpn", wish->alpn, sizeof(wish->alpn) },
+		{ "from", wish->from, sizeof(wish->from) },
+	};
+	const char *found = json_string_value(value);
+
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		if (strcmp(key, parts[i].key))
+			continue;
+		if (!found || strlen(found) >= parts[i].size)
+			return refuse_request(error, "'%s' must be a string of at most %zu characters",
+					      key, parts[i].size - 1);
+		strcpy(parts[i].text, found);
+		return 0;
+	}
+	return refuse_request(error, "key '%.40s' is not known; allowed with explain: version, "
+			      "command, service, head, sni, alpn, from", key);
+}
+
 static int parse_version(const json_t *value, char *error)
 {
 	if (!json_is_integer(value))
@@ -185,6 +216,8 @@ static int parse_option(const char *key, const json_t *value, char *error,
 		is_backend = request->command == SP_CONTROL_BACKEND,
 		is_events = request->command == SP_CONTROL_EVENTS;
 
+	if (request->command == SP_CONTROL_EXPLAIN)
+		return parse_wish(key, value, error, &request->wish);
 	if (!strcmp(key, "limit") && (is_list || is_events))
 		return parse_number(key, value, error, &request->limit);
 	if (!strcmp(key, "since") && is_events)
@@ -227,6 +260,8 @@ static int parse_object(json_t *root, char *error, struct sp_control_request *re
 		if (err)
 			return err;
 	}
+	if (request->command == SP_CONTROL_EXPLAIN && !*request->wish.service)
+		return refuse_request(error, "'service' is missing");
 	if (!*request->name != !*request->order)
 		return refuse_request(error, "'name' and 'order' belong together");
 	return 0;
@@ -241,6 +276,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 
 	ret_request->limit = SP_CONTROL_LIMIT;
 	ret_request->since = 0;
+	ret_request->wish = (struct sp_control_wish){};
 	ret_request->is_undo = 0;
 	ret_request->file[0] = 0;
 	ret_request->term_count = 0;

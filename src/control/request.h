@@ -8,7 +8,6 @@
 #include "control/control.h"
 
 #define SP_CONTROL_TERMS_MAX	8
-#define SP_CONTROL_NAME_MAX	128	/* "pool/backend", both as long as a name may be */
 #define SP_CONTROL_ORDER_MAX	16
 #define SP_CONTROL_ERROR_MAX	256
 
@@ -24,6 +23,7 @@ enum sp_control_command {
 	SP_CONTROL_BACKEND,
 	SP_CONTROL_EVENTS,
 	SP_CONTROL_OVERVIEW,
+	SP_CONTROL_EXPLAIN,
 	SP_CONTROL_COMMAND_COUNT,
 };
 
@@ -54,6 +54,7 @@ struct sp_control_term {
  * @name, @order: of backend; empty: absent
  * @limit:	rows, 0: all
  * @since:	of events
+ * @wish:	of explain
  * @terms:	all must hold
  * @filter:	text of the terms, cut at its blanks
  */
@@ -64,6 +65,7 @@ struct sp_control_request {
 	char			order[SP_CONTROL_ORDER_MAX];
 	__u64			limit;
 	__u64			since;
+	struct sp_control_wish	wish;
 	unsigned int		term_count;
 	struct sp_control_term	terms[SP_CONTROL_TERMS_MAX];
 	char			filter[SP_CONTROL_REQUEST_MAX];

@@ -256,6 +256,9 @@ static void run_request(struct sp_control_session *s)
 	case SP_CONTROL_OVERVIEW:
 		answer_last(s, ops->overview(ctx));
 		break;
+	case SP_CONTROL_EXPLAIN:
+		answer_last(s, ops->explain(ctx, &s->request.wish));
+		break;
 	case SP_CONTROL_CONNECTIONS:
 		enter_state(s, SP_SESSION_LISTING);
 		break;

@@ -164,6 +164,29 @@ void sp_backends_on_look(struct sp_backends *backends, sp_backends_look_fn is_op
 #define SP_BACKENDS_LOOKS	2048
 void sp_backends_tick(struct sp_backends *backends);
 
+/* X(NAME, why a backend gets no new connection). The first: it may get one */
+#define SP_BACKEND_OBSTACLES(X) \
+	X(NONE, "it may be chosen") \
+	X(FAMILY, "its address is of the other family") \
+	X(WEIGHT, "its weight is 0: draining") \
+	X(ORDER, "an order of splicectl backend") \
+	X(CHECKS, "down by its checks") \
+	X(FAILURES, "down by failed connections, until its next trial") \
+	X(FULL, "it has all its max_connections") \
+	X(BACKUP, "a backup, and others can be chosen")
+
+enum sp_backend_obstacle {
+#define X(up, why) SP_BACKEND_OBSTACLE_##up,
+	SP_BACKEND_OBSTACLES(X)
+#undef X
+};
+
+/* The view of sp_backends_choose() for a connection without a try so far. */
+enum sp_backend_obstacle sp_backends_obstacle(struct sp_backends *backends,
+					      const struct sp_pool_conf *pool, int idx, int is_v4,
+					      __u64 now_ns);
+const char *sp_backend_obstacle_text(enum sp_backend_obstacle obstacle);
+
 /* Count a connection to a chosen backend (1) until its splice is made, or it is given up (-1). */
 void sp_backends_opening(struct sp_backends *backends, const struct sp_pool_conf *pool, int idx,
 			 int change);

@@ -179,3 +179,63 @@ int sp_backends_holder(struct sp_backends *b, const struct sp_pool_conf *pool, i
 	choice.is_backup = 1;
 	return idx >= 0 ? idx : sp_balance_rendezvous(&field, key);
 }
+
+/* ---- for people ---- */
+
+const char *sp_backend_obstacle_text(enum sp_backend_obstacle obstacle)
+{
+	static const char *const texts[] = {
+#define X(up, why) why,
+		SP_BACKEND_OBSTACLES(X)
+#undef X
+	};
+
+	return texts[obstacle];
+}
+
+/* The order of share_of(). */
+static enum sp_backend_obstacle find_obstacle(struct choice *c, size_t idx)
+{
+	const struct sp_backend_conf *conf = &c->pool->backends[idx];
+	const struct sp_backend *backend = sp_backends_find(c->b, c->pool, idx);
+
+	if (sp_addr_is_v4(&conf->at.addr) != c->is_v4)
+		return SP_BACKEND_OBSTACLE_FAMILY;
+	if (!sp_backend_weight(backend, conf))
+		return SP_BACKEND_OBSTACLE_WEIGHT;
+	if (sp_backend_is_out(backend))
+		return backend->order == SP_BACKEND_ORDER_AUTO ? SP_BACKEND_OBSTACLE_CHECKS :
+		       SP_BACKEND_OBSTACLE_ORDER;
+	if (is_waiting(backend, c->now_ns))
+		return SP_BACKEND_OBSTACLE_FAILURES;
+	if (sp_backends_is_full(c->b, c->pool, idx))
+		return SP_BACKEND_OBSTACLE_FULL;
+	return SP_BACKEND_OBSTACLE_NONE;
+}
+
+/* A backend that waits for its trial is chosen before none; a full one is waited for. */
+static int can_any(struct choice *c, int is_backup)
+{
+	for (size_t i = 0; i < c->pool->backend_count; i++) {
+		enum sp_backend_obstacle obstacle = find_obstacle(c, i);
+
+		if (c->pool->backends[i].is_backup == is_backup &&
+		    (!obstacle || obstacle == SP_BACKEND_OBSTACLE_FULL))
+			return 1;
+	}
+	return 0;
+}
+
+enum sp_backend_obstacle sp_backends_obstacle(struct sp_backends *b,
+					      const struct sp_pool_conf *pool, int idx, int is_v4,
+					      __u64 now_ns)
+{
+	struct choice c = { .b = b, .pool = pool, .now_ns = now_ns, .is_v4 = is_v4 };
+	enum sp_backend_obstacle obstacle = find_obstacle(&c, idx);
+
+	if (obstacle == SP_BACKEND_OBSTACLE_FAILURES && !can_any(&c, 0) && !can_any(&c, 1))
+		return SP_BACKEND_OBSTACLE_NONE;
+	if (!obstacle && pool->backends[idx].is_backup && can_any(&c, 0))
+		return SP_BACKEND_OBSTACLE_BACKUP;
+	return obstacle;
+}

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/addr.h"
 #include "base/log.h"
+#include "node/explain.h"
 #include "node/orders.h"
 #include "node/report_check.h"
 #include "node/report_config.h"
@@ -391,10 +392,18 @@ static json_t *report_overview(void *ctx)
 			 sp_report_events(ctx, 0, OVERVIEW_EVENTS));
 }
 
+static json_t *explain_request(void *ctx, const struct sp_control_wish *wish)
+{
+	const struct sp_report *r = ctx;
+
+	return sp_explain(r->node, wish);
+}
+
 const struct sp_control_ops sp_report_ops = {
 	.status = report_status, .drops = report_drops, .cluster = report_cluster,
 	.ready = report_ready,
 	.drain = set_draining, .backend = order_backend, .connections = report_connections,
 	.reload = sp_report_reloaded, .config = sp_report_config,
 	.events = sp_report_events, .overview = report_overview,
+	.explain = explain_request,
 };

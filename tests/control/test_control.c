@@ -524,7 +524,7 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ "{\"version\":1}\n", "'command' is missing" },
 		{ "{\"version\":1,\"command\":7}\n", "'command' is missing or no string" },
 		{ "{\"version\":1,\"command\":\"stop\"}\n",
-		  "status, connections, drops, cluster, ready, drain-self, reload, config, backend, events or overview" },
+		  "status, connections, drops, cluster, ready, drain-self, reload, config, backend, events, overview or explain" },
 		{ "{\"version\":1,\"command\":\"status\",\"limit\":1}\n",
 		  "key 'limit' is not known; allowed with status" },
 		{ "{\"version\":1,\"command\":\"drops\",\"filter\":\"x\"}\n",

@@ -74,9 +74,9 @@ class Browser:
         return done["result"].get("value")
 
     def press(self, key):
-        for kind in ("rawKeyDown", "keyUp"):
+        for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode={"Tab": 9, "Enter": 13}[key],
-                      **({"text": "\r"} if key == "Enter" and kind == "rawKeyDown" else {}))
+                      **({"text": "\r"} if key == "Enter" and kind == "keyDown" else {}))
 
     def picture(self, path, whole=False):
         with open(path, "wb") as file:

@@ -51,6 +51,14 @@ def test_status_is_as_described(lab):
     is_described(lab.proxies[0].ask("status"), "status")
 
 
+def test_explain_is_as_described(lab):
+    service = lab.proxies[0].status()["services"][0]["name"]
+    seen = set()
+    for more in ({}, {"head": "nonsense\r\n\r\n"}, {"from": "192.0.2.1"}):
+        protocol.check_any(lab.proxies[0].ask("explain", service=service, **more)[0], FORMS["explain"], seen, "")
+    assert "[].backends[].gets".removeprefix("[]") in {path.removeprefix("[]") for path in seen}
+
+
 def test_an_agent_describes_itself_likewise(lab):
     for command in ("status", "cluster", "ready", "drops"):
         for line in lab.agents[0].ask(command):
@@ -58,5 +66,5 @@ def test_an_agent_describes_itself_likewise(lab):
 
 
 def test_all_commands_are_described():
-    assert sorted(FORMS) == ["backend", "cluster", "config", "connections", "drain-self", "drops", "events", "overview", "ready",
+    assert sorted(FORMS) == ["backend", "cluster", "config", "connections", "drain-self", "drops", "events", "explain", "overview", "ready",
                              "reload", "status"]

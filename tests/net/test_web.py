@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""spliced-web: what it serves is what the daemon says; Prometheus takes it, and a real browser shows it.
+
+    client --- router --- proxy1, proxy2 --- core --- backend1, backend2: small servers of the test
+"""
+import contextlib
+import http.client
+import json
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+
+import daemon
+from browser import Browser
+from tcp import wait_for
+from test_checks import Server
+from topo import VIP
+
+pytestmark = [pytest.mark.spliced, pytest.mark.whole("knows no mode")]
+PORT, SHOWN_S = 8310, 2
+CONTRIB = pathlib.Path(__file__).resolve().parents[2] / "contrib"
+
+
+def services(view, source):
+    pool = {"name": "web", "source": source, "check": {"type": "http", "interval": "100ms", "timeout": "1s", "fall": 1},
+            "backends": [b for b in daemon.backends(view, PORT) if b["name"].endswith("-v4")]}
+    yield {**daemon.service("www", source, "http", PORT, default="web"), "listen": [daemon.endpoint(VIP[source][4], PORT)],
+           "max_connections": 100}, pool
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
+
+class Web:
+    def __init__(self, build, control):
+        self.port = free_port()
+        self.process = subprocess.Popen([daemon.program(build, "spliced-web"), "--listen", f"127.0.0.1:{self.port}", "--socket", control])
+        wait_for(self.answers, "spliced-web to listen")
+
+    def answers(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            return True
+
+    def ask(self, path, method="GET", headers={}):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.headers), answer.read().decode()
+
+    def status(self):
+        return json.loads(self.ask("/api/status")[2])
+
+    def metrics(self):
+        """Value of each sample by its name and labels, as written."""
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+                for line in self.ask("/metrics")[2].splitlines() if line[0] != "#"}
+
+
+@pytest.fixture(scope="module")
+def lab(start_cluster, request):
+    with start_cluster(services=services, proxies=2, stores=1) as cluster:
+        cluster.servers = {name: Server(cluster.ns[name], PORT) for name in ("backend1", "backend2")}
+        for folder in pathlib.Path(cluster.proxies[0].socket).parents[:-2]:
+            folder.chmod(0o711)     # pytest's are for root alone, and spliced-web is not root
+        cluster.web = Web(request.config.getoption("--build"), cluster.proxies[0].socket)
+        try:
+            wait_for(lambda: states(cluster) == {"up"}, "checks to pass")
+            yield cluster
+        finally:
+            cluster.web.process.kill()
+            cluster.web.process.wait()
+            for server in cluster.servers.values():
+                server.close()
+
+
+def states(lab):
+    return {b["check"]["state"] for pool in lab.proxies[0].status()["pools"] for b in pool["backends"]}
+
+
+def requests(lab, count):
+    """One connection."""
+    with lab.client.inside():
+        connection = http.client.HTTPConnection(VIP["snat"][4], PORT, timeout=10)
+        for _ in range(count):
+            connection.request("GET", "/")
+            assert connection.getresponse().read() == b"ok"
+    return connection
+
+
+def test_what_is_served(lab):
+    for path, kind in {"/": "text/html", "/metrics": "text/plain", "/api/status": "application/json"}.items():
+        status, headers, body = lab.web.ask(path)
+        assert status == 200 and headers["Content-Type"].startswith(kind) and body, body[:300]
+        assert "default-src 'none'" in headers["Content-Security-Policy"] and headers["X-Content-Type-Options"] == "nosniff"
+        status, headers, nothing = lab.web.ask(path, "HEAD")
+        assert status == 200 and not nothing and int(headers["Content-Length"]) > 0
+    assert lab.web.ask("/api/status/")[0] == lab.web.ask("/..%2fetc/passwd")[0] == 404
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "NONSENSE"):
+        status, headers, _ = lab.web.ask("/", method)
+        assert status == 405 and headers["Allow"] == "GET, HEAD"
+    assert lab.web.ask("/", headers={"X-Long": "x" * 20000})[0] in (413, 431)
+    assert lab.web.ask("/" + "x" * 20000)[0] in (404, 414)
+
+
+def test_clients_are_bounded(lab):
+    """More than it serves find no room, and are not waited for; then all is as before."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(80):
+            stack.enter_context(socket.create_connection(("127.0.0.1", lab.web.port)))
+        assert lab.web.process.poll() is None
+    wait_for(lambda: lab.web.ask("/metrics")[0] == 200, "it to serve again")
+
+
+def test_the_daemon_is_asked_once_a_second(lab):
+    taken = set()
+    until = time.monotonic() + 2.2
+    while time.monotonic() < until:
+        taken.add(lab.web.status()["taken_ms"])
+    assert 2 <= len(taken) <= 4
+
+
+def test_it_has_no_privileges(lab):
+    status = pathlib.Path(f"/proc/{lab.web.process.pid}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert "0" not in fields["Uid"].split() and "0" not in fields["Gid"].split()
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0 and fields["NoNewPrivs"] == "1"
+
+
+def test_metrics_are_what_the_daemon_says(lab):
+    requests(lab, 3).close()
+    wait_for(lambda: lab.web.metrics()["spliced_connections"] == lab.proxies[0].status()["splices"], "connections to be counted")
+    found, status = lab.web.metrics(), lab.proxies[0].status()
+    assert found["spliced_up"] == found["spliced_ready"] == 1 and found["spliced_backend_up{pool=\"web\",backend=\"backend1-v4\"}"] == 1
+    for reason in lab.proxies[0].ask("drops")[0]["reasons"]:
+        if reason["what"] != "-":
+            assert f'spliced_drops_total{{reason="{reason["name"]}",fate="{reason["what"]}"}}' in found
+    names = "\n".join(found)
+    for counter in {**status["counters"], **status["store"]["counters"]}:
+        word = re.sub(r"^(answered|fell_back|requests|relay_refused|member_refused|spliced)_(?=.)", "", counter.removesuffix("_pkts"))
+        assert word in names or counter == "spliced", counter
+    for name in ("connect", "commit"):
+        top = found[f'spliced_{name}_duration_seconds_bucket{{le="+Inf"}}']
+        assert top == found[f"spliced_{name}_duration_seconds_count"] == sum(b["count"] for b in status["durations"][name]["buckets"])
+    assert found['spliced_connect_duration_seconds_bucket{le="5"}'] == found["spliced_connect_duration_seconds_count"]
+    assert found['spliced_member_up{member="proxy2",state="ready"}'] == 1
+
+
+def test_promtool_has_nothing_to_say(lab):
+    done = subprocess.run(["promtool", "check", "metrics"], input=lab.web.ask("/metrics")[2], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.fixture(scope="module")
+def browser(lab, tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    try:
+        browser.emulate(1280, 900)
+        browser.open(f"http://127.0.0.1:{lab.web.port}/")
+        wait_for(lambda: row(browser, "backend1-v4"), "the page to show backends", 20)
+        yield browser
+    finally:
+        browser.close()
+
+
+def row(browser, name):
+    """Text of the row of a backend or a member."""
+    return browser.value("[...document.querySelectorAll('tbody tr')].filter(r => r.firstChild.textContent.startsWith(%s)).map(r => r.innerText).join()"
+                         % json.dumps(name))
+
+
+def test_page_shows_a_dead_backend(lab, browser):
+    assert "up" in row(browser, "backend1-v4").split()
+    lab.servers["backend1"].close()
+    begin = time.monotonic()
+    wait_for(lambda: "down" in row(browser, "backend1-v4").split(), "the page to show that a backend is down", 10)
+    took = time.monotonic() - begin
+    assert took < SHOWN_S, took
+    assert "backend backend1-v4 down by its checks" in browser.value("document.getElementById('events').innerText")
+    assert browser.value("document.getElementById('said').textContent") == "Backend web/backend1-v4 is down"
+    lab.servers["backend1"] = Server(lab.ns["backend1"], PORT)
+    wait_for(lambda: "up" in row(browser, "backend1-v4").split(), "the page to show that it is up", 10)
+
+
+def test_page_shows_a_dead_host(lab, browser):
+    wait_for(lambda: "ready" in row(browser, "proxy2").split(), "the page to show the second proxy", 10)
+    held = requests(lab, 1)
+    wait_for(lambda: any("all would go on" in row(browser, f"proxy{n}") for n in (1, 2)), "the connection to count as survivable", 10)
+    lab.proxies[1].unplug()
+    try:
+        wait_for(lambda: "dead" in row(browser, "proxy2").split(), "the page to show that a host is dead", 5)
+    finally:
+        lab.heal()
+        held.close()
+    wait_for(lambda: "ready" in row(browser, "proxy2").split(), "the page to show that it is back", 10)
+
+
+def test_page_says_that_the_daemon_is_away(lab, browser):
+    lab.proxies[0].kill9()
+    wait_for(lambda: "No answer" in browser.value("document.getElementById('away').innerText"), "the page to say so", 5)
+    assert lab.web.ask("/api/status")[0] == 503 and lab.web.metrics() == {"spliced_up": 0}
+    lab.proxies[0].start()
+    wait_for(lambda: browser.value("document.getElementById('away').hidden"), "the page to be alive again", 10)
+    lab.wait_well()
+    browser.complaints.clear()      # of 503, which a browser logs
+
+
+def luminance(color):
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    return sum(weight * (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4) for weight, p in zip((0.2126, 0.7152, 0.0722), parts))
+
+
+@pytest.mark.parametrize("width, scheme", [(1280, "light"), (1280, "dark"), (360, "light")])
+def test_page_is_readable(lab, browser, width, scheme):
+    """No part is wider than the screen; text stands out (WCAG 2, 1.4.3); tables have names; no script or style is refused."""
+    browser.emulate(width, 800, scheme)
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    colors = browser.value("""[...document.querySelectorAll('.quiet, .state, th, td, a, button, figcaption')].filter(e => e.innerText).map(e => {
+        let ground = e;
+        while (getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
+        return [getComputedStyle(e).color, getComputedStyle(ground).backgroundColor, e.innerText]; })""")
+    assert len(colors) > 30
+    for text, ground, what in colors:
+        light, dark = sorted((luminance(text), luminance(ground)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground, what)
+    assert browser.value("[...document.querySelectorAll('table')].every(t => t.caption && [...t.tHead.rows[0].cells].every(c => c.scope === 'col'))")
+    assert not browser.complaints
+
+
+def test_page_by_keyboard(browser):
+    """The theme is a button, three tabs behind the link that skips the head of the page."""
+    browser.emulate(1280, 900, "light")
+    browser.value("document.activeElement.blur()")
+    seen = []
+    for _ in range(4):
+        browser.press("Tab")
+        seen.append(browser.value("document.activeElement.innerText"))
+    assert seen == ["Skip to services", "Metrics", "JSON", "Theme: system"]
+    grounds = [browser.value("getComputedStyle(document.body).backgroundColor")]
+    for _ in range(2):
+        browser.press("Enter")
+        grounds.append(browser.value("getComputedStyle(document.body).backgroundColor"))
+    assert grounds[0] == grounds[1] != grounds[2] and browser.value("document.activeElement.innerText") == "Theme: dark"
+    assert browser.value("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    browser.press("Enter")
