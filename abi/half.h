@@ -11,7 +11,10 @@
 enum {
 	SP_HALF_F_FROM_BACKEND	= 1 << 0, /* carries server -> client */
 	SP_HALF_F_TO_DAEMON	= 1 << 1, /* no rule yet, or no more: packets go up to the daemon */
-	/* with TO_DAEMON: answered by us, what still comes may be acknowledged */
+	/*
+	 * with TO_DAEMON: answered by us, and what still comes may be acknowledged, once the client
+	 * has acknowledged the reply, whose first number is in the place of @seq_delta
+	 */
 	SP_HALF_F_REPLIED	= 1 << 2,
 	/* an agent on the backend's host carries the half from there */
 	SP_HALF_F_SPLIT		= 1 << 3,

@@ -120,10 +120,12 @@ void sp_conn_trap(struct sp_proxy *p, struct sp_conn *c)
 	if (c->is_next ? c->state != SP_CONN_REPLIED :
 	    !sp_cluster_is_home(p->node.cluster, &c->front))
 		return;		/* a further request has the half's boundary */
-	if (c->state == SP_CONN_REPLIED)
+	if (c->state == SP_CONN_REPLIED) {
 		trap.flags |= SP_HALF_F_REPLIED;
-	else if (c->is_trapped)
+		trap.seq_delta = c->client.isn_ours + 1;
+	} else if (c->is_trapped) {
 		return;
+	}
 	c->is_trapped = !sp_datapath_put(p->node.dp, &c->front, &trap, NULL, NULL);
 }
 

@@ -424,9 +424,15 @@ static void dispatch_untrapped(struct sp_proxy *p, const struct sp_segment *seg)
 		sp_dispatch_first(p, seg, cookie, is_home);
 }
 
+/* The client has the reply: what it acknowledges is behind the beginning. */
+static int has_reply(const struct sp_half *trap, const struct sp_segment *seg)
+{
+	return trap->flags & SP_HALF_F_REPLIED && seg->ack != trap->seq_delta;
+}
+
 /*
- * A trap of a former daemon, resumed unless the daemon had replied; or a trap that was removed
- * meanwhile.
+ * A trap of a former daemon, resumed unless the daemon had replied and the client has the reply; or
+ * a trap that was removed meanwhile.
  */
 static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 {
@@ -440,7 +446,7 @@ static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 			sp_miss_challenge(p, &e, seg);
 		else
 			sp_dispatch_known(p, &e, seg);
-	} else if (e.half.flags & SP_HALF_F_REPLIED) {
+	} else if (has_reply(&e.half, seg)) {
 		sp_reply_end(p, seg);
 	} else {
 		sp_datapath_del(p->node.dp, &seg->tuple);
