@@ -7,9 +7,10 @@ import time
 import pytest
 
 import daemon
+import h1
 from exchanges import Request, upload
 from shop import balancer, market, on_one_proxy, open_balancer, services, shop, way    # noqa: F401 - fixtures
-from tcp import bound, in_thread
+from tcp import bound, in_thread, wait_for
 from wander import wander
 
 pytestmark = [pytest.mark.spliced, pytest.mark.usefixtures("on_one_proxy", "runs_again")]
@@ -263,3 +264,30 @@ def test_random_clients_while_the_daemon_is_killed(shop, way):
             over.set()
     print(dict(stats))
     assert stats["exchanges"] > 100, stats
+
+
+# ---- a reply of our own ----
+
+DEAF = """chain deaf {
+    type filter hook input priority 0
+    tcp sport 80 meta length > 70 counter drop
+    tcp sport 80 tcp flags & fin == fin counter drop
+}"""
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["first", "second"])
+def test_reply_that_is_lost_with_the_daemon(shop, way, before):
+    """No daemon knows of it, nor the client: a first request is answered again. Behind another, its connection is over."""
+    visit = shop.visit(way)
+    for _ in range(before):
+        visit.ask(Request("A"))
+    answered = shop.spliced.counters()["answered_404"]
+    with shop.rig.client.nft(DEAF):
+        visit.send(b"GET / HTTP/1.1\r\nHost: other.example\r\n\r\n")
+        wait_for(lambda: shop.spliced.counters()["answered_404"] > answered, "the reply")
+        restart(shop)
+    if not before:
+        assert visit.response().status == 404
+    else:
+        with pytest.raises(h1.Ended, match="reset"):
+            visit.response()
