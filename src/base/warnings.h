@@ -39,6 +39,9 @@
 	  "machine, or in another network namespace") \
 	X(SEND_REFUSED, send_refused, 60, "exempt what this daemon sends from connection tracking, and let it pass") \
 	X(CHECKER, checker, 0, "see the log; it is started again by itself, but where the text says that none can: restart spliced") \
+	X(NAME, name, 0, "see whether a resolver knows the name: `dig NAME`; `resolvers` of the configuration, or /etc/resolv.conf, says whom is asked") \
+	X(NAME_ANSWER, name_answer, 0, "correct the records of the name") \
+	X(BACKENDS_FILE, backends_file, 0, "see what writes the file; the text has the place") \
 	X(STORE_SERVER, store_server, 0, "the text says what the server does, or what it answered; see what runs there") \
 	X(STORE_SHORT, store_short, 0, "bring store servers back, until a majority of each splice's copies is there")
 

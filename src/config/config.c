@@ -16,12 +16,7 @@
 #define INTERFACE_NAME_MAX	15	/* IFNAMSIZ without the NUL */
 #define SOCKET_PATH_MAX		(sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define SNAT_PORT_MIN		1024
-
-/* The configuration and its memory. */
-struct loaded {
-	struct sp_config	config;
-	struct sp_doc_chunk		*chunks;
-};
+#define PORT_MAX		65535
 
 static const struct sp_config defaults = {
 	.state_dir = "/sys/fs/bpf/spliced",
@@ -42,6 +37,12 @@ static const struct sp_config defaults = {
 		.closed_ns = 30 * SP_SECOND_NS,
 	},
 	.store.timeout_ns = 3 * SP_SECOND_NS / 10,
+	.resolvers = {
+		.timeout_ns = SP_SECOND_NS,
+		.attempts = 2,
+		.ttl_min_ns = SP_SECOND_NS,
+		.ttl_max_ns = SP_HOUR_NS,
+	},
 };
 
 /* The checks of the kernel's dev_valid_name(). */
@@ -192,6 +193,8 @@ static const struct sp_doc_key top_keys[] = {
 	{ .name = "store", .parse = sp_value_store, .offset = offsetof(struct sp_config, store) },
 	{ .name = "cluster", .parse = sp_value_cluster,
 	  .offset = offsetof(struct sp_config, cluster) },
+	{ .name = "resolvers", .parse = sp_value_resolvers,
+	  .offset = offsetof(struct sp_config, resolvers) },
 	{ .name = "pools", .parse = sp_value_array, .offset = offsetof(struct sp_config, pools),
 	  .count = offsetof(struct sp_config, pool_count), .size = sizeof(struct sp_pool_conf),
 	  .read = sp_pool_read,
@@ -306,7 +309,7 @@ static int load_bytes(const char *path, const void *bytes, size_t size,
 		      const struct sp_config *before,
 		      char error[SP_CONFIG_ERROR_MAX], struct sp_config **ret_config)
 {
-	struct loaded *loaded = calloc(1, sizeof(*loaded));
+	struct sp_loaded *loaded = calloc(1, sizeof(*loaded));
 	struct sp_doc doc = { .path = path, .error = error, .config = loaded ? &loaded->config :
 			      NULL };
 	int err;
@@ -339,10 +342,11 @@ int sp_config_load_bytes(const char *path, const void *bytes, size_t size,
 
 void sp_config_free(struct sp_config *config)
 {
-	struct loaded *loaded = (struct loaded *)config; /* its first member */
+	struct sp_loaded *loaded = (struct sp_loaded *)config; /* its first member */
 
 	if (!loaded)
 		return;
+	sp_config_put(config->written);
 	sp_chunks_free(loaded->chunks);
 	free(loaded);
 }
@@ -429,6 +433,22 @@ const struct sp_service_conf *sp_config_service_at(const struct sp_config *confi
 
 	found = bsearch(&key, config->listens, config->listen_count, sizeof(key), listen_compare);
 	return found ? found->service : NULL;
+}
+
+void sp_config_other_ports(const struct sp_config *config, unsigned int *ret_first,
+			   unsigned int *ret_last)
+{
+	unsigned int first = config->snat_port_first, last = config->snat_port_last;
+
+	*ret_first = *ret_last = 0;
+	if (first > SNAT_PORT_MIN) {
+		*ret_first = SNAT_PORT_MIN;
+		*ret_last = first - 1;
+	}
+	if (last < PORT_MAX && PORT_MAX - last > *ret_last - *ret_first) {
+		*ret_first = last + 1;
+		*ret_last = PORT_MAX;
+	}
 }
 
 struct sp_config *sp_config_get(struct sp_config *config)

@@ -53,6 +53,49 @@ struct sp_backend_conf {
 	unsigned int		weight;		/* default 1; 0: no new connections */
 	int			is_backup;	/* only while no other can be chosen */
 	unsigned int		max_connections; /* of this proxy; default 0: any number */
+	char			*origin;	/* NULL: written; else see sp_config_extend() */
+};
+
+#define SP_NAMES_MAX		1024	/* in all pools */
+#define SP_HOST_MAX		253	/* characters, without a dot at the end */
+#define SP_RESOLVERS_MAX	8
+
+enum sp_name_type { SP_NAME_HOST, SP_NAME_SRV };
+
+/**
+ * struct sp_name_conf - an entry of a pool's backends whose addresses are looked up: see src/names
+ * @text:	as printed: "HOST:PORT", or the name of an SRV record
+ * @host:	in lower case
+ * @port_be:	of a host; SRV records have their own
+ * @name:	begins the names of its backends; NULL: these are the texts of their addresses
+ * @weight, @is_backup: of a host's backends; SRV records have their own
+ */
+struct sp_name_conf {
+	enum sp_name_type	type;
+	char			*text;
+	char			*host;
+	__be16			port_be;
+	char			*name;
+	unsigned int		weight;
+	int			is_backup;
+	unsigned int		max_connections;
+};
+
+/**
+ * struct sp_resolvers_conf - where names are looked up, and for how long answers hold
+ * @addresses:	none: those of /etc/resolv.conf
+ * @timeout_ns:	of the first try; it doubles after each round of all resolvers
+ * @ttl_min_ns, @ttl_max_ns: bounds of the TTL of answers
+ * @hold_ns:	life of backends after the last good answer, while look-ups fail; 0: for ever
+ */
+struct sp_resolvers_conf {
+	size_t			address_count;
+	struct sp_endpoint	*addresses;
+	__u64			timeout_ns;	/* default 1s */
+	unsigned int		attempts;	/* default 2 */
+	__u64			ttl_min_ns;	/* default 1s */
+	__u64			ttl_max_ns;	/* default 1h */
+	__u64			hold_ns;	/* default 0 */
 };
 
 /* Connections of a backend that goes down by its checks or by an order live on, or are reset. */
@@ -116,7 +159,16 @@ struct sp_pool_conf {
 	enum sp_on_down		on_down;	/* default keep */
 	size_t			backend_count;
 	struct sp_backend_conf	*backends;
+	size_t			name_count;
+	struct sp_name_conf	*names;
+	char			*backends_file;	/* of further backends; NULL: none */
 };
+
+/* Whether backends come and go without a reload. */
+static inline int sp_pool_is_open(const struct sp_pool_conf *pool)
+{
+	return pool->name_count || pool->backends_file;
+}
 
 /*
  * Clients that a service refuses at the SYN and at the first segment. 0: no limit. The longest
@@ -252,6 +304,7 @@ struct sp_cluster_conf {
 
 struct sp_config {
 	unsigned int		refs;		/* see sp_config_put() */
+	struct sp_config	*written;	/* see sp_config_extend(); NULL: this one */
 	size_t			interface_count;
 	char			**interfaces;
 	char			*key_file;
@@ -264,6 +317,7 @@ struct sp_config {
 	struct sp_limits_conf	limits;
 	struct sp_store_conf	store;
 	struct sp_cluster_conf	cluster;
+	struct sp_resolvers_conf resolvers;
 	int			is_agent;	/* of spliced-agent: no pools, services, source */
 	size_t			serve_count;
 	/* endpoints of servers whose answers the agent carries */
@@ -308,6 +362,55 @@ void sp_config_free(struct sp_config *config);
 struct sp_config *sp_config_get(struct sp_config *config);
 void sp_config_put(struct sp_config *config);
 
+/* Further backends of a pool; their order, names and origins are copied. */
+struct sp_more_backends {
+	size_t				count;
+	const struct sp_backend_conf	*all;
+};
+
+/**
+ * sp_config_extend() - a configuration with further backends, found by names and in files
+ * @written:	of a file; the new configuration has a reference to it, and shares all but pools
+ * @more:	for each pool. A backend whose address the pool has is left out
+ * @ret_left_off: for each pool: backends for which there was no room
+ *
+ * The origin of a further backend is a text for reports. sp_config_print() leaves it out.
+ * Return: 0 or -ENOMEM.
+ */
+int sp_config_extend(struct sp_config *written, const struct sp_more_backends *more,
+		     unsigned int *ret_left_off, struct sp_config **ret_config);
+
+/* The configuration as in its file (borrowed). */
+static inline struct sp_config *sp_config_written(struct sp_config *config)
+{
+	return config->written ? config->written : config;
+}
+
+/* Whether both differ in further backends at most. */
+static inline int sp_config_is_same_file(const struct sp_config *a, const struct sp_config *b)
+{
+	return (a->written ? a->written : a) == (b->written ? b->written : b);
+}
+
+/* Backends of a file, which lives as long as this. */
+struct sp_backend_list {
+	size_t			count;
+	struct sp_backend_conf	*all;
+};
+
+#define SP_BACKENDS_FILE_BYTES_MAX	(1u << 20)
+
+/**
+ * sp_backend_list_load() - the contents of `backends_file`
+ * @path:	for messages only
+ * @pool:	of @config: neither its names nor its addresses are allowed again. Borrowed
+ * Return: 0; -EINVAL or -ENOMEM with @error, a line as of sp_config_load().
+ */
+int sp_backend_list_load(const char *path, const void *bytes, size_t size,
+			 const struct sp_config *config, const struct sp_pool_conf *pool,
+			 char error[SP_CONFIG_ERROR_MAX], struct sp_backend_list **ret_list);
+void sp_backend_list_free(struct sp_backend_list *list);
+
 /* The normal form with every default, which parses again to the same configuration. */
 void sp_config_print(const struct sp_config *config, FILE *out);
 
@@ -316,6 +419,10 @@ void sp_config_print(const struct sp_config *config, FILE *out);
  * is started anew.
  */
 void sp_config_own_name(const struct sp_cluster_conf *conf, char ret_name[SP_NAME_MAX + 1]);
+
+/* Local ports that no splice uses; 0 and 0: all are in `source: ports`. */
+void sp_config_other_ports(const struct sp_config *config, unsigned int *ret_first,
+			   unsigned int *ret_last);
 
 /* The service at the destination of a client's packet (borrowed from @config), or NULL. */
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config,

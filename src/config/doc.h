@@ -47,6 +47,12 @@ struct sp_doc {
 	struct sp_config	*config;
 };
 
+/* A configuration and its memory. */
+struct sp_loaded {
+	struct sp_config	config;
+	struct sp_doc_chunk	*chunks;
+};
+
 /**
  * struct sp_doc_key - a key that a mapping may have; a table ends with a NULL @name
  * @name:	as in the file

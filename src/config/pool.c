@@ -41,6 +41,36 @@ static const struct sp_doc_key backend_keys[] = {
 	{ 0 }
 };
 
+#define BACKENDS_ALLOWED "a list of backends, as in {address: \"192.0.2.1:80\", name: a, weight: 1}"
+
+#define FIELD(field) offsetof(struct sp_name_conf, field)
+/* The rows of names that are those of backends, too. */
+#define NAME_KEYS \
+	{ .name = "name", .parse = sp_value_text, .offset = FIELD(name), .min = 1, \
+	  .max = SP_NAME_MAX, .is_valid = is_backend_name, \
+	  .allowed = "letters, digits, and - _ . : [ ] between them" }, \
+	{ .name = "max_connections", .parse = sp_value_uint, .offset = FIELD(max_connections), \
+	  .min = 0, .max = MAX_CONNECTIONS_MAX }
+
+static const struct sp_doc_key host_keys[] = {
+	{ .name = "address", .parse = sp_value_host_port, .is_required = 1,
+	  .allowed = SP_ENDPOINT_ALLOWED },
+	{ .name = "weight", .parse = sp_value_uint, .offset = FIELD(weight), .min = 0,
+	  .max = SP_WEIGHT_MAX },
+	{ .name = "backup", .parse = sp_value_bool, .offset = FIELD(is_backup),
+	  .allowed = "true or false" },
+	NAME_KEYS,
+	{ 0 }
+};
+
+/* Weight and backup are in the records. */
+static const struct sp_doc_key srv_keys[] = {
+	{ .name = "srv", .parse = sp_value_srv, .is_required = 1, .allowed = SP_SRV_ALLOWED },
+	NAME_KEYS,
+	{ 0 }
+};
+#undef FIELD
+
 static int has_snat(const struct sp_config *config, int is_v4)
 {
 	for (size_t i = 0; i < config->snat_count; i++)
@@ -49,14 +79,14 @@ static int has_snat(const struct sp_config *config, int is_v4)
 	return 0;
 }
 
-static int source_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
-			const struct sp_backend_conf *backend)
+int sp_backend_check_source(struct sp_doc *doc, yaml_node_t *at, const struct sp_pool_conf *pool,
+			    const struct sp_backend_conf *backend)
 {
 	int is_v4 = sp_addr_is_v4(&backend->at.addr);
 
 	if (pool->source != SP_SOURCE_SNAT || has_snat(doc->config, is_v4))
 		return 0;
-	return sp_doc_refuse(doc, sp_doc_get(doc, node, "address"),
+	return sp_doc_refuse(doc, at,
 			     "address: found an %s backend in pool \"%s\" with \"source: snat\"; required: an "
 			     "%s address in \"addresses\" of the top level's \"source\"",
 			     is_v4 ? "IPv4" : "IPv6", pool->name, is_v4 ? "IPv4" : "IPv6");
@@ -66,8 +96,9 @@ static int source_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_p
 static int refuse_twin(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
 		       const struct sp_backend_conf *backend)
 {
-	yaml_node_t *address = sp_doc_get(doc, node, "address"),
-		*name = sp_doc_get(doc, node, "name");
+	int is_map = node->type == YAML_MAPPING_NODE;
+	yaml_node_t *address = is_map ? sp_doc_get(doc, node, "address") : node,
+		*name = is_map ? sp_doc_get(doc, node, "name") : NULL;
 
 	for (const struct sp_backend_conf *other = pool->backends; other < backend; other++) {
 		if (!sp_endpoint_compare(&other->at, &backend->at))
@@ -107,10 +138,20 @@ static int has_twins(const struct sp_backend_conf **sorted, size_t count,
 	return 0;
 }
 
-/* Twins stand side by side in a sorted list: the work is not quadratic, but for the message. */
-static int twins_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool)
+/* Names stand between backends. */
+static yaml_node_t *node_of_backend(struct sp_doc *doc, yaml_node_t *list, size_t idx)
 {
-	yaml_node_t *list = sp_doc_get(doc, node, "backends");
+	for (yaml_node_item_t *item = list->data.sequence.items.start;; item++) {
+		yaml_node_t *node = yaml_document_get_node(&doc->tree, *item);
+
+		if (!sp_node_is_name(doc, node) && !idx--)
+			return node;
+	}
+}
+
+/* Twins stand side by side in a sorted list: the work is not quadratic, but for the message. */
+int sp_backends_check_twins(struct sp_doc *doc, yaml_node_t *list, const struct sp_pool_conf *pool)
+{
 	const struct sp_backend_conf **sorted = calloc(pool->backend_count, sizeof(*sorted));
 	int is_unique, err = 0;
 
@@ -122,15 +163,13 @@ static int twins_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_po
 		    !has_twins(sorted, pool->backend_count, compare_name);
 	free(sorted);
 	for (size_t i = 0; !is_unique && !err && i < pool->backend_count; i++)
-		err = refuse_twin(doc, yaml_document_get_node(&doc->tree,
-							      list->data.sequence.items.start[i]),
-				  pool, &pool->backends[i]);
+		err = refuse_twin(doc, node_of_backend(doc, list, i), pool, &pool->backends[i]);
 	return err;
 }
 
-static int backend_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
+int sp_backend_read(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
+		    struct sp_backend_conf *backend)
 {
-	struct sp_backend_conf *backend = item;
 	char text[SP_ENDPOINT_STRLEN];
 	int err;
 
@@ -144,7 +183,52 @@ static int backend_read(struct sp_doc *doc, yaml_node_t *node, void *base, void 
 								 backend->at.port_be, text));
 	if (!backend->name)
 		return -ENOMEM;
-	return source_check(doc, node, base, backend);
+	return sp_backend_check_source(doc, sp_doc_get(doc, node, "address"), pool, backend);
+}
+
+static int name_read(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
+		     struct sp_name_conf *name)
+{
+	int is_srv = !!sp_doc_get(doc, node, "srv");
+	int err;
+
+	name->weight = 1;
+	err = sp_doc_map(doc, node, "a backend", is_srv ? srv_keys : host_keys, name);
+	for (const struct sp_name_conf *other = pool->names; !err && other < name; other++)
+		if (!strcmp(other->text, name->text))
+			err = sp_doc_refuse(doc, node, "backends: found the name \"%s\" again; allowed: "
+					    "each one once in a pool", name->text);
+	if (err || pool->source != SP_SOURCE_SNAT || doc->config->snat_count)
+		return err;
+	return sp_doc_refuse(doc, node, "backends: found the name \"%s\" in pool \"%s\" with \"source: snat\"; "
+			     "required: an address in \"addresses\" of the top level's \"source\"",
+			     name->text, pool->name);
+}
+
+/* @into: struct sp_pool_conf */
+static int value_backends(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			  void *into)
+{
+	struct sp_pool_conf *pool = into;
+	struct sp_doc_items list;
+	int err = sp_doc_list(doc, key, node, &list);
+
+	if (err)
+		return err;
+	pool->backends = sp_doc_alloc(doc, list.count, sizeof(*pool->backends));
+	pool->names = sp_doc_alloc(doc, list.count, sizeof(*pool->names));
+	if (!pool->backends || !pool->names)
+		return -ENOMEM;
+	for (size_t i = 0; !err && i < list.count; i++) {
+		yaml_node_t *item = sp_doc_item(doc, &list, i);
+
+		if (sp_node_is_name(doc, item))
+			err = name_read(doc, item, pool, &pool->names[pool->name_count++]);
+		else
+			err = sp_backend_read(doc, item, pool,
+					      &pool->backends[pool->backend_count++]);
+	}
+	return err;
 }
 
 static int value_source(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
@@ -213,17 +297,19 @@ static const struct sp_doc_key pool_keys[] = {
 	  .offset = offsetof(struct sp_pool_conf, on_down), .allowed = "keep or reset" },
 	{ .name = "check", .parse = sp_value_check, .offset = offsetof(struct sp_pool_conf, check),
 	  .allowed = "a mapping, as in {type: http, path: /health}" },
-	{ .name = "backends", .parse = sp_value_array,
-	  .offset = offsetof(struct sp_pool_conf, backends),
-	  .count = offsetof(struct sp_pool_conf, backend_count),
-	  .size = sizeof(struct sp_backend_conf),
-	  .read = backend_read, .min = 1, .max = SP_CONFIG_BACKENDS_MAX, .is_required = 1,
-	  .allowed = "a list of backends, as in {address: \"192.0.2.1:80\", name: a, weight: 1}" },
+	{ .name = "backends", .parse = value_backends, .min = 1, .max = SP_CONFIG_BACKENDS_MAX,
+	  .allowed = BACKENDS_ALLOWED },
+	{ .name = "backends_file", .parse = sp_value_text,
+	  .offset = offsetof(struct sp_pool_conf, backends_file), .min = 1,
+	  .max = SP_CONFIG_TEXT_MAX, .is_valid = sp_text_is_absolute,
+	  .allowed = "an absolute path" },
 	{ 0 }
 };
 
 static int weights_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool)
 {
+	if (sp_pool_is_open(pool))
+		return 0;
 	for (size_t i = 0; i < pool->backend_count; i++)
 		if (pool->backends[i].weight)
 			return 0;
@@ -264,7 +350,12 @@ int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 	if (err)
 		return err;
 	pool->id = sp_name_id(pool->name);
-	err = twins_check(doc, node, pool) ?: weights_check(doc, node, pool);
+	if (!sp_doc_get(doc, node, "backends") && !pool->backends_file)
+		return sp_doc_refuse(doc, node, "a pool: found no \"backends\"; required: "
+				     BACKENDS_ALLOWED ", or \"backends_file\"");
+	err = sp_backends_check_twins(doc, sp_doc_get(doc, node, "backends"), pool);
+	err = err ?: weights_check(doc, node, pool);
+	err = err ?: sp_names_check_count(doc, node, pool);
 	err = err ?: sp_check_count(doc, node, pool);
 	return err ? err : pool_check(doc, node, pool);
 }

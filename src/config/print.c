@@ -164,7 +164,8 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 		sp_time_format(pool->retry_ns, text));
 	fprintf(out, "    on_down: %s\n", pool->on_down == SP_DOWN_KEEP ? "keep" : "reset");
 	sp_check_print(&pool->check, out);
-	fputs("    backends:\n", out);
+	if (pool->backend_count || pool->name_count)
+		fputs("    backends:\n", out);
 	for (const struct sp_backend_conf *b = pool->backends;
 	     b < pool->backends + pool->backend_count; b++) {
 		fputs("      - {address: ", out);
@@ -177,6 +178,7 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 			fprintf(out, ", max_connections: %u", b->max_connections);
 		fputs("}\n", out);
 	}
+	sp_print_names(pool, out);
 }
 
 static const char *bool_text(int flag)
@@ -467,9 +469,10 @@ void sp_config_print(const struct sp_config *config, FILE *out)
 		print_serves(config, out);
 		return;
 	}
+	sp_print_resolvers(config, out);
 	fputs("pools:\n", out);
-	for (size_t i = 0; i < config->pool_count; i++)
-		print_pool(&config->pools[i], out);
+	for (size_t i = 0; i < config->pool_count; i++)	/* without backends found by names */
+		print_pool(&(config->written ?: config)->pools[i], out);
 	fputs("services:\n", out);
 	for (size_t i = 0; i < config->service_count; i++)
 		print_service(config, &config->services[i], out);

@@ -223,6 +223,8 @@ int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at,
 	const struct sp_pool_conf *pool = &doc->config->pools[pool_idx];
 	char text[SP_ENDPOINT_STRLEN];
 
+	if (sp_pool_is_open(pool))
+		return 0;
 	for (int is_v4 = 0; is_v4 <= 1; is_v4++) {
 		const struct sp_endpoint *listen = listen_of_family(service, is_v4);
 		const char *family = is_v4 ? "IPv4" : "IPv6";

@@ -43,6 +43,31 @@ int sp_pool_check_families(struct sp_doc *doc, const yaml_node_t *at,
 			   const struct sp_service_conf *service,
 			   int pool_idx);
 
+/*
+ * Backends, written or in a file. @list: the node of all, with those of names between; @pool: may
+ * have no backends.
+ */
+int sp_backend_read(struct sp_doc *doc, yaml_node_t *node, const struct sp_pool_conf *pool,
+		    struct sp_backend_conf *backend);
+int sp_backend_check_source(struct sp_doc *doc, yaml_node_t *at, const struct sp_pool_conf *pool,
+			    const struct sp_backend_conf *backend);
+int sp_backends_check_twins(struct sp_doc *doc, yaml_node_t *list, const struct sp_pool_conf *pool);
+
+/* Names whose addresses are looked up. @into: struct sp_name_conf */
+#define SP_SRV_ALLOWED	"the name of an SRV record, as in _http._tcp.app.example.internal"
+int sp_node_is_name(struct sp_doc *doc, yaml_node_t *node);
+int sp_value_host_port(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		       void *into);
+int sp_value_srv(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
+/* Refuses more than SP_NAMES_MAX in all pools up to @pool. */
+int sp_names_check_count(struct sp_doc *doc, const yaml_node_t *at,
+			 const struct sp_pool_conf *pool);
+void sp_print_names(const struct sp_pool_conf *pool, FILE *out);
+/* @into: struct sp_resolvers_conf */
+int sp_value_resolvers(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		       void *into);
+void sp_print_resolvers(const struct sp_config *config, FILE *out);
+
 /* How a pool chooses. @into: struct sp_pool_conf */
 int sp_value_balance(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
 		     void *into);

@@ -68,7 +68,13 @@
  *	     "reason":TEXT, "took_ms":N, "checked_ms":N|null, "changed_ms":N|null,
  *	     "passed":N, "failed":N, "changes":N}|null,
  *	   "order":"auto"|"up"|"drain"|"down", "ordered_weight":N|null,
- *	   "agent":TEXT|null, "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...]}...],
+ *	   "agent":TEXT|null, "from":TEXT|null,
+ *	   "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...],
+ *	   "names":[{"name":TEXT, "type":"host"|"srv", "state":"unknown"|"good"|"failing",
+ *	     "error":TEXT, "addresses":N, "good_ms":N|null, "next_ms":N, "rounds":N,
+ *	     "failed":N, "changes":N, "refused":N, "left_off":N}...],
+ *	   "file":{"path":TEXT, "addresses":N, "error":TEXT, "good_ms":N|null,
+ *	     "reads":N, "failed":N}|null, "keeps_old":BOOL, "left_off":N}...],
  *	 "counters":{NAME:N...},
  *	 "durations":{NAME:{"sum_us":N, "buckets":[{"end_us":N|null, "count":N}...]}...}}
  * durations count since the daemon's start: "connect" from the first SYN to a backend until its
@@ -85,6 +91,12 @@
  * check has the last result of its checks: checked_ms and changed_ms are the time
  * since then, null where there was none; null in a pool without checks. checker is
  * spliced-check: waiting to be started again, or gone for good, with the reason.
+ * from is the name or the file that a backend comes from, null where it is written in
+ * the configuration. A name's look-ups are rounds, of which some failed; good_ms is the
+ * time since the last good one. refused and left_off are records that are no
+ * backends, by their address and by their number; a pool's left_off are backends
+ * beyond its room. keeps_old: it has backends from before the reload, as a new name
+ * or file has no answer so far.
  * modes has, for each mode in which a service asks for this pool, the mode that
  * its connections get, and why it is another one. connections_live counts splices that
  * are not closed, and connections_survivable those of them that the other proxies could

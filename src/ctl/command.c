@@ -23,6 +23,8 @@ static const struct sp_command commands[] = {
 	  sp_command_events, "[--follow]", "last lines of the daemon's log" },
 	{ "checks", "status", 0, SP_WORDS_NONE, 0, sp_command_checks, "",
 	  "results of the checks of backends" },
+	{ "names", "status", 0, SP_WORDS_NONE, 0, sp_command_names, "",
+	  "backends found by names and in files" },
 	{ "connections", NULL, SP_OPTION_LIMIT, SP_WORDS_FILTER, 0, sp_command_connections,
 	  "[--limit N] [FILTER...]", "spliced connections" },
 	{ "explain", NULL, SP_OPTION_SERVICE | SP_OPTION_REQUEST, SP_WORDS_NONE, 0,

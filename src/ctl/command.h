@@ -28,6 +28,7 @@ struct sp_command {
 /* Reports: report.c */
 int sp_command_status(struct sp_client *client, const struct sp_options *options);
 int sp_command_checks(struct sp_client *client, const struct sp_options *options);
+int sp_command_names(struct sp_client *client, const struct sp_options *options);
 int sp_command_drops(struct sp_client *client, const struct sp_options *options);
 int sp_command_cluster(struct sp_client *client, const struct sp_options *options);
 int sp_command_ready(struct sp_client *client, const struct sp_options *options);

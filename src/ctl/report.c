@@ -4,6 +4,7 @@
 
 #include "ctl/answer.h"
 #include "ctl/command.h"
+#include "ctl/names.h"
 #include "ctl/show.h"
 
 static void status_text(const json_t *object, const struct sp_options *options)
@@ -35,6 +36,16 @@ static void checks_text(const json_t *object, const struct sp_options *options)
 int sp_command_checks(struct sp_client *client, const struct sp_options *options)
 {
 	return sp_answer_show(client, options, checks_text);
+}
+
+static void names_text(const json_t *object, const struct sp_options *options)
+{
+	sp_show_names(object, stdout);
+}
+
+int sp_command_names(struct sp_client *client, const struct sp_options *options)
+{
+	return sp_answer_show(client, options, names_text);
 }
 
 static void cluster_text(const json_t *object, const struct sp_options *options)

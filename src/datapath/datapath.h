@@ -36,6 +36,8 @@ void sp_datapath_close(struct sp_datapath *dp);
  * -errno.
  */
 int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config);
+/* The part of it that depends on backends. */
+int sp_datapath_apply_origins(struct sp_datapath *dp, const struct sp_config *config);
 /* Return: whether interfaces can change while the daemon runs, which needs tcx. */
 int sp_datapath_can_attach(const struct sp_datapath *dp);
 /*

@@ -165,7 +165,7 @@ static int apply_sources(struct sp_datapath *dp, const struct sp_config *config)
 }
 
 /* Backends that see clients' addresses, if other proxies may connect; an agent's servers. */
-static int apply_origins(struct sp_datapath *dp, const struct sp_config *config)
+int sp_datapath_apply_origins(struct sp_datapath *dp, const struct sp_config *config)
 {
 	static struct sp_listen keep[SP_ORIGINS_MAX];
 	int fd = bpf_map__fd(dp->skel->maps.sp_origins);
@@ -199,7 +199,7 @@ int sp_datapath_apply(struct sp_datapath *dp, const struct sp_config *config)
 {
 	int err = apply_sources(dp, config);
 
-	err = err ?: apply_origins(dp, config);
+	err = err ?: sp_datapath_apply_origins(dp, config);
 	if (!config->is_agent)
 		err = err ?: sp_datapath_forget_decisions(dp);
 	if (!config->is_agent)

@@ -259,8 +259,8 @@ static void carry_list(struct sp_backend *known, struct sp_backend *backend)
 }
 
 /* The state from before the reload. Turns begin anew, because weights may have changed. */
-static void carry_state(const struct sp_backends *from, const struct sp_pool_conf *pool,
-			struct sp_backend *backend)
+static void carry_state(const struct sp_backends *from, const struct sp_config *config,
+			const struct sp_pool_conf *pool, struct sp_backend *backend)
 {
 	struct sp_backend *known = find_key(from, backend);
 	__u32 max = backend->max;
@@ -273,8 +273,8 @@ static void carry_state(const struct sp_backends *from, const struct sp_pool_con
 	backend->max = max;
 	carry_list(known, backend);
 	backend->load.turn = 0;
-	backend->mss = 0;
-	backend->lacks = 0;
+	if (!sp_config_is_same_file(from->config, config))	/* learned anew */
+		backend->mss = backend->lacks = 0;
 	backend->is_down = known->is_down && pool->failures;
 	if (pool->check.type == SP_CHECK_NONE)
 		backend->health = (struct sp_health){};
@@ -293,7 +293,7 @@ static void fill_tables(struct sp_backends *b, const struct sp_backends *from)
 
 			*backend = (struct sp_backend){ .pool_id = pool->id, .at = conf->at,
 							.max = conf->max_connections };
-			carry_state(from, pool, backend);
+			carry_state(from, b->config, pool, backend);
 			b->has_resets |= backend->resets_left;
 			backend->load.seed = sp_backend_seed(conf);
 			sp_backend_sum(backend);

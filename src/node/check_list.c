@@ -9,8 +9,6 @@
 
 #include "check/record.h"
 
-#define PORT_MIN	1024
-#define PORT_MAX	65535
 #define EXPECT_MAX	256
 #define NS_PER_MS	1000000
 
@@ -45,23 +43,6 @@ int sp_check_targets_fill(struct sp_check_targets *list, const struct sp_config 
 unsigned int sp_check_targets_lines(const struct sp_check_targets *list)
 {
 	return list->count + 2;
-}
-
-/* A splice to the checked backend may use each port of `source`. */
-void sp_check_ports(const struct sp_config *config, unsigned int *ret_first,
-		    unsigned int *ret_last)
-{
-	unsigned int first = config->snat_port_first, last = config->snat_port_last;
-
-	*ret_first = *ret_last = 0;
-	if (first > PORT_MIN) {
-		*ret_first = PORT_MIN;
-		*ret_last = first - 1;
-	}
-	if (last < PORT_MAX && PORT_MAX - last > *ret_last - *ret_first) {
-		*ret_first = last + 1;
-		*ret_last = PORT_MAX;
-	}
 }
 
 static const char *format_expect(const struct sp_check_conf *check, char buf[EXPECT_MAX])
@@ -120,7 +101,7 @@ int sp_check_targets_format(const struct sp_check_targets *list, const struct sp
 		.generation = list->generation, .count = list->count, .at_once = list->at_once,
 	};
 
-	sp_check_ports(config, &begin.port_first, &begin.port_last);
+	sp_config_other_ports(config, &begin.port_first, &begin.port_last);
 	if (!idx)
 		return sp_check_begin_format(&begin, buf);
 	if (idx <= list->count)

@@ -26,8 +26,4 @@ unsigned int sp_check_targets_lines(const struct sp_check_targets *list);
 int sp_check_targets_format(const struct sp_check_targets *list, const struct sp_config *config,
 			    unsigned int idx, char *buf);
 
-/* Local ports that no splice uses; 0 and 0: all are in `source: ports`. */
-void sp_check_ports(const struct sp_config *config, unsigned int *ret_first,
-		    unsigned int *ret_last);
-
 #endif

@@ -81,6 +81,8 @@ static const struct rule allowed[] = {
 	IOCTL(SIOCGIFMTU),
 	IOCTL(SIOCGIFINDEX),
 	IOCTL(SIOCGIFHWADDR),
+	/* directories of files that hold backends */
+	CALL(inotify_add_watch),
 	/* files to read; the control socket and pins to remove */
 	WITHOUT(openat, 2, WRITES),
 	CALL(newfstatat),

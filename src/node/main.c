@@ -13,11 +13,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/checker.h"
+#include "names/names.h"
 #include "node/confine.h"
 #include "base/keys.h"
 #include "node/local.h"
 #include "node/firewall.h"
 #include "node/orders.h"
+#include "node/reload.h"
 #include "node/report_config.h"
 #include "node/report.h"
 #include "node/resets.h"
@@ -28,6 +30,7 @@
 #include "base/warnings.h"
 
 #define CHECK_BEATS	4	/* heartbeats between two checks of the interfaces */
+#define NAMES_WAIT_MS	500	/* for first look-ups, before the start */
 #define CONSUME_MAX	64	/* reads of the ring in one turn of the loop */
 /*
  * Time until proxies notice that an agent has ended, and packets sent to its datapath before have
@@ -47,6 +50,7 @@ struct daemon {
 	struct sp_starter		starter;
 	int				starter_err;
 	struct sp_checker		*checker;
+	struct sp_names			*names;
 	struct sp_resets		resets;
 	struct sp_control_server	*control;
 	const char			*path;
@@ -202,6 +206,17 @@ static void reload_config(struct daemon *d)
 	sp_report_reload(&d->report, error);	/* logs */
 }
 
+/* As after a reload. */
+static void on_names(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (sp_reload_names(d->node))
+		return;
+	sp_orders_apply(d->node);
+	sp_checker_configure(d->checker);
+}
+
 static void on_hup(uv_signal_t *signal, int signum)
 {
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)uv_hrtime() / 1000);
@@ -262,6 +277,8 @@ static int start_loop(struct daemon *d)
 	    sp_checker_open(&d->loop, d->node, &d->starter, d->starter_err, &d->checker))
 		return -ENOMEM;
 	d->report.checker = d->checker;
+	if (d->names)
+		sp_names_on_change(d->names, on_names, d);
 	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report,
 			       &d->control);
 }
@@ -273,6 +290,7 @@ static void stop_loop(struct daemon *d)
 	uv_timer_stop(&d->tick);
 	uv_timer_stop(&d->age);
 	sp_checker_close(d->checker);
+	sp_names_close(d->names);
 	sp_control_close(d->control);
 	sp_cluster_close(d->cluster);
 	sp_store_close(d->store);
@@ -292,6 +310,28 @@ static int open_store(struct daemon *d)
 	return 0;
 }
 
+/*
+ * The backends of names, which take some ms as a rule. Without resolver the daemon starts without
+ * them. Clients wait meanwhile: their SYNs are not answered.
+ */
+static int find_backends(struct daemon *d)
+{
+	struct sp_config *written = d->config;
+	int err;
+
+	if (written->is_agent)
+		return 0;
+	err = sp_names_open(&d->loop, &d->names);
+	err = err ?: sp_names_configure(d->names, written, NULL);
+	if (err)
+		return err;
+	sp_names_wait(d->names, NAMES_WAIT_MS);
+	err = sp_names_extend(d->names, &d->config);
+	if (!err)
+		sp_config_put(written);
+	return err;
+}
+
 static int run_daemon(const struct sp_role *role, const char *path)
 {
 	static struct daemon d;
@@ -309,6 +349,11 @@ static int run_daemon(const struct sp_role *role, const char *path)
 	}
 	if (!d.config->is_agent)
 		d.starter_err = sp_starter_open(&d.starter);
+	err = find_backends(&d);
+	if (err) {
+		log_err_errno(err, "can't start");
+		return 1;
+	}
 	if (sp_datapath_open(d.config, &d.dp))
 		return 1;
 	err = sp_wire_open(&d.wire);
@@ -321,6 +366,7 @@ static int run_daemon(const struct sp_role *role, const char *path)
 		log_err_errno(err, "can't start");
 		return 1;
 	}
+	d.node->names = d.names;
 	sp_wire_before(d.wire, before_packets, &d);
 	sp_splice_recount(d.dp, d.node->ports);
 	if (role->recover)
@@ -373,7 +419,7 @@ static int check_config(const struct sp_role *role, const char *path)
 	sp_config_print(config, stdout);
 	fflush(stdout);
 	sp_log_init(role->name, SP_LOG_INFO);
-	err = check_keys(config->key_file);
+	err = check_keys(config->key_file) ?: sp_files_check(config);
 	sp_local_warn(config);
 	if (role->warn_of_host)
 		role->warn_of_host(config);

@@ -64,6 +64,7 @@ struct sp_node_durations {
 #undef X
 };
 
+struct sp_names;
 struct sp_role;
 
 /* All borrowed; @cluster is NULL without other members. */
@@ -79,6 +80,7 @@ struct sp_node_parts {
  * @ports:	an agent's has no address: the ager releases ports of splices
  * @strays:	segments that wait until their connection is known
  * @config:	in effect
+ * @names:	borrowed; NULL: an agent's
  */
 struct sp_node {
 	const struct sp_role	*role;
@@ -90,6 +92,7 @@ struct sp_node {
 	struct sp_strays	*strays;
 	struct sp_ager		ager;
 	struct sp_config	*config;
+	struct sp_names		*names;
 	struct sp_node_counters	counters;
 	struct sp_node_durations durations;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "names/names.h"
 
 static int is_same_source(const struct sp_config *a, const struct sp_config *b)
 {
@@ -102,6 +103,44 @@ static int apply_config(struct sp_node *n, struct sp_config *next, int *ret_is_u
 	return err;
 }
 
+/* @next: as written; extended by the backends found so far. */
+static int find_backends(struct sp_node *n, struct sp_config **next)
+{
+	struct sp_config *written = *next;
+	int err;
+
+	if (!n->names)
+		return 0;
+	err = sp_names_configure(n->names, written, n->config);
+	err = err ?: sp_names_extend(n->names, next);
+	if (!err)
+		sp_config_put(written);
+	return err;
+}
+
+static void restore_names(struct sp_node *n)
+{
+	if (n->names)
+		sp_names_configure(n->names, sp_config_written(n->config), n->config);
+}
+
+/* Offers and decisions of the datapath stay: pools and services are the same. */
+int sp_reload_names(struct sp_node *n)
+{
+	struct sp_config *next;
+	int err = sp_names_extend(n->names, &next);
+
+	if (err) {
+		log_err_errno(err, "backends found by names or in files are not in use");
+		return err;
+	}
+	err = sp_datapath_apply_origins(n->dp, next) ?: n->role->configure(n, next);
+	if (err)
+		log_err_errno(err, "backends found by names or in files are not in use");
+	sp_config_put(next);
+	return err;
+}
+
 const char *sp_reload_needs_start(const struct sp_node *n, const struct sp_config *next)
 {
 	return needs_start(n->dp, n->config, next);
@@ -125,8 +164,10 @@ int sp_reload(const char *path, struct sp_node *n, char error[SP_CONFIG_ERROR_MA
 		log_err("reload refused, nothing is changed: %s", error);
 		err = -EBUSY;
 	} else {
-		err = apply_config(n, next, &is_undone);
+		is_undone = 1;
+		err = find_backends(n, &next) ?: apply_config(n, next, &is_undone);
 		if (err) {
+			restore_names(n);
 			snprintf(error, SP_CONFIG_ERROR_MAX, "reload of %s failed, %s: %s", path, is_undone ?
 				 "nothing is changed" :
 				 "and some settings are new: restart the daemon, connections outlive that",

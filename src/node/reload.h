@@ -11,6 +11,9 @@
  */
 int sp_reload(const char *path, struct sp_node *node, char error[SP_CONFIG_ERROR_MAX]);
 
+/* Use the present backends of names and files. Return: 0; -errno, logged: nothing has changed. */
+int sp_reload_names(struct sp_node *node);
+
 /* Return: the first setting of @next for which a reload is refused; NULL: none. */
 const char *sp_reload_needs_start(const struct sp_node *node, const struct sp_config *next);
 

@@ -19,6 +19,7 @@
 #include "node/report_events.h"
 #include "node/report_fate.h"
 #include "node/report_mode.h"
+#include "node/report_names.h"
 #include "node/report_warnings.h"
 
 #define ROWS_AT_ONCE 1024
@@ -42,7 +43,7 @@ static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_bac
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:o, s:s, s:o, s:s?, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:o, s:s, s:o, s:s?, s:s?, s:o}", "name",
 			 conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
 			 "weight", (int)sp_backend_weight(b, conf), "state", backend_state(conf, b),
@@ -54,7 +55,7 @@ static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_bac
 			 (int)b->opening, "check",
 			 sp_report_check(pool, b, now_ns), "order", sp_order_name(b->order),
 			 "ordered_weight", sp_order_weight(b->weight), "agent", agent ? agent->name :
-			 NULL, "modes", modes);
+			 NULL, "from", conf->origin, "modes", modes);
 }
 
 static json_t *list_backends(const struct sp_report *r, size_t pool_idx)
@@ -82,11 +83,13 @@ static json_t *list_pools(const struct sp_report *r)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->node->config->pool_count; i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:o}", "name",
-						r->node->config->pools[i].name,
-						      "backends", list_backends(r, i)));
+	for (size_t i = 0; i < r->node->config->pool_count; i++) {
+		json_t *pool = json_pack("{s:s, s:o}", "name", r->node->config->pools[i].name,
+					 "backends", list_backends(r, i));
+
+		sp_report_names(r->node, i, pool);
+		json_array_append_new(list, pool);
+	}
 	return list;
 }
 

@@ -146,7 +146,7 @@ static int configure_proxy(struct sp_node *node, struct sp_config *config)
 			return err;
 		sp_ports_on_shortage(node->ports, on_shortage, p);
 	}
-	if (p->backends)
+	if (p->backends && !sp_config_is_same_file(node->config, config))
 		sp_offer_forget(p);
 	err = p->backends ? sp_backends_configure(p->backends, config) :
 		sp_backends_new(config, &p->backends);
