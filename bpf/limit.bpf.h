@@ -88,6 +88,16 @@ static __always_inline int find_excess(const struct sp_limit *limit,
 	return s && is_too_fast(limit, s->next_ns, now_ns) ? -SP_DROP_SOURCE_RATE : 0;
 }
 
+/* Return: 1: counts and rates are left to be looked at; 0: none; or a reason. */
+static __always_inline int find_denial(const struct sp_pkt *pkt, const struct sp_service *svc)
+{
+	if (!pkt || !svc)
+		return 0;
+	if (is_denied(pkt, svc))
+		return -SP_DROP_DENIED;
+	return !!(svc->flags & SP_SERVICE_F_LIMITED);
+}
+
 /**
  * limit_syn() - a SYN of a source that is refused, or has no connection left
  * Return: 0 or a reason. Nothing is counted: the source of a SYN may be forged.
@@ -96,13 +106,10 @@ static __noinline int limit_syn(const struct sp_pkt *pkt, const struct sp_servic
 				__u64 now_ns)
 {
 	struct sp_source_key key;
+	int err = find_denial(pkt, svc);
 
-	if (!pkt || !svc)
-		return 0;
-	if (is_denied(pkt, svc))
-		return -SP_DROP_DENIED;
-	if (!(svc->flags & SP_SERVICE_F_LIMITED))
-		return 0;
+	if (err <= 0)
+		return err;
 	key = source_of(pkt, &svc->limit);
 	return find_excess(&svc->limit, bpf_map_lookup_elem(&sp_sources, &key),
 			   bpf_map_lookup_elem(&sp_totals, &key.service_id), now_ns);
@@ -174,13 +181,10 @@ static __noinline int limit_first(const struct sp_pkt *pkt, const struct sp_serv
 				  __u64 now_ns)
 {
 	struct sp_admitted *a;
+	int err = find_denial(pkt, svc);
 
-	if (!pkt || !svc)
-		return 0;
-	if (is_denied(pkt, svc))
-		return -SP_DROP_DENIED;
-	if (!(svc->flags & SP_SERVICE_F_LIMITED))
-		return 0;
+	if (err <= 0)
+		return err;
 	a = bpf_map_lookup_elem(&sp_admitted, &pkt->tuple);
 	if (!a)
 		return admit_new(pkt, svc, now_ns);

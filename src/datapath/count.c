@@ -38,3 +38,16 @@ void sp_count_replace(struct sp_count *count, struct sp_control *control,
 	if (sp_count_of(new))
 		count->watch(count->watch_ctx, key, new, 1);
 }
+
+void sp_count_watch(struct sp_count *count, sp_count_watch_fn watch, void *ctx)
+{
+	count->watch = watch;
+	count->watch_ctx = ctx;
+}
+
+void sp_count_found(const struct sp_count *count, const struct sp_tuple *key,
+		    const struct sp_entry *e)
+{
+	if (count->watch)
+		count->watch(count->watch_ctx, key, e, 1);
+}

@@ -61,8 +61,8 @@ struct sp_datapath {
 /* policies.c: once, before programs are attached. Return: 0 or -errno. */
 int sp_datapath_policies_open(struct sp_datapath *dp);
 
-/* maps.c: delete the keys of a small map, except those of the new configuration. */
-void sp_datapath_delete_others(int fd, size_t key_size, const void *keep, size_t keep_count);
+/* maps.c: delete the keys of a small map, except those of the new configuration. Sorts @keep. */
+void sp_datapath_delete_others(int fd, size_t key_size, void *keep, size_t keep_count);
 
 /* limits.c: lists and counts of @config, before its services. Return: 0 or -errno. */
 int sp_datapath_apply_limits(struct sp_datapath *dp, const struct sp_config *config);

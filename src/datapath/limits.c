@@ -91,10 +91,12 @@ static int apply_totals(struct sp_datapath *dp, const struct sp_config *config)
 		keep[n++] = sp_name_id(config->services[i].name);
 	sp_datapath_delete_others(fd, sizeof(keep[0]), keep, n);
 	for (size_t i = 0; i < n; i++) {
+		__u32 id = sp_name_id(config->services[i].name);
+
 		if (!sp_admission_is_limited(&config->services[i].admission))
 			continue;
 		dp->has_admitted = 1;
-		if (bpf_map_update_elem(fd, &keep[i], &none, BPF_NOEXIST) && errno != EEXIST)
+		if (bpf_map_update_elem(fd, &id, &none, BPF_NOEXIST) && errno != EEXIST)
 			return -errno;
 	}
 	return 0;

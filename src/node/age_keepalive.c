@@ -4,18 +4,20 @@
  *
  * Theory of operation
  *
- * Nothing is kept for a connection. Time is cut into periods, at another phase for each splice.
+ * A connection has no record. Time is cut into periods, at another phase for each splice.
  * Once a period, an end that was quiet for half of it gets a probe. A living end answers, and the
  * answer is a packet like any other: it passes to the peer, and sets the time of the half. An end
- * that was quiet for `count` + 1 periods is lost: the first probe came after 3/2 periods, and a
+ * quiet for `count` + 1 periods is lost: the first probe came after 3/2 periods, and a
  * pause between walks, at the latest. Walks in a row are never further apart than 1/3 of a period,
  * or the silence begins anew (@watched_ns), as it does with a new daemon or a new period.
  *
+ * Alone, half-closed splices have a time-out of their own, which answers would put off.
+ *
  * With a shared store the answer of a client may reach another proxy. So a record lives as long as
  * a client may be quiet (timeouts.c), and only the client's packets refresh it. A splice whose
- * client is quiet here for too long is looked up, as at the end of `idle`. A proxy that hears the
- * client sends no probe, so usually one proxy does. The backend gets probes from the proxy of its
- * source address, and is not lost: checks know more of it.
+ * client is quiet here for too long is looked up, as at the end of `idle`. While a proxy hears the
+ * client, that proxy sends no probe, so usually a single proxy does. The backend gets probes from
+ * the proxy of its source address, and is never lost: checks decide.
  */
 #include "node/age_internal.h"
 
@@ -28,9 +30,9 @@ struct numbers {
 };
 
 /*
- * @to: the half that carries packets to the probed end; @from: the reverse. The acknowledgement is
- * one that the end has got, or an older one: never of bytes that the peer may lack. Return: whether
- * both numbers are known.
+ * @to: the half that carries packets to the probed end; @from: the reverse. The acknowledgement was
+ * sent to the end before, or is older: never of bytes that the peer may lack. Return: whether both
+ * numbers are known.
  */
 static int find_numbers(const struct sp_entry *to, const struct sp_entry *from, struct numbers *n)
 {
@@ -48,7 +50,9 @@ static const struct sp_keepalive_conf *find_keepalive(const struct sp_ager *a,
 {
 	const struct sp_tuple front = sp_view_front(v);
 
-	if (!a->probe || !sp_entry_is_live(v->down) || v->down->state.flags & SP_STATE_ENDS)
+	if (!a->probe || !sp_entry_is_live(v->down))
+		return NULL;
+	if (v->down->state.flags & SP_STATE_ENDS && !sp_ager_is_shared(a))
 		return NULL;
 	return sp_keepalive_of(a->config, &front);
 }

@@ -35,7 +35,7 @@
 	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
 	X(path_ambiguous) X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
 	X(owed_repeated) X(owed_probed) X(owed_lost) X(owed_unseen) X(introduced_again) \
-	X(answered_414) X(closed_empty) X(head_gave_way) X(quote_asked) \
+	X(answered_414) X(closed_empty) X(head_gave_way) X(reply_gave_way) X(quote_asked) \
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
 	X(agent_untaken) X(adopted_in_vain) \
 	X(requests) X(requests_stayed) X(requests_moved) X(requests_taken_back) \

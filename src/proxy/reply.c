@@ -104,6 +104,14 @@ static struct sp_next send_first(struct sp_proxy *p, struct sp_conn *c, const ch
 	return sp_next_wait();
 }
 
+__u32 sp_reply_age_ms(const struct sp_conn *c, __u64 now_ns)
+{
+	__u64 begun_ns = c->deadline_ns - KEEP_NS;
+
+	return c->state == SP_CONN_REPLIED && !c->is_next && now_ns > begun_ns ?
+	       (now_ns - begun_ns) / 1000000 : 0;
+}
+
 /*
  * Only one proxy reads further requests. If another proxy may have made the splice of the first,
  * the client must not get this reply beside the backend's.

@@ -20,4 +20,7 @@ void sp_reply_end(struct sp_proxy *p, const struct sp_segment *seg);
 /* Answer a keepalive probe before the client's first byte. */
 void sp_reply_probe(struct sp_proxy *p, const struct sp_segment *seg);
 
+/* Since the first reply of a connection's first request; 0: no such reply. */
+__u32 sp_reply_age_ms(const struct sp_conn *c, __u64 now_ns);
+
 #endif

@@ -571,15 +571,13 @@ void sp_datapath_watch(struct sp_datapath *dp, void (*watch)(void *ctx, const st
 							    const struct sp_entry *e, int change),
 		       void *ctx)
 {
-	dp->count.watch = watch;
-	dp->count.watch_ctx = ctx;
+	sp_count_watch(&dp->count, watch, ctx);
 }
 
 void sp_datapath_found(struct sp_datapath *dp, const struct sp_tuple *key,
 		       const struct sp_entry *e)
 {
-	if (dp->count.watch)
-		dp->count.watch(dp->count.watch_ctx, key, e, 1);
+	sp_count_found(&dp->count, key, e);
 }
 
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
