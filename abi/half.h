@@ -118,11 +118,12 @@ enum {
  * @mtu:	of the route, or what the receiver's MSS allows; 0: not known
  * @flags:	SP_STATE_*
  * @is_mark_lost: with NOT_ECT: the packet before was marked, and dropped for it
+ * @is_elsewhere: packets of the leg may pass other proxies, too
  * @is_wide:	it has carried a window of more than one unit of its reader's scale
  * @next_seq:	where the stream of this direction ends so far, before translation (host order);
  *		0: not known
  *
- * Owner: zeroed by whoever installs, but for the two sums, @last_ack and @next_seq; the datapath
+ * Owner: zeroed by the installer, but for sums, @last_ack, @next_seq, @is_elsewhere; the datapath
  * writes the rest.
  */
 struct sp_half_state {
@@ -140,6 +141,7 @@ struct sp_half_state {
 	__u8		flags;
 	__u8		is_mark_lost : 1;
 	__u8		is_wide : 1;
+	__u8		is_elsewhere : 1;
 	__u32		next_seq;
 };
 _Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI");

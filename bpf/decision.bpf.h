@@ -76,8 +76,8 @@ static __noinline const struct sp_decision *find_decision(const struct sp_pkt *p
 /* The response before is complete, for certain, and the backend still there. */
 static __always_inline int is_answered(const struct sp_entry *down, struct sp_boundary b)
 {
-	return !(down->half.flags & SP_HALF_F_FETCHED) && b.bound == SP_BOUND_STOP && !b.laps &&
-	       down->state.next_seq == b.until &&
+	return !(down->half.flags & SP_HALF_F_FETCHED) && !down->state.is_elsewhere &&
+	       b.bound == SP_BOUND_STOP && !b.laps && down->state.next_seq == b.until &&
 	       !(b.reading & (SP_READING_ENDED | SP_READING_CLOSES | SP_READING_HELD));
 }
 

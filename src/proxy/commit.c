@@ -15,6 +15,7 @@
 #include "proxy/sync.h"
 
 #define STORE_AWAY_NS	1000000000ULL
+#define ELSEWHERE_NS	10000000000ULL	/* since a packet of our leg passed a peer */
 
 static struct sp_handshake handshake_of(const struct sp_conn *c)
 {
@@ -104,7 +105,7 @@ void sp_commit_begin(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	sp_store_commit(p->node.store, &splice, sp_conn_ref(p->conns, c));
 }
 
-/* It begins where the response before ends; to more of a body, it may be under way. */
+/* The end of the response before; for more of a body the present place. */
 static struct sp_boundary response_staying(const struct sp_conn *c, const struct sp_leg *leg)
 {
 	struct sp_boundary b = leg->down.meta.boundary;
@@ -258,12 +259,13 @@ static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
 	return sp_next(SP_NEXT_DELIVER, "committed");
 }
 
-static struct sp_streams streams_of(const struct sp_conn *c)
+static struct sp_streams streams_of(const struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_streams at = {
 		.client = c->client.isn_theirs + 1 + sp_conn_own_bytes(c),
 		.acked = c->client.isn_theirs + 1 - sp_change_shift(c),
 		.backend = c->backend.isn_theirs + 1,
+		.is_elsewhere = p->elsewhere_ns && sp_now_ns() - p->elsewhere_ns < ELSEWHERE_NS,
 	};
 
 	at.down = response_of(c);
@@ -299,7 +301,7 @@ static struct sp_next use_new(struct sp_proxy *p, struct sp_conn *c, int err,
 			      const struct sp_splice *winner)
 {
 	struct sp_splice splice = splice_committed(c);
-	const struct sp_streams at = streams_of(c);
+	const struct sp_streams at = streams_of(p, c);
 	__u32 refreshed_s = err == -EAGAIN ? 0 : splice.up.spliced_s;
 	struct sp_parked parked;
 	int is_parked;

@@ -508,6 +508,8 @@ void sp_dispatch_back(struct sp_proxy *p, const struct sp_segment *seg, int is_r
 	struct sp_tuple back = sp_tuple_reverse(&seg->tuple);
 	struct sp_conn *c = sp_conn_by_back(p->conns, &back);
 
+	if (is_relayed && sp_home_owns(p, &seg->tuple.daddr))
+		p->elsewhere_ns = sp_now_ns();
 	if (c)
 		sp_machine_go(p, c, sp_back_segment(p, c, seg));
 	else if (!sp_parked_segment(p, seg))

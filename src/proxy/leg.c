@@ -109,6 +109,11 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 	return leg;
 }
 
+int sp_leg_is_elsewhere(const struct sp_leg *leg)
+{
+	return leg->down.half.flags & SP_HALF_F_FETCHED || leg->down.state.is_elsewhere;
+}
+
 int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
 {
 	struct sp_patch patch = {

@@ -37,6 +37,9 @@ struct sp_leg {
 
 struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c);
 
+/* Return: whether other proxies may carry packets of the leg, too. */
+int sp_leg_is_elsewhere(const struct sp_leg *leg);
+
 /* Have the daemon told when the response is complete. Return: 0; -ENOENT: the splice is gone. */
 int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg);
 

@@ -57,6 +57,7 @@ struct sp_sync {
  * @wanting:	the client in need of a port
  * @reclaim_budget: splices left in this tick to be examined for their ports
  * @is_sent_here: a segment from another proxy is handled: it goes to no third one
+ * @elsewhere_ns: when a peer last sent a packet here that was for our address
  * @is_queried:	the store has no head of the segments that are handled
  * @quote_budget: ICMP errors left in this tick to be queried in the store
  */
@@ -73,6 +74,7 @@ struct sp_proxy {
 	struct sp_parkeds		*parkeds;
 	struct sp_reused		reused;
 	__u64				died_ns;
+	__u64				elsewhere_ns;
 	__u64				awake_ns;
 	__u64				store_away_until_ns;
 	__u64				held_bytes;

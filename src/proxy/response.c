@@ -23,6 +23,7 @@
 #include "proxy/forward.h"
 #include "proxy/parked.h"
 #include "proxy/partial.h"
+#include "proxy/reader.h"
 #include "proxy/reading.h"
 #include "tcp/relay.h"
 
@@ -120,6 +121,7 @@ static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct sp_reading *r,
 	return s ? read_slot(p, s, r, seg) : SP_PARSE_BAD;
 }
 
+/* The opener of the leg may have carried requests that were not committed. */
 static int is_fetched(const struct sp_entry *down)
 {
 	return !!(down->half.flags & SP_HALF_F_FETCHED);
@@ -416,17 +418,23 @@ static int has_next(struct sp_proxy *p, const struct sp_tuple *front)
 /*
  * Behind a response of the store's: a server's bytes without a request; or the response to a
  * request that was not committed. Only in the first case can the client's next request be here
- * without having been at the backend before; if the backend has it, it sends these bytes again.
+ * without having been at the backend before; if the backend has it, it sends these bytes again. A
+ * living opener of the leg knows.
  */
 static int pass_excess(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg,
 		       int is_copy)
 {
 	const struct sp_tuple front = sp_tuple_reverse(&down->half.out);
 	const struct sp_reading unknown = { .boundary = { .bound = SP_BOUND_UNKNOWN } };
+	const struct sp_half up = { .out = sp_tuple_reverse(&seg->tuple) };
 	int err;
 
 	if (!is_copy && has_next(p, &front)) {
 		forward_own(p, down, seg, seg->flags & ~SP_TCP_FIN);
+		return 0;
+	}
+	if (!is_copy && sp_cluster_has_owner(p->node.cluster, &seg->tuple.daddr)) {
+		sp_reader_send(p, &front, &up, SP_EVENT_BACK, seg);
 		return 0;
 	}
 	p->node.counters.responses_unknown++;

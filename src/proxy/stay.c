@@ -146,13 +146,14 @@ struct sp_next sp_stay_done(struct sp_proxy *p, struct sp_conn *c)
 /*
  * Any proxy may forward a single segment without a body again: the backend drops the duplicate (law
  * 8). All else moves the boundary for all proxies. So does a proxy that has not opened the leg, as
- * the opener stops behind the response before.
+ * the opener stops behind the response before; and so does the opener where packets pass elsewhere:
+ * else the other proxies do not know where the response begins.
  */
 struct sp_next sp_stay_commit(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
 	int is_bare = sp_home_owns(p, &c->leg.out.saddr) && !c->is_guess &&
 		      c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
-		      !c->plan.bytes;
+		      !c->plan.bytes && !sp_leg_is_elsewhere(leg);
 
 	if (!sp_node_is_shared(&p->node) || is_bare)
 		return sp_stay_done(p, c);

@@ -100,6 +100,7 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 	if (splice->up.flags & SP_HALF_F_REQUESTS) {
 		tag.boundary = at->down.bound ? at->down : sp_splice_response(splice);
 		half.flags |= at->down.bound ? 0 : SP_HALF_F_FETCHED;
+		down.is_elsewhere = at->is_elsewhere;
 	}
 	err = sp_datapath_put(dp, &from_backend, &half, &down, &tag);
 	if (err)

@@ -79,12 +79,14 @@ struct sp_boundary sp_splice_response(const struct sp_splice *splice);
  * @client, @backend: their ends, as the senders count (host order); 0: not known, as not seen here
  * @acked:	by the backend, as the client counts; 0: nothing but the handshake
  * @down:	with SP_HALF_F_REQUESTS: the boundary of the half down; all zero: as in the splice
+ * @is_elsewhere: packets of the leg may pass elsewhere
  */
 struct sp_streams {
 	__u32			client;
 	__u32			backend;
 	__u32			acked;
 	struct sp_boundary	down;
+	__u8			is_elsewhere;
 };
 
 /**
