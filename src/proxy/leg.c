@@ -167,7 +167,7 @@ void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 	sp_port_free(p->node.ports, &to, &our);
 }
 
-void sp_leg_reset_client(struct sp_proxy *p, const struct sp_conn *c)
+static void reset_client(struct sp_proxy *p, const struct sp_conn *c)
 {
 	struct sp_segment rst = sp_conn_segment(c, SP_TCP_RST | SP_TCP_ACK, c->acked);
 
@@ -175,9 +175,20 @@ void sp_leg_reset_client(struct sp_proxy *p, const struct sp_conn *c)
 	sp_wire_send(p->node.wire, &rst);
 }
 
+void sp_leg_reset_both(struct sp_proxy *p, const struct sp_conn *c)
+{
+	struct sp_patch ended = { .front = c->front, .client_isn = c->client_isn,
+				  .flags = SP_STATE_RST };
+
+	reset_client(p, c);
+	reset_leg(p, c);
+	sp_datapath_patch(p->node.dp, &ended);
+	sp_cluster_tell_ends(p->node.cluster, &c->front, c->client_isn, ended.flags);
+}
+
 void sp_leg_break(struct sp_proxy *p, struct sp_conn *c)
 {
-	sp_leg_reset_client(p, c);
+	reset_client(p, c);
 	sp_leg_leave(p, c);
 	sp_datapath_del(p->node.dp, &c->front);
 }

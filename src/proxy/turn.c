@@ -118,7 +118,7 @@ static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c, const struc
 	if (sp_datapath_get(p->node.dp, &c->front, &up) ||
 	    up.meta.boundary.bound != SP_BOUND_NONE) {
 		if (has_end(c, leg))
-			sp_leg_reset_client(p, c);
+			sp_leg_reset_both(p, c);
 		return sp_next(SP_NEXT_END, "the connection ends with the response before");
 	}
 	c->request = (struct sp_request){ .bytes = SP_CONN_BUF, .bound = SP_BOUND_NONE };
@@ -248,7 +248,7 @@ struct sp_next sp_turn_go(struct sp_proxy *p, struct sp_conn *c)
 		break;
 	case SP_LEG_ENDED:
 		if (is_lost(c, &leg)) {
-			sp_leg_reset_client(p, c);
+			sp_leg_reset_both(p, c);
 			return sp_next(SP_NEXT_END, "its backend has reset what it lacks");
 		}
 		break;
