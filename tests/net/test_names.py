@@ -309,3 +309,38 @@ def test_a_daemon_that_starts_again_has_its_names_at_once(rig):
         rig.spliced.kill9()
         rig.spliced.start()
         assert addresses(rig) == {at(rig.backend1)} and ask(rig).startswith(b"HTTP/1.1 200")
+
+
+@contextlib.contextmanager
+def resolv_conf(rig, text):
+    """The daemon, begun anew with this /etc/resolv.conf."""
+    file, script, program = rig.work / "resolv.conf", rig.work / "with-resolv-conf", rig.spliced.bin
+    file.write_text(text)
+    script.write_text(f"#!/bin/sh\nmount --bind {file} /etc/resolv.conf && exec {os.path.abspath(program)} \"$@\"\n")
+    script.chmod(0o700)
+    rig.spliced.kill9()
+    start = script.with_suffix(".start")
+    start.write_text(f"#!/bin/sh\nexec unshare --mount {script} \"$@\"\n")
+    start.chmod(0o700)
+    rig.spliced.bin = str(start)
+    rig.spliced.start()
+    try:
+        yield
+    finally:
+        rig.spliced.kill9()
+        rig.spliced.bin = program
+        rig.spliced.start()
+
+
+def test_resolvers_of_the_machine(rig):
+    """/etc/resolv.conf is the default, also when the daemon has given up its privileges: at a reload."""
+    records = [*host(APP, rig.backend1.addr(4)), *host("b.example.internal", rig.backend2.addr(4))]
+    with named(rig, {"address": f"{APP}:{PORT}"}, records=records):
+        conf = rig.spliced.conf
+        rig.spliced.write({key: value for key, value in conf.items() if key != "resolvers"})
+        with resolv_conf(rig, f"nameserver {rig.backend1.addr(4)}\n"):
+            becomes(rig, at(rig.backend1))
+            rig.spliced.conf["pools"][0]["backends"] = [{"address": f"b.example.internal:{PORT}"}]
+            rig.spliced.reload(rig.spliced.conf)
+            becomes(rig, at(rig.backend2))
+            rig.spliced.write(conf)
