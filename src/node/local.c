@@ -82,7 +82,7 @@ static int is_still_local(const struct sp_config *config, const char *object)
 	       sp_local_is(&at.addr);
 }
 
-void sp_local_warn(const struct sp_config *config)
+void sp_local_warn(const struct sp_config *config, int is_same_file)
 {
 	const struct sp_warning *w = NULL;
 	unsigned int checks = 0;
@@ -92,7 +92,10 @@ void sp_local_warn(const struct sp_config *config)
 			sp_warn_over(w->kind, w->object);
 	for (const struct sp_pool_conf *p = config->pools; p < config->pools + config->pool_count;
 	     p++)
-		for (size_t i = 0; i < p->backend_count && checks++ < CHECK_MAX; i++)
-			if (sp_local_is(&p->backends[i].at.addr))
+		for (size_t i = 0; i < p->backend_count; i++) {
+			if (is_same_file && !p->backends[i].origin)
+				continue;
+			if (checks++ < CHECK_MAX && sp_local_is(&p->backends[i].at.addr))
 				warn_of_backend(p, &p->backends[i]);
+		}
 }

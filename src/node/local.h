@@ -17,7 +17,10 @@ int sp_local_connect(const struct sp_addr *addr);
 /* Return: whether @addr is an address of this machine. */
 int sp_local_is(const struct sp_addr *addr);
 
-/* Warn of local backends of @config; end warnings about backends now gone or elsewhere. */
-void sp_local_warn(const struct sp_config *config);
+/*
+ * Warn of local backends of @config; end warnings about backends now gone or elsewhere.
+ * @is_same_file: the written backends were examined before
+ */
+void sp_local_warn(const struct sp_config *config, int is_same_file);
 
 #endif

@@ -420,7 +420,7 @@ static int check_config(const struct sp_role *role, const char *path)
 	fflush(stdout);
 	sp_log_init(role->name, SP_LOG_INFO);
 	err = check_keys(config->key_file) ?: sp_files_check(config);
-	sp_local_warn(config);
+	sp_local_warn(config, 0);
 	if (role->warn_of_host)
 		role->warn_of_host(config);
 	sp_config_free(config);

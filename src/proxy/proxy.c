@@ -137,7 +137,7 @@ static int is_open(void *ctx, const struct sp_tuple *down_key, __u32 client_isn)
 static int configure_proxy(struct sp_node *node, struct sp_config *config)
 {
 	struct sp_proxy *p = proxy_of(node);
-	int err;
+	int is_same_file, err;
 
 	if (!node->ports) {
 		err = sp_ports_new(config->snat_addrs, config->snat_count, config->snat_port_first,
@@ -146,7 +146,8 @@ static int configure_proxy(struct sp_node *node, struct sp_config *config)
 			return err;
 		sp_ports_on_shortage(node->ports, on_shortage, p);
 	}
-	if (p->backends && !sp_config_is_same_file(node->config, config))
+	is_same_file = p->backends && sp_config_is_same_file(node->config, config);
+	if (p->backends && !is_same_file)
 		sp_offer_forget(p);
 	err = p->backends ? sp_backends_configure(p->backends, config) :
 		sp_backends_new(config, &p->backends);
@@ -155,7 +156,7 @@ static int configure_proxy(struct sp_node *node, struct sp_config *config)
 	sp_node_configure(node, config);
 	node->ager.pause_max_ms = find_pause_ms(config);
 	sp_degraded_configure(&p->degraded, config, sp_now_ns());
-	sp_local_warn(config);
+	sp_local_warn(config, is_same_file);
 	return 0;
 }
 

@@ -83,8 +83,8 @@ __u32 sp_route_mtu(struct sp_route_mtus *mtus, const struct sp_addr *to, __u64 n
 }
 
 /* The real function would query the kernel of this host. */
-void __wrap_sp_local_warn(const struct sp_config *config);
-void __wrap_sp_local_warn(const struct sp_config *config)
+void __wrap_sp_local_warn(const struct sp_config *config, int is_same_file);
+void __wrap_sp_local_warn(const struct sp_config *config, int is_same_file)
 {
 }
 
