@@ -7,7 +7,7 @@
 
 #include "node/node.h"
 
-/* Adds "names", "file" and others to the object of a pool; see control/control.h. */
-void sp_report_names(const struct sp_node *node, size_t pool_idx, json_t *pool);
+/* Adds "names", "file" and others to the @object of a pool; see control/control.h. */
+void sp_report_names(const struct sp_node *node, size_t pool_idx, json_t *object);
 
 #endif
