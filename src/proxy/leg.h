@@ -50,8 +50,8 @@ int sp_leg_wake(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg
 void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c);
 
 /*
- * The connection is over, and the client still sends, and would wait for acknowledgements: both ends
- * get an RST.
+ * The connection is over. A client that still sends would wait for acknowledgements: both ends get
+ * an RST.
  */
 void sp_leg_reset_both(struct sp_proxy *p, const struct sp_conn *c);
 /* The backend has a part of a message, and can't get the rest: both ends get an RST. */

@@ -19,8 +19,8 @@
  * The next request for its pool takes the leg back. It is committed like a new leg, with the
  * numbers that come next in place of a handshake's.
  *
- * The backend may have closed it before that request comes. Its FIN or RST then acknowledges no byte
- * of the request: so the request never ran, and is taken back for another leg.
+ * The backend may have closed the connection before that request comes. Its FIN or RST then
+ * acknowledges no byte of the request: so the request never ran, and is taken back for another leg.
  *
  * Only in the daemon's memory: a leg that a dead daemon had parked is closed by its backend, and
  * the answer to that is an RST. At most SP_PARKED_MAX, and SP_PARKED_OF_CLIENT of a connection: the
