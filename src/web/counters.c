@@ -15,7 +15,7 @@ struct kind {
 	const char	*only[4];	/* empty: all values */
 };
 
-static const struct kind kinds[] = {
+static const struct kind families[] = {
 	{ "answered_", "spliced_replies_total", "status",
 	  "Requests that this proxy has answered by itself, by status.", {} },
 	{ "fell_back_", "spliced_mode_fallbacks_total", "reason",
@@ -78,8 +78,8 @@ static void print_kind(const json_t *counters, const struct kind *kind, FILE *ou
 
 static int is_of_kind(const char *counter)
 {
-	for (size_t i = 0; i < COUNT(kinds); i++)
-		if (value_of(&kinds[i], counter))
+	for (size_t i = 0; i < COUNT(families); i++)
+		if (value_of(&families[i], counter))
 			return 1;
 	return 0;
 }
@@ -121,8 +121,8 @@ void sp_counters_print(const json_t *counters, const char *prefix, FILE *out)
 	const char *counter;
 	json_t *number;
 
-	for (size_t i = 0; i < COUNT(kinds); i++)
-		print_kind(counters, &kinds[i], out);
+	for (size_t i = 0; i < COUNT(families); i++)
+		print_kind(counters, &families[i], out);
 	json_object_foreach((json_t *)counters, counter, number)
 		if (!is_of_kind(counter) && !print_renamed(counter, json_number_value(number), out))
 			print_other(prefix, counter, json_number_value(number), out);

@@ -352,7 +352,7 @@ void sp_metrics_print(const json_t *overview, FILE *out)
 	if (!overview)
 		return;
 	print_daemon(status, out);
-	print_warnings(json_object_get(status, "warnings"), out);
+	print_warnings(json_object_get(status, "warning_details"), out);
 	print_services(json_object_get(status, "services"), out);
 	print_pools(json_object_get(status, "pools"), out);
 	print_rows(json_object_get(store, "servers"), out, "server", "spliced_store_server_up",

@@ -157,6 +157,55 @@ def test_promtool_has_nothing_to_say(lab):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def names_in(text):
+    """Families of metrics."""
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bspliced_\w+", text)}
+
+
+def test_alerts_and_dashboard_ask_for_what_there_is(lab):
+    rules = CONTRIB / "prometheus/spliced.rules.yml"
+    done = subprocess.run(["promtool", "check", "rules", rules], capture_output=True, text=True)
+    assert done.returncode == 0 and re.search(r"SUCCESS: \d\d rules found", done.stdout), done
+    dashboard = json.loads((CONTRIB / "grafana/spliced.json").read_text())
+    asked = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    there = names_in(lab.web.ask("/metrics")[2])
+    assert len(names_in(asked)) > 10 and names_in(asked) <= there and names_in(rules.read_text()) <= there
+
+
+def test_prometheus_scrapes_it(lab, tmp_path):
+    """Debian's, with our alerts: it takes all samples, and the alert of a dead backend is pending."""
+    port = free_port()
+    (tmp_path / "prometheus.yml").write_text(json.dumps({
+        "global": {"scrape_interval": "300ms", "evaluation_interval": "300ms"},
+        "rule_files": [str(CONTRIB / "prometheus/spliced.rules.yml")],
+        "scrape_configs": [{"job_name": "spliced", "static_configs": [{"targets": [f"127.0.0.1:{lab.web.port}"]}]}]}))
+
+    def query(path):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", f"/api/v1/{path}")
+            return json.load(connection.getresponse())["data"]
+
+    def seen(expression):
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            return query(f"query?query={expression}")["result"]
+    with subprocess.Popen(["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
+                           f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]) as prometheus:
+        try:
+            wait_for(lambda: seen("up"), "Prometheus to have scraped", 20)
+            wait_for(lambda: len(seen("spliced_backend_up") or []) == 2, "backends to be there", 5)
+            assert seen("up")[0]["value"][1] == "1" and seen("spliced_up")[0]["value"][1] == "1"
+            assert int(seen("scrape_samples_scraped")[0]["value"][1]) > 250
+            assert {group["name"] for group in query("rules")["groups"]} == {"spliced"}
+            lab.servers["backend2"].close()
+            wait_for(lambda: any(alert["labels"]["alertname"] == "SplicedBackendDown" and alert["labels"]["backend"] == "backend2-v4"
+                                 for alert in query("alerts")["alerts"]), "an alert", 10)
+        finally:
+            lab.servers["backend2"].close()
+            lab.servers["backend2"] = Server(lab.ns["backend2"], PORT)
+            prometheus.kill()
+    wait_for(lambda: states(lab) == {"up"}, "checks to pass")
+
+
 @pytest.fixture(scope="module")
 def browser(lab, tmp_path_factory):
     browser = Browser(tmp_path_factory.mktemp("chromium"))
