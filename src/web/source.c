@@ -14,6 +14,7 @@
 #include "web/metrics.h"
 
 #define REFRESH_NS	1000000000ULL
+#define REFRESH_TIMES	10	/* a daemon with many backends is not kept busy */
 #define LIMIT_MS	1000	/* for an answer: a daemon that hangs is away */
 
 static int set_error(struct sp_source *source, const char *what, int err)
@@ -90,16 +91,24 @@ static int set_metrics(struct sp_source *source, const json_t *overview)
 	return 0;
 }
 
+static __u64 pause_ns(const struct sp_source *source)
+{
+	__u64 pause = REFRESH_TIMES * source->took_ns;
+
+	return source->is_up && pause > REFRESH_NS ? pause : REFRESH_NS;
+}
+
 int sp_source_refresh(struct sp_source *source)
 {
 	__u64 now_ns = sp_exact_ns();
 	json_t *overview = NULL;
 	int err;
 
-	if (source->taken_ns && now_ns - source->taken_ns < REFRESH_NS)
+	if (source->taken_ns && now_ns - source->taken_ns < pause_ns(source))
 		return source->json && source->metrics ? 0 : -ENOMEM;
 	source->is_up = !ask_daemon(source, &overview);
-	source->taken_ns = sp_exact_ns();	/* a daemon that hangs is not asked at once again */
+	source->taken_ns = sp_exact_ns();
+	source->took_ns = source->taken_ns - now_ns;
 	err = set_metrics(source, overview);
 	return set_json(source, overview) ?: err;
 }

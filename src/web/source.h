@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* source.h - the daemon's overview, asked for at most once in a second. Context: one thread. */
+/* source.h - the daemon's overview, asked for at most once a second. Context: one thread. */
 #ifndef SP_WEB_SOURCE_H
 #define SP_WEB_SOURCE_H
 
@@ -12,7 +12,8 @@
 /**
  * struct sp_source - the answer of the daemon, for all clients of a second
  * @path:	of the control socket (borrowed)
- * @taken_ns:	sp_exact_ns() of the request; 0: none so far
+ * @taken_ns:	sp_exact_ns() of the last answer; 0: none so far
+ * @took_ns:	time until that answer
  * @json, @json_len: body of /api/status
  * @metrics, @metrics_len: body of /metrics
  * @is_up:	the daemon has answered
@@ -20,7 +21,7 @@
  */
 struct sp_source {
 	const char	*path;
-	__u64		taken_ns;
+	__u64		taken_ns, took_ns;
 	char		*json;
 	size_t		json_len;
 	char		*metrics;
@@ -29,7 +30,10 @@ struct sp_source {
 	char		error[SP_SOURCE_ERROR_MAX];
 };
 
-/* Ask the daemon again if a second has passed. Return: 0 or -ENOMEM. */
+/*
+ * Ask the daemon again if a second has passed, and ten times the time that its last answer took.
+ * Return: 0 or -ENOMEM.
+ */
 int sp_source_refresh(struct sp_source *source);
 void sp_source_fini(struct sp_source *source);
 
