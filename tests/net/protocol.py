@@ -78,7 +78,7 @@ def check(value, form, seen, path=""):
     """Raise AssertionError unless @value has this form; else add its places to @seen."""
     kind, inner = form
     if kind == "object":
-        assert isinstance(value, dict) and set(value) == set(inner), f"{path}: has {sorted(value)}, described are {sorted(inner)}"
+        assert isinstance(value, dict) and set(value) == set(inner), f"{path}: has {value!r:.200}, described are {sorted(inner)}"
         for name, alternatives in inner.items():
             check_any(value[name], alternatives, seen, f"{path}.{name}")
     elif kind in ("list", "map"):

@@ -225,7 +225,7 @@ def row(browser, name):
 
 
 def test_page_shows_a_dead_backend(lab, browser):
-    assert "up" in row(browser, "backend1-v4").split()
+    wait_for(lambda: all("up" in row(browser, f"backend{n}-v4").split() for n in (1, 2)), "the page to show that both are up", 10)
     lab.servers["backend1"].close()
     begin = time.monotonic()
     wait_for(lambda: "down" in row(browser, "backend1-v4").split(), "the page to show that a backend is down", 10)
