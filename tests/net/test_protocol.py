@@ -16,9 +16,10 @@ FORMS = protocol.forms()
 
 
 def checked(net, source):
-    """The services, each with checks of its pool."""
+    """The services, each with checks of its pool, and a pool of a name and a file that are not there."""
+    named = {"name": "named", "backends": [{"address": "name.invalid:7000"}], "backends_file": "/none"}
     for service, pool in daemon.in_modes("split")(net, source):
-        yield service, {**pool, "check": {"type": "tcp", "interval": "100ms"}}
+        yield service, {**pool, "check": {"type": "tcp", "interval": "100ms"}}, named
 
 
 @pytest.fixture(scope="module")
