@@ -4,17 +4,20 @@ import contextlib
 import json
 import re
 import signal
+import subprocess
 
 import pytest
 
 import daemon
 import rawtcp
+from conftest import Way
 from daemon import RAW_HTTP, RAW_TCP, service
 from kernel import needs_tcx
 from one_daemon import raw, runs_again     # noqa: F401
 from one_daemon import attached
 from rawtcp import ACK, PSH
 from tcp import MIB, accept, at_bytes, connect, listen, nothing_lost, open_socket, read, transfer, wait_for
+from test_admission import nginx
 from test_edges import reset_when_repeated
 
 pytestmark = pytest.mark.spliced
@@ -219,3 +222,27 @@ def test_backend_on_the_proxy_is_named(raw, family, where):
     assert said() == [daemon.endpoint(at, 9999)]
     raw.spliced.reload(raw.usual)
     assert not said()
+
+
+@pytest.mark.parametrize("more", [(), ("-H", "Connection: close")], ids=["kept", "short"])
+def test_reload_under_load_drops_nothing(raw, more, record_property):
+    """Of wrk's 32 connections, while services, pools and weights come and go as fast as they can."""
+    way, took = Way(4, "snat"), []
+    with nginx(raw):
+        wait_for(lambda: raw.client.run("curl", "-s", "-m", "1", way.url("/", RAW_HTTP), check=False) == "hello", "nginx to serve")
+        wrk = raw.client.popen("wrk", "-t1", "-c32", "-d2s", "--timeout", "2s", *more, way.url("/", RAW_HTTP), stdout=subprocess.PIPE, text=True)
+        while wrk.poll() is None:
+            conf = json.loads(json.dumps(raw.usual))
+            for pool in conf["pools"]:
+                for backend in pool["backends"]:
+                    backend["weight"] = len(took) % 3 + 1
+            if len(took) % 2:
+                conf = with_service(conf, "one-more", 7003, "raw-tcp-snat")
+            raw.spliced.write(conf)
+            took.append(int(raw.spliced.ctl("reload").split()[-2]))
+        out = wrk.communicate()[0]
+    figures = {"requests": int(re.search(r"([0-9]+) requests in", out)[1]), "reloads": len(took), "slowest reload ms": max(took)}
+    record_property("figures", figures)
+    print(figures)
+    assert figures["requests"] > 100 and len(took) > 3, out
+    assert "Socket errors" not in out and "Non-2xx" not in out, out
