@@ -17,7 +17,7 @@ from rawtcp import mac_of
 from topo import VIP
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("limits are the same in each mode")]
-SOURCES, RATE = (int(os.environ.get(name, usual)) for name, usual in (("SP_SOURCES", "4000"), ("SP_SOURCES_RATE", "2000")))
+SOURCES, RATE = (int(os.environ.get(name, usual)) for name, usual in (("SP_SOURCES", "3000"), ("SP_SOURCES_RATE", "2000")))
 REMEMBERED = 65536 if SOURCES > 65536 else 1024
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import daemon
 from agent_lab import AgentLab
+from conftest import Way
 from tcp import listen, transfer, wait_for
 from test_expiry import hears
 
@@ -55,9 +56,9 @@ def all_hear(ends):
     assert time.monotonic() - since < 1
 
 
-def test_by_an_order(lab, checked, pairs_on, family, kind):
+def test_by_an_order(lab, checked, pairs_on, kind):
     """Given to each proxy. Connections to other pools of the same host go on."""
-    pair = pairs_on(lab)
+    pair, family = pairs_on(lab), Way(6, "snat")
     ends = some(lab, pair, family, kind)
     others = [pair(family, other) for other in MODES if other != kind]
     for proxy in lab.proxies:
@@ -70,8 +71,8 @@ def test_by_an_order(lab, checked, pairs_on, family, kind):
         transfer(server, client, 1000)
 
 
-def test_by_checks(lab, checked, pairs_on, family):
-    pair = pairs_on(lab)
+def test_by_checks(lab, checked, pairs_on):
+    pair, family = pairs_on(lab), Way(4, "snat")
     ends = [end for kind in MODES for end in some(lab, pair, family, kind)]
     checked.close()
     wait_for(lambda: are_all(lab, "down"), "checks to fail")

@@ -230,7 +230,7 @@ def test_reload_under_load_drops_nothing(raw, more, record_property):
     way, took = Way(4, "snat"), []
     with nginx(raw):
         wait_for(lambda: raw.client.run("curl", "-s", "-m", "1", way.url("/", RAW_HTTP), check=False) == "hello", "nginx to serve")
-        wrk = raw.client.popen("wrk", "-t1", "-c32", "-d2s", "--timeout", "2s", *more, way.url("/", RAW_HTTP), stdout=subprocess.PIPE, text=True)
+        wrk = raw.client.popen("wrk", "-t1", "-c32", "-d1s", "--timeout", "2s", *more, way.url("/", RAW_HTTP), stdout=subprocess.PIPE, text=True)
         while wrk.poll() is None:
             conf = json.loads(json.dumps(raw.usual))
             for pool in conf["pools"]:
