@@ -48,7 +48,7 @@ CODE = [			# of what is neither text nor comment
 ]
 
 # Folders of src/: a file includes what stands in its own one, or in one before it. Agent and proxy are beside each other.
-FOLDERS = ["abi", "base", "balance", "l7", "tcp", "config", "names", "check", "control", "datapath", "splice", "store", "cluster", "node", "proxy", "agent"]
+FOLDERS = ["abi", "base", "balance", "l7", "tcp", "config", "names", "check", "control", "datapath", "splice", "store", "cluster", "node", "setup", "proxy", "agent"]
 BESIDE = {("proxy", "agent"), ("agent", "proxy")}
 INCLUDE = re.compile(r'#include "(?:(\w+)/)?[^"]*"')
 

@@ -314,6 +314,8 @@ static unsigned int count_pending(const struct sp_node *node)
 
 static const struct sp_role role = {
 	.name = "spliced-agent", .config_path = "/etc/spliced/spliced-agent.yaml",
+	.state_dir = "/sys/fs/bpf/spliced-agent",
+	.first_steps = "see spliced-agent(8), and its example in /usr/share/doc/spliced-agent/examples",
 	.load = sp_config_load_agent,
 	.unload_delay_us = UNLOAD_DELAY_US,
 	.warn_of_host = warn_of_host, .open = open_agent, .close = close_agent,

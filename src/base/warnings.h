@@ -35,6 +35,10 @@
 	X(DETACHED, detached, 0, "bring the interface back, or take it out of `interfaces`; else restart spliced") \
 	X(LEAVING, leaving, 0, "wait, or end these connections; by a restart after `spliced --unload` all interfaces are let go") \
 	X(BACKEND_LOCAL, backend_local, 0, "put the backend on another host, or into a network namespace of its own") \
+	X(FORWARDING, forwarding, 3, "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1, and both in /etc/sysctl.d") \
+	X(SERVICE_LOCAL, service_local, 3, "take the address off this machine") \
+	X(SERVICE_ROUTE, service_route, 3, "give the address a blackhole route") \
+	X(NO_ROUTE, no_route, 3, "`ip route add` a route to it, or take it out of the pool") \
 	X(IPSEC, ipsec, 60, "let the policies leave out what has the services' or the source addresses, and encrypt on another " \
 	  "machine, or in another network namespace") \
 	X(SEND_REFUSED, send_refused, 60, "exempt what this daemon sends from connection tracking, and let it pass") \

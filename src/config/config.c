@@ -369,6 +369,25 @@ static ssize_t file_read(const char *path, char *bytes, size_t size)
 	return err ? err : (ssize_t)used;
 }
 
+int sp_config_is_blank(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	int is_blank = 1;
+
+	if (!file)
+		return errno == ENOENT;
+	while (is_blank && getline(&line, &size, file) >= 0) {
+		const char *at = line + strspn(line, " \t\r\n");
+
+		is_blank = !*at || *at == '#';
+	}
+	free(line);
+	fclose(file);
+	return is_blank;
+}
+
 static int load_file(const char *path, const struct sp_config *before,
 		     char error[SP_CONFIG_ERROR_MAX],
 		struct sp_config **ret_config)

@@ -346,6 +346,8 @@ struct sp_config {
  */
 int sp_config_load(const char *path, char error[SP_CONFIG_ERROR_MAX],
 		   struct sp_config **ret_config);
+/* Whether a file is missing, or has nothing but comments: nothing is configured yet. */
+int sp_config_is_blank(const char *path);
 /* Load from bytes; @path is for messages only. */
 int sp_config_load_bytes(const char *path, const void *bytes, size_t size,
 			 char error[SP_CONFIG_ERROR_MAX],

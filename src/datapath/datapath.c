@@ -202,7 +202,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 		goto fail;
 	err = load_best(dp, config);
 	if (err) {
-		log_err_errno(err, "the kernel refuses the datapath; --verbose shows its log");
+		log_err_errno(err, "the kernel refuses the datapath; %s", sp_kernel_remedy(err));
 		goto fail;
 	}
 	dp->has_names = has_names(dp);

@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 
+#define KERNEL_TYPES	"/sys/kernel/btf/vmlinux"
+
 /*
  * Load a program to find out: net.core.bpf_jit_enable can't be read in a network namespace. Return:
  * 1 also if the program can't be loaded.
@@ -46,4 +48,13 @@ int sp_kernel_check(const char *program)
 		return -EOPNOTSUPP;
 	}
 	return 0;
+}
+
+const char *sp_kernel_remedy(int err)
+{
+	if (err == -EPERM)
+		return "start it as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW";
+	if (access(KERNEL_TYPES, R_OK))
+		return "it has no " KERNEL_TYPES ": build it with CONFIG_DEBUG_INFO_BTF";
+	return "--verbose shows its log";
 }

@@ -10,4 +10,7 @@
  */
 int sp_kernel_check(const char *program);
 
+/* After the kernel refused the datapath with @err. Return: the remedy, for a line of the log. */
+const char *sp_kernel_remedy(int err);
+
 #endif

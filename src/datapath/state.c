@@ -95,7 +95,7 @@ int sp_state_open(const char *state_dir, struct sp_state *ret_state)
 	else
 		err = make_dir(state_dir, state.dir);
 	if (err) {
-		log_err_errno(err, "state_dir %s: must be a directory below a mounted bpffs",
+		log_err_errno(err, "state_dir %s: must be a directory below a mounted bpffs (`mount -t bpf bpf /sys/fs/bpf`)",
 			      state_dir);
 		return err;
 	}

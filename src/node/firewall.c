@@ -56,7 +56,7 @@ static int list_sources(const struct sp_config *config, int is_v6, char *text, s
 	return l.used && l.used < l.room;
 }
 
-static const char *format_remedy(const struct sp_config *config, char buf[SP_WARNING_REMEDY_MAX])
+const char *sp_firewall_remedy(const struct sp_config *config, char *buf)
 {
 	char v4[SP_WARNING_REMEDY_MAX / 4], v6[SP_WARNING_REMEDY_MAX / 4];
 	int has_v4 = list_sources(config, 0, v4, sizeof(v4)),
@@ -81,7 +81,7 @@ void sp_firewall_tick(const struct sp_wire *wire, const struct sp_config *config
 	if (s.refused_pkts == known_pkts)
 		return;
 	known_pkts = s.refused_pkts;
-	sp_warn_with(format_remedy(config, buf), SP_WARNING_SEND_REFUSED, now_ns, "output",
+	sp_warn_with(sp_firewall_remedy(config, buf), SP_WARNING_SEND_REFUSED, now_ns, "output",
 		     "a firewall of this host (nftables or iptables, often `ct state invalid drop`) refuses packets that the "
 		     "daemon sends: %llu so far, the last one from %s to %s",
 			     (unsigned long long)s.refused_pkts,

@@ -12,4 +12,10 @@
 /* Warn if packets were refused since the last call; both borrowed. Call it a few times a second. */
 void sp_firewall_tick(const struct sp_wire *wire, const struct sp_config *config, __u64 now_ns);
 
+/*
+ * The lines of nft that exempt the daemon's packets from connection tracking. @buf has
+ * SP_WARNING_REMEDY_MAX bytes. Return: @buf, or a constant text.
+ */
+const char *sp_firewall_remedy(const struct sp_config *config, char *buf);
+
 #endif

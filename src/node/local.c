@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/sockaddr.h"
 #include "base/warnings.h"
+#include "node/host.h"
 
 /* backends of a configuration: each takes some microseconds, while packets wait */
 #define CHECK_MAX	4096
@@ -98,4 +99,6 @@ void sp_local_warn(const struct sp_config *config, int is_same_file)
 			if (checks++ < CHECK_MAX && sp_local_is(&p->backends[i].at.addr))
 				warn_of_backend(p, &p->backends[i]);
 		}
+	if (!is_same_file)
+		sp_host_warn(config);
 }

@@ -19,7 +19,7 @@ int sp_local_is(const struct sp_addr *addr);
 
 /*
  * Warn of local backends of @config; end warnings about backends now gone or elsewhere.
- * @is_same_file: the written backends were examined before
+ * @is_same_file: the written backends were examined before; else sp_host_warn(), too
  */
 void sp_local_warn(const struct sp_config *config, int is_same_file);
 

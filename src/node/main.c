@@ -16,6 +16,7 @@
 #include "names/names.h"
 #include "node/confine.h"
 #include "base/keys.h"
+#include "node/host.h"
 #include "node/local.h"
 #include "node/firewall.h"
 #include "node/orders.h"
@@ -29,6 +30,8 @@
 #include "store/store.h"
 #include "base/warnings.h"
 
+#define STATUS_FAILED	1
+#define STATUS_USAGE	2	/* also without a configuration */
 #define CHECK_BEATS	4	/* heartbeats between two checks of the interfaces */
 #define NAMES_WAIT_MS	500	/* for first look-ups, before the start */
 #define CONSUME_MAX	64	/* reads of the ring in one turn of the loop */
@@ -170,8 +173,10 @@ static void on_beat(uv_timer_t *timer)
 	sp_datapath_heartbeat(d->dp);
 	sp_report_send_state(&d->report);
 	sp_firewall_tick(d->wire, d->node->config, sp_now_ns());
-	if (!(d->beats++ % CHECK_BEATS))
+	if (!(d->beats++ % CHECK_BEATS)) {
 		check_interfaces(d);
+		sp_host_tick(d->node->config);
+	}
 	sp_datapath_policies_tick(d->dp, sp_now_ns());
 	sp_warnings_tick(sp_now_ns());
 }
@@ -332,6 +337,17 @@ static int find_backends(struct daemon *d)
 	return err;
 }
 
+/* Return: the exit status. With STATUS_USAGE systemd does not start the daemon again. */
+static int refuse_config(const struct sp_role *role, const char *path, const char *error)
+{
+	if (!sp_config_is_blank(path)) {
+		log_err("%s", error);
+		return STATUS_FAILED;
+	}
+	log_err("%s: nothing is configured yet: %s", path, role->first_steps);
+	return STATUS_USAGE;
+}
+
 static int run_daemon(const struct sp_role *role, const char *path)
 {
 	static struct daemon d;
@@ -343,10 +359,8 @@ static int run_daemon(const struct sp_role *role, const char *path)
 	d.path = path;
 	uv_loop_init(&d.loop);
 	err = role->load(path, error, &d.config);
-	if (err) {
-		log_err("%s", error);
-		return 1;
-	}
+	if (err)
+		return refuse_config(role, path, error);
 	if (!d.config->is_agent)
 		d.starter_err = sp_starter_open(&d.starter);
 	err = find_backends(&d);
@@ -434,6 +448,8 @@ static int unload_datapath(const struct sp_role *role, const char *path)
 	int err;
 
 	if (role->load(path, error, &config)) {
+		if (sp_config_is_blank(path))
+			return !!sp_state_remove(role->state_dir);
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
@@ -464,12 +480,12 @@ int sp_main(const struct sp_role *role, int argc, char **argv)
 		case 'v': level = SP_LOG_DEBUG; break;
 		case 'V': printf("%s %s\n", role->name, SP_VERSION); return 0;
 		case 'h': print_usage(role, stdout); return 0;
-		default: print_usage(role, stderr); return 2;
+		default: print_usage(role, stderr); return STATUS_USAGE;
 		}
 	}
 	if (optind < argc) {
 		print_usage(role, stderr);
-		return 2;
+		return STATUS_USAGE;
 	}
 	sp_log_init(role->name, level);
 	return is_unload ? unload_datapath(role, path) : run_daemon(role, path);

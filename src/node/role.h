@@ -14,6 +14,8 @@
  * struct sp_role - functions and constants of a role; all are called from the event loop
  * @name:	of the program
  * @config_path: default path of its configuration
+ * @first_steps: the remedy if nothing is configured yet
+ * @state_dir:	default, for --unload if nothing is configured
  * @load:	see sp_config_load()
  * @unload_delay_us: wait of --unload before the datapath is removed
  * @warn_of_host: at --check: log features that this host lacks for the role; may be NULL
@@ -32,6 +34,8 @@
 struct sp_role {
 	const char	*name;
 	const char	*config_path;
+	const char	*first_steps;
+	const char	*state_dir;
 	int		(*load)(const char *path, char error[SP_CONFIG_ERROR_MAX],
 				struct sp_config **ret_config);
 	unsigned int	unload_delay_us;

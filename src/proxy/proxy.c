@@ -224,7 +224,10 @@ static const struct sp_degraded *get_degraded(const struct sp_node *node)
 }
 
 const struct sp_role sp_proxy_role = {
-	.name = "spliced", .config_path = "/etc/spliced/spliced.yaml", .load = sp_config_load,
+	.name = "spliced", .config_path = "/etc/spliced/spliced.yaml",
+	.state_dir = "/sys/fs/bpf/spliced",
+	.first_steps = "`spliced --init --listen ADDRESS:PORT --backend ADDRESS:PORT` writes a file",
+	.load = sp_config_load,
 	.open = open_proxy, .close = close_proxy, .recover = recover_heads,
 	.configure = configure_proxy,
 	.event = handle_event, .tick = tick_proxy, .is_in_sync = is_in_sync,
