@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""A machine to install packages on: the root of this one below an overlay that keeps nothing, in the namespace of a proxy.
+"""A machine to install packages on: systemd in namespaces of its own, over the root of this machine, of which it changes nothing.
 
-It has a bpffs, a /run and a /tmp of its own. In the place of systemd, SYSTEMCTL does for spliced.service what maintainer
-scripts ask of it, and no more. (tests/kernels has real ones.)
+The root is an overlay that keeps nothing. /run, /tmp and the bpffs are its own, and so are processes, cgroups and the host's
+name; the network is that of a namespace of topo.py. No unit starts but those that are asked for, and what they require.
 """
+import contextlib
 import os
 import pathlib
 import signal
 import subprocess
+
+from tcp import wait_for
 
 SETUP = r"""
 set -e
@@ -18,65 +21,56 @@ cd "$1/root"
 mount -t proc proc proc
 mount --rbind /dev dev
 mount -t sysfs sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t bpf bpf sys/fs/bpf
-mount -t tmpfs tmpfs run
-mount -t tmpfs tmpfs tmp
-mkdir -p run/systemd/system
-rm -f usr/sbin/policy-rc.d
-echo ready
-exec sleep infinity
+mount -t tmpfs -o mode=755 run run
+mount -t tmpfs tmp tmp
+rm -rf usr/sbin/policy-rc.d etc/machine-id etc/systemd/system/*.wants lib/systemd/system/*.wants
+tr -d - <proc/sys/kernel/random/uuid >etc/machine-id	# without one systemd enables all units
+ln -s /dev/null etc/systemd/system/systemd-remount-fs.service
+printf '[Unit]\nDefaultDependencies=no\nWants=systemd-journald.service\n' >etc/systemd/system/scratch.target
+mkdir old
+pivot_root . old	# below chroot(2) systemd makes no namespace of users
+umount -l old
+exec env -i container=spliced PATH=/usr/sbin:/usr/bin /lib/systemd/systemd --unit=scratch.target --log-target=console \
+	--show-status=no
 """
-
-SYSTEMCTL = r"""#!/bin/bash
-# systemctl of a scratch machine: spliced.service, as far as maintainer scripts and tests go
-words=()
-for word; do case $word in -*) ;; *) words+=("$word") ;; esac; done
-file=/run/spliced.pid
-# every process gets the log of its own start
-start() {
-	setsid /usr/sbin/spliced </dev/null >>/tmp/spliced.log 2>&1 &
-	echo $! >$file
-}
-stop() {
-	[ -e $file ] || return 0
-	kill "$(cat $file)" && tail --pid="$(cat $file)" -f /dev/null
-	rm -f $file
-}
-has_spliced() { [[ " ${words[*]} " == *" spliced.service "* ]]; }
-echo "${words[*]}" >>/tmp/systemctl.log
-has_spliced || exit $([ "${words[0]}" = is-active ] && echo 3 || echo 0)
-case ${words[0]} in
-is-enabled) [ -e /etc/systemd/system/multi-user.target.wants/spliced.service ] && echo enabled || { echo disabled; exit 1; } ;;
-is-active) [ -e $file ] && kill -0 "$(cat $file)" ;;
-enable) deb-systemd-helper enable spliced.service ;;
-start) start ;;
-stop) stop ;;
-restart) stop; start ;;
-reload) kill -HUP "$(cat $file)" ;;
-esac
-"""
+CGROUPS = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")      # where version 2 is, beside version 1 or alone
+NAMESPACES = "-m -p -u -i -C -r -w".split()
 
 
 class Machine:
     def __init__(self, ns, work):
-        self.ns, self.work = ns, pathlib.Path(work)
-        self.root = self.work / "root"
-        self.process = ns.popen("unshare", "-m", "--propagation", "private", "sh", "-c", SETUP, "sh", str(work),
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
-        line = self.process.stdout.readline()
-        if line != "ready\n":
-            raise RuntimeError(f"scratch machine: {line}{self.process.stdout.read()}")
-        self.write("/usr/bin/systemctl", SYSTEMCTL)
-        self.sh("chmod 755 /usr/bin/systemctl")
+        self.ns, self.pid = ns, None
+        self.cgroup = next(pathlib.Path(path, f"scratch-{ns.full}") for path in CGROUPS if os.path.exists(f"{path}/cgroup.procs"))
+        self.cgroup.mkdir()
+        self.log = open(pathlib.Path(work, "log"), "w+")
+        os.mkdir(f"{work}/scratch")
+        join = f"echo $$ >{self.cgroup}/cgroup.procs; exec \"$@\""
+        self.process = ns.popen("sh", "-c", join, "sh", *"unshare -m -p -u -i -C --propagation private --fork --kill-child sh -c".split(),
+                                SETUP, "sh", f"{work}/scratch", stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        try:
+            wait_for(self.is_up, "systemd to be up", 30)
+        except BaseException:
+            self.close()
+            raise
+
+    def is_up(self):
+        assert self.process.poll() is None, pathlib.Path(self.log.name).read_text()
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        if not children or "systemd" not in pathlib.Path(f"/proc/{children[0]}/comm").read_text():
+            return False
+        self.pid = children[0]
+        return self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded")
 
     def command(self, *words):
-        return ["nsenter", "-m", "-t", str(self.process.pid), "chroot", str(self.root), *map(str, words)]
+        return ["nsenter", "-t", self.pid, *NAMESPACES, *map(str, words)]
 
     def run(self, *words, check=True, **more):
         with self.ns.inside():
             done = subprocess.run(self.command(*words), text=True, timeout=120, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  stdin=None if "input" in more else subprocess.DEVNULL,
-                                  env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin"}, **more)
+                                  **({} if "input" in more else {"stdin": subprocess.DEVNULL}),
+                                  env={"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C.UTF-8"}, **more)
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(map(str, words))}: {done.stdout}")
         return done.stdout
@@ -84,19 +78,26 @@ class Machine:
     def sh(self, script, **more):
         return self.run("sh", "-c", script, **more)
 
-    def write(self, path, text):
-        """A new file: one of the lower root must not be written through a link of it."""
-        self.sh(f"rm -f {path} && cat >{path}", input=text)
-
     def copy(self, path):
         """Return its path there."""
-        with open(path, "rb") as file, self.ns.inside():
-            name = f"/tmp/{pathlib.Path(path).name}"
+        name = f"/tmp/{pathlib.Path(path).name}"
+        with open(path, "rb") as file:
             subprocess.run(self.command("sh", "-c", f"cat >{name}"), stdin=file, check=True, timeout=60)
         return name
 
+    def dpkg(self, *words):
+        """The index of manual pages is not made anew."""
+        return self.run("dpkg", "--no-triggers", *words)
+
     def close(self):
-        self.sh("[ ! -e /run/spliced.pid ] || systemctl stop spliced.service", check=False)
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)    # which takes its systemd along, and that its processes
         self.process.wait()
-        self.process.stdout.close()
+        self.log.close()
+        wait_for(self.is_gone, "the cgroup to be empty", 10)
+
+    def is_gone(self):
+        for path, _, _ in os.walk(self.cgroup, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        return not self.cgroup.exists()
