@@ -71,8 +71,8 @@ static void show_splices(const json_t *object, FILE *out)
 
 	fprintf(out, "  splices     %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " (%.1f %%)\n", splices, max,
 		max ? 100.0 * splices / max : 0.0);
-	fprintf(out, "  survivable  %" JSON_INTEGER_FORMAT "\n",
-		int_of(object, "connections_survivable"));
+	fprintf(out, "  survivable  %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " live\n",
+		int_of(object, "connections_survivable"), int_of(object, "connections_live"));
 	fprintf(out, "  pending     %" JSON_INTEGER_FORMAT "\n", int_of(object, "pending"));
 }
 
