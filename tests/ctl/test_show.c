@@ -57,7 +57,7 @@ static const char aligned_status[] =
 	"  config      /etc/spliced/spliced.yaml\n"
 	"  store       redis, in sync\n"
 	"  splices     250000 of 1000000 (25.0 %)\n"
-	"  survivable  249000\n"
+	"  survivable  249000 of 249500 live\n"
 	"  pending     3\n"
 	"\nWARNINGS\n"
 	"WARNING: service www: mode split can't be had at 1 of 2 backends\n"
@@ -95,7 +95,7 @@ static void status_is_aligned(void **state)
 {
 	json_t *object = json("{\"version\":\"0.1.0\",\"pid\":7,\"uptime_s\":125,\"ready\":true,"
 			      "\"config\":\"/etc/spliced/spliced.yaml\",\"splices\":250000,\"splices_max\":1000000,"
-			      "\"pending\":3,\"proxy\":\"proxy1\",\"in_sync\":true,\"connections_survivable\":249000,"
+			      "\"pending\":3,\"proxy\":\"proxy1\",\"in_sync\":true,\"connections_live\":249500,\"connections_survivable\":249000,"
 			      "\"store\":{\"engine\":\"redis\",\"servers\":["
 			      "{\"name\":\"10.0.8.1:6379\",\"state\":\"up\",\"latency_us\":87,\"in_flight\":3,"
 			      "\"commands\":1000,\"errors\":0,\"reconnects\":1},"
