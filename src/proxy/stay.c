@@ -12,6 +12,8 @@
 #include "proxy/commit.h"
 #include "proxy/home.h"
 
+#define SETTLED_NS	10000000000ULL
+
 /* Pools are known by parts of hashes of names: two may be equal. */
 static int is_pool_unique(const struct sp_config *config, __u16 id)
 {
@@ -143,6 +145,12 @@ struct sp_next sp_stay_done(struct sp_proxy *p, struct sp_conn *c)
 	return sp_stay_forward(c, "stays with its backend");
 }
 
+/* While this daemon was away, routers have sent packets of its legs to peers, and may still do so. */
+static int is_settled(const struct sp_proxy *p)
+{
+	return sp_now_ns() - p->sync.start_ns >= SETTLED_NS;
+}
+
 /*
  * Any proxy may forward a single segment without a body again: the backend drops the duplicate (law
  * 8). All else moves the boundary for all proxies. So does a proxy that has not opened the leg, as
@@ -153,7 +161,7 @@ struct sp_next sp_stay_commit(struct sp_proxy *p, struct sp_conn *c, const struc
 {
 	int is_bare = sp_home_owns(p, &c->leg.out.saddr) && !c->is_guess &&
 		      c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 &&
-		      !c->plan.bytes && !sp_leg_is_elsewhere(leg);
+		      !c->plan.bytes && !sp_leg_is_elsewhere(leg) && is_settled(p);
 
 	if (!sp_node_is_shared(&p->node) || is_bare)
 		return sp_stay_done(p, c);

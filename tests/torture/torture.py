@@ -46,6 +46,7 @@ def arguments():
                         help="`requests`: of each connection they alternate between pools (default %(default)s)")
     parser.add_argument("--mode", choices=MODES, default="whole",
                         help="of splices; with all but `whole`, backends have agents, which are struck as well (default %(default)s)")
+    parser.add_argument("--changed", action="store_true", help="with --kind requests: heads change on their way")
     parser.add_argument("--clients", type=int, default=3, help="for each phase in a shot (default %(default)s)")
     parser.add_argument("--source", choices=("snat", "client"), default="snat", help="of the pool (default %(default)s)")
     parser.add_argument("--way", choices=("bird", "flow", "spray"), default="bird", help="how packets find a proxy (default %(default)s); flow and spray: lost hosts stay in the routes")
@@ -74,11 +75,14 @@ def arguments():
     return args
 
 
-def pools(cluster, source):
+CHANGES = {"forwarded": "x-forwarded-for", "request_headers": {"set": {"X-Tier": "front"}, "remove": ["X-Debug"]}}
+
+
+def pools(cluster, source, is_changed):
     """One service, which routes each request by the first part of its path."""
     of = {name: daemon.pool(cluster.view(1), f"www-{name}", source, port) for name, port in POOLS.items()}
     yield (daemon.service("www", source, "http", PORT, route="request", default=of["a"]["name"],
-                          routes=[{"path": f"/{name}", "pool": pool["name"]} for name, pool in of.items()]), *of.values())
+                          routes=[{"path": f"/{name}", "pool": pool["name"]} for name, pool in of.items()], **(CHANGES if is_changed else {})), *of.values())
 
 
 def services(cluster, source):
@@ -128,7 +132,7 @@ def torture(cluster, stack, args):
     stack.callback(backends.close)
     late = Late(cluster, LATE_S)
     stack.callback(late.close)
-    cluster.start(list((pools if args.kind == "requests" else services)(cluster, args.source)))
+    cluster.start(list(pools(cluster, args.source, args.changed) if args.kind == "requests" else services(cluster, args.source)))
     trials = asyncio.run(shots(cluster, backends, late, args))
     table.show(trials)
     table.save(args.csv, args.seed, trials)
