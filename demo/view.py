@@ -37,7 +37,7 @@ class View:
             return None
         try:
             now, pkts = time.monotonic(), proxy.counters()["spliced_pkts"]
-        except (AssertionError, ValueError, KeyError):      # it ends just now
+        except (OSError, AssertionError, ValueError, KeyError):     # it ends, or begins, just now
             return None
         before = self.seen.get(proxy.name, (now - 1, pkts))
         self.seen[proxy.name] = now, pkts

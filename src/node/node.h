@@ -20,31 +20,29 @@
 #include "tcp/wire.h"
 
 #define SP_NODE_COUNTERS(X) \
-	X(spliced) X(spliced_whole) X(spliced_split) X(spliced_adopt) \
-	X(fell_back_no_agent) X(fell_back_agent_lacks_split) X(fell_back_agent_lacks_adopt) \
+	X(spliced) X(spliced_whole) X(spliced_split) X(spliced_adopt) X(fell_back_no_agent) \
+	X(fell_back_agent_lacks_split) X(fell_back_agent_lacks_adopt) \
 	X(fell_back_no_listener) X(fell_back_filtered) X(fell_back_clock_off) \
 	X(fell_back_source_client) X(fell_back_not_in_sync) X(fell_back_store_away) \
-	X(fell_back_small_mss) X(fell_back_requests) X(fell_back_head_acked) \
-	X(unprotected) X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
-	X(reset_unknown) X(client_reset) X(syn_challenged) X(rst_challenged) X(challenge_throttled) \
-	X(stray_kept) X(relayed) X(fetched) X(adopted) \
-	X(sent_home) X(told_again) X(probes_answered) X(heads_late) X(expired) \
-	X(cookie_expired) X(backend_refused) X(backend_silent) X(queued) X(queue_full) X(queue_timed_out) X(ports_reclaimed) X(gave_way) X(share_full) \
-	 X(ports_exhausted) X(ports_found) \
-	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) X(held_full) \
-	X(event_old) X(stopped) X(segment_bad) X(segment_foreign) X(segment_gap) X(commit_failed) X(head_stashed) \
-	X(path_ambiguous) X(stash_failed) X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
+	X(fell_back_small_mss) X(fell_back_requests) X(fell_back_head_acked) X(unprotected) \
+	X(answered_400) X(answered_404) X(answered_408) X(answered_431) X(answered_503) \
+	X(reset_unknown) X(client_reset) X(syn_challenged) X(rst_challenged) \
+	X(challenge_throttled) X(stray_kept) X(relayed) X(fetched) X(adopted) X(sent_home) \
+	X(told_again) X(probes_answered) X(heads_late) X(expired) X(cookie_expired) \
+	X(backend_refused) X(backend_silent) X(queued) X(queue_full) X(queue_timed_out) \
+	X(ports_reclaimed) X(gave_way) X(share_full) X(ports_exhausted) X(ports_found) \
+	X(ports_unmarked) X(ports_returned) X(ports_stale) X(ports_avoided) X(pending_full) \
+	X(held_full) X(event_old) X(stopped) X(segment_bad) X(segment_foreign) \
+	X(segment_gap) X(commit_failed) X(head_stashed) X(path_ambiguous) X(stash_failed) \
+	X(stash_unprotected) X(heads_resumed) X(heads_owed) X(heads_outdated) \
 	X(owed_repeated) X(owed_probed) X(owed_lost) X(owed_unseen) X(introduced_again) \
 	X(answered_414) X(closed_empty) X(head_gave_way) X(reply_gave_way) X(quote_asked) \
 	X(agent_asked) X(agent_no_half) X(agent_whole) X(agent_unanswered) X(agent_passed) \
-	X(agent_untaken) X(adopted_in_vain) \
-	X(requests) X(requests_stayed) X(requests_moved) X(requests_taken_back) \
-	X(requests_refused) X(requests_ahead) \
-	X(requests_stale) X(guesses_wrong) X(tunnels) X(legs_left) X(legs_parked) X(legs_unparked) \
-	X(heads_again) \
-	X(changes_refused) \
-	X(origins_refused) X(sent_to_reader) X(responses_unknown) X(responses_excess) \
-	X(responses_spoiled) X(reset_down) \
+	X(agent_untaken) X(adopted_in_vain) X(requests) X(requests_stayed) X(requests_moved) \
+	X(requests_taken_back) X(requests_refused) X(requests_ahead) X(requests_stale) \
+	X(guesses_wrong) X(tunnels) X(legs_left) X(legs_parked) X(legs_unparked) \
+	X(heads_again) X(changes_refused) X(origins_refused) X(sent_to_reader) \
+	X(responses_unknown) X(responses_excess) X(responses_spoiled) X(reset_down) \
 	X(keepalive_probes) X(keepalive_clients_lost) X(keepalive_backends_lost)
 
 struct sp_node_counters {
