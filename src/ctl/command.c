@@ -43,7 +43,7 @@ static const struct sp_command commands[] = {
 	  "the configuration in effect; what FILE would change" },
 	{ "backend", NULL, SP_OPTION_RESET, SP_WORDS_ORDER, 0, sp_command_backend,
 	  "POOL/NAME ORDER, --reset",
-	  "new connections of a backend: up, drain, down, auto, weight N, weight auto" },
+	  "new connections of a backend at this proxy: up, drain, down, auto, weight N, weight auto" },
 	{ "wait-drained", "status", SP_OPTION_TIMEOUT, SP_WORDS_BACKEND, 0,
 	  sp_command_wait_drained, "POOL/NAME [--timeout S]",
 	  "wait until a backend has no connection left" },
