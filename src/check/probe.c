@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -19,10 +20,13 @@
 #define RUN_TRIES	3		/* where a local port turns out to be in use */
 #define URL_MAX		512
 #define IDLE_MAX	512
+#define EVENTS_MAX	64		/* at once */
 
 struct sp_prober {
 	uv_loop_t		*loop;
 	uv_timer_t		timer;
+	uv_poll_t		poll;			/* of @sockets */
+	int			sockets;		/* an epoll of all that libcurl waits for */
 	CURLM			*multi;
 	sp_probe_done		done;
 	void			*ctx;
@@ -31,16 +35,9 @@ struct sp_prober {
 	CURL			*idle[IDLE_MAX];	/* handles for later runs */
 };
 
-/* A socket that libcurl waits for. @probe: its run, which ends later than the watch */
-struct watch {
-	struct sp_prober	*prober;
-	struct sp_probe		*probe;
-	uv_poll_t		poll;
-	curl_socket_t		fd;
-};
-
 /**
  * struct sp_probe - a run under way
+ * @fd:		its socket
  * @is_connected: the handshake of TCP is complete
  * @is_enough:	the response decides already, and we hang up
  * @has_head:	the head of the response is complete
@@ -55,6 +52,7 @@ struct sp_probe {
 	CURL			*easy;
 	struct curl_slist	*headers, *connect_to;
 	unsigned int		tries;
+	curl_socket_t		fd;
 	int			is_connected, is_enough, has_head, has_text;
 	size_t			body_bytes, tail_len;
 	int			open_err;
@@ -432,72 +430,60 @@ static void collect_ended(struct sp_prober *p)
 
 /* ---- libcurl on the event loop ---- */
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static int flags_of(__u32 events)
 {
-	struct watch *w = poll->data;
-	struct sp_prober *p = w->prober;
+	int flags = events & EPOLLIN ? CURL_CSELECT_IN : 0;
+
+	if (events & (EPOLLERR | EPOLLHUP))	/* the next call finds the error */
+		return CURL_CSELECT_IN | CURL_CSELECT_OUT;
+	return flags | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
+}
+
+/* libcurl's own time of the connection is that of TLS. */
+static void note_connected(struct sp_probe *probe)
+{
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(peer);
-	int running, flags = 0;
 
-	/* libcurl's own time of the connection is that of TLS */
-	if (!w->probe->is_connected)
-		w->probe->is_connected = !getpeername(w->fd, (struct sockaddr *)&peer, &len);
-	if (status < 0)
-		flags = CURL_CSELECT_ERR;
-	if (events & UV_READABLE)
-		flags |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		flags |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(p->multi, w->fd, flags, &running);
+	if (!probe->is_connected)
+		probe->is_connected = !getpeername(probe->fd, (struct sockaddr *)&peer, &len);
+}
+
+/* No probe is freed before the last event, since an event names its probe. */
+static void on_poll(uv_poll_t *poll, int status, int uv_events)
+{
+	struct epoll_event events[EVENTS_MAX];
+	struct sp_prober *p = poll->data;
+	int running, n = epoll_wait(p->sockets, events, EVENTS_MAX, 0);
+
+	for (int i = 0; i < n; i++) {
+		struct sp_probe *probe = events[i].data.ptr;
+
+		note_connected(probe);
+		curl_multi_socket_action(p->multi, probe->fd, flags_of(events[i].events),
+					 &running);
+	}
 	collect_ended(p);
 }
 
-static void on_watch_closed(uv_handle_t *handle)
+/* A uv_poll_t for each socket would cost twice the system calls. @known: it was added before */
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
 {
-	free(handle->data);
-}
-
-static struct watch *add_watch(struct sp_prober *p, CURL *easy, curl_socket_t fd)
-{
-	struct watch *w = calloc(1, sizeof(*w));
-
-	if (!w)
-		return NULL;
-	w->prober = p;
-	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &w->probe);
-	w->fd = fd;
-	w->poll.data = w;
-	if (uv_poll_init_socket(p->loop, &w->poll, fd)) {
-		free(w);
-		return NULL;
-	}
-	curl_multi_assign(p->multi, fd, w);
-	return w;
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *data)
-{
+	struct epoll_event event = { 0 };
 	struct sp_prober *p = ctx;
-	struct watch *w = data;
-	int events = 0;
+	struct sp_probe *probe;
 
 	if (what == CURL_POLL_REMOVE) {
-		if (w) {
-			uv_poll_stop(&w->poll);
-			uv_close((uv_handle_t *)&w->poll, on_watch_closed);
-			curl_multi_assign(p->multi, fd, NULL);
-		}
+		epoll_ctl(p->sockets, EPOLL_CTL_DEL, fd, &event);
 		return 0;
 	}
-	w = w ?: add_watch(p, easy, fd);
-	if (!w)
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &probe);
+	probe->fd = fd;
+	event.data.ptr = probe;
+	event.events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
+	if (epoll_ctl(p->sockets, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event))
 		return -1;
-	if (what & CURL_POLL_IN)
-		events |= UV_READABLE;
-	if (what & CURL_POLL_OUT)
-		events |= UV_WRITABLE;
-	uv_poll_start(&w->poll, events, on_poll);
+	curl_multi_assign(p->multi, fd, p);
 	return 0;
 }
 
@@ -528,13 +514,17 @@ int sp_prober_open(uv_loop_t *loop, sp_probe_done done, void *ctx, struct sp_pro
 	if (!p)
 		return -ENOMEM;
 	*p = (struct sp_prober){ .loop = loop, .done = done, .ctx = ctx };
+	p->sockets = epoll_create1(EPOLL_CLOEXEC);
 	p->multi = curl_global_init(CURL_GLOBAL_DEFAULT) ? NULL : curl_multi_init();
-	if (!p->multi) {
+	if (!p->multi || p->sockets < 0 || uv_poll_init(loop, &p->poll, p->sockets)) {
+		if (p->sockets >= 0)
+			close(p->sockets);
 		free(p);
 		return -ENOMEM;
 	}
 	uv_timer_init(loop, &p->timer);
-	p->timer.data = p;
+	p->timer.data = p->poll.data = p;
+	uv_poll_start(&p->poll, UV_READABLE, on_poll);
 	curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
 	curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION, on_timer);
