@@ -15,8 +15,8 @@ int sp_host_forwards(const char *interface, int is_v4);
 int sp_host_has_family(const struct sp_config *config, int is_v4);
 
 /*
- * Warn of missing settings, at the start and at a reload. For an agent, or on a machine with none of
- * the interfaces, nothing happens.
+ * Warn of missing settings, at the start and at a reload. For an agent, or on a machine without the
+ * interfaces, nothing happens.
  */
 void sp_host_warn(const struct sp_config *config);
 

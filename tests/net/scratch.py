@@ -68,7 +68,7 @@ class Machine:
 
     def run(self, *words, check=True, **more):
         with self.ns.inside():
-            done = subprocess.run(self.command(*words), text=True, timeout=120, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            done = subprocess.run(self.command(*words), text=True, timeout=300, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   **({} if "input" in more else {"stdin": subprocess.DEVNULL}),
                                   env={"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin", "LC_ALL": "C.UTF-8"}, **more)
         if check and done.returncode:

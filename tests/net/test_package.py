@@ -27,9 +27,10 @@ PROGRAMS = {"spliced": ["sbin/spliced", "sbin/spliced-check", "bin/splicectl"], 
 
 @pytest.fixture(scope="module")
 def packages():
-    """{name: file}"""
-    done = subprocess.run([sys.executable, ROOT / "debian/package.py"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    """{name: file}. tests/kernels brings them along, without the tree."""
+    if (ROOT / "debian").exists():
+        done = subprocess.run([sys.executable, ROOT / "debian/package.py"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
     return {path.name.partition("_")[0]: path for path in OUT.glob("*.deb")}
 
 
@@ -103,9 +104,9 @@ def test_nothing_starts_before_it_is_configured(machine, packages):
 def started(machine, packages, net):
     """As OPERATIONS has it."""
     listen, backend = f"{VIP['snat'][4]}:{PORT}", f"{net.backend1.addr(4)}:{PORT}"
-    machine.dpkg("-i", machine.copy(packages["spliced"]))
+    machine.run("apt-get", "install", "-q", "-y", machine.copy(packages["spliced"]))
     machine.run("spliced", "--init", "--protocol", "tcp", "--listen", listen, "--backend", backend)
-    machine.run("systemctl", "enable", "--now", "spliced")
+    machine.sh("systemctl enable --now spliced || { journalctl --no-pager -u spliced; exit 1; }")
     wait_ready(machine)
     return machine
 
