@@ -121,10 +121,13 @@ static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct sp_reading *r,
 	return s ? read_slot(p, s, r, seg) : SP_PARSE_BAD;
 }
 
-/* The opener of the leg may have carried requests that were not committed. */
+/*
+ * The opener of the leg may have carried requests that were not committed. From a leg that was left
+ * here no packet reaches the client.
+ */
 static int is_fetched(const struct sp_entry *down)
 {
-	return !!(down->half.flags & SP_HALF_F_FETCHED);
+	return down->half.flags & SP_HALF_F_FETCHED && down->meta.boundary.bound != SP_BOUND_GONE;
 }
 
 /* The beginning of a response, as the store knows it, has passed elsewhere. */
