@@ -36,7 +36,8 @@ int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr)
 
 /*
  * The boundary has moved on if this proxy was away: the store has a later version. Data that make
- * no head whole are the sign.
+ * no head whole are the sign. Bytes behind a hole: a dead proxy, or one that was taken for dead, has
+ * acknowledged the bytes before, and the store has these.
  */
 void sp_home_ask_next(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -47,6 +48,8 @@ void sp_home_ask_next(struct sp_proxy *p, struct sp_conn *c)
 	c->is_news = 0;
 	c->ask_ns = now_ns + ASK_NEXT_NS;
 	sp_store_fetch(p->node.store, &c->front);
+	if (c->reasm.span_count && !c->reasm.len)
+		sp_store_read_head(p->node.store, &c->front);
 }
 
 /*
