@@ -36,8 +36,8 @@ int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr)
 
 /*
  * The boundary has moved on if this proxy was away: the store has a later version. Data that make
- * no head whole are the sign. Bytes behind a hole: a dead proxy, or one that was taken for dead, has
- * acknowledged the bytes before, and the store has these.
+ * no head whole are the sign. Bytes behind a hole: the bytes before were acknowledged elsewhere, and
+ * are in the store.
  */
 void sp_home_ask_next(struct sp_proxy *p, struct sp_conn *c)
 {

@@ -145,7 +145,7 @@ struct sp_next sp_stay_done(struct sp_proxy *p, struct sp_conn *c)
 	return sp_stay_forward(c, "stays with its backend");
 }
 
-/* While this daemon was away, routers have sent packets of its legs to peers, and may still do so. */
+/* While this daemon was away, packets of its legs went to peers; routers may not know yet. */
 static int is_settled(const struct sp_proxy *p)
 {
 	return sp_now_ns() - p->sync.start_ns >= SETTLED_NS;
