@@ -203,7 +203,8 @@ static int is_lost(const struct sp_conn *c, const struct sp_leg *leg)
 static int is_elsewhere(struct sp_proxy *p, const struct sp_conn *c, const struct sp_leg *leg)
 {
 	return !c->left_ns && leg->is_acked && sp_node_is_shared(&p->node) &&
-	       (sp_leg_is_elsewhere(leg) || !sp_home_owns(p, &c->leg.out.saddr));
+	       (leg->down.half.flags & SP_HALF_F_FETCHED ||
+		!sp_home_owns(p, &c->leg.out.saddr));
 }
 
 static struct sp_next reset_leg(struct sp_proxy *p, struct sp_conn *c, struct sp_leg *leg)
