@@ -31,7 +31,7 @@ SUITES = {"debian": ("bookworm", "trixie", "trixie-backports"),
 USUAL = ("5.10", "6.1", "6.12", "newest")
 FIRST_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")    # to reach the root
 COPIED = ("build/src/proxy/spliced", "build/src/agent/spliced-agent", "build/src/ctl/splicectl", "build/tests/bpf/test_*",
-          "build/package/*.deb", "tests/net/*.py", "tests/kernels/*.py", "contrib/bird/*")
+          "build/package/*.deb", "tests/net/*.py", "tests/kernels/*.py", "contrib/bird/*", "contrib/systemd/*")
 LIMIT_S = 3600      # for one kernel
 
 

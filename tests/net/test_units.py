@@ -15,7 +15,7 @@ from kernel import needs_adopt
 
 pytestmark = pytest.mark.spliced
 UNITS = pathlib.Path(__file__).resolve().parents[2] / "contrib" / "systemd"
-BITS = {"net_admin": 12, "net_raw": 13, "setgid": 6, "setuid": 7, "perfmon": 38, "bpf": 39}     # capability.h
+BITS = {"net_admin": 12, "net_raw": 13, "setgid": 6, "setuid": 7, "sys_admin": 21, "perfmon": 38, "bpf": 39}     # capability.h
 BYTES = 1 << 20
 
 
