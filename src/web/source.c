@@ -15,6 +15,7 @@
 
 #define REFRESH_NS	1000000000ULL
 #define REFRESH_TIMES	10	/* a daemon with many backends is not kept busy */
+#define REFRESH_MAX_NS	3000000000ULL
 #define LIMIT_MS	1000	/* for an answer: a daemon that hangs is away */
 
 static int set_error(struct sp_source *source, const char *what, int err)
@@ -95,7 +96,9 @@ static __u64 pause_ns(const struct sp_source *source)
 {
 	__u64 pause = REFRESH_TIMES * source->took_ns;
 
-	return source->is_up && pause > REFRESH_NS ? pause : REFRESH_NS;
+	if (!source->is_up || pause < REFRESH_NS)
+		return REFRESH_NS;
+	return pause < REFRESH_MAX_NS ? pause : REFRESH_MAX_NS;
 }
 
 int sp_source_refresh(struct sp_source *source)

@@ -17,6 +17,7 @@
 #define REQUESTS	0x20
 #define HANDSHAKE_FLAGS	7
 #define IS_NAMED	8
+#define HAS_RESPONSE	128
 
 static const __u64 key[1][2] = { { 1, 2 } };
 static struct sp_seal seal;
@@ -73,13 +74,23 @@ static int is_wscale(__u8 byte)
 static int is_tail(const __u8 *tail)
 {
 	static const __u8 tunnel[6];
-	__u8 flags = tail[14] & 15, bound = tail[14] >> 4;
+	__u8 flags = tail[14] & 15, bound = tail[14] >> 4 & 7;
 
 	if (!is_wscale(tail[6]) || !is_wscale(tail[7]) || flags & ~(HANDSHAKE_FLAGS | IS_NAMED))
 		return 0;
 	if (bound == SP_BOUND_NONE)
-		return !memcmp(tail + 8, tunnel, sizeof(tunnel));
+		return !(tail[14] & HAS_RESPONSE) &&
+		       !memcmp(tail + 8, tunnel, sizeof(tunnel));
 	return bound == SP_BOUND_STOP || bound == SP_BOUND_CHUNK || bound == SP_BOUND_CHUNK_END;
+}
+
+/* What another proxy can go on with. */
+static int is_response(const __u8 *bytes)
+{
+	__u8 bound = bytes[6], reading = bytes[7];
+
+	return bound > SP_BOUND_NONE && bound <= SP_BOUND_LAST_LF && bound != SP_BOUND_UNKNOWN &&
+	       bound != SP_BOUND_GONE && !(reading & ~SP_READING_STORED);
 }
 
 /* A tuple, and an MSS unless 0. */
@@ -106,11 +117,12 @@ static int is_changed_way(const __u8 *bytes, size_t len)
 
 /*
  * A sender with the key may announce any splice, except with an invalid tuple. An MSS may follow
- * the tuple. With the flag, a change may follow, and a tail must.
+ * the tuple. With the flag, a change, a response and a name may follow, and a tail must.
  */
 static int is_record(const __u8 *bytes, size_t len)
 {
 	size_t behind = len - OUT_AT - SP_SEAL_TAIL_BYTES;
+	__u8 flags;
 	static const __u8 no_addr[16];
 
 	if (len <= OUT_AT + SP_SEAL_TAIL_BYTES)
@@ -122,11 +134,19 @@ static int is_record(const __u8 *bytes, size_t len)
 	behind -= SP_RECORD_TAIL_BYTES;
 	if (!is_tail(bytes + OUT_AT + behind))
 		return 0;
-	if (bytes[OUT_AT + behind + SP_RECORD_TAIL_BYTES - 1] & IS_NAMED) {
+	flags = bytes[OUT_AT + behind + SP_RECORD_TAIL_BYTES - 1];
+	if (flags & IS_NAMED) {
 		if (behind <= SP_RECORD_NAME_BYTES)
 			return 0;
 		behind -= SP_RECORD_NAME_BYTES;
 		if (!memcmp(bytes + OUT_AT + behind, no_addr, sizeof(no_addr)))
+			return 0;
+	}
+	if (flags & HAS_RESPONSE) {
+		if (behind <= SP_RECORD_RESPONSE_BYTES)
+			return 0;
+		behind -= SP_RECORD_RESPONSE_BYTES;
+		if (!is_response(bytes + OUT_AT + behind))
 			return 0;
 	}
 	return is_changed_way(bytes + OUT_AT, behind);

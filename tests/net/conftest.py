@@ -312,10 +312,10 @@ class Lab:
 def start_cluster(request, mode, tmp_path_factory):
     """A context manager: several proxies with raw services, or with those of `services(view, source)`."""
     @contextlib.contextmanager
-    def start(sources=("snat",), services=daemon.raw_services, limits={}, store=None, **options):
+    def start(sources=("snat",), services=daemon.raw_services, limits={}, store=None, folder=None, **options):
         if mode == "direct":
             pytest.skip("needs the daemon")
-        cluster = Cluster(request.config.getoption("--build"), tmp_path_factory.mktemp("cluster"), **(options if "agents" in options else {"mode": mode, **options}))
+        cluster = Cluster(request.config.getoption("--build"), folder or tmp_path_factory.mktemp("cluster"), **(options if "agents" in options else {"mode": mode, **options}))
         with is_live(cluster):
             yield cluster.start([entry for source in sources for entry in services(cluster.view(1), source)],
                                 limits={**SPLICES, **limits}, **({"store": store} if store else {}))

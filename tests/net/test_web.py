@@ -6,10 +6,12 @@
 import contextlib
 import http.client
 import json
+import os
 import pathlib
 import re
 import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -63,12 +65,19 @@ class Web:
                 for line in self.ask("/metrics")[2].splitlines() if line[0] != "#"}
 
 
+@contextlib.contextmanager
+def open_folder():
+    """Not below pytest's own, which each pytest that starts shuts to all but root: spliced-web is not root."""
+    with tempfile.TemporaryDirectory(prefix="sp-web-") as folder:
+        os.chmod(folder, 0o711)
+        yield pathlib.Path(folder)
+
+
 @pytest.fixture(scope="module")
 def lab(start_cluster, request):
-    with start_cluster(services=services, proxies=2, stores=1) as cluster:
+    with open_folder() as folder, start_cluster(services=services, proxies=2, stores=1, folder=folder) as cluster:
         cluster.servers = {name: Server(cluster.ns[name], PORT) for name in ("backend1", "backend2")}
-        for folder in pathlib.Path(cluster.proxies[0].socket).parents[:-2]:
-            folder.chmod(0o711)     # pytest's are for root alone, and spliced-web is not root
+        pathlib.Path(cluster.proxies[0].socket).parent.chmod(0o711)
         cluster.web = Web(request.config.getoption("--build"), cluster.proxies[0].socket)
         try:
             wait_for(lambda: states(cluster) == {"up"}, "checks to pass")
