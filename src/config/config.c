@@ -454,6 +454,20 @@ const struct sp_service_conf *sp_config_service_at(const struct sp_config *confi
 	return found ? found->service : NULL;
 }
 
+const struct sp_pool_conf *sp_config_pool_of(const struct sp_config *config, __u16 id)
+{
+	const struct sp_pool_conf *found = NULL;
+
+	for (size_t i = 0; i < config->pool_count; i++) {
+		if ((__u16)config->pools[i].id != id)
+			continue;
+		if (found)
+			return NULL;
+		found = &config->pools[i];
+	}
+	return found;
+}
+
 void sp_config_other_ports(const struct sp_config *config, unsigned int *ret_first,
 			   unsigned int *ret_last)
 {

@@ -430,6 +430,12 @@ void sp_config_other_ports(const struct sp_config *config, unsigned int *ret_fir
 const struct sp_service_conf *sp_config_service_at(const struct sp_config *config,
 						   const struct sp_tuple *front);
 
+/*
+ * @id: as in struct sp_half, a part of a hash of the name. Return: NULL: no pool has it, or several
+ * have.
+ */
+const struct sp_pool_conf *sp_config_pool_of(const struct sp_config *config, __u16 id);
+
 /* Whether the backend of a pool follows from the head of a request. */
 static inline int sp_pool_hashes_requests(const struct sp_pool_conf *pool)
 {

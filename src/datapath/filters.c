@@ -7,9 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/netlink.h"
+
 #define BUF_BYTES	32768
 #define READS_MAX	64
-#define TIMEOUT_US	200000
 
 static int ask_filters(int fd, unsigned int ifindex, int is_out)
 {
@@ -46,23 +47,11 @@ static int find_first(const char *buf, int len, __u32 priority, __u32 *first)
 	return 0;
 }
 
-/* The socket stays open: a confined daemon opens no more of this family. */
-static int filters_socket(void)
-{
-	const struct timeval timeout = { .tv_usec = TIMEOUT_US };
-	static int fd = -1;
-
-	if (fd < 0) {
-		fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	}
-	return fd;
-}
-
 __u32 sp_filters_in_front(unsigned int ifindex, int is_out, __u32 priority, __u32 own)
 {
 	static char buf[BUF_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
-	int fd = filters_socket();
+	static int kept = -1;
+	int fd = sp_netlink_get(&kept);
 	__u32 first = 0;
 
 	for (int n = ask_filters(fd, ifindex, is_out) ? READS_MAX : 0; n; n--) {

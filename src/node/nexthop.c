@@ -8,8 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/netlink.h"
+
 #define BUF_BYTES	8192
-#define TIMEOUT_US	200000
 
 struct query {
 	struct nlmsghdr	head;
@@ -17,19 +18,6 @@ struct query {
 	struct rtattr	attr;
 	__u8		addr[16];
 };
-
-/* The socket stays open: a confined daemon opens no more of this family. */
-static int route_socket(void)
-{
-	const struct timeval timeout = { .tv_usec = TIMEOUT_US };
-	static int fd = -1;
-
-	if (fd < 0) {
-		fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	}
-	return fd;
-}
 
 static int send_query(int fd, const struct sp_addr *to, __u32 seq)
 {
@@ -120,7 +108,8 @@ struct sp_nexthop sp_nexthop_get(const struct sp_addr *to)
 	static char buf[BUF_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
 	const struct nlmsghdr *m = (const void *)buf;
 	struct sp_nexthop hop = { .kind = SP_NEXTHOP_UNKNOWN };
-	int fd = route_socket();
+	static int kept = -1;
+	int fd = sp_netlink_get(&kept);
 	static __u32 seq;
 	ssize_t len;
 

@@ -139,21 +139,6 @@ void sp_parkeds_free(struct sp_parkeds *parkeds)
 
 /* ---- a leg is left ---- */
 
-/* A pool of the configuration by the part of its id that halves have. NULL: none, or two. */
-static const struct sp_pool_conf *find_pool(const struct sp_config *config, __u16 id)
-{
-	const struct sp_pool_conf *found = NULL;
-
-	for (size_t i = 0; i < config->pool_count; i++) {
-		if ((__u16)config->pools[i].id != id)
-			continue;
-		if (found)
-			return NULL;
-		found = &config->pools[i];
-	}
-	return found;
-}
-
 static int find_backend(const struct sp_pool_conf *pool, const struct sp_tuple *back)
 {
 	const struct sp_endpoint at = { back->daddr, back->dport };
@@ -167,7 +152,7 @@ static int find_backend(const struct sp_pool_conf *pool, const struct sp_tuple *
 /* A backend with `max_connections` would have a connection that is not counted. */
 static int is_wanted(const struct sp_proxy *p, const struct sp_half *up)
 {
-	const struct sp_pool_conf *pool = find_pool(p->node.config, up->pool_id);
+	const struct sp_pool_conf *pool = sp_config_pool_of(p->node.config, up->pool_id);
 	int idx = pool ? find_backend(pool, &up->out) : -ENOENT;
 
 	return idx >= 0 && pool->source == SP_SOURCE_SNAT && !pool->backends[idx].max_connections;

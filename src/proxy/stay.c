@@ -14,16 +14,6 @@
 
 #define SETTLED_NS	10000000000ULL
 
-/* Pools are known by parts of hashes of names: two may be equal. */
-static int is_pool_unique(const struct sp_config *config, __u16 id)
-{
-	int same = 0;
-
-	for (size_t i = 0; i < config->pool_count; i++)
-		same += (__u16)config->pools[i].id == id;
-	return same == 1;
-}
-
 /*
  * The head goes on unchanged, and the bytes alone decide about the pool. Next time the datapath may
  * carry these. A connection from before a reload has an old configuration.
@@ -38,7 +28,7 @@ void sp_stay_note(struct sp_proxy *p, const struct sp_conn *c)
 	    sp_pool_hashes_requests(&c->config->pools[c->wanted]))
 		return;
 	id = c->config->pools[c->wanted].id;
-	if (is_pool_unique(c->config, id))
+	if (sp_config_pool_of(c->config, id))
 		sp_datapath_decide(p->node.dp, &c->front, sp_conn_buf(p->conns, c), r->bytes, id,
 				   r->reading);
 }
@@ -48,7 +38,7 @@ static int is_own_pool(const struct sp_conn *c)
 {
 	return !c->is_reply && c->wanted >= 0 &&
 	       (__u16)c->config->pools[c->wanted].id == c->leg.pool_id &&
-	       is_pool_unique(c->config, c->leg.pool_id);
+	       sp_config_pool_of(c->config, c->leg.pool_id);
 }
 
 /* A key goes to its own backend. Without a key there is no reason to leave the leg. */
