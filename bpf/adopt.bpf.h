@@ -69,7 +69,7 @@ extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk,
 static __noinline int cookie_of_first(const struct sp_pkt *pkt, const struct sp_entry *down)
 {
 	struct sp_cookie_in in = { .client_isn = pkt->seq - 1 };
-	const struct sp_control *c = control();
+	const struct sp_control *c = control_entry();
 	int kind = SP_COOKIE_INVALID;
 	__u32 period;
 
@@ -104,8 +104,8 @@ static __always_inline int read_timestamps(const struct sp_pkt *pkt,
 }
 
 /* Options agreed by client and proxy: from the cookie, the half, and the segment. */
-static __noinline int attributes(const struct sp_pkt *pkt, const struct sp_entry *down,
-				 struct bpf_tcp_req_attrs *attrs)
+static __noinline int set_attributes(const struct sp_pkt *pkt, const struct sp_entry *down,
+				     struct bpf_tcp_req_attrs *attrs)
 {
 	__u8 data = (pkt->ack - 1) & 0xff, wscale = sp_cookie_data_wscale(data);
 	__u16 mss_min = pkt->is_v6 ? MSS_MIN_V6 : MSS_MIN_V4;
@@ -179,14 +179,15 @@ static __always_inline int reset_older(struct sp_pkt *pkt, __u32 rcv_nxt)
  * or the listener's queue is full. The daemon decides. Meanwhile the segment is not given again:
  * a request must not run twice.
  */
-static __always_inline int untaken(const struct sp_pkt *pkt, struct sp_entry *down, __u64 now_ns)
+static __always_inline int tell_untaken(const struct sp_pkt *pkt, struct sp_entry *down,
+					__u64 now_ns)
 {
-	const struct sp_control *c = control();
+	const struct sp_control *c = control_entry();
 
 	if (now_ns - down->state.seen_ns < UNTAKEN_NS || !c || daemon_is_stale(c, now_ns) ||
 	    !upcall_is_allowed(UPCALL_STRANGER, now_ns) ||
-	    upcall(pkt, SP_EVENT_UNTAKEN, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0,
-		   0))
+	    send_up(pkt, SP_EVENT_UNTAKEN, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0,
+		    0))
 		return 0;
 	down->state.flags &= ~SP_STATE_GIVEN;
 	return -SP_DROP_ADOPT_UNTAKEN;
@@ -202,10 +203,10 @@ static __always_inline int give_to(struct sp_pkt *pkt, struct bpf_sock *listener
 
 	if (!sk)
 		return -SP_DROP_ADOPT_FAILED;
-	err = down->state.flags & SP_STATE_GIVEN ? untaken(pkt, down, now_ns) : 0;
+	err = down->state.flags & SP_STATE_GIVEN ? tell_untaken(pkt, down, now_ns) : 0;
 	if (err)
 		return err;
-	err = attributes(pkt, down, &attrs);
+	err = set_attributes(pkt, down, &attrs);
 	if (err)
 		return err;
 	attrs.ecn_ok = is_ecn;
@@ -232,9 +233,8 @@ static __always_inline int began_with(const struct tcp_sock *sk, __u32 client_is
  * @skc: socket that has the tuple here; @down: of the segment's connection; @is_ecn: client and
  *		proxy agreed on ECN
  */
-static __always_inline int meet(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down,
-				int is_ecn,
-				__u64 now_ns)
+static __always_inline int meet_socket(struct sp_pkt *pkt, struct bpf_sock *skc,
+				       struct sp_entry *down, int is_ecn, __u64 now_ns)
 {
 	struct tcp_timewait_sock *tw;
 	struct tcp_sock *sk;
@@ -291,7 +291,7 @@ static __always_inline int should_ask_again(const struct sp_pkt *pkt, struct sp_
 static __always_inline int ask_who(const struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_query *ask = bpf_map_lookup_elem(&sp_queries, &pkt->tuple);
-	const struct sp_control *c = control();
+	const struct sp_control *c = control_entry();
 	int err;
 
 	if (ask && now_ns < ask->pass_until_ns)
@@ -302,20 +302,21 @@ static __always_inline int ask_who(const struct sp_pkt *pkt, __u64 now_ns)
 		return -SP_DROP_ADOPT_ASKED;
 	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_MISS, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0,
-		     0);
+	err = send_up(pkt, SP_EVENT_MISS, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes, 0,
+		      0);
 	return err ? err : -SP_DROP_ADOPT_ASKED;
 }
 
 /* A segment of an adopted connection whose server has not answered yet. */
-static __always_inline int await(struct sp_pkt *pkt, struct bpf_sock *skc, struct sp_entry *down,
-				 __u64 now_ns)
+static __always_inline int await_server(struct sp_pkt *pkt, struct bpf_sock *skc,
+					struct sp_entry *down, __u64 now_ns)
 {
 	int cookie = cookie_of_first(pkt, down), is_ecn;
 
 	is_ecn = cookie == SP_COOKIE_ECN && !(down->half.flags & SP_HALF_F_NOT_ECT);
 	if (cookie)
-		return skc ? meet(pkt, skc, down, is_ecn, now_ns) : -SP_DROP_ADOPT_NO_LISTENER;
+		return skc ? meet_socket(pkt, skc, down, is_ecn, now_ns) :
+			     -SP_DROP_ADOPT_NO_LISTENER;
 	if (skc && skc->state != BPF_TCP_LISTEN && skc->state != BPF_TCP_TIME_WAIT)
 		return 0;
 	return now_ns - down->state.seen_ns < EARLY_NS ? -SP_DROP_ADOPT_EARLY : 0;
@@ -381,7 +382,7 @@ static __noinline struct sp_entry *half_down(const struct sp_pkt *pkt)
 	return bpf_map_lookup_elem(&sp_halves, &key);
 }
 
-static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline int adopt_handshake(struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_entry *down;
 	struct bpf_sock *skc;
@@ -400,7 +401,7 @@ static __always_inline int adopt(struct sp_pkt *pkt, __u64 now_ns)
 	skc = socket_of(pkt);
 	if (down && down->half.flags & SP_HALF_F_ADOPTED && !down->state.pkts &&
 	    !(down->state.flags & SP_STATE_REUSED))
-		err = await(pkt, skc, down, now_ns);
+		err = await_server(pkt, skc, down, now_ns);
 	else
 		err = is_nobodys(skc) ? ask_who(pkt, now_ns) : 0;
 	if (skc)
@@ -420,9 +421,9 @@ int sp_agent_adopt(struct __sk_buff *skb)
 		skb->mark = 0;
 	if (take_introductions(&pkt, now_ns))
 		return TC_ACT_SHOT;
-	if (parse(&pkt) != IPPROTO_TCP)
+	if (parse_packet(&pkt) != IPPROTO_TCP)
 		return TC_ACT_UNSPEC;
-	err = adopt(&pkt, now_ns);
+	err = adopt_handshake(&pkt, now_ns);
 	if (!err)
 		return pkt.action;
 	count_drop(-err);

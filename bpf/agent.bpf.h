@@ -79,9 +79,9 @@ static __always_inline int should_ask(const struct sp_pkt *pkt, __u64 now_ns)
 	return 0;
 }
 
-static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline int ask_daemon(const struct sp_pkt *pkt, __u64 now_ns)
 {
-	const struct sp_control *c = control();
+	const struct sp_control *c = control_entry();
 	int err;
 
 	if (!pkt->payload_bytes)
@@ -97,11 +97,11 @@ static __always_inline int ask(const struct sp_pkt *pkt, __u64 now_ns)
 	if (!upcall_is_allowed(UPCALL_BACKEND, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	if (!can_wait(pkt)) {
-		upcall(pkt, SP_EVENT_QUERY, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes,
-		       0, 0);
+		send_up(pkt, SP_EVENT_QUERY, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes,
+			0, 0);
 		return -SP_DROP_NO_HALF;
 	}
-	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, pkt->skb->gso_size);
+	err = send_up(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, pkt->skb->gso_size);
 	return err ? err : -SP_DROP_ASKED;
 }
 
@@ -120,17 +120,17 @@ static __always_inline int pass_end(const struct sp_pkt *pkt, struct sp_entry *e
 		return 0;
 	if (track_end(pkt, e))
 		set_ends(e, peer_of(e), SP_STATE_FIN, SP_STATE_PEER_FIN);
-	account(pkt, e, now_ns);
+	account_packet(pkt, e, now_ns);
 	return 0;
 }
 
-static __always_inline int egress(struct sp_pkt *pkt)
+static __always_inline int pass_egress(struct sp_pkt *pkt)
 {
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	struct sp_listen from = {};
 	struct sp_entry *e;
 
-	if (parse(pkt) != IPPROTO_TCP)
+	if (parse_packet(pkt) != IPPROTO_TCP)
 		return 0;
 	from.addr = pkt->tuple.saddr;
 	from.port = pkt->tuple.sport;
@@ -144,8 +144,9 @@ static __always_inline int egress(struct sp_pkt *pkt)
 	}
 	e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
 	if (e && e->half.flags & SP_HALF_F_FROM_BACKEND && !(e->state.flags & SP_STATE_REUSED))
-		return is_bare_end(pkt) ? pass_end(pkt, e, now_ns) : carry(pkt, e, now_ns, 1);
-	return ask(pkt, now_ns);
+		return is_bare_end(pkt) ? pass_end(pkt, e, now_ns) :
+					  carry_packet(pkt, e, now_ns, 1);
+	return ask_daemon(pkt, now_ns);
 }
 
 /*
@@ -167,7 +168,7 @@ SEC("tc")
 int sp_egress(struct __sk_buff *skb)
 {
 	struct sp_pkt pkt = { .skb = skb, .action = TC_ACT_UNSPEC };
-	int err = egress(&pkt);
+	int err = pass_egress(&pkt);
 
 	if (!err)
 		return pkt.action;

@@ -58,7 +58,7 @@ static __always_inline int to_reader(const struct sp_pkt *pkt, struct sp_entry *
 
 	if (!beyond_is_allowed(&e->half, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, kind, upcall_whole(pkt), 0, 0);
+	err = send_up(pkt, kind, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_BEYOND;
 }
 
@@ -88,7 +88,7 @@ static __always_inline int copy_up(const struct sp_pkt *pkt)
 {
 	if (!upcall_is_allowed(UPCALL_RESPONSE, bpf_ktime_get_coarse_ns()))
 		return -SP_DROP_RATE_LIMITED;
-	return upcall(pkt, SP_EVENT_RESPONSE, upcall_whole(pkt), 1, 0);
+	return send_up(pkt, SP_EVENT_RESPONSE, upcall_whole(pkt), 1, 0);
 }
 
 static __always_inline int is_awaited(const struct sp_boundary *b, __u32 end)

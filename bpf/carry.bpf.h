@@ -143,7 +143,8 @@ static __always_inline int is_mark_lost(const struct sp_pkt *pkt, struct sp_entr
 	return e->state.is_mark_lost;
 }
 
-static __always_inline void account(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+static __always_inline void account_packet(const struct sp_pkt *pkt, struct sp_entry *e,
+					   __u64 now_ns)
 {
 	if ((pkt->flags & (TH_ACK | TH_RST)) == TH_ACK)
 		note_ack(pkt, e);
@@ -166,8 +167,8 @@ static __always_inline int too_big(const struct sp_pkt *pkt, const struct sp_hal
 	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
 	/* the quoted headers are enough */
-	err = upcall(pkt, SP_EVENT_TOO_BIG, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes,
-		     0, u->mtu);
+	err = send_up(pkt, SP_EVENT_TOO_BIG, pkt->l4_off - sizeof(struct ethhdr) + pkt->doff_bytes,
+		      0, u->mtu);
 	return err ? err : -SP_DROP_TOO_BIG;
 }
 
@@ -189,14 +190,14 @@ static __noinline int in_pieces(const struct sp_pkt *pkt, struct sp_entry *e, __
 
 	if (!e || !upcall_is_allowed(UPCALL_PIECES, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_PIECES, upcall_whole(pkt), 0, e->state.mtu);
+	err = send_up(pkt, SP_EVENT_PIECES, upcall_whole(pkt), 0, e->state.mtu);
 	if (err)
 		return err;
-	account(pkt, e, now_ns);
+	account_packet(pkt, e, now_ns);
 	return -SP_DROP_PIECES;
 }
 
-static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
+static __always_inline int hold_packet(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	int err;
 
@@ -206,7 +207,7 @@ static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __
 	}
 	if (e->state.pkts++ >= HELD_PER_TICK)
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
+	err = send_up(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_HELD;
 }
 
@@ -214,13 +215,13 @@ static __always_inline int held(const struct sp_pkt *pkt, struct sp_entry *e, __
  * The daemon answers by RFC 5961, 4. The backend must not: if the backend has forgotten the
  * connection, the SYN would open a new connection.
  */
-static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline int challenge_syn(const struct sp_pkt *pkt, __u64 now_ns)
 {
 	int err;
 
 	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
+	err = send_up(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_SYN_CHALLENGED;
 }
 
@@ -231,26 +232,27 @@ static __always_inline int challenge(const struct sp_pkt *pkt, __u64 now_ns)
 static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns)
 {
 	return upcall_is_allowed(UPCALL_STRANGER, now_ns) &&
-	       !upcall(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
+	       !send_up(pkt, SP_EVENT_HELD, upcall_whole(pkt), 0, 0);
 }
 
 /**
- * carry() - rewrite a packet by its half and send it on
+ * carry_packet() - rewrite a packet by its half and send it on
  * @e:	entry of sp_halves under the packet's tuple
  * @is_local: the sender is a server of this host, and trusted; an agent reads no requests
  *
  * Return: 0 with @pkt->action set, or a reason.
  */
-static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns, int is_local)
+static __always_inline int carry_packet(struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns,
+					int is_local)
 {
 	int err, decided = 0;
 
 	if (is_damaged(pkt))
 		return -SP_DROP_BAD_HEADER;
 	if (e->half.flags & SP_HALF_F_TO_DAEMON)
-		return held(pkt, e, now_ns);
+		return hold_packet(pkt, e, now_ns);
 	if (is_syn(pkt))
-		return challenge(pkt, now_ns);
+		return challenge_syn(pkt, now_ns);
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
 	if (!is_local && e->half.flags & SP_HALF_F_REQUESTS) {
@@ -275,12 +277,12 @@ static __always_inline int carry(struct sp_pkt *pkt, struct sp_entry *e, __u64 n
 		else if (err && is_asked_about(pkt, now_ns))
 			return -SP_DROP_HELD;
 	}
-	err = rewrite(pkt, e);
+	err = rewrite_packet(pkt, e);
 	if (!err && decided)
 		err = move_on(pkt, e, peer_of(e), decided);
 	if (err)
 		return err;
-	account(pkt, e, now_ns);
+	account_packet(pkt, e, now_ns);
 	pkt->action = nexthop_send(&e->state);
 	return 0;
 }

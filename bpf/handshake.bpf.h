@@ -21,7 +21,7 @@
 #define SYN_DATA_PIECE	128
 #define SYN_DATA_PIECES	512	/* 64 KiB: more than a packet holds */
 
-static __always_inline const struct sp_control *control(void)
+static __always_inline const struct sp_control *control_entry(void)
 {
 	__u32 zero = 0;
 
@@ -304,13 +304,13 @@ static __noinline enum sp_cookie read_cookie(const struct sp_pkt *pkt, const str
 	return cookie;
 }
 
-static __always_inline int miss(struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline int ask_about(struct sp_pkt *pkt, __u64 now_ns)
 {
 	int err;
 
 	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_MISS, upcall_whole(pkt), 0, 0);
+	err = send_up(pkt, SP_EVENT_MISS, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_MISS;
 }
 
@@ -325,12 +325,12 @@ static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_ser
 	int err;
 
 	if (pkt->flags & TH_RST)
-		return miss(pkt, now_ns);
+		return ask_about(pkt, now_ns);
 	if (!(pkt->flags & TH_ACK))
 		return -SP_DROP_BAD_HEADER;
 	cookie = read_cookie(pkt, c);
 	if (!cookie)
-		return miss(pkt, now_ns);
+		return ask_about(pkt, now_ns);
 	if (!pkt->payload_bytes && !(pkt->flags & TH_FIN) &&
 	    !(svc->flags & SP_SERVICE_F_SERVER_FIRST))
 		return -SP_DROP_ACK_EMPTY;
@@ -339,7 +339,7 @@ static __always_inline int front_segment(struct sp_pkt *pkt, const struct sp_ser
 		if (err)
 			return err;
 	}
-	err = upcall(pkt, SP_EVENT_FRONT, upcall_whole(pkt), cookie, 0);
+	err = send_up(pkt, SP_EVENT_FRONT, upcall_whole(pkt), cookie, 0);
 	return err ? err : -SP_DROP_HEAD;
 }
 
@@ -389,12 +389,13 @@ static __noinline int is_answer_forbidden(const struct sp_pkt *pkt)
 }
 
 /**
- * front() - a packet from a client to a service, without a half
+ * from_client() - a packet from a client to a service, without a half
  * Return: a reason; for SYN_ANSWERED the packet has become the answer. 0: the stack gets it.
  */
-static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *svc, __u64 now_ns)
+static __always_inline int from_client(struct sp_pkt *pkt, const struct sp_service *svc,
+				       __u64 now_ns)
 {
-	const struct sp_control *c = control();
+	const struct sp_control *c = control_entry();
 	int err;
 
 	if (!c || daemon_is_stale(c, now_ns))
@@ -419,7 +420,7 @@ static __always_inline int front(struct sp_pkt *pkt, const struct sp_service *sv
 	if (err)
 		return err;
 	if (svc->flags & SP_SERVICE_F_SERVER_FIRST && upcall_is_allowed(UPCALL_HANDSHAKE, now_ns))
-		upcall(pkt, SP_EVENT_SYNACK, upcall_whole(pkt), 0, 0);
+		send_up(pkt, SP_EVENT_SYNACK, upcall_whole(pkt), 0, 0);
 	pkt->action = bpf_redirect(pkt->skb->ifindex, 0);
 	return -SP_DROP_SYN_ANSWERED;
 }

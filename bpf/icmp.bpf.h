@@ -96,7 +96,7 @@ static __noinline int quotes_stranger(struct sp_pkt *pkt, __u64 now_ns)
 		return 0;
 	if (!upcall_is_allowed(UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_QUOTE, pkt->is_v6 ? QUOTE_V6_LEN : QUOTE_V4_LEN, 0, 0);
+	err = send_up(pkt, SP_EVENT_QUOTE, pkt->is_v6 ? QUOTE_V6_LEN : QUOTE_V4_LEN, 0, 0);
 	return err ? err : -SP_DROP_QUOTE;
 }
 
@@ -165,8 +165,8 @@ static __always_inline int outer_v6(struct sp_pkt *pkt, const struct sp_half *a,
 }
 
 /* The message is replaced, with its checksum. @len: of @old and @new */
-static __always_inline int message(struct sp_pkt *pkt, void *old, void *new, __u32 len,
-				   __u32 csum_off)
+static __always_inline int put_message(struct sp_pkt *pkt, void *old, void *new, __u32 len,
+					   __u32 csum_off)
 {
 	__s64 diff = bpf_csum_diff(old, len, new, len, 0);
 
@@ -202,7 +202,7 @@ static __noinline int error_v4(struct sp_pkt *pkt, __u64 now_ns)
 		return is_stranger(pkt, &saddr, &daddr, &old.tcp);
 	new = old;
 	quote_v4(&new, &a->half);
-	err = nexthop_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?:
+	err = nexthop_find(pkt, a, now_ns) ?: put_message(pkt, &old, &new, sizeof(old), csum_off) ?:
 		outer_v4(pkt, &a->half);
 	return err ?: error_send(pkt, &a->state);
 }
@@ -224,16 +224,16 @@ static __noinline int error_v6(struct sp_pkt *pkt, __u64 now_ns)
 	new = old;
 	quote_v6(&new, &a->half);
 	/* in this order: the old message contains the old checksum */
-	err = nexthop_find(pkt, a, now_ns) ?: message(pkt, &old, &new, sizeof(old), csum_off) ?:
+	err = nexthop_find(pkt, a, now_ns) ?: put_message(pkt, &old, &new, sizeof(old), csum_off) ?:
 	      outer_v6(pkt, &a->half, csum_off);
 	return err ?: error_send(pkt, &a->state);
 }
 
 /**
- * icmp() - an ICMP or ICMPv6 packet, which may be an error about a spliced packet
+ * carry_icmp() - an ICMP or ICMPv6 packet, which may be an error about a spliced packet
  * Return: 0 (passed to the stack, or translated and sent on), or a reason.
  */
-static __always_inline int icmp(struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline int carry_icmp(struct sp_pkt *pkt, __u64 now_ns)
 {
 	int err = 0;
 	__u8 type;

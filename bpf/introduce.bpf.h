@@ -42,7 +42,7 @@ static __always_inline int udp_v4(struct sp_pkt *pkt, struct sp_listen *ret_to, 
 	struct iphdr *ip;
 	struct udphdr *udp;
 
-	if (pull(pkt, L4_OFF_V4 + sizeof(*udp)))
+	if (pull_in(pkt, L4_OFF_V4 + sizeof(*udp)))
 		return 0;
 	ip = pkt_data(pkt) + sizeof(struct ethhdr);
 	udp = (void *)(ip + 1);
@@ -61,7 +61,7 @@ static __always_inline int udp_v6(struct sp_pkt *pkt, struct sp_listen *ret_to, 
 	struct ipv6hdr *ip;
 	struct udphdr *udp;
 
-	if (pull(pkt, L4_OFF_V6 + sizeof(*udp)))
+	if (pull_in(pkt, L4_OFF_V6 + sizeof(*udp)))
 		return 0;
 	ip = pkt_data(pkt) + sizeof(struct ethhdr);
 	udp = (void *)(ip + 1);
@@ -261,7 +261,7 @@ static __always_inline int install_up(struct sp_scratch *desk, struct sp_control
 	return -1;
 }
 
-static __noinline int install(struct sp_scratch *desk, struct sp_control *c, __u64 now_ns)
+static __noinline int install_half(struct sp_scratch *desk, struct sp_control *c, __u64 now_ns)
 {
 	struct sp_introduce *m;
 	int err;
@@ -303,7 +303,7 @@ __noinline int introduce(struct __sk_buff *skb, __u32 off, __u64 now_ns)
 	err = check_seal(desk, c) ?: check_sense(&desk->text.text);
 	err = err ?: check_port(&desk->text.text);
 	err = err ?: check_age(&desk->text.text, c, now_ns);
-	return err ?: install(desk, c, now_ns);
+	return err ?: install_half(desk, c, now_ns);
 }
 
 static __always_inline void introduce_each(struct __sk_buff *skb, __u32 off, __u32 bytes,

@@ -33,7 +33,7 @@ static __always_inline void fib_key(const struct sp_pkt *pkt, const struct sp_ha
 }
 
 /* A value of 0 is no limit. */
-static __always_inline __u16 smaller(__u16 a, __u16 b)
+static __always_inline __u16 smaller_of(__u16 a, __u16 b)
 {
 	return a && (!b || a < b) ? a : b;
 }
@@ -75,7 +75,7 @@ static __noinline int nexthop_lookup(const struct sp_pkt *pkt, struct sp_entry *
 		e->state.nexthop = sp_addr_v4(fib.ipv4_dst);
 	else
 		__builtin_memcpy(&e->state.nexthop, fib.ipv6_dst, 16);
-	e->state.mtu = smaller(rc ? 0 : fib.mtu_result, sp_half_packet_max(&e->half));
+	e->state.mtu = smaller_of(rc ? 0 : fib.mtu_result, sp_half_packet_max(&e->half));
 	e->state.route_tick = rc ? tick - 1 : tick;
 	e->state.ifindex = fib.ifindex;
 	return 0;

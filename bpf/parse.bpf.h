@@ -71,7 +71,7 @@ static __always_inline void *pkt_l4(const struct sp_pkt *pkt)
 }
 
 /* The first @len bytes become directly readable. */
-static __always_inline int pull(struct sp_pkt *pkt, __u32 len)
+static __always_inline int pull_in(struct sp_pkt *pkt, __u32 len)
 {
 	if (pkt_data(pkt) + len <= pkt_end(pkt))
 		return 0;
@@ -173,19 +173,21 @@ static __always_inline int is_of_vlan(struct __sk_buff *skb)
 }
 
 /**
- * parse() - fill @pkt
+ * parse_packet() - fill @pkt
  * Return: IPPROTO_TCP, IPPROTO_ICMP or IPPROTO_ICMPV6; 0 for a packet of no interest; a negative
  * reason.
  */
-static __always_inline int parse(struct sp_pkt *pkt)
+static __always_inline int parse_packet(struct sp_pkt *pkt)
 {
 	__u32 l4_len = 0;
 	int proto = 0;
 
 	if (pkt->skb->protocol == bpf_htons(ETH_P_IP))
-		proto = pull(pkt, L4_OFF_V4 + sizeof(struct tcphdr)) ? 0 : parse_v4(pkt, &l4_len);
+		proto = pull_in(pkt, L4_OFF_V4 + sizeof(struct tcphdr)) ? 0 :
+			parse_v4(pkt, &l4_len);
 	else if (pkt->skb->protocol == bpf_htons(ETH_P_IPV6))
-		proto = pull(pkt, L4_OFF_V6 + sizeof(struct tcphdr)) ? 0 : parse_v6(pkt, &l4_len);
+		proto = pull_in(pkt, L4_OFF_V6 + sizeof(struct tcphdr)) ? 0 :
+			parse_v6(pkt, &l4_len);
 	return proto == IPPROTO_TCP ? parse_tcp(pkt, l4_len) : proto;
 }
 

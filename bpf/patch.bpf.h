@@ -123,7 +123,7 @@ static __always_inline int set_boundaries(struct sp_entry *up, struct sp_entry *
 	return SP_PATCH_DONE;
 }
 
-static __always_inline int note(const struct sp_patch *n)
+static __always_inline int note_patch(const struct sp_patch *n)
 {
 	struct sp_entry *up = bpf_map_lookup_elem(&sp_halves, &n->front), *down;
 	int ret = SP_PATCH_DONE;
@@ -159,7 +159,7 @@ int sp_patch(struct __sk_buff *skb)
 
 	if ((const void *)(n + 1) > (const void *)(long)skb->data_end)
 		return 0;
-	return note(n);
+	return note_patch(n);
 }
 
 #endif

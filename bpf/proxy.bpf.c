@@ -45,7 +45,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 static __noinline int is_first_of_next(const struct sp_pkt *pkt, const struct sp_entry *e)
 {
 	return e && pkt->flags & TH_ACK && pkt->seq - 1 != e->meta.client_isn &&
-	       read_cookie(pkt, control());
+	       read_cookie(pkt, control_entry());
 }
 
 /*
@@ -94,7 +94,7 @@ static __always_inline int is_far_from_stream(const struct sp_pkt *pkt, const st
 
 /*
  * A half of a closed connection does not block the client's next connection from the same port,
- * nor does a trap. A live half is challenged first, see challenge().
+ * nor does a trap. A live half is challenged first, see challenge_syn().
  */
 static __always_inline int is_left_behind(const struct sp_pkt *pkt, struct sp_entry *e)
 {
@@ -120,12 +120,12 @@ static __always_inline void tell_left_behind(const struct sp_pkt *pkt, const str
 	if (is_syn(pkt) && svc->flags & SP_SERVICE_F_SHARED &&
 	    !(e->half.flags & SP_HALF_F_TO_DAEMON) &&
 	    upcall_is_allowed(UPCALL_HANDSHAKE, now_ns))
-		upcall(pkt, SP_EVENT_REUSED, upcall_whole(pkt), 0, 0);
+		send_up(pkt, SP_EVENT_REUSED, upcall_whole(pkt), 0, 0);
 }
 
-static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline int from_backend(struct sp_pkt *pkt, __u64 now_ns)
 {
-	const struct sp_control *c = control();
+	const struct sp_control *c = control_entry();
 	int err;
 
 	if (!c || daemon_is_stale(c, now_ns))
@@ -135,7 +135,7 @@ static __always_inline int back(struct sp_pkt *pkt, __u64 now_ns)
 	if (!upcall_is_allowed(pkt->flags & (TH_SYN | TH_RST) ? UPCALL_BACKEND :
 			       UPCALL_STRANGER, now_ns))
 		return -SP_DROP_RATE_LIMITED;
-	err = upcall(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, 0);
+	err = send_up(pkt, SP_EVENT_BACK, upcall_whole(pkt), 0, 0);
 	return err ? err : -SP_DROP_FROM_BACKEND;
 }
 
@@ -163,20 +163,20 @@ static __always_inline int is_to_own_socket(const struct sp_pkt *pkt)
 	return state != BPF_TCP_LISTEN;
 }
 
-static __always_inline int tcp(struct sp_pkt *pkt, __u64 now_ns)
+static __always_inline int pass_tcp(struct sp_pkt *pkt, __u64 now_ns)
 {
 	struct sp_entry *e = bpf_map_lookup_elem(&sp_halves, &pkt->tuple);
 	struct sp_service *svc;
 
 	if (e && !is_left_behind(pkt, e))
-		return carry(pkt, e, now_ns, 0);
+		return carry_packet(pkt, e, now_ns, 0);
 	svc = service_of(pkt);
 	if (svc && e)
 		tell_left_behind(pkt, e, svc, now_ns);
 	if (svc)
-		return front(pkt, svc, now_ns);
+		return from_client(pkt, svc, now_ns);
 	if (is_to_snat(&pkt->tuple) || (is_from_origin(&pkt->tuple) && !is_to_own_socket(pkt)))
-		return back(pkt, now_ns);
+		return from_backend(pkt, now_ns);
 	return 0;
 }
 
@@ -185,7 +185,7 @@ static __always_inline int is_to_many(const struct __sk_buff *skb)
 	return skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST;
 }
 
-static __always_inline int ingress(struct sp_pkt *pkt)
+static __always_inline int pass_ingress(struct sp_pkt *pkt)
 {
 	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	int proto;
@@ -198,20 +198,20 @@ static __always_inline int ingress(struct sp_pkt *pkt)
 		return -SP_DROP_OTHER_HOST;
 	if (is_of_vlan(pkt->skb))
 		return -SP_DROP_VLAN_TAG;
-	proto = parse(pkt);
+	proto = parse_packet(pkt);
 	switch (proto) {
 	case IPPROTO_TCP:
-		return is_to_many(pkt->skb) ? -SP_DROP_BROADCAST : tcp(pkt, now_ns);
+		return is_to_many(pkt->skb) ? -SP_DROP_BROADCAST : pass_tcp(pkt, now_ns);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return icmp(pkt, now_ns);
+		return carry_icmp(pkt, now_ns);
 	default:
 		return proto;
 	}
 }
 
 /* See SP_DROP_REASONS. The daemon has a copy: the packet goes no further. */
-static __always_inline int verdict(const struct sp_pkt *pkt, int reason)
+static __always_inline int verdict_of(const struct sp_pkt *pkt, int reason)
 {
 	if (sp_drop_has_fate(SP_DROP_AT_PROXY, reason, SP_FATE_ANSWER))
 		return pkt->action;
@@ -222,10 +222,10 @@ SEC("tc")
 int sp_ingress(struct __sk_buff *skb)
 {
 	struct sp_pkt pkt = { .skb = skb, .action = TO_STACK };
-	int err = ingress(&pkt);
+	int err = pass_ingress(&pkt);
 
 	if (!err)
 		return pkt.action;
 	count_drop(-err);
-	return verdict(&pkt, -err);
+	return verdict_of(&pkt, -err);
 }

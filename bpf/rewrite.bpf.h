@@ -260,20 +260,20 @@ static __noinline int rewrite_odd_options(const struct sp_pkt *pkt, const struct
 }
 
 /**
- * rewrite() - apply a half to the packet
+ * rewrite_packet() - apply a half to the packet
  * @e:	half, and the checksum differences of its addresses and ports
  *
  * Invalidates pointers into the packet.
  * Return: 0, or a reason; the packet is damaged then and must be dropped.
  */
-static __always_inline int rewrite(struct sp_pkt *pkt, struct sp_entry *e)
+static __always_inline int rewrite_packet(struct sp_pkt *pkt, struct sp_entry *e)
 {
 	__u64 sum = e->state.port_csum;
 	__u32 csum_off = pkt->l4_off + offsetof(struct tcphdr, check);
 	struct tcphdr *tcp;
 	int err;
 
-	if (pull(pkt, pkt->l4_off + pkt->doff_bytes))
+	if (pull_in(pkt, pkt->l4_off + pkt->doff_bytes))
 		return -SP_DROP_REWRITE_FAILED;
 	err = rewrite_ip(pkt, e);
 	if (err)

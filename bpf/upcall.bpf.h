@@ -80,7 +80,7 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
 }
 
 /**
- * upcall() - copy the packet into the ring
+ * send_up() - copy the packet into the ring
  * @kind:	enum sp_event_kind
  * @len:	bytes from the IP header on
  * @cookie, @mtu: see struct sp_event
@@ -88,8 +88,8 @@ static __always_inline int upcall_sized(const struct sp_pkt *pkt, const struct s
  * A separate function: the verifier walks the size classes once.
  * Return: 0, or a reason.
  */
-static __noinline int upcall(const struct sp_pkt *pkt, __u32 kind, __u32 len, __u32 cookie,
-			     __u32 mtu)
+static __noinline int send_up(const struct sp_pkt *pkt, __u32 kind, __u32 len, __u32 cookie,
+			      __u32 mtu)
 {
 	struct sp_event head = {
 		.tuple = pkt->tuple, .kind = kind, .mtu = mtu, .cookie = cookie,

@@ -9,7 +9,7 @@
  * is one for a process.
  *
  *	sp_warn(SP_WARNING_BACKEND_LACKS, now_ns, backend->name,
- *		"backend %s does not do timestamps, which clients were promised", backend->name);
+ *		"backend %s lacks timestamps, which clients were offered", backend->name);
  *
  * A warning ends by sp_warn_over(), or when the seconds of its kind have passed since the last
  * sp_warn().

@@ -41,7 +41,7 @@ const char *sp_record_split(char *line, struct sp_record *ret_record)
 	if (strlen(line) >= SP_CHECK_LINE_MAX)
 		return "the line is too long";
 	if (!is_printable(line))
-		return "a byte is no printable ASCII";
+		return "a byte is not printable ASCII";
 	for (char *field = line; field; ret_record->count++) {
 		if (ret_record->count == SP_CHECK_FIELDS_MAX)
 			return "there are too many fields";
@@ -75,7 +75,7 @@ static int parse_number(const char *text, unsigned int max, unsigned int *ret_nu
 const char *sp_check_number_parse(const struct sp_record *record, unsigned int *ret_number)
 {
 	if (record->count != 2)
-		return "another number of fields";
+		return "wrong number of fields";
 	return parse_number(record->fields[1], ~0u, ret_number) ? "a bad number" : NULL;
 }
 
@@ -90,7 +90,7 @@ const char *sp_check_begin_parse(const struct sp_record *record, struct sp_check
 	};
 
 	if (record->count != BEGIN_FIELDS)
-		return "another number of fields";
+		return "wrong number of fields";
 	for (size_t i = 0; i < COUNT(numbers); i++)
 		if (parse_number(record->fields[i + 1], numbers[i].max, numbers[i].into))
 			return "a bad number";
@@ -110,7 +110,7 @@ const char *sp_check_def_parse(const struct sp_record *record, struct sp_check_d
 	unsigned int is_verified;
 
 	if (record->count != CHECK_FIELDS)
-		return "another number of fields";
+		return "wrong number of fields";
 	if (!is_type(fields[2]))
 		return "a bad type";
 	if (sp_endpoint_parse(fields[3], &ret_def->at.addr, &ret_def->at.port_be))
@@ -138,7 +138,7 @@ const char *sp_check_result_parse(const struct sp_record *record,
 	char *const *fields = record->fields;
 
 	if (record->count != RESULT_FIELDS)
-		return "another number of fields";
+		return "wrong number of fields";
 	if (parse_number(fields[1], ~0u, &ret_result->generation) ||
 	    parse_number(fields[2], ~0u, &ret_result->id) ||
 	    parse_number(fields[4], SP_CHECK_TOOK_MAX_MS, &ret_result->took_ms))

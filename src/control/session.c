@@ -275,7 +275,7 @@ static void serve_request(struct sp_control_session *s, size_t line_len)
 	if (sp_control_request_parse(s->in, line_len, error, &s->request))
 		refuse_request(s, "%s", error);
 	else if (sp_control_request_changes(&s->request) && !may_change(s))
-		refuse_request(s, "this is for root, and for the owner of %s", s->all->path);
+		refuse_request(s, "only root and the owner of %s may do this", s->all->path);
 	else
 		run_request(s);
 }

@@ -271,7 +271,7 @@ void sp_attach_let_go(const char *path, struct sp_leavings *leavings, __s64 olde
 			snprintf(file, sizeof(file), "%s/%s", path, name);
 			unlink(file);
 		}
-		log_info("interface %s: let go", one->interface);
+		log_info("interface %s: detached, its last connection has ended", one->interface);
 		sp_leaving_remove(leavings, one->interface);
 	}
 }
@@ -380,8 +380,8 @@ static int check_clsact(const char *interface, unsigned int ifindex, int is_out,
 		return 0;
 	}
 	sp_warn(SP_WARNING_DETACHED, now_ns, interface,
-		"interface %s: it is another one than when spliced was "
-		"started; by clsact the datapath can't be attached again while it runs", interface);
+		"interface %s: created anew since spliced was started; with clsact, the "
+		"datapath is attached again only by a restart", interface);
 	return -ENOLINK;
 }
 

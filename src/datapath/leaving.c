@@ -54,8 +54,8 @@ int sp_leaving_add(struct sp_leavings *l, const struct sp_config *config, const 
 	*one = (struct sp_leaving){ .ifindex = ifindex, .until_s = last_splice_s(config) };
 	snprintf(one->interface, sizeof(one->interface), "%s", interface);
 	sp_warn(SP_WARNING_LEAVING, now_ns, interface,
-		"interface %s: it is not in the file any more; it carries on what is "
-		"spliced, and answers nothing new, until those connections have ended", interface);
+		"interface %s: removed from the configuration: it takes no new "
+		"connections, and stays until those spliced before have ended", interface);
 	return 0;
 }
 

@@ -53,7 +53,8 @@ void sp_datapath_follow_mtu(struct sp_datapath *dp, const struct sp_config *conf
 
 	if (mtu == dp->mtu)
 		return;
-	log_info("the smallest MTU of the interfaces is %u, and was %u: what is offered to clients follows", mtu, dp->mtu);
+	log_info("the smallest MTU of the interfaces is %u, and was %u: the MSS that clients are "
+		 "offered follows", mtu, dp->mtu);
 	dp->mtu = mtu;
 	for (size_t i = 0; i < dp->offered_count; i++) {
 		struct sp_offered *o = &dp->offered[i];

@@ -47,13 +47,14 @@ void sp_datapath_policies_tick(struct sp_datapath *dp, __u64 now_ns)
 
 	if (pkts > dp->forbidden_pkts)
 		sp_warn(SP_WARNING_IPSEC, now_ns, "spliced",
-			"packets of spliced connections and SYNs are dropped, as IPsec policies "
-			"of this host want them, or what they answer, encrypted or not at all: %llu so far", (unsigned long long)pkts);
+			"IPsec policies of this host forbid packets of spliced connections, "
+			"or want them encrypted: %llu dropped so far",
+			(unsigned long long)pkts);
 	if (sp_policy_watch_beyond(dp->policies))
 		sp_warn(SP_WARNING_IPSEC, now_ns, "many",
-			"%u IPsec policies for TCP are more than the datapath's table holds: what "
-			"none of the first ones lets pass is not sent",
-				sp_policy_watch_beyond(dp->policies));
+			"%u IPsec policies for TCP are more than the datapath's table holds: "
+			"packets that only the others allow are dropped",
+			sp_policy_watch_beyond(dp->policies));
 	dp->forbidden_pkts = pkts;
 }
 

@@ -182,5 +182,5 @@ void sp_ager_init(struct sp_ager *a, struct sp_datapath *dp, struct sp_ports *po
 	a->store = store;
 	sp_ager_emptied(a);	/* the store may be empty: a new daemon can't know */
 	if (getrandom(a->holders_key, sizeof(a->holders_key), 0) != sizeof(a->holders_key))
-		log_warn("no random bytes: a client that holds many splices may hide behind others");
+		log_warn("no random bytes: a client may choose ports so that its many splices count as others'");
 }

@@ -244,7 +244,7 @@ static void on_records(uv_poll_t *poll, int status, int events)
 			c->heard_ns = sp_now_ns();
 			message[len] = 0;
 			if (strlen(message) != (size_t)len)
-				refuse_record(c, "a byte is no printable ASCII");
+				refuse_record(c, "a byte is not printable ASCII");
 			read_message(c, message);
 		}
 	}

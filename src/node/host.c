@@ -89,8 +89,8 @@ static void warn_of_route(const struct sp_listen_conf *listen, const char *at, c
 
 	snprintf(remedy, sizeof(remedy), "ip route add blackhole %s", addr);
 	sp_warn_with(remedy, SP_WARNING_SERVICE_ROUTE, sp_now_ns(), at,
-		     "service %s: this machine routes %s on to a router, and so packets that are of no "
-		     "connection", listen->service->name, at);
+		     "service %s: this machine would send packets for %s that belong to no connection on "
+		     "to a router", listen->service->name, at);
 }
 
 static void check_service(const struct sp_listen_conf *listen)

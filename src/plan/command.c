@@ -129,7 +129,7 @@ int sp_command_parse(int argc, char **argv, const struct sp_param *list, void *p
 	while (!code && (option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		code = take_option(option, list, params, usage, ret_options);
 	if (!code && optind < argc)
-		code = sp_fail(SP_EXIT_USAGE, "`%s`: what is that?", argv[optind]);
+		code = sp_fail(SP_EXIT_USAGE, "unknown argument `%s`", argv[optind]);
 	free(options);
 	return code;
 }

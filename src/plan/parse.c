@@ -99,7 +99,7 @@ int sp_parse_number(const char *text, double *ret_number, const char **ret_why)
 	const char *rest;
 	double value;
 
-	*ret_why = "it is no number";
+	*ret_why = "not a number";
 	if (leading_number(text, &value, &rest) || *rest)
 		return -EINVAL;
 	*ret_number = value;

@@ -86,9 +86,9 @@ static int is_forbidden(const struct sp_proxy *p, const struct sp_conn *c)
 	    (c->mode != SP_MODE_WHOLE || !sp_datapath_is_forbidden(p->node.dp, &to_client)))
 		return 0;
 	sp_warn(SP_WARNING_IPSEC, sp_now_ns(), name,
-		"backend %s gets no connections: an IPsec policy of this host wants packets to "
-		"it, or to its client, encrypted or not sent, and the datapath can't encrypt",
-			name);
+		"backend %s gets no connections: an IPsec policy of this host forbids packets to "
+		"the backend or the client, or wants them encrypted, which the datapath can't do",
+		name);
 	return 1;
 }
 
@@ -205,7 +205,7 @@ static struct sp_next wait_for_room(struct sp_proxy *p, struct sp_conn *c)
 		return sp_next_reply(503, "too many connections wait for a backend with room");
 	}
 	p->node.counters.queued++;
-	sp_conn_enter(c, SP_CONN_CONNECTING, "no backend has room: it waits");
+	sp_conn_enter(c, SP_CONN_CONNECTING, "all backends are full: it waits");
 	c->is_queued = 1;
 	c->queued_ns = c->queued_ns ?: now_ns;
 	c->deadline_ns = c->queued_ns + c->pool->queue_ns;
@@ -230,7 +230,7 @@ static struct sp_next try_next(struct sp_proxy *p, struct sp_conn *c)
 		if (!open_to(p, c, &c->pool->backends[c->backend_idx].at))
 			return sp_next_wait();
 	}
-	return sp_next_reply(503, "no backend can be had");
+	return sp_next_reply(503, "no backend is available");
 }
 
 static int is_full(const struct sp_proxy *p)

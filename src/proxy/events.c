@@ -395,8 +395,9 @@ static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 c
 	p->node.counters.adopted_in_vain++;
 	sp_endpoint_format(&up.half.out.daddr, up.half.out.dport, at);
 	sp_warn(SP_WARNING_ADOPT_FILTERED, sp_now_ns(), at,
-		"backend %s: a firewall or connection tracking of its host drops "
-		"what it should take over, says its agent: connections go split there, and adoption is tried now and then", at);
+		"backend %s: its agent reports that a firewall or connection tracking of the host "
+		"drops adopted connections: they go split, and adoption is tried now and then",
+		at);
 	if (!sp_reintroduce_take(p->reintroductions, front, client_isn, &ack))
 		sp_dispatch_first(p, &ack, SP_COOKIE_INVALID,
 				  sp_cluster_is_home(p->node.cluster, front));

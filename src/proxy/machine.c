@@ -143,8 +143,8 @@ void sp_machine_awake(struct sp_proxy *p)
 	if (!sp_node_is_shared(&p->node))
 		return;
 	p->node.counters.stopped++;
-	log_warn("this daemon was stopped for %llu ms: what it held is left to others",
-		 suspended_ns / 1000000);
+	log_warn("this daemon was stopped for %llu ms: connections before their splice are left "
+		 "to other proxies", suspended_ns / 1000000);
 	sp_conns_each(p->conns, leave_conn, p);
 	sp_strays_clear(p->sent_home);
 	sp_takeover_start(p);

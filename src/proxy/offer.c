@@ -40,9 +40,9 @@ static void warn_lacks(const struct sp_pool_conf *pool, size_t idx, __u8 lacks, 
 	name_backend(pool, idx, object, sizeof(object));
 	name_options(lacks, what, sizeof(what));
 	sp_warn(SP_WARNING_BACKEND_LACKS, now_ns, object,
-		"pool %s: backend %s does not do %s, which clients were promised: those that insist on it hang. "
-		"New ones are not promised it any more, until a reload", pool->name,
-			pool->backends[idx].name, what);
+		"pool %s: backend %s lacks %s, which clients were offered: connections that use "
+		"it may hang. New clients are not offered it, until a reload", pool->name,
+		pool->backends[idx].name, what);
 }
 
 typedef void (*backend_fn)(void *ctx, const struct sp_pool_conf *pool, size_t idx,
@@ -96,9 +96,8 @@ static void log_offer(const struct sp_service_conf *service, const struct sp_end
 
 	name_options(l->lacks, what, sizeof(what));
 	sp_endpoint_format(&at->addr, at->port_be, text);
-	log_info("service %s: %s: new clients are offered what all backends do: MSS %u at most%s%s",
-		 service->name, text,
-		 l->mss, what[0] ? ", no " : "", what);
+	log_info("service %s: %s: new clients are offered what all backends support: MSS %u at "
+		 "most%s%s", service->name, text, l->mss, what[0] ? ", no " : "", what);
 }
 
 static void offer_anew(struct sp_proxy *p, const struct sp_service_conf *service)
@@ -126,9 +125,9 @@ static void check_window(const struct sp_conn *c, __u16 window)
 		return;
 	name_backend(c->pool, c->backend_idx, object, sizeof(object));
 	sp_warn(SP_WARNING_SMALL_WINDOW, sp_now_ns(), object,
-		"pool %s: backend %s takes %u bytes at once, and clients see that rounded down to a multiple of %u: "
-		"what they send to it is slow", c->pool->name,
-			c->pool->backends[c->backend_idx].name, window, 1U << scale);
+		"pool %s: backend %s has a window of %u bytes, which clients see rounded down to a "
+		"multiple of %u: uploads to it are slow", c->pool->name,
+		c->pool->backends[c->backend_idx].name, window, 1U << scale);
 }
 
 void sp_offer_learn(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *syn_ack)

@@ -102,7 +102,7 @@ void sp_sync_tick(struct sp_proxy *p, __u64 now_ns)
 {
 	if (!p->sync.is_in_sync && p->node.config->store.loss == SP_LOSS_CONTINUE &&
 	    now_ns - p->sync.start_ns >= GIVE_UP_NS) {
-		log_warn("store: it can't be read; ports that are in use through other proxies may be used again");
+		log_warn("the store can't be read: ports may be chosen that other proxies use");
 		in_sync(p, ", without the store");
 	}
 	if (p->sync.is_sweeping)

@@ -292,7 +292,7 @@ void sp_takeover_heads(void *ctx, const char *owner, int err, const struct sp_tu
 		return;
 	o[i].is_there = 0;
 	if (p->takeover->heads)
-		log_info("%u heads were acknowledged by a daemon before, and went on",
+		log_info("%u heads that an earlier daemon had acknowledged went on",
 			 p->takeover->heads);
 }
 
@@ -322,7 +322,7 @@ void sp_takeover_start(struct sp_proxy *p)
 	}
 	sp_store_each_local_head(p->node.store, take_orphan_here, p);
 	if (sp_conns_count(p->conns))
-		log_info("%u heads were acknowledged by a daemon before, and go on",
+		log_info("%u heads that an earlier daemon had acknowledged go on",
 			 sp_conns_count(p->conns));
 }
 
@@ -342,8 +342,8 @@ void sp_takeover_died(struct sp_proxy *p, const char *name)
 			free = &o[i];
 	}
 	if (!free) {
-		log_warn_limited("%s is dead, and too many others: its heads wait for its return",
-				 name);
+		log_warn_limited("%s is dead, as are %d others: heads that it acknowledged wait for its return",
+				 name, OWNERS_MAX - 1);
 		return;
 	}
 	*free = (struct owner){ .is_there = 1, .until_ns = sp_now_ns() + FORGET_NS };

@@ -39,7 +39,7 @@ static void bad_lines_are_refused(void **state)
 
 	memset(long_line, 'x', SP_CHECK_LINE_MAX);
 	assert_string_equal(sp_record_split(long_line, &record), "the line is too long");
-	assert_string_equal(sp_record_split(control, &record), "a byte is no printable ASCII");
+	assert_string_equal(sp_record_split(control, &record), "a byte is not printable ASCII");
 	assert_string_equal(sp_record_split(many, &record), "there are too many fields");
 }
 
@@ -73,7 +73,7 @@ static void bad_checks_are_refused(void **state)
 	static const struct {
 		const char *line, *why;
 	} cases[] = {
-		{ "check\t0\ttcp\t10.0.0.1:80\t1\t1\t1\t\t\t\t\t\t", "another number of fields" },
+		{ "check\t0\ttcp\t10.0.0.1:80\t1\t1\t1\t\t\t\t\t\t", "wrong number of fields" },
 		{ "check\t0\tudp\t10.0.0.1:80\t1\t1\t1\t\t\t\t\t\t\t", "a bad type" },
 		{ "check\t0\ttcp\t10.0.0.1\t1\t1\t1\t\t\t\t\t\t\t", "a bad endpoint" },
 		{ "check\t0\ttcp\t10.0.0.1:80\t0\t1\t1\t\t\t\t\t\t\t", "a bad number" },
@@ -118,8 +118,8 @@ static void bad_results_are_refused(void **state)
 	static const struct {
 		const char *line, *why;
 	} cases[] = {
-		{ "result\t1\t1\tpassed\t1", "another number of fields" },
-		{ "result\t1\t1\tpassed\t1\tx\ty", "another number of fields" },
+		{ "result\t1\t1\tpassed\t1", "wrong number of fields" },
+		{ "result\t1\t1\tpassed\t1\tx\ty", "wrong number of fields" },
 		{ "result\t1\t1\tmaybe\t1\tx", "a bad outcome" },
 		{ "result\t1\t4294967296\tpassed\t1\tx", "a bad number" },
 		{ "result\t1\t99999999999\tpassed\t1\tx", "a bad number" },

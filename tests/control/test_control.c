@@ -341,15 +341,15 @@ static void only_root_and_the_owner_may_drain(void **state)
 	assert_int_equal(chmod(f->dir, 0755) | chmod(f->path, 0666), 0);
 	text = ask_as_somebody(f, DRAIN "}\n");
 	assert_non_null(strstr(text,
-			       "{\"error\":\"this is for root, and for the owner of /tmp/sp-control-"));
+			       "{\"error\":\"only root and the owner of /tmp/sp-control-"));
 	assert_false(f->daemon.is_draining);
 	free(text);
 	text = ask_as_somebody(f, RELOAD);
-	assert_non_null(strstr(text, "{\"error\":\"this is for root"));
+	assert_non_null(strstr(text, "{\"error\":\"only root"));
 	assert_int_equal(f->daemon.reloads, 0);
 	free(text);
 	text = ask_as_somebody(f, CONFIG ",\"file\":\"/etc/shadow\"}\n");
-	assert_non_null(strstr(text, "{\"error\":\"this is for root"));
+	assert_non_null(strstr(text, "{\"error\":\"only root"));
 	free(text);
 	text = ask_as_somebody(f, CONFIG "}\n");
 	assert_non_null(strstr(text, "{\"config\":"));
@@ -373,7 +373,7 @@ static void only_root_and_the_owner_give_orders(void **state)
 		skip();
 	assert_int_equal(chmod(f->dir, 0755) | chmod(f->path, 0666), 0);
 	text = ask_as_somebody(f, BACKEND ",\"name\":\"web/a\",\"order\":\"down\"}\n");
-	assert_non_null(strstr(text, "this is for root"));
+	assert_non_null(strstr(text, "only root"));
 	assert_int_equal(f->daemon.orders, 0);
 	free(text);
 	expect(f, BACKEND ",\"name\":\"web/a\",\"order\":\"down\"}\n",
@@ -401,7 +401,7 @@ static void owner_of_another_file_may_not_drain(void **state)
 	assert_int_equal(mknod(f->path, S_IFREG | 0666, 0) | chown(f->path, SOMEBODY, -1), 0);
 	send_text(fd, DRAIN "}\n");
 	text = read_all(f, fd);
-	assert_non_null(strstr(text, "this is for root"));
+	assert_non_null(strstr(text, "only root"));
 	free(text);
 	assert_int_equal(rename(aside, f->path), 0);
 }

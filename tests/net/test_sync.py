@@ -185,7 +185,7 @@ def test_without_the_store_it_goes_on_after_a_while(net, start_rig, stores, fami
         assert not is_in_sync(rig) and "NOT IN SYNC" in rig.spliced.ctl("status")
         wait_for(lambda: is_in_sync(rig), "the daemon to go on")
         assert GIVE_UP_S <= time.monotonic() - start < GIVE_UP_S + 3
-        assert "it can't be read; ports that are in use through other proxies may be used again" in rig.spliced.log.read_text()
+        assert "the store can't be read: ports may be chosen that other proxies use" in rig.spliced.log.read_text()
 
 
 def test_refusing_loss_waits_for_the_store(net, start_rig, stores, family):

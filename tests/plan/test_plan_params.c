@@ -82,7 +82,7 @@ static void errors_have_a_name(void **state)
 		{ "at", "10", "at `10`: a time has a unit: ms, s, min, h, d or y; or is `never`" },
 		{ "warm", "-1", "warm `-1`: a count is a whole number, 0 or more" },
 		{ "cost", "failed=1,pony=3", "cost: `pony` has no price: operating=N, ..." },
-		{ "cost", "failed=x", "cost: failed=x: it is no number" },
+		{ "cost", "failed=x", "cost: failed=x: not a number" },
 		{ "cost", "failed", "cost: `failed` has no price: operating=N, ..." },
 		{ "pony", "1", "there is no parameter `pony`" },
 	};

@@ -589,7 +589,7 @@ int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *n)
 {
 	here = dp;
-	switch (note(n)) {
+	switch (note_patch(n)) {
 	case SP_PATCH_DONE: return 0;
 	case SP_PATCH_MOVED: return -EAGAIN;
 	}

@@ -70,7 +70,7 @@ static void take_reply(struct sp_redis *r, __u64 ref, const redisReply *reply)
 	}
 	err = r->conf.events->reply(r->conf.ctx, r->conf.idx, ref, reply);
 	if (reply && err && r->link == link)
-		sp_redis_give_up_nonsense(r, "an answer that can't be one to what it was asked");
+		sp_redis_give_up_nonsense(r, "an answer that does not fit its command");
 }
 
 static void on_answer(void *ctx, struct sp_redis_asked asked, const redisReply *reply)

@@ -92,7 +92,7 @@ static int take_answer(struct sp_redis_link *l, redisReply *reply)
 
 	l->elements = 0;
 	if (!l->asked_count) {
-		report_broken(l, "an answer that nobody has asked for", 1);
+		report_broken(l, "an answer without a command", 1);
 		return 0;
 	}
 	asked = l->asked[l->asked_first];
