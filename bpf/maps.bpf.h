@@ -48,8 +48,8 @@ struct {
 	__uint(max_entries, SP_ORDERS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct sp_order_key);
-	__type(value, __u32);
-} sp_orders SEC(".maps");
+	__type(value, struct sp_order);
+} sp_ordered SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

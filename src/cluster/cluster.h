@@ -8,6 +8,7 @@
 
 #include "abi/event.h"
 #include "abi/half.h"
+#include "abi/order.h"
 #include "config/config.h"
 #include "base/keys.h"
 #include "cluster/member.h"
@@ -55,7 +56,7 @@ struct sp_cluster_events {
  */
 #define SP_CLUSTER_COUNTERS(X) \
 	X(hellos_sent) X(hellos_heard) X(segments_sent) X(segments_heard) X(ends_sent) X(ends_heard) \
-	X(fins_sent) X(fins_heard) X(progress_sent) X(progress_heard) \
+	X(fins_sent) X(fins_heard) X(orders_sent) X(orders_heard) X(progress_sent) X(progress_heard) \
 	X(introductions_sent) X(introductions_astray) \
 	X(members_died) X(relay_not_sent) \
 	X(relay_refused_length) X(relay_refused_magic) X(relay_refused_version) X(relay_refused_foreign) \
@@ -147,6 +148,23 @@ void sp_cluster_tell_fin(struct sp_cluster *c, const struct sp_tuple *tuple, __u
 			 const struct sp_fin *fin);
 /* @to: the proxy with the id; 0: all. */
 void sp_cluster_tell_progress(struct sp_cluster *c, __u64 to, const struct sp_progress *said);
+#define SP_CLUSTER_ORDERS_MAX 24	/* told at once */
+
+/*
+ * Orders of operators that the proxy @from told, or none, and the digest of all that it has.
+ */
+typedef void (*sp_orders_fn)(void *ctx, __u64 from, __u64 digest,
+			     const struct sp_order_entry *entries, unsigned int count);
+void sp_cluster_subscribe_orders(struct sp_cluster *c, sp_orders_fn fn, void *ctx);
+/* The digest of the orders here, which the other proxies are told twice a second. */
+void sp_cluster_set_orders(struct sp_cluster *c, __u64 digest);
+/*
+ * @to: the proxy with the id; 0: all. @count: SP_CLUSTER_ORDERS_MAX at most. Return: number of
+ * proxies.
+ */
+unsigned int sp_cluster_tell_orders(struct sp_cluster *c, __u64 to,
+				    const struct sp_order_entry *entries, unsigned int count);
+
 /* Ends, to all members that may carry the splice; @state: SP_STATE_* of the half under @front. */
 void sp_cluster_tell_ends(struct sp_cluster *c, const struct sp_tuple *front, __u32 client_isn,
 			  __u8 state);

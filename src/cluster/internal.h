@@ -16,6 +16,9 @@ struct sp_cluster {
 	struct sp_store			*store;
 	const struct sp_cluster_events	*events;
 	void				*ctx;
+	sp_orders_fn			on_orders;
+	void				*orders_ctx;
+	__u64				orders_digest;
 	struct sp_cluster_counters	counters;
 	struct sp_datagrams		*datagrams;
 	__u64				seq, ticked_ns, ticks;

@@ -140,6 +140,39 @@ static __u8 *put_progress(__u8 *p, const struct sp_message *m)
 	return put_number(p, (__u32)said->is_query << 24, 4);
 }
 
+void sp_message_put_order(__u8 *p, const struct sp_order_entry *e)
+{
+	p = put_number(p, e->key.pool_id, 4);
+	p = put_bytes(p, &e->key.port_be, sizeof(e->key.port_be));
+	p = put_number(p, e->key.what, 2);
+	p = put_bytes(p, &e->key.addr, sizeof(e->key.addr));
+	p = put_number(p, e->order.value, 4);
+	p = put_number(p, 0, 4);
+	p = put_number(p, e->order.stamp, 8);
+	put_number(p, e->order.from, 8);
+}
+
+struct sp_order_entry sp_message_get_order(const __u8 *p)
+{
+	struct sp_order_entry e = {
+		.key = { .pool_id = get_number(p, 4), .what = get_number(p + 6, 2) },
+		.order = { .value = get_number(p + 24, 4), .stamp = get_number(p + 32, 8),
+			   .from = get_number(p + 40, 8) },
+	};
+
+	memcpy(&e.key.port_be, p + 4, sizeof(e.key.port_be));
+	memcpy(&e.key.addr, p + 8, sizeof(e.key.addr));
+	return e;
+}
+
+static __u8 *put_orders(__u8 *p, const struct sp_message *m)
+{
+	assert(m->order_count <= SP_MESSAGE_ORDERS_MAX);
+	p = put_number(p, m->digest, 8);
+	return m->order_count ? put_bytes(p, m->orders, m->order_count * SP_MESSAGE_ORDER_BYTES) :
+	       p;
+}
+
 /* The layout that the datapath reads. */
 _Static_assert(SP_INTRODUCE_KIND == SP_MESSAGE_INTRODUCE, "abi/introduce.h: kind");
 _Static_assert(SP_INTRODUCE_VERSION == SP_MESSAGE_VERSION, "abi/introduce.h: version");
@@ -180,6 +213,7 @@ size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, 
 	case SP_MESSAGE_FIN: p = put_fin(p, m); break;
 	case SP_MESSAGE_PROGRESS: p = put_progress(p, m); break;
 	case SP_MESSAGE_INTRODUCE: p = put_introduce(p, m); break;
+	case SP_MESSAGE_ORDERS: p = put_orders(p, m); break;
 	case SP_MESSAGE_NONE:
 	case SP_MESSAGE_KIND_COUNT:
 		assert(0);
@@ -373,6 +407,27 @@ static enum sp_message_refusal get_introduce(const __u8 *p, size_t len, struct s
 	return SP_MESSAGE_OK;
 }
 
+static int is_order(const __u8 *p)
+{
+	return get_number(p + 6, 2) < SP_ORDER_WHAT_COUNT && !get_number(p + 28, 4);
+}
+
+static enum sp_message_refusal get_orders(const __u8 *p, size_t len, struct sp_message *m)
+{
+	size_t bytes = len - 8;
+
+	if (len < 8 || bytes % SP_MESSAGE_ORDER_BYTES ||
+	    bytes / SP_MESSAGE_ORDER_BYTES > SP_MESSAGE_ORDERS_MAX)
+		return SP_MESSAGE_REFUSED_LENGTH;
+	m->digest = get_number(p, 8);
+	m->orders = p + 8;
+	m->order_count = bytes / SP_MESSAGE_ORDER_BYTES;
+	for (unsigned int i = 0; i < m->order_count; i++)
+		if (!is_order(m->orders + (size_t)i * SP_MESSAGE_ORDER_BYTES))
+			return SP_MESSAGE_REFUSED_MALFORMED;
+	return SP_MESSAGE_OK;
+}
+
 enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *bytes, size_t len,
 				    struct sp_message *ret_m)
 {
@@ -396,6 +451,7 @@ enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *
 	case SP_MESSAGE_FIN: refusal = get_fin(p, len, &m); break;
 	case SP_MESSAGE_PROGRESS: refusal = get_progress(p, len, &m); break;
 	case SP_MESSAGE_INTRODUCE: refusal = get_introduce(p, len, &m); break;
+	case SP_MESSAGE_ORDERS: refusal = get_orders(p, len, &m); break;
 	default: refusal = SP_MESSAGE_REFUSED_MALFORMED; break;	/* of a newer version */
 	}
 	if (refusal == SP_MESSAGE_OK)

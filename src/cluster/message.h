@@ -4,6 +4,7 @@
 #define SP_CLUSTER_MESSAGE_H
 
 #include "abi/event.h"
+#include "abi/order.h"
 #include "cluster/member.h"
 #include "cluster/progress.h"
 #include "base/seal.h"
@@ -57,13 +58,20 @@
  *	84	4 the end of the backend's stream as carried, 4 the client's acknowledgement, both as
  *		the backend counts, 0: not known, 1 a query (then all from 76 on is zero), 3 zero
  *
+ * ORDERS: of operators about backends, new at the sender, or all in parts; without any: twice a
+ * second, so that proxies with other orders notice
+ *	32	8 digest of the orders that the sender has, then of each
+ *		4 pool, 2 port, 2 enum sp_order_what, 16 address, 4 value, 4 zero, 8 stamp,
+ *		8 id of the member that was given the order
+ *
  * INTRODUCE: a splice that was just committed, to the agent of its backend: see abi/introduce.h.
  * The datapath of the agent's host takes it. The agent's daemon gets it only if it arrived by an
  * interface without the datapath.
  *
  * Replay: a HELLO counts once, and the first HELLO of a daemon only while it is fresh by both
  * clocks (SP_HELLO_FRESH_MS). So a recorded HELLO can't keep a dead member alive, nor revive it for
- * a new daemon. Other kinds can be replayed, like the TCP segments that they stand for. The
+ * a new daemon. So does an ORDERS, which must be later than the last HELLO; and no order replaces a
+ * later one. Other kinds can be replayed, like the TCP segments that they stand for. The
  * receiver of a SEGMENT of kind FRONT checks its cookie: an expired cookie opens no connection. An
  * INTRODUCE that is some seconds old is refused.
  *
@@ -78,12 +86,14 @@
 #define SP_MESSAGE_VERSION	3
 #define SP_MESSAGE_CHUNK	1280
 #define SP_MESSAGE_BYTES_MAX	(92 + SP_MESSAGE_CHUNK + SP_SEAL_TAIL_BYTES)
+#define SP_MESSAGE_ORDER_BYTES	48
+#define SP_MESSAGE_ORDERS_MAX	24
 #define SP_MESSAGES_BYTES_MAX	1232	/* of several: fits the minimum MTU of IPv6 */
 #define SP_MEMBER_RECORD_MAX	(36 + 18 * SP_MEMBER_OWNED_MAX + SP_NAME_MAX + SP_SEAL_TAIL_BYTES)
 
 #define SP_MESSAGE_KINDS(X) \
 	X(HELLO, hello) X(SEGMENT, segment) X(ENDS, ends) X(INTRODUCE, introduce) X(FIN, fin) \
-	X(PROGRESS, progress)
+	X(PROGRESS, progress) X(ORDERS, orders)
 
 enum sp_message_kind {
 	SP_MESSAGE_NONE,
@@ -119,6 +129,7 @@ struct sp_ends {
  * @ends:	of ENDS; of FIN, with the packet's tuple in the place of front, and no state
  * @fin:	of FIN
  * @progress:	of PROGRESS
+ * @digest, @orders, @order_count: of ORDERS; borrowed, as bytes
  * @splice, @refreshed_s: of INTRODUCE
  */
 struct sp_message {
@@ -138,6 +149,9 @@ struct sp_message {
 	struct sp_ends	ends;
 	struct sp_fin		fin;
 	struct sp_progress	progress;
+	__u64			digest;
+	const __u8		*orders;
+	unsigned int		order_count;
 	struct sp_splice	splice;
 	__u32			refreshed_s;
 };
@@ -154,6 +168,10 @@ size_t sp_message_write(const struct sp_seal *seal, const struct sp_message *m, 
 /* @ret_m: borrows from @bytes; set only if SP_MESSAGE_OK is returned */
 enum sp_message_refusal sp_message_read(const struct sp_seal *seal, const void *bytes, size_t len,
 				    struct sp_message *ret_m);
+
+/* An order as SP_MESSAGE_ORDER_BYTES bytes; SP_MESSAGE_ORDERS_MAX make the body of a message. */
+void sp_message_put_order(__u8 *bytes, const struct sp_order_entry *e);
+struct sp_order_entry sp_message_get_order(const __u8 *bytes);
 
 /* @buf: SP_MEMBER_RECORD_MAX bytes. Return: bytes written. */
 size_t sp_member_record_write(const struct sp_seal *seal, const struct sp_member *m, __u8 *buf);

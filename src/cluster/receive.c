@@ -117,6 +117,24 @@ static void receive_hello(struct sp_cluster *c, const struct sp_message *m,
 	}
 }
 
+/* A replayed message is older than the last HELLO. */
+static void receive_orders(struct sp_cluster *c, const struct sp_message *m)
+{
+	const struct sp_member *from = sp_members_by_id(&c->members, m->from);
+	struct sp_order_entry entries[SP_MESSAGE_ORDERS_MAX];
+
+	if (!from->is_alive || from->state == SP_MEMBER_AGENT ||
+	    m->started_ns != from->started_ns || m->seq <= from->seq) {
+		c->counters.relay_refused_replayed++;
+		return;
+	}
+	for (unsigned int i = 0; i < m->order_count; i++)
+		entries[i] = sp_message_get_order(m->orders + (size_t)i * SP_MESSAGE_ORDER_BYTES);
+	c->counters.orders_heard += m->order_count;
+	if (c->on_orders)
+		c->on_orders(c->orders_ctx, m->from, m->digest, entries, m->order_count);
+}
+
 /* A HELLO must come from the address in the sender's record; any message needs a known sender. */
 static void receive_message(struct sp_cluster *c, const struct sp_message *m,
 			    const struct sp_endpoint *from, __s64 age_ns)
@@ -152,6 +170,9 @@ static void receive_message(struct sp_cluster *c, const struct sp_message *m,
 					 m->ends.version);
 		else if (c->events && c->events->ends)
 			c->events->ends(c->ctx, &m->ends.front, m->ends.client_isn, m->ends.state);
+		break;
+	case SP_MESSAGE_ORDERS:
+		receive_orders(c, m);
 		break;
 	case SP_MESSAGE_INTRODUCE:
 		/* by an interface without the datapath: the agent queries the store instead */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* send.c - messages to other members, and this member's record to the store */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -206,6 +207,27 @@ void sp_cluster_introduce(struct sp_cluster *c, const struct sp_splice *splice, 
 		if (sp_member_serves(&c->members.others[i], &at))
 			c->counters.introductions_sent +=
 				send_message(c, &c->members.others[i], &m);
+}
+
+_Static_assert(SP_CLUSTER_ORDERS_MAX == SP_MESSAGE_ORDERS_MAX, "cluster.h: orders");
+
+unsigned int sp_cluster_tell_orders(struct sp_cluster *c, __u64 to,
+				    const struct sp_order_entry *entries, unsigned int count)
+{
+	__u8 orders[SP_MESSAGE_ORDERS_MAX * SP_MESSAGE_ORDER_BYTES];
+	struct sp_message m = { .kind = SP_MESSAGE_ORDERS, .orders = orders, .order_count = count };
+	const struct sp_member *member = c && to ? sp_members_by_id(&c->members, to) : NULL;
+	unsigned int n;
+
+	if (!c || (to && !member))
+		return 0;
+	assert(count <= SP_MESSAGE_ORDERS_MAX);
+	m.digest = c->orders_digest;
+	for (unsigned int i = 0; i < count; i++)
+		sp_message_put_order(orders + (size_t)i * SP_MESSAGE_ORDER_BYTES, &entries[i]);
+	n = send_message(c, member, &m);
+	c->counters.orders_sent += (__u64)n * count;
+	return n;
 }
 
 void sp_cluster_send_hello(struct sp_cluster *c)

@@ -31,6 +31,8 @@
  *			again
  *	"order"		backend only, with "name": "up", "drain", "down" or "auto", the
  *			state; "weight N" or "weight auto"
+ *	"here"		backend only: true: an order of this proxy alone, or an end of those; default
+ *			false: of the whole cluster
  *	"service"	explain only: name; required
  *	"head"		explain only: of a request, as sent to an http service
  *	"sni", "alpn"	explain only: of a client of a tls service; names joined by blanks
@@ -68,6 +70,7 @@
  *	     "reason":TEXT, "took_ms":N, "checked_ms":N|null, "changed_ms":N|null,
  *	     "passed":N, "failed":N, "changes":N}|null,
  *	   "order":"auto"|"up"|"drain"|"down", "ordered_weight":N|null,
+ *	   "ordered":{"by":TEXT|null, "here":BOOL, "age_ms":N}|null,
  *	   "agent":TEXT|null, "from":TEXT|null,
  *	   "modes":{MODE:{"mode":MODE, "reason":TEXT|null}...}}...],
  *	   "names":[{"name":TEXT, "type":"host"|"srv", "state":"unknown"|"good"|"failing",
@@ -132,10 +135,10 @@
  *
  * Answer to "backend": one line
  *	{"backends":[{"pool":TEXT, "name":TEXT, "order":"auto"|"up"|"drain"|"down",
- *	  "weight":N|null}...]}
+ *	  "weight":N|null}...], "told":N}
  * what was named, or all whose order has changed. State and weight are ordered apart;
- * weight null: as configured. An order is this proxy's, and is kept over restarts of the
- * daemon.
+ * weight null: as configured. told: to so many other proxies at once; the others hear of it
+ * as they are back. An order is kept over restarts of the daemon.
  *
  * Answer to "events": one line
  *	{"events":[{"seq":N, "at_ms":N, "level":"error"|"warning"|"info", "text":TEXT}...],
@@ -258,7 +261,7 @@ struct sp_control_ops {
 	json_t *(*drain)(void *ctx, int is_undo);
 	json_t *(*reload)(void *ctx);
 	json_t *(*config)(void *ctx, const char *file);
-	json_t *(*backend)(void *ctx, const char *name, const char *order);
+	json_t *(*backend)(void *ctx, const char *name, const char *order, int is_here);
 	json_t *(*events)(void *ctx, __u64 since, __u64 max);
 	json_t *(*overview)(void *ctx);
 	json_t *(*explain)(void *ctx, const struct sp_control_wish *wish);

@@ -118,11 +118,11 @@ static int parse_number(const char *key, const json_t *value, char *error, __u64
 	return 0;
 }
 
-static int parse_undo(const json_t *value, char *error, struct sp_control_request *request)
+static int parse_flag(const char *key, const json_t *value, char *error, int *ret_flag)
 {
 	if (!json_is_boolean(value))
-		return refuse_request(error, "'undo' must be true or false");
-	request->is_undo = json_is_true(value);
+		return refuse_request(error, "'%s' must be true or false", key);
+	*ret_flag = json_is_true(value);
 	return 0;
 }
 
@@ -225,19 +225,21 @@ static int parse_option(const char *key, const json_t *value, char *error,
 	if (!strcmp(key, "filter") && is_list)
 		return parse_filter(value, error, request);
 	if (!strcmp(key, "undo") && is_drain)
-		return parse_undo(value, error, request);
+		return parse_flag(key, value, error, &request->is_undo);
 	if (!strcmp(key, "file") && is_config)
 		return parse_file(value, error, request);
 	if (!strcmp(key, "name") && is_backend)
 		return parse_short(key, value, error, request->name, sizeof(request->name));
 	if (!strcmp(key, "order") && is_backend)
 		return parse_short(key, value, error, request->order, sizeof(request->order));
+	if (!strcmp(key, "here") && is_backend)
+		return parse_flag(key, value, error, &request->is_here);
 	return refuse_request(error,
 			      "key '%.40s' is not known; allowed with %s: version, command%s%s%s%s%s",
 			      key, command_names[request->command],
 			      is_list ? ", limit, filter" : "", is_drain ? ", undo" : "",
 			      is_config ? ", file" : "",
-			      is_backend ? ", name, order" : "",
+			      is_backend ? ", name, order, here" : "",
 			      is_events ? ", limit, since" : "");
 }
 
@@ -277,7 +279,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 	ret_request->limit = SP_CONTROL_LIMIT;
 	ret_request->since = 0;
 	ret_request->wish = (struct sp_control_wish){};
-	ret_request->is_undo = 0;
+	ret_request->is_undo = ret_request->is_here = 0;
 	ret_request->file[0] = 0;
 	ret_request->term_count = 0;
 	ret_request->name[0] = ret_request->order[0] = 0;

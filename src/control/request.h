@@ -52,6 +52,7 @@ struct sp_control_term {
  * @is_undo:	of drain-self
  * @file:	of config; empty: none
  * @name, @order: of backend; empty: absent
+ * @is_here:	of backend
  * @limit:	rows, 0: all
  * @since:	of events
  * @wish:	of explain
@@ -60,7 +61,7 @@ struct sp_control_term {
  */
 struct sp_control_request {
 	enum sp_control_command	command;
-	int			is_undo;
+	int			is_undo, is_here;
 	char			name[SP_CONTROL_NAME_MAX];
 	char			order[SP_CONTROL_ORDER_MAX];
 	__u64			limit;

@@ -248,7 +248,8 @@ static void run_request(struct sp_control_session *s)
 		answer_last(s, ops->config(ctx, *s->request.file ? s->request.file : NULL));
 		break;
 	case SP_CONTROL_BACKEND:
-		answer_last(s, ops->backend(ctx, s->request.name, s->request.order));
+		answer_last(s, ops->backend(ctx, s->request.name, s->request.order,
+					   s->request.is_here));
 		break;
 	case SP_CONTROL_EVENTS:
 		answer_last(s, ops->events(ctx, s->request.since, s->request.limit));

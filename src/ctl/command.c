@@ -42,8 +42,10 @@ static const struct sp_command commands[] = {
 	{ "config", NULL, SP_OPTION_DIFF, SP_WORDS_NONE, 0, sp_command_config, "[--diff FILE]",
 	  "the configuration in effect; what FILE would change" },
 	{ "backend", NULL, SP_OPTION_RESET, SP_WORDS_ORDER, 0, sp_command_backend,
-	  "POOL/NAME ORDER, --reset",
-	  "new connections of a backend at this proxy: up, drain, down, auto, weight N, weight auto" },
+	  "[--here] POOL/NAME ORDER, --reset",
+	  "new connections of a backend, in the whole cluster: up, drain, down, auto, weight N, weight auto" },
+	{ "orders", "status", 0, SP_WORDS_NONE, 0, sp_command_orders, "",
+	  "orders in effect, by whom and how old" },
 	{ "wait-drained", "status", SP_OPTION_TIMEOUT, SP_WORDS_BACKEND, 0,
 	  sp_command_wait_drained, "POOL/NAME [--timeout S]",
 	  "wait until a backend has no connection left" },
@@ -190,6 +192,8 @@ static json_t *make_request(const struct sp_command *command, const struct sp_op
 	if (*options->order)
 		json_object_update_new(request, json_pack("{s:s, s:s}", "name", options->name,
 							  "order", options->order));
+	if (options->is_here)
+		json_object_set_new(request, "here", json_true());
 	if (options->is_undo)
 		json_object_set_new(request, "undo", json_true());
 	if (options->diff)

@@ -38,6 +38,7 @@ int sp_command_events(struct sp_client *client, const struct sp_options *options
 int sp_command_explain(struct sp_client *client, const struct sp_options *options);
 int sp_command_top(struct sp_client *client, const struct sp_options *options);
 /* Orders: order.c */
+int sp_command_orders(struct sp_client *client, const struct sp_options *options);
 int sp_command_drain(struct sp_client *client, const struct sp_options *options);
 int sp_command_reload(struct sp_client *client, const struct sp_options *options);
 int sp_command_config(struct sp_client *client, const struct sp_options *options);

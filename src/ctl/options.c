@@ -45,6 +45,8 @@ static const struct definition definitions[] = {
 	  "config: compare with the configuration in FILE" },
 	{ "reset", 'r', SP_OPTION_RESET, KIND_FLAG, AT(is_reset), NULL,
 	  "backend: all are auto again" },
+	{ "here", 0, SP_OPTION_RESET, KIND_FLAG, AT(is_here), NULL,
+	  "backend: at this proxy alone" },
 	{ "timeout", 't', SP_OPTION_TIMEOUT, KIND_NUMBER, AT(timeout_s), "S",
 	  "wait-drained: seconds to wait (no end)" },
 	{ "follow", 'f', SP_OPTION_FOLLOW, KIND_FLAG, AT(is_follow), NULL,

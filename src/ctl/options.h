@@ -14,7 +14,7 @@ enum sp_option {
 	SP_OPTION_ALL		= 1 << 1,
 	SP_OPTION_UNDO		= 1 << 2,
 	SP_OPTION_DIFF		= 1 << 3,
-	SP_OPTION_RESET		= 1 << 4,
+	SP_OPTION_RESET		= 1 << 4,	/* and --here */
 	SP_OPTION_TIMEOUT	= 1 << 5,
 	SP_OPTION_FOLLOW	= 1 << 6,
 	SP_OPTION_BATCH		= 1 << 7,
@@ -41,7 +41,7 @@ struct sp_values {
 struct sp_options {
 	const char		*path;
 	unsigned int		given;
-	int			is_json, is_all, is_undo, is_reset, is_follow, is_batch;
+	int			is_json, is_all, is_undo, is_here, is_reset, is_follow, is_batch;
 	const char		*diff;
 	json_int_t		timeout_s, limit, since;
 	const char		*service, *method, *host, *target, *sni, *from;

@@ -9,6 +9,8 @@
 #include "ctl/command.h"
 #include "ctl/config.h"
 #include "ctl/drained.h"
+#include "ctl/show.h"
+#include "ctl/table.h"
 
 #define POLL_US 200000	/* between two looks of wait-drained */
 
@@ -80,16 +82,64 @@ static void print_order(const json_t *row)
 
 static void backend_text(const json_t *object, const struct sp_options *options)
 {
+	json_int_t told = json_integer_value(json_object_get(object, "told"));
 	const json_t *row;
 	size_t i;
 
 	json_array_foreach(json_object_get(object, "backends"), i, row)
 		print_order(row);
+	if (told)
+		printf("told to %" JSON_INTEGER_FORMAT " other prox%s\n", told,
+		       told == 1 ? "y" : "ies");
 }
 
 int sp_command_backend(struct sp_client *client, const struct sp_options *options)
 {
 	return sp_answer_show(client, options, backend_text);
+}
+
+static void add_ordered(struct sp_table *table, const char *pool, const json_t *backend)
+{
+	const json_t *ordered = json_object_get(backend, "ordered"),
+		     *weight = json_object_get(backend, "ordered_weight");
+	char weight_text[SP_HUMAN_MAX], age[SP_HUMAN_MAX];
+	const char *by = json_string_value(json_object_get(ordered, "by"));
+	const char *cells[] = {
+		pool, json_string_value(json_object_get(backend, "name")),
+		json_string_value(json_object_get(backend, "order")),
+		json_is_integer(weight) ? weight_text : NULL,
+		json_is_true(json_object_get(ordered, "here")) ? "here" : "cluster",
+		by, age,
+	};
+
+	snprintf(weight_text, sizeof(weight_text), "%" JSON_INTEGER_FORMAT,
+		 json_integer_value(weight));
+	sp_human_ms(json_integer_value(json_object_get(ordered, "age_ms")), age);
+	sp_table_add(table, cells, stdout);
+}
+
+static void orders_text(const json_t *object, const struct sp_options *options)
+{
+	static const struct sp_column columns[] = {
+		{ "POOL", 0 }, { "BACKEND", 0 }, { "ORDER", 0 }, { "WEIGHT", 1 }, { "FOR", 0 },
+		{ "BY", 0 }, { "AGE", 1 },
+	};
+	const json_t *pool, *backend;
+	struct sp_table table;
+	size_t i, j;
+
+	sp_table_init(&table, columns, sizeof(columns) / sizeof(*columns));
+	json_array_foreach(json_object_get(object, "pools"), i, pool)
+		json_array_foreach(json_object_get(pool, "backends"), j, backend)
+			if (json_is_object(json_object_get(backend, "ordered")))
+				add_ordered(&table, json_string_value(json_object_get(pool, "name")),
+					    backend);
+	sp_table_print(&table, stdout);
+}
+
+int sp_command_orders(struct sp_client *client, const struct sp_options *options)
+{
+	return sp_answer_show(client, options, orders_text);
 }
 
 static int fail_drained(const struct sp_options *options, int err)

@@ -184,14 +184,12 @@ int sp_datapath_name(struct sp_datapath *dp, const struct sp_tuple *front,
 int sp_datapath_named(struct sp_datapath *dp, const struct sp_tuple *front, __u32 client_isn,
 		      struct sp_named *ret_named);
 
-/*
- * Map sp_orders. @order: 0: no order. Return: 0; -E2BIG: full. sp_datapath_order_get() returns the
- * order.
- */
-int sp_datapath_order_put(struct sp_datapath *dp, const struct sp_order_key *key, __u32 order);
-int sp_datapath_has_orders(struct sp_datapath *dp);
-__u32 sp_datapath_order_get(struct sp_datapath *dp, const struct sp_order_key *key);
-void sp_datapath_orders_clear(struct sp_datapath *dp);
+/* Map sp_ordered. @order: NULL: remove. Return: 0; -E2BIG: full. */
+int sp_datapath_order_put(struct sp_datapath *dp, const struct sp_order_key *key,
+			  const struct sp_order *order);
+/* The entry behind @after, NULL: the first. Return: 0; -ENOENT: no more. */
+int sp_datapath_order_next(struct sp_datapath *dp, const struct sp_order_key *after,
+			   struct sp_order_entry *ret_entry);
 
 /* Map sp_stash, which no program reads. Return: 0; -E2BIG: full; -ENOENT. */
 int sp_datapath_stash_put(struct sp_datapath *dp, const struct sp_stash_key *key,

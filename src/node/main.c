@@ -297,6 +297,7 @@ static void stop_loop(struct daemon *d)
 	sp_checker_close(d->checker);
 	sp_names_close(d->names);
 	sp_control_close(d->control);
+	sp_orders_close(d->node);
 	sp_cluster_close(d->cluster);
 	sp_store_close(d->store);
 	uv_run(&d->loop, UV_RUN_NOWAIT);
@@ -385,6 +386,8 @@ static int run_daemon(const struct sp_role *role, const char *path)
 	sp_splice_recount(d.dp, d.node->ports);
 	if (role->recover)
 		role->recover(d.node);
+	if (role->backends && sp_orders_open(d.node))
+		return 1;
 	sp_orders_apply(d.node);
 	d.report = (struct sp_report){
 		.node = d.node, .config_path = path, .start_ns = sp_now_ns(),

@@ -63,6 +63,7 @@ struct sp_node_durations {
 };
 
 struct sp_names;
+struct sp_orders;
 struct sp_role;
 
 /* All borrowed; @cluster is NULL without other members. */
@@ -91,6 +92,7 @@ struct sp_node {
 	struct sp_ager		ager;
 	struct sp_config	*config;
 	struct sp_names		*names;
+	struct sp_orders	*orders;
 	struct sp_node_counters	counters;
 	struct sp_node_durations durations;
 };

@@ -35,7 +35,7 @@ static const char *backend_state(const struct sp_backend_conf *conf, const struc
 /* @b: NULL during a reload */
 static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_backend_conf *conf,
 			    const struct sp_backend *b, const struct sp_member *agent,
-			    json_t *modes)
+			    json_t *ordered, json_t *modes)
 {
 	static const struct sp_backend unknown;
 	__u64 now_ns = sp_now_ns(), retry_ns;
@@ -43,7 +43,7 @@ static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_bac
 
 	b = b ?: &unknown;
 	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:o, s:s, s:o, s:s?, s:s?, s:o}", "name",
+	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:o, s:s, s:o, s:o, s:s?, s:s?, s:o}", "name",
 			 conf->name,
 			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
 			 "weight", (int)sp_backend_weight(b, conf), "state", backend_state(conf, b),
@@ -54,7 +54,7 @@ static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_bac
 			 "silent", (json_int_t)b->silent, "opening",
 			 (int)b->opening, "check",
 			 sp_report_check(pool, b, now_ns), "order", sp_order_name(b->order),
-			 "ordered_weight", sp_order_weight(b->weight), "agent", agent ? agent->name :
+			 "ordered_weight", sp_order_weight(b->weight), "ordered", ordered, "agent", agent ? agent->name :
 			 NULL, "from", conf->origin, "modes", modes);
 }
 
@@ -72,7 +72,7 @@ static json_t *list_backends(const struct sp_report *r, size_t pool_idx)
 
 		json_array_append_new(list,
 				      make_backend(p, &p->backends[i], sp_backends_at(b, p, i),
-						   agent,
+						   agent, sp_orders_explain(r->node, p, i),
 						   sp_report_modes(wanted, p, agent,
 								   &p->backends[i].at)));
 	}
@@ -285,11 +285,12 @@ static json_t *report_status(void *ctx)
 			 list_durations(&c->durations)));
 }
 
-static json_t *order_backend(void *ctx, const char *name, const char *order)
+static json_t *order_backend(void *ctx, const char *name, const char *order, int is_here)
 {
 	struct sp_report *r = ctx;
 
-	return *name ? sp_orders_give(r->node, name, order) : sp_orders_reset(r->node);
+	return *name ? sp_orders_give(r->node, name, order, is_here) :
+	       sp_orders_reset(r->node, is_here);
 }
 
 static json_t *report_drops(void *ctx)

@@ -16,13 +16,33 @@
 static const __u64 keys[2][2] = { { 0x0123456789abcdef, 0xfedcba9876543210 }, { 42, 43 } };
 static struct sp_seal seal;
 static __u8 payload[SP_MESSAGE_CHUNK];
+static __u8 orders[SP_MESSAGE_ORDERS_MAX * SP_MESSAGE_ORDER_BYTES];
+
+static struct sp_order_entry any_order(__u16 what)
+{
+	return (struct sp_order_entry){
+		{ any32(), any32(), what, any_tuple(what & 1).saddr },
+		{ any64(), any64(), any32(), 0 },
+	};
+}
+
+static void fill_orders(struct sp_message *m, int i)
+{
+	for (int k = 0; k < SP_MESSAGE_ORDERS_MAX; k++) {
+		struct sp_order_entry e = any_order(k % SP_ORDER_WHAT_COUNT);
+
+		sp_message_put_order(orders + (size_t)k * SP_MESSAGE_ORDER_BYTES, &e);
+	}
+	m->digest = any64();
+	m->orders = orders;
+	m->order_count = i / 7 % (SP_MESSAGE_ORDERS_MAX + 1);
+}
 
 static struct sp_message any_message(int i)
 {
 	static const enum sp_event_kind events[] = { SP_EVENT_FRONT, SP_EVENT_BACK, SP_EVENT_MISS };
-	struct sp_message m = {
-		.kind = 1 + i % 6, .from = any64(), .started_ns = (__u64)any32() << 32, .seq = i,
-	};
+	struct sp_message m = { .kind = 1 + i % 7, .from = any64(), .seq = i,
+				.started_ns = (__u64)any32() << 32 };
 
 	switch (m.kind) {
 	case SP_MESSAGE_HELLO:
@@ -40,9 +60,8 @@ static struct sp_message any_message(int i)
 		m.event = events[i / 4 % 3];
 		m.segment = (struct sp_segment){
 			.tuple = any_tuple(~i >> 2 & 1), .seq = any32(), .ack = any32(),
-			.tsval = any32(),
-			.tsecr = any32(),
-			.window = any32(), .mss = any32(), .wscale = i % 16 - 1, .flags = any32(),
+			.tsval = any32(), .tsecr = any32(), .window = any32(),
+			.mss = any32(), .wscale = i % 16 - 1, .flags = any32(),
 			.is_sack = i >> 3 & 1, .has_ts = i >> 4 & 1, .is_ce = i >> 5 & 1,
 			.payload = payload, .payload_len = i * 7 % (SP_MESSAGE_CHUNK + 1),
 		};
@@ -65,6 +84,9 @@ static struct sp_message any_message(int i)
 		};
 		m.progress.sent = any32();
 		m.progress.acked = any32();
+		break;
+	case SP_MESSAGE_ORDERS:
+		fill_orders(&m, i);
 		break;
 	case SP_MESSAGE_FIN:
 		m.ends = (struct sp_ends){ any_tuple(i >> 2 & 1), any32(), 0, 0 };
@@ -108,6 +130,23 @@ static void check_same(const struct sp_message *a, const struct sp_message *b)
 	assert_memory_equal(&x.splice, &y.splice, sizeof(x.splice));
 	assert_memory_equal(&x.progress, &y.progress, sizeof(x.progress));
 	assert_int_equal(x.refreshed_s, y.refreshed_s);
+	assert_int_equal(x.digest, y.digest);
+	assert_int_equal(x.order_count, y.order_count);
+	for (unsigned int i = 0; i < x.order_count * SP_MESSAGE_ORDER_BYTES; i++)
+		assert_int_equal(x.orders[i], y.orders[i]);
+}
+
+static void an_order_there_and_back(void **state)
+{
+	__u8 bytes[SP_MESSAGE_ORDER_BYTES];
+
+	for (int i = 0; i < 100; i++) {
+		struct sp_order_entry in = any_order(any32()), out;
+
+		sp_message_put_order(bytes, &in);
+		out = sp_message_get_order(bytes);
+		assert_memory_equal(&in, &out, sizeof(in));
+	}
 }
 
 static void there_and_back(void **state)
@@ -191,6 +230,23 @@ static enum sp_message_refusal changed(const char *where, __u8 *bytes, size_t le
 static enum sp_message_refusal sealed_anew(__u8 *bytes, size_t len, size_t at, __u8 value)
 {
 	return changed(RELAY_WHERE, bytes, len, at, value);
+}
+
+static void bad_orders_are_refused(void **state)
+{
+	__u8 bytes[SP_MESSAGE_BYTES_MAX];
+	struct sp_message m;
+	size_t len;
+
+	m = any_message(6 + 7 * 3);
+	len = sp_message_write(&seal, &m, bytes);
+	assert_int_equal(m.order_count, 3);
+	assert_true(len <= SP_MESSAGES_BYTES_MAX);
+	assert_int_equal(sealed_anew(bytes, len, 40 + 7, SP_ORDER_WHAT_COUNT),
+			 SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 40 + 7, SP_ORDER_F_HERE),
+			 SP_MESSAGE_REFUSED_MALFORMED);
+	assert_int_equal(sealed_anew(bytes, len, 40 + 31, 1), SP_MESSAGE_REFUSED_MALFORMED);
 }
 
 static void what_makes_no_sense_is_refused(void **state)
@@ -342,8 +398,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(an_order_there_and_back),
 		cmocka_unit_test(several_are_taken_apart),
 		cmocka_unit_test(any_change_is_refused),
+		cmocka_unit_test(bad_orders_are_refused),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 		cmocka_unit_test(other_clusters_are_foreign),
 		cmocka_unit_test(records_there_and_back),

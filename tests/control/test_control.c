@@ -118,12 +118,12 @@ static json_t *give_config(void *ctx, const char *file)
 	return json_pack("{s:s, s:s?}", "config", "x: 1\n", "file", file);
 }
 
-static json_t *give_order(void *ctx, const char *name, const char *order)
+static json_t *give_order(void *ctx, const char *name, const char *order, int is_here)
 {
 	struct daemon *daemon = ctx;
 
 	daemon->orders++;
-	return json_pack("{s:s, s:s}", "name", name, "order", order);
+	return json_pack("{s:s, s:s, s:b}", "name", name, "order", order, "here", is_here);
 }
 
 static const struct sp_control_ops ops = {
@@ -377,8 +377,9 @@ static void only_root_and_the_owner_give_orders(void **state)
 	assert_int_equal(f->daemon.orders, 0);
 	free(text);
 	expect(f, BACKEND ",\"name\":\"web/a\",\"order\":\"down\"}\n",
-	       "{\"name\":\"web/a\",\"order\":\"down\"}\n");
-	expect(f, BACKEND "}\n", "{\"name\":\"\",\"order\":\"\"}\n");
+	       "{\"name\":\"web/a\",\"order\":\"down\",\"here\":false}\n");
+	expect(f, BACKEND ",\"here\":true}\n",
+	       "{\"name\":\"\",\"order\":\"\",\"here\":true}\n");
 	assert_int_equal(f->daemon.orders, 2);
 }
 
@@ -540,7 +541,7 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ BACKEND ",\"name\":7,\"order\":\"up\"}\n", "'name' must be a string" },
 		{ BACKEND ",\"name\":\"web/a\",\"order\":\"upwards, for ever\"}\n",
 		  "'order' must be a string of 1 to 15 characters" },
-		{ BACKEND ",\"undo\":true}\n", "allowed with backend: version, command, name, order" },
+		{ BACKEND ",\"undo\":true}\n", "allowed with backend: version, command, name, order, here" },
 		{ EVENTS ",\"since\":-1}\n", "'since' must be a whole number" },
 		{ EVENTS ",\"filter\":\"\"}\n",
 		  "allowed with events: version, command, limit, since" },
