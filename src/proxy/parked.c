@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define BUCKETS	4096	/* a power of two */
-#define NONE	0xffffffffu
+#define NONE	0	/* slots count from 1: a new table is all zeros, and touches no memory */
 #define ACK_NS	20000000ULL	/* a request that comes before acknowledges, too */
 #define TAKEN	1024
 #define TAKEN_NS 3000000000ULL
@@ -19,31 +19,21 @@ struct taken {
 };
 
 /*
- * @newest, @oldest: ends of the list by @since_ns; free slots are chained by @older
+ * @newest, @oldest: ends of the list by @since_ns; slots that became free are chained by @older
+ * @used:	slots above have never been used
  * @taken:	by the hash of @back; a later one takes the place
  */
 struct sp_parkeds {
 	struct taken		taken[TAKEN];
 	__u32			by_front[BUCKETS], by_back[BUCKETS];
-	__u32			newest, oldest, free_head;
-	struct sp_parked	all[SP_PARKED_MAX];
+	__u32			newest, oldest, free_head, used;
+	struct sp_parked	all[SP_PARKED_MAX + 1];
 };
 
 int sp_parkeds_new(struct sp_parkeds **ret_parkeds)
 {
-	struct sp_parkeds *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return -ENOMEM;
-	memset(t->by_front, 0xff, sizeof(t->by_front));
-	memset(t->by_back, 0xff, sizeof(t->by_back));
-	t->newest = t->oldest = t->free_head = NONE;
-	for (__u32 i = 0; i < SP_PARKED_MAX; i++) {
-		t->all[i].older = t->free_head;
-		t->free_head = i;
-	}
-	*ret_parkeds = t;
-	return 0;
+	*ret_parkeds = calloc(1, sizeof(**ret_parkeds));
+	return *ret_parkeds ? 0 : -ENOMEM;
 }
 
 /* ---- the table ---- */
@@ -233,8 +223,18 @@ static void make_room(struct sp_proxy *p, const struct sp_parked *parked)
 			oldest = i;	/* chains begin with the newest */
 			held++;
 		}
-	if (held >= SP_PARKED_OF_CLIENT || t->free_head == NONE)
+	if (held >= SP_PARKED_OF_CLIENT || (t->free_head == NONE && t->used == SP_PARKED_MAX))
 		end_leg(p, &t->all[oldest], 1);
+}
+
+static __u32 take_slot(struct sp_parkeds *t)
+{
+	__u32 i = t->free_head;
+
+	if (i == NONE)
+		return ++t->used;
+	t->free_head = t->all[i].older;
+	return i;
 }
 
 void sp_parked_add(struct sp_proxy *p, const struct sp_parked *parked)
@@ -245,8 +245,7 @@ void sp_parked_add(struct sp_proxy *p, const struct sp_parked *parked)
 
 	sp_datapath_del(p->node.dp, &key);
 	make_room(p, parked);
-	i = t->free_head;
-	t->free_head = t->all[i].older;
+	i = take_slot(t);
 	t->all[i] = *parked;
 	at = bucket_of(p, t->by_front, &parked->front);
 	t->all[i].next_front = *at;
