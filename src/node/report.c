@@ -22,6 +22,7 @@
 #include "node/report_names.h"
 #include "node/report_warnings.h"
 
+#define NAMES_WAIT_NS	5000000000ULL	/* for the first answers of resolvers, from the start */
 #define ROWS_AT_ONCE 1024
 #define OVERVIEW_EVENTS 50
 
@@ -221,6 +222,8 @@ static const char *unready_reason(const struct sp_report *r)
 		return "an interface is gone, or the datapath is not attached there: see the warnings of status";
 	if (!r->node->role->is_in_sync(r->node))
 		return "not in sync: the store was not read yet";
+	if (sp_now_ns() - r->start_ns < NAMES_WAIT_NS && sp_report_names_wanted(r->node))
+		return "a pool has no backend: no name of it was found yet; not waited for longer than 5 s from the start";
 	return NULL;
 }
 

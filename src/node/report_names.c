@@ -59,6 +59,22 @@ static json_t *make_file(const struct sp_file *f, __u64 now_ns)
 			 "failed", (json_int_t)f->failed_reads);
 }
 
+static int is_unanswered(const struct sp_open_pool *pool)
+{
+	for (size_t i = 0; pool && i < pool->conf->name_count; i++)
+		if (!pool->names[i].lookup || !pool->names[i].lookup->has_answer)
+			return 1;
+	return 0;
+}
+
+int sp_report_names_wanted(const struct sp_node *n)
+{
+	for (size_t i = 0; n->names && i < n->config->pool_count; i++)
+		if (!n->config->pools[i].backend_count && is_unanswered(sp_names_pool(n->names, i)))
+			return 1;
+	return 0;
+}
+
 void sp_report_names(const struct sp_node *n, size_t pool_idx, json_t *object)
 {
 	const struct sp_open_pool *pool = sp_names_pool(n->names, pool_idx);

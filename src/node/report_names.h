@@ -10,4 +10,7 @@
 /* Adds "names", "file" and others to the @object of a pool; see control/control.h. */
 void sp_report_names(const struct sp_node *node, size_t pool_idx, json_t *object);
 
+/* Return: whether a pool has no backend because no look-up of a name has been answered so far. */
+int sp_report_names_wanted(const struct sp_node *node);
+
 #endif

@@ -103,6 +103,7 @@ def named(rig, *backends, records=(), **more):
 def test_no_address_yet_is_503_and_the_start_does_not_fail(rig):
     """The daemon of this module was started without a resolver. Also: the first answer is in use at once."""
     assert not addresses(rig) and ask(rig).startswith(b"HTTP/1.1 503")
+    wait_for(lambda: rig.spliced.ask("ready")[0]["ready"], "the wait for resolvers to end", 7)
     assert name_of(rig)["state"] == "failing"
     assert [w["kind"] for w in rig.spliced.status()["warning_details"]] == ["name"]
     rig.resolver.start(*host(APP, rig.backend1.addr(4)))
@@ -309,6 +310,22 @@ def test_a_daemon_that_starts_again_has_its_names_at_once(rig):
         rig.spliced.kill9()
         rig.spliced.start()
         assert addresses(rig) == {at(rig.backend1)} and ask(rig).startswith(b"HTTP/1.1 200")
+
+
+def test_a_daemon_without_an_answer_is_not_ready_at_first(rig):
+    """Other proxies may have backends of the name. The first answer ends that."""
+    with named(rig, {"address": f"{APP}:{PORT}"}, records=host(APP, rig.backend1.addr(4))):
+        becomes(rig, at(rig.backend1))
+        rig.spliced.kill9()
+        rig.resolver.freeze()
+        try:
+            rig.spliced.start()
+            done = rig.spliced.ctl_run("ready")
+            assert (done.returncode, "no name of it was found yet" in done.stdout) == (1, True), done
+        finally:
+            rig.resolver.thaw()
+        becomes(rig, at(rig.backend1))
+        assert rig.spliced.ctl_run("ready").returncode == 0
 
 
 @contextlib.contextmanager

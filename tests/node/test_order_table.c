@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* test_order_table.c - src/node/order_table.c: tables that hear the same become the same */
+/* test_order_table.c - src/node/order_table.c: equal orders make equal tables */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,7 +80,7 @@ static void the_later_holds(void **state)
 	assert_int_equal(value_of(0, 2, SP_ORDER_WEIGHT), 0);
 }
 
-/* Any orders, each heard by each in an order of its own, some of them twice. */
+/* Random orders reach each table in another sequence, with repetitions. */
 static void all_become_the_same(void **state)
 {
 	enum { COUNT = 300 };
