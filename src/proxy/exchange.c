@@ -85,7 +85,7 @@ static void begin_at(struct sp_conn *c, const struct sp_segment *seg, const stru
 	c->leg = up->half;
 	c->up = up->half;
 	c->is_next = 1;
-	c->begins = up->meta.boundary.bound;
+	c->begins = sp_boundary_stored(&up->meta.boundary).bound;	/* GONE: a head */
 	c->is_guess = sp_exchange_is_guess(seg, up, down);
 	c->client.isn_theirs = (c->is_guess ? seg->seq : up->meta.boundary.until) - 1;
 	c->client.isn_ours = seg->ack - 1;

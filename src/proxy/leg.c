@@ -234,7 +234,7 @@ int sp_leg_resume(struct sp_proxy *p, struct sp_conn *c)
 	c->leg = up.half;
 	c->up = up.half;
 	if (up.meta.boundary.until == c->client.isn_theirs + 1)
-		c->begins = up.meta.boundary.bound;
+		c->begins = sp_boundary_stored(&up.meta.boundary).bound;
 	leg = sp_leg_look(p, c);
 	sp_leg_hear(p, c, &leg);
 	c->begun_ack = c->heard_ack;
