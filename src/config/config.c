@@ -302,6 +302,7 @@ static int tree_read(struct sp_doc *doc)
 	if (!err && doc->config->is_agent)
 		err = agent_check(doc, root, doc->config);
 	err = err ? err : sp_cluster_check(doc, root, doc->config);
+	err = err ? err : sp_death_check(doc, root, doc->config);
 	return err ? err : listens_sort(doc, doc->config);
 }
 
@@ -437,7 +438,7 @@ int sp_service_reads_requests(const struct sp_service_conf *service)
 		return 1;
 	if (service->route_unit != SP_ROUTE_REQUEST)
 		return 0;
-	if (service->has_hashed_pool)
+	if (service->has_hashed_pool || service->has_continued_pool)
 		return 1;
 	for (size_t i = 0; i < service->route_count; i++)
 		if (service->routes[i].pool_idx != service->default_pool_idx)

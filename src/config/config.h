@@ -101,6 +101,12 @@ struct sp_resolvers_conf {
 /* Connections of a backend that goes down by its checks or by an order live on, or are reset. */
 enum sp_on_down { SP_DOWN_KEEP, SP_DOWN_RESET };
 
+/* A request whose backend dies fails with its connection, or goes to another backend. */
+enum sp_on_death { SP_DEATH_CLOSE, SP_DEATH_CONTINUE };
+
+#define SP_KEEP_BYTES_MIN	1024
+#define SP_KEEP_BYTES_MAX	(64 * 1024)	/* a request that is kept */
+
 #define SP_CHECKS_MAX	65536	/* backends with a check, in all pools */
 
 enum sp_check_type { SP_CHECK_NONE, SP_CHECK_TCP, SP_CHECK_HTTP, SP_CHECK_HTTPS };
@@ -157,6 +163,9 @@ struct sp_pool_conf {
 	__u64			retry_ns;	/* time without connections then, default 5s */
 	struct sp_check_conf	check;		/* default none */
 	enum sp_on_down		on_down;	/* default keep */
+	enum sp_on_death	on_death;	/* default close */
+	/* with SP_DEATH_CONTINUE: of a request, head and body; default 64KiB */
+	unsigned int		keep_bytes;
 	size_t			backend_count;
 	struct sp_backend_conf	*backends;
 	size_t			name_count;
@@ -229,6 +238,7 @@ struct sp_service_conf {
 	struct sp_route		*routes;
 	int			default_pool_idx; /* -1: no default, no route means 404 */
 	int			has_hashed_pool; /* sp_pool_hashes_requests() of a pool */
+	int			has_continued_pool; /* SP_DEATH_CONTINUE of a pool */
 };
 
 /* Whether connections are counted; whether sources are looked up in lists. */

@@ -295,6 +295,10 @@ static const struct sp_doc_key pool_keys[] = {
 	  .min = SP_TIME_MIN_NS, .max = SP_HOUR_NS },
 	{ .name = "on_down", .parse = value_on_down,
 	  .offset = offsetof(struct sp_pool_conf, on_down), .allowed = "keep or reset" },
+	{ .name = "on_death", .parse = sp_value_on_death,
+	  .offset = offsetof(struct sp_pool_conf, on_death), .allowed = "close or continue" },
+	{ .name = "continue", .parse = sp_value_continue,
+	  .allowed = "a mapping, as in {keep: 64KiB}" },
 	{ .name = "check", .parse = sp_value_check, .offset = offsetof(struct sp_pool_conf, check),
 	  .allowed = "a mapping, as in {type: http, path: /health}" },
 	{ .name = "backends", .parse = value_backends, .min = 1, .max = SP_CONFIG_BACKENDS_MAX,
@@ -346,6 +350,7 @@ int sp_pool_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *item)
 	pool->failures = FAILURES_DEFAULT;
 	pool->retry_ns = RETRY_DEFAULT_NS;
 	pool->queue_ns = QUEUE_DEFAULT_NS;
+	pool->keep_bytes = SP_KEEP_BYTES_MAX;
 	err = sp_doc_map(doc, node, "a pool", pool_keys, pool);
 	if (err)
 		return err;

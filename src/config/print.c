@@ -163,6 +163,7 @@ static void print_pool(const struct sp_pool_conf *pool, FILE *out)
 	fprintf(out, "    failures: %u\n    retry: %s\n", pool->failures,
 		sp_time_format(pool->retry_ns, text));
 	fprintf(out, "    on_down: %s\n", pool->on_down == SP_DOWN_KEEP ? "keep" : "reset");
+	sp_print_death(pool, out);
 	sp_check_print(&pool->check, out);
 	if (pool->backend_count || pool->name_count)
 		fputs("    backends:\n", out);

@@ -322,6 +322,9 @@ static int route_read(struct sp_doc *doc, yaml_node_t *node, struct sp_service_c
 	if (!err)
 		err = sp_pool_check_hash(doc, sp_doc_get(doc, node, "pool"), service,
 					 conf.route.pool_idx);
+	if (!err)
+		err = sp_pool_check_death(doc, sp_doc_get(doc, node, "pool"), service,
+					  conf.route.pool_idx);
 	if (err)
 		return err;
 	for (size_t i = 0; i < conf.alpn_count; i++) {

@@ -76,4 +76,16 @@ int sp_pool_check_hash(struct sp_doc *doc, const yaml_node_t *at, struct sp_serv
 		       int pool_idx);
 void sp_print_balance(const struct sp_pool_conf *pool, FILE *out);
 
+/* The death of a backend. @into: enum sp_on_death; struct sp_pool_conf */
+int sp_value_on_death(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into);
+int sp_value_continue(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+		      void *into);
+/* Refuses a pool (named @at) that continues requests, in a service that reads none. */
+int sp_pool_check_death(struct sp_doc *doc, const yaml_node_t *at, struct sp_service_conf *service,
+			int pool_idx);
+/* Refuses such a pool beside a shared store. */
+int sp_death_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config);
+void sp_print_death(const struct sp_pool_conf *pool, FILE *out);
+
 #endif

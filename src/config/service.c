@@ -220,7 +220,8 @@ static int value_default(struct sp_doc *doc, const struct sp_doc_key *key, yaml_
 
 	err = sp_value_pool(doc, key, node, &service->default_pool_idx);
 	err = err ? err : sp_pool_check_families(doc, node, service, service->default_pool_idx);
-	return err ? err : sp_pool_check_hash(doc, node, service, service->default_pool_idx);
+	err = err ? err : sp_pool_check_hash(doc, node, service, service->default_pool_idx);
+	return err ? err : sp_pool_check_death(doc, node, service, service->default_pool_idx);
 }
 
 #define KEEPALIVE_MIN_NS	1000000000ULL

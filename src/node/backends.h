@@ -136,6 +136,9 @@ void sp_backends_free(struct sp_backends *backends);
  */
 int sp_backends_configure(struct sp_backends *backends, const struct sp_config *config);
 
+/* The bit of a backend in the set of sp_backends_choose(). */
+__u64 sp_backends_tried(size_t idx);
+
 /**
  * sp_backends_choose() - the next backend for a connection
  * @is_v4:	family of the connection

@@ -8,7 +8,7 @@
 #define LOOKS_FULL	64	/* at the splices of a full backend, by one choice */
 #define SHARE_FIRST	16	/* part of the share at the beginning of slow_start */
 
-static __u64 tried_bit(size_t idx)
+__u64 sp_backends_tried(size_t idx)
 {
 	/* with more than 64 backends, two share a bit and are left out together */
 	return 1ULL << idx % 64;
@@ -79,7 +79,7 @@ static unsigned int share_of(void *ctx, size_t idx)
 
 	if (conf->is_backup != c->is_backup)
 		return 0;
-	if (sp_addr_is_v4(&conf->at.addr) != c->is_v4 || c->tried & tried_bit(idx))
+	if (sp_addr_is_v4(&conf->at.addr) != c->is_v4 || c->tried & sp_backends_tried(idx))
 		return 0;
 	backend = sp_backends_find(c->b, c->pool, idx);
 	weight = sp_backend_weight(backend, conf);
@@ -160,7 +160,7 @@ int sp_backends_choose(struct sp_backends *b, const struct sp_pool_conf *pool, i
 		idx = pick_backend(&choice, key);
 	if (idx < 0)
 		return choice.is_full ? -EBUSY : idx;
-	*tried |= tried_bit(idx);
+	*tried |= sp_backends_tried(idx);
 	backend = sp_backends_find(b, pool, idx);
 	if (backend && backend->is_down)
 		backend->retry_at_ns = now_ns + pool->retry_ns;	/* this connection is the trial */

@@ -74,12 +74,14 @@ enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH
  *		tunnel
  * @reading:	SP_READING_*
  * @is_bare:	nothing but a head, that opens no tunnel
+ * @is_repeatable: its method is idempotent (RFC 9110, 9.2.2), and it opens no tunnel
  */
 struct sp_request {
 	__u64	bytes;
 	__u8	bound;
 	__u8	reading;
 	__u8	is_bare;
+	__u8	is_repeatable;
 };
 
 /**

@@ -27,6 +27,7 @@
 #include "proxy/remake.h"
 #include "proxy/change.h"
 #include "proxy/forward.h"
+#include "proxy/kept.h"
 #include "tcp/relay.h"
 
 #define SEGMENTS_FIRST	10
@@ -164,6 +165,7 @@ struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 		send_rst(p, c);
 		return sp_next(SP_NEXT_END, "reset by its client while it was committed");
 	}
+	sp_kept_note(p, c);
 	c->owed = owed_bytes(c);
 	if (!c->owed) {
 		send_range(p, c, 0, sp_min_bytes(bytes_there(c), c->window_bytes));

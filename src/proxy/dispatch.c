@@ -8,6 +8,7 @@
 #include "proxy/again.h"
 #include "proxy/back.h"
 #include "proxy/change.h"
+#include "proxy/continue.h"
 #include "proxy/deliver.h"
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
@@ -244,6 +245,17 @@ static int is_for_reader(struct sp_proxy *p, const struct sp_tuple *front,
 	return 1;
 }
 
+static int dispatch_death(struct sp_proxy *p, const struct sp_entry *down,
+			  const struct sp_segment *seg)
+{
+	struct sp_next next = sp_next_wait();
+	struct sp_conn *c = sp_continue_begin(p, down, seg, &next);
+
+	if (c)
+		sp_machine_go(p, c, next);
+	return !!c;
+}
+
 /* A response is complete, or a tunnel has begun: a request that waits may go on. */
 static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 			      const struct sp_segment *seg, int is_copy)
@@ -252,6 +264,8 @@ static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 	struct sp_conn *c;
 
 	if (is_end_unknown(down, seg) && is_for_reader(p, &front, seg))
+		return;
+	if (!is_copy && dispatch_death(p, down, seg))
 		return;
 	sp_response_segment(p, seg, is_copy);
 	c = sp_conn_by_front(p->conns, &front);

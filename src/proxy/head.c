@@ -2,6 +2,8 @@
 /* head.c - the first bytes of a connection are held until they decide its pool */
 #include "proxy/head.h"
 
+#include <string.h>
+
 #include "abi/cookie.h"
 #include "l7/http1.h"
 #include "l7/request_key.h"
@@ -23,6 +25,18 @@ static __u32 head_bytes(const struct sp_conn *c)
 	return (c->reasm.len < max ? c->reasm.len : max) - c->skip;
 }
 
+/* RFC 9110, 9.2.2. */
+static int is_idempotent(const struct sp_str *method)
+{
+	static const char *const methods[] = { "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE" };
+
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strlen(methods[i]) == method->len &&
+		    !memcmp(methods[i], method->p, method->len))
+			return 1;
+	return 0;
+}
+
 /* @skip: bytes before the head */
 static struct sp_request request_of(const struct sp_http1 *head, __u32 skip)
 {
@@ -35,6 +49,7 @@ static struct sp_request request_of(const struct sp_http1 *head, __u32 skip)
 			   (f->is_persistent ? 0 : SP_READING_CLOSES) |
 			   (f->is_upgrade ? SP_READING_UPGRADE : 0) |
 			   (f->is_connect ? SP_READING_CONNECT : 0),
+		.is_repeatable = is_idempotent(&head->method) && !f->is_upgrade && !f->is_connect,
 		.is_bare = f->body == SP_HTTP1_BODY_NONE && !f->is_upgrade && !f->is_connect,
 	};
 }

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "proxy/back.h"
 #include "proxy/chunks.h"
+#include "proxy/continue.h"
 #include "proxy/deliver.h"
 #include "proxy/exchange.h"
 #include "proxy/head.h"
@@ -239,6 +240,16 @@ static int is_here(void *ctx, const struct sp_tuple *front)
 	return 0;
 }
 
+static void tick_kept(struct sp_proxy *p, struct sp_kept *k, const struct sp_entry *up,
+		      const struct sp_entry *down)
+{
+	struct sp_next next = sp_next_wait();
+	struct sp_conn *c = sp_continue_silent(p, k, up, down, &next);
+
+	if (c)
+		sp_machine_go(p, c, next);
+}
+
 void sp_machine_tick(struct sp_proxy *p)
 {
 	sp_machine_awake(p);
@@ -247,6 +258,7 @@ void sp_machine_tick(struct sp_proxy *p)
 	sp_sync_tick(p, sp_now_ns());
 	sp_queue_each(p->queue, tick_queued, p);
 	sp_parked_tick(p, sp_now_ns());
+	sp_kept_tick(p, tick_kept);
 	sp_conns_each(p->conns, tick_conn, p);
 	sp_takeover_tick(p, sp_now_ns());
 	sp_offer_tick(p, sp_now_ns());

@@ -11,6 +11,7 @@
 #include "proxy/events.h"
 #include "proxy/machine.h"
 #include "proxy/offer.h"
+#include "proxy/kept.h"
 #include "proxy/parked.h"
 #include "proxy/partial.h"
 #include "proxy/sync.h"
@@ -89,6 +90,7 @@ static void close_proxy(struct sp_node *node)
 	sp_takeover_free(p->takeover);
 	sp_partials_free(p->partials);
 	sp_parkeds_free(p->parkeds);
+	sp_kepts_free(p->kepts);
 	sp_backends_free(p->backends);
 	sp_node_fini(&p->node);
 	free(p);
@@ -179,6 +181,7 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 		err = -ENOMEM;
 	err = err ?: sp_partials_new(&p->partials);
 	err = err ?: sp_parkeds_new(&p->parkeds);
+	err = err ?: sp_kepts_new(&p->kepts);
 	err = err ?: sp_conns_new(config->limits.pending, &p->conns);
 	err = err ?: configure_proxy(&p->node, config);
 	if (err) {

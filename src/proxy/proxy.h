@@ -9,6 +9,7 @@
  *	machine.c		the life of connections: the next step, ticks
  *	----
  *	takeover.c miss.c	heads of dead owners; packets of unknown connections
+ *	continue.c continue_judge.c	requests of dead backends
  *	head.c back.c reply.c	the phases of a connection: no phase calls another
  *	stash.c deliver.c exchange.c turn.c chunks.c stay.c response.c
  *	----
@@ -18,7 +19,7 @@
  *	leg.c parked.c		the back connection of the request before; those of earlier ones
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
  *	connection.c forward.c		state and buffer of a connection; half in user space
- *	conn.c queue.c partial.c synack.c reintroduce.c reused.c		tables
+ *	conn.c queue.c partial.c kept.c synack.c reintroduce.c reused.c	tables
  */
 #ifndef SP_PROXY_PROXY_H
 #define SP_PROXY_PROXY_H
@@ -35,6 +36,7 @@
 struct sp_takeover;
 struct sp_partials;
 struct sp_parkeds;
+struct sp_kepts;
 
 /* sync.c - @is_sweeping: a scan of the store is complete; @next_ns: the next scan begins */
 struct sp_sync {
@@ -72,6 +74,7 @@ struct sp_proxy {
 	struct sp_takeover		*takeover;
 	struct sp_partials		*partials;
 	struct sp_parkeds		*parkeds;
+	struct sp_kepts			*kepts;
 	struct sp_reused		reused;
 	__u64				died_ns;
 	__u64				elsewhere_ns;

@@ -21,6 +21,7 @@
 void sp_stay_note(struct sp_proxy *p, const struct sp_conn *c)
 {
 	const struct sp_request *r = &c->request;
+	const struct sp_pool_conf *pool;
 	__u16 id;
 
 	if (c->is_reply || c->wanted < 0 || c->config != p->node.config || !r->is_bare ||
@@ -28,7 +29,8 @@ void sp_stay_note(struct sp_proxy *p, const struct sp_conn *c)
 	    sp_pool_hashes_requests(&c->config->pools[c->wanted]))
 		return;
 	id = c->config->pools[c->wanted].id;
-	if (sp_config_pool_of(c->config, id))
+	pool = sp_config_pool_of(c->config, id);
+	if (pool && pool->on_death != SP_DEATH_CONTINUE)	/* the daemon keeps each */
 		sp_datapath_decide(p->node.dp, &c->front, sp_conn_buf(p->conns, c), r->bytes, id,
 				   r->reading);
 }
