@@ -121,6 +121,12 @@ int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct s
  */
 int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
 		    const struct sp_half_state *start, const struct sp_meta *meta);
+/* The same. @ret_old: what was replaced, or zeros */
+int sp_datapath_replace(struct sp_datapath *dp, const struct sp_tuple *key,
+			const struct sp_half *half, const struct sp_half_state *start,
+			const struct sp_meta *meta, struct sp_entry *ret_old);
+/* Remove a half, and return its last state. */
+int sp_datapath_take(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_old);
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key);
 /*
  * Write into a splice while packets use it. Return: 0; -ENOENT: the table has no such splice;

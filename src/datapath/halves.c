@@ -57,10 +57,11 @@ static int replace_entry(int fd, const struct sp_tuple *key, const struct sp_ent
 	return bpf_map_update_elem(fd, key, e, BPF_ANY) ? -errno : 0;
 }
 
-int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_half_state *start, const struct sp_meta *meta)
+int sp_datapath_replace(struct sp_datapath *dp, const struct sp_tuple *key,
+			const struct sp_half *half, const struct sp_half_state *start,
+			const struct sp_meta *meta, struct sp_entry *ret_old)
 {
-	struct sp_entry e = { .half = *half }, old;
+	struct sp_entry e = { .half = *half };
 	int err;
 
 	if (sp_count_of(&e) && sp_datapath_count(dp)->splices >= dp->count.max)
@@ -70,24 +71,37 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 	if (meta)
 		e.meta = *meta;
 	sp_state_begin(&e.state, key, half, sp_now_ns());
-	err = replace_entry(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, &old);
+	err = replace_entry(bpf_map__fd(dp->skel->maps.sp_halves), key, &e, ret_old);
 	if (!err)
-		sp_count_replace(&dp->count, dp->control, key, &old, &e);
+		sp_count_replace(&dp->count, dp->control, key, ret_old, &e);
 	return err;
+}
+
+int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
+		    const struct sp_half_state *start, const struct sp_meta *meta)
+{
+	struct sp_entry old;
+
+	return sp_datapath_replace(dp, key, half, start, meta, &old);
+}
+
+int sp_datapath_take(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_old)
+{
+	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, ret_old))
+		return -errno;
+	sp_count_replace(&dp->count, dp->control, key, ret_old, NULL);
+	if (!(ret_old->half.flags & (SP_HALF_F_FROM_BACKEND | SP_HALF_F_TO_DAEMON)))
+		sp_datapath_leave(dp, key);
+	if (dp->has_names)
+		bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_named), key);
+	return 0;
 }
 
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 {
 	struct sp_entry old;
 
-	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(dp->skel->maps.sp_halves), key, &old))
-		return -errno;
-	sp_count_replace(&dp->count, dp->control, key, &old, NULL);
-	if (!(old.half.flags & (SP_HALF_F_FROM_BACKEND | SP_HALF_F_TO_DAEMON)))
-		sp_datapath_leave(dp, key);
-	if (dp->has_names)
-		bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_named), key);
-	return 0;
+	return sp_datapath_take(dp, key, &old);
 }
 
 int sp_datapath_walk(struct sp_datapath *dp, __u32 *cursor, int is_first, struct sp_tuple *keys,

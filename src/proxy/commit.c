@@ -238,16 +238,14 @@ static struct sp_next fail_commit(struct sp_proxy *p, struct sp_conn *c)
 /* @parked: the leg before; NULL: the end of that leg is not known */
 static struct sp_next use_splice(struct sp_proxy *p, struct sp_conn *c,
 				 const struct sp_splice *splice, __u32 refreshed_s,
-				 const struct sp_parked *parked)
+				 const struct sp_entry *old_up)
 {
 	c->is_trapped = 0;	/* the half of the splice has taken the trap's place */
 	c->version = splice->version;
 	if (!c->is_next) {
 		count_spliced(p, c);
 	} else {
-		if (parked)
-			sp_parked_add(p, parked);
-		else
+		if (!sp_parked_add(p, c, old_up))
 			sp_leg_leave(p, c);
 		sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, c->version);
 	}
@@ -303,18 +301,15 @@ static struct sp_next use_new(struct sp_proxy *p, struct sp_conn *c, int err,
 	struct sp_splice splice = splice_committed(c);
 	const struct sp_streams at = streams_of(p, c);
 	__u32 refreshed_s = err == -EAGAIN ? 0 : splice.up.spliced_s;
-	struct sp_parked parked;
-	int is_parked;
+	struct sp_entry old_up;
 
 	if (err == -EEXIST)
 		return lose_to(p, c, winner);
 	if (err == -EAGAIN)
 		err = go_on_without_store(p, c);
 	sp_conn_opened(p, c);
-	is_parked = sp_parked_look(p, c, &parked);
-	err = err ?: sp_splice_install(p->node.dp, &splice, &at, refreshed_s);
-	return err ? fail_commit(p, c) :
-	       use_splice(p, c, &splice, refreshed_s, is_parked ? &parked : NULL);
+	err = err ?: sp_splice_replace(p->node.dp, &splice, &at, refreshed_s, &old_up);
+	return err ? fail_commit(p, c) : use_splice(p, c, &splice, refreshed_s, &old_up);
 }
 
 /*

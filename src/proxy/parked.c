@@ -198,20 +198,6 @@ static struct sp_parked parked_of(const struct sp_conn *c, const struct sp_entry
 	return k;
 }
 
-int sp_parked_look(struct sp_proxy *p, const struct sp_conn *c, struct sp_parked *ret_parked)
-{
-	struct sp_tuple key = sp_tuple_reverse(&c->leg.out);
-	struct sp_entry up, down;
-
-	if (!c->is_next || sp_node_is_shared(&p->node) ||
-	    sp_datapath_get(p->node.dp, &c->front, &up) ||
-	    sp_datapath_get(p->node.dp, &key, &down) || !is_complete(c, &up, &down) ||
-	    !is_wanted(p, &up.half))
-		return 0;
-	*ret_parked = parked_of(c, &up, &down);
-	return !ret_parked->side.has_ts || down.meta.tsval;
-}
-
 /* The client's oldest leg gives way, or the oldest of all. */
 static void make_room(struct sp_proxy *p, const struct sp_parked *parked)
 {
@@ -237,13 +223,11 @@ static __u32 take_slot(struct sp_parkeds *t)
 	return i;
 }
 
-void sp_parked_add(struct sp_proxy *p, const struct sp_parked *parked)
+static void add_leg(struct sp_proxy *p, const struct sp_parked *parked)
 {
-	struct sp_tuple key = sp_tuple_reverse(&parked->back);
 	struct sp_parkeds *t = p->parkeds;
 	__u32 i, *at;
 
-	sp_datapath_del(p->node.dp, &key);
 	make_room(p, parked);
 	i = take_slot(t);
 	t->all[i] = *parked;
@@ -255,6 +239,22 @@ void sp_parked_add(struct sp_proxy *p, const struct sp_parked *parked)
 	*at = i;
 	link_age(t, i);
 	p->node.counters.legs_parked++;
+}
+
+int sp_parked_add(struct sp_proxy *p, const struct sp_conn *c, const struct sp_entry *up)
+{
+	struct sp_tuple key = sp_tuple_reverse(&c->leg.out);
+	struct sp_parked parked;
+	struct sp_entry down;
+
+	if (sp_node_is_shared(&p->node) || !is_wanted(p, &up->half) ||
+	    sp_datapath_take(p->node.dp, &key, &down) || !is_complete(c, up, &down))
+		return 0;
+	parked = parked_of(c, up, &down);
+	if (parked.side.has_ts && !down.meta.tsval)
+		return 0;
+	add_leg(p, &parked);
+	return 1;
 }
 
 /* ---- the leg is taken back ---- */

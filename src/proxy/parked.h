@@ -62,13 +62,11 @@ int sp_parkeds_new(struct sp_parkeds **ret_parkeds);
 void sp_parkeds_free(struct sp_parkeds *parkeds);
 
 /*
- * The leg before @c, as it would be parked. Call before the next leg takes its place. Return:
- * whether it may be parked.
+ * The leg before @c, whose place the next leg has just taken in the datapath. @up: the half to the
+ * backend as it was. The half from the backend goes; a backend that is parked hears nothing of it.
+ * Return: whether the leg is parked.
  */
-int sp_parked_look(struct sp_proxy *p, const struct sp_conn *c, struct sp_parked *ret_parked);
-
-/* The half from the backend of @parked goes; the backend hears nothing of it. */
-void sp_parked_add(struct sp_proxy *p, const struct sp_parked *parked);
+int sp_parked_add(struct sp_proxy *p, const struct sp_conn *c, const struct sp_entry *up);
 
 /* A parked leg to @c->pool: to @c->back and @c->backend, as if just connected. Return: whether. */
 int sp_parked_take(struct sp_proxy *p, struct sp_conn *c);

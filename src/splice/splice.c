@@ -83,9 +83,8 @@ static void install_name(struct sp_datapath *dp, const struct sp_splice *splice)
 		sp_datapath_name(dp, &splice->front, &named);
 }
 
-int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
-		      const struct sp_streams *at,
-		      __u32 refreshed_s)
+int sp_splice_replace(struct sp_datapath *dp, const struct sp_splice *splice,
+		      const struct sp_streams *at, __u32 refreshed_s, struct sp_entry *ret_up)
 {
 	struct sp_tuple from_backend = sp_tuple_reverse(&splice->up.out);
 	__u32 acked = at->acked ?: splice->client_isn + 1;
@@ -109,12 +108,20 @@ int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 		tag.boundary = splice->boundary;
 		tag.handshake = splice->handshake;
 	}
-	err = sp_datapath_put(dp, &splice->front, &splice->up, &up, &tag);
+	err = sp_datapath_replace(dp, &splice->front, &splice->up, &up, &tag, ret_up);
 	if (err)
 		sp_datapath_del(dp, &from_backend);
 	else
 		install_name(dp, splice);
 	return err;
+}
+
+int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
+		      const struct sp_streams *at, __u32 refreshed_s)
+{
+	struct sp_entry old;
+
+	return sp_splice_replace(dp, splice, at, refreshed_s, &old);
 }
 
 /*

@@ -99,6 +99,9 @@ struct sp_streams {
 int sp_splice_install(struct sp_datapath *dp, const struct sp_splice *splice,
 		      const struct sp_streams *at,
 		      __u32 refreshed_s);
+/* The same. @ret_up: the half to the backend that was there, or zeros */
+int sp_splice_replace(struct sp_datapath *dp, const struct sp_splice *splice,
+		      const struct sp_streams *at, __u32 refreshed_s, struct sp_entry *ret_up);
 
 /**
  * sp_splice_ended() - another proxy has seen FIN or RST of a splice that may be here, too

@@ -546,15 +546,14 @@ void sp_datapath_counted(struct sp_datapath *dp, unsigned int splices)
 	sp_count_add(&dp->count, &dp->control, splices - dp->control.splices);
 }
 
-int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
-		    const struct sp_half_state *start, const struct sp_meta *tag)
+int sp_datapath_replace(struct sp_datapath *dp, const struct sp_tuple *key,
+			const struct sp_half *half, const struct sp_half_state *start,
+			const struct sp_meta *tag, struct sp_entry *ret_old)
 {
 	const struct sp_entry *was = table_get(&dp->tables[HALVES], key);
-	struct sp_entry e = { .half = *half }, old = { 0 };
+	struct sp_entry e = { .half = *half };
 
-	if (was)
-		old = *was;
-
+	*ret_old = was ? *was : (struct sp_entry){ 0 };
 	if (sp_count_of(&e) && dp->control.splices >= dp->count.max)
 		return -E2BIG;
 	if (start)
@@ -563,8 +562,16 @@ int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const st
 		e.meta = *tag;
 	sp_state_begin(&e.state, key, half, sim_now_ns);
 	table_put(&dp->tables[HALVES], key, &e);
-	sp_count_replace(&dp->count, &dp->control, key, &old, &e);
+	sp_count_replace(&dp->count, &dp->control, key, ret_old, &e);
 	return 0;
+}
+
+int sp_datapath_put(struct sp_datapath *dp, const struct sp_tuple *key, const struct sp_half *half,
+		    const struct sp_half_state *start, const struct sp_meta *tag)
+{
+	struct sp_entry old;
+
+	return sp_datapath_replace(dp, key, half, start, tag, &old);
 }
 
 void sp_datapath_watch(struct sp_datapath *dp, void (*watch)(void *ctx, const struct sp_tuple *key,
@@ -580,10 +587,21 @@ void sp_datapath_found(struct sp_datapath *dp, const struct sp_tuple *key,
 	sp_count_found(&dp->count, key, e);
 }
 
+int sp_datapath_take(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_old)
+{
+	const struct sp_entry *was = table_get(&dp->tables[HALVES], key);
+
+	if (was)
+		*ret_old = *was;
+	sp_count_replace(&dp->count, &dp->control, key, was, NULL);
+	return table_del(&dp->tables[HALVES], key);
+}
+
 int sp_datapath_del(struct sp_datapath *dp, const struct sp_tuple *key)
 {
-	sp_count_replace(&dp->count, &dp->control, key, table_get(&dp->tables[HALVES], key), NULL);
-	return table_del(&dp->tables[HALVES], key);
+	struct sp_entry old;
+
+	return sp_datapath_take(dp, key, &old);
 }
 
 int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *n)
