@@ -225,6 +225,21 @@ def test_not_continued(dying, spare, counts, client, method, size, why):
     assert not spare.requests
 
 
+def test_body_in_pieces(dying, spare, counts, client):
+    """Its rest went past the daemon."""
+    data, body = post("/put", 2000, "PUT")
+    client.send(data[:-1000])
+    sock = dying.accept()
+    read_request(sock, 1000)
+    client.send(data[-1000:])
+    assert len(sock.recv(2000)) == 1000
+    die(sock, "rst")
+    with pytest.raises(h1.Ended):
+        client.response()
+    assert counts.now() == {"not_continued_body_not_kept": 1}
+    assert not spare.requests
+
+
 @pytest.mark.parametrize("end", ["rst", "fin"])
 @pytest.mark.parametrize("part", [b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nmine",
                                   b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nmi"], ids=["line", "head", "body", "chunk"])
