@@ -25,12 +25,14 @@
  *		unless @cookie says so
  * UNTAKEN	of an agent: the first segment of an adopted connection was repeated. The kernel
  *		was given the segment before and has no socket: this host has dropped the connection
+ * TRACE	headers of a packet that left the fast path of a proxy for the reason @mtu (enum
+ *		sp_drop), while a trace is on
  */
 #define SP_EVENT_KINDS(X) \
 	X(FRONT, front) X(BACK, back) X(HELD, held) \
 	X(SYNACK, synack) X(MISS, miss) X(TOO_BIG, too_big) X(QUERY, ask) X(REUSED, reused) X(QUOTE, quote) \
 	X(PIECES, pieces) X(REQUEST, request) X(RESPONSE, response) \
-	X(UNTAKEN, untaken)
+	X(UNTAKEN, untaken) X(TRACE, trace)
 
 enum sp_event_kind {
 #define X(up, low) SP_EVENT_##up,
@@ -48,7 +50,7 @@ enum sp_event_kind {
  * @len:	bytes of the packet in @packet (its IP header first)
  * @l4_off:	offset of the TCP header in @packet, of QUOTE the ICMP header
  * @mtu:	of the egress: TOO_BIG, PIECES; of an agent's BACK: payload of a superpacket's
- *		segments; 0: none
+ *		segments; of TRACE: the reason; 0: none
  * @cookie:	of FRONT: enum sp_cookie, so that the daemon need not compute the MAC again; of
  *		RESPONSE: 1: a copy, the packet was carried
  * @came_ms:	arrival, CLOCK_MONOTONIC_COARSE, modulo 2^32

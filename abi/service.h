@@ -76,6 +76,9 @@ struct sp_snat {
  * @period:	of cookies: CLOCK_REALTIME / SP_COOKIE_PERIOD_NS, the same on every proxy of a
  *		cluster
  * @is_full:	nonzero: refuse SYNs, the table of halves has no room
+ * @trace_until_s: until then the daemon gets headers of packets that leave the fast path:
+ *		CLOCK_MONOTONIC_COARSE in s, modulo 2^16, not more than SP_TRACE_AHEAD_S from now;
+ *		0: no trace
  * @splices:	in the table of halves; counted by the daemon and, for introductions, by the
  *		datapath: atomic
  * @splices_max: limits.splices
@@ -90,7 +93,8 @@ struct sp_control {
 	__u64	cookie_key[2][2];
 	__u32	key_count;
 	__u32	period;
-	__u32	is_full;
+	__u16	is_full;
+	__u16	trace_until_s;
 	__u32	splices;
 	__u32	splices_max;
 	__u32	introduced;
@@ -106,5 +110,6 @@ _Static_assert(sizeof(struct sp_control) == 128, "struct sp_control is ABI");
  */
 #define SP_HEARTBEAT_MS		250
 #define SP_HEARTBEAT_STALE_NS	1500000000ULL
+#define SP_TRACE_AHEAD_S	2
 
 #endif

@@ -218,6 +218,32 @@ static __always_inline int verdict_of(const struct sp_pkt *pkt, int reason)
 	return sp_drop_has_fate(SP_DROP_AT_PROXY, reason, SP_FATE_STACK) ? TO_STACK : TC_ACT_SHOT;
 }
 
+/*
+ * A trace may take this part of the ring. The daemon reads in order, so no packet of a connection
+ * waits behind more.
+ */
+#define TRACE_RING_BYTES	(1 << 20)
+
+/* An ICMP error has no TCP header: the first bytes of its quote are in that place. */
+static __noinline void trace_packet(const struct sp_pkt *pkt, __u32 reason)
+{
+	if (pkt->l4_off && bpf_ringbuf_query(&sp_events, BPF_RB_AVAIL_DATA) < TRACE_RING_BYTES)
+		send_up(pkt, SP_EVENT_TRACE,
+		       pkt->l4_off - sizeof(struct ethhdr) + sizeof(struct tcphdr), 0, reason);
+}
+
+/* No carried packet comes here. */
+static __always_inline int is_traced(void)
+{
+	const struct sp_control *c = control_entry();
+	__u16 now_s;
+
+	if (!c || !c->trace_until_s)
+		return 0;
+	now_s = bpf_ktime_get_coarse_ns() / 1000000000;
+	return (__u16)(c->trace_until_s - now_s) <= SP_TRACE_AHEAD_S;
+}
+
 SEC("tc")
 int sp_ingress(struct __sk_buff *skb)
 {
@@ -227,5 +253,7 @@ int sp_ingress(struct __sk_buff *skb)
 	if (!err)
 		return pkt.action;
 	count_drop(-err);
+	if (is_traced())
+		trace_packet(&pkt, -err);
 	return verdict_of(&pkt, -err);
 }

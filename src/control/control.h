@@ -17,14 +17,15 @@
  * Request: one object of at most 4096 bytes with its newline.
  *	"version"	1; required
  *	"command"	"status", "connections", "drops", "cluster", "ready",
- *			"drain-self", "reload", "config", "backend", "events", "overview" or
- *			"explain"; required
- *	"limit"		connections and events only: at most so many (events: the last), 0: all;
- *			default 100
+ *			"drain-self", "reload", "config", "backend", "events", "overview",
+ *			"explain" or "trace"; required
+ *	"limit"		connections, events, trace only: at most so many (events: the last), 0:
+ *			all; default 100
  *	"since"		events only: those behind this number; default 0
- *	"filter"	connections only: terms joined by blanks, all must hold:
- *			ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT (any of the four
+ *	"filter"	connections and trace only: terms joined by blanks, all must hold:
+ *			ADDRESS, PREFIX/BITS, ADDRESS:PORT, [ADDRESS]:PORT (any of the four
  *			ends), pool=NAME, service=NAME, backend=NAME, state=STATE
+ *	"seconds"	trace only: it ends then; 1 to 600, default 60
  *	"undo"		drain-self only: true: stay after all; default false
  *	"file"		config only: absolute path of a file to compare with
  *	"name"		backend only: POOL/NAME of a backend; without it all are "auto"
@@ -176,17 +177,28 @@
  * Without that line the list is not complete. It is no snapshot: splices that
  * come and go while it is written may be in it or not.
  *
+ * Answer to "trace", of a proxy: a line for each event of a connection that matches the filter, as
+ * it comes,
+ *	{"at_us":N, "from":END, "to":END, "what":"state"|"packet", "text":TEXT}
+ * at_us is in us of Unix time. A state is a step of a connection in the daemon; a packet has
+ * left the fast path of the datapath, with the reason of "drops". Packets that a half carries are
+ * not shown, and packets of one moment may be left out. A filter is required, without state=. Then
+ * one line
+ *	{"end":true, "shown":N, "lost":N}
+ * with the lines that found no room. 4 traces may be on.
+ *
  * A client has 5 s for its request, and must take each piece (some 64 KiB) of
  * an answer within 30 s, else it is cut off. The daemon serves 16 at a time;
  * the next one is told so.
  *
  * History: 1, the first; cluster, ready, drain-self, reload, config, backend, events,
- * overview and explain came later, and are not known to older daemons, which say so.
+ * overview, explain and trace came later, and are not known to older daemons, which say so.
  */
 #define SP_CONTROL_VERSION	1
 #define SP_CONTROL_REQUEST_MAX	4096
 #define SP_CONTROL_CLIENTS_MAX	16
 #define SP_CONTROL_LIMIT	100
+#define SP_CONTROL_TRACE_S	60
 #define SP_CONTROL_PATH		"/run/spliced.sock"
 
 /**
@@ -219,6 +231,8 @@ struct sp_connection_row {
 	const char	*state;
 };
 
+struct sp_control_request;
+
 #define SP_CONTROL_NAME_MAX	128	/* "pool/backend", both as long as a name may be */
 #define SP_CONTROL_SNI_MAX	256
 #define SP_CONTROL_FROM_MAX	64
@@ -245,6 +259,10 @@ struct sp_control_wish {
  * @events:	likewise; lines behind @since, at most the last @max, 0: all
  * @overview:	likewise
  * @explain:	likewise
+ * @trace_begin: watch what matches @wanted (borrowed until @trace_end). Return: a number for the
+ *		next two; -errno
+ * @trace_next: the next line, taken over by the server; NULL: none for now
+ * @trace_end:	Return: how many lines found no room
  * @connections: continue at *@cursor (opaque to the server, starts at 0) and fill up to @max of
  *		@rows. Return the rows filled, also 0, or -errno; set *@is_end when there are no
  *		more. Must come to an end although the table changes meanwhile. Strings in @rows are
@@ -265,6 +283,9 @@ struct sp_control_ops {
 	json_t *(*events)(void *ctx, __u64 since, __u64 max);
 	json_t *(*overview)(void *ctx);
 	json_t *(*explain)(void *ctx, const struct sp_control_wish *wish);
+	int (*trace_begin)(void *ctx, const struct sp_control_request *wanted);
+	json_t *(*trace_next)(void *ctx, int trace);
+	__u64 (*trace_end)(void *ctx, int trace);
 	int (*connections)(void *ctx, __u64 *cursor, struct sp_connection_row *rows, int max,
 			   int *is_end);
 };

@@ -9,8 +9,9 @@
 #include "control/request.h"
 
 #define COMMANDS_ALLOWED \
-	"status, connections, drops, cluster, ready, drain-self, reload, config, backend, events, overview or explain"
-#define TERMS_ALLOWED	 "ADDRESS, ADDRESS:PORT, pool=NAME, service=NAME, backend=NAME or state=STATE"
+	"status, connections, drops, cluster, ready, drain-self, reload, config, backend, " \
+	"events, overview, explain or trace"
+#define TERMS_ALLOWED	 "ADDRESS, PREFIX/BITS, ADDRESS:PORT, pool=NAME, service=NAME, backend=NAME or state=STATE"
 #define STATES_ALLOWED	 "open, closing or closed"
 
 static const char *const command_names[SP_CONTROL_COMMAND_COUNT] = {
@@ -26,6 +27,7 @@ static const char *const command_names[SP_CONTROL_COMMAND_COUNT] = {
 	[SP_CONTROL_EVENTS] = "events",
 	[SP_CONTROL_OVERVIEW] = "overview",
 	[SP_CONTROL_EXPLAIN] = "explain",
+	[SP_CONTROL_TRACE] = "trace",
 };
 
 static const struct {
@@ -82,6 +84,9 @@ static int parse_term(const char *text, char *error, struct sp_control_term *ter
 	term->kind = SP_CONTROL_TERM_ADDR;
 	if (!sp_addr_parse(text, &term->addr))
 		return 0;
+	term->kind = SP_CONTROL_TERM_PREFIX;
+	if (strchr(text, '/') && !sp_prefix_parse(text, &term->prefix))
+		return 0;
 	term->kind = SP_CONTROL_TERM_ENDPOINT;
 	if (!sp_endpoint_parse(text, &term->addr, &term->port_be))
 		return 0;
@@ -115,6 +120,17 @@ static int parse_number(const char *key, const json_t *value, char *error, __u64
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
 		return refuse_request(error, "'%s' must be a whole number, 0 for all", key);
 	*ret_number = json_integer_value(value);
+	return 0;
+}
+
+static int parse_seconds(const json_t *value, char *error, struct sp_control_request *request)
+{
+	json_int_t seconds = json_integer_value(value);
+
+	if (seconds < 1 || seconds > SP_CONTROL_TRACE_MAX_S)
+		return refuse_request(error, "'seconds' must be a whole number of 1 to %d",
+				      SP_CONTROL_TRACE_MAX_S);
+	request->seconds = seconds;
 	return 0;
 }
 
@@ -214,16 +230,19 @@ static int parse_option(const char *key, const json_t *value, char *error,
 		is_drain = request->command == SP_CONTROL_DRAIN,
 		is_config = request->command == SP_CONTROL_CONFIG,
 		is_backend = request->command == SP_CONTROL_BACKEND,
-		is_events = request->command == SP_CONTROL_EVENTS;
+		is_events = request->command == SP_CONTROL_EVENTS,
+		is_trace = request->command == SP_CONTROL_TRACE;
 
 	if (request->command == SP_CONTROL_EXPLAIN)
 		return parse_wish(key, value, error, &request->wish);
-	if (!strcmp(key, "limit") && (is_list || is_events))
+	if (!strcmp(key, "limit") && (is_list || is_events || is_trace))
 		return parse_number(key, value, error, &request->limit);
 	if (!strcmp(key, "since") && is_events)
 		return parse_number(key, value, error, &request->since);
-	if (!strcmp(key, "filter") && is_list)
+	if (!strcmp(key, "filter") && (is_list || is_trace))
 		return parse_filter(value, error, request);
+	if (!strcmp(key, "seconds") && is_trace)
+		return parse_seconds(value, error, request);
 	if (!strcmp(key, "undo") && is_drain)
 		return parse_flag(key, value, error, &request->is_undo);
 	if (!strcmp(key, "file") && is_config)
@@ -235,12 +254,24 @@ static int parse_option(const char *key, const json_t *value, char *error,
 	if (!strcmp(key, "here") && is_backend)
 		return parse_flag(key, value, error, &request->is_here);
 	return refuse_request(error,
-			      "key '%.40s' is not known; allowed with %s: version, command%s%s%s%s%s",
+			      "key '%.40s' is not known; allowed with %s: version, command%s%s%s%s%s%s",
 			      key, command_names[request->command],
 			      is_list ? ", limit, filter" : "", is_drain ? ", undo" : "",
 			      is_config ? ", file" : "",
 			      is_backend ? ", name, order, here" : "",
-			      is_events ? ", limit, since" : "");
+			      is_events ? ", limit, since" : "",
+			      is_trace ? ", limit, filter, seconds" : "");
+}
+
+/* A connection without a splice is in no state of a splice. */
+static int check_trace(const struct sp_control_request *request, char *error)
+{
+	if (!request->term_count)
+		return refuse_request(error, "'filter' is missing");
+	for (unsigned int i = 0; i < request->term_count; i++)
+		if (request->terms[i].kind == SP_CONTROL_TERM_STATE)
+			return refuse_request(error, "filter: 'state=' is not for trace");
+	return 0;
 }
 
 static int parse_object(json_t *root, char *error, struct sp_control_request *request)
@@ -264,6 +295,8 @@ static int parse_object(json_t *root, char *error, struct sp_control_request *re
 	}
 	if (request->command == SP_CONTROL_EXPLAIN && !*request->wish.service)
 		return refuse_request(error, "'service' is missing");
+	if (request->command == SP_CONTROL_TRACE && check_trace(request, error))
+		return -EINVAL;
 	if (!*request->name != !*request->order)
 		return refuse_request(error, "'name' and 'order' belong together");
 	return 0;
@@ -278,6 +311,7 @@ int sp_control_request_parse(const char *line, size_t len, char error[SP_CONTROL
 
 	ret_request->limit = SP_CONTROL_LIMIT;
 	ret_request->since = 0;
+	ret_request->seconds = SP_CONTROL_TRACE_S;
 	ret_request->wish = (struct sp_control_wish){};
 	ret_request->is_undo = ret_request->is_here = 0;
 	ret_request->file[0] = 0;
@@ -307,6 +341,11 @@ static int match_addr(const struct sp_addr *addr, const struct sp_tuple *tuple)
 	return sp_addr_equal(addr, &tuple->saddr) || sp_addr_equal(addr, &tuple->daddr);
 }
 
+static int match_prefix(const struct sp_prefix *prefix, const struct sp_tuple *tuple)
+{
+	return sp_prefix_has(prefix, &tuple->saddr) || sp_prefix_has(prefix, &tuple->daddr);
+}
+
 static int match_endpoint(const struct sp_control_term *term, const struct sp_tuple *tuple)
 {
 	return (sp_addr_equal(&term->addr, &tuple->saddr) && term->port_be == tuple->sport) ||
@@ -323,6 +362,9 @@ static int match_term(const struct sp_control_term *term, const struct sp_connec
 	switch (term->kind) {
 	case SP_CONTROL_TERM_ADDR:
 		return match_addr(&term->addr, &row->front) || match_addr(&term->addr, &row->back);
+	case SP_CONTROL_TERM_PREFIX:
+		return match_prefix(&term->prefix, &row->front) ||
+		       match_prefix(&term->prefix, &row->back);
 	case SP_CONTROL_TERM_ENDPOINT:
 		return match_endpoint(term, &row->front) || match_endpoint(term, &row->back);
 	case SP_CONTROL_TERM_POOL:

@@ -5,11 +5,13 @@
 
 #include <stddef.h>
 
+#include "base/prefix.h"
 #include "control/control.h"
 
 #define SP_CONTROL_TERMS_MAX	8
 #define SP_CONTROL_ORDER_MAX	16
 #define SP_CONTROL_ERROR_MAX	256
+#define SP_CONTROL_TRACE_MAX_S	600
 
 enum sp_control_command {
 	SP_CONTROL_STATUS,
@@ -24,11 +26,13 @@ enum sp_control_command {
 	SP_CONTROL_EVENTS,
 	SP_CONTROL_OVERVIEW,
 	SP_CONTROL_EXPLAIN,
+	SP_CONTROL_TRACE,
 	SP_CONTROL_COMMAND_COUNT,
 };
 
 enum sp_control_term_kind {
 	SP_CONTROL_TERM_ADDR,
+	SP_CONTROL_TERM_PREFIX,
 	SP_CONTROL_TERM_ENDPOINT,
 	SP_CONTROL_TERM_POOL,
 	SP_CONTROL_TERM_SERVICE,
@@ -37,12 +41,13 @@ enum sp_control_term_kind {
 };
 
 /*
- * One condition. ADDR has @addr, ENDPOINT @addr and @port_be, the others @value, which points into
- * the request.
+ * One condition. ADDR has @addr, PREFIX @prefix, ENDPOINT @addr and @port_be, the others @value,
+ * which points into the request.
  */
 struct sp_control_term {
 	enum sp_control_term_kind	kind;
 	struct sp_addr			addr;
+	struct sp_prefix		prefix;
 	__be16				port_be;
 	const char			*value;
 };
@@ -55,6 +60,7 @@ struct sp_control_term {
  * @is_here:	of backend
  * @limit:	rows, 0: all
  * @since:	of events
+ * @seconds:	of trace
  * @wish:	of explain
  * @terms:	all must hold
  * @filter:	text of the terms, cut at its blanks
@@ -66,6 +72,7 @@ struct sp_control_request {
 	char			order[SP_CONTROL_ORDER_MAX];
 	__u64			limit;
 	__u64			since;
+	__u64			seconds;
 	struct sp_control_wish	wish;
 	unsigned int		term_count;
 	struct sp_control_term	terms[SP_CONTROL_TERMS_MAX];

@@ -5,12 +5,14 @@
  * Theory of operation. A fixed table of sessions, each with one state:
  *
  *	FREE -> READING -> LISTING <-> WRITING -> [DRAINING ->] CLOSING -> FREE
+ *			-> TRACING <-> WRITING
  *
  *	READING	collects the request in @in; limit SP_CONTROL_REQUEST_MS
  *	LISTING	a batch of the list is due: the idle handle makes one batch, of one session, per turn of the loop. So
  *		neither a long list nor many lists keep the loop from packets.
  *	WRITING	@out belongs to libuv; limit PIECE_MS. For a client that does not read nothing is produced, so
  *		@out is never longer than FLUSH_BYTES and a batch.
+ *	TRACING	each tick writes the lines of a trace, until it is over, or the client leaves
  *	DRAINING the rest of a request that was too long is thrown away; limit DRAIN_MS. To close before that
  *		would be an error for the client, which may then not read the answer.
  *	CLOSING	until libuv gives the handle back
@@ -30,11 +32,12 @@
 #define FLUSH_BYTES 16384
 #define PIECE_MS    30000
 #define DRAIN_MS    2000
-#define TICK_MS     500
+#define TICK_MS     200
 
 static void on_idle(uv_idle_t *handle);
 static void on_tick(uv_timer_t *handle);
 static void on_written(uv_write_t *write, int status);
+static void trace_turn(struct sp_control_session *s);
 static void on_session_closed(uv_handle_t *handle);
 
 /* ---- states ---- */
@@ -52,6 +55,7 @@ static uint64_t deadline_of(const struct sp_control_session *s, enum sp_control_
 		return now_ms + DRAIN_MS;
 	case SP_SESSION_FREE:
 	case SP_SESSION_LISTING:
+	case SP_SESSION_TRACING:
 	case SP_SESSION_CLOSING:
 		break;
 	}
@@ -90,10 +94,20 @@ static void enter_state(struct sp_control_session *s, enum sp_control_session_st
 	update_handles(all);
 }
 
+/* Return: how many lines found no room. */
+static __u64 stop_trace(struct sp_control_session *s)
+{
+	if (!s->is_tracing)
+		return 0;
+	s->is_tracing = 0;
+	return s->all->ops->trace_end(s->all->ctx, s->trace);
+}
+
 static void close_session(struct sp_control_session *s)
 {
 	if (!is_served(s->state))
 		return;
+	stop_trace(s);
 	enter_state(s, SP_SESSION_CLOSING);
 	uv_close((uv_handle_t *)&s->pipe, on_session_closed);
 }
@@ -163,6 +177,8 @@ static void on_written(uv_write_t *write, int status)
 		drain_input(s);
 	else if (status || s->is_last)
 		close_session(s);
+	else if (s->is_tracing)
+		trace_turn(s);
 	else
 		enter_state(s, SP_SESSION_LISTING);
 }
@@ -208,6 +224,53 @@ static void list_batch(struct sp_control_session *s)
 		end_list(s);
 	else if (s->out.len >= FLUSH_BYTES)
 		flush_output(s);
+}
+
+/* ---- traces ---- */
+
+/* What has come since the last turn, as far as one piece has room. */
+static void trace_turn(struct sp_control_session *s)
+{
+	const struct sp_control_ops *ops = s->all->ops;
+	int is_over = uv_now(s->all->loop) >= s->trace_until_ms;
+	json_t *line = NULL;
+
+	while (s->out.len < FLUSH_BYTES && (!s->request.limit || s->shown < s->request.limit) &&
+	       (line = ops->trace_next(s->all->ctx, s->trace))) {
+		s->shown++;
+		if (sp_control_output_add(&s->out, line)) {
+			close_session(s);
+			return;
+		}
+	}
+	if ((is_over && !line) || (s->request.limit && s->shown == s->request.limit))
+		answer_last(s, json_pack("{s:b, s:I, s:I}", "end", 1, "shown",
+					 (json_int_t)s->shown, "lost", (json_int_t)stop_trace(s)));
+	else if (s->out.len)
+		flush_output(s);
+	else
+		enter_state(s, SP_SESSION_TRACING);
+}
+
+static void on_tracing_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+	if (nread < 0)
+		close_session(stream->data);
+}
+
+static void begin_trace(struct sp_control_session *s)
+{
+	s->trace = s->all->ops->trace_begin(s->all->ctx, &s->request);
+	if (s->trace < 0) {
+		refuse_request(s, "trace: %s", s->trace == -EBUSY ? "as many as may be are on" :
+			       strerror(-s->trace));
+		return;
+	}
+	s->is_tracing = 1;
+	s->trace_until_ms = uv_now(s->all->loop) + s->request.seconds * 1000;
+	enter_state(s, SP_SESSION_TRACING);
+	if (uv_read_start((uv_stream_t *)&s->pipe, on_drain_alloc, on_tracing_read))
+		close_session(s);
 }
 
 /* ---- requests ---- */
@@ -259,6 +322,9 @@ static void run_request(struct sp_control_session *s)
 		break;
 	case SP_CONTROL_EXPLAIN:
 		answer_last(s, ops->explain(ctx, &s->request.wish));
+		break;
+	case SP_CONTROL_TRACE:
+		begin_trace(s);
 		break;
 	case SP_CONTROL_CONNECTIONS:
 		enter_state(s, SP_SESSION_LISTING);
@@ -342,9 +408,11 @@ static void on_tick(uv_timer_t *handle)
 	for (unsigned int i = 0; i < SP_CONTROL_SLOTS; i++) {
 		struct sp_control_session *s = &all->slots[i];
 
-		if (s->state == SP_SESSION_FREE || now_ms < s->deadline_ms)
+		if (s->state == SP_SESSION_TRACING)
+			trace_turn(s);
+		else if (s->state == SP_SESSION_FREE || now_ms < s->deadline_ms)
 			continue;
-		if (s->state == SP_SESSION_READING)
+		else if (s->state == SP_SESSION_READING)
 			refuse_request(s, "no request within %d s", SP_CONTROL_REQUEST_MS / 1000);
 		else
 			close_session(s);

@@ -19,8 +19,8 @@
 #define SP_CONTROL_NEVER_MS   UINT64_MAX
 
 enum sp_control_session_state {
-	SP_SESSION_FREE, SP_SESSION_READING, SP_SESSION_LISTING, SP_SESSION_WRITING,
-		SP_SESSION_DRAINING,
+	SP_SESSION_FREE, SP_SESSION_READING, SP_SESSION_LISTING, SP_SESSION_TRACING,
+	SP_SESSION_WRITING, SP_SESSION_DRAINING,
 	SP_SESSION_CLOSING,
 };
 
@@ -28,7 +28,8 @@ enum sp_control_session_state {
  * struct sp_control_session - one connection
  * @all:	the table that it is in
  * @is_last:	nothing comes after @out
- * @cursor, @shown, @seen, @has_more: of a list
+ * @cursor, @shown, @seen, @has_more: of a list; @shown of a trace, too
+ * @is_tracing:	@trace is on until @trace_until_ms
  */
 struct sp_control_session {
 	struct sp_control_sessions *all;
@@ -46,6 +47,8 @@ struct sp_control_session {
 	__u64 shown;
 	__u64 seen;
 	int has_more;
+	int is_tracing, trace;
+	uint64_t trace_until_ms;
 };
 
 /**

@@ -11,6 +11,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* For the end of a trace, behind its time. */
+#define TRACE_GRACE_MS 10000
+
 /* A health check of an announced proxy asks several times a second. */
 #define READY_LIMIT_MS 250
 
@@ -29,6 +32,8 @@ static const struct sp_command commands[] = {
 	  "[--limit N] [FILTER...]", "spliced connections" },
 	{ "explain", NULL, SP_OPTION_SERVICE | SP_OPTION_REQUEST, SP_WORDS_NONE, 0,
 	  sp_command_explain, "--service S [...]", "which pool and backends a request would get" },
+	{ "trace", NULL, SP_OPTION_LIMIT | SP_OPTION_SECONDS, SP_WORDS_FILTER, 0, sp_command_trace,
+	  "[--seconds S] FILTER...", "what becomes of connections and of their packets, live" },
 	{ "drops", NULL, SP_OPTION_ALL, SP_WORDS_NONE, 0, sp_command_drops, "[--all]",
 	  "why packets left the fast path, and how many" },
 	{ "cluster", NULL, 0, SP_WORDS_NONE, 0, sp_command_cluster, "",
@@ -60,7 +65,7 @@ void sp_command_help(FILE *out)
 	fputs("\noptions:\n", out);
 	sp_options_help(out);
 	fputs("\nfilters (all given ones must hold):\n"
-	      "  ADDRESS  ADDRESS:PORT  pool=NAME  service=NAME  backend=NAME  state=open|closing|closed\n"
+	      "  ADDRESS  PREFIX/BITS  ADDRESS:PORT  pool=NAME  service=NAME  backend=NAME  state=open|closing|closed\n"
 	      "\nexit status: 0 done (of ready: yes; of --diff: no difference), 1 the daemon refused or broke off\n"
 	      "(of ready: no; of --diff: a difference, or a bad FILE),\n"
 	      "2 wrong usage, 3 no daemon reached, 4 it does not answer\n",
@@ -180,13 +185,22 @@ static void add_wish(json_t *request, const struct sp_options *options)
 	json_object_set_new(request, "from", json_string(options->from ?: ""));
 }
 
+/* A trace is over by its time. */
+static json_int_t limit_of(const struct sp_command *command, const struct sp_options *options)
+{
+	return command->takes & SP_OPTION_SECONDS && !(options->given & SP_OPTION_LIMIT) ? 0 :
+	       options->limit;
+}
+
 static json_t *make_request(const struct sp_command *command, const struct sp_options *options)
 {
 	json_t *request = json_pack("{s:i, s:s}", "version", SP_CONTROL_VERSION, "command",
 				    command->request ?: command->name);
 
 	if (command->takes & SP_OPTION_LIMIT && !command->request)
-		json_object_set_new(request, "limit", json_integer(options->limit));
+		json_object_set_new(request, "limit", json_integer(limit_of(command, options)));
+	if (command->takes & SP_OPTION_SECONDS)
+		json_object_set_new(request, "seconds", json_integer(options->seconds));
 	if (options->since)
 		json_object_set_new(request, "since", json_integer(options->since));
 	if (*options->order)
@@ -209,9 +223,11 @@ static int ask_daemon(const struct sp_command *command, const struct sp_options 
 {
 	struct sp_client client = { 0 };
 	json_t *request;
-	int err, code;
+	int err, code, limit_ms = command->limit_ms;
 
-	err = sp_client_open(options->path, command->limit_ms, &client);
+	if (command->takes & SP_OPTION_SECONDS)
+		limit_ms = options->seconds * 1000 + TRACE_GRACE_MS;
+	err = sp_client_open(options->path, limit_ms, &client);
 	if (err)
 		return sp_fail_unreachable(options->path, err);
 	request = make_request(command, options);

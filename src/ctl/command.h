@@ -32,11 +32,12 @@ int sp_command_names(struct sp_client *client, const struct sp_options *options)
 int sp_command_drops(struct sp_client *client, const struct sp_options *options);
 int sp_command_cluster(struct sp_client *client, const struct sp_options *options);
 int sp_command_ready(struct sp_client *client, const struct sp_options *options);
-/* list.c, events.c, explain.c, top.c */
+/* list.c, events.c, explain.c, top.c, trace.c */
 int sp_command_connections(struct sp_client *client, const struct sp_options *options);
 int sp_command_events(struct sp_client *client, const struct sp_options *options);
 int sp_command_explain(struct sp_client *client, const struct sp_options *options);
 int sp_command_top(struct sp_client *client, const struct sp_options *options);
+int sp_command_trace(struct sp_client *client, const struct sp_options *options);
 /* Orders: order.c */
 int sp_command_orders(struct sp_client *client, const struct sp_options *options);
 int sp_command_drain(struct sp_client *client, const struct sp_options *options);

@@ -36,7 +36,7 @@ static const struct definition definitions[] = {
 	  "control socket of the daemon (" SP_CONTROL_PATH ")" },
 	{ "json", 'j', 0, KIND_FLAG, AT(is_json), NULL, "print JSON instead of text" },
 	{ "limit", 'n', SP_OPTION_LIMIT, KIND_NUMBER, AT(limit), "N",
-	  "connections, events: at most N, 0 for all (100); top: N times (no end)" },
+	  "connections, events: at most N, 0 for all (100); trace: the same (all); top: N times (no end)" },
 	{ "all", 'a', SP_OPTION_ALL, KIND_FLAG, AT(is_all), NULL,
 	  "drops: also reasons that never occurred" },
 	{ "undo", 'u', SP_OPTION_UNDO, KIND_FLAG, AT(is_undo), NULL,
@@ -53,6 +53,8 @@ static const struct definition definitions[] = {
 	  "events: go on with those to come" },
 	{ "since", 0, SP_OPTION_SINCE, KIND_NUMBER, AT(since), "SEQ",
 	  "events: those behind this number" },
+	{ "seconds", 0, SP_OPTION_SECONDS, KIND_NUMBER, AT(seconds), "S",
+	  "trace: it ends then (60)" },
 	{ "batch", 'b', SP_OPTION_BATCH, KIND_FLAG, AT(is_batch), NULL,
 	  "top: without control of the terminal" },
 	{ "service", 0, SP_OPTION_SERVICE, KIND_TEXT, AT(service), "NAME", "explain: the service" },
@@ -168,7 +170,7 @@ int sp_options_parse(int argc, char **argv, struct sp_options *options, char ***
 	int letter;
 
 	*options = (struct sp_options){ .path = SP_CONTROL_PATH, .limit = SP_CONTROL_LIMIT,
-					.timeout_s = -1 };
+					.timeout_s = -1, .seconds = SP_CONTROL_TRACE_S };
 	make_tables(longs, letters);
 	while ((letter = getopt_long(argc, argv, letters, longs, NULL)) >= 0) {
 		d = find_definition(letter);

@@ -21,6 +21,7 @@ enum sp_option {
 	SP_OPTION_SERVICE	= 1 << 8,
 	SP_OPTION_REQUEST	= 1 << 9,	/* --method and the like */
 	SP_OPTION_SINCE		= 1 << 10,
+	SP_OPTION_SECONDS	= 1 << 11,
 };
 
 #define SP_OPTION_VALUES_MAX	16
@@ -36,14 +37,14 @@ struct sp_values {
  * @given:	SP_OPTION_*
  * @timeout_s:	negative: none
  * @name, @order: words of `backend` and `wait-drained`; empty: absent
- * @filter:	words of `connections`, joined by blanks
+ * @filter:	words of `connections` and `trace`, joined by blanks
  */
 struct sp_options {
 	const char		*path;
 	unsigned int		given;
 	int			is_json, is_all, is_undo, is_here, is_reset, is_follow, is_batch;
 	const char		*diff;
-	json_int_t		timeout_s, limit, since;
+	json_int_t		timeout_s, limit, since, seconds;
 	const char		*service, *method, *host, *target, *sni, *from;
 	struct sp_values	headers, alpns;
 	const char		*name;

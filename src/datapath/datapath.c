@@ -323,6 +323,13 @@ void sp_datapath_heartbeat(struct sp_datapath *dp)
 	__atomic_store_n(&dp->control->heartbeat_ns, now_ns, __ATOMIC_RELEASE);
 }
 
+void sp_datapath_trace(struct sp_datapath *dp, int is_on)
+{
+	__u16 until_s = sp_now_ns() / 1000000000 + SP_TRACE_AHEAD_S;
+
+	dp->control->trace_until_s = is_on ? until_s ?: 1 : 0;
+}
+
 __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp)
 {
 	return sp_now_ns() - dp->control->heartbeat_ns;

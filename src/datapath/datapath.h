@@ -103,6 +103,11 @@ enum sp_cookie sp_datapath_cookie(const struct sp_datapath *dp, const struct sp_
 
 void sp_datapath_heartbeat(struct sp_datapath *dp);
 __u64 sp_datapath_heartbeat_age_ns(const struct sp_datapath *dp);
+/*
+ * Events of kind TRACE for SP_TRACE_AHEAD_S, or none from now on. Call at each heartbeat, so that a
+ * trace ends with the daemon.
+ */
+void sp_datapath_trace(struct sp_datapath *dp, int is_on);
 
 typedef void (*sp_event_fn)(void *ctx, const struct sp_event *ev);
 int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int *ret_fd);

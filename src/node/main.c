@@ -25,6 +25,7 @@
 #include "node/report.h"
 #include "node/resets.h"
 #include "node/role.h"
+#include "node/trace.h"
 #include "datapath/links.h"
 #include "datapath/state.h"
 #include "store/store.h"
@@ -171,6 +172,7 @@ static void on_beat(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	sp_datapath_heartbeat(d->dp);
+	sp_datapath_trace(d->dp, sp_trace_is_on());
 	sp_report_send_state(&d->report);
 	sp_firewall_tick(d->wire, d->node->config, sp_now_ns());
 	if (!(d->beats++ % CHECK_BEATS)) {

@@ -17,6 +17,7 @@
 #include "node/report_check.h"
 #include "node/report_config.h"
 #include "node/report_events.h"
+#include "node/trace.h"
 #include "node/report_fate.h"
 #include "node/report_mode.h"
 #include "node/report_names.h"
@@ -406,6 +407,30 @@ static json_t *explain_request(void *ctx, const struct sp_control_wish *wish)
 	return sp_explain(r->node, wish);
 }
 
+/* The datapath follows at once, not at the next heartbeat. */
+static int begin_trace(void *ctx, const struct sp_control_request *wanted)
+{
+	const struct sp_report *r = ctx;
+	int trace = r->node->config->is_agent ? -EOPNOTSUPP : sp_trace_begin(wanted);
+
+	sp_datapath_trace(r->node->dp, sp_trace_is_on());
+	return trace;
+}
+
+static json_t *next_of_trace(void *ctx, int trace)
+{
+	return sp_trace_next(trace);
+}
+
+static __u64 end_trace(void *ctx, int trace)
+{
+	const struct sp_report *r = ctx;
+	__u64 lost = sp_trace_end(trace);
+
+	sp_datapath_trace(r->node->dp, sp_trace_is_on());
+	return lost;
+}
+
 const struct sp_control_ops sp_report_ops = {
 	.status = report_status, .drops = report_drops, .cluster = report_cluster,
 	.ready = report_ready,
@@ -413,4 +438,5 @@ const struct sp_control_ops sp_report_ops = {
 	.reload = sp_report_reloaded, .config = sp_report_config,
 	.events = sp_report_events, .overview = report_overview,
 	.explain = explain_request,
+	.trace_begin = begin_trace, .trace_next = next_of_trace, .trace_end = end_trace,
 };

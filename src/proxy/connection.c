@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "base/log.h"
+#include "proxy/tracing.h"
 #include "tcp/relay.h"
 
 #define WINDOW_UNKNOWN	65535	/* the backend's SYN-ACK may have passed elsewhere */
@@ -32,13 +33,15 @@ static const char *const state_names[] = {
 #undef X
 };
 
-/* A line for each change: --verbose replays a connection. */
+/* A line for each change: --verbose replays a connection, and so does a trace. */
 static void log_change(const struct sp_conn *c, const char *to, const char *why)
 {
 	char front[SP_TUPLE_STRLEN];
 
 	log_debug_limited("%s: %s > %s: %s", sp_tuple_format(&c->front, front),
 			  state_names[c->state], to, why);
+	if (sp_trace_is_on())
+		sp_tracing_state(c, state_names[c->state], to, why);
 }
 
 void sp_conn_enter(struct sp_conn *c, enum sp_conn_state state, const char *why)

@@ -22,6 +22,7 @@
 #include "proxy/reply.h"
 #include "proxy/response.h"
 #include "proxy/takeover.h"
+#include "proxy/tracing.h"
 #include "proxy/turn.h"
 #include "tcp/relay.h"
 
@@ -644,7 +645,9 @@ void sp_dispatch_event(struct sp_proxy *p, const struct sp_event *ev)
 	struct sp_segment seg;
 
 	sp_machine_awake(p);
-	if (is_old(p, ev))
+	if (ev->kind == SP_EVENT_TRACE)
+		sp_tracing_packet(p, ev);
+	else if (is_old(p, ev))
 		p->node.counters.event_old++;
 	else if (ev->kind == SP_EVENT_TOO_BIG)
 		sp_wire_send_too_big(p->node.wire, ev);

@@ -19,6 +19,7 @@
  *	leg.c parked.c		the back connection of the request before; those of earlier ones
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
  *	connection.c forward.c		state and buffer of a connection; half in user space
+ *	tracing.c		traces of operators
  *	conn.c queue.c partial.c kept.c synack.c reintroduce.c reused.c	tables
  */
 #ifndef SP_PROXY_PROXY_H

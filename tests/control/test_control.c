@@ -274,6 +274,7 @@ static void expect_list(struct fixture *f, const char *request, json_int_t shown
 #define STATUS	    "{\"version\":1,\"command\":\"status\"}\n"
 #define READY	    "{\"version\":1,\"command\":\"ready\"}\n"
 #define BACKEND	    "{\"version\":1,\"command\":\"backend\""
+#define TRACE "{\"version\":1,\"command\":\"trace\""
 #define EVENTS "{\"version\":1,\"command\":\"events\""
 #define DRAIN	    "{\"version\":1,\"command\":\"drain-self\""
 
@@ -467,6 +468,10 @@ static void filters_pick_rows(void **state)
 		{ "10.0.2.1", 10 },	 /* backend */
 		{ "10.0.2.1:8080", 10 },
 		{ "::ffff:10.0.2.1", 10 },
+		{ "10.0.2.0/24", 30 },
+		{ "10.0.2.0/32", 10 },
+		{ "10.0.3.0/24", 0 },
+		{ "::/0", 0 },
 		{ "2001:db8::1", 0 },
 		{ "[2001:db8::1]:80", 0 },
 		{ "pool=web", 15 },
@@ -525,7 +530,7 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ "{\"version\":1}\n", "'command' is missing" },
 		{ "{\"version\":1,\"command\":7}\n", "'command' is missing or no string" },
 		{ "{\"version\":1,\"command\":\"stop\"}\n",
-		  "status, connections, drops, cluster, ready, drain-self, reload, config, backend, events, overview or explain" },
+		  "status, connections, drops, cluster, ready, drain-self, reload, config, backend, events, overview, explain or trace" },
 		{ "{\"version\":1,\"command\":\"status\",\"limit\":1}\n",
 		  "key 'limit' is not known; allowed with status" },
 		{ "{\"version\":1,\"command\":\"drops\",\"filter\":\"x\"}\n",
@@ -560,6 +565,26 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		{ CONNECTIONS ",\"filter\":\"state=dead\"}\n", "allowed: open, closing or closed" },
 		{ CONNECTIONS ",\"filter\":\"::1 ::1 ::1 ::1 ::1 ::1 ::1 ::1 ::1\"}\n",
 		  "more than 8 terms" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		expect_error(*state, cases[i].request, cases[i].part);
+}
+
+static void bad_traces_are_refused(void **state)
+{
+	static const struct {
+		const char *request;
+		const char *part;
+	} cases[] = {
+		{ CONNECTIONS ",\"filter\":\"192.0.2.0/33\"}\n", "PREFIX/BITS" },
+		{ CONNECTIONS ",\"filter\":\"192.0.2.1/24\"}\n", "PREFIX/BITS" },
+		{ TRACE "}\n", "'filter' is missing" },
+		{ TRACE ",\"filter\":\" \"}\n", "'filter' is missing" },
+		{ TRACE ",\"filter\":\"192.0.2.1 state=open\"}\n", "'state=' is not for trace" },
+		{ TRACE ",\"filter\":\"192.0.2.1\",\"seconds\":0}\n", "of 1 to 600" },
+		{ TRACE ",\"since\":1}\n",
+		  "allowed with trace: version, command, limit, filter, seconds" },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++)
@@ -981,6 +1006,7 @@ int main(void)
 		TEST(filters_pick_rows),
 		TEST(more_means_more_that_match),
 		TEST(bad_requests_are_refused_with_what_is_allowed),
+		TEST(bad_traces_are_refused),
 		TEST(long_requests_are_refused),
 		TEST(endless_request_hears_the_error_and_an_end),
 		TEST(half_a_request_is_refused),

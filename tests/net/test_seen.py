@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""splicectl events, explain and top, and its completion: each beside what the daemon does.
+"""splicectl events, explain, top and trace, and its completion: each beside what the daemon does.
 
     client --- proxy --- backend1, backend2: small servers of the test
 """
@@ -24,7 +24,7 @@ from web import exchange, request, status_of
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("knows no mode")]
 PORT, OTHER, TLS = 8320, 8321, 8322
 WAY = next(way for way in ways if way.version == 4 and way.source == "snat")
-COMPLETION = pathlib.Path(__file__).resolve().parents[2] / "contrib/completion/splicectl"
+COMPLETION = pathlib.Path(__file__).resolve().parents[2] / "contrib/completion"
 
 
 def config(net, work):
@@ -147,9 +147,78 @@ def test_top_on_a_terminal(rig):
 
 def complete(rig, *words):
     """What bash offers behind @words; the last one is being written."""
-    script = f"""source {COMPLETION}; splicectl() {{ {rig.spliced.ctl_bin} "$@"; }}
+    script = f"""source {COMPLETION}/splicectl; splicectl() {{ {rig.spliced.ctl_bin} "$@"; }}
 COMP_WORDS=(splicectl --socket {rig.spliced.socket} "$@"); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _splicectl; printf '%s\\n' "${{COMPREPLY[@]}}" """
     return subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True).stdout.split()
+
+
+def complete_zsh(rig, *words):
+    """The same of zsh. Its completion system adds matches by compadd; here compadd prints those that fit."""
+    script = f"""compadd() {{ while [[ $1 != -- ]]; do shift; done; shift; print -rl -- ${{(M)@:#${{words[CURRENT]}}*}} }}
+splicectl() {{ {rig.spliced.ctl_bin} "$@" }}; words=(splicectl --socket {rig.spliced.socket} "$@"); CURRENT=$#words
+fpath=({COMPLETION} $fpath); autoload -U _splicectl; _splicectl"""
+    done = subprocess.run(["zsh", "-f", "-c", script, "zsh", *words], capture_output=True, text=True, check=True)
+    assert not done.stderr, done.stderr
+    return done.stdout.split()
+
+
+def test_completion_of_zsh(rig):
+    """As bash's, in each place."""
+    commands = [word for word in complete(rig, "") if word[0] != "-"]
+    for words in [("",), ("ev",), *((command, "--") for command in commands), ("backend", "second/"), ("backend", "second/backend1-v4", "d"),
+                  ("explain", "--service", "s"), ("explain", "--method", "P"), ("connections", "state="), ("trace", "serv"), ("top", "-n", "")]:
+        assert sorted(complete_zsh(rig, *words)) == sorted(complete(rig, *words)), words
+    screen = ZSH.format(ctl=rig.spliced.ctl_bin, socket=rig.spliced.socket, path=COMPLETION)
+    assert "events" in subprocess.run(["zsh", "-f", "-c", screen], capture_output=True, text=True, timeout=20).stdout
+
+
+# An interactive zsh, in which a tab is pressed.
+ZSH = """zmodload zsh/zpty; zpty z zsh -f -i
+zpty -w z 'PROMPT=; fpath=({path} $fpath); autoload -U compinit; compinit -u -D; print ready'
+zpty -r z line '*ready*ready*'; zpty -w -n z $'splicectl eve\t--limit 1; exit\n'; zpty -r z line '*events --limit*'; print -r -- $line"""
+
+
+def trace_of(rig, *options):
+    command = [rig.spliced.ctl_bin, "--socket", rig.spliced.socket, "--json", "trace", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_trace_of_a_request(rig):
+    """From its SYN to its forward, in the order of time, and nothing of other connections."""
+    with trace_of(rig, "service=www-snat", f"{rig.client.addr(4)}/32", "--seconds", "2") as trace:
+        time.sleep(0.5)
+        exchange(rig.client, WAY, request(host="two.example", path="/v2"), PORT)
+        exchange(rig.client, WAY, request(host="other.example"), OTHER)
+        lines = [json.loads(line) for line in trace.stdout]
+    end, lines = lines[-1], lines[:-1]
+    assert end == {"end": True, "shown": len(lines), "lost": 0} and [line["at_us"] for line in lines] == sorted(line["at_us"] for line in lines)
+    assert {line["to"] for line in lines} == {f"{VIP['snat'][4]}:{PORT}"} and len({line["from"] for line in lines}) == 1
+    texts = [f"{line['what']} {line['text']}" for line in lines]
+    found = [next((i for i, text in enumerate(texts) if re.match(pattern, text)), None) for pattern in (
+        r"packet syn_answered \(answer\): .*: SYN ACK, seq \d+", r"packet head \(daemon\): .*: PSH ACK", r"state FREE > HEAD",
+        r"state HEAD > CONNECTING: .*; to second/backend\d-v4 from \S+:\d+; version 0", r"packet from_backend \(daemon\): .*: SYN ACK",
+        r"state CONNECTING > COMMITTING", r"state COMMITTING > ")]
+    assert None not in found, texts
+    assert any(text.startswith("packet ack_empty (drop)") for text in texts)
+    steps = [i for i in found if texts[i].startswith("state")]
+    assert steps == sorted(steps), texts
+
+
+def test_trace_ends_by_itself(rig):
+    with trace_of(rig, f"{VIP['snat'][4]}:{PORT}", "--limit", "1") as trace:
+        time.sleep(0.5)
+        exchange(rig.client, WAY, request(), PORT)
+        lines = [json.loads(line) for line in trace.stdout]
+    assert [line.get("end") for line in lines] == [None, True]
+    assert "'filter' is missing" in rig.spliced.ctl_run("trace").stderr
+    assert "state=" in rig.spliced.ctl_run("trace", "state=open").stderr
+    assert "1 to 600" in rig.spliced.ctl_run("trace", "192.0.2.1", "--seconds", "601").stderr
+    traces = [trace_of(rig, "192.0.2.99") for _ in range(4)]
+    wait_for(lambda: "as many as may be" in rig.spliced.ctl_run("trace", "--seconds", "1", "192.0.2.99").stderr, "all traces to be on")
+    for trace in traces:
+        trace.kill()
+        trace.communicate()
+    wait_for(lambda: rig.spliced.ctl_run("trace", "--seconds", "1", "192.0.2.99").returncode == 0, "traces to end with their clients")
 
 
 def test_completion(rig):

@@ -16,6 +16,10 @@
 
 /* ---- fakes: not called here ---- */
 
+void sp_tracing_state(const struct sp_conn *c, const char *from, const char *to, const char *why)
+{
+}
+
 struct sp_conn *sp_conn_add(struct sp_conns *conns, const struct sp_tuple *front)
 {
 	return NULL;

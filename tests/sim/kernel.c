@@ -185,6 +185,12 @@ void bpf_ringbuf_discard(void *data, __u64 flags)
 	free(data);
 }
 
+/* No trace is on here. */
+__u64 bpf_ringbuf_query(void *ring, __u64 flags)
+{
+	return 0;
+}
+
 __u64 bpf_ktime_get_coarse_ns(void)
 {
 	return sim_now_ns;
