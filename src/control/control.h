@@ -125,8 +125,9 @@
  * else changes.
  *
  * Answer to "reload": one line
- *	{"took_ms":N}
- * as after SIGHUP; or an error, with the place in the file if the file is bad.
+ *	{"took_ms":N, "paused_ms":N}
+ * as after SIGHUP; paused: the daemon had no time for packets, as the new configuration took its
+ * place; or an error, with the place in the file if the file is bad.
  *
  * Answer to "config": one line
  *	{"file":TEXT, "config":TEXT, "next":TEXT, "needs_start":TEXT|null}
@@ -253,7 +254,7 @@ struct sp_control_wish {
  * @cluster:	likewise
  * @ready:	likewise
  * @drain:	likewise; leave, or with @is_undo stay
- * @reload:	likewise; read the file again
+ * @reload:	begin to read the file again. Return: a ticket; sp_control_reloaded() answers
  * @config:	likewise; @file: to compare with, or NULL
  * @backend:	likewise; @name is empty: all are "auto"
  * @events:	likewise; lines behind @since, at most the last @max, 0: all
@@ -277,7 +278,7 @@ struct sp_control_ops {
 	json_t *(*cluster)(void *ctx);
 	json_t *(*ready)(void *ctx);
 	json_t *(*drain)(void *ctx, int is_undo);
-	json_t *(*reload)(void *ctx);
+	__u64 (*reload)(void *ctx);
 	json_t *(*config)(void *ctx, const char *file);
 	json_t *(*backend)(void *ctx, const char *name, const char *order, int is_here);
 	json_t *(*events)(void *ctx, __u64 since, __u64 max);
@@ -313,5 +314,10 @@ int sp_control_open(uv_loop_t *loop, const char *path, const struct sp_control_o
 /* Cut off all clients, remove the socket. The memory goes in the next turns of the loop, which must still run:
  * @ops and @ctx are not used any more. NULL is ignored. */
 void sp_control_close(struct sp_control_server *server);
+/*
+ * Not before @reload has returned: answer the clients with this ticket or an earlier one. @answer:
+ * taken over.
+ */
+void sp_control_reloaded(struct sp_control_server *server, __u64 ticket, json_t *answer);
 
 #endif

@@ -124,3 +124,9 @@ void sp_control_close(struct sp_control_server *server)
 	sp_control_sessions_close(&server->sessions);
 	uv_close((uv_handle_t *)&server->listener, on_listener_closed);
 }
+
+void sp_control_reloaded(struct sp_control_server *server, __u64 ticket, json_t *answer)
+{
+	sp_control_sessions_reloaded(&server->sessions, ticket, answer);
+	json_decref(answer);
+}

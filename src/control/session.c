@@ -4,12 +4,13 @@
  *
  * Theory of operation. A fixed table of sessions, each with one state:
  *
- *	FREE -> READING -> LISTING <-> WRITING -> [DRAINING ->] CLOSING -> FREE
+ *	FREE -> READING -> [WAITING ->] LISTING <-> WRITING -> [DRAINING ->] CLOSING -> FREE
  *			-> TRACING <-> WRITING
  *
  *	READING	collects the request in @in; limit SP_CONTROL_REQUEST_MS
- *	LISTING	a batch of the list is due: the idle handle makes one batch, of one session, per turn of the loop. So
- *		neither a long list nor many lists keep the loop from packets.
+ *	LISTING	a batch of the list is due: the idle handle makes one batch, of one session, per
+ *		turn of the loop. So neither a long list nor many lists keep the loop from packets.
+ *	WAITING	a reload is under way, which has an end
  *	WRITING	@out belongs to libuv; limit PIECE_MS. For a client that does not read nothing is produced, so
  *		@out is never longer than FLUSH_BYTES and a batch.
  *	TRACING	each tick writes the lines of a trace, until it is over, or the client leaves
@@ -54,6 +55,7 @@ static uint64_t deadline_of(const struct sp_control_session *s, enum sp_control_
 	case SP_SESSION_DRAINING:
 		return now_ms + DRAIN_MS;
 	case SP_SESSION_FREE:
+	case SP_SESSION_WAITING:
 	case SP_SESSION_LISTING:
 	case SP_SESSION_TRACING:
 	case SP_SESSION_CLOSING:
@@ -305,7 +307,8 @@ static void run_request(struct sp_control_session *s)
 		answer_last(s, ops->drain(ctx, s->request.is_undo));
 		break;
 	case SP_CONTROL_RELOAD:
-		answer_last(s, ops->reload(ctx));
+		enter_state(s, SP_SESSION_WAITING);
+		s->ticket = ops->reload(ctx);
 		break;
 	case SP_CONTROL_CONFIG:
 		answer_last(s, ops->config(ctx, *s->request.file ? s->request.file : NULL));
@@ -474,6 +477,16 @@ int sp_control_sessions_accept(struct sp_control_sessions *all, uv_stream_t *lis
 	else
 		start_reading(s);
 	return 0;
+}
+
+void sp_control_sessions_reloaded(struct sp_control_sessions *all, __u64 ticket, json_t *answer)
+{
+	for (unsigned int i = 0; i < SP_CONTROL_SLOTS; i++) {
+		struct sp_control_session *s = &all->slots[i];
+
+		if (s->state == SP_SESSION_WAITING && s->ticket <= ticket)
+			answer_last(s, json_incref(answer));
+	}
 }
 
 void sp_control_sessions_init(struct sp_control_sessions *all)

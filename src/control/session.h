@@ -19,8 +19,8 @@
 #define SP_CONTROL_NEVER_MS   UINT64_MAX
 
 enum sp_control_session_state {
-	SP_SESSION_FREE, SP_SESSION_READING, SP_SESSION_LISTING, SP_SESSION_TRACING,
-	SP_SESSION_WRITING, SP_SESSION_DRAINING,
+	SP_SESSION_FREE, SP_SESSION_READING, SP_SESSION_WAITING, SP_SESSION_LISTING,
+	SP_SESSION_TRACING, SP_SESSION_WRITING, SP_SESSION_DRAINING,
 	SP_SESSION_CLOSING,
 };
 
@@ -30,6 +30,7 @@ enum sp_control_session_state {
  * @is_last:	nothing comes after @out
  * @cursor, @shown, @seen, @has_more: of a list; @shown of a trace, too
  * @is_tracing:	@trace is on until @trace_until_ms
+ * @ticket:	of the reload that is WAITING
  */
 struct sp_control_session {
 	struct sp_control_sessions *all;
@@ -49,6 +50,7 @@ struct sp_control_session {
 	int has_more;
 	int is_tracing, trace;
 	uint64_t trace_until_ms;
+	__u64 ticket;
 };
 
 /**
@@ -82,6 +84,9 @@ void sp_control_sessions_init(struct sp_control_sessions *all);
 
 /* Accept one connection and serve it. Return: 0; -EBUSY: no slot is free. */
 int sp_control_sessions_accept(struct sp_control_sessions *all, uv_stream_t *listener);
+
+/* As sp_control_reloaded(); @answer is borrowed. */
+void sp_control_sessions_reloaded(struct sp_control_sessions *all, __u64 ticket, json_t *answer);
 
 /* Cut all off. @all must stay until @gone finds no handle any more. */
 void sp_control_sessions_close(struct sp_control_sessions *all);

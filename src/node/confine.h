@@ -5,5 +5,7 @@
 
 /* Drop capabilities and restrict system calls, for good. Return: 0 or -errno. */
 int sp_confine(void);
+/* Drop this thread's capabilities; sp_confine() restricts its system calls. Return: 0 or -errno. */
+int sp_confine_thread(void);
 
 #endif

@@ -19,6 +19,7 @@
 #include "node/host.h"
 #include "node/local.h"
 #include "node/firewall.h"
+#include "node/loader.h"
 #include "node/orders.h"
 #include "node/reload.h"
 #include "node/report_config.h"
@@ -57,6 +58,7 @@ struct daemon {
 	struct sp_names			*names;
 	struct sp_resets		resets;
 	struct sp_control_server	*control;
+	__u64				hup_ticket;	/* 0: no SIGHUP to answer */
 	const char			*path;
 	unsigned int			beats;
 	uv_loop_t			loop;
@@ -206,11 +208,15 @@ static void on_watchdog(uv_timer_t *timer)
 	sd_notify(0, "WATCHDOG=1");
 }
 
-static void reload_config(struct daemon *d)
+static void on_loaded(void *ctx, __u64 ticket, int err, const char *error, struct sp_config *next)
 {
-	char error[SP_CONFIG_ERROR_MAX];
+	struct daemon *d = ctx;
 
-	sp_report_reload(&d->report, error);	/* logs */
+	sp_control_reloaded(d->control, ticket, sp_report_reloaded(&d->report, err, error, next));
+	if (!d->hup_ticket || d->hup_ticket > ticket)
+		return;
+	d->hup_ticket = 0;
+	sd_notify(0, "READY=1");
 }
 
 /* As after a reload. */
@@ -226,9 +232,10 @@ static void on_names(void *ctx)
 
 static void on_hup(uv_signal_t *signal, int signum)
 {
+	struct daemon *d = signal->data;
+
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)uv_hrtime() / 1000);
-	reload_config(signal->data);
-	sd_notify(0, "READY=1");
+	d->hup_ticket = sp_report_reload(&d->report);
 }
 
 static void on_term(uv_signal_t *signal, int signum)
@@ -286,8 +293,10 @@ static int start_loop(struct daemon *d)
 	d->report.checker = d->checker;
 	if (d->names)
 		sp_names_on_change(d->names, on_names, d);
-	return sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report,
-			       &d->control);
+	err = sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report,
+			      &d->control);
+	return err ?: sp_loader_open(&d->loop, d->role, d->report.config_path, on_loaded, d,
+				     &d->report.loader);
 }
 
 /* Stop all callbacks first: they use resources that are closed next. */
@@ -296,6 +305,7 @@ static void stop_loop(struct daemon *d)
 	uv_poll_stop(&d->events);
 	uv_timer_stop(&d->tick);
 	uv_timer_stop(&d->age);
+	sp_loader_close(d->report.loader);
 	sp_checker_close(d->checker);
 	sp_names_close(d->names);
 	sp_control_close(d->control);

@@ -152,17 +152,12 @@ const char *sp_reload_needs_start(const struct sp_node *n, const struct sp_confi
 	return needs_start(n->dp, n->config, next);
 }
 
-int sp_reload(const char *path, struct sp_node *n, char error[SP_CONFIG_ERROR_MAX])
+int sp_reload(const char *path, struct sp_node *n, struct sp_config *next,
+	      char error[SP_CONFIG_ERROR_MAX])
 {
-	struct sp_config *next;
 	const char *setting;
 	int is_undone, err;
 
-	err = n->role->load(path, error, &next);
-	if (err) {
-		log_err("reload refused, nothing is changed: %s", error);
-		return err;
-	}
 	setting = needs_start(n->dp, n->config, next);
 	if (setting) {
 		snprintf(error, SP_CONFIG_ERROR_MAX, "%s: %s differs, which is read at the start alone; "

@@ -6,10 +6,11 @@
 #include "node/role.h"
 
 /*
- * Read @path again and use it. Return: 0 or -errno, logged; -EBUSY: a changed setting needs a
- * restart. @error: set with an errno
+ * Use @next, which was loaded from @path, and put the reference. Return: 0 or -errno, logged;
+ * -EBUSY: a changed setting needs a restart. @error: set with an errno
  */
-int sp_reload(const char *path, struct sp_node *node, char error[SP_CONFIG_ERROR_MAX]);
+int sp_reload(const char *path, struct sp_node *node, struct sp_config *next,
+	      char error[SP_CONFIG_ERROR_MAX]);
 
 /* Use the present backends of names and files. Return: 0; -errno, logged: nothing has changed. */
 int sp_reload_names(struct sp_node *node);

@@ -435,7 +435,7 @@ const struct sp_control_ops sp_report_ops = {
 	.status = report_status, .drops = report_drops, .cluster = report_cluster,
 	.ready = report_ready,
 	.drain = set_draining, .backend = order_backend, .connections = report_connections,
-	.reload = sp_report_reloaded, .config = sp_report_config,
+	.reload = sp_report_reload, .config = sp_report_config,
 	.events = sp_report_events, .overview = report_overview,
 	.explain = explain_request,
 	.trace_begin = begin_trace, .trace_next = next_of_trace, .trace_end = end_trace,

@@ -20,6 +20,8 @@ struct sp_report {
 	int			is_draining;
 	const char		*detached;
 	struct sp_checker	*checker;
+	struct sp_loader	*loader;
+	__u64			reload_ns;
 };
 
 /* Tell all members whether this proxy is ready, at each heartbeat. */

@@ -7,33 +7,50 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/checker.h"
+#include "node/loader.h"
 #include "node/orders.h"
 #include "node/reload.h"
 
 #define NS_PER_MS 1000000
 
-int sp_report_reload(struct sp_report *r, char error[SP_CONFIG_ERROR_MAX])
+__u64 sp_report_reload(void *ctx)
 {
-	__u64 start_ns = sp_now_ns();
-	int err = sp_reload(r->config_path, r->node, error), took_ms;
+	struct sp_report *r = ctx;
+
+	r->reload_ns = sp_now_ns();
+	return sp_loader_start(r->loader);
+}
+
+/* Return: 0 or -errno, logged. */
+static int use_config(struct sp_report *r, struct sp_config *next,
+		      char error[SP_CONFIG_ERROR_MAX])
+{
+	int err = sp_reload(r->config_path, r->node, next, error);
 
 	if (err)
 		return err;
 	sp_orders_apply(r->node);
 	sp_checker_configure(r->checker);
-	took_ms = (sp_now_ns() - start_ns) / NS_PER_MS;
-	log_info("reload of %s done in %d ms", r->config_path, took_ms);
-	return took_ms;
+	return 0;
 }
 
-json_t *sp_report_reloaded(void *ctx)
+json_t *sp_report_reloaded(struct sp_report *r, int err, const char *reason,
+			   struct sp_config *next)
 {
+	__u64 start_ns = sp_now_ns();
 	char error[SP_CONFIG_ERROR_MAX];
-	int took_ms = sp_report_reload(ctx, error);
+	int took_ms, paused_ms;
 
-	if (took_ms < 0)
+	if (err) {
+		log_err("reload refused, nothing is changed: %s", reason);
+		return json_pack("{s:s}", "error", reason);
+	}
+	if (use_config(r, next, error))
 		return json_pack("{s:s}", "error", error);
-	return json_pack("{s:i}", "took_ms", took_ms);
+	took_ms = (sp_now_ns() - r->reload_ns) / NS_PER_MS;
+	paused_ms = (sp_now_ns() - start_ns) / NS_PER_MS;
+	log_info("reload of %s done in %d ms", r->config_path, took_ms);
+	return json_pack("{s:i, s:i}", "took_ms", took_ms, "paused_ms", paused_ms);
 }
 
 /* NULL: out of memory */

@@ -5,11 +5,13 @@
 
 #include "node/report.h"
 
-/* Read the file again and use it. Return: ms, or -errno, logged; then @error has the reason. */
-int sp_report_reload(struct sp_report *report, char error[SP_CONFIG_ERROR_MAX]);
+/* Begin to read the file again. Return: a ticket, see node/loader.h. */
+__u64 sp_report_reload(void *ctx);
+/* The end: use @next, taken over, or log @reason for @err. Return: the answer to "reload". */
+json_t *sp_report_reloaded(struct sp_report *report, int err, const char *reason,
+			   struct sp_config *next);
 
-/* The answers of struct sp_control_ops. */
-json_t *sp_report_reloaded(void *ctx);
+/* The answer of struct sp_control_ops. */
 json_t *sp_report_config(void *ctx, const char *file);
 
 #endif

@@ -79,14 +79,24 @@ static void limit_offer(void *ctx, const struct sp_pool_conf *pool, size_t idx,
 	l->lacks |= backend->lacks;
 }
 
+static int leads_to(const struct sp_service_conf *service, int pool_idx)
+{
+	if (service->default_pool_idx == pool_idx)
+		return 1;
+	for (size_t i = 0; i < service->route_count; i++)
+		if ((int)service->routes[i].pool_idx == pool_idx)
+			return 1;
+	return 0;
+}
+
+/* Each pool once: pools may be large, and have many routes. */
 static void limit_all(struct sp_proxy *p, const struct sp_service_conf *service, struct limits *l)
 {
-	const struct sp_pool_conf *pools = p->node.config->pools;
+	const struct sp_config *config = p->node.config;
 
-	if (service->default_pool_idx >= 0)
-		each_of_pool(p, &pools[service->default_pool_idx], limit_offer, l);
-	for (size_t i = 0; i < service->route_count; i++)
-		each_of_pool(p, &pools[service->routes[i].pool_idx], limit_offer, l);
+	for (size_t i = 0; i < config->pool_count; i++)
+		if (leads_to(service, i))
+			each_of_pool(p, &config->pools[i], limit_offer, l);
 }
 
 static void log_offer(const struct sp_service_conf *service, const struct sp_endpoint *at,

@@ -29,6 +29,9 @@ struct daemon {
 	int calls;
 	int is_draining;
 	int reloads;
+	__u64 ticket;
+	uv_timer_t loading;
+	struct sp_control_server **server;
 	int orders;
 };
 
@@ -103,7 +106,7 @@ static json_t *set_draining(void *ctx, int is_undo)
 	return json_pack("{s:b}", "draining", daemon->is_draining);
 }
 
-static json_t *reload(void *ctx)
+static json_t *reload_answer(void *ctx)
 {
 	struct daemon *daemon = ctx;
 
@@ -111,6 +114,22 @@ static json_t *reload(void *ctx)
 		return json_pack("{s:s}", "error", "f.yaml:1:2: bad");
 	daemon->reloads++;
 	return json_pack("{s:i}", "took_ms", daemon->reloads);
+}
+
+static void on_reloaded(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+
+	uv_timer_stop(timer);
+	sp_control_reloaded(*daemon->server, daemon->ticket, reload_answer(daemon));
+}
+
+static __u64 reload(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	uv_timer_start(&daemon->loading, on_reloaded, 1, 0);
+	return ++daemon->ticket;
 }
 
 static json_t *give_config(void *ctx, const char *file)
@@ -143,6 +162,9 @@ static int setup(void **state)
 	snprintf(f->path, sizeof(f->path), "%s/sock", f->dir);
 	assert_int_equal(uv_loop_init(&f->loop), 0);
 	f->daemon.row_count = 10;
+	uv_timer_init(&f->loop, &f->daemon.loading);
+	f->daemon.loading.data = &f->daemon;
+	f->daemon.server = &f->server;
 	assert_int_equal(sp_control_open(&f->loop, f->path, &ops, &f->daemon, &f->server), 0);
 	*state = f;
 	return 0;
@@ -153,6 +175,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	sp_control_close(f->server);
+	uv_close((uv_handle_t *)&f->daemon.loading, NULL);
 	/* bounded: a test that failed may have left a server behind */
 	for (int i = 0; i < 100 && uv_loop_alive(&f->loop); i++)
 		uv_run(&f->loop, UV_RUN_NOWAIT);
@@ -314,6 +337,51 @@ static void reload_waits_and_says_what_is_wrong(void **state)
 	expect(*state, CONFIG "}\n", "{\"config\":\"x: 1\\n\",\"file\":null}\n");
 	expect(*state, CONFIG ",\"file\":\"/a b\"}\n",
 	       "{\"config\":\"x: 1\\n\",\"file\":\"/a b\"}\n");
+}
+
+/* The answer to a ticket is for all earlier tickets, and a later reload waits on. */
+static void reloads_are_answered_by_their_tickets(void **state)
+{
+	struct fixture *f = *state;
+	int fds[3];
+	char *text;
+
+	for (int i = 0; i < 3; i++) {
+		fds[i] = open_client(f);
+		send_text(fds[i], RELOAD);
+		for (int k = 0; k < 100 && f->daemon.ticket <= (__u64)i; k++)
+			uv_run(&f->loop, UV_RUN_NOWAIT);
+		uv_timer_stop(&f->daemon.loading);
+	}
+	assert_int_equal(f->daemon.ticket, 3);
+	close(fds[0]);	/* a client that does not wait */
+	sp_control_reloaded(f->server, 2, json_pack("{s:i}", "took_ms", 7));
+	text = read_all(f, fds[1]);
+	assert_string_equal(text, "{\"took_ms\":7}\n");
+	free(text);
+	turn(f, 3);
+	assert_int_equal(f->server->sessions.served_count, 1);
+	sp_control_reloaded(f->server, 3, json_pack("{s:s}", "error", "bad"));
+	text = read_all(f, fds[2]);
+	assert_string_equal(text, "{\"error\":\"bad\"}\n");
+	free(text);
+}
+
+static void a_waiting_reload_is_cut_off_by_the_end(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open_client(f);
+	char letter;
+
+	send_text(fd, RELOAD);
+	for (int k = 0; k < 100 && !f->daemon.ticket; k++)
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+	uv_timer_stop(&f->daemon.loading);
+	sp_control_close(f->server);
+	f->server = NULL;
+	turn(f, 3);
+	assert_int_equal(read(fd, &letter, 1), 0);
+	close(fd);
 }
 
 #define SOMEBODY 65534
@@ -996,6 +1064,8 @@ int main(void)
 		TEST(status_and_drops_are_one_line),
 		TEST(cluster_is_one_line),
 		TEST(reload_waits_and_says_what_is_wrong),
+		TEST(reloads_are_answered_by_their_tickets),
+		TEST(a_waiting_reload_is_cut_off_by_the_end),
 		TEST(drain_self_ends_with_its_undo),
 		TEST(only_root_and_the_owner_may_drain),
 		TEST(only_root_and_the_owner_give_orders),

@@ -2,6 +2,7 @@
 """10,000 backends and 1000 routes: what a reload costs, and that it drops nothing. Prints the figures (pytest -s)."""
 import concurrent.futures
 import pathlib
+import signal
 import time
 
 import pytest
@@ -14,7 +15,7 @@ from web import pool_at
 
 pytestmark = pytest.mark.spliced
 POOLS, EACH, ROUTES, PORT, PORT_ONE, RELOADS = 10, 1000, 1000, 8400, 8401, 5
-CPU_MS = 300            # of a reload: three times what was measured at rest
+CPU_MS = 120            # of a reload, in the loop: four times what was measured at rest
 
 
 def many(net, source):
@@ -43,7 +44,7 @@ def cpu_ms(spliced):
 
 
 def test_reload_of_ten_thousand_backends_drops_nothing(rig):
-    spliced, conf, took, slowest, is_over = rig.spliced, rig.spliced.conf, [], 0, []
+    spliced, conf, took, paused, is_over = rig.spliced, rig.spliced.conf, [], [], []
     rss = [spliced.rss_kib()]
 
     def ask_on():
@@ -62,15 +63,37 @@ def test_reload_of_ten_thousand_backends_drops_nothing(rig):
             for n in range(1, RELOADS + 1):
                 spliced.write(changed(conf, n))
                 start = cpu_ms(spliced)
-                line = spliced.ctl("reload")
-                took.append((int(line.split()[-2]), cpu_ms(spliced) - start))
+                answer = spliced.ask("reload")[0]
+                took.append((answer["took_ms"], cpu_ms(spliced) - start))
+                paused.append(answer["paused_ms"])
                 rss.append(spliced.rss_kib())
         finally:
             is_over.append(1)
         asked, slowest = zip(*(client.result() for client in clients))
     print(f"\n{POOLS * EACH} backends, {ROUTES} routes: reload {[ms for ms, _ in took]} ms, "
-          f"{[round(ms) for _, ms in took]} ms of CPU; RSS {rss} KiB; {sum(asked)} connections meanwhile, "
+          f"paused for {paused} ms, {[round(ms) for _, ms in took]} ms of CPU of the loop; RSS {rss} KiB; {sum(asked)} connections meanwhile, "
           f"the slowest took {max(slowest) * 1000:.0f} ms")
     assert sum(asked) == rig.record[f"backend1:{PORT_ONE}"][0] and rig.record[f"backend1:{PORT_ONE}"][1] == 2 * sum(asked)
-    assert min(ms for _, ms in took) < CPU_MS
+    assert min(paused) < CPU_MS and min(paused) < min(ms for ms, _ in took)
     assert rss[-1] < rss[1] * 1.2, "memory grows with each reload"
+    three_at_once(spliced)
+    a_stop_in_between(spliced)
+
+
+def three_at_once(spliced):
+    """Each client gets an answer, and the file as it was last is in effect."""
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(spliced.ctl_run, "reload") for _ in range(3)]
+    assert [done.result().returncode for done in answers] == [0, 0, 0]
+    spliced.file.write_text("interfaces: 7\n")
+    refused = spliced.ctl_run("reload")
+    assert refused.returncode == 1 and f"{spliced.file}:1:13: " in refused.stderr, refused
+    spliced.write(spliced.conf)
+
+
+def a_stop_in_between(spliced):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(spliced.ctl_run, "reload")
+        time.sleep(0.02)
+        assert spliced.end(signal.SIGTERM) == 0
+        assert asked.result().returncode in (0, 1, 3)
