@@ -119,12 +119,13 @@ enum {
  * @flags:	SP_STATE_*
  * @is_mark_lost: with NOT_ECT: the packet before was marked, and dropped for it
  * @is_elsewhere: packets of the leg may pass other proxies, too
+ * @is_logged: the splice's service has an access log, written here
  * @is_wide:	it has carried a window of more than one unit of its reader's scale
  * @next_seq:	where the stream of this direction ends so far, before translation (host order);
  *		0: not known
  *
- * Owner: zeroed by the installer, but for sums, @last_ack, @next_seq, @is_elsewhere; the datapath
- * writes the rest.
+ * Owner: zeroed by the installer, but for sums, @last_ack, @next_seq, @is_elsewhere, @is_logged;
+ * the datapath writes the rest.
  */
 struct sp_half_state {
 	__u64		seen_ns;
@@ -142,6 +143,7 @@ struct sp_half_state {
 	__u8		is_mark_lost : 1;
 	__u8		is_wide : 1;
 	__u8		is_elsewhere : 1;
+	__u8		is_logged : 1;
 	__u32		next_seq;
 };
 _Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI");

@@ -6,6 +6,7 @@
 #ifndef SP_BPF_BOUNDARY_H
 #define SP_BPF_BOUNDARY_H
 
+#include "access.bpf.h"
 #include "decision.bpf.h"
 #include "response.bpf.h"
 #include "upcall.bpf.h"
@@ -115,9 +116,23 @@ static __always_inline int is_overtaken(const struct sp_half_state *u, __u32 end
 	return u->next_seq && (__s32)(u->next_seq - end) > 0;
 }
 
+/* @was: the boundary before the packet, @b: behind */
+static __always_inline void log_down(const struct sp_pkt *pkt, const struct sp_entry *e,
+				     struct sp_boundary was, struct sp_boundary b)
+{
+	__u32 flags = 0;
+
+	if (was.bound == SP_BOUND_HEAD && b.bound != SP_BOUND_HEAD && reaches_boundary(pkt, was))
+		flags = SP_ACCESS_F_HEAD;
+	if (b.bound == SP_BOUND_STOP && !b.laps && pkt->seq + pkt->payload_bytes == b.until)
+		flags |= SP_ACCESS_F_COMPLETE;
+	if (flags)
+		log_response(pkt, e, flags, was.until - pkt->seq);
+}
+
 static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
-	struct sp_boundary *at = &e->meta.boundary, b = boundary_read(at), is;
+	struct sp_boundary *at = &e->meta.boundary, b = boundary_read(at), is, was;
 	__u32 end = pkt->seq + pkt->payload_bytes;
 
 	if (b.bound == SP_BOUND_NONE)
@@ -126,8 +141,11 @@ static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entr
 		return to_reader(pkt, e, SP_EVENT_RESPONSE, now_ns);
 	if (!pkt->payload_bytes || b.bound == SP_BOUND_UNKNOWN)
 		return 0;
+	was = b;
 	if (!is_overtaken(&e->state, end) && settle_response(pkt, at, b, &is))
 		b = is;
+	if (e->state.is_logged)
+		log_down(pkt, e, was, b);
 	if (b.bound == SP_BOUND_NONE)
 		return 0;
 	if (!is_beyond(at, end)) {

@@ -270,6 +270,8 @@ static __always_inline int carry_packet(struct sp_pkt *pkt, struct sp_entry *e, 
 		return -SP_DROP_ECN_MARK;
 	if ((pkt->flags & (TH_FIN | TH_RST)) || (e->state.flags & SP_STATE_RST)) {
 		err = track_end(pkt, e);
+		if (!is_local && e->state.is_logged)
+			log_end(pkt, e);
 		if (!is_local)
 			leave_if_closed(pkt, e);
 		if (err && is_local)

@@ -19,6 +19,7 @@
 #define SP_BPF_DECISION_H
 
 #include "abi/decision.h"
+#include "access.bpf.h"
 #include "maps.bpf.h"
 #include "nexthop.bpf.h"
 #include "payload.bpf.h"
@@ -69,6 +70,7 @@ static __noinline const struct sp_decision *find_decision(const struct sp_pkt *p
 	p->hash = sp_decision_begin(key, &pkt->tuple, n);
 	bpf_loop((n + SP_DECISION_BLOCK - 1) / SP_DECISION_BLOCK, hash_block, &p, 0);
 	d = sp_decision_end(&p->hash);
+	p->digest = d.key;
 	found = bpf_map_lookup_elem(&sp_decisions, &d.key);
 	return found && found->check == d.check ? found : NULL;
 }
@@ -134,6 +136,15 @@ static __always_inline int await_response(struct sp_entry *down, int decided)
 	return is_answered(down, was) && boundary_swap(&down->meta.boundary, was, is);
 }
 
+/* The digest is that of find_decision(), for this packet. */
+static __always_inline void log_carried(const struct sp_pkt *pkt)
+{
+	const struct payload *p = payload_room();
+
+	if (p)
+		log_request(pkt, p->digest);
+}
+
 /*
  * The packet goes out now: boundaries move. A packet dropped before has moved nothing.
  * Return: 0, or a reason: the boundaries have changed since decide_request().
@@ -157,6 +168,8 @@ static __noinline int move_on(const struct sp_pkt *pkt, struct sp_entry *e, stru
 	}
 	boundary_unmark(&e->meta.boundary, SP_ASKING_MOVING);
 	count_stat(SP_STAT_REQUESTS_CARRIED, 1);
+	if (e->state.is_logged)
+		log_carried(pkt);
 	return 0;
 }
 

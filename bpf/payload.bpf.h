@@ -10,12 +10,13 @@
 #define PAYLOAD_MAX	2048
 #define PAYLOAD_BLOCK	32	/* zeros behind: a reader takes blocks */
 
-/* @hash, @scan, @at: of the bytes; here to spare the stack */
+/* @hash, @scan, @at, @digest: of the bytes; here to spare the stack */
 struct payload {
 	__u8			bytes[PAYLOAD_MAX + PAYLOAD_BLOCK] __attribute__((aligned(8)));
 	struct sp_siphash	hash;
 	struct sp_response_scan	scan;
 	struct sp_boundary	at;
+	__u64			digest;
 };
 
 /* One entry: programs do not interrupt each other on a CPU. */

@@ -438,7 +438,7 @@ int sp_service_reads_requests(const struct sp_service_conf *service)
 		return 1;
 	if (service->route_unit != SP_ROUTE_REQUEST)
 		return 0;
-	if (service->has_hashed_pool || service->has_continued_pool)
+	if (service->has_hashed_pool || service->has_continued_pool || service->access.to)
 		return 1;
 	for (size_t i = 0; i < service->route_count; i++)
 		if (service->routes[i].pool_idx != service->default_pool_idx)

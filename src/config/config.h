@@ -217,6 +217,20 @@ struct sp_keepalive_conf {
 	unsigned int		count;
 };
 
+enum sp_access_format { SP_ACCESS_COMBINED, SP_ACCESS_JSON };
+
+#define SP_ACCESS_PATH_MAX 200
+
+/**
+ * struct sp_access_conf - the access log of a service
+ * @format:	default combined
+ * @to:		journal, syslog, stderr or a path; NULL: no log
+ */
+struct sp_access_conf {
+	enum sp_access_format	format;
+	char			*to;
+};
+
 struct sp_service_conf {
 	char			*name;
 	enum sp_protocol	protocol;
@@ -234,6 +248,7 @@ struct sp_service_conf {
 	struct sp_admission_conf admission;
 	struct sp_timeouts_conf	timeouts;
 	struct sp_keepalive_conf keepalive;
+	struct sp_access_conf	access;
 	size_t			route_count;
 	struct sp_route		*routes;
 	int			default_pool_idx; /* -1: no default, no route means 404 */

@@ -432,6 +432,7 @@ static void print_service(const struct sp_config *config, const struct sp_servic
 	print_admission(&service->admission, out);
 	print_timeouts(&config->limits, &service->timeouts, out);
 	print_keepalive(&service->keepalive, out);
+	sp_print_access_log(service, out);
 	if (service->protocol != SP_PROTOCOL_TCP)
 		fputs(service->route_count ? "    routes:\n" : "    routes: []\n", out);
 	for (size_t i = 0; i < service->route_count; i++)

@@ -36,6 +36,12 @@ int sp_value_deny(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t 
 int sp_admission_check(struct sp_doc *doc, yaml_node_t *node,
 		       const struct sp_service_conf *service);
 struct sp_admission_conf sp_admission_default(void);
+/* @into: struct sp_access_conf */
+int sp_value_access_log(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node,
+			void *into);
+/* Refuses a format for which too little is read. */
+int sp_access_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service);
+void sp_print_access_log(const struct sp_service_conf *service, FILE *out);
 /* The name of a pool that was read before. @into: int, its index */
 int sp_value_pool(struct sp_doc *doc, const struct sp_doc_key *key, yaml_node_t *node, void *into);
 /* Refuses a pool (named @at) without backends of a family on which the service listens. */

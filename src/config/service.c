@@ -305,6 +305,8 @@ static const struct sp_doc_key service_keys[] = {
 	  .offset = offsetof(struct sp_service_conf, timeouts) },
 	{ .name = "keepalive", .parse = value_keepalive,
 	  .offset = offsetof(struct sp_service_conf, keepalive) },
+	{ .name = "access_log", .parse = sp_value_access_log,
+	  .offset = offsetof(struct sp_service_conf, access) },
 	{ .name = "routes", .parse = sp_value_routes, .max = SP_CONFIG_ROUTES_MAX,
 	  .allowed = "a list of routes" },
 	{ .name = "default", .parse = value_default, .allowed = "the name of a pool" },
@@ -394,6 +396,6 @@ int sp_service_read(struct sp_doc *doc, yaml_node_t *node, void *base, void *ite
 		service->route_unit = SP_ROUTE_CONNECTION;
 	if (service->protocol == SP_PROTOCOL_TCP)
 		service->offer.flags |= SP_SERVICE_F_SERVER_FIRST;
-	err = sp_admission_check(doc, node, service);
+	err = sp_admission_check(doc, node, service) ?: sp_access_check(doc, node, service);
 	return err ? err : service_check(doc, node, service);
 }

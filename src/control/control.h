@@ -169,10 +169,11 @@
  *	{"front":{"from":CLIENT, "to":VIP}, "back":{"from":PROXY, "to":BACKEND},
  *	 "service":NAME|null, "pool":NAME|null, "backend":NAME|null, "state":STATE,
  *	 "age_ms":N, "idle_ms":N, "bytes_up":N, "bytes_down":N,
- *	 "pkts_up":N, "pkts_down":N}
+ *	 "pkts_up":N, "pkts_down":N, "exchanges":N|null}
  * where ends are "192.0.2.1:80" or "[2001:db8::1]:80"; null is a name that the
  * running configuration does not have any more; STATE is "open", "closing" or
- * "closed"; up is from the client to the backend. Then one line
+ * "closed"; up is from the client to the backend; exchanges are known where the
+ * service has an access log. Then one line
  *	{"end":true, "shown":N, "total_seen":N, "more":BOOL}
  * with the splices looked at, and whether others matched behind the limit.
  * Without that line the list is not complete. It is no snapshot: splices that
@@ -216,6 +217,7 @@
  * @pkts_up:	packets likewise
  * @pkts_down:	packets likewise
  * @state:	"open", "closing" or "closed"
+ * @exchanges:	requests so far; 0: not known
  */
 struct sp_connection_row {
 	struct sp_tuple	front;
@@ -229,6 +231,7 @@ struct sp_connection_row {
 	__u64		bytes_down;
 	__u64		pkts_up;
 	__u64		pkts_down;
+	__u32		exchanges;
 	const char	*state;
 };
 

@@ -45,7 +45,7 @@ json_t *sp_control_row_json(const struct sp_connection_row *row)
 	sp_endpoint_format(&row->front.daddr, row->front.dport, vip);
 	sp_endpoint_format(&row->back.saddr, row->back.sport, proxy);
 	sp_endpoint_format(&row->back.daddr, row->back.dport, backend);
-	return json_pack("{s:{s:s,s:s}, s:{s:s,s:s}, s:s?, s:s?, s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:{s:s,s:s}, s:{s:s,s:s}, s:s?, s:s?, s:s?, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			 "front", "from", client, "to", vip, "back", "from", proxy, "to", backend,
 			 "service", row->service, "pool", row->pool, "backend", row->backend,
 			 "state", row->state,
@@ -54,5 +54,6 @@ json_t *sp_control_row_json(const struct sp_connection_row *row)
 			 "bytes_up", (json_int_t)row->bytes_up, "bytes_down",
 			 (json_int_t)row->bytes_down,
 			 "pkts_up", (json_int_t)row->pkts_up, "pkts_down",
-			 (json_int_t)row->pkts_down);
+			 (json_int_t)row->pkts_down, "exchanges",
+			 row->exchanges ? json_integer(row->exchanges) : json_null());
 }

@@ -468,6 +468,7 @@ static const struct sp_column connection_columns[] = {
 	{ "CLIENT", 0 }, { "VIP", 0 }, { "PROXY", 0 }, { "BACKEND", 0 }, { "SERVICE", 0 },
 		{ "POOL", 0 },
 	{ "NAME", 0 }, { "STATE", 0 }, { "AGE", 1 }, { "IDLE", 1 }, { "UP", 1 }, { "DOWN", 1 },
+		{ "REQUESTS", 1 },
 };
 
 void sp_show_connections_init(struct sp_table *table)
@@ -487,6 +488,8 @@ void sp_show_connection(struct sp_table *table, const json_t *row, FILE *out)
 {
 	const json_t *front = json_object_get(row, "front"), *back = json_object_get(row, "back");
 	char age[SP_HUMAN_MAX], idle[SP_HUMAN_MAX], up[SP_HUMAN_MAX], down[SP_HUMAN_MAX];
+	const json_t *exchanges = json_object_get(row, "exchanges");
+	char count[SP_HUMAN_MAX] = "-";
 	const char *cells[] = {
 		text_of(front, "from"),
 		text_of(front, "to"),
@@ -500,8 +503,12 @@ void sp_show_connection(struct sp_table *table, const json_t *row, FILE *out)
 		sp_human_ms(int_of(row, "idle_ms"), idle),
 		sp_human_bytes(int_of(row, "bytes_up"), up),
 		sp_human_bytes(int_of(row, "bytes_down"), down),
+		count,
 	};
 
+	if (json_is_integer(exchanges))
+		snprintf(count, sizeof(count), "%" JSON_INTEGER_FORMAT,
+			 json_integer_value(exchanges));
 	sp_table_add(table, cells, out);
 }
 

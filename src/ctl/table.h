@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define SP_TABLE_COLUMNS_MAX	12
+#define SP_TABLE_COLUMNS_MAX	13
 #define SP_TABLE_ROWS_MAX	256
 
 struct sp_column {

@@ -94,6 +94,8 @@ static int choose_programs(struct sp_datapath *dp, int is_agent)
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_decisions, !is_agent);
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_decision_key, !is_agent);
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_payloads, !is_agent);
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_exchanges, !is_agent);
+	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_log_lost, !is_agent);
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_ranges_0, !is_agent);
 	err = err ?: bpf_map__set_autocreate(dp->skel->maps.sp_ranges_1, !is_agent);
 	err = err ?: bpf_program__set_autoload(dp->skel->progs.sp_ingress, !is_agent);
@@ -261,6 +263,7 @@ void sp_datapath_close(struct sp_datapath *dp)
 	if (!dp)
 		return;
 	ring_buffer__free(dp->ring);
+	ring_buffer__free(dp->accesses);
 	if (dp->control)
 		munmap(dp->control, sysconf(_SC_PAGESIZE));
 	proxy_bpf__destroy(dp->skel);

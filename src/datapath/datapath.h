@@ -8,6 +8,7 @@
 #ifndef SP_DATAPATH_DATAPATH_H
 #define SP_DATAPATH_DATAPATH_H
 
+#include "abi/access.h"
 #include "abi/cookie.h"
 #include "abi/event.h"
 #include "abi/half.h"
@@ -117,6 +118,16 @@ int sp_datapath_subscribe(struct sp_datapath *dp, sp_event_fn fn, void *ctx, int
 #define SP_EVENTS_AT_ONCE 256
 int sp_datapath_consume(struct sp_datapath *dp);
 
+/*
+ * Records for the access log; sp_datapath_access_consume() reads what is there, and costs no system
+ * call. Return: 0 or -errno.
+ */
+typedef void (*sp_access_fn)(void *ctx, const struct sp_access_event *ev);
+int sp_datapath_access_subscribe(struct sp_datapath *dp, sp_access_fn fn, void *ctx);
+void sp_datapath_access_consume(struct sp_datapath *dp);
+/* Records that the ring had no room for, since the datapath was loaded. */
+__u64 sp_datapath_access_lost(struct sp_datapath *dp);
+
 int sp_datapath_get(struct sp_datapath *dp, const struct sp_tuple *key, struct sp_entry *ret_entry);
 /**
  * sp_datapath_put() - insert a half, or replace it
@@ -142,9 +153,11 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch);
  * @bytes: a whole request of a service at the destination of @front, whose head leads to @pool_id
  * under the configuration of the last sp_datapath_apply(). The datapath carries the same bytes
  * without the daemon, if they may go to a backend of that pool by the half that is there.
+ * Return: the key of the decision; 0: none was made.
  */
-void sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
+__u64 sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
 			__u32 n, __u16 pool_id, __u8 reading);
+void sp_datapath_undecide(struct sp_datapath *dp, __u64 key);
 /* Map sp_queries of an agent: packets of @key pass until @until_ns. */
 int sp_datapath_pass(struct sp_datapath *dp, const struct sp_tuple *key, __u64 until_ns);
 /**

@@ -50,17 +50,27 @@ static int is_noted(struct sp_datapath *dp, const struct sp_digest *d,
 	return 0;
 }
 
-void sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
+__u64 sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
 			__u32 n, __u16 pool_id, __u8 reading)
 {
 	struct sp_digest d;
 	struct sp_decision decision = { .pool_id = pool_id, .reading = reading };
 
 	if (!dp->has_decisions || !n || n > SP_DECISION_BYTES_MAX)
-		return;
+		return 0;
 	d = sp_decision_digest(&dp->decision_key, front, bytes, n);
 	decision.check = d.check;
-	if (is_noted(dp, &d, &decision))
-		return;
-	bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_decisions), &d.key, &decision, BPF_ANY);
+	if (!is_noted(dp, &d, &decision))
+		bpf_map_update_elem(bpf_map__fd(dp->skel->maps.sp_decisions), &d.key, &decision,
+				    BPF_ANY);
+	return d.key;
+}
+
+/* The next such request is decided anew: no slot may say that the decision is there. */
+void sp_datapath_undecide(struct sp_datapath *dp, __u64 key)
+{
+	bpf_map_delete_elem(bpf_map__fd(dp->skel->maps.sp_decisions), &key);
+	for (unsigned int i = 0; i < SP_NOTED_SLOTS; i++)
+		if (dp->noted[i].digest.key == key)
+			dp->noted[i].at_ns = 0;
 }

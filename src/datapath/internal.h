@@ -37,6 +37,10 @@ struct sp_datapath {
 	sp_event_fn		fn;
 	void			*ctx;
 	int			events_left;
+	struct ring_buffer	*accesses;
+	sp_access_fn		access_fn;
+	void			*access_ctx;
+	int			accesses_left;
 	struct sp_state		state;
 	struct sp_keys		keys;
 	struct sp_count		count;

@@ -25,6 +25,7 @@
  * @probe:	send a keepalive probe by the half @to; NULL: no keepalive
  * @met, @walk_ends: a splice that stays is met; the walk ends, @is_exact if the table has not
  *		changed meanwhile. NULL: not told
+ * @gone:	a splice is removed; @up: NULL: not known. NULL: not told
  * @live:	splices that are not closed, by the last whole walk
  * @keepalive_probes, @keepalive_clients_lost, @keepalive_backends_lost: counts since the start
  * @watched_ns:	walks go on without a gap since then; 0: since the next
@@ -43,7 +44,7 @@
  * @changes:	of sp_count, when the walk began
  * @emptied_s:	the store may have lost confirmations up to this time; CLOCK_REALTIME
  *
- * The caller sets @is_agent, @config, @pause_max_ms, @ended, @expired, @met, @walk_ends and @ctx after sp_ager_init(), and may
+ * The caller sets @is_agent, @config, @pause_max_ms, @ended, @expired, @met, @walk_ends, @gone and @ctx after sp_ager_init(), and may
  * read @live, @survivable, @oldest_s and @oldest_walk_s. All other members are private.
  */
 struct sp_ager {
@@ -62,6 +63,8 @@ struct sp_ager {
 					 __u32 ack);
 	void			(*met)(void *ctx, const struct sp_tuple *down_key,
 				       const struct sp_entry *down);
+	void			(*gone)(void *ctx, const struct sp_tuple *down_key,
+					const struct sp_entry *down, const struct sp_entry *up);
 	void			(*walk_ends)(void *ctx, int is_exact);
 	void			*ctx;
 	unsigned int		live, survivable;

@@ -27,6 +27,8 @@ static void remove_splice(struct sp_ager *a, struct sp_view *v, int is_over)
 	struct sp_tuple back = sp_tuple_reverse(v->down_key);
 	struct sp_splice splice = sp_view_splice(a, v);
 
+	if (a->gone)
+		a->gone(a->ctx, v->down_key, v->down, v->has_up ? &v->up : NULL);
 	/* a newer splice has the place of the half up; the old pointer in the store must go */
 	if (!v->has_up)
 		splice.up = (struct sp_half){ .out = back };

@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/access_sink.h"
+#include "node/access_writer.h"
 #include "node/checker.h"
 #include "names/names.h"
 #include "node/confine.h"
@@ -54,6 +56,7 @@ struct daemon {
 	struct sp_report		report;
 	struct sp_starter		starter;
 	int				starter_err;
+	struct sp_access_sink		*sink;
 	struct sp_checker		*checker;
 	struct sp_names			*names;
 	struct sp_resets		resets;
@@ -65,7 +68,7 @@ struct daemon {
 	uv_poll_t			events, policies, links;
 	uv_prepare_t			flush;
 	uv_timer_t			beat, tick, age, watchdog;
-	uv_signal_t			hup, term, intr;
+	uv_signal_t			hup, term, intr, usr1;
 };
 
 static const char usage[] =
@@ -77,7 +80,7 @@ static const char usage[] =
 	"  --unload       detach and remove the datapath of a daemon that has ended; spliced connections end\n"
 	"  --verbose      log more\n"
 	"\n"
-	"SIGHUP reads the configuration again; SIGTERM ends the daemon, not the connections.\n";
+	"SIGHUP reads the configuration again; SIGUSR1 opens the files of access logs anew; SIGTERM ends the daemon, not the connections.\n";
 
 static void print_usage(const struct sp_role *role, FILE *out)
 {
@@ -238,6 +241,15 @@ static void on_hup(uv_signal_t *signal, int signum)
 	d->hup_ticket = sp_report_reload(&d->report);
 }
 
+/* Files of access logs were renamed. */
+static void on_usr1(uv_signal_t *signal, int signum)
+{
+	struct daemon *d = signal->data;
+
+	if (d->node->access)
+		sp_access_sink_reopen(d->node->access);
+}
+
 static void on_term(uv_signal_t *signal, int signum)
 {
 	sd_notify(0, "STOPPING=1");
@@ -285,6 +297,7 @@ static int start_loop(struct daemon *d)
 		start_timer(d, &d->watchdog, on_watchdog, watchdog_us / 3000);
 	start_signal(d, &d->hup, on_hup, SIGHUP);
 	start_signal(d, &d->term, on_term, SIGTERM);
+	start_signal(d, &d->usr1, on_usr1, SIGUSR1);
 	start_signal(d, &d->intr, on_term, SIGINT);
 	on_beat(&d->beat);
 	if (!d->config->is_agent &&
@@ -361,6 +374,20 @@ static int refuse_config(const struct sp_role *role, const char *path, const cha
 	return STATUS_USAGE;
 }
 
+/* Small processes of a proxy, which need what the confined daemon gives up. */
+static int open_helpers(struct daemon *d)
+{
+	int closes[2], fd;
+
+	d->starter_err = sp_starter_open(&d->starter);
+	closes[0] = d->starter.orders;
+	closes[1] = d->starter.records;
+	fd = sp_access_writer_open(closes, 2);
+	if (fd < 0)
+		log_warn_errno(fd, "access logs can't be written");
+	return sp_access_sink_new(fd, &d->sink);
+}
+
 static int run_daemon(const struct sp_role *role, const char *path)
 {
 	static struct daemon d;
@@ -374,9 +401,8 @@ static int run_daemon(const struct sp_role *role, const char *path)
 	err = role->load(path, error, &d.config);
 	if (err)
 		return refuse_config(role, path, error);
-	if (!d.config->is_agent)
-		d.starter_err = sp_starter_open(&d.starter);
-	err = find_backends(&d);
+	err = d.config->is_agent ? 0 : open_helpers(&d);
+	err = err ?: find_backends(&d);
 	if (err) {
 		log_err_errno(err, "can't start");
 		return 1;
@@ -394,6 +420,7 @@ static int run_daemon(const struct sp_role *role, const char *path)
 		return 1;
 	}
 	d.node->names = d.names;
+	d.node->access = d.sink;
 	sp_wire_before(d.wire, before_packets, &d);
 	sp_splice_recount(d.dp, d.node->ports);
 	if (role->recover)

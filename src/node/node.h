@@ -45,7 +45,8 @@
 	X(guesses_wrong) X(tunnels) X(legs_left) X(legs_parked) X(legs_unparked) \
 	X(heads_again) X(changes_refused) X(origins_refused) X(sent_to_reader) \
 	X(responses_unknown) X(responses_excess) X(responses_spoiled) X(reset_down) \
-	X(keepalive_probes) X(keepalive_clients_lost) X(keepalive_backends_lost)
+	X(keepalive_probes) X(keepalive_clients_lost) X(keepalive_backends_lost) \
+	X(access_log_lines) X(access_log_dropped)
 
 struct sp_node_counters {
 #define X(name) __u64 name;
@@ -64,6 +65,7 @@ struct sp_node_durations {
 #undef X
 };
 
+struct sp_access_sink;
 struct sp_names;
 struct sp_orders;
 struct sp_role;
@@ -82,6 +84,7 @@ struct sp_node_parts {
  * @strays:	segments that wait until their connection is known
  * @config:	in effect
  * @names:	borrowed; NULL: an agent's
+ * @access:	lines of access logs; NULL: an agent's
  */
 struct sp_node {
 	const struct sp_role	*role;
@@ -95,6 +98,7 @@ struct sp_node {
 	struct sp_config	*config;
 	struct sp_names		*names;
 	struct sp_orders	*orders;
+	struct sp_access_sink	*access;
 	struct sp_node_counters	counters;
 	struct sp_node_durations durations;
 };

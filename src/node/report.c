@@ -368,6 +368,8 @@ static void fill_row(const struct sp_report *r, const struct sp_tuple *key,
 		.bytes_up = e->state.bytes, .bytes_down = peer.state.bytes,
 		.pkts_up = e->state.pkts, .pkts_down = peer.state.pkts,
 		.state = state_name(&e->state),
+		.exchanges = r->node->role->exchanges ?
+			r->node->role->exchanges(r->node, key) : 0,
 	};
 }
 

@@ -29,6 +29,7 @@
  * @is_in_sync:	the store's splices on our ports are known, or the store was out of reach for too
  *		long
  * @pending:	number of connections (an agent: segments) that wait for a decision
+ * @exchanges:	of a connection; 0: not known; may be NULL
  * @backends, @degraded: borrowed; NULL: the role has none
  */
 struct sp_role {
@@ -51,6 +52,7 @@ struct sp_role {
 	unsigned int	(*pending)(const struct sp_node *node);
 	struct sp_backends *(*backends)(const struct sp_node *node);
 	const struct sp_degraded *(*degraded)(const struct sp_node *node);
+	__u32		(*exchanges)(struct sp_node *node, const struct sp_tuple *front);
 };
 
 #define SP_TICK_MS 20

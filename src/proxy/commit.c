@@ -266,6 +266,7 @@ static struct sp_streams streams_of(const struct sp_proxy *p, const struct sp_co
 		.is_elsewhere = p->elsewhere_ns && sp_now_ns() - p->elsewhere_ns < ELSEWHERE_NS,
 	};
 
+	at.is_logged = !!c->service->access.to;
 	at.down = response_of(c);
 	return at;
 }

@@ -11,6 +11,8 @@
 #include "node/mode.h"
 #include "splice/splice.h"
 
+struct sp_access_text;
+
 /*
  * The life of a connection. sp_conn_enter() is the only writer of its state, and refuses a
  * transition that this table lacks.
@@ -157,6 +159,7 @@ struct sp_request {
  * @challenge_ns: an RST in the window is not challenged before
  * @reactions:	CONNECTING: to segments of the backend that do not fit, since the last SYN by the
  *		timer
+ * @access:	of a whole head, for the access log; NULL: none. @access_ns: since then
  * @is_reset:	COMMITTING: the client has reset the connection meanwhile
  * @is_kept:	the store has all bytes before @acked: they need not be given again
  * @lent:	tries left to give the store the bytes of a former owner, without an acknowledgement
@@ -201,7 +204,8 @@ struct sp_conn {
 	__u16				skip;
 	__u8				is_headed, is_again, is_nameless, has_key, is_opening;
 	__u8				is_queued, is_queue_over, is_unparked;
-	__u64				key, queued_ns;
+	__u64				key, queued_ns, access_ns;
+	struct sp_access_text		*access;
 	int				status;
 };
 

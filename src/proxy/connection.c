@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "base/log.h"
+#include "node/access_line.h"
 #include "proxy/tracing.h"
 #include "tcp/relay.h"
 
@@ -110,6 +111,7 @@ void sp_conn_end(struct sp_proxy *p, struct sp_conn *c, const char *why)
 	leave_limits(p, c);
 	sp_conn_drop_stash(p, c);
 	p->held_bytes -= sp_conn_pages(c);
+	sp_access_text_put(c->access);
 	sp_config_put(c->config);
 	sp_conn_del(p->conns, c);
 }

@@ -9,6 +9,7 @@
 #include "l7/request_key.h"
 #include "l7/route.h"
 #include "l7/tls_hello.h"
+#include "proxy/access.h"
 #include "proxy/remake.h"
 #include "proxy/change.h"
 #include "proxy/room.h"
@@ -83,17 +84,20 @@ static enum sp_parse_verdict route_http1(struct sp_conn *c, const char *buf, int
 	*ret_idx = sp_route_http1(c->service->routes, c->service->route_count,
 				  c->service->ambiguous_paths, &head);
 	note_key(c, &head, pool_of(c, *ret_idx));
+	sp_access_http(c, &head);
 	return v;
 }
 
-static enum sp_parse_verdict route_tls(const struct sp_conn *c, const char *buf, int *ret_idx)
+static enum sp_parse_verdict route_tls(struct sp_conn *c, const char *buf, int *ret_idx)
 {
 	static struct sp_tls_hello hello;
 	enum sp_parse_verdict v = sp_tls_hello_parse((const unsigned char *)buf, head_bytes(c),
 						     &hello);
 
-	if (v == SP_PARSE_OK)
-		*ret_idx = sp_route_tls(c->service->routes, c->service->route_count, &hello);
+	if (v != SP_PARSE_OK)
+		return v;
+	*ret_idx = sp_route_tls(c->service->routes, c->service->route_count, &hello);
+	sp_access_tls(c, &hello);
 	return v;
 }
 
@@ -141,6 +145,7 @@ static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int rout
 {
 	int status;
 
+	sp_access_heard(c);
 	if (route_idx == SP_ROUTE_AMBIGUOUS) {
 		p->node.counters.path_ambiguous++;
 		return sp_next_reply(400, "servers differ about this path");

@@ -21,6 +21,7 @@
 #include "proxy/machine.h"
 
 #include "base/log.h"
+#include "proxy/access.h"
 #include "proxy/back.h"
 #include "proxy/chunks.h"
 #include "proxy/continue.h"
@@ -81,6 +82,7 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 	case SP_NEXT_REPLY:
 		return sp_reply_begin(p, c, next.arg, next.why);
 	case SP_NEXT_DELIVER:
+		sp_access_forward(p, c);
 		return sp_deliver_begin(p, c);
 	case SP_NEXT_JOIN:
 		return sp_deliver_join(p, c);
@@ -253,6 +255,7 @@ static void tick_kept(struct sp_proxy *p, struct sp_kept *k, const struct sp_ent
 void sp_machine_tick(struct sp_proxy *p)
 {
 	sp_machine_awake(p);
+	sp_access_tick(p);
 	p->parse_budget = PARSE_PER_TICK;
 	p->quote_budget = QUOTES_PER_TICK;
 	sp_sync_tick(p, sp_now_ns());

@@ -7,6 +7,7 @@
 
 #include "node/timeouts.h"
 #include "node/local.h"
+#include "proxy/access.h"
 #include "proxy/dispatch.h"
 #include "proxy/events.h"
 #include "proxy/machine.h"
@@ -92,6 +93,7 @@ static void close_proxy(struct sp_node *node)
 	sp_parkeds_free(p->parkeds);
 	sp_kepts_free(p->kepts);
 	sp_backends_free(p->backends);
+	sp_access_close(p->access);
 	sp_node_fini(&p->node);
 	free(p);
 }
@@ -193,6 +195,11 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 	p->node.ager.met = meet_splice;
 	p->node.ager.walk_ends = end_walk;
 	sp_events_subscribe(p);
+	err = sp_access_open(p);
+	if (err) {
+		close_proxy(&p->node);
+		return err;
+	}
 	*ret_node = &p->node;
 	return 0;
 }
@@ -226,6 +233,11 @@ static const struct sp_degraded *get_degraded(const struct sp_node *node)
 	return &((const struct sp_proxy *)node)->degraded;
 }
 
+static __u32 count_exchanges(struct sp_node *node, const struct sp_tuple *front)
+{
+	return sp_access_exchanges(proxy_of(node), front);
+}
+
 const struct sp_role sp_proxy_role = {
 	.name = "spliced", .config_path = "/etc/spliced/spliced.yaml",
 	.state_dir = "/sys/fs/bpf/spliced",
@@ -235,5 +247,5 @@ const struct sp_role sp_proxy_role = {
 	.configure = configure_proxy,
 	.event = handle_event, .tick = tick_proxy, .is_in_sync = is_in_sync,
 	.pending = count_pending,
-	.backends = get_backends, .degraded = get_degraded,
+	.backends = get_backends, .degraded = get_degraded, .exchanges = count_exchanges,
 };

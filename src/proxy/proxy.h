@@ -18,6 +18,7 @@
  *	progress.c		progress of a response at peers
  *	leg.c parked.c		the back connection of the request before; those of earlier ones
  *	room.c offer.c sync.c home.c	limits; promises to clients; our ports; the home
+ *	access.c		the access log
  *	connection.c forward.c		state and buffer of a connection; half in user space
  *	tracing.c		traces of operators
  *	conn.c queue.c partial.c kept.c synack.c reintroduce.c reused.c	tables
@@ -34,6 +35,7 @@
 #include "proxy/reused.h"
 #include "proxy/synack.h"
 
+struct sp_access;
 struct sp_takeover;
 struct sp_partials;
 struct sp_parkeds;
@@ -76,6 +78,7 @@ struct sp_proxy {
 	struct sp_partials		*partials;
 	struct sp_parkeds		*parkeds;
 	struct sp_kepts			*kepts;
+	struct sp_access		*access;
 	struct sp_reused		reused;
 	__u64				died_ns;
 	__u64				elsewhere_ns;

@@ -21,6 +21,7 @@ static enum sp_parse_verdict read_head(struct sp_reading *r, const char *bytes, 
 
 	if (v != SP_PARSE_OK)
 		return v;
+	r->status = head.status;
 	if (head.status < 200 && head.status != 101) {
 		r->boundary.until = end;
 		return v;

@@ -11,11 +11,13 @@
 /**
  * struct sp_reading
  * @boundary:	of the half from the backend
+ * @status:	of the last head read, 0: none was
  * @is_tunnel:	the connection has become a tunnel
  */
 struct sp_reading {
 	struct sp_boundary	boundary;
 	int			is_tunnel;
+	int			status;
 };
 
 /* A head or a size line is awaited at the boundary. */

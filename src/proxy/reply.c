@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "abi/cookie.h"
+#include "proxy/access.h"
 #include "proxy/reply.h"
 #include "tcp/relay.h"
 
@@ -97,6 +98,7 @@ static struct sp_next send_first(struct sp_proxy *p, struct sp_conn *c, const ch
 {
 	sp_conn_enter(c, SP_CONN_REPLIED, why);
 	count_reply(p, c->status);
+	sp_access_replied(p, c);
 	c->sent_s = time(NULL);
 	sp_conn_trap(p, c);
 	/* the stash keeps acknowledged bytes: after a death another proxy replies the same */

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proxy/access.h"
 #include "proxy/forward.h"
 #include "proxy/parked.h"
 #include "proxy/partial.h"
@@ -186,9 +187,11 @@ static int read_payload(struct sp_proxy *p, struct sp_entry *down, const struct 
 	if (sp_reading_is_open(&r.boundary))
 		settle_hold(p, &r, seg, read_segment(p, down, &r, seg));
 	err = set_boundary(p, down, &r, is_copy ? NULL : seg);
-	if (!err)
-		down->meta.boundary = r.boundary;
-	return err;
+	if (err)
+		return err;
+	sp_access_response(p, down, &down->meta.boundary, &r, seg);
+	down->meta.boundary = r.boundary;
+	return 0;
 }
 
 /* ---- the backend ends ---- */

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "abi/decision.h"
+#include "proxy/access.h"
 #include "proxy/change.h"
 #include "proxy/commit.h"
 #include "proxy/home.h"
@@ -31,8 +32,9 @@ void sp_stay_note(struct sp_proxy *p, const struct sp_conn *c)
 	id = c->config->pools[c->wanted].id;
 	pool = sp_config_pool_of(c->config, id);
 	if (pool && pool->on_death != SP_DEATH_CONTINUE)	/* the daemon keeps each */
-		sp_datapath_decide(p->node.dp, &c->front, sp_conn_buf(p->conns, c), r->bytes, id,
-				   r->reading);
+		sp_access_decided(p, c, sp_datapath_decide(p->node.dp, &c->front,
+							   sp_conn_buf(p->conns, c), r->bytes, id,
+							   r->reading));
 }
 
 /* A pool of the same name is the same, also after changes by a reload. */

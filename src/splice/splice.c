@@ -96,6 +96,9 @@ int sp_splice_replace(struct sp_datapath *dp, const struct sp_splice *splice,
 	struct sp_half half = splice->down;
 	int err;
 
+	down.is_logged = at->is_logged;
+	up.is_logged = at->is_logged;
+
 	if (splice->up.flags & SP_HALF_F_REQUESTS) {
 		tag.boundary = at->down.bound ? at->down : sp_splice_response(splice);
 		half.flags |= at->down.bound ? 0 : SP_HALF_F_FETCHED;

@@ -80,6 +80,7 @@ struct sp_boundary sp_splice_response(const struct sp_splice *splice);
  * @acked:	by the backend, as the client counts; 0: nothing but the handshake
  * @down:	with SP_HALF_F_REQUESTS: the boundary of the half down; all zero: as in the splice
  * @is_elsewhere: packets of the leg may pass elsewhere
+ * @is_logged:	this proxy writes the access log of the splice
  */
 struct sp_streams {
 	__u32			client;
@@ -87,6 +88,7 @@ struct sp_streams {
 	__u32			acked;
 	struct sp_boundary	down;
 	__u8			is_elsewhere;
+	__u8			is_logged;
 };
 
 /**

@@ -56,7 +56,7 @@ static void make_row(__u64 i, struct sp_connection_row *row)
 		.state = state_names[i % 3],
 		.age_ns = i * 1000000, .idle_ns = 2999999, .bytes_up = 1000 + i,
 		.bytes_down = 1ULL << 40,
-		.pkts_up = 7, .pkts_down = 9,
+		.pkts_up = 7, .pkts_down = 9, .exchanges = 3,
 	};
 }
 
@@ -501,7 +501,7 @@ static void row_has_every_field(void **state)
 	       "\"back\":{\"from\":\"10.0.9.1:20000\",\"to\":\"10.0.2.0:8080\"},"
 	       "\"service\":\"www\",\"pool\":\"api\",\"backend\":null,\"state\":\"open\","
 	       "\"age_ms\":0,\"idle_ms\":2,\"bytes_up\":1000,\"bytes_down\":1099511627776,"
-	       "\"pkts_up\":7,\"pkts_down\":9}\n"
+	       "\"pkts_up\":7,\"pkts_down\":9,\"exchanges\":3}\n"
 	       "{\"end\":true,\"shown\":1,\"total_seen\":1,\"more\":false}\n");
 }
 

@@ -209,10 +209,11 @@ static void connections_are_printed_in_pages(void **state)
 	json_t *row = json("{\"front\":{\"from\":\"198.51.100.7:40000\",\"to\":\"192.0.2.1:80\"},"
 			   "\"back\":{\"from\":\"10.0.9.1:20000\",\"to\":\"10.0.2.1:80\"},\"service\":\"www\","
 			   "\"pool\":null,\"backend\":\"10.0.2.1:80\",\"state\":\"open\",\"age_ms\":61000,"
-			   "\"idle_ms\":5,\"bytes_up\":100,\"bytes_down\":2048,\"pkts_up\":1,\"pkts_down\":2}");
+			   "\"idle_ms\":5,\"bytes_up\":100,\"bytes_down\":2048,\"pkts_up\":1,\"pkts_down\":2,"
+			   "\"exchanges\":4}");
 	static const char line[] =
 		"198.51.100.7:40000  192.0.2.1:80  10.0.9.1:20000  10.0.2.1:80  www      -     -     "
-				   "open   1m01s   5ms  100B  2.0KiB\n";
+				   "open   1m01s   5ms  100B  2.0KiB         4\n";
 	struct sp_table table;
 	size_t len, lines = 0;
 	char *text = NULL;

@@ -191,6 +191,11 @@ __u64 bpf_ringbuf_query(void *ring, __u64 flags)
 	return 0;
 }
 
+__u64 bpf_ktime_get_ns(void)
+{
+	return bpf_ktime_get_coarse_ns();
+}
+
 __u64 bpf_ktime_get_coarse_ns(void)
 {
 	return sim_now_ns;
@@ -620,13 +625,33 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *n)
 	return -ENOENT;
 }
 
-void sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
+__u64 sp_datapath_decide(struct sp_datapath *dp, const struct sp_tuple *front, const void *bytes,
 			__u32 n, __u16 pool_id, __u8 reading)
 {
 	struct sp_digest d = sp_decision_digest(&dp->decision_key, front, bytes, n);
 	const struct sp_decision decision = { d.check, pool_id, reading, { 0 } };
 
 	table_put(&dp->tables[DECISIONS], &d.key, &decision);
+	return d.key;
+}
+
+/* No service of the simulator has an access log. */
+void sp_datapath_undecide(struct sp_datapath *dp, __u64 key)
+{
+}
+
+int sp_datapath_access_subscribe(struct sp_datapath *dp, sp_access_fn fn, void *ctx)
+{
+	return 0;
+}
+
+void sp_datapath_access_consume(struct sp_datapath *dp)
+{
+}
+
+__u64 sp_datapath_access_lost(struct sp_datapath *dp)
+{
+	return 0;
 }
 
 /* The walk is done in a single step, since tables are small here. */

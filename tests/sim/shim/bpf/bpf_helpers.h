@@ -29,6 +29,7 @@ void bpf_ringbuf_submit(void *data, __u64 flags);
 void bpf_ringbuf_discard(void *data, __u64 flags);
 __u64 bpf_ringbuf_query(void *ring, __u64 flags);
 __u64 bpf_ktime_get_coarse_ns(void);
+__u64 bpf_ktime_get_ns(void);
 long bpf_skb_load_bytes(const void *skb, __u32 off, void *to, __u32 len);
 long bpf_skb_store_bytes(struct __sk_buff *skb, __u32 off, const void *from, __u32 len,
 			 __u64 flags);
