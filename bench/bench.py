@@ -120,7 +120,7 @@ def probe_noise():
 def stand_up_all(the_lab, options, recorder):
     names = list(options.contenders)
     reason = contenders.why_no_spliced(options)
-    for name in {contenders.OURS, contenders.FIRST_ONLY, contenders.SHARED} & set(names) if reason else ():
+    for name in {contenders.OURS, contenders.FIRST_ONLY, contenders.SHARED, contenders.LOGGED} & set(names) if reason else ():
         names.remove(name)
         say(f"{name}: SKIPPED, {reason}")
     return stand_up_each([lab.Rig(the_lab, name) for name in names], options, recorder, contenders.stand_up)

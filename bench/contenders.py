@@ -19,6 +19,8 @@ OURS = "spliced"
 FIRST_ONLY = "spliced-conn"
 # The same with the engine redis: three servers in the proxy's namespace, K = 3.
 SHARED = "spliced-redis"
+# The same with an access log, to a file.
+LOGGED = "spliced-log"
 STORE_PORTS = (6379, 6380, 6381)
 
 
@@ -99,6 +101,10 @@ def start_first_only(rig, options):
     start_spliced(rig, options, ROUTE="connection")
 
 
+def start_logged(rig, options):
+    start_spliced(rig, options, LOG=f"    access_log: {{format: combined, to: {rig.dir}/access.log}}")
+
+
 def start_spliced(rig, options, then=lambda rig: None, **words):
     rig.daemons.append(start_daemon(rig, options, "spliced", "proxy", secrets.token_hex(16), **words))
     then(rig)
@@ -111,7 +117,7 @@ def start_daemon(rig, options, program, role, key, **words):
     folder.mkdir()
     (folder / "cookie.key").touch(mode=0o600)
     (folder / "cookie.key").write_text(key + "\n")
-    words = {"MORE": "", "SERVICE_MORE": "", "ROUTE": "request", "SOURCES": ", ".join(lab.sources()), **words}
+    words = {"MORE": "", "SERVICE_MORE": "", "LOG": "", "ROUTE": "request", "SOURCES": ", ".join(lab.sources()), **words}
     config = rig.lab.template(HERE / f"{program}.yaml.cfg", folder, BPFFS=rig.lab.bpffs(f"{rig.name}-{role}"), **words)
     rig.lab.callback(unload, rig, role, binary, config)
     return rig.start(role, [binary, "--config", config])
@@ -143,6 +149,7 @@ START = {
     OURS: start_spliced,
     FIRST_ONLY: start_first_only,
     SHARED: start_shared,
+    LOGGED: start_logged,
 }
 
 

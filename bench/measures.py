@@ -242,6 +242,7 @@ PARTS = {   # of the contenders that take part in more, or less, than what needs
     **dict.fromkeys((*contenders.HTTP_PROXIES, contenders.OURS), MEASURES),
     contenders.FIRST_ONLY: ("keepalive", "bulk", "connections", "stay"),
     contenders.SHARED: (*UNROUTED, "move"),
+    contenders.LOGGED: ("keepalive", "connections", "stay"),
 }
 
 

@@ -47,7 +47,7 @@ DAEMON_LOADS = (
 BEST, BEST_HTTP = "best proxy", "best HTTP proxy"
 CHOICES = {BEST: contenders.PROXIES, BEST_HTTP: contenders.HTTP_PROXIES}
 SIGNS = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
-OURS, SHARED, FIRST_ONLY = contenders.OURS, contenders.SHARED, contenders.FIRST_ONLY
+OURS, SHARED, FIRST_ONLY, LOGGED = contenders.OURS, contenders.SHARED, contenders.FIRST_ONLY, contenders.LOGGED
 # what, measure, against (None: the value itself), sign, bar (None: told, not judged), whose when not spliced's
 BARS = (
     ("keep-alive req/s", "keepalive_rps", "routing", ">=", 0.95),
@@ -74,6 +74,9 @@ BARS = (
     ("bulk Gbit/s", "bulk_gbps", FIRST_ONLY, ">=", 0.97),
     ("CPU-s per GB", "bulk_cpu_s_per_gb", FIRST_ONLY, "<=", 1.03),
     ("connections/s", "conn_cps", FIRST_ONLY, ">=", 0.97),
+    ("access log: keep-alive req/s", "keepalive_rps", OURS, ">=", 0.95, LOGGED),
+    ("access log: stays req/s", "stay_rps", OURS, ">=", 0.95, LOGGED),
+    ("access log: connections/s", "conn_cps", OURS, ">=", 0.95, LOGGED),
     ("shared store: moves req/s", "move_rps", OURS, ">=", None, SHARED),
     ("shared store: keep-alive req/s", "keepalive_rps", OURS, ">=", 0.97, SHARED),
     ("shared store: bulk Gbit/s", "bulk_gbps", OURS, ">=", 0.97, SHARED),
