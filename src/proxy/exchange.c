@@ -169,6 +169,7 @@ static void begin_again(struct sp_conn *c)
 	c->is_ce = 0;
 	c->pieces = 0;
 	c->ack_ns = 0;
+	c->begun_ms = 0;
 	c->stash = SP_STASH_UNKNOWN;
 	c->begun_ack = c->heard_ack;
 	c->begun_ns = sp_now_ns();

@@ -101,7 +101,8 @@ static void acknowledge_bytes(struct sp_proxy *p, struct sp_conn *c)
 
 void sp_stash_done(struct sp_proxy *p, struct sp_conn *c, int err)
 {
-	c->stash = SP_STASH_READY;
+	/* after a refusal, the store may have more of this head: the next attempt asks first */
+	c->stash = err == -ESTALE ? SP_STASH_UNKNOWN : SP_STASH_READY;
 	c->is_kept = !err;
 	if (c->state == SP_CONN_REPLIED || c->state == SP_CONN_ASKING)
 		return;

@@ -52,7 +52,7 @@ struct sp_stash_offer {
  * @fetched:	@err: 0 with the splice that has a half under @key; -ENOENT: a majority has no such
  *		splice; -EAGAIN: unknown (law 4: the client gets no answer)
  * @stashed:	@err: 0: the bytes are safe; -E2BIG: no room; -EAGAIN: only this machine has the
- *		bytes
+ *		bytes; -ESTALE: servers refuse, as they have more, a newer head, or were restarted
  * @head:	@err: 0 with a head that has at least the acknowledged bytes; -ENOENT: no proxy has
  *		to deliver it; -EAGAIN: unknown. @offer and @bytes count with 0 only
  * @heads:	heads that @owner (NULL: this proxy) has to deliver, each once; @err: 0: the list is

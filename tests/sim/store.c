@@ -163,6 +163,7 @@ static struct kept_head *new_head(const struct sp_tuple *front)
 		heads[i]->is_used = 1;
 		heads[i]->front = *front;
 		heads[i]->len = 0;
+		heads[i]->offer = (struct sp_stash_offer){ 0 };
 		return heads[i];
 	}
 	return NULL;
@@ -239,7 +240,7 @@ static void stash(struct request *r)
 	int is_same = h && h->offer.client.isn_theirs == r->offer.client.isn_theirs;
 
 	if (!h || is_newer(h, &r->offer) || (is_same && r->from > h->len)) {
-		r->err = -EAGAIN;
+		r->err = -ESTALE;
 		return;
 	}
 	if (!is_same || r->len > h->len) {

@@ -152,7 +152,7 @@ static void latest_tsval_and_first_begin_count(void **state)
 	later.begun_ms += 50;
 	assert_int_equal(stash(a, &front, &later, bytes, 0, 5000), 0);
 	/* fewer bytes than stored */
-	assert_int_equal(stash(b, &front, &offer, bytes, 0, 4000), -EAGAIN);
+	assert_int_equal(stash(b, &front, &offer, bytes, 0, 4000), -ESTALE);
 	assert_int_equal(stash(b, &front, &offer, bytes, 0, 9000), 0);
 	later.begun_ms = offer.begun_ms;
 	later.client.tsval_theirs = 100;
@@ -170,8 +170,8 @@ static void newer_connection_wins(void **state)
 	assert_int_equal(stash(a, &front, &old, bytes, 0, 9000), 0);
 	assert_int_equal(stash(b, &front, &new, bytes, 0, 100), 0);
 	expect_head(a, &front, &new, 100);
-	assert_int_equal(stash(a, &front, &old, bytes, 9000, 9100), -EAGAIN);
-	assert_int_equal(stash(a, &front, &old, bytes, 0, 9100), -EAGAIN);
+	assert_int_equal(stash(a, &front, &old, bytes, 9000, 9100), -ESTALE);
+	assert_int_equal(stash(a, &front, &old, bytes, 0, 9100), -ESTALE);
 	sp_store_unstash(a->store, &front, &old, 9000);
 	settle();
 	expect_head(a, &front, &new, 100);
@@ -277,7 +277,7 @@ static void hole_is_seen(void **state)
 	settle();
 	assert_int_equal(number_on(0, "HSTRLEN", &front, " 0"),
 			 SP_CHUNK_DATA_AT + 100 + SP_SEAL_TAIL_BYTES);
-	assert_int_equal(stash(a, &front, &offer, bytes, 3840, 4000), -EAGAIN);
+	assert_int_equal(stash(a, &front, &offer, bytes, 3840, 4000), -ESTALE);
 	assert_int_equal(number_on(0, "HEXISTS", &front, " 1"), 0);
 }
 

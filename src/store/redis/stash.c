@@ -94,7 +94,7 @@ static void stash_go(struct sp_store_redis *l, struct sp_head_op *op, int is_ove
 
 	if (op->yes < l->quorum && possible >= l->quorum)
 		return;
-	err = op->yes >= l->quorum ? 0 : -EAGAIN;
+	err = op->yes >= l->quorum ? 0 : op->yes + op->no >= l->quorum ? -ESTALE : -EAGAIN;
 	sp_head_op_end(l, op);
 	l->store.events->stashed(l->store.ctx, ref, err);
 }
@@ -106,6 +106,7 @@ static int stash_reply(struct sp_store_redis *l, struct sp_head_op *op, unsigned
 	int is_late = reply && reply->type == REDIS_REPLY_STRING;
 
 	op->yes += is_number && reply->integer == 1;
+	op->no += is_number && reply->integer != 1;
 	l->store.counters.late += is_late;
 	stash_go(l, op, 0);
 	return !reply || is_number || is_late ? 0 : -EBADMSG;
