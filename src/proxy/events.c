@@ -238,10 +238,25 @@ static void on_head(void *ctx, const struct sp_tuple *front, int err,
 		use_no_head(p, front, err);
 }
 
+/*
+ * The later version may be of this proxy: its commit is in the store, and the answer is on its way.
+ * If another proxy has won, that answer says so, too.
+ */
+static void on_outdated(void *proxy, const struct sp_tuple *front, __u32 client_isn, __u32 version)
+{
+	struct sp_proxy *p = proxy;
+	const struct sp_conn *c = sp_conn_by_front(p->conns, front);
+
+	if (c && c->is_next && c->client_isn == client_isn && c->version == version &&
+	    sp_conn_is_committing(c))
+		return;
+	sp_node_outdated(p, front, client_isn, version);
+}
+
 static const struct sp_store_events store_events = {
 	.committed = on_committed, .fetched = on_fetched, .stashed = on_stashed, .head = on_head,
 	.heads = sp_takeover_heads, .emptied = on_emptied, .kept = sp_node_kept,
-	.outdated = sp_node_outdated,
+	.outdated = on_outdated,
 	.found = sp_sync_found, .scanned = sp_sync_scanned, .member = sp_node_member,
 	.ttl = sp_node_ttl,
 };
