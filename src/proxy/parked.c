@@ -11,7 +11,7 @@
 #define TAKEN	1024
 #define TAKEN_NS 3000000000ULL
 
-/* A request that went to a parked leg: @start, as the client counts; @at, as the backend does. */
+/* A request that went to a parked leg, or stayed: @start, as the client counts; @at, as the backend does. */
 struct taken {
 	struct sp_tuple	back;
 	__u32		start, at;
@@ -289,6 +289,18 @@ static void note_taken(struct sp_proxy *p, const struct sp_conn *c)
 		*taken_of(p, &c->back) = (struct taken){
 			.back = c->back, .start = c->client.isn_theirs + 1,
 			.at = c->backend.isn_ours + 1, .since_ns = sp_now_ns(),
+		};
+}
+
+void sp_parked_note_stay(struct sp_proxy *p, const struct sp_conn *c)
+{
+	__u32 start = c->client.isn_theirs + 1;
+
+	if (c->begins == SP_BOUND_STOP && c->request.is_bare && c->pieces == 1 && !c->is_guess &&
+	    !c->plan.bytes && !c->change.bytes)
+		*taken_of(p, &c->leg.out) = (struct taken){
+			.back = c->leg.out, .start = start, .at = start + c->leg.seq_delta,
+			.since_ns = sp_now_ns(),
 		};
 }
 

@@ -71,9 +71,12 @@ int sp_parked_add(struct sp_proxy *p, const struct sp_conn *c, const struct sp_e
 /* A parked leg to @c->pool: to @c->back and @c->backend, as if just connected. Return: whether. */
 int sp_parked_take(struct sp_proxy *p, struct sp_conn *c);
 
+/* A stay that is not committed may be taken back, too: a bare head in one segment, unchanged. */
+void sp_parked_note_stay(struct sp_proxy *p, const struct sp_conn *c);
+
 /**
  * sp_parked_closed_before() - whether a FIN or RST of a backend was sent before the request came
- * with which its leg was taken back
+ * that went to a parked leg, or that stayed
  * @ret_start:	the request's first byte, as the client counts
  */
 int sp_parked_closed_before(struct sp_proxy *p, const struct sp_segment *seg, __u32 *ret_start);

@@ -12,6 +12,7 @@
 #include "proxy/change.h"
 #include "proxy/commit.h"
 #include "proxy/home.h"
+#include "proxy/parked.h"
 
 #define SETTLED_NS	10000000000ULL
 
@@ -132,7 +133,9 @@ struct sp_next sp_stay_done(struct sp_proxy *p, struct sp_conn *c)
 	sp_change_patch(c, &patch);
 	if (leg.state == SP_LEG_LOST || set_stay(p, c, &patch))
 		return sp_next(SP_NEXT_END, "its splice is gone");
-	if (c->is_staying)
+	if (!c->is_staying)
+		sp_parked_note_stay(p, c);
+	else
 		sp_cluster_tell_moved(p->node.cluster, &c->front, c->client_isn, patch.becomes);
 	c->version = patch.becomes;
 	c->is_staying = 0;
