@@ -95,6 +95,21 @@ def test_backend_closes_before_the_request_comes(shop, way, end, request_of):
     assert connections(shop) == {"A": 2, "B": 1, "C": 0}
 
 
+@pytest.mark.parametrize("end", ["fin", "rst"])
+def test_backend_closes_before_a_staying_request_comes(shop, way, end):
+    """As above, on the leg in use."""
+    visit = shop.visit(way)
+    visit.ask(Request("A", params={"idle": 300, "end": end}))
+    before = count(shop, "requests_taken_back")
+    with contextlib.ExitStack() as stack:
+        for name in BACKENDS:
+            stack.enter_context(namespace(shop.rig, name).nft(DEAF))
+        late = visit.post(Request("A"))
+        wait_for(lambda: count(shop, "requests_taken_back") > before, "the backend's end", 2)
+    visit.answer(late)
+    assert connections(shop) == {"A": 2, "B": 0, "C": 0}
+
+
 def test_it_ends_in_time(shop, way):
     visit = shop.visit(way)
     visit.ask(Request("A"))
