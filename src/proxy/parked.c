@@ -11,7 +11,7 @@
 #define TAKEN	1024
 #define TAKEN_NS 3000000000ULL
 
-/* A request that went to a parked leg, or stayed: @start, as the client counts; @at, as the backend does. */
+/* A request to a parked leg, or a stay: @start, as the client counts; @at, as the backend does. */
 struct taken {
 	struct sp_tuple	back;
 	__u32		start, at;
