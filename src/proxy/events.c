@@ -238,10 +238,7 @@ static void on_head(void *ctx, const struct sp_tuple *front, int err,
 		use_no_head(p, front, err);
 }
 
-/*
- * The later version may be of this proxy: its commit is in the store, and the answer is on its way.
- * If another proxy has won, that answer says so, too.
- */
+/* The commit of the later version may be of this proxy, and the store's answer on its way. */
 static void on_outdated(void *proxy, const struct sp_tuple *front, __u32 client_isn, __u32 version)
 {
 	struct sp_proxy *p = proxy;
