@@ -209,9 +209,6 @@ static const struct sp_doc_key top_keys[] = {
 	{ 0 }
 };
 
-/* Keys that an agent shares with a proxy are rows of the proxy's table. */
-static struct sp_doc_key agent_keys[9];
-
 static int is_first(const struct sp_endpoint *serves, const struct sp_endpoint *at)
 {
 	for (; serves < at; serves++)
@@ -240,18 +237,23 @@ static const struct sp_doc_key serves_key = {
 	.allowed = "a list of " SP_ENDPOINT_ALLOWED,
 };
 
-static const struct sp_doc_key *keys_of_agent(void)
+static const char *const shared_keys[] = { "interfaces", "key_file", "state_dir", "control",
+					   "limits", "store", "cluster" };
+#define SHARED_KEYS	(sizeof(shared_keys) / sizeof(shared_keys[0]))
+#define AGENT_KEYS	(SHARED_KEYS + 2)
+
+/* Keys that an agent shares with a proxy are rows of the proxy's table. */
+static const struct sp_doc_key *keys_of_agent(struct sp_doc_key keys[AGENT_KEYS])
 {
-	static const char *const shared[] = { "interfaces", "key_file", "state_dir", "control",
-					      "limits", "store", "cluster" };
 	size_t n = 0;
 
 	for (const struct sp_doc_key *key = top_keys; key->name; key++)
-		for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
-			if (!strcmp(key->name, shared[i]))
-				agent_keys[n++] = *key;
-	agent_keys[n] = serves_key;
-	return agent_keys;
+		for (size_t i = 0; i < SHARED_KEYS; i++)
+			if (!strcmp(key->name, shared_keys[i]))
+				keys[n++] = *key;
+	keys[n++] = serves_key;
+	keys[n] = (struct sp_doc_key){ 0 };
+	return keys;
 }
 
 static int agent_check(struct sp_doc *doc, const yaml_node_t *root, const struct sp_config *config)
@@ -289,7 +291,8 @@ static int listens_sort(struct sp_doc *doc, struct sp_config *config)
 
 static int tree_read(struct sp_doc *doc)
 {
-	const struct sp_doc_key *keys = doc->config->is_agent ? keys_of_agent() : top_keys;
+	struct sp_doc_key of_agent[AGENT_KEYS];
+	const struct sp_doc_key *keys = doc->config->is_agent ? keys_of_agent(of_agent) : top_keys;
 	yaml_node_t *root = yaml_document_get_root_node(&doc->tree);
 	char allowed[SP_KEYS_STRLEN];
 	int err;
