@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* access_line.c - see access_line.h. A busy service has a line for each request: no printf there. */
+/* access_line.c - see access_line.h. A busy service has many lines: no printf there. */
 #include "node/access_line.h"
 
 #include <arpa/inet.h>
