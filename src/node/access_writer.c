@@ -29,6 +29,8 @@
 #define SOCKET_BYTES	(4 << 20)
 #define AGAIN_NS	1000000000ULL
 #define SYSLOG_PATH	"/dev/log"
+#define PRIORITY	"PRIORITY=6"
+#define IDENTIFIER	"SYSLOG_IDENTIFIER=spliced-access"
 #define SYSLOG_HEAD	"<134>spliced-access: "	/* facility local0, severity info */
 #define LINE_MAX_BYTES	8192
 
@@ -142,7 +144,8 @@ static int send_journal(const char *line, size_t len)
 {
 	static char field[sizeof("MESSAGE=") + LINE_MAX_BYTES] = "MESSAGE=";
 	struct iovec parts[] = { { field, sizeof("MESSAGE=") - 1 + len },
-				 { "PRIORITY=6", 10 }, { "SYSLOG_IDENTIFIER=spliced-access", 32 } };
+				 { PRIORITY, sizeof(PRIORITY) - 1 },
+				 { IDENTIFIER, sizeof(IDENTIFIER) - 1 } };
 
 	if (len > LINE_MAX_BYTES)
 		return -1;

@@ -5,8 +5,9 @@
 """
 import json
 import os
-import shutil
+import pathlib
 import signal
+import socket
 import subprocess
 import threading
 
@@ -14,11 +15,12 @@ import pytest
 
 import daemon
 from conftest import ways
-from daemon import HTTP, HTTP_B, SSH, TLS, service
+from daemon import HTTP, HTTP_B, RAW_HTTP, RAW_TCP, RAW_TLS, SSH, TLS, service
 from tcp import connect, read_to_end, wait_for
 from web import exchange, pool_at, request, tls_get
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("reads each request")]
+SYSTEM = {"syslog": RAW_HTTP, "journal": RAW_TCP, "stderr": RAW_TLS}
 WAY = next(way for way in ways if way.version == 4 and way.source == "snat")
 
 
@@ -33,6 +35,8 @@ def services(net, work):
                    access_log=log("hits", "combined")),)
     yield service("sec", "snat", "tls", TLS, default="s-one-snat", access_log=log("sec")), pool_at(net, "s-one", "snat", "backend1", TLS)
     yield (service("raw", "snat", "tcp", SSH, default="one-snat", access_log=log("raw")),)
+    for name, port in SYSTEM.items():
+        yield (service(name, "snat", "tcp", port, default="one-snat", access_log={"format": "json", "to": name}),)
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +114,6 @@ def test_the_last_response_and_our_own(rig, net):
 
 
 def test_goaccess_reads_it(rig, net):
-    if not shutil.which("goaccess"):
-        pytest.skip("goaccess is not installed")
     with connect(net.client, WAY.vip, HTTP_B) as sock:
         for i in range(20):
             sock.sendall(keep(f"/x{i % 3}?q=1"))
@@ -136,6 +138,50 @@ def test_connections(rig, net):
         answer = read_to_end(sock)
     line, = objects(rig, "raw")
     assert line["bytes_out"] == len(answer) and line["bytes_in"] == len(request("/")) and line["end"] == "backend_fin"
+
+
+@pytest.fixture
+def system_socket(request):
+    """In the place of the system's, where that does not run."""
+    at = pathlib.Path(os.path.realpath(request.param))
+    if at.exists():
+        pytest.skip(f"{at} is of this machine")
+    made = [folder for folder in reversed(at.parents) if not folder.exists()]
+    at.parent.mkdir(parents=True, exist_ok=True)
+    link = pathlib.Path(request.param)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(at))
+        sock.settimeout(5)
+        yield sock
+    at.unlink()
+    for folder in reversed(made):
+        folder.rmdir()
+    assert not link.exists()
+
+
+@pytest.mark.parametrize("system_socket, name", [("/dev/log", "syslog"), ("/run/systemd/journal/socket", "journal")],
+                         indirect=["system_socket"])
+def test_lines_for_the_system(rig, net, system_socket, name):
+    """A message is a line, with its length to the byte."""
+    with connect(net.client, WAY.vip, SYSTEM[name]) as sock:
+        sock.sendall(request("/"))
+        read_to_end(sock)
+    message = system_socket.recv(65536).decode()
+    if name == "syslog":
+        head, line = message.split(" ", 1)
+        assert head == "<134>spliced-access:"
+    else:
+        fields = dict(field.split("=", 1) for field in message.splitlines())
+        assert (fields["SYSLOG_IDENTIFIER"], fields["PRIORITY"]) == ("spliced-access", "6")
+        line = fields["MESSAGE"]
+    assert json.loads(line)["service"] == f"{name}-snat"
+
+
+def test_lines_on_stderr(rig, net):
+    with connect(net.client, WAY.vip, SYSTEM["stderr"]) as sock:
+        sock.sendall(request("/"))
+        read_to_end(sock)
+    wait_for(lambda: '"service":"stderr-snat"' in rig.spliced.log.read_text(), "a line on stderr")
 
 
 def test_renamed_and_stuck(rig, net):
