@@ -145,7 +145,6 @@ static int restrict_calls(void)
 
 	/* a tree instead of a list: some calls are made for each connection */
 	err = err ?: seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	err = err ?: seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);	/* all threads */
 	for (unsigned int i = 0; !err && i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, allowed[i].call,
 					     allowed[i].count, allowed[i].args);
@@ -156,11 +155,6 @@ static int restrict_calls(void)
 	err = err ?: seccomp_load(filter);
 	seccomp_release(filter);
 	return err;
-}
-
-int sp_confine_thread(void)
-{
-	return drop_capabilities();
 }
 
 int sp_confine(void)

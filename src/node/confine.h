@@ -3,9 +3,10 @@
 #ifndef SP_NODE_CONFINE_H
 #define SP_NODE_CONFINE_H
 
-/* Drop capabilities and restrict system calls, for good. Return: 0 or -errno. */
+/*
+ * Drop capabilities and restrict system calls of the calling thread, for good. All threads at once
+ * would take seccomp(2), which is not in @system-service of systemd. Return: 0 or -errno.
+ */
 int sp_confine(void);
-/* Drop this thread's capabilities; sp_confine() restricts its system calls. Return: 0 or -errno. */
-int sp_confine_thread(void);
 
 #endif

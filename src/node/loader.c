@@ -62,7 +62,7 @@ static int wait_for_work(struct sp_loader *l)
 static void *run_thread(void *arg)
 {
 	struct sp_loader *l = arg;
-	int err = sp_confine_thread();
+	int err = sp_confine();
 
 	pthread_mutex_lock(&l->lock);
 	l->is_confined = 1;

@@ -20,7 +20,7 @@ struct sp_loader;
 typedef void (*sp_loaded_fn)(void *ctx, __u64 ticket, int err, const char *error,
 			     struct sp_config *next);
 
-/* Before sp_confine(), which restricts the thread as well. Return: 0 or -errno. */
+/* Before sp_confine(): the thread confines itself. Return: 0 or -errno. */
 int sp_loader_open(uv_loop_t *loop, const struct sp_role *role, const char *path, sp_loaded_fn fn,
 		   void *ctx, struct sp_loader **ret_loader);
 /*
