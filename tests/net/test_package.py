@@ -139,8 +139,9 @@ def test_reload_of_a_good_and_of_a_bad_file(started, ends):
 def test_upgrade_during_a_download(started, packages, ends, tmp_path):
     client, server = ends
     first, later = main_pid(started), started.copy(next_version(packages["spliced"], tmp_path))
-    with tcp.nothing_lost(client, server):
-        tcp.transfer(server, client, 600 * MIB, tcp.at_bytes({100 * MIB: lambda: started.dpkg("-i", later)}))
+    with tcp.nothing_lost(client, server), tcp.in_thread(started.dpkg, "-i", later) as upgrade:
+        while upgrade.is_alive():
+            tcp.transfer(server, client, 32 * MIB)
     assert started.sh("dpkg-query -W -f='${Version}' spliced").endswith("+next")
     assert main_pid(started) not in (0, first), "the upgrade restarts it"
     tcp.transfer(client, server, MIB)
