@@ -266,7 +266,8 @@ static void on_request(unsigned int nonce)
 static int is_wire_perfect(void)
 {
 	return sim_exchange_options.kind == SIM_KIND_LONE ||
-	       sim_exchange_options.kind == SIM_KIND_CLUSTER;
+	       sim_exchange_options.kind == SIM_KIND_CLUSTER ||
+	       sim_exchange_options.kind == SIM_KIND_SPRAY;
 }
 
 unsigned int sim_exchange_plan_ways(void)
@@ -280,12 +281,16 @@ unsigned int sim_exchange_plan_ways(void)
 		sim_net.twice = sim_chance(300) ? sim_below(30) : 0;
 		sim_net.jitter_ns = sim_chance(500) ? sim_below(3 * SIM_MS) : 0;
 	}
-	has_faults = kind == SIM_KIND_FAULTS || (kind == SIM_KIND_ALL && sim_chance(700));
+	if (kind == SIM_KIND_SPRAY || kind == SIM_KIND_SPRAY_FAULTS)
+		sim_net.way = SIM_WAY_SPRAY_BOTH;
+	has_faults = kind == SIM_KIND_FAULTS || kind == SIM_KIND_SPRAY_FAULTS ||
+		     (kind == SIM_KIND_ALL && sim_chance(700));
 	if (kind == SIM_KIND_MIDDLE)
 		sim_middle_begin(sim_exchange_options.wrong);
 	if (kind == SIM_KIND_DIRECT || kind == SIM_KIND_MIDDLE)
 		return 0;
-	if (kind == SIM_KIND_CLUSTER || (kind == SIM_KIND_ALL && sim_chance(800)))
+	if (kind == SIM_KIND_CLUSTER || sim_net.way == SIM_WAY_SPRAY_BOTH ||
+	    (kind == SIM_KIND_ALL && sim_chance(800)))
 		return 2 + sim_below(2);
 	return 1;
 }

@@ -12,11 +12,12 @@
  * WIRE		one proxy; packets are lost, doubled, delayed
  * FAULTS	the same, and the daemon is killed or suspended
  * CLUSTER	two or three proxies, a perfect wire, no fault
- * ALL		all of these but DIRECT and MIDDLE, by chance
+ * SPRAY	the same, each packet by any proxy, also those of backends; SPRAY_FAULTS: all faults
+ * ALL		all of these but DIRECT, MIDDLE and SPRAY, by chance
  */
 #define SIM_KINDS(X) \
 	X(DIRECT, direct) X(MIDDLE, middle) X(LONE, lone) X(WIRE, wire) X(FAULTS, faults) \
-	X(CLUSTER, cluster) X(ALL, all)
+	X(CLUSTER, cluster) X(SPRAY, spray) X(SPRAY_FAULTS, spray_faults) X(ALL, all)
 
 enum sim_kind {
 	SIM_KIND_NONE,

@@ -86,11 +86,11 @@ static __u64 flow_hash(const struct sp_tuple *t)
 
 static struct sim_machine *proxy_of(const struct sp_segment *seg)
 {
-	for (unsigned int i = 0; i < sim_machine_count; i++)
+	for (unsigned int i = 0; sim_net.way != SIM_WAY_SPRAY_BOTH && i < sim_machine_count; i++)
 		if (sp_addr_equal(&sim_machines[i].snat, &seg->tuple.daddr) &&
 		    sim_machines[i].is_announced)
 			return &sim_machines[i];
-	return announced(sim_net.way == SIM_WAY_SPRAY ? sim_random() : flow_hash(&seg->tuple));
+	return announced(sim_net.way == SIM_WAY_FLOW ? flow_hash(&seg->tuple) : sim_random());
 }
 
 /* The headers are enough: their checksum covers the rest. */

@@ -11,9 +11,9 @@
 
 /*
  * Routers' way of sharing packets to a service: a fixed proxy per connection, or any proxy per
- * packet.
+ * packet; BOTH: so are packets of backends.
  */
-enum sim_way { SIM_WAY_FLOW, SIM_WAY_SPRAY };
+enum sim_way { SIM_WAY_FLOW, SIM_WAY_SPRAY, SIM_WAY_SPRAY_BOTH };
 
 /*
  * @loss, @twice: packets of 1000; @jitter_ns: the longest extra delay of a packet

@@ -32,7 +32,8 @@ static const char usage[] =
 	"  --again N   of thousand clients, so many connect once more from the same port; default 0\n"
 	"  --exchanges KIND  clients make many requests on a connection, each to the pool of its path;\n"
 	"              direct: without proxies; middle: through a model of one; lone: a proxy, a perfect wire;\n"
-	"              wire: packets are lost; faults: the daemon dies, too; cluster: proxies, a perfect wire; all\n"
+	"              wire: packets are lost; faults: the daemon dies, too; cluster: proxies, a perfect wire; all;\n"
+	"              spray: cluster, each packet by any proxy; spray_faults: loss and faults, too\n"
 	"  --features LIST  moves,idle: these alone; -idle,-fail: all but these; of moves bodies chunks pieces\n"
 	"              depth bodiless interim pauses close until_end idle half_close fail unrouted early\n"
 	"              expect abort large think tunnel old\n"
@@ -104,12 +105,13 @@ static void plan_ways(void)
 /* Return: when the last client has started. */
 static __u64 plan_all(void)
 {
+	static const char *const ways[] = { "by flow", "sprayed", "sprayed both ways" };
 	__u64 starts_ns[CLIENTS_MAX], at_ns = sim_now_ns + WARM_UP_NS;
 	unsigned int clients = 1 + sim_below(CLIENTS_MAX);
 
 	sim_trace("%u proxies, %s, loss %u, twice %u of 1000, jitter %llu us, store %llu ms",
 		  sim_machine_count,
-		  sim_net.way == SIM_WAY_SPRAY ? "sprayed" : "by flow", sim_net.loss, sim_net.twice,
+		  ways[sim_net.way], sim_net.loss, sim_net.twice,
 		  (unsigned long long)sim_net.jitter_ns / 1000,
 		  (unsigned long long)(sim_store.slow_ns / SIM_MS));
 	if (sim_exchange_options.kind)
