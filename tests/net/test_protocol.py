@@ -13,6 +13,7 @@ from conftest import Pairs, ways
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("has modes of its own")]
 FORMS = protocol.forms()
+AT = "raw-tcp-snat/backend1-v4"
 
 
 def checked(net, source):
@@ -49,7 +50,9 @@ def test_answers_are_as_described(lab, command, more):
 def test_status_is_as_described(lab):
     tcp.wait_for(lambda: lab.proxies[0].status()["warnings"], "a warning: no agent serves port 7443", 20)
     tcp.wait_for(lambda: lab.proxies[0].status()["checker"]["results"] > 9, "results of checks")
+    lab.proxies[0].ctl("backend", AT, "weight", "2")
     is_described(lab.proxies[0].ask("status"), "status")
+    lab.proxies[0].ctl("backend", "--reset")
 
 
 def test_explain_is_as_described(lab):
