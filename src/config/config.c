@@ -472,6 +472,16 @@ const struct sp_pool_conf *sp_config_pool_of(const struct sp_config *config, __u
 	return found;
 }
 
+int sp_pool_find(const struct sp_pool_conf *pool, const struct sp_tuple *back)
+{
+	const struct sp_endpoint at = { back->daddr, back->dport };
+
+	for (size_t i = 0; i < pool->backend_count; i++)
+		if (!sp_endpoint_compare(&pool->backends[i].at, &at))
+			return i;
+	return -ENOENT;
+}
+
 void sp_config_other_ports(const struct sp_config *config, unsigned int *ret_first,
 			   unsigned int *ret_last)
 {

@@ -461,6 +461,9 @@ const struct sp_service_conf *sp_config_service_at(const struct sp_config *confi
  */
 const struct sp_pool_conf *sp_config_pool_of(const struct sp_config *config, __u16 id);
 
+/* @back: proxy -> backend. Return: index of the first backend at that address, or -ENOENT. */
+int sp_pool_find(const struct sp_pool_conf *pool, const struct sp_tuple *back);
+
 /* Whether the backend of a pool follows from the head of a request. */
 static inline int sp_pool_hashes_requests(const struct sp_pool_conf *pool)
 {

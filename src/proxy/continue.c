@@ -178,12 +178,9 @@ static int is_down(const struct sp_backend *b)
 /* The backend of @up is down by checks or by an order. Return: its index, or -ENOENT. */
 static int find_down(struct sp_proxy *p, const struct sp_pool_conf *pool, const struct sp_half *up)
 {
-	const struct sp_endpoint at = { up->out.daddr, up->out.dport };
+	int idx = sp_pool_find(pool, &up->out);
 
-	for (size_t i = 0; i < pool->backend_count; i++)
-		if (!sp_endpoint_compare(&pool->backends[i].at, &at))
-			return is_down(sp_backends_at(p->backends, pool, i)) ? (int)i : -ENOENT;
-	return -ENOENT;
+	return idx >= 0 && is_down(sp_backends_at(p->backends, pool, idx)) ? idx : -ENOENT;
 }
 
 /* Whether a further backend of the same family may get the request. */

@@ -129,21 +129,11 @@ void sp_parkeds_free(struct sp_parkeds *parkeds)
 
 /* ---- a leg is left ---- */
 
-static int find_backend(const struct sp_pool_conf *pool, const struct sp_tuple *back)
-{
-	const struct sp_endpoint at = { back->daddr, back->dport };
-
-	for (size_t i = 0; i < pool->backend_count; i++)
-		if (!sp_endpoint_compare(&pool->backends[i].at, &at))
-			return i;
-	return -ENOENT;
-}
-
 /* A backend with `max_connections` would have a connection that is not counted. */
 static int is_wanted(const struct sp_proxy *p, const struct sp_half *up)
 {
 	const struct sp_pool_conf *pool = sp_config_pool_of(p->node.config, up->pool_id);
-	int idx = pool ? find_backend(pool, &up->out) : -ENOENT;
+	int idx = pool ? sp_pool_find(pool, &up->out) : -ENOENT;
 
 	return idx >= 0 && pool->source == SP_SOURCE_SNAT && !pool->backends[idx].max_connections;
 }
@@ -262,7 +252,7 @@ int sp_parked_add(struct sp_proxy *p, const struct sp_conn *c, const struct sp_e
 /* Return: index in @c->pool; -ENOENT: the backend gets no request of @c. */
 static int usable_backend(struct sp_proxy *p, const struct sp_conn *c, const struct sp_parked *k)
 {
-	int idx = find_backend(c->pool, &k->back);
+	int idx = sp_pool_find(c->pool, &k->back);
 	const struct sp_backend *b;
 
 	if (idx < 0)

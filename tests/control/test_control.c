@@ -261,6 +261,17 @@ static void expect_error(struct fixture *f, const char *request, const char *par
 	free(text);
 }
 
+struct refused {
+	const char	*request;
+	const char	*part;	/* of the error */
+};
+
+static void expect_errors(struct fixture *f, const struct refused *cases, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		expect_error(f, cases[i].request, cases[i].part);
+}
+
 /* Return: number of lines, all of which must be objects; the last is at @ret_last. */
 static size_t count_lines(char *text, json_t **ret_last)
 {
@@ -577,10 +588,7 @@ static void more_means_more_that_match(void **state)
 
 static void bad_requests_are_refused_with_what_is_allowed(void **state)
 {
-	static const struct {
-		const char *request;
-		const char *part;
-	} cases[] = {
+	static const struct refused cases[] = {
 		{ "\n", "not a line of JSON" },
 		{ "status\n", "not a line of JSON" },
 		{ "[1]\n", "must be a JSON object" },
@@ -635,16 +643,12 @@ static void bad_requests_are_refused_with_what_is_allowed(void **state)
 		  "more than 8 terms" },
 	};
 
-	for (size_t i = 0; i < COUNT(cases); i++)
-		expect_error(*state, cases[i].request, cases[i].part);
+	expect_errors(*state, cases, COUNT(cases));
 }
 
 static void bad_traces_are_refused(void **state)
 {
-	static const struct {
-		const char *request;
-		const char *part;
-	} cases[] = {
+	static const struct refused cases[] = {
 		{ CONNECTIONS ",\"filter\":\"192.0.2.0/33\"}\n", "PREFIX/BITS" },
 		{ CONNECTIONS ",\"filter\":\"192.0.2.1/24\"}\n", "PREFIX/BITS" },
 		{ TRACE "}\n", "'filter' is missing" },
@@ -655,8 +659,7 @@ static void bad_traces_are_refused(void **state)
 		  "allowed with trace: version, command, limit, filter, seconds" },
 	};
 
-	for (size_t i = 0; i < COUNT(cases); i++)
-		expect_error(*state, cases[i].request, cases[i].part);
+	expect_errors(*state, cases, COUNT(cases));
 }
 
 static void long_requests_are_refused(void **state)
