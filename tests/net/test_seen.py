@@ -213,8 +213,9 @@ def test_trace_ends_by_itself(rig):
     assert "'filter' is missing" in rig.spliced.ctl_run("trace").stderr
     assert "state=" in rig.spliced.ctl_run("trace", "state=open").stderr
     assert "1 to 600" in rig.spliced.ctl_run("trace", "192.0.2.1", "--seconds", "601").stderr
-    traces = [trace_of(rig, "192.0.2.99") for _ in range(4)]
-    wait_for(lambda: "as many as may be" in rig.spliced.ctl_run("trace", "--seconds", "1", "192.0.2.99").stderr, "all traces to be on")
+    traces = [trace_of(rig, "192.0.2.99") for _ in range(5)]       # one more than may be
+    refused = wait_for(lambda: [trace for trace in traces if trace.poll() is not None], "a trace to be refused")
+    assert len(refused) == 1 and "as many as may be" in refused[0].stderr.read()
     for trace in traces:
         trace.kill()
         trace.communicate()
