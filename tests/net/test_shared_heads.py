@@ -105,7 +105,7 @@ def test_head_half_sent(rig, stores, pair, way, sent, successor):
         for at in range(0, sent, 500):
             client.send(data[at:min(at + 500, sent)])
         wait_for(lambda: acknowledged(client), f"{sent} bytes of a head to be acknowledged")
-        assert all(stores.keys(idx, "h")[0] == 1 for idx in range(3))
+        wait_for(lambda: all(stores.keys(idx, "h")[0] == 1 for idx in range(3)), "all servers to have the head")
         forget_all(rig)
         successor()
         client.sendall(data[sent:])
@@ -218,6 +218,7 @@ def test_delivered_head_never_runs_again(rig, stores, pair, family, late):
     with connect(rig.client, family.vip, RAW_HTTP) as client:
         client.sendall(data[:-10])
         wait_for(lambda: acknowledged(client), "a head to be acknowledged")
+        wait_for(lambda: all(stores.keys(idx, key)[0] == 1 for idx in late for key in "ho"), "the head at all servers, not two of three alone")
         for idx in late:
             stores.cli(idx, "EVAL", COPY, "0")
         client.sendall(data[-10:])
