@@ -7,9 +7,9 @@
 
 #include "proxy/again.h"
 #include "proxy/back.h"
-#include "proxy/change.h"
 #include "proxy/continue.h"
 #include "proxy/deliver.h"
+#include "proxy/dispatch_conn.h"
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
 #include "proxy/head.h"
@@ -22,80 +22,11 @@
 #include "proxy/reply.h"
 #include "proxy/response.h"
 #include "proxy/takeover.h"
-#include "proxy/tracing.h"
 #include "proxy/turn.h"
-#include "tcp/relay.h"
 
 #define FULL_BYTES	1000	/* of a body rather than a head */
-#define EVENT_OLD_MS	2000
-#define IP_MTU_LEAST	68	/* RFC 791, 3.2 */
-#define IP_TCP_BYTES	40
 
 /* ---- a client's packet ---- */
-
-static void dispatch_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
-{
-	struct sp_next next = sp_head_rst(p, c, seg);
-
-	if (next.kind == SP_NEXT_END && c->state == SP_CONN_CONNECTING)
-		sp_conn_reset_back(p, c);
-	sp_machine_go(p, c, next);
-	if (sp_node_is_shared(&p->node))
-		/* a stray, perhaps of another proxy's splice */
-		sp_home_keep(p, seg, SP_STRAY_F_MINE);
-}
-
-/* An ACK of more than our ISN, possible only if another proxy has made the splice. */
-static void dispatch_foreign(struct sp_proxy *p, const struct sp_segment *seg)
-{
-	p->node.counters.segment_foreign++;
-	if (sp_node_is_shared(&p->node))
-		sp_home_keep(p, seg, SP_STRAY_F_MINE);
-}
-
-/* An earlier segment shows that the first byte held was not the first that is not acknowledged. */
-static int is_wrong_guess(const struct sp_conn *c, const struct sp_segment *seg)
-{
-	return c->is_guess && (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING) &&
-	       seg->payload_len > 1 && (__s32)(c->client.isn_theirs + 1 - seg->seq) > 0;
-}
-
-/* Bytes before the first one held are of the request before, whose half carries them. */
-static void dispatch_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
-{
-	__s32 before = c->client.isn_theirs + 1 - seg->seq;
-	struct sp_segment tail = *seg;
-	__u64 ref = sp_conn_ref(p->conns, c);
-
-	c->guess_seen += !before && seg->payload_len && c->guess_seen < 2;
-	if (before > 0 && (__u32)before <= seg->payload_len) {
-		tail.payload_len = before;
-		tail.flags &= ~SP_TCP_FIN;
-		sp_forward(p, &c->leg, c->client_isn, &tail, SP_RELAY_MSS);
-	}
-	sp_machine_go(p, c, sp_head_segment(p, c, seg));
-	if (sp_conn_by_ref(p->conns, ref) == c && c->state == SP_CONN_WAITING)
-		sp_machine_go(p, c, sp_turn_go(p, c));
-	if (sp_conn_by_ref(p->conns, ref) == c && c->is_next && !c->left_ns &&
-	    (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING))
-		sp_leg_acknowledge(p, c, seg);
-}
-
-/* The half is there: what belongs to the request needs no place in the buffer. */
-static void forward_own(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
-{
-	__s64 own = (__s64)c->request.bytes + (__s32)(c->client.isn_theirs + 1 - seg->seq);
-	struct sp_segment part = *seg;
-
-	if (c->request.bound == SP_BOUND_NONE || own > (__s64)seg->payload_len)
-		own = seg->payload_len;
-	else
-		part.flags &= ~SP_TCP_FIN;
-	if (own <= 0)
-		return;
-	part.payload_len = own;
-	sp_forward(p, &c->up, c->client_isn, &part, SP_RELAY_MSS);
-}
 
 /* Behind the boundary of @up: a further request begins, if the service is still there. */
 static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const struct sp_entry *down,
@@ -115,7 +46,7 @@ static void begin_next(struct sp_proxy *p, const struct sp_entry *up, const stru
 	if (!c)
 		return;
 	p->node.counters.requests++;
-	dispatch_next(p, c, seg);
+	sp_dispatch_next(p, c, seg);
 }
 
 /* The backend has closed between two responses: the client's keepalive is answered here. */
@@ -258,7 +189,7 @@ static int dispatch_death(struct sp_proxy *p, const struct sp_entry *down,
 }
 
 /* A response is complete, or a tunnel has begun: a request that waits may go on. */
-static void dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
+void sp_dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 			      const struct sp_segment *seg, int is_copy)
 {
 	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
@@ -284,50 +215,13 @@ void sp_dispatch_known(struct sp_proxy *p, const struct sp_entry *e,
 	else if (e->meta.boundary.bound == SP_BOUND_NONE)
 		sp_forward_overtaken(p, e, seg);
 	else
-		dispatch_response(p, e, seg, 0);
-}
-
-/* Changed bytes go on from here. */
-static void forward_behind(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
-{
-	struct sp_segment behind = sp_change_behind(&c->change, seg);
-
-	sp_forward(p, &c->up, c->client.isn_theirs, &behind, SP_RELAY_MSS);
+		sp_dispatch_response(p, e, seg, 0);
 }
 
 void sp_dispatch_segment(struct sp_proxy *p, struct sp_conn *c, const struct sp_segment *seg)
 {
-	if (seg->flags & SP_TCP_RST && sp_conn_is_undecided(c)) {
-		dispatch_rst(p, c, seg);
-		return;
-	}
-	if (c->state == SP_CONN_REPLIED) {
-		sp_machine_go(p, c, sp_reply_segment(p, c, seg));
-		return;
-	}
-	if (c->state == SP_CONN_ASKING)
-		return;
-	if (c->is_next && is_wrong_guess(c, seg)) {
-		sp_conn_end(p, c, "an earlier segment has come");
+	if (sp_dispatch_conn(p, c, seg))
 		sp_dispatch_later(p, seg, 1);
-		return;
-	}
-	if (c->state == SP_CONN_DELIVERING && sp_conn_reads(c)) {
-		forward_own(p, c, seg);
-		sp_machine_go(p, c, sp_head_segment(p, c, seg));
-		return;
-	}
-	if (c->is_next) {
-		dispatch_next(p, c, seg);
-		return;
-	}
-	if (seg->ack != c->client.isn_ours + 1)
-		dispatch_foreign(p, seg);
-	else if (c->state == SP_CONN_DELIVERING && !sp_conn_reads(c))
-		/* the splice is newer than the segment */
-		forward_behind(p, c, seg);
-	else
-		sp_machine_go(p, c, sp_head_segment(p, c, seg));
 }
 
 static void begin_head(struct sp_proxy *p, const struct sp_segment *seg, enum sp_cookie cookie,
@@ -422,8 +316,7 @@ static int is_of_closed(const struct sp_proxy *p, const struct sp_entry *e)
 	return sp_node_is_shared(&p->node) && sp_state_is_closed(&e->state);
 }
 
-/* A packet handled as if no trap had sent it here. */
-static void dispatch_untrapped(struct sp_proxy *p, const struct sp_segment *seg)
+void sp_dispatch_untrapped(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	int is_home = sp_cluster_is_home(p->node.cluster, &seg->tuple);
 	enum sp_cookie cookie;
@@ -449,13 +342,13 @@ static int has_reply(const struct sp_half *trap, const struct sp_segment *seg)
  * A trap of a former daemon, resumed unless the daemon had replied and the client has the reply; or
  * a trap that was removed meanwhile.
  */
-static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
+void sp_dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	struct sp_entry e;
 
 	if (sp_datapath_get(p->node.dp, &seg->tuple, &e)) {
 		if ((seg->flags & (SP_TCP_SYN | SP_TCP_ACK)) != SP_TCP_SYN)
-			dispatch_untrapped(p, seg);
+			sp_dispatch_untrapped(p, seg);
 	} else if (!(e.half.flags & SP_HALF_F_TO_DAEMON)) {
 		if (seg->flags & SP_TCP_SYN)
 			sp_miss_challenge(p, &e, seg);
@@ -465,7 +358,7 @@ static void dispatch_trapped(struct sp_proxy *p, const struct sp_segment *seg)
 		sp_reply_end(p, seg);
 	} else {
 		sp_datapath_del(p->node.dp, &seg->tuple);
-		dispatch_untrapped(p, seg);
+		sp_dispatch_untrapped(p, seg);
 	}
 }
 
@@ -482,22 +375,9 @@ void sp_dispatch_later(struct sp_proxy *p, const struct sp_segment *seg, int is_
 	else if (e.state.flags & SP_STATE_REUSED || is_of_closed(p, &e))
 		dispatch_unknown(p, seg, &e, is_home);
 	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
-		dispatch_trapped(p, seg);
+		sp_dispatch_trapped(p, seg);
 	else
 		sp_dispatch_known(p, &e, seg);
-}
-
-/*
- * A client with only a handshake sends no more after this RST. Its backend may never send a packet
- * that makes the client send a second RST. So all proxies are told: a proxy may be connecting. The
- * cookie proves a handshake, and each handshake costs the cluster this message once.
- */
-static void tell_rst(struct sp_proxy *p, const struct sp_segment *seg)
-{
-	sp_synack_forget(p->synacks, &seg->tuple, seg->seq - 1);
-	if (!sp_conn_by_front(p->conns, &seg->tuple) && sp_node_is_shared(&p->node) &&
-	    sp_datapath_cookie(p->node.dp, seg))
-		sp_cluster_tell_all(p->node.cluster, SP_EVENT_MISS, seg);
 }
 
 /* ---- a backend's packet ---- */
@@ -529,132 +409,4 @@ void sp_dispatch_back(struct sp_proxy *p, const struct sp_segment *seg, int is_r
 		sp_machine_go(p, c, sp_back_segment(p, c, seg));
 	else if (!sp_parked_segment(p, seg))
 		dispatch_back_unknown(p, seg, is_relayed);
-}
-
-/* ---- events of the datapath ---- */
-
-/*
- * The entry is a trap: for a backend's answer (source: client), or for a client whose head or reply
- * is here.
- */
-static void on_held(struct sp_proxy *p, const struct sp_event *ev, const struct sp_segment *seg)
-{
-	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);
-	struct sp_conn *c = sp_conn_by_front(p->conns, &ev->tuple);
-
-	if (sp_conn_by_back(p->conns, &back))
-		sp_dispatch_back(p, seg, 0);
-	else if (c)
-		sp_dispatch_segment(p, c, seg);
-	else
-		dispatch_trapped(p, seg);
-}
-
-/*
- * An event from the time of a suspension. Soon after, the event saves the client a retransmission.
- * Later, another proxy may have served the request, and all proxies may have forgotten it: the
- * request must not run again.
- */
-static int is_old(const struct sp_proxy *p, const struct sp_event *ev)
-{
-	__u64 closed_ms = p->node.config->limits.closed_ns / 1000000;
-	__u32 age_ms = (__u32)(sp_now_ns() / 1000000) - ev->came_ms;
-
-	return age_ms >= (closed_ms < EVENT_OLD_MS ? closed_ms : EVENT_OLD_MS) && age_ms < 1U << 31;
-}
-
-/* All proxies with the closed splice leave it behind. */
-static void on_reused(struct sp_proxy *p, const struct sp_tuple *front)
-{
-	struct sp_entry e;
-
-	if (!sp_datapath_get(p->node.dp, front, &e) && e.state.flags & SP_STATE_REUSED)
-		sp_cluster_tell_ends(p->node.cluster, front, e.meta.client_isn, e.state.flags);
-}
-
-/* An IPv4 packet, too large for its path, whose sender lets routers fragment. */
-static void on_pieces(struct sp_proxy *p, const struct sp_event *ev, const struct sp_segment *seg)
-{
-	struct sp_entry e;
-
-	if (sp_datapath_get(p->node.dp, &ev->tuple, &e) || e.half.flags & SP_HALF_F_TO_DAEMON ||
-	    ev->mtu < IP_MTU_LEAST)
-		return;
-	sp_forward(p, &e.half, e.meta.client_isn, seg, ev->mtu - IP_TCP_BYTES);
-}
-
-/* An ICMP error, perhaps about a splice of another proxy. */
-static void on_quote(struct sp_proxy *p, const struct sp_event *ev)
-{
-	struct sp_tuple back = sp_tuple_reverse(&ev->tuple);
-	struct sp_conn *c = sp_conn_by_back(p->conns, &back);
-	struct sp_quote quote;
-
-	if (sp_segment_parse_quote(ev, &quote))
-		p->node.counters.segment_bad++;
-	else if (c)
-		sp_machine_go(p, c, sp_back_quoted(p, c, &quote));
-	else
-		sp_miss_quoted(p, &ev->tuple);
-}
-
-static void on_synack(struct sp_proxy *p, const struct sp_event *ev, struct sp_segment *seg)
-{
-	seg->tuple = sp_tuple_reverse(&ev->tuple);
-	sp_synack_add(p->synacks, seg, sp_now_ns());
-}
-
-static void on_bounded(struct sp_proxy *p, const struct sp_event *ev, const struct sp_segment *seg)
-{
-	struct sp_entry e;
-
-	if (sp_datapath_get(p->node.dp, &ev->tuple, &e))
-		dispatch_untrapped(p, seg);
-	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
-		on_held(p, ev, seg);
-	else if (ev->kind == SP_EVENT_RESPONSE && e.half.flags & SP_HALF_F_FROM_BACKEND)
-		dispatch_response(p, &e, seg, ev->cookie);
-	else
-		sp_dispatch_known(p, &e, seg);
-}
-
-static void on_segment(struct sp_proxy *p, const struct sp_event *ev, struct sp_segment *seg)
-{
-	int is_home = sp_cluster_is_home(p->node.cluster, &seg->tuple);
-
-	switch (ev->kind) {
-	case SP_EVENT_SYNACK: on_synack(p, ev, seg); break;
-	case SP_EVENT_FRONT: sp_dispatch_first(p, seg, ev->cookie, is_home); break;
-	case SP_EVENT_BACK: sp_dispatch_back(p, seg, 0); break;
-	case SP_EVENT_PIECES: on_pieces(p, ev, seg); break;
-	case SP_EVENT_HELD: on_held(p, ev, seg); break;
-	case SP_EVENT_REQUEST:
-	case SP_EVENT_RESPONSE: on_bounded(p, ev, seg); break;
-	case SP_EVENT_REUSED: on_reused(p, &seg->tuple); break;
-	case SP_EVENT_MISS:
-		if (seg->flags & SP_TCP_RST)
-			tell_rst(p, seg);
-		sp_dispatch_later(p, seg, is_home);
-		break;
-	case SP_EVENT_UNTAKEN: break;	/* an agent's */
-	}
-}
-
-void sp_dispatch_event(struct sp_proxy *p, const struct sp_event *ev)
-{
-	struct sp_segment seg;
-
-	sp_machine_awake(p);
-	if (ev->kind == SP_EVENT_TRACE)
-		sp_tracing_packet(p, ev);
-	else if (is_old(p, ev))
-		p->node.counters.event_old++;
-	else if (ev->kind == SP_EVENT_TOO_BIG)
-		sp_wire_send_too_big(p->node.wire, ev);
-	else if (ev->kind == SP_EVENT_QUOTE)
-		on_quote(p, ev);
-	else if (sp_segment_parse(ev, &seg) || !sp_segment_is_intact(ev))
-		p->node.counters.segment_bad++;
-	else
-		on_segment(p, ev, &seg);
 }

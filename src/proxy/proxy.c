@@ -8,7 +8,7 @@
 #include "node/timeouts.h"
 #include "node/local.h"
 #include "proxy/access.h"
-#include "proxy/dispatch.h"
+#include "proxy/dispatch_event.h"
 #include "proxy/events.h"
 #include "proxy/machine.h"
 #include "proxy/offer.h"

@@ -5,7 +5,7 @@
  *
  *	proxy.c			the role: open, close, configure
  *	events.c		the store's and other members' messages
- *	dispatch.c		packets
+ *	dispatch*.c		packets
  *	machine.c		the life of connections: the next step, ticks
  *	----
  *	takeover.c miss.c	heads of dead owners; packets of unknown connections
