@@ -22,6 +22,7 @@ NGINX = """daemon off; pid {work}/nginx.pid; error_log {work}/nginx.log; worker_
 events {{ worker_connections 4096; }}
 http {{ access_log off;
  server {{ listen 80 backlog=4096; return 200 "ok"; }}
+ ssl_protocols TLSv1.2 TLSv1.3;
  server {{ listen 443 ssl backlog=4096; ssl_certificate {work}/a.pem; ssl_certificate_key {work}/a.key; return 200 "ok"; }} }}
 """
 CHECKS = {"tcp": {"type": "tcp"}, "http": {"type": "http"}, "https": {"type": "https", "sni": "a.example", "port": 443}}

@@ -19,7 +19,7 @@ struct sp_probe;
  * @key, @len: @line from the type on, with the ends of its fields: equal bytes, equal checks
  * @due_ms:	of the next run; 0: not known
  * @started_ms:	of the run under way
- * @probe:	the run under way, or NULL
+ * @probe:	of the runs so far, or NULL
  */
 struct sp_check {
 	struct sp_check_def	def;

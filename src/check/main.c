@@ -22,6 +22,7 @@
 #define SOCKET_FD	3
 #define ALIVE_MS	1000
 #define JITTER_PCT	10	/* of an interval, more or less */
+#define SLOT_MS		20	/* of the schedule */
 #define OUT_MAX		(1 << 20)
 #define RESULT_ROOM	(SP_CHECK_REASON_MAX + 128)
 
@@ -134,10 +135,11 @@ static uint64_t next_time(const struct sp_check *check, uint64_t now_ms)
 	return at_ms > now_ms ? at_ms : now_ms;
 }
 
+/* Checks that are due at about the same time begin together: a turn of the loop costs like a run. */
 static void add_due(struct checker *c, struct sp_check *check, uint64_t at_ms)
 {
-	check->due_ms = at_ms;
-	sp_schedule_add(&c->schedule, check->def.id, at_ms);
+	check->due_ms = (at_ms + SLOT_MS / 2) / SLOT_MS * SLOT_MS;
+	sp_schedule_add(&c->schedule, check->def.id, check->due_ms);
 }
 
 static void on_done(void *ctx, struct sp_check *check, enum sp_probe_outcome outcome,
@@ -198,8 +200,8 @@ static void carry_check(void *ctx, struct sp_check *old, struct sp_check *new)
 		if (old->probe)
 			sp_probe_move(old->probe, new);
 	} else if (old->probe) {
-		sp_probe_cancel(old->probe);
-		c->running--;
+		c->running -= sp_probe_is_running(old->probe);
+		sp_probe_free(old->probe);
 	}
 }
 
@@ -210,7 +212,7 @@ static void fill_schedule(struct checker *c)
 	for (unsigned int i = 0; i < c->list.count; i++) {
 		struct sp_check *check = &c->list.checks[i];
 
-		if (!check->probe)
+		if (!sp_probe_is_running(check->probe))
 			add_due(c, check, check->due_ms ?:
 				random_between(now_ms, now_ms + check->def.interval_ms));
 	}

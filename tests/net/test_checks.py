@@ -28,6 +28,7 @@ class Server:
 
     def __init__(self, host, port, answer=OK, tls=None, version=4):
         self.answer, self.tls, self.seen = answer, tls, []
+        self.resumed, self.resets = 0, 0    # sessions of TLS, connections that ended by RST
         with host.inside():
             self.listener = socket.create_server((host.addr(version), port), backlog=64,
                                                  family=socket.AF_INET if version == 4 else socket.AF_INET6)
@@ -43,6 +44,7 @@ class Server:
             sock.settimeout(20)
             if self.tls:
                 sock = self.tls.wrap_socket(sock, server_side=True)
+                self.resumed += sock.session_reused
             while head := self.head(sock):
                 self.seen.append(head)
                 answer = self.answer(sock) if callable(self.answer) else self.answer
@@ -50,11 +52,14 @@ class Server:
                     return
                 sock.sendall(answer)
 
-    @staticmethod
-    def head(sock):
+    def head(self, sock):
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            more = sock.recv(4096)
+            try:
+                more = sock.recv(4096)
+            except ConnectionResetError:
+                self.resets += 1
+                raise
             if not more:
                 return None
             head += more
@@ -188,6 +193,8 @@ def test_request_and_body(rig):
         rig.spliced.reload(config(rig.net, rig.work, {"type": "http", "method": "HEAD", "expect": 501}))
         becomes(rig, "up", "HTTP 501")
         assert servers[0].seen[-1].startswith(b"HEAD / HTTP/1.1\r\n")
+        resets = servers[0].resets
+        wait_for(lambda: servers[0].resets > resets, "a check to end by RST")
 
 
 def test_a_backend_that_hangs(rig):
@@ -221,6 +228,7 @@ def test_certificates(rig):
         with checking(rig, good):
             becomes(rig, "up", "HTTP 200")
             assert seen[-1] == "app.example" and b"Host: app.example:8343\r\n" in servers[0].seen[-1]
+            wait_for(lambda: servers[0].resumed and servers[1].resumed, "sessions of TLS to be resumed")
         for change, reason in (({"sni": "other.example"}, "certificate: no alternative certificate subject name matches"),
                                ({"ca_file": f"{rig.work}/none.pem"}, "certificate: error setting certificate file"),
                                ({"ca_file": "/etc/ssl/certs/ca-certificates.crt"}, "certificate: self-signed certificate"),
