@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Debian packages: built, without a word of lintian; under systemd installed, run, upgraded while bytes flow, purged."""
 import contextlib
+import fcntl
 import json
 import pathlib
 import re
@@ -25,13 +26,27 @@ PROGRAMS = {"spliced": ["sbin/spliced", "sbin/spliced-check", "bin/splicectl"], 
             "spliced-web": ["sbin/spliced-web"], "spliced-plan": ["bin/spliced-plan"]}
 
 
+def is_built():
+    """Later than each file that they are made of."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    changes, files = list(OUT.glob("*.changes")), [ROOT / name for name in listed.rstrip("\0").split("\0")]
+    return changes and all(file.stat().st_mtime < changes[0].stat().st_mtime for file in files if file.is_file())
+
+
+def build_packages():
+    """{name: file}. Built once, by the first who asks. tests/kernels brings them along, without the tree."""
+    if (ROOT / "debian").exists():
+        OUT.parent.mkdir(exist_ok=True)
+        with open(OUT.parent / "package.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = None if is_built() else subprocess.run([sys.executable, ROOT / "debian/package.py"], capture_output=True, text=True)
+        assert not done or done.returncode == 0, done.stdout + done.stderr
+    return {path.name.partition("_")[0]: path for path in OUT.glob("*.deb")}
+
+
 @pytest.fixture(scope="module")
 def packages():
-    """{name: file}. tests/kernels brings them along, without the tree."""
-    if (ROOT / "debian").exists():
-        done = subprocess.run([sys.executable, ROOT / "debian/package.py"], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-    return {path.name.partition("_")[0]: path for path in OUT.glob("*.deb")}
+    return build_packages()
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +80,9 @@ def test_packages_have_their_files(packages):
         assert f"{name}-dbgsym" in packages
 
 
-def next_version(package, work):
+def next_version(package, work, name="next.deb"):
     """The same package as a later version."""
-    tree, out = work / "tree", work / "next.deb"
+    tree, out = work / "tree", work / name
     subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
     control = tree / "DEBIAN/control"
     control.write_text("".join(line.rstrip("\n") + "+next\n" if line.startswith("Version:") else line
