@@ -24,7 +24,7 @@ static int value_format(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 static int is_target(const char *text)
 {
 	return !strcmp(text, "journal") || !strcmp(text, "syslog") || !strcmp(text, "stderr") ||
-	       sp_text_is_absolute(text);
+	       !strcmp(text, "none") || sp_text_is_absolute(text);
 }
 
 static const struct sp_doc_key access_keys[] = {
@@ -32,7 +32,7 @@ static const struct sp_doc_key access_keys[] = {
 	  .offset = offsetof(struct sp_access_conf, format), .allowed = "combined or json" },
 	{ .name = "to", .parse = sp_value_text, .offset = offsetof(struct sp_access_conf, to),
 	  .min = 1, .max = SP_ACCESS_PATH_MAX, .is_valid = is_target,
-	  .allowed = "journal, syslog, stderr or an absolute path", .is_required = 1 },
+	  .allowed = "journal, syslog, stderr, none or an absolute path", .is_required = 1 },
 	{ 0 }
 };
 
@@ -45,10 +45,16 @@ int sp_value_access_log(struct sp_doc *doc, const struct sp_doc_key *key, yaml_n
 	return sp_doc_map(doc, node, key->name, access_keys, access);
 }
 
+int sp_access_has_lines(const struct sp_access_conf *access)
+{
+	return access->to && strcmp(access->to, "none");
+}
+
 /* A status is known only if each response is read. */
 int sp_access_check(struct sp_doc *doc, yaml_node_t *node, const struct sp_service_conf *service)
 {
-	if (!service->access.to || service->access.format != SP_ACCESS_COMBINED ||
+	if (!sp_access_has_lines(&service->access) ||
+	    service->access.format != SP_ACCESS_COMBINED ||
 	    service->route_unit == SP_ROUTE_REQUEST)
 		return 0;
 	return sp_doc_refuse(doc, sp_doc_get(doc, node, "access_log"),
@@ -65,6 +71,7 @@ void sp_print_access_log(const struct sp_service_conf *service, FILE *out)
 		return;
 	fprintf(out, "    access_log: {format: %s, ", formats[access->format]);
 	sp_print_key("to", access->to, out);
-	fprintf(out, "}  # a line for each %s\n",
+	fprintf(out, "}  # %s for each %s\n",
+		sp_access_has_lines(access) ? "a line" : "numbers alone",
 		service->route_unit == SP_ROUTE_REQUEST ? "request" : "connection");
 }

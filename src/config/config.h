@@ -224,12 +224,14 @@ enum sp_access_format { SP_ACCESS_COMBINED, SP_ACCESS_JSON };
 /**
  * struct sp_access_conf - the access log of a service
  * @format:	default combined
- * @to:		journal, syslog, stderr or a path; NULL: no log
+ * @to:		journal, syslog, stderr or a path; none: records without lines; NULL: no log
  */
 struct sp_access_conf {
 	enum sp_access_format	format;
 	char			*to;
 };
+
+int sp_access_has_lines(const struct sp_access_conf *access);
 
 struct sp_service_conf {
 	char			*name;

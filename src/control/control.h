@@ -63,7 +63,10 @@
  *	 "checker":{"state":"off"|"starting"|"running"|"waiting"|"gone", "why":TEXT,
  *	   "pid":N, "checks":N, "starts":N, "results":N, "refused":N},
  *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT,
- *	   "mode":MODE, "pools":[TEXT...], "connections":N|null, "max_connections":N|null}...],
+ *	   "mode":MODE, "pools":[TEXT...], "connections":N|null, "max_connections":N|null,
+ *	   "traffic":{"bytes_in":N, "bytes_out":N, "connections":N} or
+ *	     {"bytes_in":N, "bytes_out":N, "requests":{"unknown":N, "1xx":N...},
+ *	     "first_byte":HISTOGRAM, "duration":HISTOGRAM}|null}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,
  *	   "failures":N, "opening":N, "open":N, "connections":N, "refused":N, "silent":N,

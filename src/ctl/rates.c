@@ -2,6 +2,7 @@
 /* rates.c - see rates.h */
 #include "ctl/rates.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,30 +45,33 @@ static json_int_t count_lost(const json_t *overview)
 
 /* ---- the time of connects ---- */
 
-static const json_t *buckets_of(const json_t *overview)
+static const json_t *connects_of(const json_t *overview)
 {
 	const json_t *durations = json_object_get(status_of(overview), "durations");
 
 	return json_object_get(json_object_get(durations, "connect"), "buckets");
 }
 
-static json_int_t count_bucket(const struct sp_rates *r, size_t i)
+static json_int_t count_bucket(const json_t *before, const json_t *now, size_t i)
 {
-	return sp_int_in(json_array_get(buckets_of(r->now), i), "count") -
-	       sp_int_in(json_array_get(buckets_of(r->before), i), "count");
+	return sp_int_in(json_array_get(now, i), "count") -
+	       sp_int_in(json_array_get(before, i), "count");
 }
 
-/* @share: of all; within a bucket durations are taken for even. The last bucket has no end. */
-static double find_percentile(const struct sp_rates *r, double share)
+/*
+ * @before, @now: buckets; @share: of all; within a bucket durations are taken for even. The last
+ * bucket has no end. Return: negative: no duration has come.
+ */
+static double find_percentile(const json_t *before, const json_t *now, double share)
 {
 	double seen = 0, all = 0, low = 0, high, count;
-	size_t i, buckets = json_array_size(buckets_of(r->now));
+	size_t i, buckets = json_array_size(now);
 
 	for (i = 0; i < buckets; i++)
-		all += count_bucket(r, i);
+		all += count_bucket(before, now, i);
 	for (i = 0; all > 0 && i < buckets; i++) {
-		high = sp_int_in(json_array_get(buckets_of(r->now), i), "end_us") ?: 2 * low;
-		count = count_bucket(r, i);
+		high = sp_int_in(json_array_get(now, i), "end_us") ?: 2 * low;
+		count = count_bucket(before, now, i);
 		if (count > 0 && seen + count >= all * share)
 			return low + (high - low) * (all * share - seen) / count;
 		seen += count;
@@ -88,8 +92,56 @@ void sp_rates_take(struct sp_rates *r, const json_t *before, const json_t *now, 
 	r->bytes = (counter_of(now, "spliced_bytes") - counter_of(before, "spliced_bytes")) /
 		r->seconds;
 	r->lost = (count_lost(now) - count_lost(before)) / r->seconds;
-	r->p50_us = find_percentile(r, 0.5);
-	r->p99_us = find_percentile(r, 0.99);
+	r->p50_us = find_percentile(connects_of(before), connects_of(now), 0.5);
+	r->p99_us = find_percentile(connects_of(before), connects_of(now), 0.99);
+}
+
+/* ---- services ---- */
+
+static const json_t *traffic_of(const json_t *overview, const char *name)
+{
+	const json_t *service;
+	size_t i;
+
+	json_array_foreach(json_object_get(status_of(overview), "services"), i, service)
+		if (!strcmp(sp_text_in(service, "name"), name))
+			return json_object_get(service, "traffic");
+	return NULL;
+}
+
+/* Requests, or connections of a service whose requests are not read. */
+static json_int_t count_served(const json_t *traffic)
+{
+	json_t *codes = json_object_get(traffic, "requests"), *number;
+	json_int_t served = sp_int_in(traffic, "connections");
+	const char *code;
+
+	json_object_foreach(codes, code, number)
+		served += json_integer_value(number);
+	return served;
+}
+
+static json_int_t count_bytes(const json_t *traffic)
+{
+	return sp_int_in(traffic, "bytes_in") + sp_int_in(traffic, "bytes_out");
+}
+
+int sp_rates_of_service(const struct sp_rates *r, const char *name,
+			struct sp_service_rates *ret_rates)
+{
+	const json_t *before = traffic_of(r->before, name), *now = traffic_of(r->now, name),
+		*first_before = json_object_get(json_object_get(before, "first_byte"), "buckets"),
+		*first_now = json_object_get(json_object_get(now, "first_byte"), "buckets");
+
+	if (!json_is_object(now))
+		return -ENOENT;
+	*ret_rates = (struct sp_service_rates){
+		.served = (count_served(now) - count_served(before)) / r->seconds,
+		.bytes = (count_bytes(now) - count_bytes(before)) / r->seconds,
+		.p50_us = find_percentile(first_before, first_now, 0.5),
+		.p99_us = find_percentile(first_before, first_now, 0.99),
+	};
+	return 0;
 }
 
 /* ---- backends ---- */

@@ -21,6 +21,20 @@ struct sp_rates {
 void sp_rates_take(struct sp_rates *ret_rates, const json_t *before, const json_t *now,
 		   unsigned int us);
 
+/**
+ * struct sp_service_rates - per second, of a service with an access log
+ * @served:	requests that have ended; connections, where requests are not read
+ * @bytes:	of these, both ways
+ * @p50_us, @p99_us: from a request until the first byte of the response; negative: there was none
+ */
+struct sp_service_rates {
+	double	served, bytes, p50_us, p99_us;
+};
+
+/* Return: 0; -ENOENT: no records are made of the service. */
+int sp_rates_of_service(const struct sp_rates *rates, const char *name,
+			struct sp_service_rates *ret_rates);
+
 /* New connections to "POOL/BACKEND" in a second. */
 double sp_rates_of_backend(const struct sp_rates *rates, const char *name);
 

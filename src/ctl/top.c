@@ -72,6 +72,37 @@ static void print_rates(FILE *out, const struct sp_rates *rates)
 	fprintf(out, "  dropped or refused %.1f/s\n", rates->lost);
 }
 
+static char *format_us(double us, char text[SP_HUMAN_MAX])
+{
+	if (us < 0)
+		return strcpy(text, "-");
+	snprintf(text, SP_HUMAN_MAX, us < 10000 ? "%.0f us" : "%.0f ms", us < 10000 ? us : us / 1000);
+	return text;
+}
+
+/* Of services with an access log, which has the records. */
+static void print_services(FILE *out, const json_t *services, const struct sp_rates *rates)
+{
+	char bytes[SP_HUMAN_MAX], p50[SP_HUMAN_MAX], p99[SP_HUMAN_MAX];
+	struct sp_service_rates of;
+	const json_t *s;
+	int has_head = 0;
+	size_t i;
+
+	json_array_foreach(services, i, s) {
+		const char *name = sp_text_in(s, "name");
+
+		if (sp_rates_of_service(rates, name, &of))
+			continue;
+		if (!has_head++)
+			fprintf(out, "\n%-32s %9s %11s %9s %9s  %s\n", "SERVICE", "SERVED/S",
+				"PAYLOAD/S", "P50", "P99", "OF THE FIRST BYTE");
+		fprintf(out, "%-32.32s %9.1f %11s %9s %9s\n", name, of.served,
+			sp_human_bytes(of.bytes, bytes), format_us(of.p50_us, p50),
+			format_us(of.p99_us, p99));
+	}
+}
+
 /* Backends that are not up come first: a screen may be too small. */
 static void print_backends(FILE *out, const json_t *pools, const struct sp_rates *rates,
 			   int is_up)
@@ -197,6 +228,7 @@ static int draw_screen(const json_t *overview, const struct sp_rates *rates, int
 	if (of_state) {
 		print_head(of_state, status);
 		print_rates(of_state, rates);
+		print_services(of_state, json_object_get(status, "services"), rates);
 		fprintf(of_state, "\n%-32s %-9s %7s %8s  %s\n", "BACKEND", "STATE", "OPEN",
 			"NEW/S", "LAST CHECK");
 		print_backends(of_state, pools, rates, 0);

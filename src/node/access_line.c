@@ -3,6 +3,7 @@
 #include "node/access_line.h"
 
 #include <arpa/inet.h>
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -187,14 +188,35 @@ static const char *date_of(__u64 now_s, int is_json)
 	return texts[is_json];
 }
 
+static void put_v4(struct out *o, const struct sp_addr *addr)
+{
+	const __u8 *bytes = (const __u8 *)&addr->w[3];
+
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			*o->at++ = '.';
+		put_number(o, bytes[i]);
+	}
+}
+
 static void put_endpoint(struct out *o, const struct sp_endpoint *at)
 {
+	if (sp_addr_is_v4(&at->addr)) {
+		put_v4(o, &at->addr);
+		*o->at++ = ':';
+		put_number(o, ntohs(at->port_be));
+		return;
+	}
 	sp_endpoint_format(&at->addr, at->port_be, o->at);
 	o->at += strlen(o->at);
 }
 
 static void put_client(struct out *o, const struct sp_endpoint *at)
 {
+	if (sp_addr_is_v4(&at->addr)) {
+		put_v4(o, &at->addr);
+		return;
+	}
 	sp_addr_format(&at->addr, o->at);
 	o->at += strlen(o->at);
 }

@@ -57,6 +57,8 @@ int sp_access_sink_target(struct sp_access_sink *s, const char *to)
 {
 	struct target *t;
 
+	if (!strcmp(to, "none"))
+		return SP_ACCESS_TARGET_NONE;
 	for (unsigned int i = 0; i < s->count; i++)
 		if (!strcmp(s->targets[i]->name, to))
 			return i;

@@ -14,6 +14,8 @@ struct sp_access_sink;
 
 /* @fd: the writer's socket; negative: there is no writer. Return: 0 or -ENOMEM. */
 int sp_access_sink_new(int fd, struct sp_access_sink **ret_sink);
+#define SP_ACCESS_TARGET_NONE	65535	/* of `none` */
+
 /* The index of target @to (see struct sp_access_conf); -ENOSPC: too many. */
 int sp_access_sink_target(struct sp_access_sink *sink, const char *to);
 /* @line: ends with a line feed */

@@ -25,6 +25,7 @@ void sp_node_fini(struct sp_node *n)
 	sp_strays_free(n->strays);
 	sp_ports_free(n->ports);
 	sp_config_put(n->config);
+	sp_traffic_fini(&n->traffic);
 }
 
 void sp_node_configure(struct sp_node *n, struct sp_config *config)

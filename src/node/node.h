@@ -14,6 +14,7 @@
 #include "cluster/cluster.h"
 #include "config/config.h"
 #include "datapath/datapath.h"
+#include "node/traffic.h"
 #include "splice/ports.h"
 #include "store/store.h"
 #include "tcp/stray.h"
@@ -57,7 +58,8 @@ struct sp_node_counters {
 /* X(name, duration of what) */
 #define SP_NODE_DURATIONS(X) \
 	X(connect, "from the first SYN to a backend until its SYN-ACK") \
-	X(commit, "from a commit to the store until its answer")
+	X(commit, "from a commit to the store until its answer") \
+	X(stall, "that a segment of a connection new here waited for the splice, to some ms")
 
 struct sp_node_durations {
 #define X(name, what) struct sp_histogram name;
@@ -101,6 +103,7 @@ struct sp_node {
 	struct sp_access_sink	*access;
 	struct sp_node_counters	counters;
 	struct sp_node_durations durations;
+	struct sp_traffic	traffic;
 };
 
 /* @parts are borrowed; @n is zeroed. Return: 0 or -ENOMEM; call sp_node_fini() in either case. */

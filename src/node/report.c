@@ -21,6 +21,7 @@
 #include "node/report_fate.h"
 #include "node/report_mode.h"
 #include "node/report_names.h"
+#include "node/report_traffic.h"
 #include "node/report_warnings.h"
 
 #define NAMES_WAIT_NS	5000000000ULL	/* for the first answers of resolvers, from the start */
@@ -116,26 +117,11 @@ static json_t *list_counters(const struct sp_report *r)
 	return o;
 }
 
-static json_t *make_histogram(const struct sp_histogram *h)
-{
-	json_t *buckets = json_array();
-
-	for (unsigned int i = 0; i < SP_HISTOGRAM_BUCKETS; i++) {
-		__u32 end_us = sp_histogram_end_us(i);
-
-		json_array_append_new(buckets, json_pack("{s:o, s:I}", "end_us", end_us ?
-							 json_integer(end_us) : json_null(),
-							 "count", (json_int_t)h->counts[i]));
-	}
-	return json_pack("{s:I, s:o}", "sum_us", (json_int_t)(h->sum_ns / 1000), "buckets",
-			 buckets);
-}
-
 static json_t *list_durations(const struct sp_node_durations *durations)
 {
 	json_t *o = json_object();
 
-#define X(name, what) json_object_set_new(o, #name, make_histogram(&durations->name));
+#define X(name, what) json_object_set_new(o, #name, sp_report_histogram(&durations->name));
 	SP_NODE_DURATIONS(X)
 #undef X
 	return o;
@@ -284,7 +270,7 @@ static json_t *report_status(void *ctx)
 			 (int)r->node->role->pending(r->node),
 			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
 			 "checker", sp_report_checker(r->checker),
-			 "services", sp_report_services(c->config, c->dp), "pools", list_pools(r),
+			 "services", sp_report_services(c), "pools", list_pools(r),
 			 "counters", list_counters(r), "durations",
 			 list_durations(&c->durations)));
 }

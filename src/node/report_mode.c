@@ -4,6 +4,7 @@
 
 #include "base/addr.h"
 #include "node/mode.h"
+#include "node/report_traffic.h"
 
 static int uses_pool(const struct sp_service_conf *service, int pool_idx)
 {
@@ -52,21 +53,23 @@ static json_t *max_connections(const struct sp_service_conf *service)
 	return max ? json_integer(max) : json_null();
 }
 
-json_t *sp_report_services(const struct sp_config *config, struct sp_datapath *dp)
+json_t *sp_report_services(const struct sp_node *node)
 {
 	static const char *const protocols[] = { "http", "tls", "tcp" };
+	const struct sp_config *config = node->config;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct sp_service_conf *s = &config->services[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o}", "name", s->name,
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "name", s->name,
 						      "listen", list_listens(s), "protocol",
 						      protocols[s->protocol], "mode",
 						      sp_mode_name(s->mode), "pools",
 						      list_pools(config, s), "connections",
-						      count_connections(s, dp), "max_connections",
-						      max_connections(s)));
+						      count_connections(s, node->dp), "max_connections",
+						      max_connections(s), "traffic",
+						      sp_report_traffic(&node->traffic, s)));
 	}
 	return list;
 }

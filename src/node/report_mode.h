@@ -10,8 +10,8 @@
 
 #include "node/role.h"
 
-/* Services, and the connections of limited services. */
-json_t *sp_report_services(const struct sp_config *config, struct sp_datapath *dp);
+/* Services; the connections of limited services, the traffic of services with a log. */
+json_t *sp_report_services(const struct sp_node *node);
 /* The modes of all services that use a pool: bits 1 << enum sp_mode. */
 unsigned int sp_report_wanted(const struct sp_config *config, size_t pool_idx);
 /*

@@ -18,6 +18,7 @@
 
 #include "node/access_sink.h"
 #include "proxy/access_record.h"
+#include "proxy/home.h"
 #include "proxy/reading.h"
 
 #define LOST_TICKS	50
@@ -43,7 +44,33 @@ static __u64 count_response(struct sp_proxy *p, const struct sp_access_record *r
 	return about > 0 ? about : exact;
 }
 
-/* The connection is an earlier daemon's: its record is made out of its halves. */
+int sp_access_wants(const struct sp_proxy *p, const struct sp_tuple *front)
+{
+	const struct sp_service_conf *service = sp_config_service_at(p->node.config, front);
+
+	return service && service->access.to;
+}
+
+static int is_source(const struct sp_cluster_conf *conf, const struct sp_addr *addr)
+{
+	for (size_t i = 0; i < conf->source_count; i++)
+		if (sp_addr_equal(&conf->sources[i], addr))
+			return 1;
+	return 0;
+}
+
+/* A splice without a record was an earlier daemon's, or a dead proxy's. */
+static int is_left_to_us(const struct sp_proxy *p, const struct sp_tuple *front,
+			 const struct sp_half *half, const struct sp_tuple *back)
+{
+	if (!sp_node_is_shared(&p->node) || sp_home_owns(p, &back->saddr))
+		return half->spliced_s < p->access->start_s;
+	return is_source(&p->node.config->cluster, &back->saddr) &&
+	       !sp_cluster_has_owner(p->node.cluster, &back->saddr) &&
+	       sp_cluster_is_home(p->node.cluster, front);
+}
+
+/* The record is made out of the halves. */
 static struct sp_access_record *recall_record(struct sp_proxy *p, const struct sp_tuple *front,
 					      const struct sp_half *half,
 					      const struct sp_tuple *back)
@@ -51,13 +78,13 @@ static struct sp_access_record *recall_record(struct sp_proxy *p, const struct s
 	const struct sp_service_conf *service = sp_config_service_at(p->node.config, front);
 	struct sp_access_record *r;
 
-	if (!service || !service->access.to || half->spliced_s >= p->access->start_s)
+	if (!service || !service->access.to || !is_left_to_us(p, front, half, back))
 		return NULL;
-	r = sp_access_add(p, front, p->node.config, service);
+	r = sp_access_add(p, front, service);
 	if (!r)
 		return NULL;
 	r->back = *back;
-	r->pool = sp_config_pool_of(p->node.config, half->pool_id);
+	sp_access_use_pool(r, sp_config_pool_of(p->node.config, half->pool_id));
 	r->mode = half->flags & SP_HALF_F_ADOPTED ? SP_MODE_ADOPT :
 		  half->flags & SP_HALF_F_SPLIT ? SP_MODE_SPLIT : SP_MODE_WHOLE;
 	return r;
@@ -176,7 +203,7 @@ static void take_end(struct sp_proxy *p, const struct sp_access_event *ev)
 	r->fins |= is_back ? SP_ACCESS_FIN_BACKEND : SP_ACCESS_FIN_CLIENT;
 	r->end = r->end ?: is_back ? "backend_fin" : "client_fin";
 	if (r->fins == SP_ACCESS_FIN_BOTH ||
-	    (is_back && r->state != SP_ACCESS_IDLE && sp_access_reads_requests(r)))
+	    (is_back && r->state != SP_ACCESS_IDLE && r->reads_requests))
 		sp_access_finish_now(p, r, ev->ns);
 }
 
@@ -195,6 +222,7 @@ void sp_access_tick(struct sp_proxy *p)
 
 	if (!p->node.access)
 		return;		/* the daemon begins */
+	p->access->real_offset_ms = sp_real_ms() - sp_exact_ns() / 1000000;
 	sp_datapath_access_consume(p->node.dp);
 	sp_access_sink_flush(p->node.access);
 	sp_access_sink_counts(p->node.access, &counters->access_log_lines,
@@ -258,15 +286,22 @@ static void add_body(struct sp_access_record *r, const struct sp_conn *c)
 	r->bytes_in += c->request.bytes;
 }
 
-static void take_leg(struct sp_access_record *r, const struct sp_conn *c)
+static void take_leg(struct sp_proxy *p, struct sp_access_record *r, const struct sp_conn *c)
 {
+	sp_access_use(p, r, c->service);
 	if (memcmp(&r->back, &c->up.out, sizeof(r->back)))
 		r->leg_bytes = 0;
 	r->back = c->up.out;
-	r->pool = sp_config_pool_of(r->config, c->up.pool_id);
+	sp_access_use_pool(r, sp_config_pool_of(c->config, c->up.pool_id));
 	r->mode = c->mode;
 	if (c->origin.port_be)
 		r->client = c->origin;
+}
+
+/* The request goes to a further backend, and the exchange goes on. */
+static int is_continued(const struct sp_access_record *r, const struct sp_conn *c)
+{
+	return c->is_continued && r->state == SP_ACCESS_ASKED;
 }
 
 void sp_access_forward(struct sp_proxy *p, const struct sp_conn *c)
@@ -285,13 +320,15 @@ void sp_access_forward(struct sp_proxy *p, const struct sp_conn *c)
 		r = sp_access_find(p, &c->front);
 		if (r)
 			sp_access_finish_now(p, r, sp_exact_ns());	/* of a connection before */
-		r = sp_access_add(p, &c->front, c->config, c->service);
+		r = sp_access_add(p, &c->front, c->service);
 	}
 	if (!r)
 		return;
-	sp_access_end_exchange(p, r, sp_exact_ns(), "unknown");
-	take_leg(r, c);
-	sp_access_begin_exchange(r, sp_access_text_get(c->access), c->access_ns);
+	if (!is_continued(r, c)) {
+		sp_access_end_exchange(p, r, sp_exact_ns(), "unknown");
+		sp_access_begin_exchange(r, sp_access_text_get(c->access), c->access_ns);
+	}
+	take_leg(p, r, c);
 	r->connected_ns = sp_exact_ns();
 	r->bytes_in = c->request.bytes;
 	r->begin_at = c->client.isn_ours + 1;
@@ -303,23 +340,29 @@ void sp_access_replied(struct sp_proxy *p, const struct sp_conn *c)
 	struct sp_access_line line = {
 		.format = c->service->access.format, .event = "reply",
 		.service = c->service->name, .text = c->access, .status = c->status,
-		.begun_ms = sp_access_begun_ms(c->access_ns), .bytes_in = c->reasm.len,
+		.bytes_in = c->reasm.len,
 		.client = { c->front.saddr, c->front.sport }, .connect_us = SP_ACCESS_UNKNOWN,
 		.first_us = SP_ACCESS_UNKNOWN, .end = "replied",
 	};
+	__u64 begun_ns = c->access_ns;
 	struct sp_access_record *r;
 
 	if (!sp_access_is_on(c) || (c->status == SP_REPLY_NOTHING && !c->reasm.len))
 		return;
-	line.last_us = c->access_ns ? (sp_exact_ns() - c->access_ns) / 1000 : SP_ACCESS_UNKNOWN;
-	if (c->origin.port_be)
-		line.client = c->origin;
 	sp_datapath_access_consume(p->node.dp);
 	r = sp_access_find(p, &c->front);
+	if (r && is_continued(r, c))
+		begun_ns = r->asked_ns;
+	line.begun_ms = sp_access_begun_ms(p->access, begun_ns);
+	line.last_us = begun_ns ? (sp_exact_ns() - begun_ns) / 1000 : SP_ACCESS_UNKNOWN;
+	if (c->origin.port_be)
+		line.client = c->origin;
 	if (r) {
-		sp_access_end_exchange(p, r, sp_exact_ns(), "unknown");
+		if (!is_continued(r, c))
+			sp_access_end_exchange(p, r, sp_exact_ns(), "unknown");
 		sp_access_del(p, r);
 	}
+	sp_access_count_reply(p, c->service, c->status, c->reasm.len);
 	sp_access_write(p, sp_access_sink_target(p->node.access, c->service->access.to), &line);
 }
 
@@ -357,7 +400,7 @@ __u32 sp_access_exchanges(struct sp_proxy *p, const struct sp_tuple *front)
 {
 	const struct sp_access_record *r = p->access ? sp_access_find(p, front) : NULL;
 
-	return r && sp_access_reads_requests(r) ? r->exchanges : 0;
+	return r && r->reads_requests ? r->exchanges : 0;
 }
 
 /* ---- the module ---- */

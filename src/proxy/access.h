@@ -32,6 +32,9 @@ void sp_access_response(struct sp_proxy *p, const struct sp_entry *down,
 			const struct sp_boundary *was, const struct sp_reading *r,
 			const struct sp_segment *seg);
 
+/* Return: whether the service of a connection has a log. */
+int sp_access_wants(const struct sp_proxy *p, const struct sp_tuple *front);
+
 /* Lines of what the datapath has reported since the last tick. */
 void sp_access_tick(struct sp_proxy *p);
 

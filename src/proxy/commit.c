@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proxy/access.h"
 #include "proxy/change.h"
 #include "proxy/known.h"
 #include "proxy/leg.h"
@@ -180,7 +181,8 @@ static void count_spliced(struct sp_proxy *p, const struct sp_conn *c)
  */
 static struct sp_next lose_to(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *winner)
 {
-	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len };
+	const struct sp_streams at = { .client = c->client.isn_theirs + 1 + c->reasm.len,
+				       .is_logged = sp_access_is_on(c) };
 
 	if (!memcmp(&winner->up.out, &c->back, sizeof(c->back)))
 		sp_conn_release_back(p, c);
@@ -266,7 +268,7 @@ static struct sp_streams streams_of(const struct sp_proxy *p, const struct sp_co
 		.is_elsewhere = p->elsewhere_ns && sp_now_ns() - p->elsewhere_ns < ELSEWHERE_NS,
 	};
 
-	at.is_logged = !!c->service->access.to;
+	at.is_logged = sp_access_is_on(c);
 	at.down = response_of(c);
 	return at;
 }

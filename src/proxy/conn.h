@@ -121,6 +121,7 @@ struct sp_request {
  * @plan:	how the head changes (bytes, becomes); @change: the same for its leg. @is_headed:
  *		with a header of the PROXY protocol before
  * @before_ns:	the request before was forwarded by then
+ * @is_continued: its backend has died before the response: continue.c
  * @is_again:	a changed head that was sent before: again.c
  * @owed:	DELIVERING: bytes at the backend that are sent until they are acknowledged
  * @is_reply:	WAITING: for a reply of our own, with @status
@@ -203,6 +204,7 @@ struct sp_conn {
 	__u32				owed;
 	__u16				skip;
 	__u8				is_headed, is_again, is_nameless, has_key, is_opening;
+	__u8				is_continued;
 	__u8				is_queued, is_queue_over, is_unparked;
 	__u64				key, queued_ns, access_ns;
 	struct sp_access_text		*access;

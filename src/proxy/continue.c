@@ -117,6 +117,7 @@ static struct sp_conn *hold_request(struct sp_proxy *p, const struct sp_kept *ke
 	if (!c)
 		return NULL;
 	c->is_turn = 1;
+	c->is_continued = 1;
 	avoid_backend(c);
 	*ret_next = sp_head_segment(p, c, &seg);
 	c->acked = c->reasm.len;	/* the client may not send them again */

@@ -7,6 +7,7 @@
 
 #include "base/addr.h"
 #include "base/warnings.h"
+#include "proxy/access.h"
 #include "proxy/commit.h"
 #include "proxy/dispatch.h"
 #include "proxy/forward.h"
@@ -75,7 +76,8 @@ static int is_overtaken(const struct sp_conn *c)
 static int install_known(struct sp_proxy *p, const struct sp_splice *splice,
 			 const struct sp_conn *c)
 {
-	const struct sp_streams at = { .client = c ? c->client.isn_theirs + 1 + c->reasm.len : 0 };
+	const struct sp_streams at = { .client = c ? c->client.isn_theirs + 1 + c->reasm.len : 0,
+				       .is_logged = sp_access_wants(p, &splice->front) };
 
 	if (!c)
 		return sp_known_replace(p, splice);

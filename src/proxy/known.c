@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "proxy/access.h"
+
 /* The entry of the half up, if of the same connection. */
 static int get_up(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
 		  struct sp_entry *ret_up)
@@ -74,7 +76,7 @@ static void drop_down(struct sp_proxy *p, const struct sp_entry *up)
 
 int sp_known_replace(struct sp_proxy *p, const struct sp_splice *splice)
 {
-	const struct sp_streams at = { 0 };
+	const struct sp_streams at = { .is_logged = sp_access_wants(p, &splice->front) };
 	struct sp_entry up;
 
 	if (sp_known_has(p, splice))

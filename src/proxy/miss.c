@@ -86,8 +86,11 @@ void sp_miss_release(struct sp_proxy *p, const struct sp_tuple *key, const struc
 		.half = memcmp(key, &splice->front, sizeof(*key)) ? &splice->down : &splice->up,
 	};
 
-	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, key), key, sp_now_ns(), relay_stray,
-		      &through);
+	__u64 hash = sp_conns_hash(p->conns, key), now_ns = sp_now_ns(), came_ns;
+
+	if (!sp_stray_since(p->node.strays, hash, key, now_ns, &came_ns))
+		sp_histogram_add(&p->node.durations.stall, now_ns - came_ns);
+	sp_stray_take(p->node.strays, hash, key, now_ns, relay_stray, &through);
 }
 
 /* Forward even while the store is out of reach: another proxy may know the connection. */

@@ -219,6 +219,18 @@ int sp_stray_isn(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple, 
 	return err;
 }
 
+int sp_stray_since(struct sp_strays *s, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,
+		   __u64 *ret_came_ns)
+{
+	for (unsigned int i = chain_of(s, hash)->first; i != NONE; i = s->ring[i].next)
+		if (is_of(&s->ring[i], hash, tuple) &&
+		    is_early(&s->ring[i], now_ns, SP_STRAY_EARLY_NS)) {
+			*ret_came_ns = s->ring[i].came_ns;
+			return 0;
+		}
+	return -ENOENT;
+}
+
 static void hand_over(struct sp_strays *s, const struct stray *stray, sp_stray_fn fn, void *ctx)
 {
 	__u8 flags = stray->flags;

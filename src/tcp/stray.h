@@ -46,6 +46,10 @@ int sp_stray_isn(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tu
 int sp_stray_nobody(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple,
 		    __u64 now_ns);
 
+/* Arrival of the oldest stray younger than SP_STRAY_EARLY_NS. Return: 0; -ENOENT */
+int sp_stray_since(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,
+		   __u64 *ret_came_ns);
+
 /* Hand over a connection's segments of the last SP_STRAY_EARLY_NS, oldest first, and forget all. */
 typedef void (*sp_stray_fn)(void *ctx, const struct sp_segment *seg, __u8 flags);
 void sp_stray_take(struct sp_strays *strays, __u64 hash, const struct sp_tuple *tuple, __u64 now_ns,

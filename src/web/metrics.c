@@ -10,6 +10,7 @@
 
 #include "web/counters.h"
 #include "web/sample.h"
+#include "web/traffic.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 #define MS_PER_S	1e3
@@ -312,27 +313,10 @@ static void print_drops(const json_t *reasons, FILE *out)
 					sp_number_of(row, "pkts"));
 }
 
-/* Prometheus' buckets count all shorter durations as well. */
 static void print_histogram(const json_t *histogram, const char *name, const char *help, FILE *out)
 {
-	char bucket_name[96], sum_name[96], count_name[96], end[32];
-	const json_t *bucket;
-	double count = 0;
-	size_t i;
-
-	snprintf(bucket_name, sizeof(bucket_name), "%s_bucket", name);
-	snprintf(sum_name, sizeof(sum_name), "%s_sum", name);
-	snprintf(count_name, sizeof(count_name), "%s_count", name);
 	sp_family_print(out, name, "histogram", help);
-	json_array_foreach(json_object_get(histogram, "buckets"), i, bucket) {
-		double end_us = sp_number_of(bucket, "end_us");
-
-		count += sp_number_of(bucket, "count");
-		snprintf(end, sizeof(end), "%g", end_us / US_PER_S);
-		sp_sample_print(out, bucket_name, SP_LABELS("le", end_us ? end : "+Inf"), count);
-	}
-	sp_sample_print(out, sum_name, SP_NO_LABELS, sp_number_of(histogram, "sum_us") / US_PER_S);
-	sp_sample_print(out, count_name, SP_NO_LABELS, count);
+	sp_histogram_print(out, name, histogram, NULL);
 }
 
 static void print_durations(const json_t *durations, FILE *out)
@@ -341,6 +325,8 @@ static void print_durations(const json_t *durations, FILE *out)
 			"Time from the first SYN to a backend until its SYN-ACK.", out);
 	print_histogram(json_object_get(durations, "commit"), "spliced_commit_duration_seconds",
 			"Time from a commit to the store until its answer.", out);
+	print_histogram(json_object_get(durations, "stall"), "spliced_stall_duration_seconds",
+			"Time that a segment of a connection new here waited for the splice.", out);
 }
 
 void sp_metrics_print(const json_t *overview, FILE *out)
@@ -354,6 +340,7 @@ void sp_metrics_print(const json_t *overview, FILE *out)
 	print_daemon(status, out);
 	print_warnings(json_object_get(status, "warning_details"), out);
 	print_services(json_object_get(status, "services"), out);
+	sp_traffic_print(json_object_get(status, "services"), out);
 	print_pools(json_object_get(status, "pools"), out);
 	print_rows(json_object_get(store, "servers"), out, "server", "spliced_store_server_up",
 		   "down", server_columns, COUNT(server_columns));

@@ -2,6 +2,8 @@
 /* sample.c - see sample.h */
 #include "web/sample.h"
 
+#define US_PER_S	1e6
+
 void sp_family_print(FILE *out, const char *name, const char *type, const char *help)
 {
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -32,6 +34,43 @@ void sp_sample_print(FILE *out, const char *name, const struct sp_labels *labels
 	}
 	/* as many digits as a double has for whole numbers */
 	fprintf(out, "%s %.16g\n", *separator == ',' ? "}" : "", value);
+}
+
+static void print_part(FILE *out, const char *name, const char *suffix, const char *service,
+		       const char *le, double value)
+{
+	struct sp_labels labels = { 0 };
+	char whole[96];
+	int n = 0;
+
+	if (service) {
+		labels.pairs[n++] = "service";
+		labels.pairs[n++] = service;
+	}
+	if (le) {
+		labels.pairs[n++] = "le";
+		labels.pairs[n++] = le;
+	}
+	snprintf(whole, sizeof(whole), "%s%s", name, suffix);
+	sp_sample_print(out, whole, &labels, value);
+}
+
+void sp_histogram_print(FILE *out, const char *name, const json_t *histogram, const char *service)
+{
+	const json_t *bucket;
+	double count = 0;
+	char end[32];
+	size_t i;
+
+	json_array_foreach(json_object_get(histogram, "buckets"), i, bucket) {
+		double end_us = sp_number_of(bucket, "end_us");
+
+		count += sp_number_of(bucket, "count");
+		snprintf(end, sizeof(end), "%g", end_us / US_PER_S);
+		print_part(out, name, "_bucket", service, end_us ? end : "+Inf", count);
+	}
+	print_part(out, name, "_sum", service, NULL, sp_number_of(histogram, "sum_us") / US_PER_S);
+	print_part(out, name, "_count", service, NULL, count);
 }
 
 void sp_gauge_print(FILE *out, const char *name, const char *help, double value)

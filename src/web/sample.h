@@ -20,6 +20,12 @@ struct sp_labels {
 void sp_family_print(FILE *out, const char *name, const char *type, const char *help);
 void sp_sample_print(FILE *out, const char *name, const struct sp_labels *labels, double value);
 
+/*
+ * Samples of a histogram in JSON: the daemon's buckets do not count shorter durations, Prometheus'
+ * do. @service: the value of a label; NULL: without
+ */
+void sp_histogram_print(FILE *out, const char *name, const json_t *histogram, const char *service);
+
 /* A family of one sample. */
 void sp_gauge_print(FILE *out, const char *name, const char *help, double value);
 

@@ -54,6 +54,34 @@ static void changes_are_per_second(void **state)
 	json_decref(now);
 }
 
+/* @n: requests, half of them of 2xx; @fast: first bytes of at most 100 us */
+static json_t *make_services(int n, int fast)
+{
+	return json_pack("{s:{s:i, s:[{s:s, s:n}, {s:s, s:{s:i, s:i, s:{s:i, s:i}, s:{s:[{s:i, s:i}, {s:n, s:i}]}}},"
+			 "{s:s, s:{s:i, s:i, s:i}}]}}", "status", "pid", 1, "services", "name", "a", "traffic",
+			 "name", "b", "traffic", "bytes_in", n, "bytes_out", 9 * n, "requests", "2xx", n / 2, "4xx", n / 2,
+			 "first_byte", "buckets", "end_us", 100, "count", fast, "end_us", "count", 0,
+			 "name", "c", "traffic", "bytes_in", n, "bytes_out", n, "connections", n);
+}
+
+static void services_have_rates(void **state)
+{
+	json_t *before = make_services(10, 4), *now = make_services(30, 14);
+	struct sp_service_rates of;
+	struct sp_rates rates;
+
+	assert_non_null(before);
+	sp_rates_take(&rates, before, now, 2000000);
+	assert_int_equal(sp_rates_of_service(&rates, "a", &of), -ENOENT);
+	assert_int_equal(sp_rates_of_service(&rates, "none", &of), -ENOENT);
+	assert_int_equal(sp_rates_of_service(&rates, "b", &of), 0);
+	assert_true(of.served == 10 && of.bytes == 100 && of.p50_us == 50 && of.p99_us == 99);
+	assert_int_equal(sp_rates_of_service(&rates, "c", &of), 0);
+	assert_true(of.served == 10 && of.bytes == 20 && of.p50_us < 0);
+	json_decref(before);
+	json_decref(now);
+}
+
 static void nothing_is_said_over_a_restart(void **state)
 {
 	json_t *before = make_overview(1, 30, 9, 9), *now = make_overview(2, 10, 1, 1);
@@ -70,6 +98,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(changes_are_per_second),
+		cmocka_unit_test(services_have_rates),
 		cmocka_unit_test(nothing_is_said_over_a_restart),
 	};
 

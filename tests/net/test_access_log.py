@@ -3,24 +3,30 @@
 
     client --- proxy --- backend1, backend2: servers of web.py
 """
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
 import daemon
+import tcp
 from conftest import ways
 from daemon import HTTP, HTTP_B, RAW_HTTP, RAW_TCP, RAW_TLS, SSH, TLS, service
+from heads import Recorder
 from tcp import connect, read_to_end, wait_for
 from web import exchange, pool_at, request, tls_get
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("reads each request")]
 SYSTEM = {"syslog": RAW_HTTP, "journal": RAW_TCP, "stderr": RAW_TLS}
+RELAY, BUSY, COUNTED, QUIET, DYING = 7310, 7311, 7312, 7313, 9310
 WAY = next(way for way in ways if way.version == 4 and way.source == "snat")
 
 
@@ -34,6 +40,12 @@ def services(net, work):
     yield (service("hits", "snat", "http", HTTP_B, routes=[{"host": "www.example.org", "pool": "one-snat"}],
                    access_log=log("hits", "combined")),)
     yield service("sec", "snat", "tls", TLS, default="s-one-snat", access_log=log("sec")), pool_at(net, "s-one", "snat", "backend1", TLS)
+    dying = {"name": "dying", "source": "snat", "on_death": "continue", "failures": 0, "backends": [
+        {"name": name, "address": daemon.endpoint(net.ns[name].addr(4), DYING), **more} for name, more in (("backend1", {}), ("backend2", {"backup": True}))]}
+    yield {**service("dying", "snat", "http", RELAY, default="dying", access_log=log("dying")), "listen": [f"{WAY.vip}:{RELAY}"]}, dying
+    yield (service("busy", "snat", "http", BUSY, default="one-snat", access_log=log("busy")),)
+    yield (service("quiet", "snat", "tcp", QUIET, default="one-snat"),)
+    yield (service("counted", "snat", "http", COUNTED, default="one-snat", access_log={"to": "none"}),)
     yield (service("raw", "snat", "tcp", SSH, default="one-snat", access_log=log("raw")),)
     for name, port in SYSTEM.items():
         yield (service(name, "snat", "tcp", port, default="one-snat", access_log={"format": "json", "to": name}),)
@@ -208,6 +220,92 @@ def test_renamed_and_stuck(rig, net):
     wait_for(lambda: exchange(net.client, WAY, request("/"), SSH) and heard, "a line through the FIFO")
     reader.join()
     assert json.loads(heard[0])["service"] == "raw-snat"
+
+
+def test_a_continued_request_has_one_line(rig, net):
+    """Its backend dies, another one answers; the time counts from the client's request."""
+    with tcp.listen(net.backend1, DYING) as dying, contextlib.closing(Recorder(net.backend2, DYING)), connect(net.client, WAY.vip, RELAY) as sock:
+        sock.sendall(keep("/x"))
+        first, _ = dying.accept()
+        assert first.recv(4096)
+        sent = time.monotonic()
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        first.close()
+        assert b"/x" in head_of(sock)
+        sock.sendall(keep("/y"))
+        assert b"/y" in head_of(sock)
+        took_us = (time.monotonic() - sent) * 1e6
+    found = objects(rig, "dying", 2)
+    assert [(line["path"], line["status"], line["end"], line["exchange"]) for line in found] == [("/x", 200, "complete", 1), ("/y", 200, "complete", 2)]
+    assert found[0]["backend"] == daemon.endpoint(net.backend2.addr(4), DYING) and found[0]["first_byte_us"] < took_us + 2e6
+    assert rig.spliced.counters()["requests_continued"] >= 1
+
+
+def writer_of(rig):
+    """Process id of spliced-log."""
+    children = pathlib.Path(f"/proc/{rig.spliced.process.pid}/task/{rig.spliced.process.pid}/children").read_text().split()
+    return next(int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "spliced-log\n")
+
+
+def test_a_writer_that_hangs(rig, net):
+    """As by a dead disk: requests are served as before, lines find no room, and each line is in the file or counted."""
+    before, asked, body = rig.spliced.counters(), 0, "x" * 900
+    with connect(net.client, WAY.vip, BUSY) as sock:
+        writer = writer_of(rig)
+        os.kill(writer, signal.SIGSTOP)
+        try:
+            def is_full():
+                nonlocal asked
+                batch = b"".join(keep(f"/{asked + i}?{body}") for i in range(100))
+                sock.sendall(batch)
+                answers = 0
+                data = b""
+                while answers < 100:
+                    data += sock.recv(1 << 20)
+                    answers = data.count(b"HTTP/1.1 200")
+                asked += 100
+                return rig.spliced.counters()["access_log_dropped"] > before["access_log_dropped"]
+            wait_for(is_full, "lines to be dropped", 60, every=0)
+        finally:
+            os.kill(writer, signal.SIGCONT)
+        sock.sendall(keep("/last"))
+        head_of(sock)
+
+    def all_accounted():
+        now = rig.spliced.counters()
+        dropped = now["access_log_dropped"] - before["access_log_dropped"]
+        written = len((rig.spliced.work / "busy.log").read_text().splitlines())
+        return now["access_log_lines"] - before["access_log_lines"] == asked + 1 == written + dropped
+    wait_for(all_accounted, "each line to be written or counted")
+
+
+def traffic_of(rig, name):
+    return next(s["traffic"] for s in rig.spliced.status()["services"] if s["name"] == name)
+
+
+def test_numbers_of_services(rig, net):
+    """Of records, also without lines; a service without a log has none; a reload changes nothing."""
+    lines_before = rig.spliced.counters()["access_log_lines"]
+    with connect(net.client, WAY.vip, COUNTED) as sock:
+        for _ in range(5):
+            sock.sendall(keep("/"))
+            length = len(head_of(sock))
+    exchange(net.client, WAY, b"nonsense\r\n\r\n", COUNTED)
+    wait_for(lambda: traffic_of(rig, "counted-snat")["requests"]["4xx"] == 1, "the bad request to be counted")
+    found = traffic_of(rig, "counted-snat")
+    assert found["requests"]["2xx"] == 5 and found["bytes_out"] == 5 * length and found["bytes_in"] == 5 * len(keep("/")) + 12
+    for name in ("first_byte", "duration"):
+        assert sum(bucket["count"] for bucket in found[name]["buckets"]) == 5 and found[name]["sum_us"] > 0
+    assert rig.spliced.counters()["access_log_lines"] == lines_before
+    rig.spliced.reload()
+    assert traffic_of(rig, "counted-snat") == found
+    assert traffic_of(rig, "quiet-snat") is None
+    assert traffic_of(rig, "raw-snat")["connections"] >= 1 and "requests" not in traffic_of(rig, "raw-snat")
+
+
+def test_top_shows_them(rig, net):
+    screen = rig.spliced.ctl("top", "--batch", "--limit", "1")
+    assert "SERVED/S" in screen and "counted-snat" in screen and "quiet-snat" not in screen
 
 
 def test_a_daemon_that_comes_back(rig, net):

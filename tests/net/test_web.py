@@ -31,7 +31,7 @@ def services(view, source):
     pool = {"name": "web", "source": source, "check": {"type": "http", "interval": "100ms", "timeout": "1s", "fall": 1},
             "backends": [b for b in daemon.backends(view, PORT) if b["name"].endswith("-v4")]}
     yield {**daemon.service("www", source, "http", PORT, default="web"), "listen": [daemon.endpoint(VIP[source][4], PORT)],
-           "max_connections": 100}, pool
+           "max_connections": 100, "access_log": {"to": "none"}}, pool
 
 
 def free_port():
@@ -161,6 +161,12 @@ def test_metrics_are_what_the_daemon_says(lab):
         assert top == found[f"spliced_{name}_duration_seconds_count"] == sum(b["count"] for b in status["durations"][name]["buckets"])
     assert found['spliced_connect_duration_seconds_bucket{le="5"}'] == found["spliced_connect_duration_seconds_count"]
     assert found['spliced_member_up{member="proxy2",state="ready"}'] == 1
+    traffic, = [service["traffic"] for service in status["services"]]
+    assert found['spliced_service_requests_total{service="www-snat",code="2xx"}'] == traffic["requests"]["2xx"] > 0
+    for name, key in (("first_byte", "first_byte"), ("request_duration", "duration")):
+        assert found[f'spliced_service_{name}_seconds_count{{service="www-snat"}}'] == sum(b["count"] for b in traffic[key]["buckets"]) > 0
+    assert found['spliced_service_sent_bytes_total{service="www-snat"}'] == traffic["bytes_out"] > 100
+    assert "spliced_stall_duration_seconds_count" in found
 
 
 def test_promtool_has_nothing_to_say(lab):
@@ -255,10 +261,30 @@ def test_page_shows_a_dead_host(lab, browser):
     lab.proxies[1].unplug()
     try:
         wait_for(lambda: "dead" in row(browser, "proxy2").split(), "the page to show that a host is dead", 5)
+        assert "it has died" in row(browser, "proxy2") and "go on with its connections" in row(browser, "proxy2")
     finally:
         lab.heal()
         held.close()
     wait_for(lambda: "ready" in row(browser, "proxy2").split(), "the page to show that it is back", 10)
+
+
+def graphs(browser):
+    return browser.value("[...document.querySelectorAll('figure')].map(f => f.getAttribute('aria-label') + ': ' + f.querySelector('.now').innerText)")
+
+
+def test_page_has_graphs_of_a_service(lab, browser):
+    """Rates and the time to the first byte; of all services again by the same choice."""
+    assert any(text.startswith("Connect time: ") for text in graphs(browser))
+    browser.value("document.getElementById('service').value = 'www-snat'; document.getElementById('service').dispatchEvent(new Event('change'))")
+
+    def shows_requests():
+        requests(lab, 3).close()
+        now = {text.split(": ")[0]: text.partition("www-snat: ")[2] for text in graphs(browser)}
+        return now["Requests"] != "0 /s" and "s" in now["Time to first byte"] and "–" not in now["Time to first byte"] and "it/s" in now["Payload"]
+    wait_for(shows_requests, "the graphs to be of the service", 15)
+    assert "p99" in row(browser, "www-snat")
+    browser.value("document.getElementById('service').value = ''; document.getElementById('service').dispatchEvent(new Event('change'))")
+    assert any(text.startswith("Connect time: ") for text in graphs(browser))
 
 
 def test_page_says_that_the_daemon_is_away(lab, browser):

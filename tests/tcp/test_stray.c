@@ -65,6 +65,17 @@ static void add_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 	sp_stray_add(strays, 1, seg, flags, *(const __u64 *)ctx);
 }
 
+/* Age in ms; -1: no stray */
+static long age_ms(__u64 hash, __u16 port, __u64 now_ns)
+{
+	struct sp_tuple t = tuple(port);
+	__u64 came_ns;
+
+	if (sp_stray_since(strays, hash, &t, now_ns, &came_ns))
+		return -1;
+	return (now_ns - came_ns) / MS;
+}
+
 static unsigned int young(__u64 now_ns, unsigned int max)
 {
 	memset(&got, 0, sizeof(got));
@@ -224,6 +235,17 @@ static void strays_that_come_back_stay(void **state)
 	assert_int_equal(got.seqs[0], 100);
 }
 
+static void age_is_of_the_oldest_young_one(void **state)
+{
+	assert_int_equal(age_ms(1, 1, START), -1);
+	add(1, 1, 10, START);
+	add(1, 2, 10, START);
+	add(1, 1, 11, START + 700 * MS);
+	assert_int_equal(age_ms(1, 1, START + 900 * MS), 900);
+	assert_int_equal(age_ms(1, 1, START + 1200 * MS), 500);
+	assert_int_equal(age_ms(1, 1, START + 1800 * MS), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +257,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_ring_overwrites_the_oldest, begin, end),
 		cmocka_unit_test_setup_teardown(payloads_last_as_long_as_there_is_room, begin, end),
 		cmocka_unit_test_setup_teardown(asked_again_while_young, begin, end),
+		cmocka_unit_test_setup_teardown(age_is_of_the_oldest_young_one, begin, end),
 		cmocka_unit_test_setup_teardown(dead_when_nobody_has_it_twice, begin, end),
 	};
 

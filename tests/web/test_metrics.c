@@ -12,6 +12,8 @@
 #undef COUNT
 #include "web/metrics.c"
 #include "web/sample.c"
+#undef COUNT
+#include "web/traffic.c"
 
 /* @overview: JSON with ' in place of "; NULL: the daemon is away. To be freed. */
 static char *print_text(const char *overview)
@@ -95,6 +97,24 @@ static void buckets_add_up(void **state)
 		       "\nspliced_connect_duration_seconds_count 3\n", NULL });
 }
 
+static void traffic_is_of_services_with_a_log(void **state)
+{
+	expect("{'status':{'services':[{'name':'a','traffic':null},"
+	       "{'name':'b','traffic':{'bytes_in':7,'bytes_out':9,'requests':{'unknown':0,'2xx':3},"
+	       "'first_byte':{'sum_us':150,'buckets':[{'end_us':50,'count':2},"
+	       "{'end_us':null,'count':1}]}}},"
+	       "{'name':'c','traffic':{'bytes_in':1,'bytes_out':2,'connections':4}}]}}",
+	       (const char *const[]){
+		       " counter\nspliced_service_requests_total{service=\"b\",code=\"unknown\"} 0\n",
+		       "\nspliced_service_requests_total{service=\"b\",code=\"2xx\"} 3\n#",
+		       "\nspliced_service_ended_connections_total{service=\"c\"} 4\n#",
+		       "\nspliced_service_sent_bytes_total{service=\"b\"} 9\n"
+		       "spliced_service_sent_bytes_total{service=\"c\"} 2\n#",
+		       "\nspliced_service_first_byte_seconds_bucket{service=\"b\",le=\"5e-05\"} 2\n",
+		       "\nspliced_service_first_byte_seconds_bucket{service=\"b\",le=\"+Inf\"} 3\n",
+		       "\nspliced_service_first_byte_seconds_count{service=\"b\"} 3\n", NULL });
+}
+
 static void kinds_of_warnings_are_counted(void **state)
 {
 	expect("{'status':{'warnings':['a','b','c'],'warning_details':[{'kind':'ipsec'},"
@@ -112,6 +132,7 @@ int main(void)
 		cmocka_unit_test(names_are_escaped),
 		cmocka_unit_test(counters_have_families),
 		cmocka_unit_test(buckets_add_up),
+		cmocka_unit_test(traffic_is_of_services_with_a_log),
 		cmocka_unit_test(kinds_of_warnings_are_counted),
 	};
 
