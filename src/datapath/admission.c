@@ -11,7 +11,7 @@ void sp_datapath_leave(struct sp_datapath *dp, const struct sp_tuple *front)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &leave, .data_size_in = sizeof(leave));
 
 	if (dp->has_admitted)
-		bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_leave), &opts);
+		bpf_prog_test_run_opts(dp->programs.fd[SP_PROGRAM_LEAVE], &opts);
 }
 
 unsigned int sp_datapath_service_connections(struct sp_datapath *dp, const char *service)

@@ -129,7 +129,7 @@ static int load_programs(struct sp_datapath *dp, const struct sp_config *config)
 	if (!err)
 		sp_response_table_fill(&dp->skel->rodata->response_table);
 	err = err ?: pin_maps(dp, config);
-	return err ?: proxy_bpf__load(dp->skel);
+	return err ?: sp_programs_load(dp->skel, dp->state.dir, &dp->programs);
 }
 
 /* Names are of splices that were there already. */
@@ -151,6 +151,7 @@ static int load_best(struct sp_datapath *dp, const struct sp_config *config)
 		return err;
 	log_warn_errno(err,
 		       "the kernel refuses the program that takes over handshakes: going on without it");
+	sp_programs_close(&dp->programs);
 	proxy_bpf__destroy(dp->skel);
 	dp->can_adopt = 0;
 	return load_programs(dp, config);
@@ -167,24 +168,23 @@ static int map_control(struct sp_datapath *dp)
 	return 0;
 }
 
-static struct bpf_program *choose_ingress(const struct sp_datapath *dp,
-					  const struct sp_config *config)
+static int ingress_fd(const struct sp_datapath *dp, const struct sp_config *config)
 {
 	if (!config->is_agent)
-		return dp->skel->progs.sp_ingress;
-	return dp->can_adopt ? dp->skel->progs.sp_agent_adopt : dp->skel->progs.sp_agent_in;
+		return dp->programs.fd[SP_PROGRAM_INGRESS];
+	return dp->programs.fd[dp->can_adopt ? SP_PROGRAM_AGENT_ADOPT : SP_PROGRAM_AGENT_IN];
 }
 
 static int egress_fd(const struct sp_datapath *dp, const struct sp_config *config)
 {
-	return config->is_agent ? bpf_program__fd(dp->skel->progs.sp_egress) : -1;
+	return config->is_agent ? dp->programs.fd[SP_PROGRAM_EGRESS] : -1;
 }
 
 static int attach_all(struct sp_datapath *dp, const struct sp_config *config,
 		      struct sp_leavings *leavings)
 {
 	memset(&dp->hooks, 0, sizeof(dp->hooks));
-	return sp_attach(dp->state.dir, config, bpf_program__fd(choose_ingress(dp, config)),
+	return sp_attach(dp->state.dir, config, ingress_fd(dp, config),
 			 egress_fd(dp, config), leavings);
 }
 
@@ -222,6 +222,7 @@ int sp_datapath_open(const struct sp_config *config, struct sp_datapath **ret_dp
 	err = attach_all(dp, config, dp->count.splices ? &dp->leavings : NULL);
 	if (err)
 		goto fail;
+	sp_programs_sweep(&dp->programs, dp->state.dir);
 	sp_state_sweep(config->state_dir);
 	*ret_dp = dp;
 	return 0;
@@ -238,7 +239,7 @@ int sp_datapath_attach(struct sp_datapath *dp, const struct sp_config *config)
 const char *sp_datapath_check_attached(struct sp_datapath *dp, const struct sp_config *config,
 				       __u64 now_ns)
 {
-	return sp_attach_check(dp->state.dir, config, bpf_program__fd(choose_ingress(dp, config)),
+	return sp_attach_check(dp->state.dir, config, ingress_fd(dp, config),
 			       egress_fd(dp, config),
 			       &dp->hooks, now_ns);
 }
@@ -266,6 +267,7 @@ void sp_datapath_close(struct sp_datapath *dp)
 	ring_buffer__free(dp->accesses);
 	if (dp->control)
 		munmap(dp->control, sysconf(_SC_PAGESIZE));
+	sp_programs_close(&dp->programs);
 	proxy_bpf__destroy(dp->skel);
 	sp_policy_watch_close(dp->policies);
 	sp_state_close(&dp->state);
@@ -373,7 +375,7 @@ int sp_datapath_patch(struct sp_datapath *dp, const struct sp_patch *patch)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = patch, .data_size_in = sizeof(*patch));
 
-	if (bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_patch), &opts))
+	if (bpf_prog_test_run_opts(dp->programs.fd[SP_PROGRAM_PATCH], &opts))
 		return -errno;
 	if (opts.retval == SP_PATCH_MOVED)
 		return -EAGAIN;
@@ -392,7 +394,7 @@ __u64 sp_datapath_listeners(struct sp_datapath *dp, const struct sp_endpoint *at
 	assert(count <= SP_LISTENERS_MAX);
 	for (unsigned int i = 0; i < count; i++)
 		ports[i] = (struct sp_listen){ .addr = at[i].addr, .port = at[i].port_be };
-	if (!count || bpf_prog_test_run_opts(bpf_program__fd(dp->skel->progs.sp_listeners), &opts))
+	if (!count || bpf_prog_test_run_opts(dp->programs.fd[SP_PROGRAM_LISTENERS], &opts))
 		return 0;
 	for (unsigned int i = 0; i < count; i++)
 		plain |= (__u64)(ports[i].pad == SP_LISTENER_PLAIN) << i;

@@ -6,6 +6,7 @@
 #include "datapath/attach.h"
 #include "datapath/datapath.h"
 #include "datapath/policy.h"
+#include "datapath/programs.h"
 #include "abi/decision.h"
 #include "abi/response.h"
 #include "proxy.skel.h"
@@ -32,6 +33,7 @@ struct sp_noted {
  */
 struct sp_datapath {
 	struct proxy_bpf	*skel;
+	struct sp_programs	programs;
 	struct ring_buffer	*ring;
 	struct sp_control	*control;
 	sp_event_fn		fn;

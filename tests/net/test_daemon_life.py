@@ -209,6 +209,32 @@ def test_unload_removes_everything(make_net, start_rig, pairs_on, family):
         assert rig.spliced.unload() == "", "a second time there is nothing to do"
 
 
+def without_digests(paths):
+    return {re.sub("_[0-9a-f]{16}$", "", path) for path in paths}
+
+
+def test_programs_go_on_with_the_next_daemon_of_the_build(raw, pair, way):
+    """Unless one of them is missing, or a map was made anew: then all are loaded. Nothing of others stays."""
+    client, server = pair(way)
+    before, there = programs(raw), pins(raw)
+    stranger = next(raw.spliced.state_dir.rglob("prog_sp_ingress_*")).with_name("prog_sp_ingress_0123456789abcdef")
+    raw.spliced.kill9()
+    raw.spliced.start()
+    assert programs(raw) == before
+    for lost in ("prog_sp_patch_*", "sp_decisions"):
+        raw.spliced.kill9()
+        next(raw.spliced.state_dir.rglob(lost)).unlink()
+        bpftool("prog", "pin", "id", *before, stranger)
+        assert stranger.exists()
+        raw.spliced.start()
+        after = programs(raw)
+        assert len(after) == 1 and not after & before, lost
+        assert without_digests(pins(raw)) == without_digests(there)
+        assert not stranger.exists()
+        transfer(client, server, 1000)
+        before = after
+
+
 def test_a_restart_leaves_no_pins_behind(raw):
     before = pins(raw)
     raw.spliced.kill9()
