@@ -283,10 +283,7 @@ static struct sp_next use_stay(struct sp_proxy *p, struct sp_conn *c, int err)
 	return sp_next(SP_NEXT_RETRY, "the commit failed");
 }
 
-/*
- * Another proxy has read the same request. Its splice is installed, and carries what the client
- * sends again.
- */
+/* Another proxy has read the same request. */
 static struct sp_next lose_next(struct sp_proxy *p, struct sp_conn *c,
 				const struct sp_splice *winner)
 {
@@ -294,7 +291,7 @@ static struct sp_next lose_next(struct sp_proxy *p, struct sp_conn *c,
 		sp_conn_reset_back(p, c);
 	sp_sync_fetched(p, winner);
 	sp_known_replace(p, winner);
-	return sp_next(SP_NEXT_END, "another proxy was first");
+	return sp_next(SP_NEXT_JOIN, "another proxy was first");
 }
 
 /* The store has answered: no byte was forwarded before. */

@@ -27,7 +27,9 @@
 #include "proxy/remake.h"
 #include "proxy/change.h"
 #include "proxy/forward.h"
+#include "proxy/head.h"
 #include "proxy/kept.h"
+#include "proxy/leg.h"
 #include "tcp/relay.h"
 
 #define SEGMENTS_FIRST	10
@@ -219,7 +221,7 @@ int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
 		return -ENOENT;
 	if (e.half.flags & SP_HALF_F_REQUESTS && !takes_boundary(c, &e))
 		return -ENOENT;
-	p->node.counters.heads_owed++;
+	p->node.counters.heads_owed += !!c->acked;
 	if (sp_remake_resume(c, &e))
 		return 0;
 	c->up = e.half;
@@ -227,6 +229,44 @@ int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
 	c->owed = owed_bytes(c);
 	begin_delivery(c, "its splice is here, with acknowledged bytes to deliver");
 	return 0;
+}
+
+/* The bytes begin where the splice ends: they are of the next request still. */
+static struct sp_next resume_behind(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(p->node.dp, &c->front, &e) ||
+	    e.meta.boundary.until != c->client.isn_theirs + 1 || sp_leg_resume(p, c))
+		return sp_next(SP_NEXT_END, "another proxy was first");
+	c->is_guess = 0;
+	sp_head_retry(p, c);
+	return sp_next(SP_NEXT_PARSE, NULL);
+}
+
+/* The other proxy reads on. A changed head is made again from the client's retransmission. */
+static struct sp_next forward_once(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_segment seg = sp_head_as_segment(p, c);
+	struct sp_entry e;
+
+	if (sp_datapath_get(p->node.dp, &c->front, &e) || e.meta.client_isn != c->client_isn ||
+	    e.half.flags & SP_HALF_F_TO_DAEMON || e.meta.change.bytes || !takes_boundary(c, &e))
+		return sp_next(SP_NEXT_END, "another proxy was first");
+	if (c->request.bytes < seg.payload_len) {
+		seg.payload_len = c->request.bytes;
+		seg.flags &= ~SP_TCP_FIN;
+	}
+	sp_forward(p, &e.half, c->client_isn, &seg, SP_RELAY_MSS);
+	return sp_next(SP_NEXT_END, "another proxy was first, and its splice carries what is held");
+}
+
+struct sp_next sp_deliver_overtaken(struct sp_proxy *p, struct sp_conn *c)
+{
+	c->is_staying = 0;
+	if (!c->acked)
+		return forward_once(p, c);
+	return sp_deliver_through_known(p, c) ? resume_behind(p, c) : sp_next_wait();
 }
 
 /* Return: 0; -1: the splice is over. */

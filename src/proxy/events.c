@@ -68,8 +68,8 @@ static void on_emptied(void *ctx)
 /* A connection about to make a splice, too late. If it is committing, the store says so. */
 static int is_overtaken(const struct sp_conn *c)
 {
-	return c->state == SP_CONN_HEAD || c->state == SP_CONN_CONNECTING ||
-	       c->state == SP_CONN_ASKING;
+	return c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING ||
+	       c->state == SP_CONN_CONNECTING || c->state == SP_CONN_ASKING;
 }
 
 /* Return: 0; -E2BIG: the table is full. */
@@ -95,10 +95,7 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
 }
 
-/*
- * @c is a further request. A later splice than before @c is of a proxy that has read the request:
- * retransmissions go there.
- */
+/* @c is a further request. A later splice than before @c is of a proxy that has read the request. */
 static void use_found_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
 {
 	if (splice->client_isn != c->client_isn || (__s32)(splice->version - c->version) <= 0 ||
@@ -107,7 +104,8 @@ static void use_found_next(struct sp_proxy *p, struct sp_conn *c, const struct s
 	if (c->state == SP_CONN_CONNECTING)
 		sp_conn_reset_back(p, c);
 	sp_known_replace(p, splice);
-	sp_machine_go(p, c, sp_next(SP_NEXT_END, "another proxy has read it"));
+	sp_machine_go(p, c, sp_next(is_overtaken(c) ? SP_NEXT_JOIN : SP_NEXT_END,
+				    "another proxy has read it"));
 }
 
 static void release_bounded(void *ctx, const struct sp_segment *seg, __u8 flags)
