@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * programs.c - programs that outlive the daemon in more than their links
+ * programs.c - pinned programs, for the next daemon
  *
  * Theory of operation
  *
- * The verifier needs most of the time of a start (0.7 s), and clients wait meanwhile whose requests
- * the daemon must read. So each program is pinned as "prog_NAME_DIGEST", and the next daemon of the
- * same build takes the pinned one. The digest is over all that makes a program: the object file,
- * its constants, and the identities of the pinned maps. Another build, or a map that was made anew,
- * has another digest: then all programs are loaded.
+ * The verifier needs most of the time of a start (0.7 s). Meanwhile clients wait whose requests the
+ * daemon must read. So each program is pinned as "prog_NAME_DIGEST", and the next daemon of the
+ * same build takes the pinned program. The digest covers the object file, its constants, and the
+ * identities of the pinned maps. Another build or a new map changes the digest: then all programs
+ * are loaded.
  */
 #include "datapath/programs.h"
 

@@ -9,8 +9,7 @@ from faults import AGENT_FAULTS, DAEMON_FAULTS, FAULTS, HOST_FAULTS
 STALL_MEDIAN_S, STALL_WORST_S = 0.4, 1.4        # of a lost host
 OFF_PHASE_MAX, LAG_MAX_S = 0.02, 0.1
 PHASE_LAG_MAX_S = 0.05      # half of what a fault in phase `commit` has for itself: see shot.py
-SPLICED = ("first_byte", "download", "upload", "idle", "fin_ours", "fin_theirs",
-           "second_first_byte", "second_download", "second_upload")
+SPLICED = ("first_byte", "download", "upload", "idle", "fin_ours", "fin_theirs")     # of `requests`, each has further ones to be read
 PHASES = [phase for _, phases in KINDS.values() for phase in phases]
 COLUMNS = ("trials", "broken", "wrong", "double", "missing", "lost pkts", "median s", "worst s")
 
