@@ -18,9 +18,8 @@ struct sp_next sp_deliver_join(struct sp_proxy *p, struct sp_conn *c);
  */
 int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c);
 /*
- * Another proxy has committed this further request: the splice is installed here. The other proxy
- * may be dead, or a former daemon of this one. So the held bytes go through that splice; the
- * backend drops duplicates.
+ * Another proxy, or a former daemon, has committed this further request, and may be dead. The
+ * splice is installed here: held bytes go through it, and the backend drops duplicates.
  */
 struct sp_next sp_deliver_overtaken(struct sp_proxy *p, struct sp_conn *c);
 struct sp_next sp_deliver_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns);

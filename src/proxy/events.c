@@ -95,7 +95,7 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
 }
 
-/* @c is a further request. A later splice than before @c is of a proxy that has read the request. */
+/* @c is a further request. A splice later than @c->version is of a proxy that has read it. */
 static void use_found_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
 {
 	if (splice->client_isn != c->client_isn || (__s32)(splice->version - c->version) <= 0 ||

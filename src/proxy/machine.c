@@ -85,7 +85,9 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 		sp_access_forward(p, c);
 		return sp_deliver_begin(p, c);
 	case SP_NEXT_JOIN:
-		return c->is_next ? sp_deliver_overtaken(p, c) : sp_deliver_join(p, c);
+		if (c->is_next)
+			return sp_deliver_overtaken(p, c);
+		return sp_deliver_join(p, c);
 	case SP_NEXT_RETRY:
 		return retry_head(p, c);
 	case SP_NEXT_STASH:
