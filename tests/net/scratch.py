@@ -25,7 +25,7 @@ mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t bpf bpf sys/fs/bpf
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs tmp tmp
-rm -rf usr/sbin/policy-rc.d etc/machine-id etc/systemd/system/*.wants lib/systemd/system/*.wants
+rm -rf usr/sbin/policy-rc.d etc/machine-id etc/systemd/system/*.wants lib/systemd/system/*.wants var/lib/man-db/auto-update
 tr -d - <proc/sys/kernel/random/uuid >etc/machine-id	# without one systemd enables all units
 ln -s /dev/null etc/systemd/system/systemd-remount-fs.service
 printf '[Unit]\nDefaultDependencies=no\nWants=systemd-journald.service\n' >etc/systemd/system/scratch.target

@@ -151,6 +151,36 @@ def test_reload_of_a_good_and_of_a_bad_file(started, ends):
     assert started.run("systemctl", "is-active", "spliced") == "active\n"
 
 
+def log_a_connection(started, net, to):
+    """Its line is on the way there."""
+    file, log = "/etc/spliced/spliced.yaml", f"access_log: {{format: json, to: {to}}}"
+    started.sh(f"sed -i '/access_log/d; s|^    default: main|    {log}\\n&|' {file}; systemctl reload spliced")
+    wait_for(lambda: log in started.run("splicectl", "config"), "the reload")
+    with tcp.listen(net.backend1, PORT) as listener, tcp.connect(net.client, VIP["snat"][4], PORT) as client:
+        client.sendall(b"hello")
+        tcp.accept(listener).close()
+
+
+def test_log_to_the_journal(started, net):
+    log_a_connection(started, net, "journal")
+    wait_for(lambda: '"bytes_in":5,' in started.run("journalctl", "--no-pager", "-o", "cat", "-t", "spliced-access"), "a line in the journal", 10)
+
+
+def test_log_is_rotated(started, net):
+    """By the package's own file for logrotate; the next lines are in a new file."""
+    log = "/var/log/spliced/front.log"
+    log_a_connection(started, net, log)
+    wait_for(lambda: '"bytes_in":5,' in started.sh(f"cat {log}", check=False), "a line in the file", 10)
+    started.run("logrotate", "-f", "/etc/logrotate.d/spliced")
+    assert '"bytes_in":5,' in started.sh(f"cat {log}.1")
+
+    def is_anew():
+        log_a_connection(started, net, log)
+        return '"bytes_in":5,' in started.sh(f"cat {log}", check=False)
+    wait_for(is_anew, "a line in the new file", 10)
+    started.sh("sed -i /access_log/d /etc/spliced/spliced.yaml; systemctl reload spliced")
+
+
 def test_upgrade_during_a_download(started, packages, ends, tmp_path):
     client, server = ends
     first, later = main_pid(started), started.copy(next_version(packages["spliced"], tmp_path))
