@@ -135,7 +135,7 @@ static uint64_t next_time(const struct sp_check *check, uint64_t now_ms)
 	return at_ms > now_ms ? at_ms : now_ms;
 }
 
-/* Checks that are due at about the same time begin together: a turn of the loop costs like a run. */
+/* Checks of a slot begin together: a turn of the loop costs as much as a run. */
 static void add_due(struct checker *c, struct sp_check *check, uint64_t at_ms)
 {
 	check->due_ms = (at_ms + SLOT_MS / 2) / SLOT_MS * SLOT_MS;

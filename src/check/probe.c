@@ -10,9 +10,9 @@
 #include "check/reason.h"
 
 #define BODY_MAX	(1 << 20)	/* searched for the configured text */
-#define RUN_TRIES	3		/* where a local port turns out to be in use */
+#define RUN_TRIES	3		/* if a local port is in use */
 #define URL_MAX		512
-#define KEPT_MAX	4096		/* probes that stay for their next run */
+#define KEPT_MAX	4096		/* probes kept for their next run */
 #define TLS_RESUMED_MS	60000		/* then the certificate is asked for again */
 
 /* ---- responses ---- */
@@ -25,7 +25,7 @@ static unsigned int response_status(const struct sp_probe *probe)
 	return status;
 }
 
-/* An empty line ends the head, or that of an interim response. */
+/* An empty line ends the head, also the head of an interim response. */
 static size_t on_header(char *data, size_t size, size_t count, void *ctx)
 {
 	struct sp_probe *probe = ctx;
@@ -101,8 +101,8 @@ static void set_transport(CURL *easy, struct sp_probe *probe)
 }
 
 /*
- * Only a probe's own handle has its TLS session. Without a directory of authorities libcurl reads
- * their file once a minute, not once a run.
+ * The TLS session of a probe is in its own handle. Without a directory of authorities libcurl reads
+ * the file of authorities once a minute, not once a run.
  */
 static void set_tls(CURL *easy, const struct sp_check_def *def)
 {
@@ -134,7 +134,7 @@ static int set_request(CURL *easy, struct sp_probe *probe)
 	return 0;
 }
 
-/* The name in the URL is for TLS; packets go to the endpoint. */
+/* The name in the URL is for TLS; packets go to the endpoint of the check. */
 static int set_url(CURL *easy, struct sp_probe *probe)
 {
 	const struct sp_check_def *def = &probe->check->def;
@@ -184,7 +184,7 @@ static void drop_handle(struct sp_probe *probe)
 	probe->headers = probe->connect_to = NULL;
 }
 
-/* A resumed session shows no certificate. */
+/* A resumed TLS session shows no certificate. */
 static int is_handle_stale(const struct sp_probe *probe)
 {
 	return !strcmp(probe->check->def.type, "https") &&

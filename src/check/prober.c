@@ -37,7 +37,7 @@ static int choose_port(struct sp_prober *p, int fd, int family)
 
 	if (!p->port_first)
 		return 0;
-	/* ports of checks that are over may be in TIME_WAIT towards other backends */
+	/* ports of earlier checks may be in TIME_WAIT towards other backends */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	for (int i = 0; i < PORT_TRIES && err == -EADDRINUSE; i++)
 		err = bind_port(fd, family, take_port(p));
@@ -73,7 +73,7 @@ static int flags_of(__u32 events)
 	return flags | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
 }
 
-/* A handshake that fails is an error. libcurl's own time of the connection is that of TLS. */
+/* A failed handshake is an error. libcurl's own time of the connection is the time of TLS. */
 static void note_connected(struct sp_probe *probe, __u32 events)
 {
 	if (events & (EPOLLIN | EPOLLOUT) && !(events & EPOLLERR))
@@ -113,7 +113,7 @@ static void on_poll(uv_poll_t *poll, int status, int uv_events)
 	collect_ended(p);
 }
 
-/* A uv_poll_t for each socket would cost twice the system calls. @known: it was added before */
+/* A uv_poll_t for each socket would cost twice the system calls. @known: set by the first call */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
 {
 	struct epoll_event event = { 0 };
@@ -181,7 +181,7 @@ int sp_prober_open(uv_loop_t *loop, sp_probe_done done, void *ctx, struct sp_pro
 	return 0;
 }
 
-/* Begin anywhere: a checker that is started anew finds TIME_WAITs of the one before. */
+/* A random first port: a restarted checker finds TIME_WAITs of its predecessor. */
 void sp_prober_set_ports(struct sp_prober *p, unsigned int first, unsigned int last)
 {
 	p->port_first = first;
