@@ -153,7 +153,8 @@
  *
  * Answer to "overview": one line
  *	{"status":OBJECT, "cluster":OBJECT, "drops":OBJECT, "events":OBJECT}
- * the answers to these commands, of one moment, with the last 50 events.
+ * the answers to these commands, of one moment, with the last 50 events. Backends, here
+ * and in "status", are listed a millisecond at a time, with other work between.
  *
  * Answer to "explain": one line
  *	{"service":TEXT, "route":N|null, "pool":TEXT|null, "status":N|null, "why":TEXT,
@@ -239,6 +240,14 @@ struct sp_connection_row {
 };
 
 struct sp_control_request;
+struct sp_control_output;
+
+/* Place in an answer to "status" or "overview", zero at first; opaque to the server. */
+struct sp_control_place {
+	void		*held;
+	size_t		pool, item;
+	int		is_open;
+};
 
 #define SP_CONTROL_NAME_MAX	128	/* "pool/backend", both as long as a name may be */
 #define SP_CONTROL_SNI_MAX	256
@@ -255,16 +264,18 @@ struct sp_control_wish {
 
 /**
  * struct sp_control_ops - what the server asks the daemon for
- * @status:	a new JSON object, taken over by the server; NULL: out of memory
- * @drops:	likewise
+ * @status:	append the next part of the line of "status" or, with @is_overview, of "overview".
+ *		Return: 1; 0: that was the last; -errno
+ * @status_ends: the last part was made, or the client is gone
+ * @drops:	a new JSON object, taken over by the server; NULL: out of memory
  * @cluster:	likewise
  * @ready:	likewise
  * @drain:	likewise; leave, or with @is_undo stay
  * @reload:	begin to read the file again. Return: a ticket; sp_control_reloaded() answers
- * @config:	likewise; @file: to compare with, or NULL
+ * @config:	begin to print the configuration; @file (copied): to compare with, or NULL. Return:
+ *		a ticket; sp_control_configured() answers; 0: too many are asked for
  * @backend:	likewise; @name is empty: all are "auto"
  * @events:	likewise; lines behind @since, at most the last @max, 0: all
- * @overview:	likewise
  * @explain:	likewise
  * @trace_begin: watch what matches @wanted (borrowed until @trace_end). Return: a number for the
  *		next two; -errno
@@ -279,16 +290,17 @@ struct sp_control_wish {
  * Called from the event loop; must not block.
  */
 struct sp_control_ops {
-	json_t *(*status)(void *ctx);
+	int (*status)(void *ctx, int is_overview, struct sp_control_place *place,
+		      struct sp_control_output *out);
+	void (*status_ends)(void *ctx, struct sp_control_place *place);
 	json_t *(*drops)(void *ctx);
 	json_t *(*cluster)(void *ctx);
 	json_t *(*ready)(void *ctx);
 	json_t *(*drain)(void *ctx, int is_undo);
 	__u64 (*reload)(void *ctx);
-	json_t *(*config)(void *ctx, const char *file);
+	__u64 (*config)(void *ctx, const char *file);
 	json_t *(*backend)(void *ctx, const char *name, const char *order, int is_here);
 	json_t *(*events)(void *ctx, __u64 since, __u64 max);
-	json_t *(*overview)(void *ctx);
 	json_t *(*explain)(void *ctx, const struct sp_control_wish *wish);
 	int (*trace_begin)(void *ctx, const struct sp_control_request *wanted);
 	json_t *(*trace_next)(void *ctx, int trace);
@@ -325,5 +337,8 @@ void sp_control_close(struct sp_control_server *server);
  * taken over.
  */
 void sp_control_reloaded(struct sp_control_server *server, __u64 ticket, json_t *answer);
+/* Likewise, the client with this ticket of @config. @answer: a line, taken over. */
+void sp_control_configured(struct sp_control_server *server, __u64 ticket,
+			   struct sp_control_output *answer);
 
 #endif

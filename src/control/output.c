@@ -25,15 +25,31 @@ static int append_bytes(const char *data, size_t len, void *arg)
 	return 0;
 }
 
-int sp_control_output_add(struct sp_control_output *out, json_t *json)
+int sp_control_output_text(struct sp_control_output *out, const char *text)
 {
-	int err = -ENOMEM;
+	return append_bytes(text, strlen(text), out);
+}
 
-	if (json && !json_dump_callback(json, append_bytes, out, JSON_COMPACT) &&
-	    !append_bytes("\n", 1, out))
-		err = 0;
+int sp_control_output_json(struct sp_control_output *out, json_t *json)
+{
+	int err = json && !json_dump_callback(json, append_bytes, out,
+					     JSON_COMPACT | JSON_ENCODE_ANY) ? 0 : -ENOMEM;
+
 	json_decref(json);
 	return err;
+}
+
+int sp_control_output_open(struct sp_control_output *out, json_t *json)
+{
+	int err = sp_control_output_json(out, json);
+
+	out->len -= !err;
+	return err;
+}
+
+int sp_control_output_add(struct sp_control_output *out, json_t *json)
+{
+	return sp_control_output_json(out, json) ?: sp_control_output_text(out, "\n");
 }
 
 json_t *sp_control_row_json(const struct sp_connection_row *row)

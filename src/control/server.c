@@ -125,6 +125,12 @@ void sp_control_close(struct sp_control_server *server)
 	uv_close((uv_handle_t *)&server->listener, on_listener_closed);
 }
 
+void sp_control_configured(struct sp_control_server *server, __u64 ticket,
+			   struct sp_control_output *answer)
+{
+	sp_control_sessions_configured(&server->sessions, ticket, answer);
+}
+
 void sp_control_reloaded(struct sp_control_server *server, __u64 ticket, json_t *answer)
 {
 	sp_control_sessions_reloaded(&server->sessions, ticket, answer);

@@ -8,9 +8,9 @@
  *			-> TRACING <-> WRITING
  *
  *	READING	collects the request in @in; limit SP_CONTROL_REQUEST_MS
- *	LISTING	a batch of the list is due: the idle handle makes one batch, of one session, per
+ *	LISTING	a batch of a list or of a status is due: the idle handle makes one batch, of one session, per
  *		turn of the loop. So neither a long list nor many lists keep the loop from packets.
- *	WAITING	a reload is under way, which has an end
+ *	WAITING	a reload or a configuration is under way, which has an end
  *	WRITING	@out belongs to libuv; limit PIECE_MS. For a client that does not read nothing is produced, so
  *		@out is never longer than FLUSH_BYTES and a batch.
  *	TRACING	each tick writes the lines of a trace, until it is over, or the client leaves
@@ -105,11 +105,19 @@ static __u64 stop_trace(struct sp_control_session *s)
 	return s->all->ops->trace_end(s->all->ctx, s->trace);
 }
 
+static void end_status(struct sp_control_session *s)
+{
+	if (s->place.held)
+		s->all->ops->status_ends(s->all->ctx, &s->place);
+	s->place = (struct sp_control_place){ 0 };
+}
+
 static void close_session(struct sp_control_session *s)
 {
 	if (!is_served(s->state))
 		return;
 	stop_trace(s);
+	end_status(s);
 	enter_state(s, SP_SESSION_CLOSING);
 	uv_close((uv_handle_t *)&s->pipe, on_session_closed);
 }
@@ -228,6 +236,24 @@ static void list_batch(struct sp_control_session *s)
 		flush_output(s);
 }
 
+/* ---- the state of the daemon ---- */
+
+static void status_batch(struct sp_control_session *s)
+{
+	int is_overview = s->request.command == SP_CONTROL_OVERVIEW;
+	int more = s->all->ops->status(s->all->ctx, is_overview, &s->place, &s->out);
+
+	if (more < 0) {
+		close_session(s);
+		return;
+	}
+	s->is_last = !more;
+	if (!more)
+		end_status(s);
+	if (!more || s->out.len >= FLUSH_BYTES)
+		flush_output(s);
+}
+
 /* ---- traces ---- */
 
 /* What has come since the last turn, as far as one piece has room. */
@@ -292,7 +318,9 @@ static void run_request(struct sp_control_session *s)
 
 	switch (s->request.command) {
 	case SP_CONTROL_STATUS:
-		answer_last(s, ops->status(ctx));
+	case SP_CONTROL_OVERVIEW:
+	case SP_CONTROL_CONNECTIONS:
+		enter_state(s, SP_SESSION_LISTING);
 		break;
 	case SP_CONTROL_DROPS:
 		answer_last(s, ops->drops(ctx));
@@ -311,7 +339,10 @@ static void run_request(struct sp_control_session *s)
 		s->ticket = ops->reload(ctx);
 		break;
 	case SP_CONTROL_CONFIG:
-		answer_last(s, ops->config(ctx, *s->request.file ? s->request.file : NULL));
+		enter_state(s, SP_SESSION_WAITING);
+		s->ticket = ops->config(ctx, *s->request.file ? s->request.file : NULL);
+		if (!s->ticket)
+			refuse_request(s, "as many configurations as may be are asked for; try again later");
 		break;
 	case SP_CONTROL_BACKEND:
 		answer_last(s, ops->backend(ctx, s->request.name, s->request.order,
@@ -320,17 +351,11 @@ static void run_request(struct sp_control_session *s)
 	case SP_CONTROL_EVENTS:
 		answer_last(s, ops->events(ctx, s->request.since, s->request.limit));
 		break;
-	case SP_CONTROL_OVERVIEW:
-		answer_last(s, ops->overview(ctx));
-		break;
 	case SP_CONTROL_EXPLAIN:
 		answer_last(s, ops->explain(ctx, &s->request.wish));
 		break;
 	case SP_CONTROL_TRACE:
 		begin_trace(s);
-		break;
-	case SP_CONTROL_CONNECTIONS:
-		enter_state(s, SP_SESSION_LISTING);
 		break;
 	case SP_CONTROL_COMMAND_COUNT:
 		break;
@@ -396,10 +421,13 @@ static void on_idle(uv_idle_t *handle)
 		struct sp_control_session *s = &all->slots[all->turn_idx];
 
 		all->turn_idx = (all->turn_idx + 1) % SP_CONTROL_SLOTS;
-		if (s->state == SP_SESSION_LISTING) {
+		if (s->state != SP_SESSION_LISTING)
+			continue;
+		if (s->request.command == SP_CONTROL_CONNECTIONS)
 			list_batch(s);
-			return;
-		}
+		else
+			status_batch(s);
+		return;
 	}
 }
 
@@ -484,9 +512,30 @@ void sp_control_sessions_reloaded(struct sp_control_sessions *all, __u64 ticket,
 	for (unsigned int i = 0; i < SP_CONTROL_SLOTS; i++) {
 		struct sp_control_session *s = &all->slots[i];
 
-		if (s->state == SP_SESSION_WAITING && s->ticket <= ticket)
+		if (s->state == SP_SESSION_WAITING && s->ticket <= ticket &&
+		    s->request.command == SP_CONTROL_RELOAD)
 			answer_last(s, json_incref(answer));
 	}
+}
+
+void sp_control_sessions_configured(struct sp_control_sessions *all, __u64 ticket,
+				    struct sp_control_output *answer)
+{
+	for (unsigned int i = 0; i < SP_CONTROL_SLOTS; i++) {
+		struct sp_control_session *s = &all->slots[i];
+
+		if (s->state != SP_SESSION_WAITING || s->ticket != ticket ||
+		    s->request.command != SP_CONTROL_CONFIG)
+			continue;
+		free(s->out.data);
+		s->out = *answer;
+		*answer = (struct sp_control_output){ 0 };
+		s->is_last = 1;
+		flush_output(s);
+		return;
+	}
+	free(answer->data);
+	*answer = (struct sp_control_output){ 0 };
 }
 
 void sp_control_sessions_init(struct sp_control_sessions *all)

@@ -30,7 +30,8 @@ enum sp_control_session_state {
  * @is_last:	nothing comes after @out
  * @cursor, @shown, @seen, @has_more: of a list; @shown of a trace, too
  * @is_tracing:	@trace is on until @trace_until_ms
- * @ticket:	of the reload that is WAITING
+ * @ticket:	of the reload or configuration that is WAITING
+ * @place:	in a status
  */
 struct sp_control_session {
 	struct sp_control_sessions *all;
@@ -51,6 +52,7 @@ struct sp_control_session {
 	int is_tracing, trace;
 	uint64_t trace_until_ms;
 	__u64 ticket;
+	struct sp_control_place place;
 };
 
 /**
@@ -87,6 +89,10 @@ int sp_control_sessions_accept(struct sp_control_sessions *all, uv_stream_t *lis
 
 /* As sp_control_reloaded(); @answer is borrowed. */
 void sp_control_sessions_reloaded(struct sp_control_sessions *all, __u64 ticket, json_t *answer);
+
+/* As sp_control_configured(). */
+void sp_control_sessions_configured(struct sp_control_sessions *all, __u64 ticket,
+				    struct sp_control_output *answer);
 
 /* Cut all off. @all must stay until @gone finds no handle any more. */
 void sp_control_sessions_close(struct sp_control_sessions *all);

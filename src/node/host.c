@@ -4,8 +4,8 @@
  *
  * Theory of operation
  *
- * The datapath looks up the route of each packet, and the kernel finds none if the interface of
- * arrival does not forward. Service addresses are routed to this machine, and are not its own: else
+ * The datapath looks up the route of each packet. The kernel finds a route only if the interface
+ * of arrival forwards. Service addresses are routed to this machine, and are not its own: else
  * the kernel's stack would answer RST as soon as the datapath is gone.
  *
  * A warning of these kinds ends three seconds after the last sp_warn().
@@ -22,7 +22,7 @@
 #include "base/warnings.h"
 #include "node/nexthop.h"
 
-/* addresses of a configuration to look up: a query takes some microseconds */
+/* routes of a configuration to look up: a lookup takes microseconds */
 #define LOOKUPS_MAX	1024
 
 int sp_host_forwards(const char *interface, int is_v4)
@@ -49,7 +49,7 @@ int sp_host_has_family(const struct sp_config *config, int is_v4)
 	return 0;
 }
 
-static int is_here(const struct sp_config *config)
+int sp_host_is_here(const struct sp_config *config)
 {
 	for (size_t i = 0; i < config->interface_count; i++)
 		if (if_nametoindex(config->interfaces[i]))
@@ -106,7 +106,7 @@ static void check_service(const struct sp_listen_conf *listen)
 		warn_of_route(listen, at, addr);
 }
 
-static void check_backend(const struct sp_pool_conf *pool, const struct sp_backend_conf *b)
+void sp_host_warn_of_backend(const struct sp_pool_conf *pool, const struct sp_backend_conf *b)
 {
 	struct sp_nexthop hop = sp_nexthop_get(&b->at.addr);
 	char at[SP_ENDPOINT_STRLEN];
@@ -119,15 +119,23 @@ static void check_backend(const struct sp_pool_conf *pool, const struct sp_backe
 		hop.is_refused ? ", but a blackhole or the like" : "");
 }
 
-static void check_routes(const struct sp_config *config)
+/* Return: lookups that are left. */
+static size_t check_services(const struct sp_config *config)
 {
 	size_t left = LOOKUPS_MAX;
 
 	for (size_t i = 0; i < config->listen_count && left; i++, left--)
 		check_service(&config->listens[i]);
+	return left;
+}
+
+static void check_routes(const struct sp_config *config)
+{
+	size_t left = check_services(config);
+
 	for (size_t i = 0; i < config->pool_count; i++)
 		for (size_t j = 0; j < config->pools[i].backend_count && left; j++, left--)
-			check_backend(&config->pools[i], &config->pools[i].backends[j]);
+			sp_host_warn_of_backend(&config->pools[i], &config->pools[i].backends[j]);
 }
 
 static int is_about_routes(const struct sp_warning *w)
@@ -148,11 +156,11 @@ static int has_route_warning(void)
 
 void sp_host_warn(const struct sp_config *config)
 {
-	if (config->is_agent || !is_here(config))
+	if (config->is_agent || !sp_host_is_here(config))
 		return;
 	check_forwarding(config, 1);
 	check_forwarding(config, 0);
-	check_routes(config);
+	check_services(config);
 }
 
 void sp_host_tick(const struct sp_config *config)

@@ -14,6 +14,12 @@ int sp_host_forwards(const char *interface, int is_v4);
 /* Return: whether the configuration has a service of the family. */
 int sp_host_has_family(const struct sp_config *config, int is_v4);
 
+/* Whether the machine has an interface of @config. */
+int sp_host_is_here(const struct sp_config *config);
+/* Warn of a backend without a route. */
+void sp_host_warn_of_backend(const struct sp_pool_conf *pool,
+			     const struct sp_backend_conf *backend);
+
 /*
  * Warn of missing settings, at the start and at a reload. For an agent, or on a machine without the
  * interfaces, nothing happens.

@@ -12,8 +12,8 @@
 #include "base/warnings.h"
 #include "node/host.h"
 
-/* backends of a configuration: each takes some microseconds, while packets wait */
-#define CHECK_MAX	4096
+#define CHECK_MAX	4096	/* backends of a configuration */
+#define CHECKS_PER_TICK	64
 #define DISCARD_PORT	9
 
 static int is_loopback(const struct sp_addr *addr)
@@ -83,22 +83,51 @@ static int is_still_local(const struct sp_config *config, const char *object)
 	       sp_local_is(&at.addr);
 }
 
-void sp_local_warn(const struct sp_config *config, int is_same_file)
+static void end_warnings(const struct sp_config *config)
 {
 	const struct sp_warning *w = NULL;
-	unsigned int checks = 0;
 
 	while ((w = sp_warnings_next(w)))
 		if (w->kind == SP_WARNING_BACKEND_LOCAL && !is_still_local(config, w->object))
 			sp_warn_over(w->kind, w->object);
-	for (const struct sp_pool_conf *p = config->pools; p < config->pools + config->pool_count;
-	     p++)
-		for (size_t i = 0; i < p->backend_count; i++) {
-			if (is_same_file && !p->backends[i].origin)
-				continue;
-			if (checks++ < CHECK_MAX && sp_local_is(&p->backends[i].at.addr))
-				warn_of_backend(p, &p->backends[i]);
-		}
+}
+
+void sp_local_begin(struct sp_local_walk *w, const struct sp_config *config, int is_same_file)
+{
+	int is_found = is_same_file && (!w->left || w->is_found);
+
+	*w = (struct sp_local_walk){ .left = CHECK_MAX, .is_found = is_found,
+				     .has_routes = sp_host_is_here(config) };
+	end_warnings(config);
 	if (!is_same_file)
 		sp_host_warn(config);
+}
+
+static void examine_backend(const struct sp_local_walk *w, const struct sp_pool_conf *pool,
+			    const struct sp_backend_conf *backend)
+{
+	if (sp_local_is(&backend->at.addr))
+		warn_of_backend(pool, backend);
+	else if (w->has_routes)
+		sp_host_warn_of_backend(pool, backend);
+}
+
+void sp_local_tick(struct sp_local_walk *w, const struct sp_config *config)
+{
+	for (int checks = 0; checks < CHECKS_PER_TICK && w->left;) {
+		const struct sp_pool_conf *pool = &config->pools[w->pool];
+
+		if (w->pool == config->pool_count) {
+			w->left = 0;
+		} else if (w->backend == pool->backend_count) {
+			w->pool++;
+			w->backend = 0;
+		} else if (!w->is_found || pool->backends[w->backend].origin) {
+			checks++;
+			w->left--;
+			examine_backend(w, pool, &pool->backends[w->backend++]);
+		} else {
+			w->backend++;
+		}
+	}
 }

@@ -22,6 +22,7 @@
 #include "node/local.h"
 #include "node/firewall.h"
 #include "node/loader.h"
+#include "node/worker.h"
 #include "node/orders.h"
 #include "node/reload.h"
 #include "node/report_config.h"
@@ -308,8 +309,10 @@ static int start_loop(struct daemon *d)
 		sp_names_on_change(d->names, on_names, d);
 	err = sp_control_open(&d->loop, d->config->control, &sp_report_ops, &d->report,
 			      &d->control);
-	return err ?: sp_loader_open(&d->loop, d->role, d->report.config_path, on_loaded, d,
-				     &d->report.loader);
+	d->report.control = d->control;
+	err = err ?: sp_worker_open(&d->loop, &d->report.worker);
+	return err ?: sp_loader_new(d->report.worker, d->role, d->report.config_path, on_loaded, d,
+				    &d->report.loader);
 }
 
 /* Stop all callbacks first: they use resources that are closed next. */
@@ -318,7 +321,8 @@ static void stop_loop(struct daemon *d)
 	uv_poll_stop(&d->events);
 	uv_timer_stop(&d->tick);
 	uv_timer_stop(&d->age);
-	sp_loader_close(d->report.loader);
+	sp_worker_close(d->report.worker);
+	sp_loader_free(d->report.loader);
 	sp_checker_close(d->checker);
 	sp_names_close(d->names);
 	sp_control_close(d->control);
@@ -465,6 +469,7 @@ static int check_keys(const char *path)
 static int check_config(const struct sp_role *role, const char *path)
 {
 	char error[SP_CONFIG_ERROR_MAX];
+	struct sp_local_walk walk = { 0 };
 	struct sp_config *config;
 	int err;
 
@@ -476,7 +481,9 @@ static int check_config(const struct sp_role *role, const char *path)
 	fflush(stdout);
 	sp_log_init(role->name, SP_LOG_INFO);
 	err = check_keys(config->key_file) ?: sp_files_check(config);
-	sp_local_warn(config, 0);
+	sp_local_begin(&walk, config, 0);
+	while (walk.left)
+		sp_local_tick(&walk, config);
 	if (role->warn_of_host)
 		role->warn_of_host(config);
 	sp_config_free(config);

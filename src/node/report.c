@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/addr.h"
 #include "base/log.h"
+#include "control/output.h"
 #include "node/explain.h"
 #include "node/orders.h"
 #include "node/report_check.h"
@@ -21,80 +22,13 @@
 #include "node/report_fate.h"
 #include "node/report_mode.h"
 #include "node/report_names.h"
+#include "node/report_pools.h"
 #include "node/report_traffic.h"
 #include "node/report_warnings.h"
 
 #define NAMES_WAIT_NS	5000000000ULL	/* for the first answers of resolvers, from the start */
 #define ROWS_AT_ONCE 1024
 #define OVERVIEW_EVENTS 50
-
-static const char *backend_state(const struct sp_backend_conf *conf, const struct sp_backend *b)
-{
-	if (!sp_backend_weight(b, conf) || b->order == SP_BACKEND_ORDER_DRAIN)
-		return "draining";
-	return sp_backend_is_out(b) || b->is_down ? "down" : "up";
-}
-
-/* @b: NULL during a reload */
-static json_t *make_backend(const struct sp_pool_conf *pool, const struct sp_backend_conf *conf,
-			    const struct sp_backend *b, const struct sp_member *agent,
-			    json_t *ordered, json_t *modes)
-{
-	static const struct sp_backend unknown;
-	__u64 now_ns = sp_now_ns(), retry_ns;
-	char text[SP_ENDPOINT_STRLEN];
-
-	b = b ?: &unknown;
-	retry_ns = b->is_down && b->retry_at_ns > now_ns ? b->retry_at_ns - now_ns : 0;
-	return json_pack("{s:s, s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:i, s:o, s:s, s:o, s:o, s:s?, s:s?, s:o}", "name",
-			 conf->name,
-			 "address", sp_endpoint_format(&conf->at.addr, conf->at.port_be, text),
-			 "weight", (int)sp_backend_weight(b, conf), "state", backend_state(conf, b),
-			 "retry_ms", (json_int_t)(retry_ns / 1000000), "failures", (int)b->failures,
-			 "open", (json_int_t)b->load.connections,
-			 "connections", (json_int_t)b->connections, "refused",
-			 (json_int_t)b->refused,
-			 "silent", (json_int_t)b->silent, "opening",
-			 (int)b->opening, "check",
-			 sp_report_check(pool, b, now_ns), "order", sp_order_name(b->order),
-			 "ordered_weight", sp_order_weight(b->weight), "ordered", ordered, "agent", agent ? agent->name :
-			 NULL, "from", conf->origin, "modes", modes);
-}
-
-static json_t *list_backends(const struct sp_report *r, size_t pool_idx)
-{
-	const struct sp_backends *b = r->node->role->backends ? r->node->role->backends(r->node)
-							      : NULL;
-	const struct sp_pool_conf *p = &r->node->config->pools[pool_idx];
-	unsigned int wanted = sp_report_wanted(r->node->config, pool_idx);
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < p->backend_count; i++) {
-		const struct sp_member *agent =
-			sp_cluster_agent_at(r->node->cluster, &p->backends[i].at);
-
-		json_array_append_new(list,
-				      make_backend(p, &p->backends[i], sp_backends_at(b, p, i),
-						   agent, sp_orders_explain(r->node, p, i),
-						   sp_report_modes(wanted, p, agent,
-								   &p->backends[i].at)));
-	}
-	return list;
-}
-
-static json_t *list_pools(const struct sp_report *r)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < r->node->config->pool_count; i++) {
-		json_t *pool = json_pack("{s:s, s:o}", "name", r->node->config->pools[i].name,
-					 "backends", list_backends(r, i));
-
-		sp_report_names(r->node, i, pool);
-		json_array_append_new(list, pool);
-	}
-	return list;
-}
 
 static json_t *list_counters(const struct sp_report *r)
 {
@@ -254,14 +188,14 @@ static json_t *add_standing(const struct sp_report *r, json_t *o)
 	return o;
 }
 
-static json_t *report_status(void *ctx)
+/* Without the pools. */
+static json_t *make_status(const struct sp_report *r)
 {
-	const struct sp_report *r = ctx;
 	const struct sp_node *c = r->node;
 	json_t *warnings = sp_report_warnings(r->node);
 
-	return add_standing(r,
-			    json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", SP_VERSION,
+	return add_standing(r, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, "
+			 "s:o}", "version", SP_VERSION,
 			 "pid", (int)getpid(), "uptime_s",
 			 (json_int_t)((sp_now_ns() - r->start_ns) / 1000000000),
 			 "config", r->config_path, "splices",
@@ -270,7 +204,7 @@ static json_t *report_status(void *ctx)
 			 (int)r->node->role->pending(r->node),
 			 "warnings", sp_report_warning_texts(warnings), "warning_details", warnings,
 			 "checker", sp_report_checker(r->checker),
-			 "services", sp_report_services(c), "pools", list_pools(r),
+			 "services", sp_report_services(c),
 			 "counters", list_counters(r), "durations",
 			 list_durations(&c->durations)));
 }
@@ -380,12 +314,45 @@ static int report_connections(void *ctx, __u64 *cursor, struct sp_connection_row
 	return filled;
 }
 
-/* The answers to four commands, of one moment: a page with all parts is a single request. */
-static json_t *report_overview(void *ctx)
+/*
+ * The answers to four commands, of one moment: a page with all parts is a single request. The pools
+ * come last, in parts, because thousands of backends take longer than packets should wait.
+ */
+static int begin_status(struct sp_report *r, int is_overview, struct sp_control_output *out)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "status", report_status(ctx), "cluster",
-			 report_cluster(ctx), "drops", report_drops(ctx), "events",
-			 sp_report_events(ctx, 0, OVERVIEW_EVENTS));
+	json_t *others;
+	int err = 0;
+
+	if (is_overview) {
+		others = json_pack("{s:o, s:o, s:o}", "cluster", report_cluster(r), "drops",
+				   report_drops(r), "events",
+				   sp_report_events(r, 0, OVERVIEW_EVENTS));
+		err = sp_control_output_open(out, others) ?:
+			sp_control_output_text(out, ",\"status\":");
+	}
+	err = err ?: sp_control_output_open(out, make_status(r));
+	return err ?: sp_control_output_text(out, ",\"pools\":[");
+}
+
+static int report_status(void *ctx, int is_overview, struct sp_control_place *place,
+			 struct sp_control_output *out)
+{
+	struct sp_report *r = ctx;
+	int more;
+
+	if (!place->held) {
+		place->held = sp_config_get(r->node->config);
+		return begin_status(r, is_overview, out) ?: 1;
+	}
+	more = sp_report_pools(r->node, place, out);
+	if (more)
+		return more;
+	return sp_control_output_text(out, is_overview ? "]}}\n" : "]}\n");
+}
+
+static void end_status(void *ctx, struct sp_control_place *place)
+{
+	sp_config_put(place->held);
 }
 
 static json_t *explain_request(void *ctx, const struct sp_control_wish *wish)
@@ -420,11 +387,11 @@ static __u64 end_trace(void *ctx, int trace)
 }
 
 const struct sp_control_ops sp_report_ops = {
-	.status = report_status, .drops = report_drops, .cluster = report_cluster,
+	.status = report_status, .status_ends = end_status, .drops = report_drops, .cluster = report_cluster,
 	.ready = report_ready,
 	.drain = set_draining, .backend = order_backend, .connections = report_connections,
 	.reload = sp_report_reload, .config = sp_report_config,
-	.events = sp_report_events, .overview = report_overview,
+	.events = sp_report_events,
 	.explain = explain_request,
 	.trace_begin = begin_trace, .trace_next = next_of_trace, .trace_end = end_trace,
 };

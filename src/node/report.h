@@ -11,7 +11,8 @@
 /*
  * All borrowed. @start_ns: CLOCK_BOOTTIME. @is_draining: by splicectl drain-self, kept by reloads.
  * @detached: an interface without our program, see sp_attach_check(); NULL: none
- * @checker: NULL: an agent's
+ * @checker: NULL: an agent's. @control: gets the answers to reloads and prints
+ * @print_ticket: of the last print of a configuration; @prints: under way
  */
 struct sp_report {
 	struct sp_node		*node;
@@ -20,8 +21,12 @@ struct sp_report {
 	int			is_draining;
 	const char		*detached;
 	struct sp_checker	*checker;
+	struct sp_worker	*worker;
 	struct sp_loader	*loader;
 	__u64			reload_ns;
+	struct sp_control_server *control;
+	__u64			print_ticket;
+	unsigned int		prints;
 };
 
 /* Tell all members whether this proxy is ready, at each heartbeat. */

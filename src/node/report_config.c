@@ -3,15 +3,19 @@
 #include "node/report_config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/output.h"
 #include "node/checker.h"
 #include "node/loader.h"
 #include "node/orders.h"
 #include "node/reload.h"
+#include "node/worker.h"
 
 #define NS_PER_MS 1000000
+#define PRINTS_MAX SP_CONTROL_CLIENTS_MAX	/* their clients may be gone */
 
 __u64 sp_report_reload(void *ctx)
 {
@@ -53,6 +57,25 @@ json_t *sp_report_reloaded(struct sp_report *r, int err, const char *reason,
 	return json_pack("{s:i, s:i}", "took_ms", took_ms, "paused_ms", paused_ms);
 }
 
+/* ---- a configuration, and what a file would change ---- */
+
+/**
+ * struct print - printed in the worker
+ * @now:	a reference, of the loop
+ * @file:	to compare with, or NULL
+ * @next:	of @file
+ * @answer:	without its end
+ */
+struct print {
+	struct sp_work			work;
+	struct sp_report		*report;
+	__u64				ticket;
+	struct sp_config		*now, *next;
+	char				*file;
+	int				err;
+	struct sp_control_output	answer;
+};
+
 /* NULL: out of memory */
 static json_t *print_config(const struct sp_config *config)
 {
@@ -69,21 +92,79 @@ static json_t *print_config(const struct sp_config *config)
 	return json;
 }
 
-json_t *sp_report_config(void *ctx, const char *file)
+static void run_print(struct sp_work *work)
 {
-	const struct sp_report *r = ctx;
+	struct print *p = (struct print *)work;
+	const struct sp_report *r = p->report;
 	char error[SP_CONFIG_ERROR_MAX];
-	struct sp_config *next;
-	json_t *json;
 
-	if (!file)
-		return json_pack("{s:s, s:o}", "file", r->config_path, "config",
-				 print_config(r->node->config));
-	if (r->node->role->load(file, error, &next))
-		return json_pack("{s:s}", "error", error);
-	json = json_pack("{s:s, s:o, s:o, s:s?}", "file", file, "config",
-			 print_config(r->node->config), "next", print_config(next),
-			 "needs_start", sp_reload_needs_start(r->node, next));
-	sp_config_put(next);
-	return json;
+	if (p->file && r->node->role->load(p->file, error, &p->next)) {
+		p->next = NULL;
+		p->err = sp_control_output_open(&p->answer, json_pack("{s:s}", "error", error));
+		return;
+	}
+	p->err = sp_control_output_open(&p->answer,
+					json_pack("{s:s, s:o}", "file",
+						  p->file ?: r->config_path, "config",
+						  print_config(p->now)));
+	if (p->next && !p->err)
+		p->err = sp_control_output_text(&p->answer, ",\"next\":") ?:
+			sp_control_output_json(&p->answer, print_config(p->next));
+}
+
+static void free_print(struct sp_work *work)
+{
+	struct print *p = (struct print *)work;
+
+	p->report->prints--;
+	sp_config_put(p->now);
+	sp_config_put(p->next);
+	free(p->file);
+	free(p->answer.data);
+	free(p);
+}
+
+static int end_answer(struct print *p)
+{
+	const char *setting;
+
+	if (p->err || !p->next)
+		return p->err ?: sp_control_output_text(&p->answer, "}\n");
+	setting = sp_reload_needs_start(p->report->node, p->next);
+	return sp_control_output_text(&p->answer, ",\"needs_start\":") ?:
+		sp_control_output_json(&p->answer, setting ? json_string(setting) : json_null()) ?:
+		sp_control_output_text(&p->answer, "}\n");
+}
+
+static void end_print(struct sp_work *work)
+{
+	struct print *p = (struct print *)work;
+
+	if (end_answer(p)) {
+		p->answer.len = 0;
+		sp_control_output_add(&p->answer, json_pack("{s:s}", "error", "out of memory"));
+	}
+	sp_control_configured(p->report->control, p->ticket, &p->answer);
+	free_print(work);
+}
+
+__u64 sp_report_config(void *ctx, const char *file)
+{
+	struct sp_report *r = ctx;
+	struct print *p = r->prints < PRINTS_MAX ? calloc(1, sizeof(*p)) : NULL;
+
+	if (!p)
+		return 0;
+	*p = (struct print){
+		.work = { .run = run_print, .done = end_print, .drop = free_print }, .report = r,
+		.ticket = ++r->print_ticket, .now = sp_config_get(r->node->config),
+		.file = file ? strdup(file) : NULL,
+	};
+	r->prints++;
+	if (file && !p->file) {
+		free_print(&p->work);
+		return 0;
+	}
+	sp_worker_add(r->worker, &p->work);
+	return p->ticket;
 }

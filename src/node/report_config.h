@@ -11,7 +11,7 @@ __u64 sp_report_reload(void *ctx);
 json_t *sp_report_reloaded(struct sp_report *report, int err, const char *reason,
 			   struct sp_config *next);
 
-/* The answer of struct sp_control_ops. */
-json_t *sp_report_config(void *ctx, const char *file);
+/* Operation of struct sp_control_ops. */
+__u64 sp_report_config(void *ctx, const char *file);
 
 #endif

@@ -39,6 +39,7 @@ static void tick_proxy(struct sp_node *node)
 
 	p->reclaim_budget = RECLAIM_PER_TICK;
 	sp_backends_tick(p->backends);
+	sp_local_tick(&p->local, node->config);
 	sp_machine_tick(p);
 	sp_datapath_check_admitted(p->node.dp, is_pending, p);
 }
@@ -160,7 +161,7 @@ static int configure_proxy(struct sp_node *node, struct sp_config *config)
 	sp_node_configure(node, config);
 	node->ager.pause_max_ms = find_pause_ms(config);
 	sp_degraded_configure(&p->degraded, config, sp_now_ns());
-	sp_local_warn(config, is_same_file);
+	sp_local_begin(&p->local, config, is_same_file);
 	return 0;
 }
 

@@ -27,6 +27,7 @@
 #define SP_PROXY_PROXY_H
 
 #include "base/clock.h"
+#include "node/local.h"
 #include "node/role.h"
 #include "node/route_mtu.h"
 #include "proxy/conn.h"
@@ -88,6 +89,7 @@ struct sp_proxy {
 	struct sp_sync			sync;
 	struct sp_route_mtus		route_mtus;
 	struct sp_degraded		degraded;
+	struct sp_local_walk		local;
 	__u64				offer_warned_ns;
 	__u32				parse_budget;
 	const struct sp_addr		*wanting;

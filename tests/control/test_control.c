@@ -33,6 +33,8 @@ struct daemon {
 	uv_timer_t loading;
 	struct sp_control_server **server;
 	int orders;
+	int holds, status_err;	/* of a status */
+	char file[32];
 };
 
 struct fixture {
@@ -75,9 +77,29 @@ static int give_connections(void *ctx, __u64 *cursor, struct sp_connection_row *
 	return count;
 }
 
-static json_t *give_status(void *ctx)
+/* In three parts. */
+static int give_status(void *ctx, int is_overview, struct sp_control_place *place,
+		       struct sp_control_output *out)
 {
-	return json_pack("{s:s, s:b}", "version", "0", "ready", 1);
+	struct daemon *daemon = ctx;
+
+	if (!place->held) {
+		daemon->holds++;
+		place->held = daemon;
+		return sp_control_output_open(out, json_pack("{s:s, s:b}", "version", "0", "ready",
+							     1)) ?: 1;
+	}
+	if (daemon->status_err)
+		return daemon->status_err;
+	return sp_control_output_text(out, place->item ? "}\n" : is_overview ? ",\"all\":1" : "") ?:
+		!place->item++;
+}
+
+static void release_status(void *ctx, struct sp_control_place *place)
+{
+	struct daemon *daemon = ctx;
+
+	daemon->holds--;
 }
 
 static json_t *give_drops(void *ctx)
@@ -132,9 +154,27 @@ static __u64 reload(void *ctx)
 	return ++daemon->ticket;
 }
 
-static json_t *give_config(void *ctx, const char *file)
+static void on_configured(uv_timer_t *timer)
 {
-	return json_pack("{s:s, s:s?}", "config", "x: 1\n", "file", file);
+	struct daemon *daemon = timer->data;
+	struct sp_control_output answer = { 0 };
+
+	uv_timer_stop(timer);
+	sp_control_output_add(&answer, json_pack("{s:s, s:s?}", "config", "x: 1\n", "file",
+						 *daemon->file ? daemon->file : NULL));
+	sp_control_configured(*daemon->server, daemon->ticket, &answer);
+	assert_null(answer.data);
+}
+
+static __u64 give_config(void *ctx, const char *file)
+{
+	struct daemon *daemon = ctx;
+
+	if (file && !strcmp(file, "/busy"))
+		return 0;
+	snprintf(daemon->file, sizeof(daemon->file), "%s", file ?: "");
+	uv_timer_start(&daemon->loading, on_configured, 1, 0);
+	return ++daemon->ticket;
 }
 
 static json_t *give_order(void *ctx, const char *name, const char *order, int is_here)
@@ -146,7 +186,8 @@ static json_t *give_order(void *ctx, const char *name, const char *order, int is
 }
 
 static const struct sp_control_ops ops = {
-	.status = give_status, .drops = give_drops, .cluster = give_cluster, .ready = give_ready,
+	.status = give_status, .status_ends = release_status, .drops = give_drops,
+	.cluster = give_cluster, .ready = give_ready,
 	.drain = set_draining, .reload = reload, .config = give_config, .backend = give_order,
 	.connections = give_connections,
 };
@@ -317,6 +358,8 @@ static void expect_list(struct fixture *f, const char *request, json_int_t shown
 static void status_and_drops_are_one_line(void **state)
 {
 	expect(*state, STATUS, "{\"version\":\"0\",\"ready\":true}\n");
+	expect(*state, "{\"version\":1,\"command\":\"overview\"}\n",
+	       "{\"version\":\"0\",\"ready\":true,\"all\":1}\n");
 	expect(*state, "{\"version\":1,\"command\":\"drops\"}\nwhat follows is not read",
 	       "{\"reasons\":[{\"name\":\"miss\",\"pkts\":3}]}\n");
 }
@@ -348,6 +391,37 @@ static void reload_waits_and_says_what_is_wrong(void **state)
 	expect(*state, CONFIG "}\n", "{\"config\":\"x: 1\\n\",\"file\":null}\n");
 	expect(*state, CONFIG ",\"file\":\"/a b\"}\n",
 	       "{\"config\":\"x: 1\\n\",\"file\":\"/a b\"}\n");
+}
+
+static void a_status_that_breaks_off_holds_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->daemon.status_err = -ENOMEM;
+	expect(f, STATUS, "");
+	assert_int_equal(f->daemon.holds, 0);
+}
+
+static void a_status_is_cut_off_by_the_end(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open_client(f);
+
+	send_text(fd, STATUS);
+	for (int k = 0; k < 100 && !f->daemon.holds; k++)
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_int_equal(f->daemon.holds, 1);
+	sp_control_close(f->server);
+	f->server = NULL;
+	turn(f, 3);
+	assert_int_equal(f->daemon.holds, 0);
+	close(fd);
+}
+
+static void too_many_configurations_are_refused(void **state)
+{
+	expect(*state, CONFIG ",\"file\":\"/busy\"}\n",
+	       "{\"error\":\"as many configurations as may be are asked for; try again later\"}\n");
 }
 
 /* The answer to a ticket is for all earlier tickets, and a later reload waits on. */
@@ -1067,6 +1141,9 @@ int main(void)
 		TEST(status_and_drops_are_one_line),
 		TEST(cluster_is_one_line),
 		TEST(reload_waits_and_says_what_is_wrong),
+		TEST(a_status_that_breaks_off_holds_nothing),
+		TEST(a_status_is_cut_off_by_the_end),
+		TEST(too_many_configurations_are_refused),
 		TEST(reloads_are_answered_by_their_tickets),
 		TEST(a_waiting_reload_is_cut_off_by_the_end),
 		TEST(drain_self_ends_with_its_undo),

@@ -76,8 +76,20 @@ def test_reload_of_ten_thousand_backends_drops_nothing(rig):
     assert sum(asked) == rig.record[f"backend1:{PORT_ONE}"][0] and rig.record[f"backend1:{PORT_ONE}"][1] == 2 * sum(asked)
     assert min(paused) < CPU_MS and min(paused) < min(ms for ms, _ in took)
     assert rss[-1] < rss[1] * 1.2, "memory grows with each reload"
+    all_are_reported(spliced)
     three_at_once(spliced)
     a_stop_in_between(spliced)
+
+
+def all_are_reported(spliced):
+    """In many parts each; a file is read and printed beside the loop."""
+    backends = [(pool["name"], len(pool["backends"])) for pool in spliced.conf["pools"]]
+    for status in spliced.status(), spliced.ask("overview")[0]["status"]:
+        assert [(pool["name"], len(pool["backends"])) for pool in status["pools"]] == backends
+    changed_file = spliced.file.with_name("changed.yaml")
+    changed_file.write_text(spliced.file.read_text().replace("host7", "other7", 1))
+    done = spliced.ctl_run("config", "--diff", str(changed_file))
+    assert done.returncode == 1 and "other7" in done.stdout, done
 
 
 def three_at_once(spliced):

@@ -9,10 +9,12 @@
 #include <cmocka.h>
 
 #include "node/loader.c"
+#include "node/worker.c"
 
 /* A load waits for a byte of the pipe `gate`. */
 struct fixture {
 	uv_loop_t		loop;
+	struct sp_worker	*worker;
 	struct sp_loader	*loader;
 	struct sp_role		role;
 	unsigned int		ends;
@@ -71,6 +73,19 @@ static void await_ends(struct fixture *f, unsigned int ends)
 	assert_int_equal(f->ends, ends);
 }
 
+static void open_loader(struct fixture *f)
+{
+	assert_int_equal(sp_worker_open(&f->loop, &f->worker), 0);
+	assert_int_equal(sp_loader_new(f->worker, &f->role, "a.yaml", on_loaded, f, &f->loader), 0);
+}
+
+static void close_loader(struct fixture *f)
+{
+	sp_worker_close(f->worker);
+	sp_loader_free(f->loader);
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -79,7 +94,7 @@ static int setup(void **state)
 	assert_int_equal(pipe(gate), 0);
 	assert_int_equal(uv_loop_init(&f->loop), 0);
 	f->role.load = load_slowly;
-	assert_int_equal(sp_loader_open(&f->loop, &f->role, "a.yaml", on_loaded, f, &f->loader), 0);
+	open_loader(f);
 	*state = f;
 	return 0;
 }
@@ -88,8 +103,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	sp_loader_close(f->loader);
-	uv_run(&f->loop, UV_RUN_NOWAIT);
+	close_loader(f);
 	assert_int_equal(uv_loop_close(&f->loop), 0);
 	close(gate[0]);
 	close(gate[1]);
@@ -149,10 +163,57 @@ static void the_end_waits_for_a_load(void **state)
 
 	sp_loader_start(f->loader);
 	open_gate('.');
-	sp_loader_close(f->loader);
-	uv_run(&f->loop, UV_RUN_NOWAIT);
+	close_loader(f);
 	assert_int_equal(f->ends, 0);
-	assert_int_equal(sp_loader_open(&f->loop, &f->role, "a.yaml", on_loaded, f, &f->loader), 0);
+	open_loader(f);
+}
+
+struct counted {
+	struct sp_work	work;
+	unsigned int	runs, ends, drops;
+};
+
+static void run_counted(struct sp_work *work)
+{
+	((struct counted *)work)->runs++;
+}
+
+static void end_counted(struct sp_work *work)
+{
+	((struct counted *)work)->ends++;
+}
+
+static void drop_counted(struct sp_work *work)
+{
+	((struct counted *)work)->drops++;
+}
+
+/* Behind a load; at the end, work that was not done is dropped. */
+static void work_is_done_in_turn_or_dropped(void **state)
+{
+	struct counted works[3] = { 0 };
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 3; i++)
+		works[i].work = (struct sp_work){ run_counted, end_counted, drop_counted, NULL };
+	sp_loader_start(f->loader);
+	sp_worker_add(f->worker, &works[0].work);
+	sp_worker_add(f->worker, &works[1].work);
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_int_equal(works[0].ends, 0);
+	open_gate('.');
+	for (int i = 0; i < 5000 && !works[1].ends; i++) {
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+	assert_int_equal(f->ends, 1);
+	assert_true(works[0].runs == 1 && works[0].ends == 1 && !works[0].drops);
+	sp_loader_start(f->loader);
+	sp_worker_add(f->worker, &works[2].work);
+	open_gate('.');
+	close_loader(f);
+	assert_true(works[2].drops == 1 && !works[2].ends);
+	open_loader(f);
 }
 
 int main(void)
@@ -163,6 +224,7 @@ int main(void)
 		TEST(a_bad_file_has_its_place),
 		TEST(requests_during_a_load_get_one_more),
 		TEST(the_end_waits_for_a_load),
+		TEST(work_is_done_in_turn_or_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
