@@ -26,6 +26,8 @@
 	X(FROM_BACKEND, from_backend,           DAEMON, NONE,   NONE,   "answer of a backend to the proxy's SYN, or a stray of one") \
 	X(HELD, held,                           DAEMON, NONE,   NONE,   "the half says that the daemon answers") \
 	X(BEYOND, beyond,                       DAEMON, NONE,   NONE,   "beyond the boundary of its half: the daemon reads it") \
+	X(SKIPPED, skipped,                     ANSWER, NONE,   NONE,   "of a response that begins again at another backend: its client has it") \
+	X(SKIPPED_ACK, skipped_ack,             DROP,   NONE,   NONE,   "an acknowledgement meanwhile: of more than that backend has sent, or from it") \
 	X(SYN_CHALLENGED, syn_challenged,       DAEMON, NONE,   NONE,   "SYN on a live splice: its end is asked whether it means it (RFC 5961)") \
 	X(MISS, miss,                           DAEMON, NONE,   NONE,   "to a service, neither half nor valid cookie") \
 	X(TOO_BIG, too_big,                     DAEMON, DAEMON, NONE,   "larger than the MTU of its way out") \

@@ -121,11 +121,15 @@ enum {
  * @is_elsewhere: packets of the leg may pass other proxies, too
  * @is_logged: the splice's service has an access log, written here
  * @is_wide:	it has carried a window of more than one unit of its reader's scale
+ * @is_kept:	of the half from the backend: the daemon gets a copy of each response's head
+ * @is_skipping: of both halves: the backend begins a response of which the client has a part. Up to
+ *		@last_ack of the half up, the backend's bytes are acknowledged and dropped. With
+ *		bound HEAD: the daemon has not compared the response so far, and no byte is carried
  * @next_seq:	where the stream of this direction ends so far, before translation (host order);
  *		0: not known
  *
- * Owner: zeroed by the installer, but for sums, @last_ack, @next_seq, @is_elsewhere, @is_logged;
- * the datapath writes the rest.
+ * Owner: zeroed by the installer, but for sums, @last_ack, @next_seq, @is_elsewhere, @is_logged,
+ * @is_kept, @is_skipping, @window; the datapath writes the rest.
  */
 struct sp_half_state {
 	__u64		seen_ns;
@@ -144,6 +148,8 @@ struct sp_half_state {
 	__u8		is_wide : 1;
 	__u8		is_elsewhere : 1;
 	__u8		is_logged : 1;
+	__u8		is_kept : 1;
+	__u8		is_skipping : 1;
 	__u32		next_seq;
 };
 _Static_assert(sizeof(struct sp_half_state) == 64, "struct sp_half_state is ABI");
@@ -419,6 +425,28 @@ sp_inline __u16 sp_half_window(const struct sp_half *h, __u16 window, int is_wid
 	if (w > 0xffff)
 		return 0xffff;
 	return w ? w : window && !is_wide;
+}
+
+/* The scale that our SYN to the backend had: the half up shifts to it. */
+sp_inline __s32 sp_half_scale(const struct sp_half *up, const struct sp_handshake *h)
+{
+	__s32 scale = (h->wscale_ours < 0 ? 0 : h->wscale_theirs) - up->window_shift;
+
+	return scale < 0 || scale > 14 ? 0 : scale;
+}
+
+/*
+ * The window for a backend whose bytes are skipped, acknowledged up to @ack. The right edge is the
+ * client's, rounded up: skipped bytes need no room there, and the backend must reach the client's
+ * number, or no window of the client would get to it.
+ */
+sp_inline __u16 sp_skip_window(const struct sp_entry *up, __u32 ack)
+{
+	__u32 window = sp_half_window(&up->half, up->state.window, up->state.is_wide);
+	__u32 scale = sp_half_scale(&up->half, &up->meta.handshake) & 15;
+	__u32 ahead = (up->state.last_ack - ack + (1U << scale) - 1) >> scale;
+
+	return ahead > 0xffff - window ? 0xffff : window + ahead;
 }
 
 /*

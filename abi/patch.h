@@ -11,6 +11,7 @@ enum {
 	SP_PATCH_IF_UP	= 1 << 2, /* only if the half up still has @was_up.until */
 	SP_PATCH_IF_DOWN = 1 << 3, /* only if the half down still has @was_down, all of it */
 	SP_PATCH_CHANGE	= 1 << 4, /* the change, and the deltas that count it */
+	SP_PATCH_SHIFT	= 1 << 6, /* the deltas of the response; its numbers were compared */
 	SP_PATCH_FETCHED = 1 << 5, /* the version is from the store; else a later one is our own */
 };
 
@@ -30,6 +31,8 @@ enum { SP_PATCH_GONE, SP_PATCH_DONE, SP_PATCH_MOVED };
  * @up, @down:	boundaries, as @sets says
  * @was_up, @was_down: what the daemon has looked at, as @sets says
  * @version, @becomes: with SP_PATCH_UP or SP_PATCH_DOWN: of the splice, before and after
+ * @shift:	with SP_PATCH_SHIFT: added to the numbers of the response at the client
+ * @down_ack:	the backend's acknowledgement, translated; 0: none
  * @change:	with SP_PATCH_CHANGE; nothing changes if the splice has this one
  *
  * The program changes the splice in place: a whole entry read and written back would undo changes
@@ -48,7 +51,9 @@ struct sp_patch {
 	__u32		version, becomes;
 	struct sp_boundary up, down, was_up, was_down;
 	struct sp_change change;
+	__u32		shift;
+	__u32		down_ack;
 };
-_Static_assert(sizeof(struct sp_patch) == 120, "struct sp_patch is ABI");
+_Static_assert(sizeof(struct sp_patch) == 128, "struct sp_patch is ABI");
 
 #endif

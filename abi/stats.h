@@ -11,6 +11,7 @@
 	X(ACKS_FOREIGN,	 acks_foreign,	"acknowledgement numbers that fit no stream: carried, but not remembered") \
 	X(REQUESTS_CARRIED, requests_carried, "requests that stayed with their backend without the daemon") \
 	X(RESPONSES_READ, responses_read, "responses whose end was found without the daemon") \
+	X(SKIPPED_BYTES, skipped_bytes,	"bytes of responses that began again, dropped as their clients have them") \
 	X(AGENT_INTRODUCED, agent_introduced,	"agent: splices that proxies introduced, so that the store need not be asked") \
 	X(TAKEN_OVER,	 taken_over,	"connections that a server of this host has got without a handshake of its own") \
 	X(OLDER_RESET,	 older_reset,	"older connections on their tuples that had to give way to them")

@@ -116,18 +116,36 @@ static __always_inline int is_overtaken(const struct sp_half_state *u, __u32 end
 	return u->next_seq && (__s32)(u->next_seq - end) > 0;
 }
 
-/* @was: the boundary before the packet, @b: behind */
-static __always_inline void log_down(const struct sp_pkt *pkt, const struct sp_entry *e,
-				     struct sp_boundary was, struct sp_boundary b)
+static __always_inline struct sp_boundary boundary_of(__u64 word)
 {
+	struct sp_boundary b;
+
+	__builtin_memcpy(&b, &word, sizeof(b));
+	return b;
+}
+
+/*
+ * For the access log; and the daemon may have to compare a head with another's. A separate
+ * function: carry_bounded() keeps its stack. @before, @behind: the boundary,
+ * before the packet and behind
+ */
+static __noinline int tell_down(const struct sp_pkt *pkt, const struct sp_entry *e, __u64 before,
+				__u64 behind)
+{
+	struct sp_boundary was = boundary_of(before), b = boundary_of(behind);
 	__u32 flags = 0;
 
+	if (!pkt || !e)
+		return 0;
 	if (was.bound == SP_BOUND_HEAD && b.bound != SP_BOUND_HEAD && reaches_boundary(pkt, was))
 		flags = SP_ACCESS_F_HEAD;
 	if (b.bound == SP_BOUND_STOP && !b.laps && pkt->seq + pkt->payload_bytes == b.until)
 		flags |= SP_ACCESS_F_COMPLETE;
-	if (flags)
+	if (flags && e->state.is_logged)
 		log_response(pkt, e, flags, was.until - pkt->seq);
+	if (flags & SP_ACCESS_F_HEAD && e->state.is_kept)
+		copy_up(pkt);
+	return 0;
 }
 
 static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
@@ -144,8 +162,8 @@ static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entr
 	was = b;
 	if (!is_overtaken(&e->state, end) && settle_response(pkt, at, b, &is))
 		b = is;
-	if (e->state.is_logged)
-		log_down(pkt, e, was, b);
+	if (e->state.is_logged || e->state.is_kept)
+		tell_down(pkt, e, sp_boundary_word(was), sp_boundary_word(b));
 	if (b.bound == SP_BOUND_NONE)
 		return 0;
 	if (!is_beyond(at, end)) {

@@ -9,6 +9,7 @@
 #include "boundary.bpf.h"
 #include "limit.bpf.h"
 #include "rewrite.bpf.h"
+#include "skip.bpf.h"
 #include "upcall.bpf.h"
 #include "nexthop.bpf.h"
 
@@ -255,6 +256,11 @@ static __always_inline int carry_packet(struct sp_pkt *pkt, struct sp_entry *e, 
 		return challenge_syn(pkt, now_ns);
 	if (pkt->ttl <= 1)
 		return -SP_DROP_TTL_EXPIRED;
+	if (!is_local && e->state.is_skipping) {
+		err = skip_packet(pkt, e, now_ns);
+		if (err)
+			return err;
+	}
 	if (!is_local && e->half.flags & SP_HALF_F_REQUESTS) {
 		decided = carry_bounded(pkt, e, now_ns);
 		if (decided < 0)

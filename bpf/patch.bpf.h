@@ -81,6 +81,23 @@ static __always_inline void count_change(struct sp_entry *up, struct sp_entry *d
 	up->half.seq_delta += grows;
 }
 
+/* The half up still drops acknowledgements: both of its numbers are ahead of the backend. */
+static __always_inline void shift_response(struct sp_entry *up, struct sp_entry *down, __u32 shift)
+{
+	down->half.seq_delta += shift;
+	up->half.ack_delta -= shift;
+	up->state.last_ack -= shift;
+}
+
+/* The backend has sent all that the client has. */
+static __always_inline void end_skip(struct sp_entry *up, struct sp_entry *down)
+{
+	if ((__s32)(up->state.last_ack - down->state.next_seq) > 0)
+		return;
+	up->state.is_skipping = 0;
+	down->state.is_skipping = 0;
+}
+
 static __always_inline int move_boundaries(struct sp_entry *up, struct sp_entry *down,
 					   const struct sp_patch *n)
 {
@@ -105,9 +122,13 @@ static __always_inline int set_boundaries(struct sp_entry *up, struct sp_entry *
 
 	if (is_new)
 		up->meta.change = n->change;
+	if (n->sets & SP_PATCH_SHIFT)
+		shift_response(up, down, n->shift);
 	err = move_boundaries(up, down, n);
 	if (err != SP_PATCH_DONE) {
 		up->meta.change = was;
+		if (n->sets & SP_PATCH_SHIFT)
+			shift_response(up, down, -n->shift);
 		return err;
 	}
 	if (is_new)
@@ -141,6 +162,9 @@ static __always_inline int note_patch(const struct sp_patch *n)
 		return ret;
 	note_later(&down->state.next_seq, n->down_end);
 	note_later(&down->meta.tsval, n->down_tsval);
+	note_later(&down->state.last_ack, n->down_ack);
+	if (n->sets & SP_PATCH_SHIFT)
+		end_skip(up, down);
 	note_half(up, n->refreshed_s, n->flags & SP_STATE_TOLD);
 	note_half(down, n->refreshed_s, sp_ends_mirrored(n->flags));
 	if (sp_state_is_closed(&up->state))

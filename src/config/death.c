@@ -71,7 +71,7 @@ void sp_print_death(const struct sp_pool_conf *pool, FILE *out)
 	if (pool->on_death != SP_DEATH_CONTINUE)
 		fputs("    on_death: close\n", out);
 	else
-		fprintf(out, "    on_death: continue  # costs: the daemon reads each request, and "
-			"keeps it\n    continue: {keep: %s}\n",
+		fprintf(out, "    on_death: continue  # costs: the daemon reads each request and "
+			"each response's head, and keeps both\n    continue: {keep: %s}\n",
 			sp_size_format(pool->keep_bytes, text));
 }

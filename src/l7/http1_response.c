@@ -42,6 +42,8 @@ struct response_scan {
 	bool has_length;
 	bool has_coding;
 	bool is_chunked;
+	bool has_etag;
+	bool is_unclear; /* a header that tells representations apart is given twice */
 	uint64_t length;
 };
 
@@ -169,6 +171,37 @@ static enum sp_parse_verdict read_coding(struct response_scan *r, struct sp_str 
 	return read_codings(r, value);
 }
 
+/* RFC 9110, 8.8.3: a weak tag says W/ before its quotes */
+static void read_etag(struct response_scan *r, struct sp_str value)
+{
+	size_t i;
+
+	r->is_unclear |= r->has_etag;
+	r->has_etag = true;
+	if (value.len < 3 || value.p[0] != '"' || value.p[value.len - 1] != '"')
+		return;
+	for (i = 1; i < value.len - 1; i++)
+		if (value.p[i] <= ' ' || value.p[i] == '"')
+			return;
+	r->response->etag = value;
+}
+
+static void read_once(struct response_scan *r, struct sp_str value, struct sp_str *ret)
+{
+	r->is_unclear |= ret->len != 0;
+	*ret = value;
+}
+
+static void read_representation(struct response_scan *r, const struct sp_http1_header *header)
+{
+	if (str_is_nocase(&header->name, "etag"))
+		read_etag(r, header->value);
+	if (str_is_nocase(&header->name, "content-encoding"))
+		read_once(r, header->value, &r->response->coding);
+	if (str_is_nocase(&header->name, "content-range"))
+		read_once(r, header->value, &r->response->range);
+}
+
 static enum sp_parse_verdict read_header(struct response_scan *r,
 					 const struct sp_http1_header *header)
 {
@@ -178,6 +211,7 @@ static enum sp_parse_verdict read_header(struct response_scan *r,
 		return read_coding(r, header->value);
 	if (str_is_nocase(&header->name, "connection"))
 		add_options(&r->options, header->value);
+	read_representation(r, header);
 	return SP_PARSE_OK;
 }
 
@@ -248,6 +282,8 @@ enum sp_parse_verdict sp_http1_response_parse(const char *buf, size_t len,
 		v = bad_head(&r.scan, "head too long");
 	if (v == SP_PARSE_OK)
 		v = settle_framing(&r, &ret->framing);
+	if (r.is_unclear)
+		ret->etag.len = 0;
 	ret->head_len = r.scan.p - buf;
 	ret->why = r.scan.why;
 	return v;

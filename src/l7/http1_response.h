@@ -19,6 +19,8 @@ struct sp_http1_request_kind {
  * @status:	100 to 999. Below 200 and not 101: another head follows, for the same request
  * @minor:	0 or 1
  * @head_len:	bytes of the head, the empty line included
+ * @etag:	a strong entity tag with quotes (RFC 9110, 8.8.3); empty: missing, weak, or several
+ * @coding, @range: Content-Encoding, Content-Range; empty: missing
  * @framing:	where the response ends. Behind 101, and behind 2xx to CONNECT, both directions
  *		have another protocol, and no end
  * @why:	for SP_PARSE_BAD: a short English reason (static)
@@ -27,6 +29,9 @@ struct sp_http1_response {
 	int			status;
 	int			minor;
 	size_t			head_len;
+	struct sp_str		etag;
+	struct sp_str		coding;
+	struct sp_str		range;
 	struct sp_http1_framing	framing;
 	const char		*why;
 };

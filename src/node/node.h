@@ -42,7 +42,9 @@
 	X(agent_untaken) X(adopted_in_vain) X(requests) X(requests_stayed) X(requests_moved) \
 	X(requests_continued) X(requests_unkept) X(not_continued_method) \
 	X(not_continued_body_not_kept) X(not_continued_not_kept) X(not_continued_delivered) \
-	X(not_continued_tries) X(not_continued_ahead) X(requests_taken_back) X(requests_refused) X(requests_ahead) X(requests_stale) \
+	X(not_continued_no_validator) X(not_continued_differs) X(not_continued_far) \
+	X(not_continued_tries) X(not_continued_ahead) X(requests_taken_back) \
+	X(requests_refused) X(requests_ahead) X(requests_stale) \
 	X(guesses_wrong) X(tunnels) X(legs_left) X(legs_parked) X(legs_unparked) \
 	X(heads_again) X(changes_refused) X(origins_refused) X(sent_to_reader) \
 	X(responses_unknown) X(responses_excess) X(responses_spoiled) X(reset_down) \

@@ -10,6 +10,7 @@
 
 #include "proxy/access.h"
 #include "proxy/change.h"
+#include "proxy/kept.h"
 #include "proxy/known.h"
 #include "proxy/leg.h"
 #include "proxy/parked.h"
@@ -269,7 +270,14 @@ static struct sp_streams streams_of(const struct sp_proxy *p, const struct sp_co
 	};
 
 	at.is_logged = sp_access_is_on(c);
+	at.is_kept = !!sp_kept_pool(p, c->up.pool_id);
 	at.down = response_of(c);
+	if (c->is_part) {
+		at.down.reading |= SP_READING_HELD;	/* compared first: align.c */
+		at.passed = at.backend + (c->heard_ack - (c->client.isn_ours + 1));
+		at.window = c->window;
+		at.is_skipping = 1;
+	}
 	return at;
 }
 

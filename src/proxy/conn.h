@@ -106,6 +106,7 @@ struct sp_request {
  * @begins:	enum sp_bound: what begins with the first byte held: STOP: a head; CHUNK, CHUNK_END
  * @is_next:	a request behind the first
  * @is_turn:	the response before is complete
+ * @is_part:	the client has a part of the response, of a dead backend; @heard_ack is behind it
  * @is_guess:	the first byte is taken for the beginning of a request, as the proxy that knew is
  *		dead; @guess_ns: since then
  * @guess_seen:	segments that begin there: two show a retransmission
@@ -204,7 +205,7 @@ struct sp_conn {
 	__u32				owed;
 	__u16				skip;
 	__u8				is_headed, is_again, is_nameless, has_key, is_opening;
-	__u8				is_continued;
+	__u8				is_continued, is_part;
 	__u8				is_queued, is_queue_over, is_unparked;
 	__u64				key, queued_ns, access_ns;
 	struct sp_access_text		*access;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * continue.c - a backend dies before its response: the request goes to a further backend
+ * continue.c - a backend dies before the end of its response: the request goes to a further backend
  *
  * Theory of operation
  *
  * The datapath sends FIN and RST of a backend up (bounded_down()). Where a response is awaited and
- * the client has no byte of it, the request may be repeated, and the daemon has kept the request:
+ * the request may be repeated, and the daemon has kept the request:
  *
  *	the boundaries of both halves become GONE, if the response has not begun meanwhile: from
  *		then on no packet of the dead leg reaches the client, and the client's packets come
@@ -14,6 +14,9 @@
  *	all else is the way of a move: the next version of the splice continues the client's
  *		numbers. The client may have an acknowledgement of the request, so the daemon is the
  *		sender (deliver.c)
+ *
+ * If the client has a part of the response, the new response has to be the same representation:
+ * align.c.
  */
 #include "proxy/continue.h"
 
@@ -23,7 +26,9 @@
 #include "proxy/exchange.h"
 #include "proxy/head.h"
 
-static void count_verdict(struct sp_proxy *p, enum sp_continue_verdict v)
+#define SILENT_NS	100000000ULL
+
+void sp_continue_count(struct sp_proxy *p, enum sp_continue_verdict v)
 {
 	struct sp_node_counters *n = &p->node.counters;
 
@@ -34,6 +39,9 @@ static void count_verdict(struct sp_proxy *p, enum sp_continue_verdict v)
 	n->not_continued_delivered += v == SP_CONTINUE_DELIVERED;
 	n->not_continued_tries += v == SP_CONTINUE_TRIES;
 	n->not_continued_ahead += v == SP_CONTINUE_AHEAD;
+	n->not_continued_no_validator += v == SP_CONTINUE_NO_VALIDATOR;
+	n->not_continued_differs += v == SP_CONTINUE_DIFFERS;
+	n->not_continued_far += v == SP_CONTINUE_FAR;
 }
 
 /* Return: whether the client's bytes behind the request are unacknowledged: it sends them again. */
@@ -53,7 +61,7 @@ static int end_present(struct sp_proxy *p, const struct sp_kept *kept)
 
 /*
  * A packet of the response may be on its way through the datapath, beside a gap: the boundary is as
- * before, but the stream has gone on.
+ * before, but the stream has gone on. That does no harm to a response that has begun.
  */
 static int close_leg(struct sp_proxy *p, const struct sp_kept *kept, const struct sp_entry *up,
 		     const struct sp_entry *down)
@@ -65,7 +73,7 @@ static int close_leg(struct sp_proxy *p, const struct sp_kept *kept, const struc
 		.version = up->meta.version, .becomes = up->meta.version,
 		.up = { .until = kept->start, .bound = SP_BOUND_GONE },
 		.was_up = up->meta.boundary,
-		.down = { .until = down->meta.boundary.until, .bound = SP_BOUND_GONE,
+		.down = { .until = down->state.next_seq, .bound = SP_BOUND_GONE,
 			  .reading = SP_READING_ENDED },
 		.was_down = down->meta.boundary,
 	};
@@ -73,7 +81,7 @@ static int close_leg(struct sp_proxy *p, const struct sp_kept *kept, const struc
 
 	return !sp_datapath_patch(p->node.dp, &patch) &&
 	       !sp_datapath_get(p->node.dp, &key, &now) &&
-	       now.state.next_seq == down->state.next_seq;
+	       (sp_continue_is_part(down) || now.state.next_seq == down->state.next_seq);
 }
 
 /* The client's segment with the request, as if it came now. */
@@ -81,11 +89,13 @@ static struct sp_segment segment_of(const struct sp_kept *kept, const struct sp_
 				    const struct sp_entry *down)
 {
 	__u32 sent = down->meta.tsval;
+	int is_part = sp_continue_is_part(down);
 
 	return (struct sp_segment){
 		.tuple = kept->front, .seq = kept->start, .wscale = -1,
-		.ack = down->meta.boundary.until + down->half.seq_delta,
-		.flags = SP_TCP_ACK | SP_TCP_PSH, .window = kept->window,
+		.ack = is_part ? kept->begun_at : down->meta.boundary.until + down->half.seq_delta,
+		.flags = SP_TCP_ACK | SP_TCP_PSH,
+		.window = is_part && up->state.pkts ? up->state.window : kept->window,
 		.has_ts = !!(up->meta.handshake.flags & SP_HANDSHAKE_TS), .tsval = kept->tsval,
 		.tsecr = sent && (__s32)(sent - kept->tsecr) > 0 ? sent : kept->tsecr,
 		.payload = kept->buf, .payload_len = kept->len,
@@ -103,6 +113,16 @@ static void avoid_backend(struct sp_conn *c)
 			c->tried |= sp_backends_tried(i);
 }
 
+/* The client's acknowledgement: the new response goes on there. */
+static void note_part(struct sp_conn *c, const struct sp_entry *up)
+{
+	__u32 ack = up->state.last_ack - up->half.ack_delta;
+
+	c->is_part = 1;
+	if (up->state.last_ack && (__s32)(ack - c->heard_ack) > 0)
+		c->heard_ack = ack;
+}
+
 static struct sp_conn *hold_request(struct sp_proxy *p, const struct sp_kept *kept,
 				    const struct sp_entry *down, struct sp_next *ret_next)
 {
@@ -118,6 +138,8 @@ static struct sp_conn *hold_request(struct sp_proxy *p, const struct sp_kept *ke
 		return NULL;
 	c->is_turn = 1;
 	c->is_continued = 1;
+	if (sp_continue_is_part(down))
+		note_part(c, &up);
 	avoid_backend(c);
 	*ret_next = sp_head_segment(p, c, &seg);
 	c->acked = c->reasm.len;	/* the client may not send them again */
@@ -135,17 +157,10 @@ static enum sp_continue_verdict go_on(struct sp_proxy *p, struct sp_kept *kept,
 	if (!close_leg(p, kept, up, down))
 		return SP_CONTINUE_DELIVERED;
 	kept->deaths++;
+	if (!down->state.is_skipping)
+		kept->sent_to = down->state.next_seq + down->half.seq_delta;
 	*ret_c = hold_request(p, kept, down, ret_next);
 	return SP_CONTINUE_YES;
-}
-
-/* NULL: its requests are not continued. */
-static const struct sp_pool_conf *pool_of(const struct sp_proxy *p, const struct sp_half *half)
-{
-	const struct sp_pool_conf *pool = sp_config_pool_of(p->node.config, half->pool_id);
-
-	return pool && pool->on_death == SP_DEATH_CONTINUE && !sp_node_is_shared(&p->node) ?
-	       pool : NULL;
 }
 
 struct sp_conn *sp_continue_begin(struct sp_proxy *p, const struct sp_entry *down,
@@ -157,14 +172,14 @@ struct sp_conn *sp_continue_begin(struct sp_proxy *p, const struct sp_entry *dow
 	struct sp_kept *kept;
 	struct sp_entry up;
 
-	if (!pool_of(p, &down->half) || sp_datapath_get(p->node.dp, &front, &up) ||
+	if (!sp_kept_pool(p, down->half.pool_id) || sp_datapath_get(p->node.dp, &front, &up) ||
 	    up.meta.client_isn != down->meta.client_isn)
 		return NULL;
 	kept = sp_kept_find(p, &front, up.meta.client_isn);
 	v = sp_continue_judge(kept, &up, down, seg, p->node.config->limits.tries);
 	if (v == SP_CONTINUE_YES)
 		v = go_on(p, kept, &up, down, &c, ret_next);
-	count_verdict(p, v);
+	sp_continue_count(p, v);
 	return c;
 }
 
@@ -200,21 +215,27 @@ static int has_other(struct sp_proxy *p, const struct sp_pool_conf *pool, int id
 	return 0;
 }
 
+/* A response that goes on is left to the backend. */
+static int is_silent(const struct sp_entry *down)
+{
+	return !sp_continue_is_part(down) || sp_now_ns() - down->state.seen_ns >= SILENT_NS;
+}
+
 /* As if the backend had sent an RST. A connection that is not continued lives on: `on_down`. */
 struct sp_conn *sp_continue_silent(struct sp_proxy *p, struct sp_kept *kept,
 				   const struct sp_entry *up, const struct sp_entry *down,
 				   struct sp_next *ret_next)
 {
-	const struct sp_pool_conf *pool = pool_of(p, &up->half);
+	const struct sp_pool_conf *pool = sp_kept_pool(p, up->half.pool_id);
 	const struct sp_segment rst = { .flags = SP_TCP_RST, .seq = down->state.next_seq };
 	int idx = pool ? find_down(p, pool, &up->half) : -ENOENT;
 	struct sp_conn *c = NULL;
 
-	if (idx < 0 || !has_other(p, pool, idx) ||
+	if (idx < 0 || !has_other(p, pool, idx) || !is_silent(down) ||
 	    sp_continue_judge(kept, up, down, &rst, p->node.config->limits.tries) !=
 	    SP_CONTINUE_YES)
 		return NULL;
 	if (go_on(p, kept, up, down, &c, ret_next) == SP_CONTINUE_YES)
-		count_verdict(p, SP_CONTINUE_YES);
+		sp_continue_count(p, SP_CONTINUE_YES);
 	return c;
 }

@@ -40,6 +40,18 @@
 #define UNSEEN_NS	30000000000ULL
 #define MSS_NARROW	536	/* accepted by every IPv4 host (RFC 9293, 3.7.1) */
 
+#define HEAD_ROOM	65536	/* for the head of a response that is compared first: align.c */
+
+/* A client with a part of the response needs no room for that part. */
+static __u16 offered_window(const struct sp_conn *c)
+{
+	int scale = c->client.wscale_ours < 0 || c->client.wscale_theirs < 0 ? 0 :
+		    c->client.wscale_theirs & 15;
+	__u32 room = c->heard_ack - (c->client.isn_ours + 1) + HEAD_ROOM;
+
+	return c->is_part ? sp_min_bytes(0xffff, c->window + (room >> scale)) : c->window;
+}
+
 /*
  * Offsets count the bytes at the backend, from the first of the request. Behind a changed head they
  * are those of the client's bytes and sp_change_shift().
@@ -51,7 +63,7 @@ static void send_part(struct sp_proxy *p, struct sp_conn *c, const char *bytes, 
 	struct sp_segment seg = {
 		.tuple = c->front, .seq = c->client.isn_theirs + 1 + from - shift,
 		.ack = c->client.isn_ours + 1,
-		.window = c->window, .has_ts = c->backend.has_ts,
+		.window = offered_window(c), .has_ts = c->backend.has_ts,
 		.tsval = tsval, .tsecr = c->client.tsval_ours, .is_ce = c->is_ce,
 		.payload = bytes, .payload_len = to - from,
 		.flags = SP_TCP_ACK | (to > from ? SP_TCP_PSH : 0) |

@@ -6,6 +6,7 @@
 #include "proxy/dispatch.h"
 
 #include "proxy/again.h"
+#include "proxy/align.h"
 #include "proxy/back.h"
 #include "proxy/continue.h"
 #include "proxy/deliver.h"
@@ -177,11 +178,31 @@ static int is_for_reader(struct sp_proxy *p, const struct sp_tuple *front,
 	return 1;
 }
 
+/* Data before a FIN go on first, unless the response has begun again. */
+static struct sp_segment end_of(struct sp_proxy *p, struct sp_entry *down,
+				const struct sp_segment *seg)
+{
+	struct sp_segment data = *seg, end = *seg;
+
+	if (!(seg->flags & SP_TCP_FIN) || !seg->payload_len || !sp_continue_is_part(down) ||
+	    sp_align_is_whole(down, seg) || !sp_kept_pool(p, down->half.pool_id))
+		return end;
+	data.flags &= ~SP_TCP_FIN;
+	if (!down->state.is_skipping)
+		sp_response_segment(p, &data, 0);
+	end.seq += seg->payload_len;
+	end.payload_len = 0;
+	sp_datapath_get(p->node.dp, &seg->tuple, down);
+	return end;
+}
+
 static int dispatch_death(struct sp_proxy *p, const struct sp_entry *down,
 			  const struct sp_segment *seg)
 {
 	struct sp_next next = sp_next_wait();
-	struct sp_conn *c = sp_continue_begin(p, down, seg, &next);
+	struct sp_entry now = *down;
+	struct sp_segment end = end_of(p, &now, seg);
+	struct sp_conn *c = sp_continue_begin(p, &now, &end, &next);
 
 	if (c)
 		sp_machine_go(p, c, next);
@@ -197,8 +218,17 @@ void sp_dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 
 	if (is_end_unknown(down, seg) && is_for_reader(p, &front, seg))
 		return;
+	sp_kept_response(p, down, seg);
+	if (sp_align_is_for(down) && seg->payload_len) {
+		sp_align_segment(p, down, seg);
+		return;
+	}
 	if (!is_copy && dispatch_death(p, down, seg))
 		return;
+	if (sp_align_is_over(down, seg)) {
+		sp_align_end(p, &front);
+		return;
+	}
 	sp_response_segment(p, seg, is_copy);
 	c = sp_conn_by_front(p->conns, &front);
 	if (c && c->state == SP_CONN_WAITING)

@@ -76,11 +76,22 @@ static struct sp_kept *take_slot(struct sp_proxy *p, const struct sp_tuple *fron
 	return oldest;
 }
 
-static const struct sp_pool_conf *continued_pool(const struct sp_proxy *p, const struct sp_conn *c)
+const struct sp_pool_conf *sp_kept_pool(const struct sp_proxy *p, __u32 pool_id)
 {
-	const struct sp_pool_conf *pool = sp_config_pool_of(p->node.config, c->up.pool_id);
+	const struct sp_pool_conf *pool = sp_config_pool_of(p->node.config, pool_id);
 
-	return pool && pool->on_death == SP_DEATH_CONTINUE ? pool : NULL;
+	return pool && pool->on_death == SP_DEATH_CONTINUE && !sp_node_is_shared(&p->node) ?
+	       pool : NULL;
+}
+
+/* The response to the request begins at the boundary. */
+static __u32 begins_at(struct sp_proxy *p, const struct sp_conn *c)
+{
+	struct sp_tuple key = sp_tuple_reverse(&c->up.out);
+	struct sp_entry down;
+
+	return sp_datapath_get(p->node.dp, &key, &down) ? 0 :
+	       down.meta.boundary.until + down.half.seq_delta;
 }
 
 static enum sp_kept_reason reason_of(const struct sp_conn *c, const struct sp_pool_conf *pool)
@@ -115,7 +126,7 @@ static void fill_slot(struct sp_proxy *p, const struct sp_conn *c, struct sp_kep
 		.front = c->front, .client_isn = c->client_isn,
 		.start = c->client.isn_theirs + 1, .tsval = c->heard_tsval,
 		.tsecr = c->client.tsval_ours, .window = c->window, .why = why,
-		.since_ns = sp_now_ns(),
+		.begun_at = begins_at(p, c), .since_ns = sp_now_ns(),
 	};
 	k->is_used = why != SP_KEPT_WHOLE || copy_bytes(p, c, k);
 	p->kepts->count += k->is_used;
@@ -130,7 +141,7 @@ static int is_part(const struct sp_conn *c)
 
 void sp_kept_note(struct sp_proxy *p, const struct sp_conn *c)
 {
-	const struct sp_pool_conf *pool = continued_pool(p, c);
+	const struct sp_pool_conf *pool = sp_kept_pool(p, c->up.pool_id);
 	struct sp_kept *k;
 
 	if (!pool || is_part(c))
@@ -145,9 +156,33 @@ void sp_kept_note(struct sp_proxy *p, const struct sp_conn *c)
 	fill_slot(p, c, k, reason_of(c, pool));
 }
 
-/* Return: whether the splice is here, and the response has not begun. */
-static int is_awaited(struct sp_proxy *p, const struct sp_kept *k, struct sp_entry *ret_up,
-		      struct sp_entry *ret_down)
+static int is_get(const struct sp_kept *k)
+{
+	static const char get[] = "GET ";
+
+	return k->buf && k->len >= sizeof(get) && !memcmp(k->buf, get, sizeof(get) - 1);
+}
+
+void sp_kept_response(struct sp_proxy *p, const struct sp_entry *down,
+		      const struct sp_segment *seg)
+{
+	struct sp_tuple front = sp_tuple_reverse(&down->half.out);
+	struct sp_kept *k = sp_kept_find(p, &front, down->meta.client_isn);
+	__u32 off;
+
+	if (!k || k->begun.status || !is_get(k))
+		return;
+	off = k->begun_at - down->half.seq_delta - seg->seq;
+	if (off >= seg->payload_len)
+		return;
+	sp_begun_read((const char *)seg->payload + off, seg->payload_len - off, &k->begun);
+	if (!k->begun.status)
+		k->begun_at += k->begun.head_len;
+}
+
+/* Return: whether the splice is here, and the response is not complete. */
+static int is_open(struct sp_proxy *p, const struct sp_kept *k, struct sp_entry *ret_up,
+		   struct sp_entry *ret_down)
 {
 	const struct sp_boundary *b = &ret_down->meta.boundary;
 	struct sp_tuple key;
@@ -156,16 +191,19 @@ static int is_awaited(struct sp_proxy *p, const struct sp_kept *k, struct sp_ent
 	    ret_up->meta.client_isn != k->client_isn)
 		return 0;
 	key = sp_tuple_reverse(&ret_up->half.out);
-	return !sp_datapath_get(p->node.dp, &key, ret_down) &&
-	       ret_down->meta.client_isn == k->client_isn && b->bound == SP_BOUND_HEAD &&
-	       ret_down->state.next_seq == b->until;
+	if (sp_datapath_get(p->node.dp, &key, ret_down) ||
+	    ret_down->meta.client_isn != k->client_isn)
+		return 0;
+	if (b->bound == SP_BOUND_STOP)
+		return b->laps || (__s32)(ret_down->state.next_seq - b->until) < 0;
+	return b->bound == SP_BOUND_HEAD || sp_boundary_is_line(*b);
 }
 
 static void look_at(struct sp_proxy *p, struct sp_kept *k, sp_kept_fn fn)
 {
 	struct sp_entry up, down;
 
-	if (is_awaited(p, k, &up, &down))
+	if (is_open(p, k, &up, &down))
 		fn(p, k, &up, &down);
 	else if (!sp_conn_by_front(p->conns, &k->front))	/* else perhaps on its way */
 		forget_slot(p->kepts, k);

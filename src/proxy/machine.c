@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "proxy/access.h"
+#include "proxy/align.h"
 #include "proxy/back.h"
 #include "proxy/chunks.h"
 #include "proxy/continue.h"
@@ -64,6 +65,11 @@ static struct sp_next do_next(struct sp_proxy *p, struct sp_conn *c, struct sp_n
 	}
 	if (is_early && (next.kind == SP_NEXT_CONNECT || next.kind == SP_NEXT_REPLY))
 		return sp_turn_begin(p, c, next);
+	if (c->is_part && c->state != SP_CONN_DELIVERING &&
+	    (next.kind == SP_NEXT_REPLY || next.kind == SP_NEXT_END)) {
+		sp_align_close(p, &c->front, c->heard_ack);
+		next.kind = SP_NEXT_END;
+	}
 	if (c->is_again && next.kind == SP_NEXT_REPLY)
 		next.kind = SP_NEXT_END;
 	switch (next.kind) {

@@ -9,7 +9,7 @@
  *	machine.c		the life of connections: the next step, ticks
  *	----
  *	takeover.c miss.c	heads of dead owners; packets of unknown connections
- *	continue.c continue_judge.c	requests of dead backends
+ *	continue.c continue_judge.c align.c	requests of dead backends; parts of responses
  *	head.c back.c reply.c	the phases of a connection: no phase calls another
  *	stash.c deliver.c exchange.c turn.c chunks.c stay.c response.c
  *	----
@@ -21,7 +21,7 @@
  *	access.c		the access log
  *	connection.c forward.c		state and buffer of a connection; half in user space
  *	tracing.c		traces of operators
- *	conn.c queue.c partial.c kept.c synack.c reintroduce.c reused.c	tables
+ *	conn.c queue.c partial.c kept.c begun.c synack.c reintroduce.c reused.c	tables
  */
 #ifndef SP_PROXY_PROXY_H
 #define SP_PROXY_PROXY_H

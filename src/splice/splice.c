@@ -90,7 +90,8 @@ int sp_splice_replace(struct sp_datapath *dp, const struct sp_splice *splice,
 	__u32 acked = at->acked ?: splice->client_isn + 1;
 	struct sp_half_state down = { .last_ack = acked, .next_seq = at->backend };
 	struct sp_half_state up = { .next_seq = at->client, .bytes = at->client ?
-				    at->client - acked : 0 };
+				    at->client - acked : 0, .last_ack = at->passed,
+				    .window = at->window };
 	struct sp_meta tag = { .client_isn = splice->client_isn, .refreshed_s = refreshed_s,
 			       .version = splice->version, .change = splice->change };
 	struct sp_half half = splice->down;
@@ -98,6 +99,8 @@ int sp_splice_replace(struct sp_datapath *dp, const struct sp_splice *splice,
 
 	down.is_logged = at->is_logged;
 	up.is_logged = at->is_logged;
+	down.is_kept = at->is_kept;
+	down.is_skipping = up.is_skipping = at->is_skipping;
 
 	if (splice->up.flags & SP_HALF_F_REQUESTS) {
 		tag.boundary = at->down.bound ? at->down : sp_splice_response(splice);

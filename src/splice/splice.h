@@ -80,6 +80,9 @@ struct sp_boundary sp_splice_response(const struct sp_splice *splice);
  * @acked:	by the backend, as the client counts; 0: nothing but the handshake
  * @down:	with SP_HALF_F_REQUESTS: the boundary of the half down; all zero: as in the splice
  * @is_elsewhere: packets of the leg may pass elsewhere
+ * @passed:	behind what the client has of the response that begins, as the backend counts: see
+ *		@is_skipping of struct sp_half_state; with @is_skipping. @window: the client's
+ * @is_kept:	the daemon gets a copy of each response's head
  * @is_logged:	this proxy writes the access log of the splice
  */
 struct sp_streams {
@@ -89,6 +92,10 @@ struct sp_streams {
 	struct sp_boundary	down;
 	__u8			is_elsewhere;
 	__u8			is_logged;
+	__u8			is_kept;
+	__u8			is_skipping;
+	__u16			window;
+	__u32			passed;
 };
 
 /**

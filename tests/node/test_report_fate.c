@@ -18,6 +18,8 @@ static const struct {
 	{ "from_backend", "daemon", "-" },
 	{ "held", "daemon", "-" },
 	{ "beyond", "daemon", "-" },
+	{ "skipped", "answer", "-" },
+	{ "skipped_ack", "drop", "-" },
 	{ "syn_challenged", "daemon", "-" },
 	{ "miss", "daemon", "-" },
 	{ "too_big", "daemon", "daemon" },

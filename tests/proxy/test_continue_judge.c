@@ -61,6 +61,61 @@ static void no_byte_of_the_response_is_with_the_client(void **state)
 	assert_int_equal(judge(&d), SP_CONTINUE_DELIVERED);
 }
 
+/* The client has half of a body of 1000 bytes. */
+static struct death begun(void)
+{
+	struct death d = usual();
+
+	d.kept.begun = (struct sp_begun){ .status = 200, .same_len = 1, .head_len = 100,
+					  .length = 1000 };
+	d.down.meta.boundary = (struct sp_boundary){ .until = SENT + 1100, .bound = SP_BOUND_STOP };
+	d.down.state.next_seq = d.seg.seq = SENT + 600;
+	return d;
+}
+
+static void part_goes_on_by_its_validator(void **state)
+{
+	struct death d = begun();
+
+	assert_int_equal(judge(&d), SP_CONTINUE_YES);
+	d.kept.begun.same_len = 0;
+	assert_int_equal(judge(&d), SP_CONTINUE_NO_VALIDATOR);
+	d.kept.begun.status = 0;
+	assert_int_equal(judge(&d), SP_CONTINUE_DELIVERED);
+	d.kept.why = SP_KEPT_METHOD;
+	assert_int_equal(judge(&d), SP_CONTINUE_METHOD);
+}
+
+static void numbers_tell_the_part(void **state)
+{
+	struct death d = begun();
+
+	d.kept.begun.length = 500 + SKIP_MAX;
+	assert_int_equal(judge(&d), SP_CONTINUE_YES);
+	d.kept.begun.length++;
+	assert_int_equal(judge(&d), SP_CONTINUE_FAR);
+	d.down.meta.boundary.laps = 1;
+	assert_int_equal(judge(&d), SP_CONTINUE_YES);
+}
+
+/* With a part of a head, not acknowledged. */
+static void next_backend_dies_too(void **state)
+{
+	struct death d = begun();
+
+	d.down.state.is_skipping = 1;
+	assert_int_equal(judge(&d), SP_CONTINUE_YES);
+	d.down.meta.boundary = (struct sp_boundary){ .until = SENT, .bound = SP_BOUND_HEAD,
+						     .reading = SP_READING_HELD };
+	d.down.state.next_seq = SENT;
+	assert_int_equal(judge(&d), SP_CONTINUE_YES);
+	d.seg.seq = SENT - 1;
+	assert_int_equal(judge(&d), SP_CONTINUE_OTHER);
+	d.down.state.is_skipping = 0;
+	d.seg.seq = SENT + 600;
+	assert_int_equal(judge(&d), SP_CONTINUE_OTHER);
+}
+
 static void a_complete_response_is_no_death(void **state)
 {
 	struct death d = usual();
@@ -149,6 +204,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_ends_count),
 		cmocka_unit_test(no_byte_of_the_response_is_with_the_client),
+		cmocka_unit_test(part_goes_on_by_its_validator),
+		cmocka_unit_test(numbers_tell_the_part),
+		cmocka_unit_test(next_backend_dies_too),
 		cmocka_unit_test(a_complete_response_is_no_death),
 		cmocka_unit_test(its_number_is_the_next),
 		cmocka_unit_test(a_client_that_has_closed_gets_the_end),
