@@ -64,8 +64,8 @@
  *	   "pid":N, "checks":N, "starts":N, "results":N, "refused":N},
  *	 "services":[{"name":TEXT, "listen":[TEXT...], "protocol":TEXT,
  *	   "mode":MODE, "pools":[TEXT...], "connections":N|null, "max_connections":N|null,
- *	   "traffic":{"bytes_in":N, "bytes_out":N, "connections":N} or
- *	     {"bytes_in":N, "bytes_out":N, "requests":{"unknown":N, "1xx":N...},
+ *	   "traffic":{"bytes_in":N, "bytes_out":N, "connections":N}|
+ *	     {"bytes_in":N, "bytes_out":N, "requests":{NAME:N...},
  *	     "first_byte":HISTOGRAM, "duration":HISTOGRAM}|null}...],
  *	 "pools":[{"name":TEXT, "backends":[{"name":TEXT, "address":TEXT,
  *	   "weight":N, "state":"up"|"down"|"draining", "retry_ms":N,

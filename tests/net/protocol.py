@@ -4,6 +4,7 @@ import itertools
 import pathlib
 import re
 
+HISTOGRAM = '{"sum_us":N, "buckets":[{"end_us":N|null, "count":N}...]}'
 HEADER = pathlib.Path(__file__).resolve().parents[2] / "src/control/control.h"
 TOKEN = re.compile(r'"[^"]*"|\.\.\.|[A-Z]+|true|null|[][{}:,|]')
 KINDS = {"TEXT": str, "N": int, "BOOL": bool, "OBJECT": dict, "null": type(None), "true": bool}
@@ -55,7 +56,7 @@ class Parser:
 def forms():
     """Of each command the forms of its lines."""
     text = HEADER.read_text()
-    text = re.sub(r"^ \* ?", "", text[text.index(' * Answer to "status"'):text.index(" * A client has")], flags=re.M)
+    text = re.sub(r"^ \* ?", "", text[text.index(' * Answer to "status"'):text.index(" * A client has")], flags=re.M).replace("HISTOGRAM", HISTOGRAM)
     found = {}
     for command, lines in re.findall(r'^Answer to "([\w-]+)":(.*?)(?=^Answer to|\Z)', text, flags=re.M | re.S):
         blocks = re.findall(r"(?:^\t.*\n)+", lines, flags=re.M)

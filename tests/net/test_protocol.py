@@ -13,14 +13,18 @@ from conftest import Pairs, ways
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("has modes of its own")]
 FORMS = protocol.forms()
+COUNTED = 7500
 AT = "raw-tcp-snat/backend1-v4"
 
 
 def checked(net, source):
-    """The services, each with checks of its pool, and a pool of a name and a file that are not there."""
+    """The services, each with checks of its pool, two whose traffic is counted, and a pool of a name and a file that are not there."""
     named = {"name": "named", "backends": [{"address": "name.invalid:7000"}], "backends_file": "/none"}
     for service, pool in daemon.in_modes("split")(net, source):
         yield service, {**pool, "check": {"type": "tcp", "interval": "100ms"}}, named
+    for protocol, port in (("http", COUNTED), ("tcp", COUNTED + 1)):     # traffic is counted
+        yield (daemon.service(f"counted-{protocol}", source, protocol, port, default=f"raw-{protocol}-{source}",
+                              access_log={"format": "json", "to": "none"}),)
 
 
 @pytest.fixture(scope="module")
