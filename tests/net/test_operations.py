@@ -17,7 +17,7 @@ import yaml
 import topo
 from scratch import Machine
 from tcp import wait_for
-from test_package import build_packages, next_version
+from test_package import EXPOSURE, build_packages, next_version
 
 pytestmark = [pytest.mark.spliced, pytest.mark.whole("packages are the same in each mode")]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -107,6 +107,12 @@ def test_each_block_is_marked():
     for line, word, name, _ in BLOCKS:
         assert word in ("sh", "text") and not name or name in FILES, f"line {line}: `{word} {name}` is not known here"
     assert {name for _, _, name, _ in BLOCKS if name} == set(FILES)
+
+
+def test_exposure_is_as_measured():
+    """By test_package.py."""
+    said = " ".join(DOCUMENT.read_text().split())
+    assert ", ".join(f"{name} {exposure}" for name, exposure in EXPOSURE.items()) + " of 10" in said
 
 
 @pytest.mark.limit(600)

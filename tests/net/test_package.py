@@ -22,6 +22,7 @@ BUILD_LIMIT_S = 600         # without a cache of compiled files
 PORT = 7000
 UNITS = {"spliced": ["spliced.service", "spliced-announce.service"], "spliced-agent": ["spliced-agent.service"],
          "spliced-web": ["spliced-web.service"]}
+EXPOSURE = {"spliced": 2.7, "spliced-agent": 2.5, "spliced-web": 1.1}      # as OPERATIONS says
 PROGRAMS = {"spliced": ["sbin/spliced", "sbin/spliced-check", "bin/splicectl"], "spliced-agent": ["sbin/spliced-agent"],
             "spliced-web": ["sbin/spliced-web"], "spliced-plan": ["bin/spliced-plan"]}
 
@@ -227,6 +228,12 @@ def test_purge_of_a_package_that_never_ran(machine, packages):
         assert traces(machine) == ""
 
 
+def exposure(machine, unit):
+    """By `systemd-analyze security`, of 10."""
+    said = machine.run("systemd-analyze", "--no-pager", "security", unit)
+    return float(re.search(r"Overall exposure level for .*?: ([\d.]+)", said)[1])
+
+
 def agent_config(net):
     return {"interfaces": net.interfaces, "key_file": "/etc/spliced/cookie.key", "serves": [f"{net.proxy.addr(4)}:80"],
             "cluster": {"name": "here", "relay": f"{net.proxy.addr(4)}:7946", "members": [{"name": "there", "at": f"{net.router.addr(4, 'proxy')}:7946"}]}}
@@ -241,5 +248,7 @@ def test_agent_and_web_beside_it(machine, packages, net):
     assert "/sys/fs/bpf/spliced-agent" in traces(machine)
     machine.run("systemctl", "start", "spliced-web")
     wait_for(lambda: "spliced" in machine.sh("curl -s http://127.0.0.1:9180/", check=False), "the page", 10)
+    found = {name: exposure(machine, name) for name in UNITS}
+    assert found == EXPOSURE
     machine.dpkg("--purge", *UNITS)
     assert traces(machine) == ""

@@ -32,6 +32,8 @@ def services(view, source):
             "backends": [b for b in daemon.backends(view, PORT) if b["name"].endswith("-v4")]}
     yield {**daemon.service("www", source, "http", PORT, default="web"), "listen": [daemon.endpoint(VIP[source][4], PORT)],
            "max_connections": 100, "access_log": {"to": "none"}}, pool
+    yield ({**daemon.service("raw", source, "tcp", PORT + 1, default="web"), "listen": [daemon.endpoint(VIP[source][4], PORT + 1)],
+            "access_log": {"to": "none"}},)
 
 
 def free_port():
@@ -161,7 +163,7 @@ def test_metrics_are_what_the_daemon_says(lab):
         assert top == found[f"spliced_{name}_duration_seconds_count"] == sum(b["count"] for b in status["durations"][name]["buckets"])
     assert found['spliced_connect_duration_seconds_bucket{le="5"}'] == found["spliced_connect_duration_seconds_count"]
     assert found['spliced_member_up{member="proxy2",state="ready"}'] == 1
-    traffic, = [service["traffic"] for service in status["services"]]
+    traffic = next(service["traffic"] for service in status["services"] if service["name"] == "www-snat")
     assert found['spliced_service_requests_total{service="www-snat",code="2xx"}'] == traffic["requests"]["2xx"] > 0
     for name, key in (("first_byte", "first_byte"), ("request_duration", "duration")):
         assert found[f'spliced_service_{name}_seconds_count{{service="www-snat"}}'] == sum(b["count"] for b in traffic[key]["buckets"]) > 0
