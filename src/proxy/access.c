@@ -59,12 +59,15 @@ static int is_source(const struct sp_cluster_conf *conf, const struct sp_addr *a
 	return 0;
 }
 
-/* A splice without a record was an earlier daemon's, or a dead proxy's. */
+/*
+ * A splice without a record was an earlier daemon's, or a dead proxy's. Times are seconds: in the
+ * second of its start this daemon may have made and finished the record.
+ */
 static int is_left_to_us(const struct sp_proxy *p, const struct sp_tuple *front,
 			 const struct sp_half *half, const struct sp_tuple *back)
 {
 	if (!sp_node_is_shared(&p->node) || sp_home_owns(p, &back->saddr))
-		return half->spliced_s < p->access->start_s;
+		return half->spliced_s <= p->access->start_s;
 	return is_source(&p->node.config->cluster, &back->saddr) &&
 	       !sp_cluster_has_owner(p->node.cluster, &back->saddr) &&
 	       sp_cluster_is_home(p->node.cluster, front);
