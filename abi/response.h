@@ -11,9 +11,12 @@
 #include "half.h"
 
 #define SP_RESPONSE_CLASSES	32	/* of bytes */
-#define SP_RESPONSE_READ_MAX	2048	/* bytes of a head that the datapath reads */
+#define SP_RESPONSE_ROOM	2048	/* for the bytes of a head */
+#define SP_RESPONSE_READ_MAX	(SP_RESPONSE_ROOM - SP_RESPONSE_BLOCK)
 #define SP_RESPONSE_DIGITS_MAX	10
-#define SP_RESPONSE_BLOCK	8	/* bytes between two looks at the state */
+#define SP_RESPONSE_BLOCK	8	/* bytes of a look at many at once */
+#define SP_RESPONSE_NAME_MAX	24	/* of a header that is passed as a whole */
+#define SP_RESPONSE_VALUE_MAX	128	/* likewise */
 #define SP_CHUNK_DIGITS_MAX	8
 #define SP_CHUNK_LINE_MAX	16	/* CRLF, digits, CRLF, and CRLF of the last chunk */
 
@@ -35,6 +38,7 @@ enum {
 enum {
 	SP_RESPONSE_F_TEXT	= 1 << 0, /* a printable byte does not change the state */
 	SP_RESPONSE_F_LENGTH	= 1 << 1, /* Content-Length is behind */
+	SP_RESPONSE_F_LINE	= 1 << 2, /* at the begin of a header */
 };
 
 /**
@@ -53,17 +57,15 @@ struct sp_response_table {
 };
 
 /**
- * struct sp_response_scan - what was read of a head, in blocks of SP_RESPONSE_BLOCK
+ * struct sp_response_scan - what was read of a head
  * @state:	SP_RESPONSE_*, or a state of the table
- * @before:	the state before the last block
- * @blocks:	read, the version not counted
- * @shorter:	blocks before the block with the end of the Content-Length
+ * @at:		bytes read
+ * @length_at:	bytes read before the step with the end of the Content-Length
  */
 struct sp_response_scan {
 	__u32	state;
-	__u32	before;
-	__u32	blocks;
-	__u32	shorter;
+	__u32	at;
+	__u32	length_at;
 };
 
 #define SP_RESPONSE_VERSION_TEXT	"HTTP/1.1"
@@ -72,9 +74,10 @@ struct sp_response_scan {
 /* The table begins behind the version; its classes do not tell H from h. */
 sp_inline struct sp_response_scan sp_response_begin(const __u8 *head)
 {
-	struct sp_response_scan s = { .state = SP_RESPONSE_VERSION };
+	struct sp_response_scan s = { .state = SP_RESPONSE_VERSION,
+				      .at = sizeof(SP_RESPONSE_VERSION_TEXT) - 1 };
 
-	for (int i = 0; i < SP_RESPONSE_BLOCK; i++)
+	for (int i = 0; i < (int)sizeof(SP_RESPONSE_VERSION_TEXT) - 1; i++)
 		if (head[i] != SP_RESPONSE_VERSION_TEXT[i])
 			s.state = SP_RESPONSE_BAD;
 	return s;
@@ -85,55 +88,164 @@ sp_inline __u32 sp_response_next(const volatile struct sp_response_table *t, __u
 	return t->next[(state & 255) * SP_RESPONSE_CLASSES + t->class[byte]];
 }
 
-/* All eight bytes are from 0x20 to 0x7e. */
-sp_inline int sp_response_is_text(__u64 bytes)
-{
-	const __u64 ones = 0x0101010101010101ULL, tops = ones << 7;
-	__u64 del = bytes ^ ones * 0x7f;
+#define SP_RESPONSE_AT(at)	((at) & (SP_RESPONSE_ROOM - 1))
+#define SP_RESPONSE_ONES	0x0101010101010101ULL
+#define SP_RESPONSE_TOPS	(SP_RESPONSE_ONES << 7)
 
-	return !((bytes | (bytes - ones * 0x20) | (del - ones)) & tops);
+/* Eight bytes, the first one lowest. */
+sp_inline __u64 sp_response_word(const __u8 *head, __u32 at)
+{
+	__u64 word;
+
+	__builtin_memcpy(&word, head + SP_RESPONSE_AT(at), sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return word;
+#else
+	return __builtin_bswap64(word);
+#endif
 }
 
-/*
- * @at: the next block. Byte by byte each step waits for the one before, so text is taken at once.
- * Return: whether the head ends in the block.
- */
-sp_inline int sp_response_take(const volatile struct sp_response_table *t,
-			       struct sp_response_scan *s, const __u64 *at)
+/* Return: bytes before the first marked one. @marks: SP_RESPONSE_TOPS or some of these, not 0 */
+sp_inline __u32 sp_response_before(__u64 marks)
 {
-	const __u8 *byte = (const __u8 *)at;
-	__u32 state = s->state;
+	__u64 below = (marks & -marks) - 1;
 
-	s->before = state;
-	s->blocks++;
-	if (!(t->flags[state & 255] & SP_RESPONSE_F_TEXT) || !sp_response_is_text(*at))
-		for (int i = 0; i < SP_RESPONSE_BLOCK; i++)
-			state = sp_response_next(t, state, byte[i]);
-	s->state = state;
-	if (state <= SP_RESPONSE_END_CLOSES)
-		return 1;
-	s->shorter += !(t->flags[state & 255] & SP_RESPONSE_F_LENGTH);
+	return ((below & SP_RESPONSE_ONES) * SP_RESPONSE_ONES >> 56) - 1;
+}
+
+/* Return: a mark at the first byte that is not from 0x20 to 0x7e; marks behind it say nothing. */
+sp_inline __u64 sp_response_no_text(__u64 word)
+{
+	__u64 del = word ^ SP_RESPONSE_ONES * 0x7f;
+
+	return (word | (word - SP_RESPONSE_ONES * 0x20) | (del - SP_RESPONSE_ONES)) &
+	       SP_RESPONSE_TOPS;
+}
+
+/* Return: a mark at each byte that is neither a letter nor a hyphen. */
+sp_inline __u64 sp_response_no_name(__u64 word)
+{
+	__u64 low = word & ~SP_RESPONSE_TOPS, folded = low | SP_RESPONSE_ONES * 0x20,
+	      no_hyphen = (low ^ SP_RESPONSE_ONES * '-') + SP_RESPONSE_ONES * 0x7f,
+	      letter = (folded + SP_RESPONSE_ONES * (0x80 - 'a')) &
+		       ~(folded + SP_RESPONSE_ONES * (0x80 - 'z' - 1));
+
+	return ((~letter & no_hyphen) | word) & SP_RESPONSE_TOPS;
+}
+
+/* Return: bytes of text from @at on, up to @max rounded up to words */
+sp_inline __u32 sp_response_text(const __u8 *head, __u32 at, __u32 max)
+{
+	__u32 len = 0;
+
+	while (len < max) {
+		__u64 marks = sp_response_no_text(sp_response_word(head, at + len));
+
+		if (marks)
+			return len + sp_response_before(marks);
+		len += SP_RESPONSE_BLOCK;
+	}
+	return len;
+}
+
+/* The first letters of all headers that matter: Connection, Content-Length, Transfer-Encoding. */
+sp_inline int sp_response_may_matter(__u64 word)
+{
+	__u32 first = (word | 0x2020) & 0xffff;
+
+	return first == ('c' | 'o' << 8) || first == ('t' | 'r' << 8);
+}
+
+sp_inline __u32 sp_response_name(const __u8 *head, __u32 at)
+{
+	__u32 len = 0;
+
+	while (len < SP_RESPONSE_NAME_MAX) {
+		__u64 marks = sp_response_no_name(sp_response_word(head, at + len));
+
+		if (marks)
+			return len + sp_response_before(marks);
+		len += SP_RESPONSE_BLOCK;
+	}
 	return 0;
 }
 
-#define SP_RESPONSE_AT(at)	((at) & (SP_RESPONSE_READ_MAX - 1))
-
-/* Return: the length of a head that ends in the last block. */
-sp_inline __u32 sp_response_head_len(const volatile struct sp_response_table *t,
-				     const struct sp_response_scan *s, const __u8 *head)
+/*
+ * A header that the table would leave in the state before it.
+ *
+ * Return: its bytes, with CRLF; 0: it may matter, or is unusual.
+ */
+sp_inline __u32 sp_response_header(const __u8 *head, __u32 at)
 {
-	__u32 at = s->blocks * SP_RESPONSE_BLOCK, state = s->before;
+	__u32 len;
 
-	for (int i = 0; i < SP_RESPONSE_BLOCK && state > SP_RESPONSE_END_CLOSES; i++)
-		state = sp_response_next(t, state, head[SP_RESPONSE_AT(at++)]);
-	return at;
+	if (sp_response_may_matter(sp_response_word(head, at)))
+		return 0;
+	len = sp_response_name(head, at);
+	if (!len || head[SP_RESPONSE_AT(at + len)] != ':')
+		return 0;
+	len += sp_response_text(head, at + len, SP_RESPONSE_VALUE_MAX);
+	if (head[SP_RESPONSE_AT(at + len)] != '\r' || head[SP_RESPONSE_AT(at + len + 1)] != '\n')
+		return 0;
+	return len + 2;
 }
 
-/* The number before the first CR of its block. Return: digits; 0: too many. */
+/* Return: bytes that do not change the state of the scan. */
+sp_inline __u32 sp_response_pass(const volatile struct sp_response_table *t,
+				 const struct sp_response_scan *s, const __u8 *head)
+{
+	__u8 flags = t->flags[s->state & 255];
+
+	if (flags & SP_RESPONSE_F_LINE)
+		return sp_response_header(head, s->at);
+	return flags & SP_RESPONSE_F_TEXT ?
+	       sp_response_text(head, s->at, SP_RESPONSE_VALUE_MAX) : 0;
+}
+
+/* Byte by byte, each step waits for the one before. Return: whether the head ends here. */
+sp_inline int sp_response_read(const volatile struct sp_response_table *t,
+			       struct sp_response_scan *s, const __u8 *head)
+{
+	__u32 state = s->state, at = s->at;
+	__u8 flags = 0;
+
+	for (int i = 0; i < SP_RESPONSE_BLOCK; i++) {
+		state = sp_response_next(t, state, head[SP_RESPONSE_AT(at)]);
+		at++;
+		flags = t->flags[state & 255];
+		if (state <= SP_RESPONSE_END_CLOSES ||
+		    flags & (SP_RESPONSE_F_TEXT | SP_RESPONSE_F_LINE))
+			break;
+	}
+	s->state = state;
+	s->at = at;
+	if (state <= SP_RESPONSE_END_CLOSES)
+		return 1;
+	if (!(flags & SP_RESPONSE_F_LENGTH))
+		s->length_at = at;
+	return 0;
+}
+
+/*
+ * A step. @head: room of SP_RESPONSE_ROOM and SP_RESPONSE_BLOCK; behind the bytes, at most
+ * SP_RESPONSE_READ_MAX, are as many zeros as a block has: no step goes past a zero.
+ *
+ * Return: whether the head ends here, or is not a usual one.
+ */
+sp_inline int sp_response_take(const volatile struct sp_response_table *t,
+			       struct sp_response_scan *s, const __u8 *head)
+{
+	__u32 passed = sp_response_pass(t, s, head);
+
+	s->at += passed;
+	return passed ? 0 : sp_response_read(t, s, head);
+}
+
+/* The number before the first CR of the step. Return: digits; 0: too many. */
 sp_inline __u32 sp_response_length(const struct sp_response_scan *s, const __u8 *head,
 				   __u64 *ret_length)
 {
-	__u32 at = (s->shorter + 1) * SP_RESPONSE_BLOCK, digits = 0;
+	__u32 at = s->length_at, digits = 0;
 	__u64 unit = 1, length = 0;
 
 	for (int i = 0; i < SP_RESPONSE_BLOCK && head[SP_RESPONSE_AT(at)] != '\r'; i++)
@@ -187,13 +299,12 @@ sp_inline struct sp_boundary sp_response_boundary(const struct sp_response_scan 
 /**
  * sp_response_settle() - move a boundary from the begin of a response to the end of the head or,
  * if that is known, of the response
- * @head:	room of SP_RESPONSE_READ_MAX
+ * @head:	room of SP_RESPONSE_ROOM
  * @b:		bound HEAD, and a reading of which the daemon needs nothing but WAKE
  *
  * Return: 0: the daemon has to read the head.
  */
-sp_inline int sp_response_settle(const volatile struct sp_response_table *t,
-				 const struct sp_response_scan *s, const __u8 *head,
+sp_inline int sp_response_settle(const struct sp_response_scan *s, const __u8 *head,
 				 struct sp_boundary *b)
 {
 	const __u8 *status = head + SP_RESPONSE_STATUS_AT;
@@ -210,8 +321,7 @@ sp_inline int sp_response_settle(const volatile struct sp_response_table *t,
 		return 0;
 	if (length >= SP_BOUNDARY_LAP - SP_RESPONSE_READ_MAX)
 		return 0;
-	*b = sp_response_boundary(s, b->until + sp_response_head_len(t, s, head), length,
-				  is_bodyless, b->reading);
+	*b = sp_response_boundary(s, b->until + s->at, length, is_bodyless, b->reading);
 	return 1;
 }
 

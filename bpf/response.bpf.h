@@ -17,13 +17,11 @@
 /* Filled by the daemon before loading. */
 SP_RODATA struct sp_response_table response_table = {};
 
-static long read_block(__u32 i, struct payload **payload)
+static long read_step(__u32 i, struct payload **payload)
 {
 	struct payload *p = *payload;
-	__u32 block = (i + 1) & (SP_RESPONSE_READ_MAX / SP_RESPONSE_BLOCK - 1);
 
-	return sp_response_take(&response_table, &p->scan,
-				(const __u64 *)(p->bytes + block * SP_RESPONSE_BLOCK));
+	return sp_response_take(&response_table, &p->scan, p->bytes);
 }
 
 /* The packet has bytes at the boundary. */
@@ -47,8 +45,8 @@ static __noinline int read_response(const struct sp_pkt *pkt, struct sp_boundary
 	p->scan = sp_response_begin(p->bytes);
 	if (p->scan.state == SP_RESPONSE_BAD)
 		return 0;
-	bpf_loop((n - 1) / SP_RESPONSE_BLOCK, read_block, &p, 0);
-	return sp_response_settle(&response_table, &p->scan, p->bytes, b);
+	bpf_loop(n, read_step, &p, 0);
+	return sp_response_settle(&p->scan, p->bytes, b);
 }
 
 /* The boundary lies in the room, to spare the stack. */

@@ -99,6 +99,7 @@ static struct headers add_headers(struct builder *b, __u8 end)
 {
 	struct headers h = { .line = add_state(b), .name = add_state(b), .value = add_state(b) };
 
+	b->t->flags[h.line] |= SP_RESPONSE_F_LINE;
 	take_name(b, h.line, h.name);
 	take_line_end(b, h.line, end);
 	take_name(b, h.name, h.name);
