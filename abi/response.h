@@ -148,12 +148,34 @@ sp_inline __u32 sp_response_text(const __u8 *head, __u32 at, __u32 max)
 	return len;
 }
 
-/* The first letters of all headers that matter: Connection, Content-Length, Transfer-Encoding. */
-sp_inline int sp_response_may_matter(__u64 word)
+/* Whether the bytes are those of @of, with small letters, for which capitals are taken, too. */
+sp_inline int sp_response_is_word(__u64 word, const char *of)
 {
-	__u32 first = (word | 0x2020) & 0xffff;
+	__u64 want = 0, fold = 0;
 
-	return first == ('c' | 'o' << 8) || first == ('t' | 'r' << 8);
+	for (int i = 0; i < SP_RESPONSE_BLOCK; i++) {
+		want |= (__u64)of[i] << 8 * i;
+		fold |= (of[i] >= 'a' && of[i] <= 'z' ? 0x20ULL : 0) << 8 * i;
+	}
+	return (word | fold) == want;
+}
+
+sp_inline int sp_response_is_keep_alive(const __u8 *head, __u32 at)
+{
+	return sp_response_is_word(sp_response_word(head, at + 8), "on: keep") &&
+	       sp_response_is_word(sp_response_word(head, at + 16), "-alive\r\n");
+}
+
+/* Whether this may be Content-Length, Transfer-Encoding, or Connection with another option. */
+sp_inline int sp_response_may_matter(const __u8 *head, __u32 at)
+{
+	__u64 word = sp_response_word(head, at);
+
+	if (sp_response_is_word(word, "content-"))
+		return (head[SP_RESPONSE_AT(at + 8)] | 0x20) == 'l';
+	if (sp_response_is_word(word, "connecti"))
+		return !sp_response_is_keep_alive(head, at);
+	return sp_response_is_word(word, "transfer");
 }
 
 sp_inline __u32 sp_response_name(const __u8 *head, __u32 at)
@@ -179,7 +201,7 @@ sp_inline __u32 sp_response_header(const __u8 *head, __u32 at)
 {
 	__u32 len;
 
-	if (sp_response_may_matter(sp_response_word(head, at)))
+	if (sp_response_may_matter(head, at))
 		return 0;
 	len = sp_response_name(head, at);
 	if (!len || head[SP_RESPONSE_AT(at + len)] != ':')

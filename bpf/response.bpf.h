@@ -9,6 +9,7 @@
 #include "word.bpf.h"
 
 #define LINES_MAX	1024	/* size lines in a packet */
+#define HEAD_USUAL	512	/* bytes */
 
 #ifndef SP_RODATA
 #define SP_RODATA const volatile
@@ -30,7 +31,20 @@ static __always_inline int reaches_boundary(const struct sp_pkt *pkt, struct sp_
 	return !sp_boundary_laps(b) && b.until - pkt->seq < pkt->payload_bytes;
 }
 
-/* Return: 0: not a usual head, or not all of it. */
+/* Return: 0: not a usual head, or @n bytes at @off are not all of it. */
+static __always_inline int read_head(const struct sp_pkt *pkt, __u32 off, __u32 n,
+				     struct payload *p, struct sp_boundary *b)
+{
+	if (!payload_load(pkt, off, n, p))
+		return 0;
+	p->scan = sp_response_begin(p->bytes);
+	if (p->scan.state == SP_RESPONSE_BAD)
+		return 0;
+	bpf_loop(n, read_step, &p, 0);
+	return sp_response_settle(&p->scan, p->bytes, b);
+}
+
+/* Few heads are longer than HEAD_USUAL: the body is not copied with the head. */
 static __noinline int read_response(const struct sp_pkt *pkt, struct sp_boundary *b)
 {
 	struct payload *p = payload_room();
@@ -38,15 +52,12 @@ static __noinline int read_response(const struct sp_pkt *pkt, struct sp_boundary
 
 	if (!p || !b)
 		return 0;
+	off += pkt->l4_off + pkt->doff_bytes;
+	if (n > HEAD_USUAL && read_head(pkt, off, HEAD_USUAL, p, b))
+		return 1;
 	if (n > SP_RESPONSE_READ_MAX)
 		n = SP_RESPONSE_READ_MAX;
-	if (!payload_load(pkt, pkt->l4_off + pkt->doff_bytes + off, n, p))
-		return 0;
-	p->scan = sp_response_begin(p->bytes);
-	if (p->scan.state == SP_RESPONSE_BAD)
-		return 0;
-	bpf_loop(n, read_step, &p, 0);
-	return sp_response_settle(&p->scan, p->bytes, b);
+	return read_head(pkt, off, n, p, b);
 }
 
 /* The boundary lies in the room, to spare the stack. */
