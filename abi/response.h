@@ -16,7 +16,7 @@
 #define SP_RESPONSE_DIGITS_MAX	10
 #define SP_RESPONSE_BLOCK	8	/* bytes of a look at many at once */
 #define SP_RESPONSE_NAME_MAX	24	/* of a header that is passed as a whole */
-#define SP_RESPONSE_VALUE_MAX	128	/* likewise */
+#define SP_RESPONSE_VALUE_MAX	64	/* likewise */
 #define SP_CHUNK_DIGITS_MAX	8
 #define SP_CHUNK_LINE_MAX	16	/* CRLF, digits, CRLF, and CRLF of the last chunk */
 
