@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * response.h - the usual head of a response, read by a table of states. For BPF and user space.
+ * response.h - the usual head of a response, read by a table of states. Headers that do not matter
+ * and text are passed eight bytes at a time. For BPF and user space.
  *
  * The table accepts a part of the heads that sp_http1_response_parse() accepts, and finds the same
  * end. The daemon reads all others. src/l7/response_table.c makes the table.

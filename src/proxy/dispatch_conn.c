@@ -24,11 +24,11 @@ static void dispatch_rst(struct sp_proxy *p, struct sp_conn *c, const struct sp_
 		sp_conn_reset_back(p, c);
 	sp_machine_go(p, c, next);
 	if (sp_node_is_shared(&p->node))
-		/* a stray, perhaps of another proxy's splice */
+		/* a stray, perhaps of a peer's splice */
 		sp_home_keep(p, seg, SP_STRAY_F_MINE);
 }
 
-/* An ACK of more than our ISN, possible only if another proxy has made the splice. */
+/* An ACK of more than our ISN: a peer has made the splice. */
 static void dispatch_foreign(struct sp_proxy *p, const struct sp_segment *seg)
 {
 	p->node.counters.segment_foreign++;
@@ -36,7 +36,7 @@ static void dispatch_foreign(struct sp_proxy *p, const struct sp_segment *seg)
 		sp_home_keep(p, seg, SP_STRAY_F_MINE);
 }
 
-/* An earlier segment shows that the first byte held was not the first that is not acknowledged. */
+/* An earlier segment shows that bytes before the held ones are not acknowledged. */
 static int is_wrong_guess(const struct sp_conn *c, const struct sp_segment *seg)
 {
 	return c->is_guess && (c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING) &&
@@ -64,7 +64,7 @@ void sp_dispatch_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_seg
 		sp_leg_acknowledge(p, c, seg);
 }
 
-/* The half is there: what belongs to the request needs no place in the buffer. */
+/* The half is there: bytes of the request need no place in the buffer. */
 static void forward_own(struct sp_proxy *p, const struct sp_conn *c, const struct sp_segment *seg)
 {
 	__s64 own = (__s64)c->request.bytes + (__s32)(c->client.isn_theirs + 1 - seg->seq);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * dispatch_event.c - events of the datapath: packets that it does not carry
+ * dispatch_event.c - events of the datapath: packets for the daemon
  */
 #include "proxy/dispatch_event.h"
 
@@ -102,9 +102,9 @@ static void on_bounded(struct sp_proxy *p, const struct sp_event *ev, const stru
 }
 
 /*
- * A client with only a handshake sends no more after this RST. Its backend may never send a packet
- * that makes the client send a second RST. So all proxies are told: a proxy may be connecting. The
- * cookie proves a handshake, and each handshake costs the cluster this message once.
+ * A client with only a handshake sends no more after this RST, if its backend never sends a packet.
+ * So all proxies are told: a proxy may be connecting. The cookie proves a handshake, and each
+ * handshake costs the cluster a single message.
  */
 static void tell_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
