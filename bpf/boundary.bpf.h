@@ -64,8 +64,7 @@ static __always_inline int to_reader(const struct sp_pkt *pkt, struct sp_entry *
 }
 
 /* An acknowledgement, or a FIN right at the boundary, is of no request. */
-static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns,
-				      struct sp_entry **ret_down)
+static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	struct sp_boundary b = boundary_read(&e->meta.boundary);
 	__u32 end = pkt->seq + pkt->payload_bytes;
@@ -77,10 +76,8 @@ static __always_inline int bounded_up(const struct sp_pkt *pkt, struct sp_entry 
 	    ((!pkt->payload_bytes && !(pkt->flags & TH_FIN)) ||
 	     !is_beyond(&e->meta.boundary, end)))
 		return 0;
-	if (pkt->payload_bytes && is_at_request(pkt, b)) {
-		*ret_down = peer_of(e);
-		decided = decide_request(pkt, e, *ret_down);
-	}
+	if (pkt->payload_bytes && is_at_request(pkt, b))
+		decided = decide_request(pkt, e, peer_of(e));
 	if (decided)
 		return decided;
 	boundary_mark(&e->meta.boundary, SP_ASKING_HELD);
@@ -195,12 +192,8 @@ static __always_inline int is_changed(const struct sp_pkt *pkt, const struct sp_
 	       sp_change_is_before(&e->meta.change, pkt->seq);
 }
 
-/*
- * @ret_down: set with DECIDED
- * Return: 0: the packet is carried; DECIDED: likewise, and move_on() before; else a reason.
- */
-static __noinline int carry_bounded(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns,
-				    struct sp_entry **ret_down)
+/* Return: 0: the packet is carried; DECIDED: likewise, and move_on() before; else a reason. */
+static __noinline int carry_bounded(const struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns)
 {
 	if (!e)
 		return 0;
@@ -210,7 +203,7 @@ static __noinline int carry_bounded(const struct sp_pkt *pkt, struct sp_entry *e
 			return to_reader(pkt, e, SP_EVENT_REQUEST, now_ns);
 	}
 	return e->half.flags & SP_HALF_F_FROM_BACKEND ? bounded_down(pkt, e, now_ns) :
-	       bounded_up(pkt, e, now_ns, ret_down);
+	       bounded_up(pkt, e, now_ns);
 }
 
 #endif

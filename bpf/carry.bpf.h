@@ -246,7 +246,6 @@ static __always_inline int is_asked_about(const struct sp_pkt *pkt, __u64 now_ns
 static __always_inline int carry_packet(struct sp_pkt *pkt, struct sp_entry *e, __u64 now_ns,
 					int is_local)
 {
-	struct sp_entry *down = NULL;
 	int err, decided = 0;
 
 	if (is_damaged(pkt))
@@ -263,7 +262,7 @@ static __always_inline int carry_packet(struct sp_pkt *pkt, struct sp_entry *e, 
 			return err;
 	}
 	if (!is_local && e->half.flags & SP_HALF_F_REQUESTS) {
-		decided = carry_bounded(pkt, e, now_ns, &down);
+		decided = carry_bounded(pkt, e, now_ns);
 		if (decided < 0)
 			return decided;
 	}
@@ -288,7 +287,7 @@ static __always_inline int carry_packet(struct sp_pkt *pkt, struct sp_entry *e, 
 	}
 	err = rewrite_packet(pkt, e);
 	if (!err && decided)
-		err = move_on(pkt, e, down, decided);
+		err = move_on(pkt, e, peer_of(e), decided);
 	if (err)
 		return err;
 	account_packet(pkt, e, now_ns);
