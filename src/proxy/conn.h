@@ -77,6 +77,7 @@ enum sp_stash_state { SP_STASH_UNKNOWN, SP_STASH_ASKED, SP_STASH_READY, SP_STASH
  * @reading:	SP_READING_*
  * @is_bare:	nothing but a head, that opens no tunnel
  * @is_repeatable: its method is idempotent (RFC 9110, 9.2.2), and it opens no tunnel
+ * @expects:	the body comes only after a 100 (Continue)
  */
 struct sp_request {
 	__u64	bytes;
@@ -84,6 +85,7 @@ struct sp_request {
 	__u8	reading;
 	__u8	is_bare;
 	__u8	is_repeatable;
+	__u8	expects;
 };
 
 /**
@@ -106,6 +108,7 @@ struct sp_request {
  * @begins:	enum sp_bound: what begins with the first byte held: STOP: a head; CHUNK, CHUNK_END
  * @is_next:	a request behind the first
  * @is_turn:	the response before is complete
+ * @awaits_body:	HEAD: the head is whole, and the body is held until it is whole, too
  * @is_part:	the client has a part of the response, of a dead backend; @heard_ack is behind it
  * @is_guess:	the first byte is taken for the beginning of a request, as the proxy that knew is
  *		dead; @guess_ns: since then
@@ -205,7 +208,7 @@ struct sp_conn {
 	__u32				owed;
 	__u16				skip;
 	__u8				is_headed, is_again, is_nameless, has_key, is_opening;
-	__u8				is_continued, is_part;
+	__u8				is_continued, is_part, awaits_body;
 	__u8				is_queued, is_queue_over, is_unparked;
 	__u64				key, queued_ns, access_ns;
 	struct sp_access_text		*access;

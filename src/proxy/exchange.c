@@ -184,6 +184,7 @@ static void begin_again(struct sp_conn *c)
 	c->skip = 0;
 	c->is_again = 0;
 	c->is_part = 0;
+	c->awaits_body = 0;
 	c->before_ns = sp_now_ns();
 	c->plan = (struct sp_change){ 0 };
 	c->change = (struct sp_change){ 0 };

@@ -12,6 +12,7 @@
 #include "proxy/access.h"
 #include "proxy/remake.h"
 #include "proxy/change.h"
+#include "proxy/kept.h"
 #include "proxy/room.h"
 
 #define CHALLENGE_NS	500000000ULL
@@ -51,6 +52,7 @@ static struct sp_request request_of(const struct sp_http1 *head, __u32 skip)
 			   (f->is_upgrade ? SP_READING_UPGRADE : 0) |
 			   (f->is_connect ? SP_READING_CONNECT : 0),
 		.is_repeatable = is_idempotent(&head->method) && !f->is_upgrade && !f->is_connect,
+		.expects = f->expects_continue,
 		.is_bare = f->body == SP_HTTP1_BODY_NONE && !f->is_upgrade && !f->is_connect,
 	};
 }
@@ -141,9 +143,31 @@ static struct sp_next wait_for_rest(struct sp_proxy *p, struct sp_conn *c)
 	return sp_next(SP_NEXT_STASH, "the head is incomplete");
 }
 
+/*
+ * A request that is kept goes to its backend as a whole: then the daemon has all of the request. If
+ * the time of a head is over, the rest goes by the datapath, and the request is not kept.
+ */
+static int awaits_body(struct sp_proxy *p, const struct sp_conn *c, int pool_idx)
+{
+	const struct sp_request *r = &c->request;
+	const struct sp_pool_conf *pool = pool_idx < 0 ? NULL :
+					  sp_kept_pool(p, c->config->pools[pool_idx].id);
+
+	return pool && !c->is_again && r->is_repeatable && !r->expects && !c->skip &&
+	       r->bound == SP_BOUND_STOP && r->bytes <= pool->keep_bytes &&
+	       c->reasm.len < r->bytes && c->reasm.len < c->fin_at &&
+	       sp_now_ns() < c->deadline_ns && sp_room_for_bytes(p, c, 0);
+}
+
 static struct sp_next connect_to(struct sp_proxy *p, struct sp_conn *c, int route_idx)
 {
 	int status;
+
+	c->awaits_body = awaits_body(p, c, pool_of(c, route_idx));
+	if (c->awaits_body) {
+		sp_conn_trap(p, c);
+		return sp_next(SP_NEXT_STASH, "the body is incomplete");
+	}
 
 	sp_access_heard(c);
 	if (route_idx == SP_ROUTE_AMBIGUOUS) {
@@ -196,6 +220,12 @@ struct sp_next sp_head_parse(struct sp_proxy *p, struct sp_conn *c)
  */
 static struct sp_next parse_grown(struct sp_proxy *p, struct sp_conn *c)
 {
+	if (c->awaits_body && c->reasm.len < c->request.bytes && c->reasm.len < c->fin_at) {
+		c->parsed = c->reasm.len;
+		return sp_next(SP_NEXT_STASH, "the body is incomplete");
+	}
+	if (c->awaits_body)
+		return sp_head_parse(p, c);
 	if (c->begins != SP_BOUND_STOP || c->reasm.len - c->parsed >= c->parsed / 8 ||
 	    c->reasm.len >= c->fin_at)
 		return sp_head_parse(p, c);
@@ -471,6 +501,8 @@ struct sp_next sp_head_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_ns)
 		c->again_ns = 0;
 		c->parsed = 0;
 	}
+	if (now_ns >= c->deadline_ns && c->awaits_body)
+		return sp_head_parse(p, c);
 	if (now_ns >= c->deadline_ns)
 		return sp_next_reply(408, "the head did not come in time");
 	if (c->parsed != c->reasm.len)

@@ -38,7 +38,7 @@ def services(net):
     def at(name, port):
         return {"name": name, "address": daemon.endpoint(net.ns[name].addr(4), port)}
     death = {"source": "snat", "on_death": "continue"}
-    dying = {"name": "dying", **death, "continue": {"keep": "32KiB"}, "failures": 0,
+    dying = {"name": "dying", **death, "continue": {"keep": "48KiB"}, "failures": 0,
              "backends": [at("backend1", DYING), {**at("backend2", DYING), "backup": True}]}
     app = {"name": "app", **death, "backends": [at("backend1", APP), {**at("backend2", PLAIN), "backup": True}]}
     silent = {**dying, "name": "silent", "check": {"type": "tcp", "port": CHECKED, "interval": "100ms", "fall": 2, "rise": 1}}
@@ -214,7 +214,7 @@ def test_small_body(dying, spare, counts, client):
     assert counts.now() == {"requests_continued": 1}
 
 
-@pytest.mark.parametrize("method, size, why", [("POST", 10, "method"), ("PATCH", 10, "method"), ("PUT", 40000, "body_not_kept")])
+@pytest.mark.parametrize("method, size, why", [("POST", 10, "method"), ("PATCH", 10, "method"), ("PUT", 60000, "body_not_kept")])
 def test_not_continued(dying, spare, counts, client, method, size, why):
     data, body = post("/once", size, method)
     client.send(data)
@@ -227,19 +227,55 @@ def test_not_continued(dying, spare, counts, client, method, size, why):
     assert not spare.requests
 
 
-def test_body_in_pieces(dying, spare, counts, client):
-    """Its rest went past the daemon."""
-    data, body = post("/put", 2000, "PUT")
-    client.send(data[:-1000])
+@pytest.mark.parametrize("port", [PORT, CHANGED])
+@pytest.mark.parametrize("before", [0, 1])
+def test_body_in_pieces(rig, dying, spare, counts, port, before):
+    """The request goes to a backend when all of it is here, though the client waits for acknowledgements in between."""
+    data, body = post("/put", 32 << 10, "PUT")
+    with h1.Client(connect(rig.client, VIP["snat"][4], port, timeout=bound(5))) as client:
+        for _ in range(before):
+            client.send(head("/before"))
+            sock = dying.accept()
+            read_request(sock)
+            answer(sock)
+            assert client.response().body == b"well"
+        for at in range(0, len(data), 8000):
+            client.send(data[at:at + 8000])
+            wait_for(lambda: no_unacked(client.sock) or at + 8000 > len(data), "an acknowledgement", 2)
+        sock = sock if before else dying.accept()
+        assert read_request(sock, len(body)).endswith(body)
+        die(sock, "rst")
+        assert is_of_spare(client.response(), "/put")
+    assert [digest for _, _, digest in spare.requests] == [hashlib.sha256(body).hexdigest()]
+    assert counts.now() == {"requests_continued": 1}
+
+
+def test_body_is_asked_for(dying, spare, counts, client):
+    """The client waits for a 100, so its head goes to the backend at once. Its body goes past the daemon."""
+    client.send(head("/put", "PUT", "Content-Length: 1000", "Expect: 100-continue"))
     sock = dying.accept()
-    read_request(sock, 1000)
-    client.send(data[-1000:])
-    assert len(sock.recv(2000)) == 1000
+    read_request(sock)
+    sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert [client.line(), client.line()] == [b"HTTP/1.1 100 Continue", b""]
+    client.send(1000 * b"x")
+    assert read(sock, 1000) == 1000 * b"x"
     die(sock, "rst")
     with pytest.raises(h1.Ended):
         client.response()
-    assert counts.now() == {"not_continued_body_not_kept": 1}
     assert not spare.requests
+    assert counts.now() == {"not_continued_body_not_kept": 1}
+
+
+def test_long_upload(dying, spare, counts, client):
+    """Of a GiB the backend has a part."""
+    client.send(head("/put", "PUT", f"Content-Length: {1 << 30}") + os.urandom(100000))
+    sock = dying.accept()
+    read_request(sock, 100000)
+    die(sock, "rst")
+    with pytest.raises(h1.Ended):
+        client.response()
+    assert not spare.requests
+    assert counts.now() == {"not_continued_body_not_kept": 1}
 
 
 @pytest.mark.parametrize("end", ["rst", "fin"])
