@@ -49,6 +49,7 @@ class Tally:
     """Counts parts. One that ended badly without naming a test, or ran none, has failed as a whole."""
 
     def __init__(self):
+        self.began_s = time.monotonic()
         self.passed = self.failed = 0
         self.names = []         # of what failed
 
@@ -57,7 +58,7 @@ class Tally:
         self.passed += result.passed
         self.failed += failed
         self.names += [f"{name}: {test}" for test in result.failed or [f"ended with status {status}"] * failed]
-        print(f"== {name}: {result.passed} passed, {failed} failed", flush=True)
+        print(f"== {name}: {result.passed} passed, {failed} failed, {time.monotonic() - self.began_s:.0f} s after the build", flush=True)
 
     def close(self):
         for name in self.names:
