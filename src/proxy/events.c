@@ -65,7 +65,7 @@ static void on_emptied(void *ctx)
 	sp_stash_emptied(ctx);
 }
 
-/* A connection about to make a splice, too late. If it is committing, the store says so. */
+/* A connection about to make a splice, too late. A committing one learns so from the store. */
 static int is_overtaken(const struct sp_conn *c)
 {
 	return c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING ||
@@ -95,7 +95,7 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
 }
 
-/* @c is a further request. A splice later than @c->version is of a proxy that has read it. */
+/* @c is a further request. A proxy with a splice later than @c->version has read the request. */
 static void use_found_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
 {
 	if (splice->client_isn != c->client_isn || (__s32)(splice->version - c->version) <= 0 ||
@@ -261,8 +261,8 @@ static const struct sp_store_events store_events = {
 /* ---- the cluster ---- */
 
 /*
- * A client's RST from another proxy, which queries the store. Here the RST waits for a late first
- * segment of the connection.
+ * A client's RST from a peer, which queries the store. Here the RST waits for a late first segment
+ * of the connection.
  */
 static void on_rst(struct sp_proxy *p, const struct sp_segment *seg)
 {
