@@ -57,13 +57,13 @@ static unsigned int rising_share(const struct choice *c, struct sp_backend *back
 {
 	__u64 slow_ns = c->pool->slow_start_ns, up_ns;
 
-	if (!backend || !slow_ns || c->pool->balance == SP_BALANCE_HASH)
+	if (!backend)
 		return weight * SHARE_UNIT;
 	if (backend->is_new)
-		backend->up_ns = c->now_ns;
+		backend->up_ns = slow_ns ? c->now_ns : 0;
 	backend->is_new = 0;
 	up_ns = c->now_ns - backend->up_ns;
-	if (!backend->up_ns || up_ns >= slow_ns)
+	if (!backend->up_ns || up_ns >= slow_ns || c->pool->balance == SP_BALANCE_HASH)
 		return weight * SHARE_UNIT;
 	if (up_ns < slow_ns / SHARE_FIRST)
 		return weight * SHARE_UNIT / SHARE_FIRST;

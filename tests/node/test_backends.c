@@ -898,9 +898,30 @@ static void a_backend_that_came_up_starts_slowly(void **state)
 	close_backends(b, more);
 }
 
+/* Also to one that came up while the pool had no slow_start. */
+static void slow_start_of_a_reload_is_for_later(void **state)
+{
+	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}");
+	struct sp_config *slow = load("{name: w, slow_start: 10s, backends: [" A ", " B "]}");
+	struct sp_backends *b = open_backends(config);
+	const struct sp_pool_conf *pool = &config->pools[0];
+
+	sp_backends_order(b, pool, 0, SP_BACKEND_ORDER_DOWN);
+	sp_backends_order(b, pool, 0, SP_BACKEND_ORDER_AUTO);
+	assert_int_equal(share_in(b, pool, 0, 100 * S), 160);
+	assert_int_equal(sp_backends_configure(b, slow), 0);
+	assert_int_equal(share_in(b, slow->pools, 0, 101 * S), 160);
+	sp_backends_order(b, slow->pools, 0, SP_BACKEND_ORDER_DOWN);
+	sp_backends_order(b, slow->pools, 0, SP_BACKEND_ORDER_AUTO);
+	assert_in_range(share_in(b, slow->pools, 0, 102 * S), 17, 21);
+	sp_config_free(config);
+	close_backends(b, slow);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slow_start_of_a_reload_is_for_later),
 		cmocka_unit_test(a_full_backend_gets_none_until_one_is_closed),
 		cmocka_unit_test(looks_at_splices_are_bounded),
 		cmocka_unit_test(a_new_limit_counts_what_is_there),
