@@ -14,7 +14,8 @@
  *	path MTU	retransmissions are smaller: the ICMP error goes to the client
  *	timestamps	the TSval of a retransmission grows with the time since: the splice may have
  *			begun with a later TSval, and a backend refuses earlier ones for ever (RFC
- *			7323, 5)
+ *			7323, 5). Of a further request, the leg has carried later acknowledgements
+ *			while the head's owner was dead: that time counts as well
  *
  * In a cluster the backend's packets may pass through other proxies, from the beginning or from
  * some packet on. Then only an old window is known, and each retransmission assumes that earlier
@@ -27,7 +28,6 @@
 #include "proxy/remake.h"
 #include "proxy/change.h"
 #include "proxy/forward.h"
-#include "proxy/head.h"
 #include "proxy/kept.h"
 #include "proxy/leg.h"
 #include "tcp/relay.h"
@@ -93,8 +93,9 @@ static void send_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 from, __u32 
  */
 static __u32 owed_tsval(const struct sp_conn *c)
 {
-	return c->stashed_tsval +
-	       (c->is_repeating ? (sp_now_ns() - c->delivering_ns) / 1000000 : 0);
+	if (!c->is_repeating)
+		return c->stashed_tsval;
+	return c->stashed_tsval + c->stash_age_ms + (sp_now_ns() - c->delivering_ns) / 1000000;
 }
 
 /* The two parts differ in their TSval, see stash.c. */
@@ -168,9 +169,10 @@ static __u32 owed_bytes(const struct sp_conn *c)
 	return 0;
 }
 
+/* Behind a request of another proxy's, bytes may have come after its response: they come again. */
 static struct sp_next end_delivery(const struct sp_conn *c, const char *why)
 {
-	return sp_next(sp_conn_reads(c) ? SP_NEXT_REST : SP_NEXT_END, why);
+	return sp_next(sp_conn_reads(c) && !c->is_overtaken ? SP_NEXT_REST : SP_NEXT_END, why);
 }
 
 struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
@@ -243,6 +245,22 @@ int sp_deliver_through_known(struct sp_proxy *p, struct sp_conn *c)
 	return 0;
 }
 
+/* The other proxy reads on. A changed head is made again from the client's retransmission. */
+static struct sp_next forward_once(struct sp_proxy *p, struct sp_conn *c)
+{
+	struct sp_entry e;
+
+	if (sp_datapath_get(p->node.dp, &c->front, &e) || e.meta.client_isn != c->client_isn ||
+	    e.half.flags & SP_HALF_F_TO_DAEMON || e.meta.change.bytes || !takes_boundary(c, &e))
+		return sp_next(SP_NEXT_END, "another proxy was first");
+	c->up = e.half;
+	c->change = (struct sp_change){ 0 };
+	c->owed = 0;
+	take_half(c);
+	send_range(p, c, 0, sp_min_bytes(bytes_there(c), c->window_bytes));
+	return sp_next(SP_NEXT_END, "another proxy was first, and its splice carries what is held");
+}
+
 /* The bytes begin where the splice ends: they are of the next request still. */
 static struct sp_next resume_behind(struct sp_proxy *p, struct sp_conn *c)
 {
@@ -252,25 +270,7 @@ static struct sp_next resume_behind(struct sp_proxy *p, struct sp_conn *c)
 	    e.meta.boundary.until != c->client.isn_theirs + 1 || sp_leg_resume(p, c))
 		return sp_next(SP_NEXT_END, "another proxy was first");
 	c->is_guess = 0;
-	sp_head_retry(p, c);
-	return sp_next(SP_NEXT_PARSE, NULL);
-}
-
-/* The other proxy reads on. A changed head is made again from the client's retransmission. */
-static struct sp_next forward_once(struct sp_proxy *p, struct sp_conn *c)
-{
-	struct sp_segment seg = sp_head_as_segment(p, c);
-	struct sp_entry e;
-
-	if (sp_datapath_get(p->node.dp, &c->front, &e) || e.meta.client_isn != c->client_isn ||
-	    e.half.flags & SP_HALF_F_TO_DAEMON || e.meta.change.bytes || !takes_boundary(c, &e))
-		return sp_next(SP_NEXT_END, "another proxy was first");
-	if (c->request.bytes < seg.payload_len) {
-		seg.payload_len = c->request.bytes;
-		seg.flags &= ~SP_TCP_FIN;
-	}
-	sp_forward(p, &e.half, c->client_isn, &seg, SP_RELAY_MSS);
-	return sp_next(SP_NEXT_END, "another proxy was first, and its splice carries what is held");
+	return sp_next(SP_NEXT_RETRY, NULL);
 }
 
 struct sp_next sp_deliver_overtaken(struct sp_proxy *p, struct sp_conn *c)
@@ -278,7 +278,10 @@ struct sp_next sp_deliver_overtaken(struct sp_proxy *p, struct sp_conn *c)
 	c->is_staying = 0;
 	if (!c->acked)
 		return forward_once(p, c);
-	return sp_deliver_through_known(p, c) ? resume_behind(p, c) : sp_next_wait();
+	if (sp_deliver_through_known(p, c))
+		return resume_behind(p, c);
+	c->is_overtaken = 1;
+	return sp_next_wait();
 }
 
 /* Return: 0; -1: the splice is over. */

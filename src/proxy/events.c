@@ -120,12 +120,19 @@ static void release_bounded(void *ctx, const struct sp_segment *seg, __u8 flags)
 	sp_dispatch_known(p, &e, seg);
 }
 
+static void release_read(struct sp_proxy *p, const struct sp_tuple *key)
+{
+	p->is_fetched = 1;
+	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, key), key, sp_now_ns(),
+		      release_bounded, p);
+	p->is_fetched = 0;
+}
+
 static void release_strays(struct sp_proxy *p, const struct sp_tuple *key,
 			   const struct sp_splice *splice)
 {
 	if (splice->up.flags & SP_HALF_F_REQUESTS)
-		sp_stray_take(p->node.strays, sp_conns_hash(p->conns, key), key, sp_now_ns(),
-			      release_bounded, p);
+		release_read(p, key);
 	else
 		sp_miss_release(p, key, splice);
 }
@@ -174,6 +181,15 @@ static void send_reply(struct sp_proxy *p, const struct sp_tuple *key, int err,
 		sp_machine_go(p, c, sp_reply_asked(p, c, err));
 }
 
+/* The half from the backend is here, and its segments wait. */
+static int has_read_half(struct sp_proxy *p, const struct sp_tuple *key)
+{
+	struct sp_entry e;
+
+	return !sp_datapath_get(p->node.dp, key, &e) && e.half.flags & SP_HALF_F_REQUESTS &&
+	       e.half.flags & SP_HALF_F_FROM_BACKEND;
+}
+
 static void on_fetched(void *ctx, const struct sp_tuple *key, int err,
 		       const struct sp_splice *splice)
 {
@@ -185,7 +201,9 @@ static void on_fetched(void *ctx, const struct sp_tuple *key, int err,
 		sp_takeover_fetched(p, key, 0);
 		send_reply(p, key, -ENOENT, splice);
 	} else {
-		if (!sp_takeover_fetched(p, key, err))
+		if (has_read_half(p, key))
+			release_read(p, key);
+		else if (!sp_takeover_fetched(p, key, err))
 			sp_miss_not_found(p, key, err);
 		send_reply(p, key, err, NULL);
 	}

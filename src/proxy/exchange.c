@@ -166,6 +166,8 @@ static void begin_again(struct sp_conn *c)
 	c->is_queued = 0;
 	c->is_queue_over = 0;
 	c->is_unparked = 0;
+	c->is_overtaken = 0;
+	c->stash_age_ms = 0;
 	c->is_ce = 0;
 	c->pieces = 0;
 	c->ack_ns = 0;

@@ -65,6 +65,7 @@ struct sp_sync {
  * @is_sent_here: a segment from another proxy is handled: it goes to no third one
  * @elsewhere_ns: when a peer last sent a packet here that was for our address
  * @is_queried:	the store has no head of the segments that are handled
+ * @is_fetched:	the store was queried for the splice of the segments that are handled
  * @quote_budget: ICMP errors left in this tick to be queried in the store
  */
 struct sp_proxy {
@@ -95,7 +96,7 @@ struct sp_proxy {
 	const struct sp_addr		*wanting;
 	__u32				reclaim_budget;
 	__u32				quote_budget;
-	__u8				is_sent_here, is_queried;
+	__u8				is_sent_here, is_queried, is_fetched;
 };
 
 extern const struct sp_role sp_proxy_role;

@@ -22,6 +22,7 @@
 
 #include "proxy/access.h"
 #include "proxy/forward.h"
+#include "proxy/home.h"
 #include "proxy/parked.h"
 #include "proxy/partial.h"
 #include "proxy/reader.h"
@@ -422,6 +423,18 @@ static int has_next(struct sp_proxy *p, const struct sp_tuple *front)
 }
 
 /*
+ * A peer may have committed the next request, and its message is on its way. The store knows: the
+ * segment waits for the answer.
+ */
+static int is_queried(struct sp_proxy *p, const struct sp_segment *seg)
+{
+	if (!sp_node_is_shared(&p->node) || p->is_fetched)
+		return 0;
+	sp_home_keep(p, seg, SP_STRAY_F_BACK | SP_STRAY_F_MINE);
+	return 1;
+}
+
+/*
  * Behind a response of the store's: a server's bytes without a request; or the response to a
  * request that was not committed. Only in the first case can the client's next request be here
  * without having been at the backend before; if the backend has it, it sends these bytes again. A
@@ -443,6 +456,8 @@ static int pass_excess(struct sp_proxy *p, struct sp_entry *down, const struct s
 		sp_reader_send(p, &front, &up, SP_EVENT_BACK, seg);
 		return 0;
 	}
+	if (!is_copy && is_queried(p, seg))
+		return 0;
 	p->node.counters.responses_unknown++;
 	err = set_boundary(p, down, &unknown, is_copy ? NULL : seg);
 	if (!err && !is_copy)

@@ -26,6 +26,7 @@
 #define ACK_DELAY_NS	40000000ULL	/* and otherwise after this time */
 #define AGAIN_NS	200000000ULL
 #define LENT_TRIES	6
+#define AGE_MAX_MS	2000		/* a death is known after 0.4 s */
 #define TIME_LEFT_MIN_NS 1000000000ULL
 
 static __u32 later_tsval(__u32 a, __u32 b)
@@ -213,6 +214,14 @@ static __u64 time_left_ns(const struct sp_proxy *p, const struct sp_conn *c)
 	return age_ns + TIME_LEFT_MIN_NS < max_ns ? max_ns - age_ns : TIME_LEFT_MIN_NS;
 }
 
+/* A slow head is older than its last TSval. */
+static __u16 age_ms(const struct sp_conn *c)
+{
+	__u64 now_ms = sp_real_ms(), ms = now_ms > c->begun_ms ? now_ms - c->begun_ms : 0;
+
+	return ms < AGE_MAX_MS ? ms : AGE_MAX_MS;
+}
+
 struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front,
 				const struct sp_stash_offer *offer,
 				const char *bytes, __u32 len)
@@ -237,6 +246,7 @@ struct sp_conn *sp_stash_resume(struct sp_proxy *p, const struct sp_tuple *front
 	c->stash = SP_STASH_READY;
 	c->window = 65535;
 	take_bytes(p, c, offer, bytes, len);
+	c->stash_age_ms = c->is_next ? age_ms(c) : 0;
 	c->deadline_ns = sp_now_ns() + time_left_ns(p, c);
 	return c;
 }
