@@ -158,6 +158,7 @@ struct sp_request {
  * @is_news:	data came since the store was queried for another proxy's splice
  * @is_ecn, @is_ecn_back: ECN was negotiated with the client, and with the backend
  * @is_ce:	a held segment was marked CE, and the backend was not told yet
+ * @has_more:	bytes behind the request were here when it was forwarded
  * @is_overtaken: DELIVERING: through the splice of another proxy, which reads on
  * @stash_age_ms: of the head of a further request that was resumed, then; at most a second or two
  * @is_repeating: DELIVERING: bytes were retransmitted
@@ -212,6 +213,7 @@ struct sp_conn {
 	__u8				is_headed, is_again, is_nameless, has_key, is_opening;
 	__u8				is_continued, is_part, awaits_body;
 	__u8				is_queued, is_queue_over, is_unparked, is_overtaken;
+	__u8				has_more;
 	__u16				stash_age_ms;
 	__u64				key, queued_ns, access_ns;
 	struct sp_access_text		*access;

@@ -126,6 +126,7 @@ static void pump_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 window)
 
 static void begin_delivery(struct sp_conn *c, const char *why)
 {
+	c->has_more = c->reasm.top > c->request.bytes;
 	sp_conn_enter(c, SP_CONN_DELIVERING, why);
 	if (!c->acked)
 		c->stashed_tsval = c->heard_tsval;
@@ -184,6 +185,7 @@ struct sp_next sp_deliver_begin(struct sp_proxy *p, struct sp_conn *c)
 	sp_kept_note(p, c);
 	c->owed = owed_bytes(c);
 	if (!c->owed) {
+		c->has_more = 1;
 		send_range(p, c, 0, sp_min_bytes(bytes_there(c), c->window_bytes));
 		return end_delivery(c, "spliced");
 	}

@@ -152,8 +152,18 @@ static void skip_bytes(struct sp_proxy *p, struct sp_conn *c, __u32 bytes)
 		c->fin_at -= bytes;
 }
 
+/*
+ * While the request was delivered, its response may have passed elsewhere: then the client sends
+ * the next one with an acknowledgement of that.
+ */
+static int is_sent_ahead(const struct sp_conn *c)
+{
+	return c->has_more || c->heard_ack == c->client.isn_ours + 1;
+}
+
 static void begin_again(struct sp_conn *c)
 {
+	c->is_behind = is_sent_ahead(c);
 	c->leg = c->up;
 	c->begins = c->request.bound;
 	c->is_next = 1;
@@ -176,7 +186,7 @@ static void begin_again(struct sp_conn *c)
 	c->begun_ack = c->heard_ack;
 	c->begun_ns = sp_now_ns();
 	c->is_ahead = 0;
-	c->is_behind = 1;
+	c->has_more = 0;
 	c->is_guess = 0;
 	c->guess_seen = 0;
 	c->left_ns = 0;

@@ -29,8 +29,8 @@ void sp_progress_ask(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg 
 		.front = c->front, .client_isn = c->client_isn, .version = c->version,
 		.is_query = 1,
 	};
-	int is_own = sp_home_owns(p, &c->leg.out.saddr) && leg->state != SP_LEG_UNKNOWN &&
-		     !sp_leg_is_elsewhere(leg);
+	int is_own = sp_home_owns(p, &c->leg.out.saddr) && leg->state == SP_LEG_BUSY &&
+		     !sp_leg_is_elsewhere(leg);	/* of a whole response the client's ACK lacks */
 	__u64 now_ns = sp_now_ns();
 	__u64 pause_ns = is_own || now_ns - c->begun_ns >= FAST_NS ? ASK_SLOW_NS : ASK_NS;
 
