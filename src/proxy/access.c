@@ -304,7 +304,7 @@ static void take_leg(struct sp_proxy *p, struct sp_access_record *r, const struc
 /* The request goes to a further backend, and the exchange goes on. */
 static int is_continued(const struct sp_access_record *r, const struct sp_conn *c)
 {
-	return c->is_continued && r->state == SP_ACCESS_ASKED;
+	return c->is_continued && (r->state == SP_ACCESS_ASKED || (c->is_part && r->state));
 }
 
 void sp_access_forward(struct sp_proxy *p, const struct sp_conn *c)

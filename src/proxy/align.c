@@ -19,11 +19,13 @@
  */
 #include "proxy/align.h"
 
+#include "proxy/access.h"
 #include "proxy/begun.h"
 #include "proxy/continue.h"
 #include "proxy/forward.h"
 #include "proxy/kept.h"
 #include "proxy/partial.h"
+#include "proxy/reading.h"
 #include "tcp/relay.h"
 
 int sp_align_is_for(const struct sp_entry *down)
@@ -167,6 +169,7 @@ static void go_on(struct sp_proxy *p, const struct sp_partial *s, const struct s
 		  const struct sp_entry *down, const struct sp_segment *seg)
 {
 	__u32 end = s->base + s->reasm.len, has = earlier_of(up->state.last_ack, end);
+	const struct sp_reading now = { .boundary = down->meta.boundary };
 	struct sp_segment rest = *seg;
 
 	acknowledge_skipped(p, up, seg, has);
@@ -177,6 +180,7 @@ static void go_on(struct sp_proxy *p, const struct sp_partial *s, const struct s
 	rest.payload_len = end - has;
 	rest.flags = SP_TCP_ACK;
 	sp_forward(p, &down->half, down->meta.client_isn, &rest, SP_RELAY_MSS);
+	sp_access_response(p, down, &down->meta.boundary, &now, &rest);
 }
 
 /* The client has acknowledged the old head. */

@@ -241,6 +241,28 @@ def test_a_continued_request_has_one_line(rig, net):
     assert rig.spliced.counters()["requests_continued"] >= 1
 
 
+def test_a_continued_response_has_one_line(rig, net):
+    """Its head came from a backend that died, its end from another one."""
+    told = b'HTTP/1.1 200 OK\r\nETag: "one"\r\nContent-Length: 3000\r\n%s\r\n'
+    with tcp.listen(net.backend1, DYING) as dying, tcp.listen(net.backend2, DYING) as other, connect(net.client, WAY.vip, RELAY) as sock:
+        sock.sendall(keep("/part"))
+        first, _ = dying.accept()
+        assert first.recv(4096)
+        head = told % b""
+        first.sendall(head + 1000 * b"x")
+        assert len(tcp.read(sock, len(head) + 1000)) == len(head) + 1000
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        first.close()
+        second, _ = other.accept()
+        assert second.recv(4096)
+        second.sendall(told % b"X-Other: yes\r\n" + 3000 * b"x")
+        assert tcp.read(sock, 2000) == 2000 * b"x"
+        second.close()
+    found = objects(rig, "dying")
+    assert [(line["path"], line["status"], line["bytes_out"], line["end"]) for line in found] == [("/part", 200, len(head) + 3000, "complete")]
+    assert found[0]["backend"] == daemon.endpoint(net.backend2.addr(4), DYING)
+
+
 def writer_of(rig):
     """Process id of spliced-log."""
     children = pathlib.Path(f"/proc/{rig.spliced.process.pid}/task/{rig.spliced.process.pid}/children").read_text().split()

@@ -192,6 +192,51 @@ def test_packets_are_lost(rig, dying, spare, counts, client):
     assert counts.now() == {"requests_continued": 1}
 
 
+def test_daemon_dies_before_heads_are_compared(rig, dying, client):
+    """The next one has no head to compare: the connection ends, and no byte of the other response goes to the client."""
+    body = os.urandom(10000)
+    told = response_head(len(body)) + body
+    with contextlib.closing(Dying(rig.backend2)) as spare:
+        client.send(head("/part"))
+        sock = dying.accept()
+        read_request(sock)
+        sock.sendall(told[:1000])
+        client.buffer += read(client.sock, 1000)
+        die(sock, "rst")
+        sock = spare.accept()
+        read_request(sock)
+        rig.spliced.kill9()
+        sock.sendall(response_head(len(body), b"X-Other: yes\r\n" + ETAG) + body)
+        rig.spliced.start()
+        with pytest.raises(h1.Ended) as ended:
+            client.response()
+    assert ended.value.got == told[:1000]
+
+
+def test_daemon_dies_while_a_part_is_skipped(rig, dying, client):
+    """The datapath goes on."""
+    body = list(blocks(LARGE))
+    told = response_head(LARGE)
+    with contextlib.closing(Dying(rig.backend2)) as spare:
+        client.send(head("/part"))
+        sock = dying.accept()
+        read_request(sock)
+        threading.Thread(target=lambda: client.buffer.extend(read(client.sock, len(told) + (LARGE >> 1))), daemon=True).start()
+        for part in (told, *body[:len(body) // 2]):
+            sock.sendall(part)
+        wait_for(lambda: len(client.buffer) == len(told) + (LARGE >> 1), "the first half")
+        die(sock, "rst")
+        sock = spare.accept()
+        read_request(sock)
+        sock.sendall(response_head(LARGE, b"X-Other: yes\r\n" + ETAG) + body[0])
+        wait_for(lambda: unsent(sock) == 0, "the first part to be skipped", 2)
+        rig.spliced.kill9()
+        sender = threading.Thread(target=lambda: [sock.sendall(part) for part in body[1:]], daemon=True)
+        sender.start()
+        assert client.response().body == b"".join(body)
+        rig.spliced.start()
+
+
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE", "TRACE"])
 def test_methods(dying, spare, counts, client, method):
     client.send(head("/x", method))
