@@ -28,6 +28,7 @@
 #include "proxy/remake.h"
 #include "proxy/change.h"
 #include "proxy/forward.h"
+#include "proxy/home.h"
 #include "proxy/kept.h"
 #include "proxy/leg.h"
 #include "tcp/relay.h"
@@ -275,10 +276,17 @@ static struct sp_next resume_behind(struct sp_proxy *p, struct sp_conn *c)
 	return sp_next(SP_NEXT_RETRY, NULL);
 }
 
+/*
+ * Acknowledged bytes of a leg of this proxy: a former daemon has committed. Of a peer's leg the
+ * peer delivers, and acknowledgements pass there.
+ */
 struct sp_next sp_deliver_overtaken(struct sp_proxy *p, struct sp_conn *c)
 {
+	struct sp_entry e;
+
 	c->is_staying = 0;
-	if (!c->acked)
+	if (!c->acked || sp_datapath_get(p->node.dp, &c->front, &e) ||
+	    !sp_home_owns(p, &e.half.out.saddr))
 		return forward_once(p, c);
 	if (sp_deliver_through_known(p, c))
 		return resume_behind(p, c);
