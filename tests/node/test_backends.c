@@ -898,7 +898,7 @@ static void a_backend_that_came_up_starts_slowly(void **state)
 	close_backends(b, more);
 }
 
-/* A backend that came up without slow_start has its share. */
+/* Backends that came up without slow_start keep a full share. */
 static void slow_start_of_a_reload_is_for_later(void **state)
 {
 	struct sp_config *config = load("{name: w, backends: [" A ", " B "]}");
