@@ -61,6 +61,7 @@ struct sp_datapath {
 	int			list;			/* as in struct sp_limit */
 	__u32			checked;		/* cursor in sp_admitted */
 	int			is_checking;
+	__u64			next_walk_ns;		/* of sp_admitted */
 	__u16			mtu;			/* followed by the offered MSS */
 };
 

@@ -12,6 +12,8 @@
 #define CHECKS_AT_ONCE	64
 /* A first segment may still be on its way to the daemon, or to another proxy. */
 #define ADMITTED_LEAST_NS 15000000000ULL
+/* From walk to walk: the table has a million buckets, which take 2 ms even if they are empty. */
+#define WALK_PERIOD_NS	1000000000ULL
 
 static int ranges_fd(const struct sp_datapath *dp, int list)
 {
@@ -151,10 +153,13 @@ void sp_datapath_check_admitted(struct sp_datapath *dp, sp_pending_fn is_pending
 	static struct sp_admitted admitted[CHECKS_AT_ONCE];
 	DECLARE_LIBBPF_OPTS(bpf_map_batch_opts, opts);
 	__u32 count = CHECKS_AT_ONCE, out = 0;
+	__u64 now_ns = sp_now_ns();
 	int err;
 
-	if (!dp->has_admitted)
+	if (!dp->has_admitted || (!dp->is_checking && now_ns < dp->next_walk_ns))
 		return;
+	if (!dp->is_checking)
+		dp->next_walk_ns = now_ns + WALK_PERIOD_NS;
 	err = bpf_map_lookup_batch(bpf_map__fd(dp->skel->maps.sp_admitted),
 				   dp->is_checking ? &dp->checked : NULL, &out, fronts, admitted,
 				   &count, &opts);
