@@ -8,4 +8,7 @@
 /* Subscribe to all events. Once, when ports and configuration are ready. */
 void sp_events_subscribe(struct sp_proxy *p);
 
+/* events_cluster.c */
+extern const struct sp_cluster_events sp_events_of_cluster;
+
 #endif

@@ -4,14 +4,14 @@
  * files below its line:
  *
  *	proxy.c			the role: open, close, configure
- *	events.c		the store's and other members' messages
+ *	events*.c		the store's and other members' messages
  *	dispatch*.c		packets
  *	machine.c		the life of connections: the next step, ticks
  *	----
  *	takeover.c miss.c	heads of dead owners; packets of unknown connections
  *	continue.c continue_judge.c align.c	requests of dead backends; parts of responses
  *	head.c back.c reply.c	the phases of a connection: no phase calls another
- *	stash.c deliver.c exchange.c turn.c chunks.c stay.c response.c
+ *	stash.c deliver.c exchange.c turn.c chunks.c stay.c response*.c
  *	----
  *	commit.c		the splice is claimed in the store
  *	known.c reader.c	splices of the store; who reads requests
