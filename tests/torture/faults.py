@@ -5,9 +5,12 @@ What is left broken at the end is healed when all clients are done.
 """
 import asyncio
 
+from ways import Bird
+
 FOR_A_WHILE_S = 5
 BACK_AFTER_S = 1
 PUT_BACK_S = 3
+BFD_S = 0.15            # until routers miss a lost host, where none has BIRD
 SUPERVISOR_S = 0.5      # RestartSec of contrib/systemd
 
 
@@ -23,23 +26,35 @@ async def daemon_frozen(shot):
     await shot.act(shot.victim.thaw)
 
 
+async def withdraw(shot, *lost):
+    """Where no BIRD notices a lost host."""
+    if not isinstance(shot.cluster.way, Bird):
+        await asyncio.sleep(BFD_S)
+        await shot.act(lambda: shot.cluster.way.announce([name for name in shot.cluster.names if name not in {host.name for host in lost}]))
+
+
 async def host_lost(shot):
     await shot.strike(shot.victim.unplug)
     await shot.act(shot.victim.crash)
+    await withdraw(shot, shot.victim)
 
 
 async def host_back(shot):
     """Its memory is what it was."""
     await shot.strike(shot.victim.unplug)
+    await withdraw(shot, shot.victim)
     await asyncio.sleep(BACK_AFTER_S)
     await shot.act(shot.victim.plug)
+    await withdraw(shot)
 
 
 async def two_hosts(shot):
     await shot.strike(shot.victim.unplug)
     await shot.act(shot.victim.crash)
+    await withdraw(shot, shot.victim)
     await asyncio.sleep(BACK_AFTER_S)
     await shot.act(shot.other.crash)
+    await withdraw(shot, shot.victim, shot.other)
 
 
 async def store_killed(shot):

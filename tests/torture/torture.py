@@ -49,7 +49,7 @@ def arguments():
     parser.add_argument("--changed", action="store_true", help="with --kind requests: heads change on their way")
     parser.add_argument("--clients", type=int, default=3, help="for each phase in a shot (default %(default)s)")
     parser.add_argument("--source", choices=("snat", "client"), default="snat", help="of the pool (default %(default)s)")
-    parser.add_argument("--way", choices=("bird", "flow", "spray"), default="bird", help="how packets find a proxy (default %(default)s); flow and spray: lost hosts stay in the routes")
+    parser.add_argument("--way", choices=("bird", "flow", "spray"), default="bird", help="how packets find a proxy (default %(default)s); flow and spray: daemons that are away stay in the routes")
     parser.add_argument("--csv", default=str(ROOT / "build/torture.csv"), help="each trial (default %(default)s)")
     parser.add_argument("--build", default=str(ROOT / "build"))
     parser.add_argument("--sessions", type=int, nargs="?", const=600, metavar="SECONDS",
