@@ -38,6 +38,7 @@ enum sim_idle { SIM_IDLE_STAYS, SIM_IDLE_FIN, SIM_IDLE_RST, SIM_IDLE_408 };
  * @interims:	responses with status 1xx before
  * @response_head_bytes, @response_bytes: at least
  * @pause_at, @pause_ns: the backend pauses behind so many bytes; 0: never
+ * @drip_bytes, @drip_ns: the backend writes so many bytes at once, and pauses; 0: all
  * @fails_at:	the backend resets behind so many bytes; 0: never
  * @is_early:	the backend responds at the end of the head, before the body
  * @is_close:	the response says "Connection: close"
@@ -59,6 +60,8 @@ struct sim_exchange {
 	__u32			response_head_bytes, response_bytes;
 	__u32			pause_at;
 	__u64			pause_ns;
+	__u32			drip_bytes;
+	__u64			drip_ns;
 	__u32			fails_at;
 	int			is_early, is_close, is_close_asked;
 	enum sim_idle		idle;

@@ -152,7 +152,10 @@ static void respond(void *server, __u64 epoch)
 		return;
 	pause = s->begin + s->x->pause_at;
 	fails = s->begin + s->x->fails_at;
-	if (s->x->pause_at && s->tcp.len < pause && pause < s->due) {
+	if (s->x->drip_bytes && s->tcp.len + s->x->drip_bytes < s->due) {
+		s->tcp.len += s->x->drip_bytes;
+		sim_in(s->x->drip_ns, respond, s, s->epoch);
+	} else if (s->x->pause_at && s->tcp.len < pause && pause < s->due) {
 		s->tcp.len = pause;
 		sim_in(s->x->pause_ns, respond, s, s->epoch);
 	} else if (s->x->fails_at && fails < s->due) {
@@ -278,6 +281,22 @@ static void trace_refused(const char *bytes, __u32 len)
 	sim_trace("request %d comes to a closed connection", sim_exchange_of_bytes(bytes, len));
 }
 
+/* For law 1: requests behind the one that runs. They are read later. */
+static void note_ahead(struct server *s)
+{
+	__u32 bytes = s->len - s->parsed, total;
+
+	for (unsigned int nonce = s->x->nonce + 1; bytes && nonce % SIM_EXCHANGES_MAX; nonce++) {
+		struct sim_fate *f = &sim_fates[nonce];
+
+		if (!sim_exchange_bytes(nonce, &total))
+			return;
+		total = total < bytes ? total : bytes;
+		f->got = total > f->got ? total : f->got;
+		bytes -= total;
+	}
+}
+
 static void server_data(void *server, const char *bytes, __u32 len)
 {
 	struct server *s = server;
@@ -302,6 +321,8 @@ static void server_data(void *server, const char *bytes, __u32 len)
 		return;
 	memcpy(s->in + s->len, bytes, len);
 	s->len += len;
+	if (s->has_request)
+		note_ahead(s);
 	s->epoch += !s->x;	/* idle no more */
 	parse(s);
 }

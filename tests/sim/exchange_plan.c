@@ -137,6 +137,11 @@ static void plan_response(struct sim_exchange *x)
 		x->pause_at = 1 + sim_below(x->response_bytes + 200);
 		x->pause_ns = some_ns();
 	}
+	if (sim_exchange_options.kind == SIM_KIND_SPRAY_KILLS && sim_chance(400)) {
+		x->drip_bytes = x->response_bytes / 40 + 100;
+		x->drip_ns = 25 * SIM_MS;
+		x->pause_at = 0;
+	}
 	if (has(SIM_FEATURE_FAIL) && sim_chance(20))
 		x->fails_at = 1 + sim_below(x->response_bytes + 100);
 	if (has(SIM_FEATURE_IDLE) && sim_chance(300)) {
@@ -251,6 +256,10 @@ static void on_request(unsigned int nonce)
 	at_ns = sim_now_ns + sim_below(sim_chance(700) ? 4 * SIM_MS + 2 * sim_store.slow_ns :
 				       300 * SIM_MS);
 	for_ns = sim_fault_duration();
+	if (sim_exchange_options.kind == SIM_KIND_SPRAY_KILLS) {
+		fault = SIM_FAULT_KILL;
+		for_ns = 500 * SIM_MS + sim_below(500 * SIM_MS);
+	}
 	if (fault == SIM_FAULT_LOSE && sim_chance(300)) {
 		sim_fault_plan(m, fault, at_ns, 0);
 		fault_free_ns = ~0ULL;	/* for good: peers take over its duties */
@@ -267,7 +276,8 @@ static int is_wire_perfect(void)
 {
 	return sim_exchange_options.kind == SIM_KIND_LONE ||
 	       sim_exchange_options.kind == SIM_KIND_CLUSTER ||
-	       sim_exchange_options.kind == SIM_KIND_SPRAY;
+	       sim_exchange_options.kind == SIM_KIND_SPRAY ||
+	       sim_exchange_options.kind == SIM_KIND_SPRAY_KILLS;
 }
 
 unsigned int sim_exchange_plan_ways(void)
@@ -281,9 +291,10 @@ unsigned int sim_exchange_plan_ways(void)
 		sim_net.twice = sim_chance(300) ? sim_below(30) : 0;
 		sim_net.jitter_ns = sim_chance(500) ? sim_below(3 * SIM_MS) : 0;
 	}
-	if (kind == SIM_KIND_SPRAY || kind == SIM_KIND_SPRAY_FAULTS)
+	if (kind == SIM_KIND_SPRAY || kind == SIM_KIND_SPRAY_FAULTS || kind == SIM_KIND_SPRAY_KILLS)
 		sim_net.way = SIM_WAY_SPRAY_BOTH;
 	has_faults = kind == SIM_KIND_FAULTS || kind == SIM_KIND_SPRAY_FAULTS ||
+		     kind == SIM_KIND_SPRAY_KILLS ||
 		     (kind == SIM_KIND_ALL && sim_chance(700));
 	if (kind == SIM_KIND_MIDDLE)
 		sim_middle_begin(sim_exchange_options.wrong);

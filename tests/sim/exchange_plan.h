@@ -17,7 +17,8 @@
  */
 #define SIM_KINDS(X) \
 	X(DIRECT, direct) X(MIDDLE, middle) X(LONE, lone) X(WIRE, wire) X(FAULTS, faults) \
-	X(CLUSTER, cluster) X(SPRAY, spray) X(SPRAY_FAULTS, spray_faults) X(ALL, all)
+	X(CLUSTER, cluster) X(SPRAY, spray) X(SPRAY_FAULTS, spray_faults) \
+	X(SPRAY_KILLS, spray_kills) X(ALL, all)
 
 enum sim_kind {
 	SIM_KIND_NONE,
