@@ -268,6 +268,12 @@ def exposure(machine, unit):
     return float(re.search(r"Overall exposure level for .*?: ([\d.]+)", said)[1])
 
 
+def test_exposure_of_the_units(machine, packages):
+    machine.dpkg("-i", *(machine.copy(packages[name]) for name in UNITS))
+    assert {name: exposure(machine, name) for name in UNITS} == EXPOSURE
+    machine.dpkg("--purge", *UNITS)
+
+
 def agent_config(net):
     return {"interfaces": net.interfaces, "key_file": "/etc/spliced/cookie.key", "serves": [f"{net.proxy.addr(4)}:80"],
             "cluster": {"name": "here", "relay": f"{net.proxy.addr(4)}:7946", "members": [{"name": "there", "at": f"{net.router.addr(4, 'proxy')}:7946"}]}}
@@ -280,9 +286,7 @@ def test_agent_and_web_beside_it(machine, packages, net):
                input=json.dumps(agent_config(net)))
     machine.run("systemctl", "start", "spliced-agent")
     assert "/sys/fs/bpf/spliced-agent" in traces(machine)
-    machine.run("systemctl", "start", "spliced-web")
+    machine.sh("systemctl start spliced-web || { journalctl --no-pager -u spliced-web; exit 1; }")
     wait_for(lambda: "spliced" in machine.sh("curl -s http://127.0.0.1:9180/", check=False), "the page", 10)
-    found = {name: exposure(machine, name) for name in UNITS}
-    assert found == EXPOSURE
     machine.dpkg("--purge", *UNITS)
     assert traces(machine) == ""
