@@ -114,13 +114,13 @@ async def shots(cluster, backends, late, args):
                 print(f"---- {title}\n{text}")
 
 
-def no_agents(cluster):
-    """Daemons count since they have begun, datapaths since they were last loaded."""
+def no_agents(cluster, kind):
+    """Daemons count since they have begun, datapaths since they were last loaded. Connections whose requests are read go whole."""
     counts = [proxy.counters() for proxy in cluster.proxies]
     made = {name: sum(c[f"spliced_{name}"] for c in counts) for name in ("whole", "split", "adopt")}
     if cluster.agents:
         print("splices that the proxies remember: " + ", ".join(f"{count} {name}" for name, count in made.items()))
-        wanted = ("adopt",) if cluster.mode == "adopt" else ("split", "adopt")
+        wanted = ("whole",) if kind == "requests" else ("adopt",) if cluster.mode == "adopt" else ("split", "adopt")
         if not sum(made[name] for name in wanted):
             yield f"no connection was {' or '.join(wanted)}"
 
@@ -140,7 +140,7 @@ def torture(cluster, stack, args):
     over = list(table.over(trials))
     if over and args.patient:
         print("too slow, which is not judged here: " + "; ".join(over))
-    return list(table.verdicts(trials)) + ([] if args.patient else over) + list(no_agents(cluster))
+    return list(table.verdicts(trials)) + ([] if args.patient else over) + list(no_agents(cluster, args.kind))
 
 
 def talk(cluster, stack, args):
