@@ -286,7 +286,7 @@ def test_agent_and_web_beside_it(machine, packages, net):
                input=json.dumps(agent_config(net)))
     machine.run("systemctl", "start", "spliced-agent")
     assert "/sys/fs/bpf/spliced-agent" in traces(machine)
-    machine.sh("systemctl start spliced-web || { journalctl --no-pager -u spliced-web; exit 1; }")
+    machine.sh("systemctl start spliced-web || { systemctl status --no-pager spliced-web; journalctl --no-pager -n 40; exit 1; }")
     wait_for(lambda: "spliced" in machine.sh("curl -s http://127.0.0.1:9180/", check=False), "the page", 10)
     machine.dpkg("--purge", *UNITS)
     assert traces(machine) == ""

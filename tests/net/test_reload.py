@@ -219,9 +219,9 @@ def test_backend_on_the_proxy_is_named(raw, family, where):
 
     def said():
         return [w["object"] for w in raw.spliced.status()["warning_details"] if w["kind"] == "backend_local"]
-    assert said() == [daemon.endpoint(at, 9999)]
+    wait_for(lambda: said() == [daemon.endpoint(at, 9999)], "the warning")        # addresses are looked up after the reload
     raw.spliced.reload(raw.usual)
-    assert not said()
+    wait_for(lambda: not said(), "the warning to go")
 
 
 @pytest.mark.parametrize("more", [(), ("-H", "Connection: close")], ids=["kept", "short"])

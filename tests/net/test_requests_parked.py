@@ -81,7 +81,7 @@ DEAF = """chain deaf {
 def test_backend_closes_before_the_request_comes(shop, way, end, request_of):
     """Its end and the request meet on the way. The request ran nowhere, and goes to another connection."""
     visit = shop.visit(way)
-    visit.ask(Request("A", params={"idle": 300, "end": end}))
+    visit.ask(Request("A", params={"idle": round(bound(0.3) * 1000), "end": end}))
     visit.ask(Request("B"))
     before = count(shop, "requests_taken_back")
     with contextlib.ExitStack() as stack:
@@ -99,7 +99,7 @@ def test_backend_closes_before_the_request_comes(shop, way, end, request_of):
 def test_backend_closes_before_a_staying_request_comes(shop, way, end):
     """As above, on the leg in use."""
     visit = shop.visit(way)
-    visit.ask(Request("A", params={"idle": 300, "end": end}))
+    visit.ask(Request("A", params={"idle": round(bound(0.3) * 1000), "end": end}))
     before = count(shop, "requests_taken_back")
     with contextlib.ExitStack() as stack:
         for name in BACKENDS:
