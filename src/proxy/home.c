@@ -59,7 +59,7 @@ int sp_home_tell_owner(struct sp_proxy *p, const struct sp_segment *seg)
 	return 1;
 }
 
-/* A dead owner is silent for longer before routers find another way. */
+/* A dead owner has been silent for longer, by the time that routers have found another way. */
 int sp_home_has_owner_now(const struct sp_proxy *p, const struct sp_addr *addr)
 {
 	return sp_cluster_owner_silent_ns(p->node.cluster, addr, sp_now_ns()) < NOW_NS;
@@ -76,8 +76,8 @@ int sp_home_is_sprayed(const struct sp_proxy *p)
 }
 
 /*
- * The boundary has moved on if this proxy was away: the store has a later version. The sign: data
- * without the end of a head. Bytes before a hole were acknowledged elsewhere: the store has these.
+ * The boundary has moved on if this proxy was away: the store has a later version. The sign is data
+ * that make no head whole. Bytes before a hole were acknowledged elsewhere, and are in the store.
  */
 void sp_home_ask_next(struct sp_proxy *p, struct sp_conn *c)
 {
