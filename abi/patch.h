@@ -13,7 +13,6 @@ enum {
 	SP_PATCH_CHANGE	= 1 << 4, /* the change, and the deltas that count it */
 	SP_PATCH_SHIFT	= 1 << 6, /* the deltas of the response; its numbers were compared */
 	SP_PATCH_FETCHED = 1 << 5, /* the version is from the store; else a later one is our own */
-	SP_PATCH_ELSEWHERE = 1 << 7, /* the leg is_elsewhere; alone, and of any version */
 };
 
 /* What the program returns: the splice is gone or another; done; a boundary has moved. */

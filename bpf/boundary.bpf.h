@@ -8,7 +8,6 @@
 
 #include "access.bpf.h"
 #include "decision.bpf.h"
-#include "handshake.bpf.h"
 #include "response.bpf.h"
 #include "upcall.bpf.h"
 #include "word.bpf.h"
@@ -99,31 +98,13 @@ static __always_inline int is_awaited(const struct sp_boundary *b, __u32 end)
 }
 
 /*
- * Packets of the leg pass several proxies: one reads, by its daemon, and tells the others
- * (src/proxy/sprayed.c). A half of the store is read here if the daemon is gone.
- */
-static __always_inline int is_for_reader(const struct sp_entry *e, __u64 now_ns)
-{
-	const struct sp_control *c;
-
-	if (e->state.is_elsewhere)
-		return 1;
-	if (!(e->half.flags & SP_HALF_F_FETCHED))
-		return 0;
-	c = control_entry();
-	return c && !daemon_is_stale(c, now_ns);
-}
-
-/*
  * The packet reaches beyond a boundary that the daemon has to move. No byte goes by unread: the
- * daemon sends it on. Behind a gap, the client can't use the bytes yet, if the gap is not filled by
- * another proxy.
+ * daemon sends it on. Behind a gap, the client can't use the bytes yet.
  */
 static __always_inline int unread_down(const struct sp_pkt *pkt, struct sp_entry *e,
 				       struct sp_boundary b, __u64 now_ns)
 {
-	if (!(b.reading & SP_READING_HELD) && (__s32)(pkt->seq - b.until) > 0 &&
-	    !is_for_reader(e, now_ns))
+	if (!(b.reading & SP_READING_HELD) && (__s32)(pkt->seq - b.until) > 0)
 		return copy_up(pkt);
 	boundary_mark(&e->meta.boundary, SP_READING_HELD);
 	return to_reader(pkt, e, SP_EVENT_RESPONSE, now_ns);
@@ -179,8 +160,7 @@ static __always_inline int bounded_down(const struct sp_pkt *pkt, struct sp_entr
 	if (!pkt->payload_bytes || b.bound == SP_BOUND_UNKNOWN)
 		return 0;
 	was = b;
-	if (!is_for_reader(e, now_ns) && !is_overtaken(&e->state, end) &&
-	    settle_response(pkt, at, b, &is))
+	if (!is_overtaken(&e->state, end) && settle_response(pkt, at, b, &is))
 		b = is;
 	if (e->state.is_logged || e->state.is_kept)
 		tell_down(pkt, e, sp_boundary_word(was), sp_boundary_word(b));

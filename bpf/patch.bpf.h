@@ -154,11 +154,9 @@ static __always_inline int note_patch(const struct sp_patch *n)
 	down = peer_of(up);
 	if (!down || !is_meant(down, n))
 		return SP_PATCH_GONE;
-	if (n->sets & SP_PATCH_ELSEWHERE)
-		down->state.is_elsewhere = 1;
-	else if (n->sets && n->version != up->meta.version)
+	if (n->sets && n->version != up->meta.version)
 		return SP_PATCH_GONE;
-	else if (n->sets)
+	if (n->sets)
 		ret = set_boundaries(up, down, n);
 	if (ret != SP_PATCH_DONE)
 		return ret;

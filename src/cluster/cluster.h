@@ -130,9 +130,6 @@ void sp_cluster_tell_home_of(struct sp_cluster *c, const struct sp_tuple *front,
 			     enum sp_event_kind kind, const struct sp_segment *seg);
 /* Return: whether another living proxy has @addr among its sources. */
 int sp_cluster_has_owner(const struct sp_cluster *c, const struct sp_addr *addr);
-/* Time since the last HELLO of the living owner; the largest number: there is none. */
-__u64 sp_cluster_owner_silent_ns(const struct sp_cluster *c, const struct sp_addr *addr,
-				 __u64 now_ns);
 /* To the living owner of @addr. Return: 0; -ENOENT: dead, or not known. */
 int sp_cluster_tell_owner_of(struct sp_cluster *c, const struct sp_addr *addr,
 			     enum sp_event_kind kind, const struct sp_segment *seg);

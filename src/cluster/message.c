@@ -288,8 +288,7 @@ static int is_wscale(__u8 wscale)
 
 static int is_event(__u8 event)
 {
-	return event == SP_EVENT_FRONT || event == SP_EVENT_BACK || event == SP_EVENT_MISS ||
-	       event == SP_EVENT_RESPONSE;
+	return event == SP_EVENT_FRONT || event == SP_EVENT_BACK || event == SP_EVENT_MISS;
 }
 
 static enum sp_message_refusal get_segment(const __u8 *p, size_t len, struct sp_message *m)

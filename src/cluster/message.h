@@ -39,8 +39,7 @@
  *	68	4 seq, 4 ack, 4 tsval, 4 tsecr
  *	84	2 window, 2 mss, 1 wscale (255: none), 1 TCP flags, 1 bits (1 SACK permitted, 2
  *		timestamps, 4 marked CE),
- *	91	1 kind of event: FRONT, BACK or MISS of enum sp_event_kind; RESPONSE: a part of a
- *		line, which the reader of the leg sends on, for the case that the reader dies
+ *	91	1 kind of event: FRONT, BACK or MISS of enum sp_event_kind
  *	92	payload
  *
  * ENDS: FIN or RST of a splice was seen

@@ -113,15 +113,6 @@ int sp_cluster_has_owner(const struct sp_cluster *c, const struct sp_addr *addr)
 	return owner && owner->is_alive;
 }
 
-__u64 sp_cluster_owner_silent_ns(const struct sp_cluster *c, const struct sp_addr *addr,
-				 __u64 now_ns)
-{
-	const struct sp_member *owner =
-		c ? sp_members_by_addr((struct sp_members *)&c->members, addr) : NULL;
-
-	return owner && owner->is_alive ? now_ns - owner->heard_ns : ~0ULL;
-}
-
 void sp_cluster_tell_home_of(struct sp_cluster *c, const struct sp_tuple *front,
 			     enum sp_event_kind kind, const struct sp_segment *seg)
 {

@@ -10,7 +10,6 @@
 
 #include "proxy/access.h"
 #include "proxy/change.h"
-#include "proxy/home.h"
 #include "proxy/kept.h"
 #include "proxy/known.h"
 #include "proxy/leg.h"
@@ -18,6 +17,7 @@
 #include "proxy/sync.h"
 
 #define STORE_AWAY_NS	1000000000ULL
+#define ELSEWHERE_NS	10000000000ULL	/* since a packet of our leg passed a peer */
 
 static struct sp_handshake handshake_of(const struct sp_conn *c)
 {
@@ -266,7 +266,7 @@ static struct sp_streams streams_of(const struct sp_proxy *p, const struct sp_co
 		.client = c->client.isn_theirs + 1 + sp_conn_own_bytes(c),
 		.acked = c->client.isn_theirs + 1 - sp_change_shift(c),
 		.backend = c->backend.isn_theirs + 1,
-		.is_elsewhere = sp_home_is_sprayed(p),
+		.is_elsewhere = p->elsewhere_ns && sp_now_ns() - p->elsewhere_ns < ELSEWHERE_NS,
 	};
 
 	at.is_logged = sp_access_is_on(c);

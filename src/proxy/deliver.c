@@ -410,9 +410,6 @@ struct sp_next sp_deliver_tick(struct sp_proxy *p, struct sp_conn *c, __u64 now_
 		return sp_next(SP_NEXT_END, "the splice is over");
 	if (is_given_up(p, c, &down, now_ns))
 		return sp_next(SP_NEXT_END, "the backend acknowledges nothing");
-	/* the response is complete, and its leg was left: the acknowledgement passed elsewhere */
-	if (down.meta.boundary.bound == SP_BOUND_GONE)
-		return end_delivery(c, "its leg was left");
 	una = acked_bytes(c, &down);
 	if (una > c->una)
 		note_progress(c, una, now_ns);

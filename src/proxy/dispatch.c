@@ -15,7 +15,6 @@
 #include "proxy/forward.h"
 #include "proxy/head.h"
 #include "proxy/home.h"
-#include "proxy/known.h"
 #include "proxy/leg.h"
 #include "proxy/machine.h"
 #include "proxy/miss.h"
@@ -236,31 +235,15 @@ void sp_dispatch_response(struct sp_proxy *p, const struct sp_entry *down,
 		sp_machine_go(p, c, sp_turn_go(p, c));
 }
 
-/* A tunnel, or the last response, whose end is known by what has passed. */
-static void forward_last(struct sp_proxy *p, const struct sp_entry *down,
-			 const struct sp_segment *seg)
-{
-	struct sp_patch patch = {
-		.front = sp_tuple_reverse(&down->half.out), .client_isn = down->meta.client_isn,
-		.down_end = seg->seq + seg->payload_len + !!(seg->flags & SP_TCP_FIN),
-	};
-
-	sp_forward_overtaken(p, down, seg);
-	if (down->state.is_elsewhere)
-		sp_datapath_patch(p->node.dp, &patch);
-}
-
 void sp_dispatch_known(struct sp_proxy *p, const struct sp_entry *e,
 			   const struct sp_segment *seg)
 {
-	if (sp_known_is_former(p, e))
-		sp_home_check(p, e, seg);
-	else if (!(e->half.flags & SP_HALF_F_REQUESTS))
+	if (!(e->half.flags & SP_HALF_F_REQUESTS))
 		sp_forward_overtaken(p, e, seg);
 	else if (!(e->half.flags & SP_HALF_F_FROM_BACKEND))
 		dispatch_request(p, e, seg);
 	else if (e->meta.boundary.bound == SP_BOUND_NONE)
-		forward_last(p, e, seg);
+		sp_forward_overtaken(p, e, seg);
 	else
 		sp_dispatch_response(p, e, seg, 0);
 }
@@ -438,8 +421,6 @@ static void dispatch_back_unknown(struct sp_proxy *p, const struct sp_segment *s
 	if (!sp_datapath_get(p->node.dp, &seg->tuple, &e) &&
 	    !(e.half.flags & SP_HALF_F_TO_DAEMON) && !is_of_closed(p, &e))
 		sp_dispatch_known(p, &e, seg);
-	else if (!is_mine && !is_relayed && sp_home_tell_owner(p, seg))
-		return;
 	else if (is_mine || !(seg->flags & SP_TCP_SYN))
 		sp_home_keep(p, seg,
 			     SP_STRAY_F_BACK | (is_mine || is_relayed ? SP_STRAY_F_MINE : 0));

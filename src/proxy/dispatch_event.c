@@ -95,9 +95,8 @@ static void on_bounded(struct sp_proxy *p, const struct sp_event *ev, const stru
 		sp_dispatch_untrapped(p, seg);
 	else if (e.half.flags & SP_HALF_F_TO_DAEMON)
 		on_held(p, ev, seg);
-	else if (ev->kind == SP_EVENT_RESPONSE && ev->cookie &&
-		 e.half.flags & SP_HALF_F_FROM_BACKEND)
-		sp_dispatch_response(p, &e, seg, 1);
+	else if (ev->kind == SP_EVENT_RESPONSE && e.half.flags & SP_HALF_F_FROM_BACKEND)
+		sp_dispatch_response(p, &e, seg, ev->cookie);
 	else
 		sp_dispatch_known(p, &e, seg);
 }

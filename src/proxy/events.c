@@ -4,12 +4,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "proxy/access.h"
 #include "proxy/commit.h"
 #include "proxy/dispatch.h"
-#include "proxy/home.h"
 #include "proxy/known.h"
 #include "proxy/machine.h"
 #include "proxy/miss.h"
@@ -66,8 +64,7 @@ static int install_known(struct sp_proxy *p, const struct sp_splice *splice,
 			 const struct sp_conn *c)
 {
 	const struct sp_streams at = { .client = c ? c->client.isn_theirs + 1 + c->reasm.len : 0,
-				       .is_logged = sp_access_wants(p, &splice->front),
-				       .is_elsewhere = sp_home_is_sprayed(p) };
+				       .is_logged = sp_access_wants(p, &splice->front) };
 
 	if (!c)
 		return sp_known_replace(p, splice);
@@ -85,17 +82,6 @@ static void join_found(struct sp_proxy *p, struct sp_conn *c, const struct sp_sp
 	sp_machine_go(p, c, sp_next(SP_NEXT_JOIN, "another proxy made the splice"));
 }
 
-/*
- * More of the same request was read elsewhere, and the backend still lacks bytes that were
- * acknowledged here.
- */
-static int is_owing(const struct sp_conn *c, const struct sp_splice *splice)
-{
-	return c->state == SP_CONN_DELIVERING && splice->response.bound &&
-	       splice->response.until + splice->down.seq_delta == c->client.isn_ours + 1 &&
-	       !memcmp(&c->up.out, &splice->up.out, sizeof(c->up.out));
-}
-
 /* @c is a further request. A proxy with a splice later than @c->version has read the request. */
 static void use_found_next(struct sp_proxy *p, struct sp_conn *c, const struct sp_splice *splice)
 {
@@ -105,9 +91,8 @@ static void use_found_next(struct sp_proxy *p, struct sp_conn *c, const struct s
 	if (c->state == SP_CONN_CONNECTING)
 		sp_conn_reset_back(p, c);
 	sp_known_replace(p, splice);
-	if (!is_owing(c, splice))
-		sp_machine_go(p, c, sp_next(is_overtaken(c) ? SP_NEXT_JOIN : SP_NEXT_END,
-					    "another proxy has read it"));
+	sp_machine_go(p, c, sp_next(is_overtaken(c) ? SP_NEXT_JOIN : SP_NEXT_END,
+				    "another proxy has read it"));
 }
 
 static void release_bounded(void *ctx, const struct sp_segment *seg, __u8 flags)
@@ -133,12 +118,10 @@ static void release_read(struct sp_proxy *p, const struct sp_tuple *key)
 static void release_strays(struct sp_proxy *p, const struct sp_tuple *key,
 			   const struct sp_splice *splice)
 {
-	if (!(splice->up.flags & SP_HALF_F_REQUESTS)) {
+	if (splice->up.flags & SP_HALF_F_REQUESTS)
+		release_read(p, key);
+	else
 		sp_miss_release(p, key, splice);
-		return;
-	}
-	sp_known_checked(p, &splice->front, splice->client_isn);
-	release_read(p, key);
 }
 
 /* Install the splice of another proxy here. */
@@ -194,36 +177,12 @@ static int has_read_half(struct sp_proxy *p, const struct sp_tuple *key)
 	       e.half.flags & SP_HALF_F_FROM_BACKEND;
 }
 
-/* Segments whose splice may be out of date: the store has answered. */
-static void release_checked(struct sp_proxy *p, const struct sp_tuple *key)
-{
-	p->is_checked = 1;
-	sp_stray_take(p->node.strays, sp_conns_hash(p->conns, key), key, sp_now_ns(),
-		      release_bounded, p);
-	p->is_checked = 0;
-}
-
-/* @front: of a splice from before this daemon. Return: 0; -ENOENT */
-static int find_former(struct sp_proxy *p, const struct sp_tuple *front, struct sp_tuple *ret_down)
-{
-	struct sp_entry up;
-
-	if (sp_datapath_get(p->node.dp, front, &up) || !sp_known_is_former(p, &up) ||
-	    up.half.flags & SP_HALF_F_FROM_BACKEND)
-		return -ENOENT;
-	*ret_down = sp_tuple_reverse(&up.half.out);
-	return 0;
-}
-
 static void on_fetched(void *ctx, const struct sp_tuple *key, int err,
 		       const struct sp_splice *splice)
 {
 	struct sp_proxy *p = ctx;
-	struct sp_tuple former;
-	int is_former;
 
 	sp_machine_awake(p);
-	is_former = !find_former(p, key, &former);
 	if (!err) {
 		use_found(p, key, splice);
 		sp_takeover_fetched(p, key, 0);
@@ -231,13 +190,9 @@ static void on_fetched(void *ctx, const struct sp_tuple *key, int err,
 	} else {
 		if (has_read_half(p, key))
 			release_read(p, key);
-		else if (!sp_takeover_fetched(p, key, err) && !is_former)
+		else if (!sp_takeover_fetched(p, key, err))
 			sp_miss_not_found(p, key, err);
 		send_reply(p, key, err, NULL);
-	}
-	if (is_former) {
-		release_checked(p, key);
-		release_checked(p, &former);
 	}
 	sp_ager_fetched(&p->node.ager, &p->node.config->limits, key, err);
 }

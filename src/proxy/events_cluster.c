@@ -12,8 +12,6 @@
 #include "proxy/machine.h"
 #include "proxy/progress.h"
 #include "proxy/reader.h"
-#include "proxy/response.h"
-#include "proxy/sprayed.h"
 #include "proxy/takeover.h"
 #include "proxy/turn.h"
 
@@ -42,10 +40,6 @@ static void use_segment(struct sp_proxy *p, enum sp_event_kind kind, const struc
 {
 	enum sp_cookie cookie = SP_COOKIE_INVALID;
 
-	if (kind == SP_EVENT_RESPONSE) {
-		sp_response_copy(p, seg);
-		return;
-	}
 	if (kind == SP_EVENT_BACK) {
 		sp_dispatch_back(p, seg, 1);
 		return;
@@ -122,18 +116,6 @@ static int is_read(struct sp_proxy *p, const struct sp_tuple *front, struct sp_e
 	       !(ret_up->half.flags & SP_HALF_F_TO_DAEMON);
 }
 
-/* The reader of a response is dead. */
-static void send_back_again(struct sp_proxy *p, const struct sp_segment *seg)
-{
-	struct sp_entry down;
-
-	if (sp_cluster_has_owner(p->node.cluster, &seg->tuple.daddr) ||
-	    sp_datapath_get(p->node.dp, &seg->tuple, &down))
-		return;
-	p->node.counters.told_again++;
-	sp_dispatch_known(p, &down, seg);
-}
-
 static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 {
 	enum sp_event_kind kind = flags & SP_STRAY_F_FIRST ? SP_EVENT_FRONT : SP_EVENT_MISS;
@@ -142,10 +124,6 @@ static void send_again(void *ctx, const struct sp_segment *seg, __u8 flags)
 
 	if (flags & SP_STRAY_F_CUT)
 		return;
-	if (flags & SP_STRAY_F_BACK) {
-		send_back_again(p, seg);
-		return;
-	}
 	if (is_read(p, &seg->tuple, &up)) {
 		send_to_heir(p, &up, seg);
 		return;
@@ -197,16 +175,8 @@ static void on_untaken(struct sp_proxy *p, const struct sp_tuple *front, __u32 c
 
 static void on_moved(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 version)
 {
-	struct sp_proxy *p = ctx;
-
-	sp_machine_awake(p);
-	if (!sp_home_is_sprayed(p)) {
-		sp_known_moved(p, front, client_isn, version);
-		return;
-	}
-	/* packets come here, too; and how far the response is read stays known if the leg stays */
-	sp_known_doubt(p, front, client_isn, version);
-	sp_store_fetch(p->node.store, front);
+	sp_machine_awake(ctx);
+	sp_known_moved(ctx, front, client_isn, version);
 }
 
 static void on_ends(void *ctx, const struct sp_tuple *front, __u32 client_isn, __u8 state)
@@ -248,21 +218,11 @@ static void on_fin(void *ctx, const struct sp_tuple *tuple, __u32 client_isn,
 static void on_progress(void *ctx, __u64 from, const struct sp_progress *said)
 {
 	struct sp_proxy *p = ctx;
-	struct sp_tuple down_key;
-	struct sp_entry up;
 	struct sp_conn *c;
-	__u32 read_before;
-	int is_known;
 
 	sp_machine_awake(p);
-	is_known = is_read(p, &said->front, &up);
-	down_key = sp_tuple_reverse(&up.half.out);
-	read_before = is_known ? sp_sprayed_read_end(p, &down_key) : 0;
 	c = sp_progress_heard(p, from, said);
-	if (is_known)
-		sp_response_release(p, &down_key, read_before);
-	c = c ?: sp_conn_by_front(p->conns, &said->front);
-	if (c && c->state == SP_CONN_WAITING)
+	if (c)
 		sp_machine_go(p, c, sp_turn_go(p, c));
 }
 

@@ -3,21 +3,6 @@
 
 #include "tcp/relay.h"
 
-#define ELSEWHERE_BYTES	(1 << 20)
-
-/* Where packets are sprayed, bytes of a backend before @seg may have passed peers. */
-static int is_in_reach(const struct sp_entry *e, const struct sp_segment *seg)
-{
-	const struct sp_boundary *b = &e->meta.boundary;
-	__s32 ahead = seg->seq - e->state.next_seq;
-
-	if (!e->state.is_elsewhere || ahead < 0)
-		return 0;
-	if (b->bound == SP_BOUND_NONE)
-		return ahead < ELSEWHERE_BYTES;
-	return !sp_boundary_laps(*b) && (__s32)(b->until - seg->seq) >= 0;
-}
-
 /* The checks of the datapath, see track_end(). */
 static int rst_counts(struct sp_proxy *p, const struct sp_half *half, const struct sp_segment *seg)
 {
@@ -26,7 +11,7 @@ static int rst_counts(struct sp_proxy *p, const struct sp_half *half, const stru
 
 	return !sp_datapath_get(p->node.dp, &seg->tuple, &own) &&
 	       !sp_datapath_get(p->node.dp, &peer_key, &peer) &&
-	       (sp_rst_is_plausible(seg->seq, &own.state, &peer.state) || is_in_reach(&own, seg));
+	       sp_rst_is_plausible(seg->seq, &own.state, &peer.state);
 }
 
 /* Other proxies may know more of the stream. If the FIN fits there, they send ENDS to all. */
@@ -36,10 +21,8 @@ static int fin_counts(struct sp_proxy *p, const struct sp_half *half, __u32 clie
 	const struct sp_fin fin = { .seq = seg->seq, .end = seg->seq + seg->payload_len + 1,
 				    .ack = seg->ack + half->ack_delta };
 	enum sp_fin_verdict verdict = sp_splice_judge(p->node.dp, &seg->tuple, client_isn, &fin);
-	struct sp_entry own;
 
-	if (verdict == SP_FIN_FITS ||
-	    (!sp_datapath_get(p->node.dp, &seg->tuple, &own) && is_in_reach(&own, seg)))
+	if (verdict == SP_FIN_FITS)
 		return 1;
 	if (!sp_node_is_shared(&p->node))
 		return verdict == SP_FIN_UNKNOWN;
@@ -61,17 +44,6 @@ static struct sp_segment with_ack(struct sp_proxy *p, const struct sp_half *half
 	return pulled;
 }
 
-/* Where packets are sprayed, no silence follows here: peers are told at once. */
-static void tell_ends(struct sp_proxy *p, const struct sp_segment *seg,
-		      const struct sp_patch *ended)
-{
-	struct sp_entry down;
-
-	if (!sp_datapath_get(p->node.dp, &seg->tuple, &down) && down.state.is_elsewhere)
-		sp_cluster_tell_ends(p->node.cluster, &ended->front, ended->client_isn,
-				     ended->flags);
-}
-
 void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn,
 		const struct sp_segment *seg,
 		__u16 mss)
@@ -91,8 +63,8 @@ void sp_forward(struct sp_proxy *p, const struct sp_half *half, __u32 client_isn
 		patch.flags = sp_ends_mirrored(patch.flags);
 	pulled = with_ack(p, half, seg);
 	sp_relay(p->node.wire, half, &pulled, mss);
-	if (patch.flags && !sp_datapath_patch(p->node.dp, &patch) && is_down)
-		tell_ends(p, seg, &patch);
+	if (patch.flags)
+		sp_datapath_patch(p->node.dp, &patch);
 }
 
 void sp_forward_overtaken(struct sp_proxy *p, const struct sp_entry *e,

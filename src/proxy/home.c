@@ -3,9 +3,6 @@
 
 #define ASK_NS		1000000000ULL
 #define ASK_NEXT_NS	200000000ULL
-#define NEW_NS		300000000ULL	/* by then each living proxy has said HELLO */
-#define NOW_NS		130000000ULL	/* a HELLO comes each 100 ms */
-#define SPRAYED_NS	10000000000ULL	/* since a packet of a leg passed a peer of its opener */
 
 void sp_home_keep(struct sp_proxy *p, const struct sp_segment *seg, __u8 flags)
 {
@@ -37,47 +34,10 @@ int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr)
 	return 0;
 }
 
-void sp_home_check(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *seg)
-{
-	int is_back = e->half.flags & SP_HALF_F_FROM_BACKEND;
-	const struct sp_tuple front = is_back ? sp_tuple_reverse(&e->half.out) : seg->tuple;
-
-	p->node.counters.stray_kept++;
-	sp_stray_add(p->node.strays, sp_conns_hash(p->conns, &seg->tuple), seg,
-		     SP_STRAY_F_MINE | (is_back ? SP_STRAY_F_BACK : 0), sp_now_ns());
-	sp_store_fetch(p->node.store, &front);
-}
-
-int sp_home_tell_owner(struct sp_proxy *p, const struct sp_segment *seg)
-{
-	if (!sp_home_is_sprayed(p) || seg->flags & SP_TCP_SYN ||
-	    sp_cluster_tell_owner(p->node.cluster, SP_EVENT_BACK, seg))
-		return 0;
-	sp_stray_add(p->sent_home, sp_conns_hash(p->conns, &seg->tuple), seg,
-		     SP_STRAY_F_BACK | SP_STRAY_F_MINE, sp_now_ns());
-	sp_store_fetch(p->node.store, &seg->tuple);
-	return 1;
-}
-
-/* A dead owner has been silent for longer, by the time that routers have found another way. */
-int sp_home_has_owner_now(const struct sp_proxy *p, const struct sp_addr *addr)
-{
-	return sp_cluster_owner_silent_ns(p->node.cluster, addr, sp_now_ns()) < NOW_NS;
-}
-
-int sp_home_is_new(const struct sp_proxy *p)
-{
-	return sp_now_ns() - p->sync.start_ns < NEW_NS;
-}
-
-int sp_home_is_sprayed(const struct sp_proxy *p)
-{
-	return p->elsewhere_ns && sp_now_ns() - p->elsewhere_ns < SPRAYED_NS;
-}
-
 /*
- * The boundary has moved on if this proxy was away: the store has a later version. The sign is data
- * that make no head whole. Bytes before a hole were acknowledged elsewhere, and are in the store.
+ * The boundary has moved on if this proxy was away: the store has a later version. Data that make
+ * no head whole are the sign. Bytes behind a hole: the bytes before were acknowledged elsewhere, and
+ * are in the store.
  */
 void sp_home_ask_next(struct sp_proxy *p, struct sp_conn *c)
 {

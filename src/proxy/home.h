@@ -29,25 +29,6 @@ void sp_home_send_opener(struct sp_proxy *p, const struct sp_segment *seg);
 /* Return: whether @addr is among this proxy's own source addresses. */
 int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr);
 
-/*
- * The splice of @e is from before this daemon (sp_known_is_former()): hold @seg while the store is
- * queried for a later version.
- */
-void sp_home_check(struct sp_proxy *p, const struct sp_entry *e, const struct sp_segment *seg);
-/*
- * Where packets are sprayed, the owner of a backend's segment knows the leg, and need not wait for
- * the store. Return: whether @seg was sent there; a copy is held in case the owner is dead.
- */
-int sp_home_tell_owner(struct sp_proxy *p, const struct sp_segment *seg);
-
-/* Return: whether another proxy has @addr, and lives for certain. */
-int sp_home_has_owner_now(const struct sp_proxy *p, const struct sp_addr *addr);
-/* Return: whether packets of legs came to other proxies than their openers lately. */
-int sp_home_is_sprayed(const struct sp_proxy *p);
-
-/* Return: whether this daemon has just begun, and may not know which proxies live. */
-int sp_home_is_new(const struct sp_proxy *p);
-
 /* Query for another proxy's splice of @c, once for newly arrived data, see home.c. */
 void sp_home_ask(struct sp_proxy *p, struct sp_conn *c);
 /* The same for a further request. */

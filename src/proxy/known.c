@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "proxy/access.h"
-#include "proxy/home.h"
 
 /* The entry of the half up, if of the same connection. */
 static int get_up(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
@@ -77,8 +76,7 @@ static void drop_down(struct sp_proxy *p, const struct sp_entry *up)
 
 int sp_known_replace(struct sp_proxy *p, const struct sp_splice *splice)
 {
-	const struct sp_streams at = { .is_logged = sp_access_wants(p, &splice->front),
-				       .is_elsewhere = sp_home_is_sprayed(p) };
+	const struct sp_streams at = { .is_logged = sp_access_wants(p, &splice->front) };
 	struct sp_entry up;
 
 	if (sp_known_has(p, splice))
@@ -89,21 +87,6 @@ int sp_known_replace(struct sp_proxy *p, const struct sp_splice *splice)
 		drop_down(p, &up);
 	}
 	return sp_splice_install(p->node.dp, splice, &at, splice->up.spliced_s);
-}
-
-int sp_known_is_former(const struct sp_proxy *p, const struct sp_entry *e)
-{
-	return !p->is_checked && sp_node_is_shared(&p->node) &&
-	       e->half.flags & SP_HALF_F_REQUESTS && !(e->half.flags & SP_HALF_F_TO_DAEMON) &&
-	       e->meta.refreshed_s < p->started_s;
-}
-
-void sp_known_checked(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn)
-{
-	struct sp_patch patch = { .front = *front, .client_isn = client_isn,
-				  .refreshed_s = sp_real_ms() / 1000 };
-
-	sp_datapath_patch(p->node.dp, &patch);
 }
 
 static void drop_both(struct sp_proxy *p, const struct sp_tuple *front, const struct sp_entry *up)
@@ -120,28 +103,13 @@ void sp_known_over(struct sp_proxy *p, const struct sp_tuple *front, __u32 clien
 		drop_both(p, front, &up);
 }
 
-static int is_earlier(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
-		      __u8 version, struct sp_entry *ret_up)
-{
-	return get_up(p, front, client_isn, ret_up) && ret_up->half.flags & SP_HALF_F_REQUESTS &&
-	       (__s8)(version - ret_up->meta.version) > 0;
-}
-
 void sp_known_moved(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
 		    __u8 version)
 {
 	struct sp_entry up;
 
-	if (is_earlier(p, front, client_isn, version, &up))
-		drop_both(p, front, &up);
-}
-
-void sp_known_doubt(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
-		    __u8 version)
-{
-	struct sp_patch patch = { .front = *front, .client_isn = client_isn, .refreshed_s = 1 };
-	struct sp_entry up;
-
-	if (is_earlier(p, front, client_isn, version, &up))
-		sp_datapath_patch(p->node.dp, &patch);
+	if (!get_up(p, front, client_isn, &up) || !(up.half.flags & SP_HALF_F_REQUESTS) ||
+	    (__s8)(version - up.meta.version) <= 0)
+		return;
+	drop_both(p, front, &up);
 }

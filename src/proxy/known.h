@@ -18,22 +18,11 @@ int sp_known_is_further(const struct sp_boundary *a, const struct sp_boundary *b
  */
 int sp_known_replace(struct sp_proxy *p, const struct sp_splice *splice);
 
-/*
- * The splice is of a time before this daemon: peers may have committed later versions, which this
- * daemon did not hear of. The store is asked before its packets are read.
- */
-int sp_known_is_former(const struct sp_proxy *p, const struct sp_entry *e);
-/* The store was asked: the splice here is as good. */
-void sp_known_checked(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn);
-
 /* A proxy has sent a reply of its own, which ends the connection: a splice of requests goes. */
 void sp_known_over(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn);
 
 /* Some proxy has a later version: the splice here goes. @version: the lowest bits */
 void sp_known_moved(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
-		    __u8 version);
-/* The same; but the splice here goes when the later one is fetched. */
-void sp_known_doubt(struct sp_proxy *p, const struct sp_tuple *front, __u32 client_isn,
 		    __u8 version);
 
 #endif

@@ -57,35 +57,24 @@ static __u32 acked_by(struct sp_proxy *p, const struct sp_conn *c, const struct 
 	return heard;
 }
 
-/* Where routers spray packets, peers carry bytes up to the boundary, but none beyond. */
-static __u32 carried_end(const struct sp_entry *down)
-{
-	const struct sp_boundary *b = &down->meta.boundary;
-	int is_read = down->state.is_elsewhere && b->bound != SP_BOUND_UNKNOWN && !b->laps;
-
-	return is_read && (__s32)(b->until - down->state.next_seq) > 0 ? b->until :
-	       down->state.next_seq;
-}
-
 /* The client has acknowledged bytes that did not pass here: more proxies carry the leg. */
 static int has_more(const struct sp_conn *c, const struct sp_entry *down)
 {
-	__u32 here = carried_end(down) + down->half.seq_delta;
+	__u32 here = down->state.next_seq + down->half.seq_delta;
 
 	return down->state.next_seq && (__s32)(c->heard_ack - here) > 0;
 }
 
 /*
- * Where routers spray packets, peers may have carried the end: the acknowledgement of just that
- * tells. So it is with a response of the store's, if the request begins where the store says.
+ * A response of the store's is the last one only if the request begins where the store says. Other
+ * proxies may have carried the end: then the acknowledgement of just that tells.
  */
 static enum sp_leg_state state_fetched(struct sp_proxy *p, const struct sp_conn *c,
 				       const struct sp_entry *down, enum sp_leg_state state)
 {
 	const struct sp_boundary *b = &down->meta.boundary;
 
-	if (down->half.flags & SP_HALF_F_FETCHED && c->is_guess &&
-	    (state == SP_LEG_BUSY || state == SP_LEG_DONE))
+	if (c->is_guess && (state == SP_LEG_BUSY || state == SP_LEG_DONE))
 		return SP_LEG_UNKNOWN;
 	if (state == SP_LEG_BUSY && b->bound == SP_BOUND_STOP && !b->laps &&
 	    acked_by(p, c, down) == b->until)
@@ -103,7 +92,7 @@ struct sp_leg sp_leg_look(struct sp_proxy *p, const struct sp_conn *c)
 	    leg.down.meta.client_isn != c->client_isn)
 		return leg;
 	leg.state = state_of(&leg.down);
-	if (sp_leg_is_elsewhere(&leg))
+	if (leg.down.half.flags & SP_HALF_F_FETCHED)
 		leg.state = state_fetched(p, c, &leg.down, leg.state);
 	if (leg.state == SP_LEG_BUSY && leg.down.meta.boundary.bound != SP_BOUND_STOP &&
 	    sp_partial_is_lost(p, &key, &leg.down, acked_by(p, c, &leg.down)))

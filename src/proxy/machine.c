@@ -153,7 +153,6 @@ void sp_machine_awake(struct sp_proxy *p)
 	sp_strays_clear(p->node.strays);
 	if (!sp_node_is_shared(&p->node))
 		return;
-	p->started_s = sp_real_ms() / 1000;
 	p->node.counters.stopped++;
 	log_warn("this daemon was stopped for %llu ms: connections before their splice are left "
 		 "to other proxies", suspended_ns / 1000000);

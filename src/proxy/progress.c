@@ -10,8 +10,6 @@
  * packets that pass there. So the reader queries the peers while a request waits: how far is the
  * response read, sent, and acknowledged?
  *
- * Where packets are sprayed, the reader tells all peers as soon as a boundary moves (sprayed.c).
- *
  * Answers are facts of both streams, true at any time, of one leg and version: a later version
  * awaits a later response. The furthest answer goes into the reader's half.
  */
@@ -19,14 +17,11 @@
 
 #include "proxy/home.h"
 #include "proxy/known.h"
-#include "proxy/sprayed.h"
 
 #define ASK_NS		20000000ULL
 #define ASK_SLOW_NS	200000000ULL
 #define FAST_NS		2000000000ULL	/* since the request came */
 #define ANSWER_NS	60000000ULL	/* a peer has answered by then */
-#define ANSWER_SLOW_NS	250000000ULL	/* likewise, to a daemon that has just started */
-#define SETTLED_NS	2000000000ULL
 
 void sp_progress_ask(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
@@ -46,12 +41,6 @@ void sp_progress_ask(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg 
 	sp_cluster_tell_progress(p->node.cluster, 0, &query);
 }
 
-/* Peers are known. */
-static int is_settled(const struct sp_proxy *p)
-{
-	return sp_now_ns() - p->sync.start_ns >= SETTLED_NS;
-}
-
 int sp_progress_is_awaited(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 {
 	if (!sp_node_is_shared(&p->node) || c->is_guess)
@@ -59,7 +48,7 @@ int sp_progress_is_awaited(struct sp_proxy *p, struct sp_conn *c, const struct s
 	if (!c->unknown_ns)
 		c->unknown_ns = sp_now_ns();
 	sp_progress_ask(p, c, leg);
-	return sp_now_ns() - c->unknown_ns < (is_settled(p) ? ANSWER_NS : ANSWER_SLOW_NS);
+	return sp_now_ns() - c->unknown_ns < ANSWER_NS;
 }
 
 static int get_both(struct sp_proxy *p, const struct sp_progress *said, struct sp_entry *ret_up,
@@ -80,7 +69,6 @@ static int get_both(struct sp_proxy *p, const struct sp_progress *said, struct s
 static void answer_query(struct sp_proxy *p, __u64 from, const struct sp_progress *query)
 {
 	struct sp_progress said = *query;
-	struct sp_tuple down_key;
 	struct sp_entry up, down;
 
 	if (!get_both(p, query, &up, &down))
@@ -94,37 +82,6 @@ static void answer_query(struct sp_proxy *p, __u64 from, const struct sp_progres
 	said.sent = down.state.next_seq;
 	said.acked = up.state.last_ack;
 	sp_cluster_tell_progress(p->node.cluster, from, &said);
-	down_key = sp_tuple_reverse(&up.half.out);
-	if (down.state.is_elsewhere)
-		sp_sprayed_tell(p, &down_key, &down);
-}
-
-void sp_progress_query(struct sp_proxy *p, const struct sp_entry *down)
-{
-	const struct sp_progress query = {
-		.front = sp_tuple_reverse(&down->half.out), .client_isn = down->meta.client_isn,
-		.version = down->meta.version, .is_query = 1,
-	};
-
-	sp_cluster_tell_progress(p->node.cluster, 0, &query);
-}
-
-void sp_progress_tell(struct sp_proxy *p, const struct sp_tuple *down_key)
-{
-	struct sp_progress said = { 0 };
-	struct sp_entry up, down;
-
-	if (sp_datapath_get(p->node.dp, down_key, &down))
-		return;
-	said.front = sp_tuple_reverse(&down.half.out);
-	said.client_isn = down.meta.client_isn;
-	if (!get_both(p, &said, &up, &down))
-		return;
-	said.version = up.meta.version;
-	said.response = sp_response_stored(&down.meta.boundary);
-	said.sent = down.state.next_seq;
-	said.acked = up.state.last_ack;
-	sp_cluster_tell_progress(p->node.cluster, 0, &said);
 }
 
 /* The client's acknowledgement, of what was sent. */
@@ -137,16 +94,16 @@ static void hear_ack(struct sp_conn *c, const struct sp_progress *said)
 }
 
 /* A request that begins behind the stored boundary may have a response before that is another. */
-static int use_response(struct sp_proxy *p, int is_guess, const struct sp_progress *said,
-			const struct sp_entry *down)
+static int use_response(struct sp_proxy *p, const struct sp_conn *c,
+			const struct sp_progress *said, const struct sp_entry *down)
 {
 	struct sp_patch patch = {
-		.front = said->front, .client_isn = said->client_isn, .version = said->version,
-		.becomes = said->version, .down_end = said->sent,
+		.front = c->front, .client_isn = c->client_isn, .version = c->version,
+		.becomes = c->version, .down_end = said->sent,
 		.down = said->response, .was_down = down->meta.boundary,
 	};
 
-	if (!is_guess && sp_known_is_further(&said->response, &down->meta.boundary)) {
+	if (!c->is_guess && sp_known_is_further(&said->response, &down->meta.boundary)) {
 		patch.sets = SP_PATCH_DOWN | SP_PATCH_IF_DOWN;
 		if (down->half.flags & SP_HALF_F_FETCHED)
 			patch.sets |= SP_PATCH_FETCHED;
@@ -164,16 +121,10 @@ struct sp_conn *sp_progress_heard(struct sp_proxy *p, __u64 from, const struct s
 		answer_query(p, from, said);
 		return NULL;
 	}
-	if (!get_both(p, said, &up, &down) || up.meta.version != said->version) {
-		if (sp_home_is_sprayed(p))
-			sp_store_fetch(p->node.store, &said->front);
-		return NULL;
-	}
-	if (!c && (down.half.flags & SP_HALF_F_FETCHED || down.state.is_elsewhere))
-		use_response(p, 0, said, &down);
-	if (!c || !c->is_next || c->state != SP_CONN_WAITING || c->version != said->version)
+	if (!c || !c->is_next || c->state != SP_CONN_WAITING || c->version != said->version ||
+	    !get_both(p, said, &up, &down) || up.meta.version != said->version)
 		return NULL;
 	hear_ack(c, said);
-	use_response(p, c->is_guess, said, &down);
+	use_response(p, c, said, &down);
 	return c;
 }

@@ -14,11 +14,6 @@ void sp_progress_ask(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg 
 /* The end of the response is unknown here. Return: whether answers of peers are on their way. */
 int sp_progress_is_awaited(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg);
 
-/* Ask all peers how far they have read the response on the leg of @down. */
-void sp_progress_query(struct sp_proxy *p, const struct sp_entry *down);
-/* Tell all peers, which then carry what follows up to the boundary of this half. */
-void sp_progress_tell(struct sp_proxy *p, const struct sp_tuple *down_key);
-
 /*
  * A query gets an answer; an answer goes into the half here. @from: the proxy. Return: the
  * connection whose turn may have come, or NULL.

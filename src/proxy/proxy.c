@@ -174,7 +174,6 @@ static int open_proxy(const struct sp_node_parts *parts, struct sp_config *confi
 	if (!p)
 		return -ENOMEM;
 	p->awake_ns = sp_now_ns();
-	p->started_s = sp_real_ms() / 1000;
 	err = sp_node_init(&p->node, &sp_proxy_role, parts);
 	p->sent_home = sp_strays_new();
 	p->synacks = sp_synacks_new();

@@ -12,7 +12,6 @@
  *	continue.c continue_judge.c align.c	requests of dead backends; parts of responses
  *	head.c back.c reply.c	the phases of a connection: no phase calls another
  *	stash.c deliver.c exchange.c turn.c chunks.c stay.c response*.c
- *	sprayed.c		legs whose packets pass several proxies
  *	----
  *	commit.c		the splice is claimed in the store
  *	known.c reader.c	splices of the store; who reads requests
@@ -52,20 +51,10 @@ struct sp_sync {
 	__u64	next_ns;
 };
 
-#define SP_GAPS 256
-
-/* sprayed.c - a response of which bytes from @at on went by unread, as seen since @since_ns */
-struct sp_gap {
-	struct sp_tuple	key;
-	__u32		at;
-	__u64		since_ns;
-};
-
 /**
  * struct sp_proxy
  * @sent_home:	segments lately sent to the homes of their connections
  * @died_ns:	when another proxy last fell silent
- * @started_s:	CLOCK_REALTIME at the start of this daemon, or the end of its suspension
  * @awake_ns:	when this daemon last ran
  * @store_away_until_ns: the store did not answer a commit
  * @held_bytes:	memory behind all buffers, in whole pages
@@ -74,10 +63,9 @@ struct sp_gap {
  * @wanting:	the client in need of a port
  * @reclaim_budget: splices left in this tick to be examined for their ports
  * @is_sent_here: a segment from another proxy is handled: it goes to no third one
- * @elsewhere_ns: when a packet of a leg last came to a peer of its opener
+ * @elsewhere_ns: when a peer last sent a packet here that was for our address
  * @is_queried:	the store has no head of the segments that are handled
  * @is_fetched:	the store was queried for the splice of the segments that are handled
- * @is_checked:	nor a later version of a splice from before this daemon
  * @quote_budget: ICMP errors left in this tick to be queried in the store
  */
 struct sp_proxy {
@@ -94,10 +82,8 @@ struct sp_proxy {
 	struct sp_kepts			*kepts;
 	struct sp_access		*access;
 	struct sp_reused		reused;
-	struct sp_gap			gaps[SP_GAPS];
 	__u64				died_ns;
 	__u64				elsewhere_ns;
-	__u32				started_s;
 	__u64				awake_ns;
 	__u64				store_away_until_ns;
 	__u64				held_bytes;
@@ -110,7 +96,7 @@ struct sp_proxy {
 	const struct sp_addr		*wanting;
 	__u32				reclaim_budget;
 	__u32				quote_budget;
-	__u8				is_sent_here, is_queried, is_fetched, is_checked;
+	__u8				is_sent_here, is_queried, is_fetched;
 };
 
 extern const struct sp_role sp_proxy_role;

@@ -8,7 +8,7 @@ int sp_reader_is_here(const struct sp_proxy *p, const struct sp_tuple *front,
 {
 	if (p->is_sent_here || !sp_node_is_shared(&p->node) || sp_home_owns(p, &up->out.saddr))
 		return 1;
-	return !sp_home_is_new(p) && !sp_cluster_has_owner(p->node.cluster, &up->out.saddr) &&
+	return !sp_cluster_has_owner(p->node.cluster, &up->out.saddr) &&
 	       sp_cluster_is_home(p->node.cluster, front);
 }
 

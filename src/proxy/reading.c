@@ -53,20 +53,6 @@ static size_t put_begun(const struct sp_boundary *b, char *to)
 	return 0;
 }
 
-/* The rest of the CRLF behind a chunk's data, alone: the next size line may take its time. */
-static int is_line_end(const struct sp_boundary *b, const char *bytes, size_t len)
-{
-	return b->bound == SP_BOUND_DATA_LF ? len == 1 && bytes[0] == '\n' :
-	       len == 2 && bytes[0] == '\r' && bytes[1] == '\n';
-}
-
-static enum sp_parse_verdict skip_line_end(struct sp_reading *r)
-{
-	r->boundary.until += r->boundary.bound == SP_BOUND_DATA_LF ? 1 : 2;
-	r->boundary.bound = SP_BOUND_CHUNK;
-	return SP_PARSE_OK;
-}
-
 static enum sp_parse_verdict read_chunk(struct sp_reading *r, const char *bytes, size_t len)
 {
 	static char line[BEGUN_MAX + SP_HTTP1_CHUNK_HEAD_MAX];
@@ -76,8 +62,6 @@ static enum sp_parse_verdict read_chunk(struct sp_reading *r, const char *bytes,
 	struct sp_http1_chunk chunk;
 	enum sp_parse_verdict v;
 
-	if (is_after_data && is_line_end(&r->boundary, bytes, len))
-		return skip_line_end(r);
 	if (len > SP_HTTP1_CHUNK_HEAD_MAX)
 		len = SP_HTTP1_CHUNK_HEAD_MAX;
 	memcpy(line + begun, bytes, len);

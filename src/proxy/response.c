@@ -20,12 +20,8 @@
 #include <errno.h>
 
 #include "proxy/access.h"
-#include "proxy/home.h"
-#include "proxy/known.h"
 #include "proxy/partial.h"
-#include "proxy/progress.h"
 #include "proxy/response_end.h"
-#include "proxy/sprayed.h"
 
 /*
  * Remove bytes before the boundary from the slot. Return: whether more bytes have become readable:
@@ -84,8 +80,7 @@ static enum sp_parse_verdict keep_rest(struct sp_proxy *p, struct sp_reading *r,
  */
 static int is_fetched(const struct sp_entry *down)
 {
-	return down->half.flags & SP_HALF_F_FETCHED && !down->state.is_elsewhere &&
-	       down->meta.boundary.bound != SP_BOUND_GONE;
+	return down->half.flags & SP_HALF_F_FETCHED && down->meta.boundary.bound != SP_BOUND_GONE;
 }
 
 /* The beginning of a response, as the store knows it, has passed elsewhere. */
@@ -129,16 +124,6 @@ static void settle_hold(struct sp_proxy *p, struct sp_reading *r, const struct s
 		r->boundary.reading &= ~SP_READING_HELD;
 }
 
-/* The boundary has moved; or a peer need not have sent @seg here, and does not know. */
-static int is_news(const struct sp_proxy *p, const struct sp_entry *down,
-		   const struct sp_reading *r, const struct sp_segment *seg)
-{
-	const struct sp_boundary *was = &down->meta.boundary, *is = &r->boundary;
-
-	return is->until != was->until || is->bound != was->bound ||
-	       (p->is_sent_here && (__s32)(is->until - (seg->seq + seg->payload_len)) >= 0);
-}
-
 /*
  * The boundary moves before the bytes go on: after the death of the daemon in between, the backend
  * repeats the bytes.
@@ -156,26 +141,9 @@ static int read_payload(struct sp_proxy *p, struct sp_entry *down, const struct 
 	err = sp_response_set(p, down, &r, is_copy ? NULL : seg);
 	if (err)
 		return err;
-	if (!is_copy && down->state.is_elsewhere && is_news(p, down, &r, seg))
-		sp_progress_tell(p, &seg->tuple);
 	sp_access_response(p, down, &down->meta.boundary, &r, seg);
 	down->meta.boundary = r.boundary;
 	return 0;
-}
-
-/*
- * This daemon has just started, and does not know yet which proxies live: the reader of the leg may
- * be another. The backend retransmits.
- */
-static int is_too_soon(const struct sp_proxy *p, const struct sp_segment *seg)
-{
-	return sp_node_is_shared(&p->node) && sp_home_is_new(p) && !p->is_sent_here &&
-	       !sp_home_owns(p, &seg->tuple.daddr);
-}
-
-static int is_bare_ack(const struct sp_segment *seg)
-{
-	return !seg->payload_len && (seg->flags & ~SP_TCP_PSH) == SP_TCP_ACK;
 }
 
 static int take_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
@@ -184,96 +152,31 @@ static int take_segment(struct sp_proxy *p, const struct sp_segment *seg, int is
 	int err;
 
 	if (sp_datapath_get(p->node.dp, &seg->tuple, &down) ||
-	    !(down.half.flags & SP_HALF_F_REQUESTS) || is_too_soon(p, seg))
+	    !(down.half.flags & SP_HALF_F_REQUESTS))
 		return 0;
-	if (p->is_sent_here && sp_home_owns(p, &seg->tuple.daddr)) {
-		sp_sprayed_mark(p, &down);
-		down.state.is_elsewhere = 1;
-	}
-	if (!is_copy && is_bare_ack(seg)) {
-		if (down.meta.boundary.bound != SP_BOUND_GONE)
-			sp_response_forward(p, &down, seg);
-		return 0;
-	}
-	if (!is_copy && sp_sprayed_is_of_reader(p, &down, seg)) {
-		sp_sprayed_send(p, &down, seg);
-		return 0;
-	}
 	if (seg->flags & SP_TCP_RST && is_fetched(&down))
 		return sp_response_fetched(p, &down, seg, 0);
 	if (seg->flags & SP_TCP_RST)
 		return sp_response_rst(p, &down, seg);
-	if (!is_copy && sp_sprayed_is_early(p, &down, seg)) {
-		sp_sprayed_keep(p, seg);
-		sp_progress_query(p, &down);
-		return 0;
-	}
 	err = read_payload(p, &down, seg, is_copy);
 	if (err == -EAGAIN)
 		return err;
-	if (!is_copy && sp_sprayed_is_unread(&down, seg))
-		sp_sprayed_tell(p, &seg->tuple, &down);
 	if (is_fetched(&down))
 		return sp_response_fetched(p, &down, seg, is_copy);
 	if (is_copy && sp_response_is_excess(&down, seg))
 		sp_response_spoiled(p, &down, seg);	/* the bytes are with the client already */
 	if (is_copy)
 		return 0;
-	if (seg->flags & SP_TCP_FIN)
-		return sp_response_fin(p, &down, seg);
-	return sp_response_data(p, &down, seg);
+	return seg->flags & SP_TCP_FIN ? sp_response_fin(p, &down, seg) : sp_response_data(p, &down, seg);
 }
 
 /* The datapath moves boundaries meanwhile, but hardly twice. */
 #define TRIES	3
 
-static void try_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
+void sp_response_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
 {
 	int err = -EAGAIN;
 
 	for (int i = 0; i < TRIES && err == -EAGAIN; i++)
 		err = take_segment(p, seg, is_copy);
-}
-
-static void take_kept(void *proxy, const struct sp_segment *seg, __u8 flags)
-{
-	struct sp_proxy *p = proxy;
-	struct sp_entry down;
-
-	if (flags & SP_STRAY_F_CUT)
-		return;
-	if (!sp_datapath_get(p->node.dp, &seg->tuple, &down) && sp_known_is_former(p, &down))
-		sp_sprayed_keep(p, seg);
-	else
-		try_segment(p, seg, 0);
-}
-
-void sp_response_release(struct sp_proxy *p, const struct sp_tuple *key, __u32 read_before)
-{
-	__u8 is_sent_here = p->is_sent_here;
-
-	p->is_sent_here = 0;	/* the kept segments may be for another reader */
-	sp_sprayed_release(p, key, read_before, take_kept);
-	p->is_sent_here = is_sent_here;
-}
-
-void sp_response_copy(struct sp_proxy *p, const struct sp_segment *seg)
-{
-	__u32 read_before = sp_sprayed_read_end(p, &seg->tuple);
-	struct sp_entry down;
-
-	if (sp_datapath_get(p->node.dp, &seg->tuple, &down) || !down.state.is_elsewhere ||
-	    !sp_reading_is_open(&down.meta.boundary) ||
-	    (__s32)(seg->seq - read_before) > 0)
-		return;
-	read_payload(p, &down, seg, 1);
-	sp_response_release(p, &seg->tuple, read_before);
-}
-
-void sp_response_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy)
-{
-	__u32 read_before = sp_sprayed_read_end(p, &seg->tuple);
-
-	try_segment(p, seg, is_copy);
-	sp_response_release(p, &seg->tuple, read_before);
 }

@@ -11,13 +11,4 @@
  */
 void sp_response_segment(struct sp_proxy *p, const struct sp_segment *seg, int is_copy);
 
-/*
- * The reader of a leg (sprayed.h) is about to send on the beginning of a line: a copy, in case the
- * reader dies.
- */
-void sp_response_copy(struct sp_proxy *p, const struct sp_segment *seg);
-
-/* More was read than @read_before (sp_sprayed_read_end()): go on with segments behind. */
-void sp_response_release(struct sp_proxy *p, const struct sp_tuple *key, __u32 read_before);
-
 #endif

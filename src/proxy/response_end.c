@@ -14,23 +14,6 @@
 
 #define QUIET_NS	1000000000ULL
 
-/*
- * Where packets are sprayed, an acknowledgement may come by a peer, with a response. 0: not
- * plausible. The backend can't have more than was forwarded.
- */
-static __u32 acked_by(struct sp_proxy *p, const struct sp_entry *down, const struct sp_segment *seg)
-{
-	const struct sp_tuple front = sp_tuple_reverse(&down->half.out);
-	__u32 ack = seg->ack + down->half.ack_delta;
-	struct sp_entry up;
-
-	if (!down->state.is_elsewhere || !(seg->flags & SP_TCP_ACK) ||
-	    sp_datapath_get(p->node.dp, &front, &up) || sp_boundary_laps(up.meta.boundary) ||
-	    (__s32)(ack - up.meta.boundary.until) > 0)
-		return 0;
-	return ack;
-}
-
 static void note_sent(const struct sp_entry *down, const struct sp_reading *r,
 		      const struct sp_segment *sent, struct sp_patch *patch)
 {
@@ -56,10 +39,9 @@ int sp_response_set(struct sp_proxy *p, const struct sp_entry *down, const struc
 	};
 	int err;
 
-	if (sent) {
+	if (sent)
 		note_sent(down, r, sent, &patch);
-		patch.down_ack = acked_by(p, down, sent);
-	}
+
 	if (r->is_tunnel) {
 		patch.sets |= SP_PATCH_UP;
 		patch.up.bound = SP_BOUND_NONE;
@@ -176,12 +158,6 @@ static int take_back(struct sp_proxy *p, struct sp_entry *down, const struct sp_
 	return err;
 }
 
-/* Bytes that passed elsewhere are not counted here; the RST has the number behind the last byte. */
-static __u32 sent_end(const struct sp_entry *down, const struct sp_segment *rst)
-{
-	return down->state.is_elsewhere ? rst->seq : down->state.next_seq;
-}
-
 /* A leg that was left may answer a last acknowledgement. Last bytes may have gone another way. */
 int sp_response_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_segment *seg)
 {
@@ -190,11 +166,11 @@ int sp_response_rst(struct sp_proxy *p, struct sp_entry *down, const struct sp_s
 
 	if (err != -ENOENT)
 		return err;
-	if (!is_gone && !is_complete(down, sent_end(down, seg)))
+	if (!is_gone && !is_complete(down, down->state.next_seq))
 		sp_response_forward(p, down, seg);
 	else if (down->state.flags & SP_STATE_PEER_FIN)
 		close_client(p, down);
-	else if (seg->seq == sent_end(down, seg) || is_gone)
+	else if (seg->seq == down->state.next_seq || is_gone)
 		return note_end(p, down, has_client_acked(p, down), SP_READING_RESET);
 	return 0;
 }
@@ -254,7 +230,7 @@ int sp_response_fin(struct sp_proxy *p, struct sp_entry *down, const struct sp_s
 
 	if (err != -ENOENT)
 		return err;
-	if (!down->state.is_elsewhere && has_overtaken(down, seg))
+	if (has_overtaken(down, seg))
 		return 0;	/* it comes again behind what it has overtaken */
 	if (!is_complete(down, seg->seq + seg->payload_len)) {
 		sp_response_forward(p, down, seg);

@@ -43,8 +43,6 @@ static void forget_splice(struct sp_proxy *p, const struct sp_conn *c, const str
 
 	sp_store_forget_later(p->node.store, &splice, p->node.config->limits.closed_ns);
 	sp_cluster_tell_ends(p->node.cluster, &c->front, c->client_isn, SP_STATE_REUSED);
-	sp_reused_add(&p->reused, sp_conns_hash(p->conns, &c->front), &c->front, c->client_isn,
-		      sp_now_ns());	/* an answer of the store may be on its way */
 }
 
 /* A reply of our own ends the connection. */
@@ -53,8 +51,7 @@ struct sp_next sp_turn_move(struct sp_proxy *p, struct sp_conn *c, const struct 
 	c->is_turn = 1;
 	c->client.isn_ours = leg->end - 1;
 	c->client.tsval_ours = leg->tsval;
-	/* the last packets of the leg went another way */
-	if (!leg->down.meta.tsval || sp_leg_is_elsewhere(leg))
+	if (!leg->down.meta.tsval)	/* the last packets of the leg went another way */
 		c->client.tsval_ours += (sp_now_ns() - c->heard_ns + ECHO_NS) / NS_PER_TSVAL;
 	if (c->is_reply)
 		sp_leg_leave(p, c);
@@ -110,8 +107,7 @@ static int has_end(const struct sp_conn *c, const struct sp_leg *leg)
 	__s32 behind = c->heard_ack - (leg->down.state.next_seq + leg->down.half.seq_delta);
 	int is_counted = leg->down.meta.boundary.bound == SP_BOUND_NONE;
 
-	return leg->down.state.flags & SP_STATE_FIN && behind >= !is_counted &&
-	       (is_counted || !sp_leg_is_elsewhere(leg));	/* else it may be another's */
+	return leg->down.state.flags & SP_STATE_FIN && behind >= !is_counted;
 }
 
 /* The response ends with the connection; or a tunnel has just begun. */
@@ -121,9 +117,6 @@ static struct sp_next go_last(struct sp_proxy *p, struct sp_conn *c, const struc
 
 	if (sp_datapath_get(p->node.dp, &c->front, &up) ||
 	    up.meta.boundary.bound != SP_BOUND_NONE) {
-		/* a FIN told by a peer has no number: packets before may be under way */
-		if (sp_leg_is_elsewhere(leg) && sp_now_ns() - c->begun_ns < LOST_NS)
-			return sp_next_wait();
 		if (has_end(c, leg))
 			sp_leg_reset_both(p, c);
 		return sp_next(SP_NEXT_END, "the connection ends with the response before");

@@ -3,7 +3,6 @@
 
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 
 #define STRETCH		1024	/* entries read at once */
@@ -166,22 +165,6 @@ enum sp_fin_verdict sp_splice_judge(struct sp_datapath *dp, const struct sp_tupl
 	return sp_fin_judge(fin, &own.state, &peer.state);
 }
 
-/*
- * The store may have a later version than a daemon before has heard of. Its splices are known by
- * their time in seconds, so a splice of just now is set back.
- */
-static void set_back(struct sp_datapath *dp, const struct sp_entry *down)
-{
-	__u32 now_s = sp_real_ms() / 1000;
-	const struct sp_patch patch = {
-		.front = sp_tuple_reverse(&down->half.out), .client_isn = down->meta.client_isn,
-		.refreshed_s = now_s - 2,
-	};
-
-	if (down->half.flags & SP_HALF_F_REQUESTS && down->meta.refreshed_s > patch.refreshed_s)
-		sp_datapath_patch(dp, &patch);
-}
-
 void sp_splice_recount(struct sp_datapath *dp, struct sp_ports *ports)
 {
 	int is_end = 0, is_first = 1, n;
@@ -201,7 +184,6 @@ void sp_splice_recount(struct sp_datapath *dp, struct sp_ports *ports)
 				continue;
 			sp_port_reserve(ports, &to, &from);
 			sp_datapath_found(dp, &keys[i], &entries[i]);
-			set_back(dp, &entries[i]);
 			splices++;
 		}
 	}

@@ -38,11 +38,9 @@ static void fill_orders(struct sp_message *m, int i)
 	m->order_count = i / 7 % (SP_MESSAGE_ORDERS_MAX + 1);
 }
 
-static const enum sp_event_kind events[] = { SP_EVENT_FRONT, SP_EVENT_BACK, SP_EVENT_MISS,
-					     SP_EVENT_RESPONSE };
-
 static struct sp_message any_message(int i)
 {
+	static const enum sp_event_kind events[] = { SP_EVENT_FRONT, SP_EVENT_BACK, SP_EVENT_MISS };
 	struct sp_message m = { .kind = 1 + i % 7, .from = any64(), .seq = i,
 				.started_ns = (__u64)any32() << 32 };
 

@@ -43,7 +43,8 @@ def test_random_clients_without_a_balancer(market, balancer):
 
 
 @pytest.mark.limit(LIMIT)
-@pytest.mark.parametrize("routing", ["flow", "spray"])
+@pytest.mark.parametrize("routing", ["flow", pytest.param("spray", marks=pytest.mark.xfail(
+    reason="the last word of an idle server, see docs/decisions/2026-11-30-sprayed-legs.md", strict=False))])
 def test_random_clients_of_a_cluster(start_cluster, on_spliced, way, tmp_path, routing):
     with start_cluster(services=services, way=routing) as cluster:
         origins = Origins(cluster, tmp_path)
