@@ -52,7 +52,7 @@ static void on_emptied(void *ctx)
 	sp_stash_emptied(ctx);
 }
 
-/* A connection about to make a splice, too late. A committing one learns so from the store. */
+/* A connection about to make a splice, too late. If the connection commits, the store tells. */
 static int is_overtaken(const struct sp_conn *c)
 {
 	return c->state == SP_CONN_HEAD || c->state == SP_CONN_WAITING ||
@@ -168,7 +168,7 @@ static void send_reply(struct sp_proxy *p, const struct sp_tuple *key, int err,
 		sp_machine_go(p, c, sp_reply_asked(p, c, err));
 }
 
-/* The half from the backend is here, and its segments wait. */
+/* The half from the backend is here, and segments of the half wait. */
 static int has_read_half(struct sp_proxy *p, const struct sp_tuple *key)
 {
 	struct sp_entry e;
@@ -206,7 +206,7 @@ static void take_stray(void *ctx, const struct sp_segment *seg, __u8 flags)
 		sp_dispatch_segment(p, c, seg);
 }
 
-/* Segments of a splice that is read here: they begin with a head of their own. */
+/* Segments of a splice that is read here begin with a head. */
 static void use_no_head(struct sp_proxy *p, const struct sp_tuple *front, int err)
 {
 	struct sp_entry e;

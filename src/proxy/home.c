@@ -35,9 +35,8 @@ int sp_home_owns(const struct sp_proxy *p, const struct sp_addr *addr)
 }
 
 /*
- * The boundary has moved on if this proxy was away: the store has a later version. Data that make
- * no head whole are the sign. Bytes behind a hole: the bytes before were acknowledged elsewhere, and
- * are in the store.
+ * The boundary has moved on if this proxy was away: the store has a later version. The sign: data
+ * without the end of a head. Bytes before a hole were acknowledged elsewhere: the store has these.
  */
 void sp_home_ask_next(struct sp_proxy *p, struct sp_conn *c)
 {
