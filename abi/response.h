@@ -134,19 +134,24 @@ sp_inline __u64 sp_response_no_name(__u64 word)
 	return ((~letter & no_hyphen) | word) & SP_RESPONSE_TOPS;
 }
 
-/* Return: bytes of text from @at on, up to @max rounded up to words */
-sp_inline __u32 sp_response_text(const __u8 *head, __u32 at, __u32 max)
+/* Return: bytes from @at on before the first one that @mark marks; at most @max, in whole words */
+sp_inline __u32 sp_response_run(const __u8 *head, __u32 at, __u32 max, __u64 (*mark)(__u64 word))
 {
 	__u32 len = 0;
 
 	while (len < max) {
-		__u64 marks = sp_response_no_text(sp_response_word(head, at + len));
+		__u64 marks = mark(sp_response_word(head, at + len));
 
 		if (marks)
 			return len + sp_response_before(marks);
 		len += SP_RESPONSE_BLOCK;
 	}
 	return len;
+}
+
+sp_inline __u32 sp_response_text(const __u8 *head, __u32 at)
+{
+	return sp_response_run(head, at, SP_RESPONSE_VALUE_MAX, sp_response_no_text);
 }
 
 /* Whether the bytes are those of @of, with small letters, for which capitals are taken, too. */
@@ -179,18 +184,12 @@ sp_inline int sp_response_may_matter(const __u8 *head, __u32 at)
 	return sp_response_is_word(word, "transfer");
 }
 
+/* Return: 0: longer than the names that are passed */
 sp_inline __u32 sp_response_name(const __u8 *head, __u32 at)
 {
-	__u32 len = 0;
+	__u32 len = sp_response_run(head, at, SP_RESPONSE_NAME_MAX, sp_response_no_name);
 
-	while (len < SP_RESPONSE_NAME_MAX) {
-		__u64 marks = sp_response_no_name(sp_response_word(head, at + len));
-
-		if (marks)
-			return len + sp_response_before(marks);
-		len += SP_RESPONSE_BLOCK;
-	}
-	return 0;
+	return len < SP_RESPONSE_NAME_MAX ? len : 0;
 }
 
 /*
@@ -207,7 +206,7 @@ sp_inline __u32 sp_response_header(const __u8 *head, __u32 at)
 	len = sp_response_name(head, at);
 	if (!len || head[SP_RESPONSE_AT(at + len)] != ':')
 		return 0;
-	len += sp_response_text(head, at + len, SP_RESPONSE_VALUE_MAX);
+	len += sp_response_text(head, at + len);
 	if (head[SP_RESPONSE_AT(at + len)] != '\r' || head[SP_RESPONSE_AT(at + len + 1)] != '\n')
 		return 0;
 	return len + 2;
@@ -221,8 +220,7 @@ sp_inline __u32 sp_response_pass(const volatile struct sp_response_table *t,
 
 	if (flags & SP_RESPONSE_F_LINE)
 		return sp_response_header(head, s->at);
-	return flags & SP_RESPONSE_F_TEXT ?
-	       sp_response_text(head, s->at, SP_RESPONSE_VALUE_MAX) : 0;
+	return flags & SP_RESPONSE_F_TEXT ? sp_response_text(head, s->at) : 0;
 }
 
 /* Byte by byte, each step waits for the one before. Return: whether the head ends here. */

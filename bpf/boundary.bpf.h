@@ -116,14 +116,6 @@ static __always_inline int is_overtaken(const struct sp_half_state *u, __u32 end
 	return u->next_seq && (__s32)(u->next_seq - end) > 0;
 }
 
-static __always_inline struct sp_boundary boundary_of(__u64 word)
-{
-	struct sp_boundary b;
-
-	__builtin_memcpy(&b, &word, sizeof(b));
-	return b;
-}
-
 /*
  * For the access log; and the daemon may have to compare a head with another's. A separate
  * function: carry_bounded() keeps its stack. @before, @behind: the boundary,

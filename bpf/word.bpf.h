@@ -5,13 +5,18 @@
 
 #include "abi/half.h"
 
-static __always_inline struct sp_boundary boundary_read(const struct sp_boundary *at)
+/* Inverse of sp_boundary_word() */
+static __always_inline struct sp_boundary boundary_of(__u64 word)
 {
-	__u64 word = *(const volatile __u64 *)at;
 	struct sp_boundary b;
 
 	__builtin_memcpy(&b, &word, sizeof(b));
 	return b;
+}
+
+static __always_inline struct sp_boundary boundary_read(const struct sp_boundary *at)
+{
+	return boundary_of(*(const volatile __u64 *)at);
 }
 
 #ifdef __bpf__
