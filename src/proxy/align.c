@@ -74,12 +74,10 @@ static void remove_splice(struct sp_proxy *p, const struct sp_tuple *front,
 			  const struct sp_entry *up)
 {
 	struct sp_tuple key = sp_tuple_reverse(&up->half.out);
-	struct sp_endpoint to = { up->half.out.daddr, up->half.out.dport },
-		our = { up->half.out.saddr, up->half.out.sport };
 
 	sp_datapath_del(p->node.dp, &key);
 	sp_datapath_del(p->node.dp, front);
-	sp_port_free(p->node.ports, &to, &our);
+	sp_port_free_back(p->node.ports, &up->half.out);
 }
 
 /* The client takes an RST with the next number alone: the last bytes may be on their way. */

@@ -157,14 +157,12 @@ int sp_leg_end(struct sp_proxy *p, struct sp_conn *c, const struct sp_leg *leg)
 
 void sp_leg_leave(struct sp_proxy *p, struct sp_conn *c)
 {
-	struct sp_endpoint to = { c->leg.out.daddr, c->leg.out.dport },
-		our = { c->leg.out.saddr, c->leg.out.sport };
 	struct sp_tuple key = down_key(c);
 
 	sp_datapath_del(p->node.dp, &key);	/* gone, if the store knew of the next version */
 	p->node.counters.legs_left++;
 	reset_leg(p, c);
-	sp_port_free(p->node.ports, &to, &our);
+	sp_port_free_back(p->node.ports, &c->leg.out);
 }
 
 static void reset_client(struct sp_proxy *p, const struct sp_conn *c)

@@ -113,12 +113,9 @@ static void send_to_backend(struct sp_proxy *p, const struct sp_parked *k, __u8 
 
 static void end_leg(struct sp_proxy *p, struct sp_parked *k, int is_reset)
 {
-	struct sp_endpoint to = { k->back.daddr, k->back.dport },
-		our = { k->back.saddr, k->back.sport };
-
 	if (is_reset)
 		send_to_backend(p, k, SP_TCP_RST | SP_TCP_ACK);
-	sp_port_free(p->node.ports, &to, &our);
+	sp_port_free_back(p->node.ports, &k->back);
 	remove_slot(p, k - p->parkeds->all);
 }
 

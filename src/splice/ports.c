@@ -327,6 +327,13 @@ void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to,
 		sp_port_queue_put(q, idx, SP_PORT_MARK_NONE);
 }
 
+void sp_port_free_back(struct sp_ports *ports, const struct sp_tuple *back)
+{
+	struct sp_endpoint to = { back->daddr, back->dport }, from = { back->saddr, back->sport };
+
+	sp_port_free(ports, &to, &from);
+}
+
 void sp_port_release(struct sp_ports *ports, const struct sp_endpoint *to,
 		     const struct sp_endpoint *from)
 {

@@ -43,6 +43,8 @@ int sp_port_alloc(struct sp_ports *ports, const struct sp_endpoint *to,
  */
 void sp_port_free(struct sp_ports *ports, const struct sp_endpoint *to,
 		  const struct sp_endpoint *from);
+/* Likewise. @back: proxy -> backend */
+void sp_port_free_back(struct sp_ports *ports, const struct sp_tuple *back);
 /*
  * Free a port of a splice whose end is uncertain: the port stays taken while the store has a
  * splice on it.
